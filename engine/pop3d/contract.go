@@ -1,0 +1,81 @@
+package pop3d
+
+import "postrider/storage"
+
+// Effects is what a call of the machine wants done. The caller owns it, hands
+// it to every call, and empties it (Reset) once it has done what it says.
+type Effects struct {
+	// Reply is appended to: whole lines for the peer.
+	Reply []byte
+	// Ask is the one open question, or AskNothing. While it is open Feed
+	// consumes nothing; Answer closes it.
+	Ask Question
+	// Close: when Reply has been sent, close the connection. The caller releases
+	// the maildrop.
+	Close bool
+}
+
+// Reset empties e and keeps its memory.
+func (e *Effects) Reset() { *e = Effects{Reply: e.Reply[:0]} }
+
+// Question is what the machine can't know by itself.
+type Question uint8
+
+// The questions. What belongs to one is read from the Session that asks.
+const (
+	AskNothing Question = iota
+	// AskLogin: Session.User and Session.Password name a user; open the maildrop.
+	// Answers: Yes with Listing, Denied, InUse, Temporary.
+	AskLogin
+	// AskAPOP: Session.User and Session.Digest (RFC 1939 section 7; the digest is
+	// over Session.Timestamp and the secret). Answers as AskLogin.
+	AskAPOP
+	// AskRead: open message Session.Reading for RETR or TOP. Answers: Yes with
+	// Octets (then the caller sends the message in wire form, or for TOP its
+	// header, the empty line and Session.Lines lines of the body, and closes the
+	// question that follows, AskSent), Gone, Temporary.
+	AskRead
+	// AskSent: the caller sends what AskRead opened; answer Yes when its last
+	// octet is handed to the connection. The terminator comes from the machine.
+	// A message that can't be sent to its end closes the connection instead.
+	AskSent
+	// AskUpdate: delete the messages that Session.Deleted lists, in one step
+	// (the UPDATE state). Answers: Yes, Temporary.
+	AskUpdate
+	// AskDrained: a long listing goes on when the connection has sent what it has.
+	// Answer Yes then.
+	AskDrained
+)
+
+// Verdict is the heart of an Answer.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Yes       Verdict = iota + 1
+	Denied            // -ERR [AUTH]: user and password don't match, whichever is wrong
+	InUse             // -ERR [IN-USE]: another session has the maildrop
+	Temporary         // -ERR [SYS/TEMP]
+	Gone              // -ERR [SYS/PERM]: the message can't be read
+	TooSoon           // -ERR [LOGIN-DELAY]: logged in less than Config.LoginDelay ago
+	Shutdown          // -ERR [SYS/TEMP] shutting down, and the connection closes
+)
+
+// Answer answers the open question.
+type Answer struct {
+	Verdict Verdict
+	Listing *storage.Listing // of AskLogin: the machine keeps and reads it
+	Octets  int64            // of AskRead: what RETR announces
+}
+
+// Config is the part of the configuration that the machine needs. It is shared
+// by all sessions of a listener and must not change.
+type Config struct {
+	Hostname    string
+	Version     string // for CAPA IMPLEMENTATION
+	APOP        bool   // offer APOP: the greeting has a timestamp
+	LoginDelay  int    // seconds between logins, announced by CAPA; 0: none
+	ExpireDays  int    // announced by CAPA EXPIRE; -1: NEVER
+	MaxErrors   int    // -ERR replies in a row, then the session is closed
+	ReplyBudget int    // octets of a listing between two AskDrained, about
+}

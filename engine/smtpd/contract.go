@@ -1,0 +1,119 @@
+package smtpd
+
+import (
+	"postrider/codec/smtp"
+	"postrider/storage"
+)
+
+// Effects is what a call of the machine wants done. The caller owns it, hands
+// it to every call, and empties it (Reset) once it has done what it says.
+type Effects struct {
+	// Reply is appended to: whole reply lines for the peer. The caller sends them
+	// and keeps the slice.
+	Reply []byte
+	// Body is a run of message octets in wire form, to be appended to the draft
+	// before the next call. It is borrowed: from the input of this call, or static.
+	Body []byte
+	// Drop: the draft begun with Body is void (RSET, a refused message, QUIT).
+	Drop bool
+	// Ask is the one open question, or AskNothing. While it is open Feed
+	// consumes nothing; Answer closes it.
+	Ask Question
+	// Close: when Reply has been sent, close the connection.
+	Close bool
+	// Refused holds what was refused in this call, for the log: spans of Reply.
+	Refused []Refusal
+}
+
+// Reset empties e and keeps its memory.
+func (e *Effects) Reset() {
+	*e = Effects{Reply: e.Reply[:0], Refused: e.Refused[:0]}
+}
+
+// Refusal is a reply of the 4yz or 5yz kind to a command of the peer.
+type Refusal struct {
+	Verb     smtp.Verb
+	From, To int // Effects.Reply[From:To] is the reply with its CRLF
+}
+
+// Question is what the machine can't know by itself.
+type Question uint8
+
+// The questions. What belongs to one is read from the Session that asks:
+// ReversePath, ForwardPath, Argument and Transaction.
+const (
+	AskNothing Question = iota
+	// AskTransaction: may a transaction begin? Session.Transaction has the
+	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed.
+	AskTransaction
+	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Unknown,
+	// NotRelayed, MailboxFull, TooManyNow, Failed.
+	AskRecipient
+	// AskStored: is the message, whose last octet was in a Body before, durable?
+	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, Failed.
+	AskStored
+	// AskVerify: who is Session.Argument, the argument of VRFY? Answers: Yes with
+	// Names (one), Unknown, Ambiguous with Names, Unsaid.
+	AskVerify
+	// AskExpand: who is on the list Session.Argument, the argument of EXPN?
+	// Answers: Yes with Names, Unknown, Unsaid.
+	AskExpand
+)
+
+// Verdict is the heart of an Answer.
+type Verdict uint8
+
+// The verdicts. Each maps to one reply per question, in one table of this package.
+const (
+	Yes         Verdict = iota + 1
+	Unknown             // 550 5.1.1: no such user here
+	NotRelayed          // 554 5.7.1: not our domain
+	MailboxFull         // 452 4.2.2
+	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own
+	Full                // 452 4.3.1: the disk is full
+	Busy                // 451 4.3.2: over budget, come back
+	Failed              // 451 4.3.0: a failure on our side, come back
+	Ambiguous           // 553 5.1.4
+	Unsaid              // 252 2.5.2: not told to this peer; mail will be tried
+	Shutdown            // 421 4.3.2 and the connection closes
+)
+
+// Answer answers the open question.
+type Answer struct {
+	Verdict Verdict
+	// Receipt proves AskStored's Yes: without it there is no 250.
+	Receipt storage.Receipt
+	// Names answers AskVerify and AskExpand: mailboxes as they go on the wire,
+	// for example "John Smith <jsmith@localhost>" or "<jsmith@localhost>".
+	Names []string
+}
+
+// BareLF says what happens to a line end that is not CRLF inside a message.
+type BareLF uint8
+
+const (
+	// Reject refuses the message at its true end with 550 5.5.2.
+	Reject BareLF = iota
+	// Normalize turns a bare LF into CRLF; a bare CR stays refused. Only CRLF.CRLF
+	// ends the message all the same.
+	Normalize
+)
+
+// Config is the part of the configuration that the machine needs. It is shared
+// by all sessions of a listener and must not change.
+type Config struct {
+	Hostname      string // in the greeting and the replies
+	MaxSize       int64  // octets of a message, announced by SIZE; 0: no limit
+	MaxRecipients int    // of a transaction; RFC 5321 section 4.5.3.1.8: at least 100
+	MaxMessages   int    // of a session, then 421; 0: no limit (RFC 9422 MAILMAX)
+	MaxErrors     int    // refused commands of a session, then 421
+	MaxHops       int    // Received fields of a message; RFC 5321 section 6.3: at least 100
+	BareLF        BareLF
+}
+
+// Peer is what is known of the other end.
+type Peer struct {
+	Addr    string // IP address without port, as in a log line
+	Name    string // reverse DNS, or "unknown"
+	Trusted bool   // on a network that may ask VRFY and EXPN
+}

@@ -1,0 +1,175 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// Store is one open mail store. All methods may be called from any goroutine.
+type Store interface {
+	Directory
+	Inbox
+	Maildrops
+
+	// Health says how the store is. Never blocks.
+	Health() Health
+	// Check reads the whole store and calls report for each fault it finds; the
+	// store may be in use meanwhile. The error is for a check that could not be
+	// carried out, not for what it found.
+	Check(ctx context.Context, report func(Fault)) (CheckSummary, error)
+	// Close waits for deliveries under way, then closes the files.
+	Close() error
+}
+
+// Inbox is how messages get in.
+type Inbox interface {
+	// Admit says whether a message of about size octets (0: unknown) would be
+	// taken now: nil, ErrFull, ErrTemporary or ErrFailed. Never blocks.
+	Admit(size int64) error
+	// NewDraft begins a body of about size octets (a hint; 0: unknown). Never
+	// blocks. The caller must Deliver or Discard it.
+	NewDraft(size int64) Draft
+	// Deliver makes d durable for all of its recipients at once, then calls
+	// d.Done exactly once on a goroutine of the store, possibly before Deliver
+	// returns. Never blocks. d and its slices belong to the store until Done.
+	Deliver(d *Delivery)
+}
+
+// Draft is a message body on its way in. It is used by one goroutine at a time.
+// Nothing of it can be seen by anybody before it is delivered.
+type Draft interface {
+	// ID is the id that the message will have.
+	ID() MessageID
+	// Append copies run, octets in wire form, to the end of the body. Never blocks.
+	Append(run []byte)
+	// Backlog is how many octets were appended and not yet taken by the store's
+	// writer: what the caller bounds by pausing its peer. Never blocks.
+	Backlog() int64
+	// Discard drops the draft; it may not be used afterwards. Never blocks.
+	Discard()
+}
+
+// Delivery is a finished draft with its envelope.
+type Delivery struct {
+	Draft Draft
+	// Arrival is when the message began to arrive; kept in whole milliseconds.
+	Arrival time.Time
+	// Size is the body's octets without stuffed dots, at most its wire length.
+	Size int64
+	// Recipients are the maildrops; an account may stand here only once.
+	Recipients []Recipient
+	// Done gets the outcome: a Receipt and nil, or an error (ErrFull, ErrTemporary,
+	// ErrFailed, ErrNotFound when an account was removed meanwhile) and nothing stored.
+	Done func(d *Delivery, r Receipt, err error)
+}
+
+// Recipient is one maildrop of a delivery.
+type Recipient struct {
+	Account AccountID
+	// Trace is the fields that stand before the body in this maildrop only
+	// (Return-Path, Delivered-To): whole lines that end with CRLF, of which none
+	// begins with a dot. At most MaxTrace octets.
+	Trace []byte
+}
+
+// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names.
+const MaxTrace = 1024
+
+// Receipt is the proof that a message is durable. Only NewReceipt makes one,
+// and only a store's commit path, after its sync, calls NewReceipt.
+type Receipt struct{ id MessageID }
+
+// NewReceipt is for the commit path of a store, after the sync that covers id.
+func NewReceipt(id MessageID) Receipt { return Receipt{id} }
+
+// ID is the message that is durable; zero in the zero Receipt, which proves nothing.
+func (r Receipt) ID() MessageID { return r.id }
+
+// Maildrops is how messages get out.
+type Maildrops interface {
+	// LockMaildrop takes the maildrop for one session. ErrInUse at once when
+	// another has it, ErrNotFound without such an account.
+	LockMaildrop(account AccountID) (Lock, error)
+	// View opens a snapshot of the maildrop for reading, locked or not; deliveries
+	// and deletions after it do not show. The caller must close it soon: it pins files.
+	View(account AccountID) (View, error)
+	// Usage is the number of messages in the maildrop and their octets (Entry.Octets).
+	Usage(account AccountID) (messages, octets int64, err error)
+}
+
+// Lock is a maildrop held by one session.
+type Lock interface {
+	// List lists the oldest max messages of the maildrop. No body is read.
+	List(max int) (*Listing, error)
+	// Open opens a message of the maildrop for reading: ErrNotFound, ErrCorrupt.
+	Open(id MessageID) (Message, error)
+	// Expunge deletes the messages in one synced, atomic step: all or none.
+	// ErrFenced when the lock was lost.
+	Expunge(ids []MessageID) error
+	// Release gives the maildrop back. Never blocks; calling it again does nothing.
+	Release()
+}
+
+// Message is a stored message, open for reading, used by one goroutine at a time.
+type Message interface {
+	// Entry is what the maildrop says of the message.
+	Entry() Entry
+	// Next returns the next piece of the body in wire form, at most MaxPiece
+	// octets, which stays as it is until the next call of Next or Close; io.EOF
+	// after the last one, ErrCorrupt when it is not what was stored.
+	Next() ([]byte, error)
+	// Close lets go of what Next returned.
+	Close()
+}
+
+// MaxPiece is the most that one call of Message.Next returns.
+const MaxPiece = 64 << 10
+
+// Entry is one message of one maildrop, without its body.
+type Entry struct {
+	ID      MessageID
+	Arrival time.Time
+	// Trace stands before the body; see Recipient.Trace.
+	Trace []byte
+	// Wire is the body's octets in wire form, Size the same without stuffed dots.
+	Wire, Size int64
+}
+
+// Octets is the size of the message as POP3 and SMTP count it: trace and body,
+// CRLF as two octets, without stuffed dots and terminator.
+func (e Entry) Octets() int64 { return int64(len(e.Trace)) + e.Size }
+
+// View is a snapshot of a maildrop.
+type View interface {
+	// Next moves to the next message in order of arrival: false after the last
+	// one, or on an error that Err returns.
+	Next() bool
+	// Open opens the message that Next moved to. Close it before the next Next.
+	Open() (Message, error)
+	Err() error
+	Close()
+}
+
+// Health is the state of a store at one moment.
+type Health struct {
+	// Err is nil while the store takes mail, else why it doesn't: ErrFull,
+	// ErrTemporary (the writer is stalled) or ErrFailed.
+	Err error
+	// FreeBytes is the room on the disk of the store, less its floor; may be negative.
+	FreeBytes int64
+	// InFlight is how many deliveries wait for their sync.
+	InFlight int64
+}
+
+// Fault is one thing that Check found wrong.
+type Fault struct {
+	Account AccountID // 0: of the store as a whole
+	Message MessageID // 0: of the account as a whole
+	Text    string    // what is wrong and what follows from it
+}
+
+// CheckSummary is what Check has read.
+type CheckSummary struct {
+	Accounts, Messages, Bodies, Octets int64
+	Faults                             int64
+}
