@@ -1,0 +1,165 @@
+package loop
+
+import (
+	"os"
+	"time"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"github.com/panjf2000/gnet/v2/pkg/socket"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxAccept bounds the connections accepted in a turn, so that other loops
+	// get their share of a burst and the connections of this one are served.
+	maxAccept = 8
+	// maxRefuse bounds the clients turned away in a turn for want of descriptors.
+	maxRefuse = 64
+	// acceptRest is how long a loop leaves its listeners alone after a failure.
+	acceptRest = 50 * time.Millisecond
+)
+
+// door is a listener as one loop sees it.
+type door struct {
+	lis   *Listener
+	armed bool // watched by the loop's poller
+}
+
+// addDoor is the task that shows a loop a new listener.
+type addDoor struct {
+	loop *Loop
+	lis  *Listener
+}
+
+// Run is called on the loop's goroutine.
+func (t *addDoor) Run() {
+	t.loop.doors = append(t.loop.doors, door{lis: t.lis})
+	t.loop.armDoors()
+}
+
+// armDoors is the task that brings the poller in line with Listener.Accepting.
+type armDoors Loop
+
+// Run is called on the loop's goroutine.
+func (t *armDoors) Run() { (*Loop)(t).armDoors() }
+
+// endRest is the task that ends a loop's rest after a failure to accept.
+type endRest Loop
+
+// Run is called on the loop's goroutine.
+func (t *endRest) Run() {
+	t.rest = false
+	(*Loop)(t).armDoors()
+}
+
+// armDoors watches the listeners that may accept, and no others.
+func (l *Loop) armDoors() {
+	for i := range l.doors {
+		d := &l.doors[i]
+		want := !l.rest && !d.lis.paused.Load()
+		if want == d.armed {
+			continue
+		}
+		d.armed = want
+		var err error
+		if want {
+			err = l.poller.AddRead(&netpoll.PollAttachment{FD: d.lis.fd}, false)
+		} else {
+			err = l.poller.Delete(d.lis.fd)
+		}
+		if err != nil {
+			l.log.Error("a loop can't change whether it accepts", "listener", d.lis.addr, "error", err)
+		}
+	}
+}
+
+// accept takes new connections from the listener with descriptor fd, if there is
+// one.
+func (l *Loop) accept(fd int) {
+	for _, d := range l.doors {
+		if d.lis.fd == fd {
+			l.acceptFrom(d.lis)
+			return
+		}
+	}
+}
+
+func (l *Loop) acceptFrom(lis *Listener) {
+	for range maxAccept {
+		if lis.paused.Load() || l.rest {
+			return
+		}
+		fd, sa, err := socket.Accept(lis.fd)
+		switch err {
+		case nil:
+			l.begin(fd, sa, lis)
+		case unix.EAGAIN:
+			return
+		case unix.EINTR, unix.ECONNABORTED:
+		default:
+			l.acceptFailed(lis, err)
+			return
+		}
+	}
+}
+
+// begin makes a connection of an accepted descriptor.
+func (l *Loop) begin(fd int, sa unix.Sockaddr, lis *Listener) {
+	c := &Conn{loop: l, fd: fd, remote: addrPort(sa), limit: len(l.buf)}
+	for fd >= len(l.conns) {
+		l.conns = append(l.conns, nil)
+	}
+	l.conns[fd] = c
+	l.open.Add(1)
+	l.greet(c, lis)
+	l.serve(c, 0)
+}
+
+func (l *Loop) greet(c *Conn, lis *Listener) {
+	defer l.rescue(c)
+	if c.handler = lis.open(c); c.handler == nil {
+		c.Close()
+	}
+}
+
+// acceptFailed turns away whom it can and lets the loop leave its listeners alone
+// for a while: a level-triggered listener would report the same client again at
+// once. What failed for want of descriptors or memory works when some are back.
+func (l *Loop) acceptFailed(lis *Listener, err error) {
+	refused := 0
+	if err == unix.EMFILE || err == unix.ENFILE {
+		refused = l.refuse(lis)
+	}
+	l.log.Warn("can't accept; new clients wait or are turned away (EMFILE: raise the limit of open files)",
+		"listener", lis.addr, "error", os.NewSyscallError("accept", err), "refused", refused)
+	l.rest = true
+	l.armDoors()
+	time.AfterFunc(acceptRest, func() { l.Post((*endRest)(l)) })
+}
+
+// refuse gives up the reserve descriptor to accept waiting clients, one after
+// another, and tell them why they are not served.
+func (l *Loop) refuse(lis *Listener) (refused int) {
+	for range maxRefuse {
+		if l.reserve < 0 && l.openReserve() != nil {
+			return refused
+		}
+		_ = unix.Close(l.reserve)
+		l.reserve = -1
+		fd, _, err := socket.Accept(lis.fd)
+		if err != nil {
+			break
+		}
+		_, _ = unix.Write(fd, lis.overload)
+		_ = unix.Shutdown(fd, unix.SHUT_WR)
+		_ = unix.Close(fd)
+		refused++
+	}
+	_ = l.openReserve() // or the next failure tries again
+	return refused
+}
+
+func (l *Loop) openReserve() (err error) {
+	l.reserve, err = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	return os.NewSyscallError("open /dev/null", err)
+}

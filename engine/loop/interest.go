@@ -1,0 +1,69 @@
+package loop
+
+import (
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+)
+
+// interest is what the poller watches a connection for.
+type interest uint8
+
+const (
+	wantRead interest = 1 << iota
+	wantWrite
+)
+
+// want says what the connection is to be watched for. It is the only place that
+// knows; everything else changes a field and calls touch.
+func (c *Conn) want() (w interest) {
+	switch c.phase {
+	case open:
+		if !c.paused && !c.eof && c.limit > 0 && len(c.kept) < len(c.loop.buf) {
+			w |= wantRead
+		}
+		if c.Pending() > 0 || c.wantDrained {
+			w |= wantWrite
+		}
+	case flushing: // reading too: a peer that sends before it reads must not block us
+		w = wantWrite
+		if !c.eof {
+			w |= wantRead
+		}
+	case lingering:
+		w = wantRead
+	}
+	return w
+}
+
+// arm brings the poller in line with want. The poller has no change to
+// write-only, so that one is a removal and an addition.
+func (c *Conn) arm() {
+	want := c.want()
+	if c.phase >= dead || want == c.armed {
+		return
+	}
+	poller, at := c.loop.poller, &netpoll.PollAttachment{FD: c.fd}
+	had := c.armed
+	c.armed = want
+	var err error
+	switch {
+	case want == 0:
+		err = poller.Delete(c.fd)
+	case had == 0 && want == wantRead:
+		err = poller.AddRead(at, false)
+	case had == 0 && want == wantWrite:
+		err = poller.AddWrite(at, false)
+	case had == 0:
+		err = poller.AddReadWrite(at, false)
+	case want == wantRead:
+		err = poller.ModRead(at, false)
+	case want == wantRead|wantWrite:
+		err = poller.ModReadWrite(at, false)
+	default:
+		if err = poller.Delete(c.fd); err == nil {
+			err = poller.AddWrite(at, false)
+		}
+	}
+	if err != nil { // ENOMEM, or fs.epoll.max_user_watches
+		c.destroy(err)
+	}
+}

@@ -1,0 +1,197 @@
+package loop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"github.com/panjf2000/gnet/v2/pkg/socket"
+	"golang.org/x/sys/unix"
+)
+
+// Keepalive of accepted connections: a peer that vanished is noticed after
+// keepIdle + keepCount * keepInterval seconds, 6 minutes, deadline or not.
+const (
+	keepIdle     = 180
+	keepInterval = 30
+	keepCount    = 6
+)
+
+// Listener is a listening socket. All loops of the group watch it, so that an
+// idle loop accepts first. Its methods may be called from any goroutine.
+type Listener struct {
+	group    *Group
+	fd       int
+	addr     netip.AddrPort
+	overload []byte
+	open     func(c *Conn) Handler
+	paused   atomic.Bool
+}
+
+// Listen binds addr and listens: "127.0.0.1:2525", "[::1]:0", ":25" for IPv6 and
+// IPv4 (IPv4 alone where the kernel has no IPv6), "[::]:25" for IPv6 alone. Port 0
+// picks a free one, see Addr.
+//
+// open is called on a loop for each connection and returns its handler; it may
+// write a greeting. If it returns nil, what it wrote is sent and the connection
+// closed. overload is the text for a client that is turned away because the
+// process has no descriptor left for it; the listener keeps the slice.
+func (g *Group) Listen(addr string, overload []byte, open func(c *Conn) Handler) (*Listener, error) {
+	fd, err := g.bind(addr)
+	if err != nil {
+		return nil, fmt.Errorf("loop: can't listen on %s: %w", addr, err)
+	}
+	return g.listen(fd, overload, open)
+}
+
+// ListenFile takes over a listening TCP socket that another process has bound. It
+// works on a duplicate: f stays the caller's.
+func (g *Group) ListenFile(f *os.File, overload []byte, open func(c *Conn) Handler) (*Listener, error) {
+	fd, err := dupListening(f)
+	if err != nil {
+		return nil, fmt.Errorf("loop: can't listen on inherited file %s: %w", f.Name(), err)
+	}
+	return g.listen(fd, overload, open)
+}
+
+func (g *Group) listen(fd int, overload []byte, open func(c *Conn) Handler) (*Listener, error) {
+	lis := &Listener{group: g, fd: fd, addr: localAddr(fd), overload: overload, open: open}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopped {
+		lis.close()
+		return nil, ErrStopped
+	}
+	g.listeners = append(g.listeners, lis)
+	for _, l := range g.loops {
+		l.Post(&addDoor{l, lis})
+	}
+	return lis, nil
+}
+
+// Addr returns the address that the listener is bound to.
+func (lis *Listener) Addr() netip.AddrPort { return lis.addr }
+
+// Accepting stops and resumes accepting. Connections that arrive meanwhile wait
+// in the kernel, or go to another process that has the socket. When
+// Accepting(false) returns, each loop accepts at most the one it is at.
+func (lis *Listener) Accepting(yes bool) {
+	lis.paused.Store(!yes)
+	for _, l := range lis.group.loops {
+		l.Post((*armDoors)(l))
+	}
+}
+
+// File returns a duplicate of the descriptor, to be handed to another process. It
+// is non-blocking and must stay so: the two share that flag.
+func (lis *Listener) File() (*os.File, error) {
+	fd, err := unix.FcntlInt(uintptr(lis.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), lis.addr.String()), nil
+}
+
+func (lis *Listener) close() { _ = unix.Close(lis.fd) }
+
+// bind makes the socket. What connections inherit on Linux is set here, before
+// listen: the receive buffer has to be known when the window scale is agreed.
+func (g *Group) bind(addr string) (int, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return -1, err
+	}
+	opts := []socket.Option[int]{
+		{SetSockOpt: socket.SetReuseAddr, Opt: 1},
+		{SetSockOpt: setInherited, Opt: g.cfg.NotSentLowat},
+	}
+	if g.cfg.RecvBuffer > 0 {
+		opts = append(opts, socket.Option[int]{SetSockOpt: socket.SetRecvBuffer, Opt: g.cfg.RecvBuffer})
+	}
+	if host != "" {
+		fd, _, err := socket.TCPSocket("tcp", addr, true, opts, nil)
+		return fd, err
+	}
+	dual := append(opts[:len(opts):len(opts)], socket.Option[int]{SetSockOpt: socket.SetIPv6Only, Opt: 0})
+	fd, _, err := socket.TCPSocket("tcp", addr, true, dual, nil)
+	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
+		fd, _, err = socket.TCPSocket("tcp", "0.0.0.0"+addr, true, opts, nil)
+	}
+	return fd, err
+}
+
+// setInherited sets what every connection gets from its listener.
+func setInherited(fd, notSentLowat int) error {
+	if err := socket.SetNoDelay(fd, 1); err != nil {
+		return err
+	}
+	if err := socket.SetKeepAlive(fd, true, keepIdle, keepInterval, keepCount); err != nil {
+		return err
+	}
+	if notSentLowat <= 0 {
+		return nil
+	}
+	return os.NewSyscallError("setsockopt",
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLowat))
+}
+
+// dupListening checks that f is a listening TCP socket and duplicates it. It does
+// not call f.Fd, which may set the socket, shared with us, to blocking mode.
+func dupListening(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd = -1
+	err = errors.Join(raw.Control(func(s uintptr) {
+		fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
+	}), err)
+	if err != nil {
+		return -1, err
+	}
+	if err = adopt(fd); err != nil {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func adopt(fd int) error {
+	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	if protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP || listening == 0 {
+		return errors.New("not a listening TCP socket")
+	}
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+// localAddr is getsockname; zero for no socket.
+func localAddr(fd int) netip.AddrPort {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return addrPort(sa)
+}
+
+// addrPort translates an address of the kernel; IPv4-mapped ones become IPv4.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		ip := netip.AddrFrom16(sa.Addr).Unmap()
+		if sa.ZoneId != 0 && ip.IsLinkLocalUnicast() {
+			if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				ip = ip.WithZone(ifi.Name)
+			}
+		}
+		return netip.AddrPortFrom(ip, uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,199 @@
+package loop
+
+import (
+	"encoding/binary"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+
+	gneterrors "github.com/panjf2000/gnet/v2/pkg/errors"
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+// Loop is one event loop: a goroutine with a poller, a read buffer, a timer wheel
+// and the connections that it accepted. Only Post may be called from elsewhere.
+type Loop struct {
+	group   *Group
+	log     *slog.Logger
+	poller  *netpoll.Poller
+	mailbox mailbox
+	open    atomic.Int64 // connections whose Closed is to come
+
+	// Of the loop's goroutine:
+	conns   []*Conn // by descriptor
+	doors   []door
+	buf     []byte
+	wheel   wheel
+	timerfd int
+	reserve int     // a descriptor to give up when there are no more; -1: lost
+	rest    bool    // accepting failed; the listeners are not watched for a while
+	touched []*Conn // to be served when the running event is done
+	later   []*Conn // to be served at the next turn
+	stop    bool
+}
+
+func newLoop(g *Group) (*Loop, error) {
+	l := &Loop{group: g, log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
+	l.mailbox.eventfd = -1
+	if err := l.openDescriptors(); err != nil {
+		l.closeDescriptors()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Loop) openDescriptors() (err error) {
+	if l.poller, err = netpoll.OpenPoller(); err != nil {
+		return err
+	}
+	if l.mailbox.eventfd, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	if err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.mailbox.eventfd}, true); err != nil {
+		return err
+	}
+	if l.timerfd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		return os.NewSyscallError("timerfd_create", err)
+	}
+	second := unix.Timespec{Sec: 1}
+	if err = unix.TimerfdSettime(l.timerfd, 0, &unix.ItimerSpec{Interval: second, Value: second}, nil); err != nil {
+		return os.NewSyscallError("timerfd_settime", err)
+	}
+	if err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.timerfd}, false); err != nil {
+		return err
+	}
+	return l.openReserve()
+}
+
+func (l *Loop) closeDescriptors() {
+	for _, fd := range []int{l.timerfd, l.reserve} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+	if l.poller != nil {
+		_ = l.poller.Close()
+	}
+}
+
+// Post has t run on the loop's goroutine and never blocks. Tasks of one goroutine
+// run in the order in which it posted them. It may be called from any goroutine,
+// the loop's own included; a task that posts itself again yields to the
+// connections.
+//
+// Post reports whether t will run: it is false once the loop has ended. A task
+// for which it was true is run exactly once, at the loop's end if not before; then
+// all connections are closed and Alive says so.
+func (l *Loop) Post(t Task) bool { return l.mailbox.post(t) }
+
+// run is the loop's goroutine.
+func (l *Loop) run() {
+	if err := l.poller.Polling(l.event); err != nil && !l.stop {
+		l.log.Error("FATAL: an event loop has failed; its connections are closed", "error", err)
+	}
+	l.end()
+}
+
+// stop is the task that ends a loop.
+type stop Loop
+
+// Run is called on the loop's goroutine.
+func (s *stop) Run() { s.stop = true }
+
+// event is called by the poller for each descriptor that is ready.
+func (l *Loop) event(fd int, events netpoll.IOEvent, _ netpoll.IOFlags) error {
+	switch {
+	case fd < len(l.conns) && l.conns[fd] != nil:
+		l.serve(l.conns[fd], events)
+	case fd == l.mailbox.eventfd:
+		l.turn()
+	case fd == l.timerfd:
+		l.tick()
+	default:
+		l.accept(fd)
+	}
+	l.settle()
+	if l.stop {
+		return gneterrors.ErrEngineShutdown
+	}
+	return nil
+}
+
+// turn runs what was posted, within bounds, and takes up what was put off.
+func (l *Loop) turn() {
+	l.touched = append(l.touched, l.later...)
+	clear(l.later)
+	l.later = l.later[:0]
+	for range maxTasks {
+		t := l.mailbox.take()
+		if t == nil {
+			return
+		}
+		l.runTask(t)
+	}
+	if l.mailbox.rest() {
+		l.mailbox.wake()
+	}
+}
+
+func (l *Loop) runTask(t Task) {
+	defer func() {
+		if r := recover(); r != nil {
+			l.log.Error("a task panicked", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	t.Run()
+}
+
+// tick moves the wheel by the seconds that have passed.
+func (l *Loop) tick() {
+	var seconds [8]byte
+	if n, err := unix.Read(l.timerfd, seconds[:]); n != len(seconds) || err != nil {
+		return
+	}
+	l.wheel.advance(l.wheel.now+int64(binary.NativeEndian.Uint64(seconds[:])), expire)
+}
+
+func expire(c *Conn) {
+	c.expired = true
+	c.touch()
+}
+
+// settle serves the connections that callbacks and tasks have touched, each once.
+// What wants more waits for the next turn, behind other connections' events.
+func (l *Loop) settle() {
+	for i := 0; i < len(l.touched); i++ {
+		c := l.touched[i]
+		l.touched[i] = nil
+		c.queued = false
+		l.serve(c, 0)
+	}
+	l.touched = l.touched[:0]
+	if len(l.later) > 0 {
+		l.mailbox.wake()
+	}
+}
+
+// forget takes a connection whose descriptor is about to be closed out of the
+// loop. The poller forgets the descriptor by itself.
+func (l *Loop) forget(c *Conn) {
+	l.conns[c.fd] = nil
+	l.wheel.remove(c)
+}
+
+// end closes what the loop has, and runs the tasks that are left.
+func (l *Loop) end() {
+	for _, c := range l.conns {
+		if c != nil {
+			c.destroy(ErrStopped)
+			l.settle()
+		}
+	}
+	for !l.mailbox.end() {
+		l.turn()
+		l.settle()
+	}
+	l.closeDescriptors()
+}

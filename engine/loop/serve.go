@@ -1,0 +1,200 @@
+package loop
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	readable = unix.EPOLLIN | unix.EPOLLPRI
+	writable = unix.EPOLLOUT
+	broken   = unix.EPOLLERR | unix.EPOLLHUP
+
+	// maxFlush bounds what one connection writes in a turn, in octets.
+	maxFlush = 256 << 10
+)
+
+// serve does all that is due on a connection: for the poller's events, or with
+// none for what callbacks and tasks have asked for. Events are hints: one may be
+// left of an earlier connection with the same descriptor number, so each system
+// call may find nothing to do, and none is made that this connection does not
+// want.
+func (l *Loop) serve(c *Conn, events uint32) {
+	if c.phase < dead {
+		l.handle(c, events)
+	}
+	if c.phase == dead {
+		l.closed(c)
+	}
+	if c.phase == gone {
+		return
+	}
+	c.arm()
+	if c.again && !c.queued {
+		c.queued = true
+		l.later = append(l.later, c)
+	}
+}
+
+// handle calls the handler for what is due, at most one callback of a kind.
+func (l *Loop) handle(c *Conn, events uint32) {
+	defer l.rescue(c)
+	if c.expired {
+		c.expired = false
+		c.timeout()
+	}
+	if c.again {
+		c.again = false
+		if c.phase == open && !c.paused && len(c.kept) > 0 {
+			c.input(c.kept)
+		}
+	}
+	if events&broken != 0 {
+		c.check()
+	}
+	if events&(writable|broken) != 0 {
+		c.writable()
+	}
+	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
+		c.read()
+	}
+}
+
+// rescue makes a panic in a callback the end of its connection only.
+func (l *Loop) rescue(c *Conn) {
+	if r := recover(); r != nil {
+		l.group.cfg.Log.Error("a handler panicked; its connection is closed",
+			"peer", c.remote, "panic", r, "stack", string(debug.Stack()))
+		c.destroy(fmt.Errorf("loop: panic in a handler: %v", r))
+	}
+}
+
+// closed makes the last callback.
+func (l *Loop) closed(c *Conn) {
+	c.phase = gone
+	l.open.Add(-1)
+	if c.handler == nil {
+		return
+	}
+	defer l.rescue(c)
+	c.handler.Closed(c, c.err)
+}
+
+func (c *Conn) timeout() {
+	switch c.phase {
+	case open:
+		c.handler.Timeout(c)
+	case flushing:
+		c.destroy(ErrStalled)
+	case lingering:
+		c.destroy(nil)
+	}
+}
+
+// check asks the kernel whether the connection has failed. The event can't be
+// trusted, and a paused connection has no read that would tell.
+func (c *Conn) check() {
+	if c.phase >= dead {
+		return
+	}
+	if errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
+		c.destroy(unix.Errno(errno))
+	}
+}
+
+// read takes what the peer sent, once: behind what was kept, so that the handler
+// sees one run of octets.
+func (c *Conn) read() {
+	buf := c.loop.buf
+	kept := copy(buf, c.kept)
+	n, err := unix.Read(c.fd, buf[kept:kept+min(c.limit, len(buf)-kept)])
+	switch {
+	case n > 0 && c.phase == open:
+		c.input(buf[:kept+n])
+	case n > 0: // closing: dropped
+	case n == 0 && err == nil:
+		c.eof = true
+		c.ended()
+	case err != unix.EAGAIN && err != unix.EINTR:
+		c.destroy(err)
+	}
+}
+
+// ended acts on the peer's FIN.
+func (c *Conn) ended() {
+	switch c.phase {
+	case open:
+		c.handler.EOF(c)
+	case lingering:
+		c.destroy(nil)
+	}
+}
+
+// input presents in, which is the read buffer or what was kept, and keeps the rest.
+func (c *Conn) input(in []byte) {
+	n := c.handler.Input(c, in)
+	if c.phase != open {
+		return
+	}
+	if n < 0 || n > len(in) {
+		panic(fmt.Sprintf("BUG: Input consumed %d of %d octets", n, len(in)))
+	}
+	c.keep(in[n:])
+}
+
+// keep stores what the handler left, in a buffer of about its size.
+func (c *Conn) keep(rest []byte) {
+	switch {
+	case len(rest) == 0:
+		c.release(&c.kept)
+	case cap(c.kept) > 4*len(rest)+1024:
+		c.kept = append([]byte(nil), rest...)
+	default:
+		c.kept = append(c.kept[:0], rest...)
+	}
+}
+
+// writable sends what is pending and tells the handler when nothing is.
+func (c *Conn) writable() {
+	if c.phase != open && c.phase != flushing {
+		return
+	}
+	if c.Pending() > 0 && !c.flush() {
+		return
+	}
+	if c.wantDrained && c.phase == open {
+		c.wantDrained = false
+		c.handler.Drained(c)
+	}
+}
+
+// flush writes once and reports whether nothing is pending any more.
+func (c *Conn) flush() bool {
+	n, err := writeSome(c.fd, c.out[c.sent:min(len(c.out), c.sent+maxFlush)])
+	if err != nil {
+		c.destroy(err)
+		return false
+	}
+	c.sent += n
+	if c.phase == flushing && n > 0 {
+		c.setTimer(c.loop.group.cfg.Stall)
+	}
+	if c.Pending() > 0 {
+		return false
+	}
+	c.release(&c.out)
+	c.sent = 0
+	c.flushed()
+	return true
+}
+
+// writeSome is write(2) where a full socket is no error.
+func writeSome(fd int, p []byte) (int, error) {
+	n, err := unix.Write(fd, p)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return 0, nil
+	}
+	return max(n, 0), err
+}
