@@ -32,3 +32,61 @@ func (m mailbox) Local() []byte { return m.local }
 
 // Domain is the domain in the peer's case, or an address literal with brackets.
 func (m mailbox) Domain() []byte { return m.domain }
+
+// Clone returns the path on memory of its own.
+func (p ReversePath) Clone() ReversePath { q, _ := p.Keep(nil); return q }
+
+// Clone returns the path on memory of its own.
+func (p ForwardPath) Clone() ForwardPath { q, _ := p.Keep(nil); return q }
+
+// Keep appends the path's octets to mem and returns the path that borrows from
+// there: many paths share one allocation.
+func (p ReversePath) Keep(mem []byte) (ReversePath, []byte) {
+	m, mem := p.keep(mem)
+	return ReversePath{m}, mem
+}
+
+// Keep appends the path's octets to mem and returns the path that borrows from
+// there: many paths share one allocation.
+func (p ForwardPath) Keep(mem []byte) (ForwardPath, []byte) {
+	m, mem := p.keep(mem)
+	return ForwardPath{m}, mem
+}
+
+func (m mailbox) keep(mem []byte) (mailbox, []byte) {
+	a := len(mem)
+	mem = append(mem, m.local...)
+	b := len(mem)
+	mem = append(mem, m.domain...)
+	return mailbox{local: mem[a:b:b], domain: mem[b:len(mem):len(mem)], quote: m.quote}, mem
+}
+
+// AppendTo appends the mailbox as it goes on the wire, without angle brackets,
+// to dst: local part in quotes where it needs them, "@" and domain. The null
+// path appends nothing, <Postmaster> no domain.
+func (m mailbox) AppendTo(dst []byte) []byte {
+	if m.quote {
+		dst = append(dst, '"')
+		for _, c := range m.local {
+			if c == '"' || c == '\\' {
+				dst = append(dst, '\\')
+			}
+			dst = append(dst, c)
+		}
+		dst = append(dst, '"')
+	} else {
+		dst = append(dst, m.local...)
+	}
+	if len(m.domain) > 0 {
+		dst = append(dst, '@')
+		dst = append(dst, m.domain...)
+	}
+	return dst
+}
+
+// String returns the mailbox as AppendTo writes it.
+func (m mailbox) String() string { return string(m.AppendTo(nil)) }
+
+// NeedsUTF8 says whether the mailbox can only go where SMTPUTF8 is offered (RFC
+// 6531 section 3.1).
+func (m mailbox) NeedsUTF8() bool { return !isASCII(m.local) || !isASCII(m.domain) }

@@ -1,0 +1,69 @@
+package smtp
+
+// MaxReplyLine is the most octets of a reply line with its CRLF (RFC 5321
+// section 4.5.3.1.5).
+const MaxReplyLine = 512
+
+// Reply is one reply of a server: RFC 5321 section 4.2 with the enhanced status
+// code of RFC 3463. Replies are made once and never change.
+type Reply struct {
+	Code     int    // 200 to 599
+	Enhanced string // "5.1.1", or empty where RFC 2034 section 4 wants none
+	Text     string // of one line, without CRLF
+}
+
+// Refuses says whether the reply is of the 4yz or 5yz kind.
+func (r *Reply) Refuses() bool { return r.Code >= 400 }
+
+// String returns the reply as it stands on the line.
+func (r *Reply) String() string {
+	b := r.AppendTo(nil)
+	return string(b[:len(b)-2])
+}
+
+// AppendTo appends the reply as one line with CRLF to dst.
+func (r *Reply) AppendTo(dst []byte) []byte { return r.AppendWith(dst, nil) }
+
+// AppendWith appends the reply as one line, its text behind what, which a peer
+// may have sent: "250 2.1.0 " what "... Sender ok".
+func (r *Reply) AppendWith(dst, what []byte) []byte {
+	start := len(dst)
+	dst = r.appendHead(dst, ' ')
+	dst = append(dst, what...)
+	return endLine(append(dst, r.Text...), start)
+}
+
+// AppendMore appends a line of a reply that goes on: the code, "-", the enhanced
+// code and text.
+func (r *Reply) AppendMore(dst []byte, text string) []byte {
+	start := len(dst)
+	dst = r.appendHead(dst, '-')
+	return endLine(append(dst, text...), start)
+}
+
+func (r *Reply) appendHead(dst []byte, sep byte) []byte {
+	c := r.Code
+	dst = append(dst, byte('0'+c/100%10), byte('0'+c/10%10), byte('0'+c%10), sep)
+	if r.Enhanced != "" {
+		dst = append(dst, r.Enhanced...)
+		dst = append(dst, ' ')
+	}
+	return dst
+}
+
+// endLine ends the line dst[start:]: not longer than a reply line may be, no
+// control octet in it, CRLF behind it.
+func endLine(dst []byte, start int) []byte {
+	if most := start + MaxReplyLine - 2; len(dst) > most {
+		for most > start && dst[most]&0xC0 == 0x80 {
+			most-- // don't cut a character of UTF-8
+		}
+		dst = dst[:most]
+	}
+	for i, c := range dst[start:] {
+		if c < ' ' || c == 0x7F {
+			dst[start+i] = '?'
+		}
+	}
+	return append(dst, '\r', '\n')
+}
