@@ -1,0 +1,210 @@
+// Package maillog writes the log: a slog.Handler whose text form has the shape
+// of Postfix's lines, so that the tools that read those (pflogsumm, fail2ban)
+// read ours, and whose JSON form has the same facts as fields.
+//
+//	2026-11-22T23:00:00.000000+00:00 mx postrider/smtpd[42]: 01HX...: client=unknown[192.0.2.1]
+//
+// A record becomes: time, host, "postrider/" and the attribute "daemon" (default
+// "master"), process id, the attribute "id" and a colon if there is one, the
+// message, and the other attributes as key=value, separated by ", ". A record
+// above info has its level in front of the message: "warning: ", "error: ".
+//
+// Handle never waits for the disk or a pipe: it appends to a buffer of bounded
+// size that one goroutine writes out. When the reader of the log is so slow that
+// the buffer is full, lines are dropped, counted, and the count is logged.
+package maillog
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+)
+
+// bufferLimit bounds the octets that wait to be written.
+const bufferLimit = 4 << 20
+
+// Handler is the slog.Handler; New makes one.
+type Handler struct {
+	sink  *sink
+	level slog.Level
+	host  string
+	pid   string
+	json  bool
+	attrs []slog.Attr // of WithAttrs
+}
+
+// New starts a handler that writes to w lines in text or, when json is set, in
+// JSON, of the given level and above. Close it to write out what waits.
+func New(w io.Writer, json bool, level slog.Level, host string) *Handler {
+	s := &sink{w: w, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go s.run()
+	return &Handler{sink: s, level: level, host: host, pid: strconv.Itoa(os.Getpid()), json: json}
+}
+
+// Close writes out what waits and ends the writer. Later records are dropped.
+func (h *Handler) Close() error {
+	h.sink.close()
+	return nil
+}
+
+// Enabled implements slog.Handler.
+func (h *Handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+
+// WithAttrs implements slog.Handler.
+func (h *Handler) WithAttrs(as []slog.Attr) slog.Handler {
+	c := *h
+	c.attrs = append(c.attrs[:len(c.attrs):len(c.attrs)], as...)
+	return &c
+}
+
+// WithGroup implements slog.Handler. Mail logs are flat: a group has no effect.
+func (h *Handler) WithGroup(string) slog.Handler { return h }
+
+// Handle implements slog.Handler.
+func (h *Handler) Handle(_ context.Context, r slog.Record) error {
+	h.sink.mu.Lock()
+	defer h.sink.mu.Unlock()
+	if h.sink.closed || len(h.sink.buf) > bufferLimit {
+		h.sink.dropped++
+		return nil
+	}
+	first := len(h.sink.buf) == 0
+	if h.json {
+		h.sink.buf = h.appendJSON(h.sink.buf, r)
+	} else {
+		h.sink.buf = h.appendText(h.sink.buf, r)
+	}
+	if first {
+		h.sink.signal()
+	}
+	return nil
+}
+
+// appendText appends the record as a line of Postfix's shape.
+func (h *Handler) appendText(b []byte, r slog.Record) []byte {
+	var daemon, id string
+	each := func(f func(slog.Attr) bool) {
+		for _, a := range h.attrs {
+			f(a)
+		}
+		r.Attrs(f)
+	}
+	each(func(a slog.Attr) bool {
+		switch a.Key {
+		case "daemon":
+			daemon = a.Value.String()
+		case "id":
+			id = a.Value.String()
+		}
+		return true
+	})
+	if daemon == "" {
+		daemon = "master"
+	}
+	b = r.Time.AppendFormat(b, "2006-01-02T15:04:05.000000-07:00 ")
+	b = append(append(b, h.host...), " postrider/"...)
+	b = append(append(append(append(b, daemon...), '['), h.pid...), "]: "...)
+	if id != "" {
+		b = append(append(b, id...), ": "...)
+	}
+	switch {
+	case r.Level >= slog.LevelError:
+		b = append(b, "error: "...)
+	case r.Level >= slog.LevelWarn:
+		b = append(b, "warning: "...)
+	}
+	b = appendSafe(b, r.Message)
+	sep := ": "
+	if r.Message == "" {
+		sep = ""
+	}
+	each(func(a slog.Attr) bool {
+		if a.Key == "daemon" || a.Key == "id" {
+			return true
+		}
+		b = append(append(append(b, sep...), a.Key...), '=')
+		sep = ", "
+		b = appendValue(b, a.Value)
+		return true
+	})
+	return append(b, '\n')
+}
+
+func appendValue(b []byte, v slog.Value) []byte {
+	switch v.Kind() {
+	case slog.KindInt64:
+		return strconv.AppendInt(b, v.Int64(), 10)
+	case slog.KindDuration:
+		return strconv.AppendFloat(b, v.Duration().Seconds(), 'g', 2, 64)
+	case slog.KindString:
+		return appendSafe(b, v.String())
+	}
+	return appendSafe(b, v.String())
+}
+
+// appendSafe appends s with each control octet turned into "?", as Postfix
+// does: what a peer says must not forge a line of the log.
+func appendSafe(b []byte, s string) []byte {
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c == 0x7f {
+			c = '?'
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+// appendJSON appends the record as one JSON object on a line.
+func (h *Handler) appendJSON(b []byte, r slog.Record) []byte {
+	b = append(b, `{"time":"`...)
+	b = r.Time.AppendFormat(b, time.RFC3339Nano)
+	b = append(append(append(b, `","level":"`...), r.Level.String()...), `","host":`...)
+	b = appendQuoted(b, h.host)
+	if r.Message != "" {
+		b = append(b, `,"msg":`...)
+		b = appendQuoted(b, r.Message)
+	}
+	field := func(a slog.Attr) bool {
+		b = append(b, ',')
+		b = appendQuoted(b, a.Key)
+		b = append(b, ':')
+		switch a.Value.Kind() {
+		case slog.KindInt64:
+			b = strconv.AppendInt(b, a.Value.Int64(), 10)
+		case slog.KindBool:
+			b = strconv.AppendBool(b, a.Value.Bool())
+		case slog.KindDuration:
+			b = strconv.AppendFloat(b, a.Value.Duration().Seconds(), 'f', 6, 64)
+		default:
+			b = appendQuoted(b, a.Value.String())
+		}
+		return true
+	}
+	for _, a := range h.attrs {
+		field(a)
+	}
+	r.Attrs(field)
+	return append(b, '}', '\n')
+}
+
+// appendQuoted appends s as a JSON string; octets that are not UTF-8 become
+// U+FFFD.
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', byte(c))
+		case c < ' ':
+			b = fmt.Appendf(b, `\u%04x`, c)
+		default:
+			b = append(b, string(c)...)
+		}
+	}
+	return append(b, '"')
+}

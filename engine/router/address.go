@@ -1,0 +1,176 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+)
+
+// address is a name in lower case under a domain.
+type address struct{ local, domain string }
+
+// String writes a as a Mailbox.
+func (a address) String() string { return Mailbox(a.local, a.domain) }
+
+// Fold is the lower case in which the directory keeps names. All who add to it
+// or ask it fold with this function. Octets that are not UTF-8 stay as they are.
+func Fold(s string) string {
+	if isLower(s) {
+		return s
+	}
+	if utf8.ValidString(s) {
+		return strings.ToLower(s)
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// isLower says of an ASCII string whether folding leaves it as it is.
+func isLower(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Mailbox writes an address as RFC 5321 section 4.1.2 has it: with quotes about
+// a local part that needs them, and without "@" when the domain is empty.
+func Mailbox(local, domain string) string {
+	if !isDotString(local) {
+		local = `"` + quoter.Replace(local) + `"`
+	}
+	if domain == "" {
+		return local
+	}
+	return local + "@" + domain
+}
+
+var quoter = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// isDotString says whether local can be written without quotes (RFC 5321
+// Dot-string; octets from 128 on belong to an atom by RFC 6531).
+func isDotString(local string) bool {
+	for atom := range strings.SplitSeq(local, ".") {
+		if atom == "" {
+			return false
+		}
+		for i := range len(atom) {
+			if !isAtext(atom[i]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isAtext(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c >= utf8.RuneSelf || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+}
+
+// cut splits a Mailbox at its last "@" and takes the quotes off; a text without
+// "@" is a local part.
+func cut(text string) (local, domain string) {
+	local = text
+	if i := strings.LastIndexByte(text, '@'); i >= 0 && !strings.HasSuffix(text, `"`) {
+		local, domain = text[:i], text[i+1:]
+	}
+	if len(local) < 2 || local[0] != '"' || local[len(local)-1] != '"' {
+		return local, domain
+	}
+	inner := local[1 : len(local)-1]
+	b := make([]byte, 0, len(inner))
+	for i := 0; i < len(inner); i++ {
+		if inner[i] == '\\' && i+1 < len(inner) {
+			i++
+		}
+		b = append(b, inner[i])
+	}
+	return string(b), domain
+}
+
+// The limits of RFC 5321 section 4.5.3.1, in octets.
+const (
+	maxLocal  = 64
+	maxDomain = 255
+)
+
+// ParseAddress reads an address that an operator wrote, NAME or NAME@DOMAIN,
+// with quotes or without, and returns it as the directory keeps it: folded and
+// unquoted; without a domain it is put into defaultDomain. An empty local part,
+// "@domain", is returned as such: it is the catch-all's name, and only what
+// makes aliases has a use for it. The error says what is wrong with the text.
+func ParseAddress(text, defaultDomain string) (local, domain string, err error) {
+	local, domain = cut(strings.TrimSpace(text))
+	if domain == "" && strings.HasSuffix(text, "@") {
+		return "", "", fmt.Errorf("%q has no domain after the @", text)
+	}
+	if domain == "" {
+		domain = defaultDomain
+	}
+	if len(local) > maxLocal {
+		return "", "", fmt.Errorf("the name in %q is longer than %d octets", text, maxLocal)
+	}
+	for i := range len(local) {
+		if local[i] < ' ' || local[i] == 0x7f {
+			return "", "", fmt.Errorf("the name in %q has a control character in it", text)
+		}
+	}
+	if !utf8.ValidString(local) {
+		return "", "", fmt.Errorf("the name in %q is not UTF-8", text)
+	}
+	if strings.ContainsAny(local, "<>\" \\,:;@()[]") && !strings.HasPrefix(strings.TrimSpace(text), `"`) {
+		return "", "", fmt.Errorf("the name in %q has characters that need quotes about it", text)
+	}
+	if domain, err = ParseDomain(domain); err != nil {
+		return "", "", err
+	}
+	return Fold(local), domain, nil
+}
+
+// ParseDomain checks and folds the name of a domain that an operator wrote. A
+// final dot is dropped.
+func ParseDomain(text string) (string, error) {
+	domain := Fold(strings.TrimSuffix(strings.TrimSpace(text), "."))
+	if domain == "" {
+		return "", errors.New("the domain is empty")
+	}
+	if len(domain) > maxDomain {
+		return "", fmt.Errorf("the domain %q is longer than %d octets", text, maxDomain)
+	}
+	if _, err := netip.ParseAddr(domain); err == nil || domain[0] == '[' {
+		return "", fmt.Errorf("%q is an IP address, not a domain", text)
+	}
+	if !utf8.ValidString(domain) {
+		return "", fmt.Errorf("the domain %q is not UTF-8", text)
+	}
+	for label := range strings.SplitSeq(domain, ".") {
+		if !isLabel(label) {
+			return "", fmt.Errorf("%q is not a domain: between its dots stand 1 to 63 letters, digits and hyphens, no hyphen first or last", text)
+		}
+	}
+	return domain, nil
+}
+
+// isLabel follows RFC 1123 section 2.1, with "_" as it is found in test networks.
+func isLabel(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c >= utf8.RuneSelf) {
+			return false
+		}
+	}
+	return true
+}

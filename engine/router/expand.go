@@ -1,0 +1,78 @@
+package router
+
+import "postrider/storage"
+
+// expansion is one alias being expanded.
+type expansion struct {
+	r    *Router
+	dst  []Target
+	held map[storage.AccountID]bool // the accounts in dst
+	// met holds the aliases gone through: true while their targets are looked at,
+	// so that meeting such a one again is a circle.
+	met     map[address]bool
+	visited int  // targets looked at
+	reached bool // some maildrop, new in dst or not
+	circle  bool // an alias led back to itself
+}
+
+// maxDepth bounds aliases of aliases, and with them the stack.
+const maxDepth = 100
+
+// expand resolves the alias at at. dst comes back as it was unless the outcome is Local.
+func (r *Router) expand(at address, targets []string, dst []Target) ([]Target, Outcome) {
+	x := &expansion{
+		r: r, dst: dst,
+		held: make(map[storage.AccountID]bool, len(dst)+len(targets)),
+		met:  make(map[address]bool),
+	}
+	for _, t := range dst {
+		x.held[t.Account] = true
+	}
+	x.alias(at, targets, 0)
+	switch {
+	case x.visited > MaxExpansion:
+		return dst, Loop
+	case x.reached:
+		return x.dst, Local
+	case x.circle:
+		return dst, Loop
+	}
+	return dst, Unknown
+}
+
+// alias goes through the targets of one alias.
+func (x *expansion) alias(at address, targets []string, depth int) {
+	if open, met := x.met[at]; met || depth > maxDepth {
+		x.circle = x.circle || open || !met
+		return
+	}
+	x.met[at] = true
+	for _, t := range targets {
+		if x.visited++; x.visited > MaxExpansion {
+			return
+		}
+		x.target(t, depth)
+	}
+	x.met[at] = false
+}
+
+// target resolves one target of an alias.
+func (x *expansion) target(text string, depth int) {
+	local, domain := cut(text)
+	a := x.r.address([]byte(local), []byte(domain))
+	if !x.r.dir.HostsDomain(a.domain) {
+		return
+	}
+	found, at, ok := x.r.find(a)
+	switch {
+	case !ok:
+	case found.Account == 0:
+		x.alias(at, found.Targets, depth+1)
+	default:
+		x.reached = true
+		if !x.held[found.Account] {
+			x.held[found.Account] = true
+			x.dst = append(x.dst, Target{found.Account, a.String()})
+		}
+	}
+}

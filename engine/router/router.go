@@ -1,0 +1,189 @@
+package router
+
+import (
+	"net/netip"
+	"strings"
+
+	"postrider/storage"
+)
+
+// Outcome is what became of an address.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unknown Outcome = iota // in a domain of ours, and nobody's (550 5.1.1)
+	Local                  // at least one maildrop
+	NotOurs                // in a domain of somebody else
+	Loop                   // an alias that leads to nobody but itself, or to too many
+)
+
+// String returns the outcome in a word or two, for logs and commands.
+func (o Outcome) String() string {
+	switch o {
+	case Local:
+		return "local"
+	case NotOurs:
+		return "not ours"
+	case Loop:
+		return "alias loop"
+	}
+	return "unknown"
+}
+
+// Target is one maildrop that an address leads to.
+type Target struct {
+	Account storage.AccountID
+	// Expanded is the address that led here in the end, when an alias or a
+	// catch-all stands between it and the address asked for; "" otherwise.
+	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321.
+	Expanded string
+}
+
+// MaxExpansion is the most addresses that one alias may expand to, counting
+// every alias on the way.
+const MaxExpansion = 10000
+
+// Settings are what a Router knows besides the directory.
+type Settings struct {
+	Hostname      string       // mail for it is mail for the default domain
+	DefaultDomain string       // of an address without a domain
+	Delimiter     byte         // between a name and its tag, '+'; 0: no tags
+	Literals      []netip.Addr // our own addresses, for user@[192.0.2.1]
+}
+
+// Router resolves addresses. It has no state of its own and is safe for use by
+// many goroutines.
+type Router struct {
+	dir storage.Directory
+	set Settings
+}
+
+// New returns a Router over dir, which must answer from memory as its contract says.
+func New(dir storage.Directory, set Settings) *Router {
+	set.Hostname = Fold(set.Hostname)
+	set.DefaultDomain = Fold(set.DefaultDomain)
+	return &Router{dir, set}
+}
+
+// Route finds the maildrops of local@domain, an address in any case, unquoted,
+// as smtp.ForwardPath holds it; an empty domain is the default one. It appends
+// to dst each maildrop that dst does not yet hold, so that handing in what
+// earlier recipients of the transaction gave merges the duplicates; the outcome
+// is Local even when nothing new came. The input is not kept.
+func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
+	a := r.address(local, domain)
+	if !r.dir.HostsDomain(a.domain) {
+		return dst, NotOurs
+	}
+	found, at, ok := r.find(a)
+	if !ok {
+		return dst, Unknown
+	}
+	if found.Account != 0 {
+		return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(a, at)}), Local
+	}
+	return r.expand(at, found.Targets, dst)
+}
+
+// address folds the address and puts it into one of our domains if it says so
+// in other words.
+func (r *Router) address(local, domain []byte) address {
+	var buf [320]byte
+	b := append(append(buf[:0], local...), domain...)
+	s := string(b)
+	a := address{s[:len(local)], s[len(local):]}
+	if !isLower(s) {
+		a = address{Fold(a.local), Fold(a.domain)}
+	}
+	if a.domain == "" || r.isThisHost(a.domain) {
+		a.domain = r.set.DefaultDomain
+	}
+	return a
+}
+
+// isThisHost says whether domain, in lower case, is another word for the default domain.
+func (r *Router) isThisHost(domain string) bool {
+	if domain == r.set.DefaultDomain {
+		return true
+	}
+	if domain == r.set.Hostname {
+		return !r.dir.HostsDomain(domain)
+	}
+	text, bracket := strings.CutPrefix(domain, "[")
+	if !bracket {
+		return false
+	}
+	text = strings.TrimPrefix(strings.TrimSuffix(text, "]"), "ipv6:")
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return false
+	}
+	for _, own := range r.set.Literals {
+		if own.Unmap() == ip.Unmap() {
+			return true
+		}
+	}
+	return false
+}
+
+// find takes the steps of the package comment for an address in a domain of
+// ours, and says under which name it was found.
+func (r *Router) find(a address) (found storage.Address, at address, ok bool) {
+	if a.local == "" {
+		return storage.Address{}, a, false
+	}
+	if found, err := r.dir.Lookup(a.local, a.domain); err == nil {
+		return found, a, true
+	}
+	base := a
+	if r.set.Delimiter != 0 {
+		if i := strings.IndexByte(a.local, r.set.Delimiter); i > 0 {
+			base.local = a.local[:i]
+			if found, err := r.dir.Lookup(base.local, base.domain); err == nil {
+				return found, base, true
+			}
+		}
+	}
+	if base.local == postmaster {
+		return r.findPostmaster()
+	}
+	at = address{"", a.domain}
+	found, err := r.dir.Lookup(at.local, at.domain)
+	return found, at, err == nil
+}
+
+const postmaster = "postmaster"
+
+// findPostmaster finds who answers for the host as a whole.
+func (r *Router) findPostmaster() (found storage.Address, at address, ok bool) {
+	at = address{postmaster, r.set.DefaultDomain}
+	if found, err := r.dir.Lookup(at.local, at.domain); err == nil {
+		return found, at, true
+	}
+	r.dir.Accounts(func(a storage.Account) bool {
+		found, at, ok = storage.Address{Account: a.ID}, address{a.Name, a.Domain}, true
+		return false
+	})
+	return found, at, ok
+}
+
+// expandedAt is Target.Expanded when a was asked for and an account found at
+// at: the tag belongs to the address, so only another name or domain counts.
+func (r *Router) expandedAt(a, at address) string {
+	rest, ok := strings.CutPrefix(a.local, at.local)
+	if ok && at.domain == a.domain && (rest == "" || rest[0] == r.set.Delimiter) {
+		return ""
+	}
+	return at.String()
+}
+
+// appendNew appends t unless its account is there.
+func appendNew(dst []Target, t Target) []Target {
+	for i := range dst {
+		if dst[i].Account == t.Account {
+			return dst
+		}
+	}
+	return append(dst, t)
+}

@@ -1,0 +1,244 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// Account implements storage.Directory.
+func (s *Store) Account(id storage.AccountID) (storage.Account, error) {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	r := s.dir.recordOf(id)
+	if r == nil {
+		return storage.Account{}, fmt.Errorf("%w: account %d", storage.ErrNotFound, id)
+	}
+	return s.dir.accountOf(r), nil
+}
+
+// AddAccount implements storage.Directory.
+func (s *Store) AddAccount(a storage.NewAccount) (storage.AccountID, error) {
+	made, err := s.addAccounts([]storage.NewAccount{a})
+	if err != nil {
+		return 0, err
+	}
+	return made[0].ID, nil
+}
+
+// AddAccounts implements storage.Directory.
+func (s *Store) AddAccounts(as []storage.NewAccount) error {
+	_, err := s.addAccounts(as)
+	return err
+}
+
+func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) {
+	names := make(map[string]struct{}, len(as))
+	for i := range as {
+		if err := checkAccount(&as[i]); err != nil {
+			return nil, err
+		}
+		key := string(addressKey(as[i].Name, as[i].Domain))
+		if _, twice := names[key]; twice {
+			return nil, fmt.Errorf("%w: %s@%s is named twice", storage.ErrExists, as[i].Name, as[i].Domain)
+		}
+		names[key] = struct{}{}
+	}
+	made := make([]storage.Account, 0, len(as))
+	created := time.UnixMilli(s.opts.Now().UnixMilli())
+	return made, s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) error {
+			for i := range as {
+				if err := s.mayAdd(as[i].Name, as[i].Domain); err != nil {
+					return err
+				}
+			}
+			for i := range as {
+				a := storage.Account{
+					ID: s.nextAccount + storage.AccountID(i), Created: created,
+					Name: as[i].Name, Domain: as[i].Domain,
+					Hash: as[i].Hash, Secret: as[i].Secret, Quota: as[i].Quota,
+				}
+				made = append(made, a)
+				setAccount(b, &a)
+				setAddress(b, a.Name, a.Domain, a.ID)
+			}
+			return b.Set(keyNextAccount, binary.BigEndian.AppendUint64(nil, uint64(s.nextAccount)+uint64(len(as))), nil)
+		},
+		applied: func() {
+			s.nextAccount += storage.AccountID(len(as))
+			s.dir.mu.Lock()
+			defer s.dir.mu.Unlock()
+			for i := range made {
+				s.dir.insert(made[i].Name, made[i].Domain, made[i].ID, accountRest(&made[i]))
+			}
+		},
+	})
+}
+
+// mayAdd says whether a name is free under a domain of ours.
+func (s *Store) mayAdd(local, domain string) error {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	if s.dir.domains[domain] == nil {
+		return fmt.Errorf("%w: domain %s", storage.ErrNotFound, domain)
+	}
+	if s.dir.find(local, domain) != 0 {
+		return fmt.Errorf("%w: %s@%s", storage.ErrExists, local, domain)
+	}
+	return nil
+}
+
+// SetPassword implements storage.Directory.
+func (s *Store) SetPassword(id storage.AccountID, hash string) error {
+	if len(hash) > maxHash {
+		return fmt.Errorf("%w: a password hash of %d octets", storage.ErrInvalid, len(hash))
+	}
+	var a storage.Account
+	return s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) (err error) {
+			if a, err = s.Account(id); err != nil {
+				return err
+			}
+			a.Hash = hash
+			setAccount(b, &a)
+			return nil
+		},
+		applied: func() {
+			s.dir.mu.Lock()
+			defer s.dir.mu.Unlock()
+			s.dir.remove(a.Name, a.Domain)
+			s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a))
+		},
+	})
+}
+
+// RemoveAccount implements storage.Directory. The first step takes the account
+// out of the directory, so that nothing is delivered to it any more, and leaves a
+// Z row; then its mail goes in steps of bounded size, the last of which takes
+// the Z row. A start finishes what a crash cut off.
+func (s *Store) RemoveAccount(id storage.AccountID) error {
+	lock, err := s.lock(id)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	var a storage.Account
+	err = s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) (err error) {
+			if a, err = s.Account(id); err != nil {
+				return err
+			}
+			var k [accountKeyLen]byte
+			_ = b.Delete(addressKey(a.Name, a.Domain), nil)
+			_ = b.Delete(putAccountKey(&k, tagAccount, id), nil)
+			return b.Set(putAccountKey(&k, tagDoomed, id), nil, nil)
+		},
+		applied: func() {
+			s.dir.mu.Lock()
+			defer s.dir.mu.Unlock()
+			s.dir.remove(a.Name, a.Domain)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return s.clearMaildrop(id, func(c *call) error { c.alone = true; return s.do(c) })
+}
+
+// clearStep is how many messages one step of clearMaildrop deletes.
+const clearStep = 1000
+
+// clearMaildrop deletes all mail of a doomed account, its counter and its Z row.
+// carry carries a step out: through the committer, or directly at start.
+func (s *Store) clearMaildrop(id storage.AccountID, carry func(*call) error) error {
+	for {
+		ids, err := s.firstMessages(id, clearStep)
+		if err != nil {
+			return err
+		}
+		last := len(ids) < clearStep
+		err = carry(&call{stage: func(b *pebble.Batch) error {
+			if err := s.committer.expunge(b, id, ids); err != nil {
+				return err
+			}
+			if !last {
+				return nil
+			}
+			var k [accountKeyLen]byte
+			_ = b.Delete(putAccountKey(&k, tagCount, id), nil)
+			return b.Delete(putAccountKey(&k, tagDoomed, id), nil)
+		}})
+		if err != nil || last {
+			return err
+		}
+	}
+}
+
+// Accounts implements storage.Directory.
+func (s *Store) Accounts(f func(storage.Account) bool) error {
+	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
+		if v.account == 0 {
+			return true, nil
+		}
+		a, err := s.Account(v.account)
+		if err != nil {
+			return true, nil // removed since the scan began
+		}
+		return f(a), nil
+	})
+}
+
+// The rows of an account and of an address.
+
+func setAccount(b *pebble.Batch, a *storage.Account) {
+	var k [accountKeyLen]byte
+	_ = b.Set(putAccountKey(&k, tagAccount, a.ID), appendAccount(nil, a), nil)
+}
+
+func setAddress(b *pebble.Batch, local, domain string, id storage.AccountID) {
+	_ = b.Set(addressKey(local, domain), binary.BigEndian.AppendUint32([]byte{kindAccount}, uint32(id)), nil)
+}
+
+// accountVersion is the first octet of a U row's value.
+const accountVersion = 1
+
+// appendAccount appends the value of a U row: version(1) quota(8) created(8, ms)
+// and name, domain, hash and secret, each as length(2) and octets.
+func appendAccount(dst []byte, a *storage.Account) []byte {
+	dst = append(dst, accountVersion)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Quota))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Created.UnixMilli()))
+	for _, t := range [...]string{a.Name, a.Domain, a.Hash, a.Secret} {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(len(t)))
+		dst = append(dst, t...)
+	}
+	return dst
+}
+
+// parseAccount reads what appendAccount wrote.
+func parseAccount(id storage.AccountID, v []byte) (storage.Account, error) {
+	a := storage.Account{ID: id}
+	if len(v) < 17 || v[0] != accountVersion {
+		return a, fmt.Errorf("%w: row of account %d", storage.ErrCorrupt, id)
+	}
+	a.Quota = int64(binary.BigEndian.Uint64(v[1:]))
+	a.Created = time.UnixMilli(int64(binary.BigEndian.Uint64(v[9:])))
+	v = v[17:]
+	for _, t := range [...]*string{&a.Name, &a.Domain, &a.Hash, &a.Secret} {
+		if len(v) < 2 || len(v) < 2+int(binary.BigEndian.Uint16(v)) {
+			return a, fmt.Errorf("%w: row of account %d is cut short", storage.ErrCorrupt, id)
+		}
+		n := 2 + int(binary.BigEndian.Uint16(v))
+		*t = string(v[2:n])
+		v = v[n:]
+	}
+	return a, nil
+}

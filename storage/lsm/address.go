@@ -1,0 +1,306 @@
+package lsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// The kinds of an A row: the first octet of its value.
+const (
+	kindAccount = 1 // account(4) follows
+	kindAlias   = 2 // targets follow, each ended by NUL
+)
+
+// The limits on what the directory holds, in octets. A name is below RFC 5321's
+// 64 for a local part as sent, and far above it in UTF-8; the others keep a
+// record within one block of the arena.
+const (
+	maxName    = 255
+	maxDomain  = 255
+	maxHash    = 4096
+	maxTargets = 512 << 10
+)
+
+// HostsDomain implements storage.Directory.
+func (s *Store) HostsDomain(domain string) bool {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	return s.dir.domains[domain] != nil
+}
+
+// Lookup implements storage.Directory.
+func (s *Store) Lookup(local, domain string) (storage.Address, error) {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	ref := s.dir.find(local, domain)
+	if ref == 0 {
+		return storage.Address{}, storage.ErrNotFound
+	}
+	r := s.dir.at(ref)
+	if id := r.account(); id != 0 {
+		return storage.Address{Account: storage.AccountID(id)}, nil
+	}
+	return storage.Address{Targets: targetsOf(r)}, nil
+}
+
+// Domains implements storage.Directory.
+func (s *Store) Domains() []string {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	names := make([]string, 0, len(s.dir.domains))
+	for name := range s.dir.domains {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// AddDomain implements storage.Directory.
+func (s *Store) AddDomain(domain string) error {
+	if err := checkName("domain", domain, maxDomain); err != nil {
+		return err
+	}
+	return s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) error {
+			if s.HostsDomain(domain) {
+				return fmt.Errorf("%w: domain %s", storage.ErrExists, domain)
+			}
+			return b.Set(domainKey(domain), []byte{1}, nil)
+		},
+		applied: func() {
+			s.dir.mu.Lock()
+			s.dir.addDomain(domain)
+			s.dir.mu.Unlock()
+		},
+	})
+}
+
+// RemoveDomain implements storage.Directory.
+func (s *Store) RemoveDomain(domain string) error {
+	return s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) error {
+			s.dir.mu.RLock()
+			defer s.dir.mu.RUnlock()
+			d := s.dir.domains[domain]
+			if d == nil {
+				return fmt.Errorf("%w: domain %s", storage.ErrNotFound, domain)
+			}
+			if d.addresses > 0 {
+				return fmt.Errorf("%w: %d addresses stand under domain %s", storage.ErrInUse, d.addresses, domain)
+			}
+			return b.Delete(domainKey(domain), nil)
+		},
+		applied: func() {
+			s.dir.mu.Lock()
+			delete(s.dir.domains, domain)
+			s.dir.mu.Unlock()
+		},
+	})
+}
+
+// SetAliases implements storage.Directory.
+func (s *Store) SetAliases(as []storage.Alias) error {
+	for i := range as {
+		if err := checkAlias(&as[i]); err != nil {
+			return err
+		}
+	}
+	return s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) error {
+			for i := range as {
+				if err := s.maySetAlias(&as[i]); err != nil {
+					return err
+				}
+				v := append([]byte{kindAlias}, aliasRest(as[i].Targets)[4:]...)
+				_ = b.Set(addressKey(as[i].Name, as[i].Domain), v, nil)
+			}
+			return nil
+		},
+		applied: func() {
+			s.dir.mu.Lock()
+			defer s.dir.mu.Unlock()
+			for i := range as {
+				s.dir.remove(as[i].Name, as[i].Domain)
+				s.dir.insert(as[i].Name, as[i].Domain, 0, aliasRest(as[i].Targets))
+			}
+		},
+	})
+}
+
+func (s *Store) maySetAlias(a *storage.Alias) error {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	if s.dir.domains[a.Domain] == nil {
+		return fmt.Errorf("%w: domain %s", storage.ErrNotFound, a.Domain)
+	}
+	if ref := s.dir.find(a.Name, a.Domain); ref != 0 && s.dir.at(ref).account() != 0 {
+		return fmt.Errorf("%w: %s@%s is an account", storage.ErrExists, a.Name, a.Domain)
+	}
+	return nil
+}
+
+// RemoveAlias implements storage.Directory.
+func (s *Store) RemoveAlias(local, domain string) error {
+	return s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) error {
+			a, err := s.Lookup(local, domain)
+			if err != nil || a.Account != 0 {
+				return fmt.Errorf("%w: alias %s@%s", storage.ErrNotFound, local, domain)
+			}
+			return b.Delete(addressKey(local, domain), nil)
+		},
+		applied: func() {
+			s.dir.mu.Lock()
+			s.dir.remove(local, domain)
+			s.dir.mu.Unlock()
+		},
+	})
+}
+
+// Aliases implements storage.Directory.
+func (s *Store) Aliases(f func(storage.Alias) bool) error {
+	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
+		if v.account != 0 {
+			return true, nil
+		}
+		return f(storage.Alias{Name: local, Domain: domain, Targets: v.targets}), nil
+	})
+}
+
+// addressValue is the value of an A row.
+type addressValue struct {
+	account storage.AccountID
+	targets []string
+}
+
+// addresses calls f for each A row, in the order of domain and name.
+func (s *Store) addresses(f func(local, domain string, v addressValue) (more bool, err error)) error {
+	return scan(s.db, []byte{tagAddress}, func(k, v []byte) (bool, error) {
+		domain, local, ok := bytes.Cut(k[1:], []byte{0})
+		val, err := parseAddress(v)
+		if err != nil || !ok {
+			return false, fmt.Errorf("%w: row of the address %q", storage.ErrCorrupt, k[1:])
+		}
+		return f(string(local), string(domain), val)
+	})
+}
+
+func parseAddress(v []byte) (addressValue, error) {
+	switch {
+	case len(v) == 5 && v[0] == kindAccount:
+		return addressValue{account: storage.AccountID(binary.BigEndian.Uint32(v[1:]))}, nil
+	case len(v) >= 1 && v[0] == kindAlias:
+		return addressValue{targets: splitTargets(v[1:])}, nil
+	}
+	return addressValue{}, storage.ErrCorrupt
+}
+
+// splitTargets reads targets of which each is ended by NUL.
+func splitTargets(b []byte) []string {
+	targets := make([]string, 0, bytes.Count(b, []byte{0}))
+	for len(b) > 0 {
+		t, rest, _ := bytes.Cut(b, []byte{0})
+		targets = append(targets, string(t))
+		b = rest
+	}
+	return targets
+}
+
+// checkAccount says whether an account's fields can be stored.
+func checkAccount(a *storage.NewAccount) error {
+	if err := checkName("name", a.Name, maxName); err != nil {
+		return err
+	}
+	if err := checkName("domain", a.Domain, maxDomain); err != nil {
+		return err
+	}
+	if len(a.Hash) > maxHash || len(a.Secret) > maxHash || a.Quota < 0 {
+		return fmt.Errorf("%w: account %s@%s: hash or secret over %d octets, or a negative quota", storage.ErrInvalid, a.Name, a.Domain, maxHash)
+	}
+	return nil
+}
+
+// checkAlias says whether an alias's fields can be stored.
+func checkAlias(a *storage.Alias) error {
+	if a.Name != "" {
+		if err := checkName("name", a.Name, maxName); err != nil {
+			return err
+		}
+	}
+	if err := checkName("domain", a.Domain, maxDomain); err != nil {
+		return err
+	}
+	octets := 0
+	for _, t := range a.Targets {
+		if err := checkName("target", t, maxName+1+maxDomain); err != nil {
+			return err
+		}
+		octets += len(t) + 1
+	}
+	if octets == 0 || octets > maxTargets {
+		return fmt.Errorf("%w: alias %s@%s has %d octets of targets; 1 to %d are possible", storage.ErrInvalid, a.Name, a.Domain, octets, maxTargets)
+	}
+	return nil
+}
+
+// checkName refuses what a row's key can't hold, or what could never be found.
+func checkName(what, name string, limit int) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("%w: an empty %s", storage.ErrInvalid, what)
+	case len(name) > limit:
+		return fmt.Errorf("%w: a %s of %d octets; at most %d", storage.ErrInvalid, what, len(name), limit)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return fmt.Errorf("%w: the %s %q holds a control character or is not UTF-8", storage.ErrInvalid, what, name)
+	case strings.ToLower(name) != name:
+		return fmt.Errorf("%w: the %s %q is not in lower case", storage.ErrInvalid, what, name)
+	}
+	return nil
+}
+
+// loadDirectory fills the memory copy from the rows.
+func (s *Store) loadDirectory() error {
+	err := scan(s.db, []byte{tagDomain}, func(k, _ []byte) (bool, error) {
+		s.dir.addDomain(string(k[1:]))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	err = scan(s.db, []byte{tagAccount}, func(k, v []byte) (bool, error) {
+		a, err := parseAccount(accountOfKey(k), v)
+		if err != nil {
+			return false, err
+		}
+		if s.dir.domains[a.Domain] == nil {
+			return false, fmt.Errorf("%w: account %s@%s stands under no domain", storage.ErrCorrupt, a.Name, a.Domain)
+		}
+		s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
+		if v.account != 0 {
+			return true, nil
+		}
+		if s.dir.domains[domain] == nil {
+			return false, fmt.Errorf("%w: alias %s@%s stands under no domain", storage.ErrCorrupt, local, domain)
+		}
+		s.dir.insert(local, domain, 0, aliasRest(v.targets))
+		return true, nil
+	})
+}

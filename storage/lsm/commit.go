@@ -1,0 +1,283 @@
+package lsm
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// The way of a change to the disk:
+//
+//	many goroutines -> queue -> committer -> waiter -> Done
+//
+// The committer is one goroutine. It gathers what waits in the queue into groups,
+// each one Pebble batch, and applies them: after that they are visible, and in
+// the WAL's order. The waiter is one goroutine that waits for the sync of each
+// group in that order and then tells those who wait. Syncs are gathered by
+// Pebble itself: all groups applied during one sync are covered by the next.
+// Since Apply may wait (for a new WAL file, for a flush), nobody else calls it.
+const (
+	// maxInFlight bounds the deliveries between Deliver and Done. Past it Deliver
+	// answers ErrTemporary.
+	maxInFlight = 8192
+	// maxUnsynced bounds the groups between Apply and sync. Pebble's own bound is
+	// 4,095, and it blocks there.
+	maxUnsynced = 2048
+	// groupOctets and groupMembers bound a group. Merging lowers the cost of each
+	// delivery; a larger batch makes the first of it wait longer.
+	groupOctets  = 256 << 10
+	groupMembers = 64
+)
+
+// group is one synced batch and those who wait for it.
+type group struct {
+	number     uint64 // counts groups; see Store.applied
+	batch      *pebble.Batch
+	deliveries []*storage.Delivery
+	calls      []*call
+}
+
+// call is a change that a goroutine waits for.
+type call struct {
+	// stage runs on the committer's goroutine: it checks that the change may be
+	// made and adds it to the batch, all or nothing when it returns an error. What
+	// it reads from the rows includes all changes before this one.
+	stage func(b *pebble.Batch) error
+	// applied, if not nil, runs there after the batch was applied.
+	applied func()
+	// alone: stage reads rows or memory that an earlier change may alter, or the
+	// batch is large.
+	alone bool
+	err   error
+	done  chan struct{}
+}
+
+// do has the committer carry out c and waits until it is durable.
+func (s *Store) do(c *call) error {
+	c.done = make(chan struct{})
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	if !s.queue.put(op{call: c}) {
+		return storage.ErrClosed
+	}
+	<-c.done
+	return c.err
+}
+
+// committer is what its goroutine owns.
+type committer struct {
+	s       *Store
+	group   *group
+	idBound storage.MessageID // the durable one, or that of the open group
+	usage   map[storage.AccountID]counter
+	value   []byte // scratch
+}
+
+func (c *committer) run() {
+	var ops []op
+	for {
+		ops = c.s.queue.take(ops)
+		if ops == nil {
+			break
+		}
+		for i := range ops {
+			c.handle(&ops[i])
+		}
+		c.flush()
+	}
+	close(c.s.unsynced)
+}
+
+func (c *committer) handle(o *op) {
+	switch {
+	case o.delivery != nil:
+		c.deliver(o.delivery)
+	case o.call != nil:
+		c.carryOut(o.call)
+	case o.discard != nil:
+		c.discard(o.discard)
+	default:
+		c.storeChunk(o.chunk)
+	}
+}
+
+// open returns the group that is being gathered.
+func (c *committer) open() *group {
+	if c.group == nil {
+		c.group = c.s.groups.Get().(*group)
+		c.group.batch = c.s.db.NewBatch()
+	}
+	return c.group
+}
+
+// flush applies the open group and hands it to the waiter.
+func (c *committer) flush() {
+	g := c.group
+	if g == nil {
+		return
+	}
+	c.group = nil
+	g.number = c.s.applied.Add(1) // before it can be seen
+	if err := c.apply(g.batch, c.s.sync); err != nil {
+		c.s.fail(err)
+	}
+	for _, call := range g.calls {
+		if call.applied != nil && c.s.failed.Load() == nil {
+			call.applied()
+		}
+	}
+	c.s.unsynced <- g
+}
+
+// apply applies a batch. Pebble panics when its WAL is gone.
+func (c *committer) apply(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the store's writer stopped: %v", p)
+		}
+	}()
+	if c.s.failed.Load() != nil {
+		return storage.ErrFailed
+	}
+	if o.Sync {
+		return c.s.db.ApplyNoSyncWait(b, o)
+	}
+	return c.s.db.Apply(b, o)
+}
+
+// carryOut stages a call into the open group.
+func (c *committer) carryOut(call *call) {
+	if err := c.s.refusal(); err != nil {
+		call.finish(err)
+		return
+	}
+	if call.alone {
+		c.flush()
+	}
+	g := c.open()
+	if err := c.staged(call, g.batch); err != nil {
+		call.finish(err)
+		return
+	}
+	g.calls = append(g.calls, call)
+	if call.alone || g.full() {
+		c.flush()
+	}
+}
+
+// staged runs the call's stage. Pebble may panic when it reads a damaged file.
+func (c *committer) staged(call *call, b *pebble.Batch) (err error) {
+	defer recoverRead(&err)
+	return call.stage(b)
+}
+
+func (g *group) full() bool {
+	return g.batch.Len() >= groupOctets || len(g.deliveries)+len(g.calls) >= groupMembers
+}
+
+func (call *call) finish(err error) {
+	call.err = err
+	close(call.done)
+}
+
+// wait is the waiter's goroutine.
+func (s *Store) wait() {
+	for g := range s.unsynced {
+		err := s.syncWait(g)
+		if err != nil {
+			s.fail(err)
+			err = s.refusal()
+		} else {
+			s.durable.reach(g.number)
+		}
+		g.finish(s, err)
+	}
+	close(s.drained)
+}
+
+// syncWait waits for the sync of a group.
+func (s *Store) syncWait(g *group) error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	if !s.sync.Sync {
+		return nil
+	}
+	return g.batch.SyncWait()
+}
+
+// finish tells everybody who waits for the group, and lets it go.
+func (g *group) finish(s *Store, err error) {
+	if err == nil {
+		_ = g.batch.Close() // gives the batch back; it is not touched after an error
+	}
+	for _, d := range g.deliveries {
+		id := d.Draft.ID()
+		s.inFlight.Add(-1)
+		if err != nil {
+			d.Done(d, storage.Receipt{}, err)
+			continue
+		}
+		d.Done(d, storage.NewReceipt(id), nil)
+	}
+	for _, call := range g.calls {
+		call.finish(err)
+	}
+	clear(g.deliveries)
+	clear(g.calls)
+	*g = group{deliveries: g.deliveries[:0], calls: g.calls[:0]}
+	s.groups.Put(g)
+}
+
+// watermark is a number that only rises, and that can be waited for.
+type watermark struct {
+	at      atomic.Uint64
+	mu      sync.Mutex
+	risen   sync.Cond
+	waiting int
+	broken  bool
+}
+
+func newWatermark() *watermark {
+	w := new(watermark)
+	w.risen.L = &w.mu
+	return w
+}
+
+// reach raises the mark.
+func (w *watermark) reach(n uint64) {
+	w.at.Store(n)
+	w.mu.Lock()
+	if w.waiting > 0 {
+		w.risen.Broadcast()
+	}
+	w.mu.Unlock()
+}
+
+// giveUp lets all who wait go: the mark will not rise any more.
+func (w *watermark) giveUp() {
+	w.mu.Lock()
+	w.broken = true
+	w.risen.Broadcast()
+	w.mu.Unlock()
+}
+
+// await waits until the mark is at n; false when it never will be.
+func (w *watermark) await(n uint64) bool {
+	if w.at.Load() >= n {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting++
+	for w.at.Load() < n && !w.broken {
+		w.risen.Wait()
+	}
+	w.waiting--
+	return w.at.Load() >= n
+}

@@ -1,0 +1,72 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// counterLen is the length of a C row's value: two signed 64-bit numbers, the
+// messages of the maildrop and their octets.
+const counterLen = 16
+
+// counter is the value of a C row, and the operand that changes it.
+type counter struct{ messages, octets int64 }
+
+func (c counter) put(b []byte) {
+	binary.BigEndian.PutUint64(b, uint64(c.messages))
+	binary.BigEndian.PutUint64(b[8:], uint64(c.octets))
+}
+
+func parseCounter(v []byte) (counter, error) {
+	if len(v) != counterLen {
+		return counter{}, fmt.Errorf("%w: counter row of %d octets", storage.ErrCorrupt, len(v))
+	}
+	return counter{
+		messages: int64(binary.BigEndian.Uint64(v)),
+		octets:   int64(binary.BigEndian.Uint64(v[8:])),
+	}, nil
+}
+
+// merger adds up the operands of C rows, so that a delivery changes a counter
+// without reading it, and lets a row go whose sums are zero. Its name is on the
+// disk: a store can't be opened with another one.
+var merger = &pebble.Merger{
+	Name: "postrider.v1",
+	Merge: func(_, value []byte) (pebble.ValueMerger, error) {
+		c, err := parseCounter(value)
+		return &counterMerger{c}, err
+	},
+}
+
+type counterMerger struct{ sum counter }
+
+func (m *counterMerger) MergeNewer(value []byte) error { return m.add(value) }
+func (m *counterMerger) MergeOlder(value []byte) error { return m.add(value) }
+
+func (m *counterMerger) add(value []byte) error {
+	c, err := parseCounter(value)
+	m.sum.messages += c.messages
+	m.sum.octets += c.octets
+	return err
+}
+
+func (m *counterMerger) Finish(bool) ([]byte, io.Closer, error) {
+	v := make([]byte, counterLen)
+	m.sum.put(v)
+	return v, nil, nil
+}
+
+// DeletableFinish lets the row go when it is zero and nothing older can change
+// that.
+func (m *counterMerger) DeletableFinish(includesBase bool) ([]byte, bool, io.Closer, error) {
+	if includesBase && m.sum == (counter{}) {
+		return nil, true, nil, nil
+	}
+	v, _, err := m.Finish(includesBase)
+	return v, false, nil, err
+}

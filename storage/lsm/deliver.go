@@ -1,0 +1,220 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// codecRaw: the chunk's octets stand in the row as they are.
+const codecRaw = 0
+
+// Deliver implements storage.Inbox.
+func (s *Store) Deliver(d *storage.Delivery) {
+	dr := d.Draft.(*draft)
+	if dr.done {
+		panic("BUG: a draft was delivered twice, or after Discard")
+	}
+	if err := s.refuseDelivery(d, dr); err != nil {
+		dr.Discard()
+		d.Done(d, storage.Receipt{}, err)
+		return
+	}
+	dr.done = true
+	if s.inFlight.Add(1) > maxInFlight || !s.queue.put(op{delivery: d}) {
+		s.inFlight.Add(-1)
+		dr.done = false
+		dr.Discard()
+		d.Done(d, storage.Receipt{}, fmt.Errorf("%w: %d deliveries wait for the disk", storage.ErrTemporary, maxInFlight))
+	}
+}
+
+// refuseDelivery finds what can be known before the committer's turn.
+func (s *Store) refuseDelivery(d *storage.Delivery, dr *draft) error {
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	if s.space.full.Load() {
+		return s.space.err()
+	}
+	if dr.store != s || d.Size < 0 || d.Size > dr.wire || dr.wire == 0 || len(d.Recipients) == 0 {
+		return fmt.Errorf("%w: a delivery needs a body, its size and a recipient", storage.ErrInvalid)
+	}
+	for i := range d.Recipients {
+		r := &d.Recipients[i]
+		if len(r.Trace) > storage.MaxTrace {
+			return fmt.Errorf("%w: trace of %d octets", storage.ErrInvalid, len(r.Trace))
+		}
+	}
+	return nil
+}
+
+// storeChunk applies a sealed chunk at once and unsynced: the WAL's order makes
+// it durable with the delivery that comes after it. Each chunk brings the P row,
+// so that their order does not matter.
+func (c *committer) storeChunk(k chunk) {
+	d := k.draft
+	b := c.s.db.NewBatchWithSize(chunkLen + 256)
+	c.reserve(b, d.id)
+	var pk [idKeyLen]byte
+	_ = b.Set(putIDKey(&pk, tagDraft, d.id), nil, nil)
+	var bk [bodyKeyLen]byte
+	_ = b.Set(putBodyKey(&bk, d.id, k.number), k.buf.value(), nil)
+	if err := c.apply(b, pebble.NoSync); err != nil {
+		c.s.fail(err)
+	} else {
+		_ = b.Close()
+	}
+	d.onDisk = true
+	k.buf.release()
+	d.taken(chunkLen)
+	if d.pending.Add(-1) > 0 {
+		return
+	}
+	switch {
+	case d.final != nil:
+		final := d.final
+		d.final = nil
+		c.deliver(final)
+	case d.dropIt:
+		c.discard(d)
+	}
+}
+
+// deliver adds a delivery to the open group, or refuses it.
+func (c *committer) deliver(dl *storage.Delivery) {
+	d := dl.Draft.(*draft)
+	if d.pending.Load() > 0 {
+		d.final = dl
+		return
+	}
+	if err := c.admit(dl, d); err != nil {
+		c.refuse(dl, d, err)
+		return
+	}
+	g := c.open()
+	c.reserve(g.batch, d.id)
+	c.lastChunk(g.batch, d)
+	c.entries(g.batch, dl, d)
+	g.deliveries = append(g.deliveries, dl)
+	if g.full() {
+		c.flush()
+	}
+}
+
+// admit says whether all recipients can have the message, and counts it.
+func (c *committer) admit(dl *storage.Delivery, d *draft) error {
+	if err := c.s.refusal(); err != nil {
+		return err
+	}
+	for i := range dl.Recipients {
+		r := &dl.Recipients[i]
+		for j := range i {
+			if dl.Recipients[j].Account == r.Account {
+				return fmt.Errorf("%w: account %d stands twice in a delivery", storage.ErrInvalid, r.Account)
+			}
+		}
+		quota, ok := c.s.dir.quota(r.Account)
+		if !ok {
+			return fmt.Errorf("%w: account %d", storage.ErrNotFound, r.Account)
+		}
+		if quota == 0 {
+			continue
+		}
+		used, err := c.used(r.Account)
+		if err != nil {
+			return err
+		}
+		if used.octets+int64(len(r.Trace))+dl.Size > quota {
+			return fmt.Errorf("%w: account %d", storage.ErrOverQuota, r.Account)
+		}
+	}
+	return nil
+}
+
+// refuse answers a delivery with an error and drops its draft.
+func (c *committer) refuse(dl *storage.Delivery, d *draft, err error) {
+	d.releaseBuffer()
+	c.discard(d)
+	c.s.inFlight.Add(-1)
+	dl.Done(dl, storage.Receipt{}, err)
+}
+
+// lastChunk adds the rows that end the body: its open chunk, and the P row's end.
+func (c *committer) lastChunk(b *pebble.Batch, d *draft) {
+	if d.buf != nil && d.buf.len() > 0 {
+		var k [bodyKeyLen]byte
+		_ = b.Set(putBodyKey(&k, d.id, d.chunks), d.buf.value(), nil)
+	}
+	d.releaseBuffer()
+	if d.chunks == 0 {
+		return
+	}
+	var k [idKeyLen]byte
+	_ = b.Delete(putIDKey(&k, tagDraft, d.id), nil)
+	c.s.drafts.remove(d)
+}
+
+// entries adds the maildrop entries, their counters, and the body's owners.
+func (c *committer) entries(b *pebble.Batch, dl *storage.Delivery, d *draft) {
+	e := entry{
+		arrival: dl.Arrival.UnixMilli(),
+		wire:    d.wire,
+		size:    dl.Size,
+		crc:     d.crc,
+		chunks:  d.bodyChunks(),
+	}
+	if n := len(dl.Recipients); n > 1 {
+		e.flags = entryShared
+		var k [idKeyLen]byte
+		var v [4]byte
+		binary.BigEndian.PutUint32(v[:], uint32(n))
+		_ = b.Set(putIDKey(&k, tagRefs, d.id), v[:], nil)
+	}
+	for i := range dl.Recipients {
+		r := &dl.Recipients[i]
+		e.trace = r.Trace
+		c.value = e.appendTo(c.value[:0])
+		var k [maildropKeyLen]byte
+		_ = b.Set(putMaildropKey(&k, r.Account, d.id), c.value, nil)
+		c.count(b, r.Account, counter{1, e.octets()})
+	}
+}
+
+// reserve moves the bound of the ids in the batch that first needs it.
+func (c *committer) reserve(b *pebble.Batch, id storage.MessageID) {
+	if id < c.idBound {
+		return
+	}
+	c.idBound = id + idReserve
+	var v [8]byte
+	binary.BigEndian.PutUint64(v[:], uint64(c.idBound))
+	_ = b.Set(keyIDBound, v[:], nil)
+}
+
+// discard deletes what a draft has on the disk. It need not be synced: if it is
+// lost, the P row is there and the next start does it.
+func (c *committer) discard(d *draft) {
+	if d.chunks == 0 {
+		return
+	}
+	if d.pending.Load() > 0 {
+		d.dropIt = true
+		return
+	}
+	b := c.s.db.NewBatch()
+	deleteBody(b, d.id, d.chunks, chunkLen)
+	var k [idKeyLen]byte
+	_ = b.Delete(putIDKey(&k, tagDraft, d.id), nil)
+	if c.s.failed.Load() == nil {
+		if err := c.apply(b, pebble.NoSync); err != nil {
+			c.s.fail(err)
+			return
+		}
+		_ = b.Close()
+	}
+	c.s.drafts.remove(d)
+}

@@ -1,0 +1,242 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"postrider/storage"
+)
+
+// directory is the memory copy of the A, D and U rows: every address, by exact
+// name, so that RCPT is answered without the disk. Records stand in an arena of
+// octets and are found by the hash of their name through a map without pointers,
+// which keeps a million addresses out of the garbage collector's sight. Records
+// with the same hash are chained.
+//
+// Only the committer's goroutine changes it, after the change was applied to the
+// rows (and load, before there is a committer).
+type directory struct {
+	mu       sync.RWMutex
+	seed     maphash.Seed
+	domains  map[string]*domain
+	numbered []*domain         // by domain.number
+	names    map[uint64]uint32 // hash of the name -> first record of its chain
+	accounts []uint32          // by AccountID -> record; 0: none
+	arena    arena
+}
+
+// domain is one of our domains. A domain that is removed and added again gets
+// another number.
+type domain struct {
+	name      string
+	number    uint32
+	addresses int // accounts and aliases that stand under it
+}
+
+// A record is, in the arena:
+//
+//	next(4) domain(4) account(4) nameLen(2) name
+//
+// and then, for an account, quota(8) created(8) hashLen(2) hash secretLen(2)
+// secret, or, for an alias (account 0), length(4) targets, each ended by NUL.
+const recordHeadLen = 4 + 4 + 4 + 2
+
+// record is a view of one record in the arena.
+type record []byte
+
+func (r record) next() uint32             { return binary.LittleEndian.Uint32(r) }
+func (r record) setNext(ref uint32)       { binary.LittleEndian.PutUint32(r, ref) }
+func (r record) domain() uint32           { return binary.LittleEndian.Uint32(r[4:]) }
+func (r record) account() uint32          { return binary.LittleEndian.Uint32(r[8:]) }
+func (r record) name() []byte             { return r[recordHeadLen:][:binary.LittleEndian.Uint16(r[12:])] }
+func (r record) rest() []byte             { return r[recordHeadLen+len(r.name()):] }
+func (r record) quota() int64             { return int64(binary.LittleEndian.Uint64(r.rest())) }
+func (d *directory) at(ref uint32) record { return record(d.arena.from(ref)) }
+
+func newDirectory() *directory {
+	return &directory{
+		seed:     maphash.MakeSeed(),
+		domains:  make(map[string]*domain),
+		names:    make(map[uint64]uint32),
+		accounts: make([]uint32, 1),
+	}
+}
+
+func (d *directory) hash(local, domain string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(d.seed)
+	h.WriteString(domain)
+	h.WriteByte(0)
+	h.WriteString(local)
+	return h.Sum64()
+}
+
+// find returns the record of an exact name, or 0. Call it with mu held.
+func (d *directory) find(local, domain string) uint32 {
+	dom := d.domains[domain]
+	if dom == nil {
+		return 0
+	}
+	for ref := d.names[d.hash(local, domain)]; ref != 0; ref = d.at(ref).next() {
+		r := d.at(ref)
+		if r.domain() == dom.number && string(r.name()) == local {
+			return ref
+		}
+	}
+	return 0
+}
+
+// insert chains a record that is not there yet. Call it with mu held.
+func (d *directory) insert(local, domain string, account storage.AccountID, rest []byte) {
+	dom := d.domains[domain]
+	h := d.hash(local, domain)
+	ref, r := d.arena.take(recordHeadLen + len(local) + len(rest))
+	rec := record(r)
+	rec.setNext(d.names[h])
+	binary.LittleEndian.PutUint32(r[4:], dom.number)
+	binary.LittleEndian.PutUint32(r[8:], uint32(account))
+	binary.LittleEndian.PutUint16(r[12:], uint16(len(local)))
+	copy(r[recordHeadLen:], local)
+	copy(r[recordHeadLen+len(local):], rest)
+	d.names[h] = ref
+	dom.addresses++
+	if account == 0 {
+		return
+	}
+	for int(account) >= len(d.accounts) {
+		d.accounts = append(d.accounts, 0)
+	}
+	d.accounts[account] = ref
+}
+
+// remove takes the record of a name out of its chain. Call it with mu held.
+func (d *directory) remove(local, domain string) {
+	ref := d.find(local, domain)
+	if ref == 0 {
+		return
+	}
+	gone := d.at(ref)
+	h := d.hash(local, domain)
+	if first := d.names[h]; first != ref {
+		prev := first
+		for d.at(prev).next() != ref {
+			prev = d.at(prev).next()
+		}
+		d.at(prev).setNext(gone.next())
+	} else if gone.next() != 0 {
+		d.names[h] = gone.next()
+	} else {
+		delete(d.names, h)
+	}
+	if a := gone.account(); a != 0 {
+		d.accounts[a] = 0
+	}
+	d.domains[domain].addresses--
+	d.arena.waste(recordHeadLen + len(gone.name()) + len(d.restOf(gone)))
+	if d.arena.wasteful() {
+		d.compact()
+	}
+}
+
+// restOf is the octets of a record after its name.
+func (d *directory) restOf(r record) []byte {
+	rest := r.rest()
+	if r.account() == 0 {
+		return rest[:4+binary.LittleEndian.Uint32(rest)]
+	}
+	n := 16
+	n += 2 + int(binary.LittleEndian.Uint16(rest[n:]))
+	n += 2 + int(binary.LittleEndian.Uint16(rest[n:]))
+	return rest[:n]
+}
+
+// compact copies the records that live into a new arena. Call it with mu held.
+func (d *directory) compact() {
+	old := &directory{numbered: d.numbered, names: d.names, arena: d.arena}
+	d.arena = arena{}
+	d.names = make(map[uint64]uint32, len(old.names))
+	d.accounts = make([]uint32, len(d.accounts))
+	for _, dom := range d.domains {
+		dom.addresses = 0
+	}
+	for _, ref := range old.names {
+		for ; ref != 0; ref = old.at(ref).next() {
+			r := old.at(ref)
+			dom := d.numbered[r.domain()].name
+			d.insert(string(r.name()), dom, storage.AccountID(r.account()), old.restOf(r))
+		}
+	}
+}
+
+// addDomain makes the domain known. Call it with mu held.
+func (d *directory) addDomain(name string) {
+	dom := &domain{name: name, number: uint32(len(d.numbered))}
+	d.numbered = append(d.numbered, dom)
+	d.domains[name] = dom
+}
+
+// accountRest is the octets of an account's record after its name.
+func accountRest(a *storage.Account) []byte {
+	b := make([]byte, 0, 20+len(a.Hash)+len(a.Secret))
+	b = binary.LittleEndian.AppendUint64(b, uint64(a.Quota))
+	b = binary.LittleEndian.AppendUint64(b, uint64(a.Created.UnixMilli()))
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Hash)))
+	b = append(b, a.Hash...)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Secret)))
+	return append(b, a.Secret...)
+}
+
+// aliasRest is the octets of an alias's record after its name.
+func aliasRest(targets []string) []byte {
+	b := make([]byte, 4)
+	for _, t := range targets {
+		b = append(b, t...)
+		b = append(b, 0)
+	}
+	binary.LittleEndian.PutUint32(b, uint32(len(b)-4))
+	return b
+}
+
+// accountOf copies an account out of its record. Call it with mu held.
+func (d *directory) accountOf(r record) storage.Account {
+	rest := r.rest()
+	hash := rest[18:][:binary.LittleEndian.Uint16(rest[16:])]
+	secret := rest[18+len(hash):]
+	secret = secret[2:][:binary.LittleEndian.Uint16(secret)]
+	return storage.Account{
+		ID:      storage.AccountID(r.account()),
+		Name:    string(r.name()),
+		Domain:  d.numbered[r.domain()].name,
+		Hash:    string(hash),
+		Secret:  string(secret),
+		Quota:   r.quota(),
+		Created: time.UnixMilli(int64(binary.LittleEndian.Uint64(rest[8:]))),
+	}
+}
+
+// targetsOf copies an alias's targets out of its record.
+func targetsOf(r record) []string {
+	rest := r.rest()
+	return splitTargets(rest[4:][:binary.LittleEndian.Uint32(rest)])
+}
+
+// recordOf is the record of an account, or nil. Call it with mu held.
+func (d *directory) recordOf(id storage.AccountID) record {
+	if int(id) >= len(d.accounts) || d.accounts[id] == 0 {
+		return nil
+	}
+	return d.at(d.accounts[id])
+}
+
+// quota is the quota of an account and whether there is such an account.
+func (d *directory) quota(id storage.AccountID) (int64, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	r := d.recordOf(id)
+	if r == nil {
+		return 0, false
+	}
+	return r.quota(), true
+}

@@ -1,0 +1,2 @@
+// Package lsm is the embedded mail store, on Pebble.
+package lsm

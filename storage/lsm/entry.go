@@ -1,0 +1,79 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"postrider/storage"
+)
+
+// entryVersion is the first octet of a maildrop row's value.
+const entryVersion = 1
+
+// entryShared marks an entry whose body has an R row, because it was delivered
+// to more than one maildrop. Without it the entry owns its body.
+const entryShared = 1
+
+// entryHeadLen is the length of a maildrop row's value up to the trace.
+const entryHeadLen = 1 + 1 + 8 + 8 + 8 + 4 + 4 + 2
+
+// entry is the value of a maildrop row: all that LIST, UIDL and RETR have to
+// know of a message before they read its body.
+type entry struct {
+	flags   byte
+	arrival int64 // ms since 1970
+	wire    int64
+	size    int64
+	crc     uint32 // of the whole body in wire form
+	chunks  uint32
+	trace   []byte // borrowed from the value that was parsed
+}
+
+// appendTo appends the value of the row to dst.
+func (e *entry) appendTo(dst []byte) []byte {
+	dst = append(dst, entryVersion, e.flags)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.arrival))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.wire))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(e.size))
+	dst = binary.BigEndian.AppendUint32(dst, e.crc)
+	dst = binary.BigEndian.AppendUint32(dst, e.chunks)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(e.trace)))
+	return append(dst, e.trace...)
+}
+
+// parse reads a value that appendTo wrote. A row that Pebble failed to read
+// without saying so comes as an empty value and is found here too.
+func (e *entry) parse(v []byte) error {
+	if len(v) < entryHeadLen || v[0] != entryVersion {
+		return fmt.Errorf("%w: maildrop row of %d octets can't be read", storage.ErrCorrupt, len(v))
+	}
+	e.flags = v[1]
+	e.arrival = int64(binary.BigEndian.Uint64(v[2:]))
+	e.wire = int64(binary.BigEndian.Uint64(v[10:]))
+	e.size = int64(binary.BigEndian.Uint64(v[18:]))
+	e.crc = binary.BigEndian.Uint32(v[26:])
+	e.chunks = binary.BigEndian.Uint32(v[30:])
+	e.trace = v[entryHeadLen:]
+	if int(binary.BigEndian.Uint16(v[34:])) != len(e.trace) {
+		return fmt.Errorf("%w: maildrop row of %d octets is cut short", storage.ErrCorrupt, len(v))
+	}
+	return nil
+}
+
+// octets is Entry.Octets.
+func (e *entry) octets() int64 { return int64(len(e.trace)) + e.size }
+
+// shared says whether the body has an R row.
+func (e *entry) shared() bool { return e.flags&entryShared != 0 }
+
+// public is the entry as the contract has it. Trace stays borrowed.
+func (e *entry) public(id storage.MessageID) storage.Entry {
+	return storage.Entry{
+		ID:      id,
+		Arrival: time.UnixMilli(e.arrival),
+		Trace:   e.trace,
+		Wire:    e.wire,
+		Size:    e.size,
+	}
+}

@@ -1,0 +1,79 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// fail marks the store as one that can't write any more. After a failed write or
+// sync of the WAL nobody knows what is on the disk behind it, and Pebble can't go
+// on: everything in flight is answered ErrFailed, reads go on as far as they can,
+// and the process has to open the store anew.
+func (s *Store) fail(err error) {
+	if errors.Is(err, storage.ErrFailed) || !s.failed.CompareAndSwap(nil, &err) {
+		return
+	}
+	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened anew; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", err)
+	s.durable.giveUp()
+	if s.opts.Failed != nil {
+		go s.opts.Failed(err)
+	}
+}
+
+// pebbleLog is the log that Pebble writes to.
+type pebbleLog struct{ s *Store }
+
+// Infof drops what Pebble tells of its daily work.
+func (l pebbleLog) Infof(string, ...any) {}
+
+func (l pebbleLog) Errorf(format string, args ...any) {
+	l.s.opts.Log.Warn(fmt.Sprintf(format, args...), "dir", l.s.opts.Dir)
+}
+
+// Fatalf is called by Pebble where it can't go on; by default the process would
+// end there, with what others do in it.
+func (l pebbleLog) Fatalf(format string, args ...any) {
+	l.s.fail(fmt.Errorf(format, args...))
+}
+
+// events are the parts of Pebble's work that we act on.
+func (s *Store) events() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: s.space.backgroundError,
+		// The default ends the process. The reader gets ErrCorrupt for its message.
+		DataCorruption: func(i pebble.DataCorruptionInfo) {
+			s.opts.Log.Error("a file of the store is damaged: what stands in it can't be read; restore it from a backup", "path", i.Path, "err", i.Details)
+		},
+		WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
+			s.stalled.Store(true)
+			s.opts.Log.Warn("the store holds writes back until the disk has caught up", "reason", i.Reason)
+		},
+		WriteStallEnd: func() { s.stalled.Store(false) },
+		DiskSlow: func(i pebble.DiskSlowInfo) {
+			s.opts.Log.Warn("the disk is slow", "info", i.String())
+		},
+	}
+}
+
+// readError gives an error of Pebble's reading side its kind.
+func readError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrNotFound):
+		return err
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	}
+	return fmt.Errorf("%w: %w", storage.ErrTemporary, err)
+}
+
+// recoverRead turns a panic under a read into ErrCorrupt: v2.1.7 panics on a
+// missing or damaged blob file.
+func recoverRead(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: reading panicked: %v", storage.ErrCorrupt, p)
+	}
+}

@@ -1,0 +1,137 @@
+package lsm
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/storage"
+)
+
+// quiet is a log that nobody reads.
+var quiet = slog.New(slog.DiscardHandler)
+
+func openOn(t testing.TB, fs vfs.FS) *Store {
+	t.Helper()
+	s, err := Open(Options{Dir: "data", FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func accountIn(t testing.TB, s *Store, name string) storage.AccountID {
+	t.Helper()
+	if !s.HostsDomain("example.org") {
+		if err := s.AddDomain("example.org"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := s.AddAccount(storage.NewAccount{Name: name, Domain: "example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// deliver delivers body to the accounts and waits for the outcome.
+func deliver(s storage.Store, body []byte, accounts ...storage.AccountID) (storage.MessageID, error) {
+	d := &storage.Delivery{Draft: s.NewDraft(0), Arrival: time.Now(), Size: int64(len(body))}
+	for _, a := range accounts {
+		d.Recipients = append(d.Recipients, storage.Recipient{Account: a, Trace: []byte("Return-Path: <a@b>\r\n")})
+	}
+	for len(body) > 0 {
+		n := min(len(body), 10_000)
+		d.Draft.Append(body[:n])
+		body = body[n:]
+	}
+	type outcome struct {
+		r   storage.Receipt
+		err error
+	}
+	done := make(chan outcome, 1)
+	d.Done = func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} }
+	s.Deliver(d)
+	o := <-done
+	return o.r.ID(), o.err
+}
+
+// readBody reads a message to its end.
+func readBody(m storage.Message) ([]byte, error) {
+	defer m.Close()
+	var b []byte
+	for {
+		p, err := m.Next()
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		b = append(b, p...)
+	}
+}
+
+func TestDeliverListOpenExpunge(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := openOn(t, fs)
+	alice, bob := accountIn(t, s, "alice"), accountIn(t, s, "bob")
+	small := []byte("Subject: x\r\n\r\nhello\r\n")
+	large := []byte(strings.Repeat("0123456789abcdef\r\n", 20_000))
+	for _, body := range [][]byte{small, large} {
+		id, err := deliver(s, body, alice, bob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openOn(t, fs)
+		for _, a := range []storage.AccountID{alice, bob} {
+			l, err := s.LockMaildrop(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.LockMaildrop(a); !errors.Is(err, storage.ErrInUse) {
+				t.Fatalf("second lock: %v", err)
+			}
+			list, err := l.List(10)
+			if err != nil || list.Len() != 1 {
+				t.Fatalf("List: %d messages, %v", list.Len(), err)
+			}
+			if got, octets := list.At(0); got != id || octets != int64(len(body)+20) {
+				t.Fatalf("At(0) = %s, %d", got, octets)
+			}
+			m, err := l.Open(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := readBody(m)
+			if err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("body of %d octets, want %d, %v", len(got), len(body), err)
+			}
+			if err := l.Expunge([]storage.MessageID{id}); err != nil {
+				t.Fatal(err)
+			}
+			l.Release()
+			if n, octets, err := s.Usage(a); n != 0 || octets != 0 || err != nil {
+				t.Fatalf("Usage after Expunge: %d, %d, %v", n, octets, err)
+			}
+		}
+	}
+	if err := scan(s.db, []byte{tagBody}, func(k, _ []byte) (bool, error) {
+		t.Errorf("body row %x is left", k)
+		return true, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

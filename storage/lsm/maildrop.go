@@ -1,0 +1,327 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// lockTable says which session holds which maildrop. It is memory only: a lock
+// does not outlive its process, and no other process can have the store open.
+type lockTable struct {
+	mu   sync.Mutex
+	held map[storage.AccountID]*lock
+}
+
+// lock is a maildrop that a session holds: it does while the table has this
+// very lock for the account.
+type lock struct {
+	s       *Store
+	account storage.AccountID
+	listed  *storage.Listing // durable when List returned it
+}
+
+// LockMaildrop implements storage.Maildrops.
+func (s *Store) LockMaildrop(account storage.AccountID) (storage.Lock, error) {
+	l, err := s.lock(account)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (s *Store) lock(account storage.AccountID) (*lock, error) {
+	if s.closed.Load() {
+		return nil, storage.ErrClosed
+	}
+	s.locks.mu.Lock()
+	defer s.locks.mu.Unlock()
+	// Under the table's lock: RemoveAccount holds the maildrop while it takes the
+	// account out of the directory.
+	if _, ok := s.dir.quota(account); !ok {
+		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
+	}
+	if s.locks.held[account] != nil {
+		return nil, storage.ErrInUse
+	}
+	l := &lock{s: s, account: account}
+	s.locks.held[account] = l
+	return l, nil
+}
+
+// valid says whether the session still holds the maildrop.
+func (l *lock) valid() bool {
+	l.s.locks.mu.Lock()
+	defer l.s.locks.mu.Unlock()
+	return l.s.locks.held[l.account] == l
+}
+
+// Release implements storage.Lock.
+func (l *lock) Release() {
+	l.s.locks.mu.Lock()
+	defer l.s.locks.mu.Unlock()
+	if l.s.locks.held[l.account] == l {
+		delete(l.s.locks.held, l.account)
+	}
+}
+
+// List implements storage.Lock.
+func (l *lock) List(limit int) (_ *storage.Listing, err error) {
+	defer recoverRead(&err)
+	if !l.valid() {
+		return nil, storage.ErrFenced
+	}
+	list := new(storage.Listing)
+	var k [accountKeyLen]byte
+	err = scan(l.s.db, putAccountKey(&k, tagMaildrop, l.account), func(k, v []byte) (bool, error) {
+		if list.Len() == limit {
+			list.More = true
+			return false, nil
+		}
+		var e entry
+		if err := e.parse(v); err != nil {
+			return false, err
+		}
+		list.Append(idOfMaildropKey(k), e.octets())
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.s.awaitDurable(); err != nil {
+		return nil, err
+	}
+	l.listed = list
+	return list, nil
+}
+
+// awaitDurable waits until all that can be seen now is synced: readers see a
+// group as soon as it is applied.
+func (s *Store) awaitDurable() error {
+	if s.durable.await(s.applied.Load()) {
+		return nil
+	}
+	return s.refusal()
+}
+
+// lists says whether the session's listing has the message.
+func (l *lock) lists(id storage.MessageID) bool {
+	if l.listed == nil {
+		return false
+	}
+	lo, hi := 0, l.listed.Len()
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if at, _ := l.listed.At(mid); at < id {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == l.listed.Len() {
+		return false
+	}
+	at, _ := l.listed.At(lo)
+	return at == id
+}
+
+// Open implements storage.Lock.
+func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
+	defer recoverRead(&err)
+	if !l.valid() {
+		return nil, storage.ErrFenced
+	}
+	var k [maildropKeyLen]byte
+	v, closer, err := l.s.db.Get(putMaildropKey(&k, l.account, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, fmt.Errorf("%w: message %s", storage.ErrNotFound, id)
+	}
+	if err != nil {
+		return nil, readError(err)
+	}
+	m := &message{rows: l.s.db, id: id}
+	err = m.entry.parse(slices.Clone(v))
+	if err := errors.Join(err, closer.Close()); err != nil {
+		return nil, readError(err)
+	}
+	if l.lists(id) {
+		return m, nil
+	}
+	return m, l.s.awaitDurable()
+}
+
+// Expunge implements storage.Lock.
+func (l *lock) Expunge(ids []storage.MessageID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return l.s.do(&call{
+		alone: true,
+		stage: func(b *pebble.Batch) error {
+			if !l.valid() {
+				return storage.ErrFenced
+			}
+			return l.s.committer.expunge(b, l.account, ids)
+		},
+	})
+}
+
+// expunge adds the deletion of messages of a maildrop: their entries, and the
+// bodies that no other maildrop has. Ids that are not there are passed over. It
+// runs on the committer's goroutine, so that what it reads of the R rows is what
+// the batch will meet: no body is left behind and none is taken from another.
+func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
+	var gone counter
+	for _, id := range ids {
+		e, size, err := c.entry(account, id)
+		if errors.Is(err, pebble.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		last := true
+		if e.shared() {
+			if last, err = c.unref(b, id); err != nil {
+				return err
+			}
+		}
+		if last {
+			deleteBody(b, id, e.chunks, e.wire)
+		}
+		var k [maildropKeyLen]byte
+		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
+		gone.messages--
+		gone.octets -= e.octets()
+	}
+	if gone != (counter{}) {
+		c.count(b, account, gone)
+	}
+	return nil
+}
+
+// entry reads the row of a message; its trace is not to be used.
+func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e entry, size int, err error) {
+	var k [maildropKeyLen]byte
+	v, closer, err := c.s.db.Get(putMaildropKey(&k, account, id))
+	if err != nil {
+		return e, 0, err
+	}
+	defer closer.Close()
+	return e, len(v), e.parse(v)
+}
+
+// unref takes one owner from a shared body; last: there is no other.
+func (c *committer) unref(b *pebble.Batch, id storage.MessageID) (last bool, err error) {
+	var k [idKeyLen]byte
+	key := putIDKey(&k, tagRefs, id)
+	v, closer, err := c.s.db.Get(key)
+	if err != nil {
+		return false, fmt.Errorf("%w: owners of message %s: %w", storage.ErrCorrupt, id, err)
+	}
+	defer closer.Close()
+	if len(v) != 4 {
+		return false, fmt.Errorf("%w: owners of message %s", storage.ErrCorrupt, id)
+	}
+	n := binary.BigEndian.Uint32(v)
+	if n <= 1 {
+		return true, b.Delete(key, nil)
+	}
+	var left [4]byte
+	binary.BigEndian.PutUint32(left[:], n-1)
+	return false, b.Set(key, left[:], nil)
+}
+
+// rangeDeleteFrom is the number of chunks from which one range tombstone is
+// cheaper than one tombstone each.
+const rangeDeleteFrom = 9
+
+// deleteBody adds the deletion of a body. The sizes tell Pebble where room can be
+// won by compaction.
+func deleteBody(b *pebble.Batch, id storage.MessageID, chunks uint32, wire int64) {
+	var from, to [bodyKeyLen]byte
+	if chunks >= rangeDeleteFrom {
+		_ = b.DeleteRange(putBodyKey(&from, id, 0), putBodyKey(&to, id+1, 0), nil)
+		return
+	}
+	for i := range chunks {
+		n := min(wire, chunkLen)
+		wire -= n
+		_ = b.DeleteSized(putBodyKey(&from, id, i), uint32(n+chunkHeadLen), nil)
+	}
+}
+
+// count adds a change to a maildrop's counter.
+func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter) {
+	var k [accountKeyLen]byte
+	var v [counterLen]byte
+	by.put(v[:])
+	_ = b.Merge(putAccountKey(&k, tagCount, account), v[:], nil)
+	if u, ok := c.usage[account]; ok {
+		c.usage[account] = counter{u.messages + by.messages, u.octets + by.octets}
+	}
+}
+
+// usageMost bounds the accounts with a quota whose counters are kept in memory.
+const usageMost = 1 << 20
+
+// used is the counter of an account with a quota, the open group included: an
+// account whose rows the open group changes is in memory already.
+func (c *committer) used(account storage.AccountID) (counter, error) {
+	if u, ok := c.usage[account]; ok {
+		return u, nil
+	}
+	if len(c.usage) >= usageMost {
+		c.flush() // what is forgotten must be readable
+		clear(c.usage)
+	}
+	u, err := c.s.counter(account)
+	if err == nil {
+		c.usage[account] = u
+	}
+	return u, err
+}
+
+// counter reads the C row of an account.
+func (s *Store) counter(account storage.AccountID) (_ counter, err error) {
+	defer recoverRead(&err)
+	var k [accountKeyLen]byte
+	v, closer, err := s.db.Get(putAccountKey(&k, tagCount, account))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return counter{}, nil
+	}
+	if err != nil {
+		return counter{}, readError(err)
+	}
+	defer closer.Close()
+	return parseCounter(v)
+}
+
+// Usage implements storage.Maildrops.
+func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err error) {
+	if _, ok := s.dir.quota(account); !ok {
+		return 0, 0, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
+	}
+	c, err := s.counter(account)
+	return c.messages, c.octets, err
+}
+
+// firstMessages is the ids of the oldest limit messages of a maildrop.
+func (s *Store) firstMessages(account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
+	defer recoverRead(&err)
+	var k [accountKeyLen]byte
+	err = scan(s.db, putAccountKey(&k, tagMaildrop, account), func(k, _ []byte) (bool, error) {
+		ids = append(ids, idOfMaildropKey(k))
+		return len(ids) < limit, nil
+	})
+	return ids, err
+}

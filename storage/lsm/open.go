@@ -1,0 +1,296 @@
+package lsm
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/storage"
+)
+
+// Durability is what a Receipt stands for.
+type Durability string
+
+const (
+	// Commit: a Receipt comes after the sync. The default.
+	Commit Durability = "commit"
+	// None: a Receipt comes when the message is in memory; a crash may lose it.
+	// For tests and measurements.
+	None Durability = "none"
+)
+
+// Options are the settings of a store. The zero value of each field but Dir is a
+// good one.
+type Options struct {
+	// Dir is the data directory. It is made, readable by its owner only, if it is
+	// not there; its parent must be.
+	Dir string
+	// FS is the file system; nil: the machine's, with health checks. Every FS is
+	// wrapped so that the ballast goes when it is full.
+	FS vfs.FS
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Log gets what the operator should know; nil: slog.Default.
+	Log *slog.Logger
+	// CacheSize is the octets of the block cache; 0: 256 MiB.
+	CacheSize int64
+	// MemTableSize is the octets of one memtable; 0: 24 MiB. Up to 8 of them are
+	// in memory before writes stall, and all of them are read at start after a
+	// crash. A WAL as large is kept for each.
+	MemTableSize uint64
+	// FreeFloor is the octets of free disk space below which the store takes no
+	// mail; 0: 5 % of the disk, but at least 64 MiB and at most 1 GiB; negative: 0.
+	FreeFloor int64
+	// BallastSize is the octets of a file that is given up when the disk is full
+	// all the same, so that what is under way can end; 0: 64 MiB; negative: none.
+	BallastSize int64
+	// Durability is what a Receipt stands for; "": Commit.
+	Durability Durability
+	// Compression of bodies: "auto" (or ""), or "none".
+	Compression string
+	// Failed is called once, on a goroutine of its own, when the store can write no
+	// more and has to be opened anew by another process; nil: nobody is told.
+	Failed func(error)
+}
+
+// formatVersion is what this program writes in the X row "format". A store with
+// a higher one is refused.
+const formatVersion = 1
+
+// Defaults of Options.
+const (
+	defaultCacheSize    = 256 << 20
+	defaultMemTableSize = 24 << 20
+	defaultBallastSize  = 64 << 20
+)
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		return o, fmt.Errorf("%w: no data directory was named", storage.ErrInvalid)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = defaultCacheSize
+	}
+	if o.MemTableSize == 0 {
+		o.MemTableSize = defaultMemTableSize
+	}
+	if o.BallastSize == 0 {
+		o.BallastSize = defaultBallastSize
+	}
+	switch o.Durability {
+	case "":
+		o.Durability = Commit
+	case Commit, None:
+	default:
+		return o, fmt.Errorf("%w: durability %q: %q or %q is wanted", storage.ErrInvalid, o.Durability, Commit, None)
+	}
+	switch o.Compression {
+	case "", "auto", "none":
+	default:
+		return o, fmt.Errorf("%w: compression %q: \"auto\" or \"none\" is wanted", storage.ErrInvalid, o.Compression)
+	}
+	return o, nil
+}
+
+// Open opens the store in opts.Dir, or makes a new one there. Its errors are for
+// the operator: they say what is wrong with the directory and what to do.
+func Open(opts Options) (_ *Store, err error) {
+	opts, err = opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := newStore(opts)
+	if err := s.makeDir(); err != nil {
+		return nil, err
+	}
+	if err := s.openFiles(); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		_ = s.db.Close()
+		s.closeFS()
+		return nil, err
+	}
+	s.start()
+	return s, nil
+}
+
+// makeDir makes the data directory, for its owner only.
+func (s *Store) makeDir() error {
+	base := s.fs
+	dir := s.opts.Dir
+	info, err := base.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("data directory %s: it is a file; name a directory", dir)
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	if err := base.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory %s can't be made: %w", dir, err)
+	}
+	return nil
+}
+
+// openFiles opens Pebble.
+func (s *Store) openFiles() error {
+	o := s.pebbleOptions()
+	defer func() {
+		if o.Cache != nil {
+			o.Cache.Unref()
+		}
+	}()
+	db, err := pebble.Open(s.opts.Dir, o)
+	if err == nil {
+		s.db = db
+		return nil
+	}
+	s.closeFS()
+	dir := s.opts.Dir
+	switch {
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES) && isLocked(s.fs, dir):
+		return fmt.Errorf("%w: the store in %s is locked: is a postrider running on it?", storage.ErrInUse, dir)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("data directory %s: %w: it must belong to the user that postrider runs as", dir, err)
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: the store in %s can't be opened: %w", storage.ErrCorrupt, dir, err)
+	}
+	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
+}
+
+// isLocked tells a lock that another process holds from a file that can't be
+// opened: both may be EACCES.
+func isLocked(fsys vfs.FS, dir string) bool {
+	f, err := fsys.OpenReadWrite(fsys.PathJoin(dir, "LOCK"), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return false
+	}
+	_ = f.Close()
+	return true
+}
+
+// pebbleOptions are Pebble's settings. What was measured for them is in doc.go.
+func (s *Store) pebbleOptions() *pebble.Options {
+	cores := runtime.GOMAXPROCS(0)
+	o := &pebble.Options{
+		FormatMajorVersion:          pebble.FormatValueSeparation, // the default is the oldest
+		Comparer:                    pebble.DefaultComparer,
+		Merger:                      merger,
+		MemTableSize:                s.opts.MemTableSize, // below 32 MB malloc keeps the arenas
+		MemTableStopWritesThreshold: 8,
+		Cache:                       pebble.NewCache(s.opts.CacheSize),
+		MaxOpenFiles:                16384, // blob files are many
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		LBaseMaxBytes:               64 << 20,
+		BytesPerSync:                1 << 20,
+		FlushDelayDeleteRange:       5 * time.Second,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, max(2, cores/4) },
+		TargetByteDeletionRate:      128 << 20,
+		FS:                          s.fs,
+		Logger:                      pebbleLog{s},
+		EventListener:               s.events(),
+	}
+	o.TargetFileSizes[0] = 16 << 20 // an eighth of the blob files
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = 32 << 10
+		o.Levels[i].IndexBlockSize = 256 << 10
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{
+			Enabled:               true,
+			MinimumSize:           1024,
+			MaxBlobReferenceDepth: 50,
+			RewriteMinimumAge:     5 * time.Minute, // most POP3 mail dies before
+			TargetGarbageRatio:    0.2,
+		}
+	}
+	return o
+}
+
+// load reads what is kept in memory, ends what a crash cut off, and marks a new
+// store as one. It runs before there is a committer.
+func (s *Store) load() error {
+	fresh, err := s.checkFormat()
+	if err != nil {
+		return err
+	}
+	bound, err := s.number(keyIDBound)
+	if err != nil {
+		return err
+	}
+	next, err := s.number(keyNextAccount)
+	if err != nil {
+		return err
+	}
+	s.ids.last.Store(max(bound, 1))
+	s.committer.idBound = storage.MessageID(bound)
+	s.nextAccount = storage.AccountID(max(next, 1))
+	if err := s.loadDirectory(); err != nil {
+		return err
+	}
+	if fresh {
+		return nil
+	}
+	return s.sweep()
+}
+
+// checkFormat refuses a store of a later program, and marks a new one.
+func (s *Store) checkFormat() (fresh bool, err error) {
+	v, err := s.number(keyFormat)
+	switch {
+	case err != nil:
+		return false, err
+	case v > formatVersion:
+		return false, fmt.Errorf("the store in %s has format %d; this program knows formats up to %d: run the program that wrote it, or a later one", s.opts.Dir, v, formatVersion)
+	case v != 0:
+		return false, nil
+	}
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], formatVersion)
+	return true, s.db.Set(keyFormat, b[:], pebble.Sync)
+}
+
+// number reads a number under X; 0 if it is not there.
+func (s *Store) number(key []byte) (uint64, error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, readError(err)
+	}
+	defer closer.Close()
+	if len(v) != 8 {
+		return 0, fmt.Errorf("%w: row %s has %d octets", storage.ErrCorrupt, key, len(v))
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// machineFS is the file system of the machine, watched for slowness.
+func machineFS(log *slog.Logger) (vfs.FS, func()) {
+	fsys, closer := vfs.WithDiskHealthChecks(vfs.Default, 5*time.Second, nil, func(i vfs.DiskSlowInfo) {
+		log.Warn("the disk is slow", "info", i.String())
+	})
+	return fsys, func() { _ = closer.Close() }
+}

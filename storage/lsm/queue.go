@@ -1,0 +1,72 @@
+package lsm
+
+import (
+	"sync"
+
+	"postrider/storage"
+)
+
+// op is one thing for the committer to do. Exactly one of the fields says what.
+type op struct {
+	chunk    chunk             // a sealed piece of a draft
+	delivery *storage.Delivery // a finished draft
+	discard  *draft            // a draft to be dropped
+	call     *call             // a change that somebody waits for
+}
+
+// queue is the way to the committer: many put, one takes. Putting never blocks.
+// What bounds it is counted elsewhere: deliveries by maxInFlight, chunks by the
+// backlog that the edge allows a draft, calls by the goroutines that wait in them.
+type queue struct {
+	mu     sync.Mutex
+	filled sync.Cond // ops is not empty, or closed
+	ops    []op
+	closed bool
+}
+
+func newQueue() *queue {
+	q := new(queue)
+	q.filled.L = &q.mu
+	return q
+}
+
+// put adds an op; false after close.
+func (q *queue) put(o op) bool {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return false
+	}
+	q.ops = append(q.ops, o)
+	wake := len(q.ops) == 1
+	q.mu.Unlock()
+	if wake {
+		q.filled.Signal()
+	}
+	return true
+}
+
+// take waits for ops and returns all of them; spare, which take may keep, gets
+// the next ones. Nil: closed and empty.
+func (q *queue) take(spare []op) []op {
+	clear(spare)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.ops) == 0 && !q.closed {
+		q.filled.Wait()
+	}
+	if len(q.ops) == 0 {
+		return nil
+	}
+	ops := q.ops
+	q.ops = spare[:0]
+	return ops
+}
+
+// close lets take return nil once the queue is empty.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.filled.Broadcast()
+}

@@ -1,0 +1,159 @@
+package lsm
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/storage"
+)
+
+// Store is an open store. See storage.Store for what its methods promise.
+type Store struct {
+	opts    Options
+	fs      vfs.FS // with the ballast's hook
+	closeFS func()
+	db      *pebble.DB
+	sync    *pebble.WriteOptions
+
+	dir         *directory
+	nextAccount storage.AccountID // of the committer's goroutine
+	ids         idSource
+	locks       lockTable
+	drafts      drafts
+
+	queue     *queue
+	committer committer
+	groups    sync.Pool   // of *group
+	unsynced  chan *group // to the waiter
+	drained   chan struct{}
+	inFlight  atomic.Int64
+	applied   atomic.Uint64 // the last group that may be visible
+	durable   *watermark    // the last group that is synced
+
+	space   space
+	stalled atomic.Bool           // Pebble holds writes back
+	failed  atomic.Pointer[error] // why the store can't write any more
+	closing chan struct{}
+	closed  atomic.Bool
+	others  sync.WaitGroup // goroutines besides committer and waiter
+}
+
+var _ storage.Store = (*Store)(nil)
+
+func newStore(opts Options) *Store {
+	s := &Store{
+		opts:     opts,
+		closeFS:  func() {},
+		sync:     pebble.Sync,
+		dir:      newDirectory(),
+		ids:      idSource{now: opts.Now},
+		drafts:   drafts{open: make(map[storage.MessageID]struct{})},
+		queue:    newQueue(),
+		groups:   sync.Pool{New: func() any { return new(group) }},
+		unsynced: make(chan *group, maxUnsynced),
+		drained:  make(chan struct{}),
+		durable:  newWatermark(),
+		closing:  make(chan struct{}),
+	}
+	if opts.Durability == None {
+		s.sync = pebble.NoSync
+	}
+	s.locks.held = make(map[storage.AccountID]*lock)
+	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter)}
+	base := opts.FS
+	if base == nil {
+		base, s.closeFS = machineFS(opts.Log)
+	}
+	s.space.init(s, base)
+	s.fs = vfs.OnDiskFull(base, s.space.dropBallast)
+	return s
+}
+
+// start starts the goroutines of an open store.
+func (s *Store) start() {
+	go s.committer.run()
+	go s.wait()
+	s.space.look()
+	s.others.Add(1)
+	go s.space.watch()
+}
+
+// refusal is why the store takes no change at all, or nil.
+func (s *Store) refusal() error {
+	if err := s.failed.Load(); err != nil {
+		return fmt.Errorf("%w: %w", storage.ErrFailed, *err)
+	}
+	if s.closed.Load() {
+		return storage.ErrClosed
+	}
+	return nil
+}
+
+// Admit implements storage.Inbox.
+func (s *Store) Admit(size int64) error {
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	if s.space.full.Load() || size > s.space.room() {
+		return s.space.err()
+	}
+	return s.busy()
+}
+
+// busy is ErrTemporary when the writer is behind.
+func (s *Store) busy() error {
+	n := s.inFlight.Load()
+	if n >= maxInFlight || s.stalled.Load() && n > maxInFlight*3/4 {
+		return fmt.Errorf("%w: %d deliveries wait for the disk", storage.ErrTemporary, n)
+	}
+	return nil
+}
+
+// Health implements storage.Store.
+func (s *Store) Health() storage.Health {
+	return storage.Health{
+		Err:       s.Admit(0),
+		FreeBytes: s.space.room(),
+		InFlight:  s.inFlight.Load(),
+	}
+}
+
+// Close implements storage.Store.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return storage.ErrClosed
+	}
+	close(s.closing)
+	s.others.Wait()
+	s.queue.close()
+	<-s.drained
+	err := s.closeDB()
+	s.closeFS()
+	return err
+}
+
+// closeTimeout bounds the wait for Pebble when the store has failed: it may then
+// hold locks that nobody will give back.
+const closeTimeout = 3 * time.Second
+
+func (s *Store) closeDB() error {
+	if s.failed.Load() == nil {
+		return s.db.Close()
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer func() { _ = recover() }()
+		_ = s.db.Close()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closeTimeout):
+	}
+	return s.refusal()
+}

@@ -1,0 +1,90 @@
+package lsm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"postrider/storage"
+)
+
+// view is a snapshot of a maildrop.
+type view struct {
+	snapshot *pebble.Snapshot
+	it       *pebble.Iterator
+	started  bool
+	err      error
+}
+
+// View implements storage.Maildrops.
+func (s *Store) View(account storage.AccountID) (_ storage.View, err error) {
+	defer recoverRead(&err)
+	if s.closed.Load() {
+		return nil, storage.ErrClosed
+	}
+	if _, ok := s.dir.quota(account); !ok {
+		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
+	}
+	v := &view{snapshot: s.db.NewSnapshot()}
+	if err := s.awaitDurable(); err != nil {
+		v.Close()
+		return nil, err
+	}
+	var k [accountKeyLen]byte
+	prefix := putAccountKey(&k, tagMaildrop, account)
+	v.it, err = v.snapshot.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		v.Close()
+		return nil, readError(err)
+	}
+	return v, nil
+}
+
+// Next implements storage.View.
+func (v *view) Next() (ok bool) {
+	defer recoverRead(&v.err)
+	if v.err != nil {
+		return false
+	}
+	if !v.started {
+		v.started = true
+		ok = v.it.First()
+	} else {
+		ok = v.it.Next()
+	}
+	if !ok {
+		v.err = readError(v.it.Error())
+	}
+	return ok
+}
+
+// Open implements storage.View.
+func (v *view) Open() (_ storage.Message, err error) {
+	defer recoverRead(&err)
+	m := &message{rows: v.snapshot, id: idOfMaildropKey(v.it.Key())}
+	val, err := v.it.ValueAndErr()
+	if err != nil {
+		return nil, readError(err)
+	}
+	if err := m.entry.parse(slices.Clone(val)); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Err implements storage.View.
+func (v *view) Err() error { return v.err }
+
+// Close implements storage.View.
+func (v *view) Close() {
+	if v.it != nil {
+		v.err = errors.Join(v.err, readError(v.it.Close()))
+		v.it = nil
+	}
+	if v.snapshot != nil {
+		_ = v.snapshot.Close()
+		v.snapshot = nil
+	}
+}
