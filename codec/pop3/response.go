@@ -1,0 +1,43 @@
+package pop3
+
+import "strconv"
+
+// Terminator ends a multi-line response, behind the CRLF of its last line.
+const Terminator = ".\r\n"
+
+// Code is a response code, which stands in brackets before the text of an -ERR
+// for the program that reads it (RFC 2449 section 8).
+type Code string
+
+// The codes.
+const (
+	NoCode        Code = ""
+	CodeAuth      Code = "AUTH"        // the credentials are at fault (RFC 3206 section 5)
+	CodeInUse     Code = "IN-USE"      // another session has the maildrop (RFC 2449 section 8.1.2)
+	CodeDelay     Code = "LOGIN-DELAY" // too soon after the last login (RFC 2449 section 8.1.1)
+	CodeTemporary Code = "SYS/TEMP"    // a failure on our side that may pass (RFC 3206 section 4)
+	CodePermanent Code = "SYS/PERM"    // one that needs a person (RFC 3206 section 4)
+)
+
+// AppendOK appends "+OK " to dst. The text and CRLF follow.
+func AppendOK(dst []byte) []byte { return append(dst, "+OK "...) }
+
+// AppendErr appends "-ERR " to dst, and the code in brackets if there is one. The
+// text and CRLF follow.
+func AppendErr(dst []byte, code Code) []byte {
+	dst = append(dst, "-ERR "...)
+	if code == NoCode {
+		return dst
+	}
+	dst = append(dst, '[')
+	dst = append(dst, code...)
+	return append(dst, "] "...)
+}
+
+// AppendPair appends "number octets", as STAT's drop listing and LIST's scan
+// listing have it (RFC 1939 section 5). CRLF follows.
+func AppendPair(dst []byte, number int, octets int64) []byte {
+	dst = strconv.AppendInt(dst, int64(number), 10)
+	dst = append(dst, ' ')
+	return strconv.AppendInt(dst, octets, 10)
+}
