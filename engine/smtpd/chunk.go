@@ -101,22 +101,47 @@ func (s *Session) readPart(src []byte, e *Effects) (n int) {
 		}
 		return n
 	case v == dot.More && int64(len(src)) == s.chunk && !ends:
-		t.heldCR = true // the only octet that a Stuffer leaves undecided
-		s.emitIfAny(src[:n], e)
+		s.holdCR(src[:n], e)
 		return len(src)
 	case n > 0 && s.emit(src[:n], e) && v != dot.More:
 		t.owed = owed{open: true, verdict: v, skip: skip}
 		return n
+	case v == dot.Stuff:
+		s.stuff(src[n:], e)
+		return n + 1
 	case v != dot.More:
-		s.mend(v, e)
+		s.mend(src[n:], v, e)
 	}
 	return n + skip
 }
 
-func (s *Session) emitIfAny(run []byte, e *Effects) {
+// holdCR hands out the run before a CR at the end of a chunk, the only octet that
+// a Stuffer leaves undecided.
+func (s *Session) holdCR(run []byte, e *Effects) {
+	if s.last {
+		s.tx.refuse(&bareCR, e)
+		return
+	}
+	s.tx.heldCR = true
 	if len(run) > 0 {
 		s.emit(run, e)
 	}
+}
+
+// stuff hands out the dot that src begins with and the one that stuffs it.
+func (s *Session) stuff(src []byte, e *Effects) {
+	t := s.tx
+	if t.Mail.Body == smtp.BodyBinaryMIME {
+		t.scanBinary(src[:1])
+	} else {
+		t.scan.Scan(src[:1])
+	}
+	if s.last && s.chunk == 1 {
+		t.endLine()
+		s.emit(lastDots, e)
+		return
+	}
+	s.emit(twoDots, e)
 }
 
 // tails has each octet with the CRLF that a message lacks behind it, as a run
@@ -131,9 +156,14 @@ var tails = func() (t [256][3]byte) {
 // emitTail hands out the last octet of a message that does not end with CRLF,
 // and CRLF: what is stored are lines. The CRLF counts in Size.
 func (s *Session) emitTail(c byte, e *Effects) {
-	s.tx.scan.CountCRLF()
-	s.tx.binary.at = atStart
+	s.tx.endLine()
 	s.emit(tails[c][:], e)
+}
+
+// endLine counts the CRLF that is put behind the message.
+func (t *Transaction) endLine() {
+	t.scan.CountCRLF()
+	t.binary.at = atStart
 }
 
 // endChunk answers a BDAT whose octets are all read.
@@ -147,7 +177,7 @@ func (s *Session) endChunk(e *Effects) {
 		t.refuse(&bareCR, e)
 	}
 	if s.last && t.refused == nil && !t.atLineStart() {
-		t.scan.CountCRLF()
+		t.endLine()
 		s.emit(crlf, e)
 	}
 	if s.last || t.refused != nil {

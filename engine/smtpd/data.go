@@ -15,7 +15,7 @@ var (
 	noBinary = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BODY=BINARYMIME goes with BDAT, not with DATA"}
 )
 
-var crlf, oneDot = []byte("\r\n"), []byte(".")
+var crlf, twoDots, lastDots = []byte("\r\n"), []byte(".."), []byte("..\r\n")
 
 // data is DATA.
 func (s *Session) data(arg []byte, e *Effects) {
@@ -47,14 +47,14 @@ func (s *Session) readData(in []byte, e *Effects) (n int, more bool) {
 	case dot.End:
 		s.endOfMessage(e)
 	default:
-		s.mend(v, e)
+		n += s.mend(in[n:], v, e)
 	}
 	return n + skip, true
 }
 
 // next gives what is owed, or scans on.
 func (t *Transaction) next(in []byte, scan func([]byte) (int, int, dot.Verdict)) (n, skip int, v dot.Verdict) {
-	if t.owed.open {
+	if t.owed.open && len(in) > 0 {
 		o := t.owed
 		t.owed = owed{}
 		return 0, o.skip, o.verdict
@@ -73,15 +73,20 @@ func (s *Session) unfit(v dot.Verdict) *smtp.Reply {
 	return nil
 }
 
-// mend puts into the message what the peer left out.
-func (s *Session) mend(v dot.Verdict, e *Effects) {
+// mend puts into the message what the peer left out. A dot that src begins with
+// is handed out and consumed together with the one that stuffs it, so that there
+// is no Body without something consumed.
+func (s *Session) mend(src []byte, v dot.Verdict, e *Effects) (n int) {
 	switch {
 	case v == dot.Stuff:
-		s.emit(oneDot, e)
+		s.tx.scan.Scanner.Scan(src[:1])
+		s.emit(twoDots, e)
+		return 1
 	case v == dot.BareLF && s.unfit(v) == nil:
 		s.tx.scan.CountCRLF()
 		s.emit(crlf, e)
 	}
+	return 0
 }
 
 // emit hands out a run of the message, unless that is refused, and says whether

@@ -6,7 +6,7 @@
 // # Who calls it, and how
 //
 // The engine embeds a Session in each connection: Init, Greet, then Feed with
-// what was read, until a call consumes nothing and produces nothing. After each
+// what was read, while there is any, until a call consumes nothing. After each
 // call it does what the Effects say, in this order: Drop, Body, Reply, Ask,
 // Close. While a question is open Feed consumes nothing; Answer closes it, and
 // Feed goes on with what was left. Octets that Feed left are presented again

@@ -51,9 +51,9 @@ func (s *Session) Greet(e *Effects) { s.sayHost(&greeting, e) }
 // Feed gives what the peer sent and returns how many octets were consumed. The
 // rest is to be presented again with more behind it. Feed returns as soon as it
 // has produced a Body, a question, Drop or Close, or many replies; the caller
-// does what the Effects say and calls again while there is input and the call
-// before consumed or produced anything. While a question is open, and after
-// Close, nothing is consumed.
+// does what the Effects say and calls again while there is input, until nothing
+// is consumed: then it needs more input, or the answer to the open question, or
+// it is closed. Nothing is ever produced without something consumed.
 func (s *Session) Feed(in []byte, e *Effects) (n int) {
 	for s.asking == AskNothing && s.phase != Closed {
 		k, more := s.step(in[n:], e)

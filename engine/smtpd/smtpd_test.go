@@ -73,6 +73,9 @@ func (p *player) Greet() { p.call(func() { p.s.Greet(&p.e) }) }
 
 func (p *player) Feed(in []byte) (n int) {
 	p.call(func() { n = p.s.Feed(in, &p.e) })
+	if n == 0 && (len(p.e.Body) > 0 || len(p.e.Reply) > 0 || p.e.Ask != AskNothing) {
+		p.t.Error("something was produced, but nothing consumed")
+	}
 	return n
 }
 
@@ -101,6 +104,7 @@ func (p *player) Answer(text string) error {
 	}
 	if word == "yes" && p.s.Asking() == AskStored {
 		a.Receipt = storage.NewReceipt(42)
+		p.begun = false
 	}
 	p.call(func() { p.s.Answer(a, &p.e) })
 	return nil
@@ -164,7 +168,7 @@ func (p *player) question(q Question) {
 		}
 		show("is-stored %q size=%d 8bit=%t hops=%d", p.draft, c.Size, c.EightBit, t.Head.Hops())
 		p.stored = append(p.stored, string(p.draft))
-		p.draft, p.begun = nil, false
+		p.draft = nil
 	case AskVerify:
 		show("verify %q", s.Argument())
 	case AskExpand:
