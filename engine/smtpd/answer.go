@@ -85,6 +85,7 @@ func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 	if r.Refuses() {
 		s.tx.reset()
 		s.turnDown(r, e)
+		s.leave(e)
 		return
 	}
 	s.messages++

@@ -185,10 +185,12 @@ func (s *Session) endChunk(e *Effects) {
 		return
 	}
 	s.enter(Chunked)
-	s.verb = smtp.Bdat
+	sum := t.scan.Size
+	if t.heldCR {
+		sum++
+	}
 	start := s.counted(e)
-	e.Reply = chunkTaken.Begin(e.Reply)
-	e.Reply = strconv.AppendInt(e.Reply, t.scan.Size, 10)
+	e.Reply = strconv.AppendInt(chunkTaken.Begin(e.Reply), sum, 10)
 	e.Reply = smtp.EndLine(append(e.Reply, chunkTaken.Text...), start)
 }
 
