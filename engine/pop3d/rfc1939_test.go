@@ -328,6 +328,19 @@ func TestNextKept(t *testing.T) {
 	}
 }
 
+// A password is kept no longer than its question is open.
+func TestThePasswordIsForgotten(t *testing.T) {
+	p := newPeer(testConfig())
+	for _, v := range []Verdict{Denied, Temporary, Yes} {
+		seen := ""
+		p.verdicts = func(Question) Verdict { seen = p.session.Password(); return v }
+		p.send("USER mrose", "PASS secret")
+		if seen != "secret" || p.session.Password() != "" {
+			t.Errorf("verdict %d: the question had %q, afterwards %q", v, seen, p.session.Password())
+		}
+	}
+}
+
 // Ten thousand idle sessions are two megabytes.
 func TestAnIdleSessionIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Session{}); n > 200 {
@@ -335,5 +348,40 @@ func TestAnIdleSessionIsSmall(t *testing.T) {
 	}
 	if p := loggedIn(t, make([]int64, 100000)...); p.session.marks != nil {
 		t.Error("marks before the first DELE")
+	}
+}
+
+// RFC 6856 section 2: UTF8 is remembered; the engine may ask.
+func TestUTF8IsRemembered(t *testing.T) {
+	p := newPeer(testConfig())
+	if p.session.UTF8() {
+		t.Error("UTF8 before it was asked for")
+	}
+	want(t, p.send("UTF8"), "+OK UTF-8 enabled\r\n")
+	if !p.session.UTF8() {
+		t.Error("UTF8 was forgotten")
+	}
+}
+
+// A maildrop without a listing is an empty one.
+func TestALoginWithoutListingIsAnEmptyMaildrop(t *testing.T) {
+	p := newPeer(testConfig())
+	p.listing = nil
+	want(t, p.send("USER a", "PASS b", "STAT"), "+OK send the password\r\n+OK 0 messages (0 octets)\r\n+OK 0 0\r\n")
+	if p.session.Listing() == nil {
+		t.Error("no listing")
+	}
+}
+
+// An answer that comes too late does nothing.
+func TestAnAnswerToNothingIsIgnored(t *testing.T) {
+	p := loggedIn(t, 1)
+	p.send("DELE 1")
+	p.session.Feed([]byte("RETR 1\r\nLIST\r\n"), &p.effects)
+	p.session.TimeOut(&p.effects)
+	p.effects.Reset()
+	p.session.Answer(Answer{Verdict: Yes, Octets: 1}, &p.effects)
+	if e := &p.effects; len(e.Reply) > 0 || e.Ask != AskNothing || e.Close {
+		t.Errorf("it did %+v", e)
 	}
 }
