@@ -51,14 +51,14 @@ func (l *Loop) handle(c *Conn, events uint32) {
 			c.inputKept()
 		}
 	}
-	if events&broken != 0 {
+	switch reads := c.want()&wantRead != 0; {
+	case reads && events&(readable|broken) != 0:
+		c.read()
+	case !reads && events&broken != 0:
 		c.check()
 	}
 	if events&(writable|broken) != 0 {
 		c.writable()
-	}
-	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
-		c.read()
 	}
 }
 
@@ -93,8 +93,9 @@ func (c *Conn) timeout() {
 	}
 }
 
-// check asks the kernel whether the connection has failed. The event can't be
-// trusted, and a paused connection has no read that would tell.
+// check asks the kernel whether the connection has failed, for one that does not
+// read: the event can't be trusted. One that reads learns it from read(2), behind
+// what the peer sent before it reset the connection.
 func (c *Conn) check() {
 	if c.phase >= dead {
 		return
