@@ -51,11 +51,8 @@ func (l *Loop) handle(c *Conn, events uint32) {
 			c.inputKept()
 		}
 	}
-	switch reads := c.want()&wantRead != 0; {
-	case reads && events&(readable|broken) != 0:
-		c.read()
-	case !reads && events&broken != 0:
-		c.check()
+	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
+		c.read() // first: what came before a reset is presented
 	}
 	if events&(writable|broken) != 0 {
 		c.writable()
@@ -90,18 +87,6 @@ func (c *Conn) timeout() {
 		c.destroy(ErrStalled)
 	case lingering:
 		c.destroy(nil)
-	}
-}
-
-// check asks the kernel whether the connection has failed, for one that does not
-// read: the event can't be trusted. One that reads learns it from read(2), behind
-// what the peer sent before it reset the connection.
-func (c *Conn) check() {
-	if c.phase >= dead {
-		return
-	}
-	if errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
-		c.destroy(unix.Errno(errno))
 	}
 }
 
