@@ -458,6 +458,13 @@ func TestAbort_AReusedDescriptorGetsNoForeignOctets(t *testing.T) {
 			if g.Conns() != 0 {
 				t.Fatalf("round %d: %d connections left", round, g.Conns())
 			}
+			on(t, g.Loops()[0], func() {
+				for fd, c := range g.Loops()[0].conns {
+					if c != nil {
+						t.Errorf("round %d: the loop still has descriptor %d", round, fd)
+					}
+				}
+			})
 		}
 	}
 }
@@ -605,6 +612,7 @@ func TestSetDeadline_FiresOnce(t *testing.T) {
 	})
 	dial(t, lis)
 	c := receive(t, fired)
+	on(t, c.Loop(), c.Pause) // served again for another reason
 	on(t, c.Loop(), func() {
 		for range 3 * slots { // the wheel goes around
 			c.Loop().wheel.advance(c.Loop().wheel.now+1, expire)
