@@ -49,8 +49,10 @@ type exporter struct {
 	view    storage.View
 	out     *output
 	count   Count
-	in      *bufio.Reader // over the message; kept for its buffer
-	buf     []byte        // scratch
+	in      *bufio.Reader  // over the message; kept for its buffer
+	piece   [32 << 10]byte // scratch of copy, as are text and buf
+	text    []byte
+	buf     []byte
 	lines   unixLines
 	mbox    mbox.Writer
 	mbrain  mbrain.Writer
@@ -183,14 +185,12 @@ func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entr
 // copy writes what in gives through form to the output, after what is in x.buf.
 func (x *exporter) copy(in io.Reader, form func(dst, run []byte) []byte, unix bool) error {
 	x.lines = unixLines{}
-	var piece [32 << 10]byte
-	var lines []byte
 	for {
-		n, err := in.Read(piece[:])
-		run := piece[:n]
+		n, err := in.Read(x.piece[:])
+		run := x.piece[:n]
 		if unix {
-			lines = x.lines.Append(lines[:0], run)
-			run = lines
+			x.text = x.lines.Append(x.text[:0], run)
+			run = x.text
 		}
 		x.buf = form(x.buf, run)
 		if err == io.EOF {

@@ -42,7 +42,11 @@ func create(dir, name string, o Options) (*output, error) {
 			out.w.Reset(out.file)
 		}
 	}
-	return out, err
+	if err != nil {
+		out.abandon()
+		return nil, err
+	}
+	return out, nil
 }
 
 func (out *output) makeFolder(inside ...string) (err error) {
@@ -126,6 +130,9 @@ func (out *output) commit() error {
 		return err
 	}
 	if err := os.Rename(out.temp, out.final); err != nil {
+		if old != "" {
+			err = errors.Join(err, os.Rename(old, out.final))
+		}
 		return err
 	}
 	out.temp = ""
