@@ -85,7 +85,7 @@ func madeSamples() []sample {
 func samples(t *testing.T, limit int) []sample {
 	t.Helper()
 	all, report := corpus()
-	t.Log(report)
+	reportOnce.Do(func() { t.Log(report) })
 	if len(all) < 100 {
 		missing(t, "%d sample messages found, 100 needed: run .ci/corpus DIR and set POSTRIDER_CORPUS=DIR", len(all))
 	}
@@ -98,6 +98,9 @@ func samples(t *testing.T, limit int) []sample {
 	}
 	return spread
 }
+
+// reportOnce has one test tell what the corpus holds.
+var reportOnce sync.Once
 
 // corpusFiles lists the files of the corpus in a fixed order.
 func corpusFiles() []string {

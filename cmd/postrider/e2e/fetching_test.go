@@ -122,7 +122,6 @@ func fetchMpop(t *testing.T, host, port string) [][]byte {
 }
 
 // fetchFetchmail gives each message to a delivery agent that writes a file.
-// Fetchmail doesn't pass on our Return-Path; compare wants one.
 func fetchFetchmail(t *testing.T, host, port string) [][]byte {
 	dir := t.TempDir()
 	config := fmt.Sprintf("set invisible\npoll %s protocol pop3 service %s bad-header accept\n  user \"reader\" password \"%s\" is \"nobody\" here\n"+
@@ -132,4 +131,14 @@ func fetchFetchmail(t *testing.T, host, port string) [][]byte {
 	return readAll(t, dir)
 }
 
-func fetchmailKeeps(t *testing.T, mail []sample) []sample { return mail }
+// fetchmailKeeps leaves out what fetchmail is known to change: it drops an mbox
+// line before the header and adds an empty line where none follows the header.
+func fetchmailKeeps(t *testing.T, mail []sample) (kept []sample) {
+	for _, m := range mail {
+		if !bytes.HasPrefix(m.message, []byte("From ")) && bytes.Contains(m.message, []byte("\r\n\r\n")) {
+			kept = append(kept, m)
+		}
+	}
+	t.Logf("%d messages left out that fetchmail changes by itself", len(mail)-len(kept))
+	return kept
+}
