@@ -16,9 +16,14 @@ import (
 // quiet is a log that nobody reads.
 var quiet = slog.New(slog.DiscardHandler)
 
+// testOptions are small, so that a test meets flushes and new WALs.
+func testOptions(fs vfs.FS) Options {
+	return Options{Dir: "data", FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20}
+}
+
 func openOn(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "data", FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20})
+	s, err := Open(testOptions(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
