@@ -9,12 +9,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// HTTP returns the handler of --http: /metrics for Prometheus, /healthz, which
-// answers 200 while mail is taken and 503 with the reason while it is not.
+// HTTP returns the handler of --http: /metrics for Prometheus, /healthz and
+// /readyz, which answer 200 while mail is taken and 503 with the reason while it is not.
 func (srv *Server) HTTP() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err := srv.Healthy(); err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -22,7 +22,9 @@ func (srv *Server) HTTP() http.Handler {
 			return
 		}
 		_, _ = w.Write([]byte("ok\n"))
-	})
+	}
+	mux.HandleFunc("GET /healthz", health)
+	mux.HandleFunc("GET /readyz", health)
 	return mux
 }
 

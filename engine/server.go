@@ -44,6 +44,13 @@ type Server struct {
 	stats                stats
 }
 
+// What the kernel may hold of a connection, in octets: unread input of a paused
+// one, and output that the peer does not take. Left to itself it takes megabytes.
+const (
+	recvBuffer   = 256 << 10
+	notSentLowat = 128 << 10
+)
+
 // readers is how many reads of the store go on at once.
 const readers = 16
 
@@ -66,7 +73,7 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 	if loops == 0 {
 		loops = runtime.NumCPU()
 	}
-	group, err := loop.New(loop.Config{Loops: loops, Log: log})
+	group, err := loop.New(loop.Config{Loops: loops, RecvBuffer: recvBuffer, NotSentLowat: notSentLowat, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)
 	}
