@@ -21,7 +21,7 @@ const (
 type Latencies []time.Duration
 
 // Quantile returns the time that the part q of all messages stayed within (the
-// nearest rank), for example 0.99; 0 when there are none. It sorts l.
+// sample of rank q·n), for example 0.99; 0 when there are none. It sorts l.
 func (l Latencies) Quantile(q float64) time.Duration {
 	if len(l) == 0 {
 		return 0

@@ -152,7 +152,7 @@ func (s *sender) pipelined(c *SMTPConn, n int) (int, bool, error) {
 		if err := c.Send(out); err != nil {
 			return 0, false, err
 		}
-		reply, err := c.Read()
+		reply, err := c.ReadReply()
 		if err != nil {
 			return 0, false, err
 		}
@@ -181,7 +181,7 @@ func (s *sender) envelope(dst []byte, n int) []byte {
 // section 3.1 has the server fail it with 554, which is read here too.
 func (s *sender) envelopeReplies(c *SMTPConn, n int) (refusal *Reply, err error) {
 	for range len(s.load.To(n)) + 1 {
-		reply, err := c.Read()
+		reply, err := c.ReadReply()
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +189,7 @@ func (s *sender) envelopeReplies(c *SMTPConn, n int) (refusal *Reply, err error)
 			refusal = &reply
 		}
 	}
-	data, err := c.Read()
+	data, err := c.ReadReply()
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (s *sender) envelopeReplies(c *SMTPConn, n int) (refusal *Reply, err error)
 	if err := c.Send([]byte(".\r\n")); err != nil {
 		return nil, err
 	}
-	_, err = c.Read()
+	_, err = c.ReadReply()
 	return refusal, err
 }
 

@@ -52,8 +52,8 @@ func DialSMTPFrom(d *net.Dialer, addr string) (*SMTPConn, error) {
 	return c, nil
 }
 
-// Read reads one reply, of as many lines as it has (RFC 5321 section 4.2.1).
-func (c *SMTPConn) Read() (Reply, error) {
+// ReadReply reads one reply, of as many lines as it has (RFC 5321 section 4.2.1).
+func (c *SMTPConn) ReadReply() (Reply, error) {
 	var reply Reply
 	c.SetReadDeadline(time.Now().Add(Timeout))
 	for {
@@ -78,7 +78,7 @@ func (c *SMTPConn) Read() (Reply, error) {
 
 // Want reads one reply and fails with a [*Refused] when its code isn't code.
 func (c *SMTPConn) Want(code int) error {
-	reply, err := c.Read()
+	reply, err := c.ReadReply()
 	if err == nil && reply.Code != code {
 		err = &Refused{reply}
 	}
@@ -119,7 +119,7 @@ func (c *SMTPConn) Deliver(from string, to []string, wire []byte) (Reply, error)
 	if err := c.Send(append(wire[:len(wire):len(wire)], ".\r\n"...)); err != nil {
 		return Reply{}, err
 	}
-	return c.Read()
+	return c.ReadReply()
 }
 
 // reset follows a refused command by RSET and turns the refusal into a reply.

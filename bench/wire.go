@@ -3,7 +3,9 @@ package bench
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 )
 
 // Stuff returns message in the form that DATA carries: every line ends with
@@ -30,15 +32,32 @@ func Stuff(message []byte) []byte {
 }
 
 // Message makes message number n of a load, in wire form and of about size
-// octets: a small header, then text in lines of 72 octets. Messages of different
-// numbers differ in their Message-ID and in their text, and the field X-Digest
-// holds the SHA-256 of the text, so that a reader can tell a whole message from
-// half of one (see [CheckMessage]).
+// octets: a small header, then text in lines of 72 octets that compresses well.
+// Messages of different numbers differ in their Message-ID and in their text, and
+// the field X-Digest holds the SHA-256 of the text, so that a reader can tell a
+// whole message from half of one (see [CheckMessage]).
 func Message(n, size int) []byte {
 	text := make([]byte, 0, size+72)
 	for line := 0; len(text) == 0 || len(text)+200 < size; line++ {
 		text = fmt.Appendf(text, "message %9d line %7d: the post rider has the mail in his bag %4d\r\n", n, line, (n^line)%9973)
 	}
+	return message(n, text)
+}
+
+// Noise is Message with a text that doesn't compress beyond base64: what an
+// attachment looks like to a store.
+func Noise(n, size int) []byte {
+	random := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)})
+	text := make([]byte, 0, size+78)
+	for len(text) == 0 || len(text)+200 < size {
+		var octets [57]byte
+		random.Read(octets[:])
+		text = append(base64.StdEncoding.AppendEncode(text, octets[:]), "\r\n"...)
+	}
+	return message(n, text)
+}
+
+func message(n int, text []byte) []byte {
 	return fmt.Appendf(nil, "From: <sender@bench.example>\r\nTo: <reader@localhost>\r\nSubject: load %d\r\n"+
 		"Message-ID: <%d@bench.example>\r\nX-Digest: %x\r\n\r\n%s", n, n, sha256.Sum256(text), text)
 }

@@ -93,7 +93,7 @@ type Reader struct {
 	any  bool   // the file has begun
 	more bool   // a From_ line was found and waits for Next
 	done bool   // this message is whole in out
-	err  error
+	buf  []byte // scratch of fill
 }
 
 // NewReader reads the file from r.
@@ -188,7 +188,8 @@ func (r *Reader) fill() error {
 	}
 	// A small piece keeps out, which Read moves down, small.
 	src, _ := r.in.Peek(min(r.in.Buffered(), 4096))
-	out, used, found := r.u.Append(nil, src)
+	out, used, found := r.u.Append(r.buf[:0], src)
+	r.buf = out
 	r.line += bytes.Count(src[:used], []byte{'\n'})
 	_, _ = r.in.Discard(used)
 	r.take(out)

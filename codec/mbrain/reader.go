@@ -140,12 +140,12 @@ func (e *Entry) set(which int, value string) (err error) {
 		e.Subject = value
 	case "arrived:":
 		if e.Arrived, err = time.Parse(time.RFC3339, value); err != nil {
-			return fmt.Errorf("Arrived: %q is no time such as 2026-11-22T23:00:00Z", value)
+			return fmt.Errorf("the \"Arrived:\" %q is no time such as 2026-11-22T23:00:00Z", value)
 		}
 	case "octets:":
 		e.Raw = true
 		if e.Octets, err = strconv.ParseInt(value, 10, 64); err != nil || e.Octets < 0 {
-			return fmt.Errorf("Octets: %q is no number of octets", value)
+			return fmt.Errorf("the \"Octets:\" %q is no number of octets", value)
 		}
 	}
 	return nil

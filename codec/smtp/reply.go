@@ -22,26 +22,26 @@ func (r *Reply) String() string {
 }
 
 // AppendTo appends the reply as one line with CRLF to dst.
-func (r *Reply) AppendTo(dst []byte) []byte { return r.AppendWith(dst, nil) }
-
-// AppendWith appends the reply as one line, its text behind what, which a peer
-// may have sent: "250 2.1.0 " what "... Sender ok".
-func (r *Reply) AppendWith(dst, what []byte) []byte {
+func (r *Reply) AppendTo(dst []byte) []byte {
 	start := len(dst)
-	dst = r.appendHead(dst, ' ')
-	dst = append(dst, what...)
-	return endLine(append(dst, r.Text...), start)
+	return EndLine(append(r.Begin(dst), r.Text...), start)
 }
 
-// AppendMore appends a line of a reply that goes on: the code, "-", the enhanced
-// code and text.
+// AppendMore appends one line of a reply that goes on: the code, "-", the
+// enhanced code and text.
 func (r *Reply) AppendMore(dst []byte, text string) []byte {
 	start := len(dst)
-	dst = r.appendHead(dst, '-')
-	return endLine(append(dst, text...), start)
+	return EndLine(append(r.begin(dst, '-'), text...), start)
 }
 
-func (r *Reply) appendHead(dst []byte, sep byte) []byte {
+// Begin appends what comes before the text of the last line: the codes. The
+// caller appends a text of its own and calls EndLine.
+func (r *Reply) Begin(dst []byte) []byte { return r.begin(dst, ' ') }
+
+// BeginMore is Begin for a line that is not the last.
+func (r *Reply) BeginMore(dst []byte) []byte { return r.begin(dst, '-') }
+
+func (r *Reply) begin(dst []byte, sep byte) []byte {
 	c := r.Code
 	dst = append(dst, byte('0'+c/100%10), byte('0'+c/10%10), byte('0'+c%10), sep)
 	if r.Enhanced != "" {
@@ -51,9 +51,10 @@ func (r *Reply) appendHead(dst []byte, sep byte) []byte {
 	return dst
 }
 
-// endLine ends the line dst[start:]: not longer than a reply line may be, no
-// control octet in it, CRLF behind it.
-func endLine(dst []byte, start int) []byte {
+// EndLine ends the line dst[start:]: it is cut to what a reply line may have,
+// loses control octets, and gets its CRLF. A line that holds what a peer sent
+// passes through here.
+func EndLine(dst []byte, start int) []byte {
 	if most := start + MaxReplyLine - 2; len(dst) > most {
 		for most > start && dst[most]&0xC0 == 0x80 {
 			most-- // don't cut a character of UTF-8

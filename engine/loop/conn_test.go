@@ -458,6 +458,13 @@ func TestAbort_AReusedDescriptorGetsNoForeignOctets(t *testing.T) {
 			if g.Conns() != 0 {
 				t.Fatalf("round %d: %d connections left", round, g.Conns())
 			}
+			on(t, g.Loops()[0], func() {
+				for fd, c := range g.Loops()[0].conns {
+					if c != nil {
+						t.Errorf("round %d: the loop still has descriptor %d", round, fd)
+					}
+				}
+			})
 		}
 	}
 }
@@ -605,6 +612,7 @@ func TestSetDeadline_FiresOnce(t *testing.T) {
 	})
 	dial(t, lis)
 	c := receive(t, fired)
+	on(t, c.Loop(), c.Pause) // served again for another reason
 	on(t, c.Loop(), func() {
 		for range 3 * slots { // the wheel goes around
 			c.Loop().wheel.advance(c.Loop().wheel.now+1, expire)
@@ -681,4 +689,64 @@ func TestOpen_PanicAndNil(t *testing.T) {
 	conn := dial(t, lis)
 	send(t, conn, "x")
 	expect(t, conn, "x")
+}
+
+// What the peer sent before a reset is presented before the reset is acted on.
+func TestRead_WhatCameBeforeAResetIsPresented(t *testing.T) {
+	conns, seen, closed := make(chan *Conn, 1), make(chan string, 1), make(chan error, 1)
+	_, lis := serve(t, Config{}, func(c *Conn) Handler {
+		conns <- c
+		return &script{
+			input:  func(_ *Conn, in []byte) int { seen <- string(in); return len(in) },
+			closed: func(_ *Conn, err error) { closed <- err },
+		}
+	})
+	conn := dial(t, lis)
+	c := receive(t, conns)
+	on(t, c.Loop(), func() { // neither is noticed before both are there
+		send(t, conn, "QUIT\r\n")
+		_ = conn.SetLinger(0)
+		conn.Close()
+	})
+	if got := receive(t, seen); got != "QUIT\r\n" {
+		t.Errorf("%q", got)
+	}
+	if err := receive(t, closed); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("Closed(%v)", err)
+	}
+}
+
+// An urgent octet, which the poller reports and read(2) skips, must not make the
+// loop spin or lose what follows.
+func TestRead_UrgentDataIsNoTrap(t *testing.T) {
+	conns, seen := make(chan *Conn, 1), make(chan string, 10)
+	g, lis := serve(t, Config{Loops: 1}, func(c *Conn) Handler {
+		conns <- c
+		return &script{input: func(_ *Conn, in []byte) int { seen <- string(in); return len(in) }}
+	})
+	conn := dial(t, lis)
+	c := receive(t, conns)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sendErr error
+	err = raw.Control(func(fd uintptr) { sendErr = unix.Sendto(int(fd), []byte("!"), unix.MSG_OOB, nil) })
+	if err != nil || sendErr != nil {
+		t.Fatal(err, sendErr)
+	}
+	turns(t, g)
+	on(t, c.Loop(), func() {
+		var ready [1]unix.PollFd
+		ready[0] = unix.PollFd{Fd: c.fd, Events: readable}
+		if _, err := unix.Poll(ready[:], 0); err != nil || ready[0].Revents != 0 {
+			t.Errorf("still reported as %#x (%v): the loop spins", ready[0].Revents, err)
+		}
+	})
+	send(t, conn, "x")
+	for got := receive(t, seen); got != "x"; got = receive(t, seen) {
+		if got != "!" {
+			t.Errorf("%q", got)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 // and the connections that it accepted. Only Post may be called from elsewhere.
 type Loop struct {
 	group   *Group
+	index   int
 	log     *slog.Logger
 	poller  *netpoll.Poller
 	mailbox mailbox
@@ -39,7 +40,7 @@ type Loop struct {
 }
 
 func newLoop(g *Group) (*Loop, error) {
-	l := &Loop{group: g, log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
+	l := &Loop{group: g, index: len(g.loops), log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
 	l.mailbox.eventfd = -1
 	if err := l.openDescriptors(); err != nil {
 		l.closeDescriptors()
@@ -81,6 +82,10 @@ func (l *Loop) closeDescriptors() {
 		_ = l.poller.Close()
 	}
 }
+
+// Index returns the loop's place in Group.Loops, for what a program keeps for each
+// loop without a lock.
+func (l *Loop) Index() int { return l.index }
 
 // Post has t run on the loop's goroutine and never blocks. Tasks of one goroutine
 // run in the order in which it posted them. It may be called from any goroutine,
@@ -198,7 +203,11 @@ func (l *Loop) forget(c *Conn) {
 // added any more, so this has an end.
 func (l *Loop) end() {
 	for _, c := range l.conns {
-		if c != nil {
+		switch {
+		case c == nil:
+		case c.phase == lingering:
+			c.destroy(nil)
+		default:
 			c.destroy(ErrStopped)
 		}
 	}

@@ -51,14 +51,11 @@ func (l *Loop) handle(c *Conn, events uint32) {
 			c.inputKept()
 		}
 	}
-	if events&broken != 0 {
-		c.check()
+	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
+		c.read() // first: what came before a reset is presented
 	}
 	if events&(writable|broken) != 0 {
 		c.writable()
-	}
-	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
-		c.read()
 	}
 }
 
@@ -90,17 +87,6 @@ func (c *Conn) timeout() {
 		c.destroy(ErrStalled)
 	case lingering:
 		c.destroy(nil)
-	}
-}
-
-// check asks the kernel whether the connection has failed. The event can't be
-// trusted, and a paused connection has no read that would tell.
-func (c *Conn) check() {
-	if c.phase >= dead {
-		return
-	}
-	if errno, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
-		c.destroy(unix.Errno(errno))
 	}
 }
 

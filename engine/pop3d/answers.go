@@ -45,10 +45,8 @@ func (s *Session) opened(a Answer, e *Effects) {
 	}
 	if s.lines < 0 {
 		s.ok(e, textOctets, a.Octets)
-		s.retrs++
 	} else {
 		s.ok(e, textTop)
-		s.tops++
 	}
 	s.ask(e, AskSent)
 }
@@ -62,8 +60,10 @@ func (s *Session) sent(a Answer, e *Effects) {
 		return
 	}
 	if s.lines < 0 {
+		s.retrs++
 		s.retrOctets += a.Octets
 	} else {
+		s.tops++
 		s.topOctets += a.Octets
 	}
 	e.Reply = append(e.Reply, pop3.Terminator...)

@@ -114,8 +114,12 @@ func (s *Session) command(line []byte, e *Effects) {
 }
 
 // TimeOut ends the session of a peer that was silent for too long: no reply, no
-// deletions (RFC 1939 section 3).
+// deletions (RFC 1939 section 3). In the UPDATE state it is not the peer who is
+// waited for: the answer is, and ends the session.
 func (s *Session) TimeOut(e *Effects) {
+	if s.phase == update {
+		return
+	}
 	s.asking = AskNothing
 	s.close(e)
 }

@@ -5,8 +5,9 @@ import (
 	"postrider/storage"
 )
 
-// Effects is what a call of the machine wants done. The caller owns it, hands
-// it to every call, and empties it (Reset) once it has done what it says.
+// Effects is what a call of the machine wants done, in this order: Drop, Body,
+// Reply, Ask, Close. The caller owns it, hands it to every call, and empties it
+// (Reset) once it has done what it says.
 type Effects struct {
 	// Reply is appended to: whole reply lines for the peer. The caller sends them
 	// and keeps the slice.
@@ -33,7 +34,7 @@ func (e *Effects) Reset() {
 // Refusal is a reply of the 4yz or 5yz kind to a command of the peer.
 type Refusal struct {
 	Verb     smtp.Verb
-	From, To int // Effects.Reply[From:To] is the reply with its CRLF
+	From, To int // Effects.Reply[From:To] is the reply, all its lines with CRLF
 }
 
 // Question is what the machine can't know by itself.
@@ -49,7 +50,9 @@ const (
 	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Unknown,
 	// NotRelayed, MailboxFull, TooManyNow, Failed.
 	AskRecipient
-	// AskStored: is the message, whose last octet was in a Body before, durable?
+	// AskStored: is the message durable? Its last octet was in a Body before, or is
+	// in that of the same Effects; an empty message had none. Whatever the answer,
+	// the draft is the caller's: Drop comes if it is not Yes.
 	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, Failed.
 	AskStored
 	// AskVerify: who is Session.Argument, the argument of VRFY? Answers: Yes with

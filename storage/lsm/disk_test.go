@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"postrider/storage/storetest"
 )
 
 func TestOpenOnTheDisk(t *testing.T) {
@@ -26,7 +28,7 @@ func TestOpenOnTheDisk(t *testing.T) {
 	}
 	t.Log(err)
 	a := accountIn(t, s, "alice")
-	if _, err := deliver(s, []byte("x\r\n"), a); err != nil {
+	if _, err := storetest.Deliver(s, []byte("x\r\n"), a); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

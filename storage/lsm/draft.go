@@ -70,8 +70,12 @@ func (d *draft) Backlog() int64 {
 	return n
 }
 
-// Notify implements storage.Draft.
+// Notify implements storage.Draft. The open chunk goes to the writer only when it
+// is full, so what is waited for is the sealed rest.
 func (d *draft) Notify(mark int64, f func()) {
+	if d.buf != nil {
+		mark = max(mark-int64(d.buf.len()), 0)
+	}
 	d.mu.Lock()
 	if d.backlog.Load() > mark {
 		d.notify, d.mark = f, mark

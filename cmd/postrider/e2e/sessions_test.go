@@ -116,7 +116,7 @@ func TestDrain(t *testing.T) {
 	time.Sleep(200 * time.Millisecond) // so that the signal is there before the rest
 	var reply bench.Reply
 	if err = c.Send(append(wire[len(wire)/2:len(wire):len(wire)], ".\r\n"...)); err == nil {
-		reply, err = c.Read()
+		reply, err = c.ReadReply()
 	}
 	t.Logf("the message cut by SIGTERM gets %d %v (%v)", reply.Code, reply.Lines, err)
 	accepted := err == nil && reply.Code == 250

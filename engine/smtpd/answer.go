@@ -1,0 +1,172 @@
+package smtpd
+
+import (
+	"strconv"
+
+	"postrider/codec/smtp"
+)
+
+// answers has the reply to each verdict on each question. A verdict that stands
+// nowhere is a fault of the caller; it is answered as Failed.
+var answers = [...][Shutdown + 1]*smtp.Reply{
+	AskTransaction: {Yes: &senderOK, Full: &diskFull, Busy: &overBudget, Failed: &failed},
+	AskRecipient: {
+		Yes: &recipientOK, Unknown: &noSuchUser, NotRelayed: &notRelayed, MailboxFull: &mailboxFull,
+		TooManyNow: &oneByOne, Full: &diskFull, Busy: &overBudget, Failed: &failed,
+	},
+	AskStored: {
+		Yes: &stored, MailboxFull: &mailboxFull, Full: &diskFull, Busy: &overBudget, Failed: &failed,
+	},
+	AskVerify: {
+		Yes: &verified, Unknown: &noSuchUser, Ambiguous: &ambiguous, Unsaid: &unsaid,
+		Busy: &overBudget, Failed: &failed,
+	},
+	AskExpand: {
+		Yes: &verified, Unknown: &noSuchList, Unsaid: &unsaid, Busy: &overBudget, Failed: &failed,
+	},
+}
+
+// Replies to answers.
+var (
+	senderOK    = smtp.Reply{Code: 250, Enhanced: "2.1.0", Text: "... Sender ok"}
+	recipientOK = smtp.Reply{Code: 250, Enhanced: "2.1.5", Text: "... Recipient ok"}
+	stored      = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: " Message accepted for delivery"}
+	verified    = smtp.Reply{Code: 250, Enhanced: "2.1.5"}
+	noSuchUser  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "User unknown"}
+	noSuchList  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "List unknown"}
+	notRelayed  = smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Relay access denied"}
+	mailboxFull = smtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "Mailbox full"}
+	oneByOne    = smtp.Reply{Code: 452, Enhanced: "4.5.3", Text: "Send to this recipient in a transaction of its own"}
+	diskFull    = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system storage"}
+	overBudget  = smtp.Reply{Code: 451, Enhanced: "4.3.2", Text: "Too busy, try again later"}
+	failed      = smtp.Reply{Code: 451, Enhanced: "4.3.0", Text: "Local error in processing, try again later"}
+	ambiguous   = smtp.Reply{Code: 553, Enhanced: "5.1.4", Text: "User ambiguous"}
+	unsaid      = smtp.Reply{Code: 252, Enhanced: "2.5.2", Text: "Cannot verify the user, but will take mail and try to deliver it"}
+)
+
+// Answer answers the open question. Without one it does nothing: the session
+// was closed while the answer was on its way.
+func (s *Session) Answer(a Answer, e *Effects) {
+	q := s.asking
+	if q == AskNothing || s.phase == Closed {
+		return
+	}
+	s.asking = AskNothing
+	r := answers[q][min(a.Verdict, Shutdown)]
+	switch {
+	case a.Verdict == Shutdown:
+		s.close(&shuttingDown, e)
+		return
+	case r == nil, q == AskStored && a.Verdict == Yes && a.Receipt.ID() == 0:
+		r = &failed // no receipt, no 250
+	}
+	switch q {
+	case AskTransaction:
+		s.answerMail(r, e)
+	case AskRecipient:
+		s.answerRcpt(r, e)
+	case AskStored:
+		s.answerStored(r, a, e)
+	default:
+		s.answerNames(r, a.Names, e)
+	}
+}
+
+// turnDown says r, which is no Yes. What is the peer's fault is counted.
+func (s *Session) turnDown(r *smtp.Reply, e *Effects) {
+	if r.Code >= 500 {
+		s.refuse(r, e)
+	} else {
+		s.decline(r, e)
+	}
+}
+
+func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
+	if r.Refuses() {
+		s.tx.reset()
+		s.turnDown(r, e)
+		s.leave(e)
+		return
+	}
+	s.messages++
+	start := s.counted(e)
+	e.Reply = r.Begin(e.Reply)
+	if s.tx.Mail.From.IsNull() {
+		e.Reply = append(e.Reply, "<>"...)
+	}
+	e.Reply = s.tx.Mail.From.AppendTo(e.Reply)
+	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
+	s.enter(Mailed)
+}
+
+func (s *Session) answerRcpt(r *smtp.Reply, e *Effects) {
+	if r.Refuses() {
+		s.tx.withdraw()
+		s.turnDown(r, e)
+		return
+	}
+	start := s.counted(e)
+	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
+	e.Reply = to.AppendTo(r.Begin(e.Reply))
+	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
+	s.enter(Addressed)
+}
+
+func (s *Session) answerStored(r *smtp.Reply, a Answer, e *Effects) {
+	if r.Refuses() {
+		s.turnDown(r, e)
+		s.endTransaction(e)
+		return
+	}
+	s.errors = 0
+	start := s.counted(e)
+	if s.verbose {
+		start = s.appendSummary(e)
+	}
+	e.Reply = a.Receipt.ID().AppendTo(r.Begin(e.Reply))
+	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
+	s.tx.drafted = false // it is a message now
+	s.endTransaction(e)
+}
+
+// appendSummary tells what arrived, as the first line of the reply in verbose
+// mode, and returns where the next begins.
+func (s *Session) appendSummary(e *Effects) int {
+	start := len(e.Reply)
+	b := stored.BeginMore(e.Reply)
+	b = strconv.AppendInt(b, s.tx.scan.Size, 10)
+	b = strconv.AppendInt(append(b, " octets for recipients: "...), int64(len(s.tx.Recipients)), 10)
+	b = strconv.AppendInt(append(b, ", hops before: "...), int64(s.tx.Head.Hops()), 10)
+	e.Reply = smtp.EndLine(b, start)
+	return len(e.Reply)
+}
+
+// answerNames writes the reply to VRFY and EXPN: a line for each name.
+func (s *Session) answerNames(r *smtp.Reply, names []string, e *Effects) {
+	switch {
+	case r == &ambiguous:
+		start := len(e.Reply)
+		e.Reply = r.AppendMore(e.Reply, r.Text)
+		s.appendNames(r, names, e)
+		e.Refused = append(e.Refused, Refusal{Verb: s.verb, From: start, To: len(e.Reply)})
+	case r.Refuses():
+		s.turnDown(r, e)
+	case len(names) == 0:
+		s.accept(&unsaid, e)
+	default:
+		s.counted(e)
+		s.appendNames(r, names, e)
+	}
+	s.leave(e)
+}
+
+func (s *Session) appendNames(r *smtp.Reply, names []string, e *Effects) {
+	for i, name := range names {
+		if i < len(names)-1 {
+			e.Reply = r.AppendMore(e.Reply, name)
+			continue
+		}
+		start := len(e.Reply)
+		e.Reply = smtp.EndLine(append(r.Begin(e.Reply), name...), start)
+	}
+}

@@ -1,0 +1,259 @@
+package smtpd
+
+import (
+	"bytes"
+	"strconv"
+
+	"postrider/codec/dot"
+	"postrider/codec/smtp"
+)
+
+// bdat is BDAT (RFC 3030 section 2). It does not pass through the order table
+// like the others: whatever is said, the octets behind the line are no commands
+// and must be read. A refusal is said at once, because a peer that announced
+// more than it has would wait for ever.
+func (s *Session) bdat(arg []byte, e *Effects) {
+	size, last, refused := smtp.ParseBdat(arg)
+	if refused != nil {
+		s.refuse(refused, e)
+		return
+	}
+	refused = order[s.phase][smtp.Bdat]
+	if refused == nil && !s.extended {
+		refused = &needEhlo
+	}
+	if refused == nil && s.cfg.MaxSize > 0 && size > s.cfg.MaxSize-s.tx.scan.Size {
+		refused = &tooBig
+	}
+	if refused != nil {
+		s.refuse(refused, e)
+	}
+	if refused == &tooBig {
+		s.endTransaction(e)
+	}
+	s.chunk, s.last, s.dropping, s.after = size, last, refused != nil, s.phase
+	if s.phase != Closed {
+		s.enter(InChunk)
+	}
+}
+
+var (
+	needEhlo   = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BDAT goes with EHLO, not with HELO"}
+	chunkTaken = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: " octets received"}
+)
+
+// readChunk reads octets behind BDAT.
+func (s *Session) readChunk(in []byte, e *Effects) (n int, more bool) {
+	src := in[:min(int64(len(in)), s.chunk)]
+	switch {
+	case s.dropping || s.tx.refused != nil:
+		n = len(src)
+	case s.chunk > 0 && len(src) == 0:
+		return 0, false
+	case s.tx.heldCR && s.chunk > 0:
+		n = s.joinCR(src[0], e)
+	case s.chunk > 0:
+		n = s.readPart(src, e)
+	}
+	s.chunk -= int64(n)
+	if s.chunk > 0 {
+		return n, n > 0 || len(e.Body) > 0
+	}
+	s.endChunk(e)
+	return n, true
+}
+
+// joinCR decides about the CR at the end of the chunk before, with c behind it.
+func (s *Session) joinCR(c byte, e *Effects) (n int) {
+	s.tx.heldCR = false
+	if c != '\n' {
+		s.tx.refuse(&bareCR, e)
+		return 0
+	}
+	s.tx.scan.Scan(crlf)
+	s.emit(crlf, e)
+	return 1
+}
+
+// readPart reads src, which is not empty and part of one chunk.
+func (s *Session) readPart(src []byte, e *Effects) (n int) {
+	t := s.tx
+	if t.owed.tail {
+		t.owed = owed{}
+		s.emitTail(src[0], e)
+		return 1
+	}
+	scan := t.scan.Scan
+	if t.Mail.Body == smtp.BodyBinaryMIME {
+		scan = t.scanBinary
+	}
+	n, skip, v := t.next(src, scan)
+	if s.unfit(v) != nil {
+		t.refuse(s.unfit(v), e)
+	}
+	ends := int64(n) == s.chunk
+	switch {
+	case v == dot.More && ends && s.last && !t.atLineStart():
+		if n == 1 {
+			s.emitTail(src[0], e)
+		} else if n--; s.emit(src[:n], e) {
+			t.owed.tail = true
+		}
+		return n
+	case v == dot.More && int64(len(src)) == s.chunk && !ends:
+		s.holdCR(src[:n], e)
+		return len(src)
+	case n > 0 && s.emit(src[:n], e) && v != dot.More:
+		t.owed = owed{open: true, verdict: v, skip: skip}
+		return n
+	case v == dot.Stuff:
+		s.stuff(src[n:], e)
+		return n + 1
+	case v != dot.More:
+		s.mend(src[n:], v, e)
+	}
+	return n + skip
+}
+
+// holdCR hands out the run before a CR at the end of a chunk, the only octet that
+// a Stuffer leaves undecided.
+func (s *Session) holdCR(run []byte, e *Effects) {
+	if s.last {
+		s.tx.refuse(&bareCR, e)
+		return
+	}
+	s.tx.heldCR = true
+	if len(run) > 0 {
+		s.emit(run, e)
+	}
+}
+
+// stuff hands out the dot that src begins with and the one that stuffs it.
+func (s *Session) stuff(src []byte, e *Effects) {
+	t := s.tx
+	if t.Mail.Body == smtp.BodyBinaryMIME {
+		t.scanBinary(src[:1])
+	} else {
+		t.scan.Scan(src[:1])
+	}
+	if s.last && s.chunk == 1 {
+		t.endLine()
+		s.emit(lastDots, e)
+		return
+	}
+	s.emit(twoDots, e)
+}
+
+// tails has each octet with the CRLF that a message lacks behind it, as a run
+// that outlives the input.
+var tails = func() (t [256][3]byte) {
+	for c := range t {
+		t[c] = [3]byte{byte(c), '\r', '\n'}
+	}
+	return t
+}()
+
+// emitTail hands out the last octet of a message that does not end with CRLF,
+// and CRLF: what is stored are lines. The CRLF counts in Size.
+func (s *Session) emitTail(c byte, e *Effects) {
+	s.tx.endLine()
+	s.emit(tails[c][:], e)
+}
+
+// endLine counts the CRLF that is put behind the message.
+func (t *Transaction) endLine() {
+	t.scan.CountCRLF()
+	t.binary.at = atStart
+}
+
+// endChunk answers a BDAT whose octets are all read.
+func (s *Session) endChunk(e *Effects) {
+	t := s.tx
+	if s.dropping {
+		s.enter(s.after)
+		return
+	}
+	if s.last && t.heldCR {
+		t.refuse(&bareCR, e)
+	}
+	if s.last && t.refused == nil && !t.atLineStart() {
+		t.endLine()
+		s.emit(crlf, e)
+	}
+	if s.last || t.refused != nil {
+		s.endOfMessage(e)
+		return
+	}
+	s.enter(Chunked)
+	sum := t.scan.Size
+	if t.heldCR {
+		sum++
+	}
+	start := s.counted(e)
+	e.Reply = strconv.AppendInt(chunkTaken.Begin(e.Reply), sum, 10)
+	e.Reply = smtp.EndLine(append(e.Reply, chunkTaken.Text...), start)
+}
+
+// binary stuffs a body of BINARYMIME (RFC 3030 section 3), in which CR and LF may
+// stand alone: only CRLF begins a line, nothing is mended or refused.
+type binary struct {
+	at      binaryPlace
+	stuffed bool // the dot that comes next has its dot before it
+}
+
+type binaryPlace uint8
+
+const (
+	atStart binaryPlace = iota // of a line
+	behindCR
+	elsewhere
+)
+
+// scanBinary is for a binary body what dot.Stuffer.Scan is for lines.
+func (t *Transaction) scanBinary(src []byte) (n, skip int, v dot.Verdict) {
+	b := &t.binary
+	for i := 0; i < len(src); i++ {
+		k := bytes.IndexByte(src[i:], '.')
+		if k < 0 {
+			break
+		}
+		i += k
+		if b.place(src[:i]) == atStart && !(i == 0 && b.stuffed) {
+			b.at, b.stuffed = b.place(src[:i]), true
+			t.countBinary(i)
+			t.scan.Wire++
+			return i, 0, dot.Stuff
+		}
+	}
+	b.at, b.stuffed = b.place(src), b.stuffed && len(src) == 0
+	t.countBinary(len(src))
+	return len(src), 0, dot.More
+}
+
+func (t *Transaction) countBinary(n int) {
+	t.scan.Wire += int64(n)
+	t.scan.Size += int64(n)
+	t.scan.EightBit = true
+}
+
+// place tells where the octet behind src stands, when src comes next.
+func (b *binary) place(src []byte) binaryPlace {
+	n := len(src)
+	switch {
+	case n == 0:
+		return b.at
+	case src[n-1] == '\r':
+		return behindCR
+	case src[n-1] == '\n' && (n == 1 && b.at == behindCR || n > 1 && src[n-2] == '\r'):
+		return atStart
+	}
+	return elsewhere
+}
+
+// atLineStart says whether the message so far is whole lines.
+func (t *Transaction) atLineStart() bool {
+	if t.Mail.Body == smtp.BodyBinaryMIME {
+		return t.binary.at == atStart
+	}
+	return t.scan.AtLineStart()
+}

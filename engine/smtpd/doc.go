@@ -1,0 +1,60 @@
+// Package smtpd is a server's side of an SMTP session as a pure machine: octets
+// and answers in; reply lines, message octets and at most one question out. It
+// does no I/O, knows no clock, and starts nothing (RFC 5321 with the extensions
+// that EHLO names).
+//
+// # Who calls it, and how
+//
+// The engine embeds a Session in each connection: Init, Greet, then Feed with
+// what was read, while there is any, until a call consumes nothing. After each
+// call it does what the Effects say, in this order: Drop, Body, Reply, Ask,
+// Close. While a question is open Feed consumes nothing; Answer closes it, and
+// Feed goes on with what was left. Octets that Feed left are presented again
+// with more behind them: at most a command line, or 3 octets of a message.
+//
+// # What it promises
+//
+//   - A 250 for a message needs a storage.Receipt; an Answer without one is
+//     replied to with 451.
+//   - Every octet of a message that AskStored asks about was in a Body before,
+//     in wire form (package dot), and a draft that will not be stored is dropped
+//     by Drop. A message without octets has no Body at all.
+//   - Only CRLF "." CRLF ends DATA. A line end that is not CRLF refuses the
+//     message at its true end, or with the policy Normalize a bare LF becomes
+//     CRLF; a dot behind it is stuffed, so it can end nothing anywhere.
+//   - The replies and the accepted messages are the same however the network
+//     cuts the input.
+//   - What a peer sends is bounded: command lines by 2,048 octets, an address
+//     by 256, recipients by Config.MaxRecipients, replies gathered in one Feed by
+//     16 KiB and a little.
+//   - A session without errors allocates once for HELO's argument and once for
+//     the memory of its transactions, which are used again.
+//
+// # Command lines that end with LF
+//
+// They are taken (package line says why), so that a person can type a dialogue
+// into nc. The text of a message can't be typed that way: nc -C sends CRLF.
+//
+// # BDAT
+//
+// Chunks are plain, the store keeps wire form: dots are put in as static runs
+// between the runs of the input. A message that doesn't end with CRLF gets one,
+// which counts in its size. A bare CR or LF refuses the message as in DATA, but
+// with BODY=BINARYMIME it is content and is kept as it is. A refused BDAT is
+// answered at once and its octets are read and dropped; the transaction is over
+// when its message was refused.
+//
+// # Diagnostics
+//
+// Refused lists the refusals in Reply for the log. Config.MaxErrors refusals
+// that are the peer's fault since the last accepted message end the session with
+// 421 4.7.0. VERB makes refusals show the command's syntax, and the reply to a
+// message tell what arrived.
+//
+// # Tried and dropped
+//
+// One reply text for each pair of command and cause as a method: the tables
+// order (phase × verb) and answers (question × verdict) are shorter and can be
+// read in one look. Saying the refusal of a BDAT behind its octets: a peer that
+// announced more than it has waits for ever.
+package smtpd

@@ -1,0 +1,99 @@
+package smtpd
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// playAll plays in, cut octets at a time (0: whole) in buffers that are
+// overwritten, and returns the replies and the messages that were asked about.
+func playAll(t *testing.T, in []byte, cut int, settings map[string]string) (reply string, messages []string) {
+	p := open(t, settings)
+	p.auto = true
+	var pending []byte
+	p.Greet()
+	for len(in) > 0 {
+		k := len(in)
+		if cut > 0 {
+			k = min(cut, k)
+		}
+		pending = append(pending, in[:k]...)
+		in = in[k:]
+		for len(pending) > 0 {
+			buf := bytes.Clone(pending)
+			n := p.Feed(buf)
+			for i := range buf {
+				buf[i] = 0xDB
+			}
+			pending = pending[n:]
+			if n == 0 {
+				break
+			}
+		}
+		if cut > 0 && len(pending) >= maxLine && !p.closed {
+			t.Fatalf("%d octets are left unread", len(pending))
+		}
+	}
+	return string(p.reply), p.stored
+}
+
+// replyLine is what every line of a reply looks like.
+var replyLine = regexp.MustCompile(`^[2-5][0-9][0-9][ -][^\x00-\x1f\x7f]*\r$`)
+
+// FuzzFeed: the replies and the accepted messages don't depend on how the network
+// cuts the input; every reply line is well formed and short; every message is
+// wire form that nobody can read another end from.
+func FuzzFeed(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*.smtp")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var in []byte
+		for line := range strings.Lines(string(text)) {
+			if c, ok := strings.CutPrefix(line, "C: "); ok && !strings.Contains(line, "{") {
+				in = append(in, unescape(strings.TrimSuffix(c, "\n"))...)
+			}
+		}
+		f.Add(in, uint8(3), strings.Contains(string(text), "normalize"))
+	}
+	f.Fuzz(func(t *testing.T, in []byte, cut uint8, normalize bool) {
+		settings := map[string]string{"max-size": "300", "max-hops": "2"}
+		if normalize {
+			settings["bare-lf"] = "normalize"
+		}
+		reply, messages := playAll(t, in, 0, settings)
+		cutReply, cutMessages := playAll(t, in, int(cut%16)+1, settings)
+		if reply != cutReply || !slices.Equal(messages, cutMessages) {
+			t.Fatalf("cut every %d:\nreplies %q\nwhole   %q\nmessages %q\nwhole    %q", cut%16+1, cutReply, reply, cutMessages, messages)
+		}
+		for line := range strings.SplitSeq(strings.TrimSuffix(reply, "\n"), "\n") {
+			if !replyLine.MatchString(line) || len(line) >= 512 {
+				t.Fatalf("reply line %q", line)
+			}
+		}
+		if bytes.Contains(bytes.ToUpper(in), []byte("BINARYMIME")) {
+			return
+		}
+		for _, m := range messages {
+			if strings.Contains("\r\n"+m, "\r\n.\r\n") || strings.Count(m, "\n") != strings.Count(m, "\r\n") || strings.Count(m, "\r") != strings.Count(m, "\r\n") {
+				t.Fatalf("a message that ends twice: %q", m)
+			}
+		}
+	})
+}
+
+// unescape is enough of the player's notation for seeds.
+func unescape(s string) string {
+	end := "\r\n"
+	if strings.HasSuffix(s, `\c`) {
+		s, end = strings.TrimSuffix(s, `\c`), ""
+	}
+	return strings.NewReplacer(`\r`, "\r", `\n`, "\n", `\t`, "\t", `\x00`, "\x00", `\xc3`, "\xc3", `\\`, `\`).Replace(s) + end
+}

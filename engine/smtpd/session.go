@@ -1,0 +1,180 @@
+package smtpd
+
+import (
+	"postrider/codec/line"
+	"postrider/codec/smtp"
+)
+
+// maxLine is the most octets of a command line with its end: 512 (RFC 5321
+// section 4.5.3.1.4) and what SIZE, SMTPUTF8 and DSN add, rounded up.
+const maxLine = 2048
+
+// replyBudget is how many octets of replies one Feed gathers before it returns:
+// HELP in 5 octets brings some hundred, and a peer may send 256 KiB of HELP.
+const replyBudget = 16 << 10
+
+// Session is the machine of one connection. It is a value to be embedded; Init
+// makes it ready. Idle it is small: the memory of a transaction is made at the
+// first MAIL.
+type Session struct {
+	cfg   *Config
+	peer  Peer
+	tx    *Transaction
+	helo  []byte
+	arg   []byte // of the open AskVerify or AskExpand
+	chunk int64  // octets of the BDAT chunk still to come
+	tally Counts
+
+	messages int32 // transactions that MAIL began
+	errors   int32 // refusals since the last accepted message
+
+	lines    line.Reader
+	phase    Phase
+	after    Phase // where a dropped chunk leads
+	asking   Question
+	verb     smtp.Verb // of the command that is being answered
+	extended bool      // EHLO
+	verbose  bool      // VERB
+	last     bool      // BDAT LAST
+	dropping bool      // the octets of a refused BDAT
+	leaving  bool      // Shutdown was called
+}
+
+// Init makes s ready for a connection. cfg is kept, and must not change.
+func (s *Session) Init(cfg *Config, peer Peer) { *s = Session{cfg: cfg, peer: peer} }
+
+var greeting = smtp.Reply{Code: 220, Text: " ESMTP postrider"}
+
+// Greet begins the session.
+func (s *Session) Greet(e *Effects) { s.sayHost(&greeting, e) }
+
+// Feed gives what the peer sent and returns how many octets were consumed. The
+// rest is to be presented again with more behind it. Feed returns as soon as it
+// has produced a Body, a question, Drop or Close, or many replies; the caller
+// does what the Effects say and calls again while there is input, until nothing
+// is consumed: then it needs more input, or the answer to the open question, or
+// it is closed. Nothing is ever produced without something consumed.
+func (s *Session) Feed(in []byte, e *Effects) (n int) {
+	for s.asking == AskNothing && s.phase != Closed {
+		k, more := s.step(in[n:], e)
+		n += k
+		if !more || len(e.Body) > 0 || e.Drop || len(e.Reply) > replyBudget {
+			break
+		}
+	}
+	return n
+}
+
+func (s *Session) step(in []byte, e *Effects) (n int, more bool) {
+	switch s.phase {
+	case InData:
+		return s.readData(in, e)
+	case InChunk:
+		return s.readChunk(in, e)
+	}
+	return s.readCommand(in, e)
+}
+
+// TimeOut ends the session: the peer was silent for too long.
+func (s *Session) TimeOut(e *Effects) { s.close(&timedOut, e) }
+
+// Shutdown ends the session with 421 between two transactions: now, or when the
+// one that is open has ended.
+func (s *Session) Shutdown(e *Effects) {
+	s.leaving = true
+	s.leave(e)
+}
+
+// leave closes the session if it is to be closed and nothing is open.
+func (s *Session) leave(e *Effects) {
+	if s.leaving && s.asking == AskNothing && (s.phase == Connected || s.phase == Greeted) {
+		s.close(&shuttingDown, e)
+	}
+}
+
+// Why the machine closes a connection.
+var (
+	timedOut      = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: " timeout exceeded, closing connection"}
+	shuttingDown  = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " is shutting down, try again later"}
+	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection"}
+	notHTTP       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " speaks SMTP, not HTTP; closing connection"}
+	enoughMail    = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " takes no more messages in this session, open a new one"}
+	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}
+)
+
+// close says r and ends the session. A draft is void.
+func (s *Session) close(r *smtp.Reply, e *Effects) {
+	if s.phase == Closed {
+		return
+	}
+	s.sayHost(r, e)
+	s.forget(e)
+	s.asking, e.Ask, e.Close = AskNothing, AskNothing, true
+	s.enter(Closed)
+}
+
+// ask opens a question.
+func (s *Session) ask(q Question, e *Effects) { s.asking, e.Ask = q, q }
+
+// endTransaction forgets the transaction. A draft is void, unless the message
+// was stored.
+func (s *Session) endTransaction(e *Effects) {
+	if s.phase == Closed {
+		return // by the refusal that ended it
+	}
+	s.forget(e)
+	s.enter(Greeted)
+	s.leave(e)
+}
+
+func (s *Session) forget(e *Effects) {
+	if s.tx != nil {
+		s.tx.drop(e)
+		s.tx.reset()
+	}
+}
+
+// Phase is where the session stands.
+func (s *Session) Phase() Phase { return s.phase }
+
+// InData says whether message octets come next, and not a command: other time
+// limits count.
+func (s *Session) InData() bool { return s.phase == InData || s.phase == InChunk }
+
+// Asking is the open question.
+func (s *Session) Asking() Question { return s.asking }
+
+// Peer is what Init was told.
+func (s *Session) Peer() Peer { return s.peer }
+
+// Helo is the argument of the last good HELO or EHLO, borrowed until the next;
+// nil before.
+func (s *Session) Helo() []byte { return s.helo }
+
+// Extended says whether the peer said EHLO, and not HELO: "with ESMTP" in a
+// Received field.
+func (s *Session) Extended() bool { return s.extended }
+
+// Transaction is the open transaction, or nil.
+func (s *Session) Transaction() *Transaction {
+	if s.asking != AskTransaction && !s.phase.inTransaction() {
+		return nil
+	}
+	return s.tx
+}
+
+// ForwardPath is the recipient that AskRecipient is about. It is borrowed until
+// the answer; that of an accepted recipient until the transaction ends.
+func (s *Session) ForwardPath() smtp.ForwardPath {
+	if s.asking != AskRecipient {
+		return smtp.ForwardPath{}
+	}
+	return s.tx.Recipients[len(s.tx.Recipients)-1].To
+}
+
+// Argument is what AskVerify or AskExpand is about, as the peer wrote it, without
+// control octets. It is borrowed until the answer.
+func (s *Session) Argument() []byte { return s.arg }
+
+// Counts tells which commands were given.
+func (s *Session) Counts() Counts { return s.tally }

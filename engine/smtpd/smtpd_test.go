@@ -1,0 +1,194 @@
+package smtpd
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"postrider/engine/transcript"
+	"postrider/storage"
+)
+
+// player is a Session as the transcript player and the fuzzer see it. The draft
+// is shown with the question about it: what of a message comes before it is
+// refused depends on how the network cuts it.
+type player struct {
+	t       testing.TB
+	cfg     Config
+	s       Session
+	e       Effects
+	draft   []byte
+	begun   bool
+	reply   []byte
+	effects []string
+	closed  bool
+	auto    bool // every question is answered with Yes, and not shown
+	stored  []string
+}
+
+// settings of a transcript change this.
+func testConfig() Config {
+	return Config{Hostname: "mx.example", MaxSize: 1000, MaxRecipients: 100, MaxErrors: 20, MaxHops: 100}
+}
+
+func open(t testing.TB, settings map[string]string) *player {
+	p := &player{t: t, cfg: testConfig()}
+	peer := Peer{Addr: "192.0.2.1", Name: "client.example"}
+	for k, v := range settings {
+		n, err := strconv.Atoi(v)
+		switch k {
+		case "max-size":
+			p.cfg.MaxSize = int64(n)
+		case "max-recipients":
+			p.cfg.MaxRecipients = n
+		case "max-messages":
+			p.cfg.MaxMessages = n
+		case "max-errors":
+			p.cfg.MaxErrors = n
+		case "max-hops":
+			p.cfg.MaxHops = n
+		case "bare-lf":
+			err = nil
+			if v == "normalize" {
+				p.cfg.BareLF = Normalize
+			}
+		case "peer":
+			peer.Name, err = v, nil
+		case "auto":
+			p.auto, err = v == "yes", nil
+		default:
+			err = errors.New("no such setting")
+		}
+		if err != nil {
+			t.Fatalf("set %s %s: %v", k, v, err)
+		}
+	}
+	p.s.Init(&p.cfg, peer)
+	return p
+}
+
+func (p *player) Greet() { p.call(func() { p.s.Greet(&p.e) }) }
+
+func (p *player) Feed(in []byte) (n int) {
+	p.call(func() { n = p.s.Feed(in, &p.e) })
+	if n == 0 && (len(p.e.Body) > 0 || len(p.e.Reply) > 0 || p.e.Ask != AskNothing) {
+		p.t.Error("something was produced, but nothing consumed")
+	}
+	return n
+}
+
+func (p *player) TimeOut() { p.call(func() { p.s.TimeOut(&p.e) }) }
+
+var verdicts = map[string]Verdict{
+	"yes": Yes, "unknown": Unknown, "not-relayed": NotRelayed, "mailbox-full": MailboxFull,
+	"too-many-now": TooManyNow, "full": Full, "busy": Busy, "failed": Failed,
+	"ambiguous": Ambiguous, "unsaid": Unsaid, "shutdown": Shutdown,
+}
+
+// Answer takes a verdict, and names behind it with "|" between. "drain" is no
+// answer: the server begins to shut down.
+func (p *player) Answer(text string) error {
+	if text == "drain" {
+		p.call(func() { p.s.Shutdown(&p.e) })
+		return nil
+	}
+	if p.s.Asking() == AskNothing {
+		return errors.New("no question is open")
+	}
+	word, names, _ := strings.Cut(text, " ")
+	a := Answer{Verdict: verdicts[word]}
+	if names != "" {
+		a.Names = strings.Split(names, "|")
+	}
+	if word == "yes" && p.s.Asking() == AskStored {
+		a.Receipt = storage.NewReceipt(42)
+		p.begun = false
+	}
+	p.call(func() { p.s.Answer(a, &p.e) })
+	return nil
+}
+
+// call calls the machine and does what the Effects say.
+func (p *player) call(f func()) {
+	p.e.Reset()
+	before := len(p.reply)
+	f()
+	e := &p.e
+	if e.Drop {
+		if !p.begun {
+			p.t.Error("Drop without a Body before")
+		}
+		p.draft, p.begun = nil, false
+	}
+	if len(e.Body) > 0 {
+		if p.s.Transaction() == nil {
+			p.t.Error("a Body outside a transaction")
+		}
+		p.draft, p.begun = append(p.draft, e.Body...), true
+	}
+	p.reply = append(p.reply, e.Reply...)
+	for _, r := range e.Refused {
+		if line := string(p.reply[before+r.From : before+r.To]); !strings.HasSuffix(line, "\r\n") || line[0] < '4' {
+			p.t.Errorf("Refused shows %q", line)
+		}
+	}
+	p.closed = p.closed || e.Close
+	if e.Close && p.begun {
+		p.t.Error("closed with a draft that is not dropped")
+	}
+	p.question(e.Ask)
+}
+
+func (p *player) question(q Question) {
+	show := func(format string, args ...any) {
+		if !p.auto {
+			p.effects = append(p.effects, fmt.Sprintf(format, args...))
+		}
+	}
+	s := &p.s
+	switch q {
+	case AskNothing:
+		return
+	case AskTransaction:
+		m := s.Transaction().Mail
+		show("may-begin %q size=%d body=%d utf8=%t ret=%d envid=%q", m.From, m.Size, m.Body, m.SMTPUTF8, m.Ret, m.EnvID)
+	case AskRecipient:
+		r := s.Transaction().Recipients[len(s.Transaction().Recipients)-1]
+		show("is-recipient local=%q domain=%q notify=%d orcpt=%q", s.ForwardPath().Local(), s.ForwardPath().Domain(), r.Notify, r.ORcpt)
+	case AskStored:
+		t := s.Transaction()
+		c := t.Counts()
+		if int(c.Wire) != len(p.draft) {
+			p.t.Errorf("Wire is %d, the draft has %d octets", c.Wire, len(p.draft))
+		}
+		for _, r := range t.Recipients {
+			show("recipient %s", r.To)
+		}
+		show("is-stored %q size=%d 8bit=%t hops=%d", p.draft, c.Size, c.EightBit, t.Head.Hops())
+		p.stored = append(p.stored, string(p.draft))
+		p.draft = nil
+	case AskVerify:
+		show("verify %q", s.Argument())
+	case AskExpand:
+		show("expand %q", s.Argument())
+	}
+	if p.auto {
+		if err := p.Answer("yes"); err != nil {
+			p.t.Error(err)
+		}
+	}
+}
+
+func (p *player) Take() ([]byte, []string, bool) {
+	reply, effects := p.reply, p.effects
+	p.reply, p.effects = nil, nil
+	return reply, effects, p.closed
+}
+
+func TestTranscripts(t *testing.T) {
+	transcript.Play(t, "testdata/*.smtp", func(t testing.TB, settings map[string]string) transcript.Machine {
+		return open(t, settings)
+	})
+}

@@ -1,0 +1,104 @@
+package smtpd
+
+import (
+	"postrider/codec/dot"
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+)
+
+// keptMemory is the most octets of addresses that a session keeps between
+// transactions; one with more gives its memory back.
+const keptMemory = 16 << 10
+
+// Transaction is a mail transaction: from MAIL to the answer about the message.
+// A session has memory for one, made at its first MAIL. Everything in it is
+// valid until the transaction ends.
+type Transaction struct {
+	Mail       smtp.MailArgs   // reverse-path and parameters
+	Recipients []smtp.RcptArgs // accepted, in order
+	Head       message.Head    // what the header said so far
+
+	scan    dot.Stuffer // finds the end of DATA; counts
+	binary  binary      // stuffs a body of BINARYMIME
+	refused *smtp.Reply // the message will be refused with this at its end
+	owed    owed
+	drafted bool   // Body octets were handed out
+	heldCR  bool   // a chunk ended with CR, the next may begin with LF
+	mem     []byte // the octets of all paths and parameters
+	mark    int    // of mem, before the recipient that is asked about
+}
+
+// owed is what a scan found behind a run that had to be handed out first. Its
+// octets stay unread until then, so that the caller comes back with them.
+type owed struct {
+	open    bool
+	verdict dot.Verdict
+	skip    int
+	tail    bool // the last octet of the message, and a CRLF that it lacks
+}
+
+// Counts tells of the message's octets so far.
+func (t *Transaction) Counts() dot.Counts { return t.scan.Counts }
+
+// begin starts a transaction with what MAIL said.
+func (t *Transaction) begin(m smtp.MailArgs) {
+	t.mem = t.mem[:0]
+	m.From, t.mem = m.From.Keep(t.mem)
+	m.EnvID = t.keep(m.EnvID)
+	t.Mail = m
+}
+
+// propose adds a recipient that is asked about.
+func (t *Transaction) propose(r smtp.RcptArgs) {
+	t.mark = len(t.mem)
+	r.To, t.mem = r.To.Keep(t.mem)
+	r.ORcpt = t.keep(r.ORcpt)
+	t.Recipients = append(t.Recipients, r)
+}
+
+// withdraw takes the proposed recipient back.
+func (t *Transaction) withdraw() {
+	t.Recipients = t.Recipients[:len(t.Recipients)-1]
+	t.mem = t.mem[:t.mark]
+}
+
+func (t *Transaction) keep(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	from := len(t.mem)
+	t.mem = append(t.mem, b...)
+	return t.mem[from:len(t.mem):len(t.mem)]
+}
+
+// reset forgets all and keeps memory in reasonable measure.
+func (t *Transaction) reset() {
+	mem, recipients := t.mem[:0], t.Recipients[:0]
+	if cap(mem) > keptMemory {
+		mem, recipients = nil, nil
+	}
+	clear(recipients[:cap(recipients)])
+	t.Mail = smtp.MailArgs{}
+	t.Recipients, t.mem, t.mark = recipients, mem, 0
+	t.Head.Reset()
+	t.scan.Reset()
+	t.binary = binary{}
+	t.refused, t.owed = nil, owed{}
+	t.drafted, t.heldCR = false, false
+}
+
+// refuse dooms the message: its octets are read and dropped from now on, and r
+// is said at its end. The first reason counts.
+func (t *Transaction) refuse(r *smtp.Reply, e *Effects) {
+	if t.refused == nil {
+		t.refused = r
+		t.drop(e)
+	}
+}
+
+// drop voids the draft if there is one.
+func (t *Transaction) drop(e *Effects) {
+	if t.drafted {
+		t.drafted, e.Drop = false, true
+	}
+}
