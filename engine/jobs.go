@@ -97,7 +97,8 @@ func (j *pop3Job) Run() {
 		}
 		s.stream(s.begin())
 	case jobClose:
-		s.resume(pop3d.Answer{Verdict: pop3d.Yes})
+		s.srv.stats.octetsOut.Add(s.out.sent)
+		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: s.out.sent})
 	case jobUpdate:
 		s.updated(j)
 	}

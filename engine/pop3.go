@@ -33,8 +33,6 @@ type pop3Port struct {
 }
 
 const (
-	// replyHigh is when pipelined replies are sent before more are made.
-	replyHigh = 128 << 10
 	// listingOctets is what a message costs in a listing.
 	listingOctets = 12
 	// deniedDelay is what a wrong password costs its session.
@@ -90,11 +88,6 @@ func (s *pop3Conn) feed(in []byte, e *pop3d.Effects) int {
 		s.effects(e)
 		if idle {
 			break
-		}
-		if len(e.Reply) > replyHigh && !s.flush(e) {
-			s.park()
-			s.out.state = backlog
-			s.conn.WantDrained()
 		}
 	}
 	return total
@@ -282,9 +275,6 @@ func (s *pop3Conn) Drained(*loop.Conn) {
 		s.stream(s.begin())
 	case listing:
 		s.resume(pop3d.Answer{Verdict: pop3d.Yes})
-	case backlog:
-		s.parked = false
-		s.resumed(s.begin())
 	}
 }
 

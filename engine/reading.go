@@ -24,8 +24,7 @@ type sending uint8
 const (
 	still     sending = iota
 	streaming         // the next piece of a message
-	listing           // the next part of LIST or UIDL
-	backlog           // replies to pipelined commands
+	listing           // the next part of LIST or UIDL, or of pipelined replies
 )
 
 // readBuffer is what one trip to the pool may bring, and what a session that
@@ -41,6 +40,7 @@ type reading struct {
 	large  storage.Message // the message to send, when it does not
 	piece  []byte          // of large: what is read and not yet written
 	last   bool            // of large: piece is the last one
+	sent   int64           // of large: octets written
 	top    dot.Top         // of TOP: where the message is cut
 	cut    bool            // top is used
 	next   int             // the message that a sequential reader asks for next
@@ -248,12 +248,12 @@ func (s *pop3Conn) send(e *pop3d.Effects) (pop3d.Answer, bool) {
 	r := &s.out
 	if r.large == nil {
 		e.Reply = append(e.Reply, r.whole...)
-		s.srv.stats.octetsOut.Add(int64(len(r.whole)))
+		n := int64(len(r.whole))
+		s.srv.stats.octetsOut.Add(n)
 		r.whole = nil
-		return pop3d.Answer{Verdict: pop3d.Yes}, true
+		return pop3d.Answer{Verdict: pop3d.Yes, Octets: n}, true
 	}
-	e.Reply = append(e.Reply, r.piece...)
-	r.piece = nil
+	r.sent = 0
 	s.stream(e)
 	return pop3d.Answer{}, false
 }
@@ -265,7 +265,7 @@ func (s *pop3Conn) stream(e *pop3d.Effects) {
 	clear := s.flush(e)
 	if len(r.piece) > 0 {
 		s.conn.Write(r.piece)
-		s.srv.stats.octetsOut.Add(int64(len(r.piece)))
+		r.sent += int64(len(r.piece))
 		r.piece = nil
 		clear = s.conn.Pending() == 0
 	}

@@ -110,7 +110,7 @@ func (srv *Server) listen() error {
 	pop3Port := &pop3Port{srv: srv, config: pop3d.Config{
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
-		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 32 << 10,
+		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
 	}}
 	for _, addr := range srv.cfg.POP3.Listen {
 		l, err := srv.group.Listen(addr, srv.tooManyPOP3, pop3Port.open)

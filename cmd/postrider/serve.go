@@ -147,7 +147,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	if err != nil {
 		return exit(exUnavailable, errors.Join(err, store.Close()))
 	}
-	stop, err := serveHTTP(ctx, cfg, srv, store, log)
+	stop, err := serveHTTP(ctx, cfg, srv, store, log, started)
 	if err != nil {
 		return exit(exUnavailable, errors.Join(err, store.Close()))
 	}
@@ -288,14 +288,8 @@ func (h *httpServers) all() {
 }
 
 // serveHTTP opens the admin socket and the addresses of --http.
-func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, store *lsm.Store, log *slog.Logger) (*httpServers, error) {
+func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
 	h := new(httpServers)
-	socket := filepath.Join(cfg.Server.Data, "admin.sock")
-	stop, err := admin.Serve(ctx, socket, store, func() admin.Status { return statusOf(srv) })
-	if err != nil {
-		return nil, err
-	}
-	h.stop = append(h.stop, stop)
 	for _, addr := range cfg.Web.Listen {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -308,6 +302,22 @@ func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, stor
 		h.stop = append(h.stop, func() { _ = hs.Close() })
 		h.http = append(h.http, l.Addr().(*net.TCPAddr).AddrPort())
 	}
+	socket := filepath.Join(cfg.Server.Data, "admin.sock")
+	stop, err := admin.Serve(ctx, socket, store, func() admin.Status {
+		st := admin.Status{
+			Version: engine.Version, PID: os.Getpid(), Started: started, Health: "ok",
+			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
+		}
+		if err := srv.Healthy(); err != nil {
+			st.Health = err.Error()
+		}
+		return st
+	})
+	if err != nil {
+		h.all()
+		return nil, err
+	}
+	h.stop = append(h.stop, stop)
 	return h, nil
 }
 
@@ -316,9 +326,14 @@ func addresses(name string, as []netip.AddrPort) string {
 	if len(as) == 0 {
 		return ""
 	}
+	return " " + name + "=" + strings.Join(texts(as), ",")
+}
+
+// texts are the addresses as text.
+func texts(as []netip.AddrPort) []string {
 	words := make([]string, len(as))
 	for i, a := range as {
 		words[i] = a.String()
 	}
-	return " " + name + "=" + strings.Join(words, ",")
+	return words
 }
