@@ -45,10 +45,10 @@ type Draft interface {
 	// Backlog is how many octets were appended and not yet taken by the store's
 	// writer: what the caller bounds by pausing its peer. Never blocks.
 	Backlog() int64
-	// Notify calls f once, on a goroutine of the store (or at once), when Backlog
-	// is at most mark octets, or when the draft has failed. f must not block. At
-	// most one Notify is open at a time; Discard voids it. mark must be at least
-	// what one chunk holds, which is taken only when it is full.
+	// Notify calls f once, on a goroutine of the store (or at once), when at most
+	// mark octets of the chunks that are full are not taken yet, or when the draft
+	// has failed. f must not block. At most one Notify is open at a time; Discard
+	// voids it.
 	Notify(mark int64, f func())
 	// Discard drops the draft; it may not be used afterwards. Never blocks.
 	Discard()

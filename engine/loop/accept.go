@@ -17,6 +17,8 @@ const (
 	maxRefuse = 64
 	// acceptRest is how long a loop leaves its listeners alone after a failure.
 	acceptRest = 50 * time.Millisecond
+	// warnEvery is the ticks between two warnings of a loop that it can't accept.
+	warnEvery = 10
 )
 
 // door is a listener as one loop sees it.
@@ -48,7 +50,7 @@ type endRest Loop
 
 // Run is called on the loop's goroutine.
 func (t *endRest) Run() {
-	t.rest = false
+	t.resting = false
 	(*Loop)(t).armDoors()
 }
 
@@ -56,7 +58,7 @@ func (t *endRest) Run() {
 func (l *Loop) armDoors() {
 	for i := range l.doors {
 		d := &l.doors[i]
-		want := !l.rest && !d.lis.paused.Load()
+		want := !l.resting && !d.lis.paused.Load()
 		if want == d.armed {
 			continue
 		}
@@ -86,7 +88,7 @@ func (l *Loop) accept(fd int) {
 
 func (l *Loop) acceptFrom(lis *Listener) {
 	for range maxAccept {
-		if lis.paused.Load() || l.rest {
+		if lis.paused.Load() || l.resting {
 			return
 		}
 		fd, sa, err := socket.Accept(lis.fd)
@@ -105,7 +107,7 @@ func (l *Loop) acceptFrom(lis *Listener) {
 
 // begin makes a connection of an accepted descriptor.
 func (l *Loop) begin(fd int, sa unix.Sockaddr, lis *Listener) {
-	c := &Conn{loop: l, fd: fd, remote: addrPort(sa), limit: len(l.buf)}
+	c := &Conn{loop: l, fd: int32(fd), remote: addrPort(sa), limit: int32(len(l.buf))}
 	for fd >= len(l.conns) {
 		l.conns = append(l.conns, nil)
 	}
@@ -126,13 +128,15 @@ func (l *Loop) greet(c *Conn, lis *Listener) {
 // for a while: a level-triggered listener would report the same client again at
 // once. What failed for want of descriptors or memory works when some are back.
 func (l *Loop) acceptFailed(lis *Listener, err error) {
-	refused := 0
 	if err == unix.EMFILE || err == unix.ENFILE {
-		refused = l.refuse(lis)
+		l.refused += l.refuse(lis)
 	}
-	l.log.Warn("can't accept; new clients wait or are turned away (EMFILE: raise the limit of open files)",
-		"listener", lis.addr, "error", os.NewSyscallError("accept", err), "refused", refused)
-	l.rest = true
+	if l.warned == 0 || l.wheel.now >= l.warned+warnEvery {
+		l.log.Warn("can't accept; new clients wait or are turned away (EMFILE: raise the limit of open files)",
+			"listener", lis.addr, "error", os.NewSyscallError("accept", err), "refused", l.refused)
+		l.warned, l.refused = l.wheel.now+1, 0
+	}
+	l.resting = true
 	l.armDoors()
 	time.AfterFunc(acceptRest, func() { l.Post((*endRest)(l)) })
 }

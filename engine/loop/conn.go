@@ -16,12 +16,11 @@ type Conn struct {
 	handler Handler
 	timer   timer
 	remote  netip.AddrPort
-	kept    []byte // input the handler left; nil if none
-	out     []byte // output the kernel has not taken; nil if none
-	sent    int    // out[:sent] is taken
-	limit   int    // the most that one read takes
-	err     error  // for Closed
-	fd      int
+	kept    backlog // input the handler left
+	out     backlog // output the kernel has not taken
+	err     error   // for Closed
+	fd      int32   // -1: closed
+	limit   int32   // the most that one read takes
 
 	phase       phase
 	armed       interest // what the poller watches
@@ -58,7 +57,7 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
 
 // LocalAddr asks the kernel for the connection's own address: the one the peer
 // dialled, not the listener's. It is zero after the end.
-func (c *Conn) LocalAddr() netip.AddrPort { return localAddr(c.fd) }
+func (c *Conn) LocalAddr() netip.AddrPort { return localAddr(int(c.fd)) }
 
 // Write sends p: by one write(2) at once if nothing is pending; what the kernel
 // does not take is copied and sent when it can be. p may be used again when Write
@@ -72,7 +71,7 @@ func (c *Conn) Write(p []byte) {
 		return
 	}
 	if c.Pending() == 0 {
-		n, err := writeSome(c.fd, p)
+		n, err := writeSome(int(c.fd), p)
 		if err != nil {
 			c.destroy(err)
 			return
@@ -80,13 +79,13 @@ func (c *Conn) Write(p []byte) {
 		p = p[n:]
 	}
 	if len(p) > 0 {
-		c.out = append(c.out, p...)
+		c.out.add(&c.loop.stock, p)
 		c.touch()
 	}
 }
 
 // Pending returns the octets written but not yet taken by the kernel.
-func (c *Conn) Pending() int { return len(c.out) - c.sent }
+func (c *Conn) Pending() int { return c.out.len() }
 
 // WantDrained asks for one call of Handler.Drained, when no output is pending in
 // user space and the socket takes more: at the next turn of the loop at the
@@ -122,13 +121,14 @@ func (c *Conn) SetReadLimit(n int) {
 	if n < 0 || n > len(c.loop.buf) {
 		n = len(c.loop.buf)
 	}
-	c.limit = n
+	c.limit = int32(n)
 	c.touch()
 }
 
-// Kept returns the octets of input that the handler left in the connection. If
-// they fill the read buffer, no more is read before the handler takes some.
-func (c *Conn) Kept() int { return len(c.kept) }
+// Kept returns the octets of input that the handler left in the connection; in
+// Input, which has them in its argument, it is 0. If they fill the read buffer, no
+// more is read before the handler takes some.
+func (c *Conn) Kept() int { return c.kept.len() }
 
 // SetDeadline has Handler.Timeout called once when after has passed, up to two
 // seconds late; it replaces an earlier deadline. 0 clears it. It is cheap enough
@@ -161,7 +161,7 @@ func (c *Conn) Close() {
 	}
 	c.phase = flushing
 	c.expired = false
-	c.release(&c.kept)
+	c.kept.free(&c.loop.stock)
 	c.setTimer(c.loop.group.cfg.Stall)
 	c.flushed()
 	c.touch()
@@ -182,7 +182,7 @@ func (c *Conn) flushed() {
 		return
 	}
 	c.phase = lingering
-	if err := unix.Shutdown(c.fd, unix.SHUT_WR); err != nil {
+	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
 		c.destroy(err)
 		return
 	}
@@ -197,19 +197,15 @@ func (c *Conn) destroy(err error) {
 	c.phase = dead
 	c.err = err
 	c.loop.forget(c)
-	_ = unix.Close(c.fd)
+	_ = unix.Close(int(c.fd))
 	c.fd = -1
-	c.release(&c.kept)
-	c.release(&c.out)
-	c.sent = 0
+	c.kept.free(&c.loop.stock)
+	c.out.free(&c.loop.stock)
 	c.touch()
 }
 
-// release drops a buffer: an idle connection holds none.
-func (c *Conn) release(b *[]byte) { *b = nil }
-
-// touch has the loop serve the connection after the callback or task that runs
-// now. It is called whenever something has changed that serve acts on.
+// touch has the loop serve the connection when the callback or task that runs now
+// has returned. It is called whenever something has changed that serve acts on.
 func (c *Conn) touch() {
 	if !c.queued && c.phase != gone {
 		c.queued = true

@@ -23,8 +23,8 @@ type Handler interface {
 	// Timeout is called once when the deadline of Conn.SetDeadline has passed.
 	Timeout(c *Conn)
 	// Closed is the last call, made exactly once, when the descriptor is closed.
-	// err is nil if the handler closed the connection and, after Conn.Close, the
-	// kernel took all its output; otherwise it says why the connection ended.
+	// err is nil if the handler ended the connection and nothing failed on the way;
+	// otherwise it says what did.
 	Closed(c *Conn, err error)
 }
 

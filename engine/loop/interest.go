@@ -17,7 +17,7 @@ const (
 func (c *Conn) want() (w interest) {
 	switch c.phase {
 	case open:
-		if !c.paused && !c.eof && c.limit > 0 && len(c.kept) < len(c.loop.buf) {
+		if !c.paused && !c.eof && c.limit > 0 && c.kept.len() < len(c.loop.buf) {
 			w |= wantRead
 		}
 		if c.Pending() > 0 || c.wantDrained {
@@ -41,13 +41,14 @@ func (c *Conn) arm() {
 	if c.phase >= dead || want == c.armed {
 		return
 	}
-	poller, at := c.loop.poller, &netpoll.PollAttachment{FD: c.fd}
+	poller, fd := c.loop.poller, int(c.fd)
+	at := &netpoll.PollAttachment{FD: fd}
 	had := c.armed
 	c.armed = want
 	var err error
 	switch {
 	case want == 0:
-		err = poller.Delete(c.fd)
+		err = poller.Delete(fd)
 	case had == 0 && want == wantRead:
 		err = poller.AddRead(at, false)
 	case had == 0 && want == wantWrite:
@@ -59,7 +60,7 @@ func (c *Conn) arm() {
 	case want == wantRead|wantWrite:
 		err = poller.ModReadWrite(at, false)
 	default:
-		if err = poller.Delete(c.fd); err == nil {
+		if err = poller.Delete(fd); err == nil {
 			err = poller.AddWrite(at, false)
 		}
 	}

@@ -145,11 +145,9 @@ func dupListening(f *os.File) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	fd = -1
-	err = errors.Join(raw.Control(func(s uintptr) {
-		fd, err = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0)
-	}), err)
-	if err != nil {
+	var dupErr error
+	err = raw.Control(func(s uintptr) { fd, dupErr = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, os.NewSyscallError("fcntl", dupErr)); err != nil {
 		return -1, err
 	}
 	if err = adopt(fd); err != nil {

@@ -16,6 +16,7 @@ import (
 // and the connections that it accepted. Only Post may be called from elsewhere.
 type Loop struct {
 	group   *Group
+	index   int
 	log     *slog.Logger
 	poller  *netpoll.Poller
 	mailbox mailbox
@@ -27,15 +28,19 @@ type Loop struct {
 	buf     []byte
 	wheel   wheel
 	timerfd int
-	reserve int     // a descriptor to give up when there are no more; -1: lost
-	rest    bool    // accepting failed; the listeners are not watched for a while
+	reserve int // a descriptor to give up when there are no more; -1: lost
+	stock   stock
+	resting bool    // accepting failed; the listeners are not watched for a while
+	warned  int64   // tick of the last warning about it; 0: none yet
+	refused int     // clients turned away since
 	touched []*Conn // to be served when the running event is done
 	later   []*Conn // to be served at the next turn
+	woken   bool    // the eventfd is written for later
 	stop    bool
 }
 
 func newLoop(g *Group) (*Loop, error) {
-	l := &Loop{group: g, log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
+	l := &Loop{group: g, index: len(g.loops), log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
 	l.mailbox.eventfd = -1
 	if err := l.openDescriptors(); err != nil {
 		l.closeDescriptors()
@@ -68,7 +73,7 @@ func (l *Loop) openDescriptors() (err error) {
 }
 
 func (l *Loop) closeDescriptors() {
-	for _, fd := range []int{l.timerfd, l.reserve} {
+	for _, fd := range []int{l.timerfd, l.mailbox.eventfd, l.reserve} {
 		if fd >= 0 {
 			_ = unix.Close(fd)
 		}
@@ -77,6 +82,10 @@ func (l *Loop) closeDescriptors() {
 		_ = l.poller.Close()
 	}
 }
+
+// Index returns the loop's place in Group.Loops, for what a program keeps for each
+// loop without a lock.
+func (l *Loop) Index() int { return l.index }
 
 // Post has t run on the loop's goroutine and never blocks. Tasks of one goroutine
 // run in the order in which it posted them. It may be called from any goroutine,
@@ -123,6 +132,7 @@ func (l *Loop) event(fd int, events netpoll.IOEvent, _ netpoll.IOFlags) error {
 
 // turn runs what was posted, within bounds, and takes up what was put off.
 func (l *Loop) turn() {
+	l.woken = false
 	l.touched = append(l.touched, l.later...)
 	clear(l.later)
 	l.later = l.later[:0]
@@ -164,14 +174,20 @@ func expire(c *Conn) {
 // settle serves the connections that callbacks and tasks have touched, each once.
 // What wants more waits for the next turn, behind other connections' events.
 func (l *Loop) settle() {
-	for i := 0; i < len(l.touched); i++ {
+	if len(l.touched) == 0 && len(l.later) == 0 {
+		return
+	}
+	n := len(l.touched)
+	for i := range n {
 		c := l.touched[i]
-		l.touched[i] = nil
 		c.queued = false
 		l.serve(c, 0)
 	}
+	l.later = append(l.later, l.touched[n:]...) // touched by these
+	clear(l.touched)
 	l.touched = l.touched[:0]
-	if len(l.later) > 0 {
+	if len(l.later) > 0 && !l.woken {
+		l.woken = true
 		l.mailbox.wake()
 	}
 }
@@ -183,16 +199,25 @@ func (l *Loop) forget(c *Conn) {
 	l.wheel.remove(c)
 }
 
-// end closes what the loop has, and runs the tasks that are left.
+// end closes what the loop has, and runs the tasks that are left. None can be
+// added any more, so this has an end.
 func (l *Loop) end() {
 	for _, c := range l.conns {
-		if c != nil {
+		switch {
+		case c == nil:
+		case c.phase == lingering:
+			c.destroy(nil)
+		default:
 			c.destroy(ErrStopped)
-			l.settle()
 		}
 	}
-	for !l.mailbox.end() {
-		l.turn()
+	l.mailbox.end()
+	for t := l.mailbox.take(); t != nil; t = l.mailbox.take() {
+		l.runTask(t)
+	}
+	for len(l.touched) > 0 || len(l.later) > 0 {
+		l.touched = append(l.touched, l.later...)
+		l.later = l.later[:0]
 		l.settle()
 	}
 	l.closeDescriptors()

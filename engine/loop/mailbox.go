@@ -35,7 +35,7 @@ var one = []byte{1, 0, 0, 0, 0, 0, 0, 0} // little or big endian: not 0
 func (m *mailbox) wake() { _, _ = unix.Write(m.eventfd, one) }
 
 // post appends t and reports whether the mailbox is still open. The eventfd is
-// written under the mutex, for end closes the descriptor when it has had it.
+// written under the mutex, for after end the loop closes it.
 func (m *mailbox) post(t Task) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -80,14 +80,10 @@ func (m *mailbox) refill() {
 // posted since has woken the loop by itself.
 func (m *mailbox) rest() bool { return m.next < len(m.batch) }
 
-// end closes the mailbox, unless a task is in it.
-func (m *mailbox) end() bool {
+// end closes the mailbox: nothing is posted to it any more, and the eventfd is the
+// loop's alone.
+func (m *mailbox) end() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.rest() || len(m.posted) > 0 {
-		return false
-	}
 	m.ended = true
-	_ = unix.Close(m.eventfd)
-	return true
+	m.mu.Unlock()
 }

@@ -22,17 +22,17 @@ const (
 // call may find nothing to do, and none is made that this connection does not
 // want.
 func (l *Loop) serve(c *Conn, events uint32) {
+	queued := c.queued
+	c.queued = true // what it asks for itself is done here
 	if c.phase < dead {
 		l.handle(c, events)
+		c.arm()
 	}
 	if c.phase == dead {
 		l.closed(c)
 	}
-	if c.phase == gone {
-		return
-	}
-	c.arm()
-	if c.again && !c.queued {
+	c.queued = queued
+	if c.again && c.phase == open && !queued {
 		c.queued = true
 		l.later = append(l.later, c)
 	}
@@ -47,25 +47,22 @@ func (l *Loop) handle(c *Conn, events uint32) {
 	}
 	if c.again {
 		c.again = false
-		if c.phase == open && !c.paused && len(c.kept) > 0 {
-			c.input(c.kept)
+		if c.phase == open && !c.paused && c.kept.len() > 0 {
+			c.inputKept()
 		}
 	}
-	if events&broken != 0 {
-		c.check()
+	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
+		c.read() // first: what came before a reset is presented
 	}
 	if events&(writable|broken) != 0 {
 		c.writable()
-	}
-	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
-		c.read()
 	}
 }
 
 // rescue makes a panic in a callback the end of its connection only.
 func (l *Loop) rescue(c *Conn) {
 	if r := recover(); r != nil {
-		l.group.cfg.Log.Error("a handler panicked; its connection is closed",
+		l.log.Error("a handler panicked; its connection is closed",
 			"peer", c.remote, "panic", r, "stack", string(debug.Stack()))
 		c.destroy(fmt.Errorf("loop: panic in a handler: %v", r))
 	}
@@ -93,25 +90,19 @@ func (c *Conn) timeout() {
 	}
 }
 
-// check asks the kernel whether the connection has failed. The event can't be
-// trusted, and a paused connection has no read that would tell.
-func (c *Conn) check() {
-	if c.phase >= dead {
-		return
-	}
-	if errno, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
-		c.destroy(unix.Errno(errno))
-	}
-}
-
 // read takes what the peer sent, once: behind what was kept, so that the handler
 // sees one run of octets.
 func (c *Conn) read() {
 	buf := c.loop.buf
-	kept := copy(buf, c.kept)
-	n, err := unix.Read(c.fd, buf[kept:kept+min(c.limit, len(buf)-kept)])
+	kept := copy(buf, c.kept.octets())
+	space := buf[kept:]
+	if c.phase == open {
+		space = space[:min(len(space), int(c.limit))]
+	}
+	n, err := unix.Read(int(c.fd), space)
 	switch {
 	case n > 0 && c.phase == open:
+		c.kept.free(&c.loop.stock)
 		c.input(buf[:kept+n])
 	case n > 0: // closing: dropped
 	case n == 0 && err == nil:
@@ -132,28 +123,34 @@ func (c *Conn) ended() {
 	}
 }
 
-// input presents in, which is the read buffer or what was kept, and keeps the rest.
+// input presents the read buffer and keeps what the handler leaves.
 func (c *Conn) input(in []byte) {
-	n := c.handler.Input(c, in)
-	if c.phase != open {
-		return
+	n := c.present(in)
+	if c.phase == open {
+		c.kept.add(&c.loop.stock, in[n:])
 	}
-	if n < 0 || n > len(in) {
-		panic(fmt.Sprintf("BUG: Input consumed %d of %d octets", n, len(in)))
-	}
-	c.keep(in[n:])
 }
 
-// keep stores what the handler left, in a buffer of about its size.
-func (c *Conn) keep(rest []byte) {
-	switch {
-	case len(rest) == 0:
-		c.release(&c.kept)
-	case cap(c.kept) > 4*len(rest)+1024:
-		c.kept = append([]byte(nil), rest...)
-	default:
-		c.kept = append(c.kept[:0], rest...)
+// inputKept presents what was kept. It is not in the connection meanwhile: if the
+// handler closes the connection, the buffer must not find a new user before the
+// handler has returned.
+func (c *Conn) inputKept() {
+	kept := c.kept
+	c.kept = backlog{}
+	n := c.present(kept.octets())
+	if c.phase != open {
+		n = kept.len()
 	}
+	kept.drop(&c.loop.stock, n)
+	c.kept = kept
+}
+
+func (c *Conn) present(in []byte) int {
+	n := c.handler.Input(c, in)
+	if c.phase == open && (n < 0 || n > len(in)) {
+		panic(fmt.Sprintf("BUG: Input consumed %d of %d octets", n, len(in)))
+	}
+	return n
 }
 
 // writable sends what is pending and tells the handler when nothing is.
@@ -172,20 +169,18 @@ func (c *Conn) writable() {
 
 // flush writes once and reports whether nothing is pending any more.
 func (c *Conn) flush() bool {
-	n, err := writeSome(c.fd, c.out[c.sent:min(len(c.out), c.sent+maxFlush)])
+	n, err := writeSome(int(c.fd), c.out.octets()[:min(c.Pending(), maxFlush)])
 	if err != nil {
 		c.destroy(err)
 		return false
 	}
-	c.sent += n
+	c.out.drop(&c.loop.stock, n)
 	if c.phase == flushing && n > 0 {
 		c.setTimer(c.loop.group.cfg.Stall)
 	}
 	if c.Pending() > 0 {
 		return false
 	}
-	c.release(&c.out)
-	c.sent = 0
 	c.flushed()
 	return true
 }

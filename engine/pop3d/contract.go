@@ -36,14 +36,15 @@ const (
 	// question that follows, AskSent), Gone, Temporary.
 	AskRead
 	// AskSent: the caller sends what AskRead opened; answer Yes when its last
-	// octet is handed to the connection. The terminator comes from the machine.
+	// octet is handed to the connection, with its number in Octets for the log.
+	// The terminator comes from the machine.
 	// A message that can't be sent to its end closes the connection instead.
 	AskSent
 	// AskUpdate: delete the messages that Session.Deleted lists, in one step
 	// (the UPDATE state). Answers: Yes, Temporary.
 	AskUpdate
-	// AskDrained: a long listing goes on when the connection has sent what it has.
-	// Answer Yes then.
+	// AskDrained: there is more to say, a long listing or the replies to pipelined
+	// commands, when the connection has sent what it has. Answer Yes then.
 	AskDrained
 )
 
@@ -65,7 +66,7 @@ const (
 type Answer struct {
 	Verdict Verdict
 	Listing *storage.Listing // of AskLogin: the machine keeps and reads it
-	Octets  int64            // of AskRead: what RETR announces
+	Octets  int64            // of AskRead: what RETR announces; of AskSent: what was sent
 }
 
 // Config is the part of the configuration that the machine needs. It is shared
@@ -76,6 +77,6 @@ type Config struct {
 	APOP        bool   // offer APOP: the greeting has a timestamp
 	LoginDelay  int    // seconds between logins, announced by CAPA; 0: none
 	ExpireDays  int    // announced by CAPA EXPIRE; -1: NEVER
-	MaxErrors   int    // -ERR replies in a row, then the session is closed
-	ReplyBudget int    // octets of a listing between two AskDrained, about
+	MaxErrors   int    // -ERR replies in a row, then the session is closed; 0: no limit
+	ReplyBudget int    // octets of replies between two AskDrained, about
 }

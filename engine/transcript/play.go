@@ -168,11 +168,11 @@ func (p *player) feed() error {
 		in := append([]byte(nil), p.pending...)
 		n := p.machine.Feed(in)
 		if n < 0 || n > len(in) {
-			return fmt.Errorf("Feed consumed %d of %d octets", n, len(in))
+			return fmt.Errorf("consumed %d of %d octets", n, len(in))
 		}
 		came := p.take()
 		if string(in) != string(p.pending) {
-			return errors.New("Feed changed its input")
+			return errors.New("the input was changed")
 		}
 		poison(in)
 		p.pending = p.pending[n:]

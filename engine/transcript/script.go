@@ -62,7 +62,7 @@ func (p *parser) line(line string) error {
 		p.add(&step{kind: 'T'}, line)
 	case tag == "S", tag == "E":
 	default:
-		return fmt.Errorf("%q: a line begins with #, set, C:, A:, T:, S: or E:", line)
+		return fmt.Errorf("%q: neither #, set nor one of C: A: T: S: E: begins the line", line)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ type toy struct {
 	keepsBorrow bool // the line of a question is kept as a slice of the input
 	losesCR     bool // a CR that ends the input is taken for consumed
 	readsOn     bool // input behind a question is read
+	scribbles   bool // the input is changed
 	asked       []byte
 	open        bool
 	reply       []byte
@@ -27,6 +28,9 @@ func (m *toy) say(line []byte) {
 }
 
 func (m *toy) Feed(in []byte) (n int) {
+	if m.scribbles {
+		in[0] |= 0x20
+	}
 	for !m.closed && (!m.open || m.readsOn) {
 		rest := in[n:]
 		i := bytes.Index(rest, []byte("\r\n"))
@@ -151,6 +155,7 @@ func TestPlay_Failure(t *testing.T) {
 	f("a kept borrow", toy{keepsBorrow: true}, dialogue, `because \xdb\xdb\xdb`)
 	f("a lost CR", toy{losesCR: true}, dialogue, "cut every")
 	f("reading behind a question", toy{readsOn: true}, dialogue, "played whole")
+	f("changed input", toy{scribbles: true}, "S: hello\nC: X\nS: X\n", "was changed")
 	f("another reply", toy{}, strings.Replace(dialogue, "S: two", "S: too", 1), "differs at line 8")
 	f("a missing reply", toy{}, strings.Replace(dialogue, "S: two\n", "", 1), "differs at line 8")
 	f("an answer without a question", toy{}, "S: hello\nA: yes\n", "no question is open")

@@ -124,7 +124,7 @@ func (s *Store) SetPassword(id storage.AccountID, hash string) error {
 // Z row; then its mail goes in steps of bounded size, the last of which takes
 // the Z row. A start finishes what a crash cut off.
 func (s *Store) RemoveAccount(id storage.AccountID) error {
-	lock, err := s.lock(id)
+	lock, err := s.hold(id)
 	if err != nil {
 		return err
 	}

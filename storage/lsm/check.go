@@ -2,11 +2,300 @@ package lsm
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/storage"
 )
 
-// Check implements storage.Store.
+// Check implements storage.Store. It reads a snapshot in passes: the directory,
+// the maildrops with their bodies, the counters, the owners of shared bodies, the
+// bodies that nobody owns, and what a crash should have left no trace of. It keeps
+// 8 octets in memory for each body, and the accounts.
 func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error) {
-	return storage.CheckSummary{}, ctx.Err()
+	c := &check{ctx: ctx, s: s, report: report,
+		counted: make(map[storage.AccountID]counter),
+		owners:  make(map[storage.MessageID]uint32),
+	}
+	err := s.do(&call{alone: true, stage: func(*pebble.Batch) error {
+		c.rows = s.db.NewSnapshot()
+		s.drafts.mu.Lock()
+		c.drafts = maps.Clone(s.drafts.open)
+		s.drafts.mu.Unlock()
+		return nil
+	}})
+	if errors.Is(err, storage.ErrFailed) && c.rows == nil {
+		c.rows = s.db.NewSnapshot() // a store that can't write can be checked
+	} else if err != nil && c.rows == nil {
+		return c.sum, err
+	}
+	defer c.rows.Close()
+	for _, pass := range []func() error{c.directory, c.maildrops, c.counters, c.refs, c.bodies, c.remains} {
+		if err := c.pass(pass); err != nil {
+			return c.sum, err
+		}
+	}
+	return c.sum, nil
+}
+
+// check is one run of Check.
+type check struct {
+	ctx      context.Context
+	s        *Store
+	rows     *pebble.Snapshot
+	drafts   map[storage.MessageID]struct{} // open when the snapshot was taken
+	accounts map[storage.AccountID]storage.Account
+	domains  map[string]struct{}
+	counted  map[storage.AccountID]counter // what the M rows add up to
+	owners   map[storage.MessageID]uint32  // M rows of each shared body
+	ids      []storage.MessageID           // of all bodies that have an owner
+	sum      storage.CheckSummary
+	report   func(storage.Fault)
+}
+
+func (c *check) fault(a storage.AccountID, id storage.MessageID, format string, args ...any) {
+	c.sum.Faults++
+	c.report(storage.Fault{Account: a, Message: id, Text: fmt.Sprintf(format, args...)})
+}
+
+// pass runs one pass. A damaged file ends the pass, not the check.
+func (c *check) pass(f func() error) error {
+	err := func() (err error) {
+		defer recoverRead(&err)
+		return f()
+	}()
+	if errors.Is(err, storage.ErrCorrupt) {
+		c.fault(0, 0, "a part of the store can't be read, and what stands in it was not checked: %v", err)
+		return nil
+	}
+	return err
+}
+
+// scan calls f for each row under a tag.
+func (c *check) scan(tag byte, f func(k, v []byte) error) error {
+	return scan(c.rows, []byte{tag}, func(k, v []byte) (bool, error) {
+		if err := c.ctx.Err(); err != nil {
+			return false, err
+		}
+		return true, f(k, v)
+	})
+}
+
+// directory checks that addresses, accounts and domains fit together.
+func (c *check) directory() error {
+	c.accounts = make(map[storage.AccountID]storage.Account)
+	c.domains = make(map[string]struct{})
+	if err := c.scan(tagDomain, func(k, _ []byte) error {
+		c.domains[string(k[1:])] = struct{}{}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := c.scan(tagAccount, c.account); err != nil {
+		return err
+	}
+	unnamed := maps.Clone(c.accounts)
+	if err := c.scan(tagAddress, func(k, v []byte) error { c.address(k, v, unnamed); return nil }); err != nil {
+		return err
+	}
+	for id, a := range unnamed {
+		c.fault(id, 0, "account %s@%s has no address: no mail reaches it", a.Name, a.Domain)
+	}
+	return nil
+}
+
+func (c *check) account(k, v []byte) error {
+	c.sum.Accounts++
+	id := accountOfKey(k)
+	a, err := parseAccount(id, v)
+	if err != nil {
+		c.fault(id, 0, "the account's row can't be read: %v", err)
+		return nil
+	}
+	a.Hash, a.Secret = "", ""
+	c.accounts[id] = a
+	if _, ok := c.domains[a.Domain]; !ok {
+		c.fault(id, 0, "account %s@%s stands under a domain that is not ours", a.Name, a.Domain)
+	}
+	return nil
+}
+
+func (c *check) address(k, v []byte, unnamed map[storage.AccountID]storage.Account) {
+	a, err := parseAddress(v)
+	switch {
+	case err != nil:
+		c.fault(0, 0, "the row of address %q can't be read: no mail reaches it", k[1:])
+	case a.account == 0:
+	default:
+		acct, ok := c.accounts[a.account]
+		if !ok || string(addressKey(acct.Name, acct.Domain)) != string(k) {
+			c.fault(a.account, 0, "the address %q leads to account %d, which has another name or is not there", k[1:], a.account)
+		}
+		delete(unnamed, a.account)
+	}
+}
+
+// maildrops reads every message of every maildrop.
+func (c *check) maildrops() error {
+	var last storage.MessageID
+	bound, err := c.s.number(keyIDBound)
+	if err != nil {
+		return err
+	}
+	err = c.scan(tagMaildrop, func(k, v []byte) error {
+		account, id := accountOfKey(k), idOfMaildropKey(k)
+		last = max(last, id)
+		c.sum.Messages++
+		var e entry
+		if err := e.parse(v); err != nil {
+			c.fault(account, id, "the message's row can't be read: %v", err)
+			return nil
+		}
+		n, met := c.counted[account]
+		if !met {
+			c.owner(account)
+		}
+		c.counted[account] = counter{n.messages + 1, n.octets + e.octets()}
+		first := true
+		if e.shared() {
+			first = c.owners[id] == 0
+			c.owners[id]++
+		}
+		if first {
+			c.ids = append(c.ids, id)
+			c.body(account, id, e)
+		}
+		return nil
+	})
+	if uint64(last) >= bound && last != 0 {
+		c.fault(0, last, "the message has an id above the bound %d: ids may be given twice", bound)
+	}
+	return err
+}
+
+// owner checks that a maildrop belongs to an account, or to one that is being
+// removed.
+func (c *check) owner(id storage.AccountID) {
+	if _, ok := c.accounts[id]; ok {
+		return
+	}
+	var k [accountKeyLen]byte
+	if _, closer, err := c.rows.Get(putAccountKey(&k, tagDoomed, id)); err == nil {
+		_ = closer.Close()
+		return
+	}
+	c.fault(id, 0, "a maildrop belongs to no account: nobody can read it")
+}
+
+// body reads a body to its end, which checks its lengths and checksums.
+func (c *check) body(account storage.AccountID, id storage.MessageID, e entry) {
+	c.sum.Bodies++
+	m := &message{rows: c.rows, id: id, entry: e}
+	defer m.Close()
+	for {
+		p, err := m.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			c.fault(account, id, "the message can't be read: %v", err)
+			return
+		}
+		c.sum.Octets += int64(len(p))
+	}
+}
+
+// counters compares the C rows with what the maildrops hold.
+func (c *check) counters() error {
+	err := c.scan(tagCount, func(k, v []byte) error {
+		id := accountOfKey(k)
+		n, err := parseCounter(v)
+		if err != nil {
+			c.fault(id, 0, "the maildrop's counter can't be read: %v", err)
+			return nil
+		}
+		if want := c.counted[id]; n != want {
+			c.fault(id, 0, "the maildrop's counter says %d messages of %d octets; it holds %d of %d: its quota is kept wrongly", n.messages, n.octets, want.messages, want.octets)
+		}
+		delete(c.counted, id)
+		return nil
+	})
+	for _, id := range slices.Sorted(maps.Keys(c.counted)) {
+		if n := c.counted[id]; err == nil {
+			c.fault(id, 0, "the maildrop has no counter, and holds %d messages: its quota is kept wrongly", n.messages)
+		}
+	}
+	return err
+}
+
+// refs compares the R rows with the owners that were met.
+func (c *check) refs() error {
+	owners := maps.Clone(c.owners)
+	err := c.scan(tagRefs, func(k, v []byte) error {
+		id := idOfKey(k)
+		if len(v) != 4 || binary.BigEndian.Uint32(v) != owners[id] {
+			c.fault(0, id, "the body is said to have owners %x, and has %d: it will go too early or never", v, owners[id])
+		}
+		delete(owners, id)
+		return nil
+	})
+	for id := range owners {
+		if err == nil {
+			c.fault(0, id, "a shared body has no count of its owners: it will never go")
+		}
+	}
+	return err
+}
+
+// bodies looks for bodies without an owner: both stand in the order of ids.
+func (c *check) bodies() error {
+	slices.Sort(c.ids)
+	owned := c.ids
+	var last storage.MessageID
+	return c.keys(tagBody, func(k []byte) {
+		id := idOfKey(k)
+		if id == last {
+			return
+		}
+		last = id
+		for len(owned) > 0 && owned[0] < id {
+			owned = owned[1:]
+		}
+		if len(owned) > 0 && owned[0] == id {
+			return
+		}
+		if _, ok := c.drafts[id]; !ok {
+			c.fault(0, id, "a body is in no maildrop: it takes room for nothing")
+		}
+	})
+}
+
+// keys calls f for each key under a tag, and reads no value.
+func (c *check) keys(tag byte, f func(k []byte)) error {
+	it, err := c.rows.NewIter(&pebble.IterOptions{LowerBound: []byte{tag}, UpperBound: []byte{tag + 1}})
+	if err != nil {
+		return readError(err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		if c.ctx.Err() != nil {
+			break
+		}
+		f(it.Key())
+	}
+	return errors.Join(c.ctx.Err(), readError(it.Error()), readError(it.Close()))
+}
+
+// remains looks for what a start should have ended.
+func (c *check) remains() error {
+	return c.keys(tagDraft, func(k []byte) {
+		if _, ok := c.drafts[idOfKey(k)]; !ok {
+			c.fault(0, idOfKey(k), "a draft was left behind: the next start of the store removes it")
+		}
+	})
 }

@@ -60,11 +60,22 @@ func (s *Store) NewDraft(size int64) storage.Draft {
 // ID implements storage.Draft.
 func (d *draft) ID() storage.MessageID { return d.id }
 
-// Backlog implements storage.Draft.
-func (d *draft) Backlog() int64 { return d.backlog.Load() }
+// Backlog implements storage.Draft: what is sealed and not applied, and the open
+// chunk, which only the draft's own goroutine touches.
+func (d *draft) Backlog() int64 {
+	n := d.backlog.Load()
+	if d.buf != nil {
+		n += int64(d.buf.len())
+	}
+	return n
+}
 
-// Notify implements storage.Draft.
+// Notify implements storage.Draft. The open chunk goes to the writer only when it
+// is full, so what is waited for is the sealed rest.
 func (d *draft) Notify(mark int64, f func()) {
+	if d.buf != nil {
+		mark = max(mark-int64(d.buf.len()), 0)
+	}
 	d.mu.Lock()
 	if d.backlog.Load() > mark {
 		d.notify, d.mark = f, mark

@@ -3,23 +3,27 @@ package lsm
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/storage"
+	"postrider/storage/storetest"
 )
 
 // quiet is a log that nobody reads.
 var quiet = slog.New(slog.DiscardHandler)
 
+// testOptions are small, so that a test meets flushes and new WALs.
+func testOptions(fs vfs.FS) Options {
+	return Options{Dir: "data", FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20}
+}
+
 func openOn(t testing.TB, fs vfs.FS) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: "data", FS: fs, Log: quiet, CacheSize: 8 << 20, MemTableSize: 1 << 20})
+	s, err := Open(testOptions(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,41 +44,20 @@ func accountIn(t testing.TB, s *Store, name string) storage.AccountID {
 	return id
 }
 
-// deliver delivers body to the accounts and waits for the outcome.
-func deliver(s storage.Store, body []byte, accounts ...storage.AccountID) (storage.MessageID, error) {
-	d := &storage.Delivery{Draft: s.NewDraft(0), Arrival: time.Now(), Size: int64(len(body))}
-	for _, a := range accounts {
-		d.Recipients = append(d.Recipients, storage.Recipient{Account: a, Trace: []byte("Return-Path: <a@b>\r\n")})
-	}
-	for len(body) > 0 {
-		n := min(len(body), 10_000)
-		d.Draft.Append(body[:n])
-		body = body[n:]
-	}
-	type outcome struct {
-		r   storage.Receipt
-		err error
-	}
-	done := make(chan outcome, 1)
-	d.Done = func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} }
-	s.Deliver(d)
-	o := <-done
-	return o.r.ID(), o.err
-}
-
-// readBody reads a message to its end.
-func readBody(m storage.Message) ([]byte, error) {
-	defer m.Close()
-	var b []byte
-	for {
-		p, err := m.Next()
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-		b = append(b, p...)
+func TestContract(t *testing.T) {
+	for _, fs := range []string{"disk", "memory"} {
+		t.Run(fs, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) storage.Store {
+				if fs == "memory" {
+					return openOn(t, vfs.NewMem())
+				}
+				s, err := Open(Options{Dir: t.TempDir(), Log: quiet, FreeFloor: 1 << 20, BallastSize: -1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			})
+		})
 	}
 }
 
@@ -85,7 +68,7 @@ func TestDeliverListOpenExpunge(t *testing.T) {
 	small := []byte("Subject: x\r\n\r\nhello\r\n")
 	large := []byte(strings.Repeat("0123456789abcdef\r\n", 20_000))
 	for _, body := range [][]byte{small, large} {
-		id, err := deliver(s, body, alice, bob)
+		id, err := storetest.Deliver(s, body, alice, bob)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,14 +88,14 @@ func TestDeliverListOpenExpunge(t *testing.T) {
 			if err != nil || list.Len() != 1 {
 				t.Fatalf("List: %d messages, %v", list.Len(), err)
 			}
-			if got, octets := list.At(0); got != id || octets != int64(len(body)+20) {
+			if got, octets := list.At(0); got != id || octets != int64(len(body)+len(storetest.Trace(a))) {
 				t.Fatalf("At(0) = %s, %d", got, octets)
 			}
 			m, err := l.Open(id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := readBody(m)
+			got, err := storetest.ReadAll(m)
 			if err != nil || !bytes.Equal(got, body) {
 				t.Fatalf("body of %d octets, want %d, %v", len(got), len(body), err)
 			}

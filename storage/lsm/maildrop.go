@@ -29,14 +29,15 @@ type lock struct {
 
 // LockMaildrop implements storage.Maildrops.
 func (s *Store) LockMaildrop(account storage.AccountID) (storage.Lock, error) {
-	l, err := s.lock(account)
+	l, err := s.hold(account)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-func (s *Store) lock(account storage.AccountID) (*lock, error) {
+// hold takes the maildrop.
+func (s *Store) hold(account storage.AccountID) (*lock, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -124,12 +123,16 @@ func Open(opts Options) (_ *Store, err error) {
 	}
 	if err := s.load(); err != nil {
 		_ = s.db.Close()
+		_ = s.lock.Close()
 		s.closeFS()
 		return nil, err
 	}
 	s.start()
 	return s, nil
 }
+
+// ErrLocked is wrapped by Open's error when a process has the store open.
+var ErrLocked = errors.New("it is open already: is a postrider running on it?")
 
 // makeDir makes the data directory, for its owner only.
 func (s *Store) makeDir() error {
@@ -150,41 +153,39 @@ func (s *Store) makeDir() error {
 	return nil
 }
 
-// openFiles opens Pebble.
+// openFiles takes the directory's lock and opens Pebble.
 func (s *Store) openFiles() error {
+	dir := s.opts.Dir
+	lock, err := pebble.LockDirectory(dir, s.fs)
+	if err != nil {
+		s.closeFS()
+		return lockError(s.fs, dir, err)
+	}
 	o := s.pebbleOptions()
-	defer func() {
-		if o.Cache != nil {
-			o.Cache.Unref()
-		}
-	}()
-	db, err := pebble.Open(s.opts.Dir, o)
+	defer o.Cache.Unref()
+	o.Lock = lock
+	db, err := pebble.Open(dir, o)
 	if err == nil {
-		s.db = db
+		s.db, s.lock = db, lock
 		return nil
 	}
+	_ = lock.Close()
 	s.closeFS()
-	dir := s.opts.Dir
-	switch {
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES) && isLocked(s.fs, dir):
-		return fmt.Errorf("%w: the store in %s is locked: is a postrider running on it?", storage.ErrInUse, dir)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("data directory %s: %w: it must belong to the user that postrider runs as", dir, err)
-	case pebble.IsCorruptionError(err):
+	if pebble.IsCorruptionError(err) {
 		return fmt.Errorf("%w: the store in %s can't be opened: %w", storage.ErrCorrupt, dir, err)
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
 }
 
-// isLocked tells a lock that another process holds from a file that can't be
-// opened: both may be EACCES.
-func isLocked(fsys vfs.FS, dir string) bool {
-	f, err := fsys.OpenReadWrite(fsys.PathJoin(dir, "LOCK"), vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return false
+// lockError tells a lock that somebody holds from a directory that can't be used:
+// in the latter the lock file can't be opened for writing either.
+func lockError(fsys vfs.FS, dir string, err error) error {
+	f, opening := fsys.OpenReadWrite(fsys.PathJoin(dir, "LOCK"), vfs.WriteCategoryUnspecified)
+	if opening != nil {
+		return fmt.Errorf("data directory %s can't be written: %w: it must belong to the user that postrider runs as", dir, err)
 	}
 	_ = f.Close()
-	return true
+	return fmt.Errorf("the store in %s: %w (%w)", dir, ErrLocked, err)
 }
 
 // pebbleOptions are Pebble's settings. What was measured for them is in doc.go.

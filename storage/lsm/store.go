@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ type Store struct {
 	opts    Options
 	fs      vfs.FS // with the ballast's hook
 	closeFS func()
+	lock    *pebble.Lock // on the directory
 	db      *pebble.DB
 	sync    *pebble.WriteOptions
 
@@ -132,7 +134,7 @@ func (s *Store) Close() error {
 	s.others.Wait()
 	s.queue.close()
 	<-s.drained
-	err := s.closeDB()
+	err := errors.Join(s.closeDB(), s.lock.Close())
 	s.closeFS()
 	return err
 }

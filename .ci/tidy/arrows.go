@@ -1,0 +1,94 @@
+package tidy
+
+import (
+	"strings"
+)
+
+const module = "postrider/"
+
+// machines are the pure rooms under engine: sessions and decisions, with no I/O.
+var machines = []string{"engine/smtpd", "engine/pop3d", "engine/smtpclient", "engine/router", "engine/relay", "engine/policy"}
+
+// only lists what is known to few: an import, and the rooms that may have it.
+var only = []struct {
+	path  string
+	rooms []string
+	why   string
+}{
+	{"postrider/storage/lsm", []string{"cmd", "storage/lsm"}, "only cmd picks an engine of the store; take a storage.Store"},
+	{"github.com/cockroachdb/pebble", []string{"storage/lsm"}, "only storage/lsm knows Pebble"},
+	{"github.com/klauspost/compress", []string{"storage/lsm"}, "only storage/lsm knows compression"},
+	{"github.com/panjf2000/gnet", []string{"engine/loop"}, "only engine/loop knows gnet"},
+}
+
+// imports holds the arrows: cmd -> engine -> machines -> codec, storage beside.
+func imports(f *file) (found []finding) {
+	for p, pos := range f.imported() {
+		for _, rule := range only {
+			// A test may stand a real store behind what it tests.
+			if in(p, rule.path) || strings.HasPrefix(p, rule.path+"/v") {
+				if !in(f.folder, rule.rooms...) && !(f.isTest && rule.path == "postrider/storage/lsm") {
+					found = append(found, f.at(pos, "imports %s: %s", p, rule.why))
+				}
+			}
+		}
+		if why := wrongArrow(f, p); why != "" {
+			found = append(found, f.at(pos, "imports %s: %s", p, why))
+		}
+	}
+	return found
+}
+
+// wrongArrow says why the room of f may not import p, or nothing.
+func wrongArrow(f *file, p string) string {
+	room, ours := strings.CutPrefix(p, module)
+	external := !ours && strings.Contains(strings.SplitN(p, "/", 2)[0], ".")
+	testing := f.isTest && (external || in(room, "engine/transcript", "engine/sim", "storage/storetest"))
+	switch {
+	case testing:
+		return ""
+	case in(f.folder, "codec"):
+		if external || ours && !in(room, "codec") {
+			return "codec imports only codec and the standard library"
+		}
+	case in(f.folder, machines...):
+		if ours && !in(room, "codec", f.folder) && room != "storage" && !in(room, machines...) || external {
+			return "a pure machine imports only codec, the store's contract (package storage) and the standard library"
+		}
+	case in(f.folder, "engine/loop"):
+		if ours && !in(room, "engine/loop") {
+			return "engine/loop knows nothing of mail"
+		}
+	case in(f.folder, "engine"):
+		if ours && in(room, "cmd", "bench") {
+			return "arrows go cmd -> engine, and bench stands apart"
+		}
+	case in(f.folder, "storage"):
+		if ours && !in(room, "codec", "storage") {
+			return "storage imports only codec and storage"
+		}
+	case in(f.folder, "bench"):
+		if ours && !in(room, "codec", "bench") {
+			return "bench measures over TCP only; it imports neither engine nor storage"
+		}
+	}
+	return ""
+}
+
+// impure are the packages of the standard library that do I/O or read a clock.
+var impure = []string{"net", "os", "syscall", "os/exec", "os/signal", "net/http", "log", "log/slog", "io/ioutil"}
+
+// pure holds codecs and machines to bytes and values: no I/O, no clock, no
+// goroutine. Tests are free.
+func pure(f *file) (found []finding) {
+	if f.isTest || !in(f.folder, append([]string{"codec"}, machines...)...) {
+		return nil
+	}
+	imported := f.imported()
+	for _, p := range impure {
+		if pos, ok := imported[p]; ok {
+			found = append(found, f.at(pos, "imports %s: a pure package does no I/O; hand in what it needs", p))
+		}
+	}
+	return append(found, clocksAndGoroutines(f)...)
+}

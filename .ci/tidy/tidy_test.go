@@ -1,0 +1,80 @@
+package tidy
+
+import (
+	"go/token"
+	"strings"
+	"testing"
+)
+
+// The tree follows its own rules.
+func TestTree(t *testing.T) {
+	found, err := check("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Error(f)
+	}
+}
+
+// findings runs the rules for one file over a source.
+func findings(t *testing.T, name, source string) string {
+	t.Helper()
+	f, err := parse(token.NewFileSet(), name, []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, rule := range []func(*file) []finding{imports, pure, receipts, size, documented, words, formatted} {
+		for _, found := range rule(f) {
+			all = append(all, found.String())
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+func TestRules_Broken(t *testing.T) {
+	f := func(name, source, want string) {
+		t.Helper()
+		if got := findings(t, name, source); !strings.Contains(got, want) {
+			t.Errorf("%s\n%s\nfindings %q, want one with %q", name, source, got, want)
+		}
+	}
+	f("codec/dot/a.go", "package dot\n\nimport _ \"postrider/storage\"\n", "codec imports only codec")
+	f("codec/dot/a.go", "package dot\n\nimport _ \"net\"\n", "does no I/O")
+	f("codec/dot/a_test.go", "package dot\n\nimport _ \"postrider/engine\"\n", "codec imports only codec")
+	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine\"\n", "a pure machine imports only")
+	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine/loop\"\n", "a pure machine imports only")
+	f("engine/pop3d/a.go", "package pop3d\n\nimport \"time\"\n\nvar x = time.Now()\n", "reads the clock")
+	f("engine/pop3d/a.go", "package pop3d\n\nfunc f() {\n\tgo f()\n}\n", "starts a goroutine")
+	f("engine/loop/a.go", "package loop\n\nimport _ \"postrider/codec/smtp\"\n", "knows nothing of mail")
+	f("engine/a.go", "package engine\n\nimport _ \"postrider/storage/lsm\"\n", "only cmd picks")
+	f("engine/a.go", "package engine\n\nimport \"postrider/storage/lsm\"\n\nvar x = lsm.Y\n", "only cmd picks")
+	f("engine/a.go", "package engine\n\nimport \"github.com/cockroachdb/pebble/v2\"\n\nvar x = pebble.Y\n", "only storage/lsm knows Pebble")
+	f("engine/a.go", "package engine\n\nimport \"github.com/panjf2000/gnet/v2/pkg/netpoll\"\n\nvar x = netpoll.Y\n", "only engine/loop knows gnet")
+	f("engine/a.go", "package engine\n\nvar x = storage.NewReceipt(1)\n", "only a store's commit path")
+	f("bench/a.go", "package bench\n\nimport _ \"postrider/storage\"\n", "over TCP only")
+	f("engine/a.go", "package engine\n\nfunc Open() {}\n", "exported Open has no doc comment")
+	f("engine/a.go", "package engine\n\ntype Conn struct{}\n", "exported Conn has no doc comment")
+	f("engine/a.go", "package engine\n\n// TO"+"DO later\n", "file an issue")
+	f("engine/a.go", "package engine\n\nvar  x int\n", "gofmt")
+	f("engine/a.go", "package engine\n"+strings.Repeat("\n// x\n", 300), "say in its first lines why")
+	f("engine/a.go", "package engine\n\nfunc f() {\n"+strings.Repeat("\tf()\n", 120)+"}\n", "split it at its ideas")
+}
+
+func TestRules_Kept(t *testing.T) {
+	f := func(name, source string) {
+		t.Helper()
+		if got := findings(t, name, source); got != "" {
+			t.Errorf("%s\n%s\nfindings %q, want none", name, source, got)
+		}
+	}
+	f("codec/dot/a.go", "package dot\n\nimport _ \"bytes\"\n")
+	f("codec/dot/a_test.go", "package dot\n\nimport _ \"os\"\nimport _ \"pgregory.net/rapid\"\n")
+	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/codec/smtp\"\nimport _ \"postrider/storage\"\nimport _ \"time\"\n")
+	f("engine/smtpd/a_test.go", "package smtpd\n\nimport _ \"postrider/engine/transcript\"\nimport _ \"os\"\n")
+	f("cmd/postrider/a.go", "package main\n\nimport \"postrider/storage/lsm\"\n\nvar x = lsm.Y\n")
+	f("storage/lsm/a.go", "package lsm\n\nimport \"github.com/cockroachdb/pebble/v2/vfs\"\n\nvar x = storage.NewReceipt(vfs.Y)\n")
+	f("engine/a.go", "// One idea: the table.\npackage engine\n"+strings.Repeat("\n// x\n", 300))
+	f("engine/a.go", "package engine\n\ntype conn struct{}\n\nfunc (conn) Open() {}\n")
+}

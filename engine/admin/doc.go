@@ -1,0 +1,31 @@
+// Package admin lets commands work on a store that a server has open: HTTP over
+// the Unix socket DIR/admin.sock. [Serve] is the server's end, a plain client of
+// the storage contract; [Dial] is the command's, and gives the same interfaces
+// back ([Store]). So each command is written once, against Store, and runs in its
+// caller's process: files are read and written with the caller's rights, and only
+// octets of mail and rows of the directory go through the socket.
+//
+// # Who may call
+//
+// Who can open the socket may do everything: it has mode 0600 in a directory of
+// mode 0700. There is no other check.
+//
+// # What goes over it
+//
+// Each method of the directory is one POST of JSON to /v1/NAME. /v1/view answers
+// with a maildrop as frames, /v1/deliver takes one message as frames; both
+// stream. GET /status says how the server is, in JSON: curl --unix-socket serves
+// as well as the command. A group of methods joins by one entry in the routes of
+// server.go and one method of Client.
+//
+// # Errors
+//
+// The errors of the storage contract keep their identity: errors.Is says the same
+// on both ends. A server that goes away gives ErrTemporary.
+//
+// # The socket file
+//
+// One that nobody listens on is replaced, one that is in use is an error, and a
+// path that is not a socket is never touched. A directory whose name is too long
+// for a socket's address is reached through /proc/self/fd.
+package admin

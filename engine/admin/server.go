@@ -1,0 +1,244 @@
+package admin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"postrider/storage"
+)
+
+// Serve listens on the socket at path and answers commands from store until stop
+// is called, which cuts off what is under way and removes the socket, or until
+// ctx ends, which cuts off long answers only. status is asked for each GET /status.
+func Serve(ctx context.Context, path string, store storage.Store, status func() Status) (stop func(), err error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	h := &http.Server{
+		Handler: handler(store, status), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = h.Serve(l)
+	}()
+	return func() {
+		_ = h.Close()
+		<-done
+		_ = os.Remove(path)
+	}, nil
+}
+
+// handler is the routes.
+func handler(s Store, status func() Status) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(status())
+	})
+	method(mux, "hosts-domain", func(domain string) (bool, error) { return s.HostsDomain(domain), nil })
+	method(mux, "lookup", func(a addressArg) (storage.Address, error) { return s.Lookup(a.Local, a.Domain) })
+	method(mux, "account", s.Account)
+	method(mux, "add-account", s.AddAccount)
+	method(mux, "add-accounts", func(as []storage.NewAccount) (none, error) { return none{}, s.AddAccounts(as) })
+	method(mux, "set-password", func(p passwordArg) (none, error) { return none{}, s.SetPassword(p.ID, p.Hash) })
+	method(mux, "remove-account", func(id storage.AccountID) (none, error) { return none{}, s.RemoveAccount(id) })
+	method(mux, "accounts", func(none) ([]storage.Account, error) { return collect(s.Accounts) })
+	method(mux, "add-domain", func(d string) (none, error) { return none{}, s.AddDomain(d) })
+	method(mux, "remove-domain", func(d string) (none, error) { return none{}, s.RemoveDomain(d) })
+	method(mux, "domains", func(none) ([]string, error) { return s.Domains(), nil })
+	method(mux, "set-aliases", func(as []storage.Alias) (none, error) { return none{}, s.SetAliases(as) })
+	method(mux, "remove-alias", func(a addressArg) (none, error) { return none{}, s.RemoveAlias(a.Local, a.Domain) })
+	method(mux, "aliases", func(none) ([]storage.Alias, error) { return collect(s.Aliases) })
+	method(mux, "admit", func(size int64) (none, error) { return none{}, s.Admit(size) })
+	method(mux, "usage", func(id storage.AccountID) (u usageAnswer, err error) {
+		u.Messages, u.Octets, err = s.Usage(id)
+		return u, err
+	})
+	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(s, w, r) })
+	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
+	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
+	return mux
+}
+
+// collect gathers what an iteration gives, so that a slow reader of the answer
+// holds up nothing in the store.
+func collect[T any](each func(func(T) bool) error) ([]T, error) {
+	all := []T{}
+	err := each(func(one T) bool {
+		all = append(all, one)
+		return true
+	})
+	return all, err
+}
+
+// method adds the route of one method: JSON in, JSON or an error out.
+func method[In, Out any](mux *http.ServeMux, name string, f func(In) (Out, error)) {
+	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		out, err := f(in)
+		if err != nil {
+			refuse(w, http.StatusConflict, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(out)
+	})
+}
+
+func refuse(w http.ResponseWriter, code int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(toWire(err))
+}
+
+// serveCheck answers with a line of JSON for each fault and one at the end.
+func serveCheck(s Store, w http.ResponseWriter, r *http.Request) {
+	lines := json.NewEncoder(w)
+	flush := http.NewResponseController(w)
+	summary, err := s.Check(r.Context(), func(f storage.Fault) {
+		_ = lines.Encode(checkLine{Fault: &f})
+		_ = flush.Flush()
+	})
+	_ = lines.Encode(checkLine{Summary: &summary, Error: toWire(err)})
+}
+
+// serveView answers with the maildrop as frames.
+func serveView(s Store, w http.ResponseWriter, r *http.Request) {
+	var id storage.AccountID
+	if err := json.NewDecoder(r.Body).Decode(&id); err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	view, err := s.View(id)
+	if err != nil {
+		refuse(w, http.StatusConflict, err)
+		return
+	}
+	defer view.Close()
+	out := bufio.NewWriterSize(w, 64<<10)
+	for view.Next() && r.Context().Err() == nil {
+		if sendMessage(out, view) != nil {
+			return // the reader is gone
+		}
+	}
+	if err := r.Context().Err(); err != nil {
+		return
+	}
+	if writeJSONFrame(out, frameFinish, toWire(view.Err())) == nil {
+		_ = out.Flush()
+	}
+}
+
+// sendMessage sends the message that view stands at; a fault of it is a frame,
+// the error is about out.
+func sendMessage(out io.Writer, view storage.View) error {
+	m, err := view.Open()
+	if err != nil {
+		return writeJSONFrame(out, frameFault, toWire(err))
+	}
+	defer m.Close()
+	e := m.Entry()
+	err = writeJSONFrame(out, frameEntry, entryArg{e.ID, e.Arrival.UnixMilli(), e.Trace, e.Wire, e.Size})
+	if err != nil {
+		return err
+	}
+	for {
+		piece, err := m.Next()
+		if err == io.EOF {
+			return writeFrame(out, frameEnd, nil)
+		}
+		if err != nil {
+			return writeJSONFrame(out, frameFault, toWire(err))
+		}
+		if err := writeFrame(out, framePiece, piece); err != nil {
+			return err
+		}
+	}
+}
+
+// maxBacklog is what one delivery may have in memory before its sender waits.
+const maxBacklog = 1 << 20
+
+// serveDeliver takes one message as frames and answers with its id.
+func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
+	draft := s.NewDraft(max(r.ContentLength, 0))
+	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft)
+	if err != nil {
+		draft.Discard()
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	type outcome struct {
+		id  storage.MessageID
+		err error
+	}
+	stored := make(chan outcome, 1)
+	d.Done = func(_ *storage.Delivery, receipt storage.Receipt, err error) { stored <- outcome{receipt.ID(), err} }
+	s.Deliver(d)
+	o := <-stored
+	if o.err != nil {
+		refuse(w, http.StatusConflict, o.err)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(o.id)
+}
+
+var errFrames = errors.New("the frames of the delivery don't fit together")
+
+// receive reads the body into draft and the envelope after it.
+func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.Delivery, error) {
+	var buf []byte
+	for {
+		kind, payload, err := readFrame(r, buf)
+		if err != nil {
+			return nil, err
+		}
+		buf = payload
+		switch kind {
+		case framePiece:
+			draft.Append(payload)
+			if err := wait(ctx, draft); err != nil {
+				return nil, err
+			}
+		case frameEnd:
+			var e envelope
+			if err := json.Unmarshal(payload, &e); err != nil {
+				return nil, err
+			}
+			return &storage.Delivery{
+				Draft: draft, Arrival: time.UnixMilli(e.ArrivalMilli), Size: e.Size, Recipients: e.Recipients,
+			}, nil
+		default:
+			return nil, errFrames
+		}
+	}
+}
+
+// wait holds up the sender while the store's writer is behind.
+func wait(ctx context.Context, draft storage.Draft) error {
+	if draft.Backlog() <= maxBacklog {
+		return nil
+	}
+	down := make(chan struct{})
+	draft.Notify(maxBacklog/2, func() { close(down) })
+	select {
+	case <-down:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

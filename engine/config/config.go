@@ -1,0 +1,174 @@
+package config
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"postrider/engine/password"
+	"postrider/engine/router"
+)
+
+// Config is the configuration, in the groups of the file. Only Default and Load
+// make one. Once the server runs it must not change.
+type Config struct {
+	Server  Server
+	SMTP    SMTP
+	POP3    POP3
+	Auth    Auth
+	Limits  Limits
+	Storage Storage
+	Web     Web
+	Log     Log
+
+	keys []*Key
+}
+
+// Server is the group [server].
+type Server struct {
+	Hostname string   // folded
+	Domains  []string // folded; the first is the default domain
+	Data     string   // the data directory
+	Loops    int      // event loops; 0: one per core
+}
+
+// SMTP is the group [smtp].
+type SMTP struct {
+	Listen          []string // host:port
+	MaxSize         int64    // octets of a message
+	MaxRecipients   int
+	MaxMessages     int // 0: no limit
+	MaxErrors       int
+	MaxHops         int
+	BareLF          BareLF
+	CommandTimeout  time.Duration
+	DataTimeout     time.Duration
+	MinDataRate     int64 // octets per second; 0: no minimum
+	TrustedNetworks []netip.Prefix
+}
+
+// POP3 is the group [pop3].
+type POP3 struct {
+	Listen      []string // host:port
+	IdleTimeout time.Duration
+	APOP        bool
+	LoginDelay  time.Duration // whole seconds
+	ExpireDays  int           // -1: never
+	MaxListing  int
+	MaxErrors   int
+}
+
+// Auth is the group [auth].
+type Auth struct {
+	Memory  int64 // of one argon2 hash, octets
+	Time    int   // passes of one argon2 hash
+	Threads int   // of one argon2 hash
+	Workers int   // hashes at once; 0: one per core
+}
+
+// Limits is the group [limits].
+type Limits struct {
+	Connections          int
+	ConnectionsPerClient int
+	Memory               int64 // octets of messages in flight
+	DrainTimeout         time.Duration
+}
+
+// Storage is the group [storage].
+type Storage struct {
+	Cache       int64 // octets
+	Memtable    int64 // octets
+	FreeFloor   int64 // octets; 0: by the size of the disk
+	Ballast     int64 // octets; 0: none
+	Durability  Durability
+	Compression Compression
+}
+
+// Web is the group [web].
+type Web struct {
+	Listen []string // host:port; none: no HTTP
+}
+
+// Log is the group [log].
+type Log struct {
+	Format LogFormat
+	Level  slog.Level
+}
+
+// BareLF is what becomes of a message with a line end that is not CRLF.
+type BareLF string
+
+// The values of smtp.bare_lf.
+const (
+	BareLFReject    BareLF = "reject"
+	BareLFNormalize BareLF = "normalize"
+)
+
+// Durability is what a 250 stands for.
+type Durability string
+
+// The values of storage.durability.
+const (
+	DurabilityCommit Durability = "commit"
+	DurabilityNone   Durability = "none"
+)
+
+// Compression is how bodies are kept.
+type Compression string
+
+// The values of storage.compression.
+const (
+	CompressionAuto Compression = "auto"
+	CompressionNone Compression = "none"
+)
+
+// LogFormat is the shape of a log line.
+type LogFormat string
+
+// The values of log.format.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// DefaultDomain is the domain of an address that names none.
+func (c *Config) DefaultDomain() string { return c.Server.Domains[0] }
+
+// HashCost is the cost of one password hash; never below what argon2 can do
+// with (RFC 9106 section 3.1).
+func (c *Config) HashCost() password.Cost {
+	return password.Cost{
+		Memory:  uint32(max(c.Auth.Memory>>10, 8*int64(c.Auth.Threads))),
+		Time:    uint32(c.Auth.Time),
+		Threads: uint8(c.Auth.Threads),
+	}
+}
+
+// AuthWorkers is how many passwords are hashed at once.
+func (c *Config) AuthWorkers() int {
+	if c.Auth.Workers == 0 {
+		return runtime.NumCPU()
+	}
+	return c.Auth.Workers
+}
+
+// RouterSettings is what the router knows besides the directory. Our own address
+// literals are the loopback addresses and those that SMTP listens on by number.
+func (c *Config) RouterSettings() router.Settings {
+	s := router.Settings{
+		Hostname: c.Server.Hostname, DefaultDomain: c.DefaultDomain(), Delimiter: '+',
+		Literals: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
+	}
+	for _, listen := range c.SMTP.Listen {
+		host, _, err := net.SplitHostPort(listen)
+		if err != nil {
+			continue
+		}
+		if ip, err := netip.ParseAddr(host); err == nil && !ip.IsUnspecified() {
+			s.Literals = append(s.Literals, ip.WithZone(""))
+		}
+	}
+	return s
+}

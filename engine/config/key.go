@@ -1,0 +1,81 @@
+package config
+
+import (
+	"strings"
+)
+
+// Key is one thing that can be set. It is a flag's value as well (the methods
+// String, Set and Type are those of pflag.Value).
+type Key struct {
+	Name string // "smtp.max_size"
+	Help string // whole sentences
+	RFC  string // where an RFC asks for a minimum: its section and words; or ""
+	Flag string // of serve, without dashes; or ""
+
+	value   value
+	initial string // the default, as TOML
+}
+
+// value is the field behind a key.
+type value interface {
+	// set takes what TOML has: string, int64, float64, bool, []any, or other.
+	set(raw any) error
+	// parse takes the argument of a flag.
+	parse(text string) error
+	// String is the value as TOML.
+	String() string
+	// kind is the type in a word: "size", "list".
+	kind() string
+	// allowed says what can be set, in words.
+	allowed() string
+}
+
+func (k *Key) help(text string) *Key { k.Help = text; return k }
+func (k *Key) rfc(text string) *Key  { k.RFC = text; return k }
+func (k *Key) flag(name string) *Key { k.Flag = name; return k }
+
+// Group and Base are the two halves of the name.
+func (k *Key) Group() string { return k.Name[:strings.IndexByte(k.Name, '.')] }
+
+// Base: see Group.
+func (k *Key) Base() string { return k.Name[strings.IndexByte(k.Name, '.')+1:] }
+
+// Value is the value as TOML has it, Default what it is when nobody sets it.
+func (k *Key) Value() string { return k.value.String() }
+
+// Default: see Value.
+func (k *Key) Default() string { return k.initial }
+
+// Changed says whether the value is another than the default.
+func (k *Key) Changed() bool { return k.Value() != k.initial }
+
+// Allowed says in words what can be set.
+func (k *Key) Allowed() string { return k.value.allowed() }
+
+// String is Value, for flags.
+func (k *Key) String() string {
+	if k.value == nil {
+		return ""
+	}
+	return k.value.String()
+}
+
+// Type is the type in a word, for the help of flags.
+func (k *Key) Type() string { return k.value.kind() }
+
+// Set takes the argument of a flag; a list grows with each, and the first
+// replaces what the file said.
+func (k *Key) Set(text string) error { return k.value.parse(text) }
+
+// Keys returns the keys, bound to c, in the order of the manual.
+func (c *Config) Keys() []*Key { return c.keys }
+
+// Key returns the key with that name, or nil.
+func (c *Config) Key(name string) *Key {
+	for _, k := range c.keys {
+		if k.Name == name {
+			return k
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"postrider/engine/router"
+)
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+	day = 24 * time.Hour
+)
+
+// Default returns the configuration that nobody has set anything of.
+func Default() *Config {
+	c := new(Config)
+	c.keys = keys(c)
+	for _, k := range c.keys {
+		k.initial = k.value.String()
+	}
+	return c
+}
+
+// keys is the one table of keys: it binds each to its field of c and sets the
+// field to the default. Groups stand together, in the order of the manual.
+func keys(c *Config) []*Key {
+	return []*Key{
+		text("server.hostname", &c.Server.Hostname, hostname(), router.ParseDomain, "a domain name").flag("hostname").
+			help("The name of this host: in greetings, Received fields and message ids. Should resolve to this host, and back."),
+		list("server.domains", &c.Server.Domains, []string{"localhost"}, router.ParseDomain, sameString, "domain names").flag("domain").
+			help("The domains that mail is taken for, besides those made with \"domain add\". The first is the default domain, of addresses and logins that name none."),
+		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
+			help("The data directory. It is made at the first start."),
+		count("server.loops", &c.Server.Loops, 0, 0, 1024).
+			help("Event loops; 0: one per core."),
+
+		list("smtp.listen", &c.SMTP.Listen, []string{"127.0.0.1:2525"}, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("smtp").
+			help("Addresses to take mail at by SMTP."),
+		octets("smtp.max_size", &c.SMTP.MaxSize, 50*mib, 64*kib, 2*gib).rfc("RFC 5321 section 4.5.3.1.7: at least 64KiB").
+			help("The largest message, announced by SIZE (RFC 1870)."),
+		count("smtp.max_recipients", &c.SMTP.MaxRecipients, 1000, 100, 50000).rfc("RFC 5321 section 4.5.3.1.8: at least 100").
+			help("Recipients of one message."),
+		count("smtp.max_messages", &c.SMTP.MaxMessages, 0, 0, 1<<30).
+			help("Messages of one connection, then 421; 0: no limit."),
+		count("smtp.max_errors", &c.SMTP.MaxErrors, 20, 1, 1<<20).
+			help("Refused commands of one connection, then 421."),
+		count("smtp.max_hops", &c.SMTP.MaxHops, 100, 100, 10000).rfc("RFC 5321 section 6.3: at least 100").
+			help("Received fields of a message that is not yet taken for a loop."),
+		choice("smtp.bare_lf", &c.SMTP.BareLF, BareLFReject, BareLFNormalize).
+			help("What becomes of a message with a bare LF: reject it, or normalize it to CRLF. Only CRLF.CRLF ends a message either way."),
+		duration("smtp.command_timeout", &c.SMTP.CommandTimeout, 5*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.7: at least 5m").
+			help("How long a client may be silent between commands."),
+		duration("smtp.data_timeout", &c.SMTP.DataTimeout, 3*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.5: 3m").
+			help("How long a client may be silent inside a message."),
+		octets("smtp.min_data_rate", &c.SMTP.MinDataRate, 100, 0, gib).
+			help("Octets a second that a client has to send inside a message; 0: no minimum. Against drip-feeding."),
+		list("smtp.trusted_networks", &c.SMTP.TrustedNetworks, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			network, netip.Prefix.String, "networks such as 192.0.2.0/24").
+			help("Who gets answers to VRFY and EXPN. Others hear 252."),
+
+		list("pop3.listen", &c.POP3.Listen, []string{"127.0.0.1:1110"}, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("pop3").
+			help("Addresses to give mail out at by POP3."),
+		duration("pop3.idle_timeout", &c.POP3.IdleTimeout, 10*time.Minute, time.Second, day).rfc("RFC 1939 section 3: at least 10m").
+			help("How long a client may be silent."),
+		boolean("pop3.apop", &c.POP3.APOP, true).
+			help("Offer APOP, to accounts made with --apop (their secret is kept in clear text, RFC 1939 section 13)."),
+		duration("pop3.login_delay", &c.POP3.LoginDelay, 0, 0, day).
+			help("The least time between two logins of an account, announced by CAPA; 0: none."),
+		count("pop3.expire_days", &c.POP3.ExpireDays, -1, -1, 36500).
+			help("Days that mail is kept, as CAPA announces it; -1: for ever. Announced, not carried out."),
+		count("pop3.max_listing", &c.POP3.MaxListing, 1_000_000, 1000, 100_000_000).
+			help("Messages that one session sees; the oldest come first. 12 octets of memory each."),
+		count("pop3.max_errors", &c.POP3.MaxErrors, 20, 1, 1<<20).
+			help("-ERR replies in a row, then the connection is closed."),
+
+		octets("auth.argon2_memory", &c.Auth.Memory, 19*mib, 64*kib, 4*gib).
+			help("Memory of one password hash (argon2id). What is stored already keeps its own cost."),
+		count("auth.argon2_time", &c.Auth.Time, 2, 1, 1000).
+			help("Passes of one password hash (argon2id)."),
+		count("auth.argon2_threads", &c.Auth.Threads, 1, 1, 64).
+			help("Threads of one password hash (argon2id)."),
+		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
+			help("Passwords hashed at once; 0: one per core."),
+
+		count("limits.connections", &c.Limits.Connections, 20000, 1, 10_000_000).
+			help("Connections at once, of all protocols; the next one hears 421. The limit of open files has to be higher."),
+		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
+			help("Connections at once of one IP address."),
+		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).
+			help("Octets of messages on their way in and out; over it clients wait."),
+		duration("limits.drain_timeout", &c.Limits.DrainTimeout, 30*time.Second, 0, time.Hour).
+			help("How long sessions may go on after the order to stop."),
+
+		octets("storage.cache", &c.Storage.Cache, 256*mib, 8*mib, 1024*gib).
+			help("The block cache."),
+		octets("storage.memtable", &c.Storage.Memtable, 24*mib, mib, gib).
+			help("One memtable; up to 8 are in memory."),
+		octets("storage.free_floor", &c.Storage.FreeFloor, 0, 0, 1024*gib).
+			help("Free disk space below which no mail is taken (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB."),
+		octets("storage.ballast", &c.Storage.Ballast, 64*mib, 0, 64*gib).
+			help("A file that is given up when the disk is full all the same; 0: none."),
+		choice("storage.durability", &c.Storage.Durability, DurabilityCommit, DurabilityNone).flag("durability").
+			help("commit: a 250 means synced to disk. none: a 250 may be lost when the machine fails; for tests."),
+		choice("storage.compression", &c.Storage.Compression, CompressionAuto, CompressionNone).
+			help("Compress bodies before they are stored."),
+
+		list("web.listen", &c.Web.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("http").
+			help("Addresses of HTTP: /healthz, /readyz, /metrics. None: no HTTP."),
+
+		choice("log.format", &c.Log.Format, LogText, LogJSON).
+			help("text: lines as Postfix writes them. json: one object a line."),
+		level("log.level", &c.Log.Level, slog.LevelInfo).
+			help("The least that is logged."),
+	}
+}
+
+// hostname is the name that the machine gives itself, if it can be used.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	name, err = router.ParseDomain(name)
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}

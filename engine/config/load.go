@@ -1,0 +1,185 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Fault is one thing wrong in a file or between keys.
+type Fault struct {
+	File string // "" when it comes from no file
+	Line int    // 0: of no single line
+	Key  string // "" when the file can't be read as TOML
+	Text string // what is wrong, and what is allowed
+}
+
+func (f *Fault) Error() string {
+	var b strings.Builder
+	if f.File != "" {
+		b.WriteString(f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, ":%d", f.Line)
+		}
+		b.WriteString(": ")
+	}
+	if f.Key != "" {
+		b.WriteString(f.Key + ": ")
+	}
+	b.WriteString(f.Text)
+	return b.String()
+}
+
+// Load reads the file over the defaults; with an empty path it returns the
+// defaults. The error joins every Fault of the file, in the order of its lines,
+// or says why the file can't be read. The keys are not yet looked at together:
+// see Check.
+func Load(path string) (*Config, error) {
+	c := Default()
+	if path == "" {
+		return c, nil
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Fault{File: path, Text: "there is no such file; \"postrider config defaults\" writes one to begin with"}
+	}
+	if err != nil {
+		return nil, &Fault{File: path, Text: err.Error()}
+	}
+	if err := c.read(path, string(text)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// read takes in the text of a file.
+func (c *Config) read(path, text string) error {
+	var groups map[string]toml.Primitive
+	md, err := toml.Decode(text, &groups)
+	if err != nil {
+		return faultAt(path, "", err)
+	}
+	var faults []*Fault
+	for name, group := range groups {
+		var values map[string]toml.Primitive
+		if !c.hasGroup(name) {
+			err := md.PrimitiveDecode(group, &spot{func(any) error { return c.noSuchGroup(name) }})
+			faults = append(faults, faultAt(path, name, err))
+			continue
+		}
+		// The decoder leaves a map empty, without an error, where no table stands.
+		err := md.PrimitiveDecode(group, &spot{isTable})
+		if err == nil {
+			err = md.PrimitiveDecode(group, &values)
+		}
+		if err != nil {
+			faults = append(faults, faultAt(path, name, err))
+			continue
+		}
+		for base, value := range values {
+			full := name + "." + base
+			if err := md.PrimitiveDecode(value, &spot{func(raw any) error { return c.set(full, raw) }}); err != nil {
+				faults = append(faults, faultAt(path, full, err))
+			}
+		}
+	}
+	slices.SortFunc(faults, func(a, b *Fault) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), strings.Compare(a.Key, b.Key))
+	})
+	errs := make([]error, len(faults))
+	for i, f := range faults {
+		errs[i] = f
+	}
+	return errors.Join(errs...)
+}
+
+// spot hands a value of the file to set: the decoder adds the line to the error.
+type spot struct{ set func(raw any) error }
+
+// UnmarshalTOML implements toml.Unmarshaler.
+func (s *spot) UnmarshalTOML(raw any) error { return s.set(raw) }
+
+func isTable(raw any) error {
+	if _, ok := raw.(map[string]any); !ok {
+		return fmt.Errorf("%s stands where the table of a group belongs", tomlWord(raw))
+	}
+	return nil
+}
+
+func faultAt(path, key string, err error) *Fault {
+	f := &Fault{File: path, Key: key, Text: err.Error()}
+	var pe toml.ParseError
+	if errors.As(err, &pe) {
+		f.Line, f.Text = pe.Position.Line, pe.Message
+	}
+	return f
+}
+
+func (c *Config) set(name string, raw any) error {
+	k := c.Key(name)
+	if k == nil {
+		return c.noSuchKey(name)
+	}
+	if err := k.value.set(raw); err != nil {
+		return k.explain(err)
+	}
+	return nil
+}
+
+// explain adds to err what is allowed.
+func (k *Key) explain(err error) error {
+	why := ""
+	if k.RFC != "" {
+		why = " (" + k.RFC + ")"
+	}
+	return fmt.Errorf("%w; allowed: %s%s", err, k.Allowed(), why)
+}
+
+func (c *Config) hasGroup(name string) bool {
+	return slices.ContainsFunc(c.keys, func(k *Key) bool { return k.Group() == name })
+}
+
+func (c *Config) noSuchGroup(name string) error {
+	var groups []string
+	for _, k := range c.keys {
+		if g := "[" + k.Group() + "]"; !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
+	}
+	return fmt.Errorf("there is no such group; there are %s", strings.Join(groups, " "))
+}
+
+func (c *Config) noSuchKey(name string) error {
+	group, _, _ := strings.Cut(name, ".")
+	var bases []string
+	for _, k := range c.keys {
+		if k.Group() == group {
+			bases = append(bases, k.Base())
+		}
+	}
+	return fmt.Errorf("there is no such key; [%s] has %s", group, strings.Join(bases, ", "))
+}
+
+// Check looks at the keys together, once file and flags are in.
+func (c *Config) Check() error {
+	var errs []error
+	fault := func(key, format string, args ...any) {
+		errs = append(errs, &Fault{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+	if len(c.Server.Domains) == 0 {
+		fault("server.domains", "at least one domain is needed: the default domain")
+	}
+	if len(c.SMTP.Listen)+len(c.POP3.Listen) == 0 {
+		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
+	}
+	if c.Auth.Memory < int64(c.Auth.Threads)*8*kib {
+		fault("auth.argon2_memory", "%s is less than 8KiB for each of %d threads (RFC 9106 section 3.1)", writeOctets(c.Auth.Memory), c.Auth.Threads)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,138 @@
+package password
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var cheap = Cost{Memory: 64, Time: 1, Threads: 1}
+
+// The hashes were made by others: Python's hashlib, crypt(3) and openssl passwd.
+// The password is "secret" everywhere.
+var foreign = map[string]string{
+	"SSHA256":     "{SSHA256}oBmrdHcA6OZEkkCLeXh71YAerbvhXz1qqwjrPsXmEtNzYWx0c2FsdA==",
+	"bcrypt":      "{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+	"sha512":      "{SHA512-CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+	"sha512 slow": "{SHA512-CRYPT}$6$rounds=1500$saltsalt$34Syr0FSbWlp9hNFif0BNSVHRPxwiPh79DU920TQC0DoAPilRd9UG4mVZjASSDEENmIuJl1xJneHoAcjNgCp00",
+}
+
+func TestVerifyForeignHashes(t *testing.T) {
+	for name, hash := range foreign {
+		if err := Check(hash); err != nil {
+			t.Errorf("%s: Check: %v", name, err)
+		}
+		if ok, err := Verify(hash, []byte("secret")); !ok || err != nil {
+			t.Errorf("%s: %v %v", name, ok, err)
+		}
+		if ok, err := Verify(hash, []byte("Secret")); ok || err != nil {
+			t.Errorf("%s: wrong password: %v %v", name, ok, err)
+		}
+	}
+}
+
+// A vector of the test suite of the reference implementation of argon2.
+func TestVerifyTheReferenceVector(t *testing.T) {
+	hash := "{ARGON2ID}$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+	if ok, err := Verify(hash, []byte("password")); !ok || err != nil {
+		t.Errorf("%v %v", ok, err)
+	}
+}
+
+func TestHashAndVerify(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pw := rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "password")
+		hash, err := Hash(pw, cheap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(hash); err != nil || !IsHash(hash) {
+			t.Fatal(err)
+		}
+		if ok, err := Verify(hash, pw); !ok || err != nil {
+			t.Fatalf("%v %v", ok, err)
+		}
+		pw[0]++
+		if ok, err := Verify(hash, pw); ok || err != nil {
+			t.Fatalf("other password: %v %v", ok, err)
+		}
+	})
+	if _, err := Hash(nil, cheap); err == nil {
+		t.Error("an empty password was taken")
+	}
+	one, _ := Hash([]byte("x"), cheap)
+	two, _ := Hash([]byte("x"), cheap)
+	if one == two {
+		t.Error("no salt")
+	}
+}
+
+func TestVerify_Failure(t *testing.T) {
+	f := func(hash, want string) {
+		t.Helper()
+		for _, err := range []error{second(Verify(hash, []byte("secret"))), Check(hash)} {
+			if !errors.Is(err, ErrHash) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v, want %q", hash, err, want)
+			}
+		}
+	}
+	f("", "none")
+	f("secret", "no {SCHEME}")
+	f("{MD5}x", "{MD5} is not known")
+	f("{ARGON2ID}x", "not $argon2id$")
+	f("{ARGON2ID}$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "out of bounds")
+	f("{ARGON2ID}$argon2id$v=19$m=64,t=0,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "out of bounds")
+	f("{ARGON2ID}$argon2id$v=19$m=64,t=1,p=1x$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "is not m=")
+	f("{ARGON2ID}$argon2id$v=19$m=64,t=1,p=1$!$AAAAAAAAAAAAAAAAAAAAAA", "salt")
+	f("{ARGON2ID}$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$", "hash is not")
+	f("{SSHA256}AAAA", "SSHA256")
+	f("{SSHA256}*", "SSHA256")
+	f("{BLF-CRYPT}$2a$31$", "BLF-CRYPT")
+	f("{BLF-CRYPT}$2y$31$abcdefghijklmnopqrstuuAvjJ1kFj1lV1k1GZ6bFvCqWZbI4Kz6u", "above")
+	f("{SHA512-CRYPT}$5$abc$x", "SHA512-CRYPT")
+	f("{SHA512-CRYPT}$6$rounds=999999999$abc$"+strings.Repeat("a", 86), "rounds")
+	f("{SHA512-CRYPT}$6$abc$"+strings.Repeat("a", 85), "86")
+}
+
+func second(_ bool, err error) error { return err }
+
+func TestIsHash(t *testing.T) {
+	for text, want := range map[string]bool{
+		"{SSHA256}abc": true, "{PLAIN}x": true, "{SHA512-CRYPT}$6$": true,
+		"": false, "secret": false, "{lower}x": false, "{}x": false, "{": false, "{A B}x": false,
+	} {
+		if got := IsHash(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// A user who is not there costs one whole hash: were Dummy to skip it, its
+// allocations (the argon2 memory) would be missing.
+func TestDummyDoesTheWork(t *testing.T) {
+	cost := Cost{Memory: 256, Time: 1, Threads: 1}
+	hash, _ := Hash([]byte("secret"), cost)
+	verify := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			Verify(hash, []byte("wrong"))
+		}
+	})
+	dummy := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			Dummy([]byte("wrong"), cost)
+		}
+	})
+	if v, d := verify.AllocedBytesPerOp(), dummy.AllocedBytesPerOp(); d < v*9/10 {
+		t.Errorf("Dummy allocates %d octets, Verify %d", d, v)
+	}
+}
+
+func BenchmarkHash(b *testing.B) {
+	for range b.N {
+		Hash([]byte("secret"), Cost{Memory: 19 << 10, Time: 2, Threads: 1})
+	}
+}

@@ -1,0 +1,65 @@
+package pop3d
+
+import "strconv"
+
+// User is the name that USER or APOP gave, of the open login or the session.
+func (s *Session) User() string { return s.user }
+
+// Password is what PASS gave, while AskLogin is open.
+func (s *Session) Password() string { return s.secret }
+
+// Digest is what APOP gave, 32 hexadecimal digits, while AskAPOP is open.
+func (s *Session) Digest() string { return s.secret }
+
+// Timestamp is what the greeting showed; empty when APOP is not offered.
+func (s *Session) Timestamp() string { return s.timestamp }
+
+// Reading is the message that AskRead and AskSent are about, counted from 0 as
+// the Listing counts.
+func (s *Session) Reading() int { return s.reading }
+
+// Lines is how many lines of the body TOP wants; -1: RETR, the whole message.
+func (s *Session) Lines() int { return s.lines }
+
+// UTF8 says whether the peer has asked for UTF-8 (RFC 6856 section 2).
+func (s *Session) UTF8() bool { return s.utf8 }
+
+// LoggedIn says whether the session has, or had, a maildrop.
+func (s *Session) LoggedIn() bool { return s.listing != nil }
+
+// Counts is what a session did, for the log.
+type Counts struct {
+	Top, Retr             int   // messages sent
+	TopOctets, RetrOctets int64 // their octets
+	Deleted, Messages     int   // deleted by the update, and listed at the login
+	Octets                int64 // listed at the login
+}
+
+// Counts says what the session did so far.
+func (s *Session) Counts() Counts {
+	c := Counts{Top: int(s.tops), Retr: int(s.retrs), TopOctets: s.topOctets, RetrOctets: s.retrOctets}
+	if s.updated {
+		c.Deleted = s.deleted
+	}
+	if s.listing != nil {
+		c.Messages, c.Octets = s.listing.Len(), s.listing.Octets()
+	}
+	return c
+}
+
+// AppendTo appends c as mail log tools know it from Dovecot: "top=0/0,
+// retr=3/4512, del=3/3, size=4512".
+func (c Counts) AppendTo(dst []byte) []byte {
+	pair := func(name string, a, b int64) {
+		dst = append(dst, name...)
+		dst = strconv.AppendInt(dst, a, 10)
+		dst = append(dst, '/')
+		dst = strconv.AppendInt(dst, b, 10)
+		dst = append(dst, ", "...)
+	}
+	pair("top=", int64(c.Top), c.TopOctets)
+	pair("retr=", int64(c.Retr), c.RetrOctets)
+	pair("del=", int64(c.Deleted), int64(c.Messages))
+	dst = append(dst, "size="...)
+	return strconv.AppendInt(dst, c.Octets, 10)
+}

@@ -1,0 +1,184 @@
+package pop3d
+
+import (
+	"postrider/codec/line"
+	"postrider/codec/pop3"
+	"postrider/storage"
+)
+
+// Session is one POP3 session. Init makes it ready. It is used by one goroutine
+// at a time, and small while idle, because most sessions are.
+type Session struct {
+	cfg       *Config
+	timestamp string // of the greeting, for APOP
+	user      string // of USER or APOP
+	secret    string // password or digest, while the login is open
+	listing   *storage.Listing
+	marks     []uint64 // deleted messages; nil until the first DELE
+	kept      int64    // octets of the messages without a mark
+	deleted   int      // messages with a mark
+
+	reading int // index of the message that RETR or TOP reads
+	lines   int // of the body for TOP; -1: RETR
+	cursor  int // next message of the running listing
+
+	retrOctets, topOctets int64
+	retrs, tops           uint32
+
+	errors  uint16
+	phase   phase
+	asking  Question
+	running running // the listing that AskDrained interrupts
+	lang    language
+	reader  line.Reader
+	utf8    bool
+	named   bool // the last command was a USER that was taken
+	ending  bool // Shutdown came while a question was open
+	updated bool // the deletions were made
+}
+
+// phase is the state of RFC 1939 section 3. There is no fourth: a session that
+// has closed takes nothing more.
+type phase uint8
+
+const (
+	authorization phase = 1 << iota
+	transaction
+	update
+	closed
+)
+
+// Init makes s a new session. timestamp is what the greeting shows for APOP, a
+// msg-id in angle brackets that no other greeting has (RFC 1939 section 7); it is
+// not used unless the configuration offers APOP.
+func (s *Session) Init(cfg *Config, timestamp string) {
+	*s = Session{cfg: cfg, phase: authorization}
+	if cfg.APOP {
+		s.timestamp = timestamp
+	}
+}
+
+// Greet begins the session.
+func (s *Session) Greet(e *Effects) {
+	e.Reply = pop3.AppendOK(e.Reply)
+	e.Reply = append(append(e.Reply, s.cfg.Hostname...), ' ')
+	s.say(e, textReady)
+	if s.timestamp != "" {
+		e.Reply = append(append(e.Reply, ' '), s.timestamp...)
+	}
+	e.Reply = append(e.Reply, "\r\n"...)
+}
+
+// Feed consumes commands from in and returns how many octets they had. It stops
+// at the end of the last whole line, at a question, or when it closes.
+func (s *Session) Feed(in []byte, e *Effects) (n int) {
+	for s.asking == AskNothing && s.phase != closed {
+		command, used, verdict := s.reader.Next(in[n:], pop3.MaxLine)
+		n += used
+		switch verdict {
+		case line.More:
+			return n
+		case line.TooLong:
+			s.named = false
+			s.refuse(e, pop3.NoCode, textTooLong)
+		case line.Whole:
+			s.command(command, e)
+		}
+		if s.asking == AskNothing && s.phase != closed && len(e.Reply) >= s.cfg.ReplyBudget {
+			s.ask(e, AskDrained)
+		}
+	}
+	return n
+}
+
+// command does what the line says.
+func (s *Session) command(line []byte, e *Effects) {
+	c, ok := pop3.Parse(line)
+	named := s.named
+	s.named = false
+	do := commands[c.Verb]
+	switch {
+	case c.Verb == pop3.Unknown, c.Verb == pop3.APOP && !s.cfg.APOP:
+		s.refuse(e, pop3.NoCode, textUnknown)
+	case do.phases&s.phase == 0 && s.phase == authorization:
+		s.refuse(e, pop3.NoCode, textLoginFirst)
+	case do.phases&s.phase == 0:
+		s.refuse(e, pop3.NoCode, textLoggedIn)
+	case c.Verb == pop3.PASS && !named:
+		s.refuse(e, pop3.NoCode, textUserFirst)
+	case !ok:
+		s.refuse(e, pop3.NoCode, textSyntax)
+	default:
+		do.run(s, c, e)
+	}
+}
+
+// TimeOut ends the session of a peer that was silent for too long: no reply, no
+// deletions (RFC 1939 section 3). In the UPDATE state it is not the peer who is
+// waited for: the answer is, and ends the session.
+func (s *Session) TimeOut(e *Effects) {
+	if s.phase == update {
+		return
+	}
+	s.asking = AskNothing
+	s.close(e)
+}
+
+// Shutdown ends the session because the server ends: at once, or after what the
+// open question is about. Marks delete nothing, unless QUIT was given already.
+func (s *Session) Shutdown(e *Effects) {
+	switch {
+	case s.phase == closed:
+	case s.asking != AskNothing:
+		s.ending = true
+	default:
+		s.end(e)
+	}
+}
+
+// end says that the server ends, and closes.
+func (s *Session) end(e *Effects) {
+	e.Reply = pop3.AppendErr(e.Reply, pop3.CodeTemporary)
+	s.say(e, textShutdown)
+	e.Reply = append(e.Reply, "\r\n"...)
+	s.close(e)
+}
+
+// enter is the one place where the phase changes.
+func (s *Session) enter(p phase) {
+	s.phase = p
+	s.errors = 0
+}
+
+func (s *Session) close(e *Effects) {
+	s.enter(closed)
+	s.secret = ""
+	e.Close = true
+}
+
+// ask opens a question.
+func (s *Session) ask(e *Effects, q Question) {
+	s.asking = q
+	e.Ask = q
+}
+
+// ok replies +OK with a text; its marks are replaced by the numbers.
+func (s *Session) ok(e *Effects, t text, numbers ...int64) {
+	e.Reply = pop3.AppendOK(e.Reply)
+	s.say(e, t, numbers...)
+	e.Reply = append(e.Reply, "\r\n"...)
+	if s.phase == transaction {
+		s.errors = 0
+	}
+}
+
+// refuse replies -ERR with a text, and closes after too many of them.
+func (s *Session) refuse(e *Effects, code pop3.Code, t text, numbers ...int64) {
+	e.Reply = pop3.AppendErr(e.Reply, code)
+	s.say(e, t, numbers...)
+	e.Reply = append(e.Reply, "\r\n"...)
+	s.errors++
+	if s.cfg.MaxErrors > 0 && int(s.errors) >= s.cfg.MaxErrors {
+		s.close(e)
+	}
+}

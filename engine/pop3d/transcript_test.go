@@ -1,0 +1,137 @@
+package pop3d
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"postrider/engine/transcript"
+	"postrider/storage"
+)
+
+// TestTranscripts plays testdata/*.pop3. The settings are those of Config, and
+//
+//	set messages 120,200     the octets of the messages in the maildrop
+//	set timestamp <1.2@h>    of the greeting, and APOP is offered
+//
+// The answers are the verdicts in lower case (yes, denied, in-use, temporary, gone,
+// too-soon, shutdown); "server-ends" calls Shutdown, question or not.
+func TestTranscripts(t *testing.T) {
+	transcript.Play(t, "testdata/*.pop3", func(t testing.TB, settings map[string]string) transcript.Machine {
+		m := &machine{listing: new(storage.Listing)}
+		cfg := &Config{Hostname: "mx.example", Version: "1.0", ExpireDays: -1, MaxErrors: 5, ReplyBudget: 4096}
+		timestamp := ""
+		for key, value := range settings {
+			n, _ := strconv.Atoi(value)
+			switch key {
+			case "messages":
+				m.fill(value)
+			case "timestamp":
+				cfg.APOP, timestamp = true, value
+			case "login-delay":
+				cfg.LoginDelay = n
+			case "expire-days":
+				cfg.ExpireDays = n
+			case "max-errors":
+				cfg.MaxErrors = n
+			case "reply-budget":
+				cfg.ReplyBudget = n
+			case "version":
+				cfg.Version = value
+			default:
+				t.Fatalf("unknown setting %q", key)
+			}
+		}
+		m.session.Init(cfg, timestamp)
+		return m
+	})
+}
+
+// machine shows a Session to the player.
+type machine struct {
+	session Session
+	effects Effects
+	asking  Question
+	listing *storage.Listing
+}
+
+// fill makes a maildrop with the sizes.
+func (m *machine) fill(sizes string) {
+	for i, size := range strings.Split(sizes, ",") {
+		n, _ := strconv.ParseInt(size, 10, 64)
+		m.listing.Append(storage.MessageID(1000+i), n)
+	}
+}
+
+func (m *machine) Greet()             { m.session.Greet(&m.effects) }
+func (m *machine) Feed(in []byte) int { return m.session.Feed(in, &m.effects) }
+func (m *machine) TimeOut()           { m.session.TimeOut(&m.effects) }
+
+func (m *machine) Answer(text string) error {
+	if text == "server-ends" {
+		m.session.Shutdown(&m.effects)
+		return nil
+	}
+	q := m.asking
+	if q == AskNothing {
+		return errors.New("no question is open")
+	}
+	v, ok := map[string]Verdict{"yes": Yes, "denied": Denied, "in-use": InUse, "temporary": Temporary,
+		"gone": Gone, "too-soon": TooSoon, "shutdown": Shutdown}[text]
+	if !ok {
+		return fmt.Errorf("unknown answer %q", text)
+	}
+	m.asking = AskNothing
+	m.session.Answer(m.answer(q, v), &m.effects)
+	return nil
+}
+
+// answer adds to a verdict what belongs to it.
+func (m *machine) answer(q Question, v Verdict) Answer {
+	a := Answer{Verdict: v}
+	switch q {
+	case AskLogin, AskAPOP:
+		a.Listing = m.listing
+	case AskRead, AskSent:
+		_, a.Octets = m.listing.At(m.session.Reading())
+	}
+	return a
+}
+
+func (m *machine) Take() (reply []byte, effects []string, closed bool) {
+	reply, closed = m.effects.Reply, m.effects.Close
+	if m.effects.Ask != AskNothing {
+		m.asking = m.effects.Ask
+		effects = append(effects, m.question())
+	}
+	if closed && m.session.LoggedIn() {
+		effects = append(effects, "log "+string(m.session.Counts().AppendTo(nil)))
+	}
+	m.effects = Effects{}
+	return reply, effects, closed
+}
+
+// question is the open question with its facts.
+func (m *machine) question() string {
+	s := &m.session
+	switch m.asking {
+	case AskLogin:
+		return fmt.Sprintf("login %q %q", s.User(), s.Password())
+	case AskAPOP:
+		return fmt.Sprintf("apop %q %s %s", s.User(), s.Digest(), s.Timestamp())
+	case AskRead:
+		if s.Lines() >= 0 {
+			return fmt.Sprintf("read %d, %d lines of the body", s.Reading()+1, s.Lines())
+		}
+		return fmt.Sprintf("read %d", s.Reading()+1)
+	case AskSent:
+		return fmt.Sprintf("send %d", s.Reading()+1)
+	case AskUpdate:
+		return fmt.Sprintf("update: delete %d", s.AppendDeleted(nil))
+	case AskDrained:
+		return "wait until drained"
+	}
+	return "an unknown question"
+}

@@ -1,0 +1,211 @@
+package transfer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"postrider/codec/mbox"
+	"postrider/codec/mbrain"
+	"postrider/codec/message"
+	"postrider/storage"
+)
+
+// Export writes the account's mail, as it is now, into dir, under FileName. The
+// count is right on an error too, but then nothing stands under that name.
+func Export(ctx context.Context, from Source, account storage.Account, dir string, o Options) (Count, error) {
+	out, err := create(dir, FileName(account, o), o)
+	if err != nil {
+		return Count{}, err
+	}
+	defer out.abandon()
+	view, err := from.View(account.ID)
+	if err != nil {
+		return Count{}, fmt.Errorf("export of %s: %w", account.Name, err)
+	}
+	defer view.Close()
+	x := exporter{o: o, account: account, view: view, out: out}
+	for view.Next() {
+		if err := ctx.Err(); err != nil {
+			return x.count, err
+		}
+		if err := x.one(); err != nil {
+			return x.count, fmt.Errorf("export of %s, message %d: %w", account.Name, x.count.Messages+1, err)
+		}
+		o.progress(x.count)
+	}
+	if err := view.Err(); err != nil {
+		return x.count, fmt.Errorf("export of %s, behind message %d: %w", account.Name, x.count.Messages, err)
+	}
+	return x.count, out.commit()
+}
+
+// exporter is one export under way.
+type exporter struct {
+	o       Options
+	account storage.Account
+	view    storage.View
+	out     *output
+	count   Count
+	in      *bufio.Reader  // over the message; kept for its buffer
+	piece   [32 << 10]byte // scratch of copy, as are text and buf
+	text    []byte
+	buf     []byte
+	lines   unixLines
+	mbox    mbox.Writer
+	mbrain  mbrain.Writer
+}
+
+// one writes the message that the view stands at.
+func (x *exporter) one() error {
+	m, err := x.view.Open()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if m != nil {
+			m.Close()
+		}
+	}()
+	e, c := m.Entry(), newContent(m)
+	switch x.o.Format {
+	case Mbox:
+		err = x.mboxMessage(e, c)
+	case Maildir, EML:
+		err = x.file(e, c)
+	default:
+		if m, err = x.entry(m, c); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	x.count.Messages++
+	x.count.Octets += e.Octets()
+	return nil
+}
+
+func (x *exporter) mboxMessage(e storage.Entry, c *content) error {
+	sender := ""
+	if f, ok := message.Find(e.Trace, "Return-Path"); ok {
+		sender = string(bytes.Trim(f.Unfolded(), "<>"))
+	}
+	x.buf = x.mbox.Begin(x.buf[:0], sender, e.Arrival)
+	err := x.copy(c, func(dst, run []byte) []byte { return x.mbox.Append(dst, run) }, true)
+	if err != nil {
+		return err
+	}
+	_, err = x.out.Write(x.mbox.End(nil))
+	return err
+}
+
+// file writes a message as a file of its own.
+func (x *exporter) file(e storage.Entry, c *content) error {
+	name := e.ID.String() + ".eml"
+	if x.o.Format == Maildir {
+		name = fmt.Sprintf("new/%d.%s.postrider", e.Arrival.Unix(), e.ID)
+	}
+	if err := x.out.next(name); err != nil {
+		return err
+	}
+	x.buf = x.buf[:0]
+	err := x.copy(c, func(dst, run []byte) []byte { return append(dst, run...) }, x.o.Format == Maildir)
+	if err != nil {
+		return err
+	}
+	return x.out.finish(e.Arrival)
+}
+
+// entry writes a message as a text entry. It returns the message that is open
+// now, perhaps none: a body without a text part is read a second time.
+func (x *exporter) entry(m storage.Message, c *content) (storage.Message, error) {
+	if x.in == nil {
+		x.in = bufio.NewReaderSize(nil, maxHeader)
+	}
+	x.in.Reset(c)
+	header, n := splitHeader(x.in)
+	if err := c.failed(); err != nil {
+		return m, err
+	}
+	raw := x.o.Format == RawText
+	x.buf = x.mbrain.Begin(x.buf[:0], x.entryOf(m.Entry(), header, raw))
+	var text io.Reader = x.in
+	if !raw {
+		contentType, encoding := value(header, "Content-Type"), value(header, "Content-Transfer-Encoding")
+		_, _ = x.in.Discard(n)
+		text = textPart(x.in, contentType, encoding, 0)
+	}
+	if err := c.failed(); err != nil {
+		return m, err
+	}
+	if text == nil {
+		m.Close()
+		again, err := x.view.Open()
+		if err != nil {
+			return nil, err
+		}
+		m, c = again, newContent(again)
+		x.in.Reset(c)
+		_, _ = splitHeader(x.in)
+		_, _ = x.in.Discard(n)
+		text = x.in
+	}
+	err := x.copy(text, func(dst, run []byte) []byte { return x.mbrain.Append(dst, run) }, !raw)
+	if err == nil {
+		err = c.failed()
+	}
+	if err != nil {
+		return m, err
+	}
+	_, err = x.out.Write(x.mbrain.End(nil))
+	return m, err
+}
+
+// entryOf is the header lines of a message.
+func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entry {
+	var from string
+	if f, ok := message.Find(header, "From"); ok {
+		from = message.Address(f.Unfolded())
+	}
+	to := mbrain.Entry{
+		From:    shortAddress(from, x.o.DefaultDomain),
+		To:      shortAddress(x.account.Name+"@"+x.account.Domain, x.o.DefaultDomain),
+		Date:    value(header, "Date"),
+		Subject: value(header, "Subject"),
+	}
+	if raw {
+		to.Raw, to.Octets, to.Arrived = true, e.Octets(), e.Arrival
+	}
+	return to
+}
+
+// copy writes what in gives through form to the output, after what is in x.buf.
+func (x *exporter) copy(in io.Reader, form func(dst, run []byte) []byte, unix bool) error {
+	x.lines = unixLines{}
+	for {
+		n, err := in.Read(x.piece[:])
+		run := x.piece[:n]
+		if unix {
+			x.text = x.lines.Append(x.text[:0], run)
+			run = x.text
+		}
+		x.buf = form(x.buf, run)
+		if err == io.EOF {
+			if unix {
+				x.buf = form(x.buf, x.lines.Flush(nil))
+			}
+			_, err := x.out.Write(x.buf)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := x.out.Write(x.buf); err != nil {
+			return err
+		}
+		x.buf = x.buf[:0]
+	}
+}

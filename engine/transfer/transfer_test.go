@@ -1,0 +1,233 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/storage"
+)
+
+// fake is a store with one maildrop, in memory.
+type fake struct {
+	messages []stored
+	failAt   int // the delivery that fails, from 1; 0: none
+	tried    int
+}
+
+type stored struct {
+	entry storage.Entry
+	body  string // wire form
+}
+
+type fakeDraft struct {
+	id   storage.MessageID
+	body []byte
+}
+
+func (d *fakeDraft) ID() storage.MessageID { return d.id }
+func (d *fakeDraft) Append(run []byte)     { d.body = append(d.body, run...) }
+func (d *fakeDraft) Backlog() int64        { return 0 }
+func (d *fakeDraft) Discard()              {}
+
+func (f *fake) Admit(int64) error { return nil }
+func (f *fake) NewDraft(int64) storage.Draft {
+	return &fakeDraft{id: storage.MessageID(len(f.messages) + 1)}
+}
+func (f *fake) Deliver(d *storage.Delivery) {
+	f.tried++
+	if f.tried == f.failAt {
+		d.Done(d, storage.Receipt{}, storage.ErrFull)
+		return
+	}
+	draft := d.Draft.(*fakeDraft)
+	f.add(d.Arrival, string(d.Recipients[0].Trace), string(draft.body), d.Size)
+	d.Done(d, storage.NewReceipt(draft.id), nil)
+}
+
+func (f *fake) add(at time.Time, trace, body string, size int64) {
+	f.messages = append(f.messages, stored{storage.Entry{ID: storage.MessageID(len(f.messages) + 1), Arrival: at,
+		Trace: []byte(trace), Wire: int64(len(body)), Size: size}, body})
+}
+
+func (f *fake) View(storage.AccountID) (storage.View, error) { return &fakeView{f: f, at: -1}, nil }
+
+type fakeView struct {
+	f  *fake
+	at int
+}
+
+func (v *fakeView) Next() bool { v.at++; return v.at < len(v.f.messages) }
+func (v *fakeView) Err() error { return nil }
+func (v *fakeView) Close()     {}
+func (v *fakeView) Open() (storage.Message, error) {
+	return &fakeMessage{v.f.messages[v.at], []byte(v.f.messages[v.at].body)}, nil
+}
+
+type fakeMessage struct {
+	stored
+	left []byte
+}
+
+func (m *fakeMessage) Entry() storage.Entry { return m.entry }
+func (m *fakeMessage) Close()               {}
+func (m *fakeMessage) Next() ([]byte, error) {
+	if len(m.left) == 0 {
+		return nil, io.EOF
+	}
+	n := min(len(m.left), 7) // cuts everywhere
+	piece := m.left[:n]
+	m.left = m.left[n:]
+	return piece, nil
+}
+
+var (
+	account = storage.Account{ID: 7, Name: "mbrain", Domain: "example.com"}
+	day     = time.Date(2026, 11, 22, 23, 0, 0, 0, time.UTC)
+)
+
+const trace = "Return-Path: <jsmith@example.com>\r\nDelivered-To: mbrain@example.com\r\n"
+
+const lunch = "From: John <jsmith@example.com>\r\nDate: Sun, 22 Nov 2026 22:59:00 +0000\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\r\n" +
+	"Marshall,\r\nCan we have lunch Monday?\r\nJohn\r\n"
+
+// plain is the message as POP3 gives it, behind any trace.
+func (s stored) plain() string {
+	return string(s.entry.Trace) + string(dot.AppendUnstuffed(nil, []byte(s.body)))
+}
+
+func filled(plain ...string) *fake {
+	f := new(fake)
+	for i, text := range plain {
+		f.add(day.Add(time.Duration(i)*time.Minute), trace, string(dot.AppendStuffed(nil, []byte(text))), int64(len(text)))
+	}
+	return f
+}
+
+var samples = []string{
+	lunch,
+	"Subject: dots\r\n\r\n.\r\n..a\r\nFrom me\r\nFrom: you\r\n>From: us\r\n>From x\r\n",
+	"no header at all\r\n",
+	"\r\n\r\n\r\n",
+	"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n--b--\r\n\x00\xff\r\n",
+	"Subject: long\r\n\r\n" + strings.Repeat("0123456789 abcdef\r\n.\r\n", 20000),
+}
+
+func TestRoundTrip_octetForOctet(t *testing.T) {
+	for _, format := range []Format{RawText, Mbox, Maildir, EML} {
+		from, to, dir := filled(samples...), new(fake), t.TempDir()
+		o := Options{Format: format, DefaultDomain: "example.com"}
+		out, err := Export(context.Background(), from, account, dir, o)
+		if err != nil {
+			t.Fatalf("format %d: %v", format, err)
+		}
+		in, err := Import(context.Background(), to, account, dir, o)
+		if err != nil || in != out || in.Messages != int64(len(samples)) {
+			t.Fatalf("format %d: exported %v, imported %v: %v", format, out, in, err)
+		}
+		for i, m := range to.messages {
+			want := from.messages[i]
+			if m.plain() != want.plain() || m.entry.Octets() != want.entry.Octets() || !m.entry.Arrival.Equal(want.entry.Arrival) {
+				t.Errorf("format %d, message %d: got %.300q %v, want %.300q %v", format, i, m.plain(), m.entry, want.plain(), want.entry)
+			}
+			if m.entry.Wire != int64(len(m.body)) || m.entry.Size != int64(len(dot.AppendUnstuffed(nil, []byte(m.body)))) {
+				t.Errorf("format %d, message %d: sizes %+v", format, i, m.entry)
+			}
+		}
+		if list, _ := filepath.Glob(filepath.Join(dir, ".*")); len(list) != 0 {
+			t.Errorf("format %d leaves %v", format, list)
+		}
+	}
+}
+
+func TestText_looksAsInTheBook(t *testing.T) {
+	mixed := "From: a@other.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n" +
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=E9\r\n--b--\r\n"
+	broken := "Content-Transfer-Encoding: base64\r\n\r\naGVsbG8K\r\n!!\r\n"
+	from, dir := filled(lunch, mixed, samples[4], broken), t.TempDir()
+	o := Options{Format: Text, DefaultDomain: "example.com"}
+	if _, err := Export(context.Background(), from, account, dir, o); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "MBRAIN.TXT"))
+	want := "From: jsmith\nTo: mbrain\nDate: Sun, 22 Nov 2026 22:59:00 +0000\nSubject: café\nMarshall,\nCan we have lunch Monday?\nJohn\n" +
+		"From: a@other.example\nTo: mbrain\ncafé\n" +
+		"From:\nTo: mbrain\n--b\nContent-Type: text/html\n\n<p>\n--b--\n\x00\xff\n" +
+		"From:\nTo: mbrain\nhello\n\n[The rest of the text can't be decoded.]\n"
+	if err != nil || string(got) != want {
+		t.Errorf("got %q, want %q (%v)", got, want, err)
+	}
+	to := new(fake)
+	if n, err := Import(context.Background(), to, account, filepath.Join(dir, "MBRAIN.TXT"), o); err != nil || n.Messages != 4 {
+		t.Fatal(n, err)
+	}
+	head, body, _ := strings.Cut(to.messages[0].plain(), "\r\n\r\n")
+	if !strings.HasPrefix(head, "From: jsmith@example.com\r\nTo: mbrain@example.com\r\n") || body != "Marshall,\r\nCan we have lunch Monday?\r\nJohn\r\n" {
+		t.Errorf("imported as %q, %q", head, body)
+	}
+}
+
+func TestExport_neverOverwritesUnlessTold(t *testing.T) {
+	for _, format := range []Format{Text, Mbox, Maildir, EML} {
+		dir, o := t.TempDir(), Options{Format: format}
+		for i, want := range []bool{true, false, true} {
+			o.Overwrite = i == 2
+			_, err := Export(context.Background(), filled(lunch), account, dir, o)
+			if (err == nil) != want || err != nil && !errors.Is(err, os.ErrExist) {
+				t.Errorf("format %d, export %d: %v", format, i, err)
+			}
+		}
+		if list, _ := os.ReadDir(dir); len(list) != 1 {
+			t.Errorf("format %d leaves %v", format, list)
+		}
+	}
+}
+
+func TestImport_normalizes(t *testing.T) {
+	f := func(file, want string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "a.eml")
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		to := new(fake)
+		if _, err := Import(context.Background(), to, account, path, Options{Format: EML}); err != nil {
+			t.Fatal(err)
+		}
+		if got := to.messages[0].body; got != want {
+			t.Errorf("%q: got %q, want %q", file, got, want)
+		}
+	}
+	f("a: b\n\n.c\n", "a: b\r\n\r\n..c\r\n")
+	f("a\rb\r\r\nc\r", "ab\r\nc\r\n")
+	f("", "\r\n")
+	f("no end", "no end\r\n")
+}
+
+func TestImport_saysHowManyWereStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.mbox")
+	if err := os.WriteFile(path, []byte("From a x\none\n\nFrom b x\ntwo\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	to := &fake{failAt: 2}
+	n, err := Import(context.Background(), to, account, path, Options{Format: Mbox})
+	if n.Messages != 1 || !errors.Is(err, storage.ErrFull) || !strings.Contains(err.Error(), "message 2") || !strings.Contains(err.Error(), "1 messages were stored") {
+		t.Errorf("got %v, %v", n, err)
+	}
+	if _, err := Import(context.Background(), to, account, t.TempDir(), Options{Format: Maildir}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an empty folder is taken for a maildir: %v", err)
+	}
+}
+
+func TestFileName_staysInItsFolder(t *testing.T) {
+	o := Options{Format: Mbox, DefaultDomain: "example.com"}
+	if got := FileName(storage.Account{Name: "../a/b", Domain: "x.net"}, o); got != "%2e.%2fa%2fb@x.net.mbox" {
+		t.Error(got)
+	}
+}

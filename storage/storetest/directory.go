@@ -1,0 +1,149 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"postrider/storage"
+)
+
+func directoryByExactName(t *testing.T, s storage.Store) {
+	id := Account(t, s, "alice")
+	a, err := s.Lookup("alice", Domain)
+	must(t, err)
+	if a.Account != id || a.Targets != nil {
+		t.Errorf("Lookup: %+v, want account %d", a, id)
+	}
+	for _, name := range [][2]string{{"alic", Domain}, {"alicee", Domain}, {"alice", "example.com"}, {"", Domain}} {
+		_, err := s.Lookup(name[0], name[1])
+		want(t, err, storage.ErrNotFound)
+	}
+	must(t, s.SetPassword(id, "{PLAIN}secret"))
+	got, err := s.Account(id)
+	must(t, err)
+	if got.ID != id || got.Name != "alice" || got.Domain != Domain || got.Hash != "{PLAIN}secret" {
+		t.Errorf("Account: %+v", got)
+	}
+	want(t, s.SetPassword(id+100, ""), storage.ErrNotFound)
+	_, err = s.Account(0)
+	want(t, err, storage.ErrNotFound)
+}
+
+func accountIDsAreNew(t *testing.T, s storage.Store) {
+	first := Account(t, s, "alice")
+	must(t, s.RemoveAccount(first))
+	if second := Account(t, s, "alice"); second <= first {
+		t.Errorf("account %d was made after account %d", second, first)
+	}
+	_, err := s.Account(first)
+	want(t, err, storage.ErrNotFound)
+	want(t, s.RemoveAccount(first), storage.ErrNotFound)
+}
+
+func accountsAllOrNone(t *testing.T, s storage.Store) {
+	Account(t, s, "taken")
+	as := make([]storage.NewAccount, 1000)
+	for i := range as {
+		as[i] = storage.NewAccount{Name: fmt.Sprintf("user%d", i), Domain: Domain, Hash: "h", Secret: "s", Quota: 5}
+	}
+	for _, bad := range []struct {
+		a    storage.NewAccount
+		kind error
+	}{
+		{storage.NewAccount{Name: "taken", Domain: Domain}, storage.ErrExists},
+		{storage.NewAccount{Name: "user1", Domain: Domain}, storage.ErrExists},
+		{storage.NewAccount{Name: "x", Domain: "elsewhere.example"}, storage.ErrNotFound},
+		{storage.NewAccount{Name: "X", Domain: Domain}, storage.ErrInvalid},
+		{storage.NewAccount{Name: "a\x00b", Domain: Domain}, storage.ErrInvalid},
+		{storage.NewAccount{Name: "", Domain: Domain}, storage.ErrInvalid},
+	} {
+		want(t, s.AddAccounts(append(slices.Clone(as), bad.a)), bad.kind)
+		_, err := s.Lookup("user0", Domain)
+		want(t, err, storage.ErrNotFound)
+	}
+	must(t, s.AddAccounts(as))
+	for i := range as {
+		a, err := s.Lookup(as[i].Name, Domain)
+		must(t, err)
+		got, err := s.Account(a.Account)
+		must(t, err)
+		if got.Name != as[i].Name || got.Hash != "h" || got.Secret != "s" || got.Quota != 5 {
+			t.Errorf("account %d: %+v", i, got)
+		}
+	}
+}
+
+func domainInUse(t *testing.T, s storage.Store) {
+	must(t, s.AddDomain("b.example"))
+	must(t, s.AddDomain("a.example"))
+	want(t, s.AddDomain("a.example"), storage.ErrExists)
+	if got := s.Domains(); !slices.Equal(got, []string{"a.example", "b.example"}) {
+		t.Errorf("Domains: %q", got)
+	}
+	id, err := s.AddAccount(storage.NewAccount{Name: "x", Domain: "a.example"})
+	must(t, err)
+	want(t, s.RemoveDomain("a.example"), storage.ErrInUse)
+	must(t, s.RemoveAccount(id))
+	must(t, s.RemoveDomain("a.example"))
+	want(t, s.RemoveDomain("a.example"), storage.ErrNotFound)
+	if s.HostsDomain("a.example") || !s.HostsDomain("b.example") {
+		t.Error("HostsDomain doesn't follow")
+	}
+	must(t, s.AddDomain("a.example"))
+	_, err = s.Lookup("x", "a.example")
+	want(t, err, storage.ErrNotFound)
+}
+
+func aliases(t *testing.T, s storage.Store) {
+	Account(t, s, "alice")
+	set := []storage.Alias{
+		{Name: "sales", Domain: Domain, Targets: []string{"alice@" + Domain, "bob@elsewhere.example"}},
+		{Name: "", Domain: Domain, Targets: []string{"alice@" + Domain}},
+	}
+	must(t, s.SetAliases(set))
+	for _, al := range set {
+		a, err := s.Lookup(al.Name, Domain)
+		must(t, err)
+		if a.Account != 0 || !slices.Equal(a.Targets, al.Targets) {
+			t.Errorf("alias %q: %+v", al.Name, a)
+		}
+	}
+	set[0].Targets = []string{"carol@" + Domain}
+	must(t, s.SetAliases(set[:1]))
+	a, err := s.Lookup("sales", Domain)
+	must(t, err)
+	if !slices.Equal(a.Targets, set[0].Targets) {
+		t.Errorf("alias that was set again: %+v", a)
+	}
+	want(t, s.SetAliases([]storage.Alias{{Name: "alice", Domain: Domain, Targets: set[0].Targets}}), storage.ErrExists)
+	want(t, s.SetAliases([]storage.Alias{{Name: "x", Domain: "other.example", Targets: set[0].Targets}}), storage.ErrNotFound)
+	want(t, s.SetAliases([]storage.Alias{{Name: "x", Domain: Domain}}), storage.ErrInvalid)
+	want(t, s.RemoveDomain(Domain), storage.ErrInUse)
+	must(t, s.RemoveAlias("sales", Domain))
+	want(t, s.RemoveAlias("sales", Domain), storage.ErrNotFound)
+	want(t, s.RemoveAlias("alice", Domain), storage.ErrNotFound)
+}
+
+func sorted(t *testing.T, s storage.Store) {
+	must(t, s.AddDomain("b.example"))
+	must(t, s.AddDomain("a.example"))
+	for _, name := range []string{"zoe", "adam", "mia"} {
+		for _, domain := range []string{"b.example", "a.example"} {
+			_, err := s.AddAccount(storage.NewAccount{Name: name, Domain: domain})
+			must(t, err)
+			must(t, s.SetAliases([]storage.Alias{{Name: name + "2", Domain: domain, Targets: []string{"x@y"}}}))
+		}
+	}
+	var as, ls []string
+	must(t, s.Accounts(func(a storage.Account) bool { as = append(as, a.Domain+" "+a.Name); return true }))
+	must(t, s.Aliases(func(a storage.Alias) bool { ls = append(ls, a.Domain+" "+a.Name); return true }))
+	if len(as) != 6 || !slices.IsSorted(as) || len(ls) != 6 || !slices.IsSorted(ls) {
+		t.Errorf("Accounts %q, Aliases %q", as, ls)
+	}
+	n := 0
+	must(t, s.Accounts(func(storage.Account) bool { n++; return false }))
+	if n != 1 {
+		t.Errorf("Accounts went on %d times after false", n)
+	}
+}

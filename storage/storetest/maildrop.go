@@ -1,0 +1,151 @@
+package storetest
+
+import (
+	"testing"
+
+	"postrider/storage"
+)
+
+func oneSession(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	_, err = s.LockMaildrop(a)
+	want(t, err, storage.ErrInUse)
+	want(t, s.RemoveAccount(a), storage.ErrInUse)
+	if _, err := s.Lookup("alice", Domain); err != nil {
+		t.Errorf("a refused RemoveAccount removed the address: %v", err)
+	}
+	l.Release()
+	l.Release()
+	l2, err := s.LockMaildrop(a)
+	must(t, err)
+	l.Release() // of a lock that was given back: takes nothing from its successor
+	_, err = s.LockMaildrop(a)
+	want(t, err, storage.ErrInUse)
+	l2.Release()
+	_, err = s.LockMaildrop(a + 1000)
+	want(t, err, storage.ErrNotFound)
+}
+
+func fenced(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	id, err := Deliver(s, Body(10, "x"), a)
+	must(t, err)
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	l.Release()
+	want(t, l.Expunge([]storage.MessageID{id}), storage.ErrFenced)
+	l2, err := s.LockMaildrop(a)
+	must(t, err)
+	want(t, l.Expunge([]storage.MessageID{id}), storage.ErrFenced)
+	l2.Release()
+	if n := len(Contents(t, s, a)); n != 1 {
+		t.Errorf("%d messages are left", n)
+	}
+}
+
+func more(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	for range 3 {
+		_, err := Deliver(s, Body(10, "x"), a)
+		must(t, err)
+	}
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	defer l.Release()
+	for limit, more := range map[int]bool{2: true, 3: false, 4: false} {
+		list, err := l.List(limit)
+		must(t, err)
+		if list.Len() != min(limit, 3) || list.More != more {
+			t.Errorf("List(%d): %d messages, More %v", limit, list.Len(), list.More)
+		}
+	}
+}
+
+func expunge(t *testing.T, s storage.Store) {
+	a, b := Account(t, s, "alice"), Account(t, s, "bob")
+	bodies := make(map[storage.MessageID][]byte)
+	var ids []storage.MessageID
+	for i := range 20 {
+		body := Body(i*9000+10, "x")
+		id, err := Deliver(s, body, a)
+		must(t, err)
+		ids = append(ids, id)
+		bodies[id] = body
+	}
+	other, err := Deliver(s, Body(10, "other"), b)
+	must(t, err)
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	gone := append([]storage.MessageID{other, ids[3], ids[3]}, ids[10:15]...)
+	must(t, l.Expunge(gone))
+	must(t, l.Expunge(gone))
+	must(t, l.Expunge(nil))
+	_, err = l.Open(ids[3])
+	want(t, err, storage.ErrNotFound)
+	_, err = l.Open(other)
+	want(t, err, storage.ErrNotFound)
+	l.Release()
+	got := Contents(t, s, a)
+	if len(got) != 14 {
+		t.Errorf("%d messages are left, want 14", len(got))
+	}
+	for id, body := range got {
+		same(t, body, bodies[id])
+	}
+	if n := len(Contents(t, s, b)); n != 1 {
+		t.Errorf("the other maildrop has %d messages", n)
+	}
+}
+
+func viewIsSnapshot(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	body := Body(100_000, "x")
+	first, err := Deliver(s, body, a)
+	must(t, err)
+	v, err := s.View(a)
+	must(t, err)
+	defer v.Close()
+	_, err = Deliver(s, body, a)
+	must(t, err)
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	must(t, l.Expunge([]storage.MessageID{first}))
+	l.Release()
+	n := 0
+	for ; v.Next(); n++ {
+		m, err := v.Open()
+		must(t, err)
+		if id := m.Entry().ID; id != first {
+			t.Errorf("the snapshot shows message %s", id)
+		}
+		b, err := ReadAll(m)
+		must(t, err)
+		same(t, b, body)
+	}
+	if n != 1 || v.Err() != nil {
+		t.Errorf("the snapshot has %d messages, %v", n, v.Err())
+	}
+}
+
+func removeAccount(t *testing.T, s storage.Store) {
+	a, b := Account(t, s, "alice"), Account(t, s, "bob")
+	shared, err := Deliver(s, Body(150_000, "shared"), a, b)
+	must(t, err)
+	_, err = Deliver(s, Body(150_000, "own"), a)
+	must(t, err)
+	must(t, s.RemoveAccount(a))
+	same(t, Contents(t, s, b)[shared], Body(150_000, "shared"))
+	if sum := Clean(t, s); sum.Messages != 1 || sum.Bodies != 1 || sum.Accounts != 1 {
+		t.Errorf("left: %+v", sum)
+	}
+	_, err = s.Lookup("alice", Domain)
+	want(t, err, storage.ErrNotFound)
+	_, _, err = s.Usage(a)
+	want(t, err, storage.ErrNotFound)
+	must(t, s.RemoveAccount(b))
+	if sum := Clean(t, s); sum.Messages != 0 || sum.Bodies != 0 {
+		t.Errorf("left: %+v", sum)
+	}
+}
