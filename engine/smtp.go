@@ -93,13 +93,13 @@ func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
 // once; otherwise the session is parked until its answer comes.
 func (s *smtpConn) effects(e *smtpd.Effects) {
 	for {
-		if len(e.Body) > 0 {
-			s.body(e.Body)
-			e.Body = nil
-		}
 		if e.Drop {
 			s.dropDraft()
 			e.Drop = false
+		}
+		if len(e.Body) > 0 {
+			s.body(e.Body)
+			e.Body = nil
 		}
 		if e.Close {
 			s.closing = true
