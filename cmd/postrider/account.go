@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine/password"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+func accountCommand() *cobra.Command {
+	return group("account", "Add, list and remove accounts",
+		accountAdd(), accountImport(), accountList(), accountPasswd(), accountRemove())
+}
+
+func accountAdd() *cobra.Command {
+	var t target
+	var fromStdin, apop bool
+	cmd := &cobra.Command{
+		Use:   "add NAME[@DOMAIN]",
+		Short: "Make an account",
+		Long: `Make an account: a maildrop with a name and a password. Without @DOMAIN it is
+made in the default domain; its owner logs in with the whole address, or in the
+default domain with the name alone.`,
+		Example: `  postrider account add alice
+  echo secret | postrider account add alice@example.org --password-stdin`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.with(cmd.Context(), create, func(d *desk) error {
+				local, domain, err := d.name(args[0])
+				if err != nil {
+					return err
+				}
+				if err := d.free(local, domain); err != nil {
+					return err
+				}
+				word, err := readPassword(cmd, fromStdin, router.Mailbox(local, domain))
+				if err != nil {
+					return err
+				}
+				hash, err := password.Hash(word, d.cfg.HashCost())
+				if err != nil {
+					return err
+				}
+				a := storage.NewAccount{Name: local, Domain: domain, Hash: hash}
+				if apop {
+					a.Secret = string(word)
+				}
+				if _, err := d.AddAccount(a); err != nil {
+					return fmt.Errorf("%s: %w", router.Mailbox(local, domain), err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "added %s\n", router.Mailbox(local, domain))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
+	cmd.Flags().BoolVar(&apop, "apop", false, "allow APOP: the password is kept in clear text as well")
+	return t.flags(cmd)
+}
+
+// free says whether an account can be made under the name.
+func (d *desk) free(local, domain string) error {
+	if !d.HostsDomain(domain) {
+		return exit(exNoUser, fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
+	}
+	switch a, err := d.Lookup(local, domain); {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case a.Account == 0:
+		return exit(exCantCreate, fmt.Errorf("%s is an alias: remove that first", router.Mailbox(local, domain)))
+	}
+	return exit(exCantCreate, fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
+}
+
+func accountPasswd() *cobra.Command {
+	var t target
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use:     "passwd NAME[@DOMAIN]",
+		Short:   "Change the password of an account",
+		Example: "  postrider account passwd alice",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				a, err := d.account(args[0])
+				if err != nil {
+					return err
+				}
+				if a.Secret != "" {
+					return exit(exUnavailable, fmt.Errorf("%s may log in by APOP, and its APOP secret can't be changed: the old password would stay good there. Nothing was changed", mailbox(a)))
+				}
+				word, err := readPassword(cmd, fromStdin, mailbox(a))
+				if err != nil {
+					return err
+				}
+				hash, err := password.Hash(word, d.cfg.HashCost())
+				if err != nil {
+					return err
+				}
+				if err := d.SetPassword(a.ID, hash); err != nil {
+					return fmt.Errorf("%s: %w", mailbox(a), err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "changed the password of %s\n", mailbox(a))
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
+	return t.flags(cmd)
+}
+
+func accountRemove() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:     "remove NAME[@DOMAIN]...",
+		Short:   "Delete accounts and their mail",
+		Example: "  postrider account remove alice",
+		Args:    atLeast(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				for _, name := range args {
+					a, err := d.account(name)
+					if err != nil {
+						return err
+					}
+					if err := d.RemoveAccount(a.ID); err != nil {
+						return fmt.Errorf("%s: %w", mailbox(a), err)
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", mailbox(a))
+				}
+				return nil
+			})
+		},
+	}
+	return t.flags(cmd)
+}
+
+// accountLine is an account in a listing.
+type accountLine struct {
+	Address  string    `json:"address"`
+	Name     string    `json:"name"`
+	Domain   string    `json:"domain"`
+	Messages int64     `json:"messages"`
+	Octets   int64     `json:"octets"`
+	Quota    int64     `json:"quota,omitempty"`
+	Login    bool      `json:"login"` // has a password
+	APOP     bool      `json:"apop"`
+	Created  time.Time `json:"created"`
+}
+
+func accountList() *cobra.Command {
+	var t target
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the accounts, with their messages and octets",
+		Example: "  postrider account list --json",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				lines, err := d.accountLines()
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), lines)
+				}
+				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+				fmt.Fprintln(w, "ADDRESS\tMESSAGES\tOCTETS\tLOGIN\tCREATED")
+				for _, l := range lines {
+					fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", l.Address, l.Messages, l.Octets, l.loginWord(), l.Created.Local().Format(time.DateTime))
+				}
+				return w.Flush()
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return t.flags(cmd)
+}
+
+func (l accountLine) loginWord() string {
+	switch {
+	case l.APOP:
+		return "password, apop"
+	case l.Login:
+		return "password"
+	}
+	return "no"
+}
+
+func (d *desk) accountLines() ([]accountLine, error) {
+	lines := []accountLine{}
+	var ids []storage.AccountID
+	err := d.Accounts(func(a storage.Account) bool {
+		ids = append(ids, a.ID)
+		lines = append(lines, accountLine{
+			Address: mailbox(a), Name: a.Name, Domain: a.Domain, Quota: a.Quota,
+			Login: a.Hash != "", APOP: a.Secret != "", Created: a.Created,
+		})
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		lines[i].Messages, lines[i].Octets, err = d.Usage(id)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) { // removed meanwhile
+			return nil, fmt.Errorf("%s: %w", lines[i].Address, err)
+		}
+	}
+	return lines, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine/admin"
+	"postrider/storage"
+)
+
+// faultLine is a fault in the JSON of check.
+type faultLine struct {
+	Account string `json:"account,omitempty"`
+	Message string `json:"message,omitempty"`
+	Text    string `json:"text"`
+}
+
+func checkCommand() *cobra.Command {
+	var t target
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Read the whole store and report what is wrong with it",
+		Long: `Read every message of the store and compare it with its checksums and its
+index. The store may be in use meanwhile. Exit code 65 if there are faults.`,
+		Example: "  postrider check --data /var/lib/postrider",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error { return d.check(cmd, asJSON) })
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return t.flags(cmd)
+}
+
+func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
+	found := []faultLine{}
+	summary, err := d.Check(cmd.Context(), func(f storage.Fault) {
+		line := d.faultLine(f)
+		if asJSON {
+			found = append(found, line)
+			return
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), strings.Join(strings.Fields(line.Account+" "+line.Message), " ")+": "+line.Text)
+	})
+	if err != nil {
+		return ioError(fmt.Errorf("the check was not carried out: %w", err))
+	}
+	if asJSON {
+		err = printJSON(cmd.OutOrStdout(), map[string]any{
+			"accounts": summary.Accounts, "messages": summary.Messages, "bodies": summary.Bodies,
+			"octets": summary.Octets, "faults": found,
+		})
+	} else {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accounts, %d messages, %d bodies, %d octets: %d faults\n",
+			summary.Accounts, summary.Messages, summary.Bodies, summary.Octets, summary.Faults)
+	}
+	if err == nil && summary.Faults > 0 {
+		err = exit(exDataErr, fmt.Errorf("the store has %d faults", summary.Faults))
+	}
+	return err
+}
+
+func (d *desk) faultLine(f storage.Fault) faultLine {
+	line := faultLine{Text: f.Text}
+	if f.Account != 0 {
+		line.Account = fmt.Sprintf("account#%d", f.Account)
+		if a, err := d.Account(f.Account); err == nil {
+			line.Account = mailbox(a)
+		}
+	}
+	if f.Message != 0 {
+		line.Message = f.Message.String()
+	}
+	if line.Account+line.Message == "" {
+		line.Account = "store"
+	}
+	return line
+}
+
+func statusCommand() *cobra.Command {
+	var t target
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Ask the running server how it is",
+		Long:    "Ask the running server how it is. Exit code 69 if none runs, 75 if it takes no mail now.",
+		Example: "  postrider status --json",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := t.config()
+			if err != nil {
+				return err
+			}
+			client, err := admin.Dial(cmd.Context(), socketOf(cfg))
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+				return exit(exUnavailable, fmt.Errorf("no server runs on %s", cfg.Server.Data))
+			}
+			if err != nil {
+				return exit(exUnavailable, err)
+			}
+			defer client.Close()
+			s, err := client.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printStatus(cmd, s, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return t.flags(cmd)
+}
+
+func printStatus(cmd *cobra.Command, s admin.Status, asJSON bool) error {
+	if asJSON {
+		if err := printJSON(cmd.OutOrStdout(), s); err != nil {
+			return exit(exIO, err)
+		}
+	} else {
+		fmt.Fprintf(cmd.OutOrStdout(), "postrider %s, process %d, since %s\nhealth: %s\nsmtp: %s\npop3: %s\nhttp: %s\n",
+			s.Version, s.PID, s.Started.Local().Format(time.DateTime), s.Health,
+			strings.Join(s.SMTP, " "), strings.Join(s.POP3, " "), strings.Join(s.HTTP, " "))
+	}
+	if s.Health != "ok" {
+		return exit(exTempFail, fmt.Errorf("the server takes no mail now: %s", s.Health))
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+func domainCommand() *cobra.Command {
+	return group("domain", "Add, list and remove domains that mail is taken for", domainAdd(), domainList(), domainRemove())
+}
+
+func domainAdd() *cobra.Command {
+	var t target
+	return t.flags(&cobra.Command{
+		Use:     "add DOMAIN...",
+		Short:   "Take mail for domains",
+		Example: "  postrider domain add example.org",
+		Args:    atLeast(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.with(cmd.Context(), create, func(d *desk) error {
+				for _, arg := range args {
+					domain, err := router.ParseDomain(arg)
+					if err != nil {
+						return exit(exUsage, err)
+					}
+					if err := d.AddDomain(domain); err != nil {
+						return fmt.Errorf("%s: %w", domain, err)
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "added %s\n", domain)
+				}
+				return nil
+			})
+		},
+	})
+}
+
+func domainRemove() *cobra.Command {
+	var t target
+	return t.flags(&cobra.Command{
+		Use:     "remove DOMAIN...",
+		Short:   "Take no more mail for domains",
+		Long:    "Take no more mail for domains. Their accounts and aliases have to be removed first.",
+		Example: "  postrider domain remove example.org",
+		Args:    atLeast(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				for _, arg := range args {
+					domain, err := router.ParseDomain(arg)
+					if err != nil {
+						return exit(exUsage, err)
+					}
+					if err := d.removeDomain(domain); err != nil {
+						return err
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", domain)
+				}
+				return nil
+			})
+		},
+	})
+}
+
+func (d *desk) removeDomain(domain string) error {
+	if slices.Contains(d.cfg.Server.Domains, domain) {
+		return exit(exConfig, fmt.Errorf("%s is in server.domains of the configuration, which would add it again: take it out there first", domain))
+	}
+	err := d.RemoveDomain(domain)
+	switch {
+	case errors.Is(err, storage.ErrInUse):
+		return exit(exCantCreate, fmt.Errorf("%s still has accounts or aliases: remove those first (\"postrider account list\", \"postrider alias list\")", domain))
+	case errors.Is(err, storage.ErrNotFound):
+		return exit(exNoUser, fmt.Errorf("the domain %s is not ours (see \"postrider domain list\")", domain))
+	case err != nil:
+		return fmt.Errorf("%s: %w", domain, err)
+	}
+	return nil
+}
+
+func domainList() *cobra.Command {
+	var t target
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the domains that mail is taken for",
+		Example: "  postrider domain list --json",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				domains := slices.Sorted(slices.Values(d.Domains()))
+				if asJSON {
+					return printJSON(cmd.OutOrStdout(), append([]string{}, domains...))
+				}
+				for _, domain := range domains {
+					fmt.Fprintln(cmd.OutOrStdout(), domain)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return t.flags(cmd)
+}

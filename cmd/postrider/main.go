@@ -1,0 +1,60 @@
+// Postrider is a mail server: mail in by SMTP, kept in a durable store, out by
+// POP3. This command runs it (serve) and administers its store. See
+// "postrider help".
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// A second signal kills, as ever.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := rootCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "postrider:", err)
+		os.Exit(codeOf(err))
+	}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "postrider",
+		Short: "A mail server: SMTP in, POP3 out",
+		Long: `Postrider takes mail by SMTP, keeps it in a durable store and gives it out by
+POP3. "serve" runs it; the other commands administer its store, through the
+running server if there is one, else by opening the store themselves.
+
+Exit codes are those of sysexits: 64 usage, 65 wrong data, 67 no such user,
+69 unavailable, 73 can't create, 74 input or output, 75 try again, 78
+configuration.`,
+		SilenceErrors: true, SilenceUsage: true,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
+	})
+	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
+		exportCommand(), importCommand(), checkCommand(), statusCommand(), configCommand())
+	return root
+}
+
+// group makes a command that only holds others.
+func group(use, short string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return exit(exUsage, fmt.Errorf("there is no command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
+			}
+			return cmd.Help()
+		},
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine/transfer"
+	"postrider/storage"
+)
+
+func exportCommand() *cobra.Command {
+	var t target
+	var all, raw, overwrite bool
+	var format, out string
+	cmd := &cobra.Command{
+		Use:   "export (NAME[@DOMAIN]... | --all) --format FORMAT --out DIR",
+		Short: "Write mail into files",
+		Long: `Write the mail of accounts, as it is now, into files below DIR. The accounts may
+be in use meanwhile. Formats: text (for people), text with --raw (whole messages),
+mbox, maildir, eml (one file a message).`,
+		Example: `  postrider export alice --format mbox --out backup
+  postrider export --all --format maildir --out backup`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all == (len(args) > 0) {
+				return exit(exUsage, errors.New("either the names of accounts or --all is wanted"))
+			}
+			if out == "" {
+				return exit(exUsage, errors.New("--out DIR is missing"))
+			}
+			f, err := transfer.ParseFormat(format, raw)
+			if err != nil {
+				return exit(exUsage, err)
+			}
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				accounts, err := d.chosen(args)
+				if err != nil {
+					return err
+				}
+				if err := os.MkdirAll(out, 0o700); err != nil {
+					return exit(exCantCreate, err)
+				}
+				return d.export(cmd, accounts, out, transfer.Options{Format: f, Overwrite: overwrite})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "every account")
+	cmd.Flags().StringVar(&format, "format", "text", "text, mbox, maildir or eml")
+	cmd.Flags().BoolVar(&raw, "raw", false, "with text: whole messages, octet for octet")
+	cmd.Flags().StringVar(&out, "out", "", "the directory to write into; it is made if it is not there")
+	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace files of an older export")
+	return t.flags(cmd)
+}
+
+// chosen are the accounts of the names; without names, all.
+func (d *desk) chosen(names []string) (accounts []storage.Account, err error) {
+	if len(names) == 0 {
+		err := d.Accounts(func(a storage.Account) bool {
+			accounts = append(accounts, a)
+			return true
+		})
+		return accounts, err
+	}
+	for _, name := range names {
+		a, err := d.account(name)
+		if err != nil {
+			return nil, err
+		}
+		accounts = append(accounts, a)
+	}
+	return accounts, nil
+}
+
+// export writes the accounts one after the other. A fault of one does not keep
+// the others from being written.
+func (d *desk) export(cmd *cobra.Command, accounts []storage.Account, out string, o transfer.Options) error {
+	o.DefaultDomain = d.cfg.DefaultDomain()
+	var errs []error
+	for _, a := range accounts {
+		total, _, err := d.Usage(a.ID)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", mailbox(a), err))
+			continue
+		}
+		b := newBar(cmd, mailbox(a), total)
+		o.Progress = func(messages, _ int64) { b.set(messages) }
+		n, err := transfer.Export(cmd.Context(), d, a, out, o)
+		b.done()
+		if err != nil {
+			errs = append(errs, ioError(fmt.Errorf("%s: %w", mailbox(a), err)))
+			if cmd.Context().Err() != nil {
+				break
+			}
+			continue
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d octets in %s\n", mailbox(a), n.Messages, n.Octets, transfer.FileName(a, o))
+	}
+	return errors.Join(errs...)
+}
+
+// ioError gives an error that has no kind of its own the code of input and output.
+func ioError(err error) error {
+	if err != nil && codeOf(err) == exUsage {
+		return exit(exIO, err)
+	}
+	return err
+}
+
+func importCommand() *cobra.Command {
+	var t target
+	var raw bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "import NAME[@DOMAIN] --format FORMAT PATH",
+		Short: "Read mail from files into an account",
+		Long: `Read mail in one of the formats of "export" from PATH into an account, behind
+what it has. Importing twice stores everything twice.`,
+		Example: `  postrider import alice --format mbox /var/mail/alice
+  postrider import alice --format maildir ~alice/Maildir`,
+		Args: exactly(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := transfer.ParseFormat(format, raw)
+			if err != nil {
+				return exit(exUsage, err)
+			}
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				a, err := d.account(args[0])
+				if err != nil {
+					return err
+				}
+				b := newBar(cmd, mailbox(a), -1)
+				n, err := transfer.Import(cmd.Context(), d, a, args[1], transfer.Options{
+					Format: f, DefaultDomain: d.cfg.DefaultDomain(),
+					Progress: func(messages, _ int64) { b.set(messages) },
+				})
+				b.done()
+				if err != nil {
+					return ioError(fmt.Errorf("after %d messages were stored: %w", n.Messages, err))
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d octets\n", mailbox(a), n.Messages, n.Octets)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "", "text, mbox, maildir or eml")
+	cmd.Flags().BoolVar(&raw, "raw", false, "with text: whole messages, octet for octet")
+	return t.flags(cmd)
+}
