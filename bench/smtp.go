@@ -42,7 +42,7 @@ func DialSMTPFrom(d *net.Dialer, addr string) (*SMTPConn, error) {
 		return nil, err
 	}
 	c := &SMTPConn{conn, bufio.NewReaderSize(conn, 1024)}
-	if err := c.Want(220); err == nil {
+	if err = c.Want(220); err == nil {
 		err = c.Cmd(250, "EHLO bench.example")
 	}
 	if err != nil {

@@ -42,6 +42,6 @@
 //
 // session.go: what goes in; commands.go: one function a command, in a table with
 // the states that allow it; answers.go: what comes of a question; listings.go:
-// responses made in pieces; maildrop.go: deletion marks; text.go: what people
-// read, by language.
+// responses made in pieces; maildrop.go: deletion marks; facts.go: what the caller may read;
+// text.go: what people read, by language.
 package pop3d

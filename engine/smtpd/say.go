@@ -6,7 +6,8 @@ import (
 	"postrider/codec/smtp"
 )
 
-// counted is the number of verbs that are counted; the others are unknown.
+// countedVerbs is the number of verbs that are counted; the others count as
+// unknown.
 const countedVerbs = smtp.Starttls
 
 // Count tells how often a command was given, and how often it succeeded.

@@ -18,7 +18,6 @@ type output struct {
 	folder     bool
 	file       *os.File // that is being written
 	w          *bufio.Writer
-	folders    []string // inside of temp, to be synced
 }
 
 // create begins the output dir/name.
@@ -59,7 +58,6 @@ func (out *output) makeFolder(inside ...string) (err error) {
 		if err := os.Mkdir(name, 0o700); err != nil {
 			return err
 		}
-		out.folders = append(out.folders, name)
 	}
 	return nil
 }
@@ -92,20 +90,20 @@ func (out *output) next(name string) error {
 	return nil
 }
 
-// finish ends the file and gives it its time.
+// finish ends the file and gives it its time. It is synced by commit.
 func (out *output) finish(at time.Time) error {
 	name := out.file.Name()
-	if err := out.closeFile(); err != nil {
+	if err := out.closeFile(false); err != nil {
 		return err
 	}
 	return os.Chtimes(name, at, at)
 }
 
-func (out *output) closeFile() error {
+func (out *output) closeFile(sync bool) error {
 	f := out.file
 	out.file = nil
 	err := out.w.Flush()
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
@@ -114,12 +112,10 @@ func (out *output) closeFile() error {
 // commit syncs everything and gives it its final name.
 func (out *output) commit() error {
 	if out.folder {
-		for _, name := range append(out.folders, out.temp) {
-			if err := syncFolder(name); err != nil {
-				return err
-			}
+		if err := syncTree(out.temp); err != nil {
+			return err
 		}
-	} else if err := out.closeFile(); err != nil {
+	} else if err := out.closeFile(true); err != nil {
 		return err
 	}
 	if err := out.vacant(); err != nil {
@@ -136,7 +132,7 @@ func (out *output) commit() error {
 		return err
 	}
 	out.temp = ""
-	if err := syncFolder(out.dir); err != nil {
+	if err := syncPath(out.dir); err != nil {
 		return err
 	}
 	if old == "" {
@@ -167,7 +163,7 @@ func (out *output) abandon() {
 	}
 }
 
-func syncFolder(name string) error {
+func syncPath(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
 		return err

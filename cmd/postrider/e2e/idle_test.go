@@ -16,7 +16,7 @@ func TestIdleSessions(t *testing.T) {
 	heavy(t)
 	const sessions = 10_000
 	s := newServer(t, "reader")
-	s.configure("[limits]\nconnections = 20000\nconnections_per_client = 0\n")
+	s.configure("[limits]\nconnections = 20000\nconnections_per_client = 20000\n")
 	s.start()
 	s.send("reader", []byte("Subject: before\r\n\r\nso that nothing is cold\r\n"))
 	before := s.usage()

@@ -15,14 +15,16 @@ const (
 	// may be on their way through the process.
 	messageMemory = 64 << 20
 	// baseMemory is what the process may hold beside that: the program, the Go
-	// heap's slack, the store's memtables and caches.
-	baseMemory = 224 << 20
+	// heap's slack, the store's cache and memtables.
+	baseMemory = 192 << 20
+
+	boundedMemory = "[limits]\nmemory = \"64MiB\"\nconnections_per_client = 20000\n\n[storage]\ncache = \"16MiB\"\nmemtable = \"8MiB\"\n\n"
 )
 
 // startBounded starts a server whose memory is limited.
 func startBounded(t *testing.T) *server {
 	s := newServer(t, "reader")
-	s.configure("[limits]\nmemory = \"64MiB\"\nconnections_per_client = 0\n")
+	s.configure(boundedMemory)
 	s.start()
 	return s
 }
@@ -111,7 +113,7 @@ func TestSlowReader(t *testing.T) {
 		accounts[i] = "slow" + string(rune('a'+i))
 	}
 	s := newServer(t, append(accounts, "reader")...)
-	s.configure("[limits]\nmemory = \"64MiB\"\nconnections_per_client = 0\n\n[smtp]\nmax_message_size = \"128MiB\"\n")
+	s.configure(boundedMemory + "[smtp]\nmax_size = \"128MiB\"\n")
 	s.start()
 	rcpts := make([]string, len(accounts))
 	for i, account := range accounts {

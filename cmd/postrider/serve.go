@@ -1,0 +1,339 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine"
+	"postrider/engine/admin"
+	"postrider/engine/config"
+	"postrider/engine/maillog"
+	"postrider/engine/password"
+	"postrider/storage"
+	"postrider/storage/lsm"
+)
+
+// flagValues are the words given for a flag that overrides a key of the
+// configuration; they are read after the file, into the key.
+type flagValues struct{ words []string }
+
+func (f *flagValues) String() string     { return strings.Join(f.words, ",") }
+func (f *flagValues) Type() string       { return "value" }
+func (f *flagValues) Set(s string) error { f.words = append(f.words, s); return nil }
+
+func serveCommand() *cobra.Command {
+	var file, profile string
+	var demo bool
+	flags := make(map[string]*flagValues)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Take mail by SMTP, keep it, give it out by POP3",
+		Long: `Run the mail server in the foreground until SIGTERM or SIGINT, then let the
+sessions come to an end and stop. Without a configuration it listens on
+127.0.0.1:2525 (SMTP) and 127.0.0.1:1110 (POP3), keeps its data in
+./postrider-data, and takes mail for the domain localhost.
+
+When it is ready it prints one line, "ready", with its addresses. Its log goes
+to the standard error output.`,
+		Example: `  postrider serve
+  postrider serve --demo
+  postrider serve --data /var/lib/postrider --domain example.org --smtp :25 --pop3 :110
+  postrider serve --config /etc/postrider.toml --http 127.0.0.1:8025`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configOf(file, flags)
+			if err != nil {
+				return err
+			}
+			stop, err := startProfile(profile)
+			if err != nil {
+				return err
+			}
+			defer stop()
+			return serve(cmd.Context(), cfg, demo, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML); flags override it")
+	cmd.Flags().BoolVar(&demo, "demo", false, "make the accounts mbrain and jsmith and print their passwords")
+	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the run to this file, for go tool pprof")
+	for _, k := range config.Default().Keys() {
+		if k.Flag == "" {
+			continue
+		}
+		v := new(flagValues)
+		flags[k.Name] = v
+		cmd.Flags().Var(v, k.Flag, fmt.Sprintf("%s (key %s; default %s)", strings.TrimSuffix(k.Help, "."), k.Name, k.Default()))
+	}
+	return cmd
+}
+
+// startProfile begins a CPU profile that stop writes out; no file, no profile.
+func startProfile(file string) (stop func(), err error) {
+	if file == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return nil, exit(exCantCreate, err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, exit(exCantCreate, err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
+}
+
+// configOf reads the file and puts the flags over it.
+func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return nil, exit(exConfig, err)
+	}
+	for name, v := range flags {
+		k := cfg.Key(name)
+		for _, word := range v.words {
+			if err := k.Set(word); err != nil {
+				return nil, exit(exUsage, fmt.Errorf("--%s %s: %w; allowed: %s", k.Flag, word, err, k.Allowed()))
+			}
+		}
+	}
+	if err := cfg.Check(); err != nil {
+		return nil, exit(exConfig, err)
+	}
+	return cfg, nil
+}
+
+// serve runs the server until it is told to stop, or until its store fails and
+// the process replaces itself.
+func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) error {
+	started := time.Now()
+	handler := maillog.New(os.Stderr, cfg.Log.Format == config.LogJSON, cfg.Log.Level, cfg.Server.Hostname)
+	defer handler.Close()
+	log := slog.New(handler)
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A loop that comes back from the kernel needs a free P at once, also while
+		// compactions and hashes keep all cores busy.
+		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
+	}
+
+	failed := make(chan error, 1)
+	store, err := openStore(cfg, log, func(err error) { failed <- err })
+	if err != nil {
+		return err
+	}
+	if err := furnish(store, cfg, demo, out); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	srv, err := engine.New(cfg, store, log)
+	if err != nil {
+		return exit(exUnavailable, errors.Join(err, store.Close()))
+	}
+	stop, err := serveHTTP(ctx, cfg, srv, store, log, started)
+	if err != nil {
+		return exit(exUnavailable, errors.Join(err, store.Close()))
+	}
+	srv.Start()
+	fmt.Fprintln(out, "ready"+addresses("smtp", srv.SMTPAddrs())+addresses("pop3", srv.POP3Addrs())+addresses("http", stop.http))
+	log.Info("ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("pop3", srv.POP3Addrs()) + addresses("http", stop.http))
+
+	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
+		drain(srv, cfg.Limits.DrainTimeout)
+		stop.all()
+		return exit(exIO, store.Close())
+	case err := <-failed:
+		pause := restartPause(started)
+		log.Error("the store failed: starting anew", "err", err, "pause", pause)
+		drain(srv, 2*time.Second) // the answers to what was in flight: 451
+		time.Sleep(pause)
+		handler.Close()
+		return exit(exTempFail, replaceProcess(pause))
+	}
+}
+
+func loops(cfg *config.Config) int {
+	if cfg.Server.Loops > 0 {
+		return cfg.Server.Loops
+	}
+	return runtime.NumCPU()
+}
+
+// drain ends the sessions, for at most limit.
+func drain(srv *engine.Server, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	srv.Drain(ctx)
+}
+
+// openStore opens the embedded store with the configured settings.
+func openStore(cfg *config.Config, log *slog.Logger, failed func(error)) (*lsm.Store, error) {
+	store, err := lsm.Open(lsm.Options{
+		Dir: cfg.Server.Data, Log: log, Failed: failed,
+		CacheSize: cfg.Storage.Cache, MemTableSize: uint64(cfg.Storage.Memtable),
+		FreeFloor: cfg.Storage.FreeFloor, BallastSize: noneIfZero(cfg.Storage.Ballast),
+		Durability: lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
+	})
+	if err != nil {
+		return nil, exit(exUnavailable, err)
+	}
+	return store, nil
+}
+
+// noneIfZero turns the configuration's "0: none" into the store's.
+func noneIfZero(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// furnish makes what a server needs before it takes mail: its domains, a
+// postmaster in the default one (RFC 5321 section 4.5.1), and the accounts of
+// --demo. It tells a first user what to do next.
+func furnish(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
+	for _, d := range cfg.Server.Domains {
+		if err := store.AddDomain(d); err != nil && !errors.Is(err, storage.ErrExists) {
+			return exit(exIO, fmt.Errorf("domain %s: %w", d, err))
+		}
+	}
+	domain := cfg.DefaultDomain()
+	if _, err := store.Lookup("postmaster", domain); errors.Is(err, storage.ErrNotFound) {
+		if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: domain}); err != nil {
+			return exit(exIO, fmt.Errorf("account postmaster@%s: %w", domain, err))
+		}
+	}
+	if demo {
+		return furnishDemo(store, cfg, out)
+	}
+	people := 0
+	err := store.Accounts(func(a storage.Account) bool {
+		if a.Name != "postmaster" {
+			people++
+		}
+		return people == 0
+	})
+	if err != nil {
+		return exit(exIO, err)
+	}
+	if people == 0 {
+		fmt.Fprintf(out, `No accounts yet. In another terminal:
+  postrider account add NAME --data %s
+or start with --demo for the accounts mbrain and jsmith.
+`, cfg.Server.Data)
+	}
+	return nil
+}
+
+// furnishDemo makes the two people of the story and prints their passwords;
+// where they are there already, new passwords.
+func furnishDemo(store storage.Store, cfg *config.Config, out io.Writer) error {
+	for _, name := range []string{"mbrain", "jsmith"} {
+		word := strings.ToLower(rand.Text()[:12])
+		hash, err := password.Hash([]byte(word), cfg.HashCost())
+		if err != nil {
+			return err
+		}
+		switch a, err := store.Lookup(name, cfg.DefaultDomain()); {
+		case errors.Is(err, storage.ErrNotFound):
+			_, err = store.AddAccount(storage.NewAccount{Name: name, Domain: cfg.DefaultDomain(), Hash: hash})
+			if err != nil {
+				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
+			}
+		case err != nil:
+			return exit(exIO, err)
+		case a.Account == 0:
+			continue // an alias by that name is somebody's own
+		default:
+			if err := store.SetPassword(a.Account, hash); err != nil {
+				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
+			}
+		}
+		fmt.Fprintf(out, "demo account %s@%s, password %s\n", name, cfg.DefaultDomain(), word)
+	}
+	return nil
+}
+
+// httpServers are the admin socket and, when asked for, HTTP.
+type httpServers struct {
+	http []netip.AddrPort
+	stop []func()
+}
+
+func (h *httpServers) all() {
+	for _, f := range h.stop {
+		f()
+	}
+}
+
+// serveHTTP opens the admin socket and the addresses of --http.
+func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
+	h := new(httpServers)
+	for _, addr := range cfg.Web.Listen {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			h.all()
+			return nil, fmt.Errorf("web.listen %s: %w", addr, err)
+		}
+		hs := &http.Server{Handler: srv.HTTP(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		go func() { _ = hs.Serve(l) }()
+		h.stop = append(h.stop, func() { _ = hs.Close() })
+		h.http = append(h.http, l.Addr().(*net.TCPAddr).AddrPort())
+	}
+	socket := filepath.Join(cfg.Server.Data, "admin.sock")
+	stop, err := admin.Serve(ctx, socket, store, func() admin.Status {
+		st := admin.Status{
+			Version: engine.Version, PID: os.Getpid(), Started: started, Health: "ok",
+			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
+		}
+		if err := srv.Healthy(); err != nil {
+			st.Health = err.Error()
+		}
+		return st
+	})
+	if err != nil {
+		h.all()
+		return nil, err
+	}
+	h.stop = append(h.stop, stop)
+	return h, nil
+}
+
+// addresses is " name=addr,addr" for the ready line; nothing without addresses.
+func addresses(name string, as []netip.AddrPort) string {
+	if len(as) == 0 {
+		return ""
+	}
+	return " " + name + "=" + strings.Join(texts(as), ",")
+}
+
+// texts are the addresses as text.
+func texts(as []netip.AddrPort) []string {
+	words := make([]string, len(as))
+	for i, a := range as {
+		words[i] = a.String()
+	}
+	return words
+}

@@ -1,0 +1,69 @@
+package smtp
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestParseReply_Success(t *testing.T) {
+	f := func(src string, code int, enhanced string, lines ...string) {
+		t.Helper()
+		for cut := range len(src) {
+			if _, n, err := ParseReply([]byte(src[:cut]), 200); n != 0 || err != nil {
+				t.Errorf("%q: %d octets, %v", src[:cut], n, err)
+			}
+		}
+		r, n, err := ParseReply([]byte(src+"250 next\r\n"), 200)
+		var got []string
+		for line := range r.Lines() {
+			got = append(got, string(line))
+		}
+		if err != nil || n != len(src) || r.Code != code || string(r.Enhanced()) != enhanced || strings.Join(got, "|") != strings.Join(lines, "|") {
+			t.Errorf("%q: got %d %q %q, %d octets, %v", src, r.Code, r.Enhanced(), got, n, err)
+		}
+	}
+	f("250 2.1.0 ok\r\n", 250, "2.1.0", "2.1.0 ok")
+	f("250-a\r\n250-b c\r\n250 SIZE 10\r\n", 250, "", "a", "b c", "SIZE 10")
+	f("354\r\n", 354, "", "")
+	f("250-\r\n250\r\n", 250, "", "", "")
+	f("221 bye\n", 221, "", "bye")
+	f("550 5.1.1\r\n", 550, "5.1.1", "5.1.1")
+	f("550-5.7.1 a\r\n550 5.7.26 b\r\n", 550, "5.7.26", "5.7.1 a", "5.7.26 b")
+	f("550 4.1.1 x\r\n", 550, "", "4.1.1 x")
+	f("220 1.2.3.4 ESMTP\r\n", 220, "", "1.2.3.4 ESMTP")
+	f("550 5..1 x\r\n", 550, "", "5..1 x")
+}
+
+func TestParseReply_Failure(t *testing.T) {
+	f := func(src string, want error) {
+		t.Helper()
+		if _, n, err := ParseReply([]byte(src), 50); n != 0 || !errors.Is(err, want) {
+			t.Errorf("%q: %d octets, %v; want %v", src, n, err, want)
+		}
+	}
+	f("25 x\r\n", ErrReplySyntax)
+	f("HTTP/1.1 400 Bad Request\r\n", ErrReplySyntax)
+	f("250-a\r\n251 b\r\n", ErrReplySyntax)
+	f("250_a\r\n", ErrReplySyntax)
+	f("650 a\r\n", ErrReplySyntax)
+	f("\r\n", ErrReplySyntax)
+	f("250 "+strings.Repeat("x", 60), ErrReplyLength)
+	f("250 "+strings.Repeat("x", 60)+"\r\n", ErrReplyLength)
+	f(strings.Repeat("250-x\r\n", 9), ErrReplyLength)
+}
+
+// FuzzParseReply: no panic, and a reply is found the same with anything behind it.
+func FuzzParseReply(f *testing.F) {
+	f.Add([]byte("250-a\r\n250 2.0.0 b\r\n"), []byte("x"))
+	f.Fuzz(func(t *testing.T, src, behind []byte) {
+		r, n, err := ParseReply(src, 1000)
+		if err != nil || n == 0 {
+			return
+		}
+		more, m, err := ParseReply(append(src[:n:n], behind...), 1000)
+		if err != nil || m != n || more.Code != r.Code || string(more.Enhanced()) != string(r.Enhanced()) {
+			t.Fatalf("%q: %d octets and %d, %v", src, n, m, err)
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"net/netip"
+	"sync"
+)
+
+// clients counts the connections, in total and by client. An IPv6 client is its
+// /64: a host has as many addresses in it as it likes.
+type clients struct {
+	max, perClient int // 0: no limit
+
+	mu    sync.Mutex
+	total int
+	by    map[netip.Addr]int32
+}
+
+func newClients(total, perClient int) *clients {
+	return &clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32)}
+}
+
+// clientOf is what counts as one client.
+func clientOf(ip netip.Addr) netip.Addr {
+	if ip.Is4() || ip.Is4In6() {
+		return ip.Unmap()
+	}
+	p, err := ip.Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return p.Addr()
+}
+
+// admit counts a connection in, or says that there are too many.
+func (c *clients) admit(ip netip.Addr) bool {
+	ip = clientOf(ip)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.max > 0 && c.total >= c.max || c.perClient > 0 && int(c.by[ip]) >= c.perClient {
+		return false
+	}
+	c.total++
+	c.by[ip]++
+	return true
+}
+
+// leave counts a connection out.
+func (c *clients) leave(ip netip.Addr) {
+	ip = clientOf(ip)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total--
+	if c.by[ip]--; c.by[ip] == 0 {
+		delete(c.by, ip)
+	}
+}
+
+// buffers is a bounded free list of read buffers: a sync.Pool would be emptied
+// by each garbage collection and filled anew by each login.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]byte
+}
+
+// keptBuffers bounds what the list holds on to, 16 MiB.
+const keptBuffers = 16 << 20 / readBuffer
+
+func (b *buffers) get() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.free); n > 0 {
+		p := b.free[n-1]
+		b.free = b.free[:n-1]
+		return p
+	}
+	return make([]byte, 0, readBuffer)
+}
+
+func (b *buffers) put(p []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.free) < keptBuffers {
+		b.free = append(b.free, p[:0])
+	}
+}

@@ -1,0 +1,39 @@
+// Package engine is the edge: it joins the pure session machines (smtpd, pop3d)
+// to the event loops, the store and the memory budget, and makes a server of
+// them. It decides nothing about protocols and nothing about files.
+//
+// # A message's way in
+//
+// The loop hands octets to a session (smtp.go), which feeds the machine. The
+// machine's replies are gathered into one write; its message octets go from the
+// loop's read buffer into the store's draft, once; its questions are answered
+// from memory (the router, the governor) or park the session: IsStored goes to
+// the store with the whole transaction (transaction.go), and the answer comes
+// back as a task on the session's loop after the sync. Only then is there a 250.
+//
+// # A message's way out
+//
+// A login goes to a bounded pool that hashes, locks and lists (auth.go). A RETR
+// goes to a bounded pool of readers (reading.go) which copies the message, and
+// for a client that fetches in order the next ones, into a buffer; large ones
+// are streamed piece by piece at the pace of the peer. Deletions go to the store
+// as one batch at QUIT.
+//
+// # Whose goroutine
+//
+// Everything in a session belongs to its loop's goroutine. While a session is
+// parked, the job or transaction that it waits for belongs to a pool or to the
+// store; it comes back through the loop's mailbox. Nothing here waits for a disk,
+// a lock that is held for long, or a hash on a loop.
+//
+// # Bounded memory
+//
+// All octets of messages in memory, on their way in or out, listings and unread
+// input, are booked in one ledger (limits.memory). A session that gets no room
+// waits in line without reading; a transaction that begins while little is left
+// is answered 451, and unread input that doesn't fit ends its session with 421.
+package engine
+
+// Version is the version of the server, as it is shown to operators and by
+// POP3's CAPA.
+const Version = "0.1"

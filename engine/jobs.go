@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"errors"
+	"sync"
+
+	"postrider/engine/pop3d"
+	"postrider/storage"
+)
+
+// jobKind is what a pool is to do for a POP3 session.
+type jobKind uint8
+
+const (
+	jobLogin  jobKind = iota // check the password, lock and list the maildrop
+	jobRead                  // open a message
+	jobPiece                 // read the next piece of a large message
+	jobClose                 // close a large message
+	jobUpdate                // delete
+)
+
+// pop3Job is the one thing that a pool does for a session at a time, and the
+// task that brings the outcome back to its loop. While it is busy the fields of
+// the session that it names belong to the pool.
+type pop3Job struct {
+	conn *pop3Conn
+	kind jobKind
+	busy bool // between submit and Run; read and written on the loop only
+
+	user              string
+	password          []byte
+	digest, timestamp string
+	ids               []storage.MessageID
+
+	err     error
+	lock    storage.Lock
+	listing *storage.Listing
+	octets  int64
+}
+
+var (
+	// errDenied: the name and the password don't go together.
+	errDenied = errors.New("authentication failed")
+	// errTooSoon: logged in less than pop3.login_delay ago.
+	errTooSoon = errors.New("login delay")
+)
+
+func (j *pop3Job) begin(k jobKind) {
+	j.kind, j.busy, j.err = k, true, nil
+}
+
+// work runs on a goroutine of a pool.
+func (j *pop3Job) work() {
+	defer j.conn.shard.loop.Post(j)
+	defer func() {
+		if p := recover(); p != nil {
+			j.err = j.conn.srv.log.panicked("POP3 job", p)
+		}
+	}()
+	switch j.kind {
+	case jobLogin:
+		j.lock, j.listing, j.err = j.conn.srv.openMaildrop(j)
+	case jobRead:
+		j.err = j.conn.read()
+	case jobPiece:
+		j.err = j.conn.nextPiece()
+	case jobClose:
+		j.conn.out.large.Close()
+	case jobUpdate:
+		j.err = j.conn.lock.Expunge(j.ids)
+	}
+}
+
+// Run implements loop.Task: the outcome is back on the session's loop.
+func (j *pop3Job) Run() {
+	j.busy = false
+	s := j.conn
+	if j.kind == jobClose {
+		s.out.large, s.out.cut = nil, false
+	}
+	if !s.conn.Alive() {
+		if j.lock != nil && s.lock == nil {
+			j.lock.Release()
+		}
+		s.release()
+		return
+	}
+	switch j.kind {
+	case jobLogin:
+		s.loggedIn(j)
+	case jobRead:
+		s.opened(j)
+	case jobPiece:
+		if j.err != nil {
+			s.failed("the store can't read on", j.err)
+			return
+		}
+		s.stream(s.begin())
+	case jobClose:
+		s.srv.stats.octetsOut.Add(s.out.sent)
+		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: s.out.sent})
+	case jobUpdate:
+		s.updated(j)
+	}
+}
+
+// pool runs jobs on a bounded number of goroutines, first come first served.
+type pool struct {
+	jobs chan *pop3Job
+	wg   sync.WaitGroup
+}
+
+// newPool starts workers goroutines that take jobs from a queue of the given
+// length.
+func newPool(workers, queue int) *pool {
+	p := &pool{jobs: make(chan *pop3Job, queue)}
+	for range workers {
+		p.wg.Go(func() {
+			for j := range p.jobs {
+				j.work()
+			}
+		})
+	}
+	return p
+}
+
+// submit queues j and never blocks: false when the queue is full.
+func (p *pool) submit(j *pop3Job) bool {
+	select {
+	case p.jobs <- j:
+		return true
+	default:
+		j.busy = false
+		return false
+	}
+}
+
+// close waits for the jobs under way.
+func (p *pool) close() {
+	close(p.jobs)
+	p.wg.Wait()
+}

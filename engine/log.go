@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"postrider/engine/smtpd"
+)
+
+// mailLog says what happens in the shapes that operators know (package maillog
+// makes the lines). Every line of a message's life has its queue id.
+type mailLog struct{ *slog.Logger }
+
+var (
+	smtpDaemon = slog.String("daemon", "smtpd")
+	pop3Daemon = slog.String("daemon", "pop3d")
+	localAgent = slog.String("daemon", "local")
+)
+
+var noContext = context.Background()
+
+// info logs without asking who calls, which would cost more than the line.
+func (l mailLog) info(msg string, as ...slog.Attr) {
+	if !l.on() {
+		return
+	}
+	r := slog.NewRecord(time.Now(), slog.LevelInfo, msg, 0)
+	r.AddAttrs(as...)
+	_ = l.Handler().Handle(noContext, r)
+}
+
+func (l mailLog) on() bool { return l.Enabled(noContext, slog.LevelInfo) }
+
+func (l mailLog) connect(daemon slog.Attr, addr string) {
+	if l.on() {
+		l.info("connect from unknown["+addr+"]", daemon)
+	}
+}
+
+// reject logs a refusal of a command, as Postfix does for policy and lookup.
+func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, extended bool) {
+	if !l.on() {
+		return
+	}
+	proto := "SMTP"
+	if extended {
+		proto = "ESMTP"
+	}
+	text := bytes.TrimRight(reply, "\r\n")
+	l.info("NOQUEUE: reject: "+verb+" from unknown["+s.addr+"]: "+string(text)+
+		"; proto="+proto+" helo=<"+string(helo)+">", smtpDaemon)
+}
+
+// fault logs a failure on our side; what says what did not work.
+func (l mailLog) fault(what string, err error) {
+	l.LogAttrs(noContext, slog.LevelError, what+": "+err.Error())
+}
+
+// panicked logs a panic of a goroutine of ours and returns it as an error.
+func (l mailLog) panicked(where string, p any) error {
+	err := fmt.Errorf("BUG: panic in %s: %v", where, p)
+	l.LogAttrs(noContext, slog.LevelError, err.Error(), slog.String("stack", string(debug.Stack())))
+	return err
+}
+
+// loginFailed is the line that fail2ban looks for.
+func (l mailLog) loginFailed(addr, user string) {
+	l.LogAttrs(noContext, slog.LevelWarn, "unknown["+addr+"]: authentication failed", pop3Daemon, slog.String("user", "<"+user+">"))
+}
+
+// log writes the life of a message: who sent it, what it is, where it went.
+func (t *transaction) log(s *smtpConn) {
+	srv := s.srv
+	if t.err != nil {
+		srv.stats.refused.Add(1)
+		srv.log.fault("message from <"+string(t.reverse)+"> not stored", t.err)
+		return
+	}
+	srv.stats.messages.Add(1)
+	srv.stats.deliveries.Add(int64(len(t.targets)))
+	srv.stats.octetsIn.Add(t.delivery.Size)
+	if !srv.log.on() {
+		return
+	}
+	id := slog.String("id", t.receipt.ID().String())
+	srv.log.info("", smtpDaemon, id, slog.String("client", "unknown["+s.addr+"]"))
+	srv.log.info("", smtpDaemon, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID())))
+	srv.log.info("from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
+		", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id)
+	delay := time.Since(t.arrival)
+	for i := range t.targets {
+		a, err := srv.store.Account(t.targets[i].Account)
+		if err != nil {
+			continue // removed in this very moment
+		}
+		srv.log.info("to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+
+			strconv.FormatFloat(delay.Seconds(), 'g', 2, 64)+", dsn=2.0.0, status=sent (delivered to maildrop)", localAgent, id)
+	}
+	srv.log.info("removed", localAgent, id)
+}
+
+// disconnectSMTP is the last line of a session, with what it did.
+func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
+	if !l.on() {
+		return
+	}
+	if why := lost(s.reason, err, s.closing); why != "" {
+		l.info(why+" after "+phaseWords[s.m.Phase()]+" from unknown["+s.addr+"]", smtpDaemon)
+	}
+	counts := s.m.Counts()
+	l.info("disconnect from unknown["+s.addr+"] "+string(counts.AppendTo(nil)), smtpDaemon)
+}
+
+// phaseWords say where in the dialogue a session was: after which command.
+var phaseWords = map[smtpd.Phase]string{
+	smtpd.Connected: "CONNECT", smtpd.Greeted: "EHLO", smtpd.Mailed: "MAIL", smtpd.Addressed: "RCPT",
+	smtpd.Chunked: "BDAT", smtpd.InData: "DATA", smtpd.InChunk: "BDAT", smtpd.Closed: "END",
+}
+
+// lost is the word for a session that did not end with a goodbye.
+func lost(reason string, err error, closing bool) string {
+	switch {
+	case reason != "":
+		return reason
+	case closing:
+		return ""
+	case err != nil:
+		return "lost connection (" + err.Error() + ")"
+	}
+	return "lost connection"
+}
+
+// disconnectPOP3 is the last line of a POP3 session, in Dovecot's shape.
+func (l mailLog) disconnectPOP3(s *pop3Conn, err error) {
+	if !l.on() {
+		return
+	}
+	why := lost(s.reason, err, s.closing)
+	if why == "" {
+		why = "Logged out"
+	}
+	l.info("Disconnected: "+why+" "+string(s.m.Counts().AppendTo(nil)), pop3Daemon,
+		slog.String("user", "<"+s.user+">"), slog.String("rip", s.addr))
+}

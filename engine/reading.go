@@ -1,0 +1,314 @@
+package engine
+
+import (
+	"errors"
+	"io"
+
+	"postrider/codec/dot"
+	"postrider/engine/ledger"
+	"postrider/engine/pop3d"
+	"postrider/storage"
+)
+
+// How a message gets out. A reader of the pool opens it and copies it to a
+// buffer; when it is small, the messages that the client will most likely ask
+// for next are copied behind it, so that a client that fetches its whole
+// maildrop costs one trip to the pool for dozens of messages. A message that
+// does not fit is streamed: one piece is read, written, and the next one is
+// read only when the connection has sent it all. What is sent is the wire form
+// as it is stored; nothing is done per octet.
+
+// sending is what the session waits for while its connection sends.
+type sending uint8
+
+const (
+	still     sending = iota
+	streaming         // the next piece of a message
+	listing           // the next part of LIST or UIDL, or of pipelined replies
+)
+
+// readBuffer is what one trip to the pool may bring, and what a session that
+// sends messages holds of the ledger.
+const readBuffer = storage.MaxPiece
+
+// reading is the message that is being sent and those that were read ahead.
+type reading struct {
+	state  sending
+	buf    []byte          // nil while nothing is read; from the server's free list
+	ahead  []readAhead     // messages that stand whole in buf
+	whole  []byte          // the message to send, when it stands whole in buf
+	large  storage.Message // the message to send, when it does not
+	piece  []byte          // of large: what is read and not yet written
+	last   bool            // of large: piece is the last one
+	sent   int64           // of large: octets written
+	top    dot.Top         // of TOP: where the message is cut
+	cut    bool            // top is used
+	next   int             // the message that a sequential reader asks for next
+	streak int             // how many messages were asked for in order
+	asked  bool            // in the ledger's queue for a buffer
+	waiter ledger.Waiter
+}
+
+// readAhead is a message that stands whole in the buffer.
+type readAhead struct {
+	index    int // in the listing
+	from, to int // in the buffer
+	octets   int64
+}
+
+// openMessage answers AskRead from what was read ahead, or sends a reader.
+func (s *pop3Conn) openMessage() (pop3d.Answer, bool) {
+	r, i, lines := &s.out, s.m.Reading(), s.m.Lines()
+	if lines < 0 {
+		if i == r.next {
+			r.streak++
+		} else {
+			r.streak = 0
+		}
+		r.next = i + 1
+		for _, a := range r.ahead {
+			if a.index == i {
+				r.whole = r.buf[a.from:a.to]
+				s.srv.stats.retrieved.Add(1)
+				return pop3d.Answer{Verdict: pop3d.Yes, Octets: a.octets}, true
+			}
+		}
+	}
+	r.ahead, r.whole = r.ahead[:0], nil
+	if r.buf == nil && !s.bookBuffer() {
+		return pop3d.Answer{}, false
+	}
+	s.startReading()
+	return pop3d.Answer{}, false
+}
+
+// startReading sends a reader for the message that the machine asks for.
+func (s *pop3Conn) startReading() {
+	s.job.begin(jobRead)
+	s.srv.readers.submit(s.job)
+}
+
+// bookBuffer gets a buffer, once the ledger has room for it: false when the
+// session has to wait for that.
+func (s *pop3Conn) bookBuffer() bool {
+	r := &s.out
+	r.waiter.Loop, r.waiter.Task = s.shard.loop, (*bufferGranted)(s)
+	if !s.srv.budget.bulk.Wait(&r.waiter, readBuffer) {
+		r.asked = true
+		s.srv.stats.overBudget.Add(1)
+		return false
+	}
+	r.buf = s.srv.buffers.get()
+	return true
+}
+
+// bufferGranted is the task that lets a session read: its buffer is booked.
+type bufferGranted pop3Conn
+
+// Run implements loop.Task.
+func (g *bufferGranted) Run() {
+	s := (*pop3Conn)(g)
+	s.out.asked = false
+	s.out.buf = s.srv.buffers.get()
+	if !s.conn.Alive() {
+		s.release()
+		return
+	}
+	s.startReading()
+}
+
+// read runs in the pool: it opens the message and copies it and, for a
+// sequential reader, the next ones.
+func (s *pop3Conn) read() error {
+	r, first := &s.out, s.m.Reading()
+	if s.m.Lines() >= 0 {
+		return s.openLarge(first)
+	}
+	l := s.m.Listing()
+	n, used := 1, 0
+	if r.streak > 0 || first == 0 {
+		n = min(4<<min(r.streak, 10), l.Len()-first)
+	}
+	for i := first; i < first+n; i++ {
+		fits, err := s.copyMessage(i, &used)
+		if i > first && (err != nil || !fits) {
+			return nil // its own turn will say what is wrong with it
+		}
+		if err != nil {
+			return err
+		}
+		if !fits {
+			return s.openLarge(i)
+		}
+	}
+	return nil
+}
+
+// copyMessage copies message i behind what the buffer holds, if it fits.
+func (s *pop3Conn) copyMessage(i int, used *int) (fits bool, err error) {
+	r := &s.out
+	id, octets := s.m.Listing().At(i)
+	if *used > 0 && int64(*used)+octets > readBuffer {
+		return false, nil
+	}
+	msg, err := s.lock.Open(id)
+	if err != nil {
+		return false, err
+	}
+	defer msg.Close()
+	e := msg.Entry()
+	if int64(*used)+int64(len(e.Trace))+e.Wire > readBuffer {
+		return false, nil
+	}
+	b := append(r.buf[:*used], e.Trace...)
+	for {
+		p, err := msg.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return false, err
+		}
+		b = append(b, p...)
+	}
+	r.ahead = append(r.ahead, readAhead{index: i, from: *used, to: len(b), octets: e.Octets()})
+	*used = len(b)
+	return true, nil
+}
+
+// openLarge opens a message to be sent in pieces.
+func (s *pop3Conn) openLarge(i int) error {
+	r := &s.out
+	id, _ := s.m.Listing().At(i)
+	msg, err := s.lock.Open(id)
+	if err != nil {
+		return err
+	}
+	if n := s.m.Lines(); n >= 0 {
+		r.top = dot.NewTop(n)
+		r.cut = true
+	}
+	e := msg.Entry()
+	s.job.octets = e.Octets()
+	r.large, r.last = msg, false
+	r.piece = r.limit(append(r.buf[:0], e.Trace...))
+	return nil
+}
+
+// limit cuts a piece where TOP ends.
+func (r *reading) limit(p []byte) []byte {
+	if !r.cut {
+		return p
+	}
+	n, done := r.top.Take(p)
+	r.last = r.last || done
+	return p[:n]
+}
+
+// nextPiece runs in the pool: it reads the next piece of the large message.
+func (s *pop3Conn) nextPiece() error {
+	r := &s.out
+	p, err := r.large.Next()
+	if errors.Is(err, io.EOF) {
+		r.piece, r.last = nil, true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.piece = r.limit(p)
+	return nil
+}
+
+// opened is the answer to AskRead.
+func (s *pop3Conn) opened(j *pop3Job) {
+	r := &s.out
+	a := pop3d.Answer{Verdict: pop3d.Yes, Octets: j.octets}
+	switch {
+	case j.err == nil && r.large == nil:
+		m := r.ahead[0]
+		r.whole, a.Octets = r.buf[m.from:m.to], m.octets
+	case j.err == nil:
+	case errors.Is(j.err, storage.ErrTemporary), errors.Is(j.err, storage.ErrFailed):
+		a.Verdict = pop3d.Temporary
+	default:
+		a.Verdict = pop3d.Gone
+	}
+	if j.err != nil {
+		s.srv.log.fault("reading mail of "+s.user, j.err)
+	} else {
+		s.srv.stats.retrieved.Add(1)
+	}
+	s.resume(a)
+}
+
+// send answers AskSent: at once for a message that is in the buffer, else when
+// its last piece is written.
+func (s *pop3Conn) send(e *pop3d.Effects) (pop3d.Answer, bool) {
+	r := &s.out
+	if r.large == nil {
+		e.Reply = append(e.Reply, r.whole...)
+		n := int64(len(r.whole))
+		s.srv.stats.octetsOut.Add(n)
+		r.whole = nil
+		return pop3d.Answer{Verdict: pop3d.Yes, Octets: n}, true
+	}
+	r.sent = 0
+	s.stream(e)
+	return pop3d.Answer{}, false
+}
+
+// stream writes what is read of the large message and goes for more, when the
+// connection has sent what it has.
+func (s *pop3Conn) stream(e *pop3d.Effects) {
+	r := &s.out
+	clear := s.flush(e)
+	if len(r.piece) > 0 {
+		s.conn.Write(r.piece)
+		r.sent += int64(len(r.piece))
+		r.piece = nil
+		clear = s.conn.Pending() == 0
+	}
+	if !s.conn.Alive() {
+		return
+	}
+	s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout)
+	switch {
+	case r.last:
+		s.job.begin(jobClose)
+		s.srv.readers.submit(s.job)
+	case clear:
+		s.job.begin(jobPiece)
+		s.srv.readers.submit(s.job)
+	default:
+		r.state = streaming
+		s.conn.WantDrained()
+	}
+}
+
+// idle gives the buffer back when nothing in it will be asked for.
+func (r *reading) idle(srv *Server) {
+	if r.buf == nil {
+		return
+	}
+	if n := len(r.ahead); n == 0 || r.ahead[n-1].index < r.next {
+		r.close(srv)
+	}
+}
+
+// close lets go of everything. No job may be under way.
+func (r *reading) close(srv *Server) {
+	if r.asked && srv.budget.bulk.Cancel(&r.waiter) {
+		r.asked = false
+	}
+	if r.large != nil {
+		r.large.Close()
+		r.large = nil
+	}
+	if r.buf != nil {
+		srv.buffers.put(r.buf)
+		srv.budget.bulk.Release(readBuffer)
+		r.buf = nil
+	}
+	r.ahead, r.whole, r.piece, r.cut = r.ahead[:0], nil, nil, false
+}

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+
+	"postrider/engine/loop"
+	"postrider/engine/pop3d"
+	"postrider/engine/smtpd"
+)
+
+// shard is what the sessions of one event loop share. It belongs to the loop's
+// goroutine.
+type shard struct {
+	loop    *loop.Loop
+	smtp    smtpd.Effects
+	pop3    pop3d.Effects
+	scratch []byte
+	first   *session // all open sessions, for the drain
+}
+
+// session is what every connection has, whatever it speaks.
+type session struct {
+	srv     *Server
+	shard   *shard
+	conn    *loop.Conn
+	addr    string // of the peer, without port
+	ip      netip.Addr
+	trusted bool
+	opened  time.Time
+	reason  string // why it ends, for the log; "" when the peer said goodbye
+
+	parked  bool // a question is with another goroutine: nothing is read
+	closing bool // no input is looked at any more
+	eof     bool // the peer has sent FIN
+
+	ender      ender
+	prev, next *session
+}
+
+// ender ends a session at the next point where nothing is lost by it.
+type ender interface{ shutdown() }
+
+// commandRead bounds one read while commands are expected, and with it what a
+// session may leave unread outside the ledger: more than a group of commands
+// needs, little enough for every connection at once.
+const commandRead = 4 << 10
+
+// open takes the connection into the server's books: false when there are too
+// many in total or from this client.
+func (s *session) open(srv *Server, c *loop.Conn, e ender) bool {
+	s.srv, s.conn, s.ender = srv, c, e
+	s.shard = srv.shards[c.Loop()]
+	s.ip = c.RemoteAddr().Addr()
+	s.addr = s.ip.String()
+	s.opened = time.Now()
+	if !srv.clients.admit(s.ip) {
+		return false
+	}
+	s.trusted = srv.trusts(s.ip)
+	s.next = s.shard.first
+	if s.next != nil {
+		s.next.prev = s
+	}
+	s.shard.first = s
+	return true
+}
+
+// close takes the connection out of the books.
+func (s *session) close() {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		s.shard.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.srv.clients.leave(s.ip)
+}
+
+// park marks that an answer has to come before any input is looked at. Reading
+// is paused only when the peer sends something meanwhile, which most don't: that
+// saves two system calls a message.
+func (s *session) park() {
+	s.parked = true
+	s.conn.SetReadLimit(commandRead)
+	s.conn.SetDeadline(0)
+}
+
+// refused is the handler of a connection that was told to come back later.
+type refused struct{}
+
+func (refused) Input(_ *loop.Conn, in []byte) int { return len(in) }
+func (refused) Drained(*loop.Conn)                {}
+func (refused) EOF(c *loop.Conn)                  { c.Close() }
+func (refused) Timeout(c *loop.Conn)              { c.Abort() }
+func (refused) Closed(*loop.Conn, error)          {}

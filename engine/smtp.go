@@ -1,0 +1,354 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"postrider/engine/loop"
+	"postrider/engine/smtpd"
+	"postrider/storage"
+)
+
+// smtpConn is one SMTP connection: the pure machine of smtpd on one side, the
+// event loop, the store and the ledger on the other. Everything in it belongs to
+// its loop's goroutine, except the transaction while the store has it.
+type smtpConn struct {
+	session
+	port *smtpPort
+	m    smtpd.Session
+	tx   *transaction // made at the first MAIL, then kept for the next ones
+
+	window window
+	unread int // octets that the last Input left
+	rate   rateCheck
+}
+
+// smtpPort is what the connections of one listener share.
+type smtpPort struct {
+	srv    *Server
+	config smtpd.Config
+}
+
+func (p *smtpPort) open(c *loop.Conn) loop.Handler {
+	s := &smtpConn{port: p}
+	if !s.session.open(p.srv, c, s) {
+		c.Write(p.srv.tooMany)
+		c.Close()
+		return refused{}
+	}
+	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted})
+	p.srv.stats.smtpSessions.Add(1)
+	p.srv.log.connect(smtpDaemon, s.addr)
+	e := s.begin()
+	s.m.Greet(e)
+	s.effects(e)
+	s.finish(e)
+	return s
+}
+
+// begin returns the loop's effects, empty.
+func (s *smtpConn) begin() *smtpd.Effects {
+	e := &s.shard.smtp
+	e.Reset()
+	return e
+}
+
+// Input implements loop.Handler.
+func (s *smtpConn) Input(c *loop.Conn, in []byte) int {
+	if s.closing {
+		return 0
+	}
+	if s.parked {
+		c.Pause() // the answer comes first, and resumes
+		return 0
+	}
+	e := s.begin()
+	n := s.feed(in, e)
+	s.unread = len(in) - n
+	s.finish(e)
+	return n
+}
+
+// feed gives the machine what it takes of in and does what it says, until it
+// wants more input, a question is open, or the session ends.
+func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
+	total := 0
+	for !s.parked && !s.closing {
+		if s.m.InData() && !s.room() {
+			break
+		}
+		n := s.m.Feed(in[total:], e)
+		total += n
+		s.rate.octets += int64(n)
+		idle := n == 0 && e.Ask == smtpd.AskNothing && len(e.Body) == 0 && !e.Drop && !e.Close
+		s.effects(e)
+		if idle {
+			break
+		}
+	}
+	return total
+}
+
+// effects does what the machine asked for, and answers what can be answered at
+// once; otherwise the session is parked until its answer comes.
+func (s *smtpConn) effects(e *smtpd.Effects) {
+	for {
+		if e.Drop {
+			s.dropDraft()
+			e.Drop = false
+		}
+		if len(e.Body) > 0 {
+			s.body(e.Body)
+			e.Body = nil
+		}
+		if e.Close {
+			s.closing = true
+			return
+		}
+		q := e.Ask
+		if q == smtpd.AskNothing {
+			return
+		}
+		e.Ask = smtpd.AskNothing
+		a, known := s.answer(q)
+		if !known {
+			s.park()
+			return
+		}
+		s.m.Answer(a, e)
+	}
+}
+
+// finish sends the replies in one write and sets what the loop does next.
+func (s *smtpConn) finish(e *smtpd.Effects) {
+	for _, r := range e.Refused {
+		s.srv.stats.refused.Add(1)
+		s.srv.log.reject(&s.session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
+	}
+	if len(e.Reply) > 0 {
+		s.conn.Write(e.Reply)
+		e.Reply = e.Reply[:0]
+	}
+	e.Refused = e.Refused[:0]
+	if s.closing || s.eof && !s.parked {
+		s.conn.Close()
+		return
+	}
+	s.expectMore()
+}
+
+// expectMore sets the read limit and the time that the peer has.
+func (s *smtpConn) expectMore() {
+	if s.parked {
+		return
+	}
+	cfg := s.srv.cfg
+	if s.m.InData() {
+		if !s.room() {
+			return
+		}
+		s.conn.SetReadLimit(s.readLimit())
+		if !s.rate.on {
+			s.rate = rateCheck{on: true}
+			s.conn.SetDeadline(ratePeriod)
+		}
+		return
+	}
+	s.rate = rateCheck{}
+	s.settleWindow()
+	s.conn.SetReadLimit(commandRead)
+	s.conn.SetDeadline(cfg.SMTP.CommandTimeout)
+}
+
+// answer answers a question from memory, or starts finding out and says so.
+func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
+	srv := s.srv
+	switch q {
+	case smtpd.AskTransaction:
+		return smtpd.Answer{Verdict: s.mayBegin()}, true
+	case smtpd.AskRecipient:
+		return smtpd.Answer{Verdict: s.recipient()}, true
+	case smtpd.AskStored:
+		s.store()
+		return smtpd.Answer{}, false
+	case smtpd.AskVerify, smtpd.AskExpand:
+		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
+	}
+	panic("BUG: smtpd asked an unknown question")
+}
+
+// mayBegin is the governor: it says no to a new transaction while the disk, the
+// store or the memory could not take its message.
+func (s *smtpConn) mayBegin() smtpd.Verdict {
+	srv := s.srv
+	if srv.draining.Load() {
+		return smtpd.Shutdown
+	}
+	if srv.budget.tight() {
+		srv.stats.overBudget.Add(1)
+		return smtpd.Busy
+	}
+	if err := srv.store.Admit(s.m.Transaction().Mail.Size); err != nil {
+		return verdictOf(err)
+	}
+	if s.tx == nil {
+		s.tx = newTransaction(s)
+	}
+	s.tx.begin(s.m.Transaction().Mail.From)
+	return smtpd.Yes
+}
+
+// recipient routes the forward-path and keeps the maildrops that it leads to.
+func (s *smtpConn) recipient() smtpd.Verdict {
+	p := s.m.ForwardPath()
+	return s.tx.addRecipient(s.srv.router, p)
+}
+
+// body appends a run of the message to the draft, which begins with our
+// Received field.
+func (s *smtpConn) body(run []byte) {
+	if s.tx.draft == nil {
+		s.tx.openDraft(s)
+	}
+	s.tx.draft.Append(run)
+}
+
+// dropDraft forgets the message: RSET, a refused message, a lost connection.
+func (s *smtpConn) dropDraft() {
+	if s.tx != nil {
+		s.tx.drop()
+	}
+}
+
+// store hands the finished message to the store. The answer comes as a task.
+func (s *smtpConn) store() {
+	if s.tx.draft == nil {
+		s.tx.openDraft(s) // a message without an octet
+	}
+	s.tx.deliver(s.m.Transaction())
+}
+
+// verdictOf maps the store's errors to the machine's verdicts.
+func verdictOf(err error) smtpd.Verdict {
+	switch {
+	case err == nil:
+		return smtpd.Yes
+	case errors.Is(err, storage.ErrFull):
+		return smtpd.Full
+	case errors.Is(err, storage.ErrOverQuota):
+		return smtpd.MailboxFull
+	case errors.Is(err, storage.ErrTemporary):
+		return smtpd.Busy
+	}
+	return smtpd.Failed
+}
+
+// stored is the answer to AskStored; it runs on the loop.
+func (s *smtpConn) stored() {
+	s.srv.commitsOpen.Add(-1)
+	tx := s.tx
+	tx.log(s)
+	receipt, err := tx.receipt, tx.err
+	tx.end()
+	if !s.conn.Alive() {
+		s.releaseWindow()
+		return // durable, but the peer never hears of it: it will send it again
+	}
+	e := s.begin()
+	s.parked = false
+	s.m.Answer(smtpd.Answer{Verdict: verdictOf(err), Receipt: receipt}, e)
+	s.effects(e)
+	if s.srv.draining.Load() && !s.closing && !s.parked {
+		s.m.Shutdown(e)
+		s.effects(e)
+	}
+	s.resumed(e)
+}
+
+// resumed goes on after a parked session got what it waited for. What it had
+// unread is presented again by the loop; a peer that has said goodbye with a FIN
+// still gets the answers to it.
+func (s *smtpConn) resumed(e *smtpd.Effects) {
+	eof := s.eof
+	s.eof = eof && s.conn.Kept() == 0
+	s.finish(e)
+	s.eof = eof
+	if !s.closing && !s.parked {
+		s.conn.Resume()
+	}
+}
+
+// shutdown ends the session at the next point where nothing is lost by it.
+func (s *smtpConn) shutdown() {
+	if s.parked || s.closing || s.m.InData() {
+		return // after the message; a drain that takes too long closes it
+	}
+	e := s.begin()
+	s.m.Shutdown(e)
+	s.effects(e)
+	s.finish(e)
+}
+
+// Drained implements loop.Handler; replies need no pacing.
+func (s *smtpConn) Drained(*loop.Conn) {}
+
+// EOF implements loop.Handler: a half-closed peer still gets its replies.
+func (s *smtpConn) EOF(c *loop.Conn) {
+	s.eof = true
+	if !s.parked {
+		c.Close()
+	}
+}
+
+// Timeout implements loop.Handler.
+func (s *smtpConn) Timeout(c *loop.Conn) {
+	if s.parked {
+		return
+	}
+	if s.rate.on && s.rate.pass(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout) {
+		s.conn.SetDeadline(ratePeriod)
+		return
+	}
+	s.srv.stats.timeouts.Add(1)
+	s.reason = "timeout"
+	e := s.begin()
+	s.m.TimeOut(e)
+	s.effects(e)
+	s.closing = true
+	s.finish(e)
+}
+
+// Closed implements loop.Handler. A message under way is void; one that the
+// store already has is delivered all the same.
+func (s *smtpConn) Closed(_ *loop.Conn, err error) {
+	if s.tx == nil || !s.tx.committing {
+		s.dropDraft()
+		s.releaseWindow()
+	}
+	s.srv.stats.smtpSessions.Add(-1)
+	s.srv.log.disconnectSMTP(s, err)
+	s.session.close()
+}
+
+// ratePeriod is how often the data rate of a message under way is looked at.
+const ratePeriod = 60 * time.Second
+
+// rateCheck finds peers that drip-feed a message (smtp.min_data_rate).
+type rateCheck struct {
+	on     bool
+	octets int64 // since the last look
+	silent time.Duration
+}
+
+// pass says whether the peer was fast enough since the last look, of one
+// ratePeriod ago, and was not silent for limit.
+func (r *rateCheck) pass(minRate int64, limit time.Duration) bool {
+	got := r.octets
+	r.octets = 0
+	if got > 0 {
+		r.silent = 0
+		return got >= minRate*int64(ratePeriod/time.Second)
+	}
+	r.silent += ratePeriod
+	return r.silent < limit
+}

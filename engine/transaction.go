@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"time"
+
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/router"
+	"postrider/engine/smtpd"
+	"postrider/storage"
+)
+
+// transaction is the engine's half of a mail transaction: the maildrops that the
+// recipients lead to, and the draft. It is made at a session's first MAIL and
+// used again for the next ones. Between deliver and stored it belongs to the
+// store; the session is parked meanwhile.
+type transaction struct {
+	conn *smtpConn
+
+	draft    storage.Draft // nil until the first octet
+	arrival  time.Time
+	received int64 // octets of the Received field that we put in front
+
+	reverse []byte // reverse-path as text, without brackets
+	targets []router.Target
+	forward []byte // the first forward-path as text, for Received's "for"
+	paths   int    // forward-paths taken
+
+	delivery   storage.Delivery
+	trace      []byte // the octets behind delivery.Recipients
+	ends       []int  // where in trace each recipient's own fields end
+	committing bool
+	receipt    storage.Receipt
+	err        error
+}
+
+func newTransaction(s *smtpConn) *transaction {
+	t := &transaction{conn: s}
+	t.delivery.Done = t.done
+	return t
+}
+
+// begin starts over with a new reverse-path.
+func (t *transaction) begin(p smtp.ReversePath) {
+	t.reverse = p.AppendTo(t.reverse[:0])
+	t.targets = t.targets[:0]
+	t.forward, t.paths = t.forward[:0], 0
+}
+
+// addRecipient routes a forward-path and keeps where it leads, each maildrop once.
+func (t *transaction) addRecipient(r *router.Router, p smtp.ForwardPath) smtpd.Verdict {
+	var outcome router.Outcome
+	t.targets, outcome = r.Route(p.Local(), p.Domain(), t.targets)
+	switch outcome {
+	case router.Local:
+	case router.Unknown:
+		return smtpd.Unknown
+	case router.NotOurs:
+		return smtpd.NotRelayed
+	default:
+		return smtpd.Failed
+	}
+	if t.paths == 0 {
+		t.forward = p.AppendTo(t.forward[:0])
+	}
+	t.paths++
+	return smtpd.Yes
+}
+
+// openDraft begins the draft with our Received field, whose id is the draft's.
+func (t *transaction) openDraft(s *smtpConn) {
+	srv := s.srv
+	m := s.m.Transaction()
+	t.draft = srv.store.NewDraft(m.Mail.Size)
+	t.arrival = time.Now()
+	var id [16]byte
+	f := message.Received{
+		Helo: s.m.Helo(), IP: s.ip, Host: s.port.config.Hostname,
+		With: message.With(s.m.Extended(), m.Mail.SMTPUTF8, false, false),
+		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
+	}
+	if t.paths == 1 {
+		f.For = t.forward
+	}
+	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)
+	t.received = int64(len(s.shard.scratch))
+	t.draft.Append(s.shard.scratch)
+}
+
+// deliver hands the draft and its recipients to the store.
+func (t *transaction) deliver(m *smtpd.Transaction) {
+	t.committing = true
+	t.conn.srv.commitsOpen.Add(1)
+	d := &t.delivery
+	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+m.Counts().Size
+	d.Recipients = t.traces(d.Recipients[:0])
+	t.draft = nil
+	t.conn.srv.store.Deliver(d)
+}
+
+// traces makes the fields that stand before the body in each maildrop: the
+// Return-Path everywhere, Delivered-To where an alias was expanded.
+func (t *transaction) traces(rs []storage.Recipient) []storage.Recipient {
+	b := message.AppendReturnPath(t.trace[:0], t.reverse)
+	plain := len(b)
+	t.ends = t.ends[:0]
+	for i := range t.targets {
+		if x := t.targets[i].Expanded; x != "" {
+			b = append(b, b[:plain]...)
+			b = message.AppendDeliveredTo(b, []byte(x))
+		}
+		t.ends = append(t.ends, len(b))
+	}
+	t.trace = b
+	from := plain
+	for i, end := range t.ends {
+		trace := b[:plain:plain]
+		if end > from {
+			trace = b[from:end:end]
+		}
+		rs = append(rs, storage.Recipient{Account: t.targets[i].Account, Trace: trace})
+		from = end
+	}
+	return rs
+}
+
+// done runs on a goroutine of the store.
+func (t *transaction) done(_ *storage.Delivery, r storage.Receipt, err error) {
+	t.receipt, t.err = r, err
+	t.conn.shard.loop.Post(t)
+}
+
+// Run implements loop.Task: the store has answered.
+func (t *transaction) Run() { t.conn.stored() }
+
+// end gives up what the delivery needed.
+func (t *transaction) end() {
+	t.committing = false
+	t.delivery.Draft = nil
+	t.receipt, t.err = storage.Receipt{}, nil
+}
+
+// drop forgets the draft, if there is one.
+func (t *transaction) drop() {
+	if t.draft != nil {
+		t.draft.Discard()
+		t.draft = nil
+	}
+}
