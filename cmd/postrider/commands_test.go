@@ -141,7 +141,7 @@ func TestAccountImport(t *testing.T) {
 	both(t, func(s *shell) {
 		var b strings.Builder
 		b.WriteString("# people\n\nalice:secret\nbob@a.example:with:colon\r\n")
-		b.WriteString("carol:" + ready + ":1000:1000::/home/carol\n")
+		b.WriteString("carol:" + ready + ":1000:1000::/var/empty\n")
 		for i := range 1000 {
 			fmt.Fprintf(&b, "user%d:secret%d\n", i, i)
 		}
