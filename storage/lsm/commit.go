@@ -140,8 +140,9 @@ func (c *committer) flush() {
 			call.applied()
 		}
 	}
-	c.s.waiting <- g
-	if g.failed != nil {
+	applied := g.failed == nil
+	c.s.waiting <- g // from here on g is the waiter's
+	if !applied {
 		return
 	}
 	select {
@@ -158,6 +159,9 @@ type applyJob struct {
 
 // apply has a batch applied. After an error the batch is not to be touched.
 func (c *committer) apply(b *pebble.Batch, how *pebble.WriteOptions) error {
+	if c.s.failed.Load() != nil {
+		return storage.ErrFailed
+	}
 	select {
 	case <-c.s.broken:
 		return storage.ErrFailed
@@ -246,11 +250,15 @@ func (s *Store) syncGroups() {
 
 // wait is the waiter's goroutine.
 func (s *Store) wait() {
+	var lost error // once one group is not synced, none after it is
 	for g := range s.waiting {
-		err := g.failed
-		if err == nil {
-			err = s.awaitSync()
+		if lost == nil {
+			lost = g.failed
 		}
+		if lost == nil {
+			lost = s.awaitSync()
+		}
+		err := lost
 		if err != nil {
 			s.fail(err)
 			err = fmt.Errorf("%w: %w", storage.ErrFailed, *s.failed.Load())
@@ -294,6 +302,9 @@ func (g *group) finish(s *Store, err error) {
 	}
 	for _, call := range g.calls {
 		call.finish(err)
+	}
+	if err != nil {
+		return // the syncer may still look at g
 	}
 	clear(g.deliveries)
 	clear(g.calls)
