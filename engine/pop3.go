@@ -108,11 +108,19 @@ func (s *pop3Conn) effects(e *pop3d.Effects) {
 		e.Ask = pop3d.AskNothing
 		a, known := s.answer(q, e)
 		if !known {
-			s.park()
+			if !s.parked { // for the peer, with a deadline
+				s.park()
+			}
 			return
 		}
 		s.m.Answer(a, e)
 	}
+}
+
+// await parks the session until its peer has read what waits for it.
+func (s *pop3Conn) await(what sending) {
+	s.out.state = what
+	s.parkUnsent(s.srv.cfg.POP3.IdleTimeout)
 }
 
 // flush sends the replies so far and says whether the connection took them all.
@@ -127,6 +135,9 @@ func (s *pop3Conn) flush(e *pop3d.Effects) bool {
 // finish sends the replies and sets what the loop does next.
 func (s *pop3Conn) finish(e *pop3d.Effects) {
 	s.flush(e)
+	if !s.parked && !s.closing && s.conn.Pending() > maxUnsent {
+		s.await(replying)
+	}
 	if s.closing || s.eof && !s.parked {
 		s.release()
 		s.conn.Close()
@@ -137,8 +148,16 @@ func (s *pop3Conn) finish(e *pop3d.Effects) {
 	}
 	s.out.idle(s.srv)
 	s.conn.SetReadLimit(commandRead)
-	s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout)
+	if s.hoards() {
+		s.conn.SetDeadline(keepAhead)
+	} else {
+		s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout)
+	}
 }
+
+// hoards says whether the session holds messages read ahead that it must give up
+// when its peer is silent for keepAhead: others may wait for the memory.
+func (s *pop3Conn) hoards() bool { return s.out.buf != nil && s.srv.cfg.POP3.IdleTimeout > keepAhead }
 
 // answer answers a question at once, or starts finding out and says so.
 func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, known bool) {
@@ -158,8 +177,7 @@ func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, k
 		if s.flush(e) {
 			return pop3d.Answer{Verdict: pop3d.Yes}, true
 		}
-		s.out.state = listing
-		s.conn.WantDrained()
+		s.await(listing)
 		return a, false
 	}
 	panic("BUG: pop3d asked an unknown question")
@@ -256,13 +274,12 @@ func (s *pop3Conn) updated(j *pop3Job) {
 // shutdown implements ender: nothing is lost by ending a session that has no
 // update under way; its deletions are not carried out (RFC 1939 section 6).
 func (s *pop3Conn) shutdown() {
-	if s.parked || s.closing {
+	if s.closing {
 		return
 	}
 	e := s.begin()
-	s.m.Shutdown(e)
+	s.m.Shutdown(e) // now, or after the answer that the session is parked for
 	s.effects(e)
-	s.closing = true
 	s.finish(e)
 }
 
@@ -275,6 +292,9 @@ func (s *pop3Conn) Drained(*loop.Conn) {
 		s.stream(s.begin())
 	case listing:
 		s.resume(pop3d.Answer{Verdict: pop3d.Yes})
+	case replying:
+		s.parked = false
+		s.resumed(s.begin())
 	}
 }
 
@@ -298,6 +318,9 @@ func (s *pop3Conn) Timeout(c *loop.Conn) {
 		s.reason = "stalled"
 		s.srv.stats.timeouts.Add(1)
 		c.Abort()
+	case s.hoards():
+		s.out.close(s.srv)
+		s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout - keepAhead)
 	default:
 		s.reason = "timeout"
 		s.srv.stats.timeouts.Add(1)

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"io"
+	"time"
 
 	"postrider/codec/dot"
 	"postrider/engine/ledger"
@@ -25,11 +26,15 @@ const (
 	still     sending = iota
 	streaming         // the next piece of a message
 	listing           // the next part of LIST or UIDL, or of pipelined replies
+	replying          // the next command
 )
 
 // readBuffer is what one trip to the pool may bring, and what a session that
 // sends messages holds of the ledger.
 const readBuffer = storage.MaxPiece
+
+// keepAhead is how long a silent client keeps what was read ahead for it.
+const keepAhead = 3 * time.Second
 
 // reading is the message that is being sent and those that were read ahead.
 type reading struct {
@@ -272,8 +277,7 @@ func (s *pop3Conn) stream(e *pop3d.Effects) {
 	if !s.conn.Alive() {
 		return
 	}
-	s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout)
-	switch {
+	switch s.park(); {
 	case r.last:
 		s.job.begin(jobClose)
 		s.srv.readers.submit(s.job)
@@ -281,8 +285,7 @@ func (s *pop3Conn) stream(e *pop3d.Effects) {
 		s.job.begin(jobPiece)
 		s.srv.readers.submit(s.job)
 	default:
-		r.state = streaming
-		s.conn.WantDrained()
+		s.await(streaming)
 	}
 }
 

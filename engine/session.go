@@ -82,10 +82,24 @@ func (s *session) close() {
 // park marks that an answer has to come before any input is looked at. Reading
 // is paused only when the peer sends something meanwhile, which most don't: that
 // saves two system calls a message.
+//
+// There is no deadline meanwhile: it is not the peer who is waited for.
 func (s *session) park() {
 	s.parked = true
 	s.conn.SetReadLimit(commandRead)
 	s.conn.SetDeadline(0)
+}
+
+// maxUnsent is how many octets of replies may wait for a peer that does not read
+// them before its next commands are looked at.
+const maxUnsent = 64 << 10
+
+// parkUnsent parks the session until its peer has read what waits for it: Drained
+// goes on. A peer that does not read for limit is cut off by Timeout.
+func (s *session) parkUnsent(limit time.Duration) {
+	s.park()
+	s.conn.SetDeadline(limit)
+	s.conn.WantDrained()
 }
 
 // refused is the handler of a connection that was told to come back later.

@@ -21,6 +21,7 @@ type smtpConn struct {
 	window window
 	unread int // octets that the last Input left
 	rate   rateCheck
+	unsent bool // parked until the peer reads its replies
 }
 
 // smtpPort is what the connections of one listener share.
@@ -82,6 +83,9 @@ func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
 		s.rate.octets += int64(n)
 		idle := n == 0 && e.Ask == smtpd.AskNothing && len(e.Body) == 0 && !e.Drop && !e.Close
 		s.effects(e)
+		if len(e.Reply) > maxUnsent {
+			s.say(e)
+		}
 		if idle {
 			break
 		}
@@ -119,8 +123,9 @@ func (s *smtpConn) effects(e *smtpd.Effects) {
 	}
 }
 
-// finish sends the replies in one write and sets what the loop does next.
-func (s *smtpConn) finish(e *smtpd.Effects) {
+// say sends the replies in one write. A peer that sends commands and does not read
+// the replies gets no more of them, or it would have all memory.
+func (s *smtpConn) say(e *smtpd.Effects) {
 	for _, r := range e.Refused {
 		s.srv.stats.refused.Add(1)
 		s.srv.log.reject(&s.session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
@@ -130,6 +135,15 @@ func (s *smtpConn) finish(e *smtpd.Effects) {
 		e.Reply = e.Reply[:0]
 	}
 	e.Refused = e.Refused[:0]
+	if !s.parked && !s.closing && s.conn.Pending() > maxUnsent {
+		s.unsent = true
+		s.parkUnsent(s.srv.cfg.SMTP.CommandTimeout)
+	}
+}
+
+// finish sends the replies and sets what the loop does next.
+func (s *smtpConn) finish(e *smtpd.Effects) {
+	s.say(e)
 	if s.closing || s.eof && !s.parked {
 		s.conn.Close()
 		return
@@ -258,10 +272,6 @@ func (s *smtpConn) stored() {
 	s.parked = false
 	s.m.Answer(smtpd.Answer{Verdict: verdictOf(err), Receipt: receipt}, e)
 	s.effects(e)
-	if s.srv.draining.Load() && !s.closing && !s.parked {
-		s.m.Shutdown(e)
-		s.effects(e)
-	}
 	s.resumed(e)
 }
 
@@ -278,10 +288,11 @@ func (s *smtpConn) resumed(e *smtpd.Effects) {
 	}
 }
 
-// shutdown ends the session at the next point where nothing is lost by it.
+// shutdown ends the session at the next point where nothing is lost by it: now,
+// or when the machine has come to the end of the transaction, whatever that is.
 func (s *smtpConn) shutdown() {
-	if s.parked || s.closing || s.m.InData() {
-		return // after the message; a drain that takes too long closes it
+	if s.closing {
+		return
 	}
 	e := s.begin()
 	s.m.Shutdown(e)
@@ -289,8 +300,15 @@ func (s *smtpConn) shutdown() {
 	s.finish(e)
 }
 
-// Drained implements loop.Handler; replies need no pacing.
-func (s *smtpConn) Drained(*loop.Conn) {}
+// Drained implements loop.Handler: the peer has read its replies.
+func (s *smtpConn) Drained(*loop.Conn) {
+	if !s.unsent {
+		return
+	}
+	s.unsent, s.parked = false, false
+	s.rate = rateCheck{}
+	s.resumed(s.begin())
+}
 
 // EOF implements loop.Handler: a half-closed peer still gets its replies.
 func (s *smtpConn) EOF(c *loop.Conn) {
@@ -302,6 +320,12 @@ func (s *smtpConn) EOF(c *loop.Conn) {
 
 // Timeout implements loop.Handler.
 func (s *smtpConn) Timeout(c *loop.Conn) {
+	if s.unsent {
+		s.srv.stats.timeouts.Add(1)
+		s.reason = "stalled"
+		c.Abort()
+		return
+	}
 	if s.parked {
 		return
 	}

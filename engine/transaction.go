@@ -42,6 +42,7 @@ func newTransaction(s *smtpConn) *transaction {
 
 // begin starts over with a new reverse-path.
 func (t *transaction) begin(p smtp.ReversePath) {
+	t.shrink()
 	t.reverse = p.AppendTo(t.reverse[:0])
 	t.targets = t.targets[:0]
 	t.forward, t.paths = t.forward[:0], 0
@@ -71,7 +72,7 @@ func (t *transaction) addRecipient(r *router.Router, p smtp.ForwardPath) smtpd.V
 func (t *transaction) openDraft(s *smtpConn) {
 	srv := s.srv
 	m := s.m.Transaction()
-	t.draft = srv.store.NewDraft(m.Mail.Size)
+	t.draft = srv.store.NewDraft(min(m.Mail.Size, smallWindow)) // what SIZE says is not booked yet
 	t.arrival = time.Now()
 	var id [16]byte
 	f := message.Received{
@@ -138,6 +139,18 @@ func (t *transaction) end() {
 	t.committing = false
 	t.delivery.Draft = nil
 	t.receipt, t.err = storage.Receipt{}, nil
+	t.shrink()
+}
+
+// keptRecipients is how many recipients a session keeps the memory for between
+// its transactions.
+const keptRecipients = 128
+
+// shrink gives back the memory of an unusual number of recipients.
+func (t *transaction) shrink() {
+	if cap(t.targets) > keptRecipients || cap(t.trace) > keptRecipients*storage.MaxTrace/8 {
+		t.targets, t.ends, t.trace, t.delivery.Recipients = nil, nil, nil, nil
+	}
 }
 
 // drop forgets the draft, if there is one.
