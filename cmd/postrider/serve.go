@@ -262,7 +262,7 @@ func furnishDemo(store storage.Store, cfg *config.Config, out io.Writer) error {
 		case a.Account == 0:
 			continue // an alias by that name is somebody's own
 		default:
-			if err := store.SetPassword(a.Account, hash); err != nil {
+			if err := store.SetPassword(a.Account, hash, ""); err != nil {
 				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
 			}
 		}
