@@ -162,6 +162,7 @@ func (c *committer) apply(b *pebble.Batch, how *pebble.WriteOptions) error {
 	if c.s.failed.Load() != nil {
 		return storage.ErrFailed
 	}
+	c.s.space.spend(b.Len())
 	select {
 	case <-c.s.broken:
 		return storage.ErrFailed

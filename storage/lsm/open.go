@@ -47,7 +47,8 @@ type Options struct {
 	// crash. A WAL as large is kept for each.
 	MemTableSize uint64
 	// FreeFloor is the octets of free disk space below which the store takes no
-	// mail; 0: 5 % of the disk, but at least 64 MiB and at most 1 GiB; negative: 0.
+	// mail; 0: 5 % of the disk, but at least 64 MiB and at most 1 GiB. Two and a half
+	// memtables are added, the most that one step takes. Negative: no floor at all.
 	FreeFloor int64
 	// BallastSize is the octets of a file that is given up when the disk is full
 	// all the same, so that what is under way can end; 0: 64 MiB; negative: none.
