@@ -31,7 +31,7 @@
 // All octets of messages in memory, on their way in or out, listings and unread
 // input, are booked in one ledger (limits.memory). A session that gets no room
 // waits in line without reading; a transaction that begins while little is left
-// is answered 451, and unread input that doesn't fit ends its session with 421.
+// is answered 452.
 package engine
 
 // Version is the version of the server, as it is shown to operators and by

@@ -353,7 +353,7 @@ func TestStoreThatFailsIsAnsweredFourAndRecovers(t *testing.T) {
 		err   error
 		reply string
 	}{
-		{storage.ErrFull, "452 4.3.1"}, {storage.ErrTemporary, "451 4.3"},
+		{storage.ErrFull, "452 4.3.1"}, {storage.ErrTemporary, "452 4.3.1"},
 		{storage.ErrFailed, "451 4.3.0"}, {errors.New("anything"), "451 4.3.0"},
 	} {
 		bad.admit.Store(&c.err)

@@ -121,7 +121,7 @@ func (w *world) submit(rnd *rand.Rand) {
 		ask := func(line string) bool {
 			io.WriteString(p, line+"\r\n")
 			r := p.reply()
-			for strings.HasPrefix(r, "451 4.3.2") { // over budget
+			for strings.HasPrefix(r, "452 4.3.1") { // over budget
 				time.Sleep(time.Millisecond)
 				io.WriteString(p, line+"\r\n")
 				r = p.reply()

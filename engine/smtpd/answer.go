@@ -38,7 +38,7 @@ var (
 	mailboxFull = smtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "Mailbox full"}
 	oneByOne    = smtp.Reply{Code: 452, Enhanced: "4.5.3", Text: "Send to this recipient in a transaction of its own"}
 	diskFull    = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system storage"}
-	overBudget  = smtp.Reply{Code: 451, Enhanced: "4.3.2", Text: "Too busy, try again later"}
+	overBudget  = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system resources, try again later"}
 	failed      = smtp.Reply{Code: 451, Enhanced: "4.3.0", Text: "Local error in processing, try again later"}
 	ambiguous   = smtp.Reply{Code: 553, Enhanced: "5.1.4", Text: "User ambiguous"}
 	unsaid      = smtp.Reply{Code: 252, Enhanced: "2.5.2", Text: "Cannot verify the user, but will take mail and try to deliver it"}

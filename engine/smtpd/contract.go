@@ -74,7 +74,7 @@ const (
 	MailboxFull         // 452 4.2.2
 	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own
 	Full                // 452 4.3.1: the disk is full
-	Busy                // 451 4.3.2: over budget, come back
+	Busy                // 452 4.3.1: over budget, come back
 	Failed              // 451 4.3.0: a failure on our side, come back
 	Ambiguous           // 553 5.1.4
 	Unsaid              // 252 2.5.2: not told to this peer; mail will be tried
