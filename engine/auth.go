@@ -41,7 +41,7 @@ func (srv *Server) openMaildrop(j *pop3Job) (storage.Lock, *storage.Listing, err
 
 // authenticate finds the account and checks the password or the APOP digest.
 func (srv *Server) authenticate(j *pop3Job) (storage.Account, error) {
-	account, err := srv.accountOf(j.user)
+	account, err := srv.router.Login([]byte(j.user))
 	if err != nil {
 		password.Dummy(j.password, srv.hashCost)
 		return account, errDenied
@@ -60,23 +60,6 @@ func (srv *Server) authenticate(j *pop3Job) (storage.Account, error) {
 		return account, errDenied
 	}
 	return account, nil
-}
-
-// accountOf finds the account of a login name: a whole address, or the local
-// part alone in the default domain.
-func (srv *Server) accountOf(user string) (storage.Account, error) {
-	local, domain := strings.ToLower(user), srv.cfg.DefaultDomain()
-	if i := strings.LastIndexByte(local, '@'); i >= 0 {
-		local, domain = local[:i], local[i+1:]
-	}
-	a, err := srv.store.Lookup(local, domain)
-	if err != nil {
-		return storage.Account{}, err
-	}
-	if a.Account == 0 {
-		return storage.Account{}, storage.ErrNotFound // an alias has no password
-	}
-	return srv.store.Account(a.Account)
 }
 
 // apopMatches says whether digest is the MD5 of the greeting's timestamp and the

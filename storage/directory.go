@@ -20,8 +20,8 @@ type Directory interface {
 	AddAccount(a NewAccount) (AccountID, error)
 	// AddAccounts makes many in one synced step: all, or none and the first error.
 	AddAccounts(as []NewAccount) error
-	// SetPassword replaces the stored password hash.
-	SetPassword(id AccountID, hash string) error
+	// SetPassword replaces the stored password hash and the APOP secret ("": none).
+	SetPassword(id AccountID, hash, secret string) error
 	// RemoveAccount deletes the account, its mail and its address. ErrInUse while
 	// a session holds the maildrop.
 	RemoveAccount(id AccountID) error

@@ -2,31 +2,40 @@ package storage
 
 // Listing is the messages of a maildrop as one session sees them: message
 // numbers 1 to Len in order of arrival. 12 octets a message, in blocks, so that
-// a maildrop of a million messages costs 12 MB and no copy while it grows.
+// a maildrop of a million messages costs 12 MB and no copy while it grows, and
+// one of a few messages some hundred octets: the first block begins small.
 // It is written by one goroutine, then read by any.
 type Listing struct {
-	blocks []*listingBlock
+	blocks []listingBlock
 	n      int
 	octets int64
 	// More says that the maildrop holds more messages than the listing.
 	More bool
 }
 
-const listingBlockLen = 1024
-
+// listingBlock is up to listingBlockLen messages.
 type listingBlock struct {
-	ids   [listingBlockLen]MessageID
-	sizes [listingBlockLen]uint32
+	ids   []MessageID
+	sizes []uint32
 }
+
+const (
+	listingBlockLen   = 1024
+	listingFirstBlock = 8
+)
 
 // Append adds the next message; octets is Entry.Octets, below 4 GiB.
 func (l *Listing) Append(id MessageID, octets int64) {
-	at := l.n % listingBlockLen
-	if at == 0 {
-		l.blocks = append(l.blocks, new(listingBlock))
+	if l.n == len(l.blocks)*listingBlockLen {
+		room := listingBlockLen
+		if l.n == 0 {
+			room = listingFirstBlock
+		}
+		l.blocks = append(l.blocks, listingBlock{make([]MessageID, 0, room), make([]uint32, 0, room)})
 	}
-	b := l.blocks[len(l.blocks)-1]
-	b.ids[at], b.sizes[at] = id, uint32(octets)
+	b := &l.blocks[len(l.blocks)-1]
+	b.ids = append(b.ids, id)
+	b.sizes = append(b.sizes, uint32(octets))
 	l.n++
 	l.octets += octets
 }
@@ -39,6 +48,6 @@ func (l *Listing) Octets() int64 { return l.octets }
 
 // At returns the id and the octets of message i, counted from 0.
 func (l *Listing) At(i int) (MessageID, int64) {
-	b := l.blocks[i/listingBlockLen]
+	b := &l.blocks[i/listingBlockLen]
 	return b.ids[i%listingBlockLen], int64(b.sizes[i%listingBlockLen])
 }

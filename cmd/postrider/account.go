@@ -94,9 +94,6 @@ func accountPasswd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if a.Secret != "" {
-					return exit(exUnavailable, fmt.Errorf("%s may log in by APOP, and its APOP secret can't be changed: the old password would stay good there. Nothing was changed", mailbox(a)))
-				}
 				word, err := readPassword(cmd, fromStdin, mailbox(a))
 				if err != nil {
 					return err
@@ -105,7 +102,11 @@ func accountPasswd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := d.SetPassword(a.ID, hash); err != nil {
+				secret := ""
+				if a.Secret != "" { // it may log in by APOP, and goes on to
+					secret = string(word)
+				}
+				if err := d.SetPassword(a.ID, hash, secret); err != nil {
 					return fmt.Errorf("%s: %w", mailbox(a), err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "changed the password of %s\n", mailbox(a))

@@ -11,12 +11,10 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -155,8 +153,6 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	fmt.Fprintln(out, "ready"+addresses("smtp", srv.SMTPAddrs())+addresses("pop3", srv.POP3Addrs())+addresses("http", stop.http))
 	log.Info("ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("pop3", srv.POP3Addrs()) + addresses("http", stop.http))
 
-	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer cancel()
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
@@ -266,7 +262,7 @@ func furnishDemo(store storage.Store, cfg *config.Config, out io.Writer) error {
 		case a.Account == 0:
 			continue // an alias by that name is somebody's own
 		default:
-			if err := store.SetPassword(a.Account, hash); err != nil {
+			if err := store.SetPassword(a.Account, hash, ""); err != nil {
 				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
 			}
 		}

@@ -130,8 +130,8 @@ func (c *Client) AddAccounts(as []storage.NewAccount) error {
 }
 
 // SetPassword implements storage.Directory.
-func (c *Client) SetPassword(id storage.AccountID, hash string) error {
-	return c.ask("set-password", passwordArg{id, hash}, new(none))
+func (c *Client) SetPassword(id storage.AccountID, hash, secret string) error {
+	return c.ask("set-password", passwordArg{id, hash, secret}, new(none))
 }
 
 // RemoveAccount implements storage.Directory.

@@ -50,7 +50,7 @@ func handler(s Store, status func() Status) http.Handler {
 	method(mux, "account", s.Account)
 	method(mux, "add-account", s.AddAccount)
 	method(mux, "add-accounts", func(as []storage.NewAccount) (none, error) { return none{}, s.AddAccounts(as) })
-	method(mux, "set-password", func(p passwordArg) (none, error) { return none{}, s.SetPassword(p.ID, p.Hash) })
+	method(mux, "set-password", func(p passwordArg) (none, error) { return none{}, s.SetPassword(p.ID, p.Hash, p.Secret) })
 	method(mux, "remove-account", func(id storage.AccountID) (none, error) { return none{}, s.RemoveAccount(id) })
 	method(mux, "accounts", func(none) ([]storage.Account, error) { return collect(s.Accounts) })
 	method(mux, "add-domain", func(d string) (none, error) { return none{}, s.AddDomain(d) })

@@ -15,8 +15,8 @@ import (
 type (
 	addressArg  struct{ Local, Domain string }
 	passwordArg struct {
-		ID   storage.AccountID
-		Hash string
+		ID           storage.AccountID
+		Hash, Secret string
 	}
 	usageAnswer struct{ Messages, Octets int64 }
 	none        struct{}

@@ -89,7 +89,7 @@ cache = 16777216
 [log]
 level = "debug"
 [pop3]
-apop = false
+apop = true
 expire_days = 30
 `)
 	if err != nil {
@@ -112,7 +112,7 @@ command_timeout = "1h30m"
 trusted_networks = ["10.0.0.0/8", "::1/128"]
 
 [pop3]
-apop = false
+apop = true
 expire_days = 30
 
 [storage]

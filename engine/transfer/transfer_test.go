@@ -31,10 +31,11 @@ type fakeDraft struct {
 	body []byte
 }
 
-func (d *fakeDraft) ID() storage.MessageID { return d.id }
-func (d *fakeDraft) Append(run []byte)     { d.body = append(d.body, run...) }
-func (d *fakeDraft) Backlog() int64        { return 0 }
-func (d *fakeDraft) Discard()              {}
+func (d *fakeDraft) ID() storage.MessageID    { return d.id }
+func (d *fakeDraft) Append(run []byte)        { d.body = append(d.body, run...) }
+func (d *fakeDraft) Backlog() int64           { return 0 }
+func (d *fakeDraft) Notify(_ int64, f func()) { f() }
+func (d *fakeDraft) Discard()                 {}
 
 func (f *fake) Admit(int64) error { return nil }
 func (f *fake) NewDraft(int64) storage.Draft {

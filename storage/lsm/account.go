@@ -95,8 +95,8 @@ func (s *Store) mayAdd(local, domain string) error {
 }
 
 // SetPassword implements storage.Directory.
-func (s *Store) SetPassword(id storage.AccountID, hash string) error {
-	if len(hash) > maxHash {
+func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
+	if len(hash) > maxHash || len(secret) > maxHash {
 		return fmt.Errorf("%w: a password hash of %d octets", storage.ErrInvalid, len(hash))
 	}
 	var a storage.Account
@@ -106,7 +106,7 @@ func (s *Store) SetPassword(id storage.AccountID, hash string) error {
 			if a, err = s.Account(id); err != nil {
 				return err
 			}
-			a.Hash = hash
+			a.Hash, a.Secret = hash, secret
 			setAccount(b, &a)
 			return nil
 		},

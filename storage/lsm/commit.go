@@ -13,13 +13,19 @@ import (
 // The way of a change to the disk:
 //
 //	many goroutines -> queue -> committer -> waiter -> Done
+//	                              |     |
+//	                         applier  syncer         (these two are in Pebble)
 //
 // The committer is one goroutine. It gathers what waits in the queue into groups,
-// each one Pebble batch, and applies them: after that they are visible, and in
-// the WAL's order. The waiter is one goroutine that waits for the sync of each
-// group in that order and then tells those who wait. Syncs are gathered by
-// Pebble itself: all groups applied during one sync are covered by the next.
-// Since Apply may wait (for a new WAL file, for a flush), nobody else calls it.
+// each one Pebble batch, and has them applied: after that they are visible, and
+// in the WAL's order. The waiter is one goroutine that learns of the sync of each
+// group in that order and tells those who wait. Syncs are gathered by Pebble
+// itself: all groups applied during one sync are covered by the next.
+//
+// Apply may wait (for a new WAL file, for a flush), so nobody else calls it. Apply
+// and SyncWait may also never return, when the disk has failed (see faultFS): then
+// applier and syncer are given up, and committer and waiter, which never enter
+// Pebble to write, answer ErrFailed to all.
 const (
 	// maxInFlight bounds the deliveries between Deliver and Done. Past it Deliver
 	// answers ErrTemporary.
@@ -39,6 +45,7 @@ type group struct {
 	batch      *pebble.Batch
 	deliveries []*storage.Delivery
 	calls      []*call
+	failed     error // of apply
 }
 
 // call is a change that a goroutine waits for.
@@ -90,7 +97,9 @@ func (c *committer) run() {
 		}
 		c.flush()
 	}
+	close(c.s.unapplied)
 	close(c.s.unsynced)
+	close(c.s.waiting)
 }
 
 func (c *committer) handle(o *op) {
@@ -123,31 +132,72 @@ func (c *committer) flush() {
 	}
 	c.group = nil
 	g.number = c.s.applied.Add(1) // before it can be seen
-	if err := c.apply(g.batch, c.s.sync); err != nil {
-		c.s.fail(err)
+	if g.failed = c.apply(g.batch, c.s.sync); g.failed != nil {
+		c.s.fail(g.failed)
 	}
 	for _, call := range g.calls {
-		if call.applied != nil && c.s.failed.Load() == nil {
+		if call.applied != nil && g.failed == nil {
 			call.applied()
 		}
 	}
-	c.s.unsynced <- g
+	applied := g.failed == nil
+	c.s.waiting <- g // from here on g is the waiter's
+	if !applied {
+		return
+	}
+	select {
+	case c.s.unsynced <- g:
+	case <-c.s.broken:
+	}
 }
 
-// apply applies a batch. Pebble panics when its WAL is gone.
-func (c *committer) apply(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
+// applyJob is a batch for the applier.
+type applyJob struct {
+	batch *pebble.Batch
+	how   *pebble.WriteOptions
+}
+
+// apply has a batch applied. After an error the batch is not to be touched.
+func (c *committer) apply(b *pebble.Batch, how *pebble.WriteOptions) error {
+	if c.s.failed.Load() != nil {
+		return storage.ErrFailed
+	}
+	c.s.space.spend(b.Len())
+	select {
+	case <-c.s.broken:
+		return storage.ErrFailed
+	case c.s.unapplied <- applyJob{b, how}:
+	}
+	select {
+	case err := <-c.s.appliedAs:
+		return err
+	case <-c.s.broken:
+		return storage.ErrFailed
+	}
+}
+
+// apply is the applier's goroutine.
+func (s *Store) apply() {
+	for job := range s.unapplied {
+		select {
+		case s.appliedAs <- s.applyOne(job):
+		case <-s.broken:
+			return
+		}
+	}
+}
+
+// applyOne applies a batch. Pebble panics when its WAL is gone.
+func (s *Store) applyOne(job applyJob) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the store's writer stopped: %v", p)
 		}
 	}()
-	if c.s.failed.Load() != nil {
-		return storage.ErrFailed
+	if job.how.Sync {
+		return s.db.ApplyNoSyncWait(job.batch, job.how)
 	}
-	if o.Sync {
-		return c.s.db.ApplyNoSyncWait(b, o)
-	}
-	return c.s.db.Apply(b, o)
+	return s.db.Apply(job.batch, job.how)
 }
 
 // carryOut stages a call into the open group.
@@ -185,13 +235,34 @@ func (call *call) finish(err error) {
 	close(call.done)
 }
 
+// syncGroups is the syncer's goroutine.
+func (s *Store) syncGroups() {
+	for g := range s.unsynced {
+		var err error
+		if s.sync.Sync {
+			err = g.batch.SyncWait()
+		}
+		s.synced <- err
+		if err != nil {
+			return
+		}
+	}
+}
+
 // wait is the waiter's goroutine.
 func (s *Store) wait() {
-	for g := range s.unsynced {
-		err := s.syncWait(g)
+	var lost error // once one group is not synced, none after it is
+	for g := range s.waiting {
+		if lost == nil {
+			lost = g.failed
+		}
+		if lost == nil {
+			lost = s.awaitSync()
+		}
+		err := lost
 		if err != nil {
 			s.fail(err)
-			err = s.refusal()
+			err = fmt.Errorf("%w: %w", storage.ErrFailed, *s.failed.Load())
 		} else {
 			s.durable.reach(g.number)
 		}
@@ -200,15 +271,20 @@ func (s *Store) wait() {
 	close(s.drained)
 }
 
-// syncWait waits for the sync of a group.
-func (s *Store) syncWait(g *group) error {
-	if err := s.failed.Load(); err != nil {
-		return *err
+// awaitSync waits for the sync of the next group. A store that has failed syncs
+// no more; what it synced before is told first.
+func (s *Store) awaitSync() error {
+	select {
+	case err := <-s.synced:
+		return err
+	default:
 	}
-	if !s.sync.Sync {
-		return nil
+	select {
+	case err := <-s.synced:
+		return err
+	case <-s.broken:
+		return *s.failed.Load()
 	}
-	return g.batch.SyncWait()
 }
 
 // finish tells everybody who waits for the group, and lets it go.
@@ -227,6 +303,9 @@ func (g *group) finish(s *Store, err error) {
 	}
 	for _, call := range g.calls {
 		call.finish(err)
+	}
+	if err != nil {
+		return // the syncer may still look at g
 	}
 	clear(g.deliveries)
 	clear(g.calls)

@@ -115,7 +115,7 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 		}},
 		{"UPDATE of shared and own messages", expunge(0, 0, 1, 3)},
 		{"UPDATE of the second owner", expunge(1, 1, 3)},
-		{"a password", func(s *Store) error { return s.SetPassword(accounts[2], "hash") }},
+		{"a password", func(s *Store) error { return s.SetPassword(accounts[2], "hash", "") }},
 		{"removal of the last owner's account", func(s *Store) error { return s.RemoveAccount(accounts[2]) }},
 		{"UPDATE of the rest", expunge(0, 2)},
 		{"removal of the account", func(s *Store) error { return s.RemoveAccount(accounts[1]) }},

@@ -1,2 +1,88 @@
-// Package lsm is the embedded mail store, on Pebble.
+// Package lsm is the embedded engine of the mail store, on Pebble. It is the only
+// package that knows Pebble and how bodies are stored. The edge uses it through
+// package storage; only the command opens it.
+//
+// # Layout
+//
+// A key is one octet for the kind of row, then fixed fields. All numbers are big
+// endian, so that the order of keys is the order of numbers. id is a MessageID
+// (see idSource), acct an AccountID.
+//
+//	key                       value
+//	'A' domain 00 local       1 acct(4), or 2 and targets, each ended by 00
+//	'B' id(8) chunk(4)        codec(1) crc32c(4, of what follows) octets(4) data
+//	'C' acct(4)               messages(8) octets(8): Merge adds, signed
+//	'D' domain                1
+//	'M' acct(4) id(8)         1 flags(1) arrival(8, ms) wire(8) size(8)
+//	                          crc32c(4, of the body) chunks(4) length(2) trace
+//	'P' id(8)                 nothing: a draft with chunks on the disk
+//	'R' id(8)                 owners(4): the M rows of a shared body
+//	'U' acct(4)               1 quota(8) created(8, ms), then name, domain, hash
+//	                          and secret, each as length(2) and octets
+//	'X' "format"              the version of this layout(8)
+//	'X' "ids"                 all ids on the disk are below this one(8)
+//	'X' "account"             the next AccountID(8)
+//	'Z' acct(4)               nothing: an account that is being removed
+//
+// A chunk is 64 KiB of the body in wire form, the last one less. Flag 1 of an M
+// row: the body is shared and has an R row; otherwise the M row owns its body.
+//
+// # The states of a message
+//
+// After a crash, at any moment, a message is in one of these states. Each arrow
+// is one atomic batch; only those marked * are waited for until they are synced.
+//
+//	state        rows           seen  next
+//	S1 nothing   none           no    first chunk -> S2, delivery* -> S3 or S4
+//	S2 draft     P, some B      no    more chunks -> S2, delivery* -> S3 or S4,
+//	                                  discard, or the next start -> S1
+//	S3 owned     M, all B       yes   expunge* -> S1
+//	S4 shared    n M, R=n, B    yes   expunge* by one -> S4 with n-1; by the last -> S1
+//
+// A message of up to 64 KiB goes from S1 to S3 in one batch. Nothing else exists:
+// a body without P or M, an M without its body, an R that counts wrongly are
+// faults that Check reports and no crash makes (crash_test.go crashes before
+// every write). Removing an account is: delete A and U, set Z (synced: from here
+// on nothing is delivered to it); then expunge in steps; the last one deletes Z.
+// A start goes on with every Z it finds.
+//
+// # Why it is so
+//
+// Bodies stand under the global, rising id and not under the account: 2.7 times
+// the deliveries, 1.7 times fewer octets written with a million accounts. 64 KiB
+// chunks bound every step and were the fastest of 16 to 256 KiB; a large value
+// would take batches of its size, each with a new WAL. Chunks are applied unsynced
+// while DATA arrives; the WAL's order makes them durable with the delivery's batch.
+//
+// The owners of a shared body are counted by reading and writing, on the one
+// committer goroutine, and not by Merge: then the last owner's batch deletes the
+// body with its entry, and there is no state "counted to zero, body still there"
+// that a sweep would have to look for. C rows are merged, since a delivery should
+// read nothing.
+//
+// # When the disk fails
+//
+// Any failed write or sync of the WAL, the MANIFEST or a blob file ends the
+// writing for good: all in flight is answered ErrFailed, and so is all that comes
+// later, reads go on as far as they can, and Options.Failed is called. The process
+// has to start anew. See faultFS for what of this Pebble could not do by itself.
+//
+// Every read checks length and checksum: Pebble v2.1.7 may return nothing, without
+// an error, for a damaged blob. What fails is ErrCorrupt; a panic under a read is
+// too. See space for the full disk.
+//
+// # Diagnostics
+//
+//   - "the store can write no more": the disk failed; look at its log; start anew.
+//   - "the disk is almost full", "the ballast was given up": make room; the store
+//     takes mail again by itself.
+//   - "a file of the store is damaged": run the check; restore from a backup.
+//   - "the store holds writes back": the disk is slower than the mail comes.
+//
+// # Limits
+//
+// Ids are good until the year 2109 and for 65,536 messages a millisecond. A
+// directory of a million accounts takes about 200 MB of memory with 100-octet
+// password hashes, which are in memory so that Account never blocks. Locks are
+// memory only, since no other process can open the store.
 package lsm

@@ -18,6 +18,7 @@ func (s *Store) fail(err error) {
 		return
 	}
 	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened anew; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", err)
+	close(s.broken)
 	s.durable.giveUp()
 	if s.opts.Failed != nil {
 		go s.opts.Failed(err)

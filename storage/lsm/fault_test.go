@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -24,14 +23,13 @@ type breaker struct {
 	n    int64
 	err  error
 	seen atomic.Int64
-	lift atomic.Bool
 }
 
 func (b *breaker) MaybeError(op errorfs.Op) error {
 	if op.Kind.ReadOrWrite() != errorfs.OpIsWrite || op.Kind == errorfs.OpFileClose {
 		return nil
 	}
-	if b.seen.Add(1) > b.n && !b.lift.Load() {
+	if b.seen.Add(1) > b.n {
 		return &errorOn{op, b.err}
 	}
 	return nil
@@ -188,41 +186,33 @@ func TestAFullDiskRecovers(t *testing.T) {
 	}
 }
 
-// The ballast goes when a write finds no room, and the write is done.
+// A write that finds no room is done all the same: the ballast makes room for it.
 func TestTheBallastMakesRoom(t *testing.T) {
 	mem := vfs.NewMem()
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 50 << 30, TotalBytes: 100 << 30})
-	b := &breaker{n: 1 << 40, err: syscall.ENOSPC}
-	s := openOn(t, errorfs.Wrap(mem, b))
+	var full atomic.Bool
+	s := openOn(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if _, err := mem.Stat("data/ballast"); full.Load() && err == nil && op.Kind == errorfs.OpFileWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	})))
 	defer s.Close()
 	a := accountIn(t, s, "alice")
-	if _, err := mem.Stat("data/ballast"); err != nil {
-		t.Fatal(err)
+	full.Store(true)
+	if _, err := storetest.Deliver(s, storetest.Body(10, "x"), a); err != nil {
+		t.Errorf("the delivery that met the full disk: %v", err)
 	}
-	b.n = b.seen.Load()
-	removed := make(chan struct{})
-	go func() { // the disk has room as soon as the ballast is gone
-		defer close(removed)
-		for {
-			if _, err := mem.Stat("data/ballast"); err != nil {
-				b.lift.Store(true)
-				return
-			}
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	b.lift.Store(false)
-	s.space.dropBallast()
-	<-removed
 	if _, err := storetest.Deliver(s, storetest.Body(10, "x"), a); !errors.Is(err, storage.ErrFull) {
-		t.Errorf("Deliver: %v", err)
+		t.Errorf("the next delivery: %v", err)
 	}
+	full.Store(false)
 	s.space.look()
 	if _, err := mem.Stat("data/ballast"); err != nil {
 		t.Errorf("the ballast was not made again: %v", err)
 	}
 	if _, err := storetest.Deliver(s, storetest.Body(10, "x"), a); err != nil {
-		t.Errorf("Deliver: %v", err)
+		t.Errorf("a delivery when there is room again: %v", err)
 	}
 }
 

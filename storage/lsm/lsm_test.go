@@ -118,3 +118,41 @@ func TestDeliverListOpenExpunge(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestALaterFormatIsRefused(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openOn(t, fs)
+	if err := s.db.Set(keyFormat, []byte{0, 0, 0, 0, 0, 0, 0, formatVersion + 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), "format 2") {
+		t.Errorf("Open of a later format: %v", err)
+	}
+}
+
+func TestAClosedStoreRefuses(t *testing.T) {
+	s := openOn(t, vfs.NewMem())
+	a := accountIn(t, s, "alice")
+	d := storetest.Draft(s, storetest.Body(200_000, "late"))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := storetest.DeliverDraft(s, d, 200_000, a); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("Deliver: %v", err)
+	}
+	if err := s.AddDomain("x.example"); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("AddDomain: %v", err)
+	}
+	if _, err := s.LockMaildrop(a); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("LockMaildrop: %v", err)
+	}
+	if err := s.Admit(0); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("Admit: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, storage.ErrClosed) {
+		t.Errorf("Close again: %v", err)
+	}
+}

@@ -47,14 +47,16 @@ type Options struct {
 	// crash. A WAL as large is kept for each.
 	MemTableSize uint64
 	// FreeFloor is the octets of free disk space below which the store takes no
-	// mail; 0: 5 % of the disk, but at least 64 MiB and at most 1 GiB; negative: 0.
+	// mail; 0: 5 % of the disk, but at least 64 MiB and at most 1 GiB. Two and a half
+	// memtables are added, the most that one step takes. Negative: no floor at all.
 	FreeFloor int64
 	// BallastSize is the octets of a file that is given up when the disk is full
 	// all the same, so that what is under way can end; 0: 64 MiB; negative: none.
 	BallastSize int64
 	// Durability is what a Receipt stands for; "": Commit.
 	Durability Durability
-	// Compression of bodies: "auto" (or ""), or "none".
+	// Compression of bodies: "auto" (or ""), or "none". Until a codec besides raw is
+	// measured to pay, both store bodies as they are; rows carry a codec octet.
 	Compression string
 	// Failed is called once, on a goroutine of its own, when the store can write no
 	// more and has to be opened anew by another process; nil: nobody is told.
@@ -122,7 +124,7 @@ func Open(opts Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
-		_ = s.db.Close()
+		_ = s.closeDB()
 		_ = s.lock.Close()
 		s.closeFS()
 		return nil, err
@@ -164,7 +166,7 @@ func (s *Store) openFiles() error {
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
 	o.Lock = lock
-	db, err := pebble.Open(dir, o)
+	db, err := openDB(dir, o)
 	if err == nil {
 		s.db, s.lock = db, lock
 		return nil
@@ -175,6 +177,16 @@ func (s *Store) openFiles() error {
 		return fmt.Errorf("%w: the store in %s can't be opened: %w", storage.ErrCorrupt, dir, err)
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
+}
+
+// openDB opens Pebble, which panics when the disk fails at a bad moment.
+func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("opening panicked: %v", p)
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 // lockError tells a lock that somebody holds from a directory that can't be used:
@@ -229,9 +241,18 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	return o
 }
 
-// load reads what is kept in memory, ends what a crash cut off, and marks a new
+// load is loadRows for a disk that may fail under it.
+func (s *Store) load() (err error) {
+	defer recoverRead(&err)
+	if err := s.loadRows(); err != nil {
+		return err
+	}
+	return s.refusal()
+}
+
+// loadRows reads what is kept in memory, ends what a crash cut off, and marks a new
 // store as one. It runs before there is a committer.
-func (s *Store) load() error {
+func (s *Store) loadRows() error {
 	fresh, err := s.checkFormat()
 	if err != nil {
 		return err

@@ -24,12 +24,25 @@ type space struct {
 	full    atomic.Bool
 	free    atomic.Int64 // above the floor; MaxInt64: unknown
 	hasBall atomic.Bool
+	spent   atomic.Int64 // octets written since the last look
 	looking sync.Mutex
 	lastErr time.Time // of the background error that was logged; under looking
 }
 
-// spaceInterval is how often the free space is looked at.
-const spaceInterval = time.Second
+// spaceInterval is how often the free space is looked at, and lookAfter the
+// octets written after which it is looked at sooner: a fast disk takes more in a
+// second than a small one has.
+const (
+	spaceInterval = time.Second
+	lookAfter     = 4 << 20
+)
+
+// spend counts octets that are about to be written. It is the committer's.
+func (sp *space) spend(n int) {
+	if sp.spent.Add(int64(n)) > lookAfter {
+		sp.look()
+	}
+}
 
 func (sp *space) init(s *Store, base vfs.FS) {
 	sp.s, sp.base = s, base
@@ -75,6 +88,7 @@ func (sp *space) watch() {
 func (sp *space) look() {
 	sp.looking.Lock()
 	defer sp.looking.Unlock()
+	sp.spent.Store(0)
 	u, err := sp.base.GetDiskUsage(sp.s.opts.Dir)
 	if err != nil {
 		return // this file system doesn't tell; writes will
@@ -101,15 +115,18 @@ func (sp *space) look() {
 	}
 }
 
-// floor is the free space that is wanted on a disk of total octets.
+// floor is the free space that is wanted on a disk of total octets: the operator's
+// floor, and what the turn of a memtable takes at once, a new WAL file and the
+// flush of the old memtable.
 func (sp *space) floor(total int64) int64 {
+	turn := 5 * int64(sp.s.opts.MemTableSize) / 2
 	switch f := sp.s.opts.FreeFloor; {
 	case f > 0:
-		return f
+		return f + turn
 	case f < 0:
 		return 0
 	}
-	return min(max(total/20, 64<<20), 1<<30)
+	return min(max(total/20, 64<<20), 1<<30) + turn
 }
 
 // makeBallast reserves the blocks of the ballast.

@@ -16,7 +16,7 @@ import (
 // Store is an open store. See storage.Store for what its methods promise.
 type Store struct {
 	opts    Options
-	fs      vfs.FS // with the ballast's hook
+	fs      *faultFS // over the ballast's hook
 	closeFS func()
 	lock    *pebble.Lock // on the directory
 	db      *pebble.DB
@@ -30,8 +30,12 @@ type Store struct {
 
 	queue     *queue
 	committer committer
-	groups    sync.Pool   // of *group
-	unsynced  chan *group // to the waiter
+	groups    sync.Pool // of *group
+	unapplied chan applyJob
+	appliedAs chan error
+	unsynced  chan *group // to the syncer
+	waiting   chan *group // the same ones, to the waiter
+	synced    chan error  // from the syncer to the waiter, one for each
 	drained   chan struct{}
 	inFlight  atomic.Int64
 	applied   atomic.Uint64 // the last group that may be visible
@@ -40,6 +44,7 @@ type Store struct {
 	space   space
 	stalled atomic.Bool           // Pebble holds writes back
 	failed  atomic.Pointer[error] // why the store can't write any more
+	broken  chan struct{}         // closed when failed is set
 	closing chan struct{}
 	closed  atomic.Bool
 	others  sync.WaitGroup // goroutines besides committer and waiter
@@ -49,18 +54,23 @@ var _ storage.Store = (*Store)(nil)
 
 func newStore(opts Options) *Store {
 	s := &Store{
-		opts:     opts,
-		closeFS:  func() {},
-		sync:     pebble.Sync,
-		dir:      newDirectory(),
-		ids:      idSource{now: opts.Now},
-		drafts:   drafts{open: make(map[storage.MessageID]struct{})},
-		queue:    newQueue(),
-		groups:   sync.Pool{New: func() any { return new(group) }},
-		unsynced: make(chan *group, maxUnsynced),
-		drained:  make(chan struct{}),
-		durable:  newWatermark(),
-		closing:  make(chan struct{}),
+		opts:      opts,
+		closeFS:   func() {},
+		sync:      pebble.Sync,
+		dir:       newDirectory(),
+		ids:       idSource{now: opts.Now},
+		drafts:    drafts{open: make(map[storage.MessageID]struct{})},
+		queue:     newQueue(),
+		groups:    sync.Pool{New: func() any { return new(group) }},
+		unapplied: make(chan applyJob),
+		appliedAs: make(chan error),
+		unsynced:  make(chan *group, maxUnsynced),
+		waiting:   make(chan *group, maxUnsynced),
+		synced:    make(chan error, maxUnsynced),
+		drained:   make(chan struct{}),
+		broken:    make(chan struct{}),
+		durable:   newWatermark(),
+		closing:   make(chan struct{}),
 	}
 	if opts.Durability == None {
 		s.sync = pebble.NoSync
@@ -72,13 +82,16 @@ func newStore(opts Options) *Store {
 		base, s.closeFS = machineFS(opts.Log)
 	}
 	s.space.init(s, base)
-	s.fs = vfs.OnDiskFull(base, s.space.dropBallast)
+	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, closing: s.closing}
 	return s
 }
 
 // start starts the goroutines of an open store.
 func (s *Store) start() {
+	s.fs.armed.Store(true)
+	go s.apply()
 	go s.committer.run()
+	go s.syncGroups()
 	go s.wait()
 	s.space.look()
 	s.others.Add(1)
@@ -139,23 +152,28 @@ func (s *Store) Close() error {
 	return err
 }
 
-// closeTimeout bounds the wait for Pebble when the store has failed: it may then
-// hold locks that nobody will give back.
-const closeTimeout = 3 * time.Second
+// closeTimeout bounds the wait for Pebble when the store has failed: a goroutine
+// that holds its locks may have stopped for good.
+const closeTimeout = 200 * time.Millisecond
 
 func (s *Store) closeDB() error {
-	if s.failed.Load() == nil {
-		return s.db.Close()
-	}
-	ended := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() {
-		defer close(ended)
-		defer func() { _ = recover() }()
-		_ = s.db.Close()
+		defer func() {
+			if p := recover(); p != nil {
+				ended <- fmt.Errorf("closing panicked: %v", p)
+			}
+		}()
+		ended <- s.db.Close()
 	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-s.broken:
+	}
 	select {
 	case <-ended:
 	case <-time.After(closeTimeout):
 	}
-	return s.refusal()
+	return fmt.Errorf("%w: %w", storage.ErrFailed, *s.failed.Load())
 }

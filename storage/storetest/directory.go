@@ -19,13 +19,13 @@ func directoryByExactName(t *testing.T, s storage.Store) {
 		_, err := s.Lookup(name[0], name[1])
 		want(t, err, storage.ErrNotFound)
 	}
-	must(t, s.SetPassword(id, "{PLAIN}secret"))
+	must(t, s.SetPassword(id, "{PLAIN}secret", "secret"))
 	got, err := s.Account(id)
 	must(t, err)
-	if got.ID != id || got.Name != "alice" || got.Domain != Domain || got.Hash != "{PLAIN}secret" {
+	if got.ID != id || got.Name != "alice" || got.Domain != Domain || got.Hash != "{PLAIN}secret" || got.Secret != "secret" {
 		t.Errorf("Account: %+v", got)
 	}
-	want(t, s.SetPassword(id+100, ""), storage.ErrNotFound)
+	want(t, s.SetPassword(id+100, "", ""), storage.ErrNotFound)
 	_, err = s.Account(0)
 	want(t, err, storage.ErrNotFound)
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -57,21 +58,24 @@ func blast(t *testing.T, c net.Conn, octets []byte) (sent int) {
 	return sent
 }
 
-// A client blasts 1 GB of commands and never reads a reply: the session is
-// parked once its replies don't drain, and what is blasted stays in the client.
+// Clients blast 1 GB of commands and never read a reply: the session is parked
+// once its replies don't drain, and what is blasted stays in the client.
 func TestBlastOfCommands(t *testing.T) {
 	heavy(t)
 	s := startBounded(t)
-	commands := make([]byte, 0, 1<<20)
-	for len(commands)+6 <= cap(commands) {
-		commands = append(commands, "NOOP\r\n"...)
-	}
-	for range 4 {
-		c := dialSMTP(t, s)
-		blast(t, c, commands)
-		defer c.Close()
+	commands := bytes.Repeat([]byte("NOOP\r\n"), 200_000)
+	var conns []net.Conn
+	for range 2 {
+		conns = append(conns, dialSMTP(t, s), login(t, s))
+		for _, c := range conns[len(conns)-2:] {
+			blast(t, c, commands)
+		}
+		conns[len(conns)-1].Close() // it holds the maildrop's lock
 	}
 	inBounds(t, s)
+	for _, c := range conns {
+		c.Close()
+	}
 	s.terminate()
 }
 
@@ -130,7 +134,6 @@ func TestSlowReader(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
 		c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10)
 		if err := c.Send([]byte("RETR 1\r\n")); err != nil {
 			t.Fatal(err)
@@ -148,6 +151,9 @@ func TestSlowReader(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	inBounds(t, s)
+	for _, c := range conns {
+		c.Close()
+	}
 	s.terminate()
 }
 

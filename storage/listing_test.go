@@ -1,0 +1,48 @@
+package storage
+
+import "testing"
+
+func TestListingKeepsOrderAndSizes(t *testing.T) {
+	for _, n := range []int{0, 1, 8, 9, 1023, 1024, 1025, 5000} {
+		var l Listing
+		sum := int64(0)
+		for i := range n {
+			l.Append(MessageID(i+1), int64(i)*7)
+			sum += int64(i) * 7
+		}
+		if l.Len() != n || l.Octets() != sum {
+			t.Errorf("%d messages: Len %d, Octets %d, want %d", n, l.Len(), l.Octets(), sum)
+		}
+		for i := range n {
+			if id, octets := l.At(i); id != MessageID(i+1) || octets != int64(i)*7 {
+				t.Errorf("At(%d) = %s, %d", i, id, octets)
+			}
+		}
+	}
+}
+
+func TestASmallListingIsSmall(t *testing.T) {
+	small := testing.AllocsPerRun(100, func() {
+		var l Listing
+		for i := range 8 {
+			l.Append(MessageID(i+1), 1)
+		}
+	})
+	if small > 3 {
+		t.Errorf("%v allocations for 8 messages", small)
+	}
+}
+
+func TestMessageIDReadsBack(t *testing.T) {
+	for _, id := range []MessageID{0, 1, 31, 32, 1 << 40, MaxMessageID} {
+		got, err := ParseMessageID(id.String())
+		if err != nil || got != id {
+			t.Errorf("%d as %s came back as %d, %v", uint64(id), id, uint64(got), err)
+		}
+	}
+	for _, bad := range []string{"", "0", "G000000000000", "000000000000U", "00000000000000"} {
+		if id, err := ParseMessageID(bad); err == nil {
+			t.Errorf("%q was read as %s", bad, id)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package lsm
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// faultFS stands between Pebble and the disk. When a write fails that Pebble can't
+// do without (of the WAL, the MANIFEST, a marker, a directory, and in v2.1.7 of a
+// blob file too), Pebble panics, and partly in ways that end the process at once
+// ("unlock of unlocked mutex"), with every session in it. So the error does not
+// reach Pebble: the store is marked as failed, which answers all that is in
+// flight, and the goroutine that met the error stops for good. Errors of table
+// files pass: Pebble tries the flush or compaction again.
+//
+// A full disk is another matter. Flushes and compactions that meet it wait until
+// there is room, instead of being tried anew thousands of times a second.
+type faultFS struct {
+	vfs.FS
+	fail    func(error)
+	full    func()          // told that the disk is full
+	closing <-chan struct{} // ends the wait for room
+	armed   atomic.Bool     // not while the store is being opened: then errors are returned
+}
+
+// fullRetry is how often a flush looks whether there is room again.
+const fullRetry = 200 * time.Millisecond
+
+// stop marks the store as failed and never returns, if there is an error.
+func (fs *faultFS) stop(err error) {
+	if err == nil || !fs.armed.Load() {
+		return
+	}
+	fs.fail(err)
+	select {}
+}
+
+// kind is what a file is to Pebble.
+type kind uint8
+
+const (
+	other kind = iota // Pebble copes with its errors
+	vital             // Pebble can't do without it
+	table             // a table file: waits for room
+	blob              // a blob file: waits for room, and is vital
+)
+
+func kindOf(name string) kind {
+	base := filepath.Base(name)
+	switch {
+	case strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "MANIFEST"), strings.HasPrefix(base, "marker."):
+		return vital
+	case strings.HasSuffix(base, ".sst"):
+		return table
+	case strings.HasSuffix(base, ".blob"):
+		return blob
+	}
+	return other
+}
+
+// waits says, after it has waited for room, whether to try a write again.
+func (fs *faultFS) waits() bool {
+	if !fs.armed.Load() {
+		return false
+	}
+	fs.full()
+	select {
+	case <-fs.closing:
+		return false
+	case <-time.After(fullRetry):
+		return true
+	}
+}
+
+// Unwrap implements vfs.FS.
+func (fs *faultFS) Unwrap() vfs.FS { return fs.FS }
+
+// Create implements vfs.FS.
+func (fs *faultFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	k := kindOf(name)
+	for {
+		f, err := fs.FS.Create(name, c)
+		if err == nil {
+			return fs.file(k, f), nil
+		}
+		if err = fs.judge(k, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// ReuseForWrite implements vfs.FS. Only WAL files are reused.
+func (fs *faultFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.ReuseForWrite(old, name, c)
+	if err != nil {
+		fs.stop(err)
+		return nil, err
+	}
+	return fs.file(kindOf(name), f), nil
+}
+
+// OpenDir implements vfs.FS.
+func (fs *faultFS) OpenDir(name string) (vfs.File, error) {
+	f, err := fs.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return fs.file(vital, f), nil
+}
+
+func (fs *faultFS) file(k kind, f vfs.File) vfs.File {
+	if k == other {
+		return f
+	}
+	return &faultFile{f, fs, k}
+}
+
+// judge returns nil when the write is to be tried again, and the error when
+// Pebble may have it. A store that is closed does not wait for room: its WAL has
+// what the flush did not write.
+func (fs *faultFS) judge(k kind, err error) error {
+	full := (k == table || k == blob) && errors.Is(err, syscall.ENOSPC)
+	if full && fs.waits() {
+		return nil
+	}
+	if full || k == vital || k == blob {
+		fs.stop(err)
+	}
+	return err
+}
+
+// faultFile is a file whose errors are judged.
+type faultFile struct {
+	vfs.File
+	fs   *faultFS
+	kind kind
+}
+
+// try repeats f for as long as judge says so.
+func (f *faultFile) try(do func() error) error {
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		if err = f.fs.judge(f.kind, err); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *faultFile) Write(p []byte) (n int, err error) {
+	err = f.try(func() error {
+		m, err := f.File.Write(p[n:])
+		n += m
+		return err
+	})
+	return n, err
+}
+
+func (f *faultFile) WriteAt(p []byte, at int64) (n int, err error) {
+	err = f.try(func() error {
+		m, err := f.File.WriteAt(p[n:], at+int64(n))
+		n += m
+		return err
+	})
+	return n, err
+}
+
+func (f *faultFile) SyncTo(length int64) (full bool, err error) {
+	err = f.try(func() error {
+		full, err = f.File.SyncTo(length)
+		return err
+	})
+	return full, err
+}
+
+func (f *faultFile) Preallocate(at, length int64) error {
+	return f.try(func() error { return f.File.Preallocate(at, length) })
+}
+
+func (f *faultFile) Sync() error     { return f.once(f.File.Sync()) }
+func (f *faultFile) SyncData() error { return f.once(f.File.SyncData()) }
+func (f *faultFile) Close() error    { return f.once(f.File.Close()) }
+
+// once judges an error of something that must not be tried again: after a failed
+// sync the system may have dropped what was not written.
+func (f *faultFile) once(err error) error {
+	if err != nil && f.kind != table {
+		f.fs.stop(err)
+	}
+	return err
+}
