@@ -24,12 +24,13 @@ func (srv *Server) openMaildrop(j *pop3Job) (storage.Lock, *storage.Listing, err
 	if err != nil {
 		return nil, nil, err
 	}
-	if !srv.logins.allow(account.ID, time.Now()) {
-		return nil, nil, errTooSoon
-	}
 	lock, err := srv.store.LockMaildrop(account.ID)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !srv.logins.allow(account.ID, time.Now()) { // counts no login that another session refuses
+		lock.Release()
+		return nil, nil, errTooSoon
 	}
 	l, err := lock.List(srv.cfg.POP3.MaxListing)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"postrider/engine/config"
 	"postrider/storage"
 )
 
@@ -238,4 +240,26 @@ func TestTraceFieldsOfEachRecipient(t *testing.T) {
 			t.Errorf("%s sees another recipient:\n%s", user, got)
 		}
 	}
+}
+
+// TestLoginDelayCountsLoginsOnly: one that found the maildrop in use was none.
+func TestLoginDelayCountsLoginsOnly(t *testing.T) {
+	f := start(t, func(c *config.Config) { c.POP3.LoginDelay = time.Hour }, nil)
+	held, err := f.store.LockMaildrop(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := f.dialPOP3(t)
+	p.expect("+OK")
+	p.say("USER mbrain", "+OK")
+	p.say("PASS secret", "-ERR [IN-USE]")
+	held.Release()
+	p.say("USER mbrain", "+OK")
+	p.say("PASS secret", "+OK")
+	p.say("QUIT", "+OK")
+	p = f.dialPOP3(t)
+	p.expect("+OK")
+	p.say("USER mbrain", "+OK")
+	p.say("PASS secret", "-ERR [LOGIN-DELAY]")
+	f.maildropIsFree(t, 1)
 }
