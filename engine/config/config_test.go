@@ -96,7 +96,7 @@ expire_days = 30
 		t.Fatal(err)
 	}
 	if c.Server.Hostname != "mx.example.org" || c.DefaultDomain() != "example.org" || c.SMTP.MaxSize != 10<<20 ||
-		c.SMTP.CommandTimeout != 90*time.Minute || c.Storage.Durability != DurabilityNone || c.POP3.APOP {
+		c.SMTP.CommandTimeout != 90*time.Minute || c.Storage.Durability != DurabilityNone || !c.POP3.APOP {
 		t.Errorf("%+v", c)
 	}
 	var b strings.Builder
