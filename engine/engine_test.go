@@ -36,7 +36,7 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 	t.Helper()
 	cfg := config.Default()
 	cfg.Server.Hostname = "mx.test"
-	cfg.SMTP.Listen = []string{"127.0.0.1:0"}
+	cfg.SMTP.Listen = []config.SMTPListener{{Addr: "127.0.0.1:0"}}
 	cfg.POP3.Listen = []string{"127.0.0.1:0"}
 	cfg.Auth.Memory, cfg.Auth.Time = 64<<10, 1
 	if set != nil {
@@ -464,5 +464,25 @@ func TestDrainEndsIdleSessionsAndFinishesMessages(t *testing.T) {
 	<-done
 	if m, _, err := f.store.Usage(2); m != 1 || err != nil {
 		t.Errorf("%d messages, %v", m, err)
+	}
+}
+
+func TestEachListenerHasItsOwnBareLF(t *testing.T) {
+	f := start(t, func(c *config.Config) {
+		c.SMTP.Listen = append(c.SMTP.Listen, config.SMTPListener{Addr: "127.0.0.1:0", BareLF: config.BareLFNormalize})
+	}, nil)
+	for i, want := range []string{"550 5.5.2", "250 2.0.0"} {
+		p := dial(t, f.SMTPAddrs()[i].String())
+		p.expect("220 ")
+		p.say("HELO c", "250 ")
+		p.say("MAIL FROM:<>", "250 ")
+		p.say("RCPT TO:<mbrain@localhost>", "250 ")
+		p.say("DATA", "354 ")
+		p.say("a\nb\r\n.", want)
+	}
+	p := f.login(t, "mbrain")
+	p.say("RETR 1", "+OK")
+	if got := p.listing(); !strings.HasSuffix(got, "a\r\nb\r\n") {
+		t.Errorf("%q", got)
 	}
 }

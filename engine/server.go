@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -92,18 +93,10 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 
 // listen binds all addresses.
 func (srv *Server) listen() error {
-	smtpPort := &smtpPort{srv: srv, config: smtpd.Config{
-		Hostname: srv.cfg.Server.Hostname, MaxSize: srv.cfg.SMTP.MaxSize,
-		MaxRecipients: srv.cfg.SMTP.MaxRecipients, MaxMessages: srv.cfg.SMTP.MaxMessages,
-		MaxErrors: srv.cfg.SMTP.MaxErrors, MaxHops: srv.cfg.SMTP.MaxHops, BareLF: smtpd.Reject,
-	}}
-	if srv.cfg.SMTP.BareLF == config.BareLFNormalize {
-		smtpPort.config.BareLF = smtpd.Normalize
-	}
-	for _, addr := range srv.cfg.SMTP.Listen {
-		l, err := srv.group.Listen(addr, srv.tooMany, smtpPort.open)
+	for _, at := range srv.cfg.SMTP.Listen {
+		l, err := srv.group.Listen(at.Addr, srv.tooMany, srv.smtpPort(at).open)
 		if err != nil {
-			return fmt.Errorf("smtp.listen %s: %w", addr, err)
+			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
 		}
 		srv.smtp = append(srv.smtp, l)
 	}
@@ -120,6 +113,19 @@ func (srv *Server) listen() error {
 		srv.pop3 = append(srv.pop3, l)
 	}
 	return nil
+}
+
+// smtpPort is what the sessions of an SMTP listener share.
+func (srv *Server) smtpPort(at config.SMTPListener) *smtpPort {
+	c := srv.cfg
+	p := &smtpPort{srv: srv, config: smtpd.Config{
+		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
+		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
+	}}
+	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
+		p.config.BareLF = smtpd.Normalize
+	}
+	return p
 }
 
 // Start begins to accept connections.

@@ -36,8 +36,8 @@ type Server struct {
 
 // SMTP is the group [smtp].
 type SMTP struct {
-	Listen          []string // host:port
-	MaxSize         int64    // octets of a message
+	Listen          []SMTPListener
+	MaxSize         int64 // octets of a message
 	MaxRecipients   int
 	MaxMessages     int // 0: no limit
 	MaxErrors       int
@@ -47,6 +47,12 @@ type SMTP struct {
 	DataTimeout     time.Duration
 	MinDataRate     int64 // octets per second; 0: no minimum
 	TrustedNetworks []netip.Prefix
+}
+
+// SMTPListener is an address to take mail at, with what it does differently.
+type SMTPListener struct {
+	Addr   string // host:port
+	BareLF BareLF // "": as smtp.bare_lf says
 }
 
 // POP3 is the group [pop3].
@@ -162,7 +168,7 @@ func (c *Config) RouterSettings() router.Settings {
 		Literals: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
 	}
 	for _, listen := range c.SMTP.Listen {
-		host, _, err := net.SplitHostPort(listen)
+		host, _, err := net.SplitHostPort(listen.Addr)
 		if err != nil {
 			continue
 		}

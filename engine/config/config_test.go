@@ -24,7 +24,7 @@ func TestDefaultIsValid(t *testing.T) {
 	if err := c.Check(); err != nil {
 		t.Error(err)
 	}
-	if c.SMTP.MaxSize != 50<<20 || c.SMTP.Listen[0] != "127.0.0.1:2525" || c.POP3.Listen[0] != "127.0.0.1:1110" ||
+	if c.SMTP.MaxSize != 50<<20 || c.SMTP.Listen[0].Addr != "127.0.0.1:2525" || c.POP3.Listen[0] != "127.0.0.1:1110" ||
 		c.DefaultDomain() != "localhost" || c.Server.Data != "./postrider-data" || c.POP3.ExpireDays != -1 {
 		t.Errorf("%+v", c)
 	}
@@ -181,16 +181,18 @@ func TestFlagsOverrideTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := c.Key("smtp.listen")
-	for _, addr := range []string{"127.0.0.1:0", ":2526"} {
+	for _, addr := range []string{"127.0.0.1:0", ":2526 bare_lf=normalize"} {
 		if err := k.Set(addr); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := strings.Join(c.SMTP.Listen, " "); got != "127.0.0.1:0 :2526" {
+	if got := k.Value(); got != `["127.0.0.1:0", ":2526 bare_lf=normalize"]` || c.SMTP.Listen[1].BareLF != BareLFNormalize {
 		t.Error(got)
 	}
-	if err := k.Set("nowhere"); err == nil {
-		t.Error("taken")
+	for _, wrong := range []string{"nowhere", ":25 bare_lf=maybe", ":25 normalize"} {
+		if err := k.Set(wrong); err == nil {
+			t.Errorf("%q was taken", wrong)
+		}
 	}
 }
 

@@ -39,8 +39,8 @@ func keys(c *Config) []*Key {
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
 			help("Event loops; 0: one per core."),
 
-		list("smtp.listen", &c.SMTP.Listen, []string{"127.0.0.1:2525"}, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("smtp").
-			help("Addresses to take mail at by SMTP."),
+		list("smtp.listen", &c.SMTP.Listen, []SMTPListener{{Addr: "127.0.0.1:2525"}}, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject); port 0 picks a free one").flag("smtp").
+			help("Addresses to take mail at by SMTP. One may have a bare_lf of its own, behind a blank."),
 		octets("smtp.max_size", &c.SMTP.MaxSize, 50*mib, 64*kib, 2*gib).rfc("RFC 5321 section 4.5.3.1.7: at least 64KiB").
 			help("The largest message, announced by SIZE (RFC 1870)."),
 		count("smtp.max_recipients", &c.SMTP.MaxRecipients, 1000, 100, 50000).rfc("RFC 5321 section 4.5.3.1.8: at least 100").

@@ -363,6 +363,28 @@ func hostPort(s string) (string, error) {
 	return s, nil
 }
 
+// smtpListener reads an address and, behind a blank, its own bare_lf.
+func smtpListener(s string) (l SMTPListener, err error) {
+	addr, own, has := strings.Cut(s, " ")
+	if l.Addr, err = hostPort(addr); err != nil || !has {
+		return l, err
+	}
+	word, ok := strings.CutPrefix(own, "bare_lf=")
+	l.BareLF = BareLF(word)
+	if !ok || l.BareLF != BareLFReject && l.BareLF != BareLFNormalize {
+		return l, fmt.Errorf("%q: behind the address only bare_lf=reject or bare_lf=normalize may stand", s)
+	}
+	return l, nil
+}
+
+// String is the listener as smtpListener reads it.
+func (l SMTPListener) String() string {
+	if l.BareLF == "" {
+		return l.Addr
+	}
+	return l.Addr + " bare_lf=" + string(l.BareLF)
+}
+
 // network reads a prefix, or an address as a network of one.
 func network(s string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(s); err == nil {
