@@ -2,16 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
@@ -20,11 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/engine"
-	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/maillog"
-	"postrider/engine/password"
-	"postrider/storage"
 	"postrider/storage/lsm"
 )
 
@@ -203,133 +195,4 @@ func noneIfZero(n int64) int64 {
 		return -1
 	}
 	return n
-}
-
-// furnish makes what a server needs before it takes mail: its domains, a
-// postmaster in the default one (RFC 5321 section 4.5.1), and the accounts of
-// --demo. It tells a first user what to do next.
-func furnish(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
-	for _, d := range cfg.Server.Domains {
-		if err := store.AddDomain(d); err != nil && !errors.Is(err, storage.ErrExists) {
-			return exit(exIO, fmt.Errorf("domain %s: %w", d, err))
-		}
-	}
-	domain := cfg.DefaultDomain()
-	if _, err := store.Lookup("postmaster", domain); errors.Is(err, storage.ErrNotFound) {
-		if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: domain}); err != nil {
-			return exit(exIO, fmt.Errorf("account postmaster@%s: %w", domain, err))
-		}
-	}
-	if demo {
-		return furnishDemo(store, cfg, out)
-	}
-	people := 0
-	err := store.Accounts(func(a storage.Account) bool {
-		if a.Name != "postmaster" {
-			people++
-		}
-		return people == 0
-	})
-	if err != nil {
-		return exit(exIO, err)
-	}
-	if people == 0 {
-		fmt.Fprintf(out, `No accounts yet. In another terminal:
-  postrider account add NAME --data %s
-or start with --demo for the accounts mbrain and jsmith.
-`, cfg.Server.Data)
-	}
-	return nil
-}
-
-// furnishDemo makes the two people of the story and prints their passwords;
-// where they are there already, new passwords.
-func furnishDemo(store storage.Store, cfg *config.Config, out io.Writer) error {
-	for _, name := range []string{"mbrain", "jsmith"} {
-		word := strings.ToLower(rand.Text()[:12])
-		hash, err := password.Hash([]byte(word), cfg.HashCost())
-		if err != nil {
-			return err
-		}
-		switch a, err := store.Lookup(name, cfg.DefaultDomain()); {
-		case errors.Is(err, storage.ErrNotFound):
-			_, err = store.AddAccount(storage.NewAccount{Name: name, Domain: cfg.DefaultDomain(), Hash: hash})
-			if err != nil {
-				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
-			}
-		case err != nil:
-			return exit(exIO, err)
-		case a.Account == 0:
-			continue // an alias by that name is somebody's own
-		default:
-			if err := store.SetPassword(a.Account, hash, ""); err != nil {
-				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
-			}
-		}
-		fmt.Fprintf(out, "demo account %s@%s, password %s\n", name, cfg.DefaultDomain(), word)
-	}
-	return nil
-}
-
-// httpServers are the admin socket and, when asked for, HTTP.
-type httpServers struct {
-	http []netip.AddrPort
-	stop []func()
-}
-
-func (h *httpServers) all() {
-	for _, f := range h.stop {
-		f()
-	}
-}
-
-// serveHTTP opens the admin socket and the addresses of --http.
-func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
-	h := new(httpServers)
-	for _, addr := range cfg.Web.Listen {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			h.all()
-			return nil, fmt.Errorf("web.listen %s: %w", addr, err)
-		}
-		hs := &http.Server{Handler: srv.HTTP(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-		go func() { _ = hs.Serve(l) }()
-		h.stop = append(h.stop, func() { _ = hs.Close() })
-		h.http = append(h.http, l.Addr().(*net.TCPAddr).AddrPort())
-	}
-	socket := filepath.Join(cfg.Server.Data, "admin.sock")
-	stop, err := admin.Serve(ctx, socket, store, func() admin.Status {
-		st := admin.Status{
-			Version: engine.Version, PID: os.Getpid(), Started: started, Health: "ok",
-			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
-		}
-		if err := srv.Healthy(); err != nil {
-			st.Health = err.Error()
-		}
-		return st
-	})
-	if err != nil {
-		h.all()
-		return nil, err
-	}
-	h.stop = append(h.stop, stop)
-	return h, nil
-}
-
-// addresses is " name=addr,addr" for the ready line; nothing without addresses.
-func addresses(name string, as []netip.AddrPort) string {
-	if len(as) == 0 {
-		return ""
-	}
-	return " " + name + "=" + strings.Join(texts(as), ",")
-}
-
-// texts are the addresses as text.
-func texts(as []netip.AddrPort) []string {
-	words := make([]string, len(as))
-	for i, a := range as {
-		words[i] = a.String()
-	}
-	return words
 }
