@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -23,6 +24,19 @@ const (
 	// a new one, with no pause.
 	healthyAfter = time.Minute
 )
+
+// isReplacement says whether this process stands in for one whose store failed.
+// It does not give up when the store can't be opened: the fault that broke the
+// store may well be the one that keeps it closed, a full disk for example.
+func isReplacement() bool { return os.Getenv(restartEnv) != "" }
+
+// wait sleeps, unless ctx ends before.
+func wait(ctx context.Context, pause time.Duration) {
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+}
 
 // restartPause is how long a process that started at started waits before it
 // replaces itself.

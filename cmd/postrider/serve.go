@@ -127,6 +127,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 
 	failed := make(chan error, 1)
 	store, err := openStore(cfg, log, func(err error) { failed <- err })
+	for err != nil && isReplacement() && ctx.Err() == nil {
+		log.Error("the store can't be opened yet; it is tried again", "err", err, "pause", restartPause(started))
+		wait(ctx, restartPause(started))
+		store, err = openStore(cfg, log, func(err error) { failed <- err })
+	}
 	if err != nil {
 		return err
 	}
@@ -155,7 +160,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		pause := restartPause(started)
 		log.Error("the store failed: starting anew", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
-		time.Sleep(pause)
+		wait(ctx, pause)
 		handler.Close()
 		return exit(exTempFail, replaceProcess(pause))
 	}

@@ -1,0 +1,42 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A process that stands in for one whose store failed waits for its disk: it comes
+// up by itself once there is room.
+func TestReplacementWaitsForTheDisk(t *testing.T) {
+	heavy(t)
+	disk := smallDisk(t, 160<<20)
+	s := &server{t: t, data: filepath.Join(disk, "data")}
+	t.Cleanup(s.kill)
+	s.importAccounts([]string{"reader"})
+	filler := filepath.Join(disk, "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := make([]byte, 64<<10); err == nil; {
+		_, err = f.Write(block)
+	}
+	f.Close()
+	t.Setenv("POSTRIDER_RESTART_PAUSE", "1")
+	go func() {
+		time.Sleep(2 * time.Second) // long enough for the first try to fail
+		if err := os.Remove(filler); err != nil {
+			t.Error(err)
+		}
+	}()
+	s.start() // returns when it is ready
+	if !strings.Contains(fmt.Sprint(s.log), "tried again") {
+		t.Error("the store was opened on a full disk: the test shows nothing")
+	}
+	s.check()
+	s.terminate()
+}
