@@ -56,6 +56,13 @@ func (s *Store) refuseDelivery(d *storage.Delivery, dr *draft) error {
 // it durable with the delivery that comes after it. Each chunk brings the P row,
 // so that their order does not matter.
 func (c *committer) storeChunk(k chunk) {
+	if !k.draft.dropped.Load() {
+		c.applyChunk(k)
+	}
+	c.chunkDone(k)
+}
+
+func (c *committer) applyChunk(k chunk) {
 	d := k.draft
 	b := c.s.db.NewBatchWithSize(chunkLen + 256)
 	c.reserve(b, d.id)
@@ -69,6 +76,12 @@ func (c *committer) storeChunk(k chunk) {
 		_ = b.Close()
 	}
 	d.onDisk = true
+}
+
+// chunkDone gives a chunk's memory back, and goes on with what waited for the
+// last one.
+func (c *committer) chunkDone(k chunk) {
+	d := k.draft
 	k.buf.release()
 	d.taken(chunkLen)
 	if d.pending.Add(-1) > 0 {
@@ -205,11 +218,11 @@ func (c *committer) discard(d *draft) {
 		d.dropIt = true
 		return
 	}
-	b := c.s.db.NewBatch()
-	deleteBody(b, d.id, d.chunks, chunkLen)
-	var k [idKeyLen]byte
-	_ = b.Delete(putIDKey(&k, tagDraft, d.id), nil)
-	if c.s.failed.Load() == nil {
+	if d.onDisk && c.s.failed.Load() == nil {
+		b := c.s.db.NewBatch()
+		deleteBody(b, d.id, d.chunks, chunkLen)
+		var k [idKeyLen]byte
+		_ = b.Delete(putIDKey(&k, tagDraft, d.id), nil)
 		if err := c.apply(b, pebble.NoSync); err != nil {
 			c.s.fail(err)
 			return

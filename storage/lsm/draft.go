@@ -30,6 +30,7 @@ type draft struct {
 
 	backlog atomic.Int64 // octets sealed and not yet applied
 	pending atomic.Int32 // chunks sealed and not yet applied
+	dropped atomic.Bool  // discarded: sealed chunks need not be applied any more
 
 	mu     sync.Mutex
 	notify func() // Notify's; called when backlog is at most mark
@@ -150,6 +151,7 @@ func (d *draft) Discard() {
 	d.notify = nil
 	d.mu.Unlock()
 	d.releaseBuffer()
+	d.dropped.Store(true) // chunks in the queue go at memory speed from here on
 	if d.chunks > 0 {
 		d.store.queue.put(op{discard: d})
 	}
