@@ -91,7 +91,9 @@ func (l *Loop) acceptFrom(lis *Listener) {
 		if lis.paused.Load() || l.resting {
 			return
 		}
+		l.group.reserves.RLock()
 		fd, sa, err := socket.Accept(lis.fd)
+		l.group.reserves.RUnlock()
 		switch err {
 		case nil:
 			l.begin(fd, sa, lis)
@@ -142,8 +144,12 @@ func (l *Loop) acceptFailed(lis *Listener, err error) {
 }
 
 // refuse gives up the reserve descriptor to accept waiting clients, one after
-// another, and tell them why they are not served.
+// another, and tell them why they are not served. No other loop accepts meanwhile:
+// it would take the descriptor given up for a client of its own, and with all
+// reserves gone that way those who wait would hear nothing.
 func (l *Loop) refuse(lis *Listener) (refused int) {
+	l.group.reserves.Lock()
+	defer l.group.reserves.Unlock()
 	for range maxRefuse {
 		if l.reserve < 0 && l.openReserve() != nil {
 			return refused

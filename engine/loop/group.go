@@ -69,6 +69,10 @@ type Group struct {
 	loops []*Loop
 	ended sync.WaitGroup // the goroutines of the loops
 
+	// reserves is held for reading in each accept, and for writing while a loop has
+	// given up its reserve descriptor.
+	reserves sync.RWMutex
+
 	mu        sync.Mutex
 	started   bool
 	stopped   bool
