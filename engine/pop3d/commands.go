@@ -135,10 +135,8 @@ func (s *Session) existing(c pop3.Command, e *Effects) (i int, ok bool) {
 func (s *Session) capa(_ pop3.Command, e *Effects) {
 	s.ok(e, textCapabilities)
 	r := append(e.Reply, "TOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"...)
-	if s.cfg.LoginDelay > 0 {
-		r = append(r, "LOGIN-DELAY "...)
-		r = append(strconv.AppendInt(r, int64(s.cfg.LoginDelay), 10), "\r\n"...)
-	}
+	r = append(r, "LOGIN-DELAY "...)
+	r = append(strconv.AppendInt(r, int64(s.cfg.LoginDelay), 10), "\r\n"...)
 	if s.cfg.ExpireDays < 0 {
 		r = append(r, "EXPIRE NEVER\r\n"...)
 	} else {

@@ -71,7 +71,7 @@ func (out *output) vacant() error {
 	case err != nil:
 		return err
 	case !out.overwrite:
-		return fmt.Errorf("%s: %w; move it away, choose another folder or ask for overwriting", out.final, os.ErrExist)
+		return fmt.Errorf("%s: %w; move it away, choose another folder, or allow it to be replaced (--overwrite)", out.final, os.ErrExist)
 	}
 	return nil
 }
