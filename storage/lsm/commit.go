@@ -83,6 +83,7 @@ type committer struct {
 	idBound storage.MessageID // the durable one, or that of the open group
 	usage   map[storage.AccountID]counter
 	value   []byte // scratch
+	packer  packer // of the last chunks
 }
 
 func (c *committer) run() {

@@ -9,9 +9,6 @@ import (
 	"postrider/storage"
 )
 
-// codecRaw: the chunk's octets stand in the row as they are.
-const codecRaw = 0
-
 // Deliver implements storage.Inbox.
 func (s *Store) Deliver(d *storage.Delivery) {
 	dr := d.Draft.(*draft)
@@ -70,6 +67,7 @@ func (c *committer) applyChunk(k chunk) {
 	_ = b.Set(putIDKey(&pk, tagDraft, d.id), nil, nil)
 	var bk [bodyKeyLen]byte
 	_ = b.Set(putBodyKey(&bk, d.id, k.number), k.buf.value(), nil)
+	d.packed = d.packed || k.buf.codec != raw
 	if err := c.apply(b, pebble.NoSync); err != nil {
 		c.s.fail(err)
 	} else {
@@ -159,6 +157,10 @@ func (c *committer) refuse(dl *storage.Delivery, d *draft, err error) {
 // lastChunk adds the rows that end the body: its open chunk, and the P row's end.
 func (c *committer) lastChunk(b *pebble.Batch, d *draft) {
 	if d.buf != nil && d.buf.len() > 0 {
+		if c.s.packs {
+			c.packer.pack(d.buf, choose(d.buf.len(), c.s.inFlight.Load()))
+			d.packed = d.packed || d.buf.codec != raw
+		}
 		var k [bodyKeyLen]byte
 		_ = b.Set(putBodyKey(&k, d.id, d.chunks), d.buf.value(), nil)
 	}
@@ -180,8 +182,11 @@ func (c *committer) entries(b *pebble.Batch, dl *storage.Delivery, d *draft) {
 		crc:     d.crc,
 		chunks:  d.bodyChunks(),
 	}
+	if d.packed {
+		e.flags |= entryPacked
+	}
 	if n := len(dl.Recipients); n > 1 {
-		e.flags = entryShared
+		e.flags |= entryShared
 		var k [idKeyLen]byte
 		var v [4]byte
 		binary.BigEndian.PutUint32(v[:], uint32(n))
@@ -220,7 +225,7 @@ func (c *committer) discard(d *draft) {
 	}
 	if d.onDisk && c.s.failed.Load() == nil {
 		b := c.s.db.NewBatch()
-		deleteBody(b, d.id, d.chunks, chunkLen)
+		deleteBody(b, d.id, d.chunks)
 		var k [idKeyLen]byte
 		_ = b.Delete(putIDKey(&k, tagDraft, d.id), nil)
 		if err := c.apply(b, pebble.NoSync); err != nil {

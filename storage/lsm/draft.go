@@ -1,7 +1,6 @@
 package lsm
 
 import (
-	"encoding/binary"
 	"hash/crc32"
 	"sync"
 	"sync/atomic"
@@ -40,6 +39,7 @@ type draft struct {
 	final  *storage.Delivery // waits for pending to reach 0
 	dropIt bool              // likewise
 	onDisk bool              // a P row and chunks were applied
+	packed bool              // some chunk is compressed
 }
 
 // chunk is a sealed piece of a draft's body.
@@ -135,9 +135,18 @@ func (d *draft) seal() {
 	d.chunks++
 	d.backlog.Add(chunkLen)
 	d.pending.Add(1)
-	if !d.store.queue.put(op{chunk: c}) {
+	select {
+	case d.store.packing <- c:
+	default: // no packers, or all are busy: it goes as it is
+		d.store.putChunk(c)
+	}
+}
+
+// putChunk hands a chunk to the committer.
+func (s *Store) putChunk(c chunk) {
+	if !s.queue.put(op{chunk: c}) {
 		c.buf.release() // the store is closed; Deliver will say so
-		d.taken(chunkLen)
+		c.draft.taken(chunkLen)
 	}
 }
 
@@ -192,6 +201,8 @@ func (s *drafts) remove(d *draft) {
 type buffer struct {
 	b     []byte // chunkHeadLen octets, then the chunk
 	class int
+	codec codec // what packer.pack made of it
+	wire  int   // octets of the chunk before that
 }
 
 var bufferClasses = [...]int{4 << 10, 16 << 10, chunkLen}
@@ -204,7 +215,7 @@ func getBuffer(n int) *buffer {
 		class++
 	}
 	if b, ok := bufferPools[class].Get().(*buffer); ok {
-		b.b = b.b[:chunkHeadLen]
+		b.b, b.codec, b.wire = b.b[:chunkHeadLen], raw, 0
 		return b
 	}
 	return &buffer{
@@ -215,29 +226,21 @@ func getBuffer(n int) *buffer {
 
 func (b *buffer) release() { bufferPools[b.class].Put(b) }
 
-// len is the octets of the chunk so far.
-func (b *buffer) len() int { return len(b.b) - chunkHeadLen }
+// len is the octets of the chunk so far, in wire form.
+func (b *buffer) len() int { return b.wire }
 
 // fill appends as much of run as there is room for.
 func (b *buffer) fill(run []byte) int {
 	n := min(len(run), cap(b.b)-len(b.b))
 	b.b = append(b.b, run[:n]...)
+	b.wire += n
 	return n
 }
 
 // grown moves the chunk into a larger buffer, with room for n more if it can.
 func (b *buffer) grown(n int) *buffer {
 	g := getBuffer(max(b.len()+n, bufferClasses[b.class]+1))
-	g.b = append(g.b[:chunkHeadLen], b.b[chunkHeadLen:]...)
+	g.fill(b.b[chunkHeadLen:])
 	b.release()
 	return g
-}
-
-// value is the raw row for the chunk: the buffer itself with its head filled in.
-func (b *buffer) value() []byte {
-	v := b.b
-	v[0] = codecRaw
-	binary.BigEndian.PutUint32(v[5:], uint32(b.len()))
-	binary.BigEndian.PutUint32(v[1:], crc32.Checksum(v[5:], castagnoli))
-	return v
 }

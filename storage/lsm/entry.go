@@ -15,6 +15,9 @@ const entryVersion = 1
 // to more than one maildrop. Without it the entry owns its body.
 const entryShared = 1
 
+// entryPacked marks an entry whose body has a compressed chunk.
+const entryPacked = 2
+
 // entryHeadLen is the length of a maildrop row's value up to the trace.
 const entryHeadLen = 1 + 1 + 8 + 8 + 8 + 4 + 4 + 2
 
@@ -66,6 +69,9 @@ func (e *entry) octets() int64 { return int64(len(e.trace)) + e.size }
 
 // shared says whether the body has an R row.
 func (e *entry) shared() bool { return e.flags&entryShared != 0 }
+
+// packed says whether some chunk of the body is compressed.
+func (e *entry) packed() bool { return e.flags&entryPacked != 0 }
 
 // public is the entry as the contract has it. Trace stays borrowed.
 func (e *entry) public(id storage.MessageID) storage.Entry {

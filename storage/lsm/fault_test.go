@@ -340,7 +340,7 @@ func TestAChangedRowIsFound(t *testing.T) {
 	}
 	defer l.Release()
 	for name, bad := range map[string][]byte{
-		"flipped": append(bytes.Clone(row[:5000]), append([]byte{row[5000] ^ 1}, row[5001:]...)...),
+		"flipped": append(bytes.Clone(row[:500]), append([]byte{row[500] ^ 1}, row[501:]...)...),
 		"short":   row[:len(row)-1],
 		"empty":   {},
 		"head":    row[:3],

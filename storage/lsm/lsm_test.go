@@ -51,7 +51,7 @@ func TestContract(t *testing.T) {
 				if fs == "memory" {
 					return openOn(t, vfs.NewMem())
 				}
-				s, err := Open(Options{Dir: t.TempDir(), Log: quiet, FreeFloor: 1 << 20, BallastSize: -1})
+				s, err := Open(Options{Dir: t.TempDir(), Log: quiet, FreeFloor: 1 << 20, BallastSize: -1, Compression: "none"})
 				if err != nil {
 					t.Fatal(err)
 				}

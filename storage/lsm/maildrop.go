@@ -197,7 +197,7 @@ func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []st
 			}
 		}
 		if last {
-			deleteBody(b, id, e.chunks, e.wire)
+			deleteSizedBody(b, id, &e)
 		}
 		var k [maildropKeyLen]byte
 		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
@@ -246,18 +246,31 @@ func (c *committer) unref(b *pebble.Batch, id storage.MessageID) (last bool, err
 // cheaper than one tombstone each.
 const rangeDeleteFrom = 9
 
-// deleteBody adds the deletion of a body. The sizes tell Pebble where room can be
-// won by compaction.
-func deleteBody(b *pebble.Batch, id storage.MessageID, chunks uint32, wire int64) {
+// deleteBody adds the deletion of a body.
+func deleteBody(b *pebble.Batch, id storage.MessageID, chunks uint32) {
 	var from, to [bodyKeyLen]byte
 	if chunks >= rangeDeleteFrom {
 		_ = b.DeleteRange(putBodyKey(&from, id, 0), putBodyKey(&to, id+1, 0), nil)
 		return
 	}
 	for i := range chunks {
+		_ = b.Delete(putBodyKey(&from, id, i), nil)
+	}
+}
+
+// deleteSizedBody adds the deletion of an entry's body. Where the sizes of its
+// rows are known they tell Pebble where room can be won by compaction.
+func deleteSizedBody(b *pebble.Batch, id storage.MessageID, e *entry) {
+	if e.chunks >= rangeDeleteFrom || e.packed() {
+		deleteBody(b, id, e.chunks)
+		return
+	}
+	var k [bodyKeyLen]byte
+	wire := e.wire
+	for i := range e.chunks {
 		n := min(wire, chunkLen)
 		wire -= n
-		_ = b.DeleteSized(putBodyKey(&from, id, i), uint32(n+chunkHeadLen), nil)
+		_ = b.DeleteSized(putBodyKey(&k, id, i), uint32(n+chunkHeadLen), nil)
 	}
 }
 

@@ -55,8 +55,8 @@ type Options struct {
 	BallastSize int64
 	// Durability is what a Receipt stands for; "": Commit.
 	Durability Durability
-	// Compression of bodies: "auto" (or ""), or "none". Until a codec besides raw is
-	// measured to pay, both store bodies as they are; rows carry a codec octet.
+	// Compression of bodies: "auto" (or ""): by size and load, see codec.go; or
+	// "none". What is stored can be read under either.
 	Compression string
 	// Failed is called once, on a goroutine of its own, when the store can write no
 	// more and has to be opened anew by another process; nil: nobody is told.

@@ -2,12 +2,12 @@ package lsm
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -23,8 +23,12 @@ type message struct {
 	next  uint32 // chunk
 	read  int64
 	crc   uint32
-	hold  io.Closer // of the piece that Next returned
+	hold  io.Closer       // of the piece that Next returned
+	plain *[chunkLen]byte // where chunks are decompressed; nil until one has to be
 }
+
+// plains are buffers for decompressed chunks.
+var plains = sync.Pool{New: func() any { return new([chunkLen]byte) }}
 
 // Entry implements storage.Message.
 func (m *message) Entry() storage.Entry { return m.entry.public(m.id) }
@@ -57,7 +61,14 @@ func (m *message) Next() (piece []byte, err error) {
 
 // check takes the head off a chunk's value and checks what follows.
 func (m *message) check(v []byte) ([]byte, error) {
-	piece, err := openChunk(v)
+	if m.plain == nil && len(v) > 0 && codec(v[0]) != raw {
+		m.plain = plains.Get().(*[chunkLen]byte)
+	}
+	var room []byte
+	if m.plain != nil {
+		room = m.plain[:0]
+	}
+	piece, err := openChunk(v, room)
 	if err != nil {
 		return nil, m.corrupt(err.Error())
 	}
@@ -83,30 +94,10 @@ func (m *message) Close() {
 		_ = m.hold.Close() // its error is the one that the length check found
 		m.hold = nil
 	}
-}
-
-// The errors of openChunk.
-var (
-	errChunkHead  = errors.New("the row can't be read")
-	errChunkCRC   = errors.New("the row is damaged")
-	errChunkCodec = errors.New("the codec is not known")
-)
-
-// openChunk checks the value of a B row and returns the wire octets in it.
-func openChunk(v []byte) ([]byte, error) {
-	if len(v) < chunkHeadLen {
-		return nil, errChunkHead // also: Pebble returned nothing, without an error
+	if m.plain != nil {
+		plains.Put(m.plain)
+		m.plain = nil
 	}
-	if binary.BigEndian.Uint32(v[1:]) != crc32.Checksum(v[5:], castagnoli) {
-		return nil, errChunkCRC
-	}
-	if v[0] != codecRaw {
-		return nil, errChunkCodec
-	}
-	if int(binary.BigEndian.Uint32(v[5:])) != len(v)-chunkHeadLen {
-		return nil, errChunkHead
-	}
-	return v[chunkHeadLen:], nil
 }
 
 // scan calls f for each row whose key begins with prefix, until f returns false

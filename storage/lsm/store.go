@@ -3,6 +3,7 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,8 @@ type Store struct {
 	locks       lockTable
 	drafts      drafts
 
+	packs     bool       // bodies are compressed
+	packing   chan chunk // to the packers
 	queue     *queue
 	committer committer
 	groups    sync.Pool // of *group
@@ -72,6 +75,9 @@ func newStore(opts Options) *Store {
 		durable:   newWatermark(),
 		closing:   make(chan struct{}),
 	}
+	if opts.Compression != "none" {
+		s.packs, s.packing = true, make(chan chunk, packQueue)
+	}
 	if opts.Durability == None {
 		s.sync = pebble.NoSync
 	}
@@ -93,6 +99,12 @@ func (s *Store) start() {
 	go s.committer.run()
 	go s.syncGroups()
 	go s.wait()
+	if s.packs {
+		for range runtime.NumCPU() {
+			s.others.Add(1)
+			go s.pack()
+		}
+	}
 	s.space.look()
 	s.others.Add(1)
 	go s.space.watch()

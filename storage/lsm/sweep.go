@@ -34,7 +34,7 @@ func (s *Store) sweepDrafts() error {
 	defer b.Close()
 	err := scan(s.db, []byte{tagDraft}, func(k, _ []byte) (bool, error) {
 		id := idOfKey(k)
-		deleteBody(b, id, rangeDeleteFrom, 0) // how many chunks there are is not known
+		deleteBody(b, id, rangeDeleteFrom) // how many chunks there are is not known
 		return true, b.Delete(k, nil)
 	})
 	if err != nil || b.Empty() {
