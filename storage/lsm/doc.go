@@ -24,8 +24,10 @@
 //	'X' "account"             the next AccountID(8)
 //	'Z' acct(4)               nothing: an account that is being removed
 //
-// A chunk is 64 KiB of the body in wire form, the last one less. Flag 1 of an M
-// row: the body is shared and has an R row; otherwise the M row owns its body.
+// A chunk is 64 KiB of the body in wire form, the last one less; octets is its
+// length in wire form, data what the codec (0 raw, 1 S2, 2 zstd) made of it. Flag
+// 1 of an M row: the body is shared and has an R row; otherwise the M row owns its
+// body. Flag 2: some chunk is compressed.
 //
 // # The states of a message
 //
@@ -59,6 +61,16 @@
 // body with its entry, and there is no state "counted to zero, body still there"
 // that a sweep would have to look for. C rows are merged, since a delivery should
 // read nothing.
+//
+// Chunks are compressed here and not by Pebble, so that WAL, memtable and cache
+// hold the small form too. Small mail gets S2: zstd halves text where S2 takes it
+// to 60 %, but costs five times the time, as much as the rest of a delivery. Full
+// chunks get zstd beside the committer, with its literals coded: base64 has no
+// matches, and S2 wins nothing of it. Measured side by side, none and then auto, 4
+// KB of prose: 36.2k and 22.8k messages a second at 20 in flight, 77.9k and 66.8k
+// at 200 (2 cores, both busy); attachments of 1 MB: 362 and 363 MB/s, of 50 MB: 349
+// and 287 MB/s, for a quarter to two fifths fewer octets on the disk. With more
+// than 256 deliveries in flight nothing is compressed.
 //
 // # When the disk fails
 //
