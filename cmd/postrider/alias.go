@@ -33,7 +33,7 @@ mail of every name in the domain that nothing else has.`,
 				if err != nil {
 					return err
 				}
-				if err := d.SetAliases([]storage.Alias{a}); err != nil {
+				if err := d.setAliases([]storage.Alias{a}); err != nil {
 					return aliasError(a, err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", aliasName(a), strings.Join(a.Targets, ", "))
@@ -41,6 +41,32 @@ mail of every name in the domain that nothing else has.`,
 			})
 		},
 	})
+}
+
+// setAliases stores aliases. The postmaster that "serve" made, so that there always
+// is one, gives way to an alias of the name.
+func (d *desk) setAliases(as []storage.Alias) error {
+	for _, a := range as {
+		found, err := d.Lookup(a.Name, a.Domain)
+		if err != nil || !d.isStandIn(found.Account) {
+			continue
+		}
+		if err := d.RemoveAccount(found.Account); err != nil {
+			return err
+		}
+	}
+	return d.SetAliases(as)
+}
+
+// isStandIn says whether the account is a postmaster that nobody can log in as and
+// that has no mail.
+func (d *desk) isStandIn(id storage.AccountID) bool {
+	a, err := d.Account(id)
+	if err != nil || a.Name != "postmaster" || a.Hash != "" || a.Secret != "" {
+		return false
+	}
+	messages, _, err := d.Usage(id)
+	return err == nil && messages == 0
 }
 
 func aliasError(a storage.Alias, err error) error {

@@ -35,7 +35,7 @@ are made in one step; if a line can't be read none is made.`,
 				if err != nil {
 					return err
 				}
-				if err := d.SetAliases(aliases); err != nil {
+				if err := d.setAliases(aliases); err != nil {
 					return fmt.Errorf("nothing was added: %w", err)
 				}
 				for _, s := range skipped {
@@ -160,7 +160,7 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 
 // fillAlias adds the targets of an entry and says whether the alias can be made.
 func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *faults) bool {
-	if found, err := d.Lookup(a.Name, a.Domain); err == nil && found.Account != 0 {
+	if found, err := d.Lookup(a.Name, a.Domain); err == nil && found.Account != 0 && !d.isStandIn(found.Account) {
 		left.add(e.line, "%s: an account has the name", aliasName(*a))
 		return false
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/password"
+	"postrider/engine/router"
+	"postrider/storage"
 	"postrider/storage/lsm"
 )
 
@@ -310,5 +314,32 @@ func TestEveryCommandHasHelp(t *testing.T) {
 				t.Errorf("%s: short %q, example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
 			}
 		}
+	}
+}
+
+// The postmaster of the first start is a stand-in; one who can log in is not.
+func TestAliasTakesThePlaceOfTheStandIn(t *testing.T) {
+	store, err := lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	cfg := config.Default()
+	if err := furnish(store, cfg, false, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{store, cfg, router.New(store, cfg.RouterSettings())}
+	alias := storage.Alias{Name: "postmaster", Domain: "localhost", Targets: []string{"alice@localhost"}}
+	if err := d.setAliases([]storage.Alias{alias}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.RemoveAlias("postmaster", "localhost"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: "localhost", Hash: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.setAliases([]storage.Alias{alias}); !errors.Is(err, storage.ErrExists) {
+		t.Errorf("an account that somebody uses was replaced: %v", err)
 	}
 }
