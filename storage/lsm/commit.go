@@ -82,8 +82,9 @@ type committer struct {
 	group   *group
 	idBound storage.MessageID // the durable one, or that of the open group
 	usage   map[storage.AccountID]counter
-	value   []byte // scratch
-	packer  packer // of the last chunks
+	seen    map[storage.AccountID]bool // scratch of twice
+	value   []byte                     // scratch
+	packer  packer                     // of the last chunks
 }
 
 func (c *committer) run() {

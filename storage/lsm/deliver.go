@@ -121,13 +121,11 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if err := c.s.refusal(); err != nil {
 		return err
 	}
+	if a := c.twice(dl.Recipients); a != 0 {
+		return fmt.Errorf("%w: account %d stands twice in a delivery", storage.ErrInvalid, a)
+	}
 	for i := range dl.Recipients {
 		r := &dl.Recipients[i]
-		for j := range i {
-			if dl.Recipients[j].Account == r.Account {
-				return fmt.Errorf("%w: account %d stands twice in a delivery", storage.ErrInvalid, r.Account)
-			}
-		}
 		quota, ok := c.s.dir.quota(r.Account)
 		if !ok {
 			return fmt.Errorf("%w: account %d", storage.ErrNotFound, r.Account)
@@ -144,6 +142,27 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 		}
 	}
 	return nil
+}
+
+// mostSeen is from when on the map of twice is made anew rather than cleared.
+const mostSeen = 1024
+
+// twice returns an account that stands in rs more than once; 0: there is none.
+func (c *committer) twice(rs []storage.Recipient) storage.AccountID {
+	if len(rs) < 2 {
+		return 0
+	}
+	if len(c.seen) > mostSeen {
+		c.seen = make(map[storage.AccountID]bool)
+	}
+	clear(c.seen)
+	for i := range rs {
+		if c.seen[rs[i].Account] {
+			return rs[i].Account
+		}
+		c.seen[rs[i].Account] = true
+	}
+	return 0
 }
 
 // refuse answers a delivery with an error and drops its draft.

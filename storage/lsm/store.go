@@ -82,7 +82,7 @@ func newStore(opts Options) *Store {
 		s.sync = pebble.NoSync
 	}
 	s.locks.held = make(map[storage.AccountID]*lock)
-	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter)}
+	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool)}
 	base := opts.FS
 	if base == nil {
 		base, s.closeFS = machineFS(opts.Log)
