@@ -2,6 +2,7 @@ package lsm
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -13,19 +14,19 @@ import (
 // The way of a change to the disk:
 //
 //	many goroutines -> queue -> committer -> waiter -> Done
-//	                              |     |
-//	                         applier  syncer         (these two are in Pebble)
+//	                                     |
+//	                                  syncer         (this one is in Pebble)
 //
 // The committer is one goroutine. It gathers what waits in the queue into groups,
-// each one Pebble batch, and has them applied: after that they are visible, and
-// in the WAL's order. The waiter is one goroutine that learns of the sync of each
+// each one Pebble batch, and applies them: after that they are visible, and in the
+// WAL's order. The waiter is one goroutine that learns of the sync of each
 // group in that order and tells those who wait. Syncs are gathered by Pebble
 // itself: all groups applied during one sync are covered by the next.
 //
 // Apply may wait (for a new WAL file, for a flush), so nobody else calls it. Apply
 // and SyncWait may also never return, when the disk has failed (see faultFS): then
-// applier and syncer are given up, and committer and waiter, which never enter
-// Pebble to write, answer ErrFailed to all.
+// the syncer is given up, the waiter, which never enters Pebble, answers ErrFailed,
+// and another goroutine goes on in the committer's place (see crossing and bury).
 const (
 	// maxInFlight bounds the deliveries between Deliver and Done. Past it Deliver
 	// answers ErrTemporary.
@@ -78,30 +79,69 @@ func (s *Store) do(c *call) error {
 
 // committer is what its goroutine owns.
 type committer struct {
-	s       *Store
-	group   *group
-	idBound storage.MessageID // the durable one, or that of the open group
-	usage   map[storage.AccountID]counter
-	seen    map[storage.AccountID]bool // scratch of twice
-	value   []byte                     // scratch
-	packer  packer                     // of the last chunks
+	s        *Store
+	crossing crossing
+	ops      []op              // taken from the queue
+	next     int               // ops[next:] are still to be handled
+	op       op                // is being handled
+	group    *group            // is being gathered
+	applying *group            // is in Pebble
+	idBound  storage.MessageID // the durable one, or that of the open group
+	usage    map[storage.AccountID]counter
+	seen     map[storage.AccountID]bool // scratch of twice
+	value    []byte                     // scratch
+	packer   packer                     // of the last chunks
 }
 
 func (c *committer) run() {
-	var ops []op
 	for {
-		ops = c.s.queue.take(ops)
-		if ops == nil {
-			break
-		}
-		for i := range ops {
-			c.handle(&ops[i])
+		for c.next < len(c.ops) {
+			c.op = c.ops[c.next]
+			c.next++
+			c.handle(&c.op)
 		}
 		c.flush()
+		if c.ops, c.next = c.s.queue.take(c.ops), 0; c.ops == nil {
+			break
+		}
 	}
-	close(c.s.unapplied)
 	close(c.s.unsynced)
 	close(c.s.waiting)
+	close(c.s.ended)
+}
+
+// watchCommitter goes on in the committer's place when it does not come back from
+// Pebble.
+func (s *Store) watchCommitter() {
+	select {
+	case <-s.broken:
+	case <-s.ended:
+		return
+	}
+	if s.committer.crossing.abandon() {
+		s.committer.bury()
+		s.committer.run()
+	}
+}
+
+// bury ends what the committer did not come back from: its group has failed, and
+// so has the op that it was handling, unless that is in the group.
+func (c *committer) bury() {
+	g, o := c.applying, c.op
+	c.applying, c.op = nil, op{}
+	c.crossing.state.Store(ashore) // of the goroutine that goes on
+	if g != nil {
+		g.failed = storage.ErrFailed
+		c.s.waiting <- g
+	}
+	switch {
+	case g != nil && (o.delivery != nil && slices.Contains(g.deliveries, o.delivery) ||
+		o.call != nil && slices.Contains(g.calls, o.call)):
+	case o.chunk.draft != nil:
+		c.chunkDone(o.chunk)
+	default:
+		c.handle(&o) // which is refused now
+	}
 }
 
 func (c *committer) handle(o *op) {
@@ -112,7 +152,7 @@ func (c *committer) handle(o *op) {
 		c.carryOut(o.call)
 	case o.discard != nil:
 		c.discard(o.discard)
-	default:
+	case o.chunk.draft != nil:
 		c.storeChunk(o.chunk)
 	}
 }
@@ -132,9 +172,11 @@ func (c *committer) flush() {
 	if g == nil {
 		return
 	}
-	c.group = nil
+	c.group, c.applying = nil, g
 	g.number = c.s.applied.Add(1) // before it can be seen
-	if g.failed = c.apply(g.batch, c.s.sync); g.failed != nil {
+	g.failed = c.apply(g.batch, c.s.sync)
+	c.applying = nil
+	if g.failed != nil {
 		c.s.fail(g.failed)
 	}
 	for _, call := range g.calls {
@@ -153,53 +195,28 @@ func (c *committer) flush() {
 	}
 }
 
-// applyJob is a batch for the applier.
-type applyJob struct {
-	batch *pebble.Batch
-	how   *pebble.WriteOptions
-}
-
-// apply has a batch applied. After an error the batch is not to be touched.
+// apply applies a batch. After an error the batch is not to be touched.
 func (c *committer) apply(b *pebble.Batch, how *pebble.WriteOptions) error {
-	if c.s.failed.Load() != nil {
-		return storage.ErrFailed
-	}
 	c.s.space.spend(b.Len())
-	select {
-	case <-c.s.broken:
-		return storage.ErrFailed
-	case c.s.unapplied <- applyJob{b, how}:
-	}
-	select {
-	case err := <-c.s.appliedAs:
-		return err
-	case <-c.s.broken:
+	if !c.crossing.enter() {
 		return storage.ErrFailed
 	}
-}
-
-// apply is the applier's goroutine.
-func (s *Store) apply() {
-	for job := range s.unapplied {
-		select {
-		case s.appliedAs <- s.applyOne(job):
-		case <-s.broken:
-			return
-		}
-	}
+	err := c.s.applyOne(b, how)
+	c.crossing.leave()
+	return err
 }
 
 // applyOne applies a batch. Pebble panics when its WAL is gone.
-func (s *Store) applyOne(job applyJob) (err error) {
+func (s *Store) applyOne(b *pebble.Batch, how *pebble.WriteOptions) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the store's writer stopped: %v", p)
 		}
 	}()
-	if job.how.Sync {
-		return s.db.ApplyNoSyncWait(job.batch, job.how)
+	if how.Sync {
+		return s.db.ApplyNoSyncWait(b, how)
 	}
-	return s.db.Apply(job.batch, job.how)
+	return s.db.Apply(b, how)
 }
 
 // carryOut stages a call into the open group.
@@ -222,8 +239,18 @@ func (c *committer) carryOut(call *call) {
 	}
 }
 
-// staged runs the call's stage. Pebble may panic when it reads a damaged file.
-func (c *committer) staged(call *call, b *pebble.Batch) (err error) {
+// staged runs the call's stage, which reads.
+func (c *committer) staged(call *call, b *pebble.Batch) error {
+	if !c.crossing.enter() {
+		return storage.ErrFailed
+	}
+	err := stageOne(call, b)
+	c.crossing.leave()
+	return err
+}
+
+// stageOne runs a stage. Pebble may panic when it reads a damaged file.
+func stageOne(call *call, b *pebble.Batch) (err error) {
 	defer recoverRead(&err)
 	return call.stage(b)
 }

@@ -87,10 +87,11 @@ func (c *committer) chunkDone(k chunk) {
 	}
 	switch {
 	case d.final != nil:
-		final := d.final
+		c.op = op{delivery: d.final}
 		d.final = nil
-		c.deliver(final)
+		c.deliver(c.op.delivery)
 	case d.dropIt:
+		c.op = op{discard: d}
 		c.discard(d)
 	}
 }

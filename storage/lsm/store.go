@@ -33,12 +33,11 @@ type Store struct {
 	packing   chan chunk // to the packers
 	queue     *queue
 	committer committer
-	groups    sync.Pool // of *group
-	unapplied chan applyJob
-	appliedAs chan error
-	unsynced  chan *group // to the syncer
-	waiting   chan *group // the same ones, to the waiter
-	synced    chan error  // from the syncer to the waiter, one for each
+	groups    sync.Pool     // of *group
+	unsynced  chan *group   // to the syncer
+	waiting   chan *group   // the same ones, to the waiter
+	synced    chan error    // from the syncer to the waiter, one for each
+	ended     chan struct{} // closed by the committer at its end
 	drained   chan struct{}
 	inFlight  atomic.Int64
 	applied   atomic.Uint64 // the last group that may be visible
@@ -57,23 +56,22 @@ var _ storage.Store = (*Store)(nil)
 
 func newStore(opts Options) *Store {
 	s := &Store{
-		opts:      opts,
-		closeFS:   func() {},
-		sync:      pebble.Sync,
-		dir:       newDirectory(),
-		ids:       idSource{now: opts.Now},
-		drafts:    drafts{open: make(map[storage.MessageID]struct{})},
-		queue:     newQueue(),
-		groups:    sync.Pool{New: func() any { return new(group) }},
-		unapplied: make(chan applyJob),
-		appliedAs: make(chan error),
-		unsynced:  make(chan *group, maxUnsynced),
-		waiting:   make(chan *group, maxUnsynced),
-		synced:    make(chan error, maxUnsynced),
-		drained:   make(chan struct{}),
-		broken:    make(chan struct{}),
-		durable:   newWatermark(),
-		closing:   make(chan struct{}),
+		opts:     opts,
+		closeFS:  func() {},
+		sync:     pebble.Sync,
+		dir:      newDirectory(),
+		ids:      idSource{now: opts.Now},
+		drafts:   drafts{open: make(map[storage.MessageID]struct{})},
+		queue:    newQueue(),
+		groups:   sync.Pool{New: func() any { return new(group) }},
+		unsynced: make(chan *group, maxUnsynced),
+		waiting:  make(chan *group, maxUnsynced),
+		synced:   make(chan error, maxUnsynced),
+		ended:    make(chan struct{}),
+		drained:  make(chan struct{}),
+		broken:   make(chan struct{}),
+		durable:  newWatermark(),
+		closing:  make(chan struct{}),
 	}
 	if opts.Compression != "none" {
 		s.packs, s.packing = true, make(chan chunk, packQueue)
@@ -83,6 +81,7 @@ func newStore(opts Options) *Store {
 	}
 	s.locks.held = make(map[storage.AccountID]*lock)
 	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool)}
+	s.committer.crossing.broken = &s.failed
 	base := opts.FS
 	if base == nil {
 		base, s.closeFS = machineFS(opts.Log)
@@ -95,8 +94,8 @@ func newStore(opts Options) *Store {
 // start starts the goroutines of an open store.
 func (s *Store) start() {
 	s.fs.armed.Store(true)
-	go s.apply()
 	go s.committer.run()
+	go s.watchCommitter()
 	go s.syncGroups()
 	go s.wait()
 	if s.packs {
