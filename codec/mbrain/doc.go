@@ -13,7 +13,8 @@
 //
 // A file is entries, one after the other. An entry is
 //
-//   - a line "From: " and the sender;
+//   - a line "From: " and the sender: the address of the From field, else the
+//     reverse-path, else MAILER-DAEMON;
 //   - header lines, each at most once: "To: ", and when there is something to say
 //     "Date: " and "Subject: ", and in a raw entry "Arrived: " and "Octets: ".
 //     They are written in this order; a reader takes them in any order and case,

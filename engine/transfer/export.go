@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"postrider/codec/mbox"
 	"postrider/codec/mbrain"
@@ -166,12 +167,8 @@ func (x *exporter) entry(m storage.Message, c *content) (storage.Message, error)
 
 // entryOf is the header lines of a message.
 func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entry {
-	var from string
-	if f, ok := message.Find(header, "From"); ok {
-		from = message.Address(f.Unfolded())
-	}
 	to := mbrain.Entry{
-		From:    shortAddress(from, x.o.DefaultDomain),
+		From:    shortAddress(senderOf(e, header), x.o.DefaultDomain),
 		To:      shortAddress(x.account.Name+"@"+x.account.Domain, x.o.DefaultDomain),
 		Date:    value(header, "Date"),
 		Subject: value(header, "Subject"),
@@ -180,6 +177,24 @@ func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entr
 		to.Raw, to.Octets, to.Arrived = true, e.Octets(), e.Arrival
 	}
 	return to
+}
+
+// senderOf is who a message is from: its From field, else its reverse-path, else
+// nobody's daemon, as mail without a sender has it.
+func senderOf(e storage.Entry, header []byte) string {
+	for _, from := range []struct {
+		text []byte
+		name string
+	}{{header, "From"}, {e.Trace, "Return-Path"}, {header, "Return-Path"}} {
+		f, ok := message.Find(from.text, from.name)
+		if !ok {
+			continue
+		}
+		if addr := strings.Trim(message.Address(f.Unfolded()), "<>"); addr != "" {
+			return addr
+		}
+	}
+	return "MAILER-DAEMON"
 }
 
 // copy writes what in gives through form to the output, after what is in x.buf.

@@ -159,8 +159,8 @@ func TestText_looksAsInTheBook(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(dir, "MBRAIN.TXT"))
 	want := "From: jsmith\nTo: mbrain\nDate: Sun, 22 Nov 2026 22:59:00 +0000\nSubject: café\nMarshall,\nCan we have lunch Monday?\nJohn\n" +
 		"From: a@other.example\nTo: mbrain\ncafé\n" +
-		"From:\nTo: mbrain\n--b\nContent-Type: text/html\n\n<p>\n--b--\n\x00\xff\n" +
-		"From:\nTo: mbrain\nhello\n\n[The rest of the text can't be decoded.]\n"
+		"From: jsmith\nTo: mbrain\n--b\nContent-Type: text/html\n\n<p>\n--b--\n\x00\xff\n" +
+		"From: jsmith\nTo: mbrain\nhello\n\n[The rest of the text can't be decoded.]\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, want %q (%v)", got, want, err)
 	}
@@ -172,6 +172,19 @@ func TestText_looksAsInTheBook(t *testing.T) {
 	if !strings.HasPrefix(head, "From: jsmith@example.com\r\nTo: mbrain@example.com\r\n") || body != "Marshall,\r\nCan we have lunch Monday?\r\nJohn\r\n" {
 		t.Errorf("imported as %q, %q", head, body)
 	}
+}
+
+func TestSenderOf(t *testing.T) {
+	f := func(trace, header, want string) {
+		t.Helper()
+		if got := senderOf(storage.Entry{Trace: []byte(trace)}, []byte(header)); got != want {
+			t.Errorf("%q %q: %q, want %q", trace, header, got, want)
+		}
+	}
+	f("Return-Path: <a@b.example>\r\n", "From: J Smith <jsmith@c.example>\r\n", "jsmith@c.example")
+	f("Return-Path: <a@b.example>\r\n", "Subject: no From\r\n", "a@b.example")
+	f("", "Return-Path: <old@b.example>\r\nSubject: imported\r\n", "old@b.example")
+	f("Return-Path: <>\r\n", "Subject: a bounce\r\n", "MAILER-DAEMON")
 }
 
 func TestExport_neverOverwritesUnlessTold(t *testing.T) {
