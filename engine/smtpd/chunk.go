@@ -68,7 +68,7 @@ func (s *Session) joinCR(c byte, e *Effects) (n int) {
 	s.tx.heldCR = false
 	if c != '\n' {
 		s.tx.refuse(&bareCR, e)
-		return 0
+		return 1 // dropped like the rest; a Drop without progress would stop the caller
 	}
 	s.tx.scan.Scan(crlf)
 	s.emit(crlf, e)
@@ -88,9 +88,7 @@ func (s *Session) readPart(src []byte, e *Effects) (n int) {
 		scan = t.scanBinary
 	}
 	n, skip, v := t.next(src, scan)
-	if s.unfit(v) != nil {
-		t.refuse(s.unfit(v), e)
-	}
+	s.refuseUnfit(src[:n], v, e)
 	ends := int64(n) == s.chunk
 	switch {
 	case v == dot.More && ends && s.last && !t.atLineStart():

@@ -34,9 +34,7 @@ func (s *Session) data(arg []byte, e *Effects) {
 func (s *Session) readData(in []byte, e *Effects) (n int, more bool) {
 	t := s.tx
 	n, skip, v := t.next(in, t.scan.Scanner.Scan)
-	if s.unfit(v) != nil {
-		t.refuse(s.unfit(v), e)
-	}
+	s.refuseUnfit(in[:n], v, e)
 	if n > 0 && s.emit(in[:n], e) && v != dot.More {
 		t.owed = owed{open: true, verdict: v, skip: skip}
 		return n, true
@@ -92,25 +90,44 @@ func (s *Session) mend(src []byte, v dot.Verdict, e *Effects) (n int) {
 // emit hands out a run of the message, unless that is refused, and says whether
 // it did.
 func (s *Session) emit(run []byte, e *Effects) bool {
+	if !s.fits(run, e) {
+		return false
+	}
+	e.Body, s.tx.drafted = run, true
+	return true
+}
+
+// fits says whether the message may still be stored with run in it, and refuses
+// it otherwise.
+func (s *Session) fits(run []byte, e *Effects) bool {
 	t := s.tx
 	if t.refused != nil {
 		return false
 	}
 	t.Head.Feed(run)
-	switch {
-	case s.cfg.MaxSize > 0 && t.scan.Size > s.cfg.MaxSize:
+	if s.cfg.MaxSize > 0 && t.scan.Size > s.cfg.MaxSize {
 		t.refuse(&tooBig, e)
-	case s.cfg.MaxHops > 0 && t.Head.Hops() > s.cfg.MaxHops:
-		t.refuse(&tooFar, e)
-	default:
-		e.Body, t.drafted = run, true
-		return true
+		return false
 	}
-	return false
+	return true
+}
+
+// refuseUnfit refuses the message for what stands behind run. What is wrong with
+// run itself comes first, so that the reason does not depend on how the network
+// cut the input.
+func (s *Session) refuseUnfit(run []byte, v dot.Verdict, e *Effects) {
+	if r := s.unfit(v); r != nil {
+		s.fits(run, e)
+		s.tx.refuse(r, e)
+	}
 }
 
 // endOfMessage asks for the message to be stored, or refuses it.
 func (s *Session) endOfMessage(e *Effects) {
+	if s.cfg.MaxHops > 0 && s.tx.Head.Hops() > s.cfg.MaxHops {
+		s.tx.refuse(&tooFar, e)
+		e.Body = nil // void like the draft
+	}
 	if r := s.tx.refused; r != nil {
 		s.refuse(r, e)
 		s.endTransaction(e)
