@@ -10,6 +10,7 @@ type Store interface {
 	Directory
 	Inbox
 	Maildrops
+	Queue
 
 	// Health says how the store is. Never blocks.
 	Health() Health
@@ -63,6 +64,14 @@ type Delivery struct {
 	Size int64
 	// Recipients are the maildrops; an account may stand here only once.
 	Recipients []Recipient
+	// Relayed are entries for the queue, one for each destination. The caller sets
+	// Domain, Envelope and Recipients, and Due if the first attempt is to wait; the
+	// store fills in the rest. Either Recipients or Relayed has to have something.
+	Relayed []*QueueEntry
+	// Settle is carried out in the same step: a notification is stored with the end
+	// of what it tells of. When one of the entries is gone, nothing is stored, and
+	// the outcome is ErrFenced.
+	Settle []Settlement
 	// Done gets the outcome: a Receipt and nil, or an error (ErrFull, ErrTemporary,
 	// ErrFailed, ErrNotFound when an account was removed meanwhile) and nothing stored.
 	Done func(d *Delivery, r Receipt, err error)

@@ -17,6 +17,7 @@ type Config struct {
 	Server  Server
 	SMTP    SMTP
 	POP3    POP3
+	Relay   Relay
 	Auth    Auth
 	Limits  Limits
 	Storage Storage
@@ -65,6 +66,59 @@ type POP3 struct {
 	MaxListing  int
 	MaxErrors   int
 }
+
+// Relay is the group [relay].
+type Relay struct {
+	Networks         []netip.Prefix // may relay without authentication
+	Smarthost        string         // next hop of all mail that no other rule routes; "": by MX
+	Transports       []string       // "DOMAIN=NEXTHOP"; see router.Transports
+	SenderTransports []string       // "SENDER=NEXTHOP"
+	Passwords        string         // path of a file of credentials for next hops; "": none
+	Resolvers        []string       // host:port; none: those of /etc/resolv.conf
+	Port             int            // of hosts found by MX
+	Source           string         // IP address to connect from; "": the kernel picks
+	Families         Families
+
+	Retry       []time.Duration // waits between attempts; the last one repeats
+	Jitter      int             // percent of a wait, up or down
+	WarnAfter   time.Duration   // 0: never
+	Lifetime    time.Duration
+	DoubleError DoubleError
+	ReturnSize  int64 // octets of a message that a bounce returns whole
+
+	Connections               int // at once, in all
+	ConnectionsPerDestination int
+	InitialConnections        int
+	MessagesPerConnection     int
+	IdleConnection            time.Duration
+	Rate                      int      // messages a second to one destination; 0: no limit
+	Limits                    []string // "DOMAIN rate=N connections=N"
+	MaxEntries                int      // in memory at once
+
+	ConnectTimeout time.Duration
+	CommandTimeout time.Duration
+	DataTimeout    time.Duration
+	ReplyTimeout   time.Duration // of the reply to a message
+}
+
+// Families says which IP versions mail leaves by.
+type Families string
+
+// The values of relay.families.
+const (
+	FamiliesBoth Families = "both"
+	FamiliesIPv4 Families = "ipv4"
+	FamiliesIPv6 Families = "ipv6"
+)
+
+// DoubleError is what becomes of a notification that can't be delivered.
+type DoubleError string
+
+// The values of relay.double_bounce.
+const (
+	DoublePostmaster DoubleError = "postmaster"
+	DoubleDrop       DoubleError = "drop"
+)
 
 // Auth is the group [auth].
 type Auth struct {

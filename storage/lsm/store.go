@@ -16,6 +16,8 @@ import (
 
 // Store is an open store. See storage.Store for what its methods promise.
 type Store struct {
+	storage.Queue
+
 	opts    Options
 	fs      *faultFS // over the ballast's hook
 	closeFS func()
