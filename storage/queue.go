@@ -83,6 +83,11 @@ func (e EntryID) String() string {
 	return e.Message.String() + "-" + strconv.FormatUint(uint64(e.Part), 10)
 }
 
+// Before says whether e comes before o: messages in order of arrival, then parts.
+func (e EntryID) Before(o EntryID) bool {
+	return e.Message < o.Message || e.Message == o.Message && e.Part < o.Part
+}
+
 // ParseEntryID reads what String wrote.
 func ParseEntryID(s string) (EntryID, error) {
 	id, part, has := strings.Cut(s, "-")
