@@ -106,14 +106,11 @@ func (d *desk) newAlias(from string, to []string) (storage.Alias, error) {
 	return a, nil
 }
 
-// aliasTarget checks one target: an address in a domain of ours.
+// aliasTarget checks one target: an address, here or elsewhere.
 func (d *desk) aliasTarget(text string) (string, error) {
 	local, domain, err := d.name(text)
 	if err != nil {
 		return "", err
-	}
-	if !d.HostsDomain(domain) {
-		return "", exit(exUnavailable, fmt.Errorf("%s is an address elsewhere: mail is not yet sent on to other hosts", text))
 	}
 	return router.Mailbox(local, domain), nil
 }

@@ -19,9 +19,9 @@ func aliasImport() *cobra.Command {
 		Short: "Make aliases from a file in the form of /etc/aliases",
 		Long: `Make aliases from lines "name: target, target". Lines that begin with a blank
 continue the one before; # begins a comment. Commands ("|cmd"), files (/file),
-":include:" and addresses elsewhere are skipped and named with their line; so is
-an alias of which nothing is left, and one whose name is an account. All aliases
-are made in one step; if a line can't be read none is made.`,
+and ":include:" are skipped and named with their line; so is an alias of which
+nothing is left, and one whose name is an account. All aliases are made in one
+step; if a line can't be read none is made.`,
 		Example: "  postrider alias import /etc/aliases",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -171,8 +171,6 @@ func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *
 		}
 		target, err := d.aliasTarget(strings.TrimPrefix(text, `\`))
 		switch {
-		case err != nil && codeOf(err) == exUnavailable:
-			left.add(e.line, "%s: %v", aliasName(*a), err)
 		case err != nil:
 			wrong.add(e.line, "%v", err)
 		default:

@@ -188,7 +188,8 @@ func TestAliases(t *testing.T) {
 		s.want(0, "x\n", "account add alice --password-stdin")
 		s.want(0, "", "alias add Sales alice Bob@a.example alice", "sales@a.example: alice@a.example, bob@a.example")
 		s.want(0, "", "alias add @a.example alice", "@a.example: alice@a.example")
-		s.want(exUnavailable, "", "alias add out x@elsewhere.example", "elsewhere", "not yet sent on")
+		s.want(0, "", "alias add out x@elsewhere.example", "out@a.example: x@elsewhere.example")
+		s.want(0, "", "alias remove out", "removed out@a.example")
 		s.want(exCantCreate, "", "alias add alice bob", "is an account")
 		s.want(exCantCreate, "x\n", "account add sales --password-stdin", "is an alias")
 		s.want(exNoUser, "x\n", "account passwd sales --password-stdin", "is an alias")
@@ -219,9 +220,9 @@ alice: bob
 `)
 		s.want(0, "", "alias import "+path, "aliases:6: prog@a.example: \"|/usr/bin/vacation a, b\" (a command",
 			"aliases:7: file@a.example: /dev/null (a file", "aliases:7: file@a.example: no target is left",
-			"aliases:8: list@a.example: :include:/etc/list", "aliases:9: out@a.example: friend@elsewhere.example",
-			"aliases:10: alice@a.example: an account has the name", "added 5 aliases")
-		s.want(0, "", "alias list", "root@a.example: alice@a.example, bob@a.example", "prog@a.example: alice@a.example\n",
+			"aliases:8: list@a.example: :include:/etc/list",
+			"aliases:10: alice@a.example: an account has the name", "added 6 aliases")
+		s.want(0, "", "alias list", "out@a.example: friend@elsewhere.example", "root@a.example: alice@a.example, bob@a.example", "prog@a.example: alice@a.example\n",
 			`"two words"@a.example: alice@a.example`)
 		bad := s.file("bad", "good: alice\nnocolon\nx y: alice\ngood: bob\n")
 		s.want(exDataErr, "", "alias import "+bad, "bad:2: no colon", "bad:3:", "bad:4: good@a.example stands in line 1", "nothing was added")

@@ -120,3 +120,64 @@ func (c *Config) SourceAddr() *net.TCPAddr {
 	ip := netip.MustParseAddr(c.Relay.Source)
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
 }
+
+// keysOfRelay are those of mail that leaves.
+func keysOfRelay(c *Config) []*Key {
+	return []*Key{
+		list("relay.networks", &c.Relay.Networks, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			network, netip.Prefix.String, "networks such as 192.0.2.0/24").
+			help("Whose mail for other domains is relayed. Others hear 554 Relay access denied."),
+		text("relay.smarthost", &c.Relay.Smarthost, "", nextHop, "HOST, HOST:PORT, or [HOST]:PORT to leave out the MX question; empty: by MX of each domain").
+			help("Where all mail for other domains goes that no transport routes."),
+		list("relay.transports", &c.Relay.Transports, nil, transport, sameString, "DOMAIN=NEXTHOP; .DOMAIN means its subdomains, NEXTHOP is as in relay.smarthost, or mx, or error:TEXT").
+			help("Where mail for these domains goes. The first that fits counts."),
+		list("relay.sender_transports", &c.Relay.SenderTransports, nil, transport, sameString, "SENDER=NEXTHOP; SENDER is an address, or @DOMAIN").
+			help("Where mail of these senders goes, if no entry of relay.transports fits."),
+		text("relay.passwords", &c.Relay.Passwords, "", anyString, "a path").
+			help("A file with a line \"NEXTHOP USER:PASSWORD\" for each next hop that wants a login, NEXTHOP as it stands in the keys above. Readable by its owner only."),
+		list("relay.resolvers", &c.Relay.Resolvers, nil, hostPort, sameString, "HOST:PORT").
+			help("DNS servers, tried in turn. None: those of /etc/resolv.conf."),
+		count("relay.port", &c.Relay.Port, 25, 1, 65535).
+			help("The port of mail hosts that are found by MX."),
+		text("relay.source", &c.Relay.Source, "", ipOrEmpty, "an IP address, or empty").
+			help("The address that connections to other hosts come from."),
+		choice("relay.families", &c.Relay.Families, FamiliesBoth, FamiliesIPv4, FamiliesIPv6).
+			help("IP versions that mail leaves by."),
+		list("relay.retry", &c.Relay.Retry, []time.Duration{15 * time.Minute}, wait, func(d time.Duration) string { return writeDuration(int64(d)) }, "durations from 1s on").rfc("RFC 5321 section 4.5.4.1: at least 30m in the long run; less is usual").
+			help("Waits between the attempts of a message; the last one repeats."),
+		count("relay.jitter", &c.Relay.Jitter, 10, 0, 50).
+			help("Percent by which each wait is made longer or shorter at random, so that what failed together does not come back together."),
+		duration("relay.warn_after", &c.Relay.WarnAfter, 4*time.Hour, 0, 30*day).
+			help("When a sender is told that a message is late; 0: never."),
+		duration("relay.lifetime", &c.Relay.Lifetime, 5*day, time.Second, 100*day).rfc("RFC 5321 section 4.5.4.1: at least 4 to 5 days").
+			help("When a message that can't be delivered is returned."),
+		choice("relay.double_bounce", &c.Relay.DoubleError, DoublePostmaster, DoubleDrop).
+			help("What becomes of a notification that can't be delivered: the postmaster gets it, once, or it is dropped and counted."),
+		octets("relay.return_size", &c.Relay.ReturnSize, 50*kib, 0, 50*mib).
+			help("A failed message up to this size is returned whole, of a larger one the header (RFC 3461 RET=FULL asks for it, RET=HDRS never gets more)."),
+		count("relay.connections", &c.Relay.Connections, 500, 1, 100_000).
+			help("Connections to other hosts at once."),
+		count("relay.connections_per_destination", &c.Relay.ConnectionsPerDestination, 20, 1, 10_000).
+			help("Connections to one destination at once, at most."),
+		count("relay.initial_connections", &c.Relay.InitialConnections, 5, 1, 10_000).
+			help("Connections to a destination of which nothing is known yet; more while it succeeds, fewer when it fails."),
+		count("relay.messages_per_connection", &c.Relay.MessagesPerConnection, 100, 1, 1<<30).
+			help("Messages sent over one connection before it is closed."),
+		duration("relay.idle_connection", &c.Relay.IdleConnection, 2*time.Second, 0, 5*time.Minute).
+			help("How long a connection without mail is kept for the next message."),
+		count("relay.rate", &c.Relay.Rate, 0, 0, 1<<30).
+			help("Messages a second to one destination; 0: no limit."),
+		list("relay.limits", &c.Relay.Limits, nil, destinationLimit, sameString, "DOMAIN rate=N connections=N").
+			help("Limits of single destinations (the domain, or the next hop as relay.transports has it), over the two keys above."),
+		count("relay.max_entries", &c.Relay.MaxEntries, 20000, 100, 10_000_000).
+			help("Queue entries in memory at once: those that are being delivered or come next. The rest waits on the disk."),
+		duration("relay.connect_timeout", &c.Relay.ConnectTimeout, 30*time.Second, 100*time.Millisecond, time.Hour).
+			help("How long a host may take to accept a connection."),
+		duration("relay.command_timeout", &c.Relay.CommandTimeout, 5*time.Minute, 100*time.Millisecond, time.Hour).rfc("RFC 5321 section 4.5.3.2: 5m").
+			help("How long a host may take for its greeting and for the reply to a command."),
+		duration("relay.data_timeout", &c.Relay.DataTimeout, 3*time.Minute, 100*time.Millisecond, time.Hour).rfc("RFC 5321 section 4.5.3.2.5: 3m").
+			help("How long a host may take to read a piece of a message."),
+		duration("relay.reply_timeout", &c.Relay.ReplyTimeout, 10*time.Minute, 100*time.Millisecond, time.Hour).rfc("RFC 5321 section 4.5.3.2.6: 10m").
+			help("How long a host may take for the reply to a message."),
+	}
+}

@@ -23,7 +23,11 @@
 // needed. An address met twice is expanded once, so a circle ends by itself:
 // what stands beside it still gets its mail, and only an alias of which nothing
 // is left is a [Loop]. Targets that are gone are passed over in the same way.
+// A target in a domain of somebody else is kept as it is: the mail is sent on.
 // An expansion of more than [MaxExpansion] addresses is a Loop as well.
+//
+// Mail for domains of others has a next hop ([Transports]): by rules for the
+// destination, then for the sender, then the smarthost, then MX.
 //
 // "%" and "!" are letters like others: nothing is routed by them.
 //

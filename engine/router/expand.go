@@ -26,7 +26,9 @@ func (r *Router) expand(at address, targets []string, dst []Target) ([]Target, O
 		met:  make(map[address]bool),
 	}
 	for _, t := range dst {
-		x.held[t.Account] = true
+		if t.Account != 0 {
+			x.held[t.Account] = true
+		}
 	}
 	x.alias(at, targets, 0)
 	switch {
@@ -61,6 +63,7 @@ func (x *expansion) target(text string, depth int) {
 	local, domain := cut(text)
 	a := x.r.address([]byte(local), []byte(domain))
 	if !x.r.dir.HostsDomain(a.domain) {
+		x.elsewhere(a)
 		return
 	}
 	found, at, ok := x.r.find(a)
@@ -72,7 +75,31 @@ func (x *expansion) target(text string, depth int) {
 		x.reached = true
 		if !x.held[found.Account] {
 			x.held[found.Account] = true
-			x.dst = append(x.dst, Target{found.Account, a.String()})
+			x.dst = append(x.dst, Target{Account: found.Account, Expanded: a.String()})
 		}
 	}
+}
+
+// elsewhere takes a target in a domain of somebody else.
+func (x *expansion) elsewhere(a address) {
+	if a.local == "" {
+		return
+	}
+	x.reached = true
+	t := Target{Remote: a.String(), Domain: a.domain}
+	for i := range x.dst {
+		if x.dst[i].Remote == t.Remote {
+			return
+		}
+	}
+	x.dst = append(x.dst, t)
+}
+
+// NextHop decides where mail for a domain, in lower case, goes now: to a maildrop
+// if the domain is ours, else as the transports say. rule is that in words.
+func (r *Router) NextHop(t *Transports, domain, reversePath string) (hop Hop, rule string) {
+	if r.dir.HostsDomain(domain) || r.isThisHost(domain) {
+		return Hop{Kind: Maildrop}, "a domain of ours"
+	}
+	return t.NextHop(domain, reversePath)
 }

@@ -13,7 +13,7 @@ type Outcome uint8
 // The outcomes.
 const (
 	Unknown Outcome = iota // in a domain of ours, and nobody's (550 5.1.1)
-	Local                  // at least one maildrop
+	Local                  // at least one maildrop, or a mailbox elsewhere that an alias of ours names
 	NotOurs                // in a domain of somebody else
 	Loop                   // an alias that leads to nobody but itself, or to too many
 )
@@ -31,13 +31,16 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// Target is one maildrop that an address leads to.
+// Target is one maildrop, or one mailbox elsewhere, that an address leads to.
 type Target struct {
 	Account storage.AccountID
 	// Expanded is the address that led here in the end, when an alias or a
 	// catch-all stands between it and the address asked for; "" otherwise.
 	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321.
 	Expanded string
+	// Remote is a mailbox in a domain of somebody else that an alias led to, and
+	// Domain that domain in lower case; then there is no Account. "": a maildrop.
+	Remote, Domain string
 }
 
 // MaxExpansion is the most addresses that one alias may expand to, counting

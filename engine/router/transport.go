@@ -3,7 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -13,9 +13,10 @@ type HopKind uint8
 
 // The kinds of next hop.
 const (
-	ByMX    HopKind = iota // the MX hosts of Hop.Host, or its addresses when it has none (RFC 5321 section 5.1)
-	ByHost                 // the addresses of Hop.Host; MX is not asked
-	Refused                // nowhere: the mail is returned with Hop.Text
+	ByMX     HopKind = iota // the MX hosts of Hop.Host, or its addresses when it has none (RFC 5321 section 5.1)
+	ByHost                  // the addresses of Hop.Host; MX is not asked
+	Refused                 // nowhere: the mail is returned with Hop.Text
+	Maildrop                // a domain of ours
 )
 
 // Hop is the next hop of a piece of mail. Two pieces of mail with equal hops may
@@ -30,8 +31,11 @@ type Hop struct {
 // String writes the hop as ParseHop reads it; a hop by MX of a recipient's own
 // domain is that domain.
 func (h Hop) String() string {
-	if h.Kind == Refused {
+	switch h.Kind {
+	case Refused:
 		return "error:" + h.Text
+	case Maildrop:
+		return "local"
 	}
 	s := h.Host
 	if h.Kind == ByHost {
@@ -81,7 +85,7 @@ func (h Hop) withPort(port, whole string) (Hop, error) {
 		}
 		h.Port = uint16(n)
 	}
-	if h.Kind == ByHost && net.ParseIP(h.Host) != nil {
+	if _, err := netip.ParseAddr(h.Host); h.Kind == ByHost && err == nil {
 		return h, nil
 	}
 	if _, err := ParseDomain(h.Host); err != nil {

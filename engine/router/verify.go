@@ -38,6 +38,9 @@ func (r *Router) Expand(arg []byte) (mailboxes []string, o Outcome) {
 
 // mailboxOf is the mailbox of an account that asking for a led to.
 func (r *Router) mailboxOf(t Target, a address) string {
+	if t.Remote != "" {
+		return "<" + t.Remote + ">"
+	}
 	if acc, err := r.dir.Account(t.Account); err == nil {
 		a = address{acc.Name, acc.Domain}
 	}
