@@ -101,7 +101,9 @@ func (t *transaction) log(s *smtpConn) {
 		srv.log.info("to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+
 			strconv.FormatFloat(delay.Seconds(), 'g', 2, 64)+", dsn=2.0.0, status=sent (delivered to maildrop)", localAgent, id)
 	}
-	srv.log.info("removed", localAgent, id)
+	if len(t.relayed) == 0 {
+		srv.log.info("removed", localAgent, id)
+	}
 }
 
 // disconnectSMTP is the last line of a session, with what it did.

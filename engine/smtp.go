@@ -21,6 +21,9 @@ type smtpConn struct {
 	window window
 	unread int // octets that the last Input left
 	rate   rateCheck
+
+	mayRelay bool // mail for other domains is taken
+
 	unsent bool // parked until the peer reads its replies
 }
 
@@ -37,6 +40,7 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 		c.Close()
 		return refused{}
 	}
+	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
 	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
@@ -214,8 +218,8 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 
 // recipient routes the forward-path and keeps the maildrops that it leads to.
 func (s *smtpConn) recipient() smtpd.Verdict {
-	p := s.m.ForwardPath()
-	return s.tx.addRecipient(s.srv.router, p)
+	rs := s.m.Transaction().Recipients
+	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay)
 }
 
 // body appends a run of the message to the draft, which begins with our

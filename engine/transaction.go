@@ -10,8 +10,8 @@ import (
 	"postrider/storage"
 )
 
-// transaction is the engine's half of a mail transaction: the maildrops that the
-// recipients lead to, and the draft. It is made at a session's first MAIL and
+// transaction is the engine's half of a mail transaction: the maildrops and the
+// destinations that the recipients lead to, and the draft. It is made at a session's first MAIL and
 // used again for the next ones. Between deliver and stored it belongs to the
 // store; the session is parked meanwhile.
 type transaction struct {
@@ -23,8 +23,10 @@ type transaction struct {
 
 	reverse []byte // reverse-path as text, without brackets
 	targets []router.Target
-	forward []byte // the first forward-path as text, for Received's "for"
-	paths   int    // forward-paths taken
+	relayed []*storage.QueueEntry
+	places  map[string]*storage.QueueEntry // of relayed, by mailbox and by @destination; nil: none
+	forward []byte                         // the first forward-path as text, for Received's "for"
+	paths   int                            // forward-paths taken
 
 	delivery   storage.Delivery
 	trace      []byte // the octets behind delivery.Recipients
@@ -44,20 +46,28 @@ func newTransaction(s *smtpConn) *transaction {
 func (t *transaction) begin(p smtp.ReversePath) {
 	t.shrink()
 	t.reverse = p.AppendTo(t.reverse[:0])
-	t.targets = t.targets[:0]
+	t.targets, t.relayed, t.places = t.targets[:0], nil, nil
 	t.forward, t.paths = t.forward[:0], 0
 }
 
-// addRecipient routes a forward-path and keeps where it leads, each maildrop once.
-func (t *transaction) addRecipient(r *router.Router, p smtp.ForwardPath) smtpd.Verdict {
+// addRecipient routes a forward-path and keeps where it leads, each place once.
+// mayRelay: the client's mail for other domains is taken.
+func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRelay bool) smtpd.Verdict {
+	p := rcpt.To
+	before := len(t.targets)
 	var outcome router.Outcome
 	t.targets, outcome = r.Route(p.Local(), p.Domain(), t.targets)
 	switch outcome {
 	case router.Local:
+		t.splitRemote(before, rcpt)
 	case router.Unknown:
 		return smtpd.Unknown
 	case router.NotOurs:
-		return smtpd.NotRelayed
+		if !mayRelay {
+			return smtpd.NotRelayed
+		}
+		domain := router.Fold(string(p.Domain()))
+		t.relay(domain, storage.QueuedRecipient{ForwardPath: p.String(), ORcpt: string(rcpt.ORcpt), Notify: rcpt.Notify})
 	default:
 		return smtpd.Failed
 	}
@@ -66,6 +76,64 @@ func (t *transaction) addRecipient(r *router.Router, p smtp.ForwardPath) smtpd.V
 	}
 	t.paths++
 	return smtpd.Yes
+}
+
+// splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
+// maildrops that were added.
+func (t *transaction) splitRemote(from int, rcpt *smtp.RcptArgs) {
+	kept := t.targets[:from]
+	for _, target := range t.targets[from:] {
+		if target.Remote == "" {
+			kept = append(kept, target)
+			continue
+		}
+		t.relay(target.Domain, storage.QueuedRecipient{ForwardPath: target.Remote, ORcpt: originalOf(rcpt), Notify: rcpt.Notify})
+	}
+	t.targets = kept
+}
+
+// originalOf is the ORCPT of a recipient that is sent on under another name (RFC
+// 3461 section 5.2.7.1 (c)).
+func originalOf(rcpt *smtp.RcptArgs) string {
+	if len(rcpt.ORcpt) > 0 || rcpt.To.NeedsUTF8() {
+		return string(rcpt.ORcpt)
+	}
+	return string(smtp.AppendXtext([]byte("rfc822;"), rcpt.To.AppendTo(nil)))
+}
+
+// relay adds a recipient to the entry of its destination, once.
+func (t *transaction) relay(domain string, r storage.QueuedRecipient) {
+	if t.places == nil {
+		t.places = make(map[string]*storage.QueueEntry)
+	}
+	if t.places[r.ForwardPath] != nil {
+		return
+	}
+	e := t.places["@"+domain] // no mailbox begins with it
+	if e == nil {
+		e = &storage.QueueEntry{Domain: domain}
+		t.relayed = append(t.relayed, e)
+		t.places["@"+domain] = e
+	}
+	t.places[r.ForwardPath] = e
+	e.Recipients = append(e.Recipients, r)
+}
+
+// envelope fills in what the entries have in common.
+func (t *transaction) envelope(m *smtpd.Transaction) {
+	if len(t.relayed) == 0 {
+		return
+	}
+	s := t.conn
+	env := storage.Envelope{
+		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
+		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
+		Origin: "client unknown[" + s.addr + "], helo=<" + string(s.m.Helo()) + ">, by " +
+			message.With(s.m.Extended(), m.Mail.SMTPUTF8, false, false),
+	}
+	for _, e := range t.relayed {
+		e.Envelope = env
+	}
 }
 
 // openDraft begins the draft with our Received field, whose id is the draft's.
@@ -95,6 +163,8 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 	d := &t.delivery
 	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+m.Counts().Size
 	d.Recipients = t.traces(d.Recipients[:0])
+	t.envelope(m)
+	d.Relayed = t.relayed
 	t.draft = nil
 	t.conn.srv.store.Deliver(d)
 }
@@ -137,7 +207,7 @@ func (t *transaction) Run() { t.conn.stored() }
 // end gives up what the delivery needed.
 func (t *transaction) end() {
 	t.committing = false
-	t.delivery.Draft = nil
+	t.delivery.Draft, t.delivery.Relayed, t.relayed, t.places = nil, nil, nil, nil
 	t.receipt, t.err = storage.Receipt{}, nil
 	t.shrink()
 }

@@ -1,0 +1,169 @@
+package courier
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/engine/config"
+	"postrider/engine/relay"
+	"postrider/engine/resolver"
+	"postrider/engine/router"
+	"postrider/engine/smtpclient"
+	"postrider/storage"
+)
+
+// Courier works the queue of a store. New, then Start, then Stop.
+type Courier struct {
+	cfg       *config.Config
+	store     storage.Store
+	router    *router.Router
+	rules     *router.Transports
+	passwords *Passwords
+	hosts     *resolver.Resolver
+	log       *slog.Logger
+	policy    relay.Policy
+	client    smtpclient.Config
+
+	shards []*shard
+	seed   maphash.Seed
+	loads  chan load
+
+	ctx     context.Context // of everything that may wait; ends with Stop's
+	cancel  context.CancelFunc
+	closing atomic.Bool
+	ended   chan struct{} // closed when closing is set
+	running sync.WaitGroup
+
+	// Stats count since the start.
+	Stats Stats
+}
+
+// Stats are counters of recipients, sessions and notices.
+type Stats struct {
+	Sent, Deferred, Bounced, Expired atomic.Int64 // recipients
+	Sessions, Reused                 atomic.Int64 // connections made, and messages sent over one that was there
+	Notices, Dropped                 atomic.Int64 // notifications sent, and given up
+}
+
+// readers is how many reads of the queue go on at once.
+const readers = 8
+
+// New prepares a courier; the error is about the configuration.
+func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *resolver.Resolver, log *slog.Logger) (*Courier, error) {
+	rules, err := cfg.RelayRules()
+	if err != nil {
+		return nil, err
+	}
+	passwords, err := ReadPasswords(cfg.Relay.Passwords)
+	if err != nil {
+		return nil, err
+	}
+	c := &Courier{
+		cfg: cfg, store: store, router: r, rules: rules, passwords: passwords, hosts: hosts, log: log,
+		policy: relay.Policy{
+			Retry: cfg.Relay.Retry, Jitter: cfg.Relay.Jitter,
+			WarnAfter: cfg.Relay.WarnAfter, Lifetime: cfg.Relay.Lifetime,
+		},
+		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	n := min(4, runtime.NumCPU())
+	if rules.BySender() {
+		n = 1 // mail of one destination may go to any site
+	}
+	limits := make(map[string]relay.Limit)
+	for _, text := range cfg.Relay.Limits {
+		l, err := config.ParseLimit(text)
+		if err != nil {
+			return nil, err
+		}
+		limits[l.Destination] = relay.Limit{Rate: l.Rate, Sessions: l.Connections}
+	}
+	for range n {
+		c.shards = append(c.shards, &shard{c: c, s: relay.New(relay.Config{
+			Policy: c.policy, Initial: cfg.Relay.InitialConnections, PerSite: cfg.Relay.ConnectionsPerDestination,
+			Sessions: max(cfg.Relay.Connections/n, 1), MessagesPerSession: cfg.Relay.MessagesPerConnection,
+			Rate: cfg.Relay.Rate, MaxEntries: max(cfg.Relay.MaxEntries/n, 1), Limits: limits,
+			NextHop: c.nextHop, BySender: rules.BySender(), Random: rand.Float64,
+		})})
+	}
+	return c, nil
+}
+
+func (c *Courier) nextHop(domain, reversePath string) router.Hop {
+	hop, _ := c.router.NextHop(c.rules, domain, reversePath)
+	return hop
+}
+
+// Start begins to work the queue.
+func (c *Courier) Start() {
+	for range readers {
+		c.running.Go(c.read)
+	}
+	c.store.Watch(c.wake)
+	c.running.Go(c.lookAround)
+	c.running.Go(c.sweep)
+}
+
+// Stop ends the sessions: those that are idle at once, the others behind the
+// message that they have, or when ctx ends.
+func (c *Courier) Stop(ctx context.Context) {
+	if c.closing.Swap(true) {
+		return
+	}
+	c.store.Watch(func(string, bool) {})
+	close(c.ended)
+	stop := context.AfterFunc(ctx, c.cancel)
+	defer stop()
+	c.running.Wait()
+	c.cancel()
+}
+
+// shardOf is where a destination is worked: all of a next hop in one.
+func (c *Courier) shardOf(domain string) *shard {
+	if len(c.shards) == 1 {
+		return c.shards[0]
+	}
+	hop := c.nextHop(domain, "")
+	return c.shards[maphash.Comparable(c.seed, hop)%uint64(len(c.shards))]
+}
+
+// wake tells the shard that something of a destination may be due. It never
+// blocks for long: the store calls it.
+func (c *Courier) wake(domain string, flush bool) {
+	sh := c.shardOf(domain)
+	sh.do(func(now time.Time, e *relay.Effects) bool {
+		sh.s.Wake(domain, flush, now, e)
+		return true
+	})
+}
+
+// Flush has the mail of a destination tried now, whatever is known of its hosts.
+func (c *Courier) Flush(domain string) { c.wake(domain, true) }
+
+// Sites calls f for each next hop that has mail in memory, sessions, or is dead.
+func (c *Courier) Sites(f func(relay.SiteStatus)) {
+	for _, sh := range c.shards {
+		sh.mu.Lock()
+		sh.s.Sites(time.Now(), f)
+		sh.mu.Unlock()
+	}
+}
+
+// Load is how much is in memory: entries, sessions, destinations.
+func (c *Courier) Load() (jobs, sessions, awake int) {
+	for _, sh := range c.shards {
+		sh.mu.Lock()
+		jobs += sh.s.Jobs()
+		sessions += sh.s.Sessions()
+		awake += sh.s.Awake()
+		sh.mu.Unlock()
+	}
+	return jobs, sessions, awake
+}

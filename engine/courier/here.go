@@ -1,0 +1,99 @@
+package courier
+
+import (
+	"io"
+	"time"
+
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/relay"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+// deliverHere puts an entry into maildrops: its destination is a domain of ours
+// now, and was none when the message came. The copy is delivered first and the
+// entry settled behind it, so a crash in between repeats it.
+func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.HostVerdict {
+	a.Final = true
+	d := &storage.Delivery{Arrival: time.Now()}
+	held := make(map[storage.AccountID]bool)
+	var taken []int
+	for i := range e.Recipients {
+		path, refused := smtp.ParseRcpt([]byte("TO:<"+e.Recipients[i].ForwardPath+">"), 0, true)
+		var targets []router.Target
+		outcome := router.Unknown
+		if refused == nil {
+			targets, outcome = c.router.Route(path.To.Local(), path.To.Domain(), nil)
+		}
+		if outcome != router.Local {
+			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + e.Recipients[i].ForwardPath}
+			continue
+		}
+		taken = append(taken, i)
+		trace := message.AppendReturnPath(nil, []byte(e.Envelope.ReversePath))
+		for _, t := range targets {
+			switch {
+			case t.Remote != "":
+				d.Relayed = append(d.Relayed, &storage.QueueEntry{
+					Domain: t.Domain, Envelope: e.Envelope,
+					Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote, ORcpt: e.Recipients[i].ORcpt, Notify: e.Recipients[i].Notify}},
+				})
+			case !held[t.Account]:
+				held[t.Account] = true
+				d.Recipients = append(d.Recipients, storage.Recipient{Account: t.Account, Trace: trace})
+			}
+		}
+	}
+	if len(taken) == 0 {
+		return relay.HostUnknown
+	}
+	err := c.copyBody(d, e)
+	for _, i := range taken {
+		a.Results[i] = relay.Result{Verdict: relay.Delivered, Status: "2.0.0", Reason: "delivered to maildrop"}
+		if err != nil {
+			a.Results[i] = relay.Result{Verdict: relay.Temporary, Status: "4.3.0", Reason: "not stored: " + err.Error()}
+		}
+	}
+	return relay.HostUnknown
+}
+
+// copyBody delivers a copy of an entry's message.
+func (c *Courier) copyBody(d *storage.Delivery, e *storage.QueueEntry) error {
+	m, err := c.store.OpenQueued(e)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	draft := c.store.NewDraft(e.Body.Size)
+	for {
+		piece, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			draft.Discard()
+			return err
+		}
+		draft.Append(piece)
+		waitFor(draft)
+	}
+	d.Draft, d.Size = draft, e.Body.Size
+	done := make(chan error, 1)
+	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
+	c.store.Deliver(d)
+	return <-done
+}
+
+// mostBacklog is what a draft of ours may have in memory.
+const mostBacklog = 1 << 20
+
+// waitFor waits while the store's writer is behind.
+func waitFor(draft storage.Draft) {
+	if draft.Backlog() <= mostBacklog {
+		return
+	}
+	down := make(chan struct{})
+	draft.Notify(mostBacklog/2, func() { close(down) })
+	<-down
+}

@@ -1,0 +1,73 @@
+package courier
+
+import (
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"postrider/engine/relay"
+	"postrider/storage"
+)
+
+var smtpAgent = slog.String("daemon", "smtp")
+
+// logAttempt writes a line for each recipient of an attempt, in the shape of
+// Postfix's, and counts.
+func (c *Courier) logAttempt(e *storage.QueueEntry, a *relay.Attempt, j *relay.Judgement) {
+	expired := a.At.Sub(e.Arrival) >= c.policy.Lifetime
+	on := c.log.Enabled(c.ctx, slog.LevelInfo)
+	id := slog.String("id", e.ID.String())
+	for i := range e.Recipients {
+		res := &a.Results[i]
+		status := "deferred"
+		switch {
+		case res.Verdict == relay.Delivered:
+			status = "sent"
+			c.Stats.Sent.Add(1)
+		case res.Verdict == relay.Permanent:
+			status = "bounced"
+			c.Stats.Bounced.Add(1)
+		case expired:
+			status = "expired"
+			c.Stats.Expired.Add(1)
+		case a.NotMade:
+			continue // a warning; nothing was tried
+		default:
+			c.Stats.Deferred.Add(1)
+		}
+		if !on {
+			continue
+		}
+		peer := a.Peer
+		if peer == "" {
+			peer = "none"
+		}
+		c.info("to=<"+e.Recipients[i].ForwardPath+">, relay="+peer+", delay="+seconds(a.At.Sub(e.Arrival))+
+			", dsn="+res.Status+", status="+status+" ("+oneLine(res.Reason)+")", smtpAgent, id)
+	}
+	if on && len(j.Settlement.Keep) == 0 {
+		c.info("removed", smtpAgent, id)
+	}
+}
+
+// info logs without asking who calls.
+func (c *Courier) info(text string, as ...slog.Attr) {
+	r := slog.NewRecord(time.Now(), slog.LevelInfo, text, 0)
+	r.AddAttrs(as...)
+	_ = c.log.Handler().Handle(c.ctx, r)
+}
+
+func seconds(d time.Duration) string {
+	return strconv.FormatFloat(max(d, 0).Seconds(), 'g', 3, 64)
+}
+
+// oneLine takes the line ends out of what a peer said.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}

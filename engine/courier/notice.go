@@ -1,0 +1,234 @@
+package courier
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/codec/dsn"
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/relay"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+// retryRecord is the pause before an outcome is recorded again that the store
+// could not take.
+const retryRecord = time.Second
+
+// record carries out a judgement, and does not return before that is on the disk:
+// until then the message is in the queue, and would be sent again. It gives up when
+// the store is closed or has failed: then the next process sends it again.
+func (c *Courier) record(j relay.Judgement) {
+	for told := false; ; {
+		err := c.tryRecord(&j)
+		if err == nil || errors.Is(err, storage.ErrFenced) {
+			return
+		}
+		if errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed) || c.ctx.Err() != nil {
+			return
+		}
+		if !told {
+			told = true
+			c.log.Error("the outcome of a delivery can't be recorded yet; it is tried again each second", "id", j.Settlement.Entry.ID.String(), "err", err)
+		}
+		select {
+		case <-time.After(retryRecord):
+		case <-c.ctx.Done():
+		}
+	}
+}
+
+// tryRecord stores the notices, the last of them in one step with the settlement.
+func (c *Courier) tryRecord(j *relay.Judgement) error {
+	settle := []storage.Settlement{j.Settlement}
+	for len(j.Notices) > 0 {
+		n := &j.Notices[0]
+		var with []storage.Settlement
+		if len(j.Notices) == 1 {
+			with = settle
+		}
+		sent, err := c.notify(j.Settlement.Entry, n, with)
+		if err != nil {
+			return err
+		}
+		j.Notices = j.Notices[1:]
+		if sent && len(with) > 0 {
+			return nil
+		}
+	}
+	return c.store.Settle(settle)
+}
+
+// doubleBounce is the name that notices about notices come from, as with Postfix.
+const doubleBounce = "double-bounce"
+
+// notify stores a notification, and settle with it. sent is false when there is
+// nobody to tell: then nothing was stored.
+func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storage.Settlement) (sent bool, err error) {
+	to, from := e.Envelope.ReversePath, ""
+	local, _, _ := strings.Cut(to, "@")
+	double := to == ""
+	switch {
+	case local == doubleBounce, double && (n.Kind != relay.Failed || c.cfg.Relay.DoubleError == "drop"):
+		return false, c.dropNotice(e, n)
+	case double:
+		to, from = "postmaster@"+c.cfg.DefaultDomain(), doubleBounce+"@"+c.cfg.Server.Hostname
+	}
+	d := &storage.Delivery{Arrival: time.Now(), Settle: settle}
+	if !c.address(d, to, from) {
+		if double {
+			return false, c.dropNotice(e, n)
+		}
+		// The sender is nobody here, or not an address: whoever runs this host is told.
+		double, to, from = true, "postmaster@"+c.cfg.DefaultDomain(), doubleBounce+"@"+c.cfg.Server.Hostname
+		if c.cfg.Relay.DoubleError == "drop" || !c.address(d, to, from) {
+			return false, c.dropNotice(e, n)
+		}
+	}
+	report, err := c.report(e, n, to, double)
+	if err != nil {
+		return false, err
+	}
+	if err := c.deliver(d, report, from); err != nil {
+		return false, err
+	}
+	c.Stats.Notices.Add(1)
+	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+d.Draft.ID().String(), smtpAgent, slog.String("id", e.ID.String()))
+	return true, nil
+}
+
+var noticeWords = map[relay.NoticeKind]string{
+	relay.Failed: "sender non-delivery notification", relay.Delayed: "sender delay notification",
+	relay.Relayed: "sender delivery status notification", relay.Succeeded: "sender delivery status notification",
+}
+
+// dropNotice gives up a notification.
+func (c *Courier) dropNotice(e *storage.QueueEntry, n *relay.Notice) error {
+	if n.Kind == relay.Failed {
+		c.Stats.Dropped.Add(1)
+		c.log.Warn("a notification could not be delivered and is dropped", "id", e.ID.String(), "from", e.Envelope.ReversePath)
+	}
+	return nil
+}
+
+// address fills in where a notification goes: false when nobody has the address.
+func (c *Courier) address(d *storage.Delivery, to, from string) bool {
+	path, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
+	if refused != nil {
+		return false
+	}
+	targets, outcome := c.router.Route(path.To.Local(), path.To.Domain(), nil)
+	switch outcome {
+	case router.NotOurs:
+		targets = []router.Target{{Remote: to, Domain: router.Fold(string(path.To.Domain()))}}
+	case router.Local:
+	default:
+		return false
+	}
+	d.Recipients, d.Relayed = nil, nil
+	trace := message.AppendReturnPath(nil, []byte(from))
+	for _, t := range targets {
+		if t.Remote == "" {
+			own := trace[:len(trace):len(trace)]
+			if t.Expanded != "" {
+				own = message.AppendDeliveredTo(own, []byte(t.Expanded))
+			}
+			d.Recipients = append(d.Recipients, storage.Recipient{Account: t.Account, Trace: own})
+			continue
+		}
+		d.Relayed = append(d.Relayed, &storage.QueueEntry{
+			Domain: t.Domain, Envelope: storage.Envelope{ReversePath: from, Origin: "notification of this host"},
+			// A notification is never notified of (RFC 3461 section 6.1).
+			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote, Notify: smtp.NotifyNever}},
+		})
+	}
+	return true
+}
+
+// report writes the notification, in plain form, without trace fields.
+func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, double bool) ([]byte, error) {
+	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Body.Size, c.cfg.Relay.ReturnSize)
+	original, err := c.original(e, whole)
+	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+		return nil, err
+	}
+	r := &dsn.Report{
+		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: time.Now(),
+		QueueID: e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
+		LifetimeEnd: e.Arrival.Add(c.policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
+		Original: original, WholeMessage: whole,
+	}
+	for i := range n.Recipients {
+		from := &n.Recipients[i]
+		to := dsn.Recipient{
+			Final: from.ForwardPath, ORcpt: from.ORcpt, Action: kindOf[n.Kind], Status: from.Result.Status,
+			RemoteMTA: from.Remote, Diagnostic: from.Diagnostic, DiagnosticType: dsn.TypeSMTP, Reason: from.Result.Reason,
+			LastAttempt: r.Now,
+		}
+		if to.Diagnostic == "" {
+			to.Diagnostic, to.DiagnosticType = from.Result.Reason, dsn.TypePostrider
+		}
+		r.Recipients = append(r.Recipients, to)
+	}
+	return dsn.Append(nil, r), nil
+}
+
+var kindOf = map[relay.NoticeKind]dsn.Kind{
+	relay.Failed: dsn.Failure, relay.Delayed: dsn.Delay, relay.Relayed: dsn.Relayed, relay.Succeeded: dsn.Success,
+}
+
+// mostHeader bounds what is read of a message for its header.
+const mostHeader = 64 << 10
+
+// original reads the message that a notification is about, or its header, in plain
+// form.
+func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
+	m, err := c.store.OpenQueued(e)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	var text []byte
+	var plain dot.Unstuffer
+	for whole || len(text) < mostHeader {
+		piece, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		text = plain.Append(text, piece)
+	}
+	if whole {
+		return text, nil
+	}
+	return dsn.HeaderOf(text), nil
+}
+
+// deliver stores a message of our own, in plain form, with a Received field.
+func (c *Courier) deliver(d *storage.Delivery, text []byte, from string) error {
+	draft := c.store.NewDraft(int64(len(text)) + 256)
+	var id [16]byte
+	received := message.AppendReceived(nil, message.Received{
+		Host: c.cfg.Server.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
+	})
+	draft.Append(received)
+	wire := dot.AppendStuffed(nil, text)
+	for len(wire) > 0 {
+		n := min(len(wire), storage.MaxPiece)
+		draft.Append(wire[:n])
+		waitFor(draft)
+		wire = wire[n:]
+	}
+	d.Draft, d.Size = draft, int64(len(received)+len(text))
+	done := make(chan error, 1)
+	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
+	c.store.Deliver(d)
+	return <-done
+}

@@ -1,0 +1,243 @@
+package courier
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/engine/resolver"
+	"postrider/engine/smtpclient"
+	"postrider/storage"
+)
+
+// wire is a connection with the machine that speaks on it.
+type wire struct {
+	conn   net.Conn
+	host   resolver.Host
+	config smtpclient.Config
+	m      smtpclient.Session
+	e      smtpclient.Effects
+	tx     smtpclient.Transaction
+	in     []byte // read and not yet consumed
+}
+
+// connect dials a host. The machine has not yet read its greeting.
+func (c *Courier) connect(host resolver.Host, login *smtpclient.Credentials) (*wire, error) {
+	d := net.Dialer{Timeout: c.cfg.Relay.ConnectTimeout}
+	if local := c.cfg.SourceAddr(); local != nil {
+		d.LocalAddr = local
+	}
+	conn, err := d.DialContext(c.ctx, "tcp", host.Addr.String())
+	if err != nil {
+		return nil, plainDial(err)
+	}
+	w := &wire{conn: conn, host: host, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w.m.Init(&w.config)
+	return w, nil
+}
+
+// plainDial takes the addresses out of an error of Dial: the caller says them.
+func plainDial(err error) error {
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		return sys.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func (w *wire) close() { _ = w.conn.Close() }
+
+// quitPatience is how long a peer may take for its goodbye.
+const quitPatience = time.Second
+
+// quit says QUIT and waits a moment for the reply.
+func (w *wire) quit() {
+	defer w.close()
+	w.e.Reset()
+	w.m.Quit(&w.e)
+	_ = w.conn.SetDeadline(time.Now().Add(quitPatience))
+	if _, err := w.conn.Write(w.e.Send); err != nil {
+		return
+	}
+	var buf [512]byte
+	_, _ = w.conn.Read(buf[:])
+}
+
+// send sends the message of an entry to some of its recipients, and returns the
+// outcome, which belongs to the machine.
+func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int) *smtpclient.Outcome {
+	env := &entry.Envelope
+	w.tx = smtpclient.Transaction{
+		ReversePath: env.ReversePath, Size: entry.Body.Size, Body: env.Body, SMTPUTF8: env.SMTPUTF8,
+		Ret: env.Ret, EnvID: env.EnvID, Recipients: w.tx.Recipients[:0],
+	}
+	for _, i := range to {
+		r := &entry.Recipients[i]
+		w.tx.Recipients = append(w.tx.Recipients, smtpclient.Recipient{ForwardPath: r.ForwardPath, ORcpt: r.ORcpt, Notify: r.Notify})
+	}
+	w.e.Reset()
+	w.m.Begin(&w.tx, &w.e)
+	for {
+		ask, outcome := w.e.Ask, w.e.Outcome
+		if ask != smtpclient.AskNothing {
+			w.e.Ask = smtpclient.AskNothing
+			w.stream(c, entry, ask == smtpclient.AskChunk)
+			continue
+		}
+		w.flush(c)
+		if w.e.Close {
+			w.close()
+		}
+		if outcome != nil {
+			return outcome
+		}
+		if w.e.Outcome == nil {
+			w.hear(c)
+		}
+	}
+}
+
+// largeWrite is from where on a write is made beside reading: a peer whose replies
+// nobody reads may stop to read commands (RFC 2920 section 3.1).
+const largeWrite = 16 << 10
+
+// flush writes what the machine says.
+func (w *wire) flush(c *Courier) {
+	out := w.e.Send
+	w.e.Send = w.e.Send[:0]
+	if len(out) == 0 {
+		return
+	}
+	_ = w.conn.SetWriteDeadline(time.Now().Add(c.limitOf(w.m.Waiting())))
+	if len(out) < largeWrite {
+		if _, err := w.conn.Write(out); err != nil {
+			w.lost(err)
+		}
+		return
+	}
+	w.flushBeside(out)
+}
+
+// flushBeside writes while it reads what comes back.
+func (w *wire) flushBeside(out []byte) {
+	done := make(chan error, 1)
+	_ = w.conn.SetReadDeadline(time.Time{})
+	go func() {
+		_, err := w.conn.Write(out)
+		done <- err
+		_ = w.conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
+	}()
+	for {
+		if _, err := w.read(); err != nil {
+			break
+		}
+	}
+	if err := <-done; err != nil {
+		w.lost(err)
+	}
+}
+
+// mostUnread bounds what is read ahead of the machine.
+const mostUnread = 1 << 20
+
+// read appends what comes to in.
+func (w *wire) read() (int, error) {
+	if len(w.in) > mostUnread {
+		return 0, errors.New("the peer sends without end")
+	}
+	if cap(w.in)-len(w.in) < 2048 {
+		grown := make([]byte, len(w.in), 2*cap(w.in)+4096)
+		copy(grown, w.in)
+		w.in = grown
+	}
+	n, err := w.conn.Read(w.in[len(w.in):cap(w.in)])
+	w.in = w.in[:len(w.in)+n]
+	return n, err
+}
+
+// hear gives the machine what the peer says, and waits for it if need be.
+func (w *wire) hear(c *Courier) {
+	if w.feed() {
+		return
+	}
+	_ = w.conn.SetReadDeadline(time.Now().Add(c.limitOf(w.m.Waiting())))
+	if n, err := w.read(); n == 0 && err != nil {
+		w.lost(err)
+		return
+	}
+	w.feed()
+}
+
+// feed presents the unread input and says whether some of it was consumed.
+func (w *wire) feed() bool {
+	n := w.m.Feed(w.in, &w.e)
+	w.in = w.in[:copy(w.in, w.in[n:])]
+	return n > 0
+}
+
+// lost tells the machine that the connection is of no use any more. What the peer
+// said before it broke off comes first: it often says why.
+func (w *wire) lost(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.m.TimeOut(&w.e)
+		return
+	}
+	_ = w.conn.SetReadDeadline(time.Now().Add(quitPatience))
+	for w.e.Outcome == nil {
+		if w.feed() {
+			continue
+		}
+		if n, err := w.read(); n == 0 && err != nil {
+			break
+		}
+	}
+	if w.e.Outcome == nil {
+		w.m.Lost(&w.e)
+	}
+}
+
+// stream sends the body: in wire form, or plain for a chunk of BDAT. It is gathered
+// with what the machine says before and behind it: small messages are one write.
+func (w *wire) stream(c *Courier, entry *storage.QueueEntry, plain bool) {
+	m, err := c.store.OpenQueued(entry)
+	if err != nil {
+		w.m.BodyFailed(&w.e)
+		return
+	}
+	defer m.Close()
+	var undo dot.Unstuffer
+	for {
+		piece, err := m.Next()
+		if err == io.EOF {
+			w.m.BodyDone(&w.e)
+			return
+		}
+		if err != nil {
+			c.log.Error("a message of the queue can't be read", "id", entry.ID.String(), "err", err)
+			w.m.BodyFailed(&w.e)
+			return
+		}
+		if plain {
+			w.e.Send = undo.Append(w.e.Send, piece)
+		} else {
+			w.e.Send = append(w.e.Send, piece...)
+		}
+		if len(w.e.Send) < storage.MaxPiece {
+			continue
+		}
+		_ = w.conn.SetWriteDeadline(time.Now().Add(c.limitOf(smtpclient.WaitDataBlock)))
+		_, werr := w.conn.Write(w.e.Send)
+		w.e.Send = w.e.Send[:0]
+		if werr != nil {
+			w.lost(werr)
+			return
+		}
+	}
+}
