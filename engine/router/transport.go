@@ -3,7 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -81,8 +81,10 @@ func (h Hop) withPort(port, whole string) (Hop, error) {
 		}
 		h.Port = uint16(n)
 	}
-	if h.Kind == ByHost && net.ParseIP(h.Host) != nil {
-		return h, nil
+	if h.Kind == ByHost {
+		if _, err := netip.ParseAddr(h.Host); err == nil {
+			return h, nil
+		}
 	}
 	if _, err := ParseDomain(h.Host); err != nil {
 		return h, fmt.Errorf("%q: %w", whole, errHop)
