@@ -85,8 +85,10 @@ func (h Hop) withPort(port, whole string) (Hop, error) {
 		}
 		h.Port = uint16(n)
 	}
-	if _, err := netip.ParseAddr(h.Host); h.Kind == ByHost && err == nil {
-		return h, nil
+	if h.Kind == ByHost {
+		if _, err := netip.ParseAddr(h.Host); err == nil {
+			return h, nil
+		}
 	}
 	if _, err := ParseDomain(h.Host); err != nil {
 		return h, fmt.Errorf("%q: %w", whole, errHop)

@@ -1,0 +1,45 @@
+package resolver
+
+import (
+	"strings"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/idna"
+
+	"postrider/engine/router"
+)
+
+// toQuestion writes a domain as DNS has it: lower case, U-labels as A-labels (RFC
+// 5890), with the final dot. ok is false for what can't be a domain; nothing is
+// asked then.
+func toQuestion(domain string) (name string, ok bool) {
+	domain, err := router.ParseDomain(domain)
+	if err != nil {
+		return "", false
+	}
+	// Not for ASCII: IDNA forbids names that DNS has, such as those with "_".
+	if !isASCII(domain) {
+		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
+			return "", false
+		}
+	}
+	name = dns.Fqdn(domain)
+	if _, ok := dns.IsDomainName(name); !ok {
+		return "", false
+	}
+	return name, true
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// isSingleLabel: such names mean something only in a network of one's own.
+func isSingleLabel(name string) bool {
+	return !strings.Contains(strings.TrimSuffix(name, "."), ".")
+}

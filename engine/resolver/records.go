@@ -1,0 +1,128 @@
+package resolver
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// outcome is what a question came to.
+type outcome uint8
+
+const (
+	found  outcome = iota
+	noData         // the name is there, but nothing of this type
+	noName         // NXDOMAIN
+	failed         // nobody knows now
+)
+
+// records is the answer to one question. It is shared, and never changes.
+type records struct {
+	outcome outcome
+	mx      []exchange
+	addrs   []netip.Addr
+	why     string // of failed, for the operator
+}
+
+// exchange is one MX record.
+type exchange struct {
+	name       string // as the user writes it: lower case, no final dot; "" is the null MX
+	preference uint16
+}
+
+// How long answers are kept, whatever their servers say (RFC 2308 sections 5 and 7
+// for those that say no).
+const (
+	minTTL, maxTTL           = time.Second, time.Hour
+	minNegative, maxNegative = 5 * time.Second, 900 * time.Second
+	failureTTL               = 10 * time.Second
+)
+
+// maxRecords bounds what one answer may take in memory.
+const maxRecords = 100
+
+// maxAliases bounds a chain of CNAMEs.
+const maxAliases = 8
+
+// read takes the records of type qtype out of an answer about name, through its
+// CNAMEs. next is set when the answer ends at an alias and says no more: that is
+// the name to ask for.
+func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duration, next string) {
+	rec, ttl = new(records), maxTTL
+	owner := name
+	for range maxAliases {
+		alias := cname(m, owner)
+		if alias == nil || qtype == dns.TypeCNAME {
+			break
+		}
+		ttl = min(ttl, seconds(alias.Hdr.Ttl))
+		owner = dns.CanonicalName(alias.Target)
+	}
+	for _, rr := range m.Answer {
+		h := rr.Header()
+		if h.Rrtype == qtype && strings.EqualFold(h.Name, owner) && rec.add(rr) {
+			ttl = min(ttl, seconds(h.Ttl))
+		}
+	}
+	if len(rec.mx)+len(rec.addrs) > 0 {
+		return rec, max(ttl, minTTL), ""
+	}
+	negative, soa := negativeTTL(m)
+	rec.outcome = noData
+	switch {
+	case m.Rcode == dns.RcodeNameError:
+		rec.outcome = noName
+	case owner != name && !soa:
+		return rec, ttl, owner
+	}
+	return rec, max(min(ttl, negative), minNegative), ""
+}
+
+// add takes one record in, if there is room.
+func (rec *records) add(rr dns.RR) bool {
+	if len(rec.mx)+len(rec.addrs) >= maxRecords {
+		return false
+	}
+	switch rr := rr.(type) {
+	case *dns.MX:
+		rec.mx = append(rec.mx, exchange{strings.TrimSuffix(dns.CanonicalName(rr.Mx), "."), rr.Preference})
+		return true
+	case *dns.A:
+		return rec.addAddr(rr.A.To4())
+	case *dns.AAAA:
+		return rec.addAddr(rr.AAAA.To16())
+	}
+	return false
+}
+
+func (rec *records) addAddr(octets []byte) bool {
+	addr, ok := netip.AddrFromSlice(octets)
+	if ok {
+		rec.addrs = append(rec.addrs, addr)
+	}
+	return ok
+}
+
+func cname(m *dns.Msg, owner string) *dns.CNAME {
+	for _, rr := range m.Answer {
+		if c, ok := rr.(*dns.CNAME); ok && strings.EqualFold(c.Hdr.Name, owner) {
+			return c
+		}
+	}
+	return nil
+}
+
+// negativeTTL is how long a "no" holds (RFC 2308 section 5). Without the SOA record
+// that tells, it is kept for the shortest time there is.
+func negativeTTL(m *dns.Msg) (ttl time.Duration, soa bool) {
+	for _, rr := range m.Ns {
+		if s, ok := rr.(*dns.SOA); ok {
+			return min(seconds(s.Hdr.Ttl), seconds(s.Minttl), maxNegative), true
+		}
+	}
+	return minNegative, false
+}
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }

@@ -1,0 +1,206 @@
+package resolver
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/sync/singleflight"
+
+	"postrider/engine/router"
+)
+
+// Families says which IP versions are looked for, in the words of relay.families.
+type Families string
+
+// The values of Families. "" is Both.
+const (
+	Both     Families = "both"
+	OnlyIPv4 Families = "ipv4"
+	OnlyIPv6 Families = "ipv6"
+)
+
+// Options are what a Resolver is made from. The zero value is that of a server
+// on the Internet.
+type Options struct {
+	Servers    []string      // HOST:PORT of name servers; none: those of ResolvConf
+	ResolvConf string        // "": /etc/resolv.conf
+	HostsFile  string        // "": /etc/hosts
+	Port       uint16        // of hosts whose next hop names none; 0: 25
+	Families   Families      // of the addresses
+	Timeout    time.Duration // of one try; 0: as ResolvConf says, 5s
+	Attempts   int           // rounds through the servers; 0: as ResolvConf says, 2
+	CacheSize  int           // answers kept; 0: 20,000, about 10 MB
+	Now        func() time.Time
+	Shuffle    func(n int, swap func(i, j int)) // nil: math/rand's; others need not be safe for many goroutines if Hosts is not called by many
+
+	// Own says whether an address is one that this server takes mail at, and
+	// OwnNames are its names. A name counts at the port Port only: at another
+	// port of the same machine another server may listen.
+	Own      func(netip.AddrPort) bool
+	OwnNames []string
+
+	Log *slog.Logger // nil: no log
+}
+
+// Resolver finds the hosts of next hops. It is safe for use by many goroutines.
+type Resolver struct {
+	servers  *servers
+	cache    *cache
+	flights  singleflight.Group // questions being asked, so that none is asked twice at once
+	file     hostsFile
+	port     uint16
+	types    []uint16 // A, AAAA or both
+	own      func(netip.AddrPort) bool
+	ownNames map[string]bool // as in question.name
+	now      func() time.Time
+	shuffle  func(n int, swap func(i, j int))
+	log      *slog.Logger
+}
+
+// maxSockets bounds the questions to name servers that are open at once, over all
+// callers; others wait.
+const maxSockets = 256
+
+// New makes a Resolver. It reads resolv.conf now, and no more later.
+func New(o Options) *Resolver {
+	r := &Resolver{
+		servers:  nameServers(o),
+		cache:    newCache(cmp.Or(o.CacheSize, 20_000)),
+		file:     hostsFile{path: cmp.Or(o.HostsFile, "/etc/hosts")},
+		port:     cmp.Or(o.Port, 25),
+		types:    []uint16{dns.TypeA, dns.TypeAAAA},
+		own:      o.Own,
+		ownNames: make(map[string]bool),
+		now:      o.Now,
+		shuffle:  o.Shuffle,
+		log:      o.Log,
+	}
+	switch o.Families {
+	case OnlyIPv4:
+		r.types = []uint16{dns.TypeA}
+	case OnlyIPv6:
+		r.types = []uint16{dns.TypeAAAA}
+	}
+	if r.own == nil {
+		r.own = func(netip.AddrPort) bool { return false }
+	}
+	for _, name := range o.OwnNames {
+		if q, ok := toQuestion(name); ok {
+			r.ownNames[q] = true
+		}
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.shuffle == nil {
+		r.shuffle = rand.Shuffle
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	return r
+}
+
+// nameServers takes from the options what they say, and the rest from resolv.conf.
+// Without that file it is the server of this machine, as for the C library.
+func nameServers(o Options) *servers {
+	conf, err := dns.ClientConfigFromFile(cmp.Or(o.ResolvConf, "/etc/resolv.conf"))
+	if err != nil {
+		conf = &dns.ClientConfig{Timeout: 5, Attempts: 2}
+	}
+	s := &servers{
+		addrs:   o.Servers,
+		timeout: cmp.Or(o.Timeout, time.Duration(conf.Timeout)*time.Second),
+		rounds:  cmp.Or(o.Attempts, conf.Attempts),
+		slots:   make(chan struct{}, maxSockets),
+	}
+	if len(s.addrs) == 0 {
+		for _, host := range conf.Servers {
+			s.addrs = append(s.addrs, net.JoinHostPort(host, "53"))
+		}
+	}
+	if len(s.addrs) == 0 {
+		s.addrs = []string{"127.0.0.1:53"}
+	}
+	return s
+}
+
+// Servers are the name servers, as HOST:PORT, in the order of the configuration.
+func (r *Resolver) Servers() []string { return r.servers.addrs }
+
+// Hosts finds the hosts to try for a next hop, best first. The error is always an
+// *[Error]. A caller that gives up by ctx does not end the question: its answer
+// is kept for the next one.
+func (r *Resolver) Hosts(ctx context.Context, hop router.Hop) (*Answer, error) {
+	s := &search{Resolver: r, ctx: ctx, port: cmp.Or(hop.Port, r.port)}
+	var err *Error
+	switch hop.Kind {
+	case router.Refused:
+		err = refused(hop.Text)
+	case router.ByHost:
+		if err = s.byHost(hop.Host); err != nil {
+			err = err.Softened()
+		}
+	default:
+		err = s.byMX(hop.Host)
+	}
+	if err == nil {
+		return &s.answer, nil
+	}
+	if cause := ctx.Err(); cause != nil && err.Cause == ErrTemporary {
+		err.Cause = cause
+	}
+	err.Notes = append(s.answer.Notes, err.Notes...)
+	return nil, err
+}
+
+// lookup answers a question: from the cache, or with others who ask the same.
+func (r *Resolver) lookup(ctx context.Context, q question) *records {
+	if rec := r.cache.get(q, r.now()); rec != nil {
+		return rec
+	}
+	flight := r.flights.DoChan(q.name+strconv.Itoa(int(q.qtype)), func() (any, error) {
+		// The flight that ended as this one began may have brought it.
+		if rec := r.cache.get(q, r.now()); rec != nil {
+			return rec, nil
+		}
+		rec, ttl := r.resolve(q)
+		r.cache.put(q, rec, r.now().Add(ttl))
+		return rec, nil
+	})
+	select {
+	case result := <-flight:
+		return result.Val.(*records)
+	case <-ctx.Done():
+		return &records{outcome: failed, why: ctx.Err().Error()}
+	}
+}
+
+// resolve asks the name servers, and again for each alias of which they did not
+// say what it stands for.
+func (r *Resolver) resolve(q question) (*records, time.Duration) {
+	name, shortest := q.name, maxTTL
+	for range maxAliases {
+		// Not the caller's context: others wait for this answer too.
+		m, err := r.servers.ask(context.Background(), name, q.qtype)
+		if err != nil {
+			r.log.Warn("name service error", "name", strings.TrimSuffix(q.name, "."), "type", dns.TypeToString[q.qtype], "err", err)
+			return &records{outcome: failed, why: err.Error()}, failureTTL
+		}
+		rec, ttl, next := read(m, name, q.qtype)
+		shortest = min(shortest, ttl)
+		if next == "" {
+			return rec, max(shortest, minTTL)
+		}
+		name = next
+	}
+	return &records{outcome: failed, why: "the CNAMEs go on and on"}, failureTTL
+}

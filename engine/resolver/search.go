@@ -1,0 +1,226 @@
+package resolver
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"github.com/miekg/dns"
+)
+
+// search is one look for the hosts of a next hop.
+type search struct {
+	*Resolver
+	ctx    context.Context
+	port   uint16
+	answer Answer
+}
+
+// maxExchangers bounds the mail hosts whose addresses are asked for: those with
+// the best preference. A domain can't make us ask for thousands.
+const maxExchangers = 20
+
+// byMX finds the mail hosts of a domain as RFC 5321 section 5.1 says.
+func (s *search) byMX(domain string) *Error {
+	name, ok := toQuestion(domain)
+	if !ok {
+		return nameError(ErrNoDomain, "5.1.2", domain, "MX", malformed)
+	}
+	// What the machine's own file says of a name without a dot is not a matter for DNS.
+	if isSingleLabel(name) {
+		if addrs := s.file.lookup(name, s.now()); addrs != nil {
+			return s.finish(domain, []candidate{s.fromFile(name, addrs)})
+		}
+	}
+	mx := s.lookup(s.ctx, question{name, dns.TypeMX})
+	switch mx.outcome {
+	case failed:
+		s.note("%s: %s", undotted(name), mx.why)
+		return nameError(ErrTemporary, "4.4.3", domain, "MX", tryAgain)
+	case noName:
+		return nameError(ErrNoDomain, "5.1.2", domain, "MX", notFound)
+	case noData:
+		s.note("%s has no MX record: its own addresses are used", undotted(name))
+		return s.finish(domain, []candidate{{exchange: exchange{name: undotted(name)}, question: name}})
+	}
+	all, null := s.exchangers(mx.mx)
+	if len(all) == 0 && null {
+		return nullMX(domain)
+	}
+	return s.finish(domain, all)
+}
+
+// exchangers makes the candidates of MX records: sorted by preference, in random
+// order where that is equal.
+func (s *search) exchangers(mx []exchange) (all []candidate, null bool) {
+	for _, x := range mx {
+		if x.name == "" {
+			null = true
+			continue
+		}
+		name, ok := toQuestion(x.name)
+		if !ok {
+			s.note("MX %s is not the name of a host: passed over", x.name)
+			continue
+		}
+		all = append(all, candidate{exchange: x, question: name})
+	}
+	s.shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.preference, b.preference) })
+	if len(all) > maxExchangers {
+		s.note("of %d mail hosts the %d with the best preference are used", len(all), maxExchangers)
+		all = all[:maxExchangers]
+	}
+	return all, null
+}
+
+// byHost finds the addresses of one host; an address is itself.
+func (s *search) byHost(host string) *Error {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		c := candidate{exchange: exchange{name: host}, addrs: []netip.Addr{addr.Unmap()}}
+		return s.finish(host, []candidate{c})
+	}
+	name, ok := toQuestion(host)
+	if !ok {
+		return nameError(ErrNoDomain, "5.1.2", host, s.typeName(), malformed)
+	}
+	c := candidate{exchange: exchange{name: undotted(name)}, question: name}
+	if addrs := s.file.lookup(name, s.now()); addrs != nil {
+		c = s.fromFile(name, addrs)
+	}
+	return s.finish(host, []candidate{c})
+}
+
+// fromFile makes a candidate of what /etc/hosts says.
+func (s *search) fromFile(name string, addrs []netip.Addr) candidate {
+	s.note("%s is in %s", undotted(name), s.file.path)
+	c := candidate{exchange: exchange{name: undotted(name)}, fault: noData}
+	for _, addr := range addrs {
+		qtype := dns.TypeAAAA
+		if addr.Is4() {
+			qtype = dns.TypeA
+		}
+		if slices.Contains(s.types, qtype) {
+			c.addrs = append(c.addrs, addr)
+		}
+	}
+	return c
+}
+
+// finish takes out of the candidates those that are ourselves or worse, looks up
+// the addresses of the rest, and fills in the answer.
+func (s *search) finish(domain string, all []candidate) *Error {
+	left := s.withoutUs(all, s.isOurName)
+	s.ask(left)
+	left = s.withoutUs(left, s.isOurAddress)
+	if len(left) == 0 && len(all) > 0 {
+		return loop(domain)
+	}
+	if s.answer.Hosts = s.order(left); len(s.answer.Hosts) > 0 {
+		return nil
+	}
+	return s.noAddress(domain, left)
+}
+
+// withoutUs drops the hosts that are this one, and with them all that are not
+// better: they would only hand the mail back to us (RFC 5321 section 5.1).
+func (s *search) withoutUs(all []candidate, isUs func(candidate) bool) []candidate {
+	at := slices.IndexFunc(all, isUs)
+	if at < 0 {
+		return all
+	}
+	s.note("%s, preference %d, is this host: hosts with this preference and above are left out", all[at].name, all[at].preference)
+	for at > 0 && all[at-1].preference == all[at].preference {
+		at--
+	}
+	return all[:at]
+}
+
+func (s *search) isOurName(c candidate) bool {
+	return s.port == s.Resolver.port && c.question != "" && s.ownNames[c.question]
+}
+
+func (s *search) isOurAddress(c candidate) bool {
+	return slices.ContainsFunc(c.addrs, func(a netip.Addr) bool { return s.own(netip.AddrPortFrom(a, s.port)) })
+}
+
+// ask looks up the addresses of all candidates at once, and takes in those that a
+// host can have.
+func (s *search) ask(all []candidate) {
+	answers := make([]*records, len(all)*len(s.types))
+	var running sync.WaitGroup
+	for i, c := range all {
+		for j, qtype := range s.types {
+			if c.question == "" {
+				continue
+			}
+			q, at := question{c.question, qtype}, i*len(s.types)+j
+			if answers[at] = s.cache.get(q, s.now()); answers[at] == nil {
+				running.Go(func() { answers[at] = s.lookup(s.ctx, q) })
+			}
+		}
+	}
+	running.Wait()
+	for i := range all {
+		if all[i].question != "" {
+			s.take(&all[i], answers[i*len(s.types):][:len(s.types)])
+		}
+		all[i].addrs = slices.DeleteFunc(all[i].addrs, func(a netip.Addr) bool {
+			if isOfHost(a) {
+				return false
+			}
+			s.note("%s has the address %s, which is not that of a host: passed over", all[i].name, a)
+			return true
+		})
+	}
+}
+
+// take puts the answers about a host together.
+func (s *search) take(c *candidate, answers []*records) {
+	c.fault = noName
+	for i, rec := range answers {
+		c.addrs = append(c.addrs, rec.addrs...)
+		switch rec.outcome {
+		case failed:
+			c.fault = failed
+			s.note("%s type=%s: %s", c.name, dns.TypeToString[s.types[i]], rec.why)
+		case noData, found:
+			if c.fault == noName {
+				c.fault = noData
+			}
+		}
+	}
+	if len(c.addrs) == 0 && c.fault != failed {
+		s.note("%s has no address: passed over", c.name)
+	}
+}
+
+// isOfHost leaves out what connects to nobody, to everybody, or to this machine by
+// another name: a domain must not lead us to ourselves with "MX 0.0.0.0".
+func isOfHost(a netip.Addr) bool {
+	return !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() &&
+		a != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && (a.Zone() != "" || !a.IsLinkLocalUnicast() || a.Is4())
+}
+
+// noAddress is the error for candidates without any address. As long as one of
+// them may still turn out to have one, the mail waits.
+func (s *search) noAddress(domain string, all []candidate) *Error {
+	for _, c := range all {
+		if c.fault == failed {
+			return nameError(ErrTemporary, "4.4.3", c.name, s.typeName(), tryAgain)
+		}
+	}
+	if len(all) == 0 {
+		return nameError(ErrNoAddress, "5.4.4", domain, "MX", unexpected)
+	}
+	what := noRecord
+	if all[0].fault == noName {
+		what = notFound
+	}
+	return nameError(ErrNoAddress, "5.4.4", all[0].name, s.typeName(), what)
+}
+
+// typeName is the type of address that an error names.
+func (s *search) typeName() string { return dns.TypeToString[s.types[0]] }
