@@ -91,7 +91,7 @@ func (r *Report) subject() string {
 	return "Undelivered Mail Returned to Sender"
 }
 
-// appendThread ties the notification to the message (RFC 3834 section 3.1.5), by
+// appendThread ties the notification to the message (RFC 3834 section 3.1), by
 // which mail readers show the two together.
 func (r *Report) appendThread(dst []byte) []byte {
 	f, ok := message.Find(r.Original, "Message-ID")

@@ -39,7 +39,7 @@ func (r *Report) appendOriginal(dst []byte) []byte {
 		dst = append(dst, " Headers\r\nContent-Type: message/global-headers"...)
 	case eight && utf8.Valid(r.Original):
 		dst = append(dst, " Headers\r\nContent-Type: text/rfc822-headers; charset=utf-8"...)
-	case eight: // RFC 1428 section 3
+	case eight: // a name of RFC 1428 for what nobody knows
 		dst = append(dst, " Headers\r\nContent-Type: text/rfc822-headers; charset=unknown-8bit"...)
 	default:
 		dst = append(dst, " Headers\r\nContent-Type: text/rfc822-headers"...)

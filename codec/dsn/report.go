@@ -108,8 +108,8 @@ func Wants(n smtp.Notify, k Kind) bool {
 
 // Whole says whether a report brings back the whole message, of size octets, or
 // its header only (RFC 3461 section 4.3): RET=HDRS gets the header, and so does
-// every report without a failure. Over limit octets even RET=FULL gets the header:
-// RFC 3461 section 6.2 leaves that to the host.
+// every report without a failure. Over limit octets even RET=FULL gets the header;
+// otherwise a stranger who forges a sender has us send him what he likes, at length.
 func Whole(ret smtp.Ret, k Kind, size, limit int64) bool {
 	return k == Failure && ret != smtp.RetHdrs && size <= limit
 }

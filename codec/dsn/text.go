@@ -57,7 +57,7 @@ func appendField(dst []byte, name, value string, wide bool) []byte {
 // begins at dst[line:], and folds it where it gets too long: the next line begins
 // with four blanks, as Postfix does it. Line ends in s count as blanks.
 func appendFolded(dst []byte, line int, s string, wide bool) []byte {
-	for word := range strings.FieldsSeq(s) {
+	for word := range strings.FieldsFuncSeq(s, isBlank) {
 		for len(word) > 0 {
 			n := len(word)
 			if n > maxValue {
@@ -74,3 +74,6 @@ func appendFolded(dst []byte, line int, s string, wide bool) []byte {
 	}
 	return append(dst, "\r\n"...)
 }
+
+// isBlank is about ASCII: other blanks, as that of Chinese text, are text.
+func isBlank(c rune) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
