@@ -46,7 +46,10 @@ type group struct {
 	batch      *pebble.Batch
 	deliveries []*storage.Delivery
 	calls      []*call
-	failed     error // of apply
+	unwaited   int             // changes in it that nobody waits for
+	touched    map[string]wake // destinations of the mail queue
+	queued     counter         // what it adds to the mail queue
+	failed     error           // of apply
 }
 
 // call is a change that a goroutine waits for.
@@ -57,8 +60,8 @@ type call struct {
 	stage func(b *pebble.Batch) error
 	// applied, if not nil, runs there after the batch was applied.
 	applied func()
-	// alone: stage reads rows or memory that an earlier change may alter, or the
-	// batch is large.
+	// alone: stage reads rows or memory that an earlier change may alter, and not
+	// what mailQueue knows of them; or the batch is large.
 	alone bool
 	err   error
 	done  chan struct{}
@@ -91,6 +94,7 @@ type committer struct {
 	seen     map[storage.AccountID]bool // scratch of twice
 	value    []byte                     // scratch
 	packer   packer                     // of the last chunks
+	mail     mailQueue
 }
 
 func (c *committer) run() {
@@ -152,6 +156,8 @@ func (c *committer) handle(o *op) {
 		c.carryOut(o.call)
 	case o.discard != nil:
 		c.discard(o.discard)
+	case o.sleep != nil:
+		c.sleep(o.sleep)
 	case o.chunk.draft != nil:
 		c.storeChunk(o.chunk)
 	}
@@ -170,14 +176,28 @@ func (c *committer) open() *group {
 func (c *committer) flush() {
 	g := c.group
 	if g == nil {
+		c.mail.applied()
+		return
+	}
+	if g.unheard() {
+		c.flushUnheard(g)
 		return
 	}
 	c.group, c.applying = nil, g
 	g.number = c.s.applied.Add(1) // before it can be seen
+	if g.queued != (counter{}) {
+		var v [counterLen]byte
+		g.queued.put(v[:])
+		_ = g.batch.Merge(keyQueueTotal, v[:], nil)
+	}
 	g.failed = c.apply(g.batch, c.s.sync)
 	c.applying = nil
+	c.mail.applied()
 	if g.failed != nil {
 		c.s.fail(g.failed)
+	} else {
+		c.s.queued.messages.Add(g.queued.messages)
+		c.s.queued.octets.Add(g.queued.octets)
 	}
 	for _, call := range g.calls {
 		if call.applied != nil && g.failed == nil {
@@ -193,6 +213,22 @@ func (c *committer) flush() {
 	case c.s.unsynced <- g:
 	case <-c.s.broken:
 	}
+}
+
+// unheard says whether nobody waits for the group: then it need not be synced.
+func (g *group) unheard() bool { return len(g.deliveries)+len(g.calls) == 0 }
+
+// flushUnheard applies a group that nobody waits for.
+func (c *committer) flushUnheard(g *group) {
+	c.group = nil
+	err := c.apply(g.batch, pebble.NoSync)
+	c.mail.applied()
+	if err != nil {
+		c.s.fail(err)
+		return
+	}
+	_ = g.batch.Close()
+	g.reset(c.s)
 }
 
 // apply applies a batch. After an error the batch is not to be touched.
@@ -230,6 +266,7 @@ func (c *committer) carryOut(call *call) {
 	}
 	g := c.open()
 	if err := c.staged(call, g.batch); err != nil {
+		c.flush() // see plan
 		call.finish(err)
 		return
 	}
@@ -256,7 +293,7 @@ func stageOne(call *call, b *pebble.Batch) (err error) {
 }
 
 func (g *group) full() bool {
-	return g.batch.Len() >= groupOctets || len(g.deliveries)+len(g.calls) >= groupMembers
+	return g.batch.Len() >= groupOctets || len(g.deliveries)+len(g.calls)+g.unwaited >= groupMembers
 }
 
 func (call *call) finish(err error) {
@@ -336,9 +373,16 @@ func (g *group) finish(s *Store, err error) {
 	if err != nil {
 		return // the syncer may still look at g
 	}
+	s.tellWatcher(g)
+	g.reset(s)
+}
+
+// reset empties a group for the next use of its memory.
+func (g *group) reset(s *Store) {
 	clear(g.deliveries)
 	clear(g.calls)
-	*g = group{deliveries: g.deliveries[:0], calls: g.calls[:0]}
+	clear(g.touched)
+	*g = group{deliveries: g.deliveries[:0], calls: g.calls[:0], touched: g.touched}
 	s.groups.Put(g)
 }
 

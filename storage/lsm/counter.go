@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -32,7 +33,10 @@ func parseCounter(v []byte) (counter, error) {
 	}, nil
 }
 
-// merger adds up the operands of C rows, so that a delivery changes a counter
+// atomicCounter is a counter that others read while it changes.
+type atomicCounter struct{ messages, octets atomic.Int64 }
+
+// merger adds up the operands of C rows and of the N row, so that a delivery changes a counter
 // without reading it. Its name is on the disk: a store can't be opened with
 // another one.
 //

@@ -37,7 +37,7 @@ func (s *Store) refuseDelivery(d *storage.Delivery, dr *draft) error {
 	if s.space.full.Load() {
 		return s.space.err()
 	}
-	if dr.store != s || d.Size < 0 || d.Size > dr.wire || dr.wire == 0 || len(d.Recipients) == 0 {
+	if dr.store != s || d.Size < 0 || d.Size > dr.wire || dr.wire == 0 || len(d.Recipients)+len(d.Relayed) == 0 {
 		return fmt.Errorf("%w: a delivery needs a body, its size and a recipient", storage.ErrInvalid)
 	}
 	for i := range d.Recipients {
@@ -46,7 +46,12 @@ func (s *Store) refuseDelivery(d *storage.Delivery, dr *draft) error {
 			return fmt.Errorf("%w: trace of %d octets", storage.ErrInvalid, len(r.Trace))
 		}
 	}
-	return nil
+	for _, e := range d.Relayed {
+		if err := checkQueued(e); err != nil {
+			return err
+		}
+	}
+	return checkSettlements(d.Settle)
 }
 
 // storeChunk applies a sealed chunk at once and unsynced: the WAL's order makes
@@ -104,13 +109,18 @@ func (c *committer) deliver(dl *storage.Delivery) {
 		return
 	}
 	if err := c.admit(dl, d); err != nil {
+		if len(dl.Settle) > 0 {
+			c.flush() // see plan
+		}
 		c.refuse(dl, d, err)
 		return
 	}
 	g := c.open()
 	c.reserve(g.batch, d.id)
 	c.lastChunk(g.batch, d)
-	c.entries(g.batch, dl, d)
+	c.entries(g, dl, d)
+	c.carryOutPlan(g)
+	c.records(g.batch, dl.Settle)
 	g.deliveries = append(g.deliveries, dl)
 	if g.full() {
 		c.flush()
@@ -142,7 +152,20 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 			return fmt.Errorf("%w: account %d", storage.ErrOverQuota, r.Account)
 		}
 	}
-	return nil
+	return c.admitSettlements(dl.Settle)
+}
+
+// admitSettlements plans what a delivery settles.
+func (c *committer) admitSettlements(ss []storage.Settlement) (err error) {
+	if len(ss) == 0 {
+		return nil
+	}
+	if !c.crossing.enter() {
+		return storage.ErrFailed
+	}
+	defer c.crossing.leave()
+	defer recoverRead(&err)
+	return c.planSettlements(ss, true)
 }
 
 // mostSeen is from when on the map of twice is made anew rather than cleared.
@@ -193,8 +216,8 @@ func (c *committer) lastChunk(b *pebble.Batch, d *draft) {
 	c.s.drafts.remove(d)
 }
 
-// entries adds the maildrop entries, their counters, and the body's owners.
-func (c *committer) entries(b *pebble.Batch, dl *storage.Delivery, d *draft) {
+// entries adds the maildrop and queue entries, their counters, and the body's owners.
+func (c *committer) entries(g *group, dl *storage.Delivery, d *draft) {
 	e := entry{
 		arrival: dl.Arrival.UnixMilli(),
 		wire:    d.wire,
@@ -205,13 +228,12 @@ func (c *committer) entries(b *pebble.Batch, dl *storage.Delivery, d *draft) {
 	if d.packed {
 		e.flags |= entryPacked
 	}
-	if n := len(dl.Recipients); n > 1 {
+	b := g.batch
+	if n := len(dl.Recipients) + len(dl.Relayed); n > 1 {
 		e.flags |= entryShared
-		var k [idKeyLen]byte
-		var v [4]byte
-		binary.BigEndian.PutUint32(v[:], uint32(n))
-		_ = b.Set(putIDKey(&k, tagRefs, d.id), v[:], nil)
+		setOwners(b, d.id, uint32(n))
 	}
+	c.enqueue(g, dl, d, e)
 	for i := range dl.Recipients {
 		r := &dl.Recipients[i]
 		e.trace = r.Trace

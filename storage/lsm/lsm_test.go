@@ -128,7 +128,7 @@ func TestALaterFormatIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), "format 2") {
+	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), "format 3") {
 		t.Errorf("Open of a later format: %v", err)
 	}
 }

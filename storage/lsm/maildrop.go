@@ -223,23 +223,40 @@ func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e en
 
 // unref takes one owner from a shared body; last: there is no other.
 func (c *committer) unref(b *pebble.Batch, id storage.MessageID) (last bool, err error) {
-	var k [idKeyLen]byte
-	key := putIDKey(&k, tagRefs, id)
-	v, closer, err := c.s.db.Get(key)
+	n, err := c.ownersOf(id)
 	if err != nil {
-		return false, fmt.Errorf("%w: owners of message %s: %w", storage.ErrCorrupt, id, err)
+		return false, err
+	}
+	n = max(n, 1) - 1
+	setOwners(b, id, n)
+	return n == 0, nil
+}
+
+// ownersOf reads how many owners a shared body has.
+func (c *committer) ownersOf(id storage.MessageID) (uint32, error) {
+	var k [idKeyLen]byte
+	v, closer, err := c.s.db.Get(putIDKey(&k, tagRefs, id))
+	if err != nil {
+		return 0, fmt.Errorf("%w: owners of message %s: %w", storage.ErrCorrupt, id, err)
 	}
 	defer closer.Close()
 	if len(v) != 4 {
-		return false, fmt.Errorf("%w: owners of message %s", storage.ErrCorrupt, id)
+		return 0, fmt.Errorf("%w: owners of message %s", storage.ErrCorrupt, id)
 	}
-	n := binary.BigEndian.Uint32(v)
-	if n <= 1 {
-		return true, b.Delete(key, nil)
+	return binary.BigEndian.Uint32(v), nil
+}
+
+// setOwners writes how many owners a shared body has; 0: the body goes.
+func setOwners(b *pebble.Batch, id storage.MessageID, n uint32) {
+	var k [idKeyLen]byte
+	key := putIDKey(&k, tagRefs, id)
+	if n == 0 {
+		_ = b.Delete(key, nil)
+		return
 	}
-	var left [4]byte
-	binary.BigEndian.PutUint32(left[:], n-1)
-	return false, b.Set(key, left[:], nil)
+	var v [4]byte
+	binary.BigEndian.PutUint32(v[:], n)
+	_ = b.Set(key, v[:], nil)
 }
 
 // rangeDeleteFrom is the number of chunks from which one range tombstone is

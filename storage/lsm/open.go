@@ -64,8 +64,9 @@ type Options struct {
 }
 
 // formatVersion is what this program writes in the X row "format". A store with
-// a higher one is refused.
-const formatVersion = 1
+// a higher one is refused; one with a lower one is marked anew. Format 1 had no mail
+// queue, and all of its rows are good in format 2.
+const formatVersion = 2
 
 // Defaults of Options.
 const (
@@ -268,6 +269,9 @@ func (s *Store) loadRows() error {
 	s.ids.last.Store(max(bound, 1))
 	s.committer.idBound = storage.MessageID(bound)
 	s.nextAccount = storage.AccountID(max(next, 1))
+	if err := s.loadQueueTotal(); err != nil {
+		return err
+	}
 	if err := s.loadDirectory(); err != nil {
 		return err
 	}
@@ -277,7 +281,8 @@ func (s *Store) loadRows() error {
 	return s.sweep()
 }
 
-// checkFormat refuses a store of a later program, and marks a new one.
+// checkFormat refuses a store of a later program, and marks a new one, or one of an
+// earlier program, as one of this.
 func (s *Store) checkFormat() (fresh bool, err error) {
 	v, err := s.number(keyFormat)
 	switch {
@@ -285,12 +290,12 @@ func (s *Store) checkFormat() (fresh bool, err error) {
 		return false, err
 	case v > formatVersion:
 		return false, fmt.Errorf("the store in %s has format %d; this program knows formats up to %d: run the program that wrote it, or a later one", s.opts.Dir, v, formatVersion)
-	case v != 0:
+	case v == formatVersion:
 		return false, nil
 	}
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], formatVersion)
-	return true, s.db.Set(keyFormat, b[:], pebble.Sync)
+	return v == 0, s.db.Set(keyFormat, b[:], pebble.Sync)
 }
 
 // number reads a number under X; 0 if it is not there.

@@ -12,11 +12,13 @@ type op struct {
 	delivery *storage.Delivery // a finished draft
 	discard  *draft            // a draft to be dropped
 	call     *call             // a change that somebody waits for
+	sleep    *sleeper          // a destination of the mail queue that is given back
 }
 
 // queue is the way to the committer: many put, one takes. Putting never blocks.
 // What bounds it is counted elsewhere: deliveries by maxInFlight, chunks by the
-// backlog that the edge allows a draft, calls by the goroutines that wait in them.
+// backlog that the edge allows a draft, calls by the goroutines that wait in them,
+// sleepers by the destinations that the scheduler has.
 type queue struct {
 	mu     sync.Mutex
 	filled sync.Cond // ops is not empty, or closed

@@ -17,14 +17,15 @@ import (
 // message is a message open for reading. It keeps no iterator and no snapshot
 // open: a session may take minutes to read it.
 type message struct {
-	rows  pebble.Reader
-	id    storage.MessageID
-	entry entry
-	next  uint32 // chunk
-	read  int64
-	crc   uint32
-	hold  io.Closer       // of the piece that Next returned
-	plain *[chunkLen]byte // where chunks are decompressed; nil until one has to be
+	rows   pebble.Reader
+	id     storage.MessageID
+	entry  entry
+	next   uint32 // chunk
+	read   int64
+	crc    uint32
+	hold   io.Closer        // of the piece that Next returned
+	queued *storage.EntryID // whose body it is; nil: that of a maildrop
+	plain  *[chunkLen]byte  // where chunks are decompressed; nil until one has to be
 }
 
 // plains are buffers for decompressed chunks.
@@ -44,7 +45,7 @@ func (m *message) Next() (piece []byte, err error) {
 	var k [bodyKeyLen]byte
 	v, closer, err := m.rows.Get(putBodyKey(&k, m.id, m.next))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, m.corrupt("chunk is missing")
+		return nil, m.missing()
 	}
 	if err != nil {
 		return nil, readError(err)
@@ -57,6 +58,17 @@ func (m *message) Next() (piece []byte, err error) {
 	}
 	m.next++
 	return piece, nil
+}
+
+// missing says why a chunk is not there. A maildrop is locked while it is read; an
+// entry of the queue may be removed under its reader.
+func (m *message) missing() error {
+	if m.queued != nil {
+		if _, err := readPlace(m.rows, *m.queued); errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+	}
+	return m.corrupt("chunk is missing")
 }
 
 // check takes the head off a chunk's value and checks what follows.
@@ -103,7 +115,13 @@ func (m *message) Close() {
 // scan calls f for each row whose key begins with prefix, until f returns false
 // or an error. Key and value are f's until it returns.
 func scan(rows pebble.Reader, prefix []byte, f func(k, v []byte) (more bool, err error)) (err error) {
-	it, err := rows.NewIter(&pebble.IterOptions{LowerBound: bytes.Clone(prefix), UpperBound: after(prefix)})
+	return scanRange(rows, bytes.Clone(prefix), after(prefix), f)
+}
+
+// scanRange is scan for the keys from one on, below another. Both must stay as they
+// are.
+func scanRange(rows pebble.Reader, from, end []byte, f func(k, v []byte) (more bool, err error)) (err error) {
+	it, err := rows.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
 	if err != nil {
 		return readError(err)
 	}
@@ -117,6 +135,18 @@ func scan(rows pebble.Reader, prefix []byte, f func(k, v []byte) (more bool, err
 		if err != nil || !more {
 			return err
 		}
+	}
+	return readError(it.Error())
+}
+
+// scanKeys is scanRange without the values.
+func scanKeys(rows pebble.Reader, from, end []byte, f func(k []byte) (more bool)) (err error) {
+	it, err := rows.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
+	if err != nil {
+		return readError(err)
+	}
+	defer func() { err = errors.Join(err, readError(it.Close())) }()
+	for ok := it.First(); ok && f(it.Key()); ok = it.Next() {
 	}
 	return readError(it.Error())
 }

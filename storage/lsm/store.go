@@ -16,8 +16,6 @@ import (
 
 // Store is an open store. See storage.Store for what its methods promise.
 type Store struct {
-	storage.Queue
-
 	opts    Options
 	fs      *faultFS // over the ballast's hook
 	closeFS func()
@@ -42,8 +40,11 @@ type Store struct {
 	ended     chan struct{} // closed by the committer at its end
 	drained   chan struct{}
 	inFlight  atomic.Int64
-	applied   atomic.Uint64 // the last group that may be visible
-	durable   *watermark    // the last group that is synced
+	stamps    stamps                             // the clock of the mail queue
+	queued    atomicCounter                      // what is in it, as far as it can be seen
+	watcher   atomic.Pointer[func(string, bool)] // see Watch
+	applied   atomic.Uint64                      // the last group that may be visible
+	durable   *watermark                         // the last group that is synced
 
 	space   space
 	stalled atomic.Bool           // Pebble holds writes back
@@ -81,8 +82,9 @@ func newStore(opts Options) *Store {
 	if opts.Durability == None {
 		s.sync = pebble.NoSync
 	}
+	s.stamps.now = opts.Now
 	s.locks.held = make(map[storage.AccountID]*lock)
-	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool)}
+	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
 	s.committer.crossing.broken = &s.failed
 	base := opts.FS
 	if base == nil {
