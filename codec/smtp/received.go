@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"iter"
+	"unicode"
+	"unicode/utf8"
 )
 
 // ReceivedReply is a reply that a server sent: one line or several (RFC 5321
@@ -30,15 +32,16 @@ func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 		if end < 0 {
 			break
 		}
+		// The length first: whoever gets the line in pieces is over it before the end.
+		if n+end+1 > limit {
+			return ReceivedReply{}, 0, ErrReplyLength
+		}
 		code, last, ok := replyHead(src[n : n+end])
 		if !ok || n > 0 && code != r.Code {
 			return ReceivedReply{}, 0, ErrReplySyntax
 		}
 		r.Code = code
 		n += end + 1
-		if n > limit {
-			return ReceivedReply{}, 0, ErrReplyLength
-		}
 		if last {
 			r.lines = src[:n]
 			return r, n, nil
@@ -74,6 +77,27 @@ func (r ReceivedReply) Lines() iter.Seq[[]byte] {
 			}
 		}
 	}
+}
+
+// AppendText appends the reply as one line for people: its lines with their codes,
+// and a blank between two. Control octets and what is not UTF-8 become "?".
+func (r ReceivedReply) AppendText(dst []byte) []byte {
+	start := len(dst)
+	for line := range bytes.Lines(r.lines) {
+		if len(dst) > start {
+			dst = append(dst, ' ')
+		}
+		for line = bytes.TrimRight(line, " \r\n"); len(line) > 0; {
+			c, n := utf8.DecodeRune(line)
+			if unicode.IsControl(c) || c == utf8.RuneError && n == 1 {
+				dst = append(dst, '?')
+			} else {
+				dst = append(dst, line[:n]...)
+			}
+			line = line[n:]
+		}
+	}
+	return dst
 }
 
 // Enhanced is the enhanced status code that the last line begins with (RFC 2034

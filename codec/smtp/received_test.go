@@ -53,6 +53,31 @@ func TestParseReply_Failure(t *testing.T) {
 	f(strings.Repeat("250-x\r\n", 9), ErrReplyLength)
 }
 
+func TestAppendText(t *testing.T) {
+	f := func(src, want string) {
+		t.Helper()
+		r, n, err := ParseReply([]byte(src), 200)
+		if got := string(r.AppendText([]byte("x"))); err != nil || n != len(src) || got != "x"+want {
+			t.Errorf("%q: got %q, %v; want %q", src, got, err, want)
+		}
+	}
+	f("250 2.1.0 ok \r\n", "250 2.1.0 ok")
+	f("550-5.7.1 one\r\n550 5.7.1 two\n", "550-5.7.1 one 550 5.7.1 two")
+	f("354\r\n", "354")
+	f("250 a\x00\x1b[2Jb\rc\x7f\u009b\xff\u00fc\r\n", "250 a??[2Jb?c???\u00fc")
+}
+
+// Whoever gets a line in pieces sees the limit before the end of the line.
+func TestParseReply_LimitBeforeSyntax(t *testing.T) {
+	src := "250-" + strings.Repeat("x", 36) + "\r\n?" + strings.Repeat("y", 30) + "\r\n"
+	if _, _, err := ParseReply([]byte(src), 50); !errors.Is(err, ErrReplyLength) {
+		t.Errorf("whole: %v", err)
+	}
+	if _, _, err := ParseReply([]byte(src[:50]), 50); !errors.Is(err, ErrReplyLength) {
+		t.Errorf("the first 50 octets: %v", err)
+	}
+}
+
 // FuzzParseReply: no panic, and a reply is found the same with anything behind it.
 func FuzzParseReply(f *testing.F) {
 	f.Add([]byte("250-a\r\n250 2.0.0 b\r\n"), []byte("x"))

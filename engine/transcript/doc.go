@@ -29,6 +29,9 @@
 // C: and A: and T: are written by hand. S: and E: are written by
 // "go test -rewrite"; commit what it wrote only when you understand it.
 //
+// Where the machine is a client (PlayClient), S: and C: change places: S: lines
+// are what the peer says and are written by hand, C: lines are written by -rewrite.
+//
 // In C: and S: lines \r \n \t \\ and \xNN stand for octets, and \{600*text} in
 // C: lines for text 600 times. A C: line has CRLF appended; with \c at its end
 // it has not. S: lines show \c where a reply does not end with CRLF.

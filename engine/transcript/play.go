@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the S: and E: lines of the transcripts anew")
+var rewrite = flag.Bool("rewrite", false, "write the machine's lines and the E: lines of the transcripts anew")
 
 // Machine is a session machine as the player sees it. The test of each machine
 // writes the adapter.
@@ -37,8 +37,20 @@ const bodyPrefix = "body "
 // Body is the effect that tells of octets of a message. It copies run.
 func Body(run []byte) string { return bodyPrefix + escapeASCII(run) }
 
-// Play plays each file that matches glob, as a subtest, whole and cut.
+// Play plays each file that matches glob, as a subtest, whole and cut. The
+// machine is a server.
 func Play(t *testing.T, glob string, open func(t testing.TB, settings map[string]string) Machine) {
+	t.Helper()
+	play(t, serverPlays, glob, open)
+}
+
+// PlayClient is Play for a machine that is a client.
+func PlayClient(t *testing.T, glob string, open func(t testing.TB, settings map[string]string) Machine) {
+	t.Helper()
+	play(t, clientPlays, glob, open)
+}
+
+func play(t *testing.T, roles cast, glob string, open func(t testing.TB, settings map[string]string) Machine) {
 	t.Helper()
 	files, err := filepath.Glob(glob)
 	if err != nil || len(files) == 0 {
@@ -54,7 +66,7 @@ func Play(t *testing.T, glob string, open func(t testing.TB, settings map[string
 			if *rewrite {
 				want = ""
 			}
-			got, err := verify(string(text), want, func(settings map[string]string) Machine {
+			got, err := verify(roles, string(text), want, func(settings map[string]string) Machine {
 				return open(t, settings)
 			})
 			if err != nil {
@@ -74,8 +86,8 @@ const maxCut = 7
 
 // verify plays text whole and compares with want unless that is empty, then
 // plays it cut and compares with the whole play, whose text it returns.
-func verify(text, want string, open func(settings map[string]string) Machine) (string, error) {
-	s, err := parse(text)
+func verify(roles cast, text, want string, open func(settings map[string]string) Machine) (string, error) {
+	s, err := parse(roles, text)
 	if err != nil {
 		return "", err
 	}
@@ -99,9 +111,9 @@ func verify(text, want string, open func(settings map[string]string) Machine) (s
 }
 
 // play plays the script on m, with bursts cut every cut octets unless that is 0,
-// and returns the transcript with the S: and E: lines that came.
+// and returns the transcript with the lines that came.
 func (s *script) play(m Machine, cut int) (string, error) {
-	p := player{machine: m}
+	p := player{machine: m, tag: s.roles.machine + ":"}
 	var text strings.Builder
 	for _, step := range s.steps {
 		if p.closed && step.kind != 0 {
@@ -125,6 +137,7 @@ func (s *script) play(m Machine, cut int) (string, error) {
 // and gathers what one step brings.
 type player struct {
 	machine Machine
+	tag     string // of what the machine sends
 	pending []byte
 	closed  bool
 

@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// render writes the S: and E: lines of what was gathered, and forgets it.
+// render writes the machine's lines and the E: lines of what was gathered, and
+// forgets it.
 func (p *player) render(w *strings.Builder) {
 	for rest := p.reply; len(rest) > 0; {
 		line, more, whole := bytes.Cut(rest, []byte("\r\n"))
@@ -16,7 +17,7 @@ func (p *player) render(w *strings.Builder) {
 		if !whole {
 			text += `\c`
 		}
-		writeLine(w, "S:", text)
+		writeLine(w, p.tag, text)
 		rest = more
 	}
 	for _, e := range p.effects {

@@ -8,23 +8,33 @@ import (
 
 // step is one thing that happens to the machine, with the lines that tell it.
 type step struct {
-	kind  byte     // 'C', 'A', 'T', or 0: the greeting
+	kind  byte     // 'P' for the peer's octets, 'A', 'T', or 0: the greeting
 	lines []string // the source lines as they are, with comments and blanks before them
-	input []byte   // of 'C'
+	input []byte   // of 'P'
 	text  string   // of 'A'
 }
 
 // script is a parsed transcript. The first step is the greeting.
 type script struct {
+	roles    cast
 	settings map[string]string
 	steps    []*step
 	tail     []string // comments and blank lines behind the last step
 }
 
-// parse reads a transcript. S: and E: lines are left out: they are compared, or
-// written anew, as text.
-func parse(text string) (*script, error) {
-	p := parser{script: script{settings: map[string]string{}, steps: []*step{{}}}}
+// cast says who is who: the tags of the lines that the peer sends and that the
+// machine sends.
+type cast struct{ peer, machine string }
+
+var (
+	serverPlays = cast{peer: "C", machine: "S"}
+	clientPlays = cast{peer: "S", machine: "C"}
+)
+
+// parse reads a transcript. The machine's lines and E: lines are left out: they
+// are compared, or written anew, as text.
+func parse(roles cast, text string) (*script, error) {
+	p := parser{script: script{roles: roles, settings: map[string]string{}, steps: []*step{{}}}}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
 		if err := p.line(line); err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
@@ -37,7 +47,7 @@ func parse(text string) (*script, error) {
 type parser struct {
 	script
 	before []string // lines that go before the next step
-	burst  *step    // takes more C: lines
+	burst  *step    // takes more lines of the peer
 }
 
 func (p *parser) line(line string) error {
@@ -47,8 +57,8 @@ func (p *parser) line(line string) error {
 	case strings.HasPrefix(line, "#"):
 		p.before = append(p.before, line)
 		return nil
-	case tag == "C":
-		return p.client(line, rest)
+	case tag == p.roles.peer:
+		return p.peer(line, rest)
 	}
 	p.burst = nil
 	switch {
@@ -60,7 +70,7 @@ func (p *parser) line(line string) error {
 		p.add(&step{kind: 'A', text: rest}, line)
 	case tag == "T":
 		p.add(&step{kind: 'T'}, line)
-	case tag == "S", tag == "E":
+	case tag == p.roles.machine, tag == "E":
 	default:
 		return fmt.Errorf("%q: neither #, set nor one of C: A: T: S: E: begins the line", line)
 	}
@@ -80,13 +90,13 @@ func (p *parser) set(line string) error {
 	return nil
 }
 
-func (p *parser) client(line, rest string) error {
+func (p *parser) peer(line, rest string) error {
 	input, err := unescape(rest)
 	if err != nil {
 		return err
 	}
 	if p.burst == nil {
-		p.burst = &step{kind: 'C'}
+		p.burst = &step{kind: 'P'}
 		p.add(p.burst, line)
 	} else {
 		p.burst.lines = append(append(p.burst.lines, p.before...), line)
@@ -109,7 +119,7 @@ func (p *parser) add(s *step, line string) {
 	p.steps = append(p.steps, s)
 }
 
-// unescape turns the text of a C: line into octets, with its CRLF.
+// unescape turns the text of a peer's line into octets, with its CRLF.
 func unescape(s string) ([]byte, error) {
 	out, bare, err := unescapeText(nil, s)
 	if err == nil && !bare {

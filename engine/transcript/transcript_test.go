@@ -115,7 +115,7 @@ func open(m toy) func(map[string]string) Machine {
 }
 
 func TestPlay_Success(t *testing.T) {
-	got, err := verify(dialogue, dialogue, open(toy{}))
+	got, err := verify(serverPlays, dialogue, dialogue, open(toy{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,20 +134,38 @@ func TestPlay_Rewrite(t *testing.T) {
 	}
 	// A burst that has no effects yet is ended by a blank line only.
 	text := strings.Join(byHand, "")
-	got, err := verify(text, "", open(toy{}))
+	got, err := verify(serverPlays, text, "", open(toy{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := verify(got, got, open(toy{}))
+	again, err := verify(serverPlays, got, got, open(toy{}))
 	if err != nil || again != got {
 		t.Errorf("what was written does not play: %v", err)
+	}
+}
+
+// TestPlay_Client: the tags change places, and nothing else.
+func TestPlay_Client(t *testing.T) {
+	swapped := ""
+	for line := range strings.Lines(dialogue) {
+		switch {
+		case strings.HasPrefix(line, "C:"):
+			line = "S:" + line[2:]
+		case strings.HasPrefix(line, "S:"):
+			line = "C:" + line[2:]
+		}
+		swapped += line
+	}
+	got, err := verify(clientPlays, swapped, swapped, open(toy{}))
+	if err != nil || got != swapped {
+		t.Errorf("%v\n%s", err, difference(swapped, got))
 	}
 }
 
 func TestPlay_Failure(t *testing.T) {
 	f := func(name string, m toy, text, want string) {
 		t.Helper()
-		_, err := verify(text, text, open(m))
+		_, err := verify(serverPlays, text, text, open(m))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, want)
 		}
