@@ -60,6 +60,7 @@ func (srv *Server) registry() *prometheus.Registry {
 		}
 		return 1
 	})
+	srv.relayMetrics(gauge, counter)
 	counter("messages_total", "Messages that got their 250.", &st.messages)
 	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
 	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)
@@ -71,4 +72,32 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &st.timeouts)
 	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget)
 	return r
+}
+
+// relayMetrics are those of mail that leaves.
+func (srv *Server) relayMetrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+	c := srv.courier
+	load := func(pick func(jobs, sessions, awake int) int) func() float64 {
+		return func() float64 { return float64(pick(c.Load())) }
+	}
+	gauge("queue_entries", "Entries of the queue: messages and their recipients at one destination.", func() float64 {
+		n, _ := srv.store.QueueTotal()
+		return float64(n)
+	})
+	gauge("queue_bytes", "Octets of the messages of those entries.", func() float64 {
+		_, n := srv.store.QueueTotal()
+		return float64(n)
+	})
+	gauge("relay_entries_in_memory", "Queue entries that are being delivered or come next.", load(func(jobs, _, _ int) int { return jobs }))
+	gauge("relay_sessions", "Connections to other hosts.", load(func(_, sessions, _ int) int { return sessions }))
+	gauge("relay_destinations_awake", "Destinations of which something is due.", load(func(_, _, awake int) int { return awake }))
+	gauge("relay_destinations_dead", "Next hops that nothing is sent to until they are probed.", func() float64 { return float64(srv.deadSites()) })
+	counter("relay_sent_total", "Recipients whose message another host has taken.", &c.Stats.Sent)
+	counter("relay_deferred_total", "Recipients that are tried again, counted at each attempt.", &c.Stats.Deferred)
+	counter("relay_bounced_total", "Recipients that another host has refused for good.", &c.Stats.Bounced)
+	counter("relay_expired_total", "Recipients given up at the end of relay.lifetime.", &c.Stats.Expired)
+	counter("relay_connections_total", "Connections made to other hosts.", &c.Stats.Sessions)
+	counter("relay_reused_total", "Messages sent over a connection that was there.", &c.Stats.Reused)
+	counter("notifications_total", "Notifications sent.", &c.Stats.Notices)
+	counter("notifications_dropped_total", "Notifications that could not be delivered and were given up.", &c.Stats.Dropped)
 }

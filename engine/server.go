@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/courier"
 	"postrider/engine/loop"
 	"postrider/engine/password"
 	"postrider/engine/pop3d"
@@ -36,6 +37,7 @@ type Server struct {
 	auth    *pool
 	buffers buffers
 	logins  loginTimes
+	courier *courier.Courier
 
 	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
@@ -86,6 +88,10 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		group.Stop()
 		return nil, err
 	}
+	if srv.courier, err = srv.newCourier(log); err != nil {
+		group.Stop()
+		return nil, err
+	}
 	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16))
 	srv.auth = newPool(cfg.AuthWorkers(), 1024)
 	return srv, nil
@@ -128,8 +134,11 @@ func (srv *Server) smtpPort(at config.SMTPListener) *smtpPort {
 	return p
 }
 
-// Start begins to accept connections.
-func (srv *Server) Start() { srv.group.Start() }
+// Start begins to accept connections and to work the queue.
+func (srv *Server) Start() {
+	srv.group.Start()
+	srv.courier.Start()
+}
 
 // SMTPAddrs and POP3Addrs are the addresses that are listened on, with the ports
 // that were picked for port 0.
@@ -198,6 +207,7 @@ func (srv *Server) Drain(ctx context.Context) {
 			srv.log.info(fmt.Sprintf("drain: %d sessions cut off by limits.drain_timeout", srv.group.Conns()))
 		}
 	}
+	srv.courier.Stop(ctx)
 	srv.group.Stop()
 	srv.readers.close()
 	srv.auth.close()
