@@ -1,0 +1,88 @@
+package smtpclient
+
+import (
+	"fmt"
+
+	"postrider/codec/smtp"
+)
+
+// check decides, before anything of the transaction is sent, what the peer's
+// offer rules out, and says whether anybody is left to be tried.
+func (s *Session) check() bool {
+	tx, o := s.tx, &s.offer
+	international := tx.SMTPUTF8 || !isASCII(tx.ReversePath)
+	switch {
+	case tx.ReversePath != "" && !isPath(tx.ReversePath):
+		s.rest = s.own("5.1.7", "the sender's address can't stand in a MAIL command", ScopeMessage)
+	case o.maxSize > 0 && tx.Size > o.maxSize:
+		s.rest = s.own("5.3.4", fmt.Sprintf("message size %d exceeds size limit %d of the host", tx.Size, o.maxSize), ScopeMessage)
+	case tx.Body == smtp.BodyBinaryMIME && !(o.chunking && o.binary):
+		s.rest = s.own("5.6.1", "the message is binary, and the host does not offer CHUNKING and BINARYMIME", ScopeMessage)
+	case international && !o.utf8:
+		s.rest = s.own("5.6.7", "SMTPUTF8 is required, but was not offered by the host", ScopeMessage)
+	}
+	if s.rest.Verdict != Undecided {
+		return false
+	}
+	left := 0
+	for i := range tx.Recipients {
+		to := tx.Recipients[i].ForwardPath
+		beyond := !isASCII(to)
+		switch {
+		case !isPath(to):
+			s.results[i] = s.own("5.1.3", "the recipient's address can't stand in a RCPT command", ScopeRecipient)
+		case beyond && !o.utf8:
+			s.results[i] = s.own("5.6.7", "SMTPUTF8 is required, but was not offered by the host", ScopeRecipient)
+		case o.rcptMax > 0 && left == o.rcptMax:
+			s.results[i] = s.own("4.5.3", fmt.Sprintf("the host takes %d recipients at a time", o.rcptMax), ScopeRecipient)
+			s.results[i].Again = true
+		default:
+			left++
+			international = international || beyond
+		}
+	}
+	s.utf8 = international && o.utf8
+	return left > 0
+}
+
+// isPath says whether s may stand between the angle brackets of a command:
+// nothing in it ends the line or the path. Paths come from a parser that sees to
+// that; this is the last door.
+func isPath(s string) bool {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < ' ' || c == 0x7F:
+			return false
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+			if i == len(s) || s[i] < ' ' || s[i] == 0x7F {
+				return false
+			}
+		case !quoted && (c == ' ' || c == '<' || c == '>'):
+			return false
+		}
+	}
+	return s != "" && !quoted
+}
+
+// isValue says whether s may be the value of a parameter.
+func isValue(s string, international bool) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c == '=' || c == 0x7F || c > 0x7F && !international {
+			return false
+		}
+	}
+	return true
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package smtpclient
+
+import "postrider/codec/smtp"
+
+// keptResults is the most results whose memory a session keeps between
+// transactions.
+const keptResults = 1000
+
+// Session is the machine of one connection. It is a value to be embedded; Init
+// makes it ready.
+type Session struct {
+	cfg   *Config
+	offer offer
+	auth  exchange
+
+	tx       *Transaction
+	at, next place // of the next reply, and of the next command to be written
+	results  []Result
+	accepted int    // recipients that the peer took
+	rest     Result // of the recipients that are undecided at the end
+	utf8     bool   // this transaction goes with SMTPUTF8
+	crowded  bool   // too many recipients, the peer said
+	outcome  Outcome
+
+	fault    Result // of the host
+	said     string // the last reply that was kept: many are alike
+	messages int    // transactions so far
+	dirty    bool   // the last transaction failed: RSET comes first
+	early    bool   // the peer spoke when no reply was due
+}
+
+// Init makes s ready for a connection that has been made. cfg is kept.
+func (s *Session) Init(cfg *Config) { *s = Session{cfg: cfg, results: s.results[:0]} }
+
+// Ready says whether Begin may be called: there is no transaction, and the
+// session will do, or may still turn out to do, for one more.
+func (s *Session) Ready() bool {
+	return s.tx == nil && !s.early && s.at.phase <= idle
+}
+
+// Begin hands over a transaction. What it sends comes at once, or when the
+// handshake is over. It panics when the session is not Ready, and when there is
+// no recipient.
+func (s *Session) Begin(tx *Transaction, e *Effects) {
+	if !s.Ready() || len(tx.Recipients) == 0 {
+		panic("BUG: smtpclient: Begin wants a session that is Ready and a recipient")
+	}
+	s.tx, s.accepted, s.rest, s.utf8, s.crowded = tx, 0, Result{}, false, false
+	if cap(s.results) > keptResults || cap(s.results) < len(tx.Recipients) {
+		s.results = make([]Result, len(tx.Recipients))
+	}
+	s.results = s.results[:len(tx.Recipients)]
+	clear(s.results)
+	if s.at.phase == idle {
+		s.start(e)
+	}
+}
+
+// start begins to send the transaction.
+func (s *Session) start(e *Effects) {
+	if !s.check() {
+		s.end(e)
+		return
+	}
+	s.at = place{phase: mailing}
+	if s.dirty {
+		s.at.phase = resetting
+	}
+	s.next = s.at
+	s.messages++
+	s.dirty = true
+	s.proceed(e)
+}
+
+// Feed gives what the peer sent and returns how many octets were consumed: whole
+// replies. The rest is to be presented again with more behind it. Feed returns as
+// soon as it asks or has an Outcome; the caller does what the Effects say and
+// calls again while there is input, until nothing is consumed: then it needs more
+// input, or it is asking, or it is closed.
+func (s *Session) Feed(in []byte, e *Effects) (n int) {
+	for n < len(in) && s.at.phase != closed {
+		if s.at.phase == idle || s.at.phase == streaming {
+			s.early = true
+			if e.Outcome != nil || e.Ask != AskNothing {
+				break // one at a time; the rest is early, whenever it is presented
+			}
+		}
+		r, k, err := smtp.ParseReply(in[n:], s.cfg.maxReply())
+		if err != nil {
+			if s.at.phase == idle {
+				s.close(e)
+			} else {
+				s.broken(s.own("4.5.0", words(err), ScopeHost), e)
+			}
+			break
+		}
+		if k == 0 {
+			break
+		}
+		n += k
+		s.answer(r, e)
+	}
+	return n
+}
+
+// BodyDone says that the message has been sent.
+func (s *Session) BodyDone(e *Effects) {
+	switch {
+	case s.at.phase == closed:
+		return // the peer did not want all of it
+	case s.at.phase != streaming:
+		panic("BUG: smtpclient: BodyDone, but the message was not asked for")
+	case !s.chunked():
+		e.Send = append(e.Send, ".\r\n"...)
+	}
+	s.enter(ending)
+}
+
+// BodyFailed says that the message can't be read to its end. The connection is
+// closed: there is no other way not to send a message that has begun.
+func (s *Session) BodyFailed(e *Effects) {
+	if s.at.phase != streaming {
+		return
+	}
+	s.abandon(s.own("4.3.0", "our copy of the message can't be read", ScopeMessage), e)
+}
+
+// Quit ends the session: politely when it is idle. A transaction that is open
+// fails for now.
+func (s *Session) Quit(e *Effects) {
+	switch s.at.phase {
+	case idle:
+		s.quit(e)
+	case quitting, closed:
+	default:
+		s.abandon(s.own("4.3.2", "we ended the session while "+stages[s.at.phase].doing, ScopeMessage), e)
+	}
+}
+
+// TimeOut says that the peer took too long; Waiting says for what.
+func (s *Session) TimeOut(e *Effects) { s.gone("timed out while ", e) }
+
+// Lost says that the connection is gone: the peer closed it, or the network.
+func (s *Session) Lost(e *Effects) { s.gone("lost connection while ", e) }
+
+func (s *Session) gone(how string, e *Effects) {
+	switch s.at.phase {
+	case closed:
+	case idle, quitting:
+		s.close(e)
+	default:
+		s.broken(s.own("4.4.2", how+stages[s.at.phase].doing, ScopeHost), e)
+	}
+}
+
+// Waiting is what the peer is waited for now.
+func (s *Session) Waiting() Wait { return stages[s.at.phase].wait }
+
+// Fault is what is wrong with the host, and whether anything is: others than this
+// session would fare the same. That a peer ends an idle session is no fault.
+func (s *Session) Fault() (Result, bool) { return s.fault, s.fault.Verdict != Undecided }
+
+// enter changes the phase where no transaction's cursor does.
+func (s *Session) enter(p phase) { s.at = place{phase: p} }
