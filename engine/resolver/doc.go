@@ -2,7 +2,8 @@
 // section 5.1 has it, through name servers that do recursion, with a cache of its
 // own.
 //
-//	r := resolver.New(resolver.Options{Own: listener.Is, OwnNames: []string{"mail.example"}})
+//	own := resolver.Listeners(addrs, net.InterfaceAddrs, time.Now)
+//	r := resolver.New(resolver.Options{Own: own, OwnNames: []string{"mail.example"}})
 //	answer, err := r.Hosts(ctx, hop) // err is a *resolver.Error
 //
 // # Which hosts, in which order
@@ -34,8 +35,8 @@
 // recursion, or that answers what can't be read is not asked again for this
 // question. Each question goes out from a new socket, so port and id are random;
 // only an answer with this id, to this question, from this server counts. Answers
-// longer than 1232 octets come by TCP. Questions in DNSSEC are left to the name
-// servers: one that validates says SERVFAIL of what is forged.
+// longer than 1232 octets come by TCP. DNSSEC is left to the name servers: one that
+// validates says SERVFAIL of what is forged.
 //
 // # Cache
 //

@@ -172,6 +172,27 @@ func TestFamiliesByTurns(t *testing.T) {
 	f("446666", "646466")
 }
 
+func TestAddressesOfAHostByTurns(t *testing.T) {
+	b := start(t, nil, "example.org. 300 IN A 192.0.2.1", "example.org. 300 IN A 192.0.2.2",
+		"example.org. 300 IN AAAA 2001:db8::1", "example.org. 300 IN AAAA 2001:db8::2")
+	orders := make(map[string]bool)
+	for range 100 {
+		answer, err := b.Hosts(t.Context(), router.Hop{Host: "example.org"})
+		if err != nil || len(answer.Hosts) != 4 {
+			t.Fatalf("%+v %v", answer, err)
+		}
+		for i, h := range answer.Hosts {
+			if h.Addr.Addr().Is6() != (i%2 == 0) {
+				t.Fatalf("%v", answer.Hosts)
+			}
+		}
+		orders[fmt.Sprint(answer.Hosts)] = true
+	}
+	if len(orders) != 4 {
+		t.Errorf("%d orders of 4", len(orders))
+	}
+}
+
 func TestFamilies(t *testing.T) {
 	records := []string{
 		"example.org. 300 IN MX 10 a.example.org.",

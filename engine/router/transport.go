@@ -66,20 +66,20 @@ func ParseHop(s string) (Hop, error) {
 			return h, fmt.Errorf("%q: %w", s, errHop)
 		}
 		h.Kind, h.Host = ByHost, host
-		return h.withPort(strings.TrimPrefix(port, ":"), s)
-	}
-	if host, port, ok := strings.Cut(s, ":"); ok {
-		h.Host = host
 		return h.withPort(port, s)
+	}
+	if at := strings.IndexByte(s, ':'); at >= 0 {
+		h.Host = s[:at]
+		return h.withPort(s[at:], s)
 	}
 	return h.withPort("", s)
 }
 
-// withPort puts the port in and checks the host.
+// withPort puts the port in, ":PORT" or nothing, and checks the host.
 func (h Hop) withPort(port, whole string) (Hop, error) {
 	h.Host = Fold(strings.TrimSuffix(h.Host, "."))
 	if port != "" {
-		n, err := strconv.ParseUint(port, 10, 16)
+		n, err := strconv.ParseUint(port[1:], 10, 16)
 		if err != nil || n == 0 {
 			return h, fmt.Errorf("%q: the port is not a number from 1 to 65535", whole)
 		}
@@ -147,11 +147,12 @@ func NewTransports(smarthost string, transports, senders []string) (*Transports,
 
 func parseRule(rule string) (pattern string, hop Hop, err error) {
 	pattern, text, ok := strings.Cut(rule, "=")
-	if !ok {
+	pattern = Fold(strings.TrimSpace(pattern))
+	if !ok || pattern == "" {
 		return "", hop, fmt.Errorf("%q is not PATTERN=NEXTHOP", rule)
 	}
 	hop, err = ParseHop(text)
-	return Fold(strings.TrimSpace(pattern)), hop, err
+	return pattern, hop, err
 }
 
 // NextHop decides where mail for domain, in lower case, from the reverse-path
