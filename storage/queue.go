@@ -22,8 +22,8 @@ import (
 // look at it; so a crash at any moment forgets no destination, and finding what is
 // due costs what is due, however much is queued.
 type Queue interface {
-	// Watch has f called after each commit that put entries of a destination into
-	// the queue or made some due at once; flush says that an operator asked for it,
+	// Watch has f called after each commit that put entries of a destination that are
+	// due into the queue, or made some due at once; flush says that an operator asked for it,
 	// which ends waiting of any kind. f is called on a goroutine of the store and
 	// must not block. There is one watcher; the next call replaces it.
 	Watch(f func(domain string, flush bool))
@@ -39,8 +39,9 @@ type Queue interface {
 	// entries are the caller's.
 	ReadDue(domain string, after Cursor, limit int) ([]*QueueEntry, error)
 	// Sleep gives a destination back: the store wakes it when the first of its
-	// entries after the cursor is due, but not before notBefore (zero: no bound).
-	// Never blocks.
+	// entries after the cursor is due, but not before notBefore (zero: no bound). An
+	// entry that was read and is not settled has to be behind the cursor (see
+	// QueueEntry.Before): nobody would look at it again after a crash. Never blocks.
 	Sleep(domain string, after Cursor, notBefore time.Time)
 	// Settle carries out what became of entries, all in one synced step. An entry
 	// that is not there any more is passed over: an operator has removed it.
@@ -54,8 +55,9 @@ type Queue interface {
 	// false: in order of arrival, unless the filter has a domain or a status, which
 	// come first then. It holds no lock while f runs.
 	Queued(filter QueueFilter, f func(*QueueEntry) bool) error
-	// MoveQueued does the same to all entries of the messages in one synced step
-	// and returns how many entries were there to do it to. Entries that an attempt
+	// MoveQueued does the same to all of the entries, in synced steps of up to 1,000,
+	// and returns how many it changed: those that are there and not held, or not
+	// held any more, already. Entries that an attempt
 	// is being made for are moved as well: what it delivers is done all the same.
 	MoveQueued(ids []EntryID, m QueueMove) (int, error)
 	// QueueTotal is how many entries there are, and the octets of their messages.
@@ -64,7 +66,7 @@ type Queue interface {
 	// History calls f for each Record of a message, oldest first, until f returns
 	// false; also of one that has left the queue.
 	History(id MessageID, f func(Record) bool) error
-	// ForgetHistory drops the records of messages that arrived before t.
+	// ForgetHistory drops the records of messages that arrived before t, by their ids.
 	ForgetHistory(t time.Time) error
 }
 
@@ -145,8 +147,9 @@ type QueueEntry struct {
 	Arrival    time.Time
 	Body       BodyRef
 
-	// Due is when the next attempt may be made; the store makes it unique within
-	// the queue, and it tells one state of the entry from the next (see Settlement).
+	// Due is when the next attempt may be made; zero while the entry is held. Each
+	// change by the store gives the entry another one: it tells one state of the
+	// entry from the next (see Settlement).
 	Due time.Time
 	// Held: an operator holds the entry; it is never due.
 	Held bool
@@ -239,12 +242,13 @@ const (
 // QueueFilter selects entries: all conditions that are set must hold. The zero
 // filter lets everything through.
 type QueueFilter struct {
-	Message       MessageID // this message; 0: any
-	Domain        string    // this destination, in lower case; "": any
-	ReversePath   *string   // this reverse-path, compared without case; nil: any
-	Status        string    // the last Status is this one, or begins with it and a dot ("4.4"); "": any
-	ArrivedBefore time.Time
-	ArrivedAfter  time.Time
-	Held          *bool
-	Unwarned      bool
+	Message     MessageID // this message; 0: any
+	Domain      string    // this destination, in lower case; "": any
+	ReversePath *string   // this reverse-path, compared without case; nil: any
+	Status      string    // the last Status is this one, or begins with it and a dot ("4.4"); "": any
+	// ArrivedBefore and ArrivedAfter go by the message's id, whose time may be some
+	// seconds ahead of QueueEntry.Arrival. Zero: any.
+	ArrivedBefore, ArrivedAfter time.Time
+	Held                        *bool
+	Unwarned                    bool
 }

@@ -184,6 +184,6 @@ type Fault struct {
 
 // CheckSummary is what Check has read.
 type CheckSummary struct {
-	Accounts, Messages, Bodies, Octets int64
-	Faults                             int64
+	Accounts, Messages, Queued, Bodies, Octets int64
+	Faults                                     int64
 }

@@ -15,9 +15,10 @@ import (
 )
 
 // Check implements storage.Store. It reads a snapshot in passes: the directory,
-// the maildrops with their bodies, the counters, the owners of shared bodies, the
-// bodies that nobody owns, and what a crash should have left no trace of. It keeps
-// 8 octets in memory for each body, and the accounts.
+// the maildrops with their bodies, the counters, the mail queue with its bodies and
+// its index rows, the owners of shared bodies, the bodies that nobody owns, and what a
+// crash should have left no trace of. It keeps 8 octets in memory for each body, the
+// accounts, and the destinations.
 func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error) {
 	c := &check{ctx: ctx, s: s, report: report,
 		counted: make(map[storage.AccountID]counter),
@@ -36,7 +37,7 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 		return c.sum, err
 	}
 	defer c.rows.Close()
-	for _, pass := range []func() error{c.directory, c.maildrops, c.counters, c.refs, c.bodies, c.remains} {
+	for _, pass := range []func() error{c.directory, c.maildrops, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains} {
 		if err := c.pass(pass); err != nil {
 			return c.sum, err
 		}
@@ -53,8 +54,13 @@ type check struct {
 	accounts map[storage.AccountID]storage.Account
 	domains  map[string]struct{}
 	counted  map[storage.AccountID]counter // what the M rows add up to
-	owners   map[storage.MessageID]uint32  // M rows of each shared body
-	ids      []storage.MessageID           // of all bodies that have an owner
+	owners   map[storage.MessageID]uint32  // M and Q rows of each shared body
+	owned    []storage.MessageID           // of all bodies that have an owner
+	last     storage.MessageID             // the highest id that was met
+	marked   map[string]struct{}           // destinations with a W row
+	queued   counter                       // what the Q rows add up to
+	statuses int64                         // Q rows with a status
+	inPlace  int64                         // E rows that lead to a Q row
 	sum      storage.CheckSummary
 	report   func(storage.Fault)
 }
@@ -143,14 +149,9 @@ func (c *check) address(k, v []byte, unnamed map[storage.AccountID]storage.Accou
 
 // maildrops reads every message of every maildrop.
 func (c *check) maildrops() error {
-	var last storage.MessageID
-	bound, err := c.s.number(keyIDBound)
-	if err != nil {
-		return err
-	}
-	err = c.scan(tagMaildrop, func(k, v []byte) error {
+	return c.scan(tagMaildrop, func(k, v []byte) error {
 		account, id := accountOfKey(k), idOfMaildropKey(k)
-		last = max(last, id)
+		c.last = max(c.last, id)
 		c.sum.Messages++
 		var e entry
 		if err := e.parse(v); err != nil {
@@ -162,19 +163,28 @@ func (c *check) maildrops() error {
 			c.owner(account)
 		}
 		c.counted[account] = counter{n.messages + 1, n.octets + e.octets()}
-		first := true
-		if e.shared() {
-			first = c.owners[id] == 0
-			c.owners[id]++
-		}
-		if first {
-			c.ids = append(c.ids, id)
-			c.body(account, id, e)
-		}
+		c.owns(account, id, e)
 		return nil
 	})
-	if uint64(last) >= bound && last != 0 {
-		c.fault(0, last, "the message has an id above the bound %d: ids may be given twice", bound)
+}
+
+// owns counts an owner of a body, and reads the body when it is the first.
+func (c *check) owns(account storage.AccountID, id storage.MessageID, e entry) {
+	if e.shared() {
+		c.owners[id]++
+		if c.owners[id] > 1 {
+			return
+		}
+	}
+	c.owned = append(c.owned, id)
+	c.body(account, id, e)
+}
+
+// ids checks that all ids are below the bound.
+func (c *check) ids() error {
+	bound, err := c.s.number(keyIDBound)
+	if err == nil && uint64(c.last) >= bound && c.last != 0 {
+		c.fault(0, c.last, "the message has an id above the bound %d: ids may be given twice", bound)
 	}
 	return err
 }
@@ -255,8 +265,13 @@ func (c *check) refs() error {
 
 // bodies looks for bodies without an owner: both stand in the order of ids.
 func (c *check) bodies() error {
-	slices.Sort(c.ids)
-	owned := c.ids
+	slices.Sort(c.owned)
+	owned := c.owned
+	for i := 1; i < len(owned); i++ {
+		if owned[i] == owned[i-1] {
+			c.fault(0, owned[i], "a body has several owners and no count of them: it will go too early")
+		}
+	}
 	var last storage.MessageID
 	return c.keys(tagBody, func(k []byte) {
 		id := idOfKey(k)
@@ -271,7 +286,7 @@ func (c *check) bodies() error {
 			return
 		}
 		if _, ok := c.drafts[id]; !ok {
-			c.fault(0, id, "a body is in no maildrop: it takes room for nothing")
+			c.fault(0, id, "a body is in no maildrop and not in the queue: it takes room for nothing")
 		}
 	})
 }

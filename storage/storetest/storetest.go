@@ -54,6 +54,19 @@ var cases = []struct {
 	{"RemovingAnAccountKeepsOthersMail", removeAccount},
 	{"NotifyComesWhenTheBacklogIsGone", notify},
 	{"ManyAtOnce", manyAtOnce},
+	{"WhatIsQueuedComesBack", entriesComeBack},
+	{"EntriesAreReadInTheOrderInWhichTheyAreDue", dueInOrder},
+	{"ACursorMissesNothingAndMeetsNothingTwice", cursors},
+	{"WhatIsHeldIsNeverDue", held},
+	{"ASettledEntryIsGoneAndWithTheLastOwnerTheBody", settledIsGone},
+	{"EntriesOfOneMessageAreSettledAtOnce", partsAtOnce},
+	{"ANotificationIsStoredWithTheEndOfWhatItTellsOf", notificationIsOneStep},
+	{"WhatAnOperatorMovedStaysThere", movedMeanwhile},
+	{"TheWatcherIsToldOfWhatIsDue", watched},
+	{"FiltersLetThroughWhatTheySay", filters},
+	{"ALongListingHoldsNothing", longListing},
+	{"TheHistoryIsKeptUntilItIsForgotten", records},
+	{"EntriesThatCannotBeStoredAreRefused", refusals},
 }
 
 // Clean fails the test for each fault that Check finds.
