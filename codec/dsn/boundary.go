@@ -37,11 +37,11 @@ func unused(text, stem []byte) int {
 		}
 		text = text[at+len(stem):]
 		digits := 0
-		for digits < len(text) && digits < 10 && '0' <= text[digits] && text[digits] <= '9' {
+		for digits < len(text) && '0' <= text[digits] && text[digits] <= '9' {
 			digits++
 		}
-		// Ten digits are more than occurrences fit into memory.
-		if n, err := strconv.Atoi(string(text[:digits])); err == nil && digits < 10 {
+		// A number too large for an int is none that the count below comes to.
+		if n, err := strconv.Atoi(string(text[:digits])); err == nil {
 			seen[n] = true
 		}
 	}

@@ -285,6 +285,7 @@ func TestRFC3834_3_1_thread(t *testing.T) {
 	f("message-id: <a@b.example>", "<a@b.example>")
 	f("Message-ID:\r\n <a@b.example>", "<a@b.example>")
 	f("Message-ID: <a@b> <c@d>", "")
+	f("Message-ID: <a@b><c@d>", "")
 	f("Message-ID: <a b@c>", "")
 	f("Message-ID: <\xf6@c>", "")
 	f("Message-ID: a@b", "")
@@ -296,6 +297,7 @@ func TestRFC3834_3_1_thread(t *testing.T) {
 // RFC 6533 sections 3 and 4: addresses beyond ASCII, in UTF-8 where that was
 // agreed on, else in the form for 7 bits.
 func TestRFC6533_3_addresses(t *testing.T) {
+	const narrow, wide = "message/delivery-status", "message/global-delivery-status"
 	f := func(utf8 bool, final, orcpt, kind, wantFinal, wantOriginal string) {
 		t.Helper()
 		r := report(Failure)
@@ -305,12 +307,18 @@ func TestRFC6533_3_addresses(t *testing.T) {
 		if p.parts[1].kind != kind {
 			t.Errorf("%q: got %s", final, p.parts[1].kind)
 		}
+		encoding := "7bit"
+		if kind == wide {
+			encoding = "8bit"
+		}
+		for _, h := range []map[string][]string{p.header, p.parts[0].header, p.parts[1].header} {
+			want(t, h, map[string]string{"Content-Transfer-Encoding": encoding})
+		}
 		want(t, p.recipients[0], map[string]string{"Final-Recipient": wantFinal, "Original-Recipient": wantOriginal})
 		if !utf8 && slices.ContainsFunc(b, func(c byte) bool { return c >= 0x80 }) {
 			t.Errorf("%q: the report is not in ASCII", final)
 		}
 	}
-	const narrow, wide = "message/delivery-status", "message/global-delivery-status"
 	f(true, "ö@b.example", "", wide, "utf-8; ö@b.example", "")
 	f(false, "ö+=\\ 用@b.example", "", narrow, `utf-8; \x{F6}\x{2B}\x{3D}\x{5C}\x{20}\x{7528}@b.example`, "")
 	f(false, "\xf6@b.example", "", narrow, "rfc822; ?@b.example", "")
@@ -321,6 +329,7 @@ func TestRFC6533_3_addresses(t *testing.T) {
 	f(false, "a@b.example", `utf-8;\x{09}`, narrow, "rfc822; a@b.example", `utf-8; \x{09}`)
 	f(true, "a@b.example", "x-500;+C3+B6", narrow, "rfc822; a@b.example", "x-500; ??")
 	f(true, "a@b.example", "rfc822", narrow, "rfc822; a@b.example", "")
+	f(true, "a@b.example", strings.Repeat("x", 61)+";x", narrow, "rfc822; a@b.example", "")
 	f(true, "a@b.example", ";x", narrow, "rfc822; a@b.example", "")
 	f(true, "a@b.example", "rfc822;", narrow, "rfc822; a@b.example", "")
 }
