@@ -95,7 +95,7 @@ func both(t *testing.T, f func(*shell)) {
 		if err := store.AddDomain("a.example"); err != nil {
 			t.Fatal(err)
 		}
-		stop, err := admin.Serve(context.Background(), socketOf(cfg), store, func() admin.Status {
+		stop, err := admin.Serve(context.Background(), socketOf(cfg), store, nil, func() admin.Status {
 			return admin.Status{Version: "test", Health: "ok", SMTP: []string{"127.0.0.1:25"}}
 		})
 		if err != nil {
