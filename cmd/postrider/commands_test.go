@@ -72,15 +72,17 @@ func (s *shell) file(name, text string) string {
 	return path
 }
 
+// newShell is a shell with a configuration for a store that is not there yet.
+func newShell(t *testing.T) *shell {
+	s := &shell{t: t, dir: t.TempDir()}
+	s.config = s.file("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.dir, "data")+
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+	return s
+}
+
 // both runs f on a store that each command opens itself, and on one that a server
 // has open behind its socket.
 func both(t *testing.T, f func(*shell)) {
-	newShell := func(t *testing.T) *shell {
-		s := &shell{t: t, dir: t.TempDir()}
-		s.config = s.file("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.dir, "data")+
-			"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
-		return s
-	}
 	t.Run("direct", func(t *testing.T) { f(newShell(t)) })
 	t.Run("server", func(t *testing.T) {
 		s := newShell(t)
@@ -95,7 +97,7 @@ func both(t *testing.T, f func(*shell)) {
 		if err := store.AddDomain("a.example"); err != nil {
 			t.Fatal(err)
 		}
-		stop, err := admin.Serve(context.Background(), socketOf(cfg), store, func() admin.Status {
+		stop, err := admin.Serve(context.Background(), socketOf(cfg), store, nil, func() admin.Status {
 			return admin.Status{Version: "test", Health: "ok", SMTP: []string{"127.0.0.1:25"}}
 		})
 		if err != nil {

@@ -40,7 +40,8 @@ configuration.`,
 		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
 	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
-		exportCommand(), importCommand(), checkCommand(), statusCommand(), configCommand())
+		exportCommand(), importCommand(), checkCommand(),
+		queueCommand(), whyCommand(), mailqCommand(), statusCommand(), configCommand())
 	return root
 }
 

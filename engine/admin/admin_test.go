@@ -128,7 +128,7 @@ func (d *fakeDraft) Discard() {
 func connect(t *testing.T, f *fake) *Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, f, func() Status { return Status{Version: "1", Health: "ok"} })
+	stop, err := Serve(context.Background(), path, f, nil, func() Status { return Status{Version: "1", Health: "ok"} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,8 +259,8 @@ func TestDiscardedDraftsAreNotDelivered(t *testing.T) {
 	d := c.NewDraft(0).(*remoteDraft)
 	d.Append(bytes.Repeat([]byte("x"), 200000))
 	d.Discard()
-	if a := <-d.answer; a.err == nil {
-		t.Error("an id for a discarded draft")
+	if err := <-d.answer; err == nil {
+		t.Error("a discarded draft was delivered")
 	}
 	if r, err := deliver(c, []byte("x\r\n")); err != nil || r.ID() != 42 { // the client goes on
 		t.Fatal(err)
@@ -274,7 +274,7 @@ func TestDiscardedDraftsAreNotDelivered(t *testing.T) {
 
 func TestSocketFile(t *testing.T) {
 	serve := func(path string) (func(), error) {
-		return Serve(context.Background(), path, &fake{}, func() Status { return Status{} })
+		return Serve(context.Background(), path, &fake{}, nil, func() Status { return Status{} })
 	}
 	// A directory too deep for a socket's address.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))

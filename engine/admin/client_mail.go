@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"postrider/storage"
@@ -18,26 +20,33 @@ func (c *Client) Admit(size int64) error { return c.ask("admit", size, new(none)
 // appended.
 func (c *Client) NewDraft(int64) storage.Draft {
 	r, w := io.Pipe()
-	d := &remoteDraft{client: c, pipe: w, out: bufio.NewWriterSize(w, 64<<10), answer: make(chan answer, 1)}
+	d := &remoteDraft{client: c, pipe: w, out: bufio.NewWriterSize(w, 64<<10),
+		begun: make(chan struct{}), answer: make(chan error, 1)}
 	go d.send(r)
 	return d
 }
 
-// Deliver implements storage.Inbox.
+var errSettle = fmt.Errorf("%w: what became of queue entries can't be told through the admin socket", storage.ErrInvalid)
+
+// Deliver implements storage.Inbox, without Settle, which is the scheduler's.
 func (c *Client) Deliver(d *storage.Delivery) {
 	draft := d.Draft.(*remoteDraft)
-	err := writeJSONFrame(draft.out, frameEnd, envelope{d.Arrival.UnixMilli(), d.Size, d.Recipients})
+	if len(d.Settle) > 0 {
+		draft.Discard()
+		d.Done(d, storage.Receipt{}, errSettle)
+		return
+	}
+	err := writeJSONFrame(draft.out, frameEnd, envelope{d.Arrival.UnixMilli(), d.Size, d.Recipients, d.Relayed})
 	if err == nil {
 		err = draft.out.Flush()
 	}
 	draft.pipe.CloseWithError(err) // nil: io.EOF
 	go func() {
-		a := <-draft.answer
-		if a.err != nil {
-			d.Done(d, storage.Receipt{}, a.err)
+		if err := <-draft.answer; err != nil {
+			d.Done(d, storage.Receipt{}, err)
 			return
 		}
-		d.Done(d, storage.NewReceipt(a.id), nil)
+		d.Done(d, storage.NewReceipt(draft.id), nil)
 	}()
 }
 
@@ -47,29 +56,45 @@ type remoteDraft struct {
 	client *Client
 	pipe   *io.PipeWriter
 	out    *bufio.Writer
-	answer chan answer
-}
-
-type answer struct {
-	id  storage.MessageID
-	err error
+	begun  chan struct{} // closed when id is what it will be
+	id     storage.MessageID
+	answer chan error
 }
 
 // send carries the draft; it ends with the pipe.
 func (d *remoteDraft) send(r *io.PipeReader) {
-	var a answer
-	body, err := d.client.post(context.Background(), "deliver", r)
-	if err == nil {
-		err = json.NewDecoder(body).Decode(&a.id)
-		body.Close()
-	}
-	a.err = err
+	err := d.exchange(r)
 	r.CloseWithError(io.ErrClosedPipe) // what is appended after a refusal goes nowhere
-	d.answer <- a
+	d.answer <- err
 }
 
-// ID implements storage.Draft. The server gives the id at the end: 0 until then.
-func (d *remoteDraft) ID() storage.MessageID { return 0 }
+// exchange reads the two answers: the id, and what became of the message.
+func (d *remoteDraft) exchange(r io.Reader) error {
+	begun := sync.OnceFunc(func() { close(d.begun) })
+	defer begun()
+	body, err := d.client.post(context.Background(), "deliver", r)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	answers := json.NewDecoder(body)
+	if err := answers.Decode(&d.id); err != nil {
+		return d.client.gone(err)
+	}
+	begun()
+	var end line[none]
+	if err := answers.Decode(&end); err != nil {
+		return d.client.gone(err)
+	}
+	return fromWire(end.Error)
+}
+
+// ID implements storage.Draft. It waits for the server to give the id; 0 when
+// there is no server any more.
+func (d *remoteDraft) ID() storage.MessageID {
+	<-d.begun
+	return d.id
+}
 
 // Append implements storage.Draft. An error shows in Deliver's outcome.
 func (d *remoteDraft) Append(run []byte) {

@@ -17,13 +17,14 @@ import (
 // Serve listens on the socket at path and answers commands from store until stop
 // is called, which cuts off what is under way and removes the socket, or until
 // ctx ends, which cuts off long answers only. status is asked for each GET /status.
-func Serve(ctx context.Context, path string, store storage.Store, status func() Status) (stop func(), err error) {
+// relay is nil for a server that relays nothing.
+func Serve(ctx context.Context, path string, store storage.Store, relay Relay, status func() Status) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
 	}
 	h := &http.Server{
-		Handler: handler(store, status), ReadHeaderTimeout: 10 * time.Second,
+		Handler: handler(store, relay, status), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	done := make(chan struct{})
@@ -39,7 +40,7 @@ func Serve(ctx context.Context, path string, store storage.Store, status func() 
 }
 
 // handler is the routes.
-func handler(s Store, status func() Status) http.Handler {
+func handler(s Store, relay Relay, status func() Status) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -67,6 +68,8 @@ func handler(s Store, status func() Status) http.Handler {
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(s, w, r) })
 	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
 	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
+	queueRoutes(mux, s)
+	relayRoutes(mux, relay)
 	return mux
 }
 
@@ -131,7 +134,7 @@ func serveView(s Store, w http.ResponseWriter, r *http.Request) {
 	defer view.Close()
 	out := bufio.NewWriterSize(w, 64<<10)
 	for view.Next() && r.Context().Err() == nil {
-		if sendMessage(out, view) != nil {
+		if sendNext(out, view) != nil {
 			return // the reader is gone
 		}
 	}
@@ -143,16 +146,20 @@ func serveView(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sendMessage sends the message that view stands at; a fault of it is a frame,
-// the error is about out.
-func sendMessage(out io.Writer, view storage.View) error {
+// sendNext sends the message that view stands at.
+func sendNext(out io.Writer, view storage.View) error {
 	m, err := view.Open()
 	if err != nil {
 		return writeJSONFrame(out, frameFault, toWire(err))
 	}
 	defer m.Close()
+	return sendMessage(out, m)
+}
+
+// sendMessage sends a message; a fault of it is a frame, the error is about out.
+func sendMessage(out io.Writer, m storage.Message) error {
 	e := m.Entry()
-	err = writeJSONFrame(out, frameEntry, entryArg{e.ID, e.Arrival.UnixMilli(), e.Trace, e.Wire, e.Size})
+	err := writeJSONFrame(out, frameEntry, entryArg{e.ID, e.Arrival.UnixMilli(), e.Trace, e.Wire, e.Size})
 	if err != nil {
 		return err
 	}
@@ -173,28 +180,29 @@ func sendMessage(out io.Writer, view storage.View) error {
 // maxBacklog is what one delivery may have in memory before its sender waits.
 const maxBacklog = 1 << 20
 
-// serveDeliver takes one message as frames and answers with its id.
+// serveDeliver takes one message as frames. It answers twice: at once with the id
+// that the message will have, so that its sender can write it into a Received
+// field, and at the end with what became of it.
 func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
-	draft := s.NewDraft(max(r.ContentLength, 0))
-	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft)
-	if err != nil {
-		draft.Discard()
+	turn := http.NewResponseController(w)
+	if err := turn.EnableFullDuplex(); err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	type outcome struct {
-		id  storage.MessageID
-		err error
-	}
-	stored := make(chan outcome, 1)
-	d.Done = func(_ *storage.Delivery, receipt storage.Receipt, err error) { stored <- outcome{receipt.ID(), err} }
-	s.Deliver(d)
-	o := <-stored
-	if o.err != nil {
-		refuse(w, http.StatusConflict, o.err)
+	draft := s.NewDraft(max(r.ContentLength, 0))
+	answers := json.NewEncoder(w)
+	_ = answers.Encode(draft.ID())
+	_ = turn.Flush() // a client that is gone shows in receive
+	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft)
+	if err != nil {
+		draft.Discard()
+		_ = answers.Encode(line[none]{End: true, Error: toWire(err)})
 		return
 	}
-	_ = json.NewEncoder(w).Encode(o.id)
+	stored := make(chan error, 1)
+	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { stored <- err }
+	s.Deliver(d)
+	_ = answers.Encode(line[none]{End: true, Error: toWire(<-stored)})
 }
 
 var errFrames = errors.New("the frames of the delivery don't fit together")
@@ -220,7 +228,8 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 				return nil, err
 			}
 			return &storage.Delivery{
-				Draft: draft, Arrival: time.UnixMilli(e.ArrivalMilli), Size: e.Size, Recipients: e.Recipients,
+				Draft: draft, Arrival: time.UnixMilli(e.ArrivalMilli), Size: e.Size,
+				Recipients: e.Recipients, Relayed: e.Relayed,
 			}, nil
 		default:
 			return nil, errFrames

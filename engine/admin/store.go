@@ -12,12 +12,52 @@ import (
 type Store interface {
 	storage.Directory
 	storage.Inbox
+	Queue
 	// View and Usage are those of storage.Maildrops.
 	View(account storage.AccountID) (storage.View, error)
 	Usage(account storage.AccountID) (messages, octets int64, err error)
 	// Check and Close are those of storage.Store.
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)
 	Close() error
+}
+
+// Queue is the operator's part of storage.Queue; what a scheduler does stays with
+// the process that has the store open.
+type Queue interface {
+	OpenQueued(e *storage.QueueEntry) (storage.Message, error)
+	QueuedEntry(id storage.EntryID) (*storage.QueueEntry, error)
+	Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) bool) error
+	MoveQueued(ids []storage.EntryID, m storage.QueueMove) (int, error)
+	QueueTotal() (entries, octets int64)
+	History(id storage.MessageID, f func(storage.Record) bool) error
+}
+
+// Relay is what can be asked of the scheduler of a running server only. Its
+// methods may be called from any goroutine.
+type Relay interface {
+	// Bounce returns the entries to their senders with reason, now, and says how
+	// many entries were there to return.
+	Bounce(ids []storage.EntryID, reason string) (int, error)
+	// Flush ends all waiting for a destination, also one that is taken for dead;
+	// "": for all of them. What is due is tried at once.
+	Flush(domain string)
+	// RelayStatus says what the relay is doing.
+	RelayStatus() RelayStatus
+}
+
+// RelayStatus is what a relay is doing at one moment.
+type RelayStatus struct {
+	Sessions int `json:"sessions"` // connections to other hosts
+	Awake    int `json:"awake"`    // destinations that are being looked at
+	// Dead are the destinations that none is sent to for now.
+	Dead []DeadDestination `json:"dead"`
+}
+
+// DeadDestination is a destination that could not be reached.
+type DeadDestination struct {
+	Destination string    `json:"destination"`
+	RetryAt     time.Time `json:"retry_at"`
+	Reason      string    `json:"reason"`
 }
 
 // Status is how a server is, for people and for monitoring.

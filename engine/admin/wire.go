@@ -26,11 +26,27 @@ type (
 		Summary *storage.CheckSummary `json:",omitempty"`
 		Error   *wireError            `json:",omitempty"`
 	}
+	// line is one line of an answer that streams: an item, or the end.
+	line[T any] struct {
+		Item  *T         `json:",omitempty"`
+		End   bool       `json:",omitempty"`
+		Error *wireError `json:",omitempty"`
+	}
+	moveArg struct {
+		IDs  []storage.EntryID
+		Move storage.QueueMove
+	}
+	totalAnswer struct{ Entries, Octets int64 }
+	bounceArg   struct {
+		IDs    []storage.EntryID
+		Reason string
+	}
 	// envelope is the end of a delivery.
 	envelope struct {
 		ArrivalMilli int64
 		Size         int64
 		Recipients   []storage.Recipient
+		Relayed      []*storage.QueueEntry `json:",omitempty"`
 	}
 	entryArg struct {
 		ID           storage.MessageID

@@ -1,0 +1,13 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// mailqCommand is "queue list" under the name that people have known it by since
+// sendmail.
+func mailqCommand() *cobra.Command {
+	cmd := queueList()
+	cmd.Use = "mailq [ID... | ALL | -]"
+	cmd.Short = "The same as queue list; the program answers to the name mailq too"
+	cmd.Example = "  mailq\n  postrider mailq --to-domain example.org"
+	return cmd
+}

@@ -1,0 +1,421 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/codec/smtp"
+	"postrider/storage"
+)
+
+var (
+	arrival = time.Date(2020, 11, 23, 12, 0, 5, 0, time.UTC)
+	never   = time.Date(2199, 1, 2, 3, 4, 5, 0, time.UTC)
+)
+
+// fill puts a small queue of every kind into q.
+func fill(q *memQueue) {
+	big := strings.Repeat("0123456789abcdef\r\n", 200)
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 1}, Domain: "x.example", Arrival: arrival, Due: never, Attempts: 3,
+		Envelope: storage.Envelope{ReversePath: "Alice@a.example", EnvID: "QQ314", Ret: smtp.RetHdrs, Body: smtp.Body8BitMIME, Origin: "client unknown[192.0.2.1] helo=<h> by ESMTP"},
+		Recipients: []storage.QueuedRecipient{
+			{ForwardPath: "bob@x.example", ORcpt: "rfc822;bob@y.example", Notify: smtp.NotifyFailure | smtp.NotifyDelay},
+			{ForwardPath: "carol@x.example"},
+			{ForwardPath: "dave@x.example", Status: "4.2.2", Reason: "host mx.x.example[192.0.2.2] said: 452 4.2.2 full"}},
+		LastAttempt: arrival.Add(time.Hour), Status: "4.4.1", Reason: "connect to mx.x.example[192.0.2.2]:25: Connection timed out", Peer: "mx.x.example[192.0.2.2]:25",
+	}, "Subject: one\r\n\r\n..dot\r\nend\r\n")
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 1, Part: 1}, Domain: "y.example", Arrival: arrival, Due: never, Attempts: 1, Held: true,
+		Envelope:   storage.Envelope{ReversePath: "Alice@a.example"},
+		Recipients: []storage.QueuedRecipient{{ForwardPath: "eve@y.example"}},
+		Status:     "4.7.1", Reason: "host mx.y.example said: 450 4.7.1 \x1b[31mgreylisted",
+	}, "Subject: one\r\n\r\n..dot\r\nend\r\n")
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 2}, Domain: "x.example", Arrival: arrival.Add(5 * 24 * time.Hour), Due: arrival,
+		Recipients: []storage.QueuedRecipient{{ForwardPath: "bob@x.example"}},
+	}, big)
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 3}, Domain: "z.example", Arrival: arrival.Add(6 * 24 * time.Hour), Due: never, Held: true, Attempts: 1,
+		Envelope:   storage.Envelope{ReversePath: "alice@a.example"},
+		Recipients: []storage.QueuedRecipient{{ForwardPath: "frank@z.example"}}, Status: "4.4.3", Reason: "Host not found, try again",
+	}, big)
+	q.records[1] = []storage.Record{
+		{At: arrival.Add(time.Second), Text: "x.example: deferred: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out"},
+		{At: arrival.Add(time.Hour), Text: "x.example: deferred\n<dave@x.example>: 452 4.2.2 full\n"},
+	}
+	q.records[9] = []storage.Record{{At: arrival, Text: "w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok"}}
+}
+
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
+	}
+}
+
+func TestQueueList(t *testing.T) {
+	s, q, _ := withQueue(t)
+	same(t, "empty", s.want(0, "", "queue list"), "Mail queue is empty\n")
+	same(t, "empty as JSON", s.want(0, "", "queue list --json"), "")
+	fill(q)
+	const want = `----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------
+0000000000001         27 Mon Nov 23 12:00:05 Alice@a.example
+                     (connect to mx.x.example[192.0.2.2]:25: Connection timed out)
+                                               bob@x.example
+                                               carol@x.example
+                               (host mx.x.example[192.0.2.2] said: 452 4.2.2 full)
+                                               dave@x.example
+                             (host mx.y.example said: 450 4.7.1 ?[31mgreylisted)
+                                               eve@y.example
+
+0000000000002*      3600 Sat Nov 28 12:00:05 MAILER-DAEMON
+                                               bob@x.example
+
+0000000000003!      3600 Sun Nov 29 12:00:05 alice@a.example
+                                                     (Host not found, try again)
+                                               frank@z.example
+
+-- 7 Kbytes in 3 Requests.
+`
+	// The reasons end in the same column, whatever is cut off at the editor.
+	got := s.want(0, "", "queue list")
+	same(t, "list", squeeze(got), squeeze(want))
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(line, " ") && strings.HasSuffix(line, ")\n") && len(line) != 79 {
+			t.Errorf("%q is not right-aligned", line)
+		}
+	}
+	same(t, "mailq", s.want(0, "", "mailq"), got)
+	same(t, "by id", squeeze(s.want(0, "", "queue list 0000000000003!")), squeeze(`----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------
+0000000000003!      3600 Sun Nov 29 12:00:05 alice@a.example
+                                                     (Host not found, try again)
+                                               frank@z.example
+
+-- 3 Kbytes in 1 Request.
+`))
+}
+
+// squeeze makes one blank of many.
+func squeeze(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		b.WriteString(strings.Join(strings.Fields(line), " ") + "\n")
+	}
+	return b.String()
+}
+
+func TestQueueListAsJSON(t *testing.T) {
+	s, q, _ := withQueue(t)
+	fill(q)
+	got := s.want(0, "", "queue list --json")
+	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines:\n%s", len(lines), got)
+	}
+	same(t, "first", lines[0], `{"queue_name":"deferred","queue_id":"0000000000001","arrival_time":1606132805,"message_size":27,"forced_expire":false,"sender":"Alice@a.example","recipients":[`+
+		`{"address":"bob@x.example","delay_reason":"connect to mx.x.example[192.0.2.2]:25: Connection timed out","entry":"0000000000001-0","domain":"x.example","state":"deferred","status":"4.4.1","attempts":3,"due":"2199-01-02T03:04:05Z"},`+
+		`{"address":"carol@x.example","delay_reason":"connect to mx.x.example[192.0.2.2]:25: Connection timed out","entry":"0000000000001-0","domain":"x.example","state":"deferred","status":"4.4.1","attempts":3,"due":"2199-01-02T03:04:05Z"},`+
+		`{"address":"dave@x.example","delay_reason":"host mx.x.example[192.0.2.2] said: 452 4.2.2 full","entry":"0000000000001-0","domain":"x.example","state":"deferred","status":"4.2.2","attempts":3,"due":"2199-01-02T03:04:05Z"},`+
+		`{"address":"eve@y.example","delay_reason":"host mx.y.example said: 450 4.7.1 \u001b[31mgreylisted","entry":"0000000000001-1","domain":"y.example","state":"hold","status":"4.7.1","attempts":1}]}`)
+	var line queuedLine
+	if err := json.Unmarshal([]byte(lines[1]), &line); err != nil || line.QueueName != "active" || line.Sender != "MAILER-DAEMON" {
+		t.Errorf("%v %+v", err, line)
+	}
+	if err := json.Unmarshal([]byte(lines[2]), &line); err != nil || line.QueueName != "hold" {
+		t.Errorf("%v %+v", err, line)
+	}
+}
+
+// The entries that a selection lets through, by a dry run of requeue.
+func TestQueueSelections(t *testing.T) {
+	s, q, _ := withQueue(t)
+	fill(q)
+	f := func(stdin, args, want string) {
+		t.Helper()
+		out := s.want(0, stdin, "queue requeue --dry-run "+args)
+		var ids []string
+		for line := range strings.Lines(out) {
+			if id, _, ok := strings.Cut(line, " "); ok && strings.Contains(id, "-") {
+				ids = append(ids, strings.TrimLeft(id, "0"))
+			}
+		}
+		if got := strings.Join(ids, " "); got != want || !strings.Contains(out, "nothing was changed") {
+			t.Errorf("%s: got %s, want %s:\n%s", args, got, want, out)
+		}
+	}
+	f("", "ALL", "1-0 1-1 2-0 3-0")
+	f("", "0000000000001", "1-0 1-1")
+	f("", "0000000000001-0", "1-0")
+	f("", "0000000000001-1 0000000000003", "1-1 3-0")
+	f("0000000000003!\n0000000000001-1 0000000000002*\n", "-", "3-0 1-1 2-0")
+	f("", "--to-domain X.example.", "1-0 2-0")
+	f("", "--from alice@A.example", "1-0 1-1 3-0")
+	f("", "--from <alice@A.example> --to-domain x.example", "1-0")
+	f("", "--from <>", "2-0")
+	f("", "--error 4.4", "1-0 3-0")
+	f("", "--error 4.4.3", "3-0")
+	f("", "--error 4", "1-0 3-0 1-1")
+	f("", "--held", "1-1 3-0")
+	f("", "--held 0000000000001", "1-1")
+	f("", "--limit 2", "1-0 1-1")
+	f("", "--limit 2 0000000000003 0000000000001 0000000000002", "3-0 1-0")
+	age := time.Since(arrival.Add(5*24*time.Hour + 12*time.Hour))
+	f("", fmt.Sprintf("--older %s", age), "1-0 1-1 2-0")
+	f("", fmt.Sprintf("--younger %s", age), "3-0")
+	f("", fmt.Sprintf("--younger %s --older %s", age+24*time.Hour, age), "2-0")
+
+	s.want(exUsage, "", "queue requeue", "ALL for the whole queue")
+	s.want(exUsage, "", "queue requeue xyz", "not a message id", "queue list")
+	s.want(exUsage, "", "queue requeue 0000000000001-x", "behind the hyphen")
+	s.want(exUsage, "", "queue requeue ALL 0000000000001", "exclude")
+	s.want(exUsage, "", "queue requeue --error refused", "such as 4.4.1")
+	s.want(exUsage, "", "queue requeue --older soon", "--older soon", "4h or 5d")
+	s.want(exUsage, "", "queue requeue --younger -5m", "--younger -5m")
+	s.want(exUsage, "", "queue requeue --limit -1", "from 0 on")
+	s.want(exUsage, "", "queue requeue --to-domain bob@x.example", "not an address")
+	s.want(exNoUser, "", "queue requeue --dry-run 0000000000009 0000000000001-7 0000000000002",
+		"0000000000009 is not in the queue", "0000000000001-7 is not in the queue", "postrider why 0000000000009", "1 entry, 3600 octets")
+}
+
+func TestParseAge(t *testing.T) {
+	f := func(in string, want time.Duration) {
+		t.Helper()
+		if got, err := parseAge(in); got != want || (err != nil) != (want < 0) && err != nil {
+			t.Errorf("%s: %v %v", in, got, err)
+		}
+	}
+	f("5d", 120*time.Hour)
+	f("1.5d", 36*time.Hour)
+	f("1h30m", 90*time.Minute)
+	for _, bad := range []string{"", "d", "-1d", "-1h", "5", "5 d", "NaNd"} {
+		if got, err := parseAge(bad); err == nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}
+
+func TestQueueChanges(t *testing.T) {
+	s, q, r := withQueue(t)
+	fill(q)
+	s.want(0, "", "queue hold --to-domain x.example", "2 entries held")
+	s.want(0, "", "queue hold ALL", "0 entries held")
+	s.want(0, "", "queue release 0000000000001", "2 entries released")
+	s.want(0, "", "queue release --limit 1 ALL", "1 entry released") // what is not held doesn't count
+	s.want(0, "", "queue requeue ALL", "4 entries requeued")
+	s.want(0, "", "queue list", "0000000000001*", "0000000000003*")
+	if got := r.takes(); got != "" {
+		t.Errorf("the relay was told %q", got)
+	}
+	s.want(0, "", "queue hold 0000000000003")
+	s.want(0, "", "queue flush", "3 entries made due")
+	s.want(0, "", "queue flush --to-domain Y.example", "1 entry made due")
+	if got := r.takes(); got != "flush ; flush y.example" {
+		t.Errorf("the relay was told %q", got)
+	}
+	s.want(0, "", "queue bounce 0000000000001-1 --reason over", "1 entry returned")
+	if got := r.takes(); got != "bounce 1: over" {
+		t.Errorf("the relay was told %q", got)
+	}
+	s.want(0, "", "queue delete --dry-run ALL", "3 entries", "would be deleted")
+	s.want(0, "", "queue delete 0000000000001", "1 entry deleted")
+	s.want(exNoUser, "", "queue delete 0000000000001 0000000000002", "0000000000001 is not in the queue", "1 entry deleted")
+	s.want(0, "", "queue delete ALL", "1 entry deleted")
+	s.want(0, "", "queue list", "Mail queue is empty")
+}
+
+// A change of many entries goes in steps, and all of them are changed.
+func TestQueueChangesAreNotBounded(t *testing.T) {
+	s, q, r := withQueue(t)
+	const n = 2*batch + 5
+	for i := range n {
+		q.put(&storage.QueueEntry{ID: storage.EntryID{Message: storage.MessageID(i + 1)}, Domain: "x.example", Arrival: arrival,
+			Recipients: []storage.QueuedRecipient{{ForwardPath: "bob@x.example"}}}, "x\r\n")
+	}
+	out := s.want(0, "", "queue bounce --dry-run ALL", fmt.Sprintf("and %d more", n-sample), fmt.Sprintf("%d entries", n))
+	if lines := strings.Count(out, "\n"); lines != sample+2 {
+		t.Errorf("%d lines", lines)
+	}
+	s.want(0, "", "queue bounce ALL", fmt.Sprintf("%d entries returned", n))
+	if got := strings.Count(r.takes(), "bounce"); got != 3 || len(q.entries) != 0 {
+		t.Errorf("%d steps, %d left", got, len(q.entries))
+	}
+}
+
+// What only a running server can do says so where none runs.
+func TestQueueWithoutAServer(t *testing.T) {
+	_, q, _ := withQueue(t)
+	fill(q)
+	d := deskOf(q)
+	run := func(c change) (string, error) {
+		cmd := c.command()
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetContext(context.Background())
+		err := d.change(cmd, c, &selected{whole: true, skip: c.skip})
+		return out.String(), err
+	}
+	_, err := run(bounceChange())
+	if codeOf(err) != exUnavailable || !strings.Contains(err.Error(), "postrider serve") || len(q.entries) != 4 {
+		t.Errorf("%v, %d entries", err, len(q.entries))
+	}
+	if out, err := run(flushChange()); err != nil || !strings.Contains(out, "2 entries made due") || !strings.Contains(out, "no server runs") {
+		t.Error(out, err)
+	}
+}
+
+func TestQueueShow(t *testing.T) {
+	s, q, _ := withQueue(t)
+	fill(q)
+	same(t, "show", s.want(0, "", "queue show 0000000000001"), `entry:        0000000000001-0
+destination:  x.example
+state:        deferred
+sender:       <Alice@a.example>
+origin:       client unknown[192.0.2.1] helo=<h> by ESMTP
+arrival:      2020-11-23 12:00:05 +0000
+size:         27
+envid:        QQ314
+ret:          HDRS
+body:         8BITMIME
+attempts:     3
+last attempt: 2020-11-23 13:00:05 +0000
+peer:         mx.x.example[192.0.2.2]:25
+status:       4.4.1
+reason:       connect to mx.x.example[192.0.2.2]:25: Connection timed out
+due:          2199-01-02 03:04:05 +0000
+recipient:    <bob@x.example> orcpt=rfc822;bob@y.example notify=FAILURE,DELAY
+recipient:    <carol@x.example>
+recipient:    <dave@x.example>: 4.2.2 host mx.x.example[192.0.2.2] said: 452 4.2.2 full
+
+entry:        0000000000001-1
+destination:  y.example
+state:        hold
+sender:       <Alice@a.example>
+arrival:      2020-11-23 12:00:05 +0000
+size:         27
+attempts:     1
+status:       4.7.1
+reason:       host mx.y.example said: 450 4.7.1 ?[31mgreylisted
+due:          never: it is held ("postrider queue release")
+recipient:    <eve@y.example>
+`)
+	var line shown
+	if err := json.Unmarshal([]byte(s.want(0, "", "queue show --json 0000000000001-0")), &line); err != nil || line.Ret != "HDRS" || len(line.Recipients) != 3 || line.Recipients[2].Status != "4.2.2" || !line.Due.Equal(never) {
+		t.Errorf("%v %+v", err, line)
+	}
+	s.want(exNoUser, "", "queue show 0000000000008", "not in the queue")
+	s.want(exUsage, "", "queue show", "missing")
+}
+
+func TestQueueCat(t *testing.T) {
+	s, q, _ := withQueue(t)
+	fill(q)
+	same(t, "cat", s.want(0, "", "queue cat 0000000000001"), `*** ENVELOPE RECORDS 0000000000001 ***
+message_size: 27
+message_arrival_time: Mon Nov 23 12:00:05 2020
+named_attribute: envelope_id=QQ314
+named_attribute: ret=HDRS
+named_attribute: body=8BITMIME
+named_attribute: origin=client unknown[192.0.2.1] helo=<h> by ESMTP
+sender: Alice@a.example
+original_recipient: rfc822;bob@y.example
+recipient: bob@x.example
+recipient: carol@x.example
+recipient: dave@x.example
+recipient: eve@y.example
+*** MESSAGE CONTENTS 0000000000001 ***
+Subject: one
+
+.dot
+end
+*** MESSAGE FILE END 0000000000001 ***
+`)
+	same(t, "raw", s.want(0, "", "queue cat --raw 0000000000001-1"), "Subject: one\r\n\r\n.dot\r\nend\r\n")
+	s.want(exNoUser, "", "queue cat 0000000000001-5", "not in the queue")
+	s.want(exUsage, "", "queue cat ALL", "not a message id")
+}
+
+func TestQueueStat(t *testing.T) {
+	s, q, _ := withQueue(t)
+	now := time.Now()
+	for i, age := range []time.Duration{time.Minute, 6 * time.Minute, 30 * time.Minute, 1300 * time.Minute, 1300 * time.Minute} {
+		domain := "x.example"
+		if i == 2 {
+			domain = "a-name-that-is-longer-than-its-column.example"
+		}
+		q.put(&storage.QueueEntry{ID: storage.EntryID{Message: storage.MessageID(i + 1)}, Domain: domain, Arrival: now.Add(-age), Due: never, Attempts: i, Status: "4.4.1", Reason: "timed out",
+			Envelope:   storage.Envelope{ReversePath: []string{"", "a@A.example", "b@a.example", "c@b.example", "d@b.example"}[i]},
+			Recipients: []storage.QueuedRecipient{{ForwardPath: "b@x.example"}, {ForwardPath: "c@x.example", Status: "4.2.2", Reason: "full"}}}, "x\r\n")
+	}
+	head := `5 entries, 15 octets in the queue
+counted: 1 active, 4 deferred, 0 held
+relay: 3 sessions, 2 destinations awake, 1 dead
+  dead.example: until 2026-11-23 13:00:00: no route?[2J
+
+`
+	same(t, "stat", s.want(0, "", "queue stat"), head+
+		`                                T  5 10 20 40 80 160 320 640 1280 1280+
+                         TOTAL 10  2  2  0  2  0   0   0   0    0     4
+                     x.example  8  2  2  0  0  0   0   0   0    0     4
++onger-than-its-column.example  2  0  0  0  2  0   0   0   0    0     0
+`)
+	same(t, "by sender", s.want(0, "", "queue stat --by sender --top 2"), head+
+		`                                T  5 10 20 40 80 160 320 640 1280 1280+
+                         TOTAL  5  1  1  0  1  0   0   0   0    0     2
+                     a.example  2  0  1  0  1  0   0   0   0    0     0
+                     b.example  2  0  0  0  0  0   0   0   0    0     2
+`)
+	same(t, "errors", s.want(0, "", "queue stat --errors"), head+
+		"       5  4.2.2     full\n       5  4.4.1     timed out\n")
+	var got struct {
+		Entries int
+		States  map[string]int
+		Total   row
+		Rows    []row
+	}
+	if err := json.Unmarshal([]byte(s.want(0, "", "queue stat --json --older 1d")), &got); err != nil || got.Entries != 5 || got.Total.Total != 0 || got.Rows == nil {
+		t.Errorf("%v %+v", err, got)
+	}
+	if err := json.Unmarshal([]byte(s.want(0, "", "queue stat --json --older 21h")), &got); err != nil || got.Total.Total != 4 || got.Rows[0].Ages[9] != 4 {
+		t.Errorf("%v %+v", err, got)
+	}
+	s.want(exUsage, "", "queue stat --by size", "domain or sender")
+}
+
+func TestWhy(t *testing.T) {
+	s, q, _ := withQueue(t)
+	fill(q)
+	same(t, "why", s.want(0, "", "why 0000000000001"), `0000000000001
+2020-11-23 12:00:05 +0000  from <Alice@a.example>, 27 octets
+  brought by client unknown[192.0.2.1] helo=<h> by ESMTP
+2020-11-23 12:00:06 +0000  x.example: deferred: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out
+2020-11-23 13:00:05 +0000  x.example: deferred
+  <dave@x.example>: 452 4.2.2 full
+0000000000001-0  to x.example: next attempt at 2199-01-02 03:04:05 +0000, after 3 attempts
+  <bob@x.example>: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out
+  <carol@x.example>: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out
+  <dave@x.example>: 4.2.2 host mx.x.example[192.0.2.2] said: 452 4.2.2 full
+0000000000001-1  to y.example: held, after 1 attempt; "postrider queue release 0000000000001-1" lets it go
+  <eve@y.example>: 4.7.1 host mx.y.example said: 450 4.7.1 ?[31mgreylisted
+`)
+	same(t, "due", s.want(0, "", "why 0000000000002-0"), `0000000000002
+2020-11-28 12:00:05 +0000  from <>, 3600 octets
+0000000000002-0  to x.example: due now
+  <bob@x.example>
+`)
+	same(t, "gone", s.want(0, "", "why 0000000000009"), `0000000000009
+2020-11-23 12:00:05 +0000  w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok
+It has left the queue.
+`)
+	s.want(exNoUser, "", "why 0000000000008", "knows nothing of 0000000000008", "grep 0000000000008")
+	s.want(exUsage, "", "why frob", "not a message id")
+	var line lifeLine
+	if err := json.Unmarshal([]byte(s.want(0, "", "why --json 0000000000001")), &line); err != nil || len(line.Queued) != 2 || len(line.History) != 2 {
+		t.Errorf("%v %+v", err, line)
+	}
+}
