@@ -78,6 +78,9 @@ func (t *try) unresolved(err error) (relay.HostVerdict, relay.Fault) {
 	res := relay.Result{Verdict: relay.Temporary, Status: "4.4.3", Reason: err.Error()}
 	var e *resolver.Error
 	if errors.As(err, &e) {
+		if t.hop.Kind == router.ByMX && t.hop.Host != t.entry.Domain {
+			e = e.Softened() // the operator named it
+		}
 		res.Status = e.Status
 		if e.Permanent {
 			res.Verdict = relay.Permanent
