@@ -34,6 +34,9 @@ func (s *Session) broken(r Result, e *Effects) {
 	stale := (s.at.phase == resetting || s.at.phase == mailing) && s.messages > 1
 	s.blame(r, e)
 	s.outcome.Doubt, s.outcome.Stale = doubt, stale
+	if stale {
+		s.fault = Result{}
+	}
 	s.close(e)
 }
 
