@@ -31,8 +31,8 @@ func begun(t *testing.T, words string) *player {
 	return p
 }
 
-// RFC 5321 section 3.1: "The SMTP server... sends an opening message to which the
-// client responds": a client waits for the greeting.
+// RFC 5321 section 3.1: the server speaks first, and all of its greeting is read
+// before the client answers.
 func TestNothingIsSaidBeforeTheGreeting(t *testing.T) {
 	p := begun(t, "")
 	if sent := hear(p, "220-mx.example"); sent != "" {
@@ -52,8 +52,8 @@ func TestEHLOComesFirst(t *testing.T) {
 	}
 }
 
-// RFC 5321 section 4.1.1.1: keywords have the case of whoever writes them; section
-// 2.2.1: what is not offered "MUST NOT" be used.
+// RFC 5321 section 4.1.1.11: parameters belong to extensions; those that the
+// server did not offer are not used.
 func TestNoParameterThatIsNotOffered(t *testing.T) {
 	p := begun(t, "size=10 body=8bit ret=full envid=x to=a@mx.example notify=never orcpt=rfc822;a@mx.example")
 	if sent := hear(p, "220 x", "250 x", "250 ok", "250 ok"); strings.Contains(sent, "> ") || strings.Contains(sent, "=") {
@@ -90,8 +90,9 @@ func TestTheTextOfAReplyMeansNothing(t *testing.T) {
 	}
 }
 
-// RFC 5321 section 4.3.2: a reply that is not expected is understood by its first
-// digit.
+// RFC 5321 section 4.2.1: a client "that receives an unexpected code, will be able
+// to determine its next action ... by examining this first digit". Some codes are
+// known for their enhanced code.
 func TestTheFirstDigitDecides(t *testing.T) {
 	f := func(code string, want Verdict, status string) {
 		t.Helper()
@@ -108,6 +109,14 @@ func TestTheFirstDigitDecides(t *testing.T) {
 	f("400", Temporary, "4.0.0")
 	f("499", Temporary, "4.0.0")
 	f("500", Permanent, "5.5.2")
+	f("501", Permanent, "5.5.4")
+	f("503", Permanent, "5.5.1")
+	f("521", Permanent, "5.3.2")
+	f("530", Permanent, "5.7.0")
+	f("535", Permanent, "5.7.8")
+	f("556", Permanent, "5.1.10")
+	f("550-5.7.1 a\r\n550 5.7.26", Permanent, "5.7.26")
+	f("550 4.7.1", Permanent, "5.0.0")
 	f("550", Permanent, "5.0.0")
 	f("551", Permanent, "5.1.6")
 	f("599", Permanent, "5.0.0")
@@ -136,8 +145,8 @@ func TestEachStepHasItsTimeout(t *testing.T) {
 	f("250 ok", WaitNothing)
 }
 
-// RFC 5321 section 3.8: a client "MUST gracefully handle" 421 and a connection
-// that goes away at any time, and what it had not got a reply for is tried again.
+// RFC 5321 section 3.8: 421 may come at any time, and a connection may go away at
+// any time: "treat the mail transaction as if a 451 response had been received".
 func TestEveryStepSurvivesTheEnd(t *testing.T) {
 	steps := []string{"220 x", "250 x", "250 ok", "250 ok", "354 go", "~"}
 	for n := range len(steps) + 1 {
@@ -240,10 +249,24 @@ func TestAnEarlyYesDeliversNothing(t *testing.T) {
 	}
 }
 
+// The caller may be in the middle of sending when the message is refused: what it
+// says of the message afterwards counts for nothing.
+func TestTheEndOfARefusedMessageIsNothing(t *testing.T) {
+	p := begun(t, "")
+	sent := hear(p, "220 x", "250 x", "250 ok", "250 ok", "354 go", "552 5.3.4 too large")
+	p.bodyDone()
+	p.call(func() { p.s.BodyFailed(&p.e) })
+	p.call(func() { p.s.Lost(&p.e) })
+	p.call(func() { p.s.Quit(&p.e) })
+	if r := p.s.outcome.Results[0]; r.Status != "5.3.4" || string(p.sent) != sent || p.ended != 1 {
+		t.Errorf("%+v, sent %q", r, p.sent)
+	}
+}
+
 // What the peer says behind the reply to a message belongs to no later command:
 // the session is not Ready any more.
 func TestNothingIsBegunWhenThePeerHasMoreToSay(t *testing.T) {
-	for _, more := range []string{"250 queued\r\n", "421 bye\r\n", "2"} {
+	for _, more := range []string{"250 queued\r\n", "421 bye\r\n", "bye\r\n", "2"} {
 		p := begun(t, "")
 		hear(p, "220 x", "250 x", "250 ok", "250 ok", "354 go", "~")
 		in := []byte("250 queued\r\n" + more)
@@ -253,6 +276,9 @@ func TestNothingIsBegunWhenThePeerHasMoreToSay(t *testing.T) {
 		}
 		if p.Feed(in[n:]); len(more) > 1 && !p.closed {
 			t.Errorf("%q: not closed", more)
+		}
+		if fault, ok := p.s.Fault(); ok {
+			t.Errorf("%q: a fault of the host: %s", more, fault.Reply)
 		}
 	}
 }
