@@ -38,7 +38,7 @@ func (t *try) run() (relay.HostVerdict, relay.Fault) {
 		if fault, down := t.transact(); !down {
 			return t.verdict(), fault
 		}
-		t.drop() // it was closed while it was idle: nothing is known of the host by that
+		t.drop() // most often it was closed while it was idle, which says nothing of the host
 	}
 	answer, err := t.c.hosts.Hosts(t.c.ctx, t.hop)
 	if err != nil {
