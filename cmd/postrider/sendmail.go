@@ -140,7 +140,7 @@ func (a *sendmailArgs) mail() (m pickup.Mail, err error) {
 	}
 	m.Sender, m.FromHeader = name, a.fromHeader
 	if a.sender != nil {
-		m.Sender = *a.sender
+		m.Sender, m.FullName = *a.sender, "" // the name is not that of another address
 	}
 	if a.fullName != "" {
 		m.FullName = a.fullName
