@@ -29,7 +29,7 @@ type memQueue struct {
 	entries []*storage.QueueEntry // by arrival
 	bodies  map[storage.MessageID][]byte
 	records map[storage.MessageID][]storage.Record
-	moves   []string
+	smtp    []string // where the server listens
 }
 
 // put adds an entry with its body, in wire form.
@@ -242,7 +242,7 @@ func withQueue(t *testing.T) (*shell, *memQueue, *memRelay) {
 	q := &memQueue{Store: store, bodies: make(map[storage.MessageID][]byte), records: make(map[storage.MessageID][]storage.Record)}
 	r := &memRelay{q: q}
 	stop, err := admin.Serve(context.Background(), filepath.Join(cfg.Server.Data, "admin.sock"), q, r, func() admin.Status {
-		return admin.Status{Version: "test", Health: "ok"}
+		return admin.Status{Version: "test", Health: "ok", SMTP: q.smtp}
 	})
 	if err != nil {
 		t.Fatal(err)

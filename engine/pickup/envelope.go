@@ -47,7 +47,7 @@ func (p *Pickup) envelope(m *Mail, header []byte) (*envelope, error) {
 	utf8 := reverse.NeedsUTF8()
 	met := make(map[[2]string]bool)
 	for _, a := range addresses {
-		path, err := forwardPath(a, p.DefaultDomain)
+		path, err := ParseRecipient(a, p.DefaultDomain)
 		if err != nil {
 			return nil, err
 		}
