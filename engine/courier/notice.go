@@ -143,8 +143,9 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 		}
 		d.Relayed = append(d.Relayed, &storage.QueueEntry{
 			Domain: t.Domain, Envelope: storage.Envelope{ReversePath: from, Origin: "notification of this host"},
-			// A notification is never notified of (RFC 3461 section 6.1).
-			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote, Notify: smtp.NotifyNever}},
+			// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering,
+			// and to us its failure has to come back, for the postmaster (see notify).
+			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote}},
 		})
 	}
 	return true
