@@ -2,6 +2,7 @@ package courier
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -158,9 +159,11 @@ func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, doub
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
+	now := time.Now()
 	r := &dsn.Report{
-		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: time.Now(),
-		QueueID: e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
+		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: now,
+		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.cfg.Server.Hostname),
+		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
 		LifetimeEnd: e.Arrival.Add(c.policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
 		Original: original, WholeMessage: whole,
 	}

@@ -66,7 +66,7 @@ func parseNotice(t *testing.T, raw []byte) *notice {
 	if n.message.Get("Reporting-Mta") != "dns; mx.localhost" || len(n.recipients) == 0 {
 		t.Fatalf("the status part is\n%s", texts[1])
 	}
-	if n.header.Get("Auto-Submitted") == "" || n.header.Get("From") == "" || n.header.Get("Date") == "" {
+	if n.header.Get("Auto-Submitted") == "" || n.header.Get("From") == "" || n.header.Get("Date") == "" || n.header.Get("Message-Id") == "" {
 		t.Errorf("a field is missing in the header %v", n.header)
 	}
 	return n
@@ -138,8 +138,8 @@ func (s *server) notices(account, recipient string) (about []*notice) {
 	return about
 }
 
-// bounce waits for a notification about a recipient and returns it with the
-// fields that are about that one.
+// notice waits for a notification with this action about a recipient,
+// and returns it with the fields that are about that one.
 func (s *server) notice(account, recipient, action string) (*notice, textproto.MIMEHeader) {
 	s.t.Helper()
 	var found *notice
