@@ -2,6 +2,7 @@ package courier
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -148,8 +149,9 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 		}
 		d.Relayed = append(d.Relayed, &storage.QueueEntry{
 			Domain: t.Domain, Envelope: storage.Envelope{ReversePath: from, Origin: "notification of this host"},
-			// A notification is never notified of (RFC 3461 section 6.1).
-			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote, Notify: smtp.NotifyNever}},
+			// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering,
+			// and to us its failure has to come back, for the postmaster (see notify).
+			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote}},
 		})
 	}
 	return true
@@ -162,9 +164,11 @@ func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, doub
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
+	now := time.Now()
 	r := &dsn.Report{
-		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: time.Now(),
-		QueueID: e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
+		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: now,
+		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.cfg.Server.Hostname),
+		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
 		LifetimeEnd: e.Arrival.Add(c.policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
 		Original: original, WholeMessage: whole,
 	}
