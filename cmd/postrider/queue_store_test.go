@@ -21,6 +21,9 @@ import (
 	"postrider/storage/lsm"
 )
 
+// What the commands print is compared whatever the zone of the machine.
+func init() { time.Local = time.UTC }
+
 // memQueue is a store whose queue is in memory: a plain reading of the contract,
 // beside the maildrops of a real store.
 type memQueue struct {
@@ -220,13 +223,9 @@ func (r *memRelay) takes() string {
 	return said
 }
 
-// withQueue runs f on a shell whose commands find a running server with a queue
-// in memory.
+// withQueue is a shell whose commands find a running server with a queue in memory.
 func withQueue(t *testing.T) (*shell, *memQueue, *memRelay) {
 	t.Helper()
-	local := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = local })
 	s := newShell(t)
 	cfg, err := config.Load(s.config)
 	if err != nil {
