@@ -226,15 +226,17 @@ func (d *desk) verify(out io.Writer, addresses []string) error {
 	return exit(exNoUser, errors.Join(unknown...))
 }
 
-// maildropNames are the accounts of targets.
+// maildropNames are the accounts of targets, and the addresses elsewhere.
 func (d *desk) maildropNames(targets []router.Target) string {
 	var names []string
 	for _, t := range targets {
-		if a, err := d.Account(t.Account); err == nil {
-			names = append(names, mailbox(a))
+		if t.Remote != "" {
+			names = append(names, t.Remote)
+		} else if a, err := d.Account(t.Account); err == nil {
+			names = append(names, "maildrop "+mailbox(a))
 		}
 	}
-	return "maildrop " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // tryNow makes the queue due, or the part of it that -q names.

@@ -124,36 +124,17 @@ func (c *Courier) dropNotice(e *storage.QueueEntry, n *relay.Notice) error {
 
 // address fills in where a notification goes: false when nobody has the address.
 func (c *Courier) address(d *storage.Delivery, to, from string) bool {
-	path, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
+	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
 	if refused != nil {
 		return false
 	}
-	targets, outcome := c.router.Route(path.To.Local(), path.To.Domain(), nil)
-	switch outcome {
-	case router.NotOurs:
-		targets = []router.Target{{Remote: to, Domain: router.Fold(string(path.To.Domain()))}}
-	case router.Local:
-	default:
+	var places router.Placement
+	rcpt.Notify = smtp.NotifyNever // a notification is never notified of (RFC 3461 section 6.1)
+	if o := places.Add(c.router, &rcpt, true); o != router.Local && o != router.NotOurs {
 		return false
 	}
-	d.Recipients, d.Relayed = nil, nil
-	trace := message.AppendReturnPath(nil, []byte(from))
-	for _, t := range targets {
-		if t.Remote == "" {
-			own := trace[:len(trace):len(trace)]
-			if t.Expanded != "" {
-				own = message.AppendDeliveredTo(own, []byte(t.Expanded))
-			}
-			d.Recipients = append(d.Recipients, storage.Recipient{Account: t.Account, Trace: own})
-			continue
-		}
-		d.Relayed = append(d.Relayed, &storage.QueueEntry{
-			Domain: t.Domain, Envelope: storage.Envelope{ReversePath: from, Origin: "notification of this host"},
-			// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering,
-			// and to us its failure has to come back, for the postmaster (see notify).
-			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote}},
-		})
-	}
+	places.Seal(storage.Envelope{ReversePath: from, Origin: "notification of this host"})
+	d.Recipients, d.Relayed = places.Maildrops(from), places.Relayed
 	return true
 }
 

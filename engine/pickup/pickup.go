@@ -71,7 +71,7 @@ func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 		return Result{}, err
 	}
 	result := Result{Refused: e.refused}
-	if len(e.targets)+len(e.relayed) == 0 {
+	if len(e.places.Targets)+len(e.places.Relayed) == 0 {
 		return result, nil
 	}
 	if err := p.Inbox.Admit(0); err != nil {
@@ -182,7 +182,7 @@ func wait(ctx context.Context, draft storage.Draft) error {
 // deliver waits until the message is durable.
 func (s *submission) deliver() (storage.Receipt, error) {
 	c := s.text.Counts()
-	for _, q := range s.e.relayed {
+	for _, q := range s.e.places.Relayed {
 		q.Envelope.Body = smtp.Body7Bit
 		if c.EightBit {
 			q.Envelope.Body = smtp.Body8BitMIME
@@ -194,7 +194,7 @@ func (s *submission) deliver() (storage.Receipt, error) {
 	}
 	done := make(chan outcome, 1)
 	s.p.Inbox.Deliver(&storage.Delivery{
-		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.maildrops(), Relayed: s.e.relayed,
+		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.places.Maildrops(s.e.reverse), Relayed: s.e.places.Relayed,
 		Done: func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} },
 	})
 	o := <-done
