@@ -375,7 +375,7 @@ relay: 3 sessions, 2 destinations awake, 1 dead
 	var got struct {
 		Entries int
 		States  map[string]int
-		Total   row
+		Total   admin.CensusRow
 		Rows    []row
 	}
 	if err := json.Unmarshal([]byte(s.want(0, "", "queue stat --json --older 1d")), &got); err != nil || got.Entries != 5 || got.Total.Total != 0 || got.Rows == nil {

@@ -82,6 +82,9 @@ func filterRange(q *storage.QueueFilter) (from, end []byte) {
 		from = append(from, 0)
 		return from, after(from)
 	}
+	if q.AnyOrder && q.ArrivedBefore.IsZero() && q.ArrivedAfter.IsZero() {
+		return []byte{tagQueue}, []byte{tagQueue + 1} // no second look for each entry
+	}
 	from = appendQueuedKey(nil, storage.EntryID{Message: firstIDAt(q.ArrivedAfter)})
 	end = []byte{tagQueued + 1}
 	if !q.ArrivedBefore.IsZero() {
