@@ -16,7 +16,6 @@ import (
 // fill enqueues n messages, inFlight at once, to random ones of so many destinations.
 func fill(b *testing.B, s *Store, n, inFlight, domains int, body []byte) {
 	b.Helper()
-	r := rand.New(rand.NewPCG(7, 8))
 	free := make(chan *slot, inFlight)
 	for range inFlight {
 		sl := &slot{free: free}
@@ -31,7 +30,7 @@ func fill(b *testing.B, s *Store, n, inFlight, domains int, body []byte) {
 		dr := s.NewDraft(int64(len(body)))
 		dr.Append(body)
 		sl.d.Draft, sl.d.Size, sl.d.Arrival = dr, int64(len(body)), arrivalOfBench
-		sl.d.Relayed = []*storage.QueueEntry{storetest.Waiting(fmt.Sprintf("domain%d.example", r.IntN(domains)), "user")}
+		sl.d.Relayed = []*storage.QueueEntry{storetest.Waiting(fmt.Sprintf("domain%d.example", rand.IntN(domains)), "user")}
 		s.Deliver(&sl.d)
 	}
 	for range inFlight {
