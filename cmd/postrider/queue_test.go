@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/codec/smtp"
+	"postrider/engine/admin"
 	"postrider/storage"
 )
 
@@ -376,7 +377,7 @@ relay: 3 sessions, 2 destinations awake, 1 dead
 		Entries int
 		States  map[string]int
 		Total   admin.CensusRow
-		Rows    []row
+		Rows    []admin.CensusRow
 	}
 	if err := json.Unmarshal([]byte(s.want(0, "", "queue stat --json --older 1d")), &got); err != nil || got.Entries != 5 || got.Total.Total != 0 || got.Rows == nil {
 		t.Errorf("%v %+v", err, got)
