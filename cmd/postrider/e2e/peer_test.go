@@ -111,6 +111,13 @@ func (p *peer) messages() []taken {
 	return slices.Clone(p.taken)
 }
 
+// total is how many messages were taken so far.
+func (p *peer) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.taken)
+}
+
 // got is how many messages were taken for a recipient.
 func (p *peer) got(to string) (n int) { return len(p.messagesFor(to)) }
 
