@@ -33,10 +33,11 @@ type peer struct {
 
 // taken is a message that a peer answers for.
 type taken struct {
-	from string   // the argument of MAIL, with its parameters
-	to   []string // the arguments of RCPT that were accepted, with parameters
-	text []byte   // dots undone, each line with CRLF
-	with string   // EHLO or HELO
+	from  string   // the argument of MAIL, with its parameters
+	to    []string // the arguments of RCPT that were accepted, with parameters
+	text  []byte   // dots undone, each line with CRLF
+	with  string   // EHLO or HELO
+	ahead bool     // the first RCPT came before MAIL was answered: PIPELINING
 }
 
 // manners are how a peer behaves. The zero value is a modern and friendly host.
@@ -270,7 +271,7 @@ func (s *peerSession) command(line string) bool {
 		if s.hangs(atMail) {
 			return false
 		}
-		s.m = taken{from: strings.TrimPrefix(arg, "FROM:"), with: s.m.with}
+		s.m = taken{from: strings.TrimPrefix(arg, "FROM:"), with: s.m.with, ahead: s.in.Buffered() > 0}
 		s.say("250 2.1.0 sender ok")
 	case "RCPT":
 		if s.hangs(atRcpt) {
