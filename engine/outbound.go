@@ -1,66 +1,78 @@
 package engine
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
+	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/courier"
 	"postrider/engine/relay"
 	"postrider/engine/resolver"
+	"postrider/storage"
 )
 
-// NewResolver returns the resolver of next hops as cfg has it. own says which
-// addresses this server itself takes mail at.
-func NewResolver(cfg *config.Config, own func(netip.AddrPort) bool, log *slog.Logger) *resolver.Resolver {
+// NewResolver returns the resolver of next hops as cfg has it, for a server that
+// takes mail at these addresses.
+func NewResolver(cfg *config.Config, listeners []netip.AddrPort, log *slog.Logger) *resolver.Resolver {
 	return resolver.New(resolver.Options{
 		Servers: cfg.Relay.Resolvers, Port: uint16(cfg.Relay.Port), Families: resolver.Families(cfg.Relay.Families),
-		Own: own, OwnNames: []string{cfg.Server.Hostname}, Log: log,
+		Own: resolver.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname}, Log: log,
 	})
 }
 
 // newCourier makes what works the queue.
 func (srv *Server) newCourier(log *slog.Logger) (*courier.Courier, error) {
-	hosts := NewResolver(srv.cfg, OwnAddresses(srv.SMTPAddrs()), log)
-	return courier.New(srv.cfg, srv.store, srv.router, hosts, log)
+	return courier.New(srv.cfg, srv.store, srv.router, NewResolver(srv.cfg, srv.SMTPAddrs(), log), log)
 }
 
-// OwnAddresses says of an address whether one of the listeners is behind it. A
-// listener on no address in particular is behind all of this machine.
-func OwnAddresses(listeners []netip.AddrPort) func(netip.AddrPort) bool {
-	var machine []netip.Addr
-	if addrs, err := net.InterfaceAddrs(); err == nil {
-		for _, a := range addrs {
-			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				machine = append(machine, p.Addr().Unmap())
-			}
+// Operator is what the commands of an operator may do with the relay of a running
+// server.
+func (srv *Server) Operator() admin.Relay { return operator{srv} }
+
+type operator struct{ srv *Server }
+
+var _ admin.Relay = operator{}
+
+// Bounce implements admin.Relay.
+func (o operator) Bounce(ids []storage.EntryID, reason string) (n int, err error) {
+	for _, id := range ids {
+		e, err := o.srv.store.QueuedEntry(id)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
 		}
-	}
-	return func(at netip.AddrPort) bool {
-		ip := at.Addr().Unmap()
-		for _, l := range listeners {
-			if l.Port() != at.Port() {
-				continue
-			}
-			if l.Addr().Unmap() == ip {
-				return true
-			}
-			if !l.Addr().IsUnspecified() {
-				continue
-			}
-			for _, own := range machine {
-				if own == ip {
-					return true
-				}
-			}
+		if err != nil {
+			return n, err
 		}
-		return false
+		o.srv.courier.Return(e, reason)
+		n++
 	}
+	return n, nil
 }
 
-// Courier is what works the queue of this server.
-func (srv *Server) Courier() *courier.Courier { return srv.courier }
+// Flush implements admin.Relay.
+func (o operator) Flush(domain string) {
+	if domain != "" {
+		o.srv.courier.Flush(domain)
+		return
+	}
+	o.srv.courier.FlushAll()
+}
+
+// RelayStatus implements admin.Relay.
+func (o operator) RelayStatus() (st admin.RelayStatus) {
+	_, st.Sessions, st.Awake = o.srv.courier.Load()
+	st.Dead = []admin.DeadDestination{}
+	o.srv.courier.Sites(func(s relay.SiteStatus) {
+		if !s.DeadTill.IsZero() {
+			st.Dead = append(st.Dead, admin.DeadDestination{Destination: s.Hop, RetryAt: s.DeadTill, Reason: s.Fault.Text})
+		}
+	})
+	return st
+}
 
 // deadSites is how many next hops are dead now.
 func (srv *Server) deadSites() (n int) {

@@ -59,6 +59,13 @@ func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRel
 	t.targets, outcome = r.Route(p.Local(), p.Domain(), t.targets)
 	switch outcome {
 	case router.Local:
+		if rcpt.Notify&smtp.NotifySuccess != 0 {
+			// Whoever wants to hear of success gets it by way of the queue: there the
+			// notification is as durable as the message.
+			t.targets = t.targets[:before]
+			t.relay(r.Domain(p.Domain()), storage.QueuedRecipient{ForwardPath: p.String(), ORcpt: string(rcpt.ORcpt), Notify: rcpt.Notify})
+			break
+		}
 		t.splitRemote(before, rcpt)
 	case router.Unknown:
 		return smtpd.Unknown

@@ -46,7 +46,7 @@ func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, stor
 		h.http = append(h.http, l.Addr().(*net.TCPAddr).AddrPort())
 	}
 	socket := filepath.Join(cfg.Server.Data, "admin.sock")
-	stop, err := admin.Serve(ctx, socket, store, nil, func() admin.Status {
+	stop, err := admin.Serve(ctx, socket, store, srv.Operator(), func() admin.Status {
 		st := admin.Status{
 			Version: engine.Version, PID: os.Getpid(), Started: started, Health: "ok",
 			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),

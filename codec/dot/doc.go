@@ -16,6 +16,7 @@
 //     of the input are the message, and finds its end. Nothing is copied.
 //   - [Stuffer] does the same for plain input (BDAT, files): it tells where dots
 //     are to be put between the runs.
+//   - [Normalizer] brings text with any line ends (files, pipes) to wire form.
 //   - [AppendStuffed], [AppendUnstuffed] and [Unstuffer] convert.
 //   - [Top] cuts a message in wire form for POP3's TOP.
 //

@@ -12,10 +12,13 @@ type Received struct {
 	RDNS string     // the client's name by DNS; empty: unknown
 	IP   netip.Addr // of the client; the zero Addr when mail came without a network
 	Host string     // this server
-	With string     // see With
-	ID   []byte     // under which this server logs the message
-	For  []byte     // the recipient when there is exactly one, as path text without <>; else nil
-	At   time.Time  // shown in its own zone
+	With string     // see With; empty: no protocol brought the mail
+	// Local says, of mail that a program on this host handed in, whose program it
+	// was, for the comment behind our name: "userid 1000". Empty for other mail.
+	Local string
+	ID    []byte    // under which this server logs the message
+	For   []byte    // the recipient when there is exactly one, as path text without <>; else nil
+	At    time.Time // shown in its own zone
 }
 
 // With is the "with" word of a Received field for a session (RFC 3848, RFC 6531
@@ -61,8 +64,16 @@ func AppendReceived(dst []byte, r Received) []byte {
 	}
 	dst = append(dst, "by "...)
 	dst = append(dst, r.Host...)
-	dst = append(dst, " (postrider) with "...)
-	dst = append(dst, r.With...)
+	dst = append(dst, " (postrider"...)
+	if r.Local != "" {
+		dst = append(dst, ", from "...)
+		dst = appendWords(dst, r.Local)
+	}
+	dst = append(dst, ')')
+	if r.With != "" {
+		dst = append(dst, " with "...)
+		dst = append(dst, r.With...)
+	}
 	dst = append(dst, " id "...)
 	dst = append(dst, r.ID...)
 	if len(r.For) > 0 && len(r.For) <= maxTracePath {
@@ -108,6 +119,17 @@ func appendName(dst, name []byte, utf8 bool) []byte {
 		case c <= ' ', c == 0x7f, c >= 0x80 && !utf8:
 			c = '?'
 		case c == '<', c == '>', c == '(', c == ')', c == '\\', c == '"', c == ';', c == '@':
+			c = '?'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// appendWords appends words for a comment, with "?" for what could end it.
+func appendWords(dst []byte, words string) []byte {
+	for _, c := range []byte(words[:min(len(words), maxTraceName)]) {
+		if c < ' ' || c >= 0x7f || c == '(' || c == ')' || c == '\\' {
 			c = '?'
 		}
 		dst = append(dst, c)

@@ -28,6 +28,10 @@ func TestAppendReceived_Success(t *testing.T) {
 	f(Received{Helo: []byte("é"), IP: netip.MustParseAddr("192.0.2.1"), With: "UTF8SMTPS"},
 		"Received: from é (unknown [192.0.2.1])\r\n\tby mx.example.com (postrider) with UTF8SMTPS id 0000000000001;\r\n"+
 			"\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
+	f(Received{Local: "userid 1000"},
+		"Received: by mx.example.com (postrider, from userid 1000) id 0000000000001;\r\n\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
+	f(Received{Local: "u)\r\n", For: []byte("b@example.com")},
+		"Received: by mx.example.com (postrider, from u???) id 0000000000001\r\n\tfor <b@example.com>; Sun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
 	f(Received{With: "ESMTP"},
 		"Received: by mx.example.com (postrider) with ESMTP id 0000000000001;\r\n\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
 }

@@ -167,3 +167,23 @@ func (c *Courier) Load() (jobs, sessions, awake int) {
 	}
 	return jobs, sessions, awake
 }
+
+// FlushAll ends all waiting for hosts: what is taken for dead is probed now.
+// Entries that are not due stay so; storage.Queue.MoveQueued makes them due.
+func (c *Courier) FlushAll() {
+	for _, sh := range c.shards {
+		sh.do(func(now time.Time, e *relay.Effects) bool {
+			sh.s.Revive(now, e)
+			return true
+		})
+	}
+}
+
+// Return returns an entry to its sender now, with reason.
+func (c *Courier) Return(e *storage.QueueEntry, reason string) {
+	a := &relay.Attempt{At: time.Now(), NotMade: true, Record: "returned by an operator: " + oneLine(reason)}
+	for range e.Recipients {
+		a.Results = append(a.Results, relay.Result{Verdict: relay.Permanent, Status: "5.0.0", Reason: reason})
+	}
+	c.finish(e, a, 0)
+}

@@ -95,7 +95,12 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 	if err != nil {
 		return false, err
 	}
-	if err := c.deliver(d, report, from); err != nil {
+	text := dsn.Append(nil, report)
+	for _, e := range d.Relayed {
+		e.Envelope.SMTPUTF8 = report.NeedsUTF8()
+		e.Envelope.Body = smtp.Body8BitMIME
+	}
+	if err := c.deliver(d, text); err != nil {
 		return false, err
 	}
 	c.Stats.Notices.Add(1)
@@ -152,8 +157,8 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 	return true
 }
 
-// report writes the notification, in plain form, without trace fields.
-func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, double bool) ([]byte, error) {
+// report is what the notification tells.
+func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, double bool) (*dsn.Report, error) {
 	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Body.Size, c.cfg.Relay.ReturnSize)
 	original, err := c.original(e, whole)
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
@@ -179,7 +184,7 @@ func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, doub
 		}
 		r.Recipients = append(r.Recipients, to)
 	}
-	return dsn.Append(nil, r), nil
+	return r, nil
 }
 
 var kindOf = map[relay.NoticeKind]dsn.Kind{
@@ -216,7 +221,7 @@ func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 }
 
 // deliver stores a message of our own, in plain form, with a Received field.
-func (c *Courier) deliver(d *storage.Delivery, text []byte, from string) error {
+func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
 	draft := c.store.NewDraft(int64(len(text)) + 256)
 	var id [16]byte
 	received := message.AppendReceived(nil, message.Received{

@@ -38,7 +38,7 @@ func (t *try) run() (relay.HostVerdict, relay.Fault) {
 		if fault, down := t.transact(); !down {
 			return t.verdict(), fault
 		}
-		t.drop() // it was closed while it was idle: nothing is known of the host by that
+		t.drop() // most often it was closed while it was idle, which says nothing of the host
 	}
 	answer, err := t.c.hosts.Hosts(t.c.ctx, t.hop)
 	if err != nil {
@@ -78,6 +78,9 @@ func (t *try) unresolved(err error) (relay.HostVerdict, relay.Fault) {
 	res := relay.Result{Verdict: relay.Temporary, Status: "4.4.3", Reason: err.Error()}
 	var e *resolver.Error
 	if errors.As(err, &e) {
+		if t.hop.Kind == router.ByMX && t.hop.Host != t.entry.Domain {
+			e = e.Softened() // the operator named it
+		}
 		res.Status = e.Status
 		if e.Permanent {
 			res.Verdict = relay.Permanent

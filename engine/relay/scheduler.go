@@ -70,6 +70,18 @@ func (s *Scheduler) Wake(name string, flush bool, now time.Time, e *Effects) {
 	}
 }
 
+// Revive has all dead sites probed now, and wakes what sleeps because of them.
+func (s *Scheduler) Revive(now time.Time, e *Effects) {
+	for _, st := range s.sites {
+		st.deadTill = time.Time{}
+		asleep := st.asleep
+		st.asleep = nil
+		for _, name := range asleep {
+			s.Wake(name, true, now, e)
+		}
+	}
+}
+
 // limit is how many jobs of a destination are in memory at most.
 func (s *Scheduler) limit(d *domain) int {
 	most := 32

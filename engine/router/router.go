@@ -105,6 +105,16 @@ func (r *Router) address(local, domain []byte) address {
 	return a
 }
 
+// Domain is the domain of a forward-path in lower case, the default domain where
+// it names this host in other words or nothing.
+func (r *Router) Domain(domain []byte) string {
+	d := Fold(string(domain))
+	if d == "" || r.isThisHost(d) {
+		return r.set.DefaultDomain
+	}
+	return d
+}
+
 // isThisHost says whether domain, in lower case, is another word for the default domain.
 func (r *Router) isThisHost(domain string) bool {
 	if domain == r.set.DefaultDomain {

@@ -3,7 +3,7 @@ package smtpclient
 import "postrider/codec/smtp"
 
 // answer takes the next reply. What it means is decided by its first digit (RFC
-// 5321 section 4.3.2); only 421 and a few that are named where they matter are
+// 5321 section 4.2.1); only 421 and a few that are named where they matter are
 // known as such.
 func (s *Session) answer(r smtp.ReceivedReply, e *Effects) {
 	class := r.Code / 100

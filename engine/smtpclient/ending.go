@@ -34,11 +34,14 @@ func (s *Session) broken(r Result, e *Effects) {
 	stale := (s.at.phase == resetting || s.at.phase == mailing) && s.messages > 1
 	s.blame(r, e)
 	s.outcome.Doubt, s.outcome.Stale = doubt, stale
+	if stale {
+		s.fault = Result{}
+	}
 	s.close(e)
 }
 
-// blame ends the transaction, if there is one, by a fault of the host. What was
-// known of the message or of a recipient before stays.
+// blame ends the transaction, if there is one, by a fault, at first of the host.
+// What was known of the message or of a recipient before stays.
 func (s *Session) blame(r Result, e *Effects) {
 	s.fault = r
 	if s.tx == nil {
@@ -50,21 +53,17 @@ func (s *Session) blame(r Result, e *Effects) {
 	s.finish(e)
 }
 
-// abandon ends the session by a fault of ours, or of the message.
+// abandon ends the session, and the transaction if there is one, by no fault of
+// the host.
 func (s *Session) abandon(r Result, e *Effects) {
-	if s.tx != nil {
-		s.rest = r
-		s.finish(e)
-	}
+	s.blame(r, e)
+	s.fault = Result{}
 	s.close(e)
 }
 
 // quit takes leave. The peer's answer closes the session (RFC 5321 section
 // 4.1.1.10).
 func (s *Session) quit(e *Effects) {
-	if s.at.phase == quitting {
-		return
-	}
 	e.Send = append(e.Send, "QUIT\r\n"...)
 	s.enter(quitting)
 }

@@ -103,7 +103,9 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 	return n
 }
 
-// BodyDone says that the message has been sent.
+// BodyDone says that the message has been sent. It is said before anything is fed
+// that was read behind the last octet: what is fed until then is no answer to the
+// message.
 func (s *Session) BodyDone(e *Effects) {
 	switch {
 	case s.at.phase == closed:
@@ -133,7 +135,9 @@ func (s *Session) Quit(e *Effects) {
 		s.quit(e)
 	case quitting, closed:
 	default:
+		doubt := s.at.phase == ending
 		s.abandon(s.own("4.3.2", "we ended the session while "+stages[s.at.phase].doing, ScopeMessage), e)
+		s.outcome.Doubt = doubt
 	}
 }
 

@@ -24,7 +24,8 @@ type player struct {
 	closed  bool
 
 	begun, ended int
-	bodies       int // messages sent to their end in this transaction
+	bodies       int  // messages sent to their end in this transaction
+	spoke        bool // the peer spoke while the message was being sent
 }
 
 func testTransaction() *Transaction {
@@ -117,13 +118,23 @@ func (p *player) Greet() {
 }
 
 func (p *player) begin(tx *Transaction) {
-	p.tx, p.bodies = tx, 0
+	p.tx, p.bodies, p.spoke = tx, 0, false
 	p.begun++
 	p.call(func() { p.s.Begin(tx, &p.e) })
 }
 
 func (p *player) Feed(in []byte) (n int) {
+	p.spoke = p.spoke || p.s.at.phase == streaming
 	p.call(func() { n = p.s.Feed(in, &p.e) })
+	if p.e.Outcome == nil {
+		return n
+	}
+	lines := strings.Split(strings.TrimSuffix(string(in[:n]), "\n"), "\n")
+	for _, r := range p.e.Outcome.Results {
+		if r.Verdict == Delivered && (p.spoke || lines[len(lines)-1][0] != '2') {
+			p.t.Errorf("delivered by %q (the peer spoke before the end: %t)", lines[len(lines)-1], p.spoke)
+		}
+	}
 	return n
 }
 
@@ -210,7 +221,7 @@ func (p *player) outcome(o *Outcome) {
 	if p.ended != p.begun || len(o.Results) != len(p.tx.Recipients) {
 		p.t.Errorf("outcome %d of %d with %d results for %d recipients", p.ended, p.begun, len(o.Results), len(p.tx.Recipients))
 	}
-	for i, r := range o.Results {
+	for _, r := range o.Results {
 		if r.Verdict == Undecided || r.Verdict == Delivered && p.bodies != 1 {
 			p.t.Errorf("%s after %d messages", verdicts[r.Verdict], p.bodies)
 		}

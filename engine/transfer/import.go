@@ -58,6 +58,7 @@ type importer struct {
 	underWay int
 	count    Count
 	buf      [64 << 10]byte
+	wire     []byte // scratch of fill
 }
 
 type result struct {
@@ -140,50 +141,24 @@ func (im *importer) one(ctx context.Context, it item) error {
 	return nil
 }
 
-var crlf = []byte("\r\n")
-
 // fill writes text into the draft in wire form and returns its Size.
 func (im *importer) fill(ctx context.Context, draft storage.Draft, text io.Reader) (int64, error) {
-	var s dot.Stuffer
-	left := 0 // undecided octets at the start of buf
+	var z dot.Normalizer
 	for {
-		n, err := text.Read(im.buf[left:])
-		src := im.buf[:left+n]
-		left = copy(im.buf[:], stuff(&s, draft, src))
+		n, err := text.Read(im.buf[:])
+		im.wire = z.Append(im.wire[:0], im.buf[:n])
 		if err == io.EOF {
-			break
+			im.wire = z.End(im.wire)
+		}
+		draft.Append(im.wire)
+		if err == io.EOF {
+			return z.Counts().Size, nil
 		}
 		if err != nil {
 			return 0, err
 		}
 		if err := drain(ctx, draft); err != nil {
 			return 0, err
-		}
-	}
-	// What is left is a CR alone.
-	if !s.AtLineStart() || s.Wire == 0 {
-		draft.Append(crlf)
-		s.CountCRLF()
-	}
-	return s.Size, nil
-}
-
-// stuff appends src to the draft and returns what is undecided.
-func stuff(s *dot.Stuffer, draft storage.Draft, src []byte) []byte {
-	for {
-		n, skip, v := s.Scan(src)
-		if n > 0 {
-			draft.Append(src[:n])
-		}
-		src = src[n+skip:]
-		switch v {
-		case dot.More:
-			return src
-		case dot.BareLF:
-			draft.Append(crlf)
-			s.CountCRLF()
-		case dot.Stuff:
-			draft.Append([]byte{'.'})
 		}
 	}
 }

@@ -144,6 +144,7 @@ func state(t *testing.T, s *Store) string {
 			fmt.Fprintf(&b, "  %s %d %08x\n", id, len(got[id]), crc32.ChecksumIEEE(got[id]))
 		}
 	}
+	queueState(t, s, &b)
 	return b.String()
 }
 
@@ -151,18 +152,19 @@ func state(t *testing.T, s *Store) string {
 // and whole, a step is done or not done, and Check is clean.
 func TestCrashBetweenEveryTwoWrites(t *testing.T) {
 	for _, percent := range []int{0, 50, 100} {
-		t.Run(fmt.Sprintf("unsynced%d", percent), func(t *testing.T) { crashEverywhere(t, percent) })
+		t.Run(fmt.Sprintf("unsynced%d", percent), func(t *testing.T) { crashEverywhere(t, percent, crashSteps) })
+		t.Run(fmt.Sprintf("queue, unsynced%d", percent), func(t *testing.T) { crashEverywhere(t, percent, queueCrashSteps) })
 	}
 }
 
-func crashEverywhere(t *testing.T, percent int) {
+func crashEverywhere(t *testing.T, percent int, life func() ([]step, func() storage.MessageID)) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	c := &crasher{mem: vfs.NewCrashableMem(), percent: percent, rand: rand.New(rand.NewPCG(seed, 0)), acked: -1}
 	s := openOn(t, errorfs.Wrap(c.mem, c))
 	w := wanted{states: []string{state(t, s)}, newest: []storage.MessageID{0}}
 	c.ack()
-	steps, newest := crashSteps()
+	steps, newest := life()
 	for _, step := range steps {
 		if err := step.do(s); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

@@ -22,14 +22,20 @@ type model struct {
 	s     *Store
 	boxes map[string]map[storage.MessageID][]byte // by account name
 	made  int
+	clock *clock
+	queue map[storage.EntryID]*waiting
+	awake map[string]bool // destinations that Awake has named and that do not sleep
 }
 
 // Random operations, with new starts and crashes between them, against a map.
 // rapid prints the seed of a failure and shrinks it.
 func TestTheStoreIsAMap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{fs: vfs.NewCrashableMem(), boxes: make(map[string]map[storage.MessageID][]byte)}
-		m.s = openOn(t, m.fs)
+		m := &model{
+			fs: vfs.NewCrashableMem(), boxes: make(map[string]map[storage.MessageID][]byte),
+			clock: newClock(), queue: make(map[storage.EntryID]*waiting),
+		}
+		m.open(t)
 		if err := m.s.AddDomain(storetest.Domain); err != nil {
 			rt.Fatal(err)
 		}
@@ -40,8 +46,14 @@ func TestTheStoreIsAMap(t *testing.T) {
 			"drop":    m.drop,
 			"expunge": m.expunge,
 			"remove":  m.remove,
+			"enqueue": m.enqueue,
+			"settle":  m.settle,
+			"notify":  m.notify,
+			"move":    m.move,
+			"sleep":   m.sleep,
+			"wake":    m.wake,
 			"flush":   func(rt *rapid.T) { must(rt, m.s.db.Flush()) },
-			"reopen":  func(rt *rapid.T) { must(rt, m.s.Close()); m.s = openOn(t, m.fs) },
+			"reopen":  func(rt *rapid.T) { must(rt, m.s.Close()); m.open(t) },
 			"crash": func(rt *rapid.T) {
 				fs := m.fs.CrashClone(vfs.CrashCloneCfg{
 					UnsyncedDataPercent: rapid.IntRange(0, 100).Draw(rt, "percent"),
@@ -49,11 +61,16 @@ func TestTheStoreIsAMap(t *testing.T) {
 				})
 				must(rt, m.s.Close())
 				m.fs = fs
-				m.s = openOn(t, fs)
+				m.open(t)
 			},
 			"": m.compare,
 		})
 	})
+}
+
+func (m *model) open(t *testing.T) {
+	m.s = openAt(t, m.fs, m.clock)
+	m.awake = make(map[string]bool)
 }
 
 func must(rt *rapid.T, err error) {
@@ -146,6 +163,7 @@ func (m *model) compare(rt *rapid.T) {
 	for _, name := range m.names() {
 		m.compareBox(rt, name)
 	}
+	m.compareQueue(rt)
 	_, err := m.s.Check(rt.Context(), func(f storage.Fault) { rt.Errorf("Check: %+v", f) })
 	must(rt, err)
 }

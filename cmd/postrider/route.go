@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"postrider/codec/smtp"
+	"postrider/engine"
+	"postrider/engine/admin"
+	"postrider/engine/resolver"
+	"postrider/engine/router"
+)
+
+// routed is what would become of mail for an address.
+type routed struct {
+	Address string    `json:"address"`
+	Outcome string    `json:"outcome"` // "local", "relay", "unknown", "alias loop"
+	To      []string  `json:"maildrops,omitempty"`
+	Relay   []relayed `json:"relay,omitempty"`
+}
+
+// relayed is an address that mail is sent on to.
+type relayed struct {
+	Address string `json:"address"`
+	Rule    string `json:"rule"`
+	resolver.Explanation
+}
+
+// routing is what addresses are routed with.
+type routing struct {
+	*desk
+	ctx   context.Context // of the command
+	from  string          // the reverse-path that is assumed
+	rules *router.Transports
+	dns   *resolver.Resolver // asked as the server asks
+}
+
+func routeCommand() *cobra.Command {
+	var t target
+	var asJSON bool
+	var from string
+	cmd := &cobra.Command{
+		Use:   "route ADDRESS...",
+		Short: "Print where mail for an address would go, and send nothing",
+		Long: `Print where mail for an address would go now: to which maildrops, or by which rule
+to which next hop, with the hosts that would be tried in their order. Nothing is
+sent; the name servers are asked. Exit code 67 if an address is nobody's.`,
+		Example: `  postrider route jsmith@mindspring.com
+  postrider route --from newsletter@example.org bob@example.net --json`,
+		Args: atLeast(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+				return d.route(cmd.Context(), cmd.OutOrStdout(), args, from, asJSON)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "the sender, where relay.sender_transports has rules")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return t.flags(cmd)
+}
+
+func (d *desk) route(ctx context.Context, out io.Writer, args []string, from string, asJSON bool) error {
+	rules, err := d.cfg.RelayRules()
+	if err != nil {
+		return exit(exConfig, err)
+	}
+	r := &routing{d, ctx, from, rules, engine.NewResolver(d.cfg, d.listeners(ctx), slog.New(slog.DiscardHandler))}
+	all := []*routed{}
+	unknown := 0
+	for _, arg := range args {
+		one, err := r.find(arg)
+		if err != nil {
+			return err
+		}
+		if len(one.To)+len(one.Relay) == 0 {
+			unknown++
+		}
+		all = append(all, one)
+	}
+	if asJSON {
+		err = printJSON(out, all)
+	} else {
+		for _, one := range all {
+			one.print(out)
+		}
+	}
+	if err == nil && unknown > 0 {
+		err = exit(exNoUser, fmt.Errorf("%d of %d addresses are nobody's", unknown, len(args)))
+	}
+	return err
+}
+
+// find routes one address as the server does.
+func (r *routing) find(text string) (*routed, error) {
+	path, refused := smtp.ParseRcpt([]byte("TO:<"+text+">"), 0, true)
+	if refused != nil {
+		local, domain, err := r.name(text)
+		if err != nil {
+			return nil, err
+		}
+		path, refused = smtp.ParseRcpt([]byte("TO:<"+router.Mailbox(local, domain)+">"), 0, true)
+		if refused != nil {
+			return nil, exit(exUsage, fmt.Errorf("%q: %s", text, refused.Text))
+		}
+	}
+	one := &routed{Address: path.To.String()}
+	targets, outcome := r.router.Route(path.To.Local(), path.To.Domain(), nil)
+	one.Outcome = outcome.String()
+	if outcome == router.NotOurs {
+		one.Outcome = "relay"
+		targets = []router.Target{{Remote: one.Address, Domain: router.Fold(string(path.To.Domain()))}}
+	}
+	for _, t := range targets {
+		if t.Remote == "" {
+			if a, err := r.Account(t.Account); err == nil {
+				one.To = append(one.To, mailbox(a))
+			}
+			continue
+		}
+		hop, rule := r.router.NextHop(r.rules, t.Domain, r.from)
+		one.Relay = append(one.Relay, relayed{t.Remote, rule, r.dns.Explain(r.ctx, hop)})
+	}
+	return one, nil
+}
+
+func (r *routed) print(out io.Writer) {
+	fmt.Fprintf(out, "%s: %s\n", r.Address, r.Outcome)
+	for _, to := range r.To {
+		fmt.Fprintf(out, "  maildrop %s\n", to)
+	}
+	for _, hop := range r.Relay {
+		if hop.Address != r.Address {
+			fmt.Fprintf(out, "  sent on to %s\n", hop.Address)
+		}
+		fmt.Fprintf(out, "  rule: %s\n  %s", hop.Rule, hop.String())
+	}
+}
+
+// listeners are the addresses that mail is taken at: those of the running server,
+// else those of the configuration.
+func (d *desk) listeners(ctx context.Context) (at []netip.AddrPort) {
+	var texts []string
+	if server, ok := d.Store.(*admin.Client); ok {
+		if s, err := server.Status(ctx); err == nil {
+			texts = s.SMTP
+		}
+	} else {
+		for _, l := range d.cfg.SMTP.Listen {
+			texts = append(texts, l.Addr)
+		}
+	}
+	for _, text := range texts {
+		if a, err := netip.ParseAddrPort(text); err == nil {
+			at = append(at, a)
+		}
+	}
+	return at
+}

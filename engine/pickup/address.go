@@ -1,0 +1,195 @@
+package pickup
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"postrider/codec/smtp"
+	"postrider/storage"
+)
+
+// ParseList reads a list of addresses as a header or a command line has it and
+// returns each as it is written in a path: without display name, comments and
+// white space, quotes where they stand. Names without a domain are taken.
+func ParseList(text string) ([]string, error) {
+	l := list{rest: text}
+	for l.rest != "" {
+		if err := l.octet(); err != nil {
+			return nil, fmt.Errorf("%w: addresses %q: %w", storage.ErrInvalid, shorten(text), err)
+		}
+	}
+	if err := l.end(); err != nil {
+		return nil, fmt.Errorf("%w: addresses %q: %w", storage.ErrInvalid, shorten(text), err)
+	}
+	return l.found, nil
+}
+
+// shorten cuts a text for an error.
+func shorten(text string) string {
+	if len(text) > 200 {
+		return text[:200] + "..."
+	}
+	return text
+}
+
+// list is a list of addresses that is being read.
+type list struct {
+	rest  string
+	word  []byte // the address so far, or the display name before "<"
+	blank bool   // white space was behind word
+	loose bool   // white space between two words: a display name, no address
+	angle bool   // word is between angle brackets
+	done  bool   // an address in angle brackets has ended; only ',' may come
+	found []string
+}
+
+var (
+	errBetween = errors.New("a comma is missing between two addresses, or quotes about a name")
+	errClose   = errors.New("something is opened and not closed")
+	errEmpty   = errors.New("there is nothing between < and >")
+)
+
+// octet reads the next octet, or what it opens.
+func (l *list) octet() error {
+	c := l.rest[0]
+	switch {
+	case c == '(':
+		return l.comment()
+	case c == '"':
+		return l.take(quotedLen(l.rest))
+	case c == '[':
+		return l.take(strings.IndexByte(l.rest, ']') + 1)
+	case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+		l.blank = len(l.word) > 0
+	case c == '<' && !l.angle:
+		if l.done {
+			return errBetween
+		}
+		l.clear()
+		l.angle = true
+	case c == '>' && l.angle:
+		if len(l.word) == 0 {
+			return errEmpty
+		}
+		if l.loose {
+			return errBetween
+		}
+		l.found = append(l.found, string(l.word))
+		l.clear()
+		l.done = true
+	case c == ':' && !l.angle && !l.done: // the name of a group
+		l.clear()
+	case (c == ',' || c == ';') && !l.angle:
+		if err := l.end(); err != nil {
+			return err
+		}
+	default:
+		return l.take(1)
+	}
+	l.rest = l.rest[1:]
+	return nil
+}
+
+// take moves n octets to the word; 0: what begins here has no end.
+func (l *list) take(n int) error {
+	if n <= 0 {
+		return errClose
+	}
+	if l.done {
+		return errBetween
+	}
+	if l.blank && !joins(l.word[len(l.word)-1]) && !joins(l.rest[0]) {
+		l.loose = true
+	}
+	l.blank = false
+	l.word = append(l.word, l.rest[:n]...)
+	l.rest = l.rest[n:]
+	return nil
+}
+
+// joins says whether white space beside c may stand inside an address.
+func joins(c byte) bool { return c == '@' || c == '.' || c == ',' || c == ':' }
+
+// end ends an address without angle brackets, if there is one.
+func (l *list) end() error {
+	switch {
+	case l.angle:
+		return errClose
+	case l.loose:
+		return errBetween
+	case len(l.word) > 0:
+		l.found = append(l.found, string(l.word))
+	}
+	l.clear()
+	l.done = false
+	return nil
+}
+
+func (l *list) clear() {
+	l.word, l.blank, l.loose, l.angle = l.word[:0], false, false, false
+}
+
+// comment passes over a comment, which may hold others.
+func (l *list) comment() error {
+	depth := 0
+	for i := 0; i < len(l.rest); i++ {
+		switch l.rest[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			depth--
+			if depth == 0 {
+				l.rest = l.rest[i+1:]
+				l.blank = len(l.word) > 0
+				return nil
+			}
+		}
+	}
+	return errClose
+}
+
+// quotedLen is the length of the quoted string that s begins with; 0: it has no end.
+func quotedLen(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// qualify puts an address without a domain into domain.
+func qualify(address, domain string) string {
+	if strings.LastIndexByte(address, '@') > strings.LastIndexByte(address, '"') {
+		return address
+	}
+	return address + "@" + domain
+}
+
+// ParseRecipient reads a recipient, as ParseList gives it, by the grammar that RCPT
+// has; one without a domain is put into domain.
+func ParseRecipient(address, domain string) (smtp.ForwardPath, error) {
+	args, refused := smtp.ParseRcpt([]byte("TO:<"+qualify(address, domain)+">"), 0, true)
+	if refused != nil {
+		return smtp.ForwardPath{}, fmt.Errorf("%w: %q is not the address of a recipient", storage.ErrInvalid, shorten(address))
+	}
+	return args.To, nil
+}
+
+// reversePath reads a sender by the grammar that MAIL has; "" is the null path.
+func reversePath(address, domain string) (smtp.ReversePath, error) {
+	if address != "" {
+		address = qualify(address, domain)
+	}
+	args, refused := smtp.ParseMail([]byte("FROM:<"+address+"> SMTPUTF8"), smtp.ExtSMTPUTF8)
+	if refused != nil {
+		return smtp.ReversePath{}, fmt.Errorf("%w: %q is not the address of a sender", storage.ErrInvalid, shorten(address))
+	}
+	return args.From, nil
+}

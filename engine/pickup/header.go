@@ -1,0 +1,170 @@
+package pickup
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"strings"
+	"time"
+
+	"postrider/codec/message"
+	"postrider/storage"
+)
+
+// maxHeader bounds a header, which is held in memory.
+const maxHeader = 1 << 20
+
+// maxName is how far a line is looked at to see whether it is a field.
+const maxName = 1 << 10
+
+// readHeader reads the fields that a message begins with, and the empty line
+// behind them. What in gives next is the body.
+func readHeader(in *bufio.Reader) (header []byte, err error) {
+	for first := true; ; first = false {
+		start, err := in.Peek(maxName)
+		if len(start) == 0 && err == io.EOF {
+			return header, nil
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		line := start
+		if end := bytes.IndexByte(start, '\n'); end >= 0 {
+			line = start[:end+1]
+		}
+		envelope := first && bytes.HasPrefix(line, []byte("From "))
+		if !envelope && !isField(line, len(header) > 0) {
+			if len(bytes.TrimRight(line, "\r\n")) == 0 {
+				_, err = in.Discard(len(line))
+				return header, err
+			}
+			return header, nil // mail without an empty line: the body begins here
+		}
+		if line, err = readLine(in, maxHeader-len(header)); err != nil {
+			return nil, err
+		}
+		if !envelope {
+			header = append(header, line...)
+		}
+	}
+}
+
+// isField says whether line is a field, or continues the one before it.
+func isField(line []byte, after bool) bool {
+	if after && (line[0] == ' ' || line[0] == '\t') {
+		return true
+	}
+	_, _, ok := message.Next(line)
+	return ok
+}
+
+// readLine reads a line of at most limit octets; the last one gets an end.
+func readLine(in *bufio.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for {
+		piece, err := in.ReadSlice('\n')
+		if line = append(line, piece...); len(line) > limit {
+			return nil, fmt.Errorf("%w: the header is longer than %d octets", storage.ErrInvalid, maxHeader)
+		}
+		switch {
+		case err == nil:
+			return line, nil
+		case err == io.EOF:
+			return append(line, '\n'), nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+	}
+}
+
+// addressed are the addresses that a header is directed to.
+func addressed(header []byte) ([]string, error) {
+	var plain, resent []string
+	for text := header; ; {
+		f, rest, ok := message.Next(text)
+		if !ok {
+			break
+		}
+		text = rest
+		var to *[]string
+		switch {
+		case f.Is("To"), f.Is("Cc"), f.Is("Bcc"):
+			to = &plain
+		case f.Is("Resent-To"), f.Is("Resent-Cc"), f.Is("Resent-Bcc"):
+			to = &resent
+		default:
+			continue
+		}
+		found, err := ParseList(string(f.Unfolded()))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		*to = append(*to, found...)
+	}
+	if len(resent) > 0 {
+		return resent, nil
+	}
+	return plain, nil
+}
+
+// made is what is put into a header that lacks it.
+type made struct {
+	from, messageID string
+	date            time.Time
+}
+
+// complete appends the header with what is to be added and without what is to be
+// removed to dst, and the empty line.
+func complete(dst, header []byte, m made) []byte {
+	from, date, id := false, false, false
+	for text := header; ; {
+		f, rest, ok := message.Next(text)
+		if !ok {
+			break
+		}
+		raw := text[:len(text)-len(rest)]
+		text = rest
+		switch {
+		case f.Is("Bcc"), f.Is("Resent-Bcc"), f.Is("Return-Path"):
+			continue
+		case f.Is("From"):
+			from = true
+		case f.Is("Date"):
+			date = true
+		case f.Is("Message-ID"):
+			id = true
+		}
+		dst = append(dst, raw...)
+	}
+	if !id {
+		dst = append(dst, "Message-ID: <"+m.messageID+">\r\n"...)
+	}
+	if !date {
+		dst = m.date.AppendFormat(append(dst, "Date: "...), "Mon, 2 Jan 2006 15:04:05 -0700")
+		dst = append(dst, "\r\n"...)
+	}
+	if !from {
+		dst = append(dst, "From: "+m.from+"\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// fromField is the value of a From field.
+func fromField(name, address string) string {
+	name = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(name, "?"))
+	switch coded := mime.BEncoding.Encode("utf-8", name); { // Q would leave specials as they are
+	case strings.TrimSpace(name) == "":
+		return "<" + address + ">"
+	case coded != name:
+		return coded + " <" + address + ">"
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `" <` + address + ">"
+}

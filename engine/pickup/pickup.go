@@ -1,0 +1,205 @@
+package pickup
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+// Pickup knows where mail goes and what it may be. It is safe for use by many
+// goroutines.
+type Pickup struct {
+	Inbox         storage.Inbox
+	Router        *router.Router
+	Hostname      string // of this host, for Received and Message-ID
+	DefaultDomain string // of addresses without one
+	MaxSize       int64  // octets of a message; 0: no limit
+	MaxRecipients int    // 0: no limit
+	MaxHops       int    // Received fields of a message; 0: no limit
+}
+
+// Mail is a message that a program hands in.
+type Mail struct {
+	Sender     string // the reverse-path without brackets; "": the null path
+	FullName   string // the sender's, for a From field that is missing
+	Recipients []string
+	FromHeader bool      // those that the header names are recipients too
+	Text       io.Reader // plain form, any line ends
+
+	Notify smtp.Notify // of each recipient
+	Ret    smtp.Ret
+	EnvID  string // xtext; "": not said
+	Origin string // who handed it in, for people: see storage.Envelope
+	Local  string // the same in the Received field: see message.Received
+	At     time.Time
+}
+
+// Result is what became of a message.
+type Result struct {
+	Receipt storage.Receipt // the zero Receipt: nothing was stored
+	Refused []Refusal
+}
+
+// Refusal is a recipient who can't get the message.
+type Refusal struct {
+	Address string
+	Outcome router.Outcome // why
+}
+
+// ErrNoRecipients: the message says nowhere whom it is for.
+var ErrNoRecipients = fmt.Errorf("%w: no recipients: name them behind the command, or in To, Cc or Bcc with -t", storage.ErrInvalid)
+
+// Submit stores m. When all recipients are refused nothing is stored, and that is
+// no error.
+func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
+	in := bufio.NewReaderSize(m.Text, 64<<10)
+	header, err := readHeader(in)
+	if err != nil {
+		return Result{}, err
+	}
+	e, err := p.envelope(&m, header)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{Refused: e.refused}
+	if len(e.targets)+len(e.relayed) == 0 {
+		return result, nil
+	}
+	if err := p.Inbox.Admit(0); err != nil {
+		return result, err
+	}
+	s := submission{p: p, m: &m, e: e, draft: p.Inbox.NewDraft(0)}
+	if err := s.fill(ctx, header, in); err != nil {
+		s.draft.Discard()
+		return result, err
+	}
+	result.Receipt, err = s.deliver()
+	return result, err
+}
+
+// submission is one message on its way into the store.
+type submission struct {
+	p     *Pickup
+	m     *Mail
+	e     *envelope
+	draft storage.Draft
+	text  dot.Normalizer
+	head  message.Head
+	wire  []byte
+	size  int64 // of the Received field
+}
+
+// fill writes the message into the draft.
+func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) error {
+	id := s.draft.ID()
+	field := message.Received{Host: s.p.Hostname, Local: s.m.Local, ID: id.AppendTo(nil), At: s.m.At}
+	if len(s.e.paths) == 1 {
+		field.For = []byte(s.e.paths[0])
+	}
+	s.wire = message.AppendReceived(nil, field)
+	s.size = int64(len(s.wire))
+	s.draft.Append(s.wire)
+	header = complete(nil, header, made{
+		from: fromField(s.fromName(), s.fromAddress()), date: s.m.At,
+		messageID: s.m.At.UTC().Format("20060102150405") + "." + id.String() + "@" + s.p.Hostname,
+	})
+	if err := s.append(ctx, s.text.Append(s.wire[:0], header)); err != nil {
+		return err
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := body.Read(buf)
+		s.wire = s.text.Append(s.wire[:0], buf[:n])
+		if err == io.EOF {
+			s.wire = s.text.End(s.wire)
+		}
+		if failed := s.append(ctx, s.wire); failed != nil {
+			return failed
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fromName and fromAddress are the From field of a message that has none.
+func (s *submission) fromName() string {
+	if s.e.reverse == "" {
+		return "Mail Delivery System"
+	}
+	return s.m.FullName
+}
+
+func (s *submission) fromAddress() string {
+	if s.e.reverse == "" {
+		return "MAILER-DAEMON@" + s.p.Hostname
+	}
+	return s.e.reverse
+}
+
+// append hands a piece to the draft and holds up while the store is behind.
+func (s *submission) append(ctx context.Context, piece []byte) error {
+	s.head.Feed(piece)
+	if n := s.head.Hops(); s.p.MaxHops > 0 && n > s.p.MaxHops {
+		return fmt.Errorf("%w: the message has %d Received fields: it goes round in a loop", storage.ErrInvalid, n)
+	}
+	if s.p.MaxSize > 0 && s.text.Counts().Size+s.size > s.p.MaxSize {
+		return fmt.Errorf("%w: the message is larger than %d octets (smtp.max_size)", storage.ErrInvalid, s.p.MaxSize)
+	}
+	s.draft.Append(piece)
+	return wait(ctx, s.draft)
+}
+
+// maxBacklog is what a message may have in memory before its reader waits.
+const maxBacklog = 4 << 20
+
+func wait(ctx context.Context, draft storage.Draft) error {
+	if draft.Backlog() <= maxBacklog {
+		return ctx.Err()
+	}
+	down := make(chan struct{})
+	draft.Notify(maxBacklog/2, func() { close(down) })
+	select {
+	case <-down:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// deliver waits until the message is durable.
+func (s *submission) deliver() (storage.Receipt, error) {
+	c := s.text.Counts()
+	for _, q := range s.e.relayed {
+		q.Envelope.Body = smtp.Body7Bit
+		if c.EightBit {
+			q.Envelope.Body = smtp.Body8BitMIME
+		}
+	}
+	type outcome struct {
+		r   storage.Receipt
+		err error
+	}
+	done := make(chan outcome, 1)
+	s.p.Inbox.Deliver(&storage.Delivery{
+		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.maildrops(), Relayed: s.e.relayed,
+		Done: func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} },
+	})
+	o := <-done
+	if errors.Is(o.err, storage.ErrNotFound) { // an account was removed meanwhile: ask again who it is
+		o.err = fmt.Errorf("%w: %w", storage.ErrTemporary, o.err)
+	}
+	return o.r, o.err
+}
