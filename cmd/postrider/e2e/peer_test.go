@@ -25,9 +25,6 @@ type peer struct {
 	tries    map[string]int // of RCPT, by recipient
 	begun    map[string]time.Time
 	open     map[net.Conn]bool
-	sessions int // since the start
-	most     int // connections at once
-	refused  int // connections over manners.connections
 	done     bool
 }
 
@@ -139,14 +136,6 @@ func (p *peer) tried(to string) int {
 	return p.tries[to]
 }
 
-// counts are the connections so far: all, at once at most, and those refused as
-// too many.
-func (p *peer) counts() (sessions, most, refused int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sessions, p.most, p.refused
-}
-
 // close is a host that goes down: nobody is answered any more.
 func (p *peer) close() {
 	p.mu.Lock()
@@ -181,13 +170,8 @@ func (p *peer) accept(l net.Listener) {
 			return
 		}
 		p.mu.Lock()
-		p.sessions++
 		p.open[conn] = true
-		p.most = max(p.most, len(p.open))
 		crowded := p.manners.connections > 0 && len(p.open) > p.manners.connections
-		if crowded {
-			p.refused++
-		}
 		gone := p.done
 		p.mu.Unlock()
 		s := &peerSession{p: p, Conn: conn, in: bufio.NewReader(conn)}

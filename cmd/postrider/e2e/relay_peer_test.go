@@ -147,9 +147,9 @@ func TestRelayHostHangs(t *testing.T) {
 	port, hosts := startPeers(t, addresses...)
 	names := dnstest.Start(t, records...)
 	s := startRelay(t, names, port, `retry = ["3s"]
-command_timeout = "1s"
-data_timeout = "1s"
-reply_timeout = "1s"`, "writer")
+command_timeout = "2s"
+data_timeout = "2s"
+reply_timeout = "2s"`, "writer")
 	for i, stage := range stages {
 		// Without PIPELINING each command is waited for.
 		hosts[i].behave(manners{hang: stage.stage, offers: []string{"SIZE"}})
