@@ -29,6 +29,7 @@ type domain struct {
 	more    bool      // there may be more behind the cursor
 	retry   time.Time // not to be looked at before: its site is dead, or reading failed
 	again   bool      // woken while it was loading
+	twice             // what was read while a job of it was in memory
 }
 
 // Overload is how long a destination sleeps for which there is no room in memory.
@@ -100,6 +101,7 @@ func (s *Scheduler) refill(d *domain, e *Effects) {
 	if d.loading {
 		return
 	}
+	d.rewind()
 	limit := s.limit(d)
 	if d.more && d.retry.IsZero() && (d.jobs == 0 || d.jobs <= limit/2) {
 		d.loading = true
@@ -138,7 +140,11 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 	var st *site
 	for _, entry := range entries {
 		d.cursor = entry.Cursor()
+		if d.isTwice(entry) {
+			continue
+		}
 		j := &Job{Entry: entry, Hop: s.cfg.NextHop(d.name, entry.Envelope.ReversePath), domain: d}
+		d.hold(j)
 		d.jobs++
 		s.jobs++
 		if st != nil && st.hop != j.Hop {
@@ -147,6 +153,7 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 		st = s.site(j.Hop)
 		st.jobs = append(st.jobs, j)
 	}
+	clear(d.gone)
 	if st != nil {
 		if st.dead(now) {
 			s.clear(st, now, e)
@@ -338,6 +345,7 @@ func (st *site) remember(name string) {
 
 // drop takes a job out of memory, and looks after its destination.
 func (s *Scheduler) drop(j *Job, e *Effects) {
+	j.domain.release(j)
 	j.domain.jobs--
 	s.jobs--
 	s.refill(j.domain, e)

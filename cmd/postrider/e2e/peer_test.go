@@ -25,18 +25,16 @@ type peer struct {
 	tries    map[string]int // of RCPT, by recipient
 	begun    map[string]time.Time
 	open     map[net.Conn]bool
-	sessions int // since the start
-	most     int // connections at once
-	refused  int // connections over manners.connections
 	done     bool
 }
 
 // taken is a message that a peer answers for.
 type taken struct {
-	from string   // the argument of MAIL, with its parameters
-	to   []string // the arguments of RCPT that were accepted, with parameters
-	text []byte   // dots undone, each line with CRLF
-	with string   // EHLO or HELO
+	from  string   // the argument of MAIL, with its parameters
+	to    []string // the arguments of RCPT that were accepted, with parameters
+	text  []byte   // dots undone, each line with CRLF
+	with  string   // EHLO or HELO
+	ahead bool     // the first RCPT came before MAIL was answered: PIPELINING
 }
 
 // manners are how a peer behaves. The zero value is a modern and friendly host.
@@ -111,6 +109,13 @@ func (p *peer) messages() []taken {
 	return slices.Clone(p.taken)
 }
 
+// total is how many messages were taken so far.
+func (p *peer) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.taken)
+}
+
 // got is how many messages were taken for a recipient.
 func (p *peer) got(to string) (n int) { return len(p.messagesFor(to)) }
 
@@ -129,14 +134,6 @@ func (p *peer) tried(to string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.tries[to]
-}
-
-// counts are the connections so far: all, at once at most, and those refused as
-// too many.
-func (p *peer) counts() (sessions, most, refused int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sessions, p.most, p.refused
 }
 
 // close is a host that goes down: nobody is answered any more.
@@ -173,13 +170,8 @@ func (p *peer) accept(l net.Listener) {
 			return
 		}
 		p.mu.Lock()
-		p.sessions++
 		p.open[conn] = true
-		p.most = max(p.most, len(p.open))
 		crowded := p.manners.connections > 0 && len(p.open) > p.manners.connections
-		if crowded {
-			p.refused++
-		}
 		gone := p.done
 		p.mu.Unlock()
 		s := &peerSession{p: p, Conn: conn, in: bufio.NewReader(conn)}
@@ -263,7 +255,7 @@ func (s *peerSession) command(line string) bool {
 		if s.hangs(atMail) {
 			return false
 		}
-		s.m = taken{from: strings.TrimPrefix(arg, "FROM:"), with: s.m.with}
+		s.m = taken{from: strings.TrimPrefix(arg, "FROM:"), with: s.m.with, ahead: s.in.Buffered() > 0}
 		s.say("250 2.1.0 sender ok")
 	case "RCPT":
 		if s.hangs(atRcpt) {

@@ -78,7 +78,7 @@ func TestRelayOldAndWaryHosts(t *testing.T) {
 		t.Errorf("the host that greylists has %d messages after %d tries", n, wary.tried("r@wary.test"))
 	}
 	taken := old.messagesFor("r@old.test")
-	if len(taken) != 1 || taken[0].with != "HELO" || taken[0].from != "<writer@localhost>" {
+	if len(taken) != 1 || taken[0].with != "HELO" || taken[0].ahead || taken[0].from != "<writer@localhost>" {
 		t.Errorf("the host that knows no EHLO has %+v", taken)
 	}
 	for i := range many {
@@ -147,9 +147,9 @@ func TestRelayHostHangs(t *testing.T) {
 	port, hosts := startPeers(t, addresses...)
 	names := dnstest.Start(t, records...)
 	s := startRelay(t, names, port, `retry = ["3s"]
-command_timeout = "1s"
-data_timeout = "1s"
-reply_timeout = "1s"`, "writer")
+command_timeout = "2s"
+data_timeout = "2s"
+reply_timeout = "2s"`, "writer")
 	for i, stage := range stages {
 		// Without PIPELINING each command is waited for.
 		hosts[i].behave(manners{hang: stage.stage, offers: []string{"SIZE"}})
@@ -228,8 +228,8 @@ func TestRelayOctetForOctet(t *testing.T) {
 		if name != "received" || !bytes.Equal(rest, m.message) {
 			t.Errorf("%s was changed: %.300q", m.name, got[0].text)
 		}
-		if !strings.Contains(got[0].from, "BODY=8BITMIME") {
-			t.Errorf("%s: MAIL had %q", m.name, got[0].from)
+		if !strings.Contains(got[0].from, " SIZE=") || !strings.Contains(got[0].from, " BODY=8BITMIME") || !got[0].ahead {
+			t.Errorf("%s: to a host that offers PIPELINING, SIZE and 8BITMIME, MAIL had %q, RCPT behind it at once: %v", m.name, got[0].from, got[0].ahead)
 		}
 	}
 }
