@@ -11,6 +11,10 @@
 // the store with the whole transaction (transaction.go), and the answer comes
 // back as a task on the session's loop after the sync. Only then is there a 250.
 //
+// Mail for other domains is put into the queue in the same step. Package courier
+// works it off: it is a plain user of the store and of DNS, on goroutines of its
+// own, and no loop knows of it.
+//
 // # A message's way out
 //
 // A login goes to a bounded pool that hashes, locks and lists (auth.go). A RETR
