@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -21,7 +22,8 @@ type wire struct {
 	m      smtpclient.Session
 	e      smtpclient.Effects
 	tx     smtpclient.Transaction
-	in     []byte // read and not yet consumed
+	in     []byte      // read and not yet consumed
+	unhook func() bool // ends the watch over the courier's end
 }
 
 // connect dials a host. The machine has not yet read its greeting.
@@ -35,6 +37,7 @@ func (c *Courier) connect(host resolver.Host, login *smtpclient.Credentials) (*w
 		return nil, plainDial(err)
 	}
 	w := &wire{conn: conn, host: host, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // wakes who waits for the peer
 	w.m.Init(&w.config)
 	return w, nil
 }
@@ -52,7 +55,10 @@ func plainDial(err error) error {
 	return err
 }
 
-func (w *wire) close() { _ = w.conn.Close() }
+func (w *wire) close() {
+	w.unhook()
+	_ = w.conn.Close()
+}
 
 // quitPatience is how long a peer may take for its goodbye.
 const quitPatience = time.Second
