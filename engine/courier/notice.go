@@ -128,8 +128,9 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 	if refused != nil {
 		return false
 	}
+	// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering, and to
+	// us the failure of a notification has to come back, for the postmaster (see notify).
 	var places router.Placement
-	rcpt.Notify = smtp.NotifyNever // a notification is never notified of (RFC 3461 section 6.1)
 	if o := places.Add(c.router, &rcpt, true); o != router.Local && o != router.NotOurs {
 		return false
 	}
