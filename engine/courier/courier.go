@@ -14,7 +14,6 @@ import (
 	"postrider/engine/relay"
 	"postrider/engine/resolver"
 	"postrider/engine/router"
-	"postrider/engine/smtpclient"
 	"postrider/storage"
 )
 
@@ -28,7 +27,6 @@ type Courier struct {
 	hosts     *resolver.Resolver
 	log       *slog.Logger
 	policy    relay.Policy
-	client    smtpclient.Config
 
 	shards []*shard
 	seed   maphash.Seed
