@@ -354,7 +354,7 @@ func TestQueueStat(t *testing.T) {
 			Recipients: []storage.QueuedRecipient{{ForwardPath: "b@x.example"}, {ForwardPath: "c@x.example", Status: "4.2.2", Reason: "full"}}}, "x\r\n")
 	}
 	head := `5 entries, 15 octets in the queue
-counted: 1 active, 4 deferred, 0 held
+counted: 0 active, 5 deferred, 0 held
 relay: 3 sessions, 2 destinations awake, 1 dead
   dead.example: until 2026-11-23 13:00:00: no route?[2J
 
