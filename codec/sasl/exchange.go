@@ -108,10 +108,14 @@ func (x *Exchange) Start(ctx Context, m Mechanism, initial []byte, has bool) Ste
 func (x *Exchange) Next(response []byte) Step {
 	expect := x.expect
 	x.expect = nil
-	if expect == nil {
-		return Malformed
+	s := Malformed
+	if expect != nil {
+		s = expect(x, response)
 	}
-	return expect(x, response)
+	if s == Malformed {
+		x.Forget()
+	}
+	return s
 }
 
 // Challenge is what is to be sent, not yet in base64. It is borrowed until the

@@ -70,3 +70,21 @@ func (s Set) AppendTo(dst []byte) []byte {
 	}
 	return dst
 }
+
+// Usable returns those that can be used with a peer: those that send the password
+// only where clear says that it may be seen, -PLUS only where there is something
+// to bind to; see Binds.
+func (s Set) Usable(clear, binds bool) Set {
+	if !clear {
+		s = s.Without(SetOf(Plain, Login))
+	}
+	if !binds {
+		s = s.Without(SetOf(ScramSHA256Plus))
+	}
+	return s
+}
+
+// Binds says whether there is a channel binding: what Context.Binding would bring.
+func Binds(binding func(kind string) []byte) bool {
+	return binding != nil && (binding(TLSExporter) != nil || binding(TLSServerEndPoint) != nil)
+}

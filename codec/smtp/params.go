@@ -139,7 +139,7 @@ func (m *MailArgs) set(p param, offered Extensions, seen *uint) *Reply {
 	case p.is("auth", ExtAuth, offered):
 		// Who first sent the message, as the client has it from another. Nobody is
 		// trusted to say that, so it is read and forgotten (RFC 4954 section 5).
-		return p.once(5, len(p.value) <= maxAuth && (string(p.value) == "<>" || len(p.value) > 0 && isXtext(p.value)), seen)
+		return p.once(5, len(p.value) > 0 && len(p.value) <= maxAuth && isXtext(p.value), seen)
 	}
 	return &unsupported
 }
