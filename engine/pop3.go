@@ -46,7 +46,7 @@ func (p *pop3Port) open(c *loop.Conn) loop.Handler {
 		c.Close()
 		return refused{}
 	}
-	s.m.Init(&p.config, p.srv.timestamp())
+	s.m.Init(&p.config, p.srv.timestamp(), pop3d.Peer{Loopback: s.ip.IsLoopback()})
 	p.srv.stats.pop3Sessions.Add(1)
 	p.srv.log.connect(pop3Daemon, s.addr)
 	e := s.begin()
