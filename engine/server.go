@@ -38,6 +38,7 @@ type Server struct {
 	buffers buffers
 	logins  loginTimes
 	courier *courier.Courier
+	door    door
 
 	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
@@ -68,6 +69,14 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),
+		door: door{
+			known:    newCredentials(cfg.Auth.CacheTTL, cfg.Auth.CacheSize),
+			failures: newFailures(cfg.Auth.NetworkFailures, cfg.Auth.FailureWindow),
+		},
+	}
+	var err error
+	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
+		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
@@ -110,6 +119,7 @@ func (srv *Server) listen() error {
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
 		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
+		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 	}}
 	for _, addr := range srv.cfg.POP3.Listen {
 		l, err := srv.group.Listen(addr, srv.tooManyPOP3, pop3Port.open)
@@ -130,6 +140,12 @@ func (srv *Server) smtpPort(at config.SMTPListener) *smtpPort {
 	}}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		p.config.BareLF = smtpd.Normalize
+	}
+	if at.Auth != config.AuthOff {
+		p.config.Auth = smtpd.Auth{
+			Mechanisms: c.Auth.Mechanisms, Plaintext: c.Auth.ClearText,
+			Required: at.Auth == config.AuthRequired, Nonce: nonce,
+		}
 	}
 	return p
 }
