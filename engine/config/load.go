@@ -178,6 +178,11 @@ func (c *Config) Check() error {
 	if len(c.SMTP.Listen)+len(c.POP3.Listen) == 0 {
 		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
 	}
+	for _, l := range c.SMTP.Listen {
+		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {
+			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
+		}
+	}
 	if c.Auth.Memory < int64(c.Auth.Threads)*8*kib {
 		fault("auth.argon2_memory", "%s is less than 8KiB for each of %d threads (RFC 9106 section 3.1)", writeOctets(c.Auth.Memory), c.Auth.Threads)
 	}
