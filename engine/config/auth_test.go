@@ -19,7 +19,7 @@ func TestMechanisms(t *testing.T) {
 	if got := c.HashCost().SCRAM; got != 0 {
 		t.Errorf("a verifier of %d iterations is made that no mechanism wants", got)
 	}
-	if got := Default().HashCost().SCRAM; got != 65536 {
+	if got := Default().HashCost().SCRAM; got != 16384 {
 		t.Errorf("%d iterations by default", got)
 	}
 	for _, word := range []string{"LOGIN", "scram-sha-256"} {
