@@ -69,5 +69,6 @@ func (s *Session) TLSFailed(why string, e *Effects) {
 }
 
 // OverTLS says whether the peer has answered us under TLS: until then, an end of
-// the connection may still be the handshake's.
-func (s *Session) OverTLS() bool { return s.secured && s.at.phase > oldHello }
+// the connection may still be the handshake's. With TLS 1.3 we have done our part
+// before the peer has looked at it.
+func (s *Session) OverTLS() bool { return s.heard }

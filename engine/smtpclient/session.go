@@ -26,6 +26,7 @@ type Session struct {
 	said     string // the last reply that was kept: many are alike
 	messages int    // transactions so far
 	secured  bool   // the connection is under TLS
+	heard    bool   // and the peer has answered us there
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
 }
