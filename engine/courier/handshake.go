@@ -64,6 +64,7 @@ func (w *wire) startTLS(c *Courier, id storage.EntryID) {
 	switch {
 	case distrust != nil:
 		c.Stats.TLSFailures.Add(1)
+		w.distrusted = true
 		w.m.TLSFailed("Server certificate not trusted: "+distrust.Error(), &w.e)
 	case err != nil:
 		w.noTLS = true
@@ -119,8 +120,8 @@ func (w *wire) channel() string {
 	switch {
 	case w.tls != nil:
 		return ", " + w.tls.trust.Word() + " " + w.tls.String()
-	case w.noTLS:
-		return ", no TLS: the handshake failed"
+	case w.noTLS || w.distrusted:
+		return ", no TLS came of it"
 	}
 	return ", in clear text"
 }

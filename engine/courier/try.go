@@ -111,13 +111,10 @@ func (t *try) all(res relay.Result) {
 // tryHost connects and sends the message. down: the host took no part in it, and
 // another may.
 func (t *try) tryHost(host resolver.Host) (relay.Fault, bool) {
-	demand, err := t.bearing.Demand(t.c.ctx, t.answer, host)
+	login := t.c.passwords.For(t.hop)
+	demand, err := t.demand(host, login != nil)
 	if err != nil {
 		return relay.Fault{Status: "4.7.5", Text: "host " + host.String() + " is not used: " + err.Error()}, true
-	}
-	login := t.c.passwords.For(t.hop)
-	if login != nil && !t.c.cfg.Relay.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
-		demand.Raise(tlspolicy.Encrypt, "relay.passwords")
 	}
 	fault, down, again := t.overWire(host, demand, login)
 	if again && t.c.ctx.Err() == nil {
@@ -126,6 +123,16 @@ func (t *try) tryHost(host resolver.Host) (relay.Fault, bool) {
 		fault, down, _ = t.overWire(host, demand, login)
 	}
 	return fault, down
+}
+
+// demand is what a host has to show. A password is not told in clear text, but to
+// this machine.
+func (t *try) demand(host resolver.Host, login bool) (tlspolicy.Demand, error) {
+	d, err := t.bearing.Demand(t.c.ctx, t.answer, host)
+	if login && !t.c.cfg.Relay.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
+		d.Raise(tlspolicy.Encrypt, "relay.passwords")
+	}
+	return d, err
 }
 
 // overWire is tryHost with one connection. again: TLS broke it, and may be left out.

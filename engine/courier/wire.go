@@ -21,12 +21,13 @@ type wire struct {
 	host   resolver.Host
 	demand tlspolicy.Demand
 	tls    *facts // nil: clear text
-	noTLS  bool   // the handshake failed
-	config smtpclient.Config
-	m      smtpclient.Session
-	e      smtpclient.Effects
-	tx     smtpclient.Transaction
-	in     []byte // read and not yet consumed
+	// The handshake failed, or what was seen in it is not what is demanded.
+	noTLS, distrusted bool
+	config            smtpclient.Config
+	m                 smtpclient.Session
+	e                 smtpclient.Effects
+	tx                smtpclient.Transaction
+	in                []byte // read and not yet consumed
 }
 
 // connect dials a host. The machine has not yet read its greeting.
