@@ -8,8 +8,8 @@
 // The relay makes a connection, then: Init, Begin with the first transaction, and
 // Feed with what was read, while there is any, until a call consumes nothing.
 // After each call it does what the Effects say, in this order: Send, Ask, StartTLS,
-// Outcome, Close. AskBody and AskChunk want the message sent, in pieces of the caller's
-// choice; BodyDone says that it was. Input may be fed meanwhile, but need not be.
+// Outcome, Close. AskBody and AskChunk want the message sent, in pieces of the
+// caller's choice; BodyDone says that it was. Input may be fed meanwhile, but need not be.
 // Waiting says which time limit counts; TimeOut and Lost tell what went wrong.
 //
 // An Outcome ends a transaction. Then the session is Ready for another Begin, or
@@ -34,9 +34,8 @@
 // # How far a failure reaches
 //
 // ScopeHost is what any message would meet: no greeting or a refusal in it, EHLO
-// and HELO refused, AUTH refused, no TLS where it
-// must be, 421 at any time, a lost connection, a time-out,
-// a peer that is out of step. Another host of the destination is worth a try.
+// and HELO refused, AUTH refused, no TLS where it must be, 421 at any time, a lost
+// connection, a time-out, a peer that is out of step. Another host of the destination is worth a try.
 // These are Temporary, whatever the digit, as with Postfix (a blocklist that is
 // wrong for an hour should not return the mail of that hour), except 521, by which
 // a host says that it takes no mail at all (RFC 7504). ScopeMessage is a refusal of
