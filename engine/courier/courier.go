@@ -14,7 +14,6 @@ import (
 	"postrider/engine/relay"
 	"postrider/engine/resolver"
 	"postrider/engine/router"
-	"postrider/engine/smtpclient"
 	"postrider/storage"
 )
 
@@ -29,7 +28,6 @@ type Courier struct {
 	security  *Security
 	log       *slog.Logger
 	policy    relay.Policy
-	client    smtpclient.Config
 
 	shards []*shard
 	seed   maphash.Seed

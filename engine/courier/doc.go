@@ -42,16 +42,16 @@
 //
 // # What is written to the log
 //
-// For each connection under TLS Postfix's line "Untrusted TLS connection established
-// to host[ip]:25: TLSv1.3 with cipher X (group)", or "Verified", with "verified by"
-// the record or the authorities. Untrusted says that nothing was demanded and so
-// nothing looked at. The history of a message ("why") has the same for each attempt.
-//
-//
 // The lines of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
 // delays=a/b, dsn=2.0.0, status=sent (250 ...)", with status deferred, bounced or
 // expired; "ID: removed" when the entry is gone; and of notifications "ID: sender
 // non-delivery notification: ID2".
+//
+// For each connection under TLS "ID: Untrusted TLS connection established to
+// host[ip]:25: TLSv1.3 with cipher X (group)", or "Verified" and at the end "verified
+// by" the record or the authorities. Untrusted says that nothing was demanded and so
+// nothing looked at. The history of a message ("why") has the same of each attempt;
+// a message that leaves at the first one has no history, and the log alone tells.
 //
 // # Diagnostics
 //

@@ -85,7 +85,9 @@ type Finding struct {
 
 // For finds the policy of a domain. It waits for a fetch, but not for long.
 func (c *Cache) For(ctx context.Context, domain string) Finding {
-	records, err := c.hosts.TXT(ctx, "_mta-sts", domain)
+	asking, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	records, err := c.hosts.TXT(asking, "_mta-sts", domain)
 	id, has := tlspolicy.ParseRecord(records)
 	e, alive := c.get(domain)
 	switch {

@@ -191,7 +191,7 @@ func TestRefresh(t *testing.T) {
 
 // Many who ask at once wait for one fetch, and not for ever.
 func TestPatience(t *testing.T) {
-	b := start(t, func(o *Options) { o.Patience = 50 * time.Millisecond })
+	b := start(t, func(o *Options) { o.Patience = time.Second })
 	b.hold = make(chan struct{})
 	var asking sync.WaitGroup
 	for range 20 {
