@@ -114,7 +114,7 @@ func (s *Security) tell() {
 			if yes, why := s.hosts.Vouches(s.ctx); yes {
 				s.log.Info("DANE is on", "because", why, slog.String("daemon", "smtp"))
 			} else {
-				s.log.Info("DANE is off: no name server vouches for TLSA records", "because", why, slog.String("daemon", "smtp"))
+				s.log.Info("DANE is off", "because", why, slog.String("daemon", "smtp"))
 			}
 		}()
 	})
