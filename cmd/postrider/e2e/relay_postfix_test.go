@@ -65,12 +65,13 @@ error unix - - n - - error
 retry unix - - n - - error
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 `
 
 // startPostfix writes a configuration, starts Postfix with it, and stops that one
-// with the test. It takes root.
-func startPostfix(t *testing.T, relayPort int) *postfix {
+// with the test. more are lines of main.cf. It takes root.
+func startPostfix(t *testing.T, relayPort int, more ...string) *postfix {
 	t.Helper()
 	need(t, "postfix")
 	if os.Getuid() != 0 {
@@ -86,7 +87,7 @@ func startPostfix(t *testing.T, relayPort int) *postfix {
 	uid := strings.TrimSpace(execute(t, nil, "id", "-u", "nobody"))
 	gid := strings.TrimSpace(execute(t, nil, "id", "-g", "nobody"))
 	for name, text := range map[string]string{
-		"main.cf":   fmt.Sprintf(postfixMain, dir, relayPort, uid, gid),
+		"main.cf":   fmt.Sprintf(postfixMain, dir, relayPort, uid, gid) + strings.Join(more, "\n") + "\n",
 		"master.cf": fmt.Sprintf(postfixMaster, port),
 		"mailboxes": "relayed@postfix.test relayed/\ndirect@postfix.test direct/\nreader@postfix.test reader/\n",
 	} {
