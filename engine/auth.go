@@ -116,6 +116,7 @@ type stats struct {
 	messages, deliveries, octetsIn, refused atomic.Int64
 	logins, denied, retrieved, octetsOut    atomic.Int64
 	timeouts, overBudget                    atomic.Int64
+	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
 }
 
 // errDraining is the health of a server that is about to end.

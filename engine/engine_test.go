@@ -38,6 +38,7 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 	cfg.Server.Hostname = "mx.test"
 	cfg.SMTP.Listen = []config.SMTPListener{{Addr: "127.0.0.1:0"}}
 	cfg.POP3.Listen = []string{"127.0.0.1:0"}
+	cfg.Server.Data = t.TempDir()
 	cfg.Auth.Memory, cfg.Auth.Time = 64<<10, 1
 	if set != nil {
 		set(cfg)
@@ -84,8 +85,15 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 // peer is the client's end of a dialogue.
 type peer struct {
 	t testing.TB
-	*net.TCPConn
+	link
 	r *bufio.Reader
+}
+
+// link is the client's connection, in clear text or within TLS.
+type link interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(seconds int) error
 }
 
 func (f *fixture) dialSMTP(t testing.TB) *peer { return dial(t, f.SMTPAddrs()[0].String()) }

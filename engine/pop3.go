@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -30,6 +31,7 @@ type pop3Conn struct {
 type pop3Port struct {
 	srv    *Server
 	config pop3d.Config
+	tls    *tls.Config // TLS from the first octet; nil: clear text first
 }
 
 const (
@@ -42,18 +44,27 @@ const (
 func (p *pop3Port) open(c *loop.Conn) loop.Handler {
 	s := &pop3Conn{port: p}
 	if !s.session.open(p.srv, c, s) {
-		c.Write(p.srv.tooManyPOP3)
+		if p.tls == nil {
+			c.Write(p.srv.tooManyPOP3)
+		}
 		c.Close()
 		return refused{}
 	}
 	s.m.Init(&p.config, p.srv.timestamp())
 	p.srv.stats.pop3Sessions.Add(1)
 	p.srv.log.connect(pop3Daemon, s.addr)
+	if p.tls != nil {
+		return s.handshake(p.tls, pop3Daemon, s, s.greet)
+	}
+	s.greet()
+	return s
+}
+
+func (s *pop3Conn) greet() {
 	e := s.begin()
 	s.m.Greet(e)
 	s.effects(e)
 	s.finish(e)
-	return s
 }
 
 // begin returns the loop's effects, empty.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -31,12 +32,15 @@ type smtpConn struct {
 type smtpPort struct {
 	srv    *Server
 	config smtpd.Config
+	tls    *tls.Config // TLS from the first octet; nil: clear text first
 }
 
 func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 	s := &smtpConn{port: p}
 	if !s.session.open(p.srv, c, s) {
-		c.Write(p.srv.tooMany)
+		if p.tls == nil {
+			c.Write(p.srv.tooMany)
+		}
 		c.Close()
 		return refused{}
 	}
@@ -44,11 +48,18 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
+	if p.tls != nil {
+		return s.handshake(p.tls, smtpDaemon, s, s.greet)
+	}
+	s.greet()
+	return s
+}
+
+func (s *smtpConn) greet() {
 	e := s.begin()
 	s.m.Greet(e)
 	s.effects(e)
 	s.finish(e)
-	return s
 }
 
 // begin returns the loop's effects, empty.

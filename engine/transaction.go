@@ -136,7 +136,7 @@ func (t *transaction) envelope(m *smtpd.Transaction) {
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
 		Origin: "client unknown[" + s.addr + "], helo=<" + string(s.m.Helo()) + ">, by " +
-			message.With(s.m.Extended(), m.Mail.SMTPUTF8, false, false),
+			message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.tls != nil, false),
 	}
 	for _, e := range t.relayed {
 		e.Envelope = env
@@ -152,7 +152,7 @@ func (t *transaction) openDraft(s *smtpConn) {
 	var id [16]byte
 	f := message.Received{
 		Helo: s.m.Helo(), IP: s.ip, Host: s.port.config.Hostname,
-		With: message.With(s.m.Extended(), m.Mail.SMTPUTF8, false, false),
+		With: message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.tls != nil, false),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}
 	if t.paths == 1 {

@@ -17,6 +17,7 @@ type Config struct {
 	Server  Server
 	SMTP    SMTP
 	POP3    POP3
+	TLS     TLS
 	Relay   Relay
 	Auth    Auth
 	Limits  Limits
@@ -38,7 +39,8 @@ type Server struct {
 // SMTP is the group [smtp].
 type SMTP struct {
 	Listen          []SMTPListener
-	MaxSize         int64 // octets of a message
+	ListenTLS       []SMTPListener // TLS from the first octet
+	MaxSize         int64          // octets of a message
 	MaxRecipients   int
 	MaxMessages     int // 0: no limit
 	MaxErrors       int
@@ -59,6 +61,7 @@ type SMTPListener struct {
 // POP3 is the group [pop3].
 type POP3 struct {
 	Listen      []string // host:port
+	ListenTLS   []string // host:port; TLS from the first octet
 	IdleTimeout time.Duration
 	APOP        bool
 	LoginDelay  time.Duration // whole seconds
