@@ -13,6 +13,7 @@ const (
 	ExtBinaryMIME                        // RFC 3030
 	ExtDSN                               // RFC 3461
 	ExtSMTPUTF8                          // RFC 6531
+	ExtAuth                              // RFC 4954
 )
 
 // Body is the BODY parameter of MAIL.
@@ -135,9 +136,16 @@ func (m *MailArgs) set(p param, offered Extensions, seen *uint) *Reply {
 	case p.is("envid", ExtDSN, offered):
 		m.EnvID = p.value
 		return p.once(4, len(p.value) > 0 && len(p.value) <= 100 && isXtext(p.value), seen)
+	case p.is("auth", ExtAuth, offered):
+		// Who first sent the message, as the client has it from another. Nobody is
+		// trusted to say that, so it is read and forgotten (RFC 4954 section 5).
+		return p.once(5, len(p.value) > 0 && len(p.value) <= maxAuth && isXtext(p.value), seen)
 	}
 	return &unsupported
 }
+
+// maxAuth is the most octets of the AUTH parameter (RFC 4954 section 3).
+const maxAuth = 500
 
 // ParseRcpt reads what stands behind RCPT, as ParseMail does. international says
 // that MAIL had SMTPUTF8.

@@ -24,6 +24,10 @@ var answers = [...][Shutdown + 1]*smtp.Reply{
 	AskExpand: {
 		Yes: &verified, Unknown: &noSuchList, Unsaid: &unsaid, Busy: &overBudget, Failed: &failed,
 	},
+	AskAuth: {
+		Yes: &authenticated, Denied: &authDenied, TooManyNow: &authThrottled, Busy: &authLater, Failed: &authLater,
+	},
+	AskTLS: {Yes: &tlsReady, Busy: &tlsLater, Failed: &tlsTooEarly},
 }
 
 // Replies to answers.
@@ -67,6 +71,10 @@ func (s *Session) Answer(a Answer, e *Effects) {
 		s.answerRcpt(r, e)
 	case AskStored:
 		s.answerStored(r, a, e)
+	case AskAuth:
+		s.answerAuth(r, a, e)
+	case AskTLS:
+		s.answerTLS(a.Verdict, e)
 	default:
 		s.answerNames(r, a.Names, e)
 	}

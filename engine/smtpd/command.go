@@ -25,6 +25,9 @@ var commands = [smtp.Verbs]func(s *Session, arg []byte, e *Effects){
 	smtp.Expn:    (*Session).lookUp,
 	smtp.Verbose: (*Session).beVerbose,
 	smtp.HTTP:    (*Session).http,
+
+	smtp.Starttls: (*Session).startTLS,
+	smtp.Auth:     (*Session).auth,
 }
 
 // Replies to commands.
@@ -56,7 +59,7 @@ func (s *Session) readCommand(in []byte, e *Effects) (n int, more bool) {
 	switch refused := order[s.phase][verb]; {
 	case v == line.TooLong:
 		s.refuse(&lineTooLong, e)
-	case commands[verb] == nil:
+	case commands[verb] == nil, !s.offers(verb):
 		s.refuse(&notImplemented, e)
 	case refused != nil && verb != smtp.Bdat:
 		s.refuse(refused, e)
@@ -94,12 +97,30 @@ func (s *Session) offered() smtp.Extensions {
 	if !s.extended {
 		return 0
 	}
-	return smtp.ExtSize | smtp.Ext8BitMIME | smtp.ExtBinaryMIME | smtp.ExtDSN | smtp.ExtSMTPUTF8
+	x := smtp.ExtSize | smtp.Ext8BitMIME | smtp.ExtBinaryMIME | smtp.ExtDSN | smtp.ExtSMTPUTF8
+	if s.mechanisms() != 0 {
+		x |= smtp.ExtAuth
+	}
+	return x
+}
+
+// offers says whether a verb is there by configuration.
+func (s *Session) offers(v smtp.Verb) bool {
+	switch v {
+	case smtp.Starttls:
+		return s.cfg.OfferTLS
+	case smtp.Auth:
+		return s.cfg.Auth.Mechanisms != 0
+	}
+	return true
 }
 
 // mail is MAIL.
 func (s *Session) mail(arg []byte, e *Effects) {
 	m, refused := smtp.ParseMail(arg, s.offered())
+	if r := s.mustLogIn(); r != nil {
+		refused = r
+	}
 	switch {
 	case refused != nil:
 		s.refuse(refused, e)
@@ -162,8 +183,12 @@ func (s *Session) beVerbose(_ []byte, e *Effects) {
 
 // lookUp is VRFY and EXPN.
 func (s *Session) lookUp(arg []byte, e *Effects) {
-	if len(arg) == 0 || hasControl(arg) {
-		s.refuse(&needArgument, e)
+	refused := s.mustLogIn()
+	if refused == nil && (len(arg) == 0 || hasControl(arg)) {
+		refused = &needArgument
+	}
+	if refused != nil {
+		s.refuse(refused, e)
 		return
 	}
 	s.arg = append(s.arg[:0], arg...)
@@ -217,6 +242,12 @@ func (s *Session) appendExtensions(e *Effects) {
 		b = appendLimit(b, " RCPTMAX=", s.cfg.MaxRecipients)
 		b = appendLimit(b, " MAILMAX=", s.cfg.MaxMessages)
 		b = append(b, "\r\n"...)
+	}
+	if s.cfg.OfferTLS && !s.peer.Secure {
+		b = append(b, "250-STARTTLS\r\n"...)
+	}
+	if ms := s.mechanisms(); ms != 0 {
+		b = append(ms.AppendTo(append(b, "250-AUTH"...)), "\r\n"...)
 	}
 	e.Reply = append(b, "250 HELP\r\n"...)
 }

@@ -1,12 +1,13 @@
 package smtpd
 
 import (
+	"postrider/codec/sasl"
 	"postrider/codec/smtp"
 	"postrider/storage"
 )
 
 // Effects is what a call of the machine wants done, in this order: Drop, Body,
-// Reply, Ask, Close. The caller owns it, hands it to every call, and empties it
+// Reply, Ask, Close, StartTLS. The caller owns it, hands it to every call, and empties it
 // (Reset) once it has done what it says.
 type Effects struct {
 	// Reply is appended to: whole reply lines for the peer. The caller sends them
@@ -22,6 +23,11 @@ type Effects struct {
 	Ask Question
 	// Close: when Reply has been sent, close the connection.
 	Close bool
+	// StartTLS: when Reply has been sent, begin the handshake of TLS as its server.
+	// Feed consumes nothing until Session.Secured tells that it is done. Octets that
+	// the machine has not seen and that were there before the handshake must not be
+	// read as part of it: whoever finds some answers AskTLS with Failed.
+	StartTLS bool
 	// Refused holds what was refused in this call, for the log: spans of Reply.
 	Refused []Refusal
 }
@@ -61,6 +67,15 @@ const (
 	// AskExpand: who is on the list Session.Argument, the argument of EXPN?
 	// Answers: Yes with Names, Unknown, Unsaid.
 	AskExpand
+	// AskAuth: what of Session.Claim? For sasl.NeedVerifier, Yes with the Verifier
+	// of the user, or with a sasl.Decoy; a refusal would tell who is not there. For
+	// the rest, Yes with Account when the claim is true and its Authzid may be acted
+	// as, or Denied. Answers besides: TooManyNow (too many failures came from that
+	// network), Busy, Failed.
+	AskAuth
+	// AskTLS: can the handshake of TLS begin? Answers: Yes, Busy, and Failed when
+	// octets are unread behind STARTTLS: the session ends.
+	AskTLS
 )
 
 // Verdict is the heart of an Answer.
@@ -72,12 +87,13 @@ const (
 	Unknown             // 550 5.1.1: no such user here
 	NotRelayed          // 554 5.7.1: not our domain
 	MailboxFull         // 452 4.2.2
-	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own
+	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own; 454 4.7.0: too many failed logins
 	Full                // 452 4.3.1: the disk is full
 	Busy                // 452 4.3.1: over budget, come back
 	Failed              // 451 4.3.0: a failure on our side, come back
 	Ambiguous           // 553 5.1.4
 	Unsaid              // 252 2.5.2: not told to this peer; mail will be tried
+	Denied              // 535 5.7.8: user and password don't match, whichever is wrong
 	Shutdown            // 421 4.3.2 and the connection closes
 )
 
@@ -89,6 +105,9 @@ type Answer struct {
 	// Names answers AskVerify and AskExpand: mailboxes as they go on the wire,
 	// for example "John Smith <jsmith@localhost>" or "<jsmith@localhost>".
 	Names []string
+	// Account and Verifier answer AskAuth.
+	Account  string
+	Verifier sasl.Verifier
 }
 
 // BareLF says what happens to a line end that is not CRLF inside a message.
@@ -112,11 +131,24 @@ type Config struct {
 	MaxErrors     int    // refused commands of a session, then 421
 	MaxHops       int    // Received fields of a message; RFC 5321 section 6.3: at least 100
 	BareLF        BareLF
+	OfferTLS      bool // STARTTLS is there
+	Auth          Auth
+}
+
+// Auth says how a peer may log in. The zero Auth is: not at all.
+type Auth struct {
+	Mechanisms sasl.Set
+	Plaintext  bool // passwords are taken in the clear from peers that are not on loopback
+	Required   bool // before MAIL, VRFY and EXPN
+	// Nonce returns fresh random text for challenges: see sasl.Context.
+	Nonce func() string
 }
 
 // Peer is what is known of the other end.
 type Peer struct {
-	Addr    string // IP address without port, as in a log line
-	Name    string // reverse DNS, or "unknown"
-	Trusted bool   // on a network that may ask VRFY and EXPN
+	Addr     string // IP address without port, as in a log line
+	Name     string // reverse DNS, or "unknown"
+	Trusted  bool   // on a network that may ask VRFY and EXPN
+	Loopback bool   // on this host: nobody listens on the way
+	Secure   bool   // behind TLS; see Session.Secured
 }

@@ -8,7 +8,7 @@
 // The engine embeds a Session in each connection: Init, Greet, then Feed with
 // what was read, while there is any, until a call consumes nothing. After each
 // call it does what the Effects say, in this order: Drop, Body, Reply, Ask,
-// Close. While a question is open Feed consumes nothing; Answer closes it, and
+// Close or StartTLS. While a question is open Feed consumes nothing; Answer closes it, and
 // Feed goes on with what was left. Octets that Feed left are presented again
 // with more behind them: at most a command line, or 3 octets of a message.
 //
@@ -43,6 +43,19 @@
 // with BODY=BINARYMIME it is content and is kept as it is. A refused BDAT is
 // answered at once and its octets are read and dropped; the transaction is over
 // when its message was refused.
+//
+// # AUTH and STARTTLS
+//
+// AUTH is an exchange of package sasl, in the phase Authenticating. The machine
+// asks AskAuth for what it can't know, once or twice, with a Claim; nobody is
+// logged in by a Yes to a claim that is not proven. What may be used depends on
+// the peer: passwords in the clear only behind TLS, on loopback, or by
+// configuration; -PLUS only with something to bind to. The list of EHLO is that
+// of now.
+//
+// STARTTLS asks AskTLS. Octets that are there before the answer end the session
+// (554): nobody protected them, and a client waits for the 220. After Secured the
+// session is a new one.
 //
 // # Diagnostics
 //

@@ -18,6 +18,9 @@ var help = [smtp.Verbs]string{
 	smtp.Vrfy:    "VRFY user: who is that",
 	smtp.Expn:    "EXPN list: who is on that list",
 	smtp.Verbose: "VERB: say more from now on",
+
+	smtp.Starttls: "STARTTLS: go on behind TLS",
+	smtp.Auth:     "AUTH mechanism [initial-response]: log in",
 }
 
 var (
@@ -30,8 +33,8 @@ var (
 func (s *Session) help(arg []byte, e *Effects) {
 	if len(arg) == 0 {
 		s.counted(e)
-		for _, text := range help {
-			if text != "" {
+		for verb, text := range help {
+			if text != "" && s.offers(smtp.Verb(verb)) {
 				e.Reply = helpReply.AppendMore(e.Reply, text)
 			}
 		}
@@ -39,7 +42,7 @@ func (s *Session) help(arg []byte, e *Effects) {
 		return
 	}
 	verb, _ := smtp.ParseVerb(arg)
-	if help[verb] == "" {
+	if help[verb] == "" || !s.offers(verb) {
 		s.refuse(&helpOne, e)
 		return
 	}

@@ -8,7 +8,7 @@ import (
 
 // countedVerbs is the number of verbs that are counted; the others count as
 // unknown.
-const countedVerbs = smtp.Starttls
+const countedVerbs = smtp.Etrn
 
 // Count tells how often a command was given, and how often it succeeded.
 type Count struct{ Good, All uint32 }

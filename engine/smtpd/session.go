@@ -25,6 +25,9 @@ type Session struct {
 	chunk int64  // octets of the BDAT chunk still to come
 	tally Counts
 
+	login   *login                   // AUTH was said
+	binding func(kind string) []byte // of TLS
+
 	messages int32 // transactions that MAIL began
 	errors   int32 // refusals since the last accepted message
 
@@ -38,6 +41,8 @@ type Session struct {
 	last     bool      // BDAT LAST
 	dropping bool      // the octets of a refused BDAT
 	leaving  bool      // Shutdown was called
+	binds    bool      // there is a channel binding
+	early    bool      // octets stand behind STARTTLS
 }
 
 // Init makes s ready for a connection. cfg is kept, and must not change.
@@ -62,6 +67,9 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			break
 		}
 	}
+	if s.asking == AskTLS && n < len(in) {
+		s.early = true
+	}
 	return n
 }
 
@@ -71,6 +79,10 @@ func (s *Session) step(in []byte, e *Effects) (n int, more bool) {
 		return s.readData(in, e)
 	case InChunk:
 		return s.readChunk(in, e)
+	case Authenticating:
+		return s.readResponse(in, e)
+	case Securing:
+		return 0, false
 	}
 	return s.readCommand(in, e)
 }
@@ -87,7 +99,7 @@ func (s *Session) Shutdown(e *Effects) {
 
 // leave closes the session if it is to be closed and nothing is open.
 func (s *Session) leave(e *Effects) {
-	if s.leaving && s.asking == AskNothing && (s.phase == Connected || s.phase == Greeted) {
+	if s.leaving && s.asking == AskNothing && !s.phase.inTransaction() && s.phase != Closed {
 		s.close(&shuttingDown, e)
 	}
 }
@@ -102,12 +114,20 @@ var (
 	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}
 )
 
-// close says r and ends the session. A draft is void.
+// close says r and ends the session. A draft is void. In a handshake nothing is
+// said: it would not be TLS.
 func (s *Session) close(r *smtp.Reply, e *Effects) {
 	if s.phase == Closed {
 		return
 	}
-	s.sayHost(r, e)
+	if s.phase != Securing {
+		s.sayHost(r, e)
+	}
+	s.hangUp(e)
+}
+
+// hangUp ends the session without a word.
+func (s *Session) hangUp(e *Effects) {
 	s.forget(e)
 	s.asking, e.Ask, e.Close = AskNothing, AskNothing, true
 	s.enter(Closed)

@@ -1,12 +1,14 @@
 package smtpd
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
 
+	"postrider/codec/sasl"
 	"postrider/engine/transcript"
 	"postrider/storage"
 )
@@ -56,6 +58,20 @@ func open(t testing.TB, settings map[string]string) *player {
 			}
 		case "peer":
 			peer.Name, err = v, nil
+		case "tls":
+			p.cfg.OfferTLS, err = v == "offered", nil
+			peer.Secure = v == "on"
+		case "auth":
+			err = nil
+			for name := range strings.SplitSeq(v, ",") {
+				p.cfg.Auth.Mechanisms |= sasl.SetOf(sasl.ParseMechanism([]byte(name)))
+			}
+		case "auth-required":
+			p.cfg.Auth.Required, err = v == "yes", nil
+		case "plaintext":
+			p.cfg.Auth.Plaintext, err = v == "yes", nil
+		case "loopback":
+			peer.Loopback, err = v == "yes", nil
 		case "auto":
 			p.auto, err = v == "yes", nil
 		default:
@@ -65,8 +81,30 @@ func open(t testing.TB, settings map[string]string) *player {
 			t.Fatalf("set %s %s: %v", k, v, err)
 		}
 	}
+	p.cfg.Auth.Nonce = func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" }
 	p.s.Init(&p.cfg, peer)
+	if peer.Secure {
+		p.s.Secured(TLSFacts{Binding: exported})
+	}
 	return p
+}
+
+// exported stands for a channel binding.
+func exported(kind string) []byte {
+	if kind != sasl.TLSExporter {
+		return nil
+	}
+	return []byte("exported")
+}
+
+// pencil is the verifier of the example in RFC 7677.
+func pencil(t testing.TB) sasl.Verifier {
+	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
+	v, err := sasl.NewVerifier("pencil", salt, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func (p *player) Greet() { p.call(func() { p.s.Greet(&p.e) }) }
@@ -84,14 +122,18 @@ func (p *player) TimeOut() { p.call(func() { p.s.TimeOut(&p.e) }) }
 var verdicts = map[string]Verdict{
 	"yes": Yes, "unknown": Unknown, "not-relayed": NotRelayed, "mailbox-full": MailboxFull,
 	"too-many-now": TooManyNow, "full": Full, "busy": Busy, "failed": Failed,
-	"ambiguous": Ambiguous, "unsaid": Unsaid, "shutdown": Shutdown,
+	"ambiguous": Ambiguous, "unsaid": Unsaid, "denied": Denied, "shutdown": Shutdown,
 }
 
 // Answer takes a verdict, and names behind it with "|" between. "drain" is no
-// answer: the server begins to shut down.
+// answer: the server begins to shut down; nor is "secured": the handshake is done.
 func (p *player) Answer(text string) error {
 	if text == "drain" {
 		p.call(func() { p.s.Shutdown(&p.e) })
+		return nil
+	}
+	if text == "secured" {
+		p.s.Secured(TLSFacts{Binding: exported})
 		return nil
 	}
 	if p.s.Asking() == AskNothing {
@@ -105,6 +147,10 @@ func (p *player) Answer(text string) error {
 	if word == "yes" && p.s.Asking() == AskStored {
 		a.Receipt = storage.NewReceipt(42)
 		p.begun = false
+	}
+	if p.s.Asking() == AskAuth {
+		a.Account, a.Names = "tim@mx.example", nil
+		a.Verifier = pencil(p.t)
 	}
 	p.call(func() { p.s.Answer(a, &p.e) })
 	return nil
@@ -133,6 +179,9 @@ func (p *player) call(f func()) {
 		if line := string(p.reply[before+r.From : before+r.To]); !strings.HasSuffix(line, "\r\n") || line[0] < '4' {
 			p.t.Errorf("Refused shows %q", line)
 		}
+	}
+	if e.StartTLS {
+		p.effects = append(p.effects, "start-tls")
 	}
 	p.closed = p.closed || e.Close
 	if e.Close && p.begun {
@@ -173,6 +222,16 @@ func (p *player) question(q Question) {
 		show("verify %q", s.Argument())
 	case AskExpand:
 		show("expand %q", s.Argument())
+	case AskAuth:
+		c := s.Claim()
+		show("%s", map[sasl.Need]string{
+			sasl.NeedVerifier: fmt.Sprintf("verifier-of %q", c.User),
+			sasl.NeedPassword: fmt.Sprintf("fits user=%q authzid=%q password=%q", c.User, c.Authzid, c.Password),
+			sasl.NeedDigest:   fmt.Sprintf("fits user=%q nonce=%q digest=%s", c.User, c.Nonce, c.Digest),
+			sasl.NeedConsent:  fmt.Sprintf("consent user=%q authzid=%q proven=%t", c.User, c.Authzid, c.Proven),
+		}[c.Need])
+	case AskTLS:
+		show("may-start-tls")
 	}
 	if p.auto {
 		if err := p.Answer("yes"); err != nil {

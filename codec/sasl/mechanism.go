@@ -1,0 +1,90 @@
+package sasl
+
+import "strings"
+
+// Mechanism is one way to authenticate.
+type Mechanism uint8
+
+// The mechanisms.
+const (
+	None Mechanism = iota
+	ScramSHA256Plus
+	ScramSHA256
+	CramMD5
+	Plain
+	Login
+	mechanisms
+)
+
+var names = [mechanisms]string{
+	ScramSHA256Plus: "SCRAM-SHA-256-PLUS", ScramSHA256: "SCRAM-SHA-256",
+	CramMD5: "CRAM-MD5", Plain: "PLAIN", Login: "LOGIN",
+}
+
+// String returns the name as it is registered; of None, nothing.
+func (m Mechanism) String() string {
+	if m >= mechanisms {
+		return ""
+	}
+	return names[m]
+}
+
+// ParseMechanism finds a mechanism by its name in any case; None when it is not
+// one of ours.
+func ParseMechanism(name []byte) Mechanism {
+	for m := None + 1; m < mechanisms; m++ {
+		if strings.EqualFold(names[m], string(name)) {
+			return m
+		}
+	}
+	return None
+}
+
+// InTheClear says whether the mechanism sends the password itself: it needs TLS.
+func (m Mechanism) InTheClear() bool { return m == Plain || m == Login }
+
+// Set is a set of mechanisms.
+type Set uint8
+
+// SetOf makes a set.
+func SetOf(ms ...Mechanism) (s Set) {
+	for _, m := range ms {
+		s |= 1 << m
+	}
+	return s &^ (1 << None)
+}
+
+// Has says whether m is in the set.
+func (s Set) Has(m Mechanism) bool { return m != None && s>>m&1 != 0 }
+
+// Without returns the set without those of other.
+func (s Set) Without(other Set) Set { return s &^ other }
+
+// AppendTo appends " NAME" for each mechanism, the strongest first: clients tend
+// to take the first one that they know.
+func (s Set) AppendTo(dst []byte) []byte {
+	for m := None + 1; m < mechanisms; m++ {
+		if s.Has(m) {
+			dst = append(append(dst, ' '), names[m]...)
+		}
+	}
+	return dst
+}
+
+// Usable returns those that can be used with a peer: those that send the password
+// only where clear says that it may be seen, -PLUS only where there is something
+// to bind to; see Binds.
+func (s Set) Usable(clear, binds bool) Set {
+	if !clear {
+		s = s.Without(SetOf(Plain, Login))
+	}
+	if !binds {
+		s = s.Without(SetOf(ScramSHA256Plus))
+	}
+	return s
+}
+
+// Binds says whether there is a channel binding: what Context.Binding would bring.
+func Binds(binding func(kind string) []byte) bool {
+	return binding != nil && (binding(TLSExporter) != nil || binding(TLSServerEndPoint) != nil)
+}
