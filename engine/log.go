@@ -130,7 +130,7 @@ func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
 // phaseWords say where in the dialogue a session was: after which command.
 var phaseWords = map[smtpd.Phase]string{
 	smtpd.Connected: "CONNECT", smtpd.Greeted: "EHLO", smtpd.Mailed: "MAIL", smtpd.Addressed: "RCPT",
-	smtpd.Chunked: "BDAT", smtpd.InData: "DATA", smtpd.InChunk: "BDAT", smtpd.Closed: "END",
+	smtpd.Chunked: "BDAT", smtpd.InData: "DATA", smtpd.InChunk: "BDAT", smtpd.Securing: "STARTTLS", smtpd.Closed: "END",
 }
 
 // lost is the word for a session that did not end with a goodbye.

@@ -161,6 +161,9 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
 	}}
+	if srv.tls != nil && within == nil {
+		p.starttls, p.config.OfferTLS = srv.tls.smtp, true
+	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		p.config.BareLF = smtpd.Normalize
 	}

@@ -32,7 +32,9 @@ type smtpConn struct {
 type smtpPort struct {
 	srv    *Server
 	config smtpd.Config
-	tls    *tls.Config // TLS from the first octet; nil: clear text first
+
+	tls      *tls.Config // TLS from the first octet; nil: clear text first
+	starttls *tls.Config // of STARTTLS; nil: there is none
 }
 
 func (p *smtpPort) open(c *loop.Conn) loop.Handler {
@@ -49,7 +51,7 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
 	if p.tls != nil {
-		return s.handshake(p.tls, smtpDaemon, s, s.greet)
+		return s.handshake(p.tls, smtpDaemon, s, s.secured)
 	}
 	s.greet()
 	return s
@@ -163,6 +165,10 @@ func (s *smtpConn) finish(e *smtpd.Effects) {
 		s.conn.Close()
 		return
 	}
+	if e.StartTLS {
+		s.startTLS()
+		return
+	}
 	s.expectMore()
 }
 
@@ -202,6 +208,8 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		return smtpd.Answer{}, false
 	case smtpd.AskVerify, smtpd.AskExpand:
 		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
+	case smtpd.AskTLS:
+		return smtpd.Answer{Verdict: s.mayStartTLS()}, true
 	}
 	panic("BUG: smtpd asked an unknown question")
 }

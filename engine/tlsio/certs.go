@@ -117,6 +117,14 @@ func cost(c *tls.Certificate) int {
 // to turn a client away: mail servers ask for the names of their MX records, or
 // for none, and most of them check nothing.
 func (s *CertStore) Pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	cert, err := s.pick(hello)
+	if w, ok := hello.Conn.(*wire); ok {
+		w.chosen = cert // for the binding to it
+	}
+	return cert, err
+}
+
+func (s *CertStore) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c := s.now.Load()
 	if c == nil {
 		return nil, errors.New("no certificate is loaded")

@@ -3,8 +3,12 @@ package tlsio
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"sync/atomic"
 )
+
+// errAborted ends a handshake whose connection has ended.
+var errAborted = io.ErrUnexpectedEOF
 
 // Handshaker runs the handshakes of a process: each on a goroutine of its own that
 // lives no longer, at most so many at once, and at most so many of these computing.

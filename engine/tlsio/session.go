@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"os"
 )
 
@@ -112,24 +111,3 @@ func (s *Session) Facts() Facts {
 var versions = map[uint16]string{
 	tls.VersionTLS10: "TLSv1", tls.VersionTLS11: "TLSv1.1", tls.VersionTLS12: "TLSv1.2", tls.VersionTLS13: "TLSv1.3",
 }
-
-// bindingLength and bindingLabel are those of RFC 9266.
-const (
-	bindingLabel  = "EXPORTER-Channel-Binding"
-	bindingLength = 32
-)
-
-// ChannelBinding returns the tls-exporter binding of the session (RFC 9266), which
-// SCRAM's -PLUS mechanisms prove. nil: there is none, for TLS 1.2 or older without
-// the extended master secret (RFC 7627); -PLUS must not be offered then.
-func (s *Session) ChannelBinding() []byte {
-	st := s.conn.ConnectionState()
-	b, err := st.ExportKeyingMaterial(bindingLabel, nil, bindingLength)
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-// errAborted ends a handshake whose connection has ended.
-var errAborted = io.ErrUnexpectedEOF

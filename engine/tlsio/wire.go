@@ -1,6 +1,7 @@
 package tlsio
 
 import (
+	"crypto/tls"
 	"net"
 	"os"
 	"time"
@@ -22,6 +23,7 @@ const recordHeader = 5
 type wire struct {
 	in, out []byte
 	more    func() ([]byte, error) // in the handshake: waits for input; nil: don't wait
+	chosen  *tls.Certificate       // what Pick has picked; nil: a session was resumed
 
 	header [recordHeader]byte
 	have   int8 // octets of header that were read; recordHeader: the body is being read
