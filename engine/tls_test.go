@@ -31,7 +31,7 @@ func version(v uint16) *tls.Config {
 
 var modern = version(tls.VersionTLS13)
 
-// dialTLS connects and agrees on TLS. write, if not nil, is how octets go out.
+// dialTLS connects and agrees on TLS.
 func dialTLS(t testing.TB, at netip.AddrPort, cfg *tls.Config) *peer {
 	t.Helper()
 	p := dial(t, at.String())
