@@ -220,6 +220,7 @@ type stats struct {
 	logins, denied, retrieved, octetsOut    atomic.Int64
 	authenticated, throttled, remembered    atomic.Int64
 	timeouts, overBudget                    atomic.Int64
+	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
 }
 
 // errDraining is the health of a server that is about to end.

@@ -85,8 +85,15 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 // peer is the client's end of a dialogue.
 type peer struct {
 	t testing.TB
-	*net.TCPConn
+	link
 	r *bufio.Reader
+}
+
+// link is the client's connection, in clear text or within TLS.
+type link interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(seconds int) error
 }
 
 func (f *fixture) dialSMTP(t testing.TB) *peer { return dial(t, f.SMTPAddrs()[0].String()) }

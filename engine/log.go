@@ -43,6 +43,15 @@ func (l mailLog) connect(daemon slog.Attr, addr string) {
 	}
 }
 
+// secured is Postfix's line about a handshake.
+func (l mailLog) secured(h *handshaking) {
+	if l.on() {
+		f := h.s.tls.Facts()
+		l.info("TLS connection established from unknown["+h.s.addr+"]: "+f.Version+" with cipher "+f.Cipher, h.daemon,
+			slog.String("sni", f.ServerName), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
+	}
+}
+
 // reject logs a refusal of a command, as Postfix does for policy and lookup.
 func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, extended bool) {
 	if !l.on() {

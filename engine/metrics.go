@@ -61,6 +61,7 @@ func (srv *Server) registry() *prometheus.Registry {
 		return 1
 	})
 	srv.relayMetrics(gauge, counter)
+	srv.tlsMetrics(gauge, counter)
 	counter("messages_total", "Messages that got their 250.", &st.messages)
 	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
 	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)
@@ -106,4 +107,19 @@ func (srv *Server) relayMetrics(gauge func(name, help string, f func() float64),
 	counter("relay_tls_failures_total", "TLS handshakes with other hosts that failed, or showed a certificate that is not valid.", &c.Stats.TLSFailures)
 	counter("notifications_total", "Notifications sent.", &c.Stats.Notices)
 	counter("notifications_dropped_total", "Notifications that could not be delivered and were given up.", &c.Stats.Dropped)
+}
+
+// tlsMetrics are those of handshakes with clients.
+func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+	if srv.tls == nil {
+		return
+	}
+	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.tls.handshaker.Open()) })
+	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
+		at, _ := srv.tls.certs.Expires()
+		return float64(at.Unix())
+	})
+	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.stats.tlsHandshakes)
+	counter("tls_failures_total", "TLS handshakes that failed.", &srv.stats.tlsFailed)
+	counter("tls_busy_total", "Clients turned away because of tls.max_handshakes.", &srv.stats.tlsBusy)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
 
 	"postrider/engine/loop"
@@ -29,6 +30,9 @@ type pop3Conn struct {
 type pop3Port struct {
 	srv    *Server
 	config pop3d.Config
+
+	tls  *tls.Config // TLS from the first octet; nil: clear text first
+	stls *tls.Config // of STLS; nil: there is none
 }
 
 // listingOctets is what a message costs in a listing.
@@ -37,18 +41,27 @@ const listingOctets = 12
 func (p *pop3Port) open(c *loop.Conn) loop.Handler {
 	s := &pop3Conn{port: p}
 	if !s.session.open(p.srv, c, s) {
-		c.Write(p.srv.tooManyPOP3)
+		if p.tls == nil {
+			c.Write(p.srv.tooManyPOP3)
+		}
 		c.Close()
 		return refused{}
 	}
 	s.m.Init(&p.config, p.srv.timestamp(), pop3d.Peer{Loopback: s.ip.IsLoopback()})
 	p.srv.stats.pop3Sessions.Add(1)
 	p.srv.log.connect(pop3Daemon, s.addr)
+	if p.tls != nil {
+		return s.handshake(p.tls, pop3Daemon, s, s.secured)
+	}
+	s.greet()
+	return s
+}
+
+func (s *pop3Conn) greet() {
 	e := s.begin()
 	s.m.Greet(e)
 	s.effects(e)
 	s.finish(e)
-	return s
 }
 
 // begin returns the loop's effects, empty.
@@ -138,6 +151,10 @@ func (s *pop3Conn) finish(e *pop3d.Effects) {
 		s.conn.Close()
 		return
 	}
+	if e.StartTLS {
+		s.startTLS()
+		return
+	}
 	if s.parked {
 		return
 	}
@@ -174,6 +191,8 @@ func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, k
 		}
 		s.await(listing)
 		return a, false
+	case pop3d.AskTLS:
+		return pop3d.Answer{Verdict: s.mayStartTLS()}, true
 	}
 	panic("BUG: pop3d asked an unknown question")
 }

@@ -3,10 +3,12 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +32,10 @@ type Server struct {
 	group   *loop.Group
 	shards  map[*loop.Loop]*shard // read-only after New
 	smtp    []*loop.Listener
+	smtps   []*loop.Listener
 	pop3    []*loop.Listener
+	pop3s   []*loop.Listener
+	tls     *tlsEdge // nil: none
 	budget  budget
 	clients *clients
 	readers *pool
@@ -90,6 +95,10 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		return nil, fmt.Errorf("event loops: %w", err)
 	}
 	srv.group = group
+	if srv.tls, err = newTLS(cfg, srv.log); err != nil {
+		group.Stop()
+		return nil, err
+	}
 	for _, l := range group.Loops() {
 		srv.shards[l] = &shard{loop: l}
 	}
@@ -109,35 +118,61 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 // listen binds all addresses.
 func (srv *Server) listen() error {
 	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.group.Listen(at.Addr, srv.tooMany, srv.smtpPort(at).open)
+		l, err := srv.group.Listen(at.Addr, srv.tooMany, srv.smtpPort(at, nil).open)
 		if err != nil {
 			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
 		}
 		srv.smtp = append(srv.smtp, l)
 	}
-	pop3Port := &pop3Port{srv: srv, config: pop3d.Config{
+	for _, at := range srv.cfg.SMTP.ListenTLS {
+		l, err := srv.group.Listen(at.Addr, nil, srv.smtpPort(at, srv.tls.smtps).open)
+		if err != nil {
+			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
+		}
+		srv.smtps = append(srv.smtps, l)
+	}
+	return srv.listenPOP3()
+}
+
+func (srv *Server) listenPOP3() error {
+	port := pop3Port{srv: srv, config: pop3d.Config{
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
 		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 	}}
+	within := port
+	if srv.tls != nil {
+		port.stls, port.config.OfferTLS, within.tls = srv.tls.pop3, true, srv.tls.pop3s
+	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.group.Listen(addr, srv.tooManyPOP3, pop3Port.open)
+		l, err := srv.group.Listen(addr, srv.tooManyPOP3, port.open)
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
 		srv.pop3 = append(srv.pop3, l)
 	}
+	for _, addr := range srv.cfg.POP3.ListenTLS {
+		l, err := srv.group.Listen(addr, nil, within.open)
+		if err != nil {
+			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
+		}
+		srv.pop3s = append(srv.pop3s, l)
+	}
 	return nil
 }
 
-// smtpPort is what the sessions of an SMTP listener share.
-func (srv *Server) smtpPort(at config.SMTPListener) *smtpPort {
+// smtpPort is what the sessions of an SMTP listener share; within: TLS from the
+// first octet, or nil.
+func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{srv: srv, config: smtpd.Config{
+	p := &smtpPort{srv: srv, tls: within, config: smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
 	}}
+	if srv.tls != nil && within == nil {
+		p.starttls, p.config.OfferTLS = srv.tls.smtp, true
+	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		p.config.BareLF = smtpd.Normalize
 	}
@@ -153,15 +188,24 @@ func (srv *Server) smtpPort(at config.SMTPListener) *smtpPort {
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
+	if srv.tls != nil {
+		srv.tls.start(srv.cfg.TLS.ReloadEvery)
+	}
 	srv.courier.Start()
 }
 
-// SMTPAddrs and POP3Addrs are the addresses that are listened on, with the ports
+// SMTPAddrs and the methods below are the addresses that are listened on, with the ports
 // that were picked for port 0.
 func (srv *Server) SMTPAddrs() []netip.AddrPort { return addrs(srv.smtp) }
 
 // POP3Addrs: see SMTPAddrs.
 func (srv *Server) POP3Addrs() []netip.AddrPort { return addrs(srv.pop3) }
+
+// SMTPSAddrs is SMTPAddrs of SMTP within TLS.
+func (srv *Server) SMTPSAddrs() []netip.AddrPort { return addrs(srv.smtps) }
+
+// POP3SAddrs is SMTPAddrs of POP3 within TLS.
+func (srv *Server) POP3SAddrs() []netip.AddrPort { return addrs(srv.pop3s) }
 
 func addrs(ls []*loop.Listener) []netip.AddrPort {
 	var as []netip.AddrPort
@@ -208,7 +252,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	if srv.draining.Swap(true) {
 		return
 	}
-	for _, l := range append(srv.smtp, srv.pop3...) {
+	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.pop3, srv.pop3s) {
 		l.Accepting(false)
 	}
 	for _, sh := range srv.shards {
@@ -225,6 +269,9 @@ func (srv *Server) Drain(ctx context.Context) {
 	}
 	srv.courier.Stop(ctx)
 	srv.group.Stop()
+	if srv.tls != nil {
+		srv.tls.close()
+	}
 	srv.readers.close()
 	srv.auth.close()
 }

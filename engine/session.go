@@ -7,6 +7,7 @@ import (
 	"postrider/engine/loop"
 	"postrider/engine/pop3d"
 	"postrider/engine/smtpd"
+	"postrider/engine/tlsio"
 )
 
 // shard is what the sessions of one event loop share. It belongs to the loop's
@@ -14,6 +15,7 @@ import (
 type shard struct {
 	loop    *loop.Loop
 	smtp    smtpd.Effects
+	tls     tlsio.Scratch
 	pop3    pop3d.Effects
 	scratch []byte
 	first   *session // all open sessions, for the drain
@@ -24,7 +26,8 @@ type session struct {
 	srv     *Server
 	shard   *shard
 	conn    *loop.Conn
-	addr    string // of the peer, without port
+	tls     *tlsio.Session // nil: clear text
+	addr    string         // of the peer, without port
 	ip      netip.Addr
 	trusted bool
 	opened  time.Time

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -32,12 +33,17 @@ type smtpConn struct {
 type smtpPort struct {
 	srv    *Server
 	config smtpd.Config
+
+	tls      *tls.Config // TLS from the first octet; nil: clear text first
+	starttls *tls.Config // of STARTTLS; nil: there is none
 }
 
 func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 	s := &smtpConn{port: p}
 	if !s.session.open(p.srv, c, s) {
-		c.Write(p.srv.tooMany)
+		if p.tls == nil {
+			c.Write(p.srv.tooMany)
+		}
 		c.Close()
 		return refused{}
 	}
@@ -45,11 +51,18 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback()})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
+	if p.tls != nil {
+		return s.handshake(p.tls, smtpDaemon, s, s.secured)
+	}
+	s.greet()
+	return s
+}
+
+func (s *smtpConn) greet() {
 	e := s.begin()
 	s.m.Greet(e)
 	s.effects(e)
 	s.finish(e)
-	return s
 }
 
 // begin returns the loop's effects, empty.
@@ -155,6 +168,10 @@ func (s *smtpConn) finish(e *smtpd.Effects) {
 		s.conn.Close()
 		return
 	}
+	if e.StartTLS {
+		s.startTLS()
+		return
+	}
 	s.expectMore()
 }
 
@@ -196,6 +213,8 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		return s.authenticate()
 	case smtpd.AskVerify, smtpd.AskExpand:
 		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
+	case smtpd.AskTLS:
+		return smtpd.Answer{Verdict: s.mayStartTLS()}, true
 	}
 	panic("BUG: smtpd asked an unknown question")
 }

@@ -165,12 +165,15 @@ func (t *transaction) end() {
 }
 
 // keptRecipients is how many recipients a session keeps the memory for between
-// its transactions.
-const keptRecipients = 128
+// its transactions, keptTrace how many octets for their fields.
+const (
+	keptRecipients = 128
+	keptTrace      = 16 << 10
+)
 
 // shrink gives back the memory of an unusual number of recipients.
 func (t *transaction) shrink() {
-	if cap(t.places.Targets) > keptRecipients || cap(t.trace) > keptRecipients*storage.MaxTrace/8 {
+	if cap(t.places.Targets) > keptRecipients || cap(t.trace) > keptTrace {
 		t.places.Targets, t.ends, t.trace, t.delivery.Recipients = nil, nil, nil, nil
 	}
 }

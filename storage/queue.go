@@ -114,7 +114,16 @@ type Envelope struct {
 	// Origin says who brought the message, for people: "client unknown[192.0.2.1]
 	// helo=<x> by ESMTP". At most MaxReason octets are kept.
 	Origin string
+	// Front is fields that stand before the body, for what is known only when its
+	// end is there (DKIM-Signature): whole lines that end with CRLF, of which none
+	// begins with a dot. At most MaxFront octets. OpenQueued reads it as the first
+	// piece of the message.
+	Front string
 }
+
+// MaxFront bounds Envelope.Front: a signature by RSA of 4,096 bits, and the fields
+// that a mail reader left out.
+const MaxFront = 4096
 
 // QueuedRecipient is one forward-path of an entry.
 type QueuedRecipient struct {
@@ -136,6 +145,9 @@ type BodyRef struct {
 	Chunks     uint32
 	Flags      byte
 }
+
+// Size is the octets of the whole message without stuffed dots.
+func (e *QueueEntry) Size() int64 { return int64(len(e.Envelope.Front)) + e.Body.Size }
 
 // QueueEntry is one entry of the queue.
 type QueueEntry struct {

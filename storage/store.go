@@ -81,13 +81,15 @@ type Delivery struct {
 type Recipient struct {
 	Account AccountID
 	// Trace is the fields that stand before the body in this maildrop only
-	// (Return-Path, Delivered-To): whole lines that end with CRLF, of which none
-	// begins with a dot. At most MaxTrace octets.
+	// (Return-Path, Delivered-To, and what is known only at the message's end, such
+	// as DKIM-Signature): whole lines that end with CRLF, of which none begins with a
+	// dot. At most MaxTrace octets.
 	Trace []byte
 }
 
-// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names.
-const MaxTrace = 1024
+// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names,
+// and an Envelope.Front.
+const MaxTrace = 1024 + MaxFront
 
 // Receipt is the proof that a message is durable. Only NewReceipt makes one,
 // and only a store's commit path, after its sync, calls NewReceipt.

@@ -81,7 +81,7 @@ func (d *desk) cat(to io.Writer, found []*storage.QueueEntry, raw bool) error {
 
 func catEnvelope(out io.Writer, found []*storage.QueueEntry) {
 	e := found[0]
-	fmt.Fprintf(out, "message_size: %d\n", e.Body.Size)
+	fmt.Fprintf(out, "message_size: %d\n", e.Size())
 	fmt.Fprintf(out, "message_arrival_time: %s\n", e.Arrival.Local().Format(time.ANSIC))
 	for _, f := range [][2]string{{"envelope_id", e.Envelope.EnvID}, {"ret", retName(e.Envelope.Ret)}, {"body", bodyName(e.Envelope.Body)}, {"origin", e.Envelope.Origin}} {
 		if f[1] != "" {

@@ -89,7 +89,7 @@ func shownOf(e *storage.QueueEntry) shown {
 		Entry: entryName(e.ID), Domain: e.Domain, State: string(admin.StateOf(e, time.Now())),
 		Sender: e.Envelope.ReversePath, Origin: e.Envelope.Origin, EnvID: e.Envelope.EnvID,
 		Ret: retName(e.Envelope.Ret), Body: bodyName(e.Envelope.Body), SMTPUTF8: e.Envelope.SMTPUTF8,
-		Size: e.Body.Size, Arrival: e.Arrival.UTC(), Warned: e.Warned, Attempts: e.Attempts,
+		Size: e.Size(), Arrival: e.Arrival.UTC(), Warned: e.Warned, Attempts: e.Attempts,
 		LastAttempt: e.LastAttempt.UTC(), Status: e.Status, Reason: e.Reason, Peer: e.Peer,
 	}
 	if !e.Held {

@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -147,8 +149,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return exit(exUnavailable, errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	fmt.Fprintln(out, "ready"+addresses("smtp", srv.SMTPAddrs())+addresses("pop3", srv.POP3Addrs())+addresses("http", stop.http))
-	log.Info("ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("pop3", srv.POP3Addrs()) + addresses("http", stop.http))
+	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
+		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http)
+	fmt.Fprintln(out, ready)
+	log.Info(ready)
+	defer reloadOnHangup(srv)()
 
 	select {
 	case <-ctx.Done():
@@ -163,6 +168,22 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		wait(ctx, pause)
 		handler.Close()
 		return exit(exTempFail, replaceProcess(pause))
+	}
+}
+
+// reloadOnHangup has SIGHUP read the certificates again, until the function that it
+// returns is called.
+func reloadOnHangup(srv *engine.Server) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			srv.ReloadCertificates()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
 	}
 }
 

@@ -19,6 +19,7 @@ type Config struct {
 	Server  Server
 	SMTP    SMTP
 	POP3    POP3
+	TLS     TLS
 	Relay   Relay
 	Auth    Auth
 	Limits  Limits
@@ -40,7 +41,8 @@ type Server struct {
 // SMTP is the group [smtp].
 type SMTP struct {
 	Listen          []SMTPListener
-	MaxSize         int64 // octets of a message
+	ListenTLS       []SMTPListener // TLS from the first octet
+	MaxSize         int64          // octets of a message
 	MaxRecipients   int
 	MaxMessages     int // 0: no limit
 	MaxErrors       int
@@ -71,6 +73,7 @@ const (
 // POP3 is the group [pop3].
 type POP3 struct {
 	Listen      []string // host:port
+	ListenTLS   []string // host:port; TLS from the first octet
 	IdleTimeout time.Duration
 	APOP        bool
 	LoginDelay  time.Duration // whole seconds

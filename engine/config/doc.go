@@ -7,8 +7,8 @@
 //
 // # What a file may say
 //
-// TOML with one table per group: [server], [smtp], [pop3], [auth], [limits],
-// [storage], [web], [log]. Sizes are written "50MiB" (KiB, MiB, GiB; kB, MB, GB;
+// TOML with one table per group: [server], [smtp], [pop3], [tls], [relay],
+// [auth], [limits], [storage], [web], [log]. Sizes are written "50MiB" (KiB, MiB, GiB; kB, MB, GB;
 // or plain octets), times "5m" (Go's durations). A key that is unknown or out of
 // its bounds is an error, never a warning: a server that runs with a typo in its
 // configuration runs with another configuration than its operator thinks. All

@@ -30,7 +30,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups stand together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfRelay(c), keysOfAuth(c), keysOfHouse(c))
+	return slices.Concat(keysOfEdge(c), keysOfTLS(c), keysOfRelay(c), keysOfAuth(c), keysOfHouse(c))
 }
 
 // keysOfEdge are those of taking mail in and giving it out.
@@ -47,6 +47,8 @@ func keysOfEdge(c *Config) []*Key {
 
 		list("smtp.listen", &c.SMTP.Listen, []SMTPListener{{Addr: "127.0.0.1:2525"}}, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject) auth=required (or off); port 0 picks a free one").flag("smtp").
 			help("Addresses to take mail at by SMTP. Behind a blank, one may have a bare_lf of its own, refuse mail before a login (auth=required), or offer none (auth=off)."),
+		list("smtp.listen_tls", &c.SMTP.ListenTLS, nil, smtpListener, SMTPListener.String, "HOST:PORT, with words behind it as in smtp.listen; port 0 picks a free one").flag("smtps").
+			help("Addresses to take mail at by SMTP within TLS from the first octet (port 465)."),
 		octets("smtp.max_size", &c.SMTP.MaxSize, 50*mib, 64*kib, 2*gib).rfc("RFC 5321 section 4.5.3.1.7: at least 64KiB").
 			help("The largest message, announced by SIZE (RFC 1870)."),
 		count("smtp.max_recipients", &c.SMTP.MaxRecipients, 1000, 100, 50000).rfc("RFC 5321 section 4.5.3.1.8: at least 100").
@@ -71,6 +73,8 @@ func keysOfEdge(c *Config) []*Key {
 
 		list("pop3.listen", &c.POP3.Listen, []string{"127.0.0.1:1110"}, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("pop3").
 			help("Addresses to give mail out at by POP3."),
+		list("pop3.listen_tls", &c.POP3.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("pop3s").
+			help("Addresses to give mail out at by POP3 within TLS from the first octet (port 995)."),
 		duration("pop3.idle_timeout", &c.POP3.IdleTimeout, 10*time.Minute, time.Second, day).rfc("RFC 1939 section 3: at least 10m").
 			help("How long a client may be silent."),
 		boolean("pop3.apop", &c.POP3.APOP, false).

@@ -54,7 +54,7 @@ func (c *Courier) copyBody(d *storage.Delivery, e *storage.QueueEntry) error {
 		return err
 	}
 	defer m.Close()
-	draft := c.store.NewDraft(e.Body.Size)
+	draft := c.store.NewDraft(e.Size())
 	for {
 		piece, err := m.Next()
 		if err == io.EOF {
@@ -67,7 +67,10 @@ func (c *Courier) copyBody(d *storage.Delivery, e *storage.QueueEntry) error {
 		draft.Append(piece)
 		waitFor(draft)
 	}
-	d.Draft, d.Size = draft, e.Body.Size
+	for _, r := range d.Relayed {
+		r.Envelope.Front = "" // it is part of the copy
+	}
+	d.Draft, d.Size = draft, e.Size()
 	done := make(chan error, 1)
 	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
 	c.store.Deliver(d)

@@ -141,7 +141,7 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 
 // report is what the notification tells.
 func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, double bool) (*dsn.Report, error) {
-	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Body.Size, c.cfg.Relay.ReturnSize)
+	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.cfg.Relay.ReturnSize)
 	original, err := c.original(e, whole)
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err

@@ -100,7 +100,7 @@ func (w *wire) quit() {
 func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int) *smtpclient.Outcome {
 	env := &entry.Envelope
 	w.tx = smtpclient.Transaction{
-		ReversePath: env.ReversePath, Size: entry.Body.Size, Body: env.Body, SMTPUTF8: env.SMTPUTF8,
+		ReversePath: env.ReversePath, Size: entry.Size(), Body: env.Body, SMTPUTF8: env.SMTPUTF8,
 		Ret: env.Ret, EnvID: env.EnvID, Recipients: w.tx.Recipients[:0],
 	}
 	for _, i := range to {

@@ -16,11 +16,12 @@ type Conn struct {
 	handler Handler
 	timer   timer
 	remote  netip.AddrPort
-	kept    backlog // input the handler left
-	out     backlog // output the kernel has not taken
-	err     error   // for Closed
-	fd      int32   // -1: closed
-	limit   int32   // the most that one read takes
+	kept    backlog  // input the handler left
+	out     backlog  // output the kernel has not taken
+	layer   *layered // what it speaks through; nil: nothing
+	err     error    // for Closed
+	fd      int32    // -1: closed
+	limit   int32    // the most that one read takes
 
 	phase       phase
 	armed       interest // what the poller watches
@@ -59,7 +60,7 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
 // dialled, not the listener's. It is zero after the end.
 func (c *Conn) LocalAddr() netip.AddrPort { return localAddr(int(c.fd)) }
 
-// Write sends p: by one write(2) at once if nothing is pending; what the kernel
+// Write sends p, through the layer if there is one: by one write(2) at once if nothing is pending; what the kernel
 // does not take is copied and sent when it can be. p may be used again when Write
 // returns. What is pending has no limit but the caller's: large output is written
 // in pieces, each when Drained says that the last is gone.
@@ -67,6 +68,15 @@ func (c *Conn) LocalAddr() netip.AddrPort { return localAddr(int(c.fd)) }
 // A failure ends the connection: Alive is false then, and Closed follows after
 // the callback. After the end, and after Close, Write does nothing.
 func (c *Conn) Write(p []byte) {
+	if c.layer != nil {
+		c.writeSealed(p)
+		return
+	}
+	c.send(p)
+}
+
+// send is Write below the layer.
+func (c *Conn) send(p []byte) {
 	if c.phase != open || len(p) == 0 {
 		return
 	}
@@ -84,7 +94,8 @@ func (c *Conn) Write(p []byte) {
 	}
 }
 
-// Pending returns the octets written but not yet taken by the kernel.
+// Pending returns the octets written but not yet taken by the kernel, as they go
+// on the wire.
 func (c *Conn) Pending() int { return c.out.len() }
 
 // WantDrained asks for one call of Handler.Drained, when no output is pending in
@@ -116,7 +127,8 @@ func (c *Conn) Resume() {
 
 // SetReadLimit bounds each read(2) from now on to n octets; 0: nothing is read
 // until the limit is raised; negative: no limit but Config.ReadBuffer. It is how
-// octets are paid for before they are read. Kept input is not affected.
+// octets are paid for before they are read. Kept input is not affected. With a layer
+// it bounds, beside each read, what the layer says for one.
 func (c *Conn) SetReadLimit(n int) {
 	if n < 0 || n > len(c.loop.buf) {
 		n = len(c.loop.buf)
@@ -156,6 +168,10 @@ func (c *Conn) setTimer(after time.Duration) {
 // overtakes the last reply. Kept input is dropped. Handler.Closed is the only
 // callback that follows.
 func (c *Conn) Close() {
+	if c.layer != nil {
+		c.send(c.layer.End())
+		c.layer = nil
+	}
 	if c.phase != open {
 		return
 	}
@@ -199,6 +215,7 @@ func (c *Conn) destroy(err error) {
 	c.loop.forget(c)
 	_ = unix.Close(int(c.fd))
 	c.fd = -1
+	c.layer = nil
 	c.kept.free(&c.loop.stock)
 	c.out.free(&c.loop.stock)
 	c.touch()

@@ -12,12 +12,17 @@ const (
 	wantWrite
 )
 
+// mayRead reports whether the handler would take something new now.
+func (c *Conn) mayRead() bool {
+	return !c.paused && !c.eof && c.limit > 0 && c.kept.len() < len(c.loop.buf)
+}
+
 // want says what the connection is to be watched for. It is the only place that
 // knows; everything else changes a field and calls touch.
 func (c *Conn) want() (w interest) {
 	switch c.phase {
 	case open:
-		if !c.paused && !c.eof && c.limit > 0 && c.kept.len() < len(c.loop.buf) {
+		if c.mayRead() && !c.held() {
 			w |= wantRead
 		}
 		if c.Pending() > 0 || c.wantDrained {

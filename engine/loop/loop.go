@@ -26,6 +26,9 @@ type Loop struct {
 	conns   []*Conn // by descriptor
 	doors   []door
 	buf     []byte
+	plain   []byte  // what layers say; nil before the first one
+	warm    []*Conn // with a layer that was in use since the last cool
+	cooled  int64   // tick of it
 	wheel   wheel
 	timerfd int
 	reserve int // a descriptor to give up when there are no more; -1: lost
@@ -164,6 +167,7 @@ func (l *Loop) tick() {
 		return
 	}
 	l.wheel.advance(l.wheel.now+int64(binary.NativeEndian.Uint64(seconds[:])), expire)
+	l.cool()
 }
 
 func expire(c *Conn) {

@@ -45,17 +45,23 @@ func (l *Loop) handle(c *Conn, events uint32) {
 		c.expired = false
 		c.timeout()
 	}
-	if c.again {
-		c.again = false
-		if c.phase == open && !c.paused && c.kept.len() > 0 {
-			c.inputKept()
-		}
+	again := c.again
+	c.again = false
+	switch {
+	case c.phase != open:
+	case c.held() && c.mayRead():
+		c.unseal(nil, again)
+	case again && !c.paused && c.kept.len() > 0:
+		c.inputKept()
 	}
 	if events&(readable|broken) != 0 && c.want()&wantRead != 0 {
 		c.read() // first: what came before a reset is presented
 	}
 	if events&(writable|broken) != 0 {
 		c.writable()
+	}
+	if c.phase == open && c.held() && c.mayRead() {
+		c.again = true
 	}
 }
 
@@ -94,13 +100,18 @@ func (c *Conn) timeout() {
 // sees one run of octets.
 func (c *Conn) read() {
 	buf := c.loop.buf
-	kept := copy(buf, c.kept.octets())
+	kept := 0
+	if c.layer == nil {
+		kept = copy(buf, c.kept.octets())
+	}
 	space := buf[kept:]
 	if c.phase == open {
 		space = space[:min(len(space), int(c.limit))]
 	}
 	n, err := unix.Read(int(c.fd), space)
 	switch {
+	case n > 0 && c.layer != nil:
+		c.unseal(buf[:n], false)
 	case n > 0 && c.phase == open:
 		c.kept.free(&c.loop.stock)
 		c.input(buf[:kept+n])

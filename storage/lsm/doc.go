@@ -35,6 +35,9 @@
 //	'X' "account"             the next AccountID(8)
 //	'Z' acct(4)               nothing: an account that is being removed
 //
+// A Q row of version 2 has Envelope.Front behind its other texts; one of version 1
+// has none.
+//
 // A chunk is 64 KiB of the body in wire form, the last one less; octets is its
 // length in wire form, data what the codec (0 raw, 1 S2, 2 zstd) made of it. Flag
 // 1 of an M row, and of the body flags of a Q row: the body is shared and has an R

@@ -10,8 +10,12 @@ import (
 	"postrider/storage"
 )
 
-// queueVersion is the first octet of a Q row's value.
-const queueVersion = 1
+// queueVersion is the first octet of a Q row's value; queueFronted that of one with
+// an Envelope.Front behind the other texts.
+const (
+	queueVersion = 1
+	queueFronted = 2
+)
 
 // The flags of a Q row's second octet. RET and BODY have two bits each.
 const (
@@ -36,7 +40,11 @@ func appendQueueEntry(dst []byte, e *storage.QueueEntry) []byte {
 	if e.Envelope.SMTPUTF8 {
 		flags |= queueUTF8
 	}
-	dst = append(dst, queueVersion, flags, e.Body.Flags)
+	version := byte(queueVersion)
+	if e.Envelope.Front != "" {
+		version = queueFronted
+	}
+	dst = append(dst, version, flags, e.Body.Flags)
 	dst = binary.BigEndian.AppendUint32(dst, e.Body.CRC)
 	for _, n := range [...]uint64{
 		uint64(e.Body.Wire), uint64(e.Body.Size), uint64(e.Body.Chunks),
@@ -49,6 +57,9 @@ func appendQueueEntry(dst []byte, e *storage.QueueEntry) []byte {
 		e.Status, cut(e.Reason, storage.MaxReason), cut(e.Peer, storage.MaxReason),
 	} {
 		dst = appendText(dst, t)
+	}
+	if version == queueFronted {
+		dst = appendText(dst, e.Envelope.Front)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Recipients)))
 	for i := range e.Recipients {
@@ -72,7 +83,8 @@ const leastRecipient = 5
 // parts of one copy of v.
 func parseQueueEntry(v []byte) (*storage.QueueEntry, error) {
 	r := reader{rest: string(v)}
-	if version := r.octet(); version != queueVersion {
+	version := r.octet()
+	if version != queueVersion && version != queueFronted {
 		return nil, fmt.Errorf("%w: queue row of %d octets can't be read", storage.ErrCorrupt, len(v))
 	}
 	e := new(storage.QueueEntry)
@@ -96,6 +108,9 @@ func parseQueueEntry(v []byte) (*storage.QueueEntry, error) {
 		&e.Status, &e.Reason, &e.Peer,
 	} {
 		*t = r.text()
+	}
+	if version == queueFronted {
+		e.Envelope.Front = r.text()
 	}
 	n := r.uvarint()
 	if n > uint64(len(r.rest)/leastRecipient) {
@@ -186,6 +201,9 @@ func checkQueued(e *storage.QueueEntry) error {
 	}
 	if len(e.Envelope.ReversePath) > maxPath || len(e.Envelope.EnvID) > maxPath {
 		return fmt.Errorf("%w: a reverse-path or ENVID over %d octets", storage.ErrInvalid, maxPath)
+	}
+	if len(e.Envelope.Front) > storage.MaxFront {
+		return fmt.Errorf("%w: %d octets of fields before the body", storage.ErrInvalid, len(e.Envelope.Front))
 	}
 	return checkQueuedRecipients(e.Recipients, e.Domain)
 }

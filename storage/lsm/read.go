@@ -25,6 +25,7 @@ type message struct {
 	crc    uint32
 	hold   io.Closer        // of the piece that Next returned
 	queued *storage.EntryID // whose body it is; nil: that of a maildrop
+	front  []byte           // a piece of its own before the body
 	plain  *[chunkLen]byte  // where chunks are decompressed; nil until one has to be
 }
 
@@ -39,6 +40,10 @@ func (m *message) Entry() storage.Entry { return m.entry.public(m.id) }
 func (m *message) Next() (piece []byte, err error) {
 	defer recoverRead(&err)
 	m.Close()
+	if len(m.front) > 0 {
+		piece, m.front = m.front, nil
+		return piece, nil
+	}
 	if m.next == m.entry.chunks {
 		return nil, io.EOF
 	}

@@ -110,6 +110,7 @@ func total(t testing.TB, s storage.Store, entries int64) {
 func entriesComeBack(t *testing.T, s storage.Store) {
 	body := Body(150_000, "queued")
 	put := Waiting("a.test", "x", "y")
+	put.Envelope.Front = "X-Front: known at the end\r\n"
 	id, err := Enqueue(s, body, nil, put, Waiting("b.test", "z"))
 	must(t, err)
 	e := due(t, s, "a.test")[0]
@@ -137,7 +138,10 @@ func entriesComeBack(t *testing.T, s storage.Store) {
 		must(t, err)
 		b, err := ReadAll(m)
 		must(t, err)
-		same(t, b, body)
+		same(t, b, append([]byte(put.Envelope.Front), body...))
+		if want := int64(len(put.Envelope.Front) + len(body)); e.Size() != want {
+			t.Errorf("Size is %d, not %d", e.Size(), want)
+		}
 	}
 }
 

@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"postrider/engine/config"
+	"postrider/engine/tlsio"
+)
+
+// tlsEdge is what TLS needs beside the sessions: certificates, keys of tickets, and
+// the configurations of the listeners.
+type tlsEdge struct {
+	handshaker *tlsio.Handshaker
+	certs      tlsio.CertStore
+	watch      *tlsio.Watch
+	tickets    *tlsio.TicketKeys
+	log        mailLog
+
+	smtp  *tls.Config // STARTTLS at port 25
+	smtps *tls.Config // implicit, and where clients submit mail
+	pop3  *tls.Config // STLS
+	pop3s *tls.Config
+
+	hurry chan struct{} // read the files now
+	stop  chan struct{}
+	ended sync.WaitGroup
+}
+
+// Files in the data directory.
+const (
+	selfSignedFile = "tls-selfsigned.pem"
+	ticketFile     = "tls-tickets"
+)
+
+// expiryWarning is how long before its end a certificate is warned of.
+const expiryWarning = 14 * 24 * time.Hour
+
+// newTLS loads the certificates; nil when there shall be no TLS.
+func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
+	if !cfg.HasTLS() {
+		return nil, nil
+	}
+	t := &tlsEdge{
+		handshaker: tlsio.NewHandshaker(cfg.HandshakeTokens(), cfg.TLS.MaxHandshakes),
+		log:        log, hurry: make(chan struct{}, 1), stop: make(chan struct{}),
+	}
+	files, err := certFiles(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("tls.self_signed: %w", err)
+	}
+	if err := t.certs.Load(files); err != nil {
+		return nil, fmt.Errorf("tls.certificates: %w", err)
+	}
+	t.watch = tlsio.NewWatch(&t.certs, files)
+	if t.tickets, err = tlsio.OpenTicketKeys(filepath.Join(cfg.Server.Data, ticketFile)); err != nil {
+		return nil, fmt.Errorf("keys of session tickets: %w", err)
+	}
+	oldest := versionOf[cfg.TLS.MinVersion]
+	t.smtp = tlsio.Policy{MinVersion: versionOf[cfg.TLS.SMTPMinVersion]}.Config(&t.certs)
+	t.smtps = tlsio.Policy{MinVersion: oldest, Tickets: true}.Config(&t.certs)
+	t.pop3 = tlsio.Policy{MinVersion: oldest, Tickets: true}.Config(&t.certs)
+	t.pop3s = tlsio.Policy{MinVersion: oldest, Tickets: true, Protocols: []string{"pop3"}}.Config(&t.certs)
+	if err := t.rotate(); err != nil {
+		return nil, err
+	}
+	t.warnOfExpiry()
+	return t, nil
+}
+
+var versionOf = map[config.TLSVersion]uint16{
+	config.TLS10: tls.VersionTLS10, config.TLS11: tls.VersionTLS11, config.TLS12: tls.VersionTLS12, config.TLS13: tls.VersionTLS13,
+}
+
+// certFiles are those of the configuration, or the one we make.
+func certFiles(cfg *config.Config) (files []tlsio.CertFile, err error) {
+	for _, f := range cfg.TLS.Certificates {
+		files = append(files, tlsio.CertFile(f))
+	}
+	if len(files) > 0 {
+		return files, nil
+	}
+	names := []string{cfg.Server.Hostname}
+	for _, d := range cfg.Server.Domains {
+		if !slices.Contains(names, d) {
+			names = append(names, d)
+		}
+	}
+	f, err := tlsio.SelfSigned(filepath.Join(cfg.Server.Data, selfSignedFile), names, time.Now())
+	return []tlsio.CertFile{f}, err
+}
+
+func (t *tlsEdge) rotate() error { return t.tickets.Rotate(time.Now(), t.smtps, t.pop3, t.pop3s) }
+
+// start looks after the files until close: for changed certificates, and for keys
+// of tickets that are a day old.
+func (t *tlsEdge) start(every time.Duration) {
+	t.ended.Go(func() {
+		look := time.NewTicker(every)
+		defer look.Stop()
+		for {
+			force := false
+			select {
+			case <-t.stop:
+				return
+			case <-t.hurry:
+				force = true
+			case <-look.C:
+			}
+			t.reload(force)
+			if err := t.rotate(); err != nil {
+				t.log.fault("TLS", err)
+			}
+		}
+	})
+}
+
+// reload reads the certificates again, if there is something new.
+func (t *tlsEdge) reload(force bool) {
+	loaded, err := t.watch.Reload(force)
+	switch {
+	case err != nil:
+		t.log.fault("new TLS certificates can't be used, the old ones serve on", err)
+	case loaded:
+		t.log.info("TLS certificates loaded")
+		t.warnOfExpiry()
+	}
+}
+
+func (t *tlsEdge) warnOfExpiry() {
+	if at, name := t.certs.Expires(); time.Until(at) < expiryWarning {
+		t.log.Warn("the TLS certificate of "+name+" ends soon or has ended: renew it", "not_after", at)
+	}
+}
+
+func (t *tlsEdge) close() {
+	close(t.stop)
+	t.ended.Wait()
+}
+
+// ReloadCertificates reads the files of the certificates again, soon: what SIGHUP
+// asks for. Sessions go on as they are.
+func (srv *Server) ReloadCertificates() {
+	if srv.tls == nil {
+		return
+	}
+	select {
+	case srv.tls.hurry <- struct{}{}:
+	default: // it is asked for already
+	}
+}

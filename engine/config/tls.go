@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// TLS is the group [tls].
+type TLS struct {
+	Certificates     []CertFile // the first is the default one
+	SelfSigned       bool       // make one when there is none
+	MinVersion       TLSVersion // except at port 25
+	SMTPMinVersion   TLSVersion // of STARTTLS at smtp.listen
+	HandshakeTimeout time.Duration
+	MaxHandshakes    int // open at once
+	Tokens           int // handshakes that compute at once; 0: half the cores
+	ReloadEvery      time.Duration
+}
+
+// CertFile is a certificate: PEM files of its chain, leaf first, and of its key.
+type CertFile struct{ Cert, Key string }
+
+// TLSVersion is a version of TLS.
+type TLSVersion string
+
+// The values of tls.min_version and tls.smtp_min_version.
+const (
+	TLS10 TLSVersion = "1.0"
+	TLS11 TLSVersion = "1.1"
+	TLS12 TLSVersion = "1.2"
+	TLS13 TLSVersion = "1.3"
+)
+
+// certFile reads a file that holds both, or the two with a blank between.
+func certFile(s string) (f CertFile, err error) {
+	words := strings.Fields(s)
+	switch len(words) {
+	case 1:
+		return CertFile{words[0], words[0]}, nil
+	case 2:
+		return CertFile{words[0], words[1]}, nil
+	}
+	return f, fmt.Errorf("%q is neither one file nor two", s)
+}
+
+// String is the certificate as certFile reads it.
+func (f CertFile) String() string {
+	if f.Cert == f.Key {
+		return f.Cert
+	}
+	return f.Cert + " " + f.Key
+}
+
+// HasTLS says whether there is a certificate to speak TLS with.
+func (c *Config) HasTLS() bool { return len(c.TLS.Certificates) > 0 || c.TLS.SelfSigned }
+
+// HandshakeTokens is how many TLS handshakes compute at once. The rest of the cores
+// is for those who are connected already.
+func (c *Config) HandshakeTokens() int {
+	if c.TLS.Tokens == 0 {
+		return max(1, runtime.NumCPU()/2)
+	}
+	return c.TLS.Tokens
+}
+
+// keysOfTLS are those of encryption towards clients.
+func keysOfTLS(c *Config) []*Key {
+	return []*Key{
+		list("tls.certificates", &c.TLS.Certificates, nil, certFile, CertFile.String, "PEM files: \"CERTIFICATES KEY\", or one file with both").
+			help("Certificates, chosen by the name that the client asks for (SNI); the first is for all other names. For one name there may be one with an ECDSA key and one with RSA: clients get the first unless they can't. The files are read again when they change."),
+		boolean("tls.self_signed", &c.TLS.SelfSigned, true).
+			help("Without tls.certificates, make a certificate that is signed by itself (in the data directory, once). False: no TLS without certificates."),
+		choice("tls.min_version", &c.TLS.MinVersion, TLS12, TLS13).
+			help("The oldest version of TLS that is spoken."),
+		choice("tls.smtp_min_version", &c.TLS.SMTPMinVersion, TLS12, TLS10, TLS11, TLS13).
+			help("The same for STARTTLS at smtp.listen, where old servers fall back to no encryption at all (RFC 7435)."),
+		duration("tls.handshake_timeout", &c.TLS.HandshakeTimeout, 30*time.Second, time.Second, 10*time.Minute).
+			help("How long a client may take for a handshake."),
+		count("tls.max_handshakes", &c.TLS.MaxHandshakes, 4096, 1, 1_000_000).
+			help("Handshakes under way at once, 20 KiB each; STARTTLS hears 454 while there are so many, others are disconnected."),
+		count("tls.tokens", &c.TLS.Tokens, 0, 0, 1024).
+			help("Handshakes that compute at once; 0: half the cores."),
+		duration("tls.reload_every", &c.TLS.ReloadEvery, time.Minute, time.Second, day).
+			help("How often the files are looked at for a change; SIGHUP reads them at once."),
+	}
+}

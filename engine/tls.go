@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"bytes"
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"postrider/engine/loop"
+	"postrider/engine/tlsio"
+)
+
+// handshaking is the handler of a connection while its session agrees on TLS. The
+// session's own handler is away meanwhile: it sees nothing that was said in clear
+// text after the decision, and begins anew with what comes through the layer.
+type handshaking struct {
+	s      *session
+	cfg    *tls.Config
+	back   loop.Handler // the session's own handler
+	then   func()       // called when it is back
+	daemon slog.Attr    // for the log
+
+	hs    *tlsio.Handshake // nil: nothing came yet
+	busy  bool             // hs belongs to its goroutine
+	began time.Time
+}
+
+// handshake returns the handler that speaks TLS with the peer as server, and then
+// gives way to back. Until the first octet nothing is made for it.
+func (s *session) handshake(cfg *tls.Config, daemon slog.Attr, back loop.Handler, then func()) *handshaking {
+	h := &handshaking{s: s, cfg: cfg, back: back, then: then, daemon: daemon}
+	s.ender = h
+	s.conn.SetReadLimit(commandRead)
+	s.conn.SetDeadline(s.srv.cfg.TLS.HandshakeTimeout) // of all of it
+	return h
+}
+
+// Input implements loop.Handler. Nothing is read while the handshake computes.
+func (h *handshaking) Input(c *loop.Conn, in []byte) int {
+	edge, octets := h.s.srv.tls, bytes.Clone(in)
+	if h.hs != nil {
+		h.busy = true
+		h.hs.Feed(octets)
+	} else {
+		h.began = time.Now()
+		h.hs = edge.handshaker.Start(h.cfg, octets, &h.s.shard.tls, h.report)
+		if h.hs == nil {
+			h.s.srv.stats.tlsBusy.Add(1)
+			h.fail("too many TLS handshakes (tls.max_handshakes)")
+			return len(in)
+		}
+		h.busy = true
+	}
+	c.Pause()
+	return len(in)
+}
+
+// report runs on the handshake's goroutine: it has come to a halt.
+func (h *handshaking) report() {
+	if !h.s.shard.loop.Post(h) {
+		h.hs.Abort()
+	}
+}
+
+// Run implements loop.Task: the handshake is the loop's again.
+func (h *handshaking) Run() {
+	h.busy = false
+	c := h.s.conn
+	if !c.Alive() {
+		h.hs.Abort()
+		return
+	}
+	c.Write(h.hs.Output())
+	if !h.hs.Done() {
+		c.Resume()
+		return
+	}
+	session, err := h.hs.Session()
+	if err != nil {
+		h.s.srv.stats.tlsFailed.Add(1)
+		h.fail("TLS handshake failed: " + err.Error())
+		return
+	}
+	h.succeed(session)
+}
+
+// succeed brings the session back, on top of its layer.
+func (h *handshaking) succeed(session *tlsio.Session) {
+	s := h.s
+	s.tls = session
+	s.srv.stats.tlsHandshakes.Add(1)
+	s.srv.log.secured(h)
+	s.ender = h.back.(ender)
+	s.conn.SetHandler(h.back)
+	s.conn.SetLayer(session)
+	s.conn.Resume()
+	h.then()
+}
+
+// fail ends the connection in order: an alert is on its way.
+func (h *handshaking) fail(reason string) {
+	h.s.reason = reason
+	h.s.conn.Close()
+}
+
+// Drained implements loop.Handler.
+func (h *handshaking) Drained(*loop.Conn) {}
+
+// EOF implements loop.Handler: half a handshake leads nowhere.
+func (h *handshaking) EOF(c *loop.Conn) { c.Abort() }
+
+// Timeout implements loop.Handler.
+func (h *handshaking) Timeout(c *loop.Conn) {
+	h.s.srv.stats.timeouts.Add(1)
+	h.s.reason = "timeout in the TLS handshake"
+	c.Abort()
+}
+
+// Closed implements loop.Handler. A handshake that computes is aborted when it
+// comes back.
+func (h *handshaking) Closed(c *loop.Conn, err error) {
+	if h.hs != nil && !h.busy {
+		h.hs.Abort()
+	}
+	h.back.Closed(c, err)
+}
+
+// shutdown implements ender.
+func (h *handshaking) shutdown() { h.s.conn.Abort() }

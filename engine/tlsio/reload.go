@@ -1,0 +1,67 @@
+package tlsio
+
+import (
+	"os"
+	"time"
+)
+
+// Watch finds out when the files of a CertStore have changed. There is no inotify
+// in it: renewal tools write, rename and link as they like, on any file system, and
+// a look at a few files now and then costs nothing. It belongs to one goroutine.
+type Watch struct {
+	store *CertStore
+	files []CertFile
+	seen  map[string]stamp
+}
+
+// stamp tells two versions of a file apart.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// NewWatch watches files, which store has just loaded.
+func NewWatch(store *CertStore, files []CertFile) *Watch {
+	w := &Watch{store: store, files: files}
+	w.seen = w.look()
+	return w
+}
+
+func (w *Watch) look() map[string]stamp {
+	seen := make(map[string]stamp)
+	for _, f := range w.files {
+		for _, name := range []string{f.Cert, f.Key} {
+			if info, err := os.Stat(name); err == nil {
+				seen[name] = stamp{info.ModTime(), info.Size()}
+			}
+		}
+	}
+	return seen
+}
+
+// Reload loads the files if one of them has changed, or in any case with force.
+// What can't be loaded is tried again when the files change again: the key of a
+// renewed certificate may be written a moment later.
+func (w *Watch) Reload(force bool) (loaded bool, err error) {
+	seen := w.look()
+	if !force && same(seen, w.seen) {
+		return false, nil
+	}
+	w.seen = seen
+	if err := w.store.Load(w.files); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+func same(a, b map[string]stamp) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, s := range a {
+		if t, ok := b[name]; !ok || s.size != t.size || !s.modified.Equal(t.modified) {
+			return false
+		}
+	}
+	return true
+}
