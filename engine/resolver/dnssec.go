@@ -24,6 +24,13 @@ const (
 	DNSSECOff  DNSSEC = "off"  // none
 )
 
+// forwarders are on this machine, but pass on the AD bit of servers that are not:
+// Docker's, and the second one of systemd-resolved.
+var forwarders = map[netip.Addr]bool{
+	netip.AddrFrom4([4]byte{127, 0, 0, 11}): true,
+	netip.AddrFrom4([4]byte{127, 0, 0, 54}): true,
+}
+
 // believes says whether the AD bit of a server counts.
 func (s *servers) believes(addr string) bool {
 	switch s.dnssec {
@@ -37,7 +44,7 @@ func (s *servers) believes(addr string) bool {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback() || host == "localhost"
+	return err == nil && ip.IsLoopback() && !forwarders[ip] || host == "localhost"
 }
 
 // Vouches says whether answers can be Secure: a name server that is believed

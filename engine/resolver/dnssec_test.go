@@ -91,6 +91,7 @@ func TestBelieved(t *testing.T) {
 	f("", "127.0.0.1:53", true)
 	f(DNSSECAuto, "[::1]:53", true)
 	f(DNSSECAuto, "127.0.0.53:53", true)
+	f(DNSSECAuto, "127.0.0.11:53", false)
 	f(DNSSECAuto, "192.0.2.1:53", false)
 	f(DNSSECAuto, "localhost.example:53", false)
 	f(DNSSECOn, "192.0.2.1:53", true)

@@ -42,10 +42,12 @@
 // It is left to the name servers: one that validates says SERVFAIL of what is
 // forged, and sets the AD bit where signatures vouch for the answer. That bit is
 // worth what the way to the server is: it is believed of servers on this machine
-// (loopback addresses), of all with relay.dnssec = "on", of none with "off". A
-// server that does not validate never sets it, so nothing has to be told: without
-// such a server no answer is Secure, and nobody's TLSA records count. [Resolver.Vouches]
-// says which it is, by a question about the root, which is signed.
+// (loopback addresses, without two that are known to pass on the bit of others), of
+// all with relay.dnssec = "on", of none with "off": say that where the server on
+// this machine is a forwarder of such a kind. A server that does not validate never
+// sets it, so nothing has to be told: without such a server no answer is Secure, and
+// nobody's TLSA records count. [Resolver.Vouches] says which it is, by a question
+// about the root, which is signed.
 //
 // # Cache
 //
