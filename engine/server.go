@@ -12,8 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/engine/allowance"
 	"postrider/engine/config"
 	"postrider/engine/courier"
+	"postrider/engine/dkim"
 	"postrider/engine/loop"
 	"postrider/engine/password"
 	"postrider/engine/pop3d"
@@ -43,7 +45,12 @@ type Server struct {
 	buffers buffers
 	logins  loginTimes
 	courier *courier.Courier
-	door    door
+	keys    *dkim.Keys
+	sent    *allowance.Book // by accounts
+
+	submission  []*loop.Listener
+	submissions []*loop.Listener
+	door        door
 
 	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
@@ -83,6 +90,10 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
+	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
+		return nil, err
+	}
+	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
 	srv.tooManyPOP3 = []byte("-ERR [SYS/TEMP] too many connections, come back later\r\n")
@@ -130,6 +141,9 @@ func (srv *Server) listen() error {
 			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
 		}
 		srv.smtps = append(srv.smtps, l)
+	}
+	if err := srv.listenSubmission(); err != nil {
+		return err
 	}
 	return srv.listenPOP3()
 }
@@ -207,6 +221,12 @@ func (srv *Server) SMTPSAddrs() []netip.AddrPort { return addrs(srv.smtps) }
 // POP3SAddrs is SMTPAddrs of POP3 within TLS.
 func (srv *Server) POP3SAddrs() []netip.AddrPort { return addrs(srv.pop3s) }
 
+// SubmissionAddrs is SMTPAddrs of where accounts hand in mail.
+func (srv *Server) SubmissionAddrs() []netip.AddrPort { return addrs(srv.submission) }
+
+// SubmissionsAddrs is SubmissionAddrs within TLS.
+func (srv *Server) SubmissionsAddrs() []netip.AddrPort { return addrs(srv.submissions) }
+
 func addrs(ls []*loop.Listener) []netip.AddrPort {
 	var as []netip.AddrPort
 	for _, l := range ls {
@@ -252,7 +272,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	if srv.draining.Swap(true) {
 		return
 	}
-	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.pop3, srv.pop3s) {
+	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.submission, srv.submissions, srv.pop3, srv.pop3s) {
 		l.Accepting(false)
 	}
 	for _, sh := range srv.shards {

@@ -15,16 +15,17 @@ import (
 // Config is the configuration, in the groups of the file. Only Default and Load
 // make one. Once the server runs it must not change.
 type Config struct {
-	Server  Server
-	SMTP    SMTP
-	POP3    POP3
-	TLS     TLS
-	Relay   Relay
-	Auth    Auth
-	Limits  Limits
-	Storage Storage
-	Web     Web
-	Log     Log
+	Server     Server
+	SMTP       SMTP
+	POP3       POP3
+	Submission Submission
+	TLS        TLS
+	Relay      Relay
+	Auth       Auth
+	Limits     Limits
+	Storage    Storage
+	Web        Web
+	Log        Log
 
 	keys []*Key
 }

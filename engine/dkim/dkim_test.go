@@ -132,7 +132,7 @@ records = {sys.argv[i].encode(): sys.argv[i+1].encode() for i in range(1, len(sy
 d = dkim.DKIM(text)
 print(*[d.verify(i, dnsfunc=lambda name, timeout=5: records.get(name)) for i in range(len([h for h in d.headers if h[0].lower() == b"dkim-signature"]))])
 `
-	if out, err := exec.Command("python3", "-c", "import dkim, nacl").CombinedOutput(); err != nil {
+	if out, err := exec.Command("/usr/bin/python3", "-c", "import dkim, nacl").CombinedOutput(); err != nil {
 		t.Skipf("needs the Debian packages python3-dkim and python3-nacl: %s", out)
 	}
 	dir := private(t)
@@ -141,7 +141,7 @@ print(*[d.verify(i, dnsfunc=lambda name, timeout=5: records.get(name)) for i in 
 	for text, want := range map[string]string{
 		fields + letter: "True True\n", fields + strings.Replace(letter, "lunch", "money", 1): "False False\n",
 	} {
-		cmd := exec.Command("python3", "-c", script, rsa.Name()+".", rsa.Value(), ed.Name()+".", ed.Value())
+		cmd := exec.Command("/usr/bin/python3", "-c", script, rsa.Name()+".", rsa.Value(), ed.Name()+".", ed.Value())
 		cmd.Stdin = strings.NewReader(text)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
