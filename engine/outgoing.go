@@ -3,12 +3,10 @@ package engine
 import (
 	"cmp"
 	"errors"
-	"strings"
 	"time"
 
 	"postrider/codec/message"
 	"postrider/engine/dkim"
-	"postrider/engine/router"
 	"postrider/storage"
 )
 
@@ -57,7 +55,7 @@ func (o *outgoing) decide(s *smtpConn) {
 	o.decided = true
 	if head := &s.m.Transaction().Head; head.Done() && head.Octets() <= maxHeld {
 		o.complete(head, s)
-		if keys := s.srv.keys.For(o.signer(head, s)); keys != nil {
+		if keys := s.srv.keys.Author(o.signer(head, s)); keys != nil {
 			o.stream = s.srv.keys.Stream(keys)
 			o.stream.Append(o.added)
 			o.stream.Append(o.held)
@@ -90,7 +88,7 @@ func (o *outgoing) complete(head *message.Head, s *smtpConn) {
 // author is the address for a From field that is missing.
 func (o *outgoing) author(s *smtpConn) string { return cmp.Or(string(s.tx.reverse), s.m.Account()) }
 
-// signer is the domain that answers for the message: that of From if the account may
+// signer is the address whose domain answers for the message: that of From if the account may
 // write under it, else that of the reverse-path. A network that may relay is believed.
 func (o *outgoing) signer(head *message.Head, s *smtpConn) string {
 	from := o.author(s)
@@ -99,7 +97,7 @@ func (o *outgoing) signer(head *message.Head, s *smtpConn) string {
 			from = a
 		}
 	}
-	return router.Fold(from[strings.LastIndexByte(from, '@')+1:])
+	return from
 }
 
 // backlog is the octets that are kept and not hashed yet.

@@ -121,6 +121,7 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		group.Stop()
 		return nil, err
 	}
+	srv.courier.Keys = srv.keys
 	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16))
 	srv.auth = newPool(cfg.AuthWorkers(), 1024)
 	return srv, nil

@@ -218,9 +218,10 @@ func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 
 // deliver stores a message of our own, in plain form, with a Received field.
 func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
-	draft := c.store.NewDraft(int64(len(text)) + 256)
+	signed := c.sign(text)
+	draft := c.store.NewDraft(int64(len(signed)+len(text)) + 256)
 	var id [16]byte
-	received := message.AppendReceived(nil, message.Received{
+	received := message.AppendReceived([]byte(signed), message.Received{
 		Host: c.cfg.Server.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
 	})
 	draft.Append(received)

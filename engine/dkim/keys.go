@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"postrider/engine/guard"
+	"postrider/engine/router"
 )
 
 // Keys are the keys of a directory. Any goroutine may use them, also while they are
@@ -89,4 +90,9 @@ func (k *Keys) For(domain string) []*Key {
 		_, domain, _ = strings.Cut(domain, ".")
 	}
 	return nil
+}
+
+// Author are the keys that sign mail of an address, such as message.Address gives.
+func (k *Keys) Author(address string) []*Key {
+	return k.For(router.Fold(address[strings.LastIndexByte(address, '@')+1:]))
 }

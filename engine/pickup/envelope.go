@@ -95,13 +95,13 @@ func (e *envelope) relay(domain string, r storage.QueuedRecipient) {
 
 // maildrops are the recipients here with their trace fields: the Return-Path
 // everywhere, Delivered-To where an alias was expanded.
-func (e *envelope) maildrops() (rs []storage.Recipient) {
+func (e *envelope) maildrops(front string) (rs []storage.Recipient) {
 	for _, t := range e.targets {
 		trace := message.AppendReturnPath(nil, []byte(e.reverse))
 		if t.Expanded != "" {
 			trace = message.AppendDeliveredTo(trace, []byte(t.Expanded))
 		}
-		rs = append(rs, storage.Recipient{Account: t.Account, Trace: trace})
+		rs = append(rs, storage.Recipient{Account: t.Account, Trace: append(trace, front...)})
 	}
 	return rs
 }
