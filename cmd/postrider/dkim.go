@@ -56,7 +56,7 @@ signs beside an RSA key, for those who can check it.`,
 			if selector == "" {
 				selector = dkim.NewSelector(n == 0, time.Now())
 			}
-			if err := makeDataDir(cfg.Server.Data); err != nil {
+			if err := becomeServer(cfg); err != nil {
 				return err
 			}
 			key, err := dkim.Create(cfg.DKIMDir(), domain, selector, n)

@@ -36,6 +36,7 @@ type Server struct {
 	Domains  []string // folded; the first is the default domain
 	Data     string   // the data directory
 	Loops    int      // event loops; 0: one per core
+	User     string   // to run as when started as root; "": not set
 }
 
 // SMTP is the group [smtp].
