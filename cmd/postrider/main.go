@@ -41,7 +41,7 @@ configuration.`,
 	})
 	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
 		exportCommand(), importCommand(), checkCommand(),
-		queueCommand(), whyCommand(), mailqCommand(), statusCommand(), configCommand(), routeCommand(), dkimCommand())
+		queueCommand(), whyCommand(), mailqCommand(), statusCommand(), configCommand(), routeCommand(), dkimCommand(), installCommand())
 	return root
 }
 
