@@ -20,12 +20,14 @@ func root(t *testing.T) {
 	}
 }
 
-// open makes the folders above a test's own passable for other users.
+// open is a data directory that is not there, in folders that other users may pass.
 func open(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return filepath.Join(dir, "data")
 }
