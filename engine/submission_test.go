@@ -250,3 +250,37 @@ func TestKeyThatOthersCanRead(t *testing.T) {
 		t.Errorf("New: %v", err)
 	}
 }
+
+// What another host gets, and the notification of what it refused, are signed.
+func TestRelayedMailIsSigned(t *testing.T) {
+	from, to, _ := pair(t, func(cfg *config.Config) {
+		if err := os.Chmod(cfg.Server.Data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, domain := range []string{"localhost", "mx.test"} {
+			if _, err := dkim.Create(cfg.DKIMDir(), domain, "r1", 1024); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	p := from.dialSMTP(t)
+	p.expect("220 ")
+	p.say("EHLO client.test", "250 ")
+	p.say("MAIL FROM:<mbrain@localhost> RET=FULL", "250 ")
+	p.say("RCPT TO:<bob@b.test>", "250 ")
+	p.say("RCPT TO:<nobody@b.test>", "250 ")
+	p.say("DATA", "354 ")
+	p.send("From: mbrain@localhost\r\nSubject: both\r\n\r\n..dot\r\n" + strings.Repeat("a line of a message that has some chunks in the store.\r\n", 4_000) + ".\r\n")
+	p.expect("250 2.0.0 ")
+	from.drained(t)
+	if got := to.bodies(t, "mbrain"); len(got) != 1 || !from.holds(t, got[0]) {
+		t.Errorf("%d messages arrived:\n%.1500s", len(got), got)
+	}
+	notices := from.bodies(t, "mbrain")
+	if len(notices) != 1 || !strings.Contains(notices[0], " d=mx.test;") || !from.holds(t, notices[0]) {
+		t.Fatalf("%d notifications:\n%.1500s", len(notices), notices)
+	}
+	if strings.Count(notices[0], "DKIM-Signature:") != 2 {
+		t.Error("the message that comes back lacks its signature")
+	}
+}
