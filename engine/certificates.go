@@ -142,9 +142,12 @@ func (t *tlsEdge) close() {
 	t.ended.Wait()
 }
 
-// ReloadCertificates reads the files of the certificates again, soon: what SIGHUP
-// asks for. Sessions go on as they are.
+// ReloadCertificates reads the files of the certificates again, soon, and the keys of
+// DKIM, now: what SIGHUP asks for. Sessions go on as they are.
 func (srv *Server) ReloadCertificates() {
+	if err := srv.keys.Reload(); err != nil {
+		srv.log.fault("the DKIM keys can't be read again, the old ones sign on", err)
+	}
 	if srv.tls == nil {
 		return
 	}

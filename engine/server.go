@@ -12,11 +12,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/engine/allowance"
 	"postrider/engine/config"
 	"postrider/engine/courier"
+	"postrider/engine/dkim"
 	"postrider/engine/loop"
 	"postrider/engine/password"
 	"postrider/engine/pop3d"
+	"postrider/engine/privilege"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
 	"postrider/storage"
@@ -30,6 +33,7 @@ type Server struct {
 	log    mailLog
 
 	group   *loop.Group
+	sockets *privilege.Sockets
 	shards  map[*loop.Loop]*shard // read-only after New
 	smtp    []*loop.Listener
 	smtps   []*loop.Listener
@@ -43,7 +47,12 @@ type Server struct {
 	buffers buffers
 	logins  loginTimes
 	courier *courier.Courier
-	door    door
+	keys    *dkim.Keys
+	sent    *allowance.Book // by accounts
+
+	submission  []*loop.Listener
+	submissions []*loop.Listener
+	door        door
 
 	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
@@ -60,14 +69,35 @@ const (
 	notSentLowat = 128 << 10
 )
 
+// kernel is what is asked of the kernel for each socket.
+var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
+
+// Sockets binds the addresses of cfg, or takes sockets that were handed over, before
+// the process gives up the right to.
+func Sockets(cfg *config.Config) (*privilege.Sockets, error) { return privilege.Bind(cfg, kernel) }
+
+// bind listens on an address, by its socket if there is one.
+func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {
+	if f := srv.sockets.File(name, addr); f != nil {
+		return srv.group.ListenFile(f, overload, open)
+	}
+	return srv.group.Listen(addr, overload, open)
+}
+
 // readers is how many reads of the store go on at once.
 const readers = 16
 
 // New binds the listeners of cfg and prepares their sessions over store; nothing
 // is accepted before Start. The caller keeps store and closes it after Drain.
 func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
+	return NewOn(nil, cfg, store, log)
+}
+
+// NewOn is New with sockets that are bound already (see Sockets).
+func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
 	srv := &Server{
-		cfg: cfg, store: store, log: mailLog{log},
+		sockets: sockets,
+		cfg:     cfg, store: store, log: mailLog{log},
 		router:   router.New(store, cfg.RouterSettings()),
 		shards:   make(map[*loop.Loop]*shard),
 		budget:   newBudget(cfg.Limits.Memory),
@@ -83,6 +113,10 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
+	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
+		return nil, err
+	}
+	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
 	srv.tooManyPOP3 = []byte("-ERR [SYS/TEMP] too many connections, come back later\r\n")
@@ -90,7 +124,9 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 	if loops == 0 {
 		loops = runtime.NumCPU()
 	}
-	group, err := loop.New(loop.Config{Loops: loops, RecvBuffer: recvBuffer, NotSentLowat: notSentLowat, Log: log})
+	edge := kernel
+	edge.Loops, edge.Log = loops, log
+	group, err := loop.New(edge)
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)
 	}
@@ -110,6 +146,7 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		group.Stop()
 		return nil, err
 	}
+	srv.courier.Keys = srv.keys
 	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16))
 	srv.auth = newPool(cfg.AuthWorkers(), 1024)
 	return srv, nil
@@ -118,18 +155,21 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 // listen binds all addresses.
 func (srv *Server) listen() error {
 	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.group.Listen(at.Addr, srv.tooMany, srv.smtpPort(at, nil).open)
+		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.smtpPort(at, nil).open)
 		if err != nil {
 			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
 		}
 		srv.smtp = append(srv.smtp, l)
 	}
 	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.group.Listen(at.Addr, nil, srv.smtpPort(at, srv.tls.smtps).open)
+		l, err := srv.bind("smtps", at.Addr, nil, srv.smtpPort(at, srv.tls.smtps).open)
 		if err != nil {
 			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
 		}
 		srv.smtps = append(srv.smtps, l)
+	}
+	if err := srv.listenSubmission(); err != nil {
+		return err
 	}
 	return srv.listenPOP3()
 }
@@ -146,14 +186,14 @@ func (srv *Server) listenPOP3() error {
 		port.stls, port.config.OfferTLS, within.tls = srv.tls.pop3, true, srv.tls.pop3s
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.group.Listen(addr, srv.tooManyPOP3, port.open)
+		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, port.open)
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
 		srv.pop3 = append(srv.pop3, l)
 	}
 	for _, addr := range srv.cfg.POP3.ListenTLS {
-		l, err := srv.group.Listen(addr, nil, within.open)
+		l, err := srv.bind("pop3s", addr, nil, within.open)
 		if err != nil {
 			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
 		}
@@ -207,6 +247,12 @@ func (srv *Server) SMTPSAddrs() []netip.AddrPort { return addrs(srv.smtps) }
 // POP3SAddrs is SMTPAddrs of POP3 within TLS.
 func (srv *Server) POP3SAddrs() []netip.AddrPort { return addrs(srv.pop3s) }
 
+// SubmissionAddrs is SMTPAddrs of where accounts hand in mail.
+func (srv *Server) SubmissionAddrs() []netip.AddrPort { return addrs(srv.submission) }
+
+// SubmissionsAddrs is SubmissionAddrs within TLS.
+func (srv *Server) SubmissionsAddrs() []netip.AddrPort { return addrs(srv.submissions) }
+
 func addrs(ls []*loop.Listener) []netip.AddrPort {
 	var as []netip.AddrPort
 	for _, l := range ls {
@@ -252,7 +298,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	if srv.draining.Swap(true) {
 		return
 	}
-	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.pop3, srv.pop3s) {
+	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.submission, srv.submissions, srv.pop3, srv.pop3s) {
 		l.Accepting(false)
 	}
 	for _, sh := range srv.shards {

@@ -203,9 +203,9 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 	srv := s.srv
 	switch q {
 	case smtpd.AskTransaction:
-		return smtpd.Answer{Verdict: s.mayBegin()}, true
+		return s.mayMail(), true
 	case smtpd.AskRecipient:
-		return smtpd.Answer{Verdict: s.recipient()}, true
+		return s.mayAddress(), true
 	case smtpd.AskStored:
 		s.store()
 		return smtpd.Answer{}, false
@@ -253,6 +253,7 @@ func (s *smtpConn) body(run []byte) {
 		s.tx.openDraft(s)
 	}
 	s.tx.draft.Append(run)
+	s.tx.out.append(run, s)
 }
 
 // dropDraft forgets the message: RSET, a refused message, a lost connection.
@@ -290,6 +291,9 @@ func (s *smtpConn) stored() {
 	s.srv.commitsOpen.Add(-1)
 	tx := s.tx
 	tx.log(s)
+	if tx.err == nil {
+		tx.booked = booking{} // it was sent
+	}
 	receipt, err := tx.receipt, tx.err
 	tx.end()
 	if !s.conn.Alive() {
@@ -379,6 +383,7 @@ func (s *smtpConn) Timeout(c *loop.Conn) {
 func (s *smtpConn) Closed(_ *loop.Conn, err error) {
 	if s.tx == nil || !s.tx.committing {
 		s.dropDraft()
+		s.unbook()
 		s.releaseWindow()
 	}
 	s.srv.stats.smtpSessions.Add(-1)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"postrider/codec/message"
@@ -25,6 +26,9 @@ type transaction struct {
 	places  router.Placement
 	forward []byte // the first forward-path as text, for Received's "for"
 	paths   int    // forward-paths taken
+
+	out    outgoing
+	booked booking
 
 	delivery   storage.Delivery
 	trace      []byte // the octets behind delivery.Recipients
@@ -98,6 +102,10 @@ func (t *transaction) openDraft(s *smtpConn) {
 	if t.paths == 1 {
 		f.For = t.forward
 	}
+	if s.m.Account() != "" && srv.cfg.Submission.HideClient {
+		f.Helo, f.IP = nil, netip.Addr{}
+	}
+	t.out.begin(s)
 	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)
 	t.received = int64(len(s.shard.scratch))
 	t.draft.Append(s.shard.scratch)
@@ -114,17 +122,27 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 	t.conn.srv.commitsOpen.Add(1)
 	d := &t.delivery
 	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+m.Counts().Size
-	d.Recipients = t.traces(d.Recipients[:0])
 	t.seal(m)
 	d.Relayed = t.places.Relayed
 	t.draft = nil
+	t.out.end(t.conn, t.deliverBehind)
+}
+
+// deliverBehind hands the message to the store with front before it. It runs on the
+// loop, or on the goroutine that has signed.
+func (t *transaction) deliverBehind(front string) {
+	d := &t.delivery
+	d.Recipients = t.traces(d.Recipients[:0], front)
+	for _, e := range d.Relayed {
+		e.Envelope.Front = front
+	}
 	t.conn.srv.store.Deliver(d)
 }
 
 // traces makes the fields that stand before the body in each maildrop: the
 // Return-Path everywhere, Delivered-To where an alias was expanded.
-func (t *transaction) traces(rs []storage.Recipient) []storage.Recipient {
-	b := message.AppendReturnPath(t.trace[:0], t.reverse)
+func (t *transaction) traces(rs []storage.Recipient, front string) []storage.Recipient {
+	b := append(message.AppendReturnPath(t.trace[:0], t.reverse), front...)
 	plain := len(b)
 	t.ends = t.ends[:0]
 	for i := range t.places.Targets {
@@ -184,4 +202,5 @@ func (t *transaction) drop() {
 		t.draft.Discard()
 		t.draft = nil
 	}
+	t.out.drop()
 }

@@ -62,7 +62,7 @@ func (s *smtpConn) room() bool {
 		w.asked = largeWindow
 	default:
 		s.park()
-		s.tx.draft.Notify(largeWindow/4, s.writerHasTaken)
+		s.tx.notify(largeWindow/4, s.writerHasTaken)
 		return false
 	}
 	w.waiter.Loop, w.waiter.Task = s.shard.loop, (*windowGranted)(s)
@@ -89,7 +89,7 @@ func (s *smtpConn) grow() {
 func (s *smtpConn) readLimit() int {
 	left := s.window.octets
 	if s.tx != nil && s.tx.draft != nil {
-		left -= s.tx.draft.Backlog()
+		left -= s.tx.draft.Backlog() + s.tx.out.backlog()
 	}
 	return int(max(left, 0))
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"postrider/engine/privilege"
 )
 
 // A store whose log can't be written any more (a failed sync, a disk that broke
@@ -51,14 +53,18 @@ func restartPause(started time.Time) time.Duration {
 	return min(2*time.Duration(seconds)*time.Second, restartMax)
 }
 
-// replaceProcess starts the same command in place of this process. It returns
+// replaceProcess starts the same command in place of this process, with its sockets. It returns
 // only when that can't be done.
-func replaceProcess(pause time.Duration) error {
+func replaceProcess(pause time.Duration, sockets *privilege.Sockets) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("restart: %w", err)
 	}
-	env := []string{restartEnv + "=" + strconv.Itoa(int(pause/time.Second))}
+	passed, err := sockets.Pass()
+	if err != nil {
+		return fmt.Errorf("restart: %w", err)
+	}
+	env := []string{passed, restartEnv + "=" + strconv.Itoa(int(pause/time.Second))}
 	for _, e := range os.Environ() {
 		if !strings.HasPrefix(e, restartEnv+"=") {
 			env = append(env, e)

@@ -127,6 +127,12 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
 	}
 
+	sockets, err := prepare(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer sockets.Close()
+
 	failed := make(chan error, 1)
 	store, err := openStore(cfg, log, func(err error) { failed <- err })
 	for err != nil && isReplacement() && ctx.Err() == nil {
@@ -140,16 +146,17 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	if err := furnish(store, cfg, demo, out); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	srv, err := engine.New(cfg, store, log)
+	srv, err := engine.NewOn(sockets, cfg, store, log)
 	if err != nil {
 		return exit(exUnavailable, errors.Join(err, store.Close()))
 	}
-	stop, err := serveHTTP(ctx, cfg, srv, store, log, started)
+	stop, err := serveHTTP(ctx, cfg, sockets, srv, store, log, started)
 	if err != nil {
 		return exit(exUnavailable, errors.Join(err, store.Close()))
 	}
 	srv.Start()
 	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
+		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
 		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
@@ -167,7 +174,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
 		handler.Close()
-		return exit(exTempFail, replaceProcess(pause))
+		return exit(exTempFail, replaceProcess(pause, sockets))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"postrider/engine"
 	"postrider/engine/admin"
 	"postrider/engine/config"
+	"postrider/engine/privilege"
 	"postrider/storage/lsm"
 )
 
@@ -31,10 +32,10 @@ func (h *httpServers) all() {
 }
 
 // serveHTTP opens the admin socket and the addresses of --http.
-func serveHTTP(ctx context.Context, cfg *config.Config, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
+func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
 	h := new(httpServers)
 	for _, addr := range cfg.Web.Listen {
-		l, err := net.Listen("tcp", addr)
+		l, err := net.FileListener(sockets.File("http", addr))
 		if err != nil {
 			h.all()
 			return nil, fmt.Errorf("web.listen %s: %w", addr, err)

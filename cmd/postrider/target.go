@@ -87,6 +87,9 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 	if _, err := os.Stat(cfg.Server.Data); c == mustExist && errors.Is(err, fs.ErrNotExist) {
 		return nil, exit(exUnavailable, fmt.Errorf("there is no store in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", cfg.Server.Data))
 	}
+	if err := becomeServer(cfg); err != nil {
+		return nil, err
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := openStore(cfg, log, nil)
 	if err != nil {

@@ -16,16 +16,17 @@ import (
 // Config is the configuration, in the groups of the file. Only Default and Load
 // make one. Once the server runs it must not change.
 type Config struct {
-	Server  Server
-	SMTP    SMTP
-	POP3    POP3
-	TLS     TLS
-	Relay   Relay
-	Auth    Auth
-	Limits  Limits
-	Storage Storage
-	Web     Web
-	Log     Log
+	Server     Server
+	SMTP       SMTP
+	POP3       POP3
+	Submission Submission
+	TLS        TLS
+	Relay      Relay
+	Auth       Auth
+	Limits     Limits
+	Storage    Storage
+	Web        Web
+	Log        Log
 
 	keys []*Key
 }
@@ -36,6 +37,7 @@ type Server struct {
 	Domains  []string // folded; the first is the default domain
 	Data     string   // the data directory
 	Loops    int      // event loops; 0: one per core
+	User     string   // to run as when started as root; "": not set
 }
 
 // SMTP is the group [smtp].

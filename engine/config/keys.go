@@ -30,7 +30,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups stand together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfTLS(c), keysOfRelay(c), keysOfAuth(c), keysOfHouse(c))
+	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfAuth(c), keysOfHouse(c))
 }
 
 // keysOfEdge are those of taking mail in and giving it out.
@@ -44,6 +44,8 @@ func keysOfEdge(c *Config) []*Key {
 			help("The data directory. It is made at the first start."),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
 			help("Event loops; 0: one per core."),
+		text("server.user", &c.Server.User, "", func(s string) (string, error) { return s, nil }, "a user's name or number").flag("user").
+			help("Who the server becomes once its addresses are bound, when root starts it; it reads keys and opens its store as this user. Root has to be named here to stay root, unless all addresses are on loopback."),
 
 		list("smtp.listen", &c.SMTP.Listen, []SMTPListener{{Addr: "127.0.0.1:2525"}}, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject) auth=required (or off); port 0 picks a free one").flag("smtp").
 			help("Addresses to take mail at by SMTP. Behind a blank, one may have a bare_lf of its own, refuse mail before a login (auth=required), or offer none (auth=off)."),

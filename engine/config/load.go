@@ -175,8 +175,8 @@ func (c *Config) Check() error {
 	if len(c.Server.Domains) == 0 {
 		fault("server.domains", "at least one domain is needed: the default domain")
 	}
-	implicit := len(c.SMTP.ListenTLS) + len(c.POP3.ListenTLS)
-	if len(c.SMTP.Listen)+len(c.POP3.Listen)+implicit == 0 {
+	implicit := len(c.SMTP.ListenTLS) + len(c.POP3.ListenTLS) + len(c.Submission.ListenTLS)
+	if len(c.SMTP.Listen)+len(c.POP3.Listen)+len(c.Submission.Listen)+implicit == 0 {
 		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
 	}
 	for _, l := range c.SMTP.Listen {
@@ -185,7 +185,10 @@ func (c *Config) Check() error {
 		}
 	}
 	if implicit > 0 && !c.HasTLS() {
-		fault("tls.certificates", "smtp.listen_tls and pop3.listen_tls need a certificate: give one here, or set tls.self_signed")
+		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls and submission.listen_tls need a certificate: give one here, or set tls.self_signed")
+	}
+	if len(c.Submission.Listen)+len(c.Submission.ListenTLS) > 0 && c.Auth.Mechanisms == 0 {
+		fault("auth.mechanisms", "submission.listen needs a way to log in: name a mechanism")
 	}
 	if c.Auth.Memory < int64(c.Auth.Threads)*8*kib {
 		fault("auth.argon2_memory", "%s is less than 8KiB for each of %d threads (RFC 9106 section 3.1)", writeOctets(c.Auth.Memory), c.Auth.Threads)

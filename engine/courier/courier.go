@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/dkim"
 	"postrider/engine/relay"
 	"postrider/engine/resolver"
 	"postrider/engine/router"
@@ -38,6 +39,9 @@ type Courier struct {
 	closing atomic.Bool
 	ended   chan struct{} // closed when closing is set
 	running sync.WaitGroup
+
+	// Keys sign our notifications; nil: nothing is signed. To be set before Start.
+	Keys *dkim.Keys
 
 	// Stats count since the start.
 	Stats Stats

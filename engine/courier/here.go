@@ -33,7 +33,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 		taken = append(taken, i)
 	}
 	places.Seal(e.Envelope)
-	d.Recipients, d.Relayed = places.Maildrops(e.Envelope.ReversePath), places.Relayed
+	d.Recipients, d.Relayed = places.Maildrops(e.Envelope.ReversePath, ""), places.Relayed
 	if len(taken) == 0 {
 		return relay.HostUnknown
 	}

@@ -135,7 +135,7 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 		return false
 	}
 	places.Seal(storage.Envelope{ReversePath: from, Origin: "notification of this host"})
-	d.Recipients, d.Relayed = places.Maildrops(from), places.Relayed
+	d.Recipients, d.Relayed = places.Maildrops(from, ""), places.Relayed
 	return true
 }
 
@@ -204,9 +204,10 @@ func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 
 // deliver stores a message of our own, in plain form, with a Received field.
 func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
-	draft := c.store.NewDraft(int64(len(text)) + 256)
+	signed := c.sign(text)
+	draft := c.store.NewDraft(int64(len(signed)+len(text)) + 256)
 	var id [16]byte
-	received := message.AppendReceived(nil, message.Received{
+	received := message.AppendReceived([]byte(signed), message.Received{
 		Host: c.cfg.Server.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
 	})
 	draft.Append(received)

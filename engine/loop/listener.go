@@ -40,7 +40,7 @@ type Listener struct {
 // closed. overload is the text for a client that is turned away because the
 // process has no descriptor left for it; the listener keeps the slice.
 func (g *Group) Listen(addr string, overload []byte, open func(c *Conn) Handler) (*Listener, error) {
-	fd, err := g.bind(addr)
+	fd, err := bind(addr, g.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("loop: can't listen on %s: %w", addr, err)
 	}
@@ -53,6 +53,14 @@ func (g *Group) ListenFile(f *os.File, overload []byte, open func(c *Conn) Handl
 	fd, err := dupListening(f)
 	if err != nil {
 		return nil, fmt.Errorf("loop: can't listen on inherited file %s: %w", f.Name(), err)
+	}
+	err = setInherited(fd, g.cfg.NotSentLowat)
+	if err == nil && g.cfg.RecvBuffer > 0 {
+		err = socket.SetRecvBuffer(fd, g.cfg.RecvBuffer)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("loop: inherited file %s: %w", f.Name(), err)
 	}
 	return g.listen(fd, overload, open)
 }
@@ -97,19 +105,36 @@ func (lis *Listener) File() (*os.File, error) {
 
 func (lis *Listener) close() { _ = unix.Close(lis.fd) }
 
+// Bind makes a listening socket as Group.Listen does, for ListenFile: of a process
+// that may bind the address, to be used when it may not any more. Of cfg only what
+// concerns sockets counts.
+func Bind(addr string, cfg Config) (*os.File, error) {
+	fd, err := bind(addr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	// Blocking, or the poller of Go's runtime would watch it too, and wake for each
+	// connection; ListenFile changes that.
+	if err := unix.SetNonblock(fd, false); err != nil {
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), addr), nil
+}
+
 // bind makes the socket. What connections inherit on Linux is set here, before
 // listen: the receive buffer has to be known when the window scale is agreed.
-func (g *Group) bind(addr string) (int, error) {
+func bind(addr string, cfg Config) (int, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return -1, err
 	}
 	opts := []socket.Option[int]{
 		{SetSockOpt: socket.SetReuseAddr, Opt: 1},
-		{SetSockOpt: setInherited, Opt: g.cfg.NotSentLowat},
+		{SetSockOpt: setInherited, Opt: cfg.NotSentLowat},
 	}
-	if g.cfg.RecvBuffer > 0 {
-		opts = append(opts, socket.Option[int]{SetSockOpt: socket.SetRecvBuffer, Opt: g.cfg.RecvBuffer})
+	if cfg.RecvBuffer > 0 {
+		opts = append(opts, socket.Option[int]{SetSockOpt: socket.SetRecvBuffer, Opt: cfg.RecvBuffer})
 	}
 	if host != "" {
 		fd, _, err := socket.TCPSocket("tcp", addr, true, opts, nil)

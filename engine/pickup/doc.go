@@ -17,6 +17,9 @@
 // A Received field goes in front. A "From " line of mbox at the very start is
 // dropped. Nothing else is changed, and the body not at all but for its line ends.
 //
+// With Pickup.Keys the message is signed by the domain of its From field (see package
+// dkim); the DKIM-Signature stands in front of all.
+//
 // # Recipients from the header
 //
 // With Mail.FromHeader these are the addresses of To, Cc and Bcc, or, of a message

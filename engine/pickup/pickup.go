@@ -11,6 +11,7 @@ import (
 	"postrider/codec/dot"
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/dkim"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -25,6 +26,9 @@ type Pickup struct {
 	MaxSize       int64  // octets of a message; 0: no limit
 	MaxRecipients int    // 0: no limit
 	MaxHops       int    // Received fields of a message; 0: no limit
+	// Keys sign what is handed in, by the domain of its From field; nil: nothing is
+	// signed.
+	Keys *dkim.Keys
 }
 
 // Mail is a message that a program hands in.
@@ -80,6 +84,9 @@ func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 	s := submission{p: p, m: &m, e: e, draft: p.Inbox.NewDraft(0)}
 	if err := s.fill(ctx, header, in); err != nil {
 		s.draft.Discard()
+		if s.signing != nil {
+			s.signing.Abort()
+		}
 		return result, err
 	}
 	result.Receipt, err = s.deliver()
@@ -96,6 +103,8 @@ type submission struct {
 	head  message.Head
 	wire  []byte
 	size  int64 // of the Received field
+
+	signing *dkim.Signing // nil: no key for it
 }
 
 // fill writes the message into the draft.
@@ -112,6 +121,7 @@ func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) er
 		from: fromField(s.fromName(), s.fromAddress()), date: s.m.At,
 		messageID: s.m.At.UTC().Format("20060102150405") + "." + id.String() + "@" + s.p.Hostname,
 	})
+	s.sign(header)
 	if err := s.append(ctx, s.text.Append(s.wire[:0], header)); err != nil {
 		return err
 	}
@@ -132,6 +142,29 @@ func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) er
 			return err
 		}
 	}
+}
+
+// sign begins the signature of a message with this header, in plain form.
+func (s *submission) sign(header []byte) {
+	from, ok := message.Find(header, "From")
+	if s.p.Keys == nil || !ok {
+		return
+	}
+	if keys := s.p.Keys.Author(message.Address(from.Unfolded())); keys != nil {
+		s.signing = s.p.Keys.Begin(keys)
+	}
+}
+
+// front is what stands before the message: its signature, if there is one.
+func (s *submission) front() (string, error) {
+	if s.signing == nil {
+		return "", nil
+	}
+	front, err := s.signing.Finish()
+	if err != nil {
+		return "", fmt.Errorf("%w: the message can't be signed: %w", storage.ErrInvalid, err)
+	}
+	return front, nil
 }
 
 // fromName and fromAddress are the From field of a message that has none.
@@ -159,6 +192,9 @@ func (s *submission) append(ctx context.Context, piece []byte) error {
 		return fmt.Errorf("%w: the message is larger than %d octets (smtp.max_size)", storage.ErrInvalid, s.p.MaxSize)
 	}
 	s.draft.Append(piece)
+	if s.signing != nil {
+		s.signing.Append(piece)
+	}
 	return wait(ctx, s.draft)
 }
 
@@ -181,8 +217,14 @@ func wait(ctx context.Context, draft storage.Draft) error {
 
 // deliver waits until the message is durable.
 func (s *submission) deliver() (storage.Receipt, error) {
+	front, err := s.front()
+	if err != nil {
+		s.draft.Discard()
+		return storage.Receipt{}, err
+	}
 	c := s.text.Counts()
 	for _, q := range s.e.places.Relayed {
+		q.Envelope.Front = front
 		q.Envelope.Body = smtp.Body7Bit
 		if c.EightBit {
 			q.Envelope.Body = smtp.Body8BitMIME
@@ -194,7 +236,7 @@ func (s *submission) deliver() (storage.Receipt, error) {
 	}
 	done := make(chan outcome, 1)
 	s.p.Inbox.Deliver(&storage.Delivery{
-		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.places.Maildrops(s.e.reverse), Relayed: s.e.places.Relayed,
+		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.places.Maildrops(s.e.reverse, front), Relayed: s.e.places.Relayed,
 		Done: func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} },
 	})
 	o := <-done

@@ -8,14 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net/mail"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 
+	msgauth "github.com/emersion/go-msgauth/dkim"
+
 	"postrider/codec/dot"
 	"postrider/codec/smtp"
+	"postrider/engine/dkim"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -27,6 +31,7 @@ type place struct {
 	refuse        error // of Admit
 	fail          error // of Deliver
 	backlog       int64
+	keys          *dkim.Keys
 
 	body      []byte
 	got       *storage.Delivery
@@ -74,7 +79,7 @@ func newPlace() *place {
 func (p *place) submit(t *testing.T, m Mail) (Result, error) {
 	t.Helper()
 	m.At = at
-	k := Pickup{Inbox: p, Router: router.New(p, router.Settings{DefaultDomain: "a.example", Hostname: "mx.a.example", Delimiter: '+'}),
+	k := Pickup{Inbox: p, Keys: p.keys, Router: router.New(p, router.Settings{DefaultDomain: "a.example", Hostname: "mx.a.example", Delimiter: '+'}),
 		Hostname: "mx.a.example", DefaultDomain: "a.example", MaxSize: 1 << 20, MaxRecipients: 10, MaxHops: 100}
 	return k.Submit(context.Background(), m)
 }
@@ -111,8 +116,8 @@ func TestSubmit(t *testing.T) {
 	for _, q := range p.got.Relayed {
 		queued = append(queued, fmt.Sprintf("%s %v %v", q.Domain, q.Envelope, q.Recipients))
 	}
-	if got := strings.Join(queued, "\n"); got != "x.example {carol@a.example e+20v 2 2 false o} [{Bob+x@x.example  4  } {f@x.example  4  }]\n"+
-		"y.example {carol@a.example e+20v 2 2 false o} [{eve@Y.example  4  }]" {
+	if got := strings.Join(queued, "\n"); got != "x.example {carol@a.example e+20v 2 2 false o } [{Bob+x@x.example  4  } {f@x.example  4  }]\n"+
+		"y.example {carol@a.example e+20v 2 2 false o } [{eve@Y.example  4  }]" {
 		t.Error(got)
 	}
 	if !p.got.Arrival.Equal(at) {
@@ -296,4 +301,31 @@ func FuzzFromField(f *testing.F) {
 			t.Fatalf("%q: %q %v %v", name, v, list, err)
 		}
 	})
+}
+
+// The signature stands in front, for maildrops and for other hosts.
+func TestSigned(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "dkim")
+	key, err := dkim.Create(dir, "a.example", "e1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace()
+	if p.keys, err = dkim.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.submit(t, Mail{Sender: "carol", Recipients: []string{"alice", "eve@y.example"}, Text: strings.NewReader("Subject: hi\n\n.dot\n")}); err != nil {
+		t.Fatal(err)
+	}
+	front := p.got.Relayed[0].Envelope.Front
+	if trace := string(p.got.Recipients[0].Trace); trace != "Return-Path: <carol@a.example>\r\n"+front {
+		t.Errorf("trace %q, front %q", trace, front)
+	}
+	text := front + string(dot.AppendUnstuffed(nil, p.body))
+	vs, err := msgauth.VerifyWithOptions(strings.NewReader(text), &msgauth.VerifyOptions{
+		LookupTXT: func(string) ([]string, error) { return []string{key.Value()}, nil },
+	})
+	if err != nil || len(vs) != 1 || vs[0].Err != nil || vs[0].Domain != "a.example" {
+		t.Errorf("%v %+v\n%s", err, vs, text)
+	}
 }

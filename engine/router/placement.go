@@ -83,15 +83,16 @@ func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
 }
 
 // Maildrops are the Targets with their trace fields: the Return-Path everywhere,
-// Delivered-To where an alias was expanded. reversePath is text without brackets.
-func (p *Placement) Maildrops(reversePath string) []storage.Recipient {
+// Delivered-To where an alias was expanded, and front, whole fields that stand before
+// the message everywhere. reversePath is text without brackets.
+func (p *Placement) Maildrops(reversePath, front string) []storage.Recipient {
 	rs := make([]storage.Recipient, 0, len(p.Targets))
 	for _, t := range p.Targets {
 		trace := message.AppendReturnPath(nil, []byte(reversePath))
 		if t.Expanded != "" {
 			trace = message.AppendDeliveredTo(trace, []byte(t.Expanded))
 		}
-		rs = append(rs, storage.Recipient{Account: t.Account, Trace: trace})
+		rs = append(rs, storage.Recipient{Account: t.Account, Trace: append(trace, front...)})
 	}
 	return rs
 }

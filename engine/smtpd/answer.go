@@ -61,6 +61,8 @@ func (s *Session) Answer(a Answer, e *Effects) {
 	case a.Verdict == Shutdown:
 		s.close(&shuttingDown, e)
 		return
+	case a.Verdict == Refused && a.Reply != nil && a.Reply.Refuses():
+		r = a.Reply
 	case r == nil, q == AskStored && a.Verdict == Yes && a.Receipt.ID() == 0:
 		r = &failed // no receipt, no 250
 	}

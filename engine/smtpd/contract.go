@@ -51,10 +51,10 @@ type Question uint8
 const (
 	AskNothing Question = iota
 	// AskTransaction: may a transaction begin? Session.Transaction has the
-	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed.
+	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
 	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Unknown,
-	// NotRelayed, MailboxFull, TooManyNow, Failed.
+	// NotRelayed, MailboxFull, TooManyNow, Failed, Refused.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,
@@ -94,6 +94,7 @@ const (
 	Ambiguous           // 553 5.1.4
 	Unsaid              // 252 2.5.2: not told to this peer; mail will be tried
 	Denied              // 535 5.7.8: user and password don't match, whichever is wrong
+	Refused             // Answer.Reply says what and why
 	Shutdown            // 421 4.3.2 and the connection closes
 )
 
@@ -108,6 +109,8 @@ type Answer struct {
 	// Account and Verifier answer AskAuth.
 	Account  string
 	Verifier sasl.Verifier
+	// Reply is the refusal that goes with Refused, on any question.
+	Reply *smtp.Reply
 }
 
 // BareLF says what happens to a line end that is not CRLF inside a message.

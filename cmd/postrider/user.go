@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"postrider/engine"
+	"postrider/engine/config"
+	"postrider/engine/guard"
+	"postrider/engine/privilege"
+)
+
+// prepare does what is root's to do, stops being root, and looks whether secrets are
+// secret. What follows in serve runs as the user whose files they are.
+func prepare(cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
+	if err := mayBeRoot(cfg, log); err != nil {
+		return nil, err
+	}
+	sockets, err := engine.Sockets(cfg)
+	if err != nil {
+		return nil, exit(exUnavailable, err)
+	}
+	if err := errors.Join(becomeServer(cfg), exit(exConfig, secrets(cfg))); err != nil {
+		sockets.Close()
+		return nil, err
+	}
+	return sockets, nil
+}
+
+// mayBeRoot refuses to run as root where others can get at the server, unless that was
+// asked for.
+func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
+	if os.Geteuid() != 0 || cfg.Server.User != "" {
+		return nil
+	}
+	for _, part := range cfg.Listeners() {
+		for _, addr := range part.Addrs {
+			if at, err := netip.ParseAddrPort(addr); err != nil || !at.Addr().IsLoopback() {
+				return exit(exConfig, fmt.Errorf("%s %s: the server would face others as root: name the user to run as in server.user (--user), or \"root\" there if that is meant", part.Key, addr))
+			}
+		}
+	}
+	log.Warn("running as root, on loopback only; server.user names another user")
+	return nil
+}
+
+// becomeServer makes the process the user whom the server runs as, for a command
+// that opens its files: server.user, or else the owner of the data directory. That is
+// made first, as theirs.
+func becomeServer(cfg *config.Config) error {
+	if os.Geteuid() != 0 {
+		return exit(exUnavailable, becomeNamed(cfg))
+	}
+	info, err := os.Stat(cfg.Server.Data)
+	switch {
+	case cfg.Server.User != "":
+		u, err := privilege.Find(cfg.Server.User)
+		if err != nil {
+			return exit(exConfig, fmt.Errorf("server.user: %w", err))
+		}
+		if err := makeDataDir(cfg.Server.Data, u); err != nil {
+			return exit(exCantCreate, err)
+		}
+		return exit(exUnavailable, privilege.Become(u))
+	case err == nil:
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 0 {
+			return exit(exUnavailable, privilege.Become(privilege.User{
+				Name: fmt.Sprintf("the owner of %s", cfg.Server.Data), UID: int(owner.Uid), GID: int(owner.Gid), Groups: []int{int(owner.Gid)},
+			}))
+		}
+	}
+	return nil
+}
+
+// becomeNamed checks, without root, that we are server.user already.
+func becomeNamed(cfg *config.Config) error {
+	if cfg.Server.User == "" {
+		return nil
+	}
+	u, err := privilege.Find(cfg.Server.User)
+	if err != nil {
+		return err
+	}
+	return privilege.Become(u)
+}
+
+// makeDataDir makes the data directory for u. One that is there has to be theirs.
+func makeDataDir(path string, u privilege.User) error {
+	if info, err := os.Stat(path); err == nil {
+		if owner := info.Sys().(*syscall.Stat_t); int(owner.Uid) != u.UID {
+			return fmt.Errorf("the data directory %s belongs to user %d, and the server becomes %s: chown -R %[3]s %[1]s", path, owner.Uid, u.Name)
+		}
+		return nil
+	}
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the data directory: %w", err)
+	}
+	return os.Chown(path, u.UID, u.GID)
+}
+
+// secrets refuses to start while others may read passwords, keys or mail.
+func secrets(cfg *config.Config) error {
+	errs := []error{guard.Directory(cfg.Server.Data)}
+	if cfg.Relay.Passwords != "" {
+		errs = append(errs, guard.Secret(cfg.Relay.Passwords))
+	}
+	for _, c := range cfg.TLS.Certificates {
+		errs = append(errs, guard.SharedSecret(c.Key))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,134 @@
+package allowance
+
+import (
+	"sync"
+	"time"
+
+	"postrider/storage"
+)
+
+// minutes is how many parts an hour has here.
+const minutes = 60
+
+// Limits are what one account may send in an hour; 0: as much as it likes.
+type Limits struct{ Messages, Recipients int }
+
+// Refusal says that an account may not send more now.
+type Refusal struct {
+	What  string    // "messages" or "recipients"
+	Limit int       // of an hour
+	Again time.Time // when there is room for one more
+}
+
+// Book has the accounts of those who sent something lately. Any goroutine may use it.
+type Book struct {
+	limits Limits
+
+	mu       sync.Mutex
+	accounts map[storage.AccountID]*hour
+	swept    int64 // the minute when the last sweep was
+}
+
+// hour is what an account sent in each of the last minutes.
+type hour struct {
+	at    int64 // the last minute that was counted in, since 1970
+	parts [minutes]struct{ messages, recipients uint32 }
+}
+
+// New makes an empty book.
+func New(l Limits) *Book {
+	return &Book{limits: l, accounts: make(map[storage.AccountID]*hour)}
+}
+
+// Message books one message of the account, or says why not.
+func (b *Book) Message(a storage.AccountID, now time.Time) *Refusal {
+	return b.take(a, now, 1, 0)
+}
+
+// Recipient books one recipient of the account, or says why not.
+func (b *Book) Recipient(a storage.AccountID, now time.Time) *Refusal {
+	return b.take(a, now, 0, 1)
+}
+
+func (b *Book) take(a storage.AccountID, now time.Time, messages, recipients uint32) *Refusal {
+	if b.limits == (Limits{}) {
+		return nil
+	}
+	minute := now.Unix() / 60
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sweep(minute)
+	h := b.accounts[a]
+	if h == nil {
+		h = &hour{at: minute}
+		b.accounts[a] = h
+	}
+	h.advance(minute)
+	if messages > 0 {
+		if r := h.refusal("messages", b.limits.Messages, func(i int) uint32 { return h.parts[i].messages }); r != nil {
+			return r
+		}
+	} else if r := h.refusal("recipients", b.limits.Recipients, func(i int) uint32 { return h.parts[i].recipients }); r != nil {
+		return r
+	}
+	part := &h.parts[h.at%minutes]
+	part.messages += messages
+	part.recipients += recipients
+	return nil
+}
+
+// refusal is why one more is too much, by what of gives for each part; nil: it isn't.
+func (h *hour) refusal(what string, limit int, of func(part int) uint32) *Refusal {
+	if limit == 0 {
+		return nil
+	}
+	sum := 0
+	for i := range minutes {
+		sum += int(of(i))
+	}
+	if sum < limit {
+		return nil
+	}
+	// The oldest minutes leave first: how many have to, until there is room?
+	for m := h.at - minutes + 1; ; m++ {
+		if sum -= int(of(int(m % minutes))); sum < limit {
+			return &Refusal{what, limit, time.Unix((m+minutes)*60, 0)}
+		}
+	}
+}
+
+// advance forgets the minutes that are more than an hour before minute. A clock that
+// goes back counts as one that stands still.
+func (h *hour) advance(minute int64) {
+	for m := max(h.at+1, minute-minutes+1); m <= minute; m++ {
+		h.parts[m%minutes].messages, h.parts[m%minutes].recipients = 0, 0
+	}
+	h.at = max(h.at, minute)
+}
+
+// Return takes back what was booked at a time and not sent.
+func (b *Book) Return(a storage.AccountID, at time.Time, messages, recipients int) {
+	minute := at.Unix() / 60
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.accounts[a]
+	if h == nil || minute <= h.at-minutes || minute > h.at {
+		return
+	}
+	part := &h.parts[minute%minutes]
+	part.messages -= min(part.messages, uint32(messages))
+	part.recipients -= min(part.recipients, uint32(recipients))
+}
+
+// sweep drops the accounts that sent nothing for an hour, once in an hour.
+func (b *Book) sweep(minute int64) {
+	if minute < b.swept+minutes {
+		return
+	}
+	b.swept = minute
+	for a, h := range b.accounts {
+		if h.at <= minute-minutes {
+			delete(b.accounts, a)
+		}
+	}
+}

@@ -1,0 +1,35 @@
+package config
+
+import "path/filepath"
+
+// Submission is the group [submission].
+type Submission struct {
+	Listen            []string // host:port; STARTTLS
+	ListenTLS         []string // host:port; TLS from the first octet
+	AnySender         bool
+	MessagesPerHour   int // of one account; 0: no limit
+	RecipientsPerHour int // of one account; 0: no limit
+	HideClient        bool
+}
+
+// keysOfSubmission are those of taking mail from our own people (RFC 6409).
+func keysOfSubmission(c *Config) []*Key {
+	s := &c.Submission
+	return []*Key{
+		list("submission.listen", &s.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("submission").
+			help("Addresses where accounts hand in mail, after AUTH, with STARTTLS (port 587, RFC 6409)."),
+		list("submission.listen_tls", &s.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("submissions").
+			help("Addresses where accounts hand in mail, after AUTH, within TLS from the first octet (port 465, RFC 8314)."),
+		boolean("submission.any_sender", &s.AnySender, false).
+			help("Let an account send under any address. False: only under its own, and under aliases that lead to it, at all addresses that offer AUTH."),
+		count("submission.messages_per_hour", &s.MessagesPerHour, 1000, 0, 1<<30).
+			help("Messages that one account may send in an hour, then 450 with the time when it may go on; 0: no limit."),
+		count("submission.recipients_per_hour", &s.RecipientsPerHour, 10000, 0, 1<<30).
+			help("The same for recipients."),
+		boolean("submission.hide_client", &s.HideClient, false).
+			help("Don't say in Received from which address an account sent its mail: that is often somebody's home."),
+	}
+}
+
+// DKIMDir is where the keys are that mail is signed with.
+func (c *Config) DKIMDir() string { return filepath.Join(c.Server.Data, "dkim") }

@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"postrider/codec/message"
+	"postrider/engine/dkim"
+	"postrider/storage"
+)
+
+// outgoing is what becomes of a message of our own people besides being stored: the
+// fields that it lacks, and its signature. Both stand in front of it (see
+// storage.Envelope.Front), so they may be made when the end is there, and no message
+// is held up for them.
+//
+// What is signed depends on the From field: until the header has ended its octets are
+// kept, up to maxHeld of them. Then they go to a dkim.Stream, which counts against the
+// window of the session as the draft does.
+type outgoing struct {
+	on      bool // the client is one of our own
+	decided bool // the header has ended, or is too long
+	held    []byte
+	added   []byte // fields that were missing
+	stream  *dkim.Stream
+	when    time.Time
+	id      storage.MessageID
+}
+
+// maxHeld is the longest header that is looked at. It is a part of the window.
+const maxHeld = largeWindow / 4
+
+// begin starts over, with the draft.
+func (o *outgoing) begin(s *smtpConn) {
+	*o = outgoing{on: s.mayRelay || s.m.Account() != "", held: o.held[:0], when: s.tx.arrival, id: s.tx.draft.ID()}
+}
+
+// append takes the next octets of the message.
+func (o *outgoing) append(run []byte, s *smtpConn) {
+	switch {
+	case !o.on:
+	case o.decided && o.stream != nil:
+		o.stream.Append(run)
+	case !o.decided:
+		o.held = append(o.held, run...)
+		if s.m.Transaction().Head.Done() || len(o.held) > maxHeld {
+			o.decide(s)
+		}
+	}
+}
+
+// decide comes when the header is there.
+func (o *outgoing) decide(s *smtpConn) {
+	o.decided = true
+	if head := &s.m.Transaction().Head; head.Done() && head.Octets() <= maxHeld {
+		o.complete(head, s)
+		if keys := s.srv.keys.Author(o.signer(head, s)); keys != nil {
+			o.stream = s.srv.keys.Stream(keys)
+			o.stream.Append(o.added)
+			o.stream.Append(o.held)
+		}
+	}
+	o.held = o.held[:0]
+	if cap(o.held) > smallWindow {
+		o.held = nil
+	}
+}
+
+// complete makes the fields that a message must have (RFC 5322 section 3.6) and one
+// that it should have, which RFC 6409 section 8 has us add for an account.
+func (o *outgoing) complete(head *message.Head, s *smtpConn) {
+	if s.m.Account() == "" {
+		return
+	}
+	if head.MessageID() == nil {
+		o.added = append(o.added, "Message-ID: <"+o.when.UTC().Format("20060102150405")+"."+o.id.String()+"@"+s.port.config.Hostname+">\r\n"...)
+	}
+	if head.Date() == nil {
+		o.added = o.when.AppendFormat(append(o.added, "Date: "...), "Mon, 2 Jan 2006 15:04:05 -0700")
+		o.added = append(o.added, "\r\n"...)
+	}
+	if head.From() == nil {
+		o.added = append(o.added, "From: <"+o.author(s)+">\r\n"...)
+	}
+}
+
+// author is the address for a From field that is missing.
+func (o *outgoing) author(s *smtpConn) string { return cmp.Or(string(s.tx.reverse), s.m.Account()) }
+
+// signer is the address whose domain answers for the message: that of From if the account may
+// write under it, else that of the reverse-path. A network that may relay is believed.
+func (o *outgoing) signer(head *message.Head, s *smtpConn) string {
+	from := o.author(s)
+	if v := head.From(); v != nil {
+		if a := message.Address(v); s.m.Account() == "" || s.srv.cfg.Submission.AnySender || s.srv.owns(s.account(), a) {
+			from = a
+		}
+	}
+	return from
+}
+
+// backlog is the octets that are kept and not hashed yet.
+func (o *outgoing) backlog() int64 {
+	n := int64(len(o.held))
+	if o.stream != nil {
+		n += o.stream.Backlog()
+	}
+	return n
+}
+
+// end calls then with what stands in front of the message, on this goroutine or on
+// another. A message that can't be signed goes without a signature: so it is a worse
+// message, and not a lost one.
+func (o *outgoing) end(s *smtpConn, then func(front string)) {
+	if o.on && !o.decided {
+		o.complete(&s.m.Transaction().Head, s) // nothing but a header
+	}
+	added := string(o.added)
+	o.held, o.added = nil, nil
+	if o.stream == nil {
+		then(added)
+		return
+	}
+	stream, id := o.stream, o.id
+	o.stream = nil
+	stream.Finish(func(fields string, err error) {
+		if err == nil && len(fields)+len(added) > storage.MaxFront {
+			err = errors.New("the signatures are too long")
+		}
+		if err != nil {
+			s.srv.log.Warn("a message goes out without a DKIM signature", "id", id.String(), "err", err)
+			fields = ""
+		}
+		then(fields + added)
+	})
+}
+
+// drop forgets the message.
+func (o *outgoing) drop() {
+	if o.stream != nil {
+		o.stream.Abort()
+	}
+	*o = outgoing{}
+}
+
+// notify calls f when what the writer and the signature have not taken yet is at most
+// mark.
+func (t *transaction) notify(mark int64, f func()) {
+	stream := t.out.stream
+	if stream == nil {
+		t.draft.Notify(mark, f)
+		return
+	}
+	t.draft.Notify(mark/2, func() { stream.Notify(mark/2, f) })
+}
