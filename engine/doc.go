@@ -11,6 +11,10 @@
 // the store with the whole transaction (transaction.go), and the answer comes
 // back as a task on the session's loop after the sync. Only then is there a 250.
 //
+// Mail for other domains is put into the queue in the same step. Package courier
+// works it off: it is a plain user of the store and of DNS, on goroutines of its
+// own, and no loop knows of it.
+//
 // # A message's way out
 //
 // A login goes to a bounded pool that hashes, locks and lists (auth.go). A RETR
@@ -18,6 +22,15 @@
 // for a client that fetches in order the next ones, into a buffer; large ones
 // are streamed piece by piece at the pace of the peer. Deletions go to the store
 // as one batch at QUIT.
+//
+// # Who is who
+//
+// A machine asks about a claim (package sasl). What can be said without a hash is
+// said on the loop: a verifier of SCRAM or a decoy, the outcome of a proof, a
+// password that was right a short time ago (credentials.go). The rest is hashed
+// in a bounded pool. A network that fails too often is not listened to
+// (failures.go), and a login that fails is answered by the loop's timer, at the
+// same time after the question whatever was wrong.
 //
 // # Whose goroutine
 //

@@ -96,7 +96,7 @@ func (t *transaction) log(s *smtpConn) {
 		return
 	}
 	srv.stats.messages.Add(1)
-	srv.stats.deliveries.Add(int64(len(t.targets)))
+	srv.stats.deliveries.Add(int64(len(t.places.Targets)))
 	srv.stats.octetsIn.Add(t.delivery.Size)
 	if !srv.log.on() {
 		return
@@ -107,15 +107,15 @@ func (t *transaction) log(s *smtpConn) {
 	srv.log.info("from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
 		", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id)
 	delay := time.Since(t.arrival)
-	for i := range t.targets {
-		a, err := srv.store.Account(t.targets[i].Account)
+	for i := range t.places.Targets {
+		a, err := srv.store.Account(t.places.Targets[i].Account)
 		if err != nil {
 			continue // removed in this very moment
 		}
 		srv.log.info("to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+
 			strconv.FormatFloat(delay.Seconds(), 'g', 2, 64)+", dsn=2.0.0, status=sent (delivered to maildrop)", localAgent, id)
 	}
-	if len(t.relayed) == 0 {
+	if len(t.places.Relayed) == 0 {
 		srv.log.info("removed", localAgent, id)
 	}
 }

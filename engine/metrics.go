@@ -102,6 +102,9 @@ func (srv *Server) relayMetrics(gauge func(name, help string, f func() float64),
 	counter("relay_expired_total", "Recipients given up at the end of relay.lifetime.", &c.Stats.Expired)
 	counter("relay_connections_total", "Connections made to other hosts.", &c.Stats.Sessions)
 	counter("relay_reused_total", "Messages sent over a connection that was there.", &c.Stats.Reused)
+	counter("relay_tls_connections_total", "Connections to other hosts that went under TLS.", &c.Stats.OverTLS)
+	counter("relay_tls_verified_total", "Those of them whose certificate was asked for and valid.", &c.Stats.Verified)
+	counter("relay_tls_failures_total", "TLS handshakes with other hosts that failed, or showed a certificate that is not valid.", &c.Stats.TLSFailures)
 	counter("notifications_total", "Notifications sent.", &c.Stats.Notices)
 	counter("notifications_dropped_total", "Notifications that could not be delivered and were given up.", &c.Stats.Dropped)
 }

@@ -20,7 +20,8 @@ import (
 func NewResolver(cfg *config.Config, listeners []netip.AddrPort, log *slog.Logger) *resolver.Resolver {
 	return resolver.New(resolver.Options{
 		Servers: cfg.Relay.Resolvers, Port: uint16(cfg.Relay.Port), Families: resolver.Families(cfg.Relay.Families),
-		Own: resolver.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname}, Log: log,
+		Own: resolver.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
+		DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC), Log: log,
 	})
 }
 

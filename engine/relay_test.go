@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -246,3 +248,51 @@ func TestABounceOfABounce(t *testing.T) {
 		t.Errorf("%d notifications were dropped", n)
 	}
 }
+
+// A drain does not wait for a host that hangs: what it did not answer stays queued.
+func TestDrainLeavesAHangingHost(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	heard := make(chan struct{})
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte("220 hang.test\r\n"))
+		_, _ = c.Read(make([]byte, 100)) // EHLO
+		close(heard)
+		_, _ = c.Read(make([]byte, 100)) // the end
+	}()
+	f := start(t, func(c *config.Config) { c.Relay.Transports = []string{"hang.test=[127.0.0.1]:" + portOf(l)} }, nil)
+	p := f.dialSMTP(t)
+	p.expect("220 ")
+	p.say("EHLO client.test", "250 ")
+	p.say("MAIL FROM:<mbrain@localhost>", "250 ")
+	p.say("RCPT TO:<x@hang.test>", "250 ")
+	p.say("DATA", "354 ")
+	p.say("x\r\n.", "250 ")
+	p.say("QUIT", "221 ")
+	<-heard
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	drained := make(chan struct{})
+	go func() {
+		f.Drain(ctx)
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-time.After(hang):
+		t.Fatal("the drain waits for the host")
+	}
+	if n, _ := f.store.QueueTotal(); n != 1 {
+		t.Errorf("%d entries are queued", n)
+	}
+}
+
+func portOf(l net.Listener) string { return fmt.Sprint(l.Addr().(*net.TCPAddr).Port) }

@@ -23,11 +23,9 @@ type transaction struct {
 	received int64 // octets of the Received field that we put in front
 
 	reverse []byte // reverse-path as text, without brackets
-	targets []router.Target
-	relayed []*storage.QueueEntry
-	places  map[string]*storage.QueueEntry // of relayed, by mailbox and by @destination; nil: none
-	forward []byte                         // the first forward-path as text, for Received's "for"
-	paths   int                            // forward-paths taken
+	places  router.Placement
+	forward []byte // the first forward-path as text, for Received's "for"
+	paths   int    // forward-paths taken
 
 	out    outgoing
 	booked booking
@@ -50,101 +48,43 @@ func newTransaction(s *smtpConn) *transaction {
 func (t *transaction) begin(p smtp.ReversePath) {
 	t.shrink()
 	t.reverse = p.AppendTo(t.reverse[:0])
-	t.targets, t.relayed, t.places = t.targets[:0], nil, nil
+	t.places.Reset()
 	t.forward, t.paths = t.forward[:0], 0
 }
 
 // addRecipient routes a forward-path and keeps where it leads, each place once.
 // mayRelay: the client's mail for other domains is taken.
 func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRelay bool) smtpd.Verdict {
-	p := rcpt.To
-	before := len(t.targets)
-	var outcome router.Outcome
-	t.targets, outcome = r.Route(p.Local(), p.Domain(), t.targets)
-	switch outcome {
+	switch t.places.Add(r, rcpt, mayRelay) {
 	case router.Local:
-		if rcpt.Notify&smtp.NotifySuccess != 0 {
-			// Whoever wants to hear of success gets it by way of the queue: there the
-			// notification is as durable as the message.
-			t.targets = t.targets[:before]
-			t.relay(r.Domain(p.Domain()), storage.QueuedRecipient{ForwardPath: p.String(), ORcpt: string(rcpt.ORcpt), Notify: rcpt.Notify})
-			break
-		}
-		t.splitRemote(before, rcpt)
 	case router.Unknown:
 		return smtpd.Unknown
 	case router.NotOurs:
 		if !mayRelay {
 			return smtpd.NotRelayed
 		}
-		domain := router.Fold(string(p.Domain()))
-		t.relay(domain, storage.QueuedRecipient{ForwardPath: p.String(), ORcpt: string(rcpt.ORcpt), Notify: rcpt.Notify})
 	default:
 		return smtpd.Failed
 	}
 	if t.paths == 0 {
-		t.forward = p.AppendTo(t.forward[:0])
+		t.forward = rcpt.To.AppendTo(t.forward[:0])
 	}
 	t.paths++
 	return smtpd.Yes
 }
 
-// splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
-// maildrops that were added.
-func (t *transaction) splitRemote(from int, rcpt *smtp.RcptArgs) {
-	kept := t.targets[:from]
-	for _, target := range t.targets[from:] {
-		if target.Remote == "" {
-			kept = append(kept, target)
-			continue
-		}
-		t.relay(target.Domain, storage.QueuedRecipient{ForwardPath: target.Remote, ORcpt: originalOf(rcpt), Notify: rcpt.Notify})
-	}
-	t.targets = kept
-}
-
-// originalOf is the ORCPT of a recipient that is sent on under another name (RFC
-// 3461 section 5.2.7.1 (c)).
-func originalOf(rcpt *smtp.RcptArgs) string {
-	if len(rcpt.ORcpt) > 0 || rcpt.To.NeedsUTF8() {
-		return string(rcpt.ORcpt)
-	}
-	return string(smtp.AppendXtext([]byte("rfc822;"), rcpt.To.AppendTo(nil)))
-}
-
-// relay adds a recipient to the entry of its destination, once.
-func (t *transaction) relay(domain string, r storage.QueuedRecipient) {
-	if t.places == nil {
-		t.places = make(map[string]*storage.QueueEntry)
-	}
-	if t.places[r.ForwardPath] != nil {
-		return
-	}
-	e := t.places["@"+domain] // no mailbox begins with it
-	if e == nil {
-		e = &storage.QueueEntry{Domain: domain}
-		t.relayed = append(t.relayed, e)
-		t.places["@"+domain] = e
-	}
-	t.places[r.ForwardPath] = e
-	e.Recipients = append(e.Recipients, r)
-}
-
-// envelope fills in what the entries have in common.
-func (t *transaction) envelope(m *smtpd.Transaction) {
-	if len(t.relayed) == 0 {
+// seal tells the queue entries what they have in common.
+func (t *transaction) seal(m *smtpd.Transaction) {
+	if len(t.places.Relayed) == 0 {
 		return
 	}
 	s := t.conn
-	env := storage.Envelope{
+	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
 		Origin: "client unknown[" + s.addr + "], helo=<" + string(s.m.Helo()) + ">, by " +
 			s.with(m),
-	}
-	for _, e := range t.relayed {
-		e.Envelope = env
-	}
+	})
 }
 
 // openDraft begins the draft with our Received field, whose id is the draft's.
@@ -182,8 +122,8 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 	t.conn.srv.commitsOpen.Add(1)
 	d := &t.delivery
 	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+m.Counts().Size
-	t.envelope(m)
-	d.Relayed = t.relayed
+	t.seal(m)
+	d.Relayed = t.places.Relayed
 	t.draft = nil
 	t.out.end(t.conn, t.deliverBehind)
 }
@@ -205,8 +145,8 @@ func (t *transaction) traces(rs []storage.Recipient, front string) []storage.Rec
 	b := append(message.AppendReturnPath(t.trace[:0], t.reverse), front...)
 	plain := len(b)
 	t.ends = t.ends[:0]
-	for i := range t.targets {
-		if x := t.targets[i].Expanded; x != "" {
+	for i := range t.places.Targets {
+		if x := t.places.Targets[i].Expanded; x != "" {
 			b = append(b, b[:plain]...)
 			b = message.AppendDeliveredTo(b, []byte(x))
 		}
@@ -219,7 +159,7 @@ func (t *transaction) traces(rs []storage.Recipient, front string) []storage.Rec
 		if end > from {
 			trace = b[from:end:end]
 		}
-		rs = append(rs, storage.Recipient{Account: t.targets[i].Account, Trace: trace})
+		rs = append(rs, storage.Recipient{Account: t.places.Targets[i].Account, Trace: trace})
 		from = end
 	}
 	return rs
@@ -237,7 +177,7 @@ func (t *transaction) Run() { t.conn.stored() }
 // end gives up what the delivery needed.
 func (t *transaction) end() {
 	t.committing = false
-	t.delivery.Draft, t.delivery.Relayed, t.relayed, t.places = nil, nil, nil, nil
+	t.delivery.Draft, t.delivery.Relayed, t.places.Relayed = nil, nil, nil
 	t.receipt, t.err = storage.Receipt{}, nil
 	t.shrink()
 }
@@ -251,8 +191,8 @@ const (
 
 // shrink gives back the memory of an unusual number of recipients.
 func (t *transaction) shrink() {
-	if cap(t.targets) > keptRecipients || cap(t.trace) > keptTrace {
-		t.targets, t.ends, t.trace, t.delivery.Recipients = nil, nil, nil, nil
+	if cap(t.places.Targets) > keptRecipients || cap(t.trace) > keptTrace {
+		t.places.Targets, t.ends, t.trace, t.delivery.Recipients = nil, nil, nil, nil
 	}
 }
 

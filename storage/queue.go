@@ -263,4 +263,6 @@ type QueueFilter struct {
 	ArrivedBefore, ArrivedAfter time.Time
 	Held                        *bool
 	Unwarned                    bool
+	// AnyOrder: the order is of no interest, and speed is.
+	AnyOrder bool
 }

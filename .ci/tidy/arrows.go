@@ -7,7 +7,7 @@ import (
 const module = "postrider/"
 
 // machines are the pure rooms under engine: sessions and decisions, with no I/O.
-var machines = []string{"engine/smtpd", "engine/pop3d", "engine/smtpclient", "engine/router", "engine/relay", "engine/policy"}
+var machines = []string{"engine/smtpd", "engine/pop3d", "engine/smtpclient", "engine/router", "engine/relay", "engine/policy", "engine/tlspolicy"}
 
 // only lists what is known to few: an import, and the rooms that may have it.
 var only = []struct {

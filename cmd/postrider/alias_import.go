@@ -25,26 +25,31 @@ step; if a line can't be read none is made.`,
 		Example: "  postrider alias import /etc/aliases",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), create, func(d *desk) error {
-				in, err := openInput(cmd, args[0])
-				if err != nil {
-					return err
-				}
-				defer in.Close()
-				aliases, skipped, err := d.readAliases(in, args[0])
-				if err != nil {
-					return err
-				}
-				if err := d.setAliases(aliases); err != nil {
-					return fmt.Errorf("nothing was added: %w", err)
-				}
-				for _, s := range skipped {
-					fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %v\n", s)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "added %d aliases\n", len(aliases))
-				return nil
-			})
+			return t.importAliases(cmd, args[0])
 		},
+	})
+}
+
+// importAliases makes the aliases of a file; "-" is the standard input.
+func (t *target) importAliases(cmd *cobra.Command, path string) error {
+	return t.with(cmd.Context(), create, func(d *desk) error {
+		in, err := openInput(cmd, path)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		aliases, skipped, err := d.readAliases(in, path)
+		if err != nil {
+			return err
+		}
+		if err := d.setAliases(aliases); err != nil {
+			return fmt.Errorf("nothing was added: %w", err)
+		}
+		for _, s := range skipped {
+			fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %v\n", s)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "added %d aliases\n", len(aliases))
+		return nil
 	})
 }
 

@@ -55,11 +55,11 @@ func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
 	if asJSON {
 		err = printJSON(cmd.OutOrStdout(), map[string]any{
 			"accounts": summary.Accounts, "messages": summary.Messages, "bodies": summary.Bodies,
-			"octets": summary.Octets, "faults": found,
+			"queued": summary.Queued, "octets": summary.Octets, "faults": found,
 		})
 	} else {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accounts, %d messages, %d bodies, %d octets: %d faults\n",
-			summary.Accounts, summary.Messages, summary.Bodies, summary.Octets, summary.Faults)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accounts, %d messages, %d queue entries, %d bodies, %d octets: %d faults\n",
+			summary.Accounts, summary.Messages, summary.Queued, summary.Bodies, summary.Octets, summary.Faults)
 	}
 	if err == nil && summary.Faults > 0 {
 		err = exit(exDataErr, fmt.Errorf("the store has %d faults", summary.Faults))

@@ -8,6 +8,12 @@ func mailqCommand() *cobra.Command {
 	cmd := queueList()
 	cmd.Use = "mailq [ID... | ALL | -]"
 	cmd.Short = "The same as queue list; the program answers to the name mailq too"
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("config") {
+			return nil
+		}
+		return cmd.Flags().Set("config", systemConfig())
+	}
 	cmd.Example = "  mailq\n  postrider mailq --to-domain example.org"
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,10 +18,25 @@ func main() {
 	// A second signal kills, as ever.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	if err := rootCommand().ExecuteContext(ctx); err != nil {
+	root := rootCommand()
+	root.SetArgs(argsOf(os.Args))
+	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
 		os.Exit(codeOf(err))
 	}
+}
+
+// argsOf is the arguments of a command line. Under the name of a program that we
+// stand in for, that name is the command.
+func argsOf(args []string) []string {
+	if len(args) == 0 {
+		return nil
+	}
+	switch name := filepath.Base(args[0]); name {
+	case "sendmail", "mailq", "newaliases":
+		return append([]string{name}, args[1:]...)
+	}
+	return args[1:]
 }
 
 func rootCommand() *cobra.Command {
@@ -41,7 +57,8 @@ configuration.`,
 	})
 	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
 		exportCommand(), importCommand(), checkCommand(),
-		queueCommand(), whyCommand(), mailqCommand(), statusCommand(), configCommand(), routeCommand(), dkimCommand(), installCommand())
+		queueCommand(), whyCommand(), mailqCommand(), sendmailCommand(), newaliasesCommand(), routeCommand(),
+		statusCommand(), configCommand(), dkimCommand(), installCommand())
 	return root
 }
 

@@ -203,7 +203,9 @@ func (s *selection) read(args []string, in io.Reader) (*selected, error) {
 // selects nothing is an error, which comes after the others were looked at.
 func (d *desk) each(s *selected, f func(*storage.QueueEntry) bool) error {
 	left, more := s.limit, true
+	waits := d.suspensions()
 	take := func(e *storage.QueueEntry) bool {
+		waits.explain(e)
 		if s.skip != nil && s.skip(e) {
 			return true
 		}

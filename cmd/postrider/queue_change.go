@@ -53,7 +53,7 @@ func queueRequeue() *cobra.Command {
 	return change{
 		name: "requeue", done: "requeued", short: "Make mail due now, whether held or not",
 		long: `Make mail due now, whether held or not. Where it goes is decided anew, as at each
-attempt. A destination that is taken for dead is still waited for: see "queue flush".`,
+attempt. A destination that is taken for dead is probed with it.`,
 		examples: "  postrider queue requeue 06FV1Q2C80000-1\n  postrider queue requeue --error 4.7 --held",
 		do:       move(storage.RequeueNow),
 	}.command()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/engine/admin"
 	"postrider/storage"
 )
 
@@ -82,33 +83,15 @@ type lister struct {
 	err      error // of out: nobody reads any more
 }
 
-// The states of an entry, by the names of Postfix's queues.
-const (
-	stateActive   = "active"
-	stateDeferred = "deferred"
-	stateHold     = "hold"
-)
-
-// stateOf is the state of an entry: active when nothing keeps it from being tried.
-func stateOf(e *storage.QueueEntry, now time.Time) string {
-	switch {
-	case e.Held:
-		return stateHold
-	case e.Attempts == 0 || !e.Due.After(now):
-		return stateActive
-	}
-	return stateDeferred
-}
-
 // stateOfAll is the state of a message: active before deferred before held.
-func stateOfAll(group []*storage.QueueEntry, now time.Time) string {
-	state := stateHold
+func stateOfAll(group []*storage.QueueEntry, now time.Time) admin.QueueState {
+	state := admin.OnHold
 	for _, e := range group {
-		switch stateOf(e, now) {
-		case stateActive:
-			return stateActive
-		case stateDeferred:
-			state = stateDeferred
+		switch admin.StateOf(e, now) {
+		case admin.Active:
+			return admin.Active
+		case admin.Deferred:
+			state = admin.Deferred
 		}
 	}
 	return state
@@ -129,7 +112,7 @@ func (l *lister) text(group []*storage.QueueEntry) {
 	first := group[0]
 	l.messages++
 	l.octets += first.Body.Size
-	mark := map[string]string{stateActive: "*", stateHold: "!"}[stateOfAll(group, l.now)]
+	mark := map[admin.QueueState]string{admin.Active: "*", admin.OnHold: "!"}[stateOfAll(group, l.now)]
 	fmt.Fprintf(l.out, columns, first.ID.Message.String()+mark, first.Body.Size,
 		first.Arrival.Local().Format("Mon Jan _2 15:04:05"), senderName(first))
 	said := ""
@@ -187,7 +170,7 @@ type recipientLine struct {
 func (l *lister) json(group []*storage.QueueEntry) {
 	first := group[0]
 	line := queuedLine{
-		QueueName: stateOfAll(group, l.now), QueueID: first.ID.Message.String(),
+		QueueName: string(stateOfAll(group, l.now)), QueueID: first.ID.Message.String(),
 		ArrivalTime: first.Arrival.Unix(), MessageSize: first.Body.Size, Sender: senderName(first),
 	}
 	for _, e := range group {
@@ -202,7 +185,7 @@ func recipientsOf(e *storage.QueueEntry, now time.Time) (lines []recipientLine) 
 		r := &e.Recipients[i]
 		line := recipientLine{
 			Address: r.ForwardPath, DelayReason: e.ReasonOf(r), Entry: entryName(e.ID), Domain: e.Domain,
-			State: stateOf(e, now), Status: e.StatusOf(r), Attempts: e.Attempts,
+			State: string(admin.StateOf(e, now)), Status: e.StatusOf(r), Attempts: e.Attempts,
 		}
 		if !e.Held {
 			line.Due = e.Due.UTC()

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/codec/smtp"
+	"postrider/engine/admin"
 	"postrider/storage"
 )
 
@@ -85,7 +86,7 @@ type shownPathLine struct {
 
 func shownOf(e *storage.QueueEntry) shown {
 	s := shown{
-		Entry: entryName(e.ID), Domain: e.Domain, State: stateOf(e, time.Now()),
+		Entry: entryName(e.ID), Domain: e.Domain, State: string(admin.StateOf(e, time.Now())),
 		Sender: e.Envelope.ReversePath, Origin: e.Envelope.Origin, EnvID: e.Envelope.EnvID,
 		Ret: retName(e.Envelope.Ret), Body: bodyName(e.Envelope.Body), SMTPUTF8: e.Envelope.SMTPUTF8,
 		Size: e.Size(), Arrival: e.Arrival.UTC(), Warned: e.Warned, Attempts: e.Attempts,

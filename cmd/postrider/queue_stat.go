@@ -2,20 +2,14 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"postrider/engine/admin"
-	"postrider/engine/router"
-	"postrider/storage"
 )
 
 func queueStat() *cobra.Command {
@@ -45,11 +39,14 @@ Flags narrow down what is counted. It reads the whole queue.`,
 				return err
 			}
 			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				c := census{now: time.Now(), bySender: by == "sender", byError: errors, rows: make(map[string]*row), States: make(map[string]int64)}
-				if err := d.each(what, c.add); err != nil {
+				c := census{byError: errors}
+				arg := admin.CensusArg{Filter: what.filter, By: admin.CensusBy(by), Top: top}
+				if errors {
+					arg.By = admin.ByStatus
+				}
+				if err := c.take(d, arg); err != nil {
 					return err
 				}
-				c.Entries, c.Octets = d.QueueTotal()
 				c.askRelay(d)
 				if asJSON {
 					return c.json(cmd.OutOrStdout(), top)
@@ -66,82 +63,27 @@ Flags narrow down what is counted. It reads the whole queue.`,
 	return t.flags(s.flags(cmd))
 }
 
-// ages are the upper bounds of the table's columns, in minutes; one more column
-// holds what is older than all of them.
-var ages = [...]int{5, 10, 20, 40, 80, 160, 320, 640, 1280}
-
-// row is one row of a count.
-type row struct {
-	Name   string               `json:"name"`
-	Total  int64                `json:"total"`
-	Ages   [len(ages) + 1]int64 `json:"ages,omitzero"` // by the bounds of ages
-	Sample string               `json:"sample,omitempty"`
-}
-
-func (r *row) add(age, n int64, sample string) {
-	i := 0
-	for i < len(ages) && age >= int64(ages[i]) {
-		i++
-	}
-	r.Total += n
-	r.Ages[i] += n
-	if r.Sample == "" {
-		r.Sample = sample
-	}
-}
-
-// census counts the queue while it passes. It keeps a row for each domain.
+// census is what is printed.
 type census struct {
-	now               time.Time
-	bySender, byError bool
-	rows              map[string]*row
-	total             row
-	last              storage.MessageID
-
-	Entries, Octets int64            // of the whole queue
-	States          map[string]int64 // entries that were counted, by state
-	Relay           *admin.RelayStatus
+	admin.Census
+	byError bool
+	Relay   *admin.RelayStatus
 }
 
-// add counts an entry.
-func (c *census) add(e *storage.QueueEntry) bool {
-	c.States[stateOf(e, c.now)]++
-	age := int64(c.now.Sub(e.Arrival) / time.Minute)
-	switch {
-	case c.byError:
-		for i := range e.Recipients {
-			r := &e.Recipients[i]
-			c.count(cmp.Or(e.StatusOf(r), "not tried"), age, 1, printable(e.ReasonOf(r)))
-		}
-	case !c.bySender:
-		c.count(e.Domain, age, int64(len(e.Recipients)), "")
-	case c.last != e.ID.Message: // the entries of a message come together
-		c.last = e.ID.Message
-		path := senderName(e)
-		c.count(router.Fold(path[strings.LastIndexByte(path, '@')+1:]), age, 1, "")
+// take has the running server count, or counts the opened store.
+func (c *census) take(d *desk, arg admin.CensusArg) error {
+	counted, err := d.takeCensus(arg)
+	if err == nil {
+		c.Census = *counted
 	}
-	return true
+	return err
 }
 
-func (c *census) count(name string, age, n int64, sample string) {
-	r := c.rows[name]
-	if r == nil {
-		r = &row{Name: name}
-		c.rows[name] = r
+func (d *desk) takeCensus(arg admin.CensusArg) (*admin.Census, error) {
+	if server, ok := d.Store.(*admin.Client); ok {
+		return server.TakeCensus(arg)
 	}
-	r.add(age, n, sample)
-	c.total.add(age, n, "")
-}
-
-// largest are the rows, the largest first, at most top of them.
-func (c *census) largest(top int) []*row {
-	rows := slices.SortedFunc(maps.Values(c.rows), func(a, b *row) int {
-		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(a.Name, b.Name))
-	})
-	if top > 0 && len(rows) > top {
-		rows = rows[:top]
-	}
-	return rows
+	return admin.TakeCensus(d.Store, arg)
 }
 
 // askRelay adds what the running server says of its relay, if there is one.
@@ -156,7 +98,7 @@ func (c *census) askRelay(d *desk) {
 func (c *census) print(to io.Writer, top int) error {
 	out := bufio.NewWriter(to)
 	fmt.Fprintf(out, "%s, %d octets in the queue\n", entries(int(c.Entries)), c.Octets)
-	fmt.Fprintf(out, "counted: %d active, %d deferred, %d held\n", c.States[stateActive], c.States[stateDeferred], c.States[stateHold])
+	fmt.Fprintf(out, "counted: %d active, %d deferred, %d held\n", c.States[admin.Active], c.States[admin.Deferred], c.States[admin.OnHold])
 	if c.Relay != nil {
 		fmt.Fprintf(out, "relay: %d sessions, %d destinations awake, %d dead\n", c.Relay.Sessions, c.Relay.Awake, len(c.Relay.Dead))
 		for i, dead := range c.Relay.Dead {
@@ -169,8 +111,8 @@ func (c *census) print(to io.Writer, top int) error {
 	}
 	fmt.Fprintln(out)
 	if c.byError {
-		for _, r := range c.largest(top) {
-			fmt.Fprintf(out, "%8d  %-9s %s\n", r.Total, r.Name, r.Sample)
+		for _, r := range c.Rows {
+			fmt.Fprintf(out, "%8d  %-9s %s\n", r.Total, r.Name, printable(r.Sample))
 		}
 	} else {
 		c.table(out, top)
@@ -186,11 +128,11 @@ const nameWidth = 30
 // the totals need.
 func (c *census) table(out io.Writer, top int) {
 	heads := []string{"T"}
-	for _, minutes := range ages {
+	for _, minutes := range admin.CensusAges {
 		heads = append(heads, strconv.Itoa(minutes))
 	}
-	heads = append(heads, strconv.Itoa(ages[len(ages)-1])+"+")
-	totals := append([]int64{c.total.Total}, c.total.Ages[:]...)
+	heads = append(heads, strconv.Itoa(admin.CensusAges[len(admin.CensusAges)-1])+"+")
+	totals := append([]int64{c.Total.Total}, c.Total.Ages[:]...)
 	var widths []int
 	for i, head := range heads {
 		widths = append(widths, 1+max(2, len(head), len(strconv.FormatInt(totals[i], 10))))
@@ -205,7 +147,7 @@ func (c *census) table(out io.Writer, top int) {
 		}
 		fmt.Fprintln(out)
 	}
-	counts := func(r *row) func(int) any {
+	counts := func(r *admin.CensusRow) func(int) any {
 		return func(i int) any {
 			if i == 0 {
 				return r.Total
@@ -214,17 +156,17 @@ func (c *census) table(out io.Writer, top int) {
 		}
 	}
 	line("", func(i int) any { return heads[i] })
-	line("TOTAL", counts(&c.total))
-	for _, r := range c.largest(top) {
-		line(printable(r.Name), counts(r))
+	line("TOTAL", counts(&c.Total))
+	for i := range c.Rows {
+		line(printable(c.Rows[i].Name), counts(&c.Rows[i]))
 	}
 }
 
 // json prints the same as an object.
 func (c *census) json(out io.Writer, top int) error {
-	c.total.Name = "TOTAL"
+	c.Total.Name = "TOTAL"
 	return printJSON(out, map[string]any{
 		"entries": c.Entries, "octets": c.Octets, "states": c.States, "relay": c.Relay,
-		"minutes": ages, "total": c.total, "rows": append([]*row{}, c.largest(top)...),
+		"minutes": admin.CensusAges, "total": c.Total, "rows": c.Rows,
 	})
 }

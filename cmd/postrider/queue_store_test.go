@@ -21,6 +21,9 @@ import (
 	"postrider/storage/lsm"
 )
 
+// What the commands print is compared whatever the zone of the machine.
+func init() { time.Local = time.UTC }
+
 // memQueue is a store whose queue is in memory: a plain reading of the contract,
 // beside the maildrops of a real store.
 type memQueue struct {
@@ -29,7 +32,7 @@ type memQueue struct {
 	entries []*storage.QueueEntry // by arrival
 	bodies  map[storage.MessageID][]byte
 	records map[storage.MessageID][]storage.Record
-	moves   []string
+	smtp    []string // where the server listens
 }
 
 // put adds an entry with its body, in wire form.
@@ -220,13 +223,9 @@ func (r *memRelay) takes() string {
 	return said
 }
 
-// withQueue runs f on a shell whose commands find a running server with a queue
-// in memory.
+// withQueue is a shell whose commands find a running server with a queue in memory.
 func withQueue(t *testing.T) (*shell, *memQueue, *memRelay) {
 	t.Helper()
-	local := time.Local
-	time.Local = time.UTC
-	t.Cleanup(func() { time.Local = local })
 	s := newShell(t)
 	cfg, err := config.Load(s.config)
 	if err != nil {
@@ -242,7 +241,7 @@ func withQueue(t *testing.T) (*shell, *memQueue, *memRelay) {
 	q := &memQueue{Store: store, bodies: make(map[storage.MessageID][]byte), records: make(map[storage.MessageID][]storage.Record)}
 	r := &memRelay{q: q}
 	stop, err := admin.Serve(context.Background(), filepath.Join(cfg.Server.Data, "admin.sock"), q, r, func() admin.Status {
-		return admin.Status{Version: "test", Health: "ok"}
+		return admin.Status{Version: "test", Health: "ok", SMTP: q.smtp}
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/codec/smtp"
+	"postrider/engine/admin"
 	"postrider/storage"
 )
 
@@ -186,7 +187,7 @@ func TestQueueSelections(t *testing.T) {
 func TestParseAge(t *testing.T) {
 	f := func(in string, want time.Duration) {
 		t.Helper()
-		if got, err := parseAge(in); got != want || (err != nil) != (want < 0) && err != nil {
+		if got, err := parseAge(in); got != want || err != nil {
 			t.Errorf("%s: %v %v", in, got, err)
 		}
 	}
@@ -353,7 +354,7 @@ func TestQueueStat(t *testing.T) {
 			Recipients: []storage.QueuedRecipient{{ForwardPath: "b@x.example"}, {ForwardPath: "c@x.example", Status: "4.2.2", Reason: "full"}}}, "x\r\n")
 	}
 	head := `5 entries, 15 octets in the queue
-counted: 1 active, 4 deferred, 0 held
+counted: 0 active, 5 deferred, 0 held
 relay: 3 sessions, 2 destinations awake, 1 dead
   dead.example: until 2026-11-23 13:00:00: no route?[2J
 
@@ -375,8 +376,8 @@ relay: 3 sessions, 2 destinations awake, 1 dead
 	var got struct {
 		Entries int
 		States  map[string]int
-		Total   row
-		Rows    []row
+		Total   admin.CensusRow
+		Rows    []admin.CensusRow
 	}
 	if err := json.Unmarshal([]byte(s.want(0, "", "queue stat --json --older 1d")), &got); err != nil || got.Entries != 5 || got.Total.Total != 0 || got.Rows == nil {
 		t.Errorf("%v %+v", err, got)

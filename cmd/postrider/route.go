@@ -12,6 +12,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine"
 	"postrider/engine/admin"
+	"postrider/engine/courier"
 	"postrider/engine/resolver"
 	"postrider/engine/router"
 )
@@ -29,6 +30,7 @@ type relayed struct {
 	Address string `json:"address"`
 	Rule    string `json:"rule"`
 	resolver.Explanation
+	TLS *courier.Outlook `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
 }
 
 // routing is what addresses are routed with.
@@ -38,6 +40,7 @@ type routing struct {
 	from  string          // the reverse-path that is assumed
 	rules *router.Transports
 	dns   *resolver.Resolver // asked as the server asks
+	tls   *courier.Security
 }
 
 func routeCommand() *cobra.Command {
@@ -48,8 +51,9 @@ func routeCommand() *cobra.Command {
 		Use:   "route ADDRESS...",
 		Short: "Print where mail for an address would go, and send nothing",
 		Long: `Print where mail for an address would go now: to which maildrops, or by which rule
-to which next hop, with the hosts that would be tried in their order. Nothing is
-sent; the name servers are asked. Exit code 67 if an address is nobody's.`,
+to which next hop, with the hosts that would be tried in their order, and what TLS
+each of them would have to show. Nothing is sent; the name servers are asked, and
+for an MTA-STS policy the domain's web server. Exit code 67 if an address is nobody's.`,
 		Example: `  postrider route jsmith@mindspring.com
   postrider route --from newsletter@example.org bob@example.net --json`,
 		Args: atLeast(1),
@@ -69,7 +73,11 @@ func (d *desk) route(ctx context.Context, out io.Writer, args []string, from str
 	if err != nil {
 		return exit(exConfig, err)
 	}
-	r := &routing{d, ctx, from, rules, engine.NewResolver(d.cfg, d.listeners(ctx), slog.New(slog.DiscardHandler))}
+	quiet := slog.New(slog.DiscardHandler)
+	r := &routing{d, ctx, from, rules, engine.NewResolver(d.cfg, d.listeners(ctx), quiet), nil}
+	if r.tls, err = courier.NewSecurity(ctx, d.cfg, r.dns, quiet); err != nil {
+		return exit(exConfig, err)
+	}
 	all := []*routed{}
 	unknown := 0
 	for _, arg := range args {
@@ -123,7 +131,12 @@ func (r *routing) find(text string) (*routed, error) {
 			continue
 		}
 		hop, rule := r.router.NextHop(r.rules, t.Domain, r.from)
-		one.Relay = append(one.Relay, relayed{t.Remote, rule, r.dns.Explain(r.ctx, hop)})
+		relay := relayed{t.Remote, rule, r.dns.Explain(r.ctx, hop), nil}
+		if relay.Error == nil {
+			o := r.tls.Explain(r.ctx, hop, &relay.Explanation)
+			relay.TLS = &o
+		}
+		one.Relay = append(one.Relay, relay)
 	}
 	return one, nil
 }
@@ -138,6 +151,9 @@ func (r *routed) print(out io.Writer) {
 			fmt.Fprintf(out, "  sent on to %s\n", hop.Address)
 		}
 		fmt.Fprintf(out, "  rule: %s\n  %s", hop.Rule, hop.String())
+		if hop.TLS != nil {
+			fmt.Fprintf(out, "  %s", hop.TLS)
+		}
 	}
 }
 

@@ -86,7 +86,11 @@ func (d *remoteDraft) exchange(r io.Reader) error {
 	if err := answers.Decode(&end); err != nil {
 		return d.client.gone(err)
 	}
-	return fromWire(end.Error)
+	if end.Error != nil {
+		return end.Error
+	}
+	_, _ = io.Copy(io.Discard, body) // a connection that is read to its end serves again
+	return nil
 }
 
 // ID implements storage.Draft. It waits for the server to give the id; 0 when

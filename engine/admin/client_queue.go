@@ -35,6 +35,12 @@ func (c *Client) QueueTotal() (entries, octets int64) {
 	return t.Entries, t.Octets
 }
 
+// TakeCensus has the server count its queue; see the function of that name.
+func (c *Client) TakeCensus(arg CensusArg) (*Census, error) {
+	n := new(Census)
+	return n, c.ask("queue-census", arg, n)
+}
+
 // History implements storage.Queue.
 func (c *Client) History(id storage.MessageID, f func(storage.Record) bool) error {
 	return streamed(c, "queue-history", id, func(r *storage.Record) bool { return f(*r) })

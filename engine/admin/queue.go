@@ -19,6 +19,7 @@ func queueRoutes(mux *http.ServeMux, s Store) {
 	})
 	method(mux, "queue-entry", s.QueuedEntry)
 	method(mux, "queue-move", func(m moveArg) (int, error) { return s.MoveQueued(m.IDs, m.Move) })
+	method(mux, "queue-census", func(arg CensusArg) (*Census, error) { return TakeCensus(s, arg) })
 	method(mux, "queue-total", func(none) (t totalAnswer, err error) {
 		t.Entries, t.Octets = s.QueueTotal()
 		return t, nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -293,5 +295,31 @@ func TestDeliverToOtherHostsThroughTheSocket(t *testing.T) {
 	}
 	if _, err := deliver([]storage.Settlement{{}}); !errors.Is(err, storage.ErrInvalid) {
 		t.Error(err)
+	}
+}
+
+// Deliveries one after the other use a connection again, and leave nothing of one
+// request to the next.
+func TestManyDeliveriesThroughTheSocket(t *testing.T) {
+	var said bytes.Buffer
+	log.SetOutput(&said)
+	f := new(fake)
+	c := connectQueue(t, f, nil)
+	for i := range 300 {
+		if i%3 == 0 {
+			d := c.NewDraft(0)
+			d.Append([]byte("given up\r\n"))
+			d.Discard()
+		}
+		if _, err := deliver(c, bytes.Repeat([]byte("x\r\n"), i*100)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	log.SetOutput(os.Stderr)
+	if len(f.delivered) != 300 || said.Len() > 0 {
+		t.Errorf("%d deliveries; net/http said %s", len(f.delivered), said.String())
 	}
 }

@@ -189,20 +189,26 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	draft := s.NewDraft(max(r.ContentLength, 0))
+	// net/http does not bear a full-duplex request whose end is not read before its
+	// handler returns.
+	defer func() { _, _ = io.Copy(io.Discard, r.Body) }()
 	answers := json.NewEncoder(w)
-	_ = answers.Encode(draft.ID())
-	_ = turn.Flush() // a client that is gone shows in receive
+	answer := func(v any) {
+		_ = answers.Encode(v)
+		_ = turn.Flush() // a client that is gone shows in receive
+	}
+	draft := s.NewDraft(max(r.ContentLength, 0))
+	answer(draft.ID())
 	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft)
 	if err != nil {
 		draft.Discard()
-		_ = answers.Encode(line[none]{End: true, Error: toWire(err)})
+		answer(line[none]{End: true, Error: toWire(err)})
 		return
 	}
 	stored := make(chan error, 1)
 	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { stored <- err }
 	s.Deliver(d)
-	_ = answers.Encode(line[none]{End: true, Error: toWire(<-stored)})
+	answer(line[none]{End: true, Error: toWire(<-stored)})
 }
 
 var errFrames = errors.New("the frames of the delivery don't fit together")

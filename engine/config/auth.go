@@ -22,7 +22,7 @@ func keysOfAuth(c *Config) []*Key {
 			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. CRAM-MD5 works for accounts made with --apop. Without SCRAM-SHA-256 here, new passwords are stored without what it needs."),
 		boolean("auth.plaintext_without_tls", &c.Auth.ClearText, false).
 			help("Take passwords in the clear (PLAIN, LOGIN; USER and PASS of POP3) without TLS from other hosts. From this host they are always taken."),
-		count("auth.scram_iterations", &c.Auth.ScramIterations, 65536, 4096, 2_000_000).rfc("RFC 7677 section 4: at least 4096").
+		count("auth.scram_iterations", &c.Auth.ScramIterations, 16384, 4096, 2_000_000).rfc("RFC 7677 section 4: at least 4096").
 			help("Iterations of SCRAM-SHA-256 for new passwords: what each guess costs whoever has stolen the store, and each login its client."),
 		duration("auth.cache_ttl", &c.Auth.CacheTTL, 5*time.Minute, 0, time.Hour).
 			help("How long a password that was right is remembered, so that a client which polls costs no hash each time; 0: not at all. What is kept can't be turned back into the password, and a changed password counts at once."),

@@ -10,6 +10,7 @@ import (
 	"postrider/codec/sasl"
 	"postrider/engine/password"
 	"postrider/engine/router"
+	"postrider/engine/tlspolicy"
 )
 
 // Config is the configuration, in the groups of the file. Only Default and Load
@@ -95,6 +96,13 @@ type Relay struct {
 	Source           string         // IP address to connect from; "": the kernel picks
 	Families         Families
 
+	TLS            []string // "DESTINATION LEVEL"; see tlspolicy.Rules
+	TLSDefault     tlspolicy.Level
+	TLSRoots       string // path of a PEM file; "": the authorities of the system
+	MTASTS         bool
+	DNSSEC         DNSSEC
+	AuthWithoutTLS bool
+
 	Retry       []time.Duration // waits between attempts; the last one repeats
 	Jitter      int             // percent of a wait, up or down
 	WarnAfter   time.Duration   // 0: never
@@ -125,6 +133,16 @@ const (
 	FamiliesBoth Families = "both"
 	FamiliesIPv4 Families = "ipv4"
 	FamiliesIPv6 Families = "ipv6"
+)
+
+// DNSSEC says of which name servers the AD bit is believed.
+type DNSSEC string
+
+// The values of relay.dnssec.
+const (
+	DNSSECAuto DNSSEC = "auto"
+	DNSSECOn   DNSSEC = "on"
+	DNSSECOff  DNSSEC = "off"
 )
 
 // DoubleError is what becomes of a notification that can't be delivered.

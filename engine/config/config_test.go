@@ -221,3 +221,28 @@ func TestOctetsRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// The levels of TLS: of single destinations before that of all.
+func TestTLSRules(t *testing.T) {
+	c, err := load(t, "[relay]\ntls_default = \"encrypt\"\ntls = [\"b.test none\", \"[smtp.c.test]:587 verify\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := c.TLSRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{"a.test": "encrypt", "b.test": "none"} {
+		if level, _ := rules.Level(host, host); level.String() != want {
+			t.Errorf("%s: %s", host, level)
+		}
+	}
+	if level, _ := rules.Level("[smtp.c.test]:587", "smtp.c.test"); level.String() != "verify" {
+		t.Errorf("the smarthost: %s", level)
+	}
+	for _, bad := range []string{"tls_default = \"strong\"", "tls = [\"b.test\"]", "tls = [\"b.test strong\"]", "tls_default = 1", "dnssec = \"maybe\""} {
+		if _, err := load(t, "[relay]\n"+bad+"\n"); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}

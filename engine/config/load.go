@@ -179,6 +179,11 @@ func (c *Config) Check() error {
 	if len(c.SMTP.Listen)+len(c.POP3.Listen)+len(c.Submission.Listen)+implicit == 0 {
 		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
 	}
+	for _, l := range c.SMTP.Listen {
+		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {
+			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
+		}
+	}
 	if implicit > 0 && !c.HasTLS() {
 		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls and submission.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/engine/router"
+	"postrider/engine/tlspolicy"
 )
 
 // anyString takes every string.
@@ -91,6 +92,20 @@ func destinationLimit(s string) (string, error) {
 	return s, err
 }
 
+func tlsRule(s string) (string, error) {
+	_, _, err := tlspolicy.ParseRule(s)
+	return s, err
+}
+
+// TLSRules are the levels of relay.tls and relay.tls_default.
+func (c *Config) TLSRules() (*tlspolicy.Rules, error) {
+	r, err := tlspolicy.NewRules(c.Relay.TLSDefault, c.Relay.TLS)
+	if err != nil {
+		return nil, &Fault{Key: "relay.tls", Text: err.Error()}
+	}
+	return r, nil
+}
+
 // RelayRules is where mail for other domains goes, as the keys say it; the error
 // names the key.
 func (c *Config) RelayRules() (*router.Transports, error) {
@@ -143,6 +158,18 @@ func keysOfRelay(c *Config) []*Key {
 			help("The address that connections to other hosts come from."),
 		choice("relay.families", &c.Relay.Families, FamiliesBoth, FamiliesIPv4, FamiliesIPv6).
 			help("IP versions that mail leaves by."),
+		list("relay.tls", &c.Relay.TLS, nil, tlsRule, sameString, "DESTINATION LEVEL; DESTINATION is a domain, .DOMAIN for those under it, or a next hop, LEVEL as in relay.tls_default").
+			help("What is demanded of the connections to these destinations."),
+		word("relay.tls_default", &c.Relay.TLSDefault, tlspolicy.May, tlspolicy.ParseLevel, tlspolicy.Level.String, "\"none\", \"may\", \"encrypt\", \"verify\" or \"dane\"").
+			help("The least that is demanded of connections to other hosts: no TLS; TLS where it is offered; TLS; TLS with a valid certificate; TLS with a certificate that TLSA records name. From may on, what a domain itself asks for (DANE, MTA-STS) counts too."),
+		text("relay.tls_roots", &c.Relay.TLSRoots, "", anyString, "a path, or empty").
+			help("A PEM file with the authorities whose certificates are valid; empty: those of the system."),
+		boolean("relay.mta_sts", &c.Relay.MTASTS, true).
+			help("Look for MTA-STS policies of the domains that mail is sent to (RFC 8461), and keep to them."),
+		choice("relay.dnssec", &c.Relay.DNSSEC, DNSSECAuto, DNSSECOn, DNSSECOff).
+			help("Which name servers are believed that they check DNSSEC, which DANE needs (RFC 7672): auto, those on this machine; on, all of relay.resolvers, because the way to them is safe; off, none."),
+		boolean("relay.auth_without_tls", &c.Relay.AuthWithoutTLS, false).
+			help("Tell the passwords of relay.passwords in clear text, too, if a host has no TLS. To this machine itself they always may go so."),
 		list("relay.retry", &c.Relay.Retry, []time.Duration{15 * time.Minute}, wait, func(d time.Duration) string { return writeDuration(int64(d)) }, "durations from 1s on").rfc("RFC 5321 section 4.5.4.1: at least 30m in the long run; less is usual").
 			help("Waits between the attempts of a message; the last one repeats."),
 		count("relay.jitter", &c.Relay.Jitter, 10, 0, 50).

@@ -286,6 +286,40 @@ func (o *oneOf[T]) parse(text string) error {
 	return nil
 }
 
+// word makes a key of a value that is written as a word, but kept as another type.
+func word[T any](name string, p *T, initial T, read func(string) (T, error), write func(T) string, what string) *Key {
+	*p = initial
+	return &Key{Name: name, value: &worded[T]{p, read, write, what}}
+}
+
+type worded[T any] struct {
+	p     *T
+	read  func(string) (T, error)
+	write func(T) string
+	what  string
+}
+
+func (w *worded[T]) kind() string    { return "word" }
+func (w *worded[T]) allowed() string { return w.what }
+func (w *worded[T]) String() string  { return strconv.Quote(w.write(*w.p)) }
+
+func (w *worded[T]) set(raw any) error {
+	s, ok := raw.(string)
+	if !ok {
+		return fmt.Errorf("%s is not a string", tomlWord(raw))
+	}
+	return w.parse(s)
+}
+
+func (w *worded[T]) parse(text string) error {
+	v, err := w.read(text)
+	if err != nil {
+		return err
+	}
+	*w.p = v
+	return nil
+}
+
 // logLevel is a level of log/slog.
 type logLevel struct{ p *slog.Level }
 

@@ -15,7 +15,6 @@ import (
 	"postrider/engine/relay"
 	"postrider/engine/resolver"
 	"postrider/engine/router"
-	"postrider/engine/smtpclient"
 	"postrider/storage"
 )
 
@@ -27,9 +26,9 @@ type Courier struct {
 	rules     *router.Transports
 	passwords *Passwords
 	hosts     *resolver.Resolver
+	security  *Security
 	log       *slog.Logger
 	policy    relay.Policy
-	client    smtpclient.Config
 
 	shards []*shard
 	seed   maphash.Seed
@@ -52,6 +51,7 @@ type Courier struct {
 type Stats struct {
 	Sent, Deferred, Bounced, Expired atomic.Int64 // recipients
 	Sessions, Reused                 atomic.Int64 // connections made, and messages sent over one that was there
+	OverTLS, Verified, TLSFailures   atomic.Int64 // of the connections; and handshakes that failed, or certificates
 	Notices, Dropped                 atomic.Int64 // notifications sent, and given up
 }
 
@@ -77,6 +77,9 @@ func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *resol
 		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if c.security, err = NewSecurity(c.ctx, cfg, hosts, log); err != nil {
+		return nil, err
+	}
 	n := min(4, runtime.NumCPU())
 	if rules.BySender() {
 		n = 1 // mail of one destination may go to any site

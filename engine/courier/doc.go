@@ -16,6 +16,30 @@
 // each session, the one message whose 250 it could not record, and nothing else. A
 // notification is stored in the same step that takes its recipients off the queue.
 //
+// # TLS
+//
+// Connections go under TLS where the host offers it, whoever it is: STARTTLS (RFC
+// 3207, 7435), TLS 1.2 at least. Where nothing demands TLS and it breaks, in the
+// handshake or before the host's first word behind it, the message goes in clear
+// text over a new connection, and so does all mail to this address for an hour. What
+// stands in clear text behind the reply to STARTTLS is taken for an attack, and the
+// host for one that is down. More is demanded by the operator (relay.tls,
+// relay.tls_default), by the domain's TLSA records (DANE) or by its MTA-STS policy;
+// package tlspolicy says which counts when, [Security] finds them, the handshake
+// checks them on the session's goroutine. A host that doesn't show what it should
+// gets nothing: the next one is tried, and without one the mail waits (4.7.4, 4.7.5).
+//
+// DANE needs a name server that checks DNSSEC and is believed (relay.dnssec): of its
+// answers the AD bit counts, for the MX records, the addresses and the TLSA records.
+// The first message that leaves has it logged whether there is such a server.
+//
+// Passwords (relay.passwords) go in clear text to this machine itself only, unless
+// relay.auth_without_tls says otherwise: for a host with a login TLS is demanded. Of
+// whom is not: that takes "verify" in relay.tls.
+//
+// A session belongs to one next hop, and what is demanded is found for next hops; so
+// a connection that is kept for the next message shows what that demands.
+//
 // # What is written to the log
 //
 // The lines of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
@@ -23,8 +47,19 @@
 // expired; "ID: removed" when the entry is gone; and of notifications "ID: sender
 // non-delivery notification: ID2".
 //
+// For each connection under TLS "ID: Untrusted TLS connection established to
+// host[ip]:25: TLSv1.3 with cipher X (group)", or "Verified" and at the end "verified
+// by" the record or the authorities. Untrusted says that nothing was demanded and so
+// nothing looked at. The history of a message ("why") has the same of each attempt;
+// a message that leaves at the first one has no history, and the log alone tells.
+//
 // # Diagnostics
 //
+//   - "Server certificate not trusted", "TLS is required, but ...", "host X is not
+//     used": the host does not show what is demanded; the text says by whom.
+//     "postrider route" prints what each host would have to show.
+//   - "mail goes to X in clear text for a while": its TLS is broken.
+//   - "MTA-STS policy in testing: X would not be used": only told of.
 //   - "the outcome of a delivery can't be recorded yet": the store takes no writes,
 //     the disk is full or fails. The session waits and tries again; the message is
 //     sent twice only if the process ends before.

@@ -4,7 +4,6 @@ import (
 	"io"
 	"time"
 
-	"postrider/codec/message"
 	"postrider/codec/smtp"
 	"postrider/engine/relay"
 	"postrider/engine/router"
@@ -17,34 +16,24 @@ import (
 func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.HostVerdict {
 	a.Final = true
 	d := &storage.Delivery{Arrival: time.Now()}
-	held := make(map[storage.AccountID]bool)
+	var places router.Placement
 	var taken []int
 	for i := range e.Recipients {
-		path, refused := smtp.ParseRcpt([]byte("TO:<"+e.Recipients[i].ForwardPath+">"), 0, true)
-		var targets []router.Target
+		to := &e.Recipients[i]
 		outcome := router.Unknown
-		if refused == nil {
-			targets, outcome = c.router.Route(path.To.Local(), path.To.Domain(), nil)
+		if rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to.ForwardPath+">"), 0, true); refused == nil {
+			// Of success the caller tells, once it is there.
+			rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify&^smtp.NotifySuccess
+			outcome = places.Add(c.router, &rcpt, true)
 		}
 		if outcome != router.Local {
-			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + e.Recipients[i].ForwardPath}
+			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + to.ForwardPath}
 			continue
 		}
 		taken = append(taken, i)
-		trace := message.AppendReturnPath(nil, []byte(e.Envelope.ReversePath))
-		for _, t := range targets {
-			switch {
-			case t.Remote != "":
-				d.Relayed = append(d.Relayed, &storage.QueueEntry{
-					Domain: t.Domain, Envelope: e.Envelope,
-					Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote, ORcpt: e.Recipients[i].ORcpt, Notify: e.Recipients[i].Notify}},
-				})
-			case !held[t.Account]:
-				held[t.Account] = true
-				d.Recipients = append(d.Recipients, storage.Recipient{Account: t.Account, Trace: trace})
-			}
-		}
 	}
+	places.Seal(e.Envelope)
+	d.Recipients, d.Relayed = places.Maildrops(e.Envelope.ReversePath), places.Relayed
 	if len(taken) == 0 {
 		return relay.HostUnknown
 	}

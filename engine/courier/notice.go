@@ -2,6 +2,7 @@ package courier
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -123,35 +124,18 @@ func (c *Courier) dropNotice(e *storage.QueueEntry, n *relay.Notice) error {
 
 // address fills in where a notification goes: false when nobody has the address.
 func (c *Courier) address(d *storage.Delivery, to, from string) bool {
-	path, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
+	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
 	if refused != nil {
 		return false
 	}
-	targets, outcome := c.router.Route(path.To.Local(), path.To.Domain(), nil)
-	switch outcome {
-	case router.NotOurs:
-		targets = []router.Target{{Remote: to, Domain: router.Fold(string(path.To.Domain()))}}
-	case router.Local:
-	default:
+	// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering, and to
+	// us the failure of a notification has to come back, for the postmaster (see notify).
+	var places router.Placement
+	if o := places.Add(c.router, &rcpt, true); o != router.Local && o != router.NotOurs {
 		return false
 	}
-	d.Recipients, d.Relayed = nil, nil
-	trace := message.AppendReturnPath(nil, []byte(from))
-	for _, t := range targets {
-		if t.Remote == "" {
-			own := trace[:len(trace):len(trace)]
-			if t.Expanded != "" {
-				own = message.AppendDeliveredTo(own, []byte(t.Expanded))
-			}
-			d.Recipients = append(d.Recipients, storage.Recipient{Account: t.Account, Trace: own})
-			continue
-		}
-		d.Relayed = append(d.Relayed, &storage.QueueEntry{
-			Domain: t.Domain, Envelope: storage.Envelope{ReversePath: from, Origin: "notification of this host"},
-			// A notification is never notified of (RFC 3461 section 6.1).
-			Recipients: []storage.QueuedRecipient{{ForwardPath: t.Remote, Notify: smtp.NotifyNever}},
-		})
-	}
+	places.Seal(storage.Envelope{ReversePath: from, Origin: "notification of this host"})
+	d.Recipients, d.Relayed = places.Maildrops(from), places.Relayed
 	return true
 }
 
@@ -162,9 +146,11 @@ func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, doub
 	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
 		return nil, err
 	}
+	now := time.Now()
 	r := &dsn.Report{
-		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: time.Now(),
-		QueueID: e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
+		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: now,
+		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.cfg.Server.Hostname),
+		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
 		LifetimeEnd: e.Arrival.Add(c.policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
 		Original: original, WholeMessage: whole,
 	}

@@ -91,7 +91,7 @@ func (s *session) hangUp() {
 // drop forgets the connection.
 func (s *session) drop() {
 	if s.wire != nil {
-		s.wire.close()
+		s.wire.cut()
 		s.wire = nil
 	}
 }
@@ -106,6 +106,6 @@ func (s *session) deliver(j *relay.Job) (*relay.Attempt, relay.HostVerdict, rela
 	t := &try{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, attempt: a}
 	verdict, fault := t.run()
 	a.At = time.Now()
-	a.Record = recordOf(j.Entry, a)
+	a.Record = recordOf(j.Entry, a, t.channel)
 	return a, verdict, fault
 }

@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/engine/smtpclient"
+	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )
 
@@ -22,7 +24,10 @@ type try struct {
 	hop     router.Hop
 	attempt *relay.Attempt
 	left    []int // recipients without a result
-	doubt   bool  // the host broke off behind the message, and may have it
+	bearing *Bearing
+	answer  *resolver.Answer
+	channel string // what the host was spoken to over, for the history
+	doubt   bool   // the host broke off behind the message, and may have it
 }
 
 // Of a next hop's hosts, so many are tried in one attempt (Postfix:
@@ -44,6 +49,8 @@ func (t *try) run() (relay.HostVerdict, relay.Fault) {
 	if err != nil {
 		return t.unresolved(err)
 	}
+	t.answer, t.bearing = answer, t.c.security.Bearing(t.c.ctx, t.hop)
+	t.c.security.tell()
 	fault := relay.Fault{Status: "4.4.1", Text: "no host was tried"}
 	for i, host := range answer.Hosts {
 		if i == mostHosts || t.c.ctx.Err() != nil {
@@ -104,19 +111,61 @@ func (t *try) all(res relay.Result) {
 // tryHost connects and sends the message. down: the host took no part in it, and
 // another may.
 func (t *try) tryHost(host resolver.Host) (relay.Fault, bool) {
-	w, err := t.c.connect(host, t.c.passwords.For(t.hop))
+	login := t.c.passwords.For(t.hop)
+	demand, err := t.demand(host, login != nil)
 	if err != nil {
-		return relay.Fault{Status: "4.4.1", Text: "connect to " + host.String() + ": " + err.Error()}, true
+		return relay.Fault{Status: "4.7.5", Text: "host " + host.String() + " is not used: " + err.Error()}, true
+	}
+	fault, down, again := t.overWire(host, demand, login)
+	if again && t.c.ctx.Err() == nil {
+		t.c.security.clear.add(host.Addr, time.Now())
+		t.c.log.Info("mail goes to "+host.String()+" in clear text for a while: "+fault.Text, smtpAgent, "id", t.entry.ID.String())
+		fault, down, _ = t.overWire(host, demand, login)
+	}
+	return fault, down
+}
+
+// demand is what a host has to show. A password is not told in clear text, but to
+// this machine.
+func (t *try) demand(host resolver.Host, login bool) (tlspolicy.Demand, error) {
+	d, err := t.bearing.Demand(t.c.ctx, t.answer, host)
+	if login && !t.c.cfg.Relay.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
+		d.Raise(tlspolicy.Encrypt, "relay.passwords")
+	}
+	return d, err
+}
+
+// overWire is tryHost with one connection. again: TLS broke it, and may be left out.
+func (t *try) overWire(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials) (fault relay.Fault, down, again bool) {
+	w, err := t.c.connect(host, demand, login)
+	if err != nil {
+		return relay.Fault{Status: "4.4.1", Text: "connect to " + host.String() + ": " + err.Error()}, true, false
 	}
 	t.wire = w
 	t.c.Stats.Sessions.Add(1)
-	return t.transact()
+	fault, down = t.transact()
+	if demand.Testing {
+		t.rehearse(w)
+	}
+	return fault, down, down && demand.Optional() && w.brokenByTLS()
+}
+
+// rehearse tells of what a policy in testing finds wrong with a connection.
+func (t *try) rehearse(w *wire) {
+	var chain []*x509.Certificate
+	if w.tls != nil {
+		chain = w.tls.chain
+	}
+	if err := w.demand.Rehearse(t.bearing.STS, chain, t.c.security.roots, time.Now()); err != nil {
+		t.c.log.Warn("MTA-STS policy in testing: "+w.host.String()+" would not be used: "+err.Error(), smtpAgent, "id", t.entry.ID.String())
+	}
 }
 
 // transact sends the message over the connection, in as many transactions as its
 // recipients take. down: nothing came of it but that the host will do nothing.
 func (t *try) transact() (fault relay.Fault, down bool) {
 	t.attempt.Peer = t.wire.host.String()
+	defer func(w *wire) { t.channel = w.channel() }(t.wire)
 	for len(t.left) > 0 {
 		out := t.wire.send(t.c, t.entry, t.left)
 		t.attempt.PeerNotifies = out.DSN
@@ -184,7 +233,7 @@ func (t *try) result(res *smtpclient.Result) relay.Result {
 
 // recordOf is the attempt in words, for the history. One that delivers at once
 // leaves none: the log has it, and most mail goes that way.
-func recordOf(e *storage.QueueEntry, a *relay.Attempt) string {
+func recordOf(e *storage.QueueEntry, a *relay.Attempt, channel string) string {
 	delivered := 0
 	for i := range a.Results {
 		if a.Results[i].Verdict == relay.Delivered {
@@ -199,7 +248,7 @@ func recordOf(e *storage.QueueEntry, a *relay.Attempt) string {
 	if peer == "" {
 		peer = "no host"
 	}
-	fmt.Fprintf(&b, "attempt %d, %s", e.Attempts+1, peer)
+	fmt.Fprintf(&b, "attempt %d, %s%s", e.Attempts+1, peer, channel)
 	last := ""
 	for i := range a.Results {
 		r := &a.Results[i]

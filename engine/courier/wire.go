@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -10,22 +11,29 @@ import (
 	"postrider/codec/dot"
 	"postrider/engine/resolver"
 	"postrider/engine/smtpclient"
+	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )
 
 // wire is a connection with the machine that speaks on it.
 type wire struct {
-	conn   net.Conn
+	conn   net.Conn // the socket, or TLS over it
+	socket net.Conn
 	host   resolver.Host
-	config smtpclient.Config
-	m      smtpclient.Session
-	e      smtpclient.Effects
-	tx     smtpclient.Transaction
-	in     []byte // read and not yet consumed
+	demand tlspolicy.Demand
+	tls    *facts // nil: clear text
+	// The handshake failed, or what was seen in it is not what is demanded.
+	noTLS, distrusted bool
+	config            smtpclient.Config
+	m                 smtpclient.Session
+	e                 smtpclient.Effects
+	tx                smtpclient.Transaction
+	in                []byte      // read and not yet consumed
+	unhook            func() bool // ends the watch over the courier's end
 }
 
 // connect dials a host. The machine has not yet read its greeting.
-func (c *Courier) connect(host resolver.Host, login *smtpclient.Credentials) (*wire, error) {
+func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials) (*wire, error) {
 	d := net.Dialer{Timeout: c.cfg.Relay.ConnectTimeout}
 	if local := c.cfg.SourceAddr(); local != nil {
 		d.LocalAddr = local
@@ -34,7 +42,14 @@ func (c *Courier) connect(host resolver.Host, login *smtpclient.Credentials) (*w
 	if err != nil {
 		return nil, plainDial(err)
 	}
-	w := &wire{conn: conn, host: host, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w := &wire{conn: conn, socket: conn, host: host, demand: demand, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // wakes who waits for the peer
+	switch {
+	case !demand.Optional():
+		w.config.TLS = smtpclient.TLSMust
+	case demand.Level == tlspolicy.May && !c.security.clear.has(host.Addr, time.Now()):
+		w.config.TLS = smtpclient.TLSMay
+	}
 	w.m.Init(&w.config)
 	return w, nil
 }
@@ -52,7 +67,17 @@ func plainDial(err error) error {
 	return err
 }
 
-func (w *wire) close() { _ = w.conn.Close() }
+// close ends the connection, and TLS before it.
+func (w *wire) close() {
+	w.unhook()
+	_ = w.conn.Close()
+}
+
+// cut ends the connection without a word: nobody waits for a peer to take it.
+func (w *wire) cut() {
+	w.unhook()
+	_ = w.socket.Close()
+}
 
 // quitPatience is how long a peer may take for its goodbye.
 const quitPatience = time.Second
@@ -92,6 +117,10 @@ func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int) *smtpclient
 			continue
 		}
 		w.flush(c)
+		if w.e.StartTLS {
+			w.startTLS(c, entry.ID)
+			continue
+		}
 		if w.e.Close {
 			w.close()
 		}

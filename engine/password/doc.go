@@ -9,7 +9,7 @@
 // Behind it, after a blank, stands what SCRAM-SHA-256 needs (RFC 7677), which
 // can't be made of another hash, only of the password:
 //
-//	{SCRAM-SHA-256}65536,salt,stored key,server key
+//	{SCRAM-SHA-256}16384,salt,stored key,server key
 //
 // Both in one stored text, so that neither the store nor what is in it changes:
 // an account from before has one scheme, logs in by password as ever, and can

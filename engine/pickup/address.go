@@ -172,8 +172,9 @@ func qualify(address, domain string) string {
 	return address + "@" + domain
 }
 
-// forwardPath reads a recipient by the grammar that RCPT has.
-func forwardPath(address, domain string) (smtp.ForwardPath, error) {
+// ParseRecipient reads a recipient, as ParseList gives it, by the grammar that RCPT
+// has; one without a domain is put into domain.
+func ParseRecipient(address, domain string) (smtp.ForwardPath, error) {
 	args, refused := smtp.ParseRcpt([]byte("TO:<"+qualify(address, domain)+">"), 0, true)
 	if refused != nil {
 		return smtp.ForwardPath{}, fmt.Errorf("%w: %q is not the address of a recipient", storage.ErrInvalid, shorten(address))

@@ -63,7 +63,7 @@ func TestParseList_Failure(t *testing.T) {
 func TestPaths(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
-		p, err := forwardPath(in, "def.example")
+		p, err := ParseRecipient(in, "def.example")
 		if got := p.String(); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q %v, want %q", in, got, err, want)
 		}
@@ -100,7 +100,7 @@ func agree(t interface{ Fatalf(string, ...any) }, in string) {
 		t.Fatalf("%q: %q, net/mail %v", in, got, want)
 	}
 	for i, a := range got {
-		path, err := forwardPath(a, "def.example")
+		path, err := ParseRecipient(a, "def.example")
 		if err != nil {
 			continue // net/mail takes what no path may be: controls, long names
 		}

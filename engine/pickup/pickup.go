@@ -75,7 +75,7 @@ func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 		return Result{}, err
 	}
 	result := Result{Refused: e.refused}
-	if len(e.targets)+len(e.relayed) == 0 {
+	if len(e.places.Targets)+len(e.places.Relayed) == 0 {
 		return result, nil
 	}
 	if err := p.Inbox.Admit(0); err != nil {
@@ -215,6 +215,15 @@ func wait(ctx context.Context, draft storage.Draft) error {
 	}
 }
 
+// maildrops are the recipients here, with front behind their own fields.
+func (s *submission) maildrops(front string) []storage.Recipient {
+	rs := s.e.places.Maildrops(s.e.reverse)
+	for i := range rs {
+		rs[i].Trace = append(rs[i].Trace, front...)
+	}
+	return rs
+}
+
 // deliver waits until the message is durable.
 func (s *submission) deliver() (storage.Receipt, error) {
 	front, err := s.front()
@@ -223,7 +232,7 @@ func (s *submission) deliver() (storage.Receipt, error) {
 		return storage.Receipt{}, err
 	}
 	c := s.text.Counts()
-	for _, q := range s.e.relayed {
+	for _, q := range s.e.places.Relayed {
 		q.Envelope.Front = front
 		q.Envelope.Body = smtp.Body7Bit
 		if c.EightBit {
@@ -236,7 +245,7 @@ func (s *submission) deliver() (storage.Receipt, error) {
 	}
 	done := make(chan outcome, 1)
 	s.p.Inbox.Deliver(&storage.Delivery{
-		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.maildrops(front), Relayed: s.e.relayed,
+		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.maildrops(front), Relayed: s.e.places.Relayed,
 		Done: func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} },
 	})
 	o := <-done

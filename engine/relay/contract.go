@@ -35,6 +35,7 @@ type Job struct {
 	Hop   router.Hop
 
 	domain *domain
+	moved  *storage.QueueEntry // the same entry, made due by an operator meanwhile
 }
 
 // Session is a connection to a site, or the attempt to make one.

@@ -29,6 +29,8 @@ type domain struct {
 	more    bool      // there may be more behind the cursor
 	retry   time.Time // not to be looked at before: its site is dead, or reading failed
 	again   bool      // woken while it was loading
+	stale   bool      // the cursor went back while it was loading
+	twice             // what was read while a job of it was in memory
 }
 
 // Overload is how long a destination sleeps for which there is no room in memory.
@@ -100,6 +102,7 @@ func (s *Scheduler) refill(d *domain, e *Effects) {
 	if d.loading {
 		return
 	}
+	d.rewind()
 	limit := s.limit(d)
 	if d.more && d.retry.IsZero() && (d.jobs == 0 || d.jobs <= limit/2) {
 		d.loading = true
@@ -119,6 +122,7 @@ func (d *domain) back(e *storage.QueueEntry) {
 	at := e.Cursor()
 	if at.Due.Before(d.cursor.Due) || at.Due.Equal(d.cursor.Due) && !d.cursor.ID.Before(at.ID) {
 		d.cursor = e.Before()
+		d.stale = d.loading // what is being read lies behind it
 	}
 }
 
@@ -130,30 +134,45 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 		return
 	}
 	d.loading = false
-	d.more = len(entries) == l.Limit || d.again
-	d.again = false
+	d.more = len(entries) == l.Limit || d.again || d.stale
+	if d.stale {
+		entries = nil // they are read again, behind what was put back
+	}
+	d.again, d.stale = false, false
 	if err != nil {
 		d.retry = now.Add(Overload)
 	}
 	var st *site
 	for _, entry := range entries {
 		d.cursor = entry.Cursor()
+		if d.isTwice(entry) {
+			continue
+		}
 		j := &Job{Entry: entry, Hop: s.cfg.NextHop(d.name, entry.Envelope.ReversePath), domain: d}
+		d.hold(j)
 		d.jobs++
 		s.jobs++
 		if st != nil && st.hop != j.Hop {
-			s.pump(st, now, e)
+			s.offer(st, now, e)
 		}
 		st = s.site(j.Hop)
 		st.jobs = append(st.jobs, j)
 	}
+	clear(d.gone)
 	if st != nil {
-		if st.dead(now) {
-			s.clear(st, now, e)
-		}
-		s.pump(st, now, e)
+		s.offer(st, now, e)
 	}
-	s.refill(d, e)
+	if s.domains[d.name] == d {
+		s.refill(d, e)
+	}
+}
+
+// offer looks after a site that has got jobs.
+func (s *Scheduler) offer(st *site, now time.Time, e *Effects) {
+	if st.dead(now) {
+		s.clear(st, now, e)
+	}
+	s.pump(st, now, e)
 }
 
 // site returns the site of a hop.
@@ -338,6 +357,7 @@ func (st *site) remember(name string) {
 
 // drop takes a job out of memory, and looks after its destination.
 func (s *Scheduler) drop(j *Job, e *Effects) {
+	j.domain.release(j)
 	j.domain.jobs--
 	s.jobs--
 	s.refill(j.domain, e)

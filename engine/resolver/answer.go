@@ -11,6 +11,9 @@ import (
 type Answer struct {
 	Hosts []Host   // in the order to try; each address once
 	Notes []string // what was passed over and why, for people
+	// Secure: DNSSEC vouches for these being the hosts of the domain, or the
+	// configuration names the host.
+	Secure bool
 }
 
 // Host is one address of a mail host.
@@ -18,6 +21,8 @@ type Host struct {
 	Name       string         `json:"name"` // of the MX record, or of the next hop; an address for address literals
 	Addr       netip.AddrPort `json:"addr"`
 	Preference uint16         `json:"preference"` // of the MX record; 0 for hosts without one
+	// Secure: DNSSEC vouches for the address.
+	Secure bool `json:"dnssec,omitempty"`
 }
 
 // String is the host as the log has it: name[address]:port.
@@ -30,6 +35,7 @@ type candidate struct {
 	exchange
 	question string // the name as it is asked for; "" when nothing is to be asked
 	addrs    []netip.Addr
+	secure   bool    // DNSSEC vouches for all of addrs
 	fault    outcome // what became of it, when it has no address: noData, noName, failed
 }
 
@@ -46,7 +52,7 @@ func (s *search) order(all []candidate) []Host {
 		s.shuffle(len(c.addrs), func(i, j int) { c.addrs[i], c.addrs[j] = c.addrs[j], c.addrs[i] })
 		byTurns(c.addrs)
 		for _, addr := range c.addrs {
-			h := Host{c.name, netip.AddrPortFrom(addr, s.port), c.preference}
+			h := Host{c.name, netip.AddrPortFrom(addr, s.port), c.preference, c.secure}
 			if !slices.ContainsFunc(hosts, func(o Host) bool { return o.Addr == h.Addr }) {
 				hosts = append(hosts, h)
 			}

@@ -35,8 +35,19 @@
 // recursion, or that answers what can't be read is not asked again for this
 // question. Each question goes out from a new socket, so port and id are random;
 // only an answer with this id, to this question, from this server counts. Answers
-// longer than 1232 octets come by TCP. DNSSEC is left to the name servers: one that
-// validates says SERVFAIL of what is forged.
+// longer than 1232 octets come by TCP.
+//
+// # DNSSEC
+//
+// It is left to the name servers: one that validates says SERVFAIL of what is
+// forged, and sets the AD bit where signatures vouch for the answer. That bit is
+// worth what the way to the server is: it is believed of servers on this machine
+// (loopback addresses, without two that are known to pass on the bit of others), of
+// all with relay.dnssec = "on", of none with "off": say that where the server on
+// this machine is a forwarder of such a kind. A server that does not validate never
+// sets it, so nothing has to be told: without such a server no answer is Secure, and
+// nobody's TLSA records count. [Resolver.Vouches] says which it is, by a question
+// about the root, which is signed.
 //
 // # Cache
 //

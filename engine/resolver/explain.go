@@ -18,6 +18,8 @@ type Explanation struct {
 	Hosts []Host   `json:"hosts,omitempty"`
 	Notes []string `json:"notes,omitempty"`
 	Error *Error   `json:"error,omitempty"` // there are no hosts then
+	// Secure is that of the Answer.
+	Secure bool `json:"dnssec"`
 }
 
 // Explain finds the hosts of a next hop, to be shown.
@@ -35,7 +37,7 @@ func (r *Resolver) Explain(ctx context.Context, hop router.Hop) Explanation {
 		e.Notes = e.Error.Notes
 		return e
 	}
-	e.Hosts, e.Notes = answer.Hosts, answer.Notes
+	e.Hosts, e.Notes, e.Secure = answer.Hosts, answer.Notes, answer.Secure
 	return e
 }
 

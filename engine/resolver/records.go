@@ -1,11 +1,14 @@
 package resolver
 
 import (
+	"encoding/hex"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"postrider/engine/tlspolicy"
 )
 
 // outcome is what a question came to.
@@ -23,7 +26,10 @@ type records struct {
 	outcome outcome
 	mx      []exchange
 	addrs   []netip.Addr
-	why     string // of failed, for the operator
+	tlsa    []tlspolicy.TLSA
+	txt     []string // each record with its strings joined
+	secure  bool     // a name server that is believed says that DNSSEC vouches for it
+	why     string   // of failed, for the operator
 }
 
 // exchange is one MX record.
@@ -50,7 +56,7 @@ const maxAliases = 8
 // CNAMEs. next is set when the answer ends at an alias and says no more: that is
 // the name to ask for.
 func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duration, next string) {
-	rec, ttl = new(records), maxTTL
+	rec, ttl = &records{secure: m.AuthenticatedData}, maxTTL
 	owner := name
 	for range maxAliases {
 		alias := cname(m, owner)
@@ -66,7 +72,7 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 			ttl = min(ttl, seconds(h.Ttl))
 		}
 	}
-	if len(rec.mx)+len(rec.addrs) > 0 {
+	if rec.len() > 0 {
 		return rec, max(ttl, minTTL), ""
 	}
 	negative, soa := negativeTTL(m)
@@ -80,14 +86,26 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 	return rec, max(min(ttl, negative), minNegative), ""
 }
 
+func (rec *records) len() int { return len(rec.mx) + len(rec.addrs) + len(rec.tlsa) + len(rec.txt) }
+
 // add takes one record in, if there is room.
 func (rec *records) add(rr dns.RR) bool {
-	if len(rec.mx)+len(rec.addrs) >= maxRecords {
+	if rec.len() >= maxRecords {
 		return false
 	}
 	switch rr := rr.(type) {
 	case *dns.MX:
 		rec.mx = append(rec.mx, exchange{strings.TrimSuffix(dns.CanonicalName(rr.Mx), "."), rr.Preference})
+		return true
+	case *dns.TXT:
+		rec.txt = append(rec.txt, strings.Join(rr.Txt, ""))
+		return true
+	case *dns.TLSA:
+		data, err := hex.DecodeString(rr.Certificate)
+		if err != nil {
+			return false
+		}
+		rec.tlsa = append(rec.tlsa, tlspolicy.TLSA{Usage: rr.Usage, Selector: rr.Selector, Matching: rr.MatchingType, Data: data})
 		return true
 	case *dns.A:
 		return rec.addAddr(rr.A.To4())

@@ -47,6 +47,8 @@ type Options struct {
 	Own      func(netip.AddrPort) bool
 	OwnNames []string
 
+	DNSSEC DNSSEC // whose word is taken for it
+
 	Log *slog.Logger // nil: no log
 }
 
@@ -121,6 +123,7 @@ func nameServers(o Options) *servers {
 		timeout: cmp.Or(o.Timeout, time.Duration(conf.Timeout)*time.Second),
 		rounds:  cmp.Or(o.Attempts, conf.Attempts),
 		slots:   make(chan struct{}, maxSockets),
+		dnssec:  o.DNSSEC,
 	}
 	if len(s.addrs) == 0 {
 		for _, host := range conf.Servers {
@@ -187,7 +190,7 @@ func (r *Resolver) lookup(ctx context.Context, q question) *records {
 // resolve asks the name servers, and again for each alias of which they did not
 // say what it stands for.
 func (r *Resolver) resolve(q question) (*records, time.Duration) {
-	name, shortest := q.name, maxTTL
+	name, shortest, secure := q.name, maxTTL, true
 	for range maxAliases {
 		// Not the caller's context: others wait for this answer too.
 		m, err := r.servers.ask(context.Background(), name, q.qtype)
@@ -197,6 +200,8 @@ func (r *Resolver) resolve(q question) (*records, time.Duration) {
 		}
 		rec, ttl, next := read(m, name, q.qtype)
 		shortest = min(shortest, ttl)
+		secure = secure && rec.secure
+		rec.secure = secure
 		if next == "" {
 			return rec, max(shortest, minTTL)
 		}

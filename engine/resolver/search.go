@@ -35,6 +35,7 @@ func (s *search) byMX(domain string) *Error {
 		}
 	}
 	mx := s.lookup(s.ctx, question{name, dns.TypeMX})
+	s.answer.Secure = mx.secure
 	switch mx.outcome {
 	case failed:
 		s.note("%s: %s", undotted(name), mx.why)
@@ -78,6 +79,7 @@ func (s *search) exchangers(mx []exchange) (all []candidate, null bool) {
 
 // byHost finds the addresses of one host; an address is itself.
 func (s *search) byHost(host string) *Error {
+	s.answer.Secure = true
 	if addr, err := netip.ParseAddr(host); err == nil {
 		c := candidate{exchange: exchange{name: host}, addrs: []netip.Addr{addr.Unmap()}}
 		return s.finish(host, []candidate{c})
@@ -179,9 +181,10 @@ func (s *search) ask(all []candidate) {
 
 // take puts the answers about a host together.
 func (s *search) take(c *candidate, answers []*records) {
-	c.fault = noName
+	c.fault, c.secure = noName, true
 	for i, rec := range answers {
 		c.addrs = append(c.addrs, rec.addrs...)
+		c.secure = c.secure && (rec.secure || len(rec.addrs) == 0)
 		switch rec.outcome {
 		case failed:
 			c.fault = failed
@@ -192,6 +195,7 @@ func (s *search) take(c *candidate, answers []*records) {
 			}
 		}
 	}
+	c.secure = c.secure && len(c.addrs) > 0
 	if len(c.addrs) == 0 && c.fault != failed {
 		s.note("%s has no address: passed over", c.name)
 	}

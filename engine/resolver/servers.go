@@ -19,6 +19,7 @@ type servers struct {
 	addrs   []string
 	timeout time.Duration
 	rounds  int
+	dnssec  DNSSEC
 	// first is the server that answered last. It is asked first, so that a dead one
 	// at the head of the list doesn't cost a time-out for each question.
 	first atomic.Int32
@@ -65,6 +66,7 @@ func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg,
 // the answer is too long.
 func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*dns.Msg, error) {
 	q := new(dns.Msg).SetQuestion(name, qtype).SetEdns0(bufferSize, false)
+	q.AuthenticatedData = true // "we know what AD means" (RFC 6840 section 5.7)
 	m, err := s.exchange(ctx, "udp", addr, q)
 	if err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
 		q.Extra = nil
@@ -76,6 +78,7 @@ func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*dn
 	if err != nil {
 		return nil, err
 	}
+	m.AuthenticatedData = m.AuthenticatedData && s.believes(addr)
 	switch {
 	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
 		return nil, fmt.Errorf("%s%w", rcode(m.Rcode), errAnswer)

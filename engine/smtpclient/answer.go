@@ -7,6 +7,7 @@ import "postrider/codec/smtp"
 // known as such.
 func (s *Session) answer(r smtp.ReceivedReply, e *Effects) {
 	class := r.Code / 100
+	s.heard = s.heard || s.secured
 	p := s.at.phase
 	switch {
 	case p == quitting, p == idle:

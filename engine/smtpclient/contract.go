@@ -3,7 +3,7 @@ package smtpclient
 import "postrider/codec/smtp"
 
 // Effects is what a call of the machine wants done, in this order: Send, Ask,
-// Outcome, Close. The caller owns it, hands it to every call, and empties it
+// StartTLS, Outcome, Close. The caller owns it, hands it to every call, and empties it
 // (Reset) once it has done what it says.
 type Effects struct {
 	// Send is appended to: octets for the peer, which may hold a password. The
@@ -11,6 +11,10 @@ type Effects struct {
 	Send []byte
 	// Ask is what the machine has not got: the message.
 	Ask Question
+	// StartTLS: make the TLS handshake, then call Secured or TLSFailed. Input that
+	// was read and not consumed is fed first: there must be none, and the machine
+	// ends the session if there is.
+	StartTLS bool
 	// Outcome: the transaction that Begin handed over has ended. It is borrowed
 	// until the next Begin.
 	Outcome *Outcome
@@ -55,6 +59,8 @@ type Config struct {
 	// Auth is who we are to the peer; nil: nobody in particular. Without success
 	// no mail is sent.
 	Auth *Credentials
+	// TLS: whether the session is to go under TLS.
+	TLS TLS
 	// MaxReply is the most octets of one reply; 0: 64 KiB.
 	MaxReply int
 }

@@ -1,15 +1,15 @@
 // Package smtpclient is a client's side of an SMTP session as a pure machine:
 // octets of the peer in; octets for the peer, one question and one outcome out. It
 // does no I/O, knows no clock, and starts nothing (RFC 5321 with 1870, 2034, 2920,
-// 3030, 3461, 4954, 6152, 6531 and 9422).
+// 3030, 3207, 3461, 4954, 6152, 6531 and 9422).
 //
 // # Who calls it, and how
 //
 // The relay makes a connection, then: Init, Begin with the first transaction, and
 // Feed with what was read, while there is any, until a call consumes nothing.
-// After each call it does what the Effects say, in this order: Send, Ask, Outcome,
-// Close. AskBody and AskChunk want the message sent, in pieces of the caller's
-// choice; BodyDone says that it was. Input may be fed meanwhile, but need not be.
+// After each call it does what the Effects say, in this order: Send, Ask, StartTLS,
+// Outcome, Close. AskBody and AskChunk want the message sent, in pieces of the
+// caller's choice; BodyDone says that it was. Input may be fed meanwhile, but need not be.
 // Waiting says which time limit counts; TimeOut and Lost tell what went wrong.
 //
 // An Outcome ends a transaction. Then the session is Ready for another Begin, or
@@ -34,8 +34,8 @@
 // # How far a failure reaches
 //
 // ScopeHost is what any message would meet: no greeting or a refusal in it, EHLO
-// and HELO refused, AUTH refused, 421 at any time, a lost connection, a time-out,
-// a peer that is out of step. Another host of the destination is worth a try.
+// and HELO refused, AUTH refused, no TLS where it must be, 421 at any time, a lost
+// connection, a time-out, a peer that is out of step. Another host of the destination is worth a try.
 // These are Temporary, whatever the digit, as with Postfix (a blocklist that is
 // wrong for an hour should not return the mail of that hour), except 521, by which
 // a host says that it takes no mail at all (RFC 7504). ScopeMessage is a refusal of
@@ -64,8 +64,12 @@
 //   - LIMITS: recipients over RCPTMAX are left for the next transaction (Again), at
 //     MAILMAX the session ends. RCPTDOMAINMAX is not looked at: the recipients of
 //     a transaction share their domain.
-//   - AUTH: PLAIN, else LOGIN, when there are Credentials. They go as they are: who
-//     may see them is for the connection to decide.
+//   - STARTTLS: as Config.TLS says. After the 220 the caller makes the handshake and
+//     says Secured; then all that was offered is forgotten and EHLO said anew. What
+//     stands behind the 220 in clear text ends the session. Whether the peer's
+//     certificate will do is for the caller to see; the machine knows none.
+//   - AUTH: PLAIN, else LOGIN, when there are Credentials. They go as they are: a
+//     caller who wants nobody else to see them says TLSMust.
 //
 // ENHANCEDSTATUSCODES is not looked at: a code of the right class and form is taken
 // for one, offered or not.

@@ -70,5 +70,5 @@ func (s *Session) quit(e *Effects) {
 
 func (s *Session) close(e *Effects) {
 	s.enter(closed)
-	e.Ask, e.Close = AskNothing, true
+	e.Ask, e.StartTLS, e.Close = AskNothing, false, true
 }

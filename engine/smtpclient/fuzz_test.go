@@ -70,6 +70,9 @@ func playAll(t *testing.T, in []byte, cut int, settings map[string]string) (sent
 			t.Fatalf("%d octets are left unread", len(pending))
 		}
 		next()
+		if p.s.at.phase == securing && len(pending) == 0 {
+			p.call(func() { p.s.Secured(&p.e) })
+		}
 	}
 	p.call(func() { p.s.Lost(&p.e) })
 	if p.begun != p.ended {
@@ -118,12 +121,17 @@ func FuzzFeed(f *testing.F) {
 			}
 		}
 		f.Add(in, uint8(3), strings.Contains(string(text), "set auth"))
+		f.Add(in, uint8(131), strings.Contains(string(text), "set auth"))
 	}
+	f.Add([]byte("220 a\r\n250 STARTTLS\r\n\xfe220 go\r\n\xfe250-a\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n\xfe250 ok\r\n"), uint8(2), true)
 	f.Add([]byte(strings.ReplaceAll(goodPeer, "~", string([]byte{rest}))), uint8(1), false)
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8, auth bool) {
 		settings := map[string]string{"begin": "none", "max-reply": "200"}
 		if auth {
 			settings["auth"] = "joe:secret"
+		}
+		if cut >= 128 {
+			settings["tls"] = map[bool]string{true: "must", false: "may"}[auth]
 		}
 		sent, results := playAll(t, in, 0, settings)
 		cutSent, cutResults := playAll(t, in, int(cut%16)+1, settings)
@@ -143,7 +151,7 @@ func FuzzFeed(f *testing.F) {
 
 // isCommand says whether the client may send the line.
 func isCommand(line string) bool {
-	for _, word := range []string{"EHLO client.example", "HELO client.example", "AUTH PLAIN AGpvZQBzZWNyZXQ=", "AUTH LOGIN", "am9l", "c2VjcmV0", "RSET", "DATA", "BDAT 500 LAST", ".", "QUIT"} {
+	for _, word := range []string{"EHLO client.example", "HELO client.example", "STARTTLS", "AUTH PLAIN AGpvZQBzZWNyZXQ=", "AUTH LOGIN", "am9l", "c2VjcmV0", "RSET", "DATA", "BDAT 500 LAST", ".", "QUIT"} {
 		if line == word {
 			return true
 		}

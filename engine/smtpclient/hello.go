@@ -22,6 +22,7 @@ type offer struct {
 	mailMax    int   // of a session, RFC 9422; 0: not said
 	plain      bool  // AUTH PLAIN, RFC 4616
 	login      bool  // AUTH LOGIN
+	startTLS   bool  // RFC 3207
 }
 
 // parseOffer reads the reply to EHLO. Keywords are in any case; those that mean
@@ -61,6 +62,8 @@ func (o *offer) read(line []byte) {
 		o.utf8 = true
 	case "DSN":
 		o.dsn = true
+	case "STARTTLS":
+		o.startTLS = true
 	case "LIMITS":
 		o.readLimits(values)
 	case "AUTH":
@@ -114,9 +117,11 @@ func (s *Session) handshake(r smtp.ReceivedReply, class int, e *Effects) {
 		s.sayHello("EHLO ", hello, e)
 	case class == 2 && p == hello:
 		s.offer = parseOffer(r)
-		s.authenticate(e)
+		s.secure(e)
 	case class == 2 && p == oldHello:
-		s.authenticate(e)
+		s.secure(e)
+	case p == encrypting:
+		s.answerSTARTTLS(r, class, e)
 	case class == 2:
 		s.settled(e)
 	case class == 3:

@@ -5,19 +5,21 @@ package smtpclient
 type phase uint8
 
 const (
-	greeting  phase = iota // the peer's first word
-	hello                  // EHLO
-	oldHello               // HELO
-	authing                // AUTH and what belongs to it
-	idle                   // no reply is due; a transaction may begin
-	resetting              // RSET
-	mailing                // MAIL
-	adding                 // RCPT
-	starting               // DATA
-	streaming              // none is due: the caller sends the message
-	ending                 // the end of the message
-	voiding                // the end of a message without recipients
-	quitting               // QUIT
+	greeting   phase = iota // the peer's first word
+	hello                   // EHLO
+	oldHello                // HELO
+	encrypting              // STARTTLS
+	securing                // none is due: the caller makes the TLS handshake
+	authing                 // AUTH and what belongs to it
+	idle                    // no reply is due; a transaction may begin
+	resetting               // RSET
+	mailing                 // MAIL
+	adding                  // RCPT
+	starting                // DATA
+	streaming               // none is due: the caller sends the message
+	ending                  // the end of the message
+	voiding                 // the end of a message without recipients
+	quitting                // QUIT
 	closed
 	phases
 )
@@ -28,19 +30,21 @@ var stages = [phases]struct {
 	verb, doing string
 	wait        Wait
 }{
-	greeting:  {"greeting", "receiving the initial server greeting", WaitGreeting},
-	hello:     {"EHLO", "performing the EHLO handshake", WaitCommand},
-	oldHello:  {"HELO", "performing the HELO handshake", WaitCommand},
-	authing:   {"AUTH", "authenticating", WaitCommand},
-	idle:      {"", "idle", WaitNothing},
-	resetting: {"RSET", "sending RSET", WaitCommand},
-	mailing:   {"MAIL FROM", "sending MAIL FROM", WaitCommand},
-	adding:    {"RCPT TO", "sending RCPT TO", WaitCommand},
-	starting:  {"DATA", "sending DATA command", WaitDataInit},
-	streaming: {"message body", "sending message body", WaitDataBlock},
-	ending:    {"end of DATA", "sending end of data -- message may be sent more than once", WaitDataDone},
-	voiding:   {"end of DATA", "sending end of data", WaitDataDone},
-	quitting:  {"QUIT", "sending QUIT", WaitCommand},
+	greeting:   {"greeting", "receiving the initial server greeting", WaitGreeting},
+	hello:      {"EHLO", "performing the EHLO handshake", WaitCommand},
+	oldHello:   {"HELO", "performing the HELO handshake", WaitCommand},
+	encrypting: {"STARTTLS", "performing the STARTTLS handshake", WaitCommand},
+	securing:   {"STARTTLS", "performing the TLS handshake", WaitCommand},
+	authing:    {"AUTH", "authenticating", WaitCommand},
+	idle:       {"", "idle", WaitNothing},
+	resetting:  {"RSET", "sending RSET", WaitCommand},
+	mailing:    {"MAIL FROM", "sending MAIL FROM", WaitCommand},
+	adding:     {"RCPT TO", "sending RCPT TO", WaitCommand},
+	starting:   {"DATA", "sending DATA command", WaitDataInit},
+	streaming:  {"message body", "sending message body", WaitDataBlock},
+	ending:     {"end of DATA", "sending end of data -- message may be sent more than once", WaitDataDone},
+	voiding:    {"end of DATA", "sending end of data", WaitDataDone},
+	quitting:   {"QUIT", "sending QUIT", WaitCommand},
 }
 
 // place is a place in the commands of a transaction: RSET if the last one failed,

@@ -25,6 +25,8 @@ type Session struct {
 	fault    Result // of the host
 	said     string // the last reply that was kept: many are alike
 	messages int    // transactions so far
+	secured  bool   // the connection is under TLS
+	heard    bool   // and the peer has answered us there
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
 }
@@ -79,6 +81,13 @@ func (s *Session) start(e *Effects) {
 // input, or it is asking, or it is closed.
 func (s *Session) Feed(in []byte, e *Effects) (n int) {
 	for n < len(in) && s.at.phase != closed {
+		if s.at.phase == securing {
+			if e.StartTLS {
+				break // the rest is an injection, whenever it is presented
+			}
+			s.injected(e)
+			break
+		}
 		if s.at.phase == idle || s.at.phase == streaming {
 			s.early = true
 			if e.Outcome != nil || e.Ask != AskNothing {

@@ -33,7 +33,8 @@ func testTransaction() *Transaction {
 }
 
 // open makes a player of settings: "begin" is a transaction in the words of
-// parseTransaction or "none", "auth" is user:password, "max-reply" a number.
+// parseTransaction or "none", "auth" is user:password,
+// "max-reply" a number, "tls" may or must.
 func open(t testing.TB, settings map[string]string) *player {
 	p := &player{t: t, cfg: Config{Helo: "client.example"}, first: testTransaction()}
 	for k, v := range settings {
@@ -44,6 +45,8 @@ func open(t testing.TB, settings map[string]string) *player {
 		case "auth":
 			user, password, _ := strings.Cut(v, ":")
 			p.cfg.Auth = &Credentials{user, password}
+		case "tls":
+			p.cfg.TLS = map[string]TLS{"may": TLSMay, "must": TLSMust}[v]
 		case "max-reply":
 			p.cfg.MaxReply, err = strconv.Atoi(v)
 		default:
@@ -149,7 +152,8 @@ var waits = map[Wait]string{
 }
 
 // Answer takes what the caller tells the machine: the message was "sent" or is
-// "unreadable", the connection is "lost", "quit", "begin" and a transaction.
+// "unreadable", the connection is "lost" or "secured", its handshake failed ("unsecured"
+// and why), "quit", "begin" and a transaction.
 func (p *player) Answer(text string) error {
 	word, rest, _ := strings.Cut(text, " ")
 	switch word {
@@ -160,6 +164,13 @@ func (p *player) Answer(text string) error {
 		p.bodyDone()
 	case "unreadable":
 		p.call(func() { p.s.BodyFailed(&p.e) })
+	case "secured":
+		if p.s.at.phase != securing {
+			return errors.New("TLS was not to be started")
+		}
+		p.call(func() { p.s.Secured(&p.e) })
+	case "unsecured":
+		p.call(func() { p.s.TLSFailed(rest, &p.e) })
 	case "lost":
 		p.call(func() { p.s.Lost(&p.e) })
 	case "quit":
@@ -195,6 +206,9 @@ func (p *player) call(f func()) {
 		p.note("send the message")
 	case AskChunk:
 		p.note("send %d octets of the message", p.tx.Size)
+	}
+	if e.StartTLS {
+		p.note("start TLS")
 	}
 	if e.Outcome != nil {
 		p.outcome(e.Outcome)

@@ -381,6 +381,9 @@ func (g *group) finish(s *Store, err error) {
 func (g *group) reset(s *Store) {
 	clear(g.deliveries)
 	clear(g.calls)
+	if len(g.touched) > mostStaged {
+		g.touched = nil // a map that was large once is slow to walk for ever
+	}
 	clear(g.touched)
 	*g = group{deliveries: g.deliveries[:0], calls: g.calls[:0], touched: g.touched}
 	s.groups.Put(g)

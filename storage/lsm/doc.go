@@ -13,12 +13,23 @@
 //	'B' id(8) chunk(4)        codec(1) crc32c(4, of what follows) octets(4) data
 //	'C' acct(4)               messages(8) octets(8): Merge adds, signed
 //	'D' domain                1
+//	'E' id(8) part(4)         flags(1) due(8, us) domain: where the Q row stands
+//	'F' path 00 id(8) part(4) nothing: queue entries by reverse-path, lower case
+//	'G' status 00 id part     nothing: queue entries by last status
+//	'J' id(8) at(8, us) part(4)  text: a line of the message's history
 //	'M' acct(4) id(8)         1 flags(1) arrival(8, ms) wire(8) size(8)
 //	                          crc32c(4, of the body) chunks(4) length(2) trace
+//	'N'                       entries(8) octets(8) of the queue: Merge adds
 //	'P' id(8)                 nothing: a draft with chunks on the disk
-//	'R' id(8)                 owners(4): the M rows of a shared body
+//	'Q' domain 00 due(8, us) id(8) part(4)
+//	                          1 flags(1) body flags(1) crc32c(4, of the body), then
+//	                          numbers as varints and texts with their lengths
+//	                          before them: see appendQueueEntry
+//	'R' id(8)                 owners(4): the M and Q rows of a shared body
 //	'U' acct(4)               1 quota(8) created(8, ms), then name, domain, hash
 //	                          and secret, each as length(2) and octets
+//	'W' bucket(4) domain      nothing: look at the destination after second
+//	                          4 * (bucket + 1)
 //	'X' "format"              the version of this layout(8)
 //	'X' "ids"                 all ids on the disk are below this one(8)
 //	'X' "account"             the next AccountID(8)
@@ -29,8 +40,9 @@
 //
 // A chunk is 64 KiB of the body in wire form, the last one less; octets is its
 // length in wire form, data what the codec (0 raw, 1 S2, 2 zstd) made of it. Flag
-// 1 of an M row: the body is shared and has an R row; otherwise the M row owns its
-// body. Flag 2: some chunk is compressed.
+// 1 of an M row, and of the body flags of a Q row: the body is shared and has an R
+// row; otherwise the row owns its body. Flag 2: some chunk is compressed. Flags of an
+// E row: 1 held, 2 warned. The due time of an entry that is held is all ones.
 //
 // # The states of a message
 //
@@ -41,15 +53,46 @@
 //	S1 nothing   none           no    first chunk -> S2, delivery* -> S3 or S4
 //	S2 draft     P, some B      no    more chunks -> S2, delivery* -> S3 or S4,
 //	                                  discard, or the next start -> S1
-//	S3 owned     M, all B       yes   expunge* -> S1
-//	S4 shared    n M, R=n, B    yes   expunge* by one -> S4 with n-1; by the last -> S1
+//	S3 owned     M or Q, all B  yes   expunge* or settle* -> S1
+//	S4 shared    n M+Q, R=n, B  yes   by one owner -> S4 with n-1; by the last -> S1
 //
 // A message of up to 64 KiB goes from S1 to S3 in one batch. Nothing else exists:
-// a body without P or M, an M without its body, an R that counts wrongly are
+// a body without P, M or Q, an M or Q without its body, an R that counts wrongly are
 // faults that Check reports and no crash makes (crash_test.go crashes before
 // every write). Removing an account is: delete A and U, set Z (synced: from here
 // on nothing is delivered to it); then expunge in steps; the last one deletes Z.
 // A start goes on with every Z it finds.
+//
+// # The mail queue
+//
+// What is true of it at every moment, after a crash too, and what Check verifies:
+//
+//   - each Q row has its E row with the same domain and due time, its F row, and its
+//     G row if a status is known; there are no others of these;
+//   - a destination with a Q row that is not held has a W row: somebody will look;
+//   - the R row of a shared body counts its M and Q rows together;
+//   - N is what the Q rows add up to.
+//
+// An entry is put (delivery*), moved (settle*, an operator's move*: Q, E and G anew in
+// one batch) and removed (settle*, move*). A settlement may be in the batch of a
+// delivery: then a notification and the end of what it tells of are one step.
+//
+// The committer gives the due times, by the clock of stamps: a row never comes to
+// stand before one that a reader has been shown, so the reader's Cursor is all that
+// a sweep of a destination has to remember, and it steps over the tombstones of what
+// it has settled only once. Since each change gives an entry another due time, that
+// is also the fence that tells whether a Settlement was made of the entry as it is.
+//
+// A destination that is awake keeps the W row that woke it until Sleep puts another
+// in its place, so that all that is queued meanwhile writes none. Only Sleep is not
+// waited for: if it is lost in a crash, the older row is there and wakes sooner.
+// Awake reads the rows of buckets that have ended from where it stopped the last
+// time; a new row is always in a later bucket. See wake.go.
+//
+// Settlements of many callers go in one batch. What they have to read (where the
+// entry stands, the owners of its body) may be changed by the open batch, where Get
+// does not see it: mailQueue keeps these changes in memory until they are applied.
+// Flushing before every such read was the alternative, and makes groups of one.
 //
 // # Why it is so
 //

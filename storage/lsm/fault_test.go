@@ -74,9 +74,10 @@ func failAt(t *testing.T, n int64, kind error) (whole bool) {
 	opts.MemTableSize = 256 << 10
 	opts.Failed = func(err error) { failed <- err }
 	acked := make(map[storage.MessageID]int)
+	var q queueAcks
 	s, err := Open(opts)
 	if err == nil {
-		livesOn(t, s, acked)
+		livesOn(t, s, acked, &q)
 		if h := s.Health(); h.Err != nil && !errors.Is(h.Err, storage.ErrFailed) && !errors.Is(h.Err, storage.ErrFull) {
 			t.Errorf("Health: %v", h.Err)
 		}
@@ -87,7 +88,7 @@ func failAt(t *testing.T, n int64, kind error) (whole bool) {
 	}
 	clone := mem.CrashClone(vfs.CrashCloneCfg{})
 	again, err := Open(testOptions(clone))
-	if err != nil && len(acked) == 0 {
+	if err != nil && len(acked)+len(q.queued) == 0 {
 		return false // the disk failed while the store was being made
 	}
 	if err != nil {
@@ -103,6 +104,7 @@ func failAt(t *testing.T, n int64, kind error) (whole bool) {
 	} else if len(acked) > 0 {
 		t.Errorf("failing at operation %d: the account is lost", n)
 	}
+	q.compare(t, again, n)
 	storetest.Clean(t, again)
 	if err := again.Close(); err != nil {
 		t.Error(err)
@@ -112,7 +114,7 @@ func failAt(t *testing.T, n int64, kind error) (whole bool) {
 
 // livesOn uses a store that may fail at any moment. acked gets the messages that
 // a Receipt says are there.
-func livesOn(t *testing.T, s *Store, acked map[storage.MessageID]int) {
+func livesOn(t *testing.T, s *Store, acked map[storage.MessageID]int, q *queueAcks) {
 	_ = s.AddDomain(storetest.Domain)
 	a, err := s.AddAccount(storage.NewAccount{Name: "alice", Domain: storetest.Domain})
 	if err != nil {
@@ -130,6 +132,7 @@ func livesOn(t *testing.T, s *Store, acked map[storage.MessageID]int) {
 		case !errors.Is(err, storage.ErrFailed) && !errors.Is(err, storage.ErrFull):
 			t.Errorf("Deliver: %v", err)
 		}
+		q.live(t, s, i)
 	}
 	l, err := s.LockMaildrop(a)
 	if err != nil {

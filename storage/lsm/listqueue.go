@@ -78,9 +78,12 @@ func filterRange(q *storage.QueueFilter) (from, end []byte) {
 		// "4.4" ends with NUL there, and "4.4.1" goes on with a dot.
 		return append(bytes.Clone(from), 0), append(from, '.'+1)
 	case q.ReversePath != nil:
-		from = append([]byte{tagSender}, strings.ToLower(*q.ReversePath)...)
+		from = append([]byte{tagSender}, folded(*q.ReversePath)...)
 		from = append(from, 0)
 		return from, after(from)
+	}
+	if q.AnyOrder && q.ArrivedBefore.IsZero() && q.ArrivedAfter.IsZero() {
+		return []byte{tagQueue}, []byte{tagQueue + 1} // no second look for each entry
 	}
 	from = appendQueuedKey(nil, storage.EntryID{Message: firstIDAt(q.ArrivedAfter)})
 	end = []byte{tagQueued + 1}
@@ -134,7 +137,7 @@ func inTime(q *storage.QueueFilter, id storage.MessageID) bool {
 func lets(q *storage.QueueFilter, e *storage.QueueEntry) bool {
 	switch {
 	case q.Domain != "" && e.Domain != q.Domain,
-		q.ReversePath != nil && strings.ToLower(e.Envelope.ReversePath) != strings.ToLower(*q.ReversePath),
+		q.ReversePath != nil && folded(e.Envelope.ReversePath) != folded(*q.ReversePath),
 		q.Status != "" && e.Status != q.Status && !strings.HasPrefix(e.Status, q.Status+"."),
 		q.Held != nil && e.Held != *q.Held,
 		q.Unwarned && e.Warned:

@@ -64,6 +64,9 @@ func (c *committer) planMove(id storage.EntryID, m storage.QueueMove) (bool, err
 	switch m {
 	case storage.RequeueNow, storage.Release:
 		ch.now = c.mail.stamps.next()
+		if ch.now == at.due { // the clock has stepped back over a new start
+			ch.now = c.mail.stamps.next()
+		}
 		ch.at.due = ch.now
 	case storage.Hold:
 		ch.at.due = heldDue

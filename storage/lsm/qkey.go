@@ -80,9 +80,12 @@ func appendQueuedKey(k []byte, id storage.EntryID) []byte {
 	return appendEntryID(append(k, tagQueued), id)
 }
 
-// appendSenderKey is the F key; paths are compared without case.
+// folded is a path as paths are compared: without case.
+func folded(path string) string { return strings.ToLower(path) }
+
+// appendSenderKey is the F key.
 func appendSenderKey(k []byte, path string, id storage.EntryID) []byte {
-	k = append(append(k, tagSender), strings.ToLower(path)...)
+	k = append(append(k, tagSender), folded(path)...)
 	return appendEntryID(append(k, 0), id)
 }
 

@@ -1,7 +1,8 @@
 // Package e2e holds the built program to its word from outside: the mail clients
 // that people use send and fetch real mail and the octets are compared; the
 // process is killed under load; its disk runs full; thousands of sessions idle;
-// clients blast and stall. It has no code but tests.
+// clients blast and stall. Other hosts, which its relay finds by a DNS server of the
+// tests, take mail, refuse it, hang and die. It has no code but tests.
 //
 // The program is built once, or taken from POSTRIDER_BIN. With CI=true a client
 // that isn't installed is a failure, else its test is skipped and says so. The
@@ -12,6 +13,7 @@
 //	POSTRIDER_BIN           the program to test, in place of building it
 //	POSTRIDER_CORPUS        folder of unpacked packages with sample mail (.ci/corpus makes it)
 //	POSTRIDER_CRASH_ROUNDS  rounds of TestKillDashNine; 100 unless set
+//	POSTRIDER_RELAY_MESSAGES  messages of TestRelayKillDashNine; 20,000 unless set
 package e2e
 
 import (

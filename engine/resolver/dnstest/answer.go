@@ -103,7 +103,18 @@ func (s *Server) reply(m *dns.Msg, q question, b Behaviour) *dns.Msg {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.zone.answer(reply, q, b.Partial)
+	reply.AuthenticatedData = m.AuthenticatedData && s.vouches(q.name)
 	return reply
+}
+
+// vouches says whether the AD bit is set for a name.
+func (s *Server) vouches(name string) bool {
+	for at, end := 0, false; !end; at, end = dns.NextLabel(name, at) {
+		if s.vouched[name[at:]] {
+			return true
+		}
+	}
+	return s.vouched["."]
 }
 
 // answer fills in what the zone says.

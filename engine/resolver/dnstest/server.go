@@ -24,6 +24,7 @@ type Server struct {
 	behave  map[question]Behaviour
 	asked   map[question]int
 	overTCP int
+	vouched map[string]bool
 }
 
 type question struct {
@@ -46,10 +47,11 @@ func Start(tb testing.TB, records ...string) *Server {
 // its zone. They are written as in a zone file: "example.org. 300 IN MX 10 mx.example.org.".
 func Listen(addr string, records ...string) (*Server, error) {
 	s := &Server{
-		done:   make(chan struct{}),
-		zone:   make(zone),
-		behave: make(map[question]Behaviour),
-		asked:  make(map[question]int),
+		done:    make(chan struct{}),
+		zone:    make(zone),
+		behave:  make(map[question]Behaviour),
+		asked:   make(map[question]int),
+		vouched: make(map[string]bool),
 	}
 	if err := s.Add(records...); err != nil {
 		return nil, err
@@ -133,6 +135,16 @@ func (s *Server) Behave(name string, qtype uint16, b Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.behave[question{dns.CanonicalName(name), qtype}] = b
+}
+
+// Vouch has the server say, to those who ask, that it has checked the signatures of
+// these names and all under them: the AD bit of DNSSEC. There are no signatures.
+func (s *Server) Vouch(names ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		s.vouched[dns.CanonicalName(name)] = true
+	}
 }
 
 // Asked is how often a question came, over UDP and TCP together, whatever became

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// systemAliases is where other programs keep aliases.
+const systemAliases = "/etc/aliases"
+
+func newaliasesCommand() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "newaliases",
+		Short: "Take over /etc/aliases; the program answers to the name newaliases too",
+		Long: `Take over the aliases of /etc/aliases, as "alias import /etc/aliases" does: packages
+call newaliases when they have changed that file. Aliases are kept in the store: one
+that is not in the file, or no longer, stays as it is ("alias list", "alias remove").
+Without the file there is nothing to do.`,
+		Example: "  newaliases\n  postrider newaliases --data /var/lib/postrider",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if t.file == "" {
+				t.file = systemConfig()
+			}
+			return takeAliases(cmd, &t, systemAliases)
+		},
+	}
+	return t.flags(cmd)
+}
+
+// takeAliases imports the aliases of a file, if it is there.
+func takeAliases(cmd *cobra.Command, t *target, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "there is no %s: aliases are kept in the store (\"postrider alias add\", \"postrider alias list\")\n", path)
+		return exit(exIO, err)
+	}
+	return t.importAliases(cmd, path)
+}

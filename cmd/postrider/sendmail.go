@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine/admin"
+	"postrider/engine/dkim"
+	"postrider/engine/pickup"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+func sendmailCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sendmail [OPTION...] [RECIPIENT...]",
+		Short: "Take a message from a program; the program answers to the name sendmail too",
+		Long: `Take a message on the standard input, in the way that programs have called
+sendmail for. It is stored before the command ends: recipients here have it then,
+those elsewhere are in the queue.
+
+  -t            recipients are those of To, Cc and Bcc too; Bcc is removed
+  -i, -oi       a line with a "." alone is text, and does not end the message
+  -f, -r ADDR   the sender, in place of who calls; '<>': the null path
+  -F NAME       the sender's full name, for a From field that is missing
+  -N LIST       who is told: never, or success, failure and delay (RFC 3461)
+  -R full|hdrs  how much of the message a notification brings back
+  -V ID         an envelope id for notifications
+  -v            say under which id the message is stored
+  -bs           speak SMTP, by the running server
+  -bp           list the queue, as mailq
+  -bv           say where mail for the recipients would go
+  -bi           take over /etc/aliases, as newaliases
+  -q            try the queue now; -qI and an id: that message, -qR and a
+                domain: the mail for that domain
+  -C, --config  configuration file; else that of $POSTRIDER_CONFIG, or
+                /etc/postrider.toml if it is there
+  --data DIR    the data directory
+
+Other options of sendmail's that mean nothing here are passed over. Exit codes: 64
+usage, 65 the message or an address is wrong, 67 a recipient is not known here (the
+others got the message), 75 not now, try again.`,
+		Example: `  postrider sendmail -t < message
+  echo hello | sendmail -f alice@example.org bob@example.net
+  sendmail -bv postmaster`,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			args, err := parseSendmail(words)
+			if err != nil {
+				return err
+			}
+			if args.target.file == "" {
+				args.target.file = systemConfig()
+			}
+			err = args.run(cmd)
+			if errors.Is(err, fs.ErrPermission) {
+				err = exit(exTempFail, fmt.Errorf("%w: only the user that runs the server may use its store; others send by SMTP", err))
+			}
+			return err
+		},
+	}
+}
+
+// systemConfig is the configuration of commands that are called without knowing
+// of us; "" when there is none.
+func systemConfig() string {
+	const path = "/etc/postrider.toml"
+	if env := os.Getenv("POSTRIDER_CONFIG"); env != "" {
+		return env
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	return ""
+}
+
+func (a *sendmailArgs) run(cmd *cobra.Command) error {
+	switch a.mode {
+	case modeHelp:
+		return cmd.Help()
+	case modeSMTP:
+		return a.speak(cmd)
+	case modeAliases:
+		return takeAliases(cmd, &a.target, systemAliases)
+	}
+	return a.target.with(cmd.Context(), mustExist, func(d *desk) error {
+		switch a.mode {
+		case modeList:
+			return d.list(cmd.OutOrStdout(), &selected{whole: true}, false)
+		case modeVerify:
+			return d.verify(cmd.OutOrStdout(), a.recipients)
+		case modeFlush:
+			return a.tryNow(cmd, d)
+		}
+		return a.deliver(cmd, d)
+	})
+}
+
+// deliver takes a message.
+func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk) error {
+	m, err := a.mail()
+	if err != nil {
+		return err
+	}
+	m.Text = cmd.InOrStdin()
+	if !a.wholeInput {
+		m.Text = newUntilDot(m.Text)
+	}
+	keys, err := dkim.Open(d.cfg.DKIMDir())
+	if err != nil {
+		return exit(exConfig, err)
+	}
+	p := d.pickup()
+	p.Keys = keys
+	result, err := p.Submit(cmd.Context(), m)
+	if err != nil {
+		return submitError(err)
+	}
+	if id := result.Receipt.ID(); a.verbose && id != 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "stored as %s\n", id)
+	}
+	return refusedError(result)
+}
+
+// pickup is what takes mail into the store of d.
+func (d *desk) pickup() *pickup.Pickup {
+	return &pickup.Pickup{
+		Inbox: d, Router: d.router, Hostname: d.cfg.Server.Hostname, DefaultDomain: d.cfg.DefaultDomain(),
+		MaxSize: d.cfg.SMTP.MaxSize, MaxRecipients: d.cfg.SMTP.MaxRecipients, MaxHops: d.cfg.SMTP.MaxHops,
+	}
+}
+
+// mail is the message as the command line and the caller's account say it.
+func (a *sendmailArgs) mail() (m pickup.Mail, err error) {
+	name := "nobody"
+	if u, err := user.Current(); err == nil {
+		name, m.FullName = u.Username, u.Name
+	}
+	m.Sender, m.FromHeader = name, a.fromHeader
+	if a.sender != nil {
+		m.Sender, m.FullName = *a.sender, "" // the name is not that of another address
+	}
+	if a.fullName != "" {
+		m.FullName = a.fullName
+	}
+	for _, text := range a.recipients {
+		found, err := pickup.ParseList(text)
+		if err != nil {
+			return m, err
+		}
+		m.Recipients = append(m.Recipients, found...)
+	}
+	m.Notify, m.Ret, m.EnvID = a.notify, a.ret, a.envID
+	m.Local = fmt.Sprintf("userid %d", os.Getuid())
+	m.Origin = fmt.Sprintf("userid %d (%s) by sendmail", os.Getuid(), name)
+	return m, nil
+}
+
+// submitError gives an error of a submission the exit code that callers of
+// sendmail know.
+func submitError(err error) error {
+	if errors.Is(err, pickup.ErrNoRecipients) {
+		return exit(exUsage, err)
+	}
+	return ioError(err)
+}
+
+// refusedError names the recipients who did not get the message.
+func refusedError(result pickup.Result) error {
+	if len(result.Refused) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, r := range result.Refused {
+		errs = append(errs, fmt.Errorf("%s: %s", r.Address, outcomeName(r.Outcome)))
+	}
+	if result.Receipt.ID() == 0 {
+		errs = append(errs, errors.New("nothing was sent"))
+	} else {
+		errs = append(errs, errors.New("the other recipients have the message"))
+	}
+	return exit(exNoUser, errors.Join(errs...))
+}
+
+func outcomeName(o router.Outcome) string {
+	if o == router.Loop {
+		return "the alias leads to nobody but itself, or to too many"
+	}
+	return "there is no such user here"
+}
+
+// verify says for each address where its mail would go.
+func (d *desk) verify(out io.Writer, addresses []string) error {
+	if len(addresses) == 0 {
+		return exit(exUsage, errors.New("-bv: addresses are wanted"))
+	}
+	rules, err := d.cfg.RelayRules()
+	if err != nil {
+		return exit(exConfig, err)
+	}
+	var unknown []error
+	for _, text := range addresses {
+		found, err := pickup.ParseList(text)
+		if err != nil {
+			return err
+		}
+		for _, address := range found {
+			path, err := pickup.ParseRecipient(address, d.cfg.DefaultDomain())
+			if err != nil {
+				return err
+			}
+			targets, outcome := d.router.Route(path.Local(), path.Domain(), nil)
+			switch outcome {
+			case router.Local:
+				fmt.Fprintf(out, "%s... deliverable: %s\n", path, d.maildropNames(targets))
+			case router.NotOurs:
+				hop, rule := rules.NextHop(router.Fold(string(path.Domain())), "")
+				fmt.Fprintf(out, "%s... deliverable: relayed to %s (%s)\n", path, hop, rule)
+			default:
+				unknown = append(unknown, fmt.Errorf("%s... %s", path, outcomeName(outcome)))
+			}
+		}
+	}
+	return exit(exNoUser, errors.Join(unknown...))
+}
+
+// maildropNames are the accounts of targets, and the addresses elsewhere.
+func (d *desk) maildropNames(targets []router.Target) string {
+	var names []string
+	for _, t := range targets {
+		if t.Remote != "" {
+			names = append(names, t.Remote)
+		} else if a, err := d.Account(t.Account); err == nil {
+			names = append(names, "maildrop "+mailbox(a))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// tryNow makes the queue due, or the part of it that -q names.
+func (a *sendmailArgs) tryNow(cmd *cobra.Command, d *desk) error {
+	what := selected{whole: true, skip: isHeld}
+	if a.flushID != "" {
+		id, err := parseWanted(a.flushID)
+		if err != nil {
+			return err
+		}
+		what.whole, what.ids = false, []wanted{id}
+	}
+	what.filter = storage.QueueFilter{Domain: router.Fold(a.flushTo)}
+	return d.change(cmd, flushChange(), &what)
+}
+
+// speak lets the caller speak SMTP with the running server.
+func (a *sendmailArgs) speak(cmd *cobra.Command) error {
+	cfg, err := a.target.config()
+	if err != nil {
+		return err
+	}
+	server, err := admin.Dial(cmd.Context(), socketOf(cfg))
+	if err != nil {
+		return exit(exTempFail, fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
+	}
+	defer server.Close()
+	status, err := server.Status(cmd.Context())
+	if err == nil && len(status.SMTP) == 0 {
+		err = errors.New("the server listens at no address (smtp.listen)")
+	}
+	if err != nil {
+		return exit(exTempFail, fmt.Errorf("-bs: %w", err))
+	}
+	return exit(exTempFail, connect(cmd.Context(), status.SMTP[0], cmd.InOrStdin(), cmd.OutOrStdout()))
+}
+
+// connect carries octets both ways until the server ends the session. The end of
+// in is passed on: the server finishes what it was sent.
+func connect(ctx context.Context, addr string, in io.Reader, out io.Writer) error {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("-bs: %w", err)
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	go func() {
+		_, _ = io.Copy(c, in) // what fails here shows at the other end
+		_ = c.(*net.TCPConn).CloseWrite()
+	}()
+	if _, err := io.Copy(out, c); err != nil {
+		return fmt.Errorf("-bs: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"postrider/codec/smtp"
+)
+
+func TestParseSendmail_Success(t *testing.T) {
+	f := func(line string, want sendmailArgs) {
+		t.Helper()
+		got, err := parseSendmail(strings.Fields(line))
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+			return
+		}
+		sender, wanted := "nobody's", "nobody's"
+		if got.sender != nil {
+			sender = *got.sender
+		}
+		if want.sender != nil {
+			wanted = *want.sender
+		}
+		got.sender, want.sender = nil, nil
+		if fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", want) || sender != wanted {
+			t.Errorf("%s: got %+v from %s\nwant %+v from %s", line, *got, sender, want, wanted)
+		}
+	}
+	from := func(s string) *string { return &s }
+	to := []string{"a@b", "c"}
+	f("", sendmailArgs{})
+	f("a@b c", sendmailArgs{recipients: to})
+	f("-t -i", sendmailArgs{fromHeader: true, wholeInput: true})
+	f("-ti", sendmailArgs{fromHeader: true, wholeInput: true})
+	f("-tif x@y a@b c", sendmailArgs{fromHeader: true, wholeInput: true, sender: from("x@y"), recipients: to})
+	f("-fx@y a@b c", sendmailArgs{sender: from("x@y"), recipients: to})
+	f("a@b -r x@y -oi c", sendmailArgs{sender: from("x@y"), wholeInput: true, recipients: to})
+	f("-f <> -- a@b c", sendmailArgs{sender: from(""), recipients: to})
+	f("-f <x@y>", sendmailArgs{sender: from("x@y")})
+	f("-- -t", sendmailArgs{recipients: []string{"-t"}})
+	f("-oem -odi -o7 -oAx -om -em -e q -B 8BITMIME -L tag -h 3 -p smtp -X file -O Timeout=1m -A c -G -U -n -m -x -d0-99.1 -c", sendmailArgs{})
+	f("-F Al -v", sendmailArgs{fullName: "Al", verbose: true})
+	f("-bm -C file", sendmailArgs{target: target{file: "file"}})
+	f("--config file --data=dir", sendmailArgs{target: target{"file", "dir"}})
+	f("-bs", sendmailArgs{mode: modeSMTP})
+	f("-b p", sendmailArgs{mode: modeList})
+	f("-bv c", sendmailArgs{mode: modeVerify, recipients: []string{"c"}})
+	f("-bi", sendmailArgs{mode: modeAliases})
+	f("-I", sendmailArgs{mode: modeAliases})
+	f("-q", sendmailArgs{mode: modeFlush})
+	f("-qI06F", sendmailArgs{mode: modeFlush, flushID: "06F"})
+	f("-qRx.example -v", sendmailArgs{mode: modeFlush, flushTo: "x.example", verbose: true})
+	f("-N success,delay -R hdrs -V a+b", sendmailArgs{notify: smtp.NotifySuccess | smtp.NotifyDelay, ret: smtp.RetHdrs, envID: "a+2Bb"})
+	f("-Nnever -RFULL", sendmailArgs{notify: smtp.NotifyNever, ret: smtp.RetFull})
+	f("-t --help", sendmailArgs{mode: modeHelp, fromHeader: true})
+}
+
+func TestParseSendmail_Failure(t *testing.T) {
+	f := func(line, want string) {
+		t.Helper()
+		if _, err := parseSendmail(strings.Fields(line)); err == nil || codeOf(err) != exUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	f("-k", "-k is not known")
+	f("-tk", "-k is not known")
+	f("-tf", "-f needs a value")
+	f("--frob", "--frob is not known")
+	f("--config", "needs a value")
+	f("-bd", "postrider serve")
+	f("-bx", "-bs, -bp")
+	f("-q15m", "relay.retry")
+	f("-qX", "-qR and a domain")
+	f("-qI", "-qR and a domain")
+	f("-N sometimes", "success, failure and delay")
+	f("-R some", "full or hdrs")
+	f("-N never,delay", "never, or")
+	f("-V "+strings.Repeat("x", 101), "100 octets")
+}
+
+// A "." alone ends typed mail, however the input is cut, and nothing else does.
+func TestUntilDot(t *testing.T) {
+	long := strings.Repeat("x", 70000)
+	f := func(in, want string) {
+		t.Helper()
+		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.DataErrReader(strings.NewReader(in))} {
+			if got, err := io.ReadAll(newUntilDot(r)); string(got) != want || err != nil {
+				t.Errorf("%.20q: %.20q %v", in, got, err)
+			}
+		}
+	}
+	f("", "")
+	f("a\n.\nb\n", "a\n")
+	f("a\r\n.\r\nb\r\n", "a\r\n")
+	f("a\n.", "a\n")
+	f(".\n", "")
+	f("a\n..\n.b\n .\nc.\n", "a\n..\n.b\n .\nc.\n")
+	f(long+".\nb\n.\nc", long+".\nb\n")
+	f(strings.Repeat("x", 64<<10)+".\nb", strings.Repeat("x", 64<<10)+".\nb")
+	if _, err := io.ReadAll(newUntilDot(iotest.ErrReader(io.ErrUnexpectedEOF))); err != io.ErrUnexpectedEOF {
+		t.Error(err)
+	}
+}
+
+// domains are the domains of the queue with their recipients.
+func (q *memQueue) domains() (all []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.entries {
+		var rs []string
+		for _, r := range e.Recipients {
+			rs = append(rs, r.ForwardPath)
+		}
+		all = append(all, e.Domain+": "+strings.Join(rs, " "))
+	}
+	return all
+}
+
+func TestSendmail(t *testing.T) {
+	s, q, _ := withQueue(t)
+	s.want(0, "x\n", "account add alice --password-stdin")
+	s.want(0, "", "alias add team alice")
+	out := s.want(0, "To: team, Bob <Bob@X.example>\nCc: eve@y.example\nBcc: mallory@x.example\nSubject: hi\n\n.dot\n.\nnot this\n",
+		"sendmail -t -v -f carol -F Carol -R hdrs -N delay", "stored as ")
+	id := strings.TrimSpace(strings.TrimPrefix(out, "stored as "))
+	if got := q.domains(); !slices.Equal(got, []string{"x.example: Bob@X.example mallory@x.example", "y.example: eve@y.example"}) {
+		t.Error(got)
+	}
+	e := q.entries[0]
+	if env := e.Envelope; env.ReversePath != "carol@a.example" || env.Ret != smtp.RetHdrs || !strings.HasPrefix(env.Origin, "userid ") || e.Recipients[0].Notify != smtp.NotifyDelay {
+		t.Errorf("%+v", e)
+	}
+	text := s.want(0, "", "queue cat "+id, "sender: carol@a.example", "recipient: Bob@X.example\n", "recipient: eve@y.example\n",
+		"(postrider, from userid ", " id "+id+";", "From: \"Carol\" <carol@a.example>\n", "\n\n.dot\n*** MESSAGE FILE END")
+	if strings.Contains(text, "Bcc") {
+		t.Error(text)
+	}
+	dir := filepath.Join(s.dir, "out")
+	s.want(0, "", "export alice --format eml --out "+dir, "1 messages")
+	files, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if len(files) != 1 {
+		t.Fatal(files)
+	}
+	mail, err := os.ReadFile(files[0])
+	if err != nil || !strings.HasPrefix(string(mail), "Return-Path: <carol@a.example>\r\nDelivered-To: alice@a.example\r\nReceived: by ") || !strings.HasSuffix(string(mail), "\r\n\r\n.dot\r\n") {
+		t.Errorf("%v %q", err, mail)
+	}
+
+	s.want(0, "x\n.\ny\n", "sendmail -i -f <> bob@x.example,eve@y.example")
+	if got := q.entries[len(q.entries)-1]; got.Envelope.ReversePath != "" || !strings.Contains(string(q.bodies[got.ID.Message]), "\r\n\r\nx\r\n..\r\ny\r\n") {
+		t.Errorf("%+v %q", got, q.bodies[got.ID.Message])
+	}
+	n := len(q.entries)
+	s.want(exUsage, "x\n", "sendmail", "no recipients", "-t")
+	s.want(exUsage, "x\n", "sendmail -k alice", "sendmail --help")
+	s.want(exDataErr, "To: a b\n\n", "sendmail -t", "a comma is missing")
+	s.want(exNoUser, "x\n", "sendmail nobody", "nobody@a.example: there is no such user", "nothing was sent")
+	if len(q.entries) != n {
+		t.Error("something was sent")
+	}
+	s.want(exNoUser, "x\n", "sendmail nobody bob@x.example", "no such user", "the other recipients have")
+	if len(q.entries) != n+1 {
+		t.Error("the others were not sent to")
+	}
+	s.want(0, "", "sendmail --help", "-bs", "Exit codes")
+}
+
+// The other things that sendmail is called for.
+func TestSendmailByOtherNames(t *testing.T) {
+	s, q, r := withQueue(t)
+	fill(q)
+	s.want(0, "x\n", "account add alice --password-stdin")
+	s.want(0, "", "alias add team alice")
+	same(t, "-bp", s.want(0, "", "sendmail -bp"), s.want(0, "", "queue list"))
+	s.want(0, "", "sendmail -bv Team x@o.example", "Team@a.example... deliverable: maildrop alice@a.example\n", "x@o.example... deliverable: relayed to o.example (MX)\n")
+	s.want(exNoUser, "", "sendmail -bv nobody alice", "nobody@a.example... there is no such user", "alice@a.example... deliverable")
+	s.want(exUsage, "", "sendmail -bv", "addresses")
+	s.want(0, "", "sendmail -q", "2 entries made due")
+	s.want(0, "", "sendmail -qRX.example", "2 entries made due")
+	s.want(0, "", "sendmail -qI0000000000001", "1 entry made due")
+	s.want(exNoUser, "", "sendmail -qI0000000000009", "not in the queue")
+	if got := r.takes(); got != "flush ; flush x.example; flush ; flush " {
+		t.Errorf("the relay was told %q", got)
+	}
+	for _, args := range [][]string{{"sendmail", "-t"}, {"/usr/sbin/sendmail", "-t"}} {
+		if got := argsOf(args); !slices.Equal(got, []string{"sendmail", "-t"}) {
+			t.Error(got)
+		}
+	}
+	if got := argsOf([]string{"/usr/bin/mailq"}); !slices.Equal(got, []string{"mailq"}) {
+		t.Error(got)
+	}
+	if got := argsOf([]string{"postrider", "serve"}); !slices.Equal(got, []string{"serve"}) {
+		t.Error(got)
+	}
+}
+
+// -bs is the server's SMTP, octet for octet, both ways to their ends.
+func TestSendmailSpeaksSMTP(t *testing.T) {
+	s, q, _ := withQueue(t)
+	s.want(exTempFail, "", "sendmail -bs", "smtp.listen")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	q.smtp = []string{l.Addr().String()}
+	got := make(chan string, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, "220 here\r\n")
+		all, _ := io.ReadAll(bufio.NewReader(c))
+		fmt.Fprint(c, "221 bye\r\n")
+		got <- string(all)
+	}()
+	if out := s.want(0, "EHLO x\r\nQUIT\r\n", "sendmail -bs"); out != "220 here\r\n221 bye\r\n" {
+		t.Errorf("%q", out)
+	}
+	if in := <-got; in != "EHLO x\r\nQUIT\r\n" {
+		t.Errorf("%q", in)
+	}
+	none := newShell(t)
+	none.want(exTempFail, "", "sendmail -bs", "no server runs", "postrider serve")
+}
+
+func TestNewaliases(t *testing.T) {
+	both(t, func(s *shell) {
+		s.want(0, "x\n", "account add alice --password-stdin")
+		take := func(path string) (string, error) {
+			cmd := newaliasesCommand()
+			var b strings.Builder
+			cmd.SetOut(&b)
+			cmd.SetErr(&b)
+			cmd.SetContext(t.Context())
+			err := takeAliases(cmd, &target{file: s.config}, path)
+			return b.String(), err
+		}
+		if out, err := take(filepath.Join(s.dir, "none")); err != nil || !strings.Contains(out, "kept in the store") {
+			t.Error(out, err)
+		}
+		if out, err := take(s.file("aliases", "root: alice\n")); err != nil || out != "added 1 aliases\n" {
+			t.Error(out, err)
+		}
+		s.want(0, "", "alias list", "root@a.example: alice@a.example")
+	})
+}
+
+// Commands that are called without knowing of us find the configuration.
+func TestSystemConfig(t *testing.T) {
+	s, q, _ := withQueue(t)
+	fill(q)
+	t.Setenv("POSTRIDER_CONFIG", s.config)
+	s.config = ""
+	s.want(0, "", "mailq", "0000000000001")
+	s.want(0, "", "sendmail -bp", "0000000000001")
+	s.want(exConfig, "", "mailq --config "+filepath.Join(s.dir, "none"), "no such file")
+}

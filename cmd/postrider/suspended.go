@@ -1,0 +1,52 @@
+package main
+
+import (
+	"postrider/engine/admin"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+// suspended knows which next hops the running server takes for dead. An entry that
+// waits for one is not touched for that, so the queue itself has no reason to show.
+type suspended struct {
+	desk  *desk
+	rules *router.Transports
+	dead  map[string]admin.DeadDestination // by next hop; empty: none, or no server runs
+}
+
+// suspensions asks the running server.
+func (d *desk) suspensions() *suspended {
+	s := &suspended{desk: d, dead: make(map[string]admin.DeadDestination)}
+	server, ok := d.Store.(*admin.Client)
+	if !ok {
+		return s
+	}
+	status, err := server.RelayStatus()
+	if err != nil {
+		return s
+	}
+	if s.rules, err = d.cfg.RelayRules(); err != nil {
+		return s
+	}
+	for _, dead := range status.Dead {
+		s.dead[dead.Destination] = dead
+	}
+	return s
+}
+
+// explain gives an entry that waits for a dead next hop its reason, and the time
+// when it is looked at again.
+func (s *suspended) explain(e *storage.QueueEntry) {
+	if len(s.dead) == 0 || e.Held {
+		return
+	}
+	hop, _ := s.desk.router.NextHop(s.rules, e.Domain, e.Envelope.ReversePath)
+	dead, ok := s.dead[hop.String()]
+	if !ok || e.Due.After(dead.RetryAt) {
+		return
+	}
+	e.Due = dead.RetryAt
+	if e.Reason == "" {
+		e.Reason = "delivery temporarily suspended: " + dead.Reason
+	}
+}

@@ -1,0 +1,196 @@
+package courier
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postrider/engine/config"
+	"postrider/engine/mtasts"
+	"postrider/engine/resolver"
+	"postrider/engine/resolver/dnstest"
+	"postrider/engine/router"
+	"postrider/storage"
+	"postrider/storage/lsm"
+)
+
+// bed is a courier over a store and before a name server of its own.
+type bed struct {
+	*Courier
+	t     testing.TB
+	dns   *dnstest.Server
+	store *lsm.Store
+	port  int // of mail hosts
+	log   *lines
+}
+
+// lines is a log in memory.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer // under mu
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// newBed makes a courier that believes in the authorities; web is the port of
+// policies.
+func newBed(t testing.TB, roots *x509.CertPool, web int, set func(*config.Config), records ...string) *bed {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Server.Hostname = "client.test"
+	cfg.Relay.Port = freePort(t)
+	cfg.Relay.Retry = []time.Duration{time.Second}
+	if set != nil {
+		set(cfg)
+	}
+	b := &bed{t: t, dns: dnstest.Start(t, records...), port: cfg.Relay.Port, log: new(lines)}
+	var err error
+	if b.store, err = lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	hosts := resolver.New(resolver.Options{
+		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Port: uint16(b.port), Timeout: 5 * time.Second,
+		Families: resolver.OnlyIPv4, DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC),
+	})
+	log := slog.New(slog.NewTextHandler(b.log, nil))
+	if b.Courier, err = New(cfg, b.store, router.New(b.store, cfg.RouterSettings()), hosts, log); err != nil {
+		t.Fatal(err)
+	}
+	b.security.roots = roots
+	if b.security.sts != nil {
+		b.security.sts = mtasts.New(b.ctx, mtasts.Options{Hosts: hosts, Roots: roots, Port: uint16(web), Log: log})
+	}
+	b.Start()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log:\n%s", b.log)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		b.Stop(ctx)
+		if err := b.store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// at is the address of a mail host: the last octet of one of 127.0.0.0/8.
+func (b *bed) at(n int) string { return fmt.Sprintf("127.0.0.%d:%d", n, b.port) }
+
+// submit queues a message and returns its entry's id.
+func (b *bed) submit(to string) storage.EntryID {
+	b.t.Helper()
+	d := &storage.Delivery{Arrival: time.Now()}
+	if !b.address(d, to, "joe@client.test") {
+		b.t.Fatalf("%s can't be addressed", to)
+	}
+	if err := b.deliver(d, []byte("Subject: x\r\n\r\nx\r\n")); err != nil {
+		b.t.Fatal(err)
+	}
+	var last storage.EntryID
+	_ = b.store.Queued(storage.QueueFilter{}, func(e *storage.QueueEntry) bool {
+		last = e.ID
+		return true
+	})
+	return last
+}
+
+// until waits for something.
+func (b *bed) until(what string, f func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(hang); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("%s: waited in vain", what)
+		}
+	}
+}
+
+// send sends a message and returns once it is gone.
+func (b *bed) send(to string) {
+	b.t.Helper()
+	b.submit(to)
+	b.until("the queue is empty", func() bool {
+		n, _ := b.store.QueueTotal()
+		return n == 0
+	})
+}
+
+// deferred sends a message and returns why it is still there after the first
+// attempt.
+func (b *bed) deferred(to string) string {
+	b.t.Helper()
+	b.submit(to)
+	why := ""
+	b.until("the message is deferred", func() bool {
+		_ = b.store.Queued(storage.QueueFilter{}, func(e *storage.QueueEntry) bool {
+			if e.Attempts > 0 {
+				why = e.Status + " " + e.Reason
+			}
+			return true
+		})
+		return why != ""
+	})
+	return why
+}
+
+func (b *bed) wantLog(words string) {
+	b.t.Helper()
+	if !strings.Contains(b.log.String(), words) {
+		b.t.Errorf("the log has no %q", words)
+	}
+}
+
+func wantText(t testing.TB, got string, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if !strings.Contains(got, w) {
+			t.Errorf("%q has no %q", got, w)
+		}
+	}
+}
+
+// The file of authorities is checked at the start.
+func TestRootsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roots.pem")
+	if _, err := readRoots(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if err := os.WriteFile(path, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readRoots(path); err == nil || !strings.Contains(err.Error(), "PEM") {
+		t.Errorf("%v", err)
+	}
+}

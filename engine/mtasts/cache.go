@@ -1,0 +1,219 @@
+package mtasts
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"postrider/engine/resolver"
+	"postrider/engine/tlspolicy"
+)
+
+// Options are what a Cache is made from.
+type Options struct {
+	Hosts    *resolver.Resolver // for the records, and for the addresses of web servers
+	Roots    *x509.CertPool     // authorities; nil: those of the system
+	Port     uint16             // of web servers; 0: 443
+	Timeout  time.Duration      // of a fetch; 0: 1 minute
+	Patience time.Duration      // of those who wait for one; 0: 10 s
+	Size     int                // domains; 0: 10,000
+	Now      func() time.Time
+	Log      *slog.Logger // nil: no log
+}
+
+// Cache keeps policies. It is safe for use by many goroutines.
+type Cache struct {
+	ctx      context.Context // of the fetches
+	hosts    *resolver.Resolver
+	client   *http.Client
+	port     uint16
+	patience time.Duration
+	size     int
+	now      func() time.Time
+	log      *slog.Logger
+	slots    chan struct{} // bounds the fetches
+	flights  singleflight.Group
+
+	mu      sync.Mutex
+	entries map[string]entry // under mu
+}
+
+// entry is what is known of a domain that says that it has a policy.
+type entry struct {
+	id       string         // of the record for which it was tried last
+	policy   *tlspolicy.STS // nil: none was ever fetched
+	policyID string         // the record's id when the policy was fetched
+	fetched  time.Time      // the policy
+	failed   time.Time      // the last try, if that came to nothing
+	fault    string         // of that try
+}
+
+const (
+	fetches     = 8
+	retryAfter  = 5 * time.Minute // RFC 8461 section 3.3
+	refreshMost = 24 * time.Hour
+)
+
+// New makes a cache; its fetches end with ctx.
+func New(ctx context.Context, o Options) *Cache {
+	c := &Cache{
+		ctx: ctx, hosts: o.Hosts, port: cmp.Or(o.Port, 443), patience: cmp.Or(o.Patience, 10*time.Second),
+		size: cmp.Or(o.Size, 10_000), now: o.Now, log: o.Log,
+		slots: make(chan struct{}, fetches), entries: make(map[string]entry),
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.client = newClient(o, c.dial)
+	return c
+}
+
+// Finding is what is known of a domain.
+type Finding struct {
+	Policy *tlspolicy.STS // nil: it has none, as far as anybody knows
+	Note   string         // what went wrong, for people; or ""
+}
+
+// For finds the policy of a domain. It waits for a fetch, but not for long.
+func (c *Cache) For(ctx context.Context, domain string) Finding {
+	asking, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	records, err := c.hosts.TXT(asking, "_mta-sts", domain)
+	id, has := tlspolicy.ParseRecord(records)
+	e, alive := c.get(domain)
+	switch {
+	case err != nil && alive:
+		return Finding{e.policy, ""}
+	case err != nil:
+		return Finding{nil, "the record at _mta-sts." + domain + " can't be read: " + err.Error()}
+	case !has && alive:
+		return Finding{e.policy, ""}
+	case !has:
+		return Finding{}
+	}
+	fresh := alive && e.policyID == id
+	tried := e.id == id && c.now().Sub(e.failed) < retryAfter
+	switch {
+	case fresh && (!c.old(e) || tried):
+		return Finding{e.policy, ""}
+	case tried:
+		return e.finding(alive)
+	}
+	done := c.fetchOnce(domain, id)
+	if fresh {
+		return Finding{e.policy, ""} // the new one is for the next
+	}
+	patience := time.NewTimer(c.patience)
+	defer patience.Stop()
+	select {
+	case <-done:
+		return c.known(domain)
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	f := c.known(domain)
+	f.Note = cmp.Or(f.Note, "the policy has not been fetched yet")
+	return f
+}
+
+// known is what the cache has.
+func (c *Cache) known(domain string) Finding {
+	e, alive := c.get(domain)
+	return e.finding(alive)
+}
+
+func (e *entry) finding(alive bool) Finding {
+	f := Finding{}
+	if alive {
+		f.Policy = e.policy
+	}
+	if e.fault != "" {
+		f.Note = "the policy can't be fetched: " + e.fault
+	}
+	return f
+}
+
+// get returns what is known of a domain, and whether its policy counts.
+func (c *Cache) get(domain string) (e entry, alive bool) {
+	c.mu.Lock()
+	e = c.entries[domain]
+	c.mu.Unlock()
+	return e, e.policy != nil && c.now().Before(e.until())
+}
+
+func (e *entry) until() time.Time {
+	if e.policy == nil {
+		return e.failed.Add(retryAfter)
+	}
+	return e.fetched.Add(max(e.policy.MaxAge, retryAfter)) // a max_age of 0 must not cost a fetch for each message
+}
+
+// old says whether a policy is to be looked at anew.
+func (c *Cache) old(e entry) bool {
+	return c.now().Sub(e.fetched) >= max(min(refreshMost, e.policy.MaxAge/2), retryAfter)
+}
+
+// fetchOnce has the policy fetched, if nobody does so now.
+func (c *Cache) fetchOnce(domain, id string) <-chan singleflight.Result {
+	return c.flights.DoChan(domain, func() (any, error) {
+		select {
+		case c.slots <- struct{}{}:
+		case <-time.After(c.patience):
+			return nil, nil // the next message will try
+		case <-c.ctx.Done():
+			return nil, nil
+		}
+		defer func() { <-c.slots }()
+		p, err := c.fetch(domain)
+		if c.ctx.Err() != nil {
+			return nil, nil
+		}
+		c.note(domain, id, p, err)
+		return nil, nil
+	})
+}
+
+// note keeps what a fetch came to.
+func (c *Cache) note(domain, id string, p *tlspolicy.STS, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, has := c.entries[domain]
+	if !has && len(c.entries) >= c.size {
+		c.evict()
+	}
+	e.id = id
+	if err != nil {
+		e.failed, e.fault = c.now(), err.Error()
+		c.log.Warn("the MTA-STS policy can't be fetched", "domain", domain, "err", err)
+	} else {
+		e = entry{id: id, policy: p, policyID: id, fetched: c.now()}
+		c.log.Info("MTA-STS policy", "domain", domain, "policy", p.String())
+	}
+	c.entries[domain] = e
+}
+
+// evict makes room for one: of a few, which a map gives in random order, the one
+// that ends first.
+func (c *Cache) evict() {
+	const few = 8
+	victim, n := "", 0
+	var soonest time.Time
+	for domain, e := range c.entries {
+		if until := e.until(); n == 0 || until.Before(soonest) {
+			victim, soonest = domain, until
+		}
+		if n++; n == few {
+			break
+		}
+	}
+	delete(c.entries, victim)
+}

@@ -1,0 +1,100 @@
+package mtasts
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"postrider/engine/resolver"
+	"postrider/engine/router"
+	"postrider/engine/tlspolicy"
+)
+
+// newClient makes the client of the fetches. Each has a connection of its own: there
+// is one file to be read of a server, once a day.
+func newClient(o Options, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
+	return &http.Client{
+		Timeout: cmp.Or(o.Timeout, time.Minute),
+		Transport: &http.Transport{
+			DialContext:            dial,
+			TLSClientConfig:        &tls.Config{RootCAs: o.Roots, MinVersion: tls.VersionTLS12},
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: tlspolicy.MaxPolicySize,
+		},
+		// A redirection is a failure (RFC 8461 section 3.3).
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// mostAddrs is how many addresses of a web server are tried.
+const mostAddrs = 3
+
+// dial connects to a web server, which the resolver finds as it finds mail hosts.
+func (c *Cache) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, digits, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.hosts.Hosts(ctx, router.Hop{Kind: router.ByHost, Host: host, Port: uint16(port)})
+	if err != nil {
+		return nil, err
+	}
+	return dialFirst(ctx, network, answer.Hosts[:min(mostAddrs, len(answer.Hosts))])
+}
+
+func dialFirst(ctx context.Context, network string, hosts []resolver.Host) (conn net.Conn, err error) {
+	d := net.Dialer{Timeout: 10 * time.Second}
+	for _, h := range hosts {
+		if conn, err = d.DialContext(ctx, network, h.Addr.String()); err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
+// fetch gets the policy file of a domain.
+func (c *Cache) fetch(domain string) (*tlspolicy.STS, error) {
+	at := url.URL{Scheme: "https", Host: "mta-sts." + domain, Path: "/.well-known/mta-sts.txt"}
+	if c.port != 443 {
+		at.Host = net.JoinHostPort(at.Host, strconv.Itoa(int(c.port)))
+	}
+	req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s says %s", at.Host, resp.Status)
+	}
+	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || kind != "text/plain" {
+		return nil, fmt.Errorf("%s sends %q and not text/plain", at.Host, resp.Header.Get("Content-Type"))
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, tlspolicy.MaxPolicySize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > tlspolicy.MaxPolicySize {
+		return nil, fmt.Errorf("%s sends more than %d octets", at.Host, tlspolicy.MaxPolicySize)
+	}
+	return tlspolicy.ParsePolicy(text)
+}

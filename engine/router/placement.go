@@ -1,0 +1,104 @@
+package router
+
+import (
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/storage"
+)
+
+// Placement gathers where the recipients of one message go: to maildrops, each once,
+// and into the queue, one entry for each destination. Reset it for the next message.
+type Placement struct {
+	// Targets are the maildrops.
+	Targets []Target
+	// Relayed are the queue entries; their Envelope is the caller's to fill in. They
+	// are not used again after Reset.
+	Relayed []*storage.QueueEntry
+
+	places map[string]*storage.QueueEntry // of Relayed, by mailbox and by @destination; nil: none
+}
+
+// Reset empties p and keeps the memory of Targets.
+func (p *Placement) Reset() { *p = Placement{Targets: p.Targets[:0]} }
+
+// Add routes one recipient and places it. mayRelay: mail for other domains is taken;
+// otherwise the outcome NotOurs places nothing. rcpt is borrowed for the call.
+func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
+	before := len(p.Targets)
+	var o Outcome
+	p.Targets, o = r.Route(rcpt.To.Local(), rcpt.To.Domain(), p.Targets)
+	switch {
+	case o == Local && rcpt.Notify&smtp.NotifySuccess != 0:
+		// Whoever wants to hear of success gets it by way of the queue: there the
+		// notification is as durable as the message.
+		p.Targets = p.Targets[:before]
+		p.relay(r.Domain(rcpt.To.Domain()), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
+	case o == Local:
+		p.splitRemote(before, rcpt)
+	case o == NotOurs && mayRelay:
+		p.relay(Fold(string(rcpt.To.Domain())), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
+	}
+	return o
+}
+
+// splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
+// maildrops that were added.
+func (p *Placement) splitRemote(from int, rcpt *smtp.RcptArgs) {
+	kept := p.Targets[:from]
+	for _, t := range p.Targets[from:] {
+		if t.Remote == "" {
+			kept = append(kept, t)
+			continue
+		}
+		p.relay(t.Domain, t.Remote, original(rcpt), rcpt.Notify)
+	}
+	p.Targets = kept
+}
+
+// original is the ORCPT of a recipient that is sent on under another name (RFC 3461
+// section 5.2.7.1).
+func original(rcpt *smtp.RcptArgs) string {
+	if len(rcpt.ORcpt) > 0 || rcpt.To.NeedsUTF8() {
+		return string(rcpt.ORcpt)
+	}
+	return string(smtp.AppendXtext([]byte("rfc822;"), rcpt.To.AppendTo(nil)))
+}
+
+// relay adds a recipient to the entry of its destination, once.
+func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
+	if p.places == nil {
+		p.places = make(map[string]*storage.QueueEntry)
+	}
+	if p.places[path] != nil {
+		return
+	}
+	e := p.places["@"+domain] // no mailbox begins with it
+	if e == nil {
+		e = &storage.QueueEntry{Domain: domain}
+		p.Relayed = append(p.Relayed, e)
+		p.places["@"+domain] = e
+	}
+	p.places[path] = e
+	e.Recipients = append(e.Recipients, storage.QueuedRecipient{ForwardPath: path, ORcpt: original, Notify: notify})
+}
+
+// Maildrops are the Targets with their trace fields: the Return-Path everywhere,
+// Delivered-To where an alias was expanded. reversePath is text without brackets.
+func (p *Placement) Maildrops(reversePath string) []storage.Recipient {
+	rs := make([]storage.Recipient, 0, len(p.Targets))
+	for _, t := range p.Targets {
+		trace := message.AppendReturnPath(nil, []byte(reversePath))
+		if t.Expanded != "" {
+			trace = message.AppendDeliveredTo(trace, []byte(t.Expanded))
+		}
+		rs = append(rs, storage.Recipient{Account: t.Account, Trace: trace})
+	}
+	return rs
+}
+
+// Seal gives all queue entries what MAIL said of their message.
+func (p *Placement) Seal(e storage.Envelope) {
+	for _, q := range p.Relayed {
+		q.Envelope = e
+	}
+}

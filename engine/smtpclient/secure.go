@@ -1,0 +1,74 @@
+package smtpclient
+
+import "postrider/codec/smtp"
+
+// TLS says what a session does about STARTTLS (RFC 3207).
+type TLS uint8
+
+// The ways to go about it.
+const (
+	TLSNone TLS = iota // never ask for it
+	TLSMay             // where it is offered; without it, go on in clear text
+	TLSMust            // without it no mail is sent
+)
+
+// secure asks for TLS, if it is to be and has not been, and then says who we are.
+func (s *Session) secure(e *Effects) {
+	switch {
+	case s.secured || s.cfg.TLS == TLSNone:
+	case s.offer.startTLS:
+		e.Send = append(e.Send, "STARTTLS\r\n"...)
+		s.enter(encrypting)
+		return
+	case s.cfg.TLS == TLSMust:
+		s.refused(s.own("4.7.4", "TLS is required, but was not offered by the host", ScopeHost), e)
+		return
+	}
+	s.authenticate(e)
+}
+
+// answerSTARTTLS takes the reply to STARTTLS. Whoever can do without TLS goes on
+// without it: a refusal is one of TLS, and says nothing of the mail.
+func (s *Session) answerSTARTTLS(r smtp.ReceivedReply, class int, e *Effects) {
+	switch {
+	case class == 2:
+		s.enter(securing)
+		e.StartTLS = true
+	case s.cfg.TLS == TLSMust:
+		s.refused(s.own("4.7.4", "TLS is required, but the host refused to start it: "+s.text(r), ScopeHost), e)
+	default:
+		s.authenticate(e)
+	}
+}
+
+// injected ends a session in which octets stand behind the reply to STARTTLS.
+// They came in clear text, from whoever sits on the way, and would be read as
+// replies that came over TLS.
+func (s *Session) injected(e *Effects) {
+	s.broken(s.own("4.7.0", "the host sent something behind its reply to STARTTLS, before TLS began", ScopeHost), e)
+}
+
+// Secured says that the connection is under TLS now. What the peer said before is
+// forgotten (RFC 3207 section 4.2), and EHLO is said anew.
+func (s *Session) Secured(e *Effects) {
+	if s.at.phase != securing {
+		panic("BUG: smtpclient: Secured, but TLS was not to be started")
+	}
+	s.offer, s.secured = offer{}, true
+	s.sayHello("EHLO ", hello, e)
+}
+
+// TLSFailed says that the TLS handshake failed, or that what it brought to light
+// is not what was asked for; why is for people. The session is over: nobody knows
+// what the peer has read, so only a new connection can do without TLS.
+func (s *Session) TLSFailed(why string, e *Effects) {
+	if s.at.phase == closed {
+		return
+	}
+	s.broken(s.own("4.7.5", why, ScopeHost), e)
+}
+
+// OverTLS says whether the peer has answered us under TLS: until then, an end of
+// the connection may still be the handshake's. With TLS 1.3 we have done our part
+// before the peer has looked at it.
+func (s *Session) OverTLS() bool { return s.heard }
