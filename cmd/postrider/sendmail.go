@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/engine/admin"
+	"postrider/engine/dkim"
 	"postrider/engine/pickup"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -114,7 +115,13 @@ func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk) error {
 	if !a.wholeInput {
 		m.Text = newUntilDot(m.Text)
 	}
-	result, err := d.pickup().Submit(cmd.Context(), m)
+	keys, err := dkim.Open(d.cfg.DKIMDir())
+	if err != nil {
+		return exit(exConfig, err)
+	}
+	p := d.pickup()
+	p.Keys = keys
+	result, err := p.Submit(cmd.Context(), m)
 	if err != nil {
 		return submitError(err)
 	}

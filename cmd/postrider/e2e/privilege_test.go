@@ -55,6 +55,9 @@ func TestServerIsNotRoot(t *testing.T) {
 		t.Errorf("account list:\n%s", out)
 	}
 	s.run("dkim", "key", "example.org", "--bits", "ed25519")
+	if out := s.run("dkim", "list"); !strings.Contains(out, "example.org") {
+		t.Errorf("dkim list:\n%s", out)
+	}
 	err = filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
