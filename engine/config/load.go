@@ -179,7 +179,7 @@ func (c *Config) Check() error {
 	if len(c.SMTP.Listen)+len(c.POP3.Listen)+len(c.Submission.Listen)+implicit == 0 {
 		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
 	}
-	for _, l := range c.SMTP.Listen {
+	for _, l := range slices.Concat(c.SMTP.Listen, c.SMTP.ListenTLS) {
 		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {
 			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
 		}
