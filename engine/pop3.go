@@ -31,7 +31,9 @@ type pop3Conn struct {
 type pop3Port struct {
 	srv    *Server
 	config pop3d.Config
-	tls    *tls.Config // TLS from the first octet; nil: clear text first
+
+	tls  *tls.Config // TLS from the first octet; nil: clear text first
+	stls *tls.Config // of STLS; nil: there is none
 }
 
 const (
@@ -50,11 +52,11 @@ func (p *pop3Port) open(c *loop.Conn) loop.Handler {
 		c.Close()
 		return refused{}
 	}
-	s.m.Init(&p.config, p.srv.timestamp())
+	s.m.Init(&p.config, p.srv.timestamp(), pop3d.Peer{Loopback: s.ip.IsLoopback()})
 	p.srv.stats.pop3Sessions.Add(1)
 	p.srv.log.connect(pop3Daemon, s.addr)
 	if p.tls != nil {
-		return s.handshake(p.tls, pop3Daemon, s, s.greet)
+		return s.handshake(p.tls, pop3Daemon, s, s.secured)
 	}
 	s.greet()
 	return s
@@ -154,6 +156,10 @@ func (s *pop3Conn) finish(e *pop3d.Effects) {
 		s.conn.Close()
 		return
 	}
+	if e.StartTLS {
+		s.startTLS()
+		return
+	}
 	if s.parked {
 		return
 	}
@@ -190,6 +196,8 @@ func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, k
 		}
 		s.await(listing)
 		return a, false
+	case pop3d.AskTLS:
+		return pop3d.Answer{Verdict: s.mayStartTLS()}, true
 	}
 	panic("BUG: pop3d asked an unknown question")
 }

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +42,7 @@ func TestRandomSessions(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	f := start(t, func(c *config.Config) {
+		withTLS(c)
 		c.Limits.Memory = 2 << 20
 		c.SMTP.MaxErrors, c.POP3.MaxErrors = 1000, 0
 	}, nil)
@@ -90,6 +93,14 @@ func (w *world) note(n int, change func(*sentMessage)) {
 	change(&w.messages[n])
 }
 
+// meet connects in clear text or within TLS.
+func (w *world) meet(rnd *rand.Rand, clear, within []netip.AddrPort) *peer {
+	if rnd.IntN(2) == 0 {
+		return dial(w.t, clear[0].String())
+	}
+	return dialTLS(w.t, within[0], version(tls.VersionTLS12+uint16(rnd.IntN(2))))
+}
+
 // reply reads a whole SMTP reply; "" when the connection is over.
 func (p *peer) reply() string {
 	for {
@@ -105,7 +116,7 @@ func (p *peer) reply() string {
 
 // submit is one SMTP session.
 func (w *world) submit(rnd *rand.Rand) {
-	p := dial(w.t, w.SMTPAddrs()[0].String())
+	p := w.meet(rnd, w.SMTPAddrs(), w.SMTPSAddrs())
 	defer p.Close()
 	p.reply()
 	io.WriteString(p, "EHLO c\r\n")
@@ -229,7 +240,7 @@ func (w *world) transmit(p *peer, rnd *rand.Rand, n int, text string, ask func(s
 // fetch is one POP3 session: it reads, deletes, and leaves, in order or not.
 func (w *world) fetch(rnd *rand.Rand) {
 	who := rnd.IntN(len(w.names))
-	p := dial(w.t, w.POP3Addrs()[0].String())
+	p := w.meet(rnd, w.POP3Addrs(), w.POP3SAddrs())
 	defer p.Close()
 	p.expect("+OK")
 	p.say("USER "+w.names[who], "+OK")

@@ -131,6 +131,10 @@ func (srv *Server) listenPOP3() error {
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
 		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
 	}}
+	within := port
+	if srv.tls != nil {
+		port.stls, port.config.OfferTLS, within.tls = srv.tls.pop3, true, srv.tls.pop3s
+	}
 	for _, addr := range srv.cfg.POP3.Listen {
 		l, err := srv.group.Listen(addr, srv.tooManyPOP3, port.open)
 		if err != nil {
@@ -138,11 +142,6 @@ func (srv *Server) listenPOP3() error {
 		}
 		srv.pop3 = append(srv.pop3, l)
 	}
-	if len(srv.cfg.POP3.ListenTLS) == 0 {
-		return nil
-	}
-	within := port
-	within.tls = srv.tls.pop3s
 	for _, addr := range srv.cfg.POP3.ListenTLS {
 		l, err := srv.group.Listen(addr, nil, within.open)
 		if err != nil {

@@ -1,17 +1,27 @@
 package engine
 
-import "postrider/engine/smtpd"
+import (
+	"postrider/engine/pop3d"
+	"postrider/engine/smtpd"
+)
 
-// mayStartTLS answers AskTLS. A client that hears 454 goes on in clear text or
-// comes back: better for both than a handshake that is cut off.
+// tlsBusy says whether a handshake that begins now would be cut off. A client that
+// hears so instead goes on in clear text or comes back: better for both.
+func (s *session) tlsBusy() bool {
+	busy := s.srv.tls.handshaker.Busy()
+	if busy {
+		s.srv.stats.tlsBusy.Add(1)
+	}
+	return busy
+}
+
+// mayStartTLS answers AskTLS. That nothing stands behind the command is what the
+// machine has seen to: it was fed all that was read.
 func (s *smtpConn) mayStartTLS() smtpd.Verdict {
 	switch {
 	case s.srv.draining.Load():
 		return smtpd.Shutdown
-	case s.srv.tls == nil:
-		return smtpd.Failed
-	case s.srv.tls.handshaker.Busy():
-		s.srv.stats.tlsBusy.Add(1)
+	case s.tlsBusy():
 		return smtpd.Busy
 	}
 	return smtpd.Yes
@@ -27,9 +37,35 @@ func (s *smtpConn) startTLS() {
 // secured goes on after the handshake: with the greeting where TLS comes first,
 // else with whatever the client says now; all that it said before is forgotten.
 func (s *smtpConn) secured() {
-	first := s.m.Phase() != smtpd.Securing
 	s.m.Secured(smtpd.TLSFacts{Binding: s.tls.ChannelBinding})
-	if first {
+	if s.port.tls != nil {
+		s.greet()
+		return
+	}
+	s.finish(s.begin())
+}
+
+// mayStartTLS: see that of smtpConn.
+func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
+	switch {
+	case s.srv.draining.Load():
+		return pop3d.Shutdown
+	case s.tlsBusy():
+		return pop3d.Temporary
+	}
+	return pop3d.Yes
+}
+
+// startTLS: see that of smtpConn.
+func (s *pop3Conn) startTLS() {
+	s.out.state, s.parked = still, false
+	s.conn.SetHandler(s.handshake(s.port.stls, pop3Daemon, s, s.secured))
+}
+
+// secured: see that of smtpConn.
+func (s *pop3Conn) secured() {
+	s.m.Secured(pop3d.TLSFacts{Binding: s.tls.ChannelBinding})
+	if s.port.tls != nil {
 		s.greet()
 		return
 	}

@@ -31,7 +31,7 @@ func version(v uint16) *tls.Config {
 
 var modern = version(tls.VersionTLS13)
 
-// dialTLS connects and agrees on TLS. write, if not nil, is how octets go out.
+// dialTLS connects and agrees on TLS.
 func dialTLS(t testing.TB, at netip.AddrPort, cfg *tls.Config) *peer {
 	t.Helper()
 	p := dial(t, at.String())
@@ -109,7 +109,6 @@ func TestDialogueWithinTLS(t *testing.T) {
 		})
 	}
 }
-
 
 func TestSTARTTLS(t *testing.T) {
 	f := start(t, nil, nil)
@@ -380,4 +379,31 @@ func TestHalfCloseWithinTLS(t *testing.T) {
 	p.expect("250 2.0.0")
 	p.expect("221 ")
 	p.end() // io.EOF and not io.ErrUnexpectedEOF: with close_notify
+}
+
+func TestSTLS(t *testing.T) {
+	f := start(t, nil, nil)
+	f.deliver(t, "mbrain@localhost", "x\r\n")
+	clear := f.dialPOP3(t)
+	clear.expect("+OK")
+	clear.say("CAPA", "+OK")
+	if caps := clear.listing(); !strings.Contains(caps, "STLS\r\n") {
+		t.Errorf("CAPA lists %q", caps)
+	}
+	clear.say("USER jsmith", "+OK")
+	clear.say("STLS", "+OK")
+	p := clear.secure(modern)
+	p.say("PASS secret", "-ERR") // the name is forgotten
+	p.say("STLS", "-ERR")
+	p.say("USER mbrain", "+OK")
+	p.say("PASS secret", "+OK")
+	p.say("STAT", "+OK 1 ")
+	p.say("QUIT", "+OK")
+	p.end()
+
+	q := f.dialPOP3(t)
+	q.expect("+OK")
+	q.send("STLS\r\nUSER mbrain\r\n")
+	q.expect("-ERR")
+	q.end()
 }

@@ -24,8 +24,8 @@ func accountImport() *cobra.Command {
 		Use:   "import FILE|-",
 		Short: "Make many accounts from a file of name:password lines",
 		Long: `Make an account of each line NAME[@DOMAIN]:PASSWORD. In place of the password a
-hash may stand, as in a Dovecot passwd file: {ARGON2ID}, {SSHA256}, {BLF-CRYPT}
-or {SHA512-CRYPT}; what follows the hash after a colon is passed over. Empty
+hash may stand, as in a Dovecot passwd file: {ARGON2ID}, {SSHA256}, {BLF-CRYPT},
+{SHA512-CRYPT} or {SCRAM-SHA-256}; what follows the hash after a colon is passed over. Empty
 lines and lines that begin with # are passed over too.
 
 All accounts are made in one step. If a line is wrong none is made, and every

@@ -31,13 +31,15 @@ const (
 	CAPA // RFC 2449
 	UTF8 // RFC 6856
 	LANG
+	AUTH // RFC 5034
+	STLS // RFC 2595
 
 	// Verbs is how many there are, for tables.
 	Verbs = iota
 )
 
 var verbNames = [Verbs]string{
-	"", "USER", "PASS", "APOP", "QUIT", "STAT", "LIST", "RETR", "DELE", "NOOP", "RSET", "TOP", "UIDL", "CAPA", "UTF8", "LANG",
+	"", "USER", "PASS", "APOP", "QUIT", "STAT", "LIST", "RETR", "DELE", "NOOP", "RSET", "TOP", "UIDL", "CAPA", "UTF8", "LANG", "AUTH", "STLS",
 }
 
 // String returns the keyword in upper case; of Unknown, nothing.
@@ -54,6 +56,9 @@ type Command struct {
 	Digest []byte
 	// Tag is the language range of LANG; empty when none was given.
 	Tag []byte
+	// Mechanism is the first argument of AUTH; empty when none was given. Initial is
+	// the second, as it came; nil when there is none.
+	Mechanism, Initial []byte
 	// Number is the message-number of LIST, UIDL, RETR, DELE and TOP, None when
 	// LIST or UIDL has none. It may be 0 or above what any maildrop has.
 	Number int
@@ -91,6 +96,9 @@ func Parse(line []byte) (c Command, ok bool) {
 		ok = c.number(args)
 	case TOP:
 		ok = c.top(args)
+	case AUTH:
+		c.auth(args)
+		ok = true
 	case LANG:
 		c.Tag = args
 		ok = !hasArgs || isTag(args)
@@ -138,6 +146,10 @@ func verbOf(keyword []byte) Verb {
 		return UTF8
 	case 'L'<<24 | 'A'<<16 | 'N'<<8 | 'G':
 		return LANG
+	case 'A'<<24 | 'U'<<16 | 'T'<<8 | 'H':
+		return AUTH
+	case 'S'<<24 | 'T'<<16 | 'L'<<8 | 'S':
+		return STLS
 	}
 	return Unknown
 }
@@ -169,6 +181,14 @@ func (c *Command) top(args []byte) (ok bool) {
 	}
 	c.Lines, ok = parseNumber(lines)
 	return ok
+}
+
+// auth reads "mechanism [initial-response]".
+func (c *Command) auth(args []byte) {
+	var has bool
+	if c.Mechanism, c.Initial, has = bytes.Cut(args, []byte{' '}); !has {
+		c.Initial = nil
+	}
 }
 
 // apop reads "name digest". A name may have blanks, a digest has none.

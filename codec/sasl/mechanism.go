@@ -1,6 +1,9 @@
 package sasl
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // Mechanism is one way to authenticate.
 type Mechanism uint8
@@ -60,13 +63,22 @@ func (s Set) Has(m Mechanism) bool { return m != None && s>>m&1 != 0 }
 // Without returns the set without those of other.
 func (s Set) Without(other Set) Set { return s &^ other }
 
-// AppendTo appends " NAME" for each mechanism, the strongest first: clients tend
-// to take the first one that they know.
-func (s Set) AppendTo(dst []byte) []byte {
-	for m := None + 1; m < mechanisms; m++ {
-		if s.Has(m) {
-			dst = append(append(dst, ' '), names[m]...)
+// All yields the mechanisms, the strongest first: clients tend to take the first
+// one that they know.
+func (s Set) All() iter.Seq[Mechanism] {
+	return func(yield func(Mechanism) bool) {
+		for m := None + 1; m < mechanisms; m++ {
+			if s.Has(m) && !yield(m) {
+				return
+			}
 		}
+	}
+}
+
+// AppendTo appends " NAME" for each mechanism, in the order of All.
+func (s Set) AppendTo(dst []byte) []byte {
+	for m := range s.All() {
+		dst = append(append(dst, ' '), names[m]...)
 	}
 	return dst
 }

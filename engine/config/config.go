@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"postrider/codec/sasl"
 	"postrider/engine/password"
 	"postrider/engine/router"
 )
@@ -54,9 +55,19 @@ type SMTP struct {
 
 // SMTPListener is an address to take mail at, with what it does differently.
 type SMTPListener struct {
-	Addr   string // host:port
-	BareLF BareLF // "": as smtp.bare_lf says
+	Addr   string       // host:port
+	BareLF BareLF       // "": as smtp.bare_lf says
+	Auth   ListenerAuth // "": AUTH is offered
 }
+
+// ListenerAuth is what an address does about AUTH.
+type ListenerAuth string
+
+// The values of auth= behind an address.
+const (
+	AuthRequired ListenerAuth = "required"
+	AuthOff      ListenerAuth = "off"
+)
 
 // POP3 is the group [pop3].
 type POP3 struct {
@@ -129,6 +140,15 @@ type Auth struct {
 	Time    int   // passes of one argon2 hash
 	Threads int   // of one argon2 hash
 	Workers int   // hashes at once; 0: one per core
+
+	Mechanisms      sasl.Set
+	ClearText       bool          // passwords without TLS from anywhere
+	ScramIterations int           // of new verifiers
+	CacheTTL        time.Duration // how long a verified password is remembered; 0: not at all
+	CacheSize       int           // passwords remembered
+	FailureDelay    time.Duration // what a wrong password costs its session
+	NetworkFailures int           // wrong passwords of one network in FailureWindow; 0: no limit
+	FailureWindow   time.Duration
 }
 
 // Limits is the group [limits].
@@ -206,7 +226,17 @@ func (c *Config) HashCost() password.Cost {
 		Memory:  uint32(max(c.Auth.Memory>>10, 8*int64(c.Auth.Threads))),
 		Time:    uint32(c.Auth.Time),
 		Threads: uint8(c.Auth.Threads),
+		SCRAM:   c.scramIterations(),
 	}
+}
+
+// scramIterations is 0 where no mechanism wants a verifier: it would be one more
+// thing to guess against.
+func (c *Config) scramIterations() int {
+	if !c.Auth.Mechanisms.Has(sasl.ScramSHA256) && !c.Auth.Mechanisms.Has(sasl.ScramSHA256Plus) {
+		return 0
+	}
+	return c.Auth.ScramIterations
 }
 
 // AuthWorkers is how many passwords are hashed at once.

@@ -30,7 +30,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups stand together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfTLS(c), keysOfRelay(c), keysOfHouse(c))
+	return slices.Concat(keysOfEdge(c), keysOfTLS(c), keysOfRelay(c), keysOfAuth(c), keysOfHouse(c))
 }
 
 // keysOfEdge are those of taking mail in and giving it out.
@@ -45,9 +45,9 @@ func keysOfEdge(c *Config) []*Key {
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
 			help("Event loops; 0: one per core."),
 
-		list("smtp.listen", &c.SMTP.Listen, []SMTPListener{{Addr: "127.0.0.1:2525"}}, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject); port 0 picks a free one").flag("smtp").
-			help("Addresses to take mail at by SMTP. One may have a bare_lf of its own, behind a blank."),
-		list("smtp.listen_tls", &c.SMTP.ListenTLS, nil, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject); port 0 picks a free one").flag("smtps").
+		list("smtp.listen", &c.SMTP.Listen, []SMTPListener{{Addr: "127.0.0.1:2525"}}, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject) auth=required (or off); port 0 picks a free one").flag("smtp").
+			help("Addresses to take mail at by SMTP. Behind a blank, one may have a bare_lf of its own, refuse mail before a login (auth=required), or offer none (auth=off)."),
+		list("smtp.listen_tls", &c.SMTP.ListenTLS, nil, smtpListener, SMTPListener.String, "HOST:PORT, with words behind it as in smtp.listen; port 0 picks a free one").flag("smtps").
 			help("Addresses to take mail at by SMTP within TLS from the first octet (port 465)."),
 		octets("smtp.max_size", &c.SMTP.MaxSize, 50*mib, 64*kib, 2*gib).rfc("RFC 5321 section 4.5.3.1.7: at least 64KiB").
 			help("The largest message, announced by SIZE (RFC 1870)."),
@@ -93,15 +93,6 @@ func keysOfEdge(c *Config) []*Key {
 // keysOfHouse are those of the process and its store.
 func keysOfHouse(c *Config) []*Key {
 	return []*Key{
-		octets("auth.argon2_memory", &c.Auth.Memory, 19*mib, 64*kib, 4*gib).
-			help("Memory of one password hash (argon2id). What is stored already keeps its own cost."),
-		count("auth.argon2_time", &c.Auth.Time, 2, 1, 1000).
-			help("Passes of one password hash (argon2id)."),
-		count("auth.argon2_threads", &c.Auth.Threads, 1, 1, 64).
-			help("Threads of one password hash (argon2id)."),
-		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
-			help("Passwords hashed at once; 0: one per core."),
-
 		count("limits.connections", &c.Limits.Connections, 20000, 1, 10_000_000).
 			help("Connections at once, of all protocols; the next one hears 421. The limit of open files has to be higher."),
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).

@@ -363,26 +363,35 @@ func hostPort(s string) (string, error) {
 	return s, nil
 }
 
-// smtpListener reads an address and, behind a blank, its own bare_lf.
+// smtpListener reads an address and, behind blanks, what it does differently.
 func smtpListener(s string) (l SMTPListener, err error) {
-	addr, own, has := strings.Cut(s, " ")
-	if l.Addr, err = hostPort(addr); err != nil || !has {
+	addr, own, _ := strings.Cut(s, " ")
+	if l.Addr, err = hostPort(addr); err != nil {
 		return l, err
 	}
-	word, ok := strings.CutPrefix(own, "bare_lf=")
-	l.BareLF = BareLF(word)
-	if !ok || l.BareLF != BareLFReject && l.BareLF != BareLFNormalize {
-		return l, fmt.Errorf("%q: behind the address only bare_lf=reject or bare_lf=normalize may stand", s)
+	for word := range strings.FieldsSeq(own) {
+		switch word {
+		case "bare_lf=reject", "bare_lf=normalize":
+			l.BareLF = BareLF(strings.TrimPrefix(word, "bare_lf="))
+		case "auth=required", "auth=off":
+			l.Auth = ListenerAuth(strings.TrimPrefix(word, "auth="))
+		default:
+			return l, fmt.Errorf("%q: behind the address only bare_lf=reject or bare_lf=normalize and auth=required or auth=off may stand", s)
+		}
 	}
 	return l, nil
 }
 
 // String is the listener as smtpListener reads it.
 func (l SMTPListener) String() string {
-	if l.BareLF == "" {
-		return l.Addr
+	s := l.Addr
+	if l.BareLF != "" {
+		s += " bare_lf=" + string(l.BareLF)
 	}
-	return l.Addr + " bare_lf=" + string(l.BareLF)
+	if l.Auth != "" {
+		s += " auth=" + string(l.Auth)
+	}
+	return s
 }
 
 // network reads a prefix, or an address as a network of one.

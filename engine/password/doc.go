@@ -6,8 +6,21 @@
 //
 //	{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$salt$hash
 //
+// Behind it, after a blank, stands what SCRAM-SHA-256 needs (RFC 7677), which
+// can't be made of another hash, only of the password:
+//
+//	{SCRAM-SHA-256}65536,salt,stored key,server key
+//
+// Both in one stored text, so that neither the store nor what is in it changes:
+// an account from before has one scheme, logs in by password as ever, and can
+// use SCRAM after its next "account passwd". A password that comes in the clear
+// is verified by the first scheme. Whoever has the file guesses against the
+// weaker of the two, and PBKDF2 is weaker than argon2id whatever its iterations:
+// where SCRAM is not among auth.mechanisms, no verifier is made.
+//
 // What other servers keep is verified as well, so that accounts move without
-// new passwords: {SSHA256}, {BLF-CRYPT} (bcrypt) and {SHA512-CRYPT} (crypt $6$).
+// new passwords: {SSHA256}, {BLF-CRYPT} (bcrypt), {SHA512-CRYPT} (crypt $6$), and
+// {SCRAM-SHA-256} by itself.
 // A hash carries its own cost; changing the configured one changes nothing that
 // is stored. The cost that a stored hash may ask for is bounded, so that an
 // imported line can't take the machine's memory.

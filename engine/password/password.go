@@ -12,13 +12,16 @@ import (
 	"github.com/GehirnInc/crypt/sha512_crypt"
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
+
+	"postrider/codec/sasl"
 )
 
-// Cost is what one argon2id hash takes.
+// Cost is what one argon2id hash takes, and the verifier beside it.
 type Cost struct {
 	Memory  uint32 // KiB, at least 8 per thread
 	Time    uint32 // passes, at least 1
 	Threads uint8  // at least 1
+	SCRAM   int    // iterations of the verifier for SCRAM-SHA-256; 0: none is made
 }
 
 // The scheme names, as they stand before a hash.
@@ -27,7 +30,11 @@ const (
 	schemeSSHA256  = "SSHA256"
 	schemeBcrypt   = "BLF-CRYPT"
 	schemeSHA512   = "SHA512-CRYPT"
+	schemeSCRAM    = "SCRAM-SHA-256"
 )
+
+// separator stands between the schemes of one stored hash. No scheme has it.
+const separator = " "
 
 // ErrHash is wrapped by every error about a stored hash.
 var ErrHash = errors.New("unusable password hash")
@@ -41,20 +48,32 @@ const (
 	keyLen  = 32
 )
 
-// Hash makes a new hash of the password, which may be any octets but not empty.
+// Hash makes a new hash of the password, which may be any octets but not empty,
+// with a verifier for SCRAM beside it if cost says so.
 func Hash(password []byte, cost Cost) (string, error) {
 	if len(password) == 0 {
 		return "", errors.New("the password is empty")
 	}
 	salt := make([]byte, saltLen)
 	rand.Read(salt)
-	return argon2Hash{cost, salt, key(password, salt, cost, keyLen)}.String(), nil
+	hash := argon2Hash{cost, salt, key(password, salt, cost, keyLen)}.String()
+	if cost.SCRAM == 0 {
+		return hash, nil
+	}
+	salt = make([]byte, sasl.SaltLen)
+	rand.Read(salt)
+	v, err := sasl.NewVerifier(Prepare(password), salt, cost.SCRAM)
+	if err != nil {
+		return "", err
+	}
+	return string(appendSCRAM([]byte(hash+separator), v)), nil
 }
 
-// Verify says whether the password is the one that hash was made of. The error
-// is about hash, whatever the password: it can't be read, or its scheme is not
-// known.
+// Verify says whether the password is the one that hash was made of; of several
+// schemes the first one says it. The error is about hash, whatever the password:
+// it can't be read, or its scheme is not known.
 func Verify(hash string, password []byte) (bool, error) {
+	hash, _, _ = strings.Cut(hash, separator)
 	scheme, text, err := split(hash)
 	if err != nil {
 		return false, err
@@ -75,6 +94,8 @@ func Verify(hash string, password []byte) (bool, error) {
 		return subtle.ConstantTimeCompare(digest, sum[:]) == 1, nil
 	case schemeBcrypt:
 		return verifyBcrypt(text, password)
+	case schemeSCRAM:
+		return verifySCRAM(text, password)
 	default:
 		return verifySHA512(text, password)
 	}
@@ -88,6 +109,15 @@ func Dummy(password []byte, cost Cost) {
 // Check says whether Verify could read hash, without the cost of a Verify. It
 // is for what comes from outside: an import.
 func Check(hash string) error {
+	for part := range strings.SplitSeq(hash, separator) {
+		if err := checkPart(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkPart(hash string) error {
 	scheme, text, err := split(hash)
 	if err != nil {
 		return err
@@ -99,6 +129,8 @@ func Check(hash string) error {
 		_, _, err = parseSSHA256(text)
 	case schemeBcrypt:
 		err = checkBcrypt(text)
+	case schemeSCRAM:
+		_, err = parseSCRAM(text)
 	default:
 		err = checkSHA512(text)
 	}
@@ -122,10 +154,10 @@ func split(hash string) (scheme, text string, err error) {
 		return "", "", hashError("it has no {SCHEME} before it")
 	}
 	switch scheme = strings.ToUpper(scheme); scheme {
-	case schemeArgon2id, schemeSSHA256, schemeBcrypt, schemeSHA512:
+	case schemeArgon2id, schemeSSHA256, schemeBcrypt, schemeSHA512, schemeSCRAM:
 		return scheme, text, nil
 	}
-	return "", "", hashError("the scheme {%s} is not known: {ARGON2ID}, {SSHA256}, {BLF-CRYPT} and {SHA512-CRYPT} are", scheme)
+	return "", "", hashError("the scheme {%s} is not known: {ARGON2ID}, {SSHA256}, {BLF-CRYPT}, {SHA512-CRYPT} and {SCRAM-SHA-256} are", scheme)
 }
 
 func key(password, salt []byte, c Cost, n int) []byte {

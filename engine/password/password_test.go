@@ -16,6 +16,7 @@ var foreign = map[string]string{
 	"SSHA256":     "{SSHA256}oBmrdHcA6OZEkkCLeXh71YAerbvhXz1qqwjrPsXmEtNzYWx0c2FsdA==",
 	"bcrypt":      "{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
 	"sha512":      "{SHA512-CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+	"scram":       "{SCRAM-SHA-256}4096,c2FsdHNhbHRzYWx0c2FsdA==,Ce3wZiZ+yIBCjltccfRiqM0+XDsLE3qPdkEeZKe3hus=,k3q4nlLsA09ST5FLo9zNmfyXR+Ci1J4KmBK5JRVSxeI=",
 	"sha512 slow": "{SHA512-CRYPT}$6$rounds=1500$saltsalt$34Syr0FSbWlp9hNFif0BNSVHRPxwiPh79DU920TQC0DoAPilRd9UG4mVZjASSDEENmIuJl1xJneHoAcjNgCp00",
 }
 
@@ -92,6 +93,11 @@ func TestVerify_Failure(t *testing.T) {
 	f("{BLF-CRYPT}$2a$31$", "BLF-CRYPT")
 	f("{BLF-CRYPT}$2y$31$abcdefghijklmnopqrstuuAvjJ1kFj1lV1k1GZ6bFvCqWZbI4Kz6u", "above")
 	f("{SHA512-CRYPT}$5$abc$x", "SHA512-CRYPT")
+	f("{SCRAM-SHA-256}4096,c2FsdHNhbHQ=,AAAA", "is not iterations")
+	f("{SCRAM-SHA-256}4095,c2FsdHNhbHQ=,AAAA,AAAA", "iterations are not")
+	f("{SCRAM-SHA-256}x,c2FsdHNhbHQ=,AAAA,AAAA", "iterations are not")
+	f("{SCRAM-SHA-256}4096,AAAA,AAAA,AAAA", "salt")
+	f("{SCRAM-SHA-256}4096,c2FsdHNhbHQ=,AAAA,AAAA", "keys")
 	f("{SHA512-CRYPT}$6$rounds=999999999$abc$"+strings.Repeat("a", 86), "rounds")
 	f("{SHA512-CRYPT}$6$abc$"+strings.Repeat("a", 85), "86")
 }

@@ -12,6 +12,10 @@ func (s *Session) Answer(a Answer, e *Effects) {
 		return
 	case AskLogin, AskAPOP:
 		s.loggedIn(a, e)
+	case AskAuth:
+		s.judged(a, e)
+	case AskTLS:
+		s.answerTLS(a.Verdict, e)
 	case AskRead:
 		s.opened(a, e)
 	case AskSent:
@@ -97,6 +101,8 @@ func (s *Session) sayNo(v Verdict, e *Effects) {
 		s.refuse(e, pop3.CodeAuth, textDenied)
 	case InUse:
 		s.refuse(e, pop3.CodeInUse, textInUse)
+	case TooManyFailed:
+		s.refuse(e, pop3.CodeTemporary, textTooManyFailed)
 	case TooSoon:
 		s.refuse(e, pop3.CodeDelay, textTooSoon, int64(s.cfg.LoginDelay))
 	case Gone:

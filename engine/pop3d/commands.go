@@ -7,7 +7,7 @@ import (
 )
 
 // commands says for each verb in which states it is allowed (RFC 1939 sections 4
-// to 7, RFC 2449 section 5, RFC 6856 sections 2 and 3) and what it does.
+// to 7, RFC 2449 section 5, RFC 2595, RFC 5034, RFC 6856 sections 2 and 3) and what it does.
 var commands = [pop3.Verbs]struct {
 	phases phase
 	run    func(*Session, pop3.Command, *Effects)
@@ -16,6 +16,8 @@ var commands = [pop3.Verbs]struct {
 	pop3.PASS: {authorization, (*Session).pass},
 	pop3.APOP: {authorization, (*Session).apop},
 	pop3.UTF8: {authorization, (*Session).utf8Command},
+	pop3.AUTH: {authorization, (*Session).auth},
+	pop3.STLS: {authorization, (*Session).stls},
 	pop3.QUIT: {authorization | transaction, (*Session).quit},
 	pop3.CAPA: {authorization | transaction, (*Session).capa},
 	pop3.LANG: {authorization | transaction, (*Session).langCommand},
@@ -134,7 +136,17 @@ func (s *Session) existing(c pop3.Command, e *Effects) (i int, ok bool) {
 // list is the same in both states: a client may keep what it saw first.
 func (s *Session) capa(_ pop3.Command, e *Effects) {
 	s.ok(e, textCapabilities)
-	r := append(e.Reply, "TOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"...)
+	r := append(e.Reply, "TOP\r\nUIDL\r\n"...)
+	if s.mayShowPassword() {
+		r = append(r, "USER\r\n"...)
+	}
+	if ms := s.mechanisms(); ms != 0 {
+		r = append(ms.AppendTo(append(r, "SASL"...)), "\r\n"...)
+	}
+	if s.cfg.OfferTLS && !s.peer.Secure {
+		r = append(r, "STLS\r\n"...)
+	}
+	r = append(r, "PIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"...)
 	r = append(r, "LOGIN-DELAY "...)
 	r = append(strconv.AppendInt(r, int64(s.cfg.LoginDelay), 10), "\r\n"...)
 	if s.cfg.ExpireDays < 0 {

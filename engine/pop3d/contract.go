@@ -1,6 +1,9 @@
 package pop3d
 
-import "postrider/storage"
+import (
+	"postrider/codec/sasl"
+	"postrider/storage"
+)
 
 // Effects is what a call of the machine wants done. The caller owns it, hands
 // it to every call, and empties it (Reset) once it has done what it says.
@@ -13,6 +16,11 @@ type Effects struct {
 	// Close: when Reply has been sent, close the connection. The caller releases
 	// the maildrop.
 	Close bool
+	// StartTLS: when Reply has been sent, begin the handshake of TLS as its server.
+	// Feed consumes nothing until Session.Secured tells that it is done. Octets that
+	// the machine has not seen and that were there before the handshake must not be
+	// read as part of it: whoever finds some answers AskTLS with Gone.
+	StartTLS bool
 }
 
 // Reset empties e and keeps its memory.
@@ -24,8 +32,8 @@ type Question uint8
 // The questions. What belongs to one is read from the Session that asks.
 const (
 	AskNothing Question = iota
-	// AskLogin: Session.User and Session.Password name a user; open the maildrop.
-	// Answers: Yes with Listing, Denied, InUse, Temporary.
+	// AskLogin: Session.Claim is that of USER and PASS; open the maildrop.
+	// Answers: Yes with Listing, Denied, InUse, TooManyFailed, Temporary.
 	AskLogin
 	// AskAPOP: Session.User and Session.Digest (RFC 1939 section 7; the digest is
 	// over Session.Timestamp and the secret). Answers as AskLogin.
@@ -46,6 +54,14 @@ const (
 	// AskDrained: there is more to say, a long listing or the replies to pipelined
 	// commands, when the connection has sent what it has. Answer Yes then.
 	AskDrained
+	// AskAuth: what of Session.Claim? For sasl.NeedVerifier, Yes with the Verifier
+	// of the user, or with a sasl.Decoy; a refusal would tell who is not there. For
+	// the rest answers as AskLogin, and Denied when the claim's Authzid may not be
+	// acted as.
+	AskAuth
+	// AskTLS: can the handshake of TLS begin? Answers: Yes, Temporary, and Gone when
+	// octets are unread behind STLS: the session ends.
+	AskTLS
 )
 
 // Verdict is the heart of an Answer.
@@ -53,13 +69,14 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	Yes       Verdict = iota + 1
-	Denied            // -ERR [AUTH]: user and password don't match, whichever is wrong
-	InUse             // -ERR [IN-USE]: another session has the maildrop
-	Temporary         // -ERR [SYS/TEMP]
-	Gone              // -ERR [SYS/PERM]: the message can't be read
-	TooSoon           // -ERR [LOGIN-DELAY]: logged in less than Config.LoginDelay ago
-	Shutdown          // -ERR [SYS/TEMP] shutting down, and the connection closes
+	Yes           Verdict = iota + 1
+	Denied                // -ERR [AUTH]: user and password don't match, whichever is wrong
+	InUse                 // -ERR [IN-USE]: another session has the maildrop
+	Temporary             // -ERR [SYS/TEMP]
+	Gone                  // -ERR [SYS/PERM]: the message can't be read
+	TooSoon               // -ERR [LOGIN-DELAY]: logged in less than Config.LoginDelay ago
+	TooManyFailed         // -ERR [SYS/TEMP]: too many failed logins from that network
+	Shutdown              // -ERR [SYS/TEMP] shutting down, and the connection closes
 )
 
 // Answer answers the open question.
@@ -67,6 +84,8 @@ type Answer struct {
 	Verdict Verdict
 	Listing *storage.Listing // of AskLogin: the machine keeps and reads it
 	Octets  int64            // of AskRead: what RETR announces; of AskSent: what was sent
+
+	Verifier sasl.Verifier // of AskAuth
 }
 
 // Config is the part of the configuration that the machine needs. It is shared
@@ -79,4 +98,16 @@ type Config struct {
 	ExpireDays  int    // announced by CAPA EXPIRE; -1: NEVER
 	MaxErrors   int    // -ERR replies in a row, then the session is closed; 0: no limit
 	ReplyBudget int    // octets of replies between two AskDrained, about
+
+	OfferTLS   bool     // STLS is there
+	Mechanisms sasl.Set // of AUTH; none: it is not there
+	Plaintext  bool     // passwords are taken in the clear from peers that are not on loopback
+	// Nonce returns fresh random text for challenges: see sasl.Context.
+	Nonce func() string
+}
+
+// Peer is what is known of the other end.
+type Peer struct {
+	Loopback bool // on this host: nobody listens on the way
+	Secure   bool // behind TLS; see Session.Secured
 }

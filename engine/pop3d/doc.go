@@ -3,11 +3,13 @@
 // and starts no goroutine; package engine drives it. RFC 1939 is the protocol,
 // with the extensions TOP, UIDL, USER, PIPELINING, RESP-CODES, EXPIRE, LOGIN-DELAY
 // and IMPLEMENTATION (RFC 2449), AUTH-RESP-CODE (RFC 3206), UTF8 and LANG (RFC
-// 6856), and APOP when it is configured.
+// 6856), and by configuration APOP, AUTH (RFC 5034, package sasl) and STLS (RFC
+// 2595). Passwords in the clear are taken only behind TLS, from loopback, or when
+// that is configured.
 //
 // # How to drive it
 //
-//	s.Init(cfg, timestamp)
+//	s.Init(cfg, timestamp, peer)
 //	s.Greet(e)
 //	for each read:       n := s.Feed(in, e); keep in[n:] and present it again with more
 //	for each question:   s.Answer(a, e), then Feed with what is kept
@@ -42,6 +44,7 @@
 //
 // session.go: what goes in; commands.go: one function a command, in a table with
 // the states that allow it; answers.go: what comes of a question; listings.go:
-// responses made in pieces; maildrop.go: deletion marks; facts.go: what the caller may read;
+// responses made in pieces; auth.go and stls.go: the exchange of AUTH, and TLS;
+// maildrop.go: deletion marks; facts.go: what the caller may read;
 // text.go: what people read, by language.
 package pop3d

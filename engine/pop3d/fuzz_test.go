@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"postrider/codec/sasl"
 )
 
 // FuzzFeed: a session that gets its input whole and one that gets it cut say the
@@ -50,6 +52,8 @@ func FuzzFeed(f *testing.F) {
 func fuzzed(seed uint64) *peer {
 	cfg := testConfig()
 	cfg.APOP, cfg.ReplyBudget, cfg.MaxErrors = true, 64, 5
+	cfg.Mechanisms = sasl.SetOf(sasl.Plain, sasl.Login, sasl.CramMD5, sasl.ScramSHA256)
+	cfg.Nonce = func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" }
 	p := newPeer(cfg, 100, 200, 300, 400, 500)
 	p.verdicts = func(Question) Verdict {
 		no := seed&3 == 3

@@ -30,7 +30,7 @@ func newPeer(cfg *Config, sizes ...int64) *peer {
 	for i, size := range sizes {
 		p.listing.Append(storage.MessageID(1000+i), size)
 	}
-	p.session.Init(cfg, "<1.2@mx.example>")
+	p.session.Init(cfg, "<1.2@mx.example>", Peer{Loopback: true})
 	p.session.Greet(&p.effects)
 	p.do()
 	return p
@@ -94,8 +94,8 @@ func (p *peer) answer(q Question) Answer {
 	p.asked = append(p.asked, fmt.Sprint(q, s.User(), s.Password(), s.Reading(), s.Lines(), s.AppendDeleted(nil)))
 	a := Answer{Verdict: p.verdicts(q)}
 	switch q {
-	case AskLogin, AskAPOP:
-		a.Listing = p.listing
+	case AskLogin, AskAPOP, AskAuth:
+		a.Listing, a.Verifier = p.listing, pencil()
 	case AskRead:
 		_, a.Octets = p.listing.At(s.Reading())
 	case AskSent:

@@ -245,7 +245,7 @@ func TestUserGivesNoClueAboutNames(t *testing.T) {
 func TestNothingIsConsumedWhileAQuestionIsOpen(t *testing.T) {
 	var s Session
 	var e Effects
-	s.Init(testConfig(), "")
+	s.Init(testConfig(), "", Peer{Loopback: true})
 	in := []byte("USER a\r\nPASS b\r\nQUIT\r\n")
 	n := s.Feed(in, &e)
 	if n != len("USER a\r\nPASS b\r\n") || e.Ask != AskLogin {

@@ -3,6 +3,7 @@ package pop3d
 import (
 	"postrider/codec/line"
 	"postrider/codec/pop3"
+	"postrider/codec/sasl"
 	"postrider/storage"
 )
 
@@ -10,6 +11,8 @@ import (
 // at a time, and small while idle, because most sessions are.
 type Session struct {
 	cfg       *Config
+	exchange  *sasl.Exchange // of AUTH, while it goes on
+	binding   func(kind string) []byte
 	timestamp string // of the greeting, for APOP
 	user      string // of USER or APOP
 	secret    string // password or digest, while the login is open
@@ -35,24 +38,29 @@ type Session struct {
 	named   bool // the last command was a USER that was taken
 	ending  bool // Shutdown came while a question was open
 	updated bool // the deletions were made
+	peer    Peer
+	binds   bool // there is a channel binding
+	early   bool // octets stand behind STLS
 }
 
-// phase is the state of RFC 1939 section 3. There is no fourth: a session that
-// has closed takes nothing more.
+// phase is the state of RFC 1939 section 3; inside AUTHORIZATION, the exchange of
+// AUTH and the handshake behind STLS. A session that has closed takes nothing more.
 type phase uint8
 
 const (
 	authorization phase = 1 << iota
 	transaction
 	update
+	exchanging
+	securing
 	closed
 )
 
 // Init makes s a new session. timestamp is what the greeting shows for APOP, a
 // msg-id in angle brackets that no other greeting has (RFC 1939 section 7); it is
 // not used unless the configuration offers APOP.
-func (s *Session) Init(cfg *Config, timestamp string) {
-	*s = Session{cfg: cfg, phase: authorization}
+func (s *Session) Init(cfg *Config, timestamp string, peer Peer) {
+	*s = Session{cfg: cfg, phase: authorization, peer: peer}
 	if cfg.APOP {
 		s.timestamp = timestamp
 	}
@@ -72,21 +80,30 @@ func (s *Session) Greet(e *Effects) {
 // Feed consumes commands from in and returns how many octets they had. It stops
 // at the end of the last whole line, at a question, or when it closes.
 func (s *Session) Feed(in []byte, e *Effects) (n int) {
-	for s.asking == AskNothing && s.phase != closed {
-		command, used, verdict := s.reader.Next(in[n:], pop3.MaxLine)
+	for s.asking == AskNothing && s.phase&(closed|securing) == 0 {
+		limit := pop3.MaxLine
+		if s.phase == exchanging {
+			limit = sasl.MaxLine
+		}
+		command, used, verdict := s.reader.Next(in[n:], limit)
 		n += used
-		switch verdict {
-		case line.More:
+		switch {
+		case verdict == line.More:
 			return n
-		case line.TooLong:
+		case s.phase == exchanging:
+			s.response(command, verdict, e)
+		case verdict == line.TooLong:
 			s.named = false
 			s.refuse(e, pop3.NoCode, textTooLong)
-		case line.Whole:
+		default:
 			s.command(command, e)
 		}
 		if s.asking == AskNothing && s.phase != closed && len(e.Reply) >= s.cfg.ReplyBudget {
 			s.ask(e, AskDrained)
 		}
+	}
+	if s.asking == AskTLS && n < len(in) {
+		s.early = true
 	}
 	return n
 }
@@ -98,12 +115,14 @@ func (s *Session) command(line []byte, e *Effects) {
 	s.named = false
 	do := commands[c.Verb]
 	switch {
-	case c.Verb == pop3.Unknown, c.Verb == pop3.APOP && !s.cfg.APOP:
+	case !s.offers(c.Verb):
 		s.refuse(e, pop3.NoCode, textUnknown)
 	case do.phases&s.phase == 0 && s.phase == authorization:
 		s.refuse(e, pop3.NoCode, textLoginFirst)
 	case do.phases&s.phase == 0:
 		s.refuse(e, pop3.NoCode, textLoggedIn)
+	case (c.Verb == pop3.USER || c.Verb == pop3.PASS) && !s.mayShowPassword():
+		s.refuse(e, pop3.NoCode, textNeedTLS)
 	case c.Verb == pop3.PASS && !named:
 		s.refuse(e, pop3.NoCode, textUserFirst)
 	case !ok:
@@ -111,6 +130,21 @@ func (s *Session) command(line []byte, e *Effects) {
 	default:
 		do.run(s, c, e)
 	}
+}
+
+// offers says whether a verb is there by configuration.
+func (s *Session) offers(v pop3.Verb) bool {
+	switch v {
+	case pop3.Unknown:
+		return false
+	case pop3.APOP:
+		return s.cfg.APOP
+	case pop3.AUTH:
+		return s.cfg.Mechanisms != 0
+	case pop3.STLS:
+		return s.cfg.OfferTLS
+	}
+	return true
 }
 
 // TimeOut ends the session of a peer that was silent for too long: no reply, no
@@ -136,18 +170,26 @@ func (s *Session) Shutdown(e *Effects) {
 	}
 }
 
-// end says that the server ends, and closes.
+// end says that the server ends, and closes. In a handshake nothing is said: it
+// would not be TLS.
 func (s *Session) end(e *Effects) {
+	if s.phase == securing {
+		s.close(e)
+		return
+	}
 	e.Reply = pop3.AppendErr(e.Reply, pop3.CodeTemporary)
 	s.say(e, textShutdown)
 	e.Reply = append(e.Reply, "\r\n"...)
 	s.close(e)
 }
 
-// enter is the one place where the phase changes.
+// enter is the one place where the phase changes. Before the login the errors go
+// on counting.
 func (s *Session) enter(p phase) {
 	s.phase = p
-	s.errors = 0
+	if p&(authorization|exchanging|securing) == 0 {
+		s.errors = 0
+	}
 }
 
 func (s *Session) close(e *Effects) {

@@ -42,6 +42,17 @@ const (
 	textGone
 	textNotUpdated
 	textShutdown
+	textMechanisms
+	textNoMechanism
+	textNeedTLS
+	textNotBase64
+	textBadResponse
+	textCancelled
+	textTooManyFailed
+	textTLSReady
+	textTLSOn
+	textTLSLater
+	textTooEarly
 	texts = iota
 )
 
@@ -95,6 +106,18 @@ var englishTexts = [texts]string{
 	textGone:         "the message can't be read",
 	textNotUpdated:   "some deleted messages not removed",
 	textShutdown:     "server shutting down",
+
+	textMechanisms:    "mechanisms follow",
+	textNoMechanism:   "no such mechanism",
+	textNeedTLS:       "passwords are not taken in the clear here: use STLS first",
+	textNotBase64:     "the response is not base64",
+	textBadResponse:   "the response breaks the rules of the mechanism",
+	textCancelled:     "authentication cancelled",
+	textTooManyFailed: "too many failed logins from your network, try again later",
+	textTLSReady:      "begin TLS negotiation",
+	textTLSOn:         "TLS is on already",
+	textTLSLater:      "no TLS at the moment",
+	textTooEarly:      "octets stand behind STLS that nobody has protected",
 }
 
 var germanTexts = [texts]string{
@@ -127,6 +150,18 @@ var germanTexts = [texts]string{
 	textGone:         "die Nachricht ist nicht lesbar",
 	textNotUpdated:   "gelöschte Nachrichten wurden nicht entfernt",
 	textShutdown:     "der Server wird beendet",
+
+	textMechanisms:    "Verfahren folgen",
+	textNoMechanism:   "kein solches Verfahren",
+	textNeedTLS:       "Passwörter werden hier nicht im Klartext angenommen: bitte zuerst STLS",
+	textNotBase64:     "die Antwort ist kein Base64",
+	textBadResponse:   "die Antwort verletzt die Regeln des Verfahrens",
+	textCancelled:     "Anmeldung abgebrochen",
+	textTooManyFailed: "zu viele fehlgeschlagene Anmeldungen aus diesem Netz, bitte später versuchen",
+	textTLSReady:      "TLS kann beginnen",
+	textTLSOn:         "TLS läuft schon",
+	textTLSLater:      "zur Zeit kein TLS",
+	textTooEarly:      "hinter STLS stehen Oktette, die niemand geschützt hat",
 }
 
 // say appends a text in the language of the session, its # replaced by numbers.

@@ -1,12 +1,15 @@
 package pop3d
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"postrider/codec/sasl"
 	"postrider/engine/transcript"
 	"postrider/storage"
 )
@@ -15,14 +18,19 @@ import (
 //
 //	set messages 120,200     the octets of the messages in the maildrop
 //	set timestamp <1.2@h>    of the greeting, and APOP is offered
+//	set tls offered          or on
+//	set auth PLAIN,LOGIN     mechanisms
+//	set loopback no          the peer is somewhere else
 //
 // The answers are the verdicts in lower case (yes, denied, in-use, temporary, gone,
-// too-soon, shutdown); "server-ends" calls Shutdown, question or not.
+// too-soon, too-many-failed, shutdown); "server-ends" calls Shutdown and "secured"
+// Secured, question or not.
 func TestTranscripts(t *testing.T) {
 	transcript.Play(t, "testdata/*.pop3", func(t testing.TB, settings map[string]string) transcript.Machine {
 		m := &machine{listing: new(storage.Listing)}
 		cfg := &Config{Hostname: "mx.example", Version: "1.0", ExpireDays: -1, MaxErrors: 5, ReplyBudget: 4096}
-		timestamp := ""
+		cfg.Nonce = func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" }
+		timestamp, from := "", Peer{Loopback: true}
 		for key, value := range settings {
 			n, _ := strconv.Atoi(value)
 			switch key {
@@ -38,16 +46,44 @@ func TestTranscripts(t *testing.T) {
 				cfg.MaxErrors = n
 			case "reply-budget":
 				cfg.ReplyBudget = n
+			case "tls":
+				cfg.OfferTLS, from.Secure = value == "offered", value == "on"
+			case "auth":
+				for name := range strings.SplitSeq(value, ",") {
+					cfg.Mechanisms |= sasl.SetOf(sasl.ParseMechanism([]byte(name)))
+				}
+			case "loopback":
+				from.Loopback = value == "yes"
+			case "plaintext":
+				cfg.Plaintext = value == "yes"
 			case "version":
 				cfg.Version = value
 			default:
 				t.Fatalf("unknown setting %q", key)
 			}
 		}
-		m.session.Init(cfg, timestamp)
+		m.session.Init(cfg, timestamp, from)
+		if from.Secure {
+			m.session.Secured(TLSFacts{Binding: exported})
+		}
 		return m
 	})
 }
+
+// exported stands for a channel binding.
+func exported(kind string) []byte {
+	if kind != sasl.TLSExporter {
+		return nil
+	}
+	return []byte("exported")
+}
+
+// pencil is the verifier of the example in RFC 7677.
+var pencil = sync.OnceValue(func() sasl.Verifier {
+	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
+	v, _ := sasl.NewVerifier("pencil", salt, 4096)
+	return v
+})
 
 // machine shows a Session to the player.
 type machine struct {
@@ -74,12 +110,16 @@ func (m *machine) Answer(text string) error {
 		m.session.Shutdown(&m.effects)
 		return nil
 	}
+	if text == "secured" {
+		m.session.Secured(TLSFacts{Binding: exported})
+		return nil
+	}
 	q := m.asking
 	if q == AskNothing {
 		return errors.New("no question is open")
 	}
 	v, ok := map[string]Verdict{"yes": Yes, "denied": Denied, "in-use": InUse, "temporary": Temporary,
-		"gone": Gone, "too-soon": TooSoon, "shutdown": Shutdown}[text]
+		"gone": Gone, "too-soon": TooSoon, "too-many-failed": TooManyFailed, "shutdown": Shutdown}[text]
 	if !ok {
 		return fmt.Errorf("unknown answer %q", text)
 	}
@@ -92,8 +132,8 @@ func (m *machine) Answer(text string) error {
 func (m *machine) answer(q Question, v Verdict) Answer {
 	a := Answer{Verdict: v}
 	switch q {
-	case AskLogin, AskAPOP:
-		a.Listing = m.listing
+	case AskLogin, AskAPOP, AskAuth:
+		a.Listing, a.Verifier = m.listing, pencil()
 	case AskRead, AskSent:
 		_, a.Octets = m.listing.At(m.session.Reading())
 	}
@@ -105,6 +145,9 @@ func (m *machine) Take() (reply []byte, effects []string, closed bool) {
 	if m.effects.Ask != AskNothing {
 		m.asking = m.effects.Ask
 		effects = append(effects, m.question())
+	}
+	if m.effects.StartTLS {
+		effects = append(effects, "start-tls")
 	}
 	if closed && m.session.LoggedIn() {
 		effects = append(effects, "log "+string(m.session.Counts().AppendTo(nil)))
@@ -130,6 +173,16 @@ func (m *machine) question() string {
 		return fmt.Sprintf("send %d", s.Reading()+1)
 	case AskUpdate:
 		return fmt.Sprintf("update: delete %d", s.AppendDeleted(nil))
+	case AskAuth:
+		c := s.Claim()
+		return map[sasl.Need]string{
+			sasl.NeedVerifier: fmt.Sprintf("verifier-of %q", c.User),
+			sasl.NeedPassword: fmt.Sprintf("fits user=%q authzid=%q password=%q", c.User, c.Authzid, c.Password),
+			sasl.NeedDigest:   fmt.Sprintf("fits user=%q nonce=%q digest=%s", c.User, c.Nonce, c.Digest),
+			sasl.NeedConsent:  fmt.Sprintf("consent user=%q authzid=%q proven=%t", c.User, c.Authzid, c.Proven),
+		}[c.Need]
+	case AskTLS:
+		return "may-start-tls"
 	case AskDrained:
 		return "wait until drained"
 	}

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"fmt"
+	"time"
+
+	"postrider/codec/sasl"
+)
+
+// keysOfAuth are those of passwords and logins.
+func keysOfAuth(c *Config) []*Key {
+	return []*Key{
+		octets("auth.argon2_memory", &c.Auth.Memory, 19*mib, 64*kib, 4*gib).
+			help("Memory of one password hash (argon2id). What is stored already keeps its own cost."),
+		count("auth.argon2_time", &c.Auth.Time, 2, 1, 1000).
+			help("Passes of one password hash (argon2id)."),
+		count("auth.argon2_threads", &c.Auth.Threads, 1, 1, 64).
+			help("Threads of one password hash (argon2id)."),
+		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
+			help("Passwords hashed at once; 0: one per core."),
+		mechanisms("auth.mechanisms", &c.Auth.Mechanisms, sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.Plain, sasl.Login).
+			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. CRAM-MD5 works for accounts made with --apop. Without SCRAM-SHA-256 here, new passwords are stored without what it needs."),
+		boolean("auth.plaintext_without_tls", &c.Auth.ClearText, false).
+			help("Take passwords in the clear (PLAIN, LOGIN; USER and PASS of POP3) without TLS from other hosts. From this host they are always taken."),
+		count("auth.scram_iterations", &c.Auth.ScramIterations, 65536, 4096, 2_000_000).rfc("RFC 7677 section 4: at least 4096").
+			help("Iterations of SCRAM-SHA-256 for new passwords: what each guess costs whoever has stolen the store, and each login its client."),
+		duration("auth.cache_ttl", &c.Auth.CacheTTL, 5*time.Minute, 0, time.Hour).
+			help("How long a password that was right is remembered, so that a client which polls costs no hash each time; 0: not at all. What is kept can't be turned back into the password, and a changed password counts at once."),
+		count("auth.cache_size", &c.Auth.CacheSize, 65536, 1, 10_000_000).
+			help("Passwords remembered at once, 64 octets each; the oldest go first."),
+		duration("auth.failure_delay", &c.Auth.FailureDelay, 2*time.Second, 0, time.Minute).
+			help("How long a session waits for the answer to a wrong password."),
+		count("auth.failures_per_network", &c.Auth.NetworkFailures, 50, 0, 1<<20).
+			help("Wrong passwords that one network (/24 of IPv4, /64 of IPv6) may try in auth.failure_window; then its passwords are not looked at, but for those that are remembered. 0: no limit."),
+		duration("auth.failure_window", &c.Auth.FailureWindow, 10*time.Minute, time.Second, day).
+			help("See auth.failures_per_network."),
+	}
+}
+
+// mechanisms makes the key of a set of mechanisms.
+func mechanisms(name string, p *sasl.Set, initial ...sasl.Mechanism) *Key {
+	*p = sasl.SetOf(initial...)
+	return &Key{Name: name, value: &mechanismSet{p: p}}
+}
+
+// mechanismSet is a list of mechanisms without an order.
+type mechanismSet struct {
+	p      *sasl.Set
+	byFlag bool // the flag was given: what follows is added
+}
+
+func (m *mechanismSet) kind() string { return "list" }
+
+func (m *mechanismSet) allowed() string {
+	return "a list of SCRAM-SHA-256-PLUS, SCRAM-SHA-256, CRAM-MD5, PLAIN, LOGIN"
+}
+
+func (m *mechanismSet) String() string {
+	l := m.list(new([]sasl.Mechanism))
+	for one := range m.p.All() {
+		*l.p = append(*l.p, one)
+	}
+	return l.String()
+}
+
+func (m *mechanismSet) set(raw any) error {
+	l := m.list(new([]sasl.Mechanism))
+	if err := l.set(raw); err != nil {
+		return err
+	}
+	*m.p = sasl.SetOf(*l.p...)
+	return nil
+}
+
+func (m *mechanismSet) parse(text string) error {
+	one, err := mechanism(text)
+	if err != nil {
+		return err
+	}
+	if !m.byFlag {
+		*m.p, m.byFlag = 0, true
+	}
+	*m.p |= sasl.SetOf(one)
+	return nil
+}
+
+// list is the set as a list, which knows how lists are read and written.
+func (m *mechanismSet) list(p *[]sasl.Mechanism) *items[sasl.Mechanism] {
+	return &items[sasl.Mechanism]{p: p, read: mechanism, write: sasl.Mechanism.String, what: "mechanisms"}
+}
+
+func mechanism(name string) (sasl.Mechanism, error) {
+	m := sasl.ParseMechanism([]byte(name))
+	if m == sasl.None {
+		return m, fmt.Errorf("%q is no mechanism", name)
+	}
+	return m, nil
+}

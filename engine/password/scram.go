@@ -1,0 +1,84 @@
+package password
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+
+	"github.com/xdg-go/stringprep"
+
+	"postrider/codec/sasl"
+)
+
+// The least and the most iterations of a stored verifier: what RFC 7677 section 4
+// asks for, and what keeps one login under some seconds.
+const (
+	minIterations = 4096
+	maxIterations = 2_000_000
+)
+
+// Prepare brings a password into the form that SCRAM hashes (SASLprep, RFC 4013).
+// One with characters that the RFC forbids stays as it is: the clients that would
+// send it differ, and it works with those that do the same.
+func Prepare(password []byte) string {
+	s, err := stringprep.SASLprep.Prepare(string(password))
+	if err != nil {
+		return string(password)
+	}
+	return s
+}
+
+// SCRAM returns the verifier that stands in a stored hash; ok is false when there
+// is none, or none that can be used.
+func SCRAM(hash string) (v sasl.Verifier, ok bool) {
+	for part := range strings.SplitSeq(hash, separator) {
+		scheme, text, err := split(part)
+		if err == nil && scheme == schemeSCRAM {
+			v, err = parseSCRAM(text)
+			return v, err == nil
+		}
+	}
+	return v, false
+}
+
+// appendSCRAM writes a verifier as Dovecot has it.
+func appendSCRAM(dst []byte, v sasl.Verifier) []byte {
+	dst = strconv.AppendInt(append(dst, "{"+schemeSCRAM+"}"...), int64(v.Iterations), 10)
+	for _, b := range [][]byte{v.Salt, v.StoredKey[:], v.ServerKey[:]} {
+		dst = base64.StdEncoding.AppendEncode(append(dst, ','), b)
+	}
+	return dst
+}
+
+func parseSCRAM(text string) (v sasl.Verifier, err error) {
+	parts := strings.Split(text, ",")
+	if len(parts) != 4 {
+		return v, hashError("{%s} is not iterations,salt,stored key,server key", schemeSCRAM)
+	}
+	if v.Iterations, err = strconv.Atoi(parts[0]); err != nil || v.Iterations < minIterations || v.Iterations > maxIterations {
+		return v, hashError("{%s}: the iterations are not a number from %d to %d", schemeSCRAM, minIterations, maxIterations)
+	}
+	if v.Salt, err = base64.StdEncoding.DecodeString(parts[1]); err != nil || len(v.Salt) < 8 || len(v.Salt) > 64 {
+		return v, hashError("{%s}: the salt is not base64 of 8 to 64 octets", schemeSCRAM)
+	}
+	for i, key := range [][]byte{v.StoredKey[:], v.ServerKey[:]} {
+		b, err := base64.StdEncoding.DecodeString(parts[2+i])
+		if err != nil || len(b) != len(key) {
+			return v, hashError("{%s}: the keys are not base64 of %d octets each", schemeSCRAM, len(key))
+		}
+		copy(key, b)
+	}
+	return v, nil
+}
+
+func verifySCRAM(text string, password []byte) (bool, error) {
+	want, err := parseSCRAM(text)
+	if err != nil {
+		return false, err
+	}
+	got, err := sasl.NewVerifier(Prepare(password), want.Salt, want.Iterations)
+	if err != nil {
+		return false, err
+	}
+	return got.Equal(&want), nil
+}
