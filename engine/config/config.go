@@ -20,6 +20,7 @@ type Config struct {
 	POP3    POP3
 	TLS     TLS
 	Relay   Relay
+	Policy  Policy
 	Auth    Auth
 	Limits  Limits
 	Storage Storage

@@ -23,7 +23,9 @@ type records struct {
 	outcome outcome
 	mx      []exchange
 	addrs   []netip.Addr
-	why     string // of failed, for the operator
+	texts   []string // TXT, the strings of each record put together
+	names   []string // PTR, written as in exchange
+	why     string   // of failed, for the operator
 }
 
 // exchange is one MX record.
@@ -42,6 +44,9 @@ const (
 
 // maxRecords bounds what one answer may take in memory.
 const maxRecords = 100
+
+// maxText bounds the octets of TXT records that are kept of one answer.
+const maxText = 16 << 10
 
 // maxAliases bounds a chain of CNAMEs.
 const maxAliases = 8
@@ -66,7 +71,7 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 			ttl = min(ttl, seconds(h.Ttl))
 		}
 	}
-	if len(rec.mx)+len(rec.addrs) > 0 {
+	if rec.len() > 0 {
 		return rec, max(ttl, minTTL), ""
 	}
 	negative, soa := negativeTTL(m)
@@ -82,12 +87,17 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 
 // add takes one record in, if there is room.
 func (rec *records) add(rr dns.RR) bool {
-	if len(rec.mx)+len(rec.addrs) >= maxRecords {
+	if rec.len() >= maxRecords {
 		return false
 	}
 	switch rr := rr.(type) {
 	case *dns.MX:
 		rec.mx = append(rec.mx, exchange{strings.TrimSuffix(dns.CanonicalName(rr.Mx), "."), rr.Preference})
+		return true
+	case *dns.TXT:
+		return rec.addText(strings.Join(rr.Txt, ""))
+	case *dns.PTR:
+		rec.names = append(rec.names, strings.TrimSuffix(dns.CanonicalName(rr.Ptr), "."))
 		return true
 	case *dns.A:
 		return rec.addAddr(rr.A.To4())
@@ -95,6 +105,23 @@ func (rec *records) add(rr dns.RR) bool {
 		return rec.addAddr(rr.AAAA.To16())
 	}
 	return false
+}
+
+// addText takes a text in as DNS has it: miekg/dns writes some octets as \DDD.
+func (rec *records) addText(text string) bool {
+	sum := len(text)
+	for _, t := range rec.texts {
+		sum += len(t)
+	}
+	if sum > maxText {
+		return false
+	}
+	rec.texts = append(rec.texts, unescape(text))
+	return true
+}
+
+func (rec *records) len() int {
+	return len(rec.mx) + len(rec.addrs) + len(rec.texts) + len(rec.names)
 }
 
 func (rec *records) addAddr(octets []byte) bool {
