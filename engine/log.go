@@ -46,7 +46,7 @@ func (l mailLog) connect(daemon slog.Attr, addr string) {
 func (l mailLog) secured(h *handshaking) {
 	if l.on() {
 		f := h.s.tls.Facts()
-		l.info("TLS connection established from unknown["+h.s.addr+"]: "+f.Version+" with cipher "+f.Cipher, h.daemon,
+		l.info("TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.daemon,
 			slog.String("sni", f.ServerName), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
 	}
 }
@@ -61,7 +61,7 @@ func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, exte
 		proto = "ESMTP"
 	}
 	text := bytes.TrimRight(reply, "\r\n")
-	l.info("NOQUEUE: reject: "+verb+" from unknown["+s.addr+"]: "+string(text)+
+	l.info("NOQUEUE: reject: "+verb+" from "+s.client()+": "+string(text)+
 		"; proto="+proto+" helo=<"+string(helo)+">", smtpDaemon)
 }
 
@@ -97,7 +97,7 @@ func (t *transaction) log(s *smtpConn) {
 		return
 	}
 	id := slog.String("id", t.receipt.ID().String())
-	srv.log.info("", smtpDaemon, id, slog.String("client", "unknown["+s.addr+"]"))
+	srv.log.info("", smtpDaemon, id, slog.String("client", s.client()))
 	srv.log.info("", smtpDaemon, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID())))
 	srv.log.info("from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
 		", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id)
@@ -121,10 +121,10 @@ func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
 		return
 	}
 	if why := lost(s.reason, err, s.closing); why != "" {
-		l.info(why+" after "+phaseWords[s.m.Phase()]+" from unknown["+s.addr+"]", smtpDaemon)
+		l.info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.client(), smtpDaemon)
 	}
 	counts := s.m.Counts()
-	l.info("disconnect from unknown["+s.addr+"] "+string(counts.AppendTo(nil)), smtpDaemon)
+	l.info("disconnect from "+s.client()+" "+string(counts.AppendTo(nil)), smtpDaemon)
 }
 
 // phaseWords say where in the dialogue a session was: after which command.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"postrider/engine/loop"
@@ -43,9 +44,9 @@ const (
 	deniedDelay = 2 * time.Second
 )
 
-func (p *pop3Port) open(c *loop.Conn) loop.Handler {
+func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &pop3Conn{port: p}
-	if !s.session.open(p.srv, c, s) {
+	if !s.session.open(p.srv, c, from, s) {
 		if p.tls == nil {
 			c.Write(p.srv.tooManyPOP3)
 		}

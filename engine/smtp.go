@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"errors"
+	"net/netip"
 	"time"
 
 	"postrider/engine/loop"
@@ -24,6 +25,7 @@ type smtpConn struct {
 	rate   rateCheck
 
 	mayRelay bool // mail for other domains is taken
+	stranger *stranger // nil: [policy] does not concern this client
 
 	unsent bool // parked until the peer reads its replies
 }
@@ -37,9 +39,9 @@ type smtpPort struct {
 	starttls *tls.Config // of STARTTLS; nil: there is none
 }
 
-func (p *smtpPort) open(c *loop.Conn) loop.Handler {
+func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &smtpConn{port: p}
-	if !s.session.open(p.srv, c, s) {
+	if !s.session.open(p.srv, c, from, s) {
 		if p.tls == nil {
 			c.Write(p.srv.tooMany)
 		}
@@ -47,9 +49,13 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 		return refused{}
 	}
 	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
-	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted})
+	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Proxy: p.srv.cfg.MayXclient(s.ip)})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
+	if r := s.overRate(); r != nil {
+		s.welcome(r)
+		return s
+	}
 	if p.tls != nil {
 		return s.handshake(p.tls, smtpDaemon, s, s.secured)
 	}
@@ -58,6 +64,9 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 }
 
 func (s *smtpConn) greet() {
+	if !s.receive(s.welcome) {
+		return
+	}
 	e := s.begin()
 	s.m.Greet(e)
 	s.effects(e)
@@ -77,6 +86,9 @@ func (s *smtpConn) Input(c *loop.Conn, in []byte) int {
 		return 0
 	}
 	if s.parked {
+		if s.stranger != nil {
+			s.stranger.spoke()
+		}
 		c.Pause() // the answer comes first, and resumes
 		return 0
 	}
@@ -200,14 +212,22 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 	srv := s.srv
 	switch q {
 	case smtpd.AskTransaction:
+		if r := s.refusesMail(); r != nil {
+			return refusal(r), true
+		}
 		return smtpd.Answer{Verdict: s.mayBegin()}, true
 	case smtpd.AskRecipient:
+		if r := s.greylists(); r != nil {
+			return refusal(r), true
+		}
 		return smtpd.Answer{Verdict: s.recipient()}, true
 	case smtpd.AskStored:
 		s.store()
 		return smtpd.Answer{}, false
 	case smtpd.AskVerify, smtpd.AskExpand:
 		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
+	case smtpd.AskClient:
+		return s.speakFor(s.m.Client())
 	case smtpd.AskTLS:
 		return smtpd.Answer{Verdict: s.mayStartTLS()}, true
 	}
@@ -350,6 +370,9 @@ func (s *smtpConn) Timeout(c *loop.Conn) {
 		return
 	}
 	if s.parked {
+		if s.stranger != nil && s.stranger.delayed {
+			s.stranger.delayOver()
+		}
 		return
 	}
 	if s.rate.on && s.rate.pass(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout) {

@@ -135,7 +135,7 @@ func (t *transaction) envelope(m *smtpd.Transaction) {
 	env := storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
-		Origin: "client unknown[" + s.addr + "], helo=<" + string(s.m.Helo()) + ">, by " +
+		Origin: "client " + s.client() + ", helo=<" + string(s.m.Helo()) + ">, by " +
 			message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.tls != nil, false),
 	}
 	for _, e := range t.relayed {
@@ -151,7 +151,7 @@ func (t *transaction) openDraft(s *smtpConn) {
 	t.arrival = time.Now()
 	var id [16]byte
 	f := message.Received{
-		Helo: s.m.Helo(), IP: s.ip, Host: s.port.config.Hostname,
+		Helo: s.m.Helo(), RDNS: s.rdns(), IP: s.ip, Host: s.port.config.Hostname,
 		With: message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.tls != nil, false),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}

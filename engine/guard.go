@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/codec/smtp"
+	"postrider/engine/config"
+	"postrider/engine/policy"
+	"postrider/engine/resolver"
+	"postrider/engine/vetting"
+)
+
+// guard is what all sessions know together of strangers: the rates at which they
+// come, who was seen before, and how to find out more.
+type guard struct {
+	cfg  *config.Policy
+	host string
+	vet  vetting.Vetter
+
+	lookups atomic.Int64 // strangers who are being looked up
+	checks  atomic.Int64 // messages that are being checked
+
+	mu         sync.Mutex // of what follows
+	connecting [2]*policy.Rates
+	mailing    [2]*policy.Rates
+	grey       policy.Greylist
+
+	stats guardStats
+}
+
+// guardStats are the counters of refusals, one for each reason.
+type guardStats struct {
+	connectionRate, messageRate, early, eager   atomic.Int64
+	listed, greylisted, dmarcFailed, proxyFault atomic.Int64
+	earlySeen, eagerSeen, checked, overLookups  atomic.Int64
+}
+
+// newGuard makes the guard of a configuration that was checked when it was read.
+func newGuard(cfg *config.Config, names *resolver.Resolver) *guard {
+	p := &cfg.Policy
+	rates := func(client, network string) [2]*policy.Rates {
+		c, _ := policy.ParseRate(client)
+		n, _ := policy.ParseRate(network)
+		return [2]*policy.Rates{policy.NewRates(c, p.RateEntries), policy.NewRates(n, p.RateEntries)}
+	}
+	g := &guard{
+		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names},
+		connecting: rates(p.ClientConnections, p.NetworkConnections),
+		mailing:    rates(p.ClientMessages, p.NetworkMessages),
+		grey:       policy.Greylist{Delay: p.GreylistDelay, Window: p.GreylistWindow, Keep: p.GreylistKeep, Max: p.GreylistEntries},
+	}
+	for _, s := range p.Blocklists {
+		if l, err := policy.ParseBlocklist(s); err == nil {
+			g.vet.Lists = append(g.vet.Lists, l)
+		}
+	}
+	return g
+}
+
+// take takes a token of the client and one of its network. It says which limit is
+// reached, or nothing.
+func (g *guard) take(rates [2]*policy.Rates, ip netip.Addr) string {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !rates[0].Take(policy.Client(ip), now) {
+		return "your address, limit " + rates[0].Rate().String()
+	}
+	if !rates[1].Take(policy.Network(ip), now) {
+		return "your network " + policy.Network(ip).String() + ", limit " + rates[1].Rate().String()
+	}
+	return ""
+}
+
+// mayConnect says why a client can't be served now; nil: it can.
+func (g *guard) mayConnect(ip netip.Addr) *smtp.Reply {
+	limit := g.take(g.connecting, ip)
+	if limit == "" {
+		return nil
+	}
+	g.stats.connectionRate.Add(1)
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.host + " Too many connections from " + limit + "; come back later"}
+}
+
+// mayMail says why a client may not begin a message now; nil: it may.
+func (g *guard) mayMail(ip netip.Addr) *smtp.Reply {
+	limit := g.take(g.mailing, ip)
+	if limit == "" {
+		return nil
+	}
+	g.stats.messageRate.Add(1)
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + limit + "; come back later"}
+}
+
+// greylisted says that a recipient has to wait; nil: not.
+func (g *guard) greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply {
+	if !g.cfg.Greylist {
+		return nil
+	}
+	g.mu.Lock()
+	outcome := g.grey.Judge(ip, strings.ToLower(sender), strings.ToLower(recipient), time.Now())
+	g.mu.Unlock()
+	if !outcome.Wait() {
+		return nil
+	}
+	g.stats.greylisted.Add(1)
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Greylisted: you were not seen here before, come back in " + g.cfg.GreylistDelay.String()}
+}
+
+// turnedAway says why a client is refused for what DNS lists say of it; nil: it is not.
+func (g *guard) turnedAway(ip netip.Addr, c *vetting.Client) *smtp.Reply {
+	sum, against := policy.Score(c.On)
+	if len(against) == 0 || sum < g.cfg.BlockThreshold {
+		return nil
+	}
+	g.stats.listed.Add(1)
+	return &smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Service refused: " + ip.String() + " is listed by " +
+		strings.Join(against, ", ") + " (score " + strconv.Itoa(sum) + ")"}
+}
+
+// maxLookups bounds the strangers who are being looked up. Beyond it they are served
+// as if DNS had been silent.
+const maxLookups = 1000
+
+// mayLookUp books a lookup, if there is something to look up.
+func (g *guard) mayLookUp() bool {
+	if !g.cfg.ReverseDNS && len(g.vet.Lists) == 0 {
+		return false
+	}
+	if g.lookups.Add(1) > maxLookups {
+		g.lookups.Add(-1)
+		g.stats.overLookups.Add(1)
+		return false
+	}
+	return true
+}
