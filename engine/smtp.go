@@ -24,7 +24,7 @@ type smtpConn struct {
 	unread int // octets that the last Input left
 	rate   rateCheck
 
-	mayRelay bool // mail for other domains is taken
+	mayRelay bool      // mail for other domains is taken
 	stranger *stranger // nil: [policy] does not concern this client
 
 	unsent bool // parked until the peer reads its replies

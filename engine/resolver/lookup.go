@@ -89,6 +89,9 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (*records, error) {
 	q, ok := toQuestion(strings.TrimSuffix(name, "."))
 	if !ok {
+		q, ok = looseQuestion(name)
+	}
+	if !ok {
 		return nil, &net.DNSError{Err: "not a name of DNS", Name: name, IsNotFound: true}
 	}
 	switch rec := r.lookup(ctx, question{q, qtype}); rec.outcome {
@@ -98,6 +101,23 @@ func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (*record
 		return nil, &net.DNSError{Err: rec.why, Name: name, IsTemporary: true, IsTimeout: ctx.Err() != nil}
 	}
 	return nil, &net.DNSError{Err: "no such record", Name: name, IsNotFound: true}
+}
+
+// looseQuestion writes a name that no host may have, but DNS: macros of SPF make such.
+func looseQuestion(name string) (string, bool) {
+	var b strings.Builder
+	for _, c := range []byte(name) {
+		if c < ' ' || c > '~' {
+			return "", false
+		}
+		if strings.IndexByte(` "();@$\`, c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	q := dns.CanonicalName(b.String())
+	_, ok := dns.IsDomainName(q)
+	return q, ok && name != "" && name != "."
 }
 
 func isNotFound(err error) bool {
