@@ -37,6 +37,7 @@ type guard struct {
 type guardStats struct {
 	connectionRate, messageRate, early, eager   atomic.Int64
 	listed, greylisted, dmarcFailed, proxyFault atomic.Int64
+	dmarcRefused                                atomic.Int64
 	earlySeen, eagerSeen, checked, overLookups  atomic.Int64
 }
 

@@ -222,6 +222,9 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		}
 		return smtpd.Answer{Verdict: s.recipient()}, true
 	case smtpd.AskStored:
+		if r := s.outOfTurn(); r != nil {
+			return refusal(r), true
+		}
 		s.store()
 		return smtpd.Answer{}, false
 	case smtpd.AskVerify, smtpd.AskExpand:
@@ -241,7 +244,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 	if srv.draining.Load() {
 		return smtpd.Shutdown
 	}
-	if srv.budget.tight() {
+	if srv.budget.tight() || s.maxChecksReached() {
 		srv.stats.overBudget.Add(1)
 		return smtpd.Busy
 	}
@@ -267,13 +270,16 @@ func (s *smtpConn) body(run []byte) {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s)
 	}
-	s.tx.draft.Append(run)
+	if run = s.checked(run); len(run) > 0 {
+		s.tx.draft.Append(run)
+	}
 }
 
 // dropDraft forgets the message: RSET, a refused message, a lost connection.
 func (s *smtpConn) dropDraft() {
 	if s.tx != nil {
 		s.tx.drop()
+		s.dropCheck()
 	}
 }
 
@@ -282,7 +288,9 @@ func (s *smtpConn) store() {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s) // a message without an octet
 	}
-	s.tx.deliver(s.m.Transaction())
+	if !s.finishCheck() {
+		s.tx.deliver(s.m.Transaction())
+	}
 }
 
 // verdictOf maps the store's errors to the machine's verdicts.

@@ -23,6 +23,8 @@ type stranger struct {
 	noted     bool // it was logged that the client speaks out of turn
 
 	facts vetting.Client
+	check *vetting.Check // of the message that comes in; nil: none
+	sift  vetting.Sift   // of its header
 }
 
 // isKnown says whether the client is on a network that [policy] does not concern.

@@ -29,6 +29,7 @@ type transaction struct {
 	paths   int                            // forward-paths taken
 
 	delivery   storage.Delivery
+	results    []byte // the Authentication-Results field; empty: none
 	trace      []byte // the octets behind delivery.Recipients
 	ends       []int  // where in trace each recipient's own fields end
 	committing bool
@@ -161,6 +162,8 @@ func (t *transaction) openDraft(s *smtpConn) {
 	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)
 	t.received = int64(len(s.shard.scratch))
 	t.draft.Append(s.shard.scratch)
+	t.results = t.results[:0]
+	s.beginCheck()
 }
 
 // deliver hands the draft and its recipients to the store.
@@ -179,7 +182,7 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 // traces makes the fields that stand before the body in each maildrop: the
 // Return-Path everywhere, Delivered-To where an alias was expanded.
 func (t *transaction) traces(rs []storage.Recipient) []storage.Recipient {
-	b := message.AppendReturnPath(t.trace[:0], t.reverse)
+	b := append(message.AppendReturnPath(t.trace[:0], t.reverse), t.results...)
 	plain := len(b)
 	t.ends = t.ends[:0]
 	for i := range t.targets {

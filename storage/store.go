@@ -86,8 +86,9 @@ type Recipient struct {
 	Trace []byte
 }
 
-// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names.
-const MaxTrace = 1024
+// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names, and
+// what was found out about the sender.
+const MaxTrace = 3072
 
 // Receipt is the proof that a message is durable. Only NewReceipt makes one,
 // and only a store's commit path, after its sync, calls NewReceipt.

@@ -40,7 +40,6 @@ type Signature struct {
 
 // Verdict is all that came of a message.
 type Verdict struct {
-	Sender     string // of the envelope
 	SPF        SPFResult
 	Signatures []Signature // none: it is not signed
 	DMARC      DMARCResult
@@ -101,9 +100,12 @@ func (c *Check) Verdict() *Verdict { return &c.verdict }
 func (c *Check) run() {
 	defer close(c.done)
 	v := &c.verdict
-	v.Sender = c.env.Sender
 	var side sync.WaitGroup
-	side.Go(func() { v.SPF = c.spf() })
+	side.Go(func() {
+		v.SPF.Result = TempError // of a library that panics
+		defer func() { _ = recover() }()
+		v.SPF = c.spf()
+	})
 	froms, signatures, err := c.signatures()
 	side.Wait()
 	if err != nil { // given up
@@ -209,4 +211,18 @@ func (v *Verdict) unsure() bool {
 		}
 	}
 	return false
+}
+
+// Signed is the best that can be said of the signatures, in one word.
+func (v *Verdict) Signed() string {
+	best := None
+	for _, s := range v.Signatures {
+		if s.Result == Pass {
+			return string(Pass)
+		}
+		if best == None || s.Result == TempError {
+			best = s.Result
+		}
+	}
+	return string(best)
 }
