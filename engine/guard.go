@@ -42,7 +42,7 @@ type guardStats struct {
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
-func newGuard(cfg *config.Config, names *resolver.Resolver) *guard {
+func newGuard(cfg *config.Config, names *resolver.Resolver, log mailLog) *guard {
 	p := &cfg.Policy
 	rates := func(client, network string) [2]*policy.Rates {
 		c, _ := policy.ParseRate(client)
@@ -50,7 +50,7 @@ func newGuard(cfg *config.Config, names *resolver.Resolver) *guard {
 		return [2]*policy.Rates{policy.NewRates(c, p.RateEntries), policy.NewRates(n, p.RateEntries)}
 	}
 	g := &guard{
-		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names},
+		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
 		connecting: rates(p.ClientConnections, p.NetworkConnections),
 		mailing:    rates(p.ClientMessages, p.NetworkMessages),
 		grey:       policy.Greylist{Delay: p.GreylistDelay, Window: p.GreylistWindow, Keep: p.GreylistKeep, Max: p.GreylistEntries},
@@ -139,4 +139,24 @@ func (g *guard) mayLookUp() bool {
 		return false
 	}
 	return true
+}
+
+// metrics are those of strangers: one counter for each reason to refuse.
+func (g *guard) metrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+	st := &g.stats
+	gauge("policy_lookups_open", "Strangers who are being looked up.", func() float64 { return float64(g.lookups.Load()) })
+	gauge("policy_checks_open", "Messages that are being checked, of policy.verifications.", func() float64 { return float64(g.checks.Load()) })
+	counter("policy_connection_rate_total", "Clients refused by policy.client_connections or network_connections.", &st.connectionRate)
+	counter("policy_message_rate_total", "Messages refused by policy.client_messages or network_messages.", &st.messageRate)
+	counter("policy_early_talkers_total", "Clients that spoke before the greeting.", &st.earlySeen)
+	counter("policy_early_refused_total", "Those of them that were refused.", &st.early)
+	counter("policy_pipelining_total", "Clients that sent more before the reply to EHLO, HELO or DATA.", &st.eagerSeen)
+	counter("policy_pipelining_refused_total", "Commands and messages refused for it.", &st.eager)
+	counter("policy_listed_total", "Clients refused because of DNS lists.", &st.listed)
+	counter("policy_lookups_skipped_total", "Clients served without a lookup because too many were under way.", &st.overLookups)
+	counter("policy_greylisted_total", "Recipients that had to wait by greylisting.", &st.greylisted)
+	counter("policy_checked_total", "Messages checked for SPF, DKIM and DMARC.", &st.checked)
+	counter("policy_dmarc_failed_total", "Messages that their domain wants rejected.", &st.dmarcFailed)
+	counter("policy_dmarc_refused_total", "Those of them that were refused.", &st.dmarcRefused)
+	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &st.proxyFault)
 }

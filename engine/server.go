@@ -99,7 +99,7 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		return nil, err
 	}
 	names := NewResolver(cfg, srv.SMTPAddrs(), log)
-	srv.guard = newGuard(cfg, names)
+	srv.guard = newGuard(cfg, names, srv.log)
 	if srv.courier, err = srv.newCourier(names, log); err != nil {
 		group.Stop()
 		return nil, err

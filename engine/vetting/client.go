@@ -16,6 +16,8 @@ import (
 type Vetter struct {
 	Names *resolver.Resolver
 	Lists []policy.Blocklist
+	// Panicked is told of a panic while a message was checked; nil: nobody is.
+	Panicked func(p any)
 }
 
 // Client is what DNS says of a client.

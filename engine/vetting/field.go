@@ -68,11 +68,11 @@ func value(dst []byte, s string) []byte {
 }
 
 // quoted appends a quoted string of what a peer may have written: "?" stands for what
-// has no place in one.
+// has no place in one, and for ";", at which simple readers take the field apart.
 func quoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, c := range []byte(s[:min(len(s), maxReason)]) {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' || c == ';' {
 			c = '?'
 		}
 		dst = append(dst, c)

@@ -101,18 +101,30 @@ func (c *Check) run() {
 	defer close(c.done)
 	v := &c.verdict
 	var side sync.WaitGroup
+	v.SPF.Result, v.DMARC.Result = TempError, TempError
 	side.Go(func() {
-		v.SPF.Result = TempError // of a library that panics
-		defer func() { _ = recover() }()
+		defer c.rescue()
 		v.SPF = c.spf()
 	})
+	defer side.Wait()
+	defer c.rescue()
 	froms, signatures, err := c.signatures()
-	side.Wait()
 	if err != nil { // given up
 		return
 	}
 	v.Signatures = signatures
+	side.Wait()
 	v.DMARC = c.dmarc(froms)
+}
+
+// rescue makes a panic of a library, which reads what strangers wrote, a TempError.
+func (c *Check) rescue() {
+	if p := recover(); p != nil {
+		c.stream.abort()
+		if c.vetter.Panicked != nil {
+			c.vetter.Panicked(p)
+		}
+	}
 }
 
 // spf checks the sender.
@@ -176,7 +188,8 @@ func judged(v *dkim.Verification) Signature {
 	case v.Err == nil:
 		return Signature{Result: PermError, Reason: "no domain"}
 	case dkim.IsTempFail(v.Err):
-		s.Result = TempError
+		s.Result, s.Reason = TempError, "no answer from DNS" // our name servers are nobody's business
+		return s
 	case dkim.IsPermFail(v.Err):
 		s.Result = PermError
 	default:
