@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,8 @@ func TestResultsAreMarked(t *testing.T) {
 		!strings.HasSuffix(got, "\r\nFrom: a@bank.example\r\nAuthentication-Results: other.test; none\r\n\r\n"+forged) {
 		t.Errorf("got\n%s", got)
 	}
+	q := f.login(t, "mbrain")
+	q.say("LIST 2", "+OK 2 "+strconv.Itoa(len(got)))
 	log.has(t, "checked mail of unknown[192.0.2.9]: spf=fail dkim=none dmarc=fail disposition=reject")
 	// The sizes are those of what is stored.
 	if _, err := f.store.Check(t.Context(), func(fault storage.Fault) { t.Error(fault) }); err != nil {

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,10 +68,25 @@ func (l *logged) has(t *testing.T, text string) {
 	}
 }
 
-// listen has the server's log collected from now on. Nobody may be connected yet.
+// ear is a handler of a log that nobody listens to before listenIn.
+type ear struct {
+	to atomic.Pointer[slog.TextHandler]
+}
+
+func (e *ear) Enabled(context.Context, slog.Level) bool { return e.to.Load() != nil }
+func (e *ear) Handle(ctx context.Context, r slog.Record) error {
+	if to := e.to.Load(); to != nil {
+		return to.Handle(ctx, r)
+	}
+	return nil
+}
+func (e *ear) WithAttrs([]slog.Attr) slog.Handler { return e }
+func (e *ear) WithGroup(string) slog.Handler      { return e }
+
+// listenIn has the server's log collected from now on.
 func (f *fixture) listenIn() *logged {
 	l := new(logged)
-	f.log = mailLog{slog.New(slog.NewTextHandler(l, nil))}
+	f.ear.to.Store(slog.NewTextHandler(l, nil))
 	return l
 }
 
