@@ -28,12 +28,28 @@
 // are streamed piece by piece at the pace of the peer. Deletions go to the store
 // as one batch at QUIT.
 //
+// # Who is who
+//
+// A machine asks about a claim (package sasl). What can be said without a hash is
+// said on the loop: a verifier of SCRAM or a decoy, the outcome of a proof, a
+// password that was right a short time ago (credentials.go). The rest is hashed
+// in a bounded pool. A network that fails too often is not listened to
+// (failures.go), and a login that fails is answered by the loop's timer, at the
+// same time after the question whatever was wrong.
+//
 // # Whose goroutine
 //
 // Everything in a session belongs to its loop's goroutine. While a session is
 // parked, the job or transaction that it waits for belongs to a pool or to the
 // store; it comes back through the loop's mailbox. Nothing here waits for a disk,
 // a lock that is held for long, or a hash on a loop.
+//
+// # TLS
+//
+// A handshake has the connection to itself (tls.go): the session's handler is away
+// until it is done, and comes back on top of a layer of package tlsio, with the
+// greeting where TLS comes first, else as a machine that has forgotten what was said
+// in clear text (starttls.go). Certificates are looked after in certificates.go.
 //
 // # Bounded memory
 //
