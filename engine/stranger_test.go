@@ -172,6 +172,12 @@ func TestEarlyTalkers(t *testing.T) {
 	}
 }
 
+// The greeting of XCLIENT waits as the first one does.
+func TestGreetDelayOfXCLIENT(t *testing.T) {
+	f := start(t, among(dnstest.Start(t), func(p *config.Policy) { p.ReverseDNS, p.GreetDelay = false, time.Second }), nil)
+	f.stranger(t, "192.0.2.1").say("NOOP", "250 ")
+}
+
 func TestImproperPipelining(t *testing.T) {
 	const whole = "EHLO client.test\r\nMAIL FROM:<a@client.test>\r\nRCPT TO:<mbrain@localhost>\r\n"
 	for _, manners := range []config.Manners{config.MannersLog, config.MannersRefuse} {
