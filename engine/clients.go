@@ -44,6 +44,21 @@ func (c *clients) admit(ip netip.Addr) bool {
 	return true
 }
 
+// move counts a connection of one client as that of another, if there is room.
+func (c *clients) move(from, to netip.Addr) bool {
+	from, to = clientOf(from), clientOf(to)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if from != to && c.perClient > 0 && int(c.by[to]) >= c.perClient {
+		return false
+	}
+	c.by[to]++
+	if c.by[from]--; c.by[from] == 0 {
+		delete(c.by, from)
+	}
+	return true
+}
+
 // leave counts a connection out.
 func (c *clients) leave(ip netip.Addr) {
 	ip = clientOf(ip)

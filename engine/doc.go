@@ -15,6 +15,15 @@
 // works it off: it is a plain user of the store and of DNS, on goroutines of its
 // own, and no loop knows of it.
 //
+// # Strangers
+//
+// A client on none of the trusted networks meets policy (stranger.go, guard.go): rates
+// of connections and messages, what DNS says of its address before the greeting, the
+// greylist. Its messages are checked while they come in (checking.go). Only [policy]
+// of the configuration and package policy say what is refused; each reason has a
+// reply, a line in the log and a counter. Behind a balancer the client is whom the
+// PROXY header names (balanced.go).
+//
 // # A message's way out
 //
 // A login goes to a bounded pool that hashes, locks and lists (auth.go). A RETR

@@ -28,6 +28,7 @@ const hang = 60 * time.Second
 type fixture struct {
 	*Server
 	store *lsm.Store
+	ear   *ear
 }
 
 // start runs a server with the accounts mbrain and jsmith (password "secret").
@@ -63,7 +64,8 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 	if wrap != nil {
 		seen = wrap(store)
 	}
-	srv, err := New(cfg, seen, slog.New(slog.DiscardHandler))
+	ear := new(ear)
+	srv, err := New(cfg, seen, slog.New(ear))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +81,7 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 			t.Error(err)
 		}
 	})
-	return &fixture{srv, store}
+	return &fixture{srv, store, ear}
 }
 
 // peer is the client's end of a dialogue.

@@ -47,7 +47,7 @@ func (l mailLog) connect(daemon slog.Attr, addr string) {
 func (l mailLog) secured(h *handshaking) {
 	if l.on() {
 		f := h.s.tls.Facts()
-		l.info("TLS connection established from unknown["+h.s.addr+"]: "+f.Version+" with cipher "+f.Cipher, h.daemon,
+		l.info("TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.daemon,
 			slog.String("sni", f.ServerName), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
 	}
 }
@@ -62,7 +62,7 @@ func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, exte
 		proto = "ESMTP"
 	}
 	text := bytes.TrimRight(reply, "\r\n")
-	l.info("NOQUEUE: reject: "+verb+" from unknown["+s.addr+"]: "+string(text)+
+	l.info("NOQUEUE: reject: "+verb+" from "+s.client()+": "+string(text)+
 		"; proto="+proto+" helo=<"+string(helo)+">", smtpDaemon)
 }
 
@@ -122,7 +122,7 @@ func (t *transaction) log(s *smtpConn) {
 
 // client is the line that says who sent a message, and as whom.
 func (l mailLog) client(s *smtpConn, id slog.Attr) {
-	as := []slog.Attr{smtpDaemon, id, slog.String("client", "unknown["+s.addr+"]")}
+	as := []slog.Attr{smtpDaemon, id, slog.String("client", s.client())}
 	if account := s.m.Account(); account != "" {
 		as = append(as, slog.String("sasl_method", s.login.claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
@@ -135,10 +135,10 @@ func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
 		return
 	}
 	if why := lost(s.reason, err, s.closing); why != "" {
-		l.info(why+" after "+phaseWords[s.m.Phase()]+" from unknown["+s.addr+"]", smtpDaemon)
+		l.info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.client(), smtpDaemon)
 	}
 	counts := s.m.Counts()
-	l.info("disconnect from unknown["+s.addr+"] "+string(counts.AppendTo(nil)), smtpDaemon)
+	l.info("disconnect from "+s.client()+" "+string(counts.AppendTo(nil)), smtpDaemon)
 }
 
 // phaseWords say where in the dialogue a session was: after which command.

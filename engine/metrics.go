@@ -62,6 +62,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	})
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
+	srv.guard.metrics(gauge, counter)
 	counter("messages_total", "Messages that got their 250.", &st.messages)
 	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
 	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)

@@ -26,8 +26,8 @@ func NewResolver(cfg *config.Config, listeners []netip.AddrPort, log *slog.Logge
 }
 
 // newCourier makes what works the queue.
-func (srv *Server) newCourier(log *slog.Logger) (*courier.Courier, error) {
-	return courier.New(srv.cfg, srv.store, srv.router, NewResolver(srv.cfg, srv.SMTPAddrs(), log), log)
+func (srv *Server) newCourier(names *resolver.Resolver, log *slog.Logger) (*courier.Courier, error) {
+	return courier.New(srv.cfg, srv.store, srv.router, names, log)
 }
 
 // Operator is what the commands of an operator may do with the relay of a running

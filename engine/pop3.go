@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 
 	"postrider/engine/loop"
 	"postrider/engine/pop3d"
@@ -38,9 +39,9 @@ type pop3Port struct {
 // listingOctets is what a message costs in a listing.
 const listingOctets = 12
 
-func (p *pop3Port) open(c *loop.Conn) loop.Handler {
+func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &pop3Conn{port: p}
-	if !s.session.open(p.srv, c, s) {
+	if !s.session.open(p.srv, c, from, s) {
 		if p.tls == nil {
 			c.Write(p.srv.tooManyPOP3)
 		}

@@ -53,6 +53,7 @@ type Server struct {
 	submission  []*loop.Listener
 	submissions []*loop.Listener
 	door        door
+	guard       *guard
 
 	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
@@ -142,7 +143,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		group.Stop()
 		return nil, err
 	}
-	if srv.courier, err = srv.newCourier(log); err != nil {
+	names := NewResolver(cfg, srv.SMTPAddrs(), log)
+	srv.guard = newGuard(cfg, names, srv.log)
+	if srv.courier, err = srv.newCourier(names, log); err != nil {
 		group.Stop()
 		return nil, err
 	}
@@ -155,14 +158,14 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 // listen binds all addresses.
 func (srv *Server) listen() error {
 	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.smtpPort(at, nil).open)
+		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.behind(srv.smtpPort(at, nil).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
 		}
 		srv.smtp = append(srv.smtp, l)
 	}
 	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.bind("smtps", at.Addr, nil, srv.smtpPort(at, srv.tls.smtps).open)
+		l, err := srv.bind("smtps", at.Addr, nil, srv.behind(srv.smtpPort(at, srv.tls.smtps).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
 		}
@@ -186,14 +189,14 @@ func (srv *Server) listenPOP3() error {
 		port.stls, port.config.OfferTLS, within.tls = srv.tls.pop3, true, srv.tls.pop3s
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, port.open)
+		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(port.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
 		srv.pop3 = append(srv.pop3, l)
 	}
 	for _, addr := range srv.cfg.POP3.ListenTLS {
-		l, err := srv.bind("pop3s", addr, nil, within.open)
+		l, err := srv.bind("pop3s", addr, nil, srv.behind(within.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
 		}

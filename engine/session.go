@@ -28,6 +28,7 @@ type session struct {
 	conn    *loop.Conn
 	tls     *tlsio.Session // nil: clear text
 	addr    string         // of the peer, without port
+	name    string         // of the peer by reverse DNS, or "unknown"
 	ip      netip.Addr
 	trusted bool
 	opened  time.Time
@@ -51,11 +52,11 @@ const commandRead = 4 << 10
 
 // open takes the connection into the server's books: false when there are too
 // many in total or from this client.
-func (s *session) open(srv *Server, c *loop.Conn, e ender) bool {
+func (s *session) open(srv *Server, c *loop.Conn, from netip.AddrPort, e ender) bool {
 	s.srv, s.conn, s.ender = srv, c, e
 	s.shard = srv.shards[c.Loop()]
-	s.ip = c.RemoteAddr().Addr()
-	s.addr = s.ip.String()
+	s.ip = from.Addr()
+	s.addr, s.name = s.ip.String(), "unknown"
 	s.opened = time.Now()
 	if !srv.clients.admit(s.ip) {
 		return false
@@ -67,6 +68,17 @@ func (s *session) open(srv *Server, c *loop.Conn, e ender) bool {
 	}
 	s.shard.first = s
 	return true
+}
+
+// client is the peer as the log has it: name[address].
+func (s *session) client() string { return s.name + "[" + s.addr + "]" }
+
+// rdns is the name of the peer as a Received field wants it.
+func (s *session) rdns() string {
+	if s.name == "unknown" {
+		return ""
+	}
+	return s.name
 }
 
 // close takes the connection out of the books.

@@ -3,6 +3,7 @@ package engine
 import (
 	"crypto/tls"
 	"errors"
+	"net/netip"
 	"time"
 
 	"postrider/engine/loop"
@@ -25,6 +26,7 @@ type smtpConn struct {
 
 	mayRelay bool // mail for other domains is taken from its network
 	login    *smtpLogin
+	stranger *stranger // nil: [policy] does not concern this client
 
 	unsent bool // parked until the peer reads its replies
 }
@@ -38,9 +40,9 @@ type smtpPort struct {
 	starttls *tls.Config // of STARTTLS; nil: there is none
 }
 
-func (p *smtpPort) open(c *loop.Conn) loop.Handler {
+func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &smtpConn{port: p}
-	if !s.session.open(p.srv, c, s) {
+	if !s.session.open(p.srv, c, from, s) {
 		if p.tls == nil {
 			c.Write(p.srv.tooMany)
 		}
@@ -48,9 +50,13 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 		return refused{}
 	}
 	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
-	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback()})
+	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.ip)})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
+	if r := s.overRate(); r != nil {
+		s.welcome(r)
+		return s
+	}
 	if p.tls != nil {
 		return s.handshake(p.tls, smtpDaemon, s, s.secured)
 	}
@@ -59,6 +65,9 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 }
 
 func (s *smtpConn) greet() {
+	if !s.receive(s.welcome) {
+		return
+	}
 	e := s.begin()
 	s.m.Greet(e)
 	s.effects(e)
@@ -78,6 +87,9 @@ func (s *smtpConn) Input(c *loop.Conn, in []byte) int {
 		return 0
 	}
 	if s.parked {
+		if s.stranger != nil {
+			s.stranger.spoke()
+		}
 		c.Pause() // the answer comes first, and resumes
 		return 0
 	}
@@ -203,16 +215,27 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 	srv := s.srv
 	switch q {
 	case smtpd.AskTransaction:
+		if r := s.refusesMail(); r != nil {
+			return refusal(r), true
+		}
 		return s.mayMail(), true
 	case smtpd.AskRecipient:
+		if r := s.greylists(); r != nil {
+			return refusal(r), true
+		}
 		return s.mayAddress(), true
 	case smtpd.AskStored:
+		if r := s.outOfTurn(); r != nil {
+			return refusal(r), true
+		}
 		s.store()
 		return smtpd.Answer{}, false
 	case smtpd.AskAuth:
 		return s.authenticate()
 	case smtpd.AskVerify, smtpd.AskExpand:
 		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
+	case smtpd.AskClient:
+		return s.speakFor(s.m.Client())
 	case smtpd.AskTLS:
 		return smtpd.Answer{Verdict: s.mayStartTLS()}, true
 	}
@@ -226,7 +249,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 	if srv.draining.Load() {
 		return smtpd.Shutdown
 	}
-	if srv.budget.tight() {
+	if srv.budget.tight() || s.maxChecksReached() {
 		srv.stats.overBudget.Add(1)
 		return smtpd.Busy
 	}
@@ -252,14 +275,17 @@ func (s *smtpConn) body(run []byte) {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s)
 	}
-	s.tx.draft.Append(run)
-	s.tx.out.append(run, s)
+	if run = s.checked(run); len(run) > 0 {
+		s.tx.draft.Append(run)
+		s.tx.out.append(run, s)
+	}
 }
 
 // dropDraft forgets the message: RSET, a refused message, a lost connection.
 func (s *smtpConn) dropDraft() {
 	if s.tx != nil {
 		s.tx.drop()
+		s.dropCheck()
 	}
 }
 
@@ -268,7 +294,9 @@ func (s *smtpConn) store() {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s) // a message without an octet
 	}
-	s.tx.deliver(s.m.Transaction())
+	if !s.finishCheck() {
+		s.tx.deliver(s.m.Transaction())
+	}
 }
 
 // verdictOf maps the store's errors to the machine's verdicts.
@@ -363,6 +391,9 @@ func (s *smtpConn) Timeout(c *loop.Conn) {
 		return
 	}
 	if s.parked {
+		if s.stranger != nil && s.stranger.delayed {
+			s.stranger.delayOver()
+		}
 		return
 	}
 	if s.rate.on && s.rate.pass(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout) {

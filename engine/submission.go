@@ -21,7 +21,7 @@ func (srv *Server) listenSubmission() error {
 		if srv.tls != nil {
 			port.starttls = srv.tls.smtps
 		}
-		l, err := srv.bind("submission", addr, srv.tooMany, port.open)
+		l, err := srv.bind("submission", addr, srv.tooMany, srv.behind(port.open))
 		if err != nil {
 			return fmt.Errorf("submission.listen %s: %w", addr, err)
 		}
@@ -29,7 +29,7 @@ func (srv *Server) listenSubmission() error {
 	}
 	for _, addr := range c.ListenTLS {
 		port := srv.smtpPort(config.SMTPListener{Addr: addr, Auth: config.AuthRequired}, srv.tls.smtps)
-		l, err := srv.bind("submissions", addr, nil, port.open)
+		l, err := srv.bind("submissions", addr, nil, srv.behind(port.open))
 		if err != nil {
 			return fmt.Errorf("submission.listen_tls %s: %w", addr, err)
 		}

@@ -31,6 +31,7 @@ type transaction struct {
 	booked booking
 
 	delivery   storage.Delivery
+	results    []byte // the Authentication-Results field; empty: none
 	trace      []byte // the octets behind delivery.Recipients
 	ends       []int  // where in trace each recipient's own fields end
 	committing bool
@@ -82,7 +83,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
-		Origin: "client unknown[" + s.addr + "], helo=<" + string(s.m.Helo()) + ">, by " +
+		Origin: "client " + s.client() + ", helo=<" + string(s.m.Helo()) + ">, by " +
 			s.with(m),
 	})
 }
@@ -95,7 +96,7 @@ func (t *transaction) openDraft(s *smtpConn) {
 	t.arrival = time.Now()
 	var id [16]byte
 	f := message.Received{
-		Helo: s.m.Helo(), IP: s.ip, Host: s.port.config.Hostname,
+		Helo: s.m.Helo(), RDNS: s.rdns(), IP: s.ip, Host: s.port.config.Hostname,
 		With: s.with(m),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}
@@ -109,6 +110,8 @@ func (t *transaction) openDraft(s *smtpConn) {
 	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)
 	t.received = int64(len(s.shard.scratch))
 	t.draft.Append(s.shard.scratch)
+	t.results = t.results[:0]
+	s.beginCheck()
 }
 
 // with is the protocol that a message came by.
@@ -142,7 +145,8 @@ func (t *transaction) deliverBehind(front string) {
 // traces makes the fields that stand before the body in each maildrop: the
 // Return-Path everywhere, Delivered-To where an alias was expanded.
 func (t *transaction) traces(rs []storage.Recipient, front string) []storage.Recipient {
-	b := append(message.AppendReturnPath(t.trace[:0], t.reverse), front...)
+	b := append(message.AppendReturnPath(t.trace[:0], t.reverse), t.results...)
+	b = append(b, front...)
 	plain := len(b)
 	t.ends = t.ends[:0]
 	for i := range t.places.Targets {

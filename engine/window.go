@@ -51,6 +51,10 @@ func (b budget) ledgerOf(window int64) *ledger.Ledger {
 // room makes sure that the session may take message octets. When it may not yet,
 // it is parked, and goes on by itself.
 func (s *smtpConn) room() bool {
+	if s.checkIsBehind() {
+		s.park()
+		return false
+	}
 	if s.readLimit() > 0 {
 		return true
 	}

@@ -87,9 +87,9 @@ type Recipient struct {
 	Trace []byte
 }
 
-// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names,
-// and an Envelope.Front.
-const MaxTrace = 1024 + MaxFront
+// MaxTrace bounds Recipient.Trace: two paths of the largest size and their names, what
+// was found out about the sender, and an Envelope.Front.
+const MaxTrace = 3072 + MaxFront
 
 // Receipt is the proof that a message is durable. Only NewReceipt makes one,
 // and only a store's commit path, after its sync, calls NewReceipt.

@@ -26,6 +26,7 @@ const (
 	Send
 	Saml
 	Soml
+	Xclient
 	HTTP // GET, POST or CONNECT: a browser's, never a mail client's
 	Verbs
 )
@@ -33,7 +34,7 @@ const (
 var verbNames = [Verbs]string{
 	"unknown", "helo", "ehlo", "mail", "rcpt", "data", "bdat", "rset", "noop", "quit",
 	"help", "vrfy", "expn", "verb", "starttls", "auth", "etrn", "turn", "send", "saml",
-	"soml", "http",
+	"soml", "xclient", "http",
 }
 
 // String returns the verb in lower case, as in the log line of a session.

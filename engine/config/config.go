@@ -22,6 +22,7 @@ type Config struct {
 	Submission Submission
 	TLS        TLS
 	Relay      Relay
+	Policy     Policy
 	Auth       Auth
 	Limits     Limits
 	Storage    Storage

@@ -102,5 +102,5 @@ func (r *Resolver) TXT(ctx context.Context, label, domain string) ([]string, err
 	if rec.outcome == failed {
 		return nil, errors.New(rec.why)
 	}
-	return rec.txt, nil
+	return rec.texts, nil
 }

@@ -27,7 +27,8 @@ type records struct {
 	mx      []exchange
 	addrs   []netip.Addr
 	tlsa    []tlspolicy.TLSA
-	txt     []string // each record with its strings joined
+	texts   []string // TXT, the strings of each record put together
+	names   []string // PTR, written as in exchange
 	secure  bool     // a name server that is believed says that DNSSEC vouches for it
 	why     string   // of failed, for the operator
 }
@@ -48,6 +49,9 @@ const (
 
 // maxRecords bounds what one answer may take in memory.
 const maxRecords = 100
+
+// maxText bounds the octets of TXT records that are kept of one answer.
+const maxText = 16 << 10
 
 // maxAliases bounds a chain of CNAMEs.
 const maxAliases = 8
@@ -86,8 +90,6 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 	return rec, max(min(ttl, negative), minNegative), ""
 }
 
-func (rec *records) len() int { return len(rec.mx) + len(rec.addrs) + len(rec.tlsa) + len(rec.txt) }
-
 // add takes one record in, if there is room.
 func (rec *records) add(rr dns.RR) bool {
 	if rec.len() >= maxRecords {
@@ -98,7 +100,9 @@ func (rec *records) add(rr dns.RR) bool {
 		rec.mx = append(rec.mx, exchange{strings.TrimSuffix(dns.CanonicalName(rr.Mx), "."), rr.Preference})
 		return true
 	case *dns.TXT:
-		rec.txt = append(rec.txt, strings.Join(rr.Txt, ""))
+		return rec.addText(strings.Join(rr.Txt, ""))
+	case *dns.PTR:
+		rec.names = append(rec.names, strings.TrimSuffix(dns.CanonicalName(rr.Ptr), "."))
 		return true
 	case *dns.TLSA:
 		data, err := hex.DecodeString(rr.Certificate)
@@ -113,6 +117,23 @@ func (rec *records) add(rr dns.RR) bool {
 		return rec.addAddr(rr.AAAA.To16())
 	}
 	return false
+}
+
+// addText takes a text in as DNS has it: miekg/dns writes some octets as \DDD.
+func (rec *records) addText(text string) bool {
+	sum := len(text)
+	for _, t := range rec.texts {
+		sum += len(t)
+	}
+	if sum > maxText {
+		return false
+	}
+	rec.texts = append(rec.texts, unescape(text))
+	return true
+}
+
+func (rec *records) len() int {
+	return len(rec.mx) + len(rec.addrs) + len(rec.tlsa) + len(rec.texts) + len(rec.names)
 }
 
 func (rec *records) addAddr(octets []byte) bool {

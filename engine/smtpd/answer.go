@@ -27,7 +27,8 @@ var answers = [...][Shutdown + 1]*smtp.Reply{
 	AskAuth: {
 		Yes: &authenticated, Denied: &authDenied, TooManyNow: &authThrottled, Busy: &authLater, Failed: &authLater,
 	},
-	AskTLS: {Yes: &tlsReady, Busy: &tlsLater, Failed: &tlsTooEarly},
+	AskClient: {Yes: &clientTaken, Failed: &failed},
+	AskTLS:    {Yes: &tlsReady, Busy: &tlsLater, Failed: &tlsTooEarly},
 }
 
 // Replies to answers.
@@ -63,6 +64,11 @@ func (s *Session) Answer(a Answer, e *Effects) {
 		return
 	case a.Verdict == Refused && a.Reply != nil && a.Reply.Refuses():
 		r = a.Reply
+		if r.Code == 421 {
+			s.decline(r, e)
+			s.hangUp(e)
+			return
+		}
 	case r == nil, q == AskStored && a.Verdict == Yes && a.Receipt.ID() == 0:
 		r = &failed // no receipt, no 250
 	}
@@ -75,6 +81,8 @@ func (s *Session) Answer(a Answer, e *Effects) {
 		s.answerStored(r, a, e)
 	case AskAuth:
 		s.answerAuth(r, a, e)
+	case AskClient:
+		s.answerClient(r, e)
 	case AskTLS:
 		s.answerTLS(a.Verdict, e)
 	default:

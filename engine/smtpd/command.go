@@ -28,6 +28,7 @@ var commands = [smtp.Verbs]func(s *Session, arg []byte, e *Effects){
 
 	smtp.Starttls: (*Session).startTLS,
 	smtp.Auth:     (*Session).auth,
+	smtp.Xclient:  (*Session).xclient,
 }
 
 // Replies to commands.
@@ -65,6 +66,9 @@ func (s *Session) readCommand(in []byte, e *Effects) (n int, more bool) {
 		s.refuse(refused, e)
 	default:
 		commands[verb](s, arg, e)
+	}
+	if n < len(in) && !s.mayPipeline(verb) {
+		s.eager = true
 	}
 	return n, true
 }
@@ -111,6 +115,8 @@ func (s *Session) offers(v smtp.Verb) bool {
 		return s.cfg.OfferTLS
 	case smtp.Auth:
 		return s.cfg.Auth.Mechanisms != 0
+	case smtp.Xclient:
+		return s.peer.Proxy
 	}
 	return true
 }
@@ -248,6 +254,9 @@ func (s *Session) appendExtensions(e *Effects) {
 	}
 	if ms := s.mechanisms(); ms != 0 {
 		b = append(ms.AppendTo(append(b, "250-AUTH"...)), "\r\n"...)
+	}
+	if s.peer.Proxy {
+		b = append(b, "250-XCLIENT NAME ADDR PORT PROTO HELO\r\n"...)
 	}
 	e.Reply = append(b, "250 HELP\r\n"...)
 }

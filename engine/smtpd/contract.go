@@ -76,6 +76,9 @@ const (
 	// AskTLS: can the handshake of TLS begin? Answers: Yes, Busy, and Failed when
 	// octets are unread behind STARTTLS: the session ends.
 	AskTLS
+	// AskClient: may the peer speak for Session.Client from now on (XCLIENT)? Yes
+	// makes that the Peer; the caller takes the address over. Answers: Yes, Failed.
+	AskClient
 )
 
 // Verdict is the heart of an Answer.
@@ -94,7 +97,7 @@ const (
 	Ambiguous           // 553 5.1.4
 	Unsaid              // 252 2.5.2: not told to this peer; mail will be tried
 	Denied              // 535 5.7.8: user and password don't match, whichever is wrong
-	Refused             // Answer.Reply says what and why
+	Refused             // by policy: Answer.Reply; after a 421 the connection closes
 	Shutdown            // 421 4.3.2 and the connection closes
 )
 
@@ -106,11 +109,12 @@ type Answer struct {
 	// Names answers AskVerify and AskExpand: mailboxes as they go on the wire,
 	// for example "John Smith <jsmith@localhost>" or "<jsmith@localhost>".
 	Names []string
+	// Reply is what Refused says: to AskTransaction, AskRecipient, AskStored and
+	// AskClient.
+	Reply *smtp.Reply
 	// Account and Verifier answer AskAuth.
 	Account  string
 	Verifier sasl.Verifier
-	// Reply is the refusal that goes with Refused, on any question.
-	Reply *smtp.Reply
 }
 
 // BareLF says what happens to a line end that is not CRLF inside a message.
@@ -152,6 +156,7 @@ type Peer struct {
 	Addr     string // IP address without port, as in a log line
 	Name     string // reverse DNS, or "unknown"
 	Trusted  bool   // on a network that may ask VRFY and EXPN
+	Proxy    bool   // may say XCLIENT
 	Loopback bool   // on this host: nobody listens on the way
 	Secure   bool   // behind TLS; see Session.Secured
 }

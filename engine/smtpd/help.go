@@ -21,6 +21,7 @@ var help = [smtp.Verbs]string{
 
 	smtp.Starttls: "STARTTLS: go on behind TLS",
 	smtp.Auth:     "AUTH mechanism [initial-response]: log in",
+	smtp.Xclient:  "XCLIENT [ADDR=address] [NAME=name]: speak for another client",
 }
 
 var (

@@ -31,9 +31,9 @@ func (p Phase) inTransaction() bool { return p >= Mailed && p <= InChunk }
 var order = [phases][smtp.Verbs]*smtp.Reply{
 	Connected: {smtp.Mail: &politeFirst, smtp.Auth: &politeFirst, smtp.Starttls: &politeFirst, smtp.Rcpt: &needMail, smtp.Data: &needMail, smtp.Bdat: &needMail},
 	Greeted:   {smtp.Rcpt: &needMail, smtp.Data: &needMail, smtp.Bdat: &needMail},
-	Mailed:    {smtp.Mail: &nested, smtp.Auth: &notInside, smtp.Starttls: &notInside, smtp.Data: &noRecipients, smtp.Bdat: &noRecipients},
-	Addressed: {smtp.Mail: &nested, smtp.Auth: &notInside, smtp.Starttls: &notInside},
-	Chunked:   {smtp.Mail: &nested, smtp.Auth: &notInside, smtp.Starttls: &notInside, smtp.Rcpt: &bdatBegun, smtp.Data: &bdatBegun},
+	Mailed:    {smtp.Mail: &nested, smtp.Auth: &notInside, smtp.Starttls: &notInside, smtp.Xclient: &notInside, smtp.Data: &noRecipients, smtp.Bdat: &noRecipients},
+	Addressed: {smtp.Mail: &nested, smtp.Auth: &notInside, smtp.Starttls: &notInside, smtp.Xclient: &notInside},
+	Chunked:   {smtp.Mail: &nested, smtp.Auth: &notInside, smtp.Starttls: &notInside, smtp.Xclient: &notInside, smtp.Rcpt: &bdatBegun, smtp.Data: &bdatBegun},
 }
 
 // Replies out of order.

@@ -35,14 +35,16 @@ type Session struct {
 	phase    Phase
 	after    Phase // where a dropped chunk leads
 	asking   Question
-	verb     smtp.Verb // of the command that is being answered
-	extended bool      // EHLO
-	verbose  bool      // VERB
-	last     bool      // BDAT LAST
-	dropping bool      // the octets of a refused BDAT
-	leaving  bool      // Shutdown was called
-	binds    bool      // there is a channel binding
-	early    bool      // octets stand behind STARTTLS
+	verb     smtp.Verb    // of the command that is being answered
+	extended bool         // EHLO
+	verbose  bool         // VERB
+	last     bool         // BDAT LAST
+	dropping bool         // the octets of a refused BDAT
+	leaving  bool         // Shutdown was called
+	binds    bool         // there is a channel binding
+	early    bool         // octets stand behind STARTTLS
+	eager    bool         // see Eager
+	client   *smtp.Client // of the open AskClient
 }
 
 // Init makes s ready for a connection. cfg is kept, and must not change.

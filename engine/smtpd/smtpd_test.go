@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"postrider/codec/sasl"
+	"postrider/codec/smtp"
 	"postrider/engine/transcript"
 	"postrider/storage"
 )
@@ -73,6 +74,8 @@ func open(t testing.TB, settings map[string]string) *player {
 			p.cfg.Auth.Plaintext, err = v == "yes", nil
 		case "loopback":
 			peer.Loopback, err = v == "yes", nil
+		case "proxy":
+			peer.Proxy, err = v == "yes", nil
 		case "auto":
 			p.auto, err = v == "yes", nil
 		default:
@@ -120,7 +123,7 @@ func (p *player) TimeOut() { p.call(func() { p.s.TimeOut(&p.e) }) }
 var verdicts = map[string]Verdict{
 	"yes": Yes, "unknown": Unknown, "not-relayed": NotRelayed, "mailbox-full": MailboxFull,
 	"too-many-now": TooManyNow, "full": Full, "busy": Busy, "failed": Failed,
-	"ambiguous": Ambiguous, "unsaid": Unsaid, "denied": Denied, "shutdown": Shutdown,
+	"ambiguous": Ambiguous, "unsaid": Unsaid, "denied": Denied, "refused": Refused, "shutdown": Shutdown,
 }
 
 // Answer takes a verdict, and names behind it with "|" between. "drain" is no
@@ -145,6 +148,13 @@ func (p *player) Answer(text string) error {
 	if word == "yes" && p.s.Asking() == AskStored {
 		a.Receipt = storage.NewReceipt(42)
 		p.begun = false
+	}
+	if word == "refused" {
+		code, text, _ := strings.Cut(names, " ")
+		enhanced, text, _ := strings.Cut(text, " ")
+		a.Reply = &smtp.Reply{Enhanced: enhanced, Text: text}
+		a.Reply.Code, _ = strconv.Atoi(code)
+		a.Names = nil
 	}
 	if p.s.Asking() == AskAuth {
 		a.Account, a.Names = "tim@mx.example", nil
@@ -230,6 +240,9 @@ func (p *player) question(q Question) {
 		}[c.Need])
 	case AskTLS:
 		show("may-start-tls")
+	case AskClient:
+		c := s.Client()
+		show("speaks-for addr=%s name=%s", c.Addr, c.Name)
 	}
 	if p.auto {
 		if err := p.Answer("yes"); err != nil {

@@ -1,0 +1,17 @@
+// Package proxy reads the header with which a balancer says whom it speaks for:
+// the PROXY protocol of HAProxy, versions 1 (a line) and 2 (octets).
+//
+//	h, n, err := proxy.Parse(in)
+//	if n == 0 && err == nil {
+//		// more is needed
+//	}
+//
+// The header comes once, first on the connection, before TLS and before any
+// greeting. It is believed from trusted balancers only: anybody else could name
+// any address. Who trusts whom is the caller's affair.
+//
+// A header that names no client ("PROXY UNKNOWN", LOCAL of version 2: the balancer's
+// own health checks, and address families that are not IP) has a zero Source; the
+// connection is the balancer's own then. Extensions (TLVs) of version 2 are passed
+// over. A header that does not fit into [MaxHeader] octets is an error.
+package proxy

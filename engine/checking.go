@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"log/slog"
+	"strings"
+
+	"postrider/codec/smtp"
+	"postrider/engine/config"
+	"postrider/engine/policy"
+	"postrider/engine/vetting"
+)
+
+// The message of a stranger is checked while it comes in: each run goes to a
+// vetting.Check as well as to the draft, and at the end of data the session stays
+// parked until the check has a verdict; only then the message goes to the store, with
+// the verdict in its trace fields.
+
+// maxChecksReached says that no more messages can be checked now.
+func (s *smtpConn) maxChecksReached() bool {
+	g := s.srv.guard
+	return s.isStrange() && g.cfg.Verify && g.checks.Load() >= int64(g.cfg.Verifications)
+}
+
+// beginCheck is called when a message begins.
+func (s *smtpConn) beginCheck() {
+	g := s.srv.guard
+	if !s.isStrange() || !g.cfg.Verify {
+		return
+	}
+	g.checks.Add(1)
+	s.stranger.sift = vetting.Sift{Host: g.host}
+	s.stranger.check = g.vet.Begin(vetting.Envelope{IP: s.ip, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
+}
+
+// checked shows a run of the message to its check and returns what is to be stored
+// of it, which is borrowed until the next call on this loop.
+func (s *smtpConn) checked(run []byte) []byte {
+	st := s.stranger
+	if st == nil || st.check == nil {
+		return run
+	}
+	st.check.Write(run)
+	if st.sift.Done() {
+		return run
+	}
+	s.shard.scratch = st.sift.Append(s.shard.scratch[:0], run)
+	return s.shard.scratch
+}
+
+// checkIsBehind says whether the client has to wait for its message to be looked at.
+// It goes on by itself.
+func (s *smtpConn) checkIsBehind() bool {
+	st := s.stranger
+	if st == nil || st.check == nil {
+		return false
+	}
+	return st.check.Full(s.writerHasTaken)
+}
+
+// dropCheck gives up the check of a message that is not stored.
+func (s *smtpConn) dropCheck() {
+	if s.stranger != nil && s.stranger.check != nil {
+		s.stranger.check.Abort()
+		s.endCheck()
+	}
+}
+
+func (s *smtpConn) endCheck() {
+	s.stranger.check = nil
+	s.srv.guard.checks.Add(-1)
+}
+
+// finishCheck asks for the verdict about the whole message: false when there is none
+// to wait for.
+func (s *smtpConn) finishCheck() bool {
+	st := s.stranger
+	if st == nil || st.check == nil {
+		return false
+	}
+	st.check.Finish(s.srv.guard.cfg.VerifyTimeout, func() { s.shard.loop.Post((*checkDone)(s)) })
+	return true
+}
+
+// checkDone is the task that goes on when the verdict is there.
+type checkDone smtpConn
+
+// Run implements loop.Task.
+func (d *checkDone) Run() {
+	s := (*smtpConn)(d)
+	st, g := s.stranger, s.srv.guard
+	if !s.conn.Alive() || st == nil || st.check == nil {
+		return // the session ended meanwhile, and the draft with it
+	}
+	v := st.check.Verdict()
+	s.endCheck()
+	g.stats.checked.Add(1)
+	s.logVerdict(v)
+	if r := g.fails(v); r != nil {
+		e := s.begin()
+		s.parked = false
+		s.m.Answer(refusal(r), e)
+		s.effects(e)
+		s.resumed(e)
+		return
+	}
+	if tail := st.sift.End(s.shard.scratch[:0]); len(tail) > 0 {
+		s.tx.draft.Append(tail)
+	}
+	s.tx.received -= st.sift.Removed
+	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.ip, &st.facts, v)
+	s.tx.deliver(s.m.Transaction())
+}
+
+// fails says why a message is refused for what was found; nil: it is not.
+func (g *guard) fails(v *vetting.Verdict) *smtp.Reply {
+	if v.DMARC.Disposition != policy.Reject {
+		return nil
+	}
+	g.stats.dmarcFailed.Add(1)
+	if g.cfg.DMARC != config.DMARCReject {
+		return nil
+	}
+	g.stats.dmarcRefused.Add(1)
+	return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Text: "Unauthenticated mail from " + v.DMARC.From +
+		" is not taken: its DMARC policy says reject (SPF " + string(v.SPF.Result) + ", DKIM " + v.Signed() + ")"}
+}
+
+// logVerdict is a line about each message that was checked.
+func (s *smtpConn) logVerdict(v *vetting.Verdict) {
+	if !s.srv.log.on() {
+		return
+	}
+	s.srv.log.info("checked mail of "+s.client()+": spf="+string(v.SPF.Result)+" dkim="+v.Signed()+
+		" dmarc="+string(v.DMARC.Result)+" disposition="+v.DMARC.Disposition.String(), smtpDaemon,
+		slog.String("id", s.tx.draft.ID().String()), slog.String("from", strings.ToLower(v.DMARC.From)))
+}

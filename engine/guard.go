@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/codec/smtp"
+	"postrider/engine/config"
+	"postrider/engine/policy"
+	"postrider/engine/resolver"
+	"postrider/engine/vetting"
+)
+
+// guard is what all sessions know together of strangers: the rates at which they
+// come, who was seen before, and how to find out more.
+type guard struct {
+	cfg  *config.Policy
+	host string
+	vet  vetting.Vetter
+
+	lookups atomic.Int64 // strangers who are being looked up
+	checks  atomic.Int64 // messages that are being checked
+
+	mu         sync.Mutex // of what follows
+	connecting [2]*policy.Rates
+	mailing    [2]*policy.Rates
+	grey       policy.Greylist
+
+	stats guardStats
+}
+
+// guardStats are the counters of refusals, one for each reason.
+type guardStats struct {
+	connectionRate, messageRate, early, eager   atomic.Int64
+	listed, greylisted, dmarcFailed, proxyFault atomic.Int64
+	dmarcRefused                                atomic.Int64
+	earlySeen, eagerSeen, checked, overLookups  atomic.Int64
+}
+
+// newGuard makes the guard of a configuration that was checked when it was read.
+func newGuard(cfg *config.Config, names *resolver.Resolver, log mailLog) *guard {
+	p := &cfg.Policy
+	rates := func(client, network string) [2]*policy.Rates {
+		c, _ := policy.ParseRate(client)
+		n, _ := policy.ParseRate(network)
+		return [2]*policy.Rates{policy.NewRates(c, p.RateEntries), policy.NewRates(n, p.RateEntries)}
+	}
+	g := &guard{
+		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
+		connecting: rates(p.ClientConnections, p.NetworkConnections),
+		mailing:    rates(p.ClientMessages, p.NetworkMessages),
+		grey:       policy.Greylist{Delay: p.GreylistDelay, Window: p.GreylistWindow, Keep: p.GreylistKeep, Max: p.GreylistEntries},
+	}
+	for _, s := range p.Blocklists {
+		if l, err := policy.ParseBlocklist(s); err == nil {
+			g.vet.Lists = append(g.vet.Lists, l)
+		}
+	}
+	return g
+}
+
+// take takes a token of the client and one of its network. It says which limit is
+// reached, or nothing.
+func (g *guard) take(rates [2]*policy.Rates, ip netip.Addr) string {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !rates[0].Take(policy.Client(ip), now) {
+		return "your address, limit " + rates[0].Rate().String()
+	}
+	if !rates[1].Take(policy.Network(ip), now) {
+		return "your network " + policy.Network(ip).String() + ", limit " + rates[1].Rate().String()
+	}
+	return ""
+}
+
+// mayConnect says why a client can't be served now; nil: it can.
+func (g *guard) mayConnect(ip netip.Addr) *smtp.Reply {
+	limit := g.take(g.connecting, ip)
+	if limit == "" {
+		return nil
+	}
+	g.stats.connectionRate.Add(1)
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.host + " Too many connections from " + limit + "; come back later"}
+}
+
+// mayMail says why a client may not begin a message now; nil: it may.
+func (g *guard) mayMail(ip netip.Addr) *smtp.Reply {
+	limit := g.take(g.mailing, ip)
+	if limit == "" {
+		return nil
+	}
+	g.stats.messageRate.Add(1)
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + limit + "; come back later"}
+}
+
+// greylisted says that a recipient has to wait; nil: not.
+func (g *guard) greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply {
+	if !g.cfg.Greylist {
+		return nil
+	}
+	g.mu.Lock()
+	outcome := g.grey.Judge(ip, strings.ToLower(sender), strings.ToLower(recipient), time.Now())
+	g.mu.Unlock()
+	if !outcome.Wait() {
+		return nil
+	}
+	g.stats.greylisted.Add(1)
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Greylisted: you were not seen here before, come back in " + g.cfg.GreylistDelay.String()}
+}
+
+// turnedAway says why a client is refused for what DNS lists say of it; nil: it is not.
+func (g *guard) turnedAway(ip netip.Addr, c *vetting.Client) *smtp.Reply {
+	sum, against := policy.Score(c.On)
+	if len(against) == 0 || sum < g.cfg.BlockThreshold {
+		return nil
+	}
+	g.stats.listed.Add(1)
+	return &smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Service refused: " + ip.String() + " is listed by " +
+		strings.Join(against, ", ") + " (score " + strconv.Itoa(sum) + ")"}
+}
+
+// maxLookups bounds the strangers who are being looked up. Beyond it they are served
+// as if DNS had been silent.
+const maxLookups = 1000
+
+// mayLookUp books a lookup, if there is something to look up.
+func (g *guard) mayLookUp() bool {
+	if !g.cfg.ReverseDNS && len(g.vet.Lists) == 0 {
+		return false
+	}
+	if g.lookups.Add(1) > maxLookups {
+		g.lookups.Add(-1)
+		g.stats.overLookups.Add(1)
+		return false
+	}
+	return true
+}
+
+// metrics are those of strangers: one counter for each reason to refuse.
+func (g *guard) metrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+	st := &g.stats
+	gauge("policy_lookups_open", "Strangers who are being looked up.", func() float64 { return float64(g.lookups.Load()) })
+	gauge("policy_checks_open", "Messages that are being checked, of policy.verifications.", func() float64 { return float64(g.checks.Load()) })
+	counter("policy_connection_rate_total", "Clients refused by policy.client_connections or network_connections.", &st.connectionRate)
+	counter("policy_message_rate_total", "Messages refused by policy.client_messages or network_messages.", &st.messageRate)
+	counter("policy_early_talkers_total", "Clients that spoke before the greeting.", &st.earlySeen)
+	counter("policy_early_refused_total", "Those of them that were refused.", &st.early)
+	counter("policy_pipelining_total", "Clients that sent more before the reply to EHLO, HELO or DATA.", &st.eagerSeen)
+	counter("policy_pipelining_refused_total", "Commands and messages refused for it.", &st.eager)
+	counter("policy_listed_total", "Clients refused because of DNS lists.", &st.listed)
+	counter("policy_lookups_skipped_total", "Clients served without a lookup because too many were under way.", &st.overLookups)
+	counter("policy_greylisted_total", "Recipients that had to wait by greylisting.", &st.greylisted)
+	counter("policy_checked_total", "Messages checked for SPF, DKIM and DMARC.", &st.checked)
+	counter("policy_dmarc_failed_total", "Messages that their domain wants rejected.", &st.dmarcFailed)
+	counter("policy_dmarc_refused_total", "Those of them that were refused.", &st.dmarcRefused)
+	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &st.proxyFault)
+}

@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"time"
+)
+
+// Greylist lets a sender wait that was never seen before (RFC 6647): a triplet of
+// the client's network, the reverse-path and the forward-path is taken when it comes
+// back after Delay and before Window has passed; then it is known as long as it comes
+// again within Keep. A network of which five triplets have come back is known by itself.
+type Greylist struct {
+	Delay, Window, Keep time.Duration
+	Max                 int // triplets and networks remembered
+
+	seen map[[16]byte]sighting
+}
+
+type sighting struct {
+	first, last time.Time
+	passes      int // 0: it waits
+}
+
+// knownAfter is how many triplets of a network have to come back.
+const knownAfter = 5
+
+// Greyed is what becomes of a recipient.
+type Greyed uint8
+
+// The outcomes of Greylist.Judge.
+const (
+	Known    Greyed = iota // seen before
+	New                    // for the first time: wait
+	TooEarly               // came back too soon: wait
+	Passed                 // came back in time
+)
+
+// Wait says whether the recipient has to be refused for now.
+func (g Greyed) Wait() bool { return g == New || g == TooEarly }
+
+// Judge says what becomes of a triplet that comes now, and remembers it. Addresses are
+// to be folded by the caller as far as case does not matter.
+func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time) Greyed {
+	if g.seen == nil {
+		g.seen = make(map[[16]byte]sighting)
+	}
+	network := Network(ip).String()
+	neighbours := key(network)
+	if n, ok := g.alive(neighbours, now); ok && n.passes >= knownAfter {
+		n.last = now
+		g.seen[neighbours] = n
+		return Known
+	}
+	triplet := key(network, sender, recipient)
+	s, ok := g.alive(triplet, now)
+	outcome := Known
+	switch {
+	case !ok:
+		g.makeRoom(now)
+		s, outcome = sighting{first: now}, New
+	case s.passes == 0 && now.Sub(s.first) < g.Delay:
+		outcome = TooEarly
+	case s.passes == 0:
+		s.passes, outcome = 1, Passed
+		g.vouch(neighbours, now)
+	}
+	s.last = now
+	g.seen[triplet] = s
+	return outcome
+}
+
+// vouch counts a triplet that has come back for its network.
+func (g *Greylist) vouch(neighbours [16]byte, now time.Time) {
+	n, ok := g.alive(neighbours, now)
+	if !ok {
+		g.makeRoom(now)
+		n = sighting{first: now}
+	}
+	n.passes++
+	n.last = now
+	g.seen[neighbours] = n
+}
+
+// alive finds what is remembered and still counts.
+func (g *Greylist) alive(k [16]byte, now time.Time) (sighting, bool) {
+	s, ok := g.seen[k]
+	return s, ok && !g.over(s, now)
+}
+
+func (g *Greylist) over(s sighting, now time.Time) bool {
+	if s.passes > 0 {
+		return now.Sub(s.last) > g.Keep
+	}
+	return now.Sub(s.first) > g.Window
+}
+
+// makeRoom forgets some of what is over, and what was not seen for the longest time
+// of a sample, when the bound is reached. Those who wait go before those who passed.
+func (g *Greylist) makeRoom(now time.Time) {
+	if len(g.seen) < g.Max {
+		return
+	}
+	var worst [16]byte
+	var w sighting
+	looked := 0
+	for k, s := range g.seen {
+		if looked == 0 || (s.passes == 0) != (w.passes == 0) && s.passes == 0 || (s.passes == 0) == (w.passes == 0) && s.last.Before(w.last) {
+			worst, w = k, s
+		}
+		if g.over(s, now) {
+			delete(g.seen, k)
+		}
+		if looked++; looked == sample {
+			break
+		}
+	}
+	delete(g.seen, worst)
+}
+
+// key is a fixed size for what may be long.
+func key(words ...string) (k [16]byte) {
+	h := sha256.New()
+	for _, w := range words {
+		h.Write([]byte(w))
+		h.Write([]byte{0})
+	}
+	copy(k[:], h.Sum(nil))
+	return k
+}

@@ -1,0 +1,79 @@
+package smtpd
+
+import "postrider/codec/smtp"
+
+// Introduce tells the peer's name by reverse DNS, found since Init.
+func (s *Session) Introduce(name string) { s.peer.Name = name }
+
+// TurnAway ends the session in place of Greet, or between two commands, with r,
+// which is 421 or 554.
+func (s *Session) TurnAway(r *smtp.Reply, e *Effects) {
+	if s.phase == Closed {
+		return
+	}
+	s.say(r, e)
+	s.hangUp(e)
+}
+
+// Eager says whether the peer has spoken out of turn: sent more behind a command
+// whose reply it had to read first (RFC 2920 section 3.1). It learns from none what
+// it may do, as programs that only pour junk out do. Whether that shows depends on
+// how the network cuts its octets: what is true stays true, false proves nothing.
+func (s *Session) Eager() bool { return s.eager }
+
+// mayPipeline says whether more may stand behind a command before its reply. After
+// STARTTLS and AUTH other rules look at that; QUIT is the end in any case.
+func (s *Session) mayPipeline(verb smtp.Verb) bool {
+	switch verb {
+	case smtp.Helo, smtp.Ehlo:
+		return false
+	case smtp.Data:
+		return s.phase != InData
+	case smtp.Quit, smtp.Starttls, smtp.Auth, smtp.Unknown, smtp.HTTP:
+		return true
+	}
+	return s.extended || s.phase == Connected
+}
+
+// clientTaken is what is said behind XCLIENT: the greeting.
+var clientTaken = greeting
+
+// xclient is XCLIENT.
+func (s *Session) xclient(arg []byte, e *Effects) {
+	c, refused := smtp.ParseXclient(arg)
+	if refused != nil {
+		s.refuse(refused, e)
+		return
+	}
+	s.client = &c
+	s.ask(AskClient, e)
+}
+
+// Client is what AskClient is about.
+func (s *Session) Client() smtp.Client {
+	if s.asking != AskClient {
+		return smtp.Client{}
+	}
+	return *s.client
+}
+
+// answerClient makes the client that was named the peer, and begins anew.
+func (s *Session) answerClient(r *smtp.Reply, e *Effects) {
+	c := s.client
+	s.client = nil
+	if r.Refuses() {
+		s.turnDown(r, e)
+		return
+	}
+	if c.Addr.IsValid() {
+		s.peer.Addr, s.peer.Loopback, s.peer.Trusted = c.Addr.String(), c.Addr.IsLoopback(), false
+	}
+	if c.Name != "" {
+		s.peer.Name = c.Name
+	}
+	s.helo, s.extended, s.verbose, s.login, s.eager = nil, false, false, nil, false
+	s.counted(e)
+	s.sayHost(r, e)
+	s.enter(Connected)
+	s.leave(e)
+}

@@ -1,0 +1,241 @@
+package vetting
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"blitiri.com.ar/go/spf"
+	"github.com/emersion/go-msgauth/dkim"
+
+	"postrider/engine/policy"
+)
+
+// Envelope is what is known of a message before its first octet.
+type Envelope struct {
+	IP     netip.Addr
+	Helo   string
+	Sender string // the reverse-path as text; "": the null path
+}
+
+// SPFResult is the outcome of SPF (RFC 7208): of the reverse-path, or of the name in
+// HELO where that path is null.
+type SPFResult struct {
+	Result Result
+	Domain string
+	Helo   bool // it was the name in HELO
+}
+
+// Signature is the outcome of one DKIM signature (RFC 6376).
+type Signature struct {
+	Result Result
+	Domain string
+	Reason string // why it does not pass
+}
+
+// Verdict is all that came of a message.
+type Verdict struct {
+	SPF        SPFResult
+	Signatures []Signature // none: it is not signed
+	DMARC      DMARCResult
+}
+
+// Check is one message that is being checked.
+type Check struct {
+	vetter *Vetter
+	env    Envelope
+	stream *stream
+	ctx    context.Context
+	cancel context.CancelFunc
+	roll   int
+
+	verdict Verdict // of the goroutines, until done
+	done    chan struct{}
+}
+
+// Begin starts to check a message. Either Finish or Abort has to be called.
+func (v *Vetter) Begin(env Envelope) *Check {
+	env.IP = env.IP.Unmap().WithZone("")
+	c := &Check{vetter: v, env: env, stream: newStream(), roll: rand.IntN(100), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	go c.run()
+	return c
+}
+
+// Write takes a copy of octets of the message, in wire form. It never waits.
+func (c *Check) Write(octets []byte) { c.stream.write(octets) }
+
+// Full says whether much waits to be looked at: the caller should take no more from
+// the client until room is called, on another goroutine.
+func (c *Check) Full(room func()) bool { return c.stream.full(room) }
+
+// Finish says that the message is whole. report is called on another goroutine when
+// the Verdict is there; after timeout what DNS has not said by then is a TempError.
+func (c *Check) Finish(timeout time.Duration, report func()) {
+	c.stream.end()
+	late := time.AfterFunc(timeout, c.cancel)
+	go func() {
+		<-c.done
+		late.Stop()
+		c.cancel()
+		report()
+	}()
+}
+
+// Abort gives the message up. It never waits.
+func (c *Check) Abort() {
+	c.cancel()
+	c.stream.abort()
+}
+
+// Verdict is what came of it, once report was called.
+func (c *Check) Verdict() *Verdict { return &c.verdict }
+
+// run is the goroutine of the message.
+func (c *Check) run() {
+	defer close(c.done)
+	v := &c.verdict
+	var side sync.WaitGroup
+	v.SPF.Result, v.DMARC.Result = TempError, TempError
+	side.Go(func() {
+		defer c.rescue()
+		v.SPF = c.spf()
+	})
+	defer side.Wait()
+	defer c.rescue()
+	froms, signatures, err := c.signatures()
+	if err != nil { // given up
+		return
+	}
+	v.Signatures = signatures
+	side.Wait()
+	v.DMARC = c.dmarc(froms)
+}
+
+// rescue makes a panic of a library, which reads what strangers wrote, a TempError.
+func (c *Check) rescue() {
+	if p := recover(); p != nil {
+		c.stream.abort()
+		if c.vetter.Panicked != nil {
+			c.vetter.Panicked(p)
+		}
+	}
+}
+
+// spf checks the sender.
+func (c *Check) spf() SPFResult {
+	r := SPFResult{Domain: domainOf(c.env.Sender)}
+	sender := c.env.Sender
+	if sender == "" {
+		r.Helo, r.Domain = true, asDomain(c.env.Helo)
+		sender = "postmaster@" + r.Domain
+	}
+	if r.Domain == "" {
+		r.Result = None
+		return r
+	}
+	outcome, _ := spf.CheckHostWithSender(net.IP(c.env.IP.AsSlice()), c.env.Helo, sender,
+		spf.WithResolver(c.vetter.Names), spf.WithContext(c.ctx))
+	r.Result = Result(outcome)
+	if c.ctx.Err() != nil && r.Result != Pass && r.Result != Fail {
+		r.Result = TempError
+	}
+	return r
+}
+
+// maxSignatures is how many signatures of a message are checked; more are a way to
+// make us work.
+const maxSignatures = 8
+
+// signatures reads the message to its end and checks what signatures it has.
+func (c *Check) signatures() (froms []string, all []Signature, err error) {
+	head, rest, err := readHead(c.stream)
+	if err != nil {
+		_, _ = io.Copy(io.Discard, c.stream)
+		if errors.Is(err, errGone) {
+			return nil, nil, err
+		}
+		return nil, []Signature{{Result: PermError, Reason: err.Error()}}, nil
+	}
+	verifications, err := dkim.VerifyWithOptions(quietly{rest}, &dkim.VerifyOptions{
+		LookupTXT:        func(name string) ([]string, error) { return c.vetter.Names.LookupTXT(c.ctx, name) },
+		MaxVerifications: maxSignatures,
+	})
+	if _, gone := io.Copy(io.Discard, c.stream); gone != nil {
+		return nil, nil, gone
+	}
+	for _, v := range verifications {
+		all = append(all, judged(v))
+	}
+	if err != nil && len(verifications) == 0 {
+		all = append(all, Signature{Result: PermError, Reason: "the message can't be read"})
+	}
+	return authors(head), all, nil
+}
+
+// judged puts the library's word into ours.
+func judged(v *dkim.Verification) Signature {
+	s := Signature{Domain: asDomain(v.Domain)}
+	switch {
+	case v.Err == nil && s.Domain != "":
+		s.Result = Pass
+		return s
+	case v.Err == nil:
+		return Signature{Result: PermError, Reason: "no domain"}
+	case dkim.IsTempFail(v.Err):
+		s.Result, s.Reason = TempError, "no answer from DNS" // our name servers are nobody's business
+		return s
+	case dkim.IsPermFail(v.Err):
+		s.Result = PermError
+	default:
+		s.Result = Fail
+	}
+	s.Reason = v.Err.Error()
+	return s
+}
+
+// facts is what policy wants to know for DMARC.
+func (v *Verdict) facts(from string) policy.DMARCFacts {
+	f := policy.DMARCFacts{From: from}
+	if v.SPF.Result == Pass {
+		f.SPF = v.SPF.Domain
+	}
+	for _, s := range v.Signatures {
+		if s.Result == Pass {
+			f.DKIM = append(f.DKIM, s.Domain)
+		}
+	}
+	return f
+}
+
+// unsure says whether a name server's silence may be why nothing is proven.
+func (v *Verdict) unsure() bool {
+	if v.SPF.Result == TempError {
+		return true
+	}
+	for _, s := range v.Signatures {
+		if s.Result == TempError {
+			return true
+		}
+	}
+	return false
+}
+
+// Signed is the best that can be said of the signatures, in one word.
+func (v *Verdict) Signed() string {
+	best := None
+	for _, s := range v.Signatures {
+		if s.Result == Pass {
+			return string(Pass)
+		}
+		if best == None || s.Result == TempError {
+			best = s.Result
+		}
+	}
+	return string(best)
+}
