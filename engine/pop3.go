@@ -143,6 +143,9 @@ func (s *pop3Conn) flush(e *pop3d.Effects) bool {
 
 // finish sends the replies and sets what the loop does next.
 func (s *pop3Conn) finish(e *pop3d.Effects) {
+	if s.closing {
+		s.unlock() // before the answer to QUIT: who has heard it may log in again at once
+	}
 	s.flush(e)
 	if !s.parked && !s.closing && s.conn.Pending() > maxUnsent {
 		s.await(replying)
@@ -306,12 +309,17 @@ func (s *pop3Conn) release() {
 		return
 	}
 	s.out.close(s.srv)
-	if s.lock != nil {
+	s.unlock()
+	s.srv.budget.listings.Release(s.listing)
+	s.listing = 0
+}
+
+// unlock gives the maildrop back, unless a job works at it.
+func (s *pop3Conn) unlock() {
+	if s.lock != nil && (s.job == nil || !s.job.busy) {
 		s.lock.Release()
 		s.lock = nil
 	}
-	s.srv.budget.listings.Release(s.listing)
-	s.listing = 0
 }
 
 // failed ends a session whose message can't be sent to its end: a hole in it
