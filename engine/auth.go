@@ -2,33 +2,150 @@ package engine
 
 import (
 	"crypto/md5" //nolint:gosec // RFC 1939 section 7 says MD5
+	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/sasl"
 	"postrider/engine/password"
 	"postrider/storage"
 )
 
-// openMaildrop checks the password of a login, locks the maildrop and lists it.
-// It runs in the pool that hashes. An unknown name costs the same hash as a
-// wrong password and gets the same answer.
+// door is what the server knows about those who want to log in.
+type door struct {
+	known    *credentials
+	failures *failures
+	secret   []byte // for decoys
+}
+
+// ruling is what can be said at once about a claim.
+type ruling uint8
+
+const (
+	unclear   ruling = iota // it has to be hashed: judge it in the pool
+	granted                 // it is true
+	denied                  // it is not
+	throttled               // too many from that network were not
+)
+
+// consider says what can be said about a claim without a hash. Whoever gets
+// unclear tells the outcome to settle.
+func (srv *Server) consider(c *sasl.Claim, ip netip.Addr) (storage.Account, ruling) {
+	now := time.Now()
+	if c.Need == sasl.NeedPassword {
+		account, err := srv.router.Login([]byte(c.User))
+		if err == nil && srv.door.known.knows(&account, c.Password, now) && srv.mayActAs(account, c.Authzid) {
+			return account, granted
+		}
+	}
+	if !srv.door.failures.admit(ip, now) {
+		return storage.Account{}, throttled
+	}
+	if c.Need == sasl.NeedPassword {
+		return storage.Account{}, unclear
+	}
+	account, err := srv.judge(c)
+	srv.settle(ip, err)
+	if err != nil {
+		return storage.Account{}, denied
+	}
+	return account, granted
+}
+
+// settle ends what consider began: only a wrong password costs its network.
+func (srv *Server) settle(ip netip.Addr, err error) {
+	if !errors.Is(err, errDenied) {
+		srv.door.failures.forgive(ip)
+	}
+}
+
+// judge finds out whether a claim is true: nil, errDenied, or a failure on our
+// side. An unknown name costs the same hash as a wrong password and gets the same
+// answer. For sasl.NeedPassword it runs in the pool that hashes.
+func (srv *Server) judge(c *sasl.Claim) (storage.Account, error) {
+	account, err := srv.router.Login([]byte(c.User))
+	ok := err == nil
+	switch {
+	case c.Need == sasl.NeedPassword && (!ok || account.Hash == ""):
+		password.Dummy(c.Password, srv.hashCost)
+		ok = false
+	case c.Need == sasl.NeedPassword:
+		if ok, err = password.Verify(account.Hash, c.Password); err != nil {
+			return account, fmt.Errorf("the stored password of %s can't be used: %w", c.User, err)
+		}
+		if ok {
+			srv.door.known.remember(&account, c.Password, time.Now())
+		}
+	case c.Need == sasl.NeedDigest:
+		ok = ok && account.Secret != "" && c.DigestFits(account.Secret)
+	case c.Need == sasl.NeedConsent:
+		ok = ok && c.Proven
+	default:
+		ok = false
+	}
+	if !ok || !srv.mayActAs(account, c.Authzid) {
+		return account, errDenied
+	}
+	return account, nil
+}
+
+// mayActAs says whether the account may act as authzid: nobody but itself.
+func (srv *Server) mayActAs(account storage.Account, authzid string) bool {
+	if authzid == "" {
+		return true
+	}
+	other, err := srv.router.Login([]byte(authzid))
+	return err == nil && other.ID == account.ID
+}
+
+// verifier is what SCRAM goes on with for a name: its own, or a decoy that
+// nobody can tell from one. Iterations are those of new passwords; an account
+// that was imported with others can be told from nobody by them.
+func (srv *Server) verifier(user string) sasl.Verifier {
+	if account, err := srv.router.Login([]byte(user)); err == nil {
+		if v, ok := password.SCRAM(account.Hash); ok {
+			return v
+		}
+	}
+	return sasl.Decoy(srv.door.secret, srv.router.LoginName([]byte(user)), srv.cfg.Auth.ScramIterations)
+}
+
+// nonce makes fresh random text for a challenge.
+func nonce() string { return rand.Text() }
+
+// failureDelay is how much longer the answer to a failed login has to wait, if at
+// all. It counts from the question, so that what the hash took does not show.
+func (srv *Server) failureDelay(asked time.Time) time.Duration {
+	return srv.cfg.Auth.FailureDelay - time.Since(asked)
+}
+
+// openMaildrop finds the account of a login if it isn't known yet, locks the
+// maildrop and lists it. It runs in a pool.
 func (srv *Server) openMaildrop(j *pop3Job) (storage.Lock, *storage.Listing, error) {
-	account, err := srv.authenticate(j)
+	var err error
+	switch {
+	case j.ruling == granted:
+	case j.digest != "":
+		j.account, err = srv.apop(j)
+	default:
+		j.account, err = srv.judge(&j.claim)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	lock, err := srv.store.LockMaildrop(account.ID)
+	lock, err := srv.store.LockMaildrop(j.account.ID)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !srv.logins.allow(account.ID, time.Now()) { // counts no login that another session refuses
+	if !srv.logins.allow(j.account.ID, time.Now()) { // counts no login that another session refuses
 		lock.Release()
 		return nil, nil, errTooSoon
 	}
@@ -40,24 +157,10 @@ func (srv *Server) openMaildrop(j *pop3Job) (storage.Lock, *storage.Listing, err
 	return lock, l, nil
 }
 
-// authenticate finds the account and checks the password or the APOP digest.
-func (srv *Server) authenticate(j *pop3Job) (storage.Account, error) {
-	account, err := srv.router.Login([]byte(j.user))
-	if err != nil {
-		password.Dummy(j.password, srv.hashCost)
-		return account, errDenied
-	}
-	if j.digest != "" {
-		if account.Secret == "" || !apopMatches(j.timestamp, account.Secret, j.digest) {
-			return account, errDenied
-		}
-		return account, nil
-	}
-	ok, err := password.Verify(account.Hash, j.password)
-	if err != nil && account.Hash != "" {
-		return account, fmt.Errorf("the stored password of %s can't be used: %w", j.user, err)
-	}
-	if !ok {
+// apop finds the account whose secret was digested.
+func (srv *Server) apop(j *pop3Job) (storage.Account, error) {
+	account, err := srv.router.Login([]byte(j.claim.User))
+	if err != nil || account.Secret == "" || !apopMatches(j.timestamp, account.Secret, j.digest) {
 		return account, errDenied
 	}
 	return account, nil
@@ -115,6 +218,7 @@ type stats struct {
 	smtpSessions, pop3Sessions              atomic.Int64
 	messages, deliveries, octetsIn, refused atomic.Int64
 	logins, denied, retrieved, octetsOut    atomic.Int64
+	authenticated, throttled, remembered    atomic.Int64
 	timeouts, overBudget                    atomic.Int64
 	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
 }

@@ -19,6 +19,15 @@
 // are streamed piece by piece at the pace of the peer. Deletions go to the store
 // as one batch at QUIT.
 //
+// # Who is who
+//
+// A machine asks about a claim (package sasl). What can be said without a hash is
+// said on the loop: a verifier of SCRAM or a decoy, the outcome of a proof, a
+// password that was right a short time ago (credentials.go). The rest is hashed
+// in a bounded pool. A network that fails too often is not listened to
+// (failures.go), and a login that fails is answered by the loop's timer, at the
+// same time after the question whatever was wrong.
+//
 // # Whose goroutine
 //
 // Everything in a session belongs to its loop's goroutine. While a session is

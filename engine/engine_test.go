@@ -36,10 +36,10 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 	t.Helper()
 	cfg := config.Default()
 	cfg.Server.Hostname = "mx.test"
+	cfg.Server.Data = t.TempDir()
 	cfg.SMTP.Listen = []config.SMTPListener{{Addr: "127.0.0.1:0"}}
 	cfg.POP3.Listen = []string{"127.0.0.1:0"}
-	cfg.Server.Data = t.TempDir()
-	cfg.Auth.Memory, cfg.Auth.Time = 64<<10, 1
+	cfg.Auth.Memory, cfg.Auth.Time, cfg.Auth.ScramIterations = 64<<10, 1, 4096
 	if set != nil {
 		set(cfg)
 	}

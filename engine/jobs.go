@@ -3,7 +3,9 @@ package engine
 import (
 	"errors"
 	"sync"
+	"time"
 
+	"postrider/codec/sasl"
 	"postrider/engine/pop3d"
 	"postrider/storage"
 )
@@ -27,9 +29,11 @@ type pop3Job struct {
 	kind jobKind
 	busy bool // between submit and Run; read and written on the loop only
 
-	user              string
-	password          []byte
-	digest, timestamp string
+	claim             sasl.Claim // of a login, or only its User for APOP
+	digest, timestamp string     // of APOP
+	asked             time.Time
+	ruling            ruling          // granted: account is logged in
+	account           storage.Account // of a login that is granted
 	ids               []storage.MessageID
 
 	err     error
@@ -104,16 +108,26 @@ func (j *pop3Job) Run() {
 	}
 }
 
+// unqueued implements job.
+func (j *pop3Job) unqueued() { j.busy = false }
+
+// job is something that a pool does for a session.
+type job interface {
+	work()
+	// unqueued is called in place of work when there was no room for the job.
+	unqueued()
+}
+
 // pool runs jobs on a bounded number of goroutines, first come first served.
 type pool struct {
-	jobs chan *pop3Job
+	jobs chan job
 	wg   sync.WaitGroup
 }
 
 // newPool starts workers goroutines that take jobs from a queue of the given
 // length.
 func newPool(workers, queue int) *pool {
-	p := &pool{jobs: make(chan *pop3Job, queue)}
+	p := &pool{jobs: make(chan job, queue)}
 	for range workers {
 		p.wg.Go(func() {
 			for j := range p.jobs {
@@ -125,12 +139,12 @@ func newPool(workers, queue int) *pool {
 }
 
 // submit queues j and never blocks: false when the queue is full.
-func (p *pool) submit(j *pop3Job) bool {
+func (p *pool) submit(j job) bool {
 	select {
 	case p.jobs <- j:
 		return true
 	default:
-		j.busy = false
+		j.unqueued()
 		return false
 	}
 }

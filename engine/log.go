@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"postrider/codec/sasl"
 	"postrider/engine/smtpd"
 )
 
@@ -77,9 +78,13 @@ func (l mailLog) panicked(where string, p any) error {
 	return err
 }
 
-// loginFailed is the line that fail2ban looks for.
-func (l mailLog) loginFailed(addr, user string) {
-	l.LogAttrs(noContext, slog.LevelWarn, "unknown["+addr+"]: authentication failed", pop3Daemon, slog.String("user", "<"+user+">"))
+// loginFailed is the line that fail2ban looks for, as Postfix writes it for SASL.
+func (l mailLog) loginFailed(daemon slog.Attr, addr string, m sasl.Mechanism, user string) {
+	how := ""
+	if m != sasl.None {
+		how = "SASL " + m.String() + " "
+	}
+	l.LogAttrs(noContext, slog.LevelWarn, "unknown["+addr+"]: "+how+"authentication failed", daemon, slog.String("user", "<"+user+">"))
 }
 
 // log writes the life of a message: who sent it, what it is, where it went.
@@ -97,7 +102,7 @@ func (t *transaction) log(s *smtpConn) {
 		return
 	}
 	id := slog.String("id", t.receipt.ID().String())
-	srv.log.info("", smtpDaemon, id, slog.String("client", "unknown["+s.addr+"]"))
+	srv.log.client(s, id)
 	srv.log.info("", smtpDaemon, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID())))
 	srv.log.info("from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
 		", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id)
@@ -115,6 +120,15 @@ func (t *transaction) log(s *smtpConn) {
 	}
 }
 
+// client is the line that says who sent a message, and as whom.
+func (l mailLog) client(s *smtpConn, id slog.Attr) {
+	as := []slog.Attr{smtpDaemon, id, slog.String("client", "unknown["+s.addr+"]")}
+	if account := s.m.Account(); account != "" {
+		as = append(as, slog.String("sasl_method", s.login.claim.Mechanism.String()), slog.String("sasl_username", account))
+	}
+	l.info("", as...)
+}
+
 // disconnectSMTP is the last line of a session, with what it did.
 func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
 	if !l.on() {
@@ -130,7 +144,8 @@ func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
 // phaseWords say where in the dialogue a session was: after which command.
 var phaseWords = map[smtpd.Phase]string{
 	smtpd.Connected: "CONNECT", smtpd.Greeted: "EHLO", smtpd.Mailed: "MAIL", smtpd.Addressed: "RCPT",
-	smtpd.Chunked: "BDAT", smtpd.InData: "DATA", smtpd.InChunk: "BDAT", smtpd.Securing: "STARTTLS", smtpd.Closed: "END",
+	smtpd.Authenticating: "AUTH", smtpd.Securing: "STARTTLS",
+	smtpd.Chunked: "BDAT", smtpd.InData: "DATA", smtpd.InChunk: "BDAT", smtpd.Closed: "END",
 }
 
 // lost is the word for a session that did not end with a goodbye.

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"time"
 
 	"postrider/engine/loop"
 	"postrider/engine/pop3d"
@@ -24,7 +22,8 @@ type pop3Conn struct {
 	out  reading // the message that is being sent, and those read ahead
 
 	listing int64 // octets of the ledger for the listing
-	denied  bool  // a failed login waits for its delay
+
+	held pop3d.Verdict // on a login that has failed, until its delay is over; 0: none
 }
 
 // pop3Port is what the connections of one listener share.
@@ -36,12 +35,8 @@ type pop3Port struct {
 	stls *tls.Config // of STLS; nil: there is none
 }
 
-const (
-	// listingOctets is what a message costs in a listing.
-	listingOctets = 12
-	// deniedDelay is what a wrong password costs its session.
-	deniedDelay = 2 * time.Second
-)
+// listingOctets is what a message costs in a listing.
+const listingOctets = 12
 
 func (p *pop3Port) open(c *loop.Conn) loop.Handler {
 	s := &pop3Conn{port: p}
@@ -179,7 +174,7 @@ func (s *pop3Conn) hoards() bool { return s.out.buf != nil && s.srv.cfg.POP3.Idl
 // answer answers a question at once, or starts finding out and says so.
 func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, known bool) {
 	switch q {
-	case pop3d.AskLogin, pop3d.AskAPOP:
+	case pop3d.AskLogin, pop3d.AskAPOP, pop3d.AskAuth:
 		return s.login(q)
 	case pop3d.AskRead:
 		return s.openMessage()
@@ -200,63 +195,6 @@ func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, k
 		return pop3d.Answer{Verdict: s.mayStartTLS()}, true
 	}
 	panic("BUG: pop3d asked an unknown question")
-}
-
-// login hands the name and the password to the pool that hashes.
-func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
-	if s.srv.draining.Load() {
-		return pop3d.Answer{Verdict: pop3d.Shutdown}, true
-	}
-	if s.job == nil {
-		s.job = &pop3Job{conn: s}
-	}
-	s.job.begin(jobLogin)
-	s.job.user = s.m.User()
-	if q == pop3d.AskAPOP {
-		s.job.digest, s.job.timestamp = s.m.Digest(), s.m.Timestamp()
-	} else {
-		s.job.password = append(s.job.password[:0], s.m.Password()...)
-	}
-	if !s.srv.auth.submit(s.job) {
-		return pop3d.Answer{Verdict: pop3d.Temporary}, true
-	}
-	return pop3d.Answer{}, false
-}
-
-// loggedIn takes the maildrop that a login has opened, or makes a wrong
-// password cost its delay.
-func (s *pop3Conn) loggedIn(j *pop3Job) {
-	clear(j.password)
-	v := pop3d.Yes
-	var l *storage.Listing
-	switch {
-	case j.err == nil:
-		l = j.listing
-		if s.listing = int64(l.Len()) * listingOctets; !s.srv.budget.listings.Reserve(s.listing) {
-			s.srv.stats.overBudget.Add(1)
-			s.listing = 0
-			j.lock.Release()
-			v, l = pop3d.Temporary, nil
-			break
-		}
-		s.lock, s.user = j.lock, j.user
-		s.srv.stats.logins.Add(1)
-	case errors.Is(j.err, errDenied):
-		s.srv.stats.denied.Add(1)
-		s.srv.log.loginFailed(s.addr, j.user)
-		s.denied = true
-		s.conn.SetDeadline(deniedDelay)
-		return
-	case errors.Is(j.err, storage.ErrInUse):
-		v = pop3d.InUse
-	case errors.Is(j.err, errTooSoon):
-		v = pop3d.TooSoon
-	default:
-		s.srv.log.fault("login of "+j.user, j.err)
-		v = pop3d.Temporary
-	}
-	j.listing, j.lock = nil, nil
-	s.resume(pop3d.Answer{Verdict: v, Listing: l})
 }
 
 // resume answers the question that parked the session, and goes on.
@@ -330,9 +268,10 @@ func (s *pop3Conn) EOF(c *loop.Conn) {
 // Timeout implements loop.Handler.
 func (s *pop3Conn) Timeout(c *loop.Conn) {
 	switch {
-	case s.denied:
-		s.denied = false
-		s.resume(pop3d.Answer{Verdict: pop3d.Denied})
+	case s.held != 0:
+		v := s.held
+		s.held = 0
+		s.resume(pop3d.Answer{Verdict: v})
 	case s.parked:
 		s.reason = "stalled"
 		s.srv.stats.timeouts.Add(1)

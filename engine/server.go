@@ -43,6 +43,7 @@ type Server struct {
 	buffers buffers
 	logins  loginTimes
 	courier *courier.Courier
+	door    door
 
 	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
@@ -73,6 +74,14 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),
+		door: door{
+			known:    newCredentials(cfg.Auth.CacheTTL, cfg.Auth.CacheSize),
+			failures: newFailures(cfg.Auth.NetworkFailures, cfg.Auth.FailureWindow),
+		},
+	}
+	var err error
+	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
+		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
@@ -130,6 +139,7 @@ func (srv *Server) listenPOP3() error {
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
 		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
+		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 	}}
 	within := port
 	if srv.tls != nil {
@@ -165,6 +175,12 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		p.config.BareLF = smtpd.Normalize
+	}
+	if at.Auth != config.AuthOff {
+		p.config.Auth = smtpd.Auth{
+			Mechanisms: c.Auth.Mechanisms, Plaintext: c.Auth.ClearText,
+			Required: at.Auth == config.AuthRequired, Nonce: nonce,
+		}
 	}
 	return p
 }

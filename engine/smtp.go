@@ -23,7 +23,8 @@ type smtpConn struct {
 	unread int // octets that the last Input left
 	rate   rateCheck
 
-	mayRelay bool // mail for other domains is taken
+	mayRelay bool // mail for other domains is taken from its network
+	login    *smtpLogin
 
 	unsent bool // parked until the peer reads its replies
 }
@@ -47,7 +48,7 @@ func (p *smtpPort) open(c *loop.Conn) loop.Handler {
 		return refused{}
 	}
 	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
-	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted})
+	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback()})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
 	if p.tls != nil {
@@ -133,7 +134,9 @@ func (s *smtpConn) effects(e *smtpd.Effects) {
 		e.Ask = smtpd.AskNothing
 		a, known := s.answer(q)
 		if !known {
-			s.park()
+			if !s.parked { // for a failed login, with a deadline
+				s.park()
+			}
 			return
 		}
 		s.m.Answer(a, e)
@@ -206,6 +209,8 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 	case smtpd.AskStored:
 		s.store()
 		return smtpd.Answer{}, false
+	case smtpd.AskAuth:
+		return s.authenticate()
 	case smtpd.AskVerify, smtpd.AskExpand:
 		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
 	case smtpd.AskTLS:
@@ -238,7 +243,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 // recipient routes the forward-path and keeps the maildrops that it leads to.
 func (s *smtpConn) recipient() smtpd.Verdict {
 	rs := s.m.Transaction().Recipients
-	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay)
+	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay || s.m.Account() != "")
 }
 
 // body appends a run of the message to the draft, which begins with our
@@ -347,6 +352,10 @@ func (s *smtpConn) Timeout(c *loop.Conn) {
 		s.srv.stats.timeouts.Add(1)
 		s.reason = "stalled"
 		c.Abort()
+		return
+	}
+	if s.login != nil && s.login.held != 0 {
+		s.release()
 		return
 	}
 	if s.parked {

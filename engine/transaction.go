@@ -136,7 +136,7 @@ func (t *transaction) envelope(m *smtpd.Transaction) {
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
 		Origin: "client unknown[" + s.addr + "], helo=<" + string(s.m.Helo()) + ">, by " +
-			message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.tls != nil, false),
+			s.with(m),
 	}
 	for _, e := range t.relayed {
 		e.Envelope = env
@@ -152,7 +152,7 @@ func (t *transaction) openDraft(s *smtpConn) {
 	var id [16]byte
 	f := message.Received{
 		Helo: s.m.Helo(), IP: s.ip, Host: s.port.config.Hostname,
-		With: message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.tls != nil, false),
+		With: s.with(m),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}
 	if t.paths == 1 {
@@ -161,6 +161,11 @@ func (t *transaction) openDraft(s *smtpConn) {
 	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)
 	t.received = int64(len(s.shard.scratch))
 	t.draft.Append(s.shard.scratch)
+}
+
+// with is the protocol that a message came by.
+func (s *smtpConn) with(m *smtpd.Transaction) string {
+	return message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.m.Secure(), s.m.Account() != "")
 }
 
 // deliver hands the draft and its recipients to the store.

@@ -182,6 +182,11 @@ func (c *Config) Check() error {
 	if implicit > 0 && !c.HasTLS() {
 		fault("tls.certificates", "smtp.listen_tls and pop3.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}
+	for _, l := range c.SMTP.Listen {
+		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {
+			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
+		}
+	}
 	if c.Auth.Memory < int64(c.Auth.Threads)*8*kib {
 		fault("auth.argon2_memory", "%s is less than 8KiB for each of %d threads (RFC 9106 section 3.1)", writeOctets(c.Auth.Memory), c.Auth.Threads)
 	}

@@ -73,6 +73,14 @@ func (r *Router) Account(local, domain []byte) (storage.Account, error) {
 	return r.dir.Account(found.Account)
 }
 
+// LoginName is the address that a login name stands for, whether there is such an
+// account or not: the same for all ways to write it.
+func (r *Router) LoginName(user []byte) string {
+	local, domain := cut(string(user))
+	a := r.address([]byte(local), []byte(domain))
+	return a.String()
+}
+
 // Login finds the account of a login name, the whole address or the local part
 // alone in the default domain, in any case; ErrNotFound. A name with "@" in it
 // is not looked for without its domain.

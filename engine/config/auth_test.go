@@ -1,0 +1,58 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"postrider/codec/sasl"
+)
+
+func TestMechanisms(t *testing.T) {
+	c, err := load(t, "[auth]\nmechanisms = [\"plain\", \"Cram-MD5\", \"PLAIN\"]\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.Key("auth.mechanisms")
+	if c.Auth.Mechanisms != sasl.SetOf(sasl.Plain, sasl.CramMD5) || k.Value() != `["CRAM-MD5", "PLAIN"]` || !k.Changed() {
+		t.Errorf("%b %s", c.Auth.Mechanisms, k.Value())
+	}
+	if got := c.HashCost().SCRAM; got != 0 {
+		t.Errorf("a verifier of %d iterations is made that no mechanism wants", got)
+	}
+	if got := Default().HashCost().SCRAM; got != 65536 {
+		t.Errorf("%d iterations by default", got)
+	}
+	for _, word := range []string{"LOGIN", "scram-sha-256"} {
+		if err := k.Set(word); err != nil {
+			t.Error(err)
+		}
+	}
+	if c.Auth.Mechanisms != sasl.SetOf(sasl.Login, sasl.ScramSHA256) {
+		t.Errorf("the flag brought %b", c.Auth.Mechanisms)
+	}
+	if c, err = load(t, "[auth]\nmechanisms = []\n"); err != nil || c.Auth.Mechanisms != 0 {
+		t.Errorf("%b %v", c.Auth.Mechanisms, err)
+	}
+	for _, wrong := range []string{`["GSSAPI"]`, `3`, `[3]`} {
+		if _, err := load(t, "[auth]\nmechanisms = "+wrong+"\n"); err == nil || !strings.Contains(err.Error(), "SCRAM-SHA-256-PLUS") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+func TestListenersThatWantALogin(t *testing.T) {
+	c, err := load(t, "[smtp]\nlisten = [\":25 auth=off\", \":587 bare_lf=normalize auth=required\"]\n[auth]\nmechanisms = []\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := c.SMTP.Listen; l[0].Auth != AuthOff || l[1].Auth != AuthRequired || l[1].BareLF != BareLFNormalize ||
+		l[1].String() != ":587 bare_lf=normalize auth=required" {
+		t.Errorf("%+v", l)
+	}
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "auth.mechanisms is empty") {
+		t.Errorf("a listener that nobody can use: %v", err)
+	}
+	if _, err := load(t, "[smtp]\nlisten = \":25 auth=maybe\"\n"); err == nil {
+		t.Error("auth=maybe was taken")
+	}
+}

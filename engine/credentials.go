@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"postrider/storage"
+)
+
+// credentials remembers which passwords were right, for auth.cache_ttl: a client
+// that polls its maildrop every minute would cost a hash each time, and a hash is
+// slow on purpose.
+//
+// What is kept is HMAC-SHA-256 over the account, the password and the stored hash
+// that it was verified against, with a key that the process makes at its start and
+// nobody else has. Nothing of it can be turned back, and a copy of the memory is
+// worth a guess at a fast hash only together with that key. Because the stored
+// hash is part of it, an entry ends in the moment in which the password is
+// changed: what is looked for from then on is another value. Entries live in two
+// generations; the older one is dropped when the younger one is full or as old as
+// the time to live, so the size is bounded and nothing is searched for what has
+// expired.
+type credentials struct {
+	ttl  time.Duration // 0: nothing is remembered
+	size int           // entries at most, in both generations
+	key  []byte
+
+	mu           sync.Mutex
+	young, old   map[digest]time.Time // when each was verified
+	youngerSince time.Time
+}
+
+type digest [sha256.Size]byte
+
+func newCredentials(ttl time.Duration, size int) *credentials {
+	c := &credentials{ttl: ttl, size: size, key: make([]byte, sha256.Size), young: make(map[digest]time.Time)}
+	rand.Read(c.key)
+	return c
+}
+
+func (c *credentials) digest(a *storage.Account, password []byte) (d digest) {
+	h := hmac.New(sha256.New, c.key)
+	var numbers [16]byte
+	binary.BigEndian.PutUint64(numbers[:], uint64(a.ID))
+	binary.BigEndian.PutUint64(numbers[8:], uint64(len(password)))
+	h.Write(numbers[:])
+	h.Write(password)
+	h.Write([]byte(a.Hash))
+	h.Sum(d[:0])
+	return d
+}
+
+// knows says whether the password was right for the account, as it is now, a
+// short time ago.
+func (c *credentials) knows(a *storage.Account, password []byte, now time.Time) bool {
+	if c.ttl == 0 {
+		return false
+	}
+	d := c.digest(a, password)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := c.young[d]
+	if !ok {
+		at, ok = c.old[d]
+	}
+	return ok && now.Sub(at) < c.ttl
+}
+
+// remember notes that the password is right.
+func (c *credentials) remember(a *storage.Account, password []byte, now time.Time) {
+	if c.ttl == 0 {
+		return
+	}
+	d := c.digest(a, password)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.youngerSince) >= c.ttl || len(c.young) >= max(c.size/2, 1) {
+		c.old, c.young, c.youngerSince = c.young, make(map[digest]time.Time), now
+	}
+	c.young[d] = now
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"postrider/codec/sasl"
+	"postrider/engine/router"
+	"postrider/engine/smtpd"
+	"postrider/storage"
+)
+
+// smtpLogin is what a connection has once AUTH was said: the claim that is being
+// looked at, and the task that brings the outcome back to the loop.
+type smtpLogin struct {
+	conn    *smtpConn
+	claim   sasl.Claim
+	asked   time.Time
+	busy    bool // between submit and Run
+	account storage.Account
+	err     error
+	held    smtpd.Verdict // until the delay of a failed login is over; 0: none
+}
+
+// authenticate answers AskAuth: at once, or by way of the pool that hashes.
+func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
+	srv := s.srv
+	if srv.draining.Load() {
+		return smtpd.Answer{Verdict: smtpd.Shutdown}, true
+	}
+	claim := s.m.Claim()
+	if claim.Need == sasl.NeedVerifier {
+		return smtpd.Answer{Verdict: smtpd.Yes, Verifier: srv.verifier(claim.User)}, true
+	}
+	if s.login == nil {
+		s.login = &smtpLogin{conn: s}
+	}
+	l := s.login
+	l.claim, l.asked = claim, time.Now()
+	var r ruling
+	l.account, r = srv.consider(&l.claim, s.ip)
+	l.err = nil
+	switch r {
+	case granted:
+		if claim.Need == sasl.NeedPassword {
+			srv.stats.remembered.Add(1)
+		}
+		return s.authenticated()
+	case denied:
+		l.err = errDenied
+		return s.authenticated()
+	case throttled:
+		srv.stats.throttled.Add(1)
+		return s.hold(smtpd.TooManyNow)
+	}
+	l.busy = true
+	if !srv.auth.submit(l) {
+		srv.settle(s.ip, nil)
+		return smtpd.Answer{Verdict: smtpd.Busy}, true
+	}
+	return smtpd.Answer{}, false
+}
+
+// authenticated is the answer that the outcome in s.login brings.
+func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
+	l := s.login
+	switch {
+	case l.err == nil:
+		s.srv.stats.authenticated.Add(1)
+		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(l.account.Name, l.account.Domain)}, true
+	case errors.Is(l.err, errDenied):
+		s.srv.stats.denied.Add(1)
+		s.srv.log.loginFailed(smtpDaemon, s.addr, l.claim.Mechanism, l.claim.User)
+		return s.hold(smtpd.Denied)
+	}
+	s.srv.log.fault("login of "+l.claim.User, l.err)
+	return smtpd.Answer{Verdict: smtpd.Failed}, true
+}
+
+// hold parks the session with the verdict on a login that failed, for as long as
+// a failed login costs.
+func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
+	wait := s.srv.failureDelay(s.login.asked)
+	if wait <= 0 {
+		return smtpd.Answer{Verdict: v}, true
+	}
+	s.login.held = v
+	s.park()
+	s.conn.SetDeadline(wait)
+	return smtpd.Answer{}, false
+}
+
+// release answers with the verdict that was held back.
+func (s *smtpConn) release() {
+	v := s.login.held
+	s.login.held = 0
+	s.judged(smtpd.Answer{Verdict: v})
+}
+
+// judged goes on with the answer to AskAuth.
+func (s *smtpConn) judged(a smtpd.Answer) {
+	e := s.begin()
+	s.parked = false
+	s.m.Answer(a, e)
+	s.effects(e)
+	s.resumed(e)
+}
+
+// work implements job: it runs on a goroutine of the pool that hashes.
+func (l *smtpLogin) work() {
+	srv := l.conn.srv
+	defer l.conn.shard.loop.Post(l)
+	defer func() {
+		if p := recover(); p != nil {
+			l.err = srv.log.panicked("SMTP login", p)
+		}
+	}()
+	l.account, l.err = srv.judge(&l.claim)
+}
+
+// unqueued implements job.
+func (l *smtpLogin) unqueued() { l.busy = false }
+
+// Run implements loop.Task: the outcome is back on the session's loop.
+func (l *smtpLogin) Run() {
+	l.busy = false
+	s := l.conn
+	s.srv.settle(s.ip, l.err)
+	if !s.conn.Alive() {
+		return
+	}
+	if a, now := s.authenticated(); now {
+		s.judged(a)
+	}
+}
