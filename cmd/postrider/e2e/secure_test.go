@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -99,30 +100,48 @@ func (a *authority) trusts() *tls.Config {
 }
 
 // secureServer is a server of every TLS mode, on ports of its own, that nobody may
-// relay through without a login.
-func secureServer(t *testing.T, a *authority, extra string, accounts ...string) *server {
+// relay through without a login. Extra is of its configuration, and so is ofTLS, of
+// the group [tls].
+func secureServer(t *testing.T, a *authority, extra string, account string, ofTLS ...string) *server {
 	t.Helper()
 	s := newServer(t)
-	s.importLines(accounts)
-	pem := filepath.Join(t.TempDir(), "mx.pem")
-	if err := os.WriteFile(pem, a.issue(t, "ecdsa", "mx.localhost", "localhost"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.configure(fmt.Sprintf("%s\n[tls]\ncertificates = [%q]\n", extra, pem))
+	s.addWithSecret(account)
+	s.writeCertificate(a)
+	s.configure(fmt.Sprintf("%s\n[tls]\ncertificates = [%q]\n%s", extra, s.certificate(), strings.Join(ofTLS, "\n")))
 	s.args = append(s.args, "--smtps", "127.0.0.1:0", "--pop3s", "127.0.0.1:0")
 	return s
 }
 
-// importLines makes accounts that have a secret besides, for CRAM-MD5.
-func (s *server) importLines(names []string) {
+// addWithSecret makes an account that has a secret besides, for CRAM-MD5.
+func (s *server) addWithSecret(name string) {
 	s.t.Helper()
-	for _, name := range names {
-		add := exec.Command(binary, "account", "add", name, "--apop", "--password-stdin", "--data", s.data)
-		add.Stdin = strings.NewReader(password(name) + "\n")
-		if out, err := add.CombinedOutput(); err != nil {
-			s.t.Fatalf("account add %s: %v\n%s", name, err, out)
-		}
+	add := exec.Command(binary, "account", "add", name, "--apop", "--password-stdin", "--data", s.data)
+	add.Stdin = strings.NewReader(password(name) + "\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		s.t.Fatalf("account add %s: %v\n%s", name, err, out)
 	}
+}
+
+// certificate is the file that the server of secureServer reads.
+func (s *server) certificate() string { return filepath.Join(filepath.Dir(s.data), "mx.pem") }
+
+// writeCertificate puts a new certificate there, at once and whole.
+func (s *server) writeCertificate(a *authority) {
+	s.t.Helper()
+	next := s.certificate() + ".new"
+	if err := os.WriteFile(next, a.issue(s.t, "ecdsa", "mx.localhost", "localhost"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Rename(next, s.certificate()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// renew is a renewal as an operator does it: a new file, and SIGHUP.
+func (s *server) renew(a *authority) {
+	s.t.Helper()
+	s.writeCertificate(a)
+	s.cmd.Process.Signal(syscall.SIGHUP)
 }
 
 // mode is a way to get TLS, by SMTP or POP3.
