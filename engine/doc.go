@@ -35,6 +35,13 @@
 // store; it comes back through the loop's mailbox. Nothing here waits for a disk,
 // a lock that is held for long, or a hash on a loop.
 //
+// # TLS
+//
+// A handshake has the connection to itself (tls.go): the session's handler is away
+// until it is done, and comes back on top of a layer of package tlsio, with the
+// greeting where TLS comes first, else as a machine that has forgotten what was said
+// in clear text (starttls.go). Certificates are looked after in certificates.go.
+//
 // # Bounded memory
 //
 // All octets of messages in memory, on their way in or out, listings and unread

@@ -182,7 +182,7 @@ func (c *Config) Check() error {
 	if implicit > 0 && !c.HasTLS() {
 		fault("tls.certificates", "smtp.listen_tls and pop3.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}
-	for _, l := range c.SMTP.Listen {
+	for _, l := range slices.Concat(c.SMTP.Listen, c.SMTP.ListenTLS) {
 		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {
 			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
 		}

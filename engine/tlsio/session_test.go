@@ -99,9 +99,9 @@ func TestSessionsWithOneScratchDoNotMix(t *testing.T) {
 		}
 		streams = append(streams, &stream{from: s, to: c, tag: byte(2 * i)}, &stream{from: c, to: s, tag: byte(2*i + 1)})
 	}
-	rounds := 20_000
+	rounds := 6_000
 	if testing.Short() {
-		rounds = 2_000
+		rounds = 1_000
 	}
 	for range rounds {
 		d := streams[rnd.IntN(len(streams))]
