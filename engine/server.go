@@ -110,8 +110,8 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 		group.Stop()
 		return nil, err
 	}
-	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16))
-	srv.auth = newPool(cfg.AuthWorkers(), 1024)
+	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
+	srv.auth = newPool(cfg.AuthWorkers(), 1024, 1024)
 	return srv, nil
 }
 
