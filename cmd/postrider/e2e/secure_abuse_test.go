@@ -138,6 +138,8 @@ func TestTLSForgets(t *testing.T) {
 		{"PASS " + password("reader"), "+OK"}, {"STLS", "-ERR"}, {"QUIT", "+OK"}}); err != nil {
 		t.Error(err)
 	}
+	c.Close()
+	p.Close()
 	s.terminate()
 }
 
@@ -201,5 +203,6 @@ func TestBrokenLogins(t *testing.T) {
 	if err := c.play(steps{{"EHLO client.example", "250 "}, {"MAIL FROM:<x@client.example>", "250 "}, {"AUTH PLAIN " + right, "503 "}, {"RCPT TO:<reader@localhost>", "250 "}, {"QUIT", "221 "}}); err != nil {
 		t.Errorf("AUTH in a transaction: %v", err)
 	}
+	c.Close()
 	s.terminate()
 }

@@ -82,6 +82,7 @@ func TestGuessingFromOneNetwork(t *testing.T) {
 	if err := c.play(steps{{"EHLO client.example", "250 "}, {"AUTH PLAIN " + encoded("\x00reader\x00"+password("reader")), "454 4.7.0"}, {"QUIT", "221 "}}); err != nil {
 		t.Errorf("a network that guesses, with the right password: %v", err)
 	}
+	c.Close()
 	s.terminate()
 }
 
@@ -155,6 +156,7 @@ func TestPasswordChangeEndsARememberedLogin(t *testing.T) {
 			if err := c.play(append(script, [2]string{"QUIT", "+OK"})); err != nil {
 				t.Error(err)
 			}
+			c.Close()
 		}
 	}
 	word := password("reader")
