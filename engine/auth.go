@@ -60,6 +60,16 @@ func (srv *Server) consider(c *sasl.Claim, ip netip.Addr) (storage.Account, ruli
 	return account, granted
 }
 
+// hash queues a claim that is unclear for the pool that hashes. A network with
+// other claims there, or wrong ones lately, waits for those without: else fifty
+// guesses at once would keep everybody waiting for fifty hashes.
+func (srv *Server) hash(j job, ip netip.Addr) bool {
+	if srv.door.failures.owes(ip, time.Now()) {
+		return srv.auth.submitLast(j)
+	}
+	return srv.auth.submit(j)
+}
+
 // settle ends what consider began: only a wrong password costs its network.
 func (srv *Server) settle(ip netip.Addr, err error) {
 	if !errors.Is(err, errDenied) {

@@ -78,6 +78,19 @@ func (f *failures) admit(ip netip.Addr, now time.Time) bool {
 	return true
 }
 
+// owes says whether the network has taken more than the one token of a login that
+// was just admitted.
+func (f *failures) owes(ip netip.Addr, now time.Time) bool {
+	if f.most == 0 {
+		return false
+	}
+	ip = networkOf(ip)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, ok := f.of[ip]
+	return ok && f.refilled(b, now).tokens < f.most-1
+}
+
 // forgive gives the token back: the password was right, or nobody looked at it.
 func (f *failures) forgive(ip netip.Addr) {
 	if f.most == 0 {

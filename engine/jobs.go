@@ -118,19 +118,20 @@ type job interface {
 	unqueued()
 }
 
-// pool runs jobs on a bounded number of goroutines, first come first served.
+// pool runs jobs on a bounded number of goroutines, first come first served; but
+// those that were told to wait for others come when nobody else does.
 type pool struct {
-	jobs chan job
-	wg   sync.WaitGroup
+	jobs, last chan job
+	wg         sync.WaitGroup
 }
 
-// newPool starts workers goroutines that take jobs from a queue of the given
-// length.
-func newPool(workers, queue int) *pool {
-	p := &pool{jobs: make(chan job, queue)}
+// newPool starts workers goroutines that take jobs from queues of the given
+// length, last of those for jobs that wait for others.
+func newPool(workers, queue, last int) *pool {
+	p := &pool{jobs: make(chan job, queue), last: make(chan job, last)}
 	for range workers {
 		p.wg.Go(func() {
-			for j := range p.jobs {
+			for j, ok := p.next(); ok; j, ok = p.next() {
 				j.work()
 			}
 		})
@@ -138,10 +139,35 @@ func newPool(workers, queue int) *pool {
 	return p
 }
 
-// submit queues j and never blocks: false when the queue is full.
-func (p *pool) submit(j job) bool {
+// next waits for a job; false when there will be none.
+func (p *pool) next() (j job, ok bool) {
 	select {
-	case p.jobs <- j:
+	case j, ok = <-p.jobs:
+	default:
+		select {
+		case j, ok = <-p.jobs:
+		case j, ok = <-p.last:
+		}
+	}
+	if ok {
+		return j, true
+	}
+	// One is closed and so will be the other: what is left in them.
+	if j, ok = <-p.jobs; !ok {
+		j, ok = <-p.last
+	}
+	return j, ok
+}
+
+// submit queues j and never blocks: false when the queue is full.
+func (p *pool) submit(j job) bool { return queue(p.jobs, j) }
+
+// submitLast is submit behind all that others submit, now or later.
+func (p *pool) submitLast(j job) bool { return queue(p.last, j) }
+
+func queue(to chan<- job, j job) bool {
+	select {
+	case to <- j:
 		return true
 	default:
 		j.unqueued()
@@ -152,5 +178,6 @@ func (p *pool) submit(j job) bool {
 // close waits for the jobs under way.
 func (p *pool) close() {
 	close(p.jobs)
+	close(p.last)
 	p.wg.Wait()
 }

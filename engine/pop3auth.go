@@ -39,11 +39,13 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 		j.busy, j.err = false, errDenied
 		return s.refuseLogin(j)
 	}
-	to := srv.auth
+	queued := false
 	if j.ruling == granted || j.digest != "" {
-		to = srv.readers
+		queued = srv.readers.submit(j)
+	} else {
+		queued = srv.hash(j, s.ip)
 	}
-	if !to.submit(j) {
+	if !queued {
 		if j.ruling == unclear {
 			srv.settle(s.ip, nil)
 		}

@@ -150,8 +150,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.courier.Keys = srv.keys
-	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16))
-	srv.auth = newPool(cfg.AuthWorkers(), 1024)
+	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
+	srv.auth = newPool(cfg.AuthWorkers(), 1024, 1024)
 	return srv, nil
 }
 

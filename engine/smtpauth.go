@@ -54,7 +54,7 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 		return s.hold(smtpd.TooManyNow)
 	}
 	l.busy = true
-	if !srv.auth.submit(l) {
+	if !srv.hash(l, s.ip) {
 		srv.settle(s.ip, nil)
 		return smtpd.Answer{Verdict: smtpd.Busy}, true
 	}

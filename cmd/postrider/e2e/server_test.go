@@ -30,6 +30,8 @@ type server struct {
 	cmd     *exec.Cmd
 	smtp    []string      // addresses that accept SMTP
 	pop3    []string      // addresses that accept POP3
+	smtps   []string      // addresses that accept SMTP within TLS, if configured
+	pop3s   []string      // addresses that accept POP3 within TLS, if configured
 	started time.Duration // from the start of the process to its ready line
 	exited  chan error    // the outcome of Wait, once
 	log     *tail
@@ -118,6 +120,7 @@ func (s *server) start() {
 	case line := <-ready:
 		s.started = time.Since(begin)
 		s.smtp, s.pop3 = addresses(line, "smtp"), addresses(line, "pop3")
+		s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
 	case err := <-s.exited:
 		s.cmd = nil
 		s.t.Fatalf("serve ended before it was ready: %v\n%s", err, s.log)
