@@ -170,7 +170,7 @@ func TestOpenSSL(t *testing.T) {
 		"TLS 1.3":         {"-tls1_3"},
 		"no SNI":          {"-noservername"},
 		"another's SNI":   {"-servername", "somebody.else"},
-		"CBC":             {"-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"},
+		"AES-256, 1.2":    {"-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"},
 		"ChaCha20":        {"-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"},
 		"AES-256, P-384":  {"-ciphersuites", "TLS_AES_256_GCM_SHA384", "-curves", "P-384"},
 		"small fragments": {"-max_send_frag", "512", "-split_send_frag", "512"},

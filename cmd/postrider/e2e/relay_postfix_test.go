@@ -186,18 +186,13 @@ func TestRelayToPostfix(t *testing.T) {
 	ours := freePort(t)
 	p := startPostfix(t, ours)
 	s := newServer(t, "writer")
-	s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n", portOf(p.addr)))
+	s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n", portOf(t, p.addr)))
 	s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.1:%d", ours))
 	s.start()
 	t.Run("success", func(t *testing.T) { postfixNotifies(t, s, p) })
 	t.Run("refusals", func(t *testing.T) { postfixRefuses(t, s) })
 	t.Run("corpus", func(t *testing.T) { postfixGetsCorpus(t, s, p) })
 	s.terminate()
-}
-
-func portOf(addr string) string {
-	_, port, _ := net.SplitHostPort(addr)
-	return port
 }
 
 // postfixNotifies: Postfix offers DSN, so it is Postfix that tells of success.

@@ -64,7 +64,7 @@ func TestRelayToPostfixOverTLS(t *testing.T) {
 				"smtpd_tls_security_level = may")
 			p := startPostfix(t, ours, lines...)
 			s := newServer(t, "writer")
-			s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n%s\n", portOf(p.addr), relay))
+			s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n%s\n", portOf(t, p.addr), relay))
 			s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.1:%d", ours))
 			s.start()
 			s.submit(letter{from: "writer@localhost", to: []string{"reader@postfix.test"}})
@@ -86,7 +86,7 @@ func TestRelayToPostfixOverTLS(t *testing.T) {
 			if strings.Contains(relay, "verify") {
 				word = "Verified"
 			}
-			if want := word + " TLS connection established to 127.0.0.1[127.0.0.1]:" + portOf(p.addr) + ": TLSv1."; !strings.Contains(s.log.String(), want) {
+			if want := word + " TLS connection established to 127.0.0.1[127.0.0.1]:" + portOf(t, p.addr) + ": TLSv1."; !strings.Contains(s.log.String(), want) {
 				t.Errorf("no %q in\n%s", want, s.log)
 			}
 			s.emptied()
