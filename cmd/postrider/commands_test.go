@@ -76,7 +76,7 @@ func (s *shell) file(name, text string) string {
 func newShell(t *testing.T) *shell {
 	s := &shell{t: t, dir: t.TempDir()}
 	s.config = s.file("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
 	return s
 }
 
