@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"sync"
@@ -189,6 +190,9 @@ func (c *committer) flush() {
 		var v [counterLen]byte
 		g.queued.put(v[:])
 		_ = g.batch.Merge(keyQueueTotal, v[:], nil)
+	}
+	if bound, moved := c.mail.stamps.reserve(); moved {
+		_ = g.batch.Set(keyStampBound, binary.BigEndian.AppendUint64(nil, bound), nil)
 	}
 	g.failed = c.apply(g.batch, c.s.sync)
 	c.applying = nil

@@ -32,6 +32,7 @@
 //	                          4 * (bucket + 1)
 //	'X' "format"              the version of this layout(8)
 //	'X' "ids"                 all ids on the disk are below this one(8)
+//	'X' "stamps"              all due times that stamps gave are below this one(8, us)
 //	'X' "account"             the next AccountID(8)
 //	'Z' acct(4)               nothing: an account that is being removed
 //

@@ -25,6 +25,7 @@ const (
 var (
 	keyFormat      = []byte("Xformat")
 	keyIDBound     = []byte("Xids")
+	keyStampBound  = []byte("Xstamps")
 	keyNextAccount = []byte("Xaccount")
 )
 

@@ -266,6 +266,11 @@ func (s *Store) loadRows() error {
 	if err != nil {
 		return err
 	}
+	stamp, err := s.number(keyStampBound)
+	if err != nil {
+		return err
+	}
+	s.stamps.begin(stamp)
 	s.ids.last.Store(max(bound, 1))
 	s.committer.idBound = storage.MessageID(bound)
 	s.nextAccount = storage.AccountID(max(next, 1))

@@ -420,3 +420,32 @@ func FuzzQueueEntry(f *testing.F) {
 		}
 	})
 }
+
+// A due time is the fence of an entry. A process that begins with the clock where
+// the last one left it, or behind, gives none again that was given before.
+func TestDueTimesAreNotGivenAgainAfterARestart(t *testing.T) {
+	mem, c := vfs.NewCrashableMem(), newClock()
+	given := make(map[int64]bool)
+	for round := range 4 {
+		s := openAt(t, mem, c)
+		for range 3 {
+			if _, err := storetest.Enqueue(s, storetest.Body(10, "x"), nil, storetest.Waiting("d.test", "u")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen := 0
+		for _, e := range storetest.All(t, s, storage.QueueFilter{}) {
+			if due := e.Due.UnixMicro(); !given[due] {
+				given[due] = true
+				seen++
+			}
+		}
+		if seen != 3 {
+			t.Errorf("round %d: %d of 3 entries have a due time of their own", round, seen)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c.add(-time.Duration(round) * time.Second)
+	}
+}

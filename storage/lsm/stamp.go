@@ -21,6 +21,28 @@ type stamps struct {
 	mu   sync.Mutex
 	last uint64
 	open uint64 // the first stamp that is not applied; 0: all are
+
+	// bound is above all stamps on the disk; the batch that first needs it moves it,
+	// as for ids. A process begins there: a due time is the fence of an entry, and
+	// must not come back after a restart with a clock that stands, or was put back.
+	bound uint64
+}
+
+// stampReserve is how far ahead of the newest stamp the bound is put: 1 s.
+const stampReserve = 1_000_000
+
+// begin has stamps go on behind those of the processes before.
+func (s *stamps) begin(bound uint64) { s.last, s.bound = bound, bound }
+
+// reserve moves the bound if a stamp that is not applied has reached it.
+func (s *stamps) reserve() (bound uint64, moved bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == 0 || s.last < s.bound {
+		return 0, false
+	}
+	s.bound = s.last + stampReserve
+	return s.bound, true
 }
 
 // next gives a stamp.
