@@ -175,6 +175,17 @@ type QueueEntry struct {
 	Status, Reason, Peer string
 }
 
+// dueAhead is how far the due time of an entry that was made due at once may be
+// ahead of the clock: a store that was just opened goes on behind every due time
+// that the process before may have given.
+const dueAhead = time.Second
+
+// IsDue says whether the next attempt may be made at now. For people who look: an
+// entry that was made due at once is due, whatever its stamp.
+func (e *QueueEntry) IsDue(now time.Time) bool {
+	return !e.Held && !e.Due.After(now.Add(dueAhead))
+}
+
 // StatusOf and ReasonOf are what is known of a recipient's last attempt.
 func (e *QueueEntry) StatusOf(r *QueuedRecipient) string {
 	if r.Status != "" {

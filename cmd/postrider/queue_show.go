@@ -162,7 +162,7 @@ func dueName(e *storage.QueueEntry, now time.Time) string {
 	switch {
 	case e.Held:
 		return "never: it is held (\"postrider queue release\")"
-	case !e.Due.After(now):
+	case e.IsDue(now):
 		return "now"
 	}
 	return timeName(e.Due)

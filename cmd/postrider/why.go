@@ -132,7 +132,7 @@ func (l *life) next(e *storage.QueueEntry) string {
 	if e.Held {
 		return "held" + after + "; \"postrider queue release " + entryName(e.ID) + "\" lets it go"
 	}
-	if !e.Due.After(l.now) {
+	if e.IsDue(l.now) {
 		return "due now" + after
 	}
 	return "next attempt at " + timeName(e.Due) + after

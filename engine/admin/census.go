@@ -63,7 +63,7 @@ func StateOf(e *storage.QueueEntry, now time.Time) QueueState {
 	switch {
 	case e.Held:
 		return OnHold
-	case e.Attempts == 0 && e.Reason == "" || !e.Due.After(now):
+	case e.Attempts == 0 && e.Reason == "" || e.IsDue(now):
 		return Active
 	}
 	return Deferred
