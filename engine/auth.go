@@ -231,6 +231,7 @@ type stats struct {
 	authenticated, throttled, remembered    atomic.Int64
 	timeouts, overBudget                    atomic.Int64
 	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
+	tlsPaced                                atomic.Int64
 }
 
 // errDraining is the health of a server that is about to end.

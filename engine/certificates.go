@@ -16,6 +16,7 @@ import (
 // the configurations of the listeners.
 type tlsEdge struct {
 	handshaker *tlsio.Handshaker
+	pace       *pace
 	certs      tlsio.CertStore
 	watch      *tlsio.Watch
 	tickets    *tlsio.TicketKeys
@@ -47,6 +48,7 @@ func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
 	}
 	t := &tlsEdge{
 		handshaker: tlsio.NewHandshaker(cfg.HandshakeTokens(), cfg.TLS.MaxHandshakes),
+		pace:       newPace(cfg),
 		log:        log, hurry: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	files, err := certFiles(cfg)

@@ -122,5 +122,6 @@ func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), c
 	})
 	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.stats.tlsHandshakes)
 	counter("tls_failures_total", "TLS handshakes that failed.", &srv.stats.tlsFailed)
+	counter("tls_paced_total", "Clients turned away because of tls.client_handshakes.", &srv.stats.tlsPaced)
 	counter("tls_busy_total", "Clients turned away because of tls.max_handshakes.", &srv.stats.tlsBusy)
 }

@@ -52,7 +52,7 @@ func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	p.srv.stats.pop3Sessions.Add(1)
 	p.srv.log.connect(pop3Daemon, s.addr)
 	if p.tls != nil {
-		return s.handshake(p.tls, pop3Daemon, s, s.secured)
+		return s.handshake(p.tls, true, pop3Daemon, s, s.secured)
 	}
 	s.greet()
 	return s

@@ -58,7 +58,7 @@ func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 		return s
 	}
 	if p.tls != nil {
-		return s.handshake(p.tls, smtpDaemon, s, s.secured)
+		return s.handshake(p.tls, true, smtpDaemon, s, s.secured)
 	}
 	s.greet()
 	return s

@@ -21,7 +21,7 @@ func (s *smtpConn) mayStartTLS() smtpd.Verdict {
 	switch {
 	case s.srv.draining.Load():
 		return smtpd.Shutdown
-	case s.tlsBusy():
+	case s.tlsBusy(), s.tlsTooOften():
 		return smtpd.Busy
 	}
 	return smtpd.Yes
@@ -31,7 +31,7 @@ func (s *smtpConn) mayStartTLS() smtpd.Verdict {
 func (s *smtpConn) startTLS() {
 	s.unsent, s.parked = false, false // the handshake waits for the peer to read
 	s.rate = rateCheck{}
-	s.conn.SetHandler(s.handshake(s.port.starttls, smtpDaemon, s, s.secured))
+	s.conn.SetHandler(s.handshake(s.port.starttls, false, smtpDaemon, s, s.secured))
 }
 
 // secured goes on after the handshake: with the greeting where TLS comes first,
@@ -50,7 +50,7 @@ func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
 	switch {
 	case s.srv.draining.Load():
 		return pop3d.Shutdown
-	case s.tlsBusy():
+	case s.tlsBusy(), s.tlsTooOften():
 		return pop3d.Temporary
 	}
 	return pop3d.Yes
@@ -59,7 +59,7 @@ func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
 // startTLS: see that of smtpConn.
 func (s *pop3Conn) startTLS() {
 	s.out.state, s.parked = still, false
-	s.conn.SetHandler(s.handshake(s.port.stls, pop3Daemon, s, s.secured))
+	s.conn.SetHandler(s.handshake(s.port.stls, false, pop3Daemon, s, s.secured))
 }
 
 // secured: see that of smtpConn.

@@ -22,13 +22,15 @@ type handshaking struct {
 
 	hs    *tlsio.Handshake // nil: nothing came yet
 	busy  bool             // hs belongs to its goroutine
+	first bool             // TLS comes first; behind STARTTLS it was booked when that was answered
 	began time.Time
 }
 
 // handshake returns the handler that speaks TLS with the peer as server, and then
-// gives way to back. Until the first octet nothing is made for it.
-func (s *session) handshake(cfg *tls.Config, daemon slog.Attr, back loop.Handler, then func()) *handshaking {
-	h := &handshaking{s: s, cfg: cfg, back: back, then: then, daemon: daemon}
+// gives way to back. Until the first octet nothing is made for it. first: the
+// connection begins with TLS.
+func (s *session) handshake(cfg *tls.Config, first bool, daemon slog.Attr, back loop.Handler, then func()) *handshaking {
+	h := &handshaking{s: s, cfg: cfg, back: back, then: then, daemon: daemon, first: first}
 	s.ender = h
 	s.conn.SetReadLimit(commandRead)
 	s.conn.SetDeadline(s.srv.cfg.TLS.HandshakeTimeout) // of all of it
@@ -43,6 +45,10 @@ func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 		h.hs.Feed(octets)
 	} else {
 		h.began = time.Now()
+		if h.first && h.s.tlsTooOften() {
+			h.fail("too many TLS handshakes from this client (tls.client_handshakes)")
+			return len(in)
+		}
 		h.hs = edge.handshaker.Start(h.cfg, octets, &h.s.shard.tls, h.report)
 		if h.hs == nil {
 			h.s.srv.stats.tlsBusy.Add(1)

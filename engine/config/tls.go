@@ -14,8 +14,9 @@ type TLS struct {
 	MinVersion       TLSVersion // except at port 25
 	SMTPMinVersion   TLSVersion // of STARTTLS at smtp.listen
 	HandshakeTimeout time.Duration
-	MaxHandshakes    int // open at once
-	Tokens           int // handshakes that compute at once; 0: half the cores
+	MaxHandshakes    int    // open at once
+	ClientHandshakes string // a rate, for policy.ParseRate; "": no limit
+	Tokens           int    // handshakes that compute at once; 0: half the cores
 	ReloadEvery      time.Duration
 }
 
@@ -80,6 +81,8 @@ func keysOfTLS(c *Config) []*Key {
 			help("How long a client may take for a handshake."),
 		count("tls.max_handshakes", &c.TLS.MaxHandshakes, 4096, 1, 1_000_000).
 			help("Handshakes under way at once, 20 KiB each; STARTTLS hears 454 while there are so many, others are disconnected."),
+		text("tls.client_handshakes", &c.TLS.ClientHandshakes, "", rate, "COUNT/TIME, such as 600/1m, or empty").
+			help("How many TLS handshakes a client (an IPv4 address, an IPv6 /64) may begin in a time; STARTTLS hears 454 beyond it, others are disconnected. This host and smtp.trusted_networks have no limit. Empty: no limit. Many clients may share one address."),
 		count("tls.tokens", &c.TLS.Tokens, 0, 0, 1024).
 			help("Handshakes that compute at once; 0: half the cores."),
 		duration("tls.reload_every", &c.TLS.ReloadEvery, time.Minute, time.Second, day).
