@@ -55,23 +55,50 @@ func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tls.self_signed: %w", err)
 	}
-	if err := t.certs.Load(files); err != nil {
-		return nil, fmt.Errorf("tls.certificates: %w", err)
+	if err := t.load(cfg, files); err != nil {
+		return nil, err
 	}
-	t.watch = tlsio.NewWatch(&t.certs, files)
 	if t.tickets, err = tlsio.OpenTicketKeys(filepath.Join(cfg.Server.Data, ticketFile)); err != nil {
 		return nil, fmt.Errorf("keys of session tickets: %w", err)
 	}
 	oldest := versionOf[cfg.TLS.MinVersion]
-	t.smtp = tlsio.Policy{MinVersion: versionOf[cfg.TLS.SMTPMinVersion]}.Config(&t.certs)
-	t.smtps = tlsio.Policy{MinVersion: oldest, Tickets: true}.Config(&t.certs)
-	t.pop3 = tlsio.Policy{MinVersion: oldest, Tickets: true}.Config(&t.certs)
-	t.pop3s = tlsio.Policy{MinVersion: oldest, Tickets: true, Protocols: []string{"pop3"}}.Config(&t.certs)
+	ours := tlsio.Policy{MinVersion: oldest, Tickets: true, Clients: t.handshaker.Clients, Demanded: cfg.TLS.ClientCertificates == config.CertificatesRequired}
+	t.smtp = tlsio.Policy{MinVersion: versionOf[cfg.TLS.SMTPMinVersion], Clients: t.handshaker.Clients}.Config(&t.certs)
+	t.smtps, t.pop3 = ours.Config(&t.certs), ours.Config(&t.certs)
+	ours.Protocols = []string{"pop3"}
+	t.pop3s = ours.Config(&t.certs)
 	if err := t.rotate(); err != nil {
 		return nil, err
 	}
 	t.warnOfExpiry()
 	return t, nil
+}
+
+// load reads the files of certificates, ours and the authorities of clients, and
+// watches them.
+func (t *tlsEdge) load(cfg *config.Config, files []tlsio.CertFile) error {
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Cert, f.Key)
+	}
+	roots := cfg.TLS.ClientRoots
+	if cfg.TLS.ClientCertificates != config.CertificatesOff {
+		t.handshaker.Clients = new(tlsio.ClientStore)
+		names = append(names, roots)
+	}
+	load := func() error {
+		if t.handshaker.Clients != nil {
+			if err := t.handshaker.Clients.Load(roots); err != nil {
+				return fmt.Errorf("tls.client_roots: %w", err)
+			}
+		}
+		if err := t.certs.Load(files); err != nil {
+			return fmt.Errorf("tls.certificates: %w", err)
+		}
+		return nil
+	}
+	t.watch = tlsio.NewWatch(load, names...)
+	return load()
 }
 
 var versionOf = map[config.TLSVersion]uint16{

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -47,9 +48,21 @@ func (l mailLog) connect(daemon slog.Attr, addr string) {
 func (l mailLog) secured(h *handshaking) {
 	if l.on() {
 		f := h.s.tls.Facts()
-		l.info("TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.daemon,
-			slog.String("sni", f.ServerName), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
+		kind := "Anonymous"
+		if f.Client != nil {
+			kind = "Trusted"
+		}
+		l.info(kind+" TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.daemon,
+			slog.String("sni", f.ServerName), slog.String("client_cn", clientName(f.Client)), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
 	}
+}
+
+// clientName is who a certificate says a client is.
+func clientName(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
+	return c.Subject.CommonName
 }
 
 // reject logs a refusal of a command, as Postfix does for policy and lookup.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -68,6 +69,14 @@ func (s *session) open(srv *Server, c *loop.Conn, from netip.AddrPort, e ender) 
 	}
 	s.shard.first = s
 	return true
+}
+
+// certificate is the client's, which proves who it is; nil: it has none.
+func (s *session) certificate() *x509.Certificate {
+	if s.tls == nil {
+		return nil
+	}
+	return s.tls.Client()
 }
 
 // client is the peer as the log has it: name[address].

@@ -103,8 +103,11 @@ func (t *transaction) openDraft(s *smtpConn) {
 	if t.paths == 1 {
 		f.For = t.forward
 	}
+	if c := s.certificate(); c != nil {
+		f.Client, f.Issuer = c.Subject.CommonName, c.Issuer.CommonName
+	}
 	if s.m.Account() != "" && srv.cfg.Submission.HideClient {
-		f.Helo, f.IP = nil, netip.Addr{}
+		f.Helo, f.IP, f.Client = nil, netip.Addr{}, ""
 	}
 	t.out.begin(s)
 	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)

@@ -16,9 +16,12 @@ type Received struct {
 	// Local says, of mail that a program on this host handed in, whose program it
 	// was, for the comment behind our name: "userid 1000". Empty for other mail.
 	Local string
-	ID    []byte    // under which this server logs the message
-	For   []byte    // the recipient when there is exactly one, as path text without <>; else nil
-	At    time.Time // shown in its own zone
+	// Client and Issuer are the common names of the client's certificate, which was
+	// verified, and of who issued it; Client empty: there was none.
+	Client, Issuer string
+	ID             []byte    // under which this server logs the message
+	For            []byte    // the recipient when there is exactly one, as path text without <>; else nil
+	At             time.Time // shown in its own zone
 }
 
 // With is the "with" word of a Received field for a session (RFC 3848, RFC 6531
@@ -74,7 +77,7 @@ func AppendReceived(dst []byte, r Received) []byte {
 		dst = append(dst, " with "...)
 		dst = append(dst, r.With...)
 	}
-	dst = append(dst, " id "...)
+	dst = append(appendCertificate(dst, r), "id "...)
 	dst = append(dst, r.ID...)
 	if len(r.For) > 0 && len(r.For) <= maxTracePath {
 		dst = append(dst, "\r\n\tfor <"...)
@@ -85,6 +88,19 @@ func AppendReceived(dst []byte, r Received) []byte {
 	}
 	dst = r.At.AppendFormat(dst, "Mon, 2 Jan 2006 15:04:05 -0700 (MST)")
 	return append(dst, "\r\n"...)
+}
+
+// appendCertificate appends what Postfix says of a client's certificate, on a line of
+// its own, or a blank.
+func appendCertificate(dst []byte, r Received) []byte {
+	if r.Client == "" {
+		return append(dst, ' ')
+	}
+	dst = append(dst, "\r\n\t(Client CN \""...)
+	dst = appendWords(dst, r.Client)
+	dst = append(dst, "\", Issuer \""...)
+	dst = appendWords(dst, r.Issuer)
+	return append(dst, "\" (verified OK))\r\n\t"...)
 }
 
 // appendClient appends " (rdns [ip])".

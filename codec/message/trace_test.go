@@ -32,6 +32,8 @@ func TestAppendReceived_Success(t *testing.T) {
 		"Received: by mx.example.com (postrider, from userid 1000) id 0000000000001;\r\n\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
 	f(Received{Local: "u)\r\n", For: []byte("b@example.com")},
 		"Received: by mx.example.com (postrider, from u???) id 0000000000001\r\n\tfor <b@example.com>; Sun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
+	f(Received{IP: netip.MustParseAddr("192.0.2.1"), With: "ESMTPS", Client: "dev7", Issuer: "X)\r\nY: "},
+		"Received: from unknown (unknown [192.0.2.1])\r\n\tby mx.example.com (postrider) with ESMTPS\r\n\t(Client CN \"dev7\", Issuer \"X???Y: \" (verified OK))\r\n\tid 0000000000001;\r\n\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
 	f(Received{With: "ESMTP"},
 		"Received: by mx.example.com (postrider) with ESMTP id 0000000000001;\r\n\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\n")
 }
@@ -43,7 +45,7 @@ func FuzzAppendReceived(f *testing.F) {
 			return // the resolver gives host names only
 		}
 		field := AppendReceived(nil, Received{Helo: helo, RDNS: rdns, IP: netip.MustParseAddr("192.0.2.1"), Host: "h",
-			With: With(true, utf8, true, true), ID: []byte("1"), For: rcpt, At: time.Unix(0, 0).UTC()})
+			With: With(true, utf8, true, true), ID: []byte("1"), For: rcpt, Client: string(helo), Issuer: string(rcpt), At: time.Unix(0, 0).UTC()})
 		for _, line := range strings.Split(string(field), "\r\n") {
 			if len(line) > 998 || strings.ContainsAny(line, "\r\n") {
 				t.Fatalf("line %q", line)

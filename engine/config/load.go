@@ -187,6 +187,9 @@ func (c *Config) Check() error {
 	if implicit > 0 && !c.HasTLS() {
 		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls and submission.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}
+	if c.TLS.ClientCertificates != CertificatesOff && (c.TLS.ClientRoots == "" || !c.HasTLS()) {
+		fault("tls.client_roots", "tls.client_certificates needs certificates of our own, and here the file of the authorities whose clients are known")
+	}
 	if len(c.Submission.Listen)+len(c.Submission.ListenTLS) > 0 && c.Auth.Mechanisms == 0 {
 		fault("auth.mechanisms", "submission.listen needs a way to log in: name a mechanism")
 	}

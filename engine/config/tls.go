@@ -18,6 +18,9 @@ type TLS struct {
 	ClientHandshakes string // a rate, for policy.ParseRate; "": no limit
 	Tokens           int    // handshakes that compute at once; 0: half the cores
 	ReloadEvery      time.Duration
+
+	ClientCertificates ClientCertificates
+	ClientRoots        string // path of a PEM file
 }
 
 // CertFile is a certificate: PEM files of its chain, leaf first, and of its key.
@@ -32,6 +35,16 @@ const (
 	TLS11 TLSVersion = "1.1"
 	TLS12 TLSVersion = "1.2"
 	TLS13 TLSVersion = "1.3"
+)
+
+// ClientCertificates is what clients are asked for.
+type ClientCertificates string
+
+// The values of tls.client_certificates.
+const (
+	CertificatesOff      ClientCertificates = "off"
+	CertificatesAsked    ClientCertificates = "ask"
+	CertificatesRequired ClientCertificates = "require"
 )
 
 // certFile reads a file that holds both, or the two with a blank between.
@@ -85,6 +98,10 @@ func keysOfTLS(c *Config) []*Key {
 			help("How many TLS handshakes a client (an IPv4 address, an IPv6 /64) may begin in a time; STARTTLS hears 454 beyond it, others are disconnected. This host and smtp.trusted_networks have no limit. Empty: no limit. Many clients may share one address."),
 		count("tls.tokens", &c.TLS.Tokens, 0, 0, 1024).
 			help("Handshakes that compute at once; 0: half the cores."),
+		choice("tls.client_certificates", &c.TLS.ClientCertificates, CertificatesOff, CertificatesAsked, CertificatesRequired).
+			help("Whether clients are asked for a certificate by an authority of tls.client_roots. \"ask\": one that proves who the client is stands in the log and in the Received field, others count as none. \"require\": who has none is turned away, but at smtp.listen, where other hosts bring mail, it is asked for only. A login is needed all the same."),
+		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
+			help("PEM file of the authorities of tls.client_certificates. It is read again when it changes."),
 		duration("tls.reload_every", &c.TLS.ReloadEvery, time.Minute, time.Second, day).
 			help("How often the files are looked at for a change; SIGHUP reads them at once."),
 	}

@@ -90,7 +90,7 @@ func TestWatch(t *testing.T) {
 	if err := s.Load([]CertFile{file}); err != nil {
 		t.Fatal(err)
 	}
-	w := NewWatch(s, []CertFile{file})
+	w := NewWatch(func() error { return s.Load([]CertFile{file}) }, file.Cert, file.Key)
 	first := shown(t, s, client(tls.VersionTLS13))
 	if loaded, err := w.Reload(false); loaded || err != nil {
 		t.Errorf("nothing has changed: %v, %v", loaded, err)

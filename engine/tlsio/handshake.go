@@ -21,6 +21,10 @@ type Handshaker struct {
 	tokens chan struct{}
 	limit  int64
 	open   atomic.Int64
+
+	// Clients verifies the certificates of clients; nil: none are asked for. It is
+	// set before the first Start.
+	Clients *ClientStore
 }
 
 // NewHandshaker makes one with tokens handshakes computing at once, which should be
@@ -76,7 +80,9 @@ func (hs *Handshake) run() {
 		}
 		hs.end()
 	}()
-	hs.err = hs.session.conn.Handshake()
+	if hs.err = hs.session.conn.Handshake(); hs.err == nil && hs.of.Clients != nil {
+		hs.session.identify(hs.of.Clients)
+	}
 }
 
 // end takes the session out of the handshake: what the client sent behind it is

@@ -12,13 +12,17 @@ type Policy struct {
 	// Protocols of ALPN. With any, a client that offers others only is refused; one
 	// that offers none is not.
 	Protocols []string
+	// Clients asks for certificates of theirs; nil: none are. Demanded: those that
+	// have none are turned away.
+	Clients  *ClientStore
+	Demanded bool
 }
 
 // Config makes the configuration of those listeners. It is shared by all their
 // sessions and never cloned. Certificates come from store alone: with a list in the
 // Config, a client that asks for no name would be served from that.
 func (p Policy) Config(store *CertStore) *tls.Config {
-	return &tls.Config{
+	cfg := &tls.Config{
 		GetCertificate:         store.Pick,
 		MinVersion:             p.MinVersion,
 		CipherSuites:           p.suites(),
@@ -28,6 +32,10 @@ func (p Policy) Config(store *CertStore) *tls.Config {
 		// milliseconds and cost a mail server half as much again.
 		DynamicRecordSizingDisabled: true,
 	}
+	if p.Clients != nil {
+		p.Clients.ask(cfg, p.Demanded)
+	}
+	return cfg
 }
 
 // suites are those of TLS 1.2 with forward secrecy and authenticated encryption;

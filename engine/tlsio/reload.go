@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Watch finds out when the files of a CertStore have changed. There is no inotify
+// Watch finds out when the files of certificates have changed. There is no inotify
 // in it: renewal tools write, rename and link as they like, on any file system, and
 // a look at a few files now and then costs nothing. It belongs to one goroutine.
 type Watch struct {
-	store *CertStore
-	files []CertFile
+	load  func() error
+	files []string
 	seen  map[string]stamp
 }
 
@@ -20,20 +20,18 @@ type stamp struct {
 	size     int64
 }
 
-// NewWatch watches files, which store has just loaded.
-func NewWatch(store *CertStore, files []CertFile) *Watch {
-	w := &Watch{store: store, files: files}
+// NewWatch watches files, which load has just loaded.
+func NewWatch(load func() error, files ...string) *Watch {
+	w := &Watch{load: load, files: files}
 	w.seen = w.look()
 	return w
 }
 
 func (w *Watch) look() map[string]stamp {
 	seen := make(map[string]stamp)
-	for _, f := range w.files {
-		for _, name := range []string{f.Cert, f.Key} {
-			if info, err := os.Stat(name); err == nil {
-				seen[name] = stamp{info.ModTime(), info.Size()}
-			}
+	for _, name := range w.files {
+		if info, err := os.Stat(name); err == nil {
+			seen[name] = stamp{info.ModTime(), info.Size()}
 		}
 	}
 	return seen
@@ -48,7 +46,7 @@ func (w *Watch) Reload(force bool) (loaded bool, err error) {
 		return false, nil
 	}
 	w.seen = seen
-	if err := w.store.Load(w.files); err != nil {
+	if err := w.load(); err != nil {
 		return false, err
 	}
 	return true, nil

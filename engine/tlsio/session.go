@@ -23,6 +23,14 @@ type Session struct {
 	scratch *Scratch
 	rest    []byte // of the wire, behind plaintext that found no room
 	full    bool   // the last plaintext filled its room: there may be more of it
+	client  *x509.Certificate
+}
+
+// identify keeps the client's certificate if it proves who the client is.
+func (s *Session) identify(clients *ClientStore) {
+	if chain := s.conn.ConnectionState().PeerCertificates; len(chain) > 0 && clients.Verify(chain) == nil {
+		s.client = chain[0]
+	}
 }
 
 // Open implements loop.Layer.
@@ -97,15 +105,14 @@ type Facts struct {
 // Facts says what was agreed on.
 func (s *Session) Facts() Facts {
 	st := s.conn.ConnectionState()
-	f := Facts{
+	return Facts{
 		Version: versions[st.Version], Cipher: tls.CipherSuiteName(st.CipherSuite),
-		ServerName: st.ServerName, Protocol: st.NegotiatedProtocol, Resumed: st.DidResume,
+		ServerName: st.ServerName, Protocol: st.NegotiatedProtocol, Resumed: st.DidResume, Client: s.client,
 	}
-	if len(st.VerifiedChains) > 0 {
-		f.Client = st.PeerCertificates[0]
-	}
-	return f
 }
+
+// Client is the verified certificate of the client; nil: none.
+func (s *Session) Client() *x509.Certificate { return s.client }
 
 // versions are the names that Postfix and OpenSSL use.
 var versions = map[uint16]string{
