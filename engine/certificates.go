@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"postrider/engine/acme"
 	"postrider/engine/config"
 	"postrider/engine/tlsio"
 )
@@ -27,6 +29,10 @@ type tlsEdge struct {
 	pop3  *tls.Config // STLS
 	pop3s *tls.Config
 
+	acme     *acme.Manager // nil: no certificates by ACME
+	obtained chan obtained // its answers
+	asking   atomic.Bool
+
 	hurry chan struct{} // read the files now
 	stop  chan struct{}
 	ended sync.WaitGroup
@@ -36,6 +42,7 @@ type tlsEdge struct {
 const (
 	selfSignedFile = "tls-selfsigned.pem"
 	ticketFile     = "tls-tickets"
+	acmeFolder     = "acme"
 )
 
 // expiryWarning is how long before its end a certificate is warned of.
@@ -48,8 +55,8 @@ func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
 	}
 	t := &tlsEdge{
 		handshaker: tlsio.NewHandshaker(cfg.HandshakeTokens(), cfg.TLS.MaxHandshakes),
-		pace:       newPace(cfg),
-		log:        log, hurry: make(chan struct{}, 1), stop: make(chan struct{}),
+		pace:       newPace(cfg), obtained: make(chan obtained, 1),
+		log: log, hurry: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	files, err := certFiles(cfg)
 	if err != nil {
@@ -69,6 +76,11 @@ func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
 	t.pop3s = ours.Config(&t.certs)
 	if err := t.rotate(); err != nil {
 		return nil, err
+	}
+	if len(cfg.TLS.ACMEDomains) > 0 {
+		t.acme = acme.New(acme.Options{
+			Domains: cfg.TLS.ACMEDomains, Directory: cfg.TLS.ACMEDirectory, Email: cfg.TLS.ACMEEmail, Folder: filepath.Join(cfg.Server.Data, acmeFolder),
+		})
 	}
 	t.warnOfExpiry()
 	return t, nil
@@ -129,8 +141,10 @@ func (t *tlsEdge) rotate() error { return t.tickets.Rotate(time.Now(), t.smtps, 
 // of tickets that are a day old.
 func (t *tlsEdge) start(every time.Duration) {
 	t.ended.Go(func() {
-		look := time.NewTicker(every)
+		look, renew := time.NewTicker(every), time.NewTicker(renewEvery)
 		defer look.Stop()
+		defer renew.Stop()
+		t.obtain()
 		for {
 			force := false
 			select {
@@ -138,6 +152,13 @@ func (t *tlsEdge) start(every time.Duration) {
 				return
 			case <-t.hurry:
 				force = true
+				t.obtain()
+			case <-renew.C:
+				t.obtain()
+				continue
+			case got := <-t.obtained:
+				t.use(got)
+				continue
 			case <-look.C:
 			}
 			t.reload(force)

@@ -53,16 +53,16 @@ func (l mailLog) secured(h *handshaking) {
 			kind = "Trusted"
 		}
 		l.info(kind+" TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.daemon,
-			slog.String("sni", f.ServerName), slog.String("client_cn", clientName(f.Client)), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
+			slog.String("sni", f.ServerName), clientName(f.Client), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
 	}
 }
 
-// clientName is who a certificate says a client is.
-func clientName(c *x509.Certificate) string {
+// clientName is who a certificate says a client is; nothing without one.
+func clientName(c *x509.Certificate) slog.Attr {
 	if c == nil {
-		return ""
+		return slog.Attr{}
 	}
-	return c.Subject.CommonName
+	return slog.String("client_cn", c.Subject.CommonName)
 }
 
 // reject logs a refusal of a command, as Postfix does for policy and lookup.

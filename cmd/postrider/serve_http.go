@@ -35,16 +35,18 @@ func (h *httpServers) all() {
 func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
 	h := new(httpServers)
 	for _, addr := range cfg.Web.Listen {
-		l, err := net.FileListener(sockets.File("http", addr))
+		at, err := h.open(sockets.File("http", addr), srv.HTTP(), log)
 		if err != nil {
-			h.all()
 			return nil, fmt.Errorf("web.listen %s: %w", addr, err)
 		}
-		hs := &http.Server{Handler: srv.HTTP(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-		go func() { _ = hs.Serve(l) }()
-		h.stop = append(h.stop, func() { _ = hs.Close() })
-		h.http = append(h.http, l.Addr().(*net.TCPAddr).AddrPort())
+		h.http = append(h.http, at)
+	}
+	if handler := srv.ACMEHandler(); handler != nil {
+		for _, addr := range cfg.TLS.ACMEListen {
+			if _, err := h.open(sockets.File("acme", addr), handler, log); err != nil {
+				return nil, fmt.Errorf("tls.acme_listen %s: %w", addr, err)
+			}
+		}
 	}
 	socket := filepath.Join(cfg.Server.Data, "admin.sock")
 	stop, err := admin.Serve(ctx, socket, store, srv.Operator(), func() admin.Status {
@@ -63,6 +65,20 @@ func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Socke
 	}
 	h.stop = append(h.stop, stop)
 	return h, nil
+}
+
+// open serves at a socket until stop. At an error it has stopped all.
+func (h *httpServers) open(socket *os.File, handler http.Handler, log *slog.Logger) (at netip.AddrPort, err error) {
+	l, err := net.FileListener(socket)
+	if err != nil {
+		h.all()
+		return at, err
+	}
+	hs := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	go func() { _ = hs.Serve(l) }()
+	h.stop = append(h.stop, func() { _ = hs.Close() })
+	return l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
 
 // addresses is " name=addr,addr" for the ready line; nothing without addresses.

@@ -187,6 +187,9 @@ func (c *Config) Check() error {
 	if implicit > 0 && !c.HasTLS() {
 		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls and submission.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}
+	if len(c.TLS.ACMEDomains) > 0 && (len(c.TLS.ACMEListen) == 0 || !c.TLS.ACMETerms) {
+		fault("tls.acme_domains", "tls.acme_listen has to say where the authority finds us (\"0.0.0.0:80\"), and tls.acme_accept_terms that its terms are accepted")
+	}
 	if c.TLS.ClientCertificates != CertificatesOff && (c.TLS.ClientRoots == "" || !c.HasTLS()) {
 		fault("tls.client_roots", "tls.client_certificates needs certificates of our own, and here the file of the authorities whose clients are known")
 	}

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"postrider/engine/router"
 )
 
 // TLS is the group [tls].
@@ -21,6 +23,12 @@ type TLS struct {
 
 	ClientCertificates ClientCertificates
 	ClientRoots        string // path of a PEM file
+
+	ACMEDomains   []string
+	ACMEListen    []string // host:port
+	ACMEDirectory string   // URL
+	ACMETerms     bool     // accepted
+	ACMEEmail     string
 }
 
 // CertFile is a certificate: PEM files of its chain, leaf first, and of its key.
@@ -68,7 +76,9 @@ func (f CertFile) String() string {
 }
 
 // HasTLS says whether there is a certificate to speak TLS with.
-func (c *Config) HasTLS() bool { return len(c.TLS.Certificates) > 0 || c.TLS.SelfSigned }
+func (c *Config) HasTLS() bool {
+	return len(c.TLS.Certificates) > 0 || c.TLS.SelfSigned || len(c.TLS.ACMEDomains) > 0
+}
 
 // HandshakeTokens is how many TLS handshakes compute at once. The rest of the cores
 // is for those who are connected already.
@@ -102,6 +112,16 @@ func keysOfTLS(c *Config) []*Key {
 			help("Whether clients are asked for a certificate by an authority of tls.client_roots. \"ask\": one that proves who the client is stands in the log and in the Received field, others count as none. \"require\": who has none is turned away, but at smtp.listen, where other hosts bring mail, it is asked for only. A login is needed all the same."),
 		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
 			help("PEM file of the authorities of tls.client_certificates. It is read again when it changes."),
+		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, router.ParseDomain, sameString, "host names").
+			help("Names to get certificates for from an authority by ACME, as Let's Encrypt (RFC 8555), and to renew them for. Each has to lead to this host in DNS. Until the first is there, a certificate that we make serves."),
+		list("tls.acme_listen", &c.TLS.ACMEListen, nil, hostPort, sameString, "HOST:PORT, as 0.0.0.0:80").
+			help("Where the authority looks whether the names of tls.acme_domains are ours. It asks at port 80; nothing else is answered there."),
+		boolean("tls.acme_accept_terms", &c.TLS.ACMETerms, false).
+			help("The terms of the authority are accepted. Without that nothing is asked of it."),
+		text("tls.acme_email", &c.TLS.ACMEEmail, "", anyString, "an address, or empty").
+			help("Where the authority writes to when something is wrong with the certificates."),
+		text("tls.acme_directory", &c.TLS.ACMEDirectory, "https://acme-v02.api.letsencrypt.org/directory", anyString, "a URL").
+			help("The directory of the authority."),
 		duration("tls.reload_every", &c.TLS.ReloadEvery, time.Minute, time.Second, day).
 			help("How often the files are looked at for a change; SIGHUP reads them at once."),
 	}

@@ -123,7 +123,7 @@ func (h *Handler) appendText(b []byte, r slog.Record) []byte {
 		sep = ""
 	}
 	each(func(a slog.Attr) bool {
-		if a.Key == "daemon" || a.Key == "id" {
+		if a.Key == "daemon" || a.Key == "id" || a.Equal(slog.Attr{}) { // as slog.Handler demands of the last
 			return true
 		}
 		b = append(append(append(b, sep...), a.Key...), '=')
@@ -170,6 +170,9 @@ func (h *Handler) appendJSON(b []byte, r slog.Record) []byte {
 		b = appendQuoted(b, r.Message)
 	}
 	field := func(a slog.Attr) bool {
+		if a.Equal(slog.Attr{}) {
+			return true
+		}
 		b = append(b, ',')
 		b = appendQuoted(b, a.Key)
 		b = append(b, ':')

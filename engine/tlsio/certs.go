@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -22,7 +23,12 @@ type CertFile struct{ Cert, Key string }
 
 // CertStore has the certificates of a server and picks one for each client. Its
 // methods may be called from any goroutine; Pick never waits.
-type CertStore struct{ now atomic.Pointer[certificates] }
+type CertStore struct {
+	now atomic.Pointer[certificates]
+
+	mu               sync.Mutex // of those who change it
+	loaded, obtained []*tls.Certificate
+}
 
 // certificates is one consistent load; it never changes.
 type certificates struct {
@@ -34,7 +40,7 @@ type certificates struct {
 // an error nothing has changed: half a renewal never serves. The first file's
 // certificate is that of clients that ask for no name, or for one that none has.
 func (s *CertStore) Load(files []CertFile) error {
-	c := &certificates{byName: make(map[string][]*tls.Certificate)}
+	var loaded []*tls.Certificate
 	var errs []error
 	for _, f := range files {
 		cert, err := loadPair(f)
@@ -42,23 +48,44 @@ func (s *CertStore) Load(files []CertFile) error {
 			errs = append(errs, err)
 			continue
 		}
-		c.all = append(c.all, cert)
-		for _, name := range namesOf(cert.Leaf) {
-			c.byName[name] = append(c.byName[name], cert)
-		}
+		loaded = append(loaded, cert)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if len(c.all) == 0 {
+	if len(loaded) == 0 {
 		return errors.New("no certificate is given")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loaded = loaded
+	s.publish()
+	return nil
+}
+
+// Obtained puts certificates that are in no file beside those that are, in the place
+// of the ones that were obtained before. For a name that both have, and for clients
+// that ask for none, these come first.
+func (s *CertStore) Obtained(certs []*tls.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.obtained = certs
+	s.publish()
+}
+
+// publish makes the next snapshot.
+func (s *CertStore) publish() {
+	c := &certificates{byName: make(map[string][]*tls.Certificate), all: slices.Concat(s.obtained, s.loaded)}
+	for _, cert := range c.all {
+		for _, name := range namesOf(cert.Leaf) {
+			c.byName[name] = append(c.byName[name], cert)
+		}
 	}
 	byCost(c.all)
 	for _, certs := range c.byName {
 		byCost(certs)
 	}
 	s.now.Store(c)
-	return nil
 }
 
 func loadPair(f CertFile) (*tls.Certificate, error) {
