@@ -33,7 +33,7 @@ func argsOf(args []string) []string {
 		return nil
 	}
 	switch name := filepath.Base(args[0]); name {
-	case "sendmail", "mailq", "newaliases":
+	case "sendmail", "mailq", "newaliases", "uuencode", "uudecode":
 		return append([]string{name}, args[1:]...)
 	}
 	return args[1:]
@@ -58,7 +58,7 @@ configuration.`,
 	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
 		exportCommand(), importCommand(), checkCommand(),
 		queueCommand(), whyCommand(), mailqCommand(), sendmailCommand(), newaliasesCommand(), routeCommand(),
-		statusCommand(), configCommand(), dkimCommand(), installCommand())
+		statusCommand(), configCommand(), dkimCommand(), installCommand(), uuencodeCommand(), uudecodeCommand())
 	return root
 }
 

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// runUU runs a command in a folder of its own.
+func runUU(t *testing.T, in string, args ...string) (out, said string, code int) {
+	t.Helper()
+	root := rootCommand()
+	var o, e bytes.Buffer
+	root.SetArgs(args)
+	root.SetIn(strings.NewReader(in))
+	root.SetOut(&o)
+	root.SetErr(&e)
+	if err := root.Execute(); err != nil {
+		return o.String(), e.String() + err.Error(), codeOf(err)
+	}
+	return o.String(), e.String(), 0
+}
+
+const catText = "Hello,\nbegin 4755 cat.txt\n#0V%T\n`\nend\n"
+
+func TestUudecode(t *testing.T) {
+	t.Chdir(t.TempDir())
+	f := func(in string, code int, says string, args ...string) {
+		t.Helper()
+		if _, said, got := runUU(t, in, append([]string{"uudecode"}, args...)...); got != code || !strings.Contains(said, says) {
+			t.Errorf("%q: exit code %d, %q; want %d, %q", args, got, said, code, says)
+		}
+	}
+	want := func(file, octets string) {
+		t.Helper()
+		if got, err := os.ReadFile(file); err != nil || string(got) != octets {
+			t.Errorf("%s: %q, %v", file, got, err)
+		}
+	}
+	f(catText, 0, "")
+	want("cat.txt", "Cat")
+	if info, err := os.Stat("cat.txt"); err != nil || info.Mode() != 0o644 {
+		t.Errorf("the mode is %v, %v", info.Mode(), err)
+	}
+	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), exCantCreate, "cat.txt is there already: --force replaces it")
+	want("cat.txt", "Cat")
+	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), 0, "", "--force")
+	want("cat.txt", "Dog")
+
+	if err := os.Mkdir("in", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f(catText, 0, "", "-o", "in")
+	want("in/cat.txt", "Cat")
+	f(catText, 0, "", "-o", "in/other")
+	want("in/other", "Cat")
+	f(catText+strings.ReplaceAll(catText, "cat", "dog"), exUsage, "a second file, \"dog.txt\", can't go to in/two too", "-o", "in/two")
+	f(catText, 0, "", "-o", "/dev/stdout")
+	if out, _, _ := runUU(t, catText, "uudecode", "-o", "/dev/stdout"); out != "Cat" {
+		t.Errorf("at the standard output: %q", out)
+	}
+
+	f("nothing\n", exDataErr, "no line \"begin MODE NAME\"")
+	f("begin 644 half\n#0V%T\n", exDataErr, "line 2: the text ends within the file \"half\"")
+	f("begin 644 half\n#0v%T\n`\nend\n", exDataErr, "line 2: \"v%T\" is not a character of uuencode")
+	f(catText, exNoInput, "nowhere", "nowhere")
+	if err := os.Symlink("/nowhere/at/all", "link"); err != nil {
+		t.Fatal(err)
+	}
+	f(strings.Replace(catText, "cat.txt", "link", 1), exCantCreate, "link is there already")
+
+	left, err := filepath.Glob("*")
+	if err != nil || strings.Join(left, " ") != "cat.txt in link" {
+		t.Errorf("left in the folder: %q, %v", left, err)
+	}
+	if hidden, _ := filepath.Glob(".*"); len(hidden) > 0 {
+		t.Errorf("left in the folder: %q", hidden)
+	}
+}
+
+// Whatever a text calls a file, it is made in the folder, in the open.
+func TestUudecodeStaysInTheFolder(t *testing.T) {
+	for name, want := range map[string]string{
+		"/etc/passwd": "passwd", "../../x": "x", `..\x`: "x", ".bashrc": "bashrc", "..": "file", "a/": "file", "-rf": "rf",
+		"a\x1b[31mb": "a_[31mb", "a\u202eb": "a_b", "a b.txt": "a b.txt", "x/.../y": "y",
+	} {
+		if got := safeName(name); got != want {
+			t.Errorf("%q is made as %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestUuencode(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("cat", []byte("Cat"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	f := func(want, in string, args ...string) {
+		t.Helper()
+		if out, said, code := runUU(t, in, append([]string{"uuencode"}, args...)...); out != want || code != 0 {
+			t.Errorf("%q: %q, %s", args, out, said)
+		}
+	}
+	f("begin 640 cat.txt\n#0V%T\n`\nend\n", "", "cat", "cat.txt")
+	f("begin 644 x\n#0V%T\n`\nend\n", "Cat", "x")
+	f("begin 644 x\n\" $  \n \nend\n", "\x00@", "--space", "x")
+	f("begin-base64 644 x\nQ2F0\n====\n", "Cat", "-m", "x")
+	f("begin 644 x\n`\nend\n", "", "x")
+	if _, said, code := runUU(t, "", "uuencode", "nowhere", "x"); code != exNoInput {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+}

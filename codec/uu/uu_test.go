@@ -1,0 +1,149 @@
+package uu
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestDecode_Success(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		got := decode([]byte(text), len(text))
+		if got.err != "" || fmt.Sprint(got.files) != fmt.Sprint(want) {
+			t.Errorf("%q: got %q, %s, want %q", text, got.files, got.err, want)
+		}
+	}
+	const cat = `644 cat.txt false: "Cat"`
+	f("begin 644 cat.txt\n#0V%T\n`\nend\n", cat)
+	f("begin 644 cat.txt\r\n#0V%T\r\n`\r\nend\r\n", cat)
+	f("begin 644 cat.txt\n#0V%T\n \nend", cat)
+	f("begin 644 cat.txt\n#0V%T\n\nend", cat)         // the blank was lost
+	f("begin 644 cat.txt\n#0V%T\nend", cat)           // no line of zero octets
+	f("begin 644 cat.txt\n#0V%T\n`\nEnd  \n", cat)    // as in the seed
+	f("begin 644 cat.txt\n#0V%TX\n`\nend", cat)       // a checksum
+	f("begin 644 cat.txt\n#0V%T    \n`\nend", cat)    // blanks from somewhere
+	f("begin 644 n\n!00\n`\nend", `644 n false: "A"`) // a last group without its fillers
+	f("begin 644 n\n!0\n \nend", `644 n false: "@"`)  // the rest was blanks
+	f("begin 644 a file.txt\n`\nend", `644 a file.txt false: ""`)
+	f("Hello,\nbegin the work\nbegin 644\nbegin 999 x\n begin 644 x\nbegin 6444444 x\n")
+	f("x\nbegin 600 a\n#0V%T\n`\nend\ny\nbegin-base64 644 b\nQ2F0\nQ2E=\n====\nz\n", `600 a false: "Cat"`, `644 b true: "CatCa"`)
+	f(strings.Repeat("x", 5000)+"\nbegin 644 cat.txt\n#0V%T\n`\nend\n", cat)
+}
+
+func TestDecode_Failure(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		for _, cut := range []int{len(text), 1} {
+			if got := decode([]byte(text), cut); !strings.HasPrefix(got.err, want) {
+				t.Errorf("%q: got %q, want %q", text, got.err, want)
+			}
+		}
+	}
+	f("begin 644 a\n#0V%T\n", `line 2: the text ends within the file "a": no line "end"`)
+	f("begin 644 a\n#0V%T\n`\n", `line 3: the text ends within the file "a"`)
+	f("begin 644 a\n#0V%T\n`\n#0V%T\nend\n", "line 4: \"#0V%T\" stands behind the line of zero octets")
+	f("x\nbegin 644 a\n#0V%t\n", `line 3: "t" is not a character of uuencode, at place 5 of the line`)
+	f("begin 644 a\nhello\n", `line 2: "hello" can't begin with the number of its octets`)
+	f("begin 644 a\n#0V%TXY\n", `line 2: "#0V%TXY" has 6 characters for 3 octets, where 4 are right`)
+	f("begin 644 a\n!``\n#0V\n", `line 3: the line is cut short: 2 characters for 3 octets, where 4 are right`)
+	f("begin 644 a\nM9W)E<\u2019\n", "line 2: \"\u2019\" is not a character of uuencode, at place 7 of the line")
+	f("begin-base64 644 a\nQ2F\n", `line 2: "Q2F" is not base64 in groups of four`)
+	f("begin-base64 644 a\nQ2E=\nQ2F0\n", `line 3: "Q2F0" stands behind the end of the base64`)
+}
+
+func TestIsLine(t *testing.T) {
+	for line, want := range map[string]bool{
+		"#0V%T": true, "`": true, "": true, "end": true, "End\r": true, "to stop smoking": false, "M": true, "Hello there": false,
+	} {
+		if got := IsLine([]byte(line)); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
+// seedFile is the file that the seed document shows, as it was before a web page made
+// the quotes typographic and wrapped the lines anew.
+const seedFile = `grep "pl?" /var/log/httpd/web664f6.access.log | cut -f 2 -d "?" | cut -f 1 -d "&" > search-data-$1
+~/count-pages | sort > stats-$1
+cp  ~/website/cgi-bin/suggest-data/data suggest-$1
+cp ~/website/cgi-bin/where-data/data where-$1
+cp ~/website/cgi-bin/emailer-data/data email-$1
+~/getlog > logs-$1
+~/total > total-$1
+`
+
+func TestSeedFile(t *testing.T) {
+	text, err := os.ReadFile("testdata/seed.uu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d Decoder
+	_, n, ev, err := d.Decode(nil, text)
+	if ev != Begin || err != nil {
+		t.Fatal(ev, err)
+	}
+	_, _, _, err = d.Decode(nil, text[n:])
+	var e *Error
+	if !errors.As(err, &e) || e.Line != 2 || e.Reason != "\"\u20191\" is not a character of uuencode, at place 31 of the line" {
+		t.Errorf("without repair: %v", err)
+	}
+	files, err := Repair(text)
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	f := files[0]
+	if f.Header.Name != "reports" || f.Header.Mode != 0o644 || string(f.Octets) != seedFile || len(f.Doubts) > 0 {
+		t.Errorf("%+v:\n%s", f, f.Octets)
+	}
+	want := "[in 3 lines characters of print and of HTML were made plain again 10 lines were joined and cut anew into 7, by the length that each tells]"
+	if got := fmt.Sprint(f.Done); got != want {
+		t.Errorf("did %s\nwant %s", got, want)
+	}
+}
+
+func TestRepair(t *testing.T) {
+	octets := bytes.Repeat([]byte(`He said: "don't!" <b> & left - so`+"\n"), 20)
+	good := AppendFile(nil, Header{Mode: 0o644, Name: "x"}, octets, Backtick)
+	f := func(damage string, text []byte, doubts int) {
+		t.Helper()
+		files, err := Repair(text)
+		if err != nil || len(files) != 1 || !bytes.Equal(files[0].Octets, octets) && doubts == 0 || len(files[0].Doubts) != doubts {
+			t.Errorf("%s: %+v, %v", damage, files, err)
+		}
+	}
+	f("none", good, 0)
+	f("quotes", bytes.ReplaceAll(bytes.ReplaceAll(good, []byte("'"), []byte("\u2019")), []byte(`"`), []byte("\u201c")), 0)
+	f("HTML", bytes.ReplaceAll(bytes.ReplaceAll(good, []byte("&"), []byte("&amp;")), []byte("<"), []byte("&lt;")), 0)
+	f("indentation", bytes.ReplaceAll(good, []byte("\nM"), []byte("\n   M")), 0)
+	begin, body, _ := bytes.Cut(good, []byte("\n"))
+	body, _, _ = bytes.Cut(body, []byte("\n`\n"))
+	body = bytes.ReplaceAll(body, []byte("\n"), nil)
+	wrapped := append(bytes.Clone(begin), '\n')
+	for len(body) > 0 {
+		n := min(37, len(body))
+		wrapped = append(append(wrapped, body[:n]...), '\n')
+		body = body[n:]
+	}
+	f("wrapped", append(wrapped, "end\n"...), 0)
+	f("no end", wrapped, 1)
+	f("a character lost", append(append(bytes.Clone(wrapped[:100]), wrapped[101:]...), "end\n"...), 1)
+	if _, err := Repair([]byte("nothing\n")); err == nil {
+		t.Error("a text without a file was repaired")
+	}
+}
+
+// Whatever comes, Repair ends; and what was not damaged comes out as it was.
+func FuzzRepair(f *testing.F) {
+	f.Add([]byte("begin 644 x\nM9W)E<\n#0V%T\nEnd"), []byte("Cat"))
+	f.Fuzz(func(t *testing.T, text, octets []byte) {
+		_, _ = Repair(append([]byte("begin 644 x\n"), text...))
+		files, err := Repair(AppendFile(nil, Header{Mode: 0o600, Name: "y"}, octets, Backtick))
+		if err != nil || len(files) != 1 || !bytes.Equal(files[0].Octets, octets) || len(files[0].Done)+len(files[0].Doubts) > 0 {
+			t.Fatalf("%+v, %v", files, err)
+		}
+	})
+}
