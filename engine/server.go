@@ -183,6 +183,7 @@ func (srv *Server) listenPOP3() error {
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
 		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
+		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}}
 	within := port
 	if srv.tls != nil {
@@ -219,10 +220,18 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		p.config.BareLF = smtpd.Normalize
 	}
+	certified := c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil
+	switch {
+	case !certified || within != nil:
+	case at.Auth == config.AuthRequired:
+		p.starttls = srv.tls.smtps // where a certificate is demanded
+	default:
+		at.Auth = config.AuthOff // hosts bring mail here with or without one
+	}
 	if at.Auth != config.AuthOff {
 		p.config.Auth = smtpd.Auth{
 			Mechanisms: c.Auth.Mechanisms, Plaintext: c.Auth.ClearText,
-			Required: at.Auth == config.AuthRequired, Nonce: nonce,
+			Required: at.Auth == config.AuthRequired, Nonce: nonce, TLSFirst: certified,
 		}
 	}
 	return p

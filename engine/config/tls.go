@@ -109,7 +109,7 @@ func keysOfTLS(c *Config) []*Key {
 		count("tls.tokens", &c.TLS.Tokens, 0, 0, 1024).
 			help("Handshakes that compute at once; 0: half the cores."),
 		choice("tls.client_certificates", &c.TLS.ClientCertificates, CertificatesOff, CertificatesAsked, CertificatesRequired).
-			help("Whether clients are asked for a certificate by an authority of tls.client_roots. \"ask\": one that proves who the client is stands in the log and in the Received field, others count as none. \"require\": who has none is turned away, but at smtp.listen, where other hosts bring mail, it is asked for only. A login is needed all the same."),
+			help("Whether clients are asked for a certificate by an authority of tls.client_roots. \"ask\": one that proves who the client is stands in the log and in the Received field, others count as none. \"require\": who has none is turned away, and nobody logs in without TLS; at smtp.listen, where other hosts bring mail, it is asked for only, and nobody logs in. A login is needed all the same."),
 		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
 			help("PEM file of the authorities of tls.client_certificates. It is read again when it changes."),
 		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, router.ParseDomain, sameString, "host names").

@@ -8,14 +8,20 @@ import (
 
 // mechanisms are those that the peer may use here and now.
 func (s *Session) mechanisms() sasl.Set {
+	if s.needsTLS() {
+		return 0
+	}
 	return s.cfg.Mechanisms.Usable(s.mayShowPassword(), s.binds)
 }
 
 // mayShowPassword says whether the peer may send a password as it is: USER and
 // PASS, PLAIN, LOGIN (RFC 2595 section 2.3).
 func (s *Session) mayShowPassword() bool {
-	return s.peer.Secure || s.peer.Loopback || s.cfg.Plaintext
+	return s.peer.Secure || (s.peer.Loopback || s.cfg.Plaintext) && !s.cfg.TLSFirst
 }
+
+// needsTLS says whether TLS has to come before any login.
+func (s *Session) needsTLS() bool { return s.cfg.TLSFirst && !s.peer.Secure }
 
 // auth is AUTH (RFC 5034). Without an argument it lists the mechanisms, which no
 // RFC has and old clients ask for.
@@ -25,7 +31,7 @@ func (s *Session) auth(c pop3.Command, e *Effects) {
 	case len(c.Mechanism) == 0:
 		s.listMechanisms(e)
 		return
-	case !usable.Has(m) && m.InTheClear() && s.cfg.Mechanisms.Has(m):
+	case s.needsTLS(), !usable.Has(m) && m.InTheClear() && s.cfg.Mechanisms.Has(m):
 		s.refuse(e, pop3.NoCode, textNeedTLS)
 		return
 	case !usable.Has(m):

@@ -102,6 +102,7 @@ type Config struct {
 	OfferTLS   bool     // STLS is there
 	Mechanisms sasl.Set // of AUTH; none: it is not there
 	Plaintext  bool     // passwords are taken in the clear from peers that are not on loopback
+	TLSFirst   bool     // nobody logs in without TLS, from loopback neither
 	// Nonce returns fresh random text for challenges: see sasl.Context.
 	Nonce func() string
 }

@@ -121,7 +121,7 @@ func (s *Session) command(line []byte, e *Effects) {
 		s.refuse(e, pop3.NoCode, textLoginFirst)
 	case do.phases&s.phase == 0:
 		s.refuse(e, pop3.NoCode, textLoggedIn)
-	case (c.Verb == pop3.USER || c.Verb == pop3.PASS) && !s.mayShowPassword():
+	case (c.Verb == pop3.USER || c.Verb == pop3.PASS) && !s.mayShowPassword(), c.Verb == pop3.APOP && s.needsTLS():
 		s.refuse(e, pop3.NoCode, textNeedTLS)
 	case c.Verb == pop3.PASS && !named:
 		s.refuse(e, pop3.NoCode, textUserFirst)

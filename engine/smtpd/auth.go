@@ -36,6 +36,9 @@ var (
 
 // mechanisms are those that the peer may use here and now.
 func (s *Session) mechanisms() sasl.Set {
+	if s.cfg.Auth.TLSFirst && !s.peer.Secure {
+		return 0
+	}
 	return s.cfg.Auth.Mechanisms.Usable(s.peer.Secure || s.peer.Loopback || s.cfg.Auth.Plaintext, s.binds)
 }
 
@@ -61,6 +64,8 @@ func (s *Session) auth(arg []byte, e *Effects) {
 		s.refuse(&authAgain, e)
 	case len(arg) == 0:
 		s.refuse(&authSyntax, e)
+	case s.cfg.Auth.TLSFirst && !s.peer.Secure:
+		s.refuse(&needTLS, e)
 	case !usable.Has(m) && m.InTheClear() && s.cfg.Auth.Mechanisms.Has(m):
 		s.refuse(&needEncryption, e)
 	case !usable.Has(m):

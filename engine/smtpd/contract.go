@@ -147,6 +147,7 @@ type Auth struct {
 	Mechanisms sasl.Set
 	Plaintext  bool // passwords are taken in the clear from peers that are not on loopback
 	Required   bool // before MAIL, VRFY and EXPN
+	TLSFirst   bool // nobody logs in without TLS, from loopback neither
 	// Nonce returns fresh random text for challenges: see sasl.Context.
 	Nonce func() string
 }

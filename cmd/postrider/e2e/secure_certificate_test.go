@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,7 @@ func TestClientCertificates(t *testing.T) {
 	const message = "EHLO client.example\nMAIL FROM:<a@client.example>\nRCPT TO:<reader@localhost>\nDATA\nSubject: x\n\nx\n.\nQUIT\n"
 	for _, want := range []string{"ask", "require"} {
 		t.Run(want, func(t *testing.T) {
-			s := scanned(t, a, "client_certificates = \""+want+"\"\nclient_roots = \""+a.file+"\"\n")
+			s := scanned(t, a, "client_certificates = \""+want+"\"\nclient_roots = \""+a.file+"\"\n[submission]\nlisten = [\"127.0.0.1:0\"]\n[pop3]\napop = true\n")
 			f := func(d door, served bool, file string) {
 				t.Helper()
 				says, good := "CAPA\nQUIT\n", "\nUIDL"
@@ -38,6 +39,9 @@ func TestClientCertificates(t *testing.T) {
 				f(d, !must, "")
 				f(d, !must, foreign)
 			}
+			if want == "require" {
+				noWayAround(t, s)
+			}
 			s.terminate()
 			log := s.log.String()
 			for _, line := range []string{"Trusted TLS connection established from unknown[127.0.0.1]: TLSv1.3", "client_cn=dev7.localhost", "Anonymous TLS connection established"} {
@@ -45,6 +49,7 @@ func TestClientCertificates(t *testing.T) {
 					t.Errorf("the log does not say %q", line)
 				}
 			}
+			s.configure("") // to be read without a certificate
 			s.start()
 			trusted := 0
 			for _, m := range s.fetch("reader", false) {
@@ -56,5 +61,30 @@ func TestClientCertificates(t *testing.T) {
 				t.Errorf("%d messages tell of the certificate", trusted)
 			}
 		})
+	}
+}
+
+// noWayAround tries to log in without a certificate by going without TLS, from loopback,
+// where passwords in the clear are taken otherwise, and at port 25.
+func noWayAround(t *testing.T, s *server) {
+	t.Helper()
+	plain := encoded("\x00reader\x00" + password("reader"))
+	submission := regexp.MustCompile(`submission=(\S+)`).FindStringSubmatch(s.log.String())
+	if submission == nil {
+		t.Fatal("no address of submission is in the log")
+	}
+	for _, door := range []struct {
+		addr  string
+		steps steps
+	}{
+		{submission[1], steps{{"EHLO client.example", "250 "}, {"AUTH PLAIN " + plain, "530 5.7.0 Must issue a STARTTLS"},
+			{"AUTH SCRAM-SHA-256 " + encoded("n,,n=reader,r=abc"), "530 5.7.0 Must issue a STARTTLS"}, {"MAIL FROM:<reader@localhost>", "530 5.7.0 Must issue a STARTTLS"}}},
+		{s.smtp[0], steps{{"EHLO client.example", "250 "}, {"AUTH PLAIN " + plain, "502 "}, {"AUTH SCRAM-SHA-256", "502 "}}},
+		{s.pop3[0], steps{{"USER reader", "-ERR"}, {"PASS " + password("reader"), "-ERR"}, {"AUTH PLAIN " + plain, "-ERR"},
+			{"AUTH SCRAM-SHA-256", "-ERR"}, {"APOP reader c4c9334bac560ecc979e58001b3e22fb", "-ERR"}, {"STAT", "-ERR"}}},
+	} {
+		if err := must(t, door.addr, nil).play(door.steps); err != nil {
+			t.Errorf("%s: %v", door.addr, err)
+		}
 	}
 }
