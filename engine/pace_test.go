@@ -39,7 +39,7 @@ func TestHandshakesOfAClientArePaced(t *testing.T) {
 	p = from(smtp, "TCP6", client)
 	p.expect("220 ")
 	p.say("EHLO client.test", "250 ")
-	p.say("STARTTLS", "454 4.7.0")
+	p.say("STARTTLS", "454 4.7.0 Too many TLS handshakes from your address, limit 3/1h")
 	p.say("NOOP", "250 ")
 	q = from(pop3, "TCP6", neighbour)
 	q.expect("+OK")

@@ -237,7 +237,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 	case smtpd.AskClient:
 		return s.speakFor(s.m.Client())
 	case smtpd.AskTLS:
-		return smtpd.Answer{Verdict: s.mayStartTLS()}, true
+		return s.mayStartTLS(), true
 	}
 	panic("BUG: smtpd asked an unknown question")
 }

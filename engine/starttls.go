@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"postrider/codec/smtp"
 	"postrider/engine/pop3d"
 	"postrider/engine/smtpd"
 )
@@ -17,14 +18,17 @@ func (s *session) tlsBusy() bool {
 
 // mayStartTLS answers AskTLS. That nothing stands behind the command is what the
 // machine has seen to: it was fed all that was read.
-func (s *smtpConn) mayStartTLS() smtpd.Verdict {
+func (s *smtpConn) mayStartTLS() smtpd.Answer {
 	switch {
 	case s.srv.draining.Load():
-		return smtpd.Shutdown
-	case s.tlsBusy(), s.tlsTooOften():
-		return smtpd.Busy
+		return smtpd.Answer{Verdict: smtpd.Shutdown}
+	case s.tlsBusy():
+		return smtpd.Answer{Verdict: smtpd.Busy}
+	case s.tlsTooOften():
+		return refusal(&smtp.Reply{Code: 454, Enhanced: "4.7.0",
+			Text: "Too many TLS handshakes from your address, limit " + s.srv.cfg.TLS.ClientHandshakes + "; come back later"})
 	}
-	return smtpd.Yes
+	return smtpd.Answer{Verdict: smtpd.Yes}
 }
 
 // startTLS begins the handshake that the machine has promised with 220.

@@ -84,7 +84,7 @@ func (s *Session) Answer(a Answer, e *Effects) {
 	case AskClient:
 		s.answerClient(r, e)
 	case AskTLS:
-		s.answerTLS(a.Verdict, e)
+		s.answerTLS(a.Verdict, r, e)
 	default:
 		s.answerNames(r, a.Names, e)
 	}

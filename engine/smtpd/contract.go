@@ -73,7 +73,7 @@ const (
 	// as, or Denied. Answers besides: TooManyNow (too many failures came from that
 	// network), Busy, Failed.
 	AskAuth
-	// AskTLS: can the handshake of TLS begin? Answers: Yes, Busy, and Failed when
+	// AskTLS: can the handshake of TLS begin? Answers: Yes, Busy, Refused, and Failed when
 	// octets are unread behind STARTTLS: the session ends.
 	AskTLS
 	// AskClient: may the peer speak for Session.Client from now on (XCLIENT)? Yes

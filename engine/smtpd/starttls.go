@@ -27,10 +27,10 @@ func (s *Session) startTLS(arg []byte, e *Effects) {
 	}
 }
 
-func (s *Session) answerTLS(v Verdict, e *Effects) {
+func (s *Session) answerTLS(v Verdict, r *smtp.Reply, e *Effects) {
 	switch {
-	case v == Busy:
-		s.decline(&tlsLater, e)
+	case v == Busy, v == Refused:
+		s.decline(r, e)
 		s.leave(e)
 	case v != Yes || s.early:
 		s.decline(&tlsTooEarly, e)
