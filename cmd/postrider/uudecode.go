@@ -7,9 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
-	"unicode"
 
 	"postrider/codec/uu"
 )
@@ -146,7 +144,7 @@ func (d *decoding) begin(h uu.Header) (*targetFile, error) {
 	}
 	name := d.out
 	if info, err := os.Stat(d.out); d.out == "" || err == nil && info.IsDir() {
-		safe := safeName(h.Name)
+		safe := uu.SafeName(h.Name)
 		if safe != h.Name {
 			fmt.Fprintf(d.said, "%q is made as %q\n", h.Name, safe)
 		}
@@ -205,20 +203,4 @@ func (t *targetFile) drop() {
 		_ = t.Close()
 		_ = os.Remove(t.Name())
 	}
-}
-
-// safeName is the last part of a name, without what would hide it, take it for a flag
-// or spoil a terminal.
-func safeName(name string) string {
-	name = name[strings.LastIndexAny(name, `/\`)+1:]
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
-			return '_'
-		}
-		return r
-	}, name)
-	if name = strings.TrimLeft(name, ".- "); name == "" {
-		return "file"
-	}
-	return name
 }

@@ -135,9 +135,9 @@ func (x *exporter) entry(m storage.Message, c *content) (storage.Message, error)
 	x.buf = x.mbrain.Begin(x.buf[:0], x.entryOf(m.Entry(), header, raw))
 	var text io.Reader = x.in
 	if !raw {
-		contentType, encoding := value(header, "Content-Type"), value(header, "Content-Transfer-Encoding")
+		header := bytes.Clone(header) // x.in goes on over it
 		_, _ = x.in.Discard(n)
-		text = textPart(x.in, contentType, encoding, 0)
+		text = newLetter(func(name string) string { return rawValue(header, name) }, x.in)
 	}
 	if err := c.failed(); err != nil {
 		return m, err

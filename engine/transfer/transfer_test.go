@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -159,7 +160,7 @@ func TestText_looksAsInTheBook(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(dir, "MBRAIN.TXT"))
 	want := "From: jsmith\nTo: mbrain\nDate: Sun, 22 Nov 2026 22:59:00 +0000\nSubject: café\nMarshall,\nCan we have lunch Monday?\nJohn\n" +
 		"From: a@other.example\nTo: mbrain\ncafé\n" +
-		"From: jsmith\nTo: mbrain\n--b\nContent-Type: text/html\n\n<p>\n--b--\n\x00\xff\n" +
+		"From: jsmith\nTo: mbrain\n<p>\n" +
 		"From: jsmith\nTo: mbrain\nhello\n\n[The rest of the text can't be decoded.]\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, want %q (%v)", got, want, err)
@@ -171,6 +172,46 @@ func TestText_looksAsInTheBook(t *testing.T) {
 	head, body, _ := strings.Cut(to.messages[0].plain(), "\r\n\r\n")
 	if !strings.HasPrefix(head, "From: jsmith@example.com\r\nTo: mbrain@example.com\r\n") || body != "Marshall,\r\nCan we have lunch Monday?\r\nJohn\r\n" {
 		t.Errorf("imported as %q, %q", head, body)
+	}
+}
+
+// What attachments look like, and what becomes of mail that is not as it should be.
+func TestText_attachments(t *testing.T) {
+	f := func(message, want string) {
+		t.Helper()
+		dir := t.TempDir()
+		if _, err := Export(context.Background(), filled(message), account, dir, Options{Format: Text, DefaultDomain: "example.com"}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "MBRAIN.TXT"))
+		if want = "From: jsmith\nTo: mbrain\n" + want; err != nil || string(got) != want {
+			t.Errorf("got  %q\nwant %q (%v)", got, want, err)
+		}
+	}
+	part := func(fields, body string) string { return "--b\r\n" + fields + "\r\n\r\n" + body + "\r\n" }
+	const mixed, base64 = "Content-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n", "\r\nContent-Transfer-Encoding: base64"
+	cat := part("Content-Disposition: attachment; filename=cat.txt\r\nContent-Type: text/plain"+base64, "Q2F0")
+	const catBlock = "\nbegin 644 cat.txt\n#0V%T\n`\nend\n"
+	f(mixed+part("Content-Type: text/plain", "See:")+cat+part("Content-Type: image/png; name=\"../=?utf-8?q?d=C3=B6g?=.png\""+base64, "RG9n")+"--b--\r\n",
+		"See:"+catBlock+"\nbegin 644 d\u00f6g.png\n#1&]G\n`\nend\n")
+	f(mixed+part("Content-Type: multipart/alternative; boundary=c", "--c\r\nContent-Type: text/plain\r\n\r\nplain\r\n--c\r\nContent-Type: text/html\r\n\r\n<p>plain\r\n--c--")+cat+"--b--\r\n",
+		"plain"+catBlock)
+	f(mixed+part("Content-Type: text/html", "<p>")+cat+"--b--\r\n", "<p>"+catBlock)
+	f("Content-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
+	f(mixed+cat+"--b--\r\n", "\n"+catBlock)
+	f(mixed+part("Content-Type: message/rfc822", "Subject: x\r\n\r\ny")+"--b--\r\n", "\n\nbegin 644 attachment.eml\n/4W5B:F5C=#H@>`T*#0IY\n`\nend\n")
+	// damaged
+	f(mixed+strings.Replace(cat, "Q2F0", "Q2F0\r\n!", 1)+"--b--\r\n", "\n\nbegin 644 cat.txt\n#0V%T\n`\nend\n\n[The rest of cat.txt can't be decoded.]\n")
+	f(mixed+part("Content-Type: text/plain", "x")+"--b\r\nno header", "x\n[The parts behind this can't be told apart.]\n")
+	f(mixed, "preamble\n") // no part at all: as it is
+	f(mixed+strings.Repeat(part("Content-Disposition: inline", ""), 1100)+"--b--\r\n", "\n\n[There are more parts than are shown here.]\n")
+	deep := ""
+	for i := range 20 {
+		deep += fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n", i, i)
+	}
+	dir := t.TempDir()
+	if n, err := Export(context.Background(), filled(deep+"\r\nx\r\n"), account, dir, Options{Format: Text}); err != nil || n.Messages != 1 {
+		t.Error(n, err)
 	}
 }
 
