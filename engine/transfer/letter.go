@@ -85,7 +85,7 @@ func (l *letter) shown(f leaf) io.Reader {
 func (f *leaf) octets() io.Reader {
 	switch strings.ToLower(strings.TrimSpace(f.encoding)) {
 	case "base64":
-		return base64.NewDecoder(base64.StdEncoding, f.body)
+		return base64.NewDecoder(base64.StdEncoding, &base64Text{in: f.body})
 	case "quoted-printable":
 		return quotedprintable.NewReader(f.body)
 	}
