@@ -33,8 +33,8 @@
 // the messages, to a program that knows nothing else.
 //
 // In a plain entry the text is for people: it ends with a line end (one is put
-// there), and is written as it is otherwise. In a raw entry it is a whole message
-// octet for octet, line ends, NUL and all: "Octets: n" gives its length (before
+// there), and is written as it is otherwise. Attachments stand in it as uuencoded
+// files (package uu). In a raw entry it is a whole message octet for octet, line ends, NUL and all: "Octets: n" gives its length (before
 // quoting), an empty line always stands before it, and one LF that is not part of
 // it behind it. "Arrived: " is the time of arrival (RFC 3339).
 //

@@ -34,8 +34,8 @@ const (
 	padded               // behind the last of these
 )
 
-// maxLine bounds what is kept of a line that is cut by the end of a piece. Within a
-// file none that is right is nearly as long; of others only the beginning matters.
+// maxLine is too long for a line: what is kept of one that is cut by the end of a piece.
+// Within a file it is an error, elsewhere it is passed over.
 const maxLine = 1024
 
 // Decoder finds the files in a text that comes in pieces, and decodes them. The zero
@@ -116,6 +116,12 @@ func (d *Decoder) fail(format string, args ...any) {
 // take reads one line, without its LF.
 func (d *Decoder) take(dst, line []byte) (out []byte, ev Event) {
 	d.number++
+	if len(line) >= maxLine {
+		if d.state != outside {
+			d.fail("the line has %d characters or more", maxLine)
+		}
+		return dst, More
+	}
 	line = bytes.TrimRight(line, "\r")
 	switch d.state {
 	case outside:

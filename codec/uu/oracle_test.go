@@ -159,6 +159,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("begin 644 reports\n#0V%T\n`\nend\n"), uint8(3))
 	f.Add([]byte("x\nbegin 644 a\r\n#0V%T\r\nEnd"), uint8(3))
 	f.Add([]byte("begin-base64 600 b\nQ2F0\n====\nbegin 644 c\n#0V%\n"), uint8(1))
+	f.Add([]byte("begin-base64 600 b\n"+strings.Repeat("Q2F0", 256)+"\n====\nbegin 644 "+strings.Repeat("c", 1020)+"\nend\n"), uint8(9))
 	long := AppendFile(nil, Header{Mode: 0o644, Name: "long"}, bytes.Repeat([]byte("post rider"), 40), Space)
 	f.Add(long, uint8(70))
 	long[200] = 'x'

@@ -52,6 +52,8 @@ func TestDecode_Failure(t *testing.T) {
 	f("begin 644 a\n!``\n#0V\n", `line 3: the line is cut short: 2 characters for 3 octets, where 4 are right`)
 	f("begin 644 a\nM9W)E<\u2019\n", "line 2: \"\u2019\" is not a character of uuencode, at place 7 of the line")
 	f("begin-base64 644 a\nQ2F\n", `line 2: "Q2F" is not base64 in groups of four`)
+	f("begin-base64 644 a\n"+strings.Repeat("Q2F0", 300)+"\n====\n", "line 2: the line has 1024 characters or more")
+	f("begin 644 a\n#0V%T"+strings.Repeat(" ", 1020)+"\n`\nend\n", "line 2: the line has 1024 characters or more")
 	f("begin-base64 644 a\nQ2E=\nQ2F0\n", `line 3: "Q2F0" stands behind the end of the base64`)
 }
 
