@@ -18,8 +18,8 @@
 // NAME is mbrain.FileName's: safe whatever the account is called. mbox and maildir
 // have LF, as programs on Unix expect; eml and raw text have the message as POP3
 // gives it, with CRLF. All but plain text come back octet for octet. Plain text
-// keeps the sender, date, subject, the text (in UTF-8 when it is UTF-8, ASCII or
-// ISO-8859-1; HTML only where there is nothing better) and, as uuencoded files, all
+// keeps the sender, date, subject, the text (in UTF-8, if its charset is
+// known; HTML only where there is nothing better) and, as uuencoded files, all
 // other parts. What can't be decoded ends in a line in brackets that says so; a body
 // of which nothing can be told apart is there as it is. An address of
 // the default domain stands there by its local part alone.

@@ -62,7 +62,7 @@ func (l *leaves) enter(field fields, body io.Reader, choice bool) (leaf, bool) {
 	if name == "" {
 		name = params["name"]
 	}
-	if plain, err := new(mime.WordDecoder).DecodeHeader(name); err == nil { // RFC 2047 does not have it there, mail programs do
+	if plain, err := words.DecodeHeader(name); err == nil { // RFC 2047 does not have it there, mail programs do
 		name = plain
 	}
 	return leaf{kind, params["charset"], field("Content-Transfer-Encoding"), name, disposition == "attachment", choice, body}, true

@@ -7,6 +7,8 @@ import (
 	"mime/quotedprintable"
 	"strings"
 
+	"github.com/emersion/go-message/charset"
+
 	"postrider/codec/uu"
 )
 
@@ -72,8 +74,8 @@ func (l *letter) shown(f leaf) io.Reader {
 		case f.kind == "text/plain" || l.texts == 0:
 			l.texts++
 			text := f.octets()
-			if strings.EqualFold(f.charset, "iso-8859-1") {
-				text = &latin1{in: text}
+			if utf8, err := charset.Reader(f.charset, text); f.charset != "" && err == nil {
+				text = utf8 // else as it is: better than nothing
 			}
 			return &lenient{in: text, what: "the text"}
 		}

@@ -3,10 +3,10 @@ package transfer
 import (
 	"bufio"
 	"bytes"
-	"io"
 	"mime"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/emersion/go-message/charset"
 
 	"postrider/codec/message"
 )
@@ -34,35 +34,16 @@ func rawValue(header []byte, name string) string {
 	return string(f.Unfolded())
 }
 
+// words decodes encoded words (RFC 2047) of any charset that x/text knows.
+var words = mime.WordDecoder{CharsetReader: charset.Reader}
+
 // value is a header field's value in one line; encoded words (RFC 2047) are decoded.
 func value(header []byte, name string) string {
 	raw := rawValue(header, name)
-	if text, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {
+	if text, err := words.DecodeHeader(raw); err == nil {
 		return text
 	}
 	return raw
-}
-
-// latin1 reads ISO-8859-1 as UTF-8.
-type latin1 struct {
-	in   io.Reader
-	left []byte
-}
-
-func (l *latin1) Read(p []byte) (int, error) {
-	if len(l.left) == 0 {
-		var in [4096]byte
-		n, err := l.in.Read(in[:])
-		if n == 0 {
-			return 0, err
-		}
-		for _, c := range in[:n] {
-			l.left = utf8.AppendRune(l.left, rune(c))
-		}
-	}
-	n := copy(p, l.left)
-	l.left = append(l.left[:0], l.left[n:]...)
-	return n, nil
 }
 
 // shortAddress is an address without its domain if that is the default one.

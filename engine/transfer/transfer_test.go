@@ -200,6 +200,11 @@ func TestText_attachments(t *testing.T) {
 	f("Content-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
 	f(mixed+cat+"--b--\r\n", "\n"+catBlock)
 	f(mixed+part("Content-Type: message/rfc822", "Subject: x\r\n\r\ny")+"--b--\r\n", "\n\nbegin 644 attachment.eml\n/4W5B:F5C=#H@>`T*#0IY\n`\nend\n")
+	f("Content-Type: text/plain; charset=koi8-r"+base64+"\r\n\r\n8NLJ18XU\r\n", "\u041f\u0440\u0438\u0432\u0435\u0442\n")
+	f("Content-Type: text/plain; charset=windows-1252\r\n\r\n\x80 5\r\n", "\u20ac 5\n")
+	f("Content-Type: text/plain; charset=shift_jis\r\n\r\n\x93\xfa\x96{\r\n", "\u65e5\u672c\n")
+	f("Content-Type: text/plain; charset=martian\r\n\r\n\x80 5\r\n", "\x80 5\n")
+	f("Subject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n\r\nx\r\n", "Subject: \u65e5\u672c\nx\n")
 	// Characters that are none are passed over, and a missing "=" is no matter.
 	f("Content-Type: image/x; name=x"+base64+"\r\n\r\nQ2\r\n*F0Q2F\r\n", "\n\nbegin 644 x\n%0V%T0V$`\n`\nend\n")
 	// damaged
