@@ -1,34 +1,246 @@
 package entity
 
 import (
-	"errors"
+	"fmt"
 	"io"
-	"net/mail"
+	"mime"
+	netmail "net/mail"
+	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/emersion/go-message"
+	"github.com/emersion/go-message/mail"
+
+	"postrider/codec/uu"
 )
 
 // Draft is a message to be written.
 type Draft struct {
-	From                  mail.Address
-	To, Cc                []mail.Address
+	From                  netmail.Address
+	To, Cc                []netmail.Address
 	Subject               string
 	Date                  time.Time
 	MessageID             string // without angle brackets
 	InReplyTo, References []string
-	Text                  string // UTF-8, any line ends
-	// Attachments are MIME parts behind the text, or uuencoded blocks within it
-	// with UU; a Draft without any is a single text/plain entity.
+	Text                  string // UTF-8, lines end with LF or CRLF
+	// Attachments are MIME parts behind the text, or files uuencoded within it with
+	// UU. A Draft without any is a single text/plain entity.
 	Attachments []Attachment
 	UU          bool
 }
 
 // Attachment is a file of a Draft. Open is called once, while the message is written.
 type Attachment struct {
-	Name string // as the receiver sees it
-	Type string // "" : by the name's extension, else application/octet-stream
+	Name string // as the receiver sees it; made safe
+	Type string // "": by the name's extension, else application/octet-stream
 	Open func() (io.ReadCloser, error)
 }
 
-// WriteTo writes the message in plain form with CRLF, 7-bit throughout, no line
-// longer than 998 octets.
-func (d *Draft) WriteTo(w io.Writer) (int64, error) { return 0, errors.New("not written yet") }
+// maxPlainLine is how long lines may be that go without an encoding (RFC 5322 section
+// 2.1.1).
+const maxPlainLine = 998
+
+// WriteTo writes the message in plain form with CRLF, 7-bit throughout, no line longer
+// than 998 octets. An Attachment that can't be read ends it with an error; then what was
+// written is no message.
+//
+// Text that isn't ASCII is quoted-printable, and files that are uuencoded in it with it:
+// a reader that knows MIME undoes both.
+func (d *Draft) WriteTo(w io.Writer) (int64, error) {
+	out := &counter{to: w}
+	err := d.write(out)
+	if out.err != nil {
+		err = out.err
+	}
+	return out.octets, err
+}
+
+func (d *Draft) write(out io.Writer) error {
+	h := d.header()
+	if d.UU || len(d.Attachments) == 0 {
+		d.setText(&h.Header)
+		h.Set("MIME-Version", "1.0")
+		body, err := message.CreateWriter(out, h.Header)
+		if err != nil {
+			return err
+		}
+		return d.writeText(body)
+	}
+	parts, err := mail.CreateWriter(out, h)
+	if err != nil {
+		return err
+	}
+	var inline mail.InlineHeader
+	d.setText(&inline.Header)
+	body, err := parts.CreateSingleInline(inline)
+	if err != nil {
+		return err
+	}
+	if err := d.writeText(body); err != nil {
+		return err
+	}
+	for _, a := range d.Attachments {
+		if err := a.write(parts); err != nil {
+			return err
+		}
+	}
+	return parts.Close()
+}
+
+// header has the fields that people see, in the order that they are used to.
+func (d *Draft) header() (h mail.Header) {
+	// Fields are put before those that are there.
+	if len(d.References) > 0 {
+		h.SetMsgIDList("References", d.References)
+	}
+	if len(d.InReplyTo) > 0 {
+		h.SetMsgIDList("In-Reply-To", d.InReplyTo)
+	}
+	if d.MessageID != "" {
+		h.SetMessageID(d.MessageID)
+	}
+	if !d.Date.IsZero() {
+		h.SetDate(d.Date)
+	}
+	h.SetSubject(Printable(d.Subject))
+	setAddresses(&h, "Cc", d.Cc)
+	setAddresses(&h, "To", d.To)
+	setAddresses(&h, "From", []netmail.Address{d.From})
+	return h
+}
+
+func setAddresses(h *mail.Header, name string, list []netmail.Address) {
+	var out []*mail.Address
+	for _, a := range list {
+		out = append(out, &mail.Address{Name: Printable(a.Name), Address: Printable(a.Address)})
+	}
+	if len(out) > 0 {
+		h.SetAddressList(name, out)
+	}
+}
+
+// setText says how the text is written.
+func (d *Draft) setText(h *message.Header) {
+	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
+	h.Set("Content-Transfer-Encoding", "quoted-printable")
+	if isPlain(d.Text) {
+		h.Set("Content-Transfer-Encoding", "7bit")
+	}
+}
+
+// isPlain says whether text can go as it is.
+func isPlain(text string) bool {
+	line := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '\n':
+			line = 0
+		case c >= utf8.RuneSelf, c == 0, c == '\r' && !strings.HasPrefix(text[i:], "\r\n"), line == maxPlainLine-1:
+			return false
+		default:
+			line++
+		}
+	}
+	return true
+}
+
+// writeText writes the text and the files that are uuencoded in it.
+func (d *Draft) writeText(body io.WriteCloser) error {
+	text := strings.ToValidUTF8(strings.ReplaceAll(d.Text, "\r\n", "\n"), "\ufffd")
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	if _, err := io.WriteString(body, strings.ReplaceAll(text, "\n", "\r\n")); err != nil {
+		return err
+	}
+	if d.UU {
+		for _, a := range d.Attachments {
+			if err := a.writeUU(body); err != nil {
+				return err
+			}
+		}
+	}
+	return body.Close()
+}
+
+// open opens the file and gives its name and type.
+func (a *Attachment) open() (in io.ReadCloser, name, kind string, err error) {
+	name, kind = uu.SafeName(a.Name), a.Type
+	if kind == "" {
+		kind = TypeByName(name)
+	}
+	if strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "multipart/") || !strings.Contains(kind, "/") {
+		kind = "application/octet-stream" // RFC 2046 section 5.2.1: those can't be in base64
+	}
+	in, err = a.Open()
+	if err != nil {
+		return nil, "", "", fmt.Errorf("attachment %s: %w", name, err)
+	}
+	return in, name, kind, nil
+}
+
+// write writes the file as a part. Its name is there twice: by RFC 2231, and for older
+// programs by RFC 2047.
+func (a *Attachment) write(parts *mail.Writer) error {
+	in, name, kind, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var h mail.AttachmentHeader
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.SetContentType(kind, map[string]string{"name": name})
+	body, err := parts.CreateAttachment(h)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(body, in); err != nil {
+		return fmt.Errorf("attachment %s: %w", name, err)
+	}
+	return body.Close()
+}
+
+// writeUU writes the file as lines of text.
+func (a *Attachment) writeUU(body io.Writer) error {
+	in, name, _, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	h := uu.Header{Mode: 0o644, Name: name}
+	lines := uu.AppendBegin([]byte("\n"), h)
+	var octets [45 * 500]byte
+	for {
+		n, err := io.ReadFull(in, octets[:])
+		lines = uu.AppendEncode(lines, octets[:n], uu.Backtick)
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			lines = uu.AppendEnd(lines, h, uu.Backtick)
+			_, err = io.WriteString(body, strings.ReplaceAll(string(lines), "\n", "\r\n"))
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("attachment %s: %w", name, err)
+		}
+		if _, err := io.WriteString(body, strings.ReplaceAll(string(lines), "\n", "\r\n")); err != nil {
+			return err
+		}
+		lines = lines[:0]
+	}
+}
+
+// counter counts what it writes, and remembers how that has failed.
+type counter struct {
+	to     io.Writer
+	octets int64
+	err    error
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.to.Write(p)
+	c.octets += int64(n)
+	if err != nil {
+		c.err = err
+	}
+	return n, err
+}

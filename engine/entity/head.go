@@ -1,0 +1,122 @@
+package entity
+
+import (
+	"bufio"
+	"io"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/emersion/go-message/charset"
+
+	"mime"
+
+	"postrider/codec/message"
+)
+
+// Head is what people look at of a header, in UTF-8 without control characters. What
+// can't be read of it is empty, and never an error.
+type Head struct {
+	From, To, Cc, ReplyTo []*mail.Address
+	Subject               string
+	Date                  time.Time // zero: none, or not readable
+	MessageID             string    // without angle brackets, as in References
+	InReplyTo, References []string
+	// Files: the message is one of several parts (multipart/mixed), so that it is
+	// likely to bring files. Only reading it tells.
+	Files bool
+}
+
+// ReadHead reads the header of the message r, and not further than the window of a
+// reader that is behind it.
+func ReadHead(r io.Reader, l Limits) (Head, error) {
+	s := splitter{in: bufio.NewReaderSize(r, 4<<10)}
+	text, _, err := s.header(l.Header)
+	return head(text), err
+}
+
+// head reads a header's text.
+func head(text []byte) Head {
+	kind, _ := params(field(text, "Content-Type"))
+	h := Head{
+		From:       addresses(text, "From"),
+		To:         addresses(text, "To"),
+		Cc:         addresses(text, "Cc"),
+		ReplyTo:    addresses(text, "Reply-To"),
+		Subject:    Printable(encodedWords(field(text, "Subject"))),
+		InReplyTo:  messageIDs(field(text, "In-Reply-To")),
+		References: messageIDs(field(text, "References")),
+		Files:      kind == "multipart/mixed",
+	}
+	if id := messageIDs(field(text, "Message-ID")); len(id) > 0 {
+		h.MessageID = id[0]
+	}
+	if date, err := mail.ParseDate(stripComment(field(text, "Date"))); err == nil {
+		h.Date = date
+	}
+	return h
+}
+
+// field is the first field's value in one line.
+func field(text []byte, name string) string {
+	f, ok := message.Find(text, name)
+	if !ok {
+		return ""
+	}
+	return string(f.Unfolded())
+}
+
+var addressParser = mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: charset.Reader}}
+
+// addresses reads a list of addresses; of one that is none by RFC 5322 what looks like
+// the first address.
+func addresses(text []byte, name string) []*mail.Address {
+	value := field(text, name)
+	if value == "" {
+		return nil
+	}
+	list, err := addressParser.ParseList(value)
+	if err != nil {
+		addr := message.Address([]byte(value))
+		before, _, _ := strings.Cut(value, "<"+addr+">")
+		if before == value {
+			before = ""
+		}
+		list = []*mail.Address{{Name: encodedWords(strings.Trim(before, `" `)), Address: inUTF8(addr, "")}}
+	}
+	for _, a := range list {
+		a.Name, a.Address = Printable(a.Name), Printable(a.Address)
+	}
+	return list
+}
+
+// messageIDs are those between angle brackets, at most 100.
+func messageIDs(value string) (ids []string) {
+	for len(ids) < 100 {
+		_, rest, ok := strings.Cut(value, "<")
+		id, rest, closed := strings.Cut(rest, ">")
+		if !ok || !closed {
+			return ids
+		}
+		if id = Printable(strings.TrimSpace(id)); id != "" && !strings.ContainsAny(id, " <") {
+			ids = append(ids, id)
+		}
+		value = rest
+	}
+	return ids
+}
+
+// Printable is text in one line that can do nothing to a terminal or a page: control
+// characters become blanks; what is invisible or turns the direction of writing is gone.
+func Printable(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
+			return ' '
+		case unicode.Is(unicode.Cf, r) && r != '\u200d' && r != '\u200c': // joiners make emoji and Persian
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd")))
+}

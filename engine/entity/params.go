@@ -1,0 +1,152 @@
+package entity
+
+import (
+	"io"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/emersion/go-message/charset"
+)
+
+// params reads a value with parameters (RFC 2045 section 5.1, RFC 2231): what stands
+// before the first ";" in lower case, and the parameters by name in lower case, in
+// UTF-8. What can't be read is left out. Of a name that is given twice the first counts.
+func params(value string) (first string, named map[string]string) {
+	first, rest, _ := strings.Cut(value, ";")
+	first = strings.ToLower(strings.TrimSpace(stripComment(first)))
+	named = make(map[string]string)
+	pieces := make(map[string][]piece)
+	for rest != "" {
+		var name, v string
+		name, v, rest = param(rest)
+		base, section, star := strings.Cut(name, "*")
+		if base == "" || len(named)+len(pieces) > 100 {
+			continue
+		}
+		if !star {
+			if _, twice := named[name]; !twice {
+				named[name] = encodedWords(v)
+			}
+			continue
+		}
+		coded := section == "" || strings.HasSuffix(section, "*")
+		n, err := strconv.Atoi(strings.TrimSuffix(section, "*"))
+		if err != nil && section != "" || n < 0 {
+			continue
+		}
+		pieces[base] = append(pieces[base], piece{n, coded, v})
+	}
+	for name, list := range pieces { // RFC 2231 wins over a plain twin for old programs
+		if text, ok := joined(list); ok {
+			named[name] = text
+		}
+	}
+	return first, named
+}
+
+// param reads one parameter off the text.
+func param(text string) (name, value, rest string) {
+	text = strings.TrimLeft(text, "; \t\r\n")
+	end := strings.IndexAny(text, "=;")
+	if end < 0 {
+		return "", "", ""
+	}
+	name = strings.ToLower(strings.TrimSpace(text[:end]))
+	if text[end] == ';' {
+		return "", "", text[end:]
+	}
+	text = strings.TrimLeft(text[end+1:], " \t\r\n")
+	if text == "" || text[0] != '"' {
+		value, rest, _ = strings.Cut(text, ";")
+		return name, strings.TrimSpace(value), rest
+	}
+	var b strings.Builder
+	i := 1
+	for ; i < len(text) && text[i] != '"'; i++ {
+		if text[i] == '\\' && i+1 < len(text) && strings.IndexByte(`"\`, text[i+1]) >= 0 {
+			i++
+		}
+		b.WriteByte(text[i])
+	}
+	_, rest, _ = strings.Cut(text[min(i, len(text)):], ";")
+	return name, b.String(), rest
+}
+
+// stripComment cuts what some programs put behind a type: "text/plain (plain text)".
+func stripComment(s string) string {
+	before, _, _ := strings.Cut(s, "(")
+	return before
+}
+
+// piece is one of the sections that a parameter's value is cut into (RFC 2231).
+type piece struct {
+	section int
+	coded   bool
+	value   string
+}
+
+// joined puts the sections of a value together. They may come in any order; behind one
+// that is missing nothing is known.
+func joined(list []piece) (string, bool) {
+	slices.SortStableFunc(list, func(a, b piece) int { return a.section - b.section })
+	var octets strings.Builder
+	set := ""
+	for i, p := range list {
+		if p.section != i {
+			break
+		}
+		v := p.value
+		if i == 0 && p.coded {
+			parts := strings.SplitN(v, "'", 3)
+			if len(parts) == 3 {
+				set, v = parts[0], parts[2]
+			}
+		}
+		if p.coded {
+			v = percentDecoded(v)
+		}
+		octets.WriteString(v)
+	}
+	if octets.Len() == 0 {
+		return "", false
+	}
+	return inUTF8(octets.String(), set), true
+}
+
+func percentDecoded(v string) string {
+	var b strings.Builder
+	for i := 0; i < len(v); i++ {
+		if v[i] == '%' && i+2 < len(v) {
+			if n, err := strconv.ParseUint(v[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(v[i])
+	}
+	return b.String()
+}
+
+// words decodes encoded words (RFC 2047) of any charset that x/text knows.
+var words = mime.WordDecoder{CharsetReader: charset.Reader}
+
+// encodedWords decodes them where they stand; text of no known charset is what it looks
+// like. RFC 2047 does not allow them in parameters; mail programs write them there.
+func encodedWords(v string) string {
+	if text, err := words.DecodeHeader(v); err == nil {
+		v = text
+	}
+	return inUTF8(v, "")
+}
+
+// inUTF8 is text of a charset in UTF-8.
+func inUTF8(text, set string) string {
+	in, err := io.ReadAll(toUTF8(strings.NewReader(text), set))
+	if err != nil {
+		return strings.ToValidUTF8(text, "\ufffd")
+	}
+	return string(in)
+}
