@@ -207,7 +207,7 @@ func FuzzParams(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		first, named := params(in)
 		kind, want, err := mime.ParseMediaType(in)
-		if err != nil || strings.ContainsAny(in, "()%?\x80") || !isPlain(in) || strings.Contains(in, "*") {
+		if err != nil || strings.ContainsAny(in, "()%?") || !isPlain(in) || strings.Contains(in, "*") {
 			return
 		}
 		if first != kind {

@@ -92,6 +92,9 @@ func Walk(r io.Reader, l Limits, visit func(leaf Leaf, body io.Reader) error) (H
 
 // Reader goes through a message. It belongs to one goroutine.
 type Reader struct {
+	// WholeText says that uuencoded files stay in the text that they are in.
+	WholeText bool
+
 	limits Limits
 	split  splitter
 	header []byte // the message's
@@ -251,7 +254,7 @@ func (r *Reader) enter(header []byte, within multipart) (Leaf, io.Reader, bool) 
 		return leaf, body, true
 	}
 	body = transform.NewReader(toUTF8(body, named["charset"]), unixLines{})
-	if kind == "text/html" {
+	if kind == "text/html" || r.WholeText {
 		return leaf, body, true
 	}
 	r.text = newText(leaf, body)

@@ -20,8 +20,8 @@
 // gives it, with CRLF. All but plain text come back octet for octet. Plain text
 // keeps the sender, date, subject, the text (in UTF-8, if its charset is
 // known; HTML only where there is nothing better) and, as uuencoded files, all
-// other parts. What can't be decoded ends in a line in brackets that says so; a body
-// of which nothing can be told apart is there as it is. An address of
+// other parts, as package entity tells them apart. What can't be decoded ends in a line
+// in brackets that says so. An address of
 // the default domain stands there by its local part alone.
 //
 // The trace fields of a message (Return-Path, Delivered-To) are part of it in the

@@ -65,11 +65,7 @@ func (x *exporter) one() error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if m != nil {
-			m.Close()
-		}
-	}()
+	defer m.Close()
 	e, c := m.Entry(), newContent(m)
 	switch x.o.Format {
 	case Mbox:
@@ -77,9 +73,7 @@ func (x *exporter) one() error {
 	case Maildir, EML:
 		err = x.file(e, c)
 	default:
-		if m, err = x.entry(m, c); err != nil {
-			return err
-		}
+		err = x.entry(m.Entry(), c)
 	}
 	if err != nil {
 		return err
@@ -120,49 +114,34 @@ func (x *exporter) file(e storage.Entry, c *content) error {
 	return x.out.finish(e.Arrival)
 }
 
-// entry writes a message as a text entry. It returns the message that is open
-// now, perhaps none: a body without a text part is read a second time.
-func (x *exporter) entry(m storage.Message, c *content) (storage.Message, error) {
+// entry writes a message as a text entry.
+func (x *exporter) entry(e storage.Entry, c *content) error {
 	if x.in == nil {
 		x.in = bufio.NewReaderSize(nil, maxHeader)
 	}
 	x.in.Reset(c)
-	header, n := splitHeader(x.in)
+	header := splitHeader(x.in)
 	if err := c.failed(); err != nil {
-		return m, err
+		return err
 	}
 	raw := x.o.Format == RawText
-	x.buf = x.mbrain.Begin(x.buf[:0], x.entryOf(m.Entry(), header, raw))
+	x.buf = x.mbrain.Begin(x.buf[:0], x.entryOf(e, header, raw))
 	var text io.Reader = x.in
 	if !raw {
-		header := bytes.Clone(header) // x.in goes on over it
-		_, _ = x.in.Discard(n)
-		text = newLetter(func(name string) string { return rawValue(header, name) }, x.in)
-	}
-	if err := c.failed(); err != nil {
-		return m, err
-	}
-	if text == nil {
-		m.Close()
-		again, err := x.view.Open()
-		if err != nil {
-			return nil, err
+		var err error
+		if text, err = newLetter(x.in); err != nil {
+			return err
 		}
-		m, c = again, newContent(again)
-		x.in.Reset(c)
-		_, _ = splitHeader(x.in)
-		_, _ = x.in.Discard(n)
-		text = x.in
 	}
 	err := x.copy(text, func(dst, run []byte) []byte { return x.mbrain.Append(dst, run) }, !raw)
 	if err == nil {
 		err = c.failed()
 	}
 	if err != nil {
-		return m, err
+		return err
 	}
 	_, err = x.out.Write(x.mbrain.End(nil))
-	return m, err
+	return err
 }
 
 // entryOf is the header lines of a message.

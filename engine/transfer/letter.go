@@ -1,112 +1,78 @@
 package transfer
 
 import (
-	"encoding/base64"
+	"errors"
 	"io"
-	"mime"
-	"mime/quotedprintable"
 	"strings"
 
-	"github.com/emersion/go-message/charset"
-
 	"postrider/codec/uu"
+	"postrider/engine/entity"
 )
 
 // letter reads a message as people do: its text, and behind it its attachments as
 // uuencoded files. It streams; a line in brackets tells of whatever can't be shown.
 type letter struct {
-	leaves leaves
-	now    io.Reader // what is read; nil: the next leaf comes
-	texts  int       // shown so far
-	ended  bool
+	in    *entity.Reader
+	now   io.Reader // what is read; nil: the next leaf comes
+	texts int       // shown so far
+	open  bool      // a line has begun
+	err   error     // of in
 }
 
-// newLetter reads a message from its header's fields and its body on. nil: nothing of
-// it can be told apart, and it had better be shown as it is.
-func newLetter(field fields, body io.Reader) io.Reader {
-	l := new(letter)
-	first, ok := l.leaves.enter(field, body, false)
-	if ok && first.kind == "" {
-		return nil
-	}
-	if !ok {
-		if first, ok = l.leaves.next(); !ok {
-			return nil
-		}
-	}
-	l.now = l.shown(first)
-	return l
+// newLetter reads a message from its header on.
+func newLetter(message io.Reader) (io.Reader, error) {
+	in, err := entity.NewReader(message, entity.DefaultLimits)
+	in.WholeText = true
+	return &letter{in: in}, err
 }
 
 // Read implements io.Reader.
 func (l *letter) Read(p []byte) (int, error) {
 	for {
 		for l.now == nil {
-			next, ok := l.leaves.next()
+			if l.err != nil {
+				return 0, l.err
+			}
+			leaf, body, err := l.in.Next()
 			switch {
-			case ok:
-				l.now = l.shown(next)
-			case l.ended:
-				return 0, io.EOF
-			case l.leaves.cut != "":
-				l.now, l.ended = note(l.leaves.cut), true
+			case err == nil:
+				l.now = l.shown(leaf, body)
+			case errors.Is(err, entity.ErrLimit):
+				l.now, l.err = note("There are more parts than are shown here."), io.EOF
 			default:
-				return 0, io.EOF
+				return 0, err
 			}
 		}
 		n, err := l.now.Read(p)
 		if err != nil {
 			l.now = nil
 		}
+		if err != nil && err != io.EOF {
+			l.err = err
+		}
 		if n > 0 {
+			l.open = p[n-1] != '\n'
 			return n, nil
 		}
 	}
 }
 
 // shown is how a leaf is shown; nil: not at all, for it says once more what was said.
-func (l *letter) shown(f leaf) io.Reader {
-	isText := f.kind == "text/plain" || f.kind == "text/html"
-	if isText && !f.file && f.name == "" {
-		switch {
-		case l.texts > 0 && f.choice:
-			return nil
-		case f.kind == "text/plain" || l.texts == 0:
-			l.texts++
-			text := f.octets()
-			if utf8, err := charset.Reader(f.charset, text); f.charset != "" && err == nil {
-				text = utf8 // else as it is: better than nothing
-			}
-			return &lenient{in: text, what: "the text"}
+func (l *letter) shown(leaf entity.Leaf, body io.Reader) io.Reader {
+	if leaf.Attachment {
+		return newAttached(leaf, body)
+	}
+	switch {
+	case l.texts > 0 && leaf.Alternative:
+		return nil
+	case leaf.Type == "text/plain" || l.texts == 0:
+		l.texts++
+		if l.open {
+			body = io.MultiReader(strings.NewReader("\n"), body)
 		}
+		return &lenient{in: body, what: "the text"}
 	}
-	return newAttached(f)
-}
-
-// octets are those of the leaf without its transfer encoding.
-func (f *leaf) octets() io.Reader {
-	switch strings.ToLower(strings.TrimSpace(f.encoding)) {
-	case "base64":
-		return base64.NewDecoder(base64.StdEncoding, &base64Text{in: f.body})
-	case "quoted-printable":
-		return quotedprintable.NewReader(f.body)
-	}
-	return f.body
-}
-
-// fileName is what an attachment is called.
-func (f *leaf) fileName() string {
-	if f.name != "" {
-		return uu.SafeName(f.name)
-	}
-	name := "attachment"
-	if f.kind == "message/rfc822" {
-		return name + ".eml"
-	}
-	if extensions, err := mime.ExtensionsByType(f.kind); err == nil && len(extensions) > 0 {
-		name += extensions[0]
-	}
-	return name
+	return newAttached(leaf, body)
 }
 
 // note is a line about the message that is not of it.
@@ -124,8 +90,8 @@ func (l *lenient) Read(p []byte) (int, error) {
 		return l.note.Read(p)
 	}
 	n, err := l.in.Read(p)
-	if err != nil && err != io.EOF {
-		l.note, err = note("The rest of "+l.what+" can't be decoded."), nil
+	if errors.Is(err, entity.ErrDamaged) {
+		l.note, err = note("The rest of "+l.what+" is missing or can't be decoded."), nil
 	}
 	return n, err
 }
@@ -134,15 +100,15 @@ func (l *lenient) Read(p []byte) (int, error) {
 type attached struct {
 	in     io.Reader
 	name   string
+	err    error // how in has ended
 	octets [45 * 100]byte
 	have   int    // of octets
 	text   []byte // not read yet
 	back   []byte // memory of text
-	ended  bool
 }
 
-func newAttached(f leaf) *attached {
-	a := &attached{in: f.octets(), name: f.fileName()}
+func newAttached(leaf entity.Leaf, body io.Reader) *attached {
+	a := &attached{in: body, name: leaf.FileName()}
 	a.text = uu.AppendBegin([]byte{'\n'}, uu.Header{Mode: 0o644, Name: a.name})
 	return a
 }
@@ -150,8 +116,8 @@ func newAttached(f leaf) *attached {
 // Read implements io.Reader.
 func (a *attached) Read(p []byte) (int, error) {
 	for len(a.text) == 0 {
-		if a.ended {
-			return 0, io.EOF
+		if a.err != nil {
+			return 0, a.err
 		}
 		a.fill()
 	}
@@ -169,12 +135,15 @@ func (a *attached) fill() {
 	}
 	a.back = uu.AppendEncode(a.back[:0], a.octets[:a.have], uu.Backtick)
 	a.have = 0
-	if err != nil {
-		a.ended = true
-		a.back = uu.AppendEnd(a.back, uu.Header{}, uu.Backtick)
-		if err != io.EOF {
-			a.back = append(a.back, "\n[The rest of "+a.name+" can't be decoded.]\n"...)
-		}
+	a.text = a.back
+	if err == nil {
+		return
+	}
+	a.err = err
+	a.back = uu.AppendEnd(a.back, uu.Header{}, uu.Backtick)
+	if errors.Is(err, entity.ErrDamaged) {
+		a.err = io.EOF
+		a.back = append(a.back, "\n[The rest of "+a.name+" is missing or can't be decoded.]\n"...)
 	}
 	a.text = a.back
 }

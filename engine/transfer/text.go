@@ -14,15 +14,14 @@ import (
 // maxHeader is how much of a header is looked at for the text forms.
 const maxHeader = 256 << 10
 
-// splitHeader reads the header at the start of in; n is its length.
-func splitHeader(in *bufio.Reader) (header []byte, n int) {
+// splitHeader is the header that in begins with, which stays to be read.
+func splitHeader(in *bufio.Reader) []byte {
 	text, _ := in.Peek(maxHeader)
 	rest := text
 	for ok := true; ok; {
 		_, rest, ok = message.Next(rest)
 	}
-	n = len(text) - len(rest)
-	return text[:n], n
+	return text[:len(text)-len(rest)]
 }
 
 // rawValue is a header field's value in one line.

@@ -151,7 +151,7 @@ func TestRoundTrip_octetForOctet(t *testing.T) {
 func TestText_looksAsInTheBook(t *testing.T) {
 	mixed := "From: a@other.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n" +
 		"Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=E9\r\n--b--\r\n"
-	broken := "Content-Transfer-Encoding: base64\r\n\r\naGVsbG8K\r\n!\r\nbW9yZQ==\r\nbW9y\r\n"
+	broken := "Content-Transfer-Encoding: base64\r\n\r\naGVsbG8K\r\n!\r\nbW9yZQ==\r\nb\r\n"
 	from, dir := filled(lunch, mixed, samples[4], broken), t.TempDir()
 	o := Options{Format: Text, DefaultDomain: "example.com"}
 	if _, err := Export(context.Background(), from, account, dir, o); err != nil {
@@ -161,7 +161,7 @@ func TestText_looksAsInTheBook(t *testing.T) {
 	want := "From: jsmith\nTo: mbrain\nDate: Sun, 22 Nov 2026 22:59:00 +0000\nSubject: café\nMarshall,\nCan we have lunch Monday?\nJohn\n" +
 		"From: a@other.example\nTo: mbrain\ncafé\n" +
 		"From: jsmith\nTo: mbrain\n<p>\n" +
-		"From: jsmith\nTo: mbrain\nhello\nmore\n[The rest of the text can't be decoded.]\n"
+		"From: jsmith\nTo: mbrain\nhello\nmore\n[The rest of the text is missing or can't be decoded.]\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, want %q (%v)", got, want, err)
 	}
@@ -203,14 +203,14 @@ func TestText_attachments(t *testing.T) {
 	f("Content-Type: text/plain; charset=koi8-r"+base64+"\r\n\r\n8NLJ18XU\r\n", "\u041f\u0440\u0438\u0432\u0435\u0442\n")
 	f("Content-Type: text/plain; charset=windows-1252\r\n\r\n\x80 5\r\n", "\u20ac 5\n")
 	f("Content-Type: text/plain; charset=shift_jis\r\n\r\n\x93\xfa\x96{\r\n", "\u65e5\u672c\n")
-	f("Content-Type: text/plain; charset=martian\r\n\r\n\x80 5\r\n", "\x80 5\n")
+	f("Content-Type: text/plain; charset=martian\r\n\r\n\x80 5\r\n", "\u20ac 5\n")
 	f("Subject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n\r\nx\r\n", "Subject: \u65e5\u672c\nx\n")
 	// Characters that are none are passed over, and a missing "=" is no matter.
 	f("Content-Type: image/x; name=x"+base64+"\r\n\r\nQ2\r\n*F0Q2F\r\n", "\n\nbegin 644 x\n%0V%T0V$`\n`\nend\n")
 	// damaged
-	f(mixed+strings.Replace(cat, "Q2F0", "Q2F0=", 1)+"--b--\r\n", "\n\nbegin 644 cat.txt\n#0V%T\n`\nend\n\n[The rest of cat.txt can't be decoded.]\n")
-	f(mixed+part("Content-Type: text/plain", "x")+"--b\r\nno header", "x\n[The parts behind this can't be told apart.]\n")
-	f(mixed, "preamble\n") // no part at all: as it is
+	f(mixed+strings.Replace(cat, "Q2F0", "Q2F0=Q", 1)+"--b--\r\n", "\n\nbegin 644 cat.txt\n#0V%T\n`\nend\n\n[The rest of cat.txt is missing or can't be decoded.]\n")
+	f(mixed+part("Content-Type: text/plain", "x")+"--b\r\nno header", "x\nno header\n[The rest of the text is missing or can't be decoded.]\n")
+	f(mixed, "preamble\n\n[The rest of the text is missing or can't be decoded.]\n") // no part at all
 	f(mixed+strings.Repeat(part("Content-Disposition: inline", ""), 1100)+"--b--\r\n", "\n\n[There are more parts than are shown here.]\n")
 	deep := ""
 	for i := range 20 {
