@@ -62,8 +62,8 @@ func TestWalk(t *testing.T) {
 	f("Content-Type: text/plain\n\ncaf\xe9\n", "1 text/plain \"café\\n\"\n")
 	f("Content-Type: text/plain; charset=x-nothing\n\ncafé\n", "1 text/plain \"café\\n\"\n")
 	const two = "Content-Type: multipart/mixed; boundary=\"b:1\"\n\npreamble\n"
-	f(two+"--b:1\n\none\n\n--b:1 \nContent-Type: text/html\n\n<p>two\n--b:1--\nepilogue\n--b:1\n\nghost\n", `
-1 text/plain "one\n"
+	f(two+"--b:1\n\none\n-- \n\n--b:1 \nContent-Type: text/html\n\n<p>two\n--b:1--\nepilogue\n--b:1\n\nghost\n", `
+1 text/plain "one\n-- \n"
 2 text/html "<p>two"
 `)
 	// A part without a header, one that has only it, one whose header is none.
@@ -71,6 +71,10 @@ func TestWalk(t *testing.T) {
 1 text/plain "hello you"
 2 image/png file attachment.png ""
 3 text/html "<broken header\n\nx"
+`)
+	// An mbox file's line, a field that was wrapped badly, an end with something behind it.
+	f("From x Thu Nov 26\n"+two+"--b:1\nContent-Type: image/png;\nname=\"x.png\"\nContent-Transfer-Encoding: base64\n\nYQ==\n--b:1--> \n", `
+1 image/png file x.png "a"
 `)
 	// Nested; the inner one has no end.
 	f(two+"--b:1\nContent-Type: multipart/alternative; boundary=in\n\n--in\n\nplain\n--in\nContent-Type: text/html\n\n<b>\n--b:1\nContent-Disposition: attachment; filename=../a.txt\n\nfile\n--b:1--\n", `

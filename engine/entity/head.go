@@ -32,6 +32,7 @@ type Head struct {
 // reader that is behind it.
 func ReadHead(r io.Reader, l Limits) (Head, error) {
 	s := splitter{in: bufio.NewReaderSize(r, 4<<10)}
+	s.mark()
 	text, _, err := s.header(l.Header)
 	return head(text), err
 }

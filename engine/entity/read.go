@@ -108,6 +108,7 @@ type Reader struct {
 func NewReader(r io.Reader, l Limits) (*Reader, error) {
 	in := &Reader{limits: l, first: true}
 	in.split.in = bufio.NewReaderSize(faithful{r, &in.broken}, window)
+	in.split.mark()
 	header, _, err := in.split.header(l.Header)
 	in.header = header
 	return in, err

@@ -148,14 +148,22 @@ func (s *splitter) delimiter(line []byte) (level int, final bool) {
 	line = bytes.TrimRight(line, " \t\r\n")
 	for level = len(s.open) - 1; level >= 0; level-- {
 		rest, ok := bytes.CutPrefix(line, s.open[level].delimiter)
-		if ok && len(rest) == 0 {
+		if !ok {
+			continue
+		}
+		if len(rest) == 0 {
 			return level, false
 		}
-		if ok && string(rest) == "--" {
+		if rest, ok = bytes.CutPrefix(rest, []byte("--")); ok && (len(rest) == 0 || !isBoundary(rest[0])) {
 			return level, true
 		}
 	}
 	return -1, false
+}
+
+// isBoundary says whether a boundary may have this octet (RFC 2046 section 5.1.1).
+func isBoundary(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || bytes.IndexByte([]byte("'()+_,-./:=? "), c) >= 0
 }
 
 // header reads the header of an entity, of which at most limit octets are kept; whole
@@ -181,7 +189,10 @@ func (s *splitter) header(limit int) (text []byte, whole bool, err error) {
 		}
 		continues := len(text) > 0 && (line[0] == ' ' || line[0] == '\t')
 		if _, _, ok := message.Next(line); !ok && !continues {
-			return text, whole, nil
+			if len(text) == 0 || !s.goesOn(len(line)) {
+				return text, whole, nil
+			}
+			text = append(bytes.TrimRight(text, "\r\n"), ' ') // somebody has wrapped a field without a blank
 		}
 		if len(text)+len(line) <= limit {
 			text = append(text, line...)
@@ -189,6 +200,23 @@ func (s *splitter) header(limit int) (text []byte, whole bool, err error) {
 			whole = false
 		}
 		s.skipLine(len(line), line[len(line)-1] == '\n')
+	}
+}
+
+// goesOn says whether a field of a part's header follows a line of n octets.
+func (s *splitter) goesOn(n int) bool {
+	name := []byte("Content-")
+	text, _ := s.in.Peek(n + len(name))
+	return len(text) == n+len(name) && bytes.EqualFold(text[n:], name)
+}
+
+// mark passes over the line that an mbox file has before a message.
+func (s *splitter) mark() {
+	for _, from := range []string{"From ", ">From "} {
+		if text, _ := s.in.Peek(len(from)); string(text) == from {
+			line := s.ahead(0)
+			s.skipLine(len(line), line[len(line)-1] == '\n')
+		}
 	}
 }
 
