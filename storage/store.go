@@ -109,6 +109,9 @@ type Maildrops interface {
 	// View opens a snapshot of the maildrop for reading, locked or not; deliveries
 	// and deletions after it do not show. The caller must close it soon: it pins files.
 	View(account AccountID) (View, error)
+	// Browse is View from the newest message on, or from the message from if that is
+	// older, towards the oldest.
+	Browse(account AccountID, from MessageID) (View, error)
 	// Usage is the number of messages in the maildrop and their octets (Entry.Octets).
 	Usage(account AccountID) (messages, octets int64, err error)
 }
@@ -157,8 +160,8 @@ func (e Entry) Octets() int64 { return int64(len(e.Trace)) + e.Size }
 
 // View is a snapshot of a maildrop.
 type View interface {
-	// Next moves to the next message in order of arrival: false after the last
-	// one, or on an error that Err returns.
+	// Next moves to the next message, in order of arrival or, of Browse, against it:
+	// false after the last one, or on an error that Err returns.
 	Next() bool
 	// Open opens the message that Next moved to. Close it before the next Next.
 	Open() (Message, error)

@@ -14,12 +14,23 @@ import (
 type view struct {
 	snapshot *pebble.Snapshot
 	it       *pebble.Iterator
+	back     bool // from the newest to the oldest
 	started  bool
 	err      error
 }
 
 // View implements storage.Maildrops.
-func (s *Store) View(account storage.AccountID) (_ storage.View, err error) {
+func (s *Store) View(account storage.AccountID) (storage.View, error) {
+	return s.view(account, storage.MaxMessageID, false)
+}
+
+// Browse implements storage.Maildrops.
+func (s *Store) Browse(account storage.AccountID, from storage.MessageID) (storage.View, error) {
+	return s.view(account, from, true)
+}
+
+// view opens the maildrop up to the message last.
+func (s *Store) view(account storage.AccountID, last storage.MessageID, back bool) (_ storage.View, err error) {
 	defer recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
@@ -27,14 +38,19 @@ func (s *Store) View(account storage.AccountID) (_ storage.View, err error) {
 	if _, ok := s.dir.quota(account); !ok {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
-	v := &view{snapshot: s.db.NewSnapshot()}
+	v := &view{snapshot: s.db.NewSnapshot(), back: back}
 	if err := s.awaitDurable(); err != nil {
 		v.Close()
 		return nil, err
 	}
 	var k [accountKeyLen]byte
 	prefix := putAccountKey(&k, tagMaildrop, account)
-	v.it, err = v.snapshot.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	end := after(prefix)
+	if last != storage.MaxMessageID {
+		var k [maildropKeyLen]byte
+		end = slices.Clone(putMaildropKey(&k, account, last+1))
+	}
+	v.it, err = v.snapshot.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: end})
 	if err != nil {
 		v.Close()
 		return nil, readError(err)
@@ -48,11 +64,14 @@ func (v *view) Next() (ok bool) {
 	if v.err != nil {
 		return false
 	}
-	if !v.started {
-		v.started = true
-		ok = v.it.First()
+	first, next := v.it.First, v.it.Next
+	if v.back {
+		first, next = v.it.Last, v.it.Prev
+	}
+	if v.started {
+		ok = next()
 	} else {
-		ok = v.it.Next()
+		v.started, ok = true, first()
 	}
 	if !ok {
 		v.err = readError(v.it.Error())

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"postrider/storage"
@@ -127,6 +128,45 @@ func viewIsSnapshot(t *testing.T, s storage.Store) {
 	if n != 1 || v.Err() != nil {
 		t.Errorf("the snapshot has %d messages, %v", n, v.Err())
 	}
+}
+
+func browse(t *testing.T, s storage.Store) {
+	a, b := Account(t, s, "alice"), Account(t, s, "bob")
+	var ids []storage.MessageID
+	for range 5 {
+		id, err := Deliver(s, Body(200, "x"), a)
+		must(t, err)
+		ids = append(ids, id)
+		_, err = Deliver(s, Body(200, "of bob"), b)
+		must(t, err)
+	}
+	f := func(from storage.MessageID, wanted ...storage.MessageID) {
+		t.Helper()
+		v, err := s.Browse(a, from)
+		must(t, err)
+		defer v.Close()
+		var got []storage.MessageID
+		for v.Next() {
+			m, err := v.Open()
+			must(t, err)
+			got = append(got, m.Entry().ID)
+			b, err := ReadAll(m)
+			must(t, err)
+			same(t, b, Body(200, "x"))
+			m.Close()
+		}
+		if !slices.Equal(got, wanted) || v.Err() != nil {
+			t.Errorf("from %s: %v, %v; want %v", from, got, v.Err(), wanted)
+		}
+	}
+	f(storage.MaxMessageID, ids[4], ids[3], ids[2], ids[1], ids[0])
+	f(ids[2], ids[2], ids[1], ids[0])
+	f(ids[2]-1, ids[1], ids[0])
+	f(ids[0], ids[0])
+	f(ids[0] - 1)
+	f(0)
+	_, err := s.Browse(4711, storage.MaxMessageID)
+	want(t, err, storage.ErrNotFound)
 }
 
 func removeAccount(t *testing.T, s storage.Store) {

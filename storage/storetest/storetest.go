@@ -51,6 +51,7 @@ var cases = []struct {
 	{"ListTellsOfMore", more},
 	{"ExpungeTakesTheListedOnly", expunge},
 	{"AViewIsASnapshot", viewIsSnapshot},
+	{"BrowseGoesBackFromAMessage", browse},
 	{"RemovingAnAccountKeepsOthersMail", removeAccount},
 	{"NotifyComesWhenTheBacklogIsGone", notify},
 	{"ManyAtOnce", manyAtOnce},

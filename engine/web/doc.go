@@ -1,0 +1,54 @@
+// Package web is the mail client in a web page: sign in, read, search, write, reply,
+// forward, save attachments, delete. Its pages are made on this side, work without
+// scripts, and are better with the little one they bring.
+//
+//	client, err := web.New(web.Config{Store: store, Login: ..., Submit: ..., Spool: dir, ...})
+//	http.Serve(listener, client)
+//
+// It is a plain client of the store's contract and of submission: it reads snapshots,
+// it deletes under the lock of the maildrop as a POP3 session does, and what it sends
+// goes through the function that it is given, with the rules for everybody's mail.
+//
+// # Looking at mail
+//
+// [Mailbox] is one maildrop to look at. [Pages] are the pages for looking at one: list
+// and search, message, its HTML, its attachments, its raw source, deletion. They know
+// nothing of signing in: [Pages.Register] is told by a function what mailbox a request
+// is about, and what stands around it ([Frame]). The signed-in account is one such
+// mailbox; a view of everything that was captured can be another.
+//
+// Nothing is kept of a message between requests, and none is ever whole in memory: a
+// page reads up to maxText of text and counts the rest; attachments are decoded while
+// they are sent. Lists read the first octets of each message they show; a search looks
+// at maxLooked messages and then offers to go on, so that no request is long.
+//
+// # HTML of strangers
+//
+// An HTML part is sanitised (bluemonday, an allow list), and shown in a frame of its own
+// document whose policy is default-src 'none' and which is sandboxed twice, by the
+// frame and by the document: no scripts, no forms, no origin. Nothing is loaded from
+// anywhere; images within the message (cid:) stand in the document as data. A link
+// opens a page of its own, without a referrer; for this the sandbox has allow-popups,
+// which without scripts only a person's click can use. Tried and dropped: srcdoc, which
+// would put the message into the page's own octets and inherit the page's policy.
+//
+// # Signing in
+//
+// The password goes the way of POP3's and SMTP's: the same hashes, in the same pool, the
+// same delay and the same count of failures by network. Over a connection in clear text
+// it is taken only from this host, unless auth.plaintext_without_tls says otherwise. A
+// session is 160 random bits in a cookie that scripts can't read; this side keeps the
+// hash of it, for at most web.session_idle without a request and web.session_lifetime
+// in all. A changed password ends the account's sessions with their next request.
+//
+// What changes something is a POST, from our own pages (Sec-Fetch-Site, Origin), with the
+// token of the session. The pages allow no script but the one that is served with them,
+// none inline, no frames around them, and nothing from other hosts.
+//
+// # Uploads
+//
+// Attachments go to files of the spool folder while they come in, at most
+// Config.MaxSize for one message and maxSpooled for one session. They stay with the
+// session until the message is sent, so that a form that comes back because of an
+// address has them still. The folder is emptied at the start.
+package web

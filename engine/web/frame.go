@@ -1,0 +1,106 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"postrider/storage"
+)
+
+//go:embed assets pages
+var files embed.FS
+
+// Frame is what stands around the content of a page.
+type Frame struct {
+	Root  string // what the paths of all links begin with; "": nothing
+	Title string
+	Name  string // whose mail is shown; "": nobody's, and no bar at the top
+	Query string // of the search
+	// CanWrite: mail can be sent from here, and there is a session to sign out from.
+	CanWrite  bool
+	Token     string // of the session, for forms
+	Good, Bad string // what is to be said above the content
+}
+
+// pages are the templates, each with the layout around it.
+var pages = parsePages("list", "message", "signin", "compose", "said")
+
+func parsePages(names ...string) map[string]*template.Template {
+	layout := template.Must(template.New("layout").Funcs(template.FuncMap{
+		"octets": octets, "rfc3339": func(t time.Time) string { return t.Format(time.RFC3339) },
+		"shortly":  func(t time.Time) string { return t.Format("2 Jan 2006") },
+		"atLength": func(t time.Time) string { return t.Format("Monday, 2 January 2006, 15:04 -0700") },
+	}).ParseFS(files, "pages/layout.html"))
+	all := make(map[string]*template.Template)
+	for _, name := range names {
+		all[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "pages/"+name+".html"))
+	}
+	return all
+}
+
+// show writes a page. It is made before the first octet goes out, so that an error in
+// it is no half page.
+func show(w http.ResponseWriter, status int, page string, data any) {
+	var b bytes.Buffer
+	if err := pages[page].ExecuteTemplate(&b, "layout", data); err != nil {
+		http.Error(w, "The page can't be made.", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes())
+}
+
+// said is the page of a sentence.
+type said struct {
+	Frame Frame
+	Text  string
+}
+
+// say shows a page that says one thing.
+func say(w http.ResponseWriter, status int, f Frame, title, text string) {
+	f.Title = title
+	show(w, status, "said", said{f, text})
+}
+
+// failed shows what a failure of the store is to a reader. The words for the operator
+// are in the log.
+func failed(w http.ResponseWriter, f Frame, err error) {
+	status, title, text := explain(err)
+	say(w, status, f, title, text)
+}
+
+func explain(err error) (status int, title, text string) {
+	switch {
+	case is(err, storage.ErrNotFound):
+		return http.StatusNotFound, "Not there", "This message is not there, or not any more."
+	case is(err, storage.ErrInUse):
+		return http.StatusConflict, "In use", "Another program is reading this mailbox by POP3, and nobody else may change it until it is done. Nothing was deleted. Try again in a minute."
+	case is(err, storage.ErrCorrupt):
+		return http.StatusInternalServerError, "Damaged", "This message can't be read: what is stored is damaged."
+	case is(err, storage.ErrFull), is(err, storage.ErrTemporary), is(err, storage.ErrFailed), is(err, storage.ErrClosed), is(err, storage.ErrFenced):
+		return http.StatusServiceUnavailable, "Not now", "The server can't do this now. Nothing was changed. Try again in a minute."
+	}
+	return http.StatusInternalServerError, "That went wrong", "The server could not do this."
+}
+
+// octets is a size for people.
+func octets(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 999_500:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	case n < 9_950_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n < 999_500_000:
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}

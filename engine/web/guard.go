@@ -1,0 +1,46 @@
+package web
+
+import (
+	"net/http"
+	"time"
+)
+
+const (
+	// answerTime is how long a page may take to be read and made; what streams sets
+	// its own times.
+	answerTime = time.Minute
+	// maxForm bounds the body of a POST that is no upload, in octets.
+	maxForm = 1 << 20
+)
+
+// pagePolicy is what our pages may do: load what is served with them, frame our own
+// document, post to us.
+const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// Guard puts around a handler what all pages need: the header fields that tell a
+// browser what they may do, times, and a refusal of posts from elsewhere.
+func Guard(next http.Handler) http.Handler {
+	ours := new(http.CrossOriginProtection)
+	ours.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		say(w, http.StatusForbidden, Frame{}, "Refused", "This was sent from a page of somebody else.")
+	}))
+	next = ours.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		turn, until := http.NewResponseController(w), time.Now().Add(answerTime)
+		_ = turn.SetReadDeadline(until) // not every writer knows deadlines
+		_ = turn.SetWriteDeadline(until)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,102 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"postrider/engine/entity"
+)
+
+// streamPause is how long a client may take nothing of what is sent to it.
+const streamPause = time.Minute
+
+// errFound ends a walk.
+var errFound = errors.New("found")
+
+// part sends an attachment as a file to save.
+func (p *Pages) part(w http.ResponseWriter, r *http.Request) {
+	v, m, ok := p.open(w, r)
+	if !ok {
+		return
+	}
+	defer m.Close()
+	want, sent := r.PathValue("path"), false
+	_, err := entity.Walk(newContent(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
+		if leaf.Path != want {
+			return nil
+		}
+		sent = true
+		asFile(w, cmp.Or(leaf.Name, nameFor(leaf)), leaf.Type)
+		_, err := io.Copy(patient(w), body)
+		return cmp.Or(err, errFound)
+	})
+	switch {
+	case errors.Is(err, errFound), errors.Is(err, entity.ErrDamaged) && sent: // the page has said so
+	case sent:
+		p.Log.Error("web: an attachment breaks off", "id", m.Entry().ID.String(), "err", err)
+		panic(http.ErrAbortHandler) // the browser shall see that it is not whole
+	default:
+		say(w, http.StatusNotFound, v.Frame, "Not there", "The message has no such attachment.")
+	}
+}
+
+// raw sends the message as it is stored: to look at, or with ?save=1 as a file.
+func (p *Pages) raw(w http.ResponseWriter, r *http.Request) {
+	_, m, ok := p.open(w, r)
+	if !ok {
+		return
+	}
+	defer m.Close()
+	if r.URL.Query().Has("save") {
+		asFile(w, m.Entry().ID.String()+".eml", "message/rfc822")
+	} else {
+		quarantine(w, "text/plain; charset=utf-8")
+	}
+	if _, err := io.Copy(patient(w), newContent(m)); err != nil {
+		p.Log.Error("web: a message breaks off", "id", m.Entry().ID.String(), "err", err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// harmless are the types that a browser may be told; all others are octets.
+var harmless = map[string]bool{
+	"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true, "application/pdf": true, "application/zip": true,
+	"audio/mpeg": true, "audio/ogg": true, "video/mp4": true, "message/rfc822": true,
+}
+
+// asFile sets the header of a file to save.
+func asFile(w http.ResponseWriter, name, kind string) {
+	if !harmless[kind] {
+		kind = "application/octet-stream"
+	}
+	quarantine(w, kind)
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+}
+
+// quarantine sets the header of octets that a stranger has written.
+func quarantine(w http.ResponseWriter, kind string) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	h.Set("Cache-Control", "no-store")
+}
+
+// patient is w with the write deadline set anew for each piece: who takes what he gets
+// may take as long as he likes.
+func patient(w http.ResponseWriter) io.Writer {
+	return &patientWriter{w, http.NewResponseController(w)}
+}
+
+type patientWriter struct {
+	w    http.ResponseWriter
+	turn *http.ResponseController
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	_ = p.turn.SetWriteDeadline(time.Now().Add(streamPause)) // not every writer knows deadlines
+	return p.w.Write(b)
+}

@@ -1,0 +1,65 @@
+package web
+
+import (
+	"regexp"
+	"strings"
+)
+
+// block is a line of text, or a quotation with blocks within it.
+type block struct {
+	Depth int     // of the quotation; 0: a line
+	Runs  []run   // of a line
+	Inner []block // of a quotation
+}
+
+// run is a piece of a line: text, or an address of the web.
+type run struct {
+	Text string
+	Link bool
+}
+
+// maxDepth bounds quotations within quotations.
+const maxDepth = 6
+
+// blocks divides text into lines and quotations (lines that begin with ">").
+func blocks(text string) []block {
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n ")
+	if text == "" {
+		return nil
+	}
+	return nest(strings.Split(text, "\n"), 0)
+}
+
+func nest(lines []string, depth int) (bs []block) {
+	for i := 0; i < len(lines); {
+		if !strings.HasPrefix(lines[i], ">") || depth == maxDepth {
+			bs = append(bs, block{Runs: runs(lines[i])})
+			i++
+			continue
+		}
+		var quoted []string
+		for ; i < len(lines) && strings.HasPrefix(lines[i], ">"); i++ {
+			quoted = append(quoted, strings.TrimPrefix(lines[i][1:], " "))
+		}
+		bs = append(bs, block{Depth: depth + 1, Inner: nest(quoted, depth+1)})
+	}
+	return bs
+}
+
+var webAddress = regexp.MustCompile(`https?://[^\s<>"']*[^\s<>"'.,;:!?)\]}]`)
+
+// runs finds the addresses of the web in a line.
+func runs(line string) (rs []run) {
+	at := 0
+	for _, found := range webAddress.FindAllStringIndex(line, -1) {
+		if found[0] > at {
+			rs = append(rs, run{Text: line[at:found[0]]})
+		}
+		rs = append(rs, run{line[found[0]:found[1]], true})
+		at = found[1]
+	}
+	if at < len(line) {
+		rs = append(rs, run{Text: line[at:]})
+	}
+	return rs
+}
