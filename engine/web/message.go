@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"postrider/engine/entity"
@@ -43,7 +42,7 @@ func read(r io.Reader, each func(f file) io.Writer) (*letter, error) {
 	var err error
 	l.head, err = entity.Walk(r, entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		switch {
-		case leaf.Attachment, leaf.UU, leaf.Type != "text/plain" && leaf.Type != "text/html":
+		case isFile(leaf):
 			return l.addFile(leaf, body, each)
 		case leaf.Type == "text/html":
 			return l.addText(&l.html, maxHTML, body)
@@ -59,6 +58,11 @@ func read(r io.Reader, each func(f file) io.Writer) (*letter, error) {
 		l.warnings = append(l.warnings, "This message could not be read to its end: "+err.Error())
 	}
 	return l, nil
+}
+
+// isFile says whether a part is a file to save, and not shown.
+func isFile(leaf entity.Leaf) bool {
+	return leaf.Attachment || leaf.UU || leaf.Type != "text/plain" && leaf.Type != "text/html"
 }
 
 // addText takes a text part up to a limit.
@@ -77,7 +81,7 @@ func (l *letter) addText(to *[]byte, limit int, body io.Reader) error {
 
 // addFile takes note of a file.
 func (l *letter) addFile(leaf entity.Leaf, body io.Reader, each func(file) io.Writer) error {
-	f := file{Path: leaf.Path, Name: cmp.Or(leaf.Name, nameFor(leaf)), Type: leaf.Type, ContentID: leaf.ContentID}
+	f := file{Path: leaf.Path, Name: leaf.FileName(), Type: leaf.Type, ContentID: leaf.ContentID}
 	to := io.Discard
 	if each != nil {
 		to = cmp.Or(each(f), to)
@@ -96,25 +100,6 @@ func (l *letter) damage(err error, what string) error {
 		return nil
 	}
 	return err
-}
-
-// nameFor names a file that has no name.
-func nameFor(leaf entity.Leaf) string {
-	name := "part-" + leaf.Path
-	switch leaf.Type {
-	case "message/rfc822":
-		return name + ".eml"
-	case "text/html":
-		return name + ".html"
-	case "text/calendar":
-		return name + ".ics"
-	}
-	if major, minor, _ := strings.Cut(leaf.Type, "/"); major == "text" {
-		return name + ".txt"
-	} else if major == "image" {
-		return name + "." + entity.SafeName(minor)
-	}
-	return name
 }
 
 // messagePage is the data of pages/message.html.

@@ -26,11 +26,11 @@ func (p *Pages) part(w http.ResponseWriter, r *http.Request) {
 	defer m.Close()
 	want, sent := r.PathValue("path"), false
 	_, err := entity.Walk(newContent(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
-		if leaf.Path != want {
+		if leaf.Path != want || !isFile(leaf) {
 			return nil
 		}
 		sent = true
-		asFile(w, cmp.Or(leaf.Name, nameFor(leaf)), leaf.Type)
+		asFile(w, leaf.FileName(), leaf.Type)
 		_, err := io.Copy(patient(w), body)
 		return cmp.Or(err, errFound)
 	})

@@ -63,3 +63,6 @@ func runs(line string) (rs []run) {
 	}
 	return rs
 }
+
+// blankLines are several empty lines.
+var blankLines = regexp.MustCompile(`[ \t]*\n\s*\n\s*`)
