@@ -66,7 +66,7 @@ func (x *exporter) one() error {
 		return err
 	}
 	defer m.Close()
-	e, c := m.Entry(), newContent(m)
+	e, c := m.Entry(), storage.NewPlain(m)
 	switch x.o.Format {
 	case Mbox:
 		err = x.mboxMessage(e, c)
@@ -83,7 +83,7 @@ func (x *exporter) one() error {
 	return nil
 }
 
-func (x *exporter) mboxMessage(e storage.Entry, c *content) error {
+func (x *exporter) mboxMessage(e storage.Entry, c *storage.Plain) error {
 	sender := ""
 	if f, ok := message.Find(e.Trace, "Return-Path"); ok {
 		sender = string(bytes.Trim(f.Unfolded(), "<>"))
@@ -98,7 +98,7 @@ func (x *exporter) mboxMessage(e storage.Entry, c *content) error {
 }
 
 // file writes a message as a file of its own.
-func (x *exporter) file(e storage.Entry, c *content) error {
+func (x *exporter) file(e storage.Entry, c *storage.Plain) error {
 	name := e.ID.String() + ".eml"
 	if x.o.Format == Maildir {
 		name = fmt.Sprintf("new/%d.%s.postrider", e.Arrival.Unix(), e.ID)
@@ -115,13 +115,13 @@ func (x *exporter) file(e storage.Entry, c *content) error {
 }
 
 // entry writes a message as a text entry.
-func (x *exporter) entry(e storage.Entry, c *content) error {
+func (x *exporter) entry(e storage.Entry, c *storage.Plain) error {
 	if x.in == nil {
 		x.in = bufio.NewReaderSize(nil, maxHeader)
 	}
 	x.in.Reset(c)
 	header := splitHeader(x.in)
-	if err := c.failed(); err != nil {
+	if err := c.Err(); err != nil {
 		return err
 	}
 	raw := x.o.Format == RawText
@@ -135,7 +135,7 @@ func (x *exporter) entry(e storage.Entry, c *content) error {
 	}
 	err := x.copy(text, func(dst, run []byte) []byte { return x.mbrain.Append(dst, run) }, !raw)
 	if err == nil {
-		err = c.failed()
+		err = c.Err()
 	}
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
+
+	"postrider/storage"
 )
 
 // Images within a message stand in its document up to these sizes, in octets.
@@ -34,7 +36,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request) {
 	}
 	defer m.Close()
 	images := gallery{byID: make(map[string]*picture)}
-	l, err := read(newContent(m), images.take)
+	l, err := read(storage.NewPlain(m), images.take)
 	if err != nil {
 		p.failed(w, v.Frame, err)
 		return

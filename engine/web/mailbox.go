@@ -124,7 +124,7 @@ func rowOf(v storage.View) (Row, error) {
 	defer m.Close()
 	e := m.Entry()
 	row := Row{ID: e.ID, Arrival: e.Arrival, Octets: e.Octets()}
-	head, err := entity.ReadHead(newContent(m), entity.DefaultLimits)
+	head, err := entity.ReadHead(storage.NewPlain(m), entity.DefaultLimits)
 	if errors.Is(err, storage.ErrCorrupt) {
 		row.From, row.Subject = "(damaged)", "This message can't be read: "+err.Error()
 		return row, nil

@@ -122,7 +122,7 @@ func (p *Pages) message(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer m.Close()
-	l, err := read(newContent(m), nil)
+	l, err := read(storage.NewPlain(m), nil)
 	if err != nil {
 		p.failed(w, v.Frame, err)
 		return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/engine/entity"
+	"postrider/storage"
 )
 
 // streamPause is how long a client may take nothing of what is sent to it.
@@ -25,7 +26,7 @@ func (p *Pages) part(w http.ResponseWriter, r *http.Request) {
 	}
 	defer m.Close()
 	want, sent := r.PathValue("path"), false
-	_, err := entity.Walk(newContent(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
+	_, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		if leaf.Path != want || !isFile(leaf) {
 			return nil
 		}
@@ -56,7 +57,7 @@ func (p *Pages) raw(w http.ResponseWriter, r *http.Request) {
 	} else {
 		quarantine(w, "text/plain; charset=utf-8")
 	}
-	if _, err := io.Copy(patient(w), newContent(m)); err != nil {
+	if _, err := io.Copy(patient(w), storage.NewPlain(m)); err != nil {
 		p.Log.Error("web: a message breaks off", "id", m.Entry().ID.String(), "err", err)
 		panic(http.ErrAbortHandler)
 	}
