@@ -33,7 +33,7 @@ const maxHeld = largeWindow / 4
 
 // begin starts over, with the draft.
 func (o *outgoing) begin(s *smtpConn) {
-	*o = outgoing{on: s.mayRelay || s.m.Account() != "", held: o.held[:0], when: s.tx.arrival, id: s.tx.draft.ID()}
+	*o = outgoing{on: s.srv.capture == 0 && (s.mayRelay || s.m.Account() != ""), held: o.held[:0], when: s.tx.arrival, id: s.tx.draft.ID()}
 }
 
 // append takes the next octets of the message.

@@ -48,7 +48,8 @@ type Server struct {
 	logins  loginTimes
 	courier *courier.Courier
 	keys    *dkim.Keys
-	sent    *allowance.Book // by accounts
+	sent    *allowance.Book   // by accounts
+	capture storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
 	submission  []*loop.Listener
 	submissions []*loop.Listener
@@ -111,6 +112,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		},
 	}
 	var err error
+	if srv.capture, err = captureAccount(cfg, store); err != nil {
+		return nil, err
+	}
 	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
@@ -219,6 +223,10 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		p.config.BareLF = smtpd.Normalize
+	}
+	if srv.capture != 0 {
+		p.config.Auth = captureAuth(at.Auth)
+		return p
 	}
 	certified := c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil
 	switch {

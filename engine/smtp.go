@@ -266,6 +266,9 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 // recipient routes the forward-path and keeps the maildrops that it leads to.
 func (s *smtpConn) recipient() smtpd.Verdict {
 	rs := s.m.Transaction().Recipients
+	if s.srv.capture != 0 {
+		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
+	}
 	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay || s.m.Account() != "")
 }
 

@@ -26,6 +26,8 @@ type transaction struct {
 	places  router.Placement
 	forward []byte // the first forward-path as text, for Received's "for"
 	paths   int    // forward-paths taken
+	taken   []byte // in capture mode: a Delivered-To field for each
+	untold  int    // forward-paths that had no room in taken
 
 	out    outgoing
 	booked booking
@@ -51,6 +53,7 @@ func (t *transaction) begin(p smtp.ReversePath) {
 	t.reverse = p.AppendTo(t.reverse[:0])
 	t.places.Reset()
 	t.forward, t.paths = t.forward[:0], 0
+	t.taken, t.untold = t.taken[:0], 0
 }
 
 // addRecipient routes a forward-path and keeps where it leads, each place once.
@@ -150,6 +153,7 @@ func (t *transaction) deliverBehind(front string) {
 func (t *transaction) traces(rs []storage.Recipient, front string) []storage.Recipient {
 	b := append(message.AppendReturnPath(t.trace[:0], t.reverse), t.results...)
 	b = append(b, front...)
+	b = t.appendTaken(b)
 	plain := len(b)
 	t.ends = t.ends[:0]
 	for i := range t.places.Targets {

@@ -27,6 +27,13 @@ func furnish(store storage.Store, cfg *config.Config, demo bool, out io.Writer) 
 			return exit(exIO, fmt.Errorf("account postmaster@%s: %w", domain, err))
 		}
 	}
+	if cfg.Capture.On {
+		_, err := store.AddAccount(storage.NewAccount{Name: config.CaptureAccount, Domain: domain})
+		if err != nil && !errors.Is(err, storage.ErrExists) {
+			return exit(exIO, fmt.Errorf("account %s@%s: %w", config.CaptureAccount, domain, err))
+		}
+		return nil
+	}
 	if demo {
 		return furnishDemo(store, cfg, out)
 	}

@@ -47,6 +47,7 @@ to the standard error output.`,
 		Example: `  postrider serve
   postrider serve --demo
   postrider serve --data /var/lib/postrider --domain example.org --smtp :25 --pop3 :110
+  postrider serve --capture --http 127.0.0.1:8025
   postrider serve --config /etc/postrider.toml --http 127.0.0.1:8025`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -72,6 +73,9 @@ to the standard error output.`,
 		v := new(flagValues)
 		flags[k.Name] = v
 		cmd.Flags().Var(v, k.Flag, fmt.Sprintf("%s (key %s; default %s)", strings.TrimSuffix(k.Help, "."), k.Name, k.Default()))
+		if k.Type() == "bool" {
+			cmd.Flags().Lookup(k.Flag).NoOptDefVal = "true"
+		}
 	}
 	return cmd
 }

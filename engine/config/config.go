@@ -28,6 +28,7 @@ type Config struct {
 	Storage    Storage
 	Web        Web
 	Log        Log
+	Capture    Capture
 
 	keys []*Key
 }

@@ -1,0 +1,94 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"postrider/storage"
+)
+
+const (
+	retainEvery = 500 * time.Millisecond
+	// retainBatch is how many messages are deleted in one step: the store is ours for
+	// some milliseconds only.
+	retainBatch = 1000
+)
+
+// Retain deletes what is beyond Keep and Age, until ctx is done.
+func (v *View) Retain(ctx context.Context) {
+	tick := time.NewTicker(retainEvery)
+	defer tick.Stop()
+	var told time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := v.trim(ctx, time.Now())
+		// While somebody reads the maildrop by POP3, it waits.
+		if err != nil && !errors.Is(err, storage.ErrInUse) && ctx.Err() == nil && time.Since(told) > time.Minute {
+			told = time.Now()
+			v.cfg.Log.Error("captured mail that is too much or too old can't be deleted; it is tried again", "err", err)
+		}
+	}
+}
+
+// trim deletes what is beyond the limits at a time.
+func (v *View) trim(ctx context.Context, now time.Time) error {
+	for ctx.Err() == nil {
+		ids, err := v.beyond(now)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := v.expunge(ids); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// beyond are the oldest messages beyond the limits, at most a batch.
+func (v *View) beyond(now time.Time) ([]storage.MessageID, error) {
+	total, _, err := v.cfg.Store.Usage(v.cfg.Account)
+	if err != nil {
+		return nil, err
+	}
+	excess := 0
+	if v.cfg.Keep > 0 {
+		excess = int(max(total-int64(v.cfg.Keep), 0))
+	}
+	if excess == 0 && v.cfg.Age == 0 {
+		return nil, nil
+	}
+	view, err := v.cfg.Store.View(v.cfg.Account)
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	var ids []storage.MessageID
+	for len(ids) < retainBatch && view.Next() {
+		m, err := view.Open()
+		if err != nil {
+			return nil, err
+		}
+		e := m.Entry()
+		m.Close()
+		if len(ids) >= excess && (v.cfg.Age == 0 || now.Sub(e.Arrival) <= v.cfg.Age) {
+			break
+		}
+		ids = append(ids, e.ID)
+	}
+	return ids, view.Err()
+}
+
+// expunge deletes messages under the lock of the maildrop.
+func (v *View) expunge(ids []storage.MessageID) error {
+	lock, err := v.cfg.Store.LockMaildrop(v.cfg.Account)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	return lock.Expunge(ids)
+}
