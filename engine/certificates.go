@@ -138,7 +138,9 @@ func certFiles(cfg *config.Config) (files []tlsio.CertFile, err error) {
 	return []tlsio.CertFile{f}, err
 }
 
-func (t *tlsEdge) rotate() error { return t.tickets.Rotate(time.Now(), t.smtps, t.pop3, t.pop3s, t.https) }
+func (t *tlsEdge) rotate() error {
+	return t.tickets.Rotate(time.Now(), t.smtps, t.pop3, t.pop3s, t.https)
+}
 
 // start looks after the files until close: for changed certificates, and for keys
 // of tickets that are a day old.
