@@ -28,6 +28,7 @@ type tlsEdge struct {
 	smtps *tls.Config // implicit, and where clients submit mail
 	pop3  *tls.Config // STLS
 	pop3s *tls.Config
+	https *tls.Config
 
 	acme     *acme.Manager // nil: no certificates by ACME
 	obtained chan obtained // its answers
@@ -74,6 +75,8 @@ func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
 	t.smtps, t.pop3 = ours.Config(&t.certs), ours.Config(&t.certs)
 	ours.Protocols = []string{"pop3"}
 	t.pop3s = ours.Config(&t.certs)
+	ours.Protocols = []string{"http/1.1"}
+	t.https = ours.Config(&t.certs)
 	if err := t.rotate(); err != nil {
 		return nil, err
 	}
@@ -135,7 +138,9 @@ func certFiles(cfg *config.Config) (files []tlsio.CertFile, err error) {
 	return []tlsio.CertFile{f}, err
 }
 
-func (t *tlsEdge) rotate() error { return t.tickets.Rotate(time.Now(), t.smtps, t.pop3, t.pop3s) }
+func (t *tlsEdge) rotate() error {
+	return t.tickets.Rotate(time.Now(), t.smtps, t.pop3, t.pop3s, t.https)
+}
 
 // start looks after the files until close: for changed certificates, and for keys
 // of tickets that are a day old.

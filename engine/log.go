@@ -21,6 +21,7 @@ type mailLog struct{ *slog.Logger }
 var (
 	smtpDaemon = slog.String("daemon", "smtpd")
 	pop3Daemon = slog.String("daemon", "pop3d")
+	webDaemon  = slog.String("daemon", "web")
 	localAgent = slog.String("daemon", "local")
 )
 

@@ -11,7 +11,8 @@ import (
 
 // HTTP returns the handler of --http: /metrics for Prometheus, /healthz and
 // /readyz, which answer 200 while mail is taken and 503 with the reason while it is not.
-func (srv *Server) HTTP() http.Handler {
+// The caller may put more into it.
+func (srv *Server) HTTP() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{}))
 	health := func(w http.ResponseWriter, _ *http.Request) {

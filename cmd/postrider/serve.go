@@ -161,7 +161,8 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	srv.Start()
 	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
 		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
-		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http)
+		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http) +
+		addresses("https", stop.https)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
 	defer reloadOnHangup(srv)()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"postrider/engine"
 	"postrider/engine/admin"
 	"postrider/engine/config"
@@ -21,8 +24,9 @@ import (
 
 // httpServers are the admin socket and, when asked for, HTTP.
 type httpServers struct {
-	http []netip.AddrPort
-	stop []func()
+	http  []netip.AddrPort
+	https []netip.AddrPort
+	stop  []func()
 }
 
 func (h *httpServers) all() {
@@ -34,16 +38,12 @@ func (h *httpServers) all() {
 // serveHTTP opens the admin socket and the addresses of --http.
 func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
 	h := new(httpServers)
-	for _, addr := range cfg.Web.Listen {
-		at, err := h.open(sockets.File("http", addr), srv.HTTP(), log)
-		if err != nil {
-			return nil, fmt.Errorf("web.listen %s: %w", addr, err)
-		}
-		h.http = append(h.http, at)
+	if err := h.serveWeb(cfg, sockets, srv, log); err != nil {
+		return nil, err
 	}
 	if handler := srv.ACMEHandler(); handler != nil {
 		for _, addr := range cfg.TLS.ACMEListen {
-			if _, err := h.open(sockets.File("acme", addr), handler, log); err != nil {
+			if _, err := h.open(sockets.File("acme", addr), handler, nil, log); err != nil {
 				return nil, fmt.Errorf("tls.acme_listen %s: %w", addr, err)
 			}
 		}
@@ -67,18 +67,59 @@ func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Socke
 	return h, nil
 }
 
-// open serves at a socket until stop. At an error it has stopped all.
-func (h *httpServers) open(socket *os.File, handler http.Handler, log *slog.Logger) (at netip.AddrPort, err error) {
+// serveWeb opens web.listen and web.listen_tls. The web client is made when it is
+// wanted somewhere.
+func (h *httpServers) serveWeb(cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, log *slog.Logger) error {
+	plain := srv.HTTP()
+	var client http.Handler
+	if len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client {
+		var err error
+		if client, err = srv.WebClient(log); err != nil {
+			return fmt.Errorf("the web client: %w", err)
+		}
+	}
+	if client != nil && cfg.Web.Client {
+		plain.Handle("/", client)
+	}
+	for _, addr := range cfg.Web.Listen {
+		at, err := h.open(sockets.File("http", addr), plain, nil, log)
+		if err != nil {
+			return fmt.Errorf("web.listen %s: %w", addr, err)
+		}
+		h.http = append(h.http, at)
+	}
+	for _, addr := range cfg.Web.ListenTLS {
+		at, err := h.open(sockets.File("https", addr), client, srv.WebTLS(), log)
+		if err != nil {
+			return fmt.Errorf("web.listen_tls %s: %w", addr, err)
+		}
+		h.https = append(h.https, at)
+	}
+	return nil
+}
+
+// maxHTTP is how many connections of HTTP are open at once at one address; others wait
+// to be accepted.
+const maxHTTP = 1024
+
+// open serves at a socket until stop, within TLS if there is a configuration for it. At
+// an error it has stopped all. What is slow sets times of its own (package web).
+func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (at netip.AddrPort, err error) {
 	l, err := net.FileListener(socket)
 	if err != nil {
 		h.all()
 		return at, err
 	}
+	addr := l.Addr()
+	l = netutil.LimitListener(l, maxHTTP)
+	if within != nil {
+		l = tls.NewListener(l, within)
+	}
 	hs := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = hs.Serve(l) }()
 	h.stop = append(h.stop, func() { _ = hs.Close() })
-	return l.Addr().(*net.TCPAddr).AddrPort(), nil
+	return addr.(*net.TCPAddr).AddrPort(), nil
 }
 
 // addresses is " name=addr,addr" for the ready line; nothing without addresses.

@@ -193,7 +193,11 @@ type Storage struct {
 
 // Web is the group [web].
 type Web struct {
-	Listen []string // host:port; none: no HTTP
+	Listen          []string // host:port; none: no HTTP
+	ListenTLS       []string // host:port; HTTPS, the web client alone
+	Client          bool     // the web client stands at Listen too
+	SessionIdle     time.Duration
+	SessionLifetime time.Duration
 }
 
 // Log is the group [log].

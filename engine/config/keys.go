@@ -118,7 +118,15 @@ func keysOfHouse(c *Config) []*Key {
 			help("Compress bodies before they are stored."),
 
 		list("web.listen", &c.Web.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("http").
-			help("Addresses of HTTP: /healthz, /readyz, /metrics. None: no HTTP."),
+			help("Addresses of HTTP: /healthz, /readyz, /metrics, and the web client, which takes passwords there from this host only (see auth.plaintext_without_tls). None: no HTTP."),
+		list("web.listen_tls", &c.Web.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("https").
+			help("Addresses of the web client within TLS (HTTPS), with the certificates of [tls]. /metrics is not there."),
+		boolean("web.client", &c.Web.Client, true).
+			help("The web client is at web.listen as well. False: there are /healthz, /readyz and /metrics alone."),
+		duration("web.session_idle", &c.Web.SessionIdle, 4*time.Hour, time.Minute, 30*day).
+			help("How long somebody who has signed in to the web client may do nothing, then he signs in again."),
+		duration("web.session_lifetime", &c.Web.SessionLifetime, 7*day, time.Minute, 365*day).
+			help("When he has to sign in again in any case."),
 
 		choice("log.format", &c.Log.Format, LogText, LogJSON).
 			help("text: lines as Postfix writes them. json: one object a line."),

@@ -21,6 +21,7 @@ func (c *Config) Listeners() []Listeners {
 		plain("pop3", "pop3.listen", &c.POP3.Listen),
 		plain("pop3s", "pop3.listen_tls", &c.POP3.ListenTLS),
 		plain("http", "web.listen", &c.Web.Listen),
+		plain("https", "web.listen_tls", &c.Web.ListenTLS),
 		plain("acme", "tls.acme_listen", &c.TLS.ACMEListen),
 	}
 }

@@ -184,8 +184,8 @@ func (c *Config) Check() error {
 			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
 		}
 	}
-	if implicit > 0 && !c.HasTLS() {
-		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls and submission.listen_tls need a certificate: give one here, or set tls.self_signed")
+	if implicit+len(c.Web.ListenTLS) > 0 && !c.HasTLS() {
+		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls, submission.listen_tls and web.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}
 	if len(c.TLS.ACMEDomains) > 0 && (len(c.TLS.ACMEListen) == 0 || !c.TLS.ACMETerms) {
 		fault("tls.acme_domains", "tls.acme_listen has to say where the authority finds us (\"0.0.0.0:80\"), and tls.acme_accept_terms that its terms are accepted")

@@ -32,6 +32,8 @@ type server struct {
 	pop3    []string      // addresses that accept POP3
 	smtps   []string      // addresses that accept SMTP within TLS, if configured
 	pop3s   []string      // addresses that accept POP3 within TLS, if configured
+	http    []string      // addresses of HTTP, if configured
+	https   []string      // addresses of HTTPS, if configured
 	started time.Duration // from the start of the process to its ready line
 	exited  chan error    // the outcome of Wait, once
 	log     *tail
@@ -120,7 +122,8 @@ func (s *server) start() {
 	case line := <-ready:
 		s.started = time.Since(begin)
 		s.smtp, s.pop3 = addresses(line, "smtp"), addresses(line, "pop3")
-		s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
+		s.http, s.https = addresses(line, "http"), addresses(line, "https")
+	s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
 	case err := <-s.exited:
 		s.cmd = nil
 		s.t.Fatalf("serve ended before it was ready: %v\n%s", err, s.log)

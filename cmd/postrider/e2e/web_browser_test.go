@@ -1,0 +1,271 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// visitor is a person with a browser of his own.
+type visitor struct {
+	t       *testing.T
+	ctx     context.Context
+	url     string
+	folder  string      // of downloads
+	fetched chan string // the GUID of each download that is complete
+}
+
+// visit starts a browser and opens a page of the server.
+func (s *server) visit() *visitor {
+	s.t.Helper()
+	need(s.t, "chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(s.t.TempDir()), chromedp.WindowSize(1280, 800), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"), chromedp.Env("LANG=en_GB.UTF-8"))
+	ctx, stop := context.WithTimeout(s.t.Context(), patience)
+	s.t.Cleanup(stop)
+	ctx, stop = chromedp.NewExecAllocator(ctx, options...)
+	s.t.Cleanup(stop)
+	ctx, stop = chromedp.NewContext(ctx)
+	s.t.Cleanup(stop)
+	v := &visitor{t: s.t, ctx: ctx, url: "http://" + s.http[0], folder: s.t.TempDir(), fetched: make(chan string, 10)}
+	chromedp.ListenTarget(ctx, func(e any) {
+		switch e := e.(type) {
+		case *page.EventJavascriptDialogOpening:
+			go chromedp.Run(ctx, page.HandleJavaScriptDialog(true))
+		case *browser.EventDownloadProgress:
+			if e.State == browser.DownloadProgressStateCompleted {
+				v.fetched <- e.GUID
+			}
+		}
+	})
+	v.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllowAndName).WithDownloadPath(v.folder).WithEventsEnabled(true),
+		chromedp.Navigate(v.url))
+	return v
+}
+
+func (v *visitor) do(actions ...chromedp.Action) {
+	v.t.Helper()
+	if err := chromedp.Run(v.ctx, actions...); err != nil {
+		var at, text string
+		again, stop := context.WithTimeout(context.WithoutCancel(v.ctx), time.Second)
+		defer stop()
+		_ = chromedp.Run(again, chromedp.Location(&at), chromedp.Text("body", &text))
+		v.t.Fatalf("%v\nat %s:\n%s", err, at, text)
+	}
+}
+
+// signIn signs in as an account of the tests.
+func (v *visitor) signIn(name string) {
+	v.t.Helper()
+	v.do(chromedp.WaitVisible(`input[name=user]`), chromedp.SendKeys(`input[name=user]`, name),
+		chromedp.SendKeys(`input[name=password]`, password(name)+"\r"), chromedp.WaitVisible(`#list`))
+}
+
+// sees waits until an element has the text in it.
+func (v *visitor) sees(selector, text string) {
+	v.t.Helper()
+	var got string
+	eventually(v.t, fmt.Sprintf("%s with %q", selector, text), func() bool {
+		return chromedp.Run(v.ctx, chromedp.Text(selector, &got)) == nil && strings.Contains(got, text)
+	})
+}
+
+// click clicks on something and waits until what comes then is there.
+func (v *visitor) click(selector, then string) {
+	v.t.Helper()
+	v.do(chromedp.Click(selector, chromedp.NodeVisible), chromedp.WaitVisible(then))
+}
+
+// saves clicks on a link and returns the file that comes.
+func (v *visitor) saves(selector string) []byte {
+	v.t.Helper()
+	v.do(chromedp.Click(selector, chromedp.NodeVisible))
+	select {
+	case guid := <-v.fetched:
+		b, err := os.ReadFile(filepath.Join(v.folder, guid))
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		return b
+	case <-time.After(patience):
+		v.t.Fatal("no file came")
+	}
+	return nil
+}
+
+// picture takes pictures of the page, at the width of a telephone and of a desk, light and
+// dark, when POSTRIDER_PICTURES names a folder for them.
+func (v *visitor) picture(name string) {
+	v.t.Helper()
+	folder := os.Getenv("POSTRIDER_PICTURES")
+	if folder == "" {
+		return
+	}
+	for _, size := range []struct {
+		name string
+		w, h int64
+	}{{"phone", 390, 844}, {"desk", 1280, 800}} {
+		for _, scheme := range []string{"light", "dark"} {
+			var b []byte
+			v.do(chromedp.EmulateViewport(size.w, size.h), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
+				chromedp.Sleep(200*time.Millisecond), chromedp.CaptureScreenshot(&b))
+			if err := os.WriteFile(filepath.Join(folder, name+"-"+size.name+"-"+scheme+".png"), b, 0o600); err != nil {
+				v.t.Fatal(err)
+			}
+		}
+	}
+	v.do(chromedp.EmulateViewport(1280, 800))
+}
+
+// A person signs in, sends with attachments, receives, opens, saves and compares, replies,
+// forwards, searches, deletes.
+func TestWebClientInABrowser(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "alice", "bob")
+	s.args = append(s.args, "--http", "127.0.0.1:0")
+	s.start()
+	file := make([]byte, 3<<20)
+	rand.Read(file)
+	folder := t.TempDir()
+	path := filepath.Join(folder, "Käse & Wein.bin")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	empty := filepath.Join(folder, "empty.txt")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	alice := s.visit()
+	alice.picture("signin")
+	alice.signIn("alice")
+	alice.sees("#list", "No mail.")
+	alice.picture("empty")
+	alice.click(`[data-key=c]`, `#to`)
+	alice.do(chromedp.SendKeys(`#to`, "bob, nobody@@"), chromedp.SendKeys(`#subject`, "Grüße, und die Zahlen"),
+		chromedp.SendKeys(`#text`, "Dear Bob,\n\nhere are the figures.\n.\nSee http://example.org/a?b=c.\n"), chromedp.SetUploadFiles(`input[type=file]`, []string{path, empty}))
+	alice.click(`.actions button`, `.note.bad`) // an address is wrong: all is still there
+	alice.sees(`.kept`, "Käse & Wein.bin")
+	alice.picture("compose")
+	alice.do(chromedp.SetValue(`#to`, "bob"))
+	alice.click(`.actions button`, `.note.good`)
+
+	bob := s.visit()
+	bob.signIn("bob")
+	bob.sees(`.row .subject`, "Grüße, und die Zahlen")
+	bob.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"), chromedp.WaitVisible(`article`))
+	bob.sees(`.text`, "here are the figures.\n.\nSee")
+	bob.sees(`.fields`, "alice@localhost")
+	bob.picture("message")
+	if got := bob.saves(`.files li:nth-child(1) a`); !bytes.Equal(got, file) {
+		t.Errorf("the attachment came back with %d octets, or others", len(got))
+	}
+	if got := bob.saves(`.files li:nth-child(2) a`); len(got) != 0 {
+		t.Errorf("the empty attachment came back with %d octets", len(got))
+	}
+	bob.do(chromedp.KeyEvent("r"), chromedp.WaitVisible(`#to`))
+	var text string
+	bob.do(chromedp.Value(`#text`, &text))
+	if !strings.Contains(text, "> here are the figures.\n> .\n") {
+		t.Errorf("the reply quotes %q", text)
+	}
+	bob.picture("reply")
+	bob.click(`.actions button`, `.note.good`)
+	bob.click(`.row a`, `article`)
+	bob.do(chromedp.KeyEvent("f"), chromedp.WaitVisible(`.kept`), chromedp.SendKeys(`#to`, "alice@localhost"))
+	bob.click(`.actions button`, `.note.good`)
+
+	alice.do(chromedp.Navigate(alice.url + "/"))
+	alice.sees(`.row:nth-child(2) .subject`, "Re: Grüße, und die Zahlen")
+	alice.sees(`.row:nth-child(1) .subject`, "Fwd: Grüße, und die Zahlen")
+	alice.click(`.row:nth-child(1) a`, `article`)
+	if got := alice.saves(`.files li:nth-child(1) a`); !bytes.Equal(got, file) {
+		t.Error("the forwarded attachment is not what it was")
+	}
+	alice.click(`article ~ .keys a`, `pre`)
+	alice.do(chromedp.NavigateBack(), chromedp.WaitVisible(`article`), chromedp.SetValue(`#q`, "RE: grüße"), chromedp.Submit(`#q`), chromedp.WaitVisible(`.row`))
+	alice.sees(`.count`, "1 found")
+	alice.do(chromedp.Navigate(alice.url+"/"), chromedp.Click(`#all`))
+	alice.click(`button.danger`, `.note.good`)
+	alice.sees(`#list`, "No mail.")
+	bob.click(`.row a`, `article`)
+	bob.click(`button.danger`, `.note.good`)
+	bob.sees(`#list`, "No mail.")
+	bob.click(`.who button`, `input[name=password]`)
+	bob.do(chromedp.Navigate(bob.url+"/"), chromedp.WaitVisible(`input[name=password]`))
+	s.check()
+}
+
+// What somebody hostile writes does nothing: no request goes out, no script runs, nothing
+// but the frame shows it.
+func TestWebClientWithHostileHTML(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		t.Errorf("a request reached the outside: %s %s", r.Method, r.URL)
+	}))
+	t.Cleanup(outside.Close)
+	s := newServer(t, "bob")
+	s.args = append(s.args, "--http", "127.0.0.1:0")
+	s.start()
+	html, err := os.ReadFile("testdata/hostile.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := strings.ReplaceAll(string(html), "OUTSIDE", outside.URL)
+	s.send("bob", []byte("From: \"<script>document.title='pwned'</script>\" <evil@example.com>\r\nTo: bob@localhost\r\nSubject: <img src="+outside.URL+"/subject onerror=document.title='pwned'>\r\n"+
+		"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"+strings.ReplaceAll(body, "\n", "\r\n")+
+		"\r\n--b\r\nContent-Type: text/html\r\nContent-Disposition: attachment; filename=\"../../x\\\"><script>.html\"\r\n\r\n<script>document.title='pwned'</script>\r\n--b--\r\n"))
+
+	bob := s.visit()
+	bob.signIn("bob")
+	title := func(want string) {
+		t.Helper()
+		var got string
+		bob.do(chromedp.Sleep(300*time.Millisecond), chromedp.Title(&got))
+		if !strings.HasPrefix(got, want) || strings.Contains(got, "pwned") {
+			t.Errorf("the title is %q", got)
+		}
+	}
+	title("Mail")
+	bob.click(`.row a`, `iframe`)
+	title("<img src=")
+	bob.picture("hostile")
+	var frame string
+	bob.do(chromedp.AttributeValue(`iframe`, "src", &frame, nil), chromedp.Navigate(bob.url+frame), chromedp.WaitReady("body"))
+	title("The message")
+	var left string
+	bob.do(chromedp.Evaluate(`document.documentElement.outerHTML`, &left))
+	if !strings.Contains(left, "Harmless words") || strings.Contains(left, outside.URL+"/") && !strings.Contains(left, `href="`+outside.URL) {
+		t.Errorf("of the message is left:\n%s", left)
+	}
+	for _, word := range []string{"<script", "onerror", "onload", "javascript:", "<form", "<input", "<meta http-equiv", "<base", "<svg", "<iframe", "<object", "<link", "url(", "@import", "position", "expression"} {
+		if strings.Contains(strings.ToLower(left), word) {
+			t.Errorf("%s is left of the message:\n%s", word, left)
+		}
+	}
+	bob.do(chromedp.NavigateBack(), chromedp.WaitVisible(`.file`))
+	if got := bob.saves(`.file`); !strings.Contains(string(got), "pwned") {
+		t.Errorf("the HTML file came as %q", got)
+	}
+	title("<img src=")
+	if n := calls.Load(); n != 0 {
+		t.Errorf("%d requests reached the outside", n)
+	}
+}

@@ -1,0 +1,96 @@
+package web
+
+import (
+	"net/mail"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"postrider/engine/pickup"
+)
+
+// parseAddresses reads the addresses of a field that a person has filled in, with or
+// without names, with commas or semicolons between. One without a domain gets the
+// default one.
+func parseAddresses(text, domain string) (as []mail.Address, err error) {
+	text = strings.Trim(strings.NewReplacer("\r", " ", "\n", " ").Replace(text), " ,;")
+	if text == "" {
+		return nil, nil
+	}
+	if found, err := mail.ParseAddressList(text); err == nil {
+		for _, a := range found {
+			as = append(as, *a)
+		}
+		return as, nil
+	}
+	if !strings.Contains(text, `"`) {
+		text = strings.ReplaceAll(text, ";", ",")
+	}
+	found, err := pickup.ParseList(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, address := range found {
+		if !strings.Contains(address, "@") {
+			address += "@" + domain
+		}
+		as = append(as, mail.Address{Address: address})
+	}
+	return as, nil
+}
+
+// list is addresses as they stand in a field of the form, without those met before and
+// those that leave names.
+func list(as []*mail.Address, met map[string]bool, leave func(address string) bool) string {
+	var words []string
+	for _, a := range as {
+		key := strings.ToLower(a.Address)
+		if a.Address == "" || met[key] || leave(a.Address) {
+			continue
+		}
+		met[key] = true
+		words = append(words, shownAddress(a))
+	}
+	return strings.Join(words, ", ")
+}
+
+// shownAddress is an address for a form: as mail.Address.String writes it, but with
+// names that are not ASCII as they are.
+func shownAddress(a *mail.Address) string {
+	if a.Name == "" {
+		return a.Address
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(a.Name) + `" <` + a.Address + ">"
+}
+
+// withoutTags is the text of HTML, to be quoted.
+func withoutTags(src []byte) string {
+	var b strings.Builder
+	skip := 0
+	for z := html.NewTokenizer(strings.NewReader(string(src))); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return strings.TrimSpace(blankLines.ReplaceAllString(b.String(), "\n\n"))
+		case html.TextToken:
+			if skip == 0 {
+				b.WriteString(strings.Join(strings.Fields(string(z.Text())), " ") + " ")
+			}
+		case html.StartTagToken:
+			name, _ := z.TagName()
+			switch string(name) {
+			case "style", "script", "head", "title":
+				skip++
+			case "br", "p", "div", "tr", "li", "h1", "h2", "h3", "blockquote":
+				b.WriteByte('\n')
+			}
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			switch string(name) {
+			case "style", "script", "head", "title":
+				skip = max(skip-1, 0)
+			case "p", "h1", "h2", "h3", "ul", "ol", "table":
+				b.WriteByte('\n')
+			}
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"postrider/engine/entity"
+	"postrider/storage"
+)
+
+// composePage is the data of pages/compose.html, and what its form says.
+type composePage struct {
+	Frame                 Frame
+	Addresses             []string
+	From, To, Cc, Bcc     string
+	Subject, Text         string
+	InReplyTo, References string // message ids without brackets, with blanks between
+	Of                    string // the message whose files may be forwarded
+	UU                    bool
+	Kept                  []keptFile
+	Back                  string
+	MaxSize               int64
+}
+
+// keptFile is an attachment that is there already: uploaded, or of the message that
+// is forwarded.
+type keptFile struct {
+	Field  string // "kept" or "part"
+	ID     string // of the upload, or the path of the part
+	Name   string
+	Octets int64
+	On     bool
+}
+
+// quotedText is how much of a message is quoted, in octets.
+const quotedText = 256 << 10
+
+// compose is the page for writing: new (?to=), a reply (?reply=, ?all=), or a message
+// that is sent on (?forward=).
+func (c *Client) compose(w http.ResponseWriter, r *http.Request) {
+	s, ok := c.session(w, r)
+	if !ok {
+		return
+	}
+	q := r.URL.Query()
+	d := c.blank(s)
+	d.To, d.Frame.Title = q.Get("to"), "New message"
+	for _, how := range []string{"reply", "all", "forward"} {
+		if !q.Has(how) {
+			continue
+		}
+		if err := c.answer(&d, s, how, q.Get(how)); err != nil {
+			failed(w, s.frame(), err)
+			return
+		}
+	}
+	show(w, http.StatusOK, "compose", d)
+}
+
+// blank is the form without anything.
+func (c *Client) blank(s *session) composePage {
+	return composePage{Frame: s.frame(), Addresses: c.cfg.Addresses(s.account), Back: "/", MaxSize: c.cfg.MaxSize}
+}
+
+// answer fills the form from the message that is answered or sent on.
+func (c *Client) answer(d *composePage, s *session, how, text string) error {
+	id, err := storage.ParseMessageID(text)
+	if err != nil {
+		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
+	}
+	m, err := Mailbox{c.cfg.Store, s.account.ID}.open(id)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	l, err := read(storage.NewPlain(m), nil)
+	if err != nil {
+		return err
+	}
+	d.Back = "/m/" + id.String()
+	if how == "forward" {
+		d.forward(l, id)
+		return nil
+	}
+	d.reply(l, how == "all")
+	return nil
+}
+
+// reply fills in a reply (RFC 5322 section 3.6.4), from the address that the message
+// was sent to.
+func (d *composePage) reply(l *letter, all bool) {
+	d.Frame.Title = "Reply"
+	d.Subject = prefixed("Re: ", l.head.Subject)
+	own := func(address string) bool {
+		return slices.ContainsFunc(d.Addresses, func(a string) bool { return strings.EqualFold(a, address) })
+	}
+	to := l.head.ReplyTo
+	if len(to) == 0 {
+		to = l.head.From
+	}
+	if len(to) > 0 && own(to[0].Address) && len(l.head.To) > 0 {
+		to = l.head.To // an answer to what we have sent ourselves
+	}
+	seen := make(map[string]bool)
+	d.To = list(to, seen, func(string) bool { return false })
+	if all {
+		d.Cc = list(append(slices.Clone(l.head.To), l.head.Cc...), seen, own)
+	}
+	for _, a := range append(slices.Clone(l.head.To), l.head.Cc...) {
+		if own(a.Address) {
+			d.From = strings.ToLower(a.Address)
+			break
+		}
+	}
+	refs := l.head.References
+	if len(refs) == 0 {
+		refs = l.head.InReplyTo
+	}
+	if l.head.MessageID != "" {
+		d.InReplyTo = l.head.MessageID
+		refs = append(slices.Clone(refs), l.head.MessageID)
+	}
+	if len(refs) > maxReferences {
+		refs = append(refs[:1:1], refs[len(refs)-maxReferences+1:]...)
+	}
+	d.References = strings.Join(refs, " ")
+	d.Text = "\n\n" + attribution(l) + "\n" + quoted(readable(l))
+}
+
+// maxReferences is how many messages of a thread a reply names: its first and the last.
+const maxReferences = 20
+
+// forward fills in a message with another one below, and its files to choose from.
+func (d *composePage) forward(l *letter, id storage.MessageID) {
+	d.Frame.Title = "Forward"
+	d.Subject, d.Of = prefixed("Fwd: ", l.head.Subject), id.String()
+	var b strings.Builder
+	b.WriteString("\n\n-------- Forwarded message --------\n")
+	for _, f := range []Field{{"Subject", l.head.Subject}, {"Date", dateOf(l)}, {"From", people(l.head.From)}, {"To", people(l.head.To)}, {"Cc", people(l.head.Cc)}} {
+		if f.Value != "" {
+			b.WriteString(f.Name + ": " + f.Value + "\n")
+		}
+	}
+	d.Text = b.String() + "\n" + readable(l)
+	for _, f := range l.files {
+		d.Kept = append(d.Kept, keptFile{"part", f.Path, f.Name, f.Octets, true})
+	}
+}
+
+func prefixed(prefix, subject string) string {
+	if len(subject) >= len(prefix) && strings.EqualFold(subject[:len(prefix)-1], strings.TrimSpace(prefix)) {
+		return subject
+	}
+	return prefix + subject
+}
+
+func dateOf(l *letter) string {
+	if l.head.Date.IsZero() {
+		return ""
+	}
+	return l.head.Date.Format("Mon, 2 Jan 2006 15:04 -0700")
+}
+
+func attribution(l *letter) string {
+	who := "somebody"
+	if len(l.head.From) > 0 {
+		who = people(l.head.From[:1])
+	}
+	if at := dateOf(l); at != "" {
+		return "On " + at + ", " + who + " wrote:"
+	}
+	return who + " wrote:"
+}
+
+// readable is the text of a message; of one that has only HTML, that without its tags.
+func readable(l *letter) string {
+	text := string(l.text)
+	if len(l.text) == 0 && len(l.html) > 0 {
+		text = withoutTags(l.html)
+	}
+	text = strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n ")
+	if len(text) > quotedText {
+		text = strings.ToValidUTF8(text[:quotedText], "") + "\n[…]"
+	}
+	return text
+}
+
+// quoted puts "> " before each line.
+func quoted(text string) string {
+	if text == "" {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if lines[i] = "> " + line; line == "" || line[0] == '>' {
+			lines[i] = ">" + line
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// backPath is the page that a form came from: a message, or the list.
+func backPath(text string) string {
+	if u, err := url.Parse(text); err == nil && !u.IsAbs() && u.Host == "" && strings.HasPrefix(u.Path, "/m/") {
+		return u.EscapedPath()
+	}
+	return "/"
+}
+
+// explainSending is what a failure to send is to the writer, and the status.
+func explainSending(err error) (status int, text string) {
+	var big *http.MaxBytesError
+	switch {
+	case errors.Is(err, errTooLarge), errors.As(err, &big):
+		return http.StatusRequestEntityTooLarge, "The attachments are larger than a message may be."
+	case errors.Is(err, errTooMuch):
+		return http.StatusRequestEntityTooLarge, "These attachments are more than the server keeps for you. Send or discard other messages first."
+	case errors.Is(err, ErrRefused):
+		return http.StatusForbidden, sentence(err, ErrRefused)
+	case errors.Is(err, storage.ErrInvalid):
+		return http.StatusUnprocessableEntity, sentence(err, storage.ErrInvalid)
+	case errors.Is(err, entity.ErrDamaged):
+		return http.StatusUnprocessableEntity, "A file of the message that you forward is damaged: take it out. " + err.Error()
+	}
+	_, _, text = explain(err)
+	return http.StatusServiceUnavailable, "The message was not sent. " + text
+}
+
+// sentence is what an error says besides what it is.
+func sentence(err, kind error) string {
+	text := strings.TrimPrefix(err.Error(), kind.Error()+": ")
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

@@ -1,0 +1,249 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/mail"
+	"os"
+	"strings"
+	"time"
+
+	"postrider/codec/uu"
+	"postrider/engine/entity"
+	"postrider/engine/pickup"
+	"postrider/storage"
+)
+
+const (
+	maxField   = 2 << 20          // octets of a field of the form
+	maxFields  = 300              // parts of a form
+	uploadTime = 30 * time.Second // how long nothing may come of an upload
+	sendTime   = 5 * time.Minute  // how long storing a message may take
+)
+
+// form is what the compose page sends.
+type form struct {
+	values  map[string][]string
+	uploads []upload // that came with it
+}
+
+func (f *form) get(name string) string {
+	if v := f.values[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// send takes the form. What is wrong with it is said above the form, which comes back
+// with everything in it, attachments too.
+func (c *Client) send(w http.ResponseWriter, r *http.Request) {
+	s, ok := c.session(w, r)
+	if !ok {
+		return
+	}
+	f, err := c.readForm(w, r, s)
+	if errors.Is(err, errToken) {
+		say(w, http.StatusForbidden, s.frame(), "Refused", "This page is too old. Go back, copy your text, and load the page again.")
+		return
+	}
+	d := c.filled(s, f)
+	var refused []pickup.Refusal
+	if err == nil {
+		refused, err = c.submit(r, s, f, &d)
+	}
+	if err != nil {
+		status, text := explainSending(err)
+		if status >= http.StatusInternalServerError {
+			c.cfg.Log.Error("web: sending for "+s.name(), "err", err)
+		}
+		d.Frame.Bad = text
+		show(w, status, "compose", d)
+		return
+	}
+	c.spool.remove(s, s.kept(append(f.values["kept"], idsOf(f.uploads)...)))
+	if len(refused) > 0 {
+		say(w, http.StatusOK, s.frame(), "Sent, but not to all", "There is nobody here of the name "+names(refused)+". All others have the message.")
+		return
+	}
+	http.Redirect(w, r, "/?sent=1", http.StatusSeeOther)
+}
+
+func names(rs []pickup.Refusal) string {
+	words := make([]string, len(rs))
+	for i, r := range rs {
+		words[i] = r.Address
+	}
+	return strings.Join(words, ", ")
+}
+
+func idsOf(us []upload) []string {
+	ids := make([]string, len(us))
+	for i, u := range us {
+		ids[i] = u.ID
+	}
+	return ids
+}
+
+// errToken: the form is not from a page of the session.
+var errToken = errors.New("the form has not the token of the session")
+
+// readForm reads the parts of a form as they come; files go to the spool. The token
+// comes before the first file. What came until an error is in the form.
+func (c *Client) readForm(w http.ResponseWriter, r *http.Request, s *session) (*form, error) {
+	f := &form{values: make(map[string][]string)}
+	r.Body = http.MaxBytesReader(w, patientBody{r.Body, http.NewResponseController(w)}, c.cfg.MaxSize+8*maxField)
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return f, errToken
+	}
+	left := c.cfg.MaxSize
+	for n := 0; ; n++ {
+		p, err := parts.NextPart()
+		switch {
+		case err == io.EOF && s.owns(f.get("token")):
+			return f, nil
+		case err == io.EOF:
+			return f, errToken
+		case err != nil:
+			return f, err
+		case n == maxFields:
+			return f, errTooMuch
+		}
+		if p.FileName() == "" && p.FormName() != "file" {
+			text, err := io.ReadAll(io.LimitReader(p, maxField+1))
+			if err == nil && len(text) > maxField {
+				err = fmt.Errorf("%w: the text is longer than %s", storage.ErrInvalid, octets(maxField))
+			}
+			if err != nil {
+				return f, err
+			}
+			f.values[p.FormName()] = append(f.values[p.FormName()], string(text))
+			continue
+		}
+		if !s.owns(f.get("token")) {
+			return f, errToken
+		}
+		if p.FileName() == "" {
+			continue // a browser's way to say that no file was chosen
+		}
+		if err := c.takeFile(f, s, p, &left); err != nil {
+			return f, err
+		}
+	}
+}
+
+// takeFile spools a file of the form.
+func (c *Client) takeFile(f *form, s *session, p *multipart.Part, left *int64) error {
+	u, err := c.spool.put(s, uu.SafeName(p.FileName()), p, *left)
+	if err != nil {
+		return err
+	}
+	*left -= u.Octets
+	f.uploads = append(f.uploads, u)
+	return nil
+}
+
+// patientBody is a body whose read deadline is set anew for each piece.
+type patientBody struct {
+	io.ReadCloser
+	turn *http.ResponseController
+}
+
+func (p patientBody) Read(b []byte) (int, error) {
+	_ = p.turn.SetReadDeadline(time.Now().Add(uploadTime)) // not every writer knows deadlines
+	_ = p.turn.SetWriteDeadline(time.Now().Add(sendTime + time.Minute))
+	return p.ReadCloser.Read(b)
+}
+
+// filled is the page with what a form says.
+func (c *Client) filled(s *session, f *form) composePage {
+	d := c.blank(s)
+	d.Frame.Title = "New message"
+	d.From, d.To, d.Cc, d.Bcc = f.get("from"), f.get("to"), f.get("cc"), f.get("bcc")
+	d.Subject, d.Text, d.UU = f.get("subject"), f.get("text"), f.get("uu") != ""
+	d.InReplyTo, d.References, d.Of, d.Back = f.get("inreplyto"), f.get("references"), f.get("of"), backPath(f.get("back"))
+	for _, u := range append(s.kept(f.values["kept"]), f.uploads...) {
+		d.Kept = append(d.Kept, keptFile{"kept", u.ID, u.Name, u.Octets, true})
+	}
+	return d
+}
+
+// submit sends what the form says. It adds the files of a forwarded message to the page.
+func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([]pickup.Refusal, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), sendTime)
+	defer cancel()
+	attachments := c.uploaded(s, f)
+	forwarded, kept, err := c.forwarded(s, f)
+	if err != nil {
+		return nil, err
+	}
+	d.Kept = append(d.Kept, kept...)
+	draft := entity.Draft{
+		From: mail.Address{Address: cmp.Or(d.From, s.name())}, Subject: d.Subject, Date: time.Now(),
+		MessageID: rand.Text() + "@" + c.cfg.Hostname, Text: d.Text, UU: d.UU, Attachments: append(attachments, forwarded...),
+		InReplyTo: ids(d.InReplyTo), References: ids(d.References),
+	}
+	m := pickup.Mail{Sender: draft.From.Address, Local: "web client", Origin: s.name() + " by the web client", At: draft.Date}
+	var bcc []mail.Address
+	for _, line := range []struct {
+		name, text string
+		to         *[]mail.Address
+	}{{"To", d.To, &draft.To}, {"Cc", d.Cc, &draft.Cc}, {"Bcc", d.Bcc, &bcc}} {
+		if *line.to, err = parseAddresses(line.text, c.cfg.DefaultDomain); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", storage.ErrInvalid, line.name, err)
+		}
+		for _, a := range *line.to {
+			m.Recipients = append(m.Recipients, a.Address)
+		}
+	}
+	if len(m.Recipients) == 0 {
+		return nil, fmt.Errorf("%w: say whom the message is for", storage.ErrInvalid)
+	}
+	return c.pass(ctx, s, &draft, m)
+}
+
+// pass writes the draft into submission, as it is taken.
+func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m pickup.Mail) ([]pickup.Refusal, error) {
+	reader, writer := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		_, err := draft.WriteTo(writer)
+		writer.CloseWithError(err)
+		written <- err
+	}()
+	m.Text = reader
+	result, err := c.cfg.Submit(ctx, s.account, m)
+	reader.CloseWithError(errors.New("nobody reads on"))
+	failed := <-written
+	if err != nil {
+		return nil, err
+	}
+	if result.Receipt.ID() == 0 {
+		if len(result.Refused) == 0 {
+			return nil, cmp.Or(failed, errors.New("the message was not stored"))
+		}
+		return nil, fmt.Errorf("%w: there is nobody here of the name %s", storage.ErrInvalid, names(result.Refused))
+	}
+	return result.Refused, nil
+}
+
+// ids are message ids of a form.
+func ids(text string) []string {
+	words := strings.Fields(text)
+	return words[:min(len(words), maxReferences)]
+}
+
+// uploaded are the attachments that were uploaded, now or before.
+func (c *Client) uploaded(s *session, f *form) (as []entity.Attachment) {
+	for _, u := range s.kept(append(f.values["kept"], idsOf(f.uploads)...)) {
+		path := c.spool.path(u.ID)
+		as = append(as, entity.Attachment{Name: u.Name, Open: func() (io.ReadCloser, error) { return os.Open(path) }})
+	}
+	return as
+}

@@ -1,0 +1,124 @@
+package web
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+// spool is where uploads are until their message is sent: files of a folder.
+type spool struct{ folder string }
+
+// upload is a file of the spool.
+type upload struct {
+	ID     string // also the file's name
+	Name   string // as its sender calls it; safe
+	Octets int64
+}
+
+// spooled are the uploads of a session.
+type spooled struct {
+	mu      sync.Mutex
+	uploads []upload
+	octets  int64
+	closed  bool // the session has ended
+}
+
+// Limits of the uploads of one session.
+const (
+	maxUploads = 100
+	maxSpooled = 512 << 20 // octets
+)
+
+var (
+	errTooMuch  = errors.New("these attachments are more than can be kept for you")
+	errTooLarge = errors.New("the attachments are larger than a message may be")
+)
+
+// openSpool makes the folder, and empties it of what a process before has left.
+func openSpool(folder string) (*spool, error) {
+	if err := os.RemoveAll(folder); err != nil {
+		return nil, fmt.Errorf("the folder for uploads: %w", err)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("the folder for uploads: %w", err)
+	}
+	return &spool{folder}, nil
+}
+
+// put keeps what r has for the session s, at most limit octets: errTooLarge, errTooMuch.
+// An empty file without a name is what a browser sends for no file: it is not kept.
+func (sp *spool) put(s *session, name string, r io.Reader, limit int64) (u upload, err error) {
+	u = upload{ID: rand.Text(), Name: name}
+	path := sp.path(u.ID)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return u, err
+	}
+	u.Octets, err = io.Copy(f, io.LimitReader(r, limit+1))
+	if err == nil && u.Octets > limit {
+		err = errTooLarge
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.keep(u)
+	}
+	if err != nil {
+		_ = os.Remove(path)
+	}
+	return u, err
+}
+
+func (sp *spool) path(id string) string { return filepath.Join(sp.folder, id) }
+
+// keep books an upload.
+func (s *spooled) keep(u upload) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.uploads) >= maxUploads || s.octets+u.Octets > maxSpooled {
+		return errTooMuch
+	}
+	s.uploads = append(s.uploads, u)
+	s.octets += u.Octets
+	return nil
+}
+
+// kept are those of ids that the session has.
+func (s *spooled) kept(ids []string) (us []upload) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.uploads {
+		if slices.Contains(ids, u.ID) {
+			us = append(us, u)
+		}
+	}
+	return us
+}
+
+// remove deletes uploads of a session.
+func (sp *spool) remove(s *session, us []upload) {
+	s.mu.Lock()
+	for _, u := range us {
+		if i := slices.Index(s.uploads, u); i >= 0 {
+			s.uploads = slices.Delete(s.uploads, i, i+1)
+			s.octets -= u.Octets
+		}
+	}
+	s.mu.Unlock()
+	for _, u := range us {
+		_ = os.Remove(sp.path(u.ID)) // else the next start does
+	}
+}
+
+// drop deletes all uploads of a session that has ended.
+func (sp *spool) drop(s *session) {
+	s.mu.Lock()
+	s.closed = true
+	us := slices.Clone(s.uploads)
+	s.mu.Unlock()
+	sp.remove(s, us)
+}

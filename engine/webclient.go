@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"postrider/codec/sasl"
+	"postrider/engine/config"
+	"postrider/engine/pickup"
+	"postrider/engine/router"
+	"postrider/engine/web"
+	"postrider/storage"
+)
+
+// spoolFolder is where the web client keeps uploads, in the data directory.
+const spoolFolder = "web-spool"
+
+// WebClient makes the handler of the web client, which logs in and sends by the rules
+// for everybody. Its requests run on goroutines of net/http, which may wait.
+func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
+	c := srv.cfg
+	return web.New(web.Config{
+		Store: srv.store, Login: srv.webLogin, Submit: srv.webSubmit, Addresses: srv.addressesOf,
+		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
+		ClearText: c.Auth.ClearText, TLSOnly: c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil,
+		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime, Log: log.With(webDaemon),
+	})
+}
+
+// WebTLS is the configuration of web.listen_tls; nil without TLS.
+func (srv *Server) WebTLS() *tls.Config {
+	if srv.tls == nil {
+		return nil
+	}
+	return srv.tls.https
+}
+
+// webClaim is a login of the web client in the pool that hashes.
+type webClaim struct {
+	srv     *Server
+	claim   sasl.Claim
+	from    netip.Addr
+	account storage.Account
+	err     error
+	done    chan struct{}
+}
+
+// work implements job. A network pays for a wrong password also when nobody waits for
+// the answer any more.
+func (j *webClaim) work() {
+	defer close(j.done)
+	defer func() {
+		if p := recover(); p != nil {
+			j.err = j.srv.log.panicked("web login", p)
+		}
+		j.srv.settle(j.from, j.err)
+	}()
+	j.account, j.err = j.srv.judge(&j.claim)
+}
+
+// unqueued implements job.
+func (j *webClaim) unqueued() {}
+
+// webLogin finds the account of a name and a password, and waits as long as that takes:
+// as in the protocols, what is wrong is said after auth.failure_delay, and no name is
+// answered otherwise than another.
+func (srv *Server) webLogin(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error) {
+	asked := time.Now()
+	j := &webClaim{srv: srv, claim: sasl.Claim{Need: sasl.NeedPassword, User: user, Password: password}, from: from, done: make(chan struct{})}
+	account, r := srv.consider(&j.claim, from)
+	switch r {
+	case granted:
+		srv.stats.authenticated.Add(1)
+		srv.stats.remembered.Add(1)
+		return account, nil
+	case throttled:
+		srv.stats.throttled.Add(1)
+		return account, afterwards(ctx, srv.failureDelay(asked), web.ErrThrottled)
+	}
+	if srv.draining.Load() || !srv.hash(j, from) {
+		srv.settle(from, nil)
+		return account, web.ErrBusy
+	}
+	<-j.done // as bounded as the pool's queue; the password is the job's until then
+	switch {
+	case j.err == nil:
+		srv.stats.authenticated.Add(1)
+		return j.account, nil
+	case errors.Is(j.err, errDenied):
+		srv.stats.denied.Add(1)
+		srv.log.loginFailed(webDaemon, from.String(), sasl.None, user)
+		return account, afterwards(ctx, srv.failureDelay(asked), web.ErrDenied)
+	}
+	srv.log.fault("login of "+user, j.err)
+	return account, web.ErrBusy
+}
+
+// afterwards waits, and returns err or why nobody waits any more.
+func afterwards(ctx context.Context, d time.Duration, err error) error {
+	select {
+	case <-time.After(d):
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// webSubmit sends a message of an account by the rules of submission: under its own
+// addresses, within its allowance, completed, signed, and stored in one step.
+func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error) {
+	if srv.draining.Load() {
+		return pickup.Result{}, storage.ErrTemporary
+	}
+	if !srv.cfg.Submission.AnySender && !srv.owns(account.ID, m.Sender) {
+		return pickup.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
+	}
+	b := booking{account: account.ID, at: time.Now()}
+	if err := srv.book(&b, len(m.Recipients)); err != nil {
+		srv.sent.Return(b.account, b.at, b.messages, b.recipients)
+		return pickup.Result{}, err
+	}
+	p := &pickup.Pickup{
+		Inbox: srv.store, Router: srv.router, Hostname: srv.cfg.Server.Hostname, DefaultDomain: srv.cfg.DefaultDomain(),
+		MaxSize: srv.cfg.SMTP.MaxSize, MaxRecipients: srv.cfg.SMTP.MaxRecipients, MaxHops: srv.cfg.SMTP.MaxHops, Keys: srv.keys,
+	}
+	result, err := p.Submit(ctx, m)
+	if id := result.Receipt.ID(); err == nil && id != 0 {
+		srv.sent.Return(b.account, b.at, 0, len(result.Refused))
+		srv.stats.messages.Add(1)
+		srv.log.info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", webDaemon, slog.String("id", id.String()))
+		return result, nil
+	}
+	srv.sent.Return(b.account, b.at, b.messages, b.recipients)
+	return result, err
+}
+
+// book takes a message and its recipients from an account's allowance.
+func (srv *Server) book(b *booking, recipients int) error {
+	r := srv.sent.Message(b.account, b.at)
+	if r == nil {
+		b.messages = 1
+	}
+	for r == nil && b.recipients < recipients {
+		if r = srv.sent.Recipient(b.account, b.at); r == nil {
+			b.recipients++
+		}
+	}
+	if r == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: you have sent to the limit of %d %s an hour; there is room again after %s", web.ErrRefused, r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))
+}
+
+const (
+	maxAddresses = 50     // of one account that are offered
+	maxAliases   = 10_000 // that are looked at for them
+)
+
+// addressesOf are the addresses that an account is offered to write under: its own, and
+// aliases that lead straight to it.
+func (srv *Server) addressesOf(account storage.Account) []string {
+	own := router.Mailbox(account.Name, account.Domain)
+	all, looked := []string{own}, 0
+	_ = srv.store.Aliases(func(a storage.Alias) bool {
+		if looked++; a.Name != "" && slices.ContainsFunc(a.Targets, func(t string) bool { return strings.EqualFold(t, account.Name+"@"+account.Domain) }) {
+			all = append(all, router.Mailbox(a.Name, a.Domain))
+		}
+		return looked < maxAliases && len(all) < maxAddresses
+	}) // without the aliases he can write all the same
+	return all
+}
