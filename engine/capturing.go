@@ -3,13 +3,16 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"postrider/codec/message"
 	"postrider/codec/sasl"
 	"postrider/codec/smtp"
+	"postrider/engine/capture"
 	"postrider/engine/config"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
@@ -34,6 +37,18 @@ func captureAccount(cfg *config.Config, store storage.Directory) (storage.Accoun
 		return 0, fmt.Errorf("capture.on: account %s@%s: %w", config.CaptureAccount, cfg.DefaultDomain(), err)
 	}
 	return a.Account, nil
+}
+
+// CaptureView is the view of captured mail; nil: nothing is captured. The caller runs its
+// Retain.
+func (srv *Server) CaptureView(log *slog.Logger) *capture.View {
+	if srv.capture == 0 {
+		return nil
+	}
+	return capture.New(capture.Config{
+		Store: srv.store, Account: srv.capture, Keep: srv.cfg.Capture.Keep, Age: srv.cfg.Capture.Age,
+		Version: Version, Started: time.Now(), Log: log,
+	})
 }
 
 // captureAuth is what AUTH offers: the mechanisms that tell the password, for any is

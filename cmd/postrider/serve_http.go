@@ -38,7 +38,7 @@ func (h *httpServers) all() {
 // serveHTTP opens the admin socket and the addresses of --http.
 func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
 	h := new(httpServers)
-	if err := h.serveWeb(cfg, sockets, srv, log); err != nil {
+	if err := h.serveWeb(ctx, cfg, sockets, srv, log); err != nil {
 		return nil, err
 	}
 	if handler := srv.ACMEHandler(); handler != nil {
@@ -69,16 +69,16 @@ func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Socke
 
 // serveWeb opens web.listen and web.listen_tls. The web client is made when it is
 // wanted somewhere.
-func (h *httpServers) serveWeb(cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, log *slog.Logger) error {
+func (h *httpServers) serveWeb(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, log *slog.Logger) error {
 	plain := srv.HTTP()
-	var client http.Handler
-	if len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client {
+	client := h.captureView(ctx, srv, log)
+	if client == nil && (len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client) {
 		var err error
 		if client, err = srv.WebClient(log); err != nil {
 			return fmt.Errorf("the web client: %w", err)
 		}
 	}
-	if client != nil && cfg.Web.Client {
+	if client != nil && (cfg.Web.Client || cfg.Capture.On) {
 		plain.Handle("/", client)
 	}
 	for _, addr := range cfg.Web.Listen {
@@ -96,6 +96,23 @@ func (h *httpServers) serveWeb(cfg *config.Config, sockets *privilege.Sockets, s
 		h.https = append(h.https, at)
 	}
 	return nil
+}
+
+// captureView is the view of captured mail, which it begins to keep small; nil: nothing
+// is captured.
+func (h *httpServers) captureView(ctx context.Context, srv *engine.Server, log *slog.Logger) http.Handler {
+	view := srv.CaptureView(log)
+	if view == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		view.Retain(ctx)
+	}()
+	h.stop = append(h.stop, func() { cancel(); <-done })
+	return view
 }
 
 // maxHTTP is how many connections of HTTP are open at once at one address; others wait

@@ -303,8 +303,7 @@ func (v *View) raw(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	web.SendRaw(w, m)
-	return nil
+	return cut(web.SendRaw(w, m))
 }
 
 func (v *View) part(w http.ResponseWriter, r *http.Request) error {
@@ -313,7 +312,16 @@ func (v *View) part(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	return web.SendPart(w, m, r.PathValue("part"))
+	return cut(web.SendPart(w, m, r.PathValue("part")))
+}
+
+// cut ends an answer that is not whole in a way that the client sees. What was not begun
+// can be answered.
+func cut(err error) error {
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		panic(http.ErrAbortHandler)
+	}
+	return err
 }
 
 func (v *View) deleteMessages(w http.ResponseWriter, r *http.Request) error {

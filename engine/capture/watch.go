@@ -3,7 +3,6 @@ package capture
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -139,26 +138,44 @@ func (v *View) wait(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// waitFor looks at the messages that are there, and then at each that comes.
 func (v *View) waitFor(ctx context.Context, q query, count int, limit time.Duration) (found, error) {
-	until := time.Now().Add(limit)
+	until, matching, seen := time.Now().Add(limit), 0, storage.MessageID(0)
 	for {
 		was, err := v.state()
 		if err != nil {
 			return found{}, err
 		}
-		f, err := v.find(ctx, q, 0, max(count, 50))
-		if err != nil || f.Matching >= int64(count) {
-			return f, err
+		newest := seen
+		err = v.each(ctx, func(m storage.Message) (bool, error) {
+			id := m.Entry().ID
+			if id <= seen {
+				return false, nil
+			}
+			newest = max(newest, id)
+			_, ok, err := match(m, q)
+			if ok {
+				matching++
+			}
+			return true, err
+		})
+		if err != nil {
+			return found{}, err
+		}
+		seen = newest
+		if matching >= count {
+			f, err := v.find(ctx, q, 0, max(count, 50))
+			if err != nil || f.Matching >= int64(count) {
+				return f, err
+			}
+			matching = int(f.Matching) // some were deleted
 		}
 		_, changed, err := v.next(ctx, was, time.Until(until))
 		if err != nil {
-			return f, err
+			return found{}, err
 		}
 		if !changed {
-			return f, fmt.Errorf("%w: %d of %d messages came", errTime, f.Matching, count)
-		}
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return f, ctx.Err()
+			return found{}, fmt.Errorf("%w: %d of %d messages came", errTime, matching, count)
 		}
 	}
 }

@@ -28,6 +28,9 @@ type Pages struct {
 	MayChange func(http.ResponseWriter, *http.Request) bool
 	// Refresh is how often an open list looks for new mail, in seconds; 0: never.
 	Refresh int
+	// Events is the path of a stream of events by which an open list hears of new mail;
+	// "": there is none.
+	Events string
 	// Fields are what the message page says besides the header; nil: nothing.
 	Fields func(storage.Entry) []Field
 	Log    *slog.Logger
@@ -66,6 +69,7 @@ type listPage struct {
 	State        string // changes when the list does
 	Looked       int
 	Refresh      int
+	Events       string
 }
 
 // maxQuery bounds the text of a search, in octets.
@@ -77,7 +81,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	d := listPage{Frame: v.Frame, Here: r.URL.RequestURI(), Refresh: p.Refresh}
+	d := listPage{Frame: v.Frame, Here: r.URL.RequestURI(), Refresh: p.Refresh, Events: p.Events}
 	d.Frame.Query, d.Frame.Title = q.Get("q")[:min(len(q.Get("q")), maxQuery)], "Mail"
 	if n, err := strconv.Atoi(q.Get("deleted")); err == nil && n > 0 {
 		d.Frame.Good = fmt.Sprintf("%s deleted.", messages(int64(n)))
@@ -132,7 +136,7 @@ func (d *listPage) search(r *http.Request, b Mailbox, q url.Values) error {
 	if err != nil {
 		return err
 	}
-	d.Rows, d.Looked, d.Refresh, d.Frame.Title = l.Rows, l.Looked, 0, "Search"
+	d.Rows, d.Looked, d.Refresh, d.Events, d.Frame.Title = l.Rows, l.Looked, 0, "", "Search"
 	d.Count = fmt.Sprintf("%d found", len(l.Rows))
 	if l.More != 0 {
 		d.Older = d.Frame.Root + "/?" + url.Values{"q": {d.Frame.Query}, "from": {l.More.String()}}.Encode()

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -25,24 +26,33 @@ func (p *Pages) part(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer m.Close()
-	want, sent := r.PathValue("path"), false
-	_, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
-		if leaf.Path != want || !isFile(leaf) {
-			return nil
-		}
-		sent = true
-		asFile(w, leaf.FileName(), leaf.Type)
-		_, err := io.Copy(patient(w), body)
-		return cmp.Or(err, errFound)
-	})
-	switch {
-	case errors.Is(err, errFound), errors.Is(err, entity.ErrDamaged) && sent: // the page has said so
-	case sent:
+	switch err := SendPart(w, m, r.PathValue("path")); {
+	case is(err, storage.ErrNotFound):
+		say(w, http.StatusNotFound, v.Frame, "Not there", "The message has no such attachment.")
+	case err != nil:
 		p.Log.Error("web: an attachment breaks off", "id", m.Entry().ID.String(), "err", err)
 		panic(http.ErrAbortHandler) // the browser shall see that it is not whole
-	default:
-		say(w, http.StatusNotFound, v.Frame, "Not there", "The message has no such attachment.")
 	}
+}
+
+// SendPart sends the attachment with this path (entity.Leaf) as a file to save. Of a
+// damaged one it sends what can be read; the page of the message says that. ErrNotFound:
+// there is none, and nothing was sent. At any other error the answer is not whole.
+func SendPart(w http.ResponseWriter, m storage.Message, path string) error {
+	_, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
+		if leaf.Path != path || !isFile(leaf) {
+			return nil
+		}
+		asFile(w, leaf.FileName(), leaf.Type)
+		if _, err := io.Copy(patient(w), body); err != nil && !is(err, entity.ErrDamaged) {
+			return err
+		}
+		return errFound
+	})
+	if is(err, errFound) {
+		return nil
+	}
+	return cmp.Or(err, fmt.Errorf("part %s: %w", path, storage.ErrNotFound))
 }
 
 // raw sends the message as it is stored: to look at, or with ?save=1 as a file.
@@ -57,10 +67,19 @@ func (p *Pages) raw(w http.ResponseWriter, r *http.Request) {
 	} else {
 		quarantine(w, "text/plain; charset=utf-8")
 	}
-	if _, err := io.Copy(patient(w), storage.NewPlain(m)); err != nil {
+	if err := SendRaw(w, m); err != nil {
 		p.Log.Error("web: a message breaks off", "id", m.Entry().ID.String(), "err", err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// SendRaw sends a message in plain form, as text unless the header says otherwise.
+func SendRaw(w http.ResponseWriter, m storage.Message) error {
+	if w.Header().Get("Content-Type") == "" {
+		quarantine(w, "text/plain; charset=utf-8")
+	}
+	_, err := io.Copy(patient(w), storage.NewPlain(m))
+	return err
 }
 
 // harmless are the types that a browser may be told; all others are octets.

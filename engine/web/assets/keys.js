@@ -59,7 +59,7 @@
   });
 
   // The list asks for itself now and then, while it is looked at and nothing is chosen.
-  const list = document.querySelector("#list[data-refresh]");
+  const list = document.querySelector("#list[data-refresh], #list[data-events]");
   if (list) {
     const refresh = async () => {
       if (document.hidden || document.querySelector(".row input:checked") || list.contains(document.activeElement)) return;
@@ -73,7 +73,8 @@
       document.title = page.title;
       localTimes(list);
     };
-    setInterval(() => refresh().catch(() => {}), 1000 * Number(list.dataset.refresh));
+    if (list.dataset.refresh) setInterval(() => refresh().catch(() => {}), 1000 * Number(list.dataset.refresh));
+    if (list.dataset.events) new EventSource(list.dataset.events).addEventListener("mailbox", () => refresh().catch(() => {}));
     document.addEventListener("visibilitychange", () => refresh().catch(() => {}));
   }
 })();
