@@ -73,7 +73,7 @@ to the standard error output.`,
 		v := new(flagValues)
 		flags[k.Name] = v
 		cmd.Flags().Var(v, k.Flag, fmt.Sprintf("%s (key %s; default %s)", strings.TrimSuffix(k.Help, "."), k.Name, k.Default()))
-		if k.Type() == "bool" {
+		if k.Type() == "boolean" {
 			cmd.Flags().Lookup(k.Flag).NoOptDefVal = "true"
 		}
 	}

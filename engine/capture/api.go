@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"postrider/codec/message"
@@ -185,12 +186,13 @@ func (v *View) find(ctx context.Context, q query, start, limit int) (f found, er
 
 // match says whether a message is what q asks for.
 func match(m storage.Message, q query) (summary, bool, error) {
-	s, err := summarize(m)
-	if err != nil || len(q) == 0 {
-		return s, err == nil, err
+	var text strings.Builder
+	looked := &text
+	if !q.needsText() {
+		looked = nil
 	}
-	ok, err := q.matches(&s, func() (string, error) { return textOf(m) })
-	return s, ok, err
+	s, err := summarize(m, looked)
+	return s, err == nil && q.matches(&s, strings.ToLower(text.String())), err
 }
 
 // errTime: it took too long.

@@ -74,8 +74,9 @@ const (
 	maxLooked  = 64 << 10 // octets of text that are searched
 )
 
-// summarize reads what a list says of a message.
-func summarize(m storage.Message) (summary, error) {
+// summarize reads what a list says of a message, and the beginning of its text into
+// looked, unless that is nil.
+func summarize(m storage.Message, looked *strings.Builder) (summary, error) {
 	e := m.Entry()
 	s := summary{ID: e.ID.String(), Created: e.Arrival, Tags: []string{}, Size: e.Octets(), Envelope: envelopeOf(e)}
 	head, err := entity.Walk(io.LimitReader(storage.NewPlain(m), maxGlance), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
@@ -83,12 +84,18 @@ func summarize(m storage.Message) (summary, error) {
 			s.Attachments++
 			return nil
 		}
-		if s.Snippet == "" && leaf.Type == "text/plain" {
-			text, err := io.ReadAll(io.LimitReader(body, 4*maxSnippet))
-			s.Snippet = snippet(text)
-			return unlessDamaged(err)
+		limit := 4 * maxSnippet
+		if looked != nil {
+			limit = maxLooked - looked.Len()
 		}
-		return nil
+		text, err := io.ReadAll(io.LimitReader(body, int64(limit)))
+		if looked != nil {
+			looked.Write(text)
+		}
+		if s.Snippet == "" && leaf.Type == "text/plain" {
+			s.Snippet = snippet(text[:min(len(text), 4*maxSnippet)])
+		}
+		return unlessDamaged(err)
 	})
 	s.MessageID, s.Subject = head.MessageID, head.Subject
 	s.From = first(head.From)

@@ -3,11 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-
-	"postrider/engine/entity"
-	"postrider/storage"
 )
 
 // query is what a search asks for: all of its terms.
@@ -38,7 +34,7 @@ func parseQuery(text string) (q query, err error) {
 			return q, nil
 		}
 		var t term
-		if len(text) > 1 && (text[0] == '-' || text[0] == '!') {
+		if len(text) > 1 && text[1] != ' ' && (text[0] == '-' || text[0] == '!') {
 			t.not, text = true, text[1:]
 		}
 		if name, rest, ok := strings.Cut(text, ":"); ok && fields[strings.ToLower(name)] {
@@ -70,27 +66,14 @@ func (q query) needsText() bool {
 	return false
 }
 
-// matches says whether a message is what is asked for. text is called for the text of
-// the message, at most once and only if needed.
-func (q query) matches(s *summary, text func() (string, error)) (bool, error) {
-	body, read := "", false
+// matches says whether a message with this text, in lower case, is what is asked for.
+func (q query) matches(s *summary, text string) bool {
 	for _, t := range q {
-		found := t.in(s)
-		if !found && t.field == "" {
-			if !read {
-				var err error
-				if body, err = text(); err != nil {
-					return false, err
-				}
-				read = true
-			}
-			found = strings.Contains(body, t.word)
-		}
-		if found == t.not {
-			return false, nil
+		if found := t.in(s) || t.field == "" && strings.Contains(text, t.word); found == t.not {
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 // in looks for a term in what a list says of a message.
@@ -132,20 +115,4 @@ func (t term) in(s *summary) bool {
 		return s.Attachments > 0
 	}
 	return has(s.Subject) || from() || to() || any(s.Cc...) || any(s.ReplyTo...)
-}
-
-// textOf is the beginning of a message's text in lower case.
-func textOf(m storage.Message) (string, error) {
-	var b strings.Builder
-	_, err := entity.Walk(io.LimitReader(storage.NewPlain(m), maxGlance), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
-		if leaf.Attachment {
-			return nil
-		}
-		_, err := io.Copy(&b, io.LimitReader(body, int64(max(maxLooked-b.Len(), 0))))
-		return unlessDamaged(err)
-	})
-	if errors.Is(err, entity.ErrLimit) {
-		err = nil
-	}
-	return strings.ToLower(b.String()), unlessDamaged(err)
 }
