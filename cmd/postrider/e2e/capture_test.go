@@ -249,6 +249,7 @@ func TestCapturePage(t *testing.T) {
 	v.sees("#list", "No mail.")
 	s.swaks("--from", "a@b.example", "--to", "ann@one.example,bob@two.example", "--h-Subject", "It shows by itself", "--attach", "@/etc/services")
 	v.sees(".row .subject", "It shows by itself")
+	v.sees(".count", "1 message")
 	v.picture("captured")
 	v.click(".row a", "article")
 	v.sees(".fields", "bob@two.example")

@@ -47,11 +47,13 @@
   });
 
   // One box for all, which makes no sense without a script.
-  const all = document.querySelector("#all");
-  if (all) {
+  const boxForAll = () => {
+    const all = document.querySelector("#all");
+    if (!all) return;
     all.closest("label").hidden = false;
     all.addEventListener("change", () => { for (const b of document.querySelectorAll(".row input")) b.checked = all.checked; });
-  }
+  };
+  boxForAll();
   document.addEventListener("submit", (e) => {
     const question = e.submitter?.dataset.ask;
     if (question && !confirm(question)) e.preventDefault();
@@ -62,19 +64,29 @@
   const list = document.querySelector("#list[data-refresh], #list[data-events]");
   if (list) {
     const refresh = async () => {
-      if (document.hidden || document.querySelector(".row input:checked") || list.contains(document.activeElement)) return;
+      if (document.hidden || document.querySelector(".row input:checked") || list.contains(document.activeElement)) return false;
       const answer = await fetch(location.href, { headers: { "X-Refresh": "1" } });
-      if (!answer.ok || answer.redirected) return;
+      if (!answer.ok || answer.redirected) return false;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("#list");
-      if (!fresh || fresh.dataset.state === list.dataset.state) return;
+      if (!fresh || fresh.dataset.state === list.dataset.state) return true;
       list.dataset.state = fresh.dataset.state;
       list.replaceChildren(...fresh.childNodes);
       document.title = page.title;
       localTimes(list);
+      boxForAll();
+      return true;
     };
     if (list.dataset.refresh) setInterval(() => refresh().catch(() => {}), 1000 * Number(list.dataset.refresh));
-    if (list.dataset.events) new EventSource(list.dataset.events).addEventListener("mailbox", () => refresh().catch(() => {}));
+    if (list.dataset.events) { // at most once a second, and again where it could not be shown
+      new EventSource(list.dataset.events).addEventListener("mailbox", (e) => { list.dataset.news = e.data; });
+      let seen;
+      setInterval(() => {
+        if (list.dataset.news === seen) return;
+        const now = list.dataset.news;
+        refresh().then((shown) => { if (shown) seen = now; }).catch(() => {});
+      }, 1000);
+    }
     document.addEventListener("visibilitychange", () => refresh().catch(() => {}));
   }
 })();
