@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -231,7 +232,12 @@ func spool(d *entity.Draft) (*os.File, error) {
 		return nil, exit(exCantCreate, err)
 	}
 	_ = os.Remove(f.Name())
-	if _, err := d.WriteTo(f); err != nil {
+	w := bufio.NewWriterSize(f, 256<<10) // the message comes line by line
+	_, err = d.WriteTo(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
 		_ = f.Close()
 		return nil, exit(exIO, fmt.Errorf("writing the message: %w", err))
 	}
