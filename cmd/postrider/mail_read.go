@@ -65,7 +65,7 @@ a message can command the terminal: control characters are replaced.`,
 			if err != nil || !asJSON || raw {
 				return err
 			}
-			return printJSON(cmd.OutOrStdout(), texts)
+			return printMailJSON(cmd.OutOrStdout(), texts)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -110,7 +110,7 @@ func printMessage(w io.Writer, p *useragent.POP3, it useragent.Item) error {
 		fmt.Fprintln(w)
 	}
 	for _, f := range files {
-		fmt.Fprintf(w, "[%s: %s, %s octets]\n", useragent.Printable(f.Name), f.Type, shortSize(f.Size))
+		fmt.Fprintf(w, "[%s: %s, %s octets]\n", useragent.Printable(f.Name), useragent.Printable(f.Type), shortSize(f.Size))
 		if f.Damaged != "" {
 			fmt.Fprintf(w, "[%s is not whole: %s]\n", useragent.Printable(f.Name), useragent.Printable(f.Damaged))
 		}

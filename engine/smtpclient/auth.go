@@ -90,7 +90,7 @@ func (s *Session) respondChosen(r smtp.ReceivedReply, e *Effects) {
 	x := s.auth.chosen
 	response, err := x.Initial, error(nil)
 	x.Initial = nil
-	if response == nil {
+	if len(response) == 0 {
 		var challenge []byte
 		if challenge, err = base64.StdEncoding.DecodeString(strings.TrimSpace(string(firstText(r)))); err == nil {
 			response, err = x.Respond(challenge)

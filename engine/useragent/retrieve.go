@@ -176,6 +176,10 @@ func (b *Body) next() ([]byte, error) {
 			b.scan.CountCRLF()
 			_, _ = r.Discard(n + skip)
 			return b.run, nil
+		case dot.Stuff: // behind a line end that was none
+			b.run = append(append(b.run[:0], in[:n]...), '.')
+			_, _ = r.Discard(n + skip)
+			return b.run, nil
 		}
 		if n > 0 || skip > 0 {
 			b.pending = n + skip
