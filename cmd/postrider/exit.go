@@ -18,6 +18,7 @@ const (
 	exCantCreate  = 73
 	exIO          = 74
 	exTempFail    = 75
+	exNoPerm      = 77 // the login was refused
 	exConfig      = 78
 )
 

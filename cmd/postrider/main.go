@@ -58,7 +58,7 @@ configuration.`,
 	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
 		exportCommand(), importCommand(), checkCommand(),
 		queueCommand(), whyCommand(), mailqCommand(), sendmailCommand(), newaliasesCommand(), routeCommand(),
-		statusCommand(), configCommand(), dkimCommand(), installCommand(), uuencodeCommand(), uudecodeCommand())
+		statusCommand(), configCommand(), mailCommand(), dkimCommand(), installCommand(), uuencodeCommand(), uudecodeCommand())
 	return root
 }
 

@@ -2,6 +2,7 @@ package smtpclient
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"postrider/codec/smtp"
 )
@@ -11,13 +12,20 @@ import (
 // section 4).
 const maxCommand = 512
 
-// exchange is what is still to be told in an AUTH exchange, in its order.
-type exchange struct{ responses []string }
+// exchange is what is still to be told in an AUTH exchange, in its order, or who
+// tells it.
+type exchange struct {
+	responses []string
+	chosen    *Exchange
+}
 
 // authenticate says who we are, if we are anybody.
 func (s *Session) authenticate(e *Effects) {
 	c := s.cfg.Auth
 	switch {
+	case s.cfg.Choose != nil:
+		s.choose(e)
+		return
 	case c == nil:
 		s.settled(e)
 		return
@@ -42,6 +50,10 @@ func (s *Session) authenticate(e *Effects) {
 
 // respond answers a 334. What a challenge says is for people: "Username:".
 func (s *Session) respond(r smtp.ReceivedReply, e *Effects) {
+	if s.auth.chosen != nil {
+		s.respondChosen(r, e)
+		return
+	}
 	if len(s.auth.responses) == 0 {
 		s.broken(s.outOfStep(r), e)
 		return
@@ -50,3 +62,56 @@ func (s *Session) respond(r smtp.ReceivedReply, e *Effects) {
 	e.Send = append(e.Send, "\r\n"...)
 	s.auth.responses = s.auth.responses[1:]
 }
+
+// choose begins the exchange that the caller has chosen.
+func (s *Session) choose(e *Effects) {
+	x, err := s.cfg.Choose(s.offer.mechanisms)
+	if err != nil {
+		s.refused(s.own("4.7.0", err.Error(), ScopeHost), e)
+		return
+	}
+	if x == nil {
+		s.settled(e)
+		return
+	}
+	s.auth.chosen = x
+	e.Send = append(append(e.Send, "AUTH "...), x.Mechanism...)
+	if n := base64.StdEncoding.EncodedLen(len(x.Initial)); n > 0 && len("AUTH  \r\n")+len(x.Mechanism)+n <= maxCommand {
+		e.Send = base64.StdEncoding.AppendEncode(append(e.Send, ' '), x.Initial)
+		x.Initial = nil
+	}
+	e.Send = append(e.Send, "\r\n"...)
+	s.enter(authing)
+}
+
+// respondChosen answers a 334. When the exchange can't go on, the session ends: what
+// came of it so far is of no use to anybody.
+func (s *Session) respondChosen(r smtp.ReceivedReply, e *Effects) {
+	x := s.auth.chosen
+	response, err := x.Initial, error(nil)
+	x.Initial = nil
+	if len(response) == 0 {
+		var challenge []byte
+		if challenge, err = base64.StdEncoding.DecodeString(strings.TrimSpace(string(firstText(r)))); err == nil {
+			response, err = x.Respond(challenge)
+		}
+	}
+	if err != nil {
+		s.broken(s.own("4.7.0", "AUTH "+x.Mechanism+": "+err.Error(), ScopeHost), e)
+		return
+	}
+	e.Send = base64.StdEncoding.AppendEncode(e.Send, response)
+	e.Send = append(e.Send, "\r\n"...)
+}
+
+// firstText is the text of a reply's first line.
+func firstText(r smtp.ReceivedReply) []byte {
+	for line := range r.Lines() {
+		return line
+	}
+	return nil
+}
+
+// unproven says whether the host tells of success before it has shown what the
+// exchange wants of it.
+func (s *Session) unproven() bool { return s.auth.chosen != nil && !s.auth.chosen.Proven() }

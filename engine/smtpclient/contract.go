@@ -59,6 +59,10 @@ type Config struct {
 	// Auth is who we are to the peer; nil: nobody in particular. Without success
 	// no mail is sent.
 	Auth *Credentials
+	// Choose is asked in the place of Auth, with the names of the mechanisms that
+	// the peer offers; nil: Auth counts. No exchange: nobody in particular. An error
+	// ends the session.
+	Choose func(offered []string) (*Exchange, error)
 	// TLS: whether the session is to go under TLS.
 	TLS TLS
 	// MaxReply is the most octets of one reply; 0: 64 KiB.
@@ -74,6 +78,18 @@ func (c *Config) maxReply() int {
 
 // Credentials are what AUTH tells (RFC 4954).
 type Credentials struct{ User, Password string }
+
+// Exchange is our side of one SASL exchange (RFC 4422) that the caller makes. The
+// functions are called while the machine is fed, and do no I/O.
+type Exchange struct {
+	Mechanism string
+	Initial   []byte // the first response; empty: the peer begins
+	// Respond answers a challenge. An error ends the session.
+	Respond func(challenge []byte) ([]byte, error)
+	// Proven says whether success may be believed: some mechanisms want the peer
+	// to show first that it knows the password too.
+	Proven func() bool
+}
 
 // Transaction is a message to be sent, and to whom. It is borrowed from Begin
 // until its Outcome.

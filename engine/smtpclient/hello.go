@@ -23,6 +23,7 @@ type offer struct {
 	plain      bool  // AUTH PLAIN, RFC 4616
 	login      bool  // AUTH LOGIN
 	startTLS   bool  // RFC 3207
+	mechanisms []string
 }
 
 // parseOffer reads the reply to EHLO. Keywords are in any case; those that mean
@@ -89,8 +90,14 @@ func (o *offer) readLimits(values [][]byte) {
 	}
 }
 
+// maxMechanisms bounds the names that are kept.
+const maxMechanisms = 50
+
 func (o *offer) readMechanisms(names [][]byte) {
 	for _, name := range names {
+		if len(o.mechanisms) < maxMechanisms {
+			o.mechanisms = append(o.mechanisms, string(name))
+		}
 		switch strings.ToUpper(string(name)) {
 		case "PLAIN":
 			o.plain = true
@@ -122,6 +129,8 @@ func (s *Session) handshake(r smtp.ReceivedReply, class int, e *Effects) {
 		s.secure(e)
 	case p == encrypting:
 		s.answerSTARTTLS(r, class, e)
+	case class == 2 && p == authing && s.unproven():
+		s.broken(s.own("4.7.0", "the host lets us in without having shown that it knows the password: it may be another one", ScopeHost), e)
 	case class == 2:
 		s.settled(e)
 	case class == 3:

@@ -109,6 +109,12 @@ func fetchCurl(t *testing.T, host, port string) [][]byte {
 
 // fetchMpop has mpop pipeline into a maildir.
 func fetchMpop(t *testing.T, host, port string) [][]byte {
+	return readAll(t, filepath.Join(mpopMaildir(t, host, port), "new"))
+}
+
+// mpopMaildir has mpop empty the maildrop of reader into a maildir.
+func mpopMaildir(t *testing.T, host, port string) string {
+	t.Helper()
 	dir := t.TempDir()
 	for _, sub := range []string{"cur", "new", "tmp"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
@@ -118,7 +124,7 @@ func fetchMpop(t *testing.T, host, port string) [][]byte {
 	config := fmt.Sprintf("account default\nhost %s\nport %s\nuser reader\npassword %s\nauth user\ntls off\nkeep off\n"+
 		"pipelining auto\nreceived_header off\nuidls_file %s\ndelivery maildir %s\n", host, port, password("reader"), filepath.Join(t.TempDir(), "uidls"), dir)
 	execute(t, nil, "mpop", "--quiet", "--file="+write(t, "mpoprc", []byte(config)))
-	return readAll(t, filepath.Join(dir, "new"))
+	return dir
 }
 
 // fetchFetchmail gives each message to a delivery agent that writes a file.

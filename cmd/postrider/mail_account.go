@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"net/mail"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"postrider/engine/useragent"
+)
+
+func mailAccount() *cobra.Command {
+	return group("account", "Add, list and remove the accounts of the mail client",
+		mailAccountAdd(), mailAccountList(), mailAccountRemove())
+}
+
+func mailAccountAdd() *cobra.Command {
+	var c correspondent
+	var a useragent.Account
+	var fromStdin, byDefault, replace bool
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add an account: where mail is read and sent, and who as",
+		Long: `Add an account to the file of accounts, which only its owner can read: the password
+is in it. Security is tls (from the start), starttls (STLS and STARTTLS, never without)
+or none; left out it is tls at the ports 995 and 465, else starttls. Without TLS only
+this host is talked to.`,
+		Example: `  postrider mail account add home --from "Jane <jane@example.org>" --user jane \
+      --pop3 pop.example.org:995 --smtp smtp.example.org:587`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, file, err := c.accounts()
+			if err != nil {
+				return err
+			}
+			if all.Account[args[0]] != nil && !replace {
+				return exit(exCantCreate, fmt.Errorf("there is an account %s already: --replace replaces it", args[0]))
+			}
+			if err := complete(&a); err != nil {
+				return exit(exUsage, err)
+			}
+			if a.User != "" {
+				word, err := readPassword(cmd, fromStdin, a.User)
+				if err != nil {
+					return err
+				}
+				a.Password = string(word)
+			}
+			all.Account[args[0]] = &a
+			if byDefault {
+				all.Default = args[0]
+			}
+			if err := all.Save(file); err != nil {
+				return exit(exCantCreate, err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "added %s to %s\n", args[0], file)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&a.From, "from", "", "who mail is from: an address, with a name or without")
+	f.StringVar(&a.User, "user", "", "name to log in with (default: nobody logs in)")
+	f.StringVar(&a.POP3, "pop3", "", "HOST:PORT of the POP3 server")
+	f.StringVar((*string)(&a.POP3Security), "pop3-security", "", "tls, starttls or none")
+	f.StringVar(&a.SMTP, "smtp", "", "HOST:PORT of the server that takes mail")
+	f.StringVar((*string)(&a.SMTPSecurity), "smtp-security", "", "tls, starttls or none")
+	f.StringVar(&a.CAFile, "ca-file", "", "PEM file of the authorities to believe, in place of the system's")
+	f.BoolVar(&a.AnyCertificate, "any-certificate", false, "believe any certificate: whoever sits on the way can read password and mail")
+	f.BoolVar(&a.ClearText, "clear-text", false, "let security none be used with other hosts: all on the way can read password and mail")
+	f.BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
+	f.BoolVar(&byDefault, "default", false, "use this account unless another one is named")
+	f.BoolVar(&replace, "replace", false, "replace an account of that name")
+	return c.flags(cmd)
+}
+
+// complete checks an account that is to be added.
+func complete(a *useragent.Account) error {
+	if _, err := mail.ParseAddress(a.From); err != nil {
+		return fmt.Errorf("--from %q: an address is wanted, as \"Jane <jane@example.org>\" or jane@example.org: %w", a.From, err)
+	}
+	if a.POP3 == "" && a.SMTP == "" {
+		return fmt.Errorf("an account without a server is of no use: give --pop3 or --smtp")
+	}
+	if a.POP3 != "" {
+		if _, err := a.Maildrop(); err != nil {
+			return err
+		}
+	}
+	if a.SMTP != "" {
+		if _, err := a.Submission(); err != nil {
+			return err
+		}
+	}
+	for _, s := range []useragent.Security{a.POP3Security, a.SMTPSecurity} {
+		switch s {
+		case "", useragent.TLS, useragent.StartTLS, useragent.Clear:
+		default:
+			return fmt.Errorf("the security %q is unknown: tls, starttls and none are known", s)
+		}
+	}
+	return nil
+}
+
+func mailAccountList() *cobra.Command {
+	var c correspondent
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List the accounts, without their passwords",
+		Example: "  postrider mail account list --json",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, _, err := c.accounts()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), all.Account)
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tFROM\tUSER\tPOP3\tSMTP")
+			for _, name := range all.Names() {
+				a := all.Account[name]
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", name, a.From, a.User, a.POP3, a.SMTP)
+			}
+			return w.Flush()
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c.flags(cmd)
+}
+
+func mailAccountRemove() *cobra.Command {
+	var c correspondent
+	cmd := &cobra.Command{
+		Use:     "remove NAME",
+		Short:   "Forget an account; its mail stays where it is",
+		Example: "  postrider mail account remove home",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			all, file, err := c.accounts()
+			if err != nil {
+				return err
+			}
+			if all.Account[args[0]] == nil {
+				return exit(exNoUser, fmt.Errorf("there is no account %s", args[0]))
+			}
+			delete(all.Account, args[0])
+			if all.Default == args[0] {
+				all.Default = ""
+			}
+			return exit(exCantCreate, all.Save(file))
+		},
+	}
+	return c.flags(cmd)
+}

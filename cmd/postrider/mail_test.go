@@ -1,0 +1,110 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rivo/uniseg"
+
+	"postrider/engine/useragent"
+)
+
+func TestNumbers(t *testing.T) {
+	items := []useragent.Item{{Number: 1, UID: "a"}, {Number: 2, UID: "3"}, {Number: 4, UID: "d"}}
+	f := func(c correspondent, args, want string) {
+		t.Helper()
+		wanted := make([]bool, len(items))
+		got := ""
+		for _, arg := range strings.Fields(args) {
+			if err := c.choose(items, wanted, arg); err != nil {
+				got = "!"
+			}
+		}
+		for i, w := range wanted {
+			if w {
+				got += items[i].UID
+			}
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", args, got, want)
+		}
+	}
+	number, uid := correspondent{}, correspondent{byUID: true}
+	f(number, "1", "a")
+	f(number, "4 1-2 1", "a3d")
+	f(number, "2-9", "3d")
+	f(number, "all", "a3d")
+	f(number, "3", "!")
+	f(number, "0", "!")
+	f(number, "2-1", "!")
+	f(number, "-1", "!")
+	f(number, "99999999999999999999", "!")
+	f(number, "d", "!")
+	f(uid, "3", "3")
+	f(uid, "all", "!")
+}
+
+func TestColumn(t *testing.T) {
+	f := func(text string, width int, want string) {
+		t.Helper()
+		got := column(text, width)
+		if got != want || uniseg.StringWidth(got) != width {
+			t.Errorf("%q: %q, %d columns, want %q", text, got, uniseg.StringWidth(got), want)
+		}
+	}
+	f("abc", 5, "abc  ")
+	f("abcdef", 5, "abcd…")
+	f("犬犬犬", 5, "犬犬…")
+	f("犬犬犬", 4, "犬… ")
+	f("a\x1b[2J", 6, "a\ufffd[2J ")
+	f("e\u0301e\u0301e\u0301", 2, "e\u0301…")
+}
+
+func TestShort(t *testing.T) {
+	f := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	f(shortSize(9999), "9999")
+	f(shortSize(10_000), "10k")
+	f(shortSize(9_999_999), "10000k")
+	f(shortSize(31_457_280), "31M")
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.Local)
+	f(shortDate(now.Add(-time.Hour), now), "Nov 26 11:00")
+	f(shortDate(now.AddDate(-1, 0, 0), now), "Nov 26  2025")
+	f(shortDate(time.Time{}, now), "")
+}
+
+// A file gets its name when it is whole; one that is there is never replaced untold.
+func TestWriteNew(t *testing.T) {
+	dir := t.TempDir()
+	f := func(name string, replace bool, want string) {
+		t.Helper()
+		path, err := writeNew(dir, name, replace, func(w io.Writer) error {
+			_, err := io.WriteString(w, want)
+			return err
+		})
+		if text, _ := os.ReadFile(path); err != nil || filepath.Base(path) != want || string(text) != want {
+			t.Errorf("%q: %q %q %v, want %q", name, path, text, err, want)
+		}
+	}
+	f("a.b.txt", false, "a.b.txt")
+	f("a.b.txt", false, "a.b-2.txt")
+	f("a.b.txt", false, "a.b-3.txt")
+	f("a.b.txt", true, "a.b.txt")
+	f("x", false, "x")
+	f("x", false, "x-2")
+	_, err := writeNew(dir, "broken", false, func(io.Writer) error { return io.ErrUnexpectedEOF })
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); err == nil || len(left) != 0 {
+		t.Errorf("%v, %q is left", err, left)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 5 {
+		t.Errorf("%d files", len(entries))
+	}
+}

@@ -1,0 +1,147 @@
+package useragent
+
+import (
+	"io"
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// PlainText reads HTML as text: its words, a line for each block, where links lead. It is
+// for letters that come as nothing else, not for beauty.
+func PlainText(page io.Reader) io.Reader {
+	z := html.NewTokenizer(page)
+	z.SetMaxBuf(1 << 20)
+	return &plainText{z: z, fresh: 2}
+}
+
+type plainText struct {
+	z      *html.Tokenizer
+	out    []byte // written and not read yet
+	hidden int    // depth within what is not shown
+	fresh  int    // line ends that were written last
+	blank  bool   // a blank is due before the next word
+	pre    int
+	link   string
+	ended  bool
+}
+
+// Read implements io.Reader.
+func (t *plainText) Read(p []byte) (int, error) {
+	for len(t.out) == 0 {
+		if t.ended {
+			return 0, io.EOF
+		}
+		if err := t.token(); err != nil && err != io.EOF {
+			return 0, err
+		}
+	}
+	n := copy(p, t.out)
+	t.out = append(t.out[:0], t.out[n:]...)
+	return n, nil
+}
+
+func (t *plainText) token() error {
+	switch t.z.Next() {
+	case html.ErrorToken:
+		t.ended = true
+		if t.fresh == 0 {
+			t.out = append(t.out, '\n')
+		}
+		return t.z.Err()
+	case html.TextToken:
+		if t.hidden == 0 {
+			t.text(string(t.z.Text()))
+		}
+	case html.StartTagToken:
+		t.begin(t.z.Token())
+	case html.SelfClosingTagToken:
+		if tag := t.z.Token(); tag.DataAtom == atom.Br || tag.DataAtom == atom.Hr {
+			t.lines(t.fresh + 1)
+		}
+	case html.EndTagToken:
+		t.end(t.z.Token())
+	}
+	return nil
+}
+
+// text writes words. Between two there is one blank, whatever the page has.
+func (t *plainText) text(text string) {
+	if t.pre > 0 {
+		t.out = append(t.out, text...)
+		t.fresh = 0
+		return
+	}
+	if strings.TrimLeft(text, " \t\r\n") != text {
+		t.blank = true
+	}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' }) {
+		if t.blank && t.fresh == 0 {
+			t.out = append(t.out, ' ')
+		}
+		t.out = append(t.out, word...)
+		t.fresh, t.blank = 0, true
+	}
+	if strings.TrimRight(text, " \t\r\n") == text {
+		t.blank = false
+	}
+}
+
+// lines sees to n line ends, two at most, behind what was written.
+func (t *plainText) lines(n int) {
+	for ; t.fresh < min(n, 2); t.fresh++ {
+		t.out = append(t.out, '\n')
+	}
+	t.blank = false
+}
+
+func (t *plainText) begin(tag html.Token) {
+	switch tag.DataAtom {
+	case atom.Script, atom.Style, atom.Head, atom.Title, atom.Template, atom.Svg:
+		t.hidden++
+	case atom.P, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Blockquote, atom.Table, atom.Ul, atom.Ol:
+		t.lines(2)
+	case atom.Div, atom.Tr, atom.Section, atom.Article:
+		t.lines(1)
+	case atom.Td, atom.Th:
+		t.blank = true
+	case atom.Li:
+		t.lines(1)
+		t.out = append(t.out, "* "...)
+		t.fresh = 0
+	case atom.Body: // whatever was not closed before it
+		t.hidden = 0
+	case atom.Br, atom.Hr:
+		t.lines(t.fresh + 1)
+	case atom.Pre:
+		t.lines(1)
+		t.pre++
+	case atom.A:
+		t.link = ""
+		for _, a := range tag.Attr {
+			if a.Key == "href" && (strings.HasPrefix(a.Val, "http") || strings.HasPrefix(a.Val, "mailto:")) {
+				t.link = a.Val
+			}
+		}
+	}
+}
+
+func (t *plainText) end(tag html.Token) {
+	switch tag.DataAtom {
+	case atom.Script, atom.Style, atom.Head, atom.Title, atom.Template, atom.Svg:
+		t.hidden = max(t.hidden-1, 0)
+	case atom.P, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Blockquote, atom.Table, atom.Ul, atom.Ol:
+		t.lines(2)
+	case atom.Div, atom.Tr, atom.Li:
+		t.lines(1)
+	case atom.Pre:
+		t.pre = max(t.pre-1, 0)
+		t.lines(1)
+	case atom.A:
+		if t.link != "" && t.hidden == 0 {
+			t.out = append(append(append(t.out, " <"...), t.link...), '>')
+		}
+		t.link = ""
+	}
+}
