@@ -123,7 +123,7 @@ func (s *server) start() {
 		s.started = time.Since(begin)
 		s.smtp, s.pop3 = addresses(line, "smtp"), addresses(line, "pop3")
 		s.http, s.https = addresses(line, "http"), addresses(line, "https")
-	s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
+		s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
 	case err := <-s.exited:
 		s.cmd = nil
 		s.t.Fatalf("serve ended before it was ready: %v\n%s", err, s.log)
