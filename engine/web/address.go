@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/mail"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // without names, with commas or semicolons between. One without a domain gets the
 // default one.
 func parseAddresses(text, domain string) (as []mail.Address, err error) {
-	text = strings.Trim(strings.NewReplacer("\r", " ", "\n", " ").Replace(text), " ,;")
+	text = strings.Trim(text, " \t,;")
 	if text == "" {
 		return nil, nil
 	}
@@ -22,6 +23,9 @@ func parseAddresses(text, domain string) (as []mail.Address, err error) {
 			as = append(as, *a)
 		}
 		return as, nil
+	}
+	if strings.ContainsAny(text, "\r\n:") && !strings.Contains(text, "[") { // a group, or two fields: nobody is left out in silence
+		return nil, fmt.Errorf("%.200q can't be read as addresses", text)
 	}
 	if !strings.Contains(text, `"`) {
 		text = strings.ReplaceAll(text, ";", ",")
