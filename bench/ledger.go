@@ -168,3 +168,14 @@ func ReadLedger(r io.Reader) (*Ledger, error) {
 	}
 	return l, lines.Err()
 }
+
+// IDOf is the id that a message of a [Corpus] has, else its Message-ID, else
+// nothing. The header is enough.
+func IDOf(message []byte) string {
+	header, _, _ := bytes.Cut(message, []byte("\r\n\r\n"))
+	header = append([]byte("\n"), header...)
+	if id := field(header, "\n"+idField+": "); id != "" {
+		return id
+	}
+	return field(header, "\nMessage-ID: ")
+}

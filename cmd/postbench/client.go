@@ -81,3 +81,16 @@ func from(sources []string) (func(context.Context, string, string) (net.Conn, er
 		return (&net.Dialer{LocalAddr: local}).DialContext(ctx, network, addr)
 	}, nil
 }
+
+// contextUntil is a context that ends with ctx or when stop is closed.
+func contextUntil(ctx context.Context, stop <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
