@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -72,7 +71,7 @@ func (l Load) Run(ctx context.Context) (Report, error) {
 		l.Meter = NewMeter()
 	}
 	var (
-		errs []error
+		errs Failures
 		mu   sync.Mutex // guards errs
 		next atomic.Int64
 		wg   sync.WaitGroup
@@ -84,14 +83,14 @@ func (l Load) Run(ctx context.Context) (Report, error) {
 			if err := s.run(); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				errs = append(errs, err)
+				errs.Add(err)
 			}
 		})
 	}
 	wg.Wait()
 	report := l.Meter.Report()
 	report.Elapsed = time.Since(begin)
-	return report, errors.Join(errs...)
+	return report, errs.Err()
 }
 
 // sender is one session of a load.

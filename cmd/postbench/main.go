@@ -53,7 +53,7 @@ be reached.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
-	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), verifyCommand(), sinkCommand(), compareCommand())
+	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), compareCommand())
 	return root
 }
 

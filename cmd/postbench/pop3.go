@@ -86,7 +86,7 @@ func (r *reading) visit(ctx context.Context, meter *bench.Meter, names []string,
 		wg   sync.WaitGroup
 		next atomic.Int64
 		mu   sync.Mutex // guards errs
-		errs []error
+		errs bench.Failures
 		busy = make([]sync.Mutex, len(names)) // a maildrop admits one session
 	)
 	for range min(r.sessions, visits) {
@@ -102,7 +102,7 @@ func (r *reading) visit(ctx context.Context, meter *bench.Meter, names []string,
 				busy[user].Unlock()
 				if err != nil && ctx.Err() == nil {
 					mu.Lock()
-					errs = append(errs, fmt.Errorf("%s: %w", names[user], err))
+					errs.Add(fmt.Errorf("%s: %w", names[user], err))
 					mu.Unlock()
 					return
 				}
@@ -110,7 +110,7 @@ func (r *reading) visit(ctx context.Context, meter *bench.Meter, names []string,
 		})
 	}
 	wg.Wait()
-	return meter.Report(), errors.Join(errs...)
+	return meter.Report(), errs.Err()
 }
 
 // one is one visit of one maildrop.
