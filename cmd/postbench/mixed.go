@@ -81,11 +81,12 @@ func (m *mixing) run(cmd *cobra.Command, addr string) error {
 		if err != nil {
 			return bench.Report{}, err
 		}
-		meter.Restart()
 		load := bench.Load{Client: smtp, Sessions: m.sessions, From: "sender@bench.example", Rate: m.rate, To: to, Wire: corpus.Wire, Head: corpus.Head, Meter: meter, KeepGoing: true}
 		big := load
 		large := bench.NewCorpus(m.source.run+"l", sizes, 8, m.seed)
 		big.Rate, big.Sessions, big.Wire, big.Head = 0, m.large, large.Wire, large.Head
+		ctx, cancel := m.start(ctx, meter)
+		defer cancel()
 		return m.atOnce(ctx, meter, []bench.Load{load, big}, pop3, names)
 	})
 }

@@ -37,7 +37,7 @@ func (o *outcome) add(cmd *cobra.Command) {
 
 // measure runs the rounds, prints what came of each, and writes the files. total
 // is the messages of a round, 0 if unknown. run does one round, of which it is
-// told the number.
+// told the number, and calls start before it sends.
 func (o *outcome) measure(cmd *cobra.Command, target string, total int, run func(ctx context.Context, round int, meter *bench.Meter) (bench.Report, error)) error {
 	if o.rounds < 1 {
 		return exit(exUsage, fmt.Errorf("--rounds %d: give 1 or more", o.rounds))
@@ -81,15 +81,9 @@ func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.C
 	if err != nil {
 		return bench.Report{}, err
 	}
-	ctx := cmd.Context()
-	if o.duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.duration)
-		defer cancel()
-	}
 	meter := bench.NewMeter()
 	stop := watch(cmd, meter, total)
-	report, failed := run(ctx, round, meter)
+	report, failed := run(cmd.Context(), round, meter)
 	stop()
 	if failed != nil {
 		report.Errors = strings.Split(failed.Error(), "\n")
@@ -106,6 +100,15 @@ func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.C
 		report.Cost = now.Since(before, report.Messages)
 	}
 	return report, failed
+}
+
+// start lets the clock of a round begin, once all that it sends is made.
+func (o *outcome) start(ctx context.Context, meter *bench.Meter) (context.Context, context.CancelFunc) {
+	meter.Restart()
+	if o.duration > 0 {
+		return context.WithTimeout(ctx, o.duration)
+	}
+	return context.WithCancel(ctx)
 }
 
 func (o *outcome) print(cmd *cobra.Command, r bench.Report) {

@@ -76,6 +76,8 @@ func (r *reading) run(cmd *cobra.Command, addr string) error {
 		visits = r.logins
 	}
 	return r.measure(cmd, client.Addr, r.logins, func(ctx context.Context, _ int, meter *bench.Meter) (bench.Report, error) {
+		ctx, cancel := r.start(ctx, meter)
+		defer cancel()
 		return r.visit(ctx, meter, names, visits)
 	})
 }

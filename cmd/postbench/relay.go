@@ -122,9 +122,10 @@ func (r *relaying) round(ctx context.Context, meter *bench.Meter, next string) (
 	load := r.load
 	load.To, load.Wire, load.Head, load.Meter = to, corpus.Wire, corpus.Head, meter
 	load.Accepted = func(n int, reply bench.Reply) { ledger.Accept(corpus.ID(n), corpus.Digest(n), to(n), reply) }
-	meter.Restart()
+	running, cancel := r.start(ctx, meter)
+	defer cancel()
 	begin := time.Now()
-	report, err := load.Run(ctx)
+	report, err := load.Run(running)
 	want := report.Messages * r.rcpts
 	for end := time.Now().Add(r.wait); came.count() < want && time.Now().Before(end) && ctx.Err() == nil; {
 		time.Sleep(2 * time.Millisecond)

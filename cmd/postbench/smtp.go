@@ -98,10 +98,11 @@ func (s *sending) run(cmd *cobra.Command, addr string) error {
 				ledger.Accept(corpus.ID(n), corpus.Digest(n), recipients(n), reply)
 			}
 		}
-		meter.Restart() // making the corpus is not in it
-		report, err := load.Run(ctx)
+		running, cancel := s.start(ctx, meter)
+		defer cancel()
+		report, err := load.Run(running)
 		if s.search.wanted() {
-			audit, serr := s.search.find(cmd.Context(), ledger)
+			audit, serr := s.search.find(ctx, ledger)
 			report.Audit, err = &audit, errors.Join(err, serr)
 		}
 		return report, err
@@ -223,5 +224,7 @@ func (s *source) recipients() (all []string, err error) {
 func (s *sending) plainRound(ctx context.Context, _ int, meter *bench.Meter) (bench.Report, error) {
 	load := s.load
 	load.Meter = meter
+	ctx, cancel := s.start(ctx, meter)
+	defer cancel()
 	return load.Run(ctx)
 }
