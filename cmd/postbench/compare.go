@@ -2,12 +2,22 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
 )
+
+// wrongFile is the error of a result that can't be read: not there, or no result.
+func wrongFile(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return exit(exDataErr, err)
+}
 
 func compareCommand() *cobra.Command {
 	var asJSON bool
@@ -28,7 +38,7 @@ on the same machine, better in turn than one after the other.`,
 			for i, name := range args {
 				var err error
 				if results[i], err = bench.ReadResult(name); err != nil {
-					return exit(exDataErr, err)
+					return wrongFile(err)
 				}
 			}
 			if results[0].Workload != results[1].Workload {

@@ -43,6 +43,7 @@ Exit codes: 0 all went well; 1 the server refused, lost or broke something; 64 t
 command line is wrong; 65 an input is wrong; 66 it isn't there; 69 the server can't
 be reached.`,
 		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.ArbitraryArgs, // the wrong ones are told by RunE
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return exit(exUsage, fmt.Errorf("there is no command %q (see \"postbench --help\")", args[0]))
@@ -53,7 +54,7 @@ be reached.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
-	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), compareCommand())
+	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), tableCommand(), compareCommand())
 	return root
 }
 

@@ -22,6 +22,8 @@ type outcome struct {
 	benchstat  bool
 	stages     bool
 	duration   time.Duration
+
+	before bench.Usage // of pids, at the begin of the round
 }
 
 func (o *outcome) add(cmd *cobra.Command) {
@@ -70,10 +72,9 @@ func (o *outcome) measure(cmd *cobra.Command, target string, total int, run func
 
 // round is one round, with what it cost.
 func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.Context, int, *bench.Meter) (bench.Report, error)) (bench.Report, error) {
-	var before bench.Usage
 	if len(o.pids) > 0 {
 		var err error
-		if before, err = bench.ReadTree(o.pids...); err != nil {
+		if o.before, err = bench.ReadTree(o.pids...); err != nil {
 			return bench.Report{}, exit(exUsage, fmt.Errorf("--pid: %w", err))
 		}
 	}
@@ -92,14 +93,21 @@ func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.C
 	if now, err := bench.ReadUsage(os.Getpid()); err == nil {
 		report.Own = now.Since(own, report.Messages)
 	}
-	if len(o.pids) > 0 {
-		now, err := bench.ReadTree(o.pids...)
-		if err != nil {
-			return report, errors.Join(failed, fmt.Errorf("the server is gone: %w", err))
-		}
-		report.Cost = now.Since(before, report.Messages)
+	return report, errors.Join(failed, o.cost(&report))
+}
+
+// cost notes what the server has used since the round began, unless that was
+// noted already.
+func (o *outcome) cost(r *bench.Report) error {
+	if len(o.pids) == 0 || r.Cost != nil {
+		return nil
 	}
-	return report, failed
+	now, err := bench.ReadTree(o.pids...)
+	if err != nil {
+		return fmt.Errorf("the server is gone: %w", err)
+	}
+	r.Cost = now.Since(o.before, r.Messages)
+	return nil
 }
 
 // start lets the clock of a round begin, once all that it sends is made.

@@ -101,6 +101,11 @@ func (s *sending) run(cmd *cobra.Command, addr string) error {
 		running, cancel := s.start(ctx, meter)
 		defer cancel()
 		report, err := load.Run(running)
+		if s.search.addr != "" {
+			// Reading by POP3 is work for the server that isn't the load's. What it
+			// does after the 250, until all mail is in maildirs, is.
+			err = errors.Join(err, s.cost(&report))
+		}
 		if s.search.wanted() {
 			audit, serr := s.search.find(ctx, ledger)
 			report.Audit, err = &audit, errors.Join(err, serr)
