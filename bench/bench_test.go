@@ -138,7 +138,7 @@ func TestLoadAndFetch(t *testing.T) {
 				},
 			}
 			report, err := load.Run(context.Background())
-			if err != nil || report.Messages != 50 || len(accepted) != 50 || len(report.Latencies) != 50 {
+			if err != nil || report.Messages != 50 || len(accepted) != 50 || report.Stages["message"].Count != 50 {
 				t.Fatalf("mode %v, %d per connection: %v (%v), %d on the ledger", mode, perConnection, report, err, len(accepted))
 			}
 			fetch := Fetch{Addr: f.pop3, User: "u", Password: "p", Mode: mode, Window: 8, Delete: true, Each: func(_ int, m []byte) error {

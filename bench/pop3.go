@@ -18,32 +18,61 @@ type POP3Conn struct {
 
 // DialPOP3 connects to addr and reads the greeting.
 func DialPOP3(addr string) (*POP3Conn, error) {
-	conn, err := net.DialTimeout("tcp", addr, Timeout)
-	if err != nil {
-		return nil, err
-	}
-	c := &POP3Conn{conn, bufio.NewReaderSize(conn, 64<<10)}
-	if _, err := c.Status(); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return c, nil
+	client := Client{Addr: addr}
+	return client.POP3(NewMeter())
 }
 
 // Login is DialPOP3 with USER and PASS after it.
 func Login(addr, user, password string) (*POP3Conn, error) {
-	c, err := DialPOP3(addr)
+	client := Client{Addr: addr, User: user, Password: password}
+	return client.POP3(NewMeter())
+}
+
+// POP3 begins a session: the greeting, and STLS, USER and PASS where they are
+// asked for. meter hears of each stage.
+func (c *Client) POP3(meter *Meter) (*POP3Conn, error) {
+	conn, err := c.connect(meter)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = c.Cmd("USER " + user); err == nil {
-		_, err = c.Cmd("PASS " + password)
+	p := &POP3Conn{conn, bufio.NewReaderSize(conn, 64<<10)}
+	begin := time.Now()
+	if _, err = p.Status(); err == nil {
+		meter.Time(StageBanner, time.Since(begin))
+		err = c.loginPOP3(p, meter)
 	}
 	if err != nil {
-		c.Close()
+		p.Close()
 		return nil, err
 	}
-	return c, nil
+	return p, nil
+}
+
+func (c *Client) loginPOP3(p *POP3Conn, meter *Meter) error {
+	begin := time.Now()
+	if c.Security == Upgrade {
+		if _, err := p.Cmd("STLS"); err != nil {
+			return err
+		}
+		conn, err := c.handshake(p.Conn)
+		if err != nil {
+			return err
+		}
+		p.Conn, p.r = conn, bufio.NewReaderSize(conn, 64<<10)
+		meter.Time(StageStartTLS, time.Since(begin))
+	}
+	if c.User == "" {
+		return nil
+	}
+	begin = time.Now()
+	if _, err := p.Cmd("USER " + c.User); err != nil {
+		return err
+	}
+	if _, err := p.Cmd("PASS " + c.Password); err != nil {
+		return err
+	}
+	meter.Time(StageLogin, time.Since(begin))
+	return nil
 }
 
 // Status reads a status line and returns what follows "+OK ". A "-ERR" is an
@@ -153,3 +182,24 @@ func (c *POP3Conn) Quit() error {
 type POP3Error string
 
 func (e POP3Error) Error() string { return "-ERR " + string(e) }
+
+// Poll is what a reader's program does every few minutes: log in, STAT, QUIT. It
+// counts as one message of no octets.
+func (c *Client) Poll(meter *Meter) error {
+	begin := time.Now()
+	p, err := c.POP3(meter)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	asked := time.Now()
+	if _, _, err := p.Stat(); err != nil {
+		return err
+	}
+	meter.Time(StageList, time.Since(asked))
+	if err := p.Quit(); err != nil {
+		return err
+	}
+	meter.Count(0, time.Since(begin))
+	return nil
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -55,4 +56,75 @@ func kilobytes(file []byte, name string) int64 {
 	var n int64
 	fmt.Sscan(string(rest[:min(len(rest), 40)]), &n)
 	return n << 10
+}
+
+// Cost is what processes used while a run went on.
+type Cost struct {
+	CPU        time.Duration `json:"cpu_ns"`
+	PerMessage time.Duration `json:"cpu_per_message_ns"`
+	RSS        int64         `json:"rss"`      // afterwards
+	PeakRSS    int64         `json:"peak_rss"` // of the largest process
+	PSS        int64         `json:"pss"`      // afterwards, of all
+}
+
+// Since is the cost of messages between before and u.
+func (u Usage) Since(before Usage, messages int) *Cost {
+	cpu := u.CPU - before.CPU
+	return &Cost{cpu, cpu / time.Duration(max(messages, 1)), u.RSS, u.PeakRSS, u.PSS}
+}
+
+// ReadTree adds up what the processes pids and all their descendants have used.
+// A descendant that ended counts if its parent waited for it.
+func ReadTree(pids ...int) (Usage, error) {
+	children, err := childrenOf()
+	if err != nil {
+		return Usage{}, err
+	}
+	var total Usage
+	seen := make(map[int]bool)
+	for queue := pids; len(queue) > 0; queue = queue[1:] {
+		pid := queue[0]
+		if seen[pid] {
+			continue
+		}
+		seen[pid] = true
+		u, err := ReadUsage(pid)
+		if err != nil {
+			if slices.Contains(pids, pid) {
+				return total, err
+			}
+			continue // it has just ended
+		}
+		total.CPU += u.CPU
+		total.RSS += u.RSS
+		total.PSS += u.PSS
+		total.PeakRSS = max(total.PeakRSS, u.PeakRSS)
+		queue = append(queue, children[pid]...)
+	}
+	return total, nil
+}
+
+// childrenOf lists all processes by their parent.
+func childrenOf() (map[int][]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	children := make(map[int][]int)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue
+		}
+		var state string
+		var parent int
+		if _, err := fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &parent); err == nil {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	return children, nil
 }

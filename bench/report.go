@@ -8,20 +8,11 @@ import (
 	"time"
 )
 
-// Mode says whether a client waits.
-type Mode bool
-
-// The modes.
-const (
-	Step      Mode = false // each command waits for its reply
-	Pipelined Mode = true  // as much is sent in one go as the RFCs allow
-)
-
-// Latencies are the times of single messages, in no order.
+// Latencies are the times of few things, in no order, each kept.
 type Latencies []time.Duration
 
-// Quantile returns the time that the part q of all messages stayed within (the
-// sample of rank q·n), for example 0.99; 0 when there are none. It sorts l.
+// Quantile returns the time that the part q of all stayed within (the sample of
+// rank q·n), for example 0.99; 0 when there are none. It sorts l.
 func (l Latencies) Quantile(q float64) time.Duration {
 	if len(l) == 0 {
 		return 0
@@ -32,21 +23,16 @@ func (l Latencies) Quantile(q float64) time.Duration {
 
 // Report is what came of a run.
 type Report struct {
-	Messages  int            // accepted, or fetched
-	Octets    int64          // of those messages, on the wire
-	Elapsed   time.Duration  // from the first connect to the last reply
-	Latencies Latencies      // one for each of Messages
-	Refused   map[string]int // other replies to messages, by text, and their number
-}
-
-// add merges the part of one session.
-func (r *Report) add(part Report) {
-	r.Messages += part.Messages
-	r.Octets += part.Octets
-	r.Latencies = append(r.Latencies, part.Latencies...)
-	for text, n := range part.Refused {
-		r.refuse(text, n)
-	}
+	Messages int                `json:"messages"`            // accepted, or fetched
+	Octets   int64              `json:"octets"`              // of those messages, on the wire
+	Elapsed  time.Duration      `json:"elapsed_ns"`          // from the first connect to the last reply
+	Seconds  []int              `json:"per_second"`          // messages done in each second
+	Stages   map[string]Summary `json:"stages,omitempty"`    // by name of [Stage]
+	Refused  map[string]int     `json:"refused,omitempty"`   // other replies to messages, by text, and their number
+	Errors   []string           `json:"errors,omitempty"`    // what ended sessions early
+	Cost     *Cost              `json:"server,omitempty"`    // of the server's processes, where they are known
+	Own      *Cost              `json:"postbench,omitempty"` // of this process
+	Audit    *Audit             `json:"audit,omitempty"`     // where the mail was looked for afterwards
 }
 
 func (r *Report) refuse(text string, n int) {
@@ -54,13 +40,6 @@ func (r *Report) refuse(text string, n int) {
 		r.Refused = make(map[string]int)
 	}
 	r.Refused[text] += n
-}
-
-// count notes one message that went well.
-func (r *Report) count(octets int, took time.Duration) {
-	r.Messages++
-	r.Octets += int64(octets)
-	r.Latencies = append(r.Latencies, took)
 }
 
 // PerSecond is the rate of messages.
@@ -76,10 +55,27 @@ func (r Report) MBPerSecond() float64 {
 // String is the report on one line, and one more for each kind of refusal.
 func (r Report) String() string {
 	var b strings.Builder
+	all := r.Stages[StageMessage.String()]
 	fmt.Fprintf(&b, "%d messages in %.2f s: %.0f/s, %.1f MB/s, p50 %s, p99 %s, max %s", r.Messages, r.Elapsed.Seconds(), r.PerSecond(), r.MBPerSecond(),
-		r.Latencies.Quantile(0.5).Round(time.Microsecond), r.Latencies.Quantile(0.99).Round(time.Microsecond), r.Latencies.Quantile(1).Round(time.Microsecond))
+		all.P50.Round(time.Microsecond), all.P99.Round(time.Microsecond), all.Max.Round(time.Microsecond))
 	for _, text := range r.byCount() {
 		fmt.Fprintf(&b, "\n%8d x %s", r.Refused[text], text)
+	}
+	return b.String()
+}
+
+// StageTable has one line for each stage that was timed.
+func (r Report) StageTable() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-10s %9s %10s %10s %10s %10s %10s\n", "stage", "count", "mean", "p50", "p99", "p99.9", "max")
+	for _, name := range stageNames {
+		if s, ok := r.Stages[name]; ok {
+			fmt.Fprintf(&b, "%-10s %9d", name, s.Count)
+			for _, d := range []time.Duration{s.Mean, s.P50, s.P99, s.P999, s.Max} {
+				fmt.Fprintf(&b, " %10s", d.Round(time.Microsecond))
+			}
+			b.WriteByte('\n')
+		}
 	}
 	return b.String()
 }

@@ -2,17 +2,28 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Load is a load of messages by SMTP. Addr, Sessions, Messages, To and Wire must
-// be set. The functions are called from all sessions at once.
+// Mode says whether a client waits.
+type Mode bool
+
+// The modes.
+const (
+	Step      Mode = false // each command waits for its reply
+	Pipelined Mode = true  // as much is sent in one go as the RFCs allow
+)
+
+// Load is a load of messages by SMTP. Addr (or Client.Addr), Sessions, To and Wire
+// must be set. The functions are called from all sessions at once.
 type Load struct {
-	Addr     string
+	Addr string
+	// Client says how sessions begin; its Addr is that of Load unless set.
+	Client   Client
 	Sessions int
 	// Messages is the number in all, numbered from 0; 0: until the context ends.
 	Messages int
@@ -20,51 +31,76 @@ type Load struct {
 	// anew; 0: one connection for all.
 	PerConnection int
 	Mode          Mode
-	From          string
+	// BDAT sends each message as one chunk (RFC 3030) in place of DATA.
+	BDAT bool
+	// Rate makes it an open loop: message n is meant to begin n/Rate seconds after
+	// the first, whether or not the ones before are over, and its time counts from
+	// then. 0: a closed loop, in which each session sends as fast as it is answered.
+	// All sessions busy means that messages wait, and that is in their time.
+	Rate float64
+	From string
 	// To returns the recipients of message n.
 	To func(n int) []string
 	// Wire returns message n in wire form without the terminating dot. It is read
 	// only, so all messages may share one slice.
 	Wire func(n int) []byte
+	// Head, unless nil, returns what message n has before Wire, in wire form: with
+	// it messages differ that share the rest. It is borrowed until the next call
+	// with the same dst, to which it appends.
+	Head func(dst []byte, n int) []byte
 	// Accepted, unless nil, hears of each 250 before its session goes on.
 	Accepted func(n int, reply Reply)
+	// KeepGoing counts a broken session as one refused message and connects anew
+	// after RetryPause; otherwise the session is over, and Run returns the error.
+	KeepGoing bool
+	// Meter, unless nil, counts; a display can watch it. NewMeter just before Run.
+	Meter *Meter
 }
+
+// RetryPause is the wait before a session that broke connects anew.
+const RetryPause = 50 * time.Millisecond
 
 // Run sends the load and returns when the last session is over. The error joins
 // what went wrong in the sessions; the report is right all the same. A message
 // that the server refuses is counted and isn't an error.
 func (l Load) Run(ctx context.Context) (Report, error) {
+	if l.Client.Addr == "" {
+		l.Client.Addr = l.Addr
+	}
+	if l.Meter == nil {
+		l.Meter = NewMeter()
+	}
 	var (
-		total Report
-		errs  []error
-		mu    sync.Mutex // guards total and errs
-		next  atomic.Int64
-		wg    sync.WaitGroup
+		errs Failures
+		mu   sync.Mutex // guards errs
+		next atomic.Int64
+		wg   sync.WaitGroup
 	)
 	begin := time.Now()
 	for range l.Sessions {
 		wg.Go(func() {
-			s := sender{load: l, ctx: ctx, next: &next}
-			err := s.run()
-			mu.Lock()
-			defer mu.Unlock()
-			total.add(s.report)
-			if err != nil {
-				errs = append(errs, err)
+			s := sender{load: &l, ctx: ctx, next: &next, begin: begin}
+			if err := s.run(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs.Add(err)
 			}
 		})
 	}
 	wg.Wait()
-	total.Elapsed = time.Since(begin)
-	return total, errors.Join(errs...)
+	report := l.Meter.Report()
+	report.Elapsed = time.Since(begin)
+	return report, errs.Err()
 }
 
 // sender is one session of a load.
 type sender struct {
-	load   Load
-	ctx    context.Context
-	next   *atomic.Int64 // the number of the next message, for all sessions
-	report Report
+	load  *Load
+	ctx   context.Context
+	next  *atomic.Int64 // the number of the next message, for all sessions
+	begin time.Time     // of the load
+	out   []byte        // what is being put together to be written
+	head  []byte        // of the message at hand
 }
 
 // take claims the next message.
@@ -76,26 +112,66 @@ func (s *sender) take() (n int, ok bool) {
 	return n, s.load.Messages == 0 || n < s.load.Messages
 }
 
+// due waits until message n is meant to begin, and returns the time that its
+// latency counts from. ok is false when the context ended first.
+func (s *sender) due(n int) (from time.Time, ok bool) {
+	if s.load.Rate == 0 {
+		return time.Now(), true
+	}
+	from = s.begin.Add(time.Duration(float64(n) / s.load.Rate * float64(time.Second)))
+	wait := time.Until(from)
+	if wait <= 0 {
+		return from, s.ctx.Err() == nil
+	}
+	select {
+	case <-time.After(wait):
+		return from, true
+	case <-s.ctx.Done():
+		return from, false
+	}
+}
+
 func (s *sender) run() error {
 	for n, ok := s.take(); ok; {
-		c, err := DialSMTP(s.load.Addr)
-		if err != nil {
+		if _, ok := s.due(n); !ok {
+			return nil
+		}
+		next, more, err := s.connection(n)
+		if err == nil {
+			n, ok = next, more
+			continue
+		}
+		if !s.load.KeepGoing {
 			return err
 		}
-		if s.load.Mode == Pipelined {
-			n, ok, err = s.pipelined(c, n)
-		} else {
-			n, ok, err = s.step(c, n)
-		}
-		if err != nil {
-			c.Close()
-			return err
-		}
-		if err := c.Quit(); err != nil {
-			return fmt.Errorf("QUIT: %w", err)
-		}
+		s.load.Meter.Refuse(err.Error())
+		time.Sleep(RetryPause)
+		n, ok = s.take()
 	}
 	return nil
+}
+
+// connection sends message n and those after it over one connection. It returns
+// the message that the next connection begins with.
+func (s *sender) connection(n int) (next int, more bool, err error) {
+	c, err := s.load.Client.SMTP(s.load.Meter)
+	if err != nil {
+		return 0, false, err
+	}
+	// Out of the loop by an error: Close once more does no harm after QUIT.
+	defer c.Close()
+	if s.load.Mode == Pipelined && !s.load.BDAT && s.load.Rate == 0 {
+		next, more, err = s.chained(c, n)
+	} else {
+		next, more, err = s.each(c, n)
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	if err := c.Quit(); err != nil {
+		return 0, false, fmt.Errorf("QUIT: %w", err)
+	}
+	return next, more, nil
 }
 
 // more claims the next message unless this connection has had its share, which
@@ -105,17 +181,18 @@ func (s *sender) more(sent int) (n int, last, ok bool) {
 	return n, !ok || sent == s.load.PerConnection, ok
 }
 
-// step sends message n and those after it over c. It returns the message that
-// the next connection begins with.
-func (s *sender) step(c *SMTPConn, n int) (int, bool, error) {
+// each sends message n and those after it, one after the other.
+func (s *sender) each(c *SMTPConn, n int) (int, bool, error) {
 	for sent := 1; ; sent++ {
-		wire := s.load.Wire(n)
-		begin := time.Now()
-		reply, err := c.Deliver(s.load.From, s.load.To(n), wire)
+		from, ok := s.due(n)
+		if !ok {
+			return 0, false, nil
+		}
+		reply, octets, err := s.deliver(c, n)
 		if err != nil {
 			return 0, false, err
 		}
-		s.note(n, reply, len(wire), time.Since(begin))
+		s.note(n, reply, octets, time.Since(from))
 		next, last, ok := s.more(sent)
 		if last {
 			return next, ok, nil
@@ -124,99 +201,33 @@ func (s *sender) step(c *SMTPConn, n int) (int, bool, error) {
 	}
 }
 
-// pipelined is step with one wait for each envelope and one for each message:
-// the envelope of a message goes out with the dot of the one before it
-// (RFC 2920 section 3.1: DATA must end a group, the dot need not).
-func (s *sender) pipelined(c *SMTPConn, n int) (int, bool, error) {
-	if err := c.Send(s.envelope(nil, n)); err != nil {
-		return 0, false, err
+// write sends before, message n and after in as few writes as make sense, and
+// returns the octets of the message.
+func (s *sender) write(c *SMTPConn, before []byte, n int, after []byte) (int, error) {
+	wire := s.load.Wire(n)
+	s.head = s.head[:0]
+	if s.load.Head != nil {
+		s.head = s.load.Head(s.head, n)
 	}
-	var out []byte
-	for sent := 1; ; sent++ {
-		refusal, err := s.envelopeReplies(c, n)
-		if err != nil {
-			return 0, false, err
-		}
-		next, last, ok := s.more(sent)
-		wire := s.load.Wire(n)
-		out = out[:0]
-		if refusal == nil {
-			out = append(append(out, wire...), ".\r\n"...)
-		} else {
-			out = append(out, "RSET\r\n"...)
-		}
-		if !last {
-			out = s.envelope(out, next)
-		}
-		begin := time.Now()
-		if err := c.Send(out); err != nil {
-			return 0, false, err
-		}
-		reply, err := c.ReadReply()
-		if err != nil {
-			return 0, false, err
-		}
-		if refusal != nil {
-			reply = *refusal
-		}
-		s.note(n, reply, len(wire), time.Since(begin))
-		if last {
-			return next, ok, nil
-		}
-		n = next
+	octets := len(s.head) + len(wire)
+	if len(wire) <= 64<<10 {
+		s.out = append(append(append(append(s.out[:0], before...), s.head...), wire...), after...)
+		return octets, c.Send(s.out)
 	}
-}
-
-// envelope appends the commands of message n.
-func (s *sender) envelope(dst []byte, n int) []byte {
-	dst = append(append(append(dst, "MAIL FROM:<"...), s.load.From...), ">\r\n"...)
-	for _, rcpt := range s.load.To(n) {
-		dst = append(append(append(dst, "RCPT TO:<"...), rcpt...), ">\r\n"...)
-	}
-	return append(dst, "DATA\r\n"...)
-}
-
-// envelopeReplies reads the replies to an envelope. When any command but DATA is
-// refused and DATA is not, the data phase is ended by sending nothing: RFC 2920
-// section 3.1 has the server fail it with 554, which is read here too.
-func (s *sender) envelopeReplies(c *SMTPConn, n int) (refusal *Reply, err error) {
-	for range len(s.load.To(n)) + 1 {
-		reply, err := c.ReadReply()
-		if err != nil {
-			return nil, err
-		}
-		if reply.Code != 250 && refusal == nil {
-			refusal = &reply
-		}
-	}
-	data, err := c.ReadReply()
-	if err != nil {
-		return nil, err
-	}
-	if data.Code != 354 {
-		if refusal == nil {
-			refusal = &data
-		}
-		return refusal, nil
-	}
-	if refusal == nil {
-		return nil, nil
-	}
-	if err := c.Send([]byte(".\r\n")); err != nil {
-		return nil, err
-	}
-	_, err = c.ReadReply()
-	return refusal, err
+	c.SetWriteDeadline(time.Now().Add(Timeout + time.Duration(octets)*time.Microsecond))
+	parts := net.Buffers{before, s.head, wire, after}
+	_, err := parts.WriteTo(c.Conn)
+	return octets, err
 }
 
 // note books the outcome of message n.
 func (s *sender) note(n int, reply Reply, octets int, took time.Duration) {
 	if reply.Code != 250 {
-		s.report.refuse(reply.String(), 1)
+		s.load.Meter.Refuse(reply.String())
 		return
 	}
 	if s.load.Accepted != nil {
 		s.load.Accepted(n, reply)
 	}
-	s.report.count(octets, took)
+	s.load.Meter.Count(octets, took)
 }

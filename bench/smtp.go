@@ -36,20 +36,8 @@ func DialSMTP(addr string) (*SMTPConn, error) {
 // DialSMTPFrom is DialSMTP with a dialer of the caller's, for example one with a
 // source address.
 func DialSMTPFrom(d *net.Dialer, addr string) (*SMTPConn, error) {
-	d.Timeout = Timeout
-	conn, err := d.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &SMTPConn{conn, bufio.NewReaderSize(conn, 1024)}
-	if err = c.Want(220); err == nil {
-		err = c.Cmd(250, "EHLO bench.example")
-	}
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return c, nil
+	client := Client{Addr: addr, Dial: d.DialContext}
+	return client.SMTP(NewMeter())
 }
 
 // ReadReply reads one reply, of as many lines as it has (RFC 5321 section 4.2.1).
@@ -61,19 +49,34 @@ func (c *SMTPConn) ReadReply() (Reply, error) {
 		if err != nil {
 			return reply, fmt.Errorf("reading a reply: %w", err)
 		}
-		var code int
-		if _, err := fmt.Sscanf(line, "%03d", &code); err != nil || len(line) < 5 || !strings.HasSuffix(line, "\r\n") {
+		code, ok := codeOf(line)
+		if !ok {
 			return reply, textproto.ProtocolError(fmt.Sprintf("not a reply line: %q", line))
 		}
 		if reply.Code != 0 && reply.Code != code {
 			return reply, textproto.ProtocolError(fmt.Sprintf("code changed from %d within a reply: %q", reply.Code, line))
 		}
 		reply.Code = code
-		reply.Lines = append(reply.Lines, strings.TrimRight(line[3:], "\r\n")[1:])
+		reply.Lines = append(reply.Lines, strings.TrimRight(line[3:], "\r\n")[min(1, len(line)-5):])
 		if line[3] != '-' {
 			return reply, nil
 		}
 	}
+}
+
+// codeOf reads the code of a reply line. "250" alone is one too (RFC 5321 section
+// 4.2.1).
+func codeOf(line string) (code int, ok bool) {
+	if len(line) < 5 || !strings.HasSuffix(line, "\r\n") {
+		return 0, false
+	}
+	for _, digit := range []byte(line[:3]) {
+		if digit < '0' || digit > '9' {
+			return 0, false
+		}
+		code = code*10 + int(digit-'0')
+	}
+	return code, line[3] == ' ' || line[3] == '-' || line[3] == '\r'
 }
 
 // Want reads one reply and fails with a [*Refused] when its code isn't code.

@@ -31,6 +31,12 @@ func Stuff(message []byte) []byte {
 	return wire
 }
 
+// Unstuff undoes Stuff, in a fresh slice.
+func Unstuff(wire []byte) []byte {
+	plain := bytes.ReplaceAll(append([]byte("\r\n"), wire...), []byte("\r\n."), []byte("\r\n"))
+	return plain[2:]
+}
+
 // Message makes message number n of a load, in wire form and of about size
 // octets: a small header, then text in lines of 72 octets that compresses well.
 // Messages of different numbers differ in their Message-ID and in their text, and

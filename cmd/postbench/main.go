@@ -1,140 +1,69 @@
 // Command postbench loads a mail server by SMTP and POP3 and reports what it
 // did. It is a thin face over package bench; see there for what is measured and
-// how. It exits with 0 when everything sent was accepted (or everything fetched
-// arrived whole), with 1 when not, with 2 when it was called wrongly.
+// how.
 package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
+	"path/filepath"
+	"syscall"
 
-	"postrider/bench"
+	"github.com/spf13/cobra"
 )
 
-const usage = `postbench loads a mail server and reports what it did.
-
-  postbench smtp [flags] HOST:PORT   send messages in many sessions
-  postbench pop3 [flags] HOST:PORT   read a maildrop
-
-"postbench smtp --help" and "postbench pop3 --help" list the flags.
-`
-
 func main() {
-	if len(os.Args) < 2 {
-		fmt.Fprint(os.Stderr, usage)
-		os.Exit(2)
+	// A second signal kills.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	root := rootCommand()
+	args := os.Args[1:]
+	if name := filepath.Base(os.Args[0]); name == "smtp-source" {
+		args = append([]string{name}, args...)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	var err error
-	switch args := os.Args[2:]; os.Args[1] {
-	case "smtp":
-		err = smtp(ctx, args)
-	case "pop3":
-		err = pop3(ctx, args)
-	case "help", "--help", "-h":
-		fmt.Print(usage)
-	default:
-		fmt.Fprintf(os.Stderr, "postbench: no subcommand %q\n\n%s", os.Args[1], usage)
-		os.Exit(2)
-	}
-	if err != nil {
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postbench:", err)
-		os.Exit(1)
+		os.Exit(codeOf(err))
 	}
 }
 
-// smtp is the subcommand that sends.
-func smtp(ctx context.Context, args []string) error {
-	flags := newFlags("smtp")
-	sessions := flags.Int("sessions", 20, "connections at once")
-	messages := flags.Int("messages", 1000, "messages in all")
-	size := flags.Int("size", 4096, "octets of a message, about")
-	each := flags.Int("per-connection", 0, "messages before QUIT and a new connection; 0: no end")
-	from := flags.String("from", "sender@bench.example", "reverse-path")
-	to := flags.String("to", "reader@localhost", "recipients, separated by commas, one for each message in turn")
-	pipelined := flags.Bool("pipelined", false, "send the dot of a message and the envelope of the next in one write")
-	pid := flags.Int("pid", 0, "process of the server, to tell its cost")
-	addr := address(flags, args)
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "postbench",
+		Short: "Load a mail server, be one, and compare",
+		Long: `Postbench measures mail servers over TCP, any of them with the same ruler. It sends
+(smtp), reads (pop3), does both as a day does (mixed), holds sessions (idle), plays
+the other hosts of a relay (sink, relay), checks that nothing acknowledged is lost
+(--verify, verify), and says whether one result is better than another (compare).
 
-	recipients := strings.Split(*to, ",")
-	load := bench.Load{
-		Addr: addr, Sessions: *sessions, Messages: *messages, PerConnection: *each, Mode: bench.Mode(*pipelined), From: *from,
-		To:   func(n int) []string { i := n % len(recipients); return recipients[i : i+1] },
-		Wire: fixed(*size),
+Exit codes: 0 all went well; 1 the server refused, lost or broke something; 64 the
+command line is wrong; 65 an input is wrong; 66 it isn't there; 69 the server can't
+be reached.`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.ArbitraryArgs, // the wrong ones are told by RunE
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return exit(exUsage, fmt.Errorf("there is no command %q (see \"postbench --help\")", args[0]))
+			}
+			return cmd.Help()
+		},
 	}
-	report, err := measured(*pid, func() (bench.Report, error) { return load.Run(ctx) })
-	if err == nil && len(report.Refused) > 0 {
-		err = fmt.Errorf("not all messages were accepted")
-	}
-	return err
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
+	})
+	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), tableCommand(), compareCommand())
+	return root
 }
 
-// fixed makes one message for all: making each anew would cost the two cores
-// more than sending it.
-func fixed(size int) func(int) []byte {
-	wire := bench.Message(0, size)
-	return func(int) []byte { return wire }
-}
-
-// pop3 is the subcommand that fetches.
-func pop3(ctx context.Context, args []string) error {
-	flags := newFlags("pop3")
-	user := flags.String("user", "reader", "account")
-	password := flags.String("password", "secret", "its password")
-	window := flags.Int("window", 64, "commands on their way when pipelined")
-	limit := flags.Int("messages", 0, "messages to read; 0: all")
-	pipelined := flags.Bool("pipelined", false, "send many RETR in one write")
-	remove := flags.Bool("delete", false, "DELE each message that was read")
-	pid := flags.Int("pid", 0, "process of the server, to tell its cost")
-	addr := address(flags, args)
-
-	fetch := bench.Fetch{
-		Addr: addr, User: *user, Password: *password, Mode: bench.Mode(*pipelined), Window: *window, Limit: *limit, Delete: *remove,
+// exactly is cobra.ExactArgs with our exit code.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return exit(exUsage, fmt.Errorf("%d arguments given, %d wanted: %s", len(args), n, cmd.UseLine()))
 	}
-	_, err := measured(*pid, func() (bench.Report, error) { return fetch.Run(ctx) })
-	return err
-}
-
-// measured runs and prints the report, with the cost of process pid unless 0.
-func measured(pid int, run func() (bench.Report, error)) (bench.Report, error) {
-	if pid == 0 {
-		report, err := run()
-		fmt.Println(report)
-		return report, err
-	}
-	before, err := bench.ReadUsage(pid)
-	if err != nil {
-		return bench.Report{}, err
-	}
-	report, err := run()
-	fmt.Println(report)
-	if after, uerr := bench.ReadUsage(pid); uerr == nil {
-		fmt.Printf("server: %d us of CPU a message, %.1f MB resident, %.1f MB at its peak\n",
-			(after.CPU-before.CPU).Microseconds()/int64(max(1, report.Messages)), float64(after.RSS)/1e6, float64(after.PeakRSS)/1e6)
-	}
-	return report, err
-}
-
-func newFlags(name string) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ExitOnError)
-	flags.Usage = func() {
-		fmt.Fprintf(flags.Output(), "postbench %s [flags] HOST:PORT\n\n", name)
-		flags.PrintDefaults()
-	}
-	return flags
-}
-
-// address parses the flags and returns the one argument.
-func address(flags *flag.FlagSet, args []string) string {
-	flags.Parse(args)
-	if flags.NArg() != 1 {
-		flags.Usage()
-		os.Exit(2)
-	}
-	return flags.Arg(0)
 }

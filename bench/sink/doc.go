@@ -1,0 +1,25 @@
+// Package sink is the other end for senders' tests: an SMTP server that takes mail
+// and throws it away, fast, or fails in the ways that servers of strangers do, when
+// it is told to.
+//
+// # Use
+//
+// [Serve] listens and serves until the context ends. What goes wrong comes from
+// [Options]: rules ([ParseRule]), waits ([ParseWait]), greylisting and a limiter;
+// and from recipients, whose local parts may be rules too, so that one sink plays
+// many hosts at once: tempfail-rcpt-first2@any.example refuses twice. Chance comes
+// from a seed and the number of the session: the same load meets the same faults.
+//
+// # Promises
+//
+// [Session] is a pure machine: octets and the time in; replies, and at most one
+// thing to do, out. Two drivers run it: event loops on epoll for sessions in the
+// clear, where a message costs its system calls and little more, and a goroutine
+// for a session in TLS. A message counts as arrived when it was answered by 250.
+//
+// # What was dropped
+//
+// A goroutine for each session was the first driver of all: each read that waits
+// costs a second read, which is most of what a message costs here. gnet would have
+// done; but its loops have no timers, and a sink is waits for the greater part.
+package sink
