@@ -61,7 +61,6 @@ const frameHead = `<!doctype html><html lang="und"><head><meta charset="utf-8"><
 type gallery struct {
 	byID map[string]*picture
 	left int
-	used bool
 }
 
 type picture struct {
