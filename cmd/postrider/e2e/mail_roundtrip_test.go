@@ -154,8 +154,8 @@ func digests(files [][]byte, empty bool) (sums []string) {
 }
 
 // Messages with files of all sizes, names and encodings, sent by "postrider mail send" by
-// SMTP into the store, come out whole: by "postrider mail save", and by mpop with munpack
-// and ripmime.
+// SMTP into the store, come out whole: by "postrider mail save", from the web pages, and by
+// mpop with munpack and ripmime.
 func TestMailRoundTrip(t *testing.T) {
 	heavy(t)
 	for _, program := range []string{"mpop", "munpack", "ripmime"} {
@@ -166,6 +166,7 @@ func TestMailRoundTrip(t *testing.T) {
 		n, _ = strconv.Atoi(more)
 	}
 	s := newServer(t, "writer", "reader")
+	s.args = append(s.args, "--http", "127.0.0.1:0")
 	s.start()
 	c := newMailClient(t)
 	for _, name := range []string{"writer", "reader"} {
@@ -178,6 +179,9 @@ func TestMailRoundTrip(t *testing.T) {
 	begin = time.Now()
 	compareSaved(t, c, list)
 	t.Logf("%d messages sent in %.1f s, saved and compared in %.1f s", n, sent.Seconds(), time.Since(begin).Seconds())
+	begin = time.Now()
+	compareInPages(t, s, list)
+	t.Logf("saved from the web pages and compared in %.1f s", time.Since(begin).Seconds())
 	begin = time.Now()
 	compareUnpacked(t, s, list)
 	t.Logf("fetched by mpop, unpacked by munpack and ripmime, and compared in %.1f s", time.Since(begin).Seconds())
