@@ -184,8 +184,53 @@ func TestMailClient(t *testing.T) {
 	for _, name := range []string{"clear", "starttls", "tls"} {
 		c.converse(name, "writer@localhost")
 	}
+	t.Run("hostile", func(t *testing.T) { mailHostile(t, s, c) })
 	t.Run("refusals", func(t *testing.T) { mailRefusals(t, s, c) })
 	s.terminate()
+}
+
+// A message that would like to command the terminal, to write into other folders and to
+// pass for whole.
+const hostileMessage = "From: =?utf-8?q?=1B]0;owned=07?= <x@y>\r\nSubject: =?utf-8?b?G1syShtbMTsxSA==?= \x1b[31m=?utf-8?q?=E2=80=AE?=\r\n" +
+	"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n\x1b[2Jclear \x9b2J \xc2\x9b2J\x07\x08\r\n" +
+	"--b\r\nContent-Type: text/html\r\n\r\n<script>alert(1)</script><p>two &lt; three &#27;[2J</p>\r\n" +
+	"--b\r\nContent-Type: application/x-\x1b[2J; name=\"../../etc/\x1b[2Jpass\"\r\nContent-Transfer-Encoding: base64\r\n\r\nd2hvbGU=\r\n" +
+	"--b\r\nContent-Disposition: attachment; filename=half.bin\r\nContent-Transfer-Encoding: base64\r\n\r\naGFsZ!!!!\r\n--b--\r\n"
+
+// mailHostile: nothing of a message reaches the terminal but text, and what is damaged is
+// told.
+func mailHostile(t *testing.T, s *server, c *mailClient) {
+	s.send("writer", []byte(hostileMessage))
+	dir := t.TempDir()
+	var whole strings.Builder
+	for _, args := range [][]string{{"list"}, {"list", "--full"}, {"read", "1"}, {"list", "--json"}, {"read", "1", "--json"}, {"save", "1", "--out", dir}} {
+		out, said, code := c.run("", append(args, "-a", "clear")...)
+		if want := map[bool]int{true: 65}[args[0] == "save"]; code != want {
+			t.Errorf("%q: exit code %d, want %d: %s", args, code, want, said)
+		}
+		if at := strings.IndexFunc(out+said, func(r rune) bool {
+			return r != '\n' && r != '\t' && (r < ' ' || 0x7f <= r && r < 0xa0 || r == '\u202e')
+		}); at >= 0 {
+			t.Errorf("%q: a control character at %d of %q", args, at, out+said)
+		}
+		whole.WriteString(out)
+	}
+	for _, want := range []string{"clear ", "two < three", "half.bin"} {
+		if !strings.Contains(whole.String(), want) {
+			t.Errorf("%q is not in\n%s", want, whole.String())
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 {
+		t.Errorf("saved: %v %v", files, err)
+	}
+	for _, f := range files {
+		octets, _ := os.ReadFile(filepath.Join(dir, f.Name()))
+		if want := map[bool]string{true: "hal", false: "whole"}[f.Name() == "half.bin"]; !strings.HasPrefix(string(octets), want) {
+			t.Errorf("%q holds %q", f.Name(), octets)
+		}
+	}
+	c.must("", "delete", "1", "-a", "clear")
 }
 
 // mailRefusals: what must not go well doesn't, and says why.
