@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/mail"
 	"text/tabwriter"
@@ -11,8 +13,8 @@ import (
 )
 
 func mailAccount() *cobra.Command {
-	return group("account", "Add, list and remove the accounts of the mail client",
-		mailAccountAdd(), mailAccountList(), mailAccountRemove())
+	return group("account", "Add, list, try and remove the accounts of the mail client",
+		mailAccountAdd(), mailAccountList(), mailAccountTry(), mailAccountRemove())
 }
 
 func mailAccountAdd() *cobra.Command {
@@ -80,7 +82,7 @@ func complete(a *useragent.Account) error {
 		return fmt.Errorf("--from %q: an address is wanted, as \"Jane <jane@example.org>\" or jane@example.org: %w", a.From, err)
 	}
 	if a.POP3 == "" && a.SMTP == "" {
-		return fmt.Errorf("an account without a server is of no use: give --pop3 or --smtp")
+		return errors.New("an account without a server is of no use: give --pop3 or --smtp")
 	}
 	if a.POP3 != "" {
 		if _, err := a.Maildrop(); err != nil {
@@ -154,4 +156,89 @@ func mailAccountRemove() *cobra.Command {
 		},
 	}
 	return c.flags(cmd)
+}
+
+// trial is how it went to log in at a server.
+type trial struct {
+	Server   string `json:"server"`
+	How      string `json:"how,omitempty"`
+	Messages *int   `json:"messages,omitempty"` // that wait there, of POP3
+	Error    string `json:"error,omitempty"`
+}
+
+func mailAccountTry() *cobra.Command {
+	var c correspondent
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "try [NAME]",
+		Short:   "Log in at the servers of an account, and say how that went",
+		Long:    "Log in at the servers of an account, and say how that went. Nothing is sent and nothing deleted.",
+		Example: "  postrider mail account try home",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				c.account = args[0]
+			}
+			account, err := c.pick()
+			if err != nil {
+				return err
+			}
+			trials, err := tryServers(cmd.Context(), account)
+			if asJSON {
+				return errors.Join(err, printMailJSON(cmd.OutOrStdout(), trials))
+			}
+			for _, t := range trials {
+				if t.Messages != nil {
+					t.How += fmt.Sprintf(", %d messages", *t.Messages)
+				}
+				if t.Error == "" {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", t.Server, t.How)
+				}
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c.flags(cmd)
+}
+
+func tryServers(ctx context.Context, a *useragent.Account) (trials []trial, err error) {
+	add := func(t trial, one error) {
+		if one != nil {
+			t.Error = one.Error()
+			err = errors.Join(err, hostError(one))
+		}
+		trials = append(trials, t)
+	}
+	if a.POP3 != "" {
+		how, messages, one := tryMaildrop(ctx, a)
+		add(trial{Server: a.POP3, How: how, Messages: messages}, one)
+	}
+	if a.SMTP != "" {
+		host, one := a.Submission()
+		t := trial{Server: a.SMTP}
+		if one == nil {
+			t.How, one = useragent.TrySubmission(ctx, host)
+		}
+		add(t, one)
+	}
+	return trials, err
+}
+
+func tryMaildrop(ctx context.Context, a *useragent.Account) (how string, messages *int, err error) {
+	host, err := a.Maildrop()
+	if err != nil {
+		return "", nil, err
+	}
+	p, err := useragent.OpenPOP3(ctx, host)
+	if err != nil {
+		return "", nil, err
+	}
+	items, err := p.List()
+	if err != nil {
+		p.Abandon()
+		return "", nil, err
+	}
+	n := len(items)
+	return p.How, &n, p.Quit()
 }

@@ -118,11 +118,14 @@ func isLoopback(a net.Addr) bool {
 	return ok && t.IP.IsLoopback()
 }
 
-// versionOf is the TLS version of a connection: "" without TLS.
-func versionOf(c net.Conn) string {
-	under, ok := c.(*tls.Conn)
-	if !ok {
-		return ""
+// described says what a session is: "TLS 1.3, SCRAM-SHA-256-PLUS".
+func described(c net.Conn, mechanism string) string {
+	how := "clear text"
+	if under, ok := c.(*tls.Conn); ok {
+		how = tls.VersionName(under.ConnectionState().Version)
 	}
-	return tls.VersionName(under.ConnectionState().Version)
+	if mechanism == "" {
+		return how + ", without a login"
+	}
+	return how + ", " + mechanism
 }

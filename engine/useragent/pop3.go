@@ -20,7 +20,7 @@ type POP3 struct {
 	r       *bufio.Reader
 	offer   map[string][]string // by CAPA: upper-case words and what is behind them; nil: no CAPA
 	reading *Body               // not read to its end yet
-	// How is what the session is: "TLS 1.3, SCRAM-SHA-256".
+	// How is what the session is: "TLS 1.3, SCRAM-SHA-256-PLUS".
 	How string
 }
 
@@ -65,14 +65,10 @@ func (p *POP3) begin(ctx context.Context) error {
 	if err := p.capabilities(); err != nil {
 		return err
 	}
-	p.How = "clear text"
 	if p.host.Security == StartTLS {
 		if err := p.startTLS(ctx); err != nil {
 			return err
 		}
-	}
-	if v := versionOf(p.conn); v != "" {
-		p.How = v
 	}
 	return p.login()
 }
@@ -126,10 +122,10 @@ func (p *POP3) login() error {
 		return err
 	}
 	if x != nil {
-		p.How += ", " + x.mechanism
+		p.How = described(p.conn, x.mechanism)
 		err = p.authenticate(x)
 	} else {
-		p.How += ", USER"
+		p.How = described(p.conn, "USER")
 		err = p.userPass()
 	}
 	if no, ok := errors.AsType[*Negative](err); ok {

@@ -32,17 +32,12 @@ type Refusal struct {
 // all of them from being tried. An error with ErrRefused is one of the login. After
 // ErrDoubt the host may have the message.
 func Submit(ctx context.Context, h *Host, env Envelope, message io.ReadSeeker) (refusals []Refusal, err error) {
-	c, err := h.dial(ctx)
+	s, err := connect(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	s := &submission{ctx: ctx, host: h, conn: c, message: message}
 	defer func() { _ = s.conn.Close() }()
-	s.config = smtpclient.Config{Helo: helo(c.LocalAddr()), Choose: s.choose}
-	if h.Security == StartTLS {
-		s.config.TLS = smtpclient.TLSMust
-	}
-	s.m.Init(&s.config)
+	s.message = message
 	// A host may take fewer recipients at once: the others come in transactions of
 	// their own. Each takes or refuses one at least.
 	for left := env.To; len(left) > 0; {
@@ -50,6 +45,9 @@ func Submit(ctx context.Context, h *Host, env Envelope, message io.ReadSeeker) (
 			return refusals, err
 		}
 		again, more, err := s.send(env.transaction(left))
+		if got := len(env.To) - len(left) - len(refusals); err != nil && got > 0 {
+			err = fmt.Errorf("%d of %d recipients got it, and then: %w", got, len(env.To), err)
+		}
 		refusals = append(refusals, more...)
 		if err != nil || len(again) == len(left) {
 			return refusals, err
@@ -82,6 +80,46 @@ type submission struct {
 	e       smtpclient.Effects
 	in      []byte // read and not yet consumed
 	failed  error  // of the message's reader
+	// The mechanism of SASL that was used, "": nobody logged in.
+	mechanism string
+}
+
+// connect begins a session: the machine has not yet read the greeting.
+func connect(ctx context.Context, h *Host) (*submission, error) {
+	c, err := h.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &submission{ctx: ctx, host: h, conn: c}
+	s.config = smtpclient.Config{Helo: helo(c.LocalAddr()), Choose: s.choose}
+	if h.Security == StartTLS {
+		s.config.TLS = smtpclient.TLSMust
+	}
+	s.m.Init(&s.config)
+	return s, nil
+}
+
+// TrySubmission connects, logs in and takes leave: no message is sent. how is what the
+// session was, as POP3.How.
+func TrySubmission(ctx context.Context, h *Host) (how string, err error) {
+	s, err := connect(ctx, h)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = s.conn.Close() }()
+	for s.m.Waiting() != smtpclient.WaitNothing {
+		s.flush()
+		if s.e.StartTLS {
+			s.startTLS()
+			continue
+		}
+		s.hear()
+	}
+	if fault, is := s.m.Fault(); is {
+		return "", s.blame(fault)
+	}
+	s.quit()
+	return described(s.conn, s.mechanism), nil
 }
 
 // helo is what we are called: the address of this end (RFC 5321 section 4.1.3), for a
@@ -109,6 +147,7 @@ func (s *submission) choose(offered []string) (*smtpclient.Exchange, error) {
 	if x == nil {
 		return nil, errors.New("the host offers no login by SCRAM-SHA-256, PLAIN or LOGIN, and a user is set for it")
 	}
+	s.mechanism = x.mechanism
 	return &smtpclient.Exchange{Mechanism: x.mechanism, Initial: x.initial, Respond: x.respond, Proven: x.proven}, nil
 }
 
@@ -122,16 +161,16 @@ func (s *submission) send(tx *smtpclient.Transaction) (again []string, refusals 
 	}
 	if fault, is := s.m.Fault(); is {
 		if fault.Verb == "AUTH" {
-			return nil, nil, fmt.Errorf("%s: %w: %s", s.host.Addr, ErrRefused, Printable(fault.Reply))
-		}
-		if s.ctx.Err() != nil {
-			return nil, nil, s.ctx.Err()
+			return nil, nil, s.blame(fault)
 		}
 		if o.Doubt {
 			return nil, nil, fmt.Errorf("%s: %w (%s)", s.host.Addr, ErrDoubt, Printable(fault.Reply))
 		}
+		if s.ctx.Err() != nil {
+			return nil, nil, s.ctx.Err()
+		}
 		if all(o.Results, func(r smtpclient.Result) bool { return r.Scope == smtpclient.ScopeHost }) {
-			return nil, nil, fmt.Errorf("%s: %s", s.host.Addr, Printable(fault.Reply))
+			return nil, nil, s.blame(fault)
 		}
 	}
 	for i, r := range o.Results {
@@ -143,6 +182,14 @@ func (s *submission) send(tx *smtpclient.Transaction) (again []string, refusals 
 		}
 	}
 	return again, refusals, nil
+}
+
+// blame is the fault of a host as an error.
+func (s *submission) blame(fault smtpclient.Result) error {
+	if fault.Verb == "AUTH" {
+		return fmt.Errorf("%s: %w: %s", s.host.Addr, ErrRefused, Printable(fault.Reply))
+	}
+	return fmt.Errorf("%s: %s", s.host.Addr, Printable(fault.Reply))
 }
 
 func all(results []smtpclient.Result, is func(smtpclient.Result) bool) bool {

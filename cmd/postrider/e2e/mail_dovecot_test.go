@@ -20,7 +20,7 @@ ssl = yes
 ssl_cert = <%[1]s/pem
 ssl_key = <%[1]s/pem
 ssl_min_protocol = TLSv1.2
-auth_mechanisms = plain login %[4]s
+auth_mechanisms = plain login scram-sha-256
 auth_failure_delay = 0
 disable_plaintext_auth = no
 default_login_user = dovenull
@@ -58,15 +58,14 @@ service auth {
 // Postfix, and knows passwords for it.
 type dovecot struct{ pop3, pop3s string }
 
-// startDovecot starts Dovecot, and stops that one with the test. mechanisms are offered
-// beside PLAIN and LOGIN. It takes root.
-func startDovecot(t *testing.T, a *authority, mail, mechanisms string) *dovecot {
+// startDovecot starts Dovecot, and stops that one with the test. It takes root.
+func startDovecot(t *testing.T, a *authority, mail string) *dovecot {
 	t.Helper()
 	need(t, "dovecot")
 	dir := filepath.Dir(mail)
 	ports := [2]int{freePort(t), freePort(t)}
 	for name, text := range map[string]string{
-		"dovecot.conf": fmt.Sprintf(dovecotConfig, dir, ports[0], ports[1], mechanisms),
+		"dovecot.conf": fmt.Sprintf(dovecotConfig, dir, ports[0], ports[1]),
 		"passwd":       "reader:{PLAIN}" + password("reader") + "\n",
 		"pem":          string(a.issue(t, "ecdsa", "mx.localhost")),
 	} {
@@ -114,7 +113,7 @@ func TestMailClientWithDovecotAndPostfix(t *testing.T) {
 	a := newAuthority(t)
 	submissions := freePort(t)
 	p := startPostfix(t, 9)
-	d := startDovecot(t, a, filepath.Join(p.dir, "mail"), "scram-sha-256")
+	d := startDovecot(t, a, filepath.Join(p.dir, "mail"))
 	p.offer(submissions, filepath.Join(p.dir, "pem"))
 	c := newMailClient(t)
 	with := func(name string, how ...string) {
@@ -126,6 +125,13 @@ func TestMailClientWithDovecotAndPostfix(t *testing.T) {
 	with("tls", "--pop3", d.pop3s, "--pop3-security", "tls", "--smtp", fmt.Sprintf("127.0.0.1:%d", submissions), "--smtp-security", "tls")
 	for _, name := range []string{"clear", "starttls", "tls"} {
 		c.converse(name, "reader@postfix.test")
+	}
+	c.tries("clear", "clear text, SCRAM-SHA-256", "clear text, SCRAM-SHA-256")
+	c.tries("starttls", "TLS 1.3, SCRAM-SHA-256", "TLS 1.3, SCRAM-SHA-256")
+	c.tries("tls", "TLS 1.3, SCRAM-SHA-256", "TLS 1.3, SCRAM-SHA-256")
+	large := write(t, "large.bin", make([]byte, 600_000)) // over the limit that Postfix's SIZE tells
+	if _, said, code := c.run("x", "send", "-a", "tls", "--to", "reader@postfix.test", "--attach", large); code != 69 || !strings.Contains(said, "size limit") {
+		t.Errorf("a message that is too large: exit code %d, %s", code, said)
 	}
 	if _, said, code := c.run("x", "send", "-a", "tls", "--to", "nobody@postfix.test"); code != 69 || !strings.Contains(said, "User unknown") {
 		t.Errorf("an unknown recipient: exit code %d, %s", code, said)

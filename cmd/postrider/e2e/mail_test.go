@@ -168,6 +168,16 @@ func (c *mailClient) fetchAll(with func(...string) []string, dir string) {
 	}
 }
 
+// tries wants the servers of an account to be what was said, without mail.
+func (c *mailClient) tries(account, pop3, smtp string) {
+	c.t.Helper()
+	out := c.must("", "account", "try", account)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 2 || !strings.HasSuffix(lines[0], ": "+pop3+", 0 messages") || !strings.HasSuffix(lines[1], ": "+smtp) {
+		c.t.Errorf("account try %s: %q, want %q and %q", account, out, pop3, smtp)
+	}
+}
+
 // The mail client against our own server, by each way of TLS.
 func TestMailClient(t *testing.T) {
 	t.Parallel()
@@ -184,6 +194,9 @@ func TestMailClient(t *testing.T) {
 	for _, name := range []string{"clear", "starttls", "tls"} {
 		c.converse(name, "writer@localhost")
 	}
+	c.tries("clear", "clear text, SCRAM-SHA-256", "clear text, SCRAM-SHA-256")
+	c.tries("starttls", "TLS 1.3, SCRAM-SHA-256-PLUS", "TLS 1.3, SCRAM-SHA-256-PLUS")
+	c.tries("tls", "TLS 1.3, SCRAM-SHA-256-PLUS", "TLS 1.3, SCRAM-SHA-256-PLUS")
 	t.Run("hostile", func(t *testing.T) { mailHostile(t, s, c) })
 	t.Run("refusals", func(t *testing.T) { mailRefusals(t, s, c) })
 	s.terminate()
@@ -249,6 +262,7 @@ func mailRefusals(t *testing.T, s *server, c *mailClient) {
 		"--pop3", s.pop3[0], "--smtp", s.smtp[0], "--any-certificate")
 	refused(77, "login was refused", "", "list", "-a", "mistaken")
 	refused(77, "login was refused", "x", "send", "-a", "mistaken", "--to", "writer@localhost")
+	refused(77, "login was refused", "", "account", "try", "mistaken")
 	refused(69, "nobody@localhost did not get it: 550", "x", "send", "-a", "tls", "--to", "nobody@localhost,writer@localhost")
 	if lines := c.list("-a", "tls"); len(lines) != 1 {
 		t.Errorf("the other recipient has %d messages", len(lines))
