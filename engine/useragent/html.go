@@ -8,11 +8,14 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
+// maxToken bounds a tag, and text between two of them.
+const maxToken = 4 << 20
+
 // PlainText reads HTML as text: its words, a line for each block, where links lead. It is
 // for letters that come as nothing else, not for beauty.
 func PlainText(page io.Reader) io.Reader {
 	z := html.NewTokenizer(page)
-	z.SetMaxBuf(1 << 20)
+	z.SetMaxBuf(maxToken)
 	return &plainText{z: z, fresh: 2}
 }
 
@@ -48,6 +51,10 @@ func (t *plainText) token() error {
 		t.ended = true
 		if t.fresh == 0 {
 			t.out = append(t.out, '\n')
+		}
+		if t.z.Err() == html.ErrBufferExceeded {
+			t.out = append(t.out, "[The rest of the page can't be read: a tag has no end.]\n"...)
+			return nil
 		}
 		return t.z.Err()
 	case html.TextToken:

@@ -67,3 +67,22 @@ func TestSubmit_unreadable(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A login alone: nothing is sent.
+func TestTrySubmission(t *testing.T) {
+	f := func(script string, h Host, want, fault string) {
+		t.Helper()
+		h.Addr, h.Security = play(t, script), Clear
+		how, err := TrySubmission(t.Context(), &h)
+		if how != want || (err == nil) != (fault == "") || err != nil && !strings.Contains(err.Error(), fault) {
+			t.Errorf("%q: %q %v, want %q %q", script, how, err, want, fault)
+		}
+	}
+	user := Host{User: "joe", Password: "secret"}
+	f(helloed+"S: 250 mx\nC: QUIT\nS: 221 bye", Host{}, "clear text, without a login", "")
+	f(helloed+"S: 250-mx\nS: 250 AUTH LOGIN\nC: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: am9l\nS: 334 UGFzc3dvcmQ6\nC: c2VjcmV0\nS: 235 ok\nC: QUIT\nS: 221 bye",
+		user, "clear text, LOGIN", "")
+	f(helloed+"S: 250-mx\nS: 250 AUTH PLAIN\nC: AUTH PLAIN AGpvZQBzZWNyZXQ=\nS: 535 wrong\nC: QUIT\nS: 221 bye", user, "", "login was refused")
+	f("S: 421 busy", Host{}, "", "421 busy")
+	f("S: 220 mx\nC: EHLO [127.0.0.1]", Host{}, "", "lost connection")
+}
