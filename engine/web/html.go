@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -115,17 +114,8 @@ func sanitise(html []byte, image func(id string) string) []byte {
 			u.Scheme, u.Opaque = scheme, opaque
 		}
 	})
-	return p.SanitizeBytes(html)
+	return p.SanitizeBytes(filterStyles(html))
 }
-
-var (
-	number  = regexp.MustCompile(`^[0-9]{1,4}%?$`)
-	align   = regexp.MustCompile(`(?i)^(left|right|center|justify|top|middle|bottom|baseline)$`)
-	colour  = regexp.MustCompile(`(?i)^(#[0-9a-f]{3,8}|[a-z]{3,20}|rgba?\([0-9., %]{1,40}\))$`)
-	measure = regexp.MustCompile(`(?i)^(-?[0-9.]{1,8}(px|pt|em|rem|ex|%)?|auto|0)( (-?[0-9.]{1,8}(px|pt|em|rem|ex|%)?|auto|0)){0,3}$`)
-	border  = regexp.MustCompile(`(?i)^[a-z0-9#., ()%]{1,60}$`)
-	words   = regexp.MustCompile(`(?i)^[a-z0-9 ,'"-]{1,200}$`)
-)
 
 // policy is the allow list. Nothing in it names another document, but for links.
 func policy() *bluemonday.Policy {
@@ -134,7 +124,7 @@ func policy() *bluemonday.Policy {
 		"small", "big", "sub", "sup", "tt", "code", "pre", "kbd", "samp", "var", "blockquote", "q", "cite", "abbr", "address", "center", "font",
 		"ul", "ol", "li", "dl", "dt", "dd", "table", "caption", "colgroup", "col", "thead", "tbody", "tfoot", "tr", "td", "th", "section", "article", "header", "footer", "figure", "figcaption")
 	p.AllowAttrs("align", "valign").Matching(align).Globally()
-	p.AllowAttrs("dir").Matching(regexp.MustCompile(`(?i)^(ltr|rtl|auto)$`)).Globally()
+	p.AllowAttrs("dir").Matching(direction).Globally()
 	p.AllowAttrs("bgcolor", "color").Matching(colour).Globally()
 	p.AllowAttrs("width", "height", "border", "cellpadding", "cellspacing", "colspan", "rowspan", "size", "start").Matching(number).Globally()
 	p.AllowAttrs("alt", "title").Globally()
@@ -149,11 +139,6 @@ func policy() *bluemonday.Policy {
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
 	p.AddTargetBlankToFullyQualifiedLinks(true)
-	p.AllowStyles("color", "background-color").Matching(colour).Globally()
-	p.AllowStyles("font-size", "line-height", "letter-spacing", "padding", "padding-top", "padding-right", "padding-bottom", "padding-left",
-		"margin", "margin-top", "margin-right", "margin-bottom", "margin-left", "width", "max-width", "height", "border-radius", "border-spacing").Matching(measure).Globally()
-	p.AllowStyles("border", "border-top", "border-right", "border-bottom", "border-left").Matching(border).Globally()
-	p.AllowStyles("font-family", "font-weight", "font-style", "text-align", "text-decoration", "text-transform", "vertical-align",
-		"border-collapse", "white-space", "list-style-type").Matching(words).Globally()
+	p.AllowAttrs("style").Matching(filtered).Globally() // see filterStyles
 	return p
 }

@@ -211,6 +211,9 @@ func TestQuotedAndShownText(t *testing.T) {
 	if len(bs) != 3 || bs[1].Depth != 1 || len(bs[1].Inner) != 3 || bs[1].Inner[1].Depth != 2 || bs[0].Runs[1] != (run{"http://x.example/b", true}) {
 		t.Errorf("%+v", bs)
 	}
+	if bs := blocks(strings.Repeat("\n", 3*maxLines) + "x"); len(bs) != maxLines+1 {
+		t.Errorf("%d lines are shown", len(bs))
+	}
 	as := []*mail.Address{{Name: "A \"b\"", Address: "a@x"}, {Address: "A@X"}, {Address: "c@x"}}
 	if got := list(as, map[string]bool{}, func(a string) bool { return a == "c@x" }); got != `"A \"b\"" <a@x>` {
 		t.Error(got)

@@ -18,8 +18,10 @@ type run struct {
 	Link bool
 }
 
-// maxDepth bounds quotations within quotations.
-const maxDepth = 6
+const (
+	maxDepth = 6     // of quotations within quotations
+	maxLines = 20000 // of a text; a line costs a hundred times what it has
+)
 
 // blocks divides text into lines and quotations (lines that begin with ">").
 func blocks(text string) []block {
@@ -27,7 +29,11 @@ func blocks(text string) []block {
 	if text == "" {
 		return nil
 	}
-	return nest(strings.Split(text, "\n"), 0)
+	lines := strings.SplitN(text, "\n", maxLines+1)
+	if len(lines) > maxLines {
+		lines[maxLines] = "[… The raw source has the rest.]"
+	}
+	return nest(lines, 0)
 }
 
 func nest(lines []string, depth int) (bs []block) {
