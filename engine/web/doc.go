@@ -48,7 +48,7 @@
 // # Uploads
 //
 // Attachments go to files of the spool folder while they come in, at most
-// Config.MaxSize for one message and maxSpooled for one session. They stay with the
+// Config.MaxSize for one message, maxSpooled for one session, maxSpool in all. They stay with the
 // session until the message is sent, so that a form that comes back because of an
 // address has them still. The folder is emptied at the start.
 package web

@@ -45,6 +45,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", framePolicy)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Frame-Options", "SAMEORIGIN")
+	h.Set("Referrer-Policy", "no-referrer")
 	_, _ = io.WriteString(w, frameHead)
 	_, _ = w.Write(sanitise(l.html, images.source))
 	_, _ = io.WriteString(w, "</body></html>\n")

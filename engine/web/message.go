@@ -105,7 +105,7 @@ func (l *letter) damage(err error, what string) error {
 // messagePage is the data of pages/message.html.
 type messagePage struct {
 	Frame            Frame
-	ID, Newer, Older string
+	ID, Older        string
 	Subject          string
 	Fields, Envelope []Field
 	Date             time.Time

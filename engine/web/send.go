@@ -140,6 +140,9 @@ func (c *Client) readForm(w http.ResponseWriter, r *http.Request, s *session) (*
 
 // takeFile spools a file of the form.
 func (c *Client) takeFile(f *form, s *session, p *multipart.Part, left *int64) error {
+	if err := c.cfg.Store.Admit(0); err != nil { // no room, or soon none: mail comes first
+		return err
+	}
 	u, err := c.spool.put(s, uu.SafeName(p.FileName()), p, *left)
 	if err != nil {
 		return err

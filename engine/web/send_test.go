@@ -120,8 +120,8 @@ func TestUploadsAreBounded(t *testing.T) {
 		t.Errorf("%d files", n)
 	}
 	b.post("/signout", url.Values{"token": {token.text}})
-	if n := h.spooledFiles(); n != 0 {
-		t.Errorf("%d files are left when he has signed out", n)
+	if n, octets := h.spooledFiles(), h.client.spool.octets.Load(); n != 0 || octets != 0 {
+		t.Errorf("%d files, %d octets are left when he has signed out", n, octets)
 	}
 	if n, _, _ := h.store.Usage(h.alice); n != 0 {
 		t.Error("something was sent")

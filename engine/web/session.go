@@ -19,8 +19,9 @@ type sessions struct {
 	idle, lifetime time.Duration
 	ended          func(*session) // called without the lock
 
-	mu  sync.Mutex
-	all map[[sha256.Size]byte]*session // by the hash of the cookie
+	mu    sync.Mutex
+	all   map[[sha256.Size]byte]*session // by the hash of the cookie
+	swept time.Time
 }
 
 // session is one browser that has signed in. What is not said otherwise stays as it is.
@@ -35,6 +36,7 @@ type session struct {
 const (
 	maxSessions          = 20000
 	maxSessionsOfAccount = 50
+	sweepEvery           = time.Minute
 )
 
 func newSessions(idle, lifetime time.Duration, ended func(*session)) *sessions {
@@ -105,7 +107,11 @@ func (ss *sessions) end(gone []*session) {
 // store has of an account now: a session ends when its password was changed.
 func (ss *sessions) find(cookie string, now time.Time, account func(storage.AccountID) (storage.Account, error)) *session {
 	key := sha256.Sum256([]byte(cookie))
+	var gone []*session
 	ss.mu.Lock()
+	if now.Sub(ss.swept) >= sweepEvery {
+		ss.swept, gone = now, ss.sweep(now)
+	}
 	s := ss.all[key]
 	over := s != nil && ss.over(s, now)
 	if s != nil && !over {
@@ -119,9 +125,9 @@ func (ss *sessions) find(cookie string, now time.Time, account func(storage.Acco
 	}
 	ss.mu.Unlock()
 	if over {
-		ss.ended(s)
-		return nil
+		s, gone = nil, append(gone, s)
 	}
+	ss.end(gone)
 	return s
 }
 

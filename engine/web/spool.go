@@ -9,10 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // spool is where uploads are until their message is sent: files of a folder.
-type spool struct{ folder string }
+type spool struct {
+	folder string
+	octets atomic.Int64 // of all files, those that still come in too
+}
 
 // upload is a file of the spool.
 type upload struct {
@@ -29,10 +33,11 @@ type spooled struct {
 	closed  bool // the session has ended
 }
 
-// Limits of the uploads of one session.
+// Limits of uploads.
 const (
-	maxUploads = 100
-	maxSpooled = 512 << 20 // octets
+	maxUploads = 100       // of one session
+	maxSpooled = 512 << 20 // octets of one session
+	maxSpool   = 4 << 30   // octets of all
 )
 
 var (
@@ -48,11 +53,10 @@ func openSpool(folder string) (*spool, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder for uploads: %w", err)
 	}
-	return &spool{folder}, nil
+	return &spool{folder: folder}, nil
 }
 
 // put keeps what r has for the session s, at most limit octets: errTooLarge, errTooMuch.
-// An empty file without a name is what a browser sends for no file: it is not kept.
 func (sp *spool) put(s *session, name string, r io.Reader, limit int64) (u upload, err error) {
 	u = upload{ID: rand.Text(), Name: name}
 	path := sp.path(u.ID)
@@ -60,7 +64,9 @@ func (sp *spool) put(s *session, name string, r io.Reader, limit int64) (u uploa
 	if err != nil {
 		return u, err
 	}
-	u.Octets, err = io.Copy(f, io.LimitReader(r, limit+1))
+	to := &booked{f, sp, 0}
+	_, err = io.Copy(to, io.LimitReader(r, limit+1))
+	u.Octets = to.octets
 	if err == nil && u.Octets > limit {
 		err = errTooLarge
 	}
@@ -69,8 +75,25 @@ func (sp *spool) put(s *session, name string, r io.Reader, limit int64) (u uploa
 	}
 	if err != nil {
 		_ = os.Remove(path)
+		sp.octets.Add(-u.Octets)
 	}
 	return u, err
+}
+
+// booked is a file of the spool that is written; what it has is counted at once.
+type booked struct {
+	f      *os.File
+	sp     *spool
+	octets int64
+}
+
+func (b *booked) Write(p []byte) (int, error) {
+	if b.sp.octets.Load()+int64(len(p)) > maxSpool {
+		return 0, errTooMuch
+	}
+	b.sp.octets.Add(int64(len(p)))
+	b.octets += int64(len(p))
+	return b.f.Write(p)
 }
 
 func (sp *spool) path(id string) string { return filepath.Join(sp.folder, id) }
@@ -106,6 +129,7 @@ func (sp *spool) remove(s *session, us []upload) {
 		if i := slices.Index(s.uploads, u); i >= 0 {
 			s.uploads = slices.Delete(s.uploads, i, i+1)
 			s.octets -= u.Octets
+			sp.octets.Add(-u.Octets)
 		}
 	}
 	s.mu.Unlock()
