@@ -14,6 +14,7 @@
 //	POSTRIDER_CORPUS        folder of unpacked packages with sample mail (.ci/corpus makes it)
 //	POSTRIDER_CRASH_ROUNDS  rounds of TestKillDashNine; 100 unless set
 //	POSTRIDER_PARCELS       messages of TestMailRoundTrip; 60 unless set
+//	POSTRIDER_PICTURES      folder for pictures of the web client's pages; none unless set
 //	POSTRIDER_RELAY_MESSAGES  messages of TestRelayKillDashNine; 20,000 unless set
 package e2e
 

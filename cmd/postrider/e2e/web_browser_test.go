@@ -120,10 +120,19 @@ func (v *visitor) fetches(address string) (text string) {
 	return text
 }
 
-// picture takes pictures of the page, at the width of a telephone and of a desk, light and
-// dark, when POSTRIDER_PICTURES names a folder for them.
+// picture wants the page to fit a small telephone and a large desk. When
+// POSTRIDER_PICTURES names a folder, it takes pictures of it there, at the width of a
+// telephone and of a desk, light and dark.
 func (v *visitor) picture(name string) {
 	v.t.Helper()
+	for _, width := range []int64{360, 1440} {
+		var got int64
+		v.do(chromedp.EmulateViewport(width, 800), chromedp.Evaluate(`document.documentElement.scrollWidth`, &got))
+		if got > width {
+			v.t.Errorf("the page %s is %d pixels wide on %d", name, got, width)
+		}
+	}
+	v.do(chromedp.EmulateViewport(1280, 800))
 	folder := os.Getenv("POSTRIDER_PICTURES")
 	if folder == "" {
 		return
@@ -296,7 +305,60 @@ func TestWebClientWithHostileHTML(t *testing.T) {
 		t.Errorf("the HTML file came as %q", got)
 	}
 	title("<img src=")
+
+	// A letter that means well keeps its looks, and the picture that came with it.
+	s.send("bob", []byte(strings.ReplaceAll(formatted, "\n", "\r\n")))
+	bob.do(chromedp.Navigate(bob.url + "/"))
+	bob.click(`.row a`, `iframe`)
+	bob.picture("html")
+	if left = bob.fetches(`document.querySelector("iframe").src`); !strings.Contains(left, `<h1 style="color: #1f5f8b; font-family: Georgia, serif">`) || !strings.Contains(left, `src="data:image/png;base64,iVBOR`) {
+		t.Errorf("of a harmless letter is left:\n%s", left)
+	}
+	bob.click(`.aside a`, `.text`)
+	bob.sees(`.text`, "The ferry runs again.")
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d requests reached the outside", n)
 	}
 }
+
+// formatted is a letter with formatting.
+const formatted = `From: The Harbour Weekly <weekly@example.org>
+To: Bob <bob@localhost>
+Subject: What changed this week in the harbour
+Date: Thu, 26 Nov 2026 13:00:00 +0100
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=m
+
+--m
+Content-Type: multipart/alternative; boundary=a
+
+--a
+
+Dear reader,
+
+The ferry runs again.
+--a
+Content-Type: multipart/related; boundary=r
+
+--r
+Content-Type: text/html; charset=utf-8
+
+<div style="max-width:560px; margin:0 auto"><h1 style="color:#1f5f8b; font-family:Georgia, serif">The Harbour Weekly</h1>
+<p>Dear reader,</p><p>the <b>ferry</b> runs again <img src="cid:dot@x" alt="a dot" width="24" height="24">, and <a href="https://example.org/ferry">its timetable</a> is new.</p>
+<table border="1" cellpadding="6" style="border-collapse:collapse"><tr><th>Day</th><th>First</th></tr><tr><td>Monday</td><td>06:10</td></tr></table>
+<blockquote>Better late than never.</blockquote></div>
+--r
+Content-Type: image/png
+Content-ID: <dot@x>
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
+--r--
+--a--
+--m
+Content-Type: application/pdf; name="timetable.pdf"
+Content-Disposition: attachment; filename="timetable.pdf"
+
+%PDF
+--m--
+`
