@@ -104,8 +104,9 @@ func (ss *sessions) end(gone []*session) {
 }
 
 // find is the session of a cookie, if it is not over, or nil. account says what the
-// store has of an account now: a session ends when its password was changed.
-func (ss *sessions) find(cookie string, now time.Time, account func(storage.AccountID) (storage.Account, error)) *session {
+// store has of an account now: a session ends when its password was changed. idle: nobody
+// did anything, and the session does not live longer for it.
+func (ss *sessions) find(cookie string, now time.Time, idle bool, account func(storage.AccountID) (storage.Account, error)) *session {
 	key := sha256.Sum256([]byte(cookie))
 	var gone []*session
 	ss.mu.Lock()
@@ -116,7 +117,7 @@ func (ss *sessions) find(cookie string, now time.Time, account func(storage.Acco
 	over := s != nil && ss.over(s, now)
 	if s != nil && !over {
 		a, err := account(s.account.ID)
-		if over = err != nil || a.Hash != s.account.Hash; !over {
+		if over = err != nil || a.Hash != s.account.Hash; !over && !idle {
 			s.used = now
 		}
 	}
@@ -166,7 +167,8 @@ func (c *Client) current(r *http.Request) *session {
 	if err != nil {
 		return nil
 	}
-	return c.sessions.find(cookie.Value, time.Now(), c.cfg.Store.Account)
+	byItself := r.Header.Get("X-Refresh") != "" // a list that asks for itself
+	return c.sessions.find(cookie.Value, time.Now(), byItself, c.cfg.Store.Account)
 }
 
 // session is the session of a request; without one the browser is sent to sign in.

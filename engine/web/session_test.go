@@ -25,15 +25,15 @@ func TestSessionsEnd(t *testing.T) {
 		ss, cookie, ended := begin()
 		now, gone = account, nil
 		for _, used := range []time.Duration{30 * time.Minute, 80 * time.Minute, 130 * time.Minute} {
-			if used < at && ss.find(cookie, start.Add(used), look) == nil {
+			if used < at && ss.find(cookie, start.Add(used), false, look) == nil {
 				t.Fatalf("%s: over at %s", what, used)
 			}
 		}
 		change()
-		if got := ss.find(cookie, start.Add(at), look) != nil; got != lives || (*ended == 0) != lives {
+		if got := ss.find(cookie, start.Add(at), false, look) != nil; got != lives || (*ended == 0) != lives {
 			t.Errorf("%s: lives %v, ended %d times", what, got, *ended)
 		}
-		if !lives && (len(ss.all) != 0 || ss.find(cookie, start.Add(time.Minute), look) != nil) {
+		if !lives && (len(ss.all) != 0 || ss.find(cookie, start.Add(time.Minute), false, look) != nil) {
 			t.Errorf("%s: it comes back", what)
 		}
 	}
@@ -46,14 +46,24 @@ func TestSessionsEnd(t *testing.T) {
 	f("store closed", 20*time.Minute, func() { gone = errors.New("closed") }, false)
 
 	ss, cookie, ended := begin()
+	now, gone = account, nil
+	for _, at := range []time.Duration{20, 40, 59} {
+		if ss.find(cookie, start.Add(at*time.Minute), true, look) == nil {
+			t.Errorf("over after %d minutes", at)
+		}
+	}
+	if ss.find(cookie, start.Add(time.Hour), true, look) != nil {
+		t.Error("a list that asks for itself keeps the session alive")
+	}
+	ss, cookie, ended = begin()
 	for _, wrong := range []string{"", "x", cookie[1:], cookie + "x"} {
-		if ss.find(wrong, start, look) != nil {
+		if ss.find(wrong, start, false, look) != nil {
 			t.Errorf("cookie %q is taken", wrong)
 		}
 	}
 	ss.forget(cookie)
 	ss.forget(cookie)
-	if *ended != 1 || ss.find(cookie, start, look) != nil {
+	if *ended != 1 || ss.find(cookie, start, false, look) != nil {
 		t.Error("it is not forgotten")
 	}
 }
@@ -66,14 +76,14 @@ func TestAnAccountHasABoundedNumberOfSessions(t *testing.T) {
 	other, _ := ss.begin(storage.Account{ID: 2}, start)
 	first, _ := ss.begin(storage.Account{ID: 1}, start)
 	second, _ := ss.begin(storage.Account{ID: 1}, start.Add(time.Second))
-	if ss.find(first, start.Add(2*time.Second), look) == nil {
+	if ss.find(first, start.Add(2*time.Second), false, look) == nil {
 		t.Fatal("the first is over")
 	}
 	for i := range maxSessionsOfAccount - 1 {
 		ss.begin(storage.Account{ID: 1}, start.Add(time.Duration(3+i)*time.Second))
 	}
 	at := start.Add(time.Minute)
-	if ss.find(second, at, look) != nil || ss.find(first, at, look) == nil || ss.find(other, at, look) == nil || ended != 1 {
+	if ss.find(second, at, false, look) != nil || ss.find(first, at, false, look) == nil || ss.find(other, at, false, look) == nil || ended != 1 {
 		t.Errorf("not the one that was not used for longest has ended (%d have)", ended)
 	}
 }
