@@ -38,7 +38,7 @@
 // same delay and the same count of failures by network. Over a connection in clear text
 // it is taken only from this host, unless auth.plaintext_without_tls says otherwise. A
 // session is 160 random bits in a cookie that scripts can't read; this side keeps the
-// hash of it, for at most web.session_idle without a request and web.session_lifetime
+// hash of it, for at most web.session_idle without anybody doing something and web.session_lifetime
 // in all. A changed password ends the account's sessions with their next request.
 //
 // What changes something is a POST, from our own pages (Sec-Fetch-Site, Origin), with the

@@ -45,7 +45,7 @@ func TestSessionsEnd(t *testing.T) {
 	f("account removed", 20*time.Minute, func() { gone = storage.ErrNotFound }, false)
 	f("store closed", 20*time.Minute, func() { gone = errors.New("closed") }, false)
 
-	ss, cookie, ended := begin()
+	ss, cookie, _ := begin()
 	now, gone = account, nil
 	for _, at := range []time.Duration{20, 40, 59} {
 		if ss.find(cookie, start.Add(at*time.Minute), true, look) == nil {
@@ -55,7 +55,7 @@ func TestSessionsEnd(t *testing.T) {
 	if ss.find(cookie, start.Add(time.Hour), true, look) != nil {
 		t.Error("a list that asks for itself keeps the session alive")
 	}
-	ss, cookie, ended = begin()
+	ss, cookie, ended := begin()
 	for _, wrong := range []string{"", "x", cookie[1:], cookie + "x"} {
 		if ss.find(wrong, start, false, look) != nil {
 			t.Errorf("cookie %q is taken", wrong)
