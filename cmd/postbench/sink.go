@@ -2,13 +2,16 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +30,7 @@ type sinking struct {
 	tls      string
 	loops    int
 	list     string
+	maildir  string
 	messages int64
 }
 
@@ -73,6 +77,7 @@ Profiles: diskfull, flaky, tarpit, refuser, vanisher.`,
 	flags.StringVar(&s.options.Hostname, "hostname", "", "in replies (default sink.example)")
 	flags.IntVar(&s.loops, "loops", max(1, runtime.NumCPU()/2), "event loops")
 	flags.StringVar(&s.list, "list", "", "write a line for each message to this file: time, client, octets, from, recipients, X-Bench-ID or Message-ID")
+	flags.StringVar(&s.maildir, "maildir", "", "keep each message in the maildir of each recipient's local part, under this folder")
 	flags.Int64Var(&s.messages, "messages", 0, "end after so many; 0: when interrupted")
 	return cmd
 }
@@ -90,7 +95,10 @@ func (s *sinking) run(cmd *cobra.Command, addr string) error {
 	if s.messages > 0 {
 		s.options.Arrived = countdown(s.messages, stop, list.arrived)
 	}
-	if s.list == "" && s.messages == 0 {
+	if s.maildir != "" {
+		s.options.Keep = 64 << 20
+		s.options.Arrived = s.deliver(s.options.Arrived)
+	} else if s.list == "" && s.messages == 0 {
 		s.options.Arrived = nil
 	}
 	target, err := address(addr, "2500")
@@ -215,5 +223,26 @@ func countdown(n int64, stop chan struct{}, arrived func(sink.Arrival)) func(sin
 		if n--; n == 0 {
 			time.AfterFunc(200*time.Millisecond, func() { close(stop) })
 		}
+	}
+}
+
+// deliver writes what arrives into maildirs, and then hands it on. Without a sync:
+// this is for tests.
+func (s *sinking) deliver(then func(sink.Arrival)) func(sink.Arrival) {
+	var number atomic.Int64
+	return func(a sink.Arrival) {
+		mail := bytes.ReplaceAll(bench.Unstuff(a.Message), []byte("\r\n"), []byte("\n"))
+		for _, to := range a.To {
+			local, _, _ := strings.Cut(to, "@")
+			box := filepath.Join(s.maildir, filepath.Base("/"+local))
+			for _, folder := range []string{"tmp", "cur", "new"} {
+				_ = os.MkdirAll(filepath.Join(box, folder), 0o700) // what fails here fails below
+			}
+			name := fmt.Sprintf("%d.%d.sink", a.Time.Unix(), number.Add(1))
+			if err := os.WriteFile(filepath.Join(box, "new", name), mail, 0o600); err != nil {
+				fmt.Fprintln(os.Stderr, "postbench:", err)
+			}
+		}
+		then(a)
 	}
 }
