@@ -18,7 +18,8 @@ const (
 	BareLF
 	// BareCR: a CR without LF behind it is skipped, and a stuffed dot before it.
 	BareCR
-	// Stuff: put a "." into the wire form behind src[:n]; it is counted already.
+	// Stuff: put a "." into the wire form behind src[:n]; it is counted already. A
+	// Stuffer tells it, and any Scanner of a line behind a bare line end.
 	Stuff
 )
 

@@ -1,6 +1,7 @@
 package pickup
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -79,6 +80,9 @@ func (l *list) octet() error {
 		l.clear()
 		l.done = true
 	case c == ':' && !l.angle && !l.done: // the name of a group
+		if bytes.IndexByte(l.word, '@') >= 0 { // "a@b Bcc: c@d" is no group's: a would be left out in silence
+			return errBetween
+		}
 		l.clear()
 	case (c == ',' || c == ';') && !l.angle:
 		if err := l.end(); err != nil {

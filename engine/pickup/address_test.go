@@ -50,6 +50,7 @@ func TestParseList_Failure(t *testing.T) {
 	f("<a@b> c@d", errBetween)
 	f("<a@b> <c@d>", errBetween)
 	f("<a@b>: c@d", errBetween)
+	f("a@b Bcc: c@d", errBetween)
 	f("<a b@c>", errBetween)
 	f("<>", errEmpty)
 	f("a (b", errClose)
