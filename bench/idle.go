@@ -43,7 +43,7 @@ func (r IdleReport) String() string {
 	return s
 }
 
-// session is what Idle holds: of SMTP or POP3.
+// held is a session that Idle holds: of SMTP or POP3.
 type held struct {
 	smtp *SMTPConn
 	pop3 *POP3Conn

@@ -103,8 +103,11 @@ func (l *loop) end() {
 func (l *loop) accept(now time.Time) {
 	for range 16 {
 		fd, peer, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err == unix.EMFILE || err == unix.ENFILE {
+			time.Sleep(10 * time.Millisecond) // the next round tries again
+		}
 		if err != nil {
-			return // nobody, or no descriptor: the next round tries again
+			return
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 		c := &conn{fd: fd, session: l.sink.Session(addressOf(peer)), index: -1, watched: unix.EPOLLIN}
@@ -297,6 +300,15 @@ func (t timers) wait(now time.Time) int {
 		return -1
 	}
 	return int(min(max(0, (t[0].due.Sub(now)+time.Millisecond-1)/time.Millisecond), 1<<30))
+}
+
+// Listen opens a socket for [Sink.Serve].
+func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
 }
 
 // Serve takes sessions on ln with so many loops until ctx ends, and closes ln.

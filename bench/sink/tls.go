@@ -1,13 +1,13 @@
 package sink
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
 	"math/big"
 	"net"
 	"time"
@@ -49,8 +49,7 @@ func (s *Sink) serveTLS(wire net.Conn, session *Session) {
 			}
 			return
 		case Silence:
-			_, _ = wire.Read(buffer[:1])
-			time.Sleep(patience)
+			_, _ = io.Copy(io.Discard, wire) // up to the deadline
 			return
 		}
 		if step.Wait > 0 && len(in) > 0 {
@@ -85,13 +84,4 @@ func Certificate(name string, wrong bool) (*tls.Config, error) {
 		return nil, err
 	}
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, nil
-}
-
-// Listen opens a socket for [Sink.Serve].
-func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	return ln.(*net.TCPListener), nil
 }
