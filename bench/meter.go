@@ -165,7 +165,12 @@ type Point struct {
 var curve = []float64{0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999, 100}
 
 func summarize(h *hdrhistogram.Histogram) Summary {
-	at := func(percent float64) time.Duration { return time.Duration(h.ValueAtQuantile(percent)) }
+	at := func(percent float64) time.Duration {
+		if percent == 0 {
+			return time.Duration(h.Min()) // of which the quantile 0 knows nothing
+		}
+		return time.Duration(h.ValueAtQuantile(percent))
+	}
 	s := Summary{
 		Count: h.TotalCount(), Mean: time.Duration(h.Mean()), Min: time.Duration(h.Min()), Max: time.Duration(h.Max()),
 		P50: at(50), P90: at(90), P99: at(99), P999: at(99.9),

@@ -51,13 +51,14 @@ const (
 
 // rateChart draws messages a second over time.
 func rateChart(r Report) template.HTML {
+	whole := r.Seconds[:max(len(r.Seconds)-1, 0)] // the last one is cut short
 	top := 1.0
-	for _, n := range r.Seconds {
+	for _, n := range whole {
 		top = max(top, float64(n))
 	}
 	var points strings.Builder
-	for second, n := range r.Seconds {
-		x := left + (width-left)*float64(second)/float64(max(len(r.Seconds)-1, 1))
+	for second, n := range whole {
+		x := left + (width-left)*float64(second)/float64(max(len(whole)-1, 1))
 		fmt.Fprintf(&points, "%.1f,%.1f ", x, (height-bottom)*(1-float64(n)/top))
 	}
 	var b strings.Builder
@@ -65,7 +66,7 @@ func rateChart(r Report) template.HTML {
 	fmt.Fprintf(&b, `<polyline class="l0" points="%s"/>`, points.String())
 	label(&b, left-6, 12, "end", fmt.Sprintf("%.0f/s", top))
 	label(&b, left-6, height-bottom, "end", "0")
-	label(&b, width, height-8, "end", fmt.Sprintf("%d s (the last second is cut short)", len(r.Seconds)))
+	label(&b, width, height-8, "end", fmt.Sprintf("%d whole seconds", len(whole)))
 	return end(&b)
 }
 
@@ -89,9 +90,10 @@ func curveChart(r Report) template.HTML {
 		fmt.Fprintf(&b, `<line class="grid" x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f"/>`, left, width, y, y)
 		label(&b, left-6, y+10, "end", time.Duration(math.Pow(10, decade)).String())
 	}
-	nines := func(percent float64) float64 { return min(5, -math.Log10(max(1-percent/100, 1e-5))) }
+	// The longest of n samples stands at 1 - 1/n: nothing is known beyond.
+	nines := func(percent, n float64) float64 { return min(5, -math.Log10(max(1-percent/100, 1/n))) }
 	for _, percent := range []float64{0, 90, 99, 99.9, 99.99} {
-		label(&b, left+(width-left)*nines(percent)/5, height-8, "middle", fmt.Sprintf("%g %%", percent))
+		label(&b, left+(width-left)*nines(percent, 1e5)/5, height-8, "middle", fmt.Sprintf("%g %%", percent))
 	}
 	line := 0
 	for _, name := range stageNames {
@@ -102,7 +104,7 @@ func curveChart(r Report) template.HTML {
 		fmt.Fprintf(&b, `<polyline class="l%d" points="`, line%8)
 		for _, p := range s.Curve {
 			y := (height - bottom) * (1 - (math.Log10(max(float64(p.At), 1000))-low)/max(high-low, 1))
-			fmt.Fprintf(&b, "%.1f,%.1f ", left+(width-left)*nines(p.Percent)/5, y)
+			fmt.Fprintf(&b, "%.1f,%.1f ", left+(width-left)*nines(p.Percent, float64(s.Count))/5, y)
 		}
 		fmt.Fprintf(&b, `"><title>%s</title></polyline><text class="t%d" x="%.0f" y="%d">%s</text>`, name, line%8, left+8, 14+14*line, name)
 		line++
