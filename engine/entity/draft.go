@@ -23,7 +23,7 @@ type Draft struct {
 	Date                  time.Time
 	MessageID             string // without angle brackets
 	InReplyTo, References []string
-	Text                  string // UTF-8, lines end with LF or CRLF
+	Text                  string // UTF-8, lines end with LF, CRLF or CR
 	// Attachments are MIME parts behind the text, or files uuencoded within it with
 	// UU. A Draft without any is a single text/plain entity.
 	Attachments []Attachment
@@ -145,9 +145,12 @@ func isPlain(text string) bool {
 	return true
 }
 
+// lineEnds makes LF of all line ends.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // writeText writes the text and the files that are uuencoded in it.
 func (d *Draft) writeText(body io.WriteCloser) error {
-	text := strings.ToValidUTF8(strings.ReplaceAll(d.Text, "\r\n", "\n"), "\ufffd")
+	text := lineEnds.Replace(strings.ToValidUTF8(d.Text, "\ufffd"))
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}

@@ -279,7 +279,7 @@ func FuzzDraft(f *testing.F) {
 		if !strings.Contains(text, "begin") && err != nil {
 			t.Fatal(err)
 		}
-		want := strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n")
+		want := strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\r\n", "\n"), "\r", "\n")
 		if !strings.Contains(text, "begin") && (!found || strings.TrimRight(gotText.String(), "\n") != strings.TrimRight(want, "\n")) {
 			t.Errorf("%q, the file is there: %v, want %q", gotText.String(), found, want)
 		}

@@ -46,6 +46,10 @@ func params(value string) (first string, named map[string]string) {
 	return first, named
 }
 
+// specials are what a "\" in quotes makes plain (RFC 2045 section 5.1). Before other
+// characters it stands for itself: some programs write whole paths of Windows.
+const specials = `()<>@,;:\"/[]?=`
+
 // param reads one parameter off the text.
 func param(text string) (name, value, rest string) {
 	text = strings.TrimLeft(text, "; \t\r\n")
@@ -65,7 +69,7 @@ func param(text string) (name, value, rest string) {
 	var b strings.Builder
 	i := 1
 	for ; i < len(text) && text[i] != '"'; i++ {
-		if text[i] == '\\' && i+1 < len(text) && strings.IndexByte(`"\`, text[i+1]) >= 0 {
+		if text[i] == '\\' && i+1 < len(text) && strings.IndexByte(specials, text[i+1]) >= 0 {
 			i++
 		}
 		b.WriteByte(text[i])
