@@ -84,8 +84,9 @@ func (t *transaction) capture(account storage.AccountID, to smtp.ForwardPath) sm
 		t.places.Targets = append(t.places.Targets, router.Target{Account: account})
 	}
 	t.paths++
-	before := len(t.taken)
-	t.taken = message.AppendDeliveredTo(t.taken, to.AppendTo(nil))
+	before, shard := len(t.taken), t.conn.shard
+	shard.scratch = to.AppendTo(shard.scratch[:0])
+	t.taken = message.AppendDeliveredTo(t.taken, shard.scratch)
 	if len(t.taken) > maxTaken {
 		t.taken = t.taken[:before]
 		t.untold++

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"postrider/bench"
 )
@@ -65,6 +68,16 @@ func address(text, port string) (string, error) {
 	return addr, nil
 }
 
+// portLater leaves choosing a port to connect. bind would look for one that no connection
+// from this address has, to whomever: with some ten thousand of the last minute that are
+// not forgotten yet, a search of milliseconds for each.
+func portLater(_, _ string, c syscall.RawConn) (err error) {
+	wrong := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	})
+	return errors.Join(wrong, err)
+}
+
 // from dials from the source addresses in turn.
 func from(sources []string) (func(context.Context, string, string) (net.Conn, error), error) {
 	turn := make(chan net.Addr, len(sources))
@@ -78,7 +91,7 @@ func from(sources []string) (func(context.Context, string, string) (net.Conn, er
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		local := <-turn
 		turn <- local
-		return (&net.Dialer{LocalAddr: local}).DialContext(ctx, network, addr)
+		return (&net.Dialer{LocalAddr: local, Control: portLater}).DialContext(ctx, network, addr)
 	}, nil
 }
 
