@@ -157,8 +157,14 @@ func isEnd(line []byte) bool {
 
 // takeLine decodes a line of octets that is not as all the others.
 func (d *Decoder) takeLine(dst, line []byte) []byte {
-	if len(bytes.Trim(line, " \t")) == 0 && !d.modern || string(bytes.TrimRight(line, " \t")) == "`" {
-		d.state = ending // of a blank line its blank may be lost
+	switch string(bytes.TrimRight(line, " \t")) {
+	case "`":
+		d.state = ending
+		return dst
+	case "":
+		if !d.modern { // in the modern alphabet no line of octets is blank, so it is one that was put in
+			d.state = ending // the blank that says zero may be lost
+		}
 		return dst
 	}
 	n := int(value[line[0]])

@@ -21,13 +21,14 @@ func TestDecode_Success(t *testing.T) {
 	f("begin 644 cat.txt\n#0V%T\n`\nend\n", cat)
 	f("begin 644 cat.txt\r\n#0V%T\r\n`\r\nend\r\n", cat)
 	f("begin 644 cat.txt\n#0V%T\n \nend", cat)
-	f("begin 644 cat.txt\n#0V%T\n\nend", cat)         // the blank was lost
-	f("begin 644 cat.txt\n#0V%T\nend", cat)           // no line of zero octets
-	f("begin 644 cat.txt\n#0V%T\n`\nEnd  \n", cat)    // as in the seed
-	f("begin 644 cat.txt\n#0V%TX\n`\nend", cat)       // a checksum
-	f("begin 644 cat.txt\n#0V%T    \n`\nend", cat)    // blanks from somewhere
-	f("begin 644 n\n!00\n`\nend", `644 n false: "A"`) // a last group without its fillers
-	f("begin 644 n\n!0\n \nend", `644 n false: "@"`)  // the rest was blanks
+	f("begin 644 cat.txt\n#0V%T\n\nend", cat)                                          // the blank was lost
+	f("begin 644 cat.txt\n#0V%T\nend", cat)                                            // no line of zero octets
+	f("begin 644 nul.txt\n!``\n\n \n\r\n!00\n`\nend", "644 nul.txt false: \"\\x00A\"") // blank lines put in, with the modern alphabet
+	f("begin 644 cat.txt\n#0V%T\n`\nEnd  \n", cat)                                     // as in the seed
+	f("begin 644 cat.txt\n#0V%TX\n`\nend", cat)                                        // a checksum
+	f("begin 644 cat.txt\n#0V%T    \n`\nend", cat)                                     // blanks from somewhere
+	f("begin 644 n\n!00\n`\nend", `644 n false: "A"`)                                  // a last group without its fillers
+	f("begin 644 n\n!0\n \nend", `644 n false: "@"`)                                   // the rest was blanks
 	f("begin 644 a file.txt\n`\nend", `644 a file.txt false: ""`)
 	f("Hello,\nbegin the work\nbegin 644\nbegin 999 x\n begin 644 x\nbegin 6444444 x\n")
 	f("x\nbegin 600 a\n#0V%T\n`\nend\ny\nbegin-base64 644 b\nQ2F0\nQ2E=\n====\nz\n", `600 a false: "Cat"`, `644 b true: "CatCa"`)
@@ -132,6 +133,7 @@ func TestRepair(t *testing.T) {
 	}
 	f("wrapped", append(wrapped, "end\n"...), 0)
 	f("no end", wrapped, 1)
+	f("blank lines", bytes.ReplaceAll(good, []byte("\n"), []byte("\n\n")), 0)
 	f("a character lost", append(append(bytes.Clone(wrapped[:100]), wrapped[101:]...), "end\n"...), 1)
 	if _, err := Repair([]byte("nothing\n")); err == nil {
 		t.Error("a text without a file was repaired")
