@@ -91,11 +91,12 @@ func (s *Session) Feed(now time.Time, in, out []byte) ([]byte, Step) {
 			out = s.chunkData(rest, out)
 		default:
 			end := bytes.IndexByte(rest, '\n')
+			if end > maxLine || end < 0 && len(rest) > maxLine {
+				out = append(out, "500 5.5.2 line too long\r\n"...)
+				s.step.Effect = Close
+				return out, s.step
+			}
 			if end < 0 {
-				if len(rest) > maxLine {
-					out = append(out, "500 5.5.2 line too long\r\n"...)
-					s.step.Effect = Close
-				}
 				return out, s.step
 			}
 			s.step.Consumed += end + 1

@@ -225,6 +225,7 @@ func TestParseRule_Failure(t *testing.T) {
 // what arrives.
 func FuzzSession(f *testing.F) {
 	f.Add([]byte("EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<u@v>\r\nDATA\r\n.\r\r\n.x\r\n\r\n.\r\r\n.\r\nQUIT\r\n"), uint8(1))
+	f.Add([]byte("NOOP "+strings.Repeat("x", 2*maxLine)+"\r\nQUIT\r\n"), uint8(1)) // a line too long is told so in one piece, too
 	f.Add([]byte("MAIL FROM:<>\r\nRCPT TO:<u@v>\r\nBDAT 4\r\nab\r\nBDAT 0 LAST\r\nRCPT TO:<tempfail-rcpt@v>\r\n"), uint8(3))
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
 		whole, all := converse(in, len(in)+1)
