@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/codec/sasl"
+	"postrider/engine/maillog"
 	"postrider/engine/smtpd"
 )
 
@@ -29,12 +30,26 @@ var noContext = context.Background()
 
 // info logs without asking who calls, which would cost more than the line.
 func (l mailLog) info(msg string, as ...slog.Attr) {
-	if !l.on() {
+	if l.on() {
+		_ = l.Handler().Handle(noContext, record(time.Now(), msg, as...))
+	}
+}
+
+func record(at time.Time, msg string, as ...slog.Attr) slog.Record {
+	r := slog.NewRecord(at, slog.LevelInfo, msg, 0)
+	r.AddAttrs(as...)
+	return r
+}
+
+// all logs records that belong together, in one step where the handler can do it.
+func (l mailLog) all(rs []slog.Record) {
+	if h, ok := l.Handler().(*maillog.Handler); ok {
+		_ = h.HandleAll(rs)
 		return
 	}
-	r := slog.NewRecord(time.Now(), slog.LevelInfo, msg, 0)
-	r.AddAttrs(as...)
-	_ = l.Handler().Handle(noContext, r)
+	for _, r := range rs {
+		_ = l.Handler().Handle(noContext, r)
+	}
 }
 
 func (l mailLog) on() bool { return l.Enabled(noContext, slog.LevelInfo) }
@@ -115,32 +130,39 @@ func (t *transaction) log(s *smtpConn) {
 	if !srv.log.on() {
 		return
 	}
+	now := time.Now()
 	id := slog.String("id", t.receipt.ID().String())
-	srv.log.client(s, id)
-	srv.log.info("", smtpDaemon, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID())))
-	srv.log.info("from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
-		", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id)
-	delay := time.Since(t.arrival)
+	rs := append(s.shard.records[:0],
+		clientRecord(now, s, id),
+		record(now, "", smtpDaemon, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID()))),
+		record(now, "from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
+			", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id))
+	delay := strconv.FormatFloat(now.Sub(t.arrival).Seconds(), 'g', 2, 64)
 	for i := range t.places.Targets {
 		a, err := srv.store.Account(t.places.Targets[i].Account)
 		if err != nil {
 			continue // removed in this very moment
 		}
-		srv.log.info("to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+
-			strconv.FormatFloat(delay.Seconds(), 'g', 2, 64)+", dsn=2.0.0, status=sent (delivered to maildrop)", localAgent, id)
+		rs = append(rs, record(now, "to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+delay+
+			", dsn=2.0.0, status=sent (delivered to maildrop)", localAgent, id))
 	}
 	if len(t.places.Relayed) == 0 {
-		srv.log.info("removed", localAgent, id)
+		rs = append(rs, record(now, "removed", localAgent, id))
+	}
+	srv.log.all(rs)
+	clear(rs)
+	if s.shard.records = rs; cap(rs) > keptRecipients {
+		s.shard.records = nil
 	}
 }
 
-// client is the line that says who sent a message, and as whom.
-func (l mailLog) client(s *smtpConn, id slog.Attr) {
-	as := []slog.Attr{smtpDaemon, id, slog.String("client", s.client())}
+// clientRecord says who sent a message, and as whom.
+func clientRecord(now time.Time, s *smtpConn, id slog.Attr) slog.Record {
+	r := record(now, "", smtpDaemon, id, slog.String("client", s.client()))
 	if account := s.m.Account(); account != "" {
-		as = append(as, slog.String("sasl_method", s.login.claim.Mechanism.String()), slog.String("sasl_username", account))
+		r.AddAttrs(slog.String("sasl_method", s.login.claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
-	l.info("", as...)
+	return r
 }
 
 // disconnectSMTP is the last line of a session, with what it did.

@@ -33,24 +33,32 @@ const maxHeld = largeWindow / 4
 
 // begin starts over, with the draft.
 func (o *outgoing) begin(s *smtpConn) {
-	*o = outgoing{on: s.srv.capture == 0 && (s.mayRelay || s.m.Account() != ""), held: o.held[:0], when: s.tx.arrival, id: s.tx.draft.ID()}
+	*o = outgoing{on: s.srv.capture == 0 && (s.mayRelay || s.m.Account() != ""), when: s.tx.arrival, id: s.tx.draft.ID()}
 }
 
 // append takes the next octets of the message.
 func (o *outgoing) append(run []byte, s *smtpConn) {
 	switch {
 	case !o.on:
-	case o.decided && o.stream != nil:
-		o.stream.Append(run)
-	case !o.decided:
+	case o.decided:
+		o.sign(run)
+	case s.m.Transaction().Head.Done() || len(o.held)+len(run) > maxHeld:
+		o.decide(s)
+		o.sign(run)
+	default:
 		o.held = append(o.held, run...)
-		if s.m.Transaction().Head.Done() || len(o.held) > maxHeld {
-			o.decide(s)
-		}
 	}
 }
 
-// decide comes when the header is there.
+// sign gives the signature the next octets, if there is to be one.
+func (o *outgoing) sign(run []byte) {
+	if o.stream != nil {
+		o.stream.Append(run)
+	}
+}
+
+// decide comes when the header is there: the last of it is in the run at hand, and most
+// headers are in one.
 func (o *outgoing) decide(s *smtpConn) {
 	o.decided = true
 	if head := &s.m.Transaction().Head; head.Done() && head.Octets() <= maxHeld {
@@ -61,10 +69,7 @@ func (o *outgoing) decide(s *smtpConn) {
 			o.stream.Append(o.held)
 		}
 	}
-	o.held = o.held[:0]
-	if cap(o.held) > smallWindow {
-		o.held = nil
-	}
+	o.held = nil
 }
 
 // complete makes the fields that a message must have (RFC 5322 section 3.6) and one

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/x509"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -19,7 +20,8 @@ type shard struct {
 	tls     tlsio.Scratch
 	pop3    pop3d.Effects
 	scratch []byte
-	first   *session // all open sessions, for the drain
+	records []slog.Record // of the lines of one message
+	first   *session      // all open sessions, for the drain
 }
 
 // session is what every connection has, whatever it speaks.

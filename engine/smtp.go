@@ -260,6 +260,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 		s.tx = newTransaction(s)
 	}
 	s.tx.begin(s.m.Transaction().Mail.From)
+	s.tx.expect()
 	return smtpd.Yes
 }
 

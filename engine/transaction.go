@@ -36,6 +36,7 @@ type transaction struct {
 	results    []byte // the Authentication-Results field; empty: none
 	trace      []byte // the octets behind delivery.Recipients
 	ends       []int  // where in trace each recipient's own fields end
+	expected   bool   // see expect
 	committing bool
 	receipt    storage.Receipt
 	err        error
@@ -54,6 +55,22 @@ func (t *transaction) begin(p smtp.ReversePath) {
 	t.places.Reset()
 	t.forward, t.paths = t.forward[:0], 0
 	t.taken, t.untold = t.taken[:0], 0
+}
+
+// expect tells the store that a message may come.
+func (t *transaction) expect() {
+	if !t.expected {
+		t.expected = true
+		t.conn.srv.store.Expect(1)
+	}
+}
+
+// unexpect tells the store that the message has come, or won't.
+func (t *transaction) unexpect() {
+	if t.expected {
+		t.expected = false
+		t.conn.srv.store.Expect(-1)
+	}
 }
 
 // addRecipient routes a forward-path and keeps where it leads, each place once.
@@ -128,6 +145,7 @@ func (s *smtpConn) with(m *smtpd.Transaction) string {
 // deliver hands the draft and its recipients to the store.
 func (t *transaction) deliver(m *smtpd.Transaction) {
 	t.committing = true
+	t.unexpect()
 	t.conn.srv.commitsOpen.Add(1)
 	d := &t.delivery
 	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+m.Counts().Size
@@ -214,4 +232,5 @@ func (t *transaction) drop() {
 		t.draft = nil
 	}
 	t.out.drop()
+	t.unexpect()
 }

@@ -12,6 +12,10 @@ type Store interface {
 	Maildrops
 	Queue
 
+	// Expect says that n more transactions are under way whose messages may soon be
+	// delivered, or -n fewer. While there are many the store may hold a sync back for
+	// a moment, to have more of them in it. Never blocks.
+	Expect(n int)
 	// Health says how the store is. Never blocks.
 	Health() Health
 	// Check reads the whole store and calls report for each fault it finds; the

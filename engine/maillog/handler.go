@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -66,26 +67,42 @@ func (h *Handler) WithGroup(string) slog.Handler { return h }
 
 // Handle implements slog.Handler.
 func (h *Handler) Handle(_ context.Context, r slog.Record) error {
-	h.sink.mu.Lock()
-	defer h.sink.mu.Unlock()
-	if h.sink.closed || len(h.sink.buf) > bufferLimit {
-		h.sink.dropped++
-		return nil
+	rs := [...]slog.Record{r}
+	return h.HandleAll(rs[:])
+}
+
+// HandleAll is Handle for records that come together: no other line gets between
+// theirs, and the buffer is taken hold of once. rs is borrowed for the call.
+func (h *Handler) HandleAll(rs []slog.Record) error {
+	p := pens.Get().(*pen)
+	p.lines = p.lines[:0]
+	for i := range rs {
+		if h.json {
+			p.lines = h.appendJSON(p.lines, rs[i])
+		} else {
+			p.lines = h.appendText(p.lines, rs[i], &p.clock)
+		}
 	}
-	first := len(h.sink.buf) == 0
-	if h.json {
-		h.sink.buf = h.appendJSON(h.sink.buf, r)
-	} else {
-		h.sink.buf = h.appendText(h.sink.buf, r)
-	}
-	if first {
-		h.sink.signal()
+	h.sink.add(p.lines, len(rs))
+	if cap(p.lines) <= largestPen {
+		pens.Put(p)
 	}
 	return nil
 }
 
+// pen is where lines are made, so that nobody waits for another's.
+type pen struct {
+	lines []byte
+	clock clock
+}
+
+var pens = sync.Pool{New: func() any { return new(pen) }}
+
+// largestPen bounds what is kept for the next lines, in octets.
+const largestPen = 16 << 10
+
 // appendText appends the record as a line of Postfix's shape.
-func (h *Handler) appendText(b []byte, r slog.Record) []byte {
+func (h *Handler) appendText(b []byte, r slog.Record, now *clock) []byte {
 	var daemon, id string
 	each := func(f func(slog.Attr) bool) {
 		for _, a := range h.attrs {
@@ -105,7 +122,7 @@ func (h *Handler) appendText(b []byte, r slog.Record) []byte {
 	if daemon == "" {
 		daemon = "master"
 	}
-	b = r.Time.AppendFormat(b, "2006-01-02T15:04:05.000000-07:00 ")
+	b = now.append(b, r.Time)
 	b = append(append(b, h.host...), " postrider/"...)
 	b = append(append(append(append(b, daemon...), '['), h.pid...), "]: "...)
 	if id != "" {

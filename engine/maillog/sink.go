@@ -23,6 +23,20 @@ type sink struct {
 // the writer for it, cost a busy server a tenth of its processor time.
 const gather = 5 * time.Millisecond
 
+// add appends lines, n of them, or drops them all when the writer is too far behind.
+func (s *sink) add(lines []byte, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.buf) > bufferLimit {
+		s.dropped += n
+		return
+	}
+	if len(s.buf) == 0 {
+		s.signal()
+	}
+	s.buf = append(s.buf, lines...)
+}
+
 // signal wakes the writer; a wake-up that is pending already is enough.
 func (s *sink) signal() {
 	select {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -14,27 +15,27 @@ import (
 
 // The way of a change to the disk:
 //
-//	many goroutines -> queue -> committer -> waiter -> Done
-//	                                     |
-//	                                  syncer         (this one is in Pebble)
+//	many goroutines -> queue -> committer -> Done
+//	                              |    ^
+//	                             syncer         (this one is in Pebble)
 //
-// The committer is one goroutine. It gathers what waits in the queue into groups,
-// each one Pebble batch, and applies them: after that they are visible, and in the
-// WAL's order. The waiter is one goroutine that learns of the sync of each
-// group in that order and tells those who wait. Syncs are gathered by Pebble
-// itself: all groups applied during one sync are covered by the next.
+// The committer is one goroutine. It takes all that waits in the queue, gathers it into
+// groups, each one Pebble batch, and applies them: after that they are visible, and in
+// the WAL's order. Then it waits for their sync and tells those who wait. What comes
+// in meanwhile is the next round: syncs gather by themselves, and the longer one
+// takes, the more the next one covers.
 //
-// Apply may wait (for a new WAL file, for a flush), so nobody else calls it. Apply
-// and SyncWait may also never return, when the disk has failed (see faultFS): then
-// the syncer is given up, the waiter, which never enters Pebble, answers ErrFailed,
-// and another goroutine goes on in the committer's place (see crossing and bury).
+// Apply and SyncWait may wait long (for a new WAL file, for a flush), so nobody else calls
+// them. They may also never return, when the disk has failed (see faultFS): then another
+// goroutine goes on in the committer's place and answers ErrFailed (see crossing and
+// bury).
 const (
 	// maxInFlight bounds the deliveries between Deliver and Done. Past it Deliver
 	// answers ErrTemporary.
 	maxInFlight = 8192
 	// maxUnsynced bounds the groups between Apply and sync. Pebble's own bound is
 	// 4,095, and it blocks there.
-	maxUnsynced = 2048
+	maxUnsynced = 1024
 	// groupOctets and groupMembers bound a group. Merging lowers the cost of each
 	// delivery; a larger batch makes the first of it wait longer.
 	groupOctets  = 256 << 10
@@ -90,12 +91,14 @@ type committer struct {
 	op       op                // is being handled
 	group    *group            // is being gathered
 	applying *group            // is in Pebble
+	unsynced []*group          // applied, in this order
 	idBound  storage.MessageID // the durable one, or that of the open group
 	usage    map[storage.AccountID]counter
 	seen     map[storage.AccountID]bool // scratch of twice
 	value    []byte                     // scratch
 	packer   packer                     // of the last chunks
 	mail     mailQueue
+	gather   gather // what a round waits for
 }
 
 func (c *committer) run() {
@@ -105,13 +108,19 @@ func (c *committer) run() {
 			c.next++
 			c.handle(&c.op)
 		}
+		c.op = op{} // bury has to tell of it no more than of its group
 		c.flush()
-		if c.ops, c.next = c.s.queue.take(c.ops), 0; c.ops == nil {
+		c.settle()
+		n := c.s.queue.wait()
+		if n == 0 {
 			break
 		}
+		if d := c.gather.pause(n, int(c.s.expected.Load())); d > 0 {
+			sleep(d)
+		}
+		c.ops, c.next = c.s.queue.take(c.ops), 0
+		c.gather.took(len(c.ops), time.Now())
 	}
-	close(c.s.unsynced)
-	close(c.s.waiting)
 	close(c.s.ended)
 }
 
@@ -129,19 +138,26 @@ func (s *Store) watchCommitter() {
 	}
 }
 
-// bury ends what the committer did not come back from: its group has failed, and
-// so has the op that it was handling, unless that is in the group.
+// bury ends what the committer did not come back from: its groups have failed, and
+// so has the op that it was handling, unless that is in one of them.
 func (c *committer) bury() {
-	g, o := c.applying, c.op
-	c.applying, c.op = nil, op{}
+	lost, o := c.unsynced, c.op
+	if c.applying != nil {
+		lost = append(lost, c.applying)
+	}
+	c.applying, c.unsynced, c.op = nil, nil, op{}
 	c.crossing.state.Store(ashore) // of the goroutine that goes on
-	if g != nil {
-		g.failed = storage.ErrFailed
-		c.s.waiting <- g
+	told := false
+	for _, g := range lost {
+		if g == nil {
+			continue // told already
+		}
+		told = told || o.delivery != nil && slices.Contains(g.deliveries, o.delivery) ||
+			o.call != nil && slices.Contains(g.calls, o.call)
+		g.finish(c.s, c.s.refusal())
 	}
 	switch {
-	case g != nil && (o.delivery != nil && slices.Contains(g.deliveries, o.delivery) ||
-		o.call != nil && slices.Contains(g.calls, o.call)):
+	case told:
 	case o.chunk.draft != nil:
 		c.chunkDone(o.chunk)
 	default:
@@ -173,7 +189,7 @@ func (c *committer) open() *group {
 	return c.group
 }
 
-// flush applies the open group and hands it to the waiter.
+// flush applies the open group and hands it to settle.
 func (c *committer) flush() {
 	g := c.group
 	if g == nil {
@@ -208,14 +224,8 @@ func (c *committer) flush() {
 			call.applied()
 		}
 	}
-	applied := g.failed == nil
-	c.s.waiting <- g // from here on g is the waiter's
-	if !applied {
-		return
-	}
-	select {
-	case c.s.unsynced <- g:
-	case <-c.s.broken:
+	if c.unsynced = append(c.unsynced, g); len(c.unsynced) == maxUnsynced {
+		c.settle()
 	}
 }
 
@@ -305,56 +315,33 @@ func (call *call) finish(err error) {
 	close(call.done)
 }
 
-// syncGroups is the syncer's goroutine.
-func (s *Store) syncGroups() {
-	for g := range s.unsynced {
-		var err error
-		if s.sync.Sync {
-			err = g.batch.SyncWait()
+// settle waits for the sync of all that was applied, and tells those who wait for it.
+// Once one group is not synced, none after it is.
+func (c *committer) settle() {
+	for i, g := range c.unsynced {
+		err := g.failed
+		if err == nil && c.s.sync.Sync {
+			err = c.awaitSync(g)
 		}
-		s.synced <- err
-		if err != nil {
-			return
-		}
-	}
-}
-
-// wait is the waiter's goroutine.
-func (s *Store) wait() {
-	var lost error // once one group is not synced, none after it is
-	for g := range s.waiting {
-		if lost == nil {
-			lost = g.failed
-		}
-		if lost == nil {
-			lost = s.awaitSync()
-		}
-		err := lost
-		if err != nil {
-			s.fail(err)
-			err = fmt.Errorf("%w: %w", storage.ErrFailed, *s.failed.Load())
+		c.unsynced[i] = nil // from here on bury has nothing to tell of it
+		if err == nil {
+			c.s.durable.reach(g.number)
 		} else {
-			s.durable.reach(g.number)
+			c.s.fail(err)
+			err = c.s.refusal()
 		}
-		g.finish(s, err)
+		g.finish(c.s, err)
 	}
-	close(s.drained)
+	c.unsynced = c.unsynced[:0]
 }
 
-// awaitSync waits for the sync of the next group. A store that has failed syncs
-// no more; what it synced before is told first.
-func (s *Store) awaitSync() error {
-	select {
-	case err := <-s.synced:
-		return err
-	default:
+func (c *committer) awaitSync(g *group) error {
+	if !c.crossing.enter() {
+		return storage.ErrFailed
 	}
-	select {
-	case err := <-s.synced:
-		return err
-	case <-s.broken:
-		return *s.failed.Load()
-	}
+	err := g.batch.SyncWait()
+	c.crossing.leave()
+	return err
 }
 
 // finish tells everybody who waits for the group, and lets it go.
@@ -375,7 +362,7 @@ func (g *group) finish(s *Store, err error) {
 		call.finish(err)
 	}
 	if err != nil {
-		return // the syncer may still look at g
+		return // the goroutine that did not come back may still look at g
 	}
 	s.tellWatcher(g)
 	g.reset(s)

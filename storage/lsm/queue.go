@@ -48,24 +48,27 @@ func (q *queue) put(o op) bool {
 	return true
 }
 
-// take waits for ops and returns all of them; spare, which take may keep, gets
-// the next ones. Nil: closed and empty.
-func (q *queue) take(spare []op) []op {
-	clear(spare)
+// wait waits until there are ops, and returns how many; 0: closed and empty.
+func (q *queue) wait() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.ops) == 0 && !q.closed {
 		q.filled.Wait()
 	}
-	if len(q.ops) == 0 {
-		return nil
-	}
+	return len(q.ops)
+}
+
+// take returns all ops; spare, which take may keep, gets the next ones.
+func (q *queue) take(spare []op) []op {
+	clear(spare)
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	ops := q.ops
 	q.ops = spare[:0]
 	return ops
 }
 
-// close lets take return nil once the queue is empty.
+// close lets wait return 0 once the queue is empty.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true

@@ -34,12 +34,9 @@ type Store struct {
 	queue     *queue
 	committer committer
 	groups    sync.Pool     // of *group
-	unsynced  chan *group   // to the syncer
-	waiting   chan *group   // the same ones, to the waiter
-	synced    chan error    // from the syncer to the waiter, one for each
 	ended     chan struct{} // closed by the committer at its end
-	drained   chan struct{}
 	inFlight  atomic.Int64
+	expected  atomic.Int64                       // see Expect
 	stamps    stamps                             // the clock of the mail queue
 	queued    atomicCounter                      // what is in it, as far as it can be seen
 	watcher   atomic.Pointer[func(string, bool)] // see Watch
@@ -52,29 +49,25 @@ type Store struct {
 	broken  chan struct{}         // closed when failed is set
 	closing chan struct{}
 	closed  atomic.Bool
-	others  sync.WaitGroup // goroutines besides committer and waiter
+	others  sync.WaitGroup // goroutines besides the committer
 }
 
 var _ storage.Store = (*Store)(nil)
 
 func newStore(opts Options) *Store {
 	s := &Store{
-		opts:     opts,
-		closeFS:  func() {},
-		sync:     pebble.Sync,
-		dir:      newDirectory(),
-		ids:      idSource{now: opts.Now},
-		drafts:   drafts{open: make(map[storage.MessageID]struct{})},
-		queue:    newQueue(),
-		groups:   sync.Pool{New: func() any { return new(group) }},
-		unsynced: make(chan *group, maxUnsynced),
-		waiting:  make(chan *group, maxUnsynced),
-		synced:   make(chan error, maxUnsynced),
-		ended:    make(chan struct{}),
-		drained:  make(chan struct{}),
-		broken:   make(chan struct{}),
-		durable:  newWatermark(),
-		closing:  make(chan struct{}),
+		opts:    opts,
+		closeFS: func() {},
+		sync:    pebble.Sync,
+		dir:     newDirectory(),
+		ids:     idSource{now: opts.Now},
+		drafts:  drafts{open: make(map[storage.MessageID]struct{})},
+		queue:   newQueue(),
+		groups:  sync.Pool{New: func() any { return new(group) }},
+		ended:   make(chan struct{}),
+		broken:  make(chan struct{}),
+		durable: newWatermark(),
+		closing: make(chan struct{}),
 	}
 	if opts.Compression != "none" {
 		s.packs, s.packing = true, make(chan chunk, packQueue)
@@ -100,8 +93,6 @@ func (s *Store) start() {
 	s.fs.armed.Store(true)
 	go s.committer.run()
 	go s.watchCommitter()
-	go s.syncGroups()
-	go s.wait()
 	if s.packs {
 		for range runtime.NumCPU() {
 			s.others.Add(1)
@@ -144,6 +135,9 @@ func (s *Store) busy() error {
 	return nil
 }
 
+// Expect implements storage.Store.
+func (s *Store) Expect(n int) { s.expected.Add(int64(n)) }
+
 // Health implements storage.Store.
 func (s *Store) Health() storage.Health {
 	return storage.Health{
@@ -161,7 +155,7 @@ func (s *Store) Close() error {
 	close(s.closing)
 	s.others.Wait()
 	s.queue.close()
-	<-s.drained
+	<-s.ended
 	err := errors.Join(s.closeDB(), s.lock.Close())
 	s.closeFS()
 	return err
