@@ -79,6 +79,9 @@ func Active(all []*Key) (first []*Key) {
 	return first
 }
 
+// None says whether no domain's mail is signed.
+func (k *Keys) None() bool { return len(*k.held.Load()) == 0 }
+
 // For are the keys that sign mail of a domain, in lower case: its own, or those of
 // the nearest domain above it. None: mail of the domain is not signed.
 func (k *Keys) For(domain string) []*Key {
