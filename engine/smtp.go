@@ -176,7 +176,11 @@ func (s *smtpConn) say(e *smtpd.Effects) {
 // finish sends the replies and sets what the loop does next.
 func (s *smtpConn) finish(e *smtpd.Effects) {
 	s.say(e)
-	if s.closing || s.eof && !s.parked {
+	switch {
+	case s.closing && s.m.Left() && s.unread == 0:
+		s.conn.Part()
+		return
+	case s.closing, s.eof && !s.parked:
 		s.conn.Close()
 		return
 	}

@@ -2,10 +2,10 @@ package loop
 
 import (
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
-	"github.com/panjf2000/gnet/v2/pkg/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,7 +92,7 @@ func (l *Loop) acceptFrom(lis *Listener) {
 			return
 		}
 		l.group.reserves.RLock()
-		fd, sa, err := socket.Accept(lis.fd)
+		fd, sa, err := accept(lis.fd)
 		l.group.reserves.RUnlock()
 		switch err {
 		case nil:
@@ -107,8 +107,14 @@ func (l *Loop) acceptFrom(lis *Listener) {
 	}
 }
 
+// accept is accept4(2). Package unix asks the kernel for the protocol besides, with
+// another system call.
+func accept(fd int) (int, syscall.Sockaddr, error) {
+	return syscall.Accept4(fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+}
+
 // begin makes a connection of an accepted descriptor.
-func (l *Loop) begin(fd int, sa unix.Sockaddr, lis *Listener) {
+func (l *Loop) begin(fd int, sa syscall.Sockaddr, lis *Listener) {
 	c := &Conn{loop: l, fd: int32(fd), remote: addrPort(sa), limit: int32(len(l.buf))}
 	for fd >= len(l.conns) {
 		l.conns = append(l.conns, nil)
@@ -156,7 +162,7 @@ func (l *Loop) refuse(lis *Listener) (refused int) {
 		}
 		_ = unix.Close(l.reserve)
 		l.reserve = -1
-		fd, _, err := socket.Accept(lis.fd)
+		fd, _, err := accept(lis.fd)
 		if err != nil {
 			break
 		}

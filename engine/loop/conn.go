@@ -183,6 +183,18 @@ func (c *Conn) Close() {
 	c.touch()
 }
 
+// Part is Close for a peer that has said goodbye: the connection is closed at once,
+// without a wait for the peer's FIN, which spares three system calls. If the peer sends
+// something all the same, a reset may overtake the last reply. With a layer, and while
+// input or output is pending, it is Close.
+func (c *Conn) Part() {
+	if c.layer == nil && c.Kept() == 0 && c.Pending() == 0 {
+		c.destroy(nil)
+		return
+	}
+	c.Close()
+}
+
 // Abort ends the connection at once: pending output is dropped, what the kernel
 // has taken may still arrive. Handler.Closed follows after the callback.
 func (c *Conn) Abort() { c.destroy(nil) }

@@ -750,3 +750,54 @@ func TestRead_UrgentDataIsNoTrap(t *testing.T) {
 		}
 	}
 }
+
+// A peer that has said goodbye is not waited for; one that sends more is, and so
+// its reply is not lost by a reset.
+func TestPart(t *testing.T) {
+	closed := make(chan error, 1)
+	_, lis := serve(t, Config{Linger: time.Hour}, func(c *Conn) Handler {
+		return &script{
+			input: func(c *Conn, in []byte) int {
+				c.Write([]byte("bye"))
+				c.Part()
+				return len(in)
+			},
+			closed: func(_ *Conn, err error) { closed <- err },
+		}
+	})
+	conn := dial(t, lis)
+	send(t, conn, "quit")
+	expect(t, conn, "bye")
+	if err := receive(t, closed); err != nil { // without a FIN of ours
+		t.Errorf("Closed(%v)", err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("behind the reply: %d, %v", n, err)
+	}
+}
+
+func TestPart_WaitsWhileInputIsKept(t *testing.T) {
+	closed := make(chan error, 1)
+	paused := make(chan *Conn, 1)
+	_, lis := serve(t, Config{Linger: time.Hour}, func(c *Conn) Handler {
+		return &script{
+			input:  func(c *Conn, _ []byte) int { c.Pause(); paused <- c; return 0 },
+			closed: func(_ *Conn, err error) { closed <- err },
+		}
+	})
+	conn := dial(t, lis)
+	send(t, conn, "quit and more")
+	c := receive(t, paused)
+	on(t, c.Loop(), func() {
+		c.Write([]byte("bye"))
+		c.Part()
+	})
+	expect(t, conn, "bye")
+	on(t, c.Loop(), func() {
+		if c.phase != lingering {
+			t.Errorf("phase %d", c.phase)
+		}
+	})
+	conn.Close()
+	receive(t, closed)
+}

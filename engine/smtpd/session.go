@@ -156,6 +156,9 @@ func (s *Session) forget(e *Effects) {
 	}
 }
 
+// Left says whether the peer has ended the session, by QUIT.
+func (s *Session) Left() bool { return s.tally[smtp.Quit].Good > 0 }
+
 // Phase is where the session stands.
 func (s *Session) Phase() Phase { return s.phase }
 
