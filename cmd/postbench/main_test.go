@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -286,6 +288,60 @@ func TestSink(t *testing.T) {
 	if rows := strings.Count(string(text), "\n"); err != nil || rows != 3 || !strings.Contains(string(text), "\treader@localhost\t") || !strings.Contains(string(text), "-3\n") {
 		t.Errorf("the list (%v):\n%s", err, text)
 	}
+}
+
+// A sink serves POP3 and metrics beside SMTP: what was sent is read, after what was
+// made, and counted.
+func TestSink_POP3AndMetrics(t *testing.T) {
+	ready := &lines{seen: make(chan string, 1)}
+	root := rootCommand()
+	root.SetArgs(strings.Fields("sink --pop3 127.0.0.1:0 --pop3-messages 2 --pop3-size uniform:1k-9k --pop3-fault err-stat-first1 --metrics 127.0.0.1:0 127.0.0.1:0"))
+	root.SetOut(io.Discard)
+	root.SetErr(ready)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- root.ExecuteContext(ctx) }()
+	addrs := make(map[string]string)
+	for _, field := range strings.Fields(<-ready.seen)[1:] {
+		name, addr, _ := strings.Cut(field, "=")
+		addrs[name] = addr
+	}
+	if out, code := postbench(t, "smtp", "-m", "3", "-t", "ann@v.example", addrs["smtp"]); code != 0 {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	if out, code := postbench(t, "pop3", "--user", "ann", "--delete", addrs["pop3"]); code != 0 || !strings.Contains(out, "5 messages in") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, code := postbench(t, "pop3", "--user", "bob", "--logins", "1", addrs["pop3"]); code != exFailed || !strings.Contains(out, "as asked for by err-stat-first1") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	response, err := http.Get("http://" + addrs["metrics"] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	for _, want := range []string{"postbench_sink_messages_total 3\n", "postbench_sink_pop3_deleted_total 5\n", `postbench_sink_faults_total{rule="err-stat-first1"} 1`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("no %q (%v) in:\n%s", want, err, text)
+		}
+	}
+	cancel()
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	f := func(args string) {
+		t.Helper()
+		if out, code := postbench(t, strings.Fields("sink "+args+" 127.0.0.1:0")...); code != exUsage {
+			t.Errorf("%s: exit %d\n%s", args, code, out)
+		}
+	}
+	f("--pop3-messages 1")
+	f("--pop3 127.0.0.1:0 --pop3-fault tempfail-rcpt")
+	f("--pop3 127.0.0.1:0 --pop3-wait dot=1s")
+	f("--pop3 127.0.0.1:0 --pop3-messages 2000 --pop3-size 1m")
+	f("--pop3 127.0.0.1:0 --pop3-keep much")
+	f("--profile nobody")
 }
 
 // lines hands on what is written.
