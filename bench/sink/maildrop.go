@@ -86,25 +86,35 @@ func (m *maildrops) add(a Arrival) {
 	for _, to := range a.To {
 		m.number++
 		e := entry{nameOf(to), newMail(fmt.Sprintf("a%d", m.number), wire)}
-		m.drops[e.name] = append(slices.Clip(m.drop(e.name)), e.mail)
+		m.drops[e.name] = append(m.drop(e.name), e.mail) // beyond what an open one sees
 		m.kept = append(m.kept, e)
 		m.octets += int64(len(wire))
 		m.entries++
-		for m.octets > m.room {
-			oldest := m.kept[0]
-			m.remove(oldest.name, map[*mail]bool{oldest.mail: true})
+		for m.octets > m.room || len(m.kept) > maxKnown {
+			m.forget()
 		}
+	}
+}
+
+// forget takes the oldest message that arrived from its maildrop.
+func (m *maildrops) forget() {
+	e := m.kept[0]
+	m.kept = m.kept[1:]
+	m.octets -= int64(len(e.mail.wire))
+	m.entries--
+	drop := m.drops[e.name]
+	if at := slices.Index(drop, e.mail); at == 0 {
+		m.drops[e.name] = drop[1:]
+	} else {
+		m.drops[e.name] = slices.Concat(drop[:at], drop[at+1:])
 	}
 }
 
 // delete takes messages from the maildrop of a user.
 func (m *maildrops) delete(user string, mails map[*mail]bool) {
+	name := nameOf(user)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.remove(nameOf(user), mails)
-}
-
-func (m *maildrops) remove(name string, mails map[*mail]bool) {
 	left := make([]*mail, 0, len(m.drops[name])) // those that are open keep the old one
 	for _, one := range m.drops[name] {
 		if !mails[one] {
@@ -138,23 +148,27 @@ const maxMade = 1 << 30
 // lines are what clients trip over: empty, a dot alone, dots at the begin. A reader
 // tells a whole one by bench.CheckMessage. More than 1 GiB in all is an error.
 func Made(n int, sizes bench.Sizes, seed uint64) ([][]byte, error) {
-	total := 0
 	random := rand.New(rand.NewPCG(seed, seed))
-	var all [][]byte
-	for i := range n {
+	if n > maxKnown {
+		return nil, fmt.Errorf("%d messages are more than %d", n, maxKnown)
+	}
+	all, size, total := make([][]byte, n), make([]int, n), 0
+	for i := range size {
+		size[i] = sizes.Draw(random)
+		if total += size[i]; total > maxMade {
+			return nil, fmt.Errorf("the first %d messages have more than 1 GiB, which all must be within", i+1)
+		}
+	}
+	for i := range all {
 		var text []byte
-		size := sizes.Draw(random)
-		for line := 0; len(text)+200 < size || line == 0; line++ {
+		for line := 0; len(text)+200 < size[i] || line == 0; line++ {
 			text = fmt.Appendf(text, "message %5d line %7d: the post rider has the mail in his bag %4d\r\n", i+1, line, random.IntN(10000))
 			if line%8 == 0 {
 				text = append(text, "\r\n.\r\n..\r\n.dots at the begin\r\n"...)
 			}
 		}
-		all = append(all, bench.Stuff(fmt.Appendf(nil, "From: <sender@bench.example>\r\nTo: <reader@bench.example>\r\nSubject: made %d\r\n"+
-			"Message-ID: <%d@bench.example>\r\nX-Digest: %x\r\n\r\n%s", i+1, i+1, sha256.Sum256(text), text)))
-		if total += len(all[i]); total > maxMade {
-			return nil, fmt.Errorf("the first %d messages have more than 1 GiB, which all must be within", i+1)
-		}
+		all[i] = bench.Stuff(fmt.Appendf(nil, "From: <sender@bench.example>\r\nTo: <reader@bench.example>\r\nSubject: made %d\r\n"+
+			"Message-ID: <%d@bench.example>\r\nX-Digest: %x\r\n\r\n%s", i+1, i+1, sha256.Sum256(text), text))
 	}
 	return all, nil
 }
