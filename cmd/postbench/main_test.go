@@ -180,6 +180,8 @@ func TestExitCodes(t *testing.T) {
 	f(exUsage, "lognormal:4k,2", "smtp", "--size", "normal:4k", r.addr)
 	f(exUsage, "--rate", "smtp", "--rate", "fast", r.addr)
 	f(exUsage, "no command", "nonsense")
+	f(exUsage, "isn't known how many", "pop3", "--profile", "retr", r.addr)
+	f(exUsage, "in the profile", "pop3", "--profile", "stat,dele", "--delete", r.addr)
 	f(exUsage, "tempfail-rcpt-after100", "sink", "--fault", "x", "127.0.0.1:0")
 	f(exNoInput, "no such file", "verify", "--verify", "127.0.0.1:1", "/nowhere/ledger")
 	f(exNoInput, "no such file", "compare", "/nowhere/a", "/nowhere/b")
@@ -312,6 +314,13 @@ func TestSink_POP3AndMetrics(t *testing.T) {
 	if out, code := postbench(t, "pop3", "--user", "ann", "--delete", addrs["pop3"]); code != 0 || !strings.Contains(out, "5 messages in") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
+	out, code := postbench(t, "pop3", "--user", "u%d", "--users", "3", "--profile", "uidl,top,retr=50%,dele", "--top", "4", "--stages", addrs["pop3"])
+	if code != 0 || !strings.Contains(out, "6 messages in") || !strings.Contains(out, "uidl               3") || !strings.Contains(out, "retr               3") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, code := postbench(t, "pop3", "--profile", "uidl", "--logins", "4", addrs["pop3"]); code != 0 || !strings.Contains(out, "4 messages in") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
 	if out, code := postbench(t, "pop3", "--user", "bob", "--logins", "1", addrs["pop3"]); code != exFailed || !strings.Contains(out, "as asked for by err-stat-first1") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
@@ -321,7 +330,7 @@ func TestSink_POP3AndMetrics(t *testing.T) {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	for _, want := range []string{"postbench_sink_messages_total 3\n", "postbench_sink_pop3_deleted_total 5\n", `postbench_sink_faults_total{rule="err-stat-first1"} 1`} {
+	for _, want := range []string{"postbench_sink_messages_total 3\n", "postbench_sink_pop3_deleted_total 11\n", `postbench_sink_faults_total{rule="err-stat-first1"} 1`} {
 		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("no %q (%v) in:\n%s", want, err, text)
 		}
