@@ -112,8 +112,27 @@ func TestSMTPSource(t *testing.T) {
 	f("-t a@b.example -F "+file, "a@b.example", func(r *receiver) bool {
 		return string(r.came[0].Message) == "Subject: x\r\n\r\n..dot\r\n"
 	})
-	if out, code := postbench(t, "smtp-source", "-L", "127.0.0.1:1"); code != exUsage {
-		t.Errorf("-L: exit %d\n%s", code, out)
+	f("-4 -T 4096 -C 3 -t a@b.example", "a@b.example", nil)
+	for _, pause := range []string{"-w 1 -d", "-w 1"} {
+		f(pause+" -m 2 -t a@b.example", "a@b.example a@b.example", func(r *receiver) bool {
+			return r.came[1].Time.Sub(r.came[0].Time) >= time.Second
+		})
+	}
+	for _, args := range []string{"-L", "-o", "-R 0", "-w -1", "-w 1 -R 1", "-T 0", "-C 0", "-4 -6"} {
+		if out, code := postbench(t, append(strings.Fields("smtp-source "+args), "127.0.0.1:1")...); code != exUsage {
+			t.Errorf("%s: exit %d\n%s", args, code, out)
+		}
+	}
+	if out, code := postbench(t, "smtp-source", "-6", "127.0.0.1:1"); code == 0 || !strings.Contains(out, "no suitable address") {
+		t.Errorf("-6 to an address of IPv4: exit %d\n%s", code, out)
+	}
+	whole := true // seconds
+	for range 100 {
+		wait := smtpSource{random: 2}.pause()()
+		whole = whole && wait%time.Second == 0 && wait >= 0 && wait <= 2*time.Second
+	}
+	if !whole {
+		t.Error("-R 2 waits for what isn't 0, 1 or 2 seconds")
 	}
 }
 
