@@ -33,8 +33,9 @@ type Fetch struct {
 }
 
 // Run fetches and returns after the answer to QUIT. The latency of a message is
-// the time from the last write for it to its last octet. With a profile that
-// asks nothing of messages, the visit is what counts as one.
+// the time from the first command for it, or the write that it is in when pipelined, to
+// the last octet of the answers. With a profile that asks nothing of messages, the
+// visit is what counts as one.
 func (f Fetch) Run(ctx context.Context) (Report, error) {
 	if f.Client.Addr == "" {
 		f.Client.Addr = f.Addr
@@ -195,6 +196,7 @@ func (v *visit) group(from, to int) error {
 	begin := time.Now()
 	for number := from + 1; number <= to; number++ {
 		octets, did, took := 0, false, time.Duration(0)
+		first := begin
 		for _, e := range v.errands {
 			if !e.takes(number) {
 				continue
@@ -205,14 +207,16 @@ func (v *visit) group(from, to int) error {
 				if err := v.conn.Send(v.out); err != nil {
 					return err
 				}
-				begin = time.Now()
+				if begin = time.Now(); !did {
+					first = begin
+				}
 			}
 			n, err := v.answer(e, number)
 			if err != nil {
 				return fmt.Errorf("%s %d: %w", verbs[e.Stage], number, err)
 			}
-			took = time.Since(begin)
-			v.Meter.Time(e.Stage, took)
+			v.Meter.Time(e.Stage, time.Since(begin))
+			took = time.Since(first)
 			octets, did = octets+n, true
 			if v.Each != nil && e.Stage != StageDele {
 				if err := v.Each(number, v.message); err != nil {
