@@ -44,13 +44,13 @@ const full = 256 << 10
 
 // POP3Session begins a session.
 func (s *Sink) POP3Session(string) *POP3Session {
-	s.counts[pop3Sessions].Add(1)
-	return &POP3Session{sink: s, number: s.session.Add(1)}
+	return &POP3Session{sink: s, number: uint64(s.counts[pop3Sessions].Add(1))}
 }
 
+// chance is like that of [Session], and doesn't depend on how many of those there are.
 func (p *POP3Session) chance() *rand.Rand {
 	if p.random == nil {
-		p.random = rand.New(rand.NewPCG(p.sink.options.Seed, p.number))
+		p.random = rand.New(rand.NewPCG(p.sink.options.Seed, ^p.number))
 	}
 	return p.random
 }

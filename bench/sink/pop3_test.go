@@ -148,6 +148,30 @@ func TestPOP3Session_Faults(t *testing.T) {
 	f("close-quit", in+strings.ReplaceAll(again, "%s\n", ""))
 }
 
+func TestPOP3Session_Waits(t *testing.T) {
+	waits := make(map[Stage]Wait)
+	for stage, text := range map[Stage]string{Stat: "1s", Body: "2s", Quit: "uniform:3s-3s"} {
+		w, err := ParseWait(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits[stage] = w
+	}
+	playPOP3(t, POP3Options{Waits: waits}, in+`
+		C: STAT\r\nTOP 2 0\r\nQUIT
+		S: +OK 3 60
+		E: wait 1s
+		S: +OK
+		S: Subject:
+		E: wait 2s
+		S:  two
+		S:
+		S: .
+		S: +OK bye
+		E: wait 3s
+		E: close`)
+}
+
 // A user's name is a rule, for its own sessions only.
 func TestPOP3Session_FaultsByUser(t *testing.T) {
 	playPOP3(t, POP3Options{}, strings.ReplaceAll(in, "u@v", "err-stat-first1@v")+
