@@ -178,6 +178,22 @@ func TestPOP3Session_FaultsByUser(t *testing.T) {
 		"C: STAT\\r\\nSTAT\nS: -ERR as asked for by err-stat-first1\nS: +OK 3 60\nN:\n"+in+"C: STAT\nS: +OK 3 60")
 }
 
+func TestTop(t *testing.T) {
+	f := func(wire string, n int, want string) {
+		t.Helper()
+		if got := string(top([]byte(wire), n)); got != want {
+			t.Errorf("%d lines of %q: %q, want %q", n, wire, got, want)
+		}
+	}
+	const wire = "a: b\r\nc: d\r\n\r\n1\r\n\r\n..3\r\n"
+	f(wire, 0, "a: b\r\nc: d\r\n\r\n")
+	f(wire, 2, "a: b\r\nc: d\r\n\r\n1\r\n\r\n")
+	f(wire, 1<<40, wire)
+	f("\r\n1\r\n\r\n3\r\n", 1, "\r\n1\r\n")
+	f("a: b\r\n", 1, "a: b\r\n")
+	f("", 1, "")
+}
+
 // The number of octets is never the true one, and the seed's.
 func TestPOP3Session_Miscount(t *testing.T) {
 	told := func(seed uint64) (all string) {

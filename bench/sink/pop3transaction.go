@@ -119,11 +119,13 @@ func (p *POP3Session) message(verb, argument string, out []byte) []byte {
 
 // top is the header, the empty line and n lines of a message in wire form.
 func top(wire []byte, n int) []byte {
-	end := bytes.Index(wire, []byte("\r\n\r\n"))
-	if end < 0 {
+	end := bytes.Index(wire, []byte("\r\n\r\n")) + len("\r\n\r\n")
+	if bytes.HasPrefix(wire, []byte("\r\n")) {
+		end = len("\r\n") // no header at all
+	} else if end < len("\r\n\r\n") {
 		return wire
 	}
-	for end += len("\r\n\r\n"); n > 0; n-- {
+	for ; n > 0; n-- {
 		next := bytes.Index(wire[end:], []byte("\r\n"))
 		if next < 0 {
 			return wire
