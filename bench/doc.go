@@ -7,8 +7,8 @@
 //
 // # Use
 //
-// [Load] sends messages in many SMTP sessions, [Fetch] empties a maildrop by
-// POP3, [Idle] holds sessions. Load and Fetch run in step (each command waits for
+// [Load] sends messages in many SMTP sessions, [Fetch] reads or empties a maildrop by
+// POP3, with the commands that a [Profile] says, [Idle] holds sessions. Load and Fetch run in step (each command waits for
 // its reply) or pipelined (RFC 2920, RFC 2449 section 6.6). [Client] says how a
 // session begins: TLS, AUTH, source address. A [Corpus] makes or reads what is
 // sent, a [Ledger] keeps what was acknowledged and checks what is found. A

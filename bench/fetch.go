@@ -13,23 +13,29 @@ type Fetch struct {
 	// Fetch unless set.
 	Client Client
 	Mode   Mode
-	// Window is the number of commands on their way when pipelined; 0: 64.
+	// Window is the number of messages whose commands are on their way when
+	// pipelined; 0: 64.
 	Window int
 	// Limit is the number of messages to fetch; 0: all.
 	Limit int
 	// Delete marks each message that was read, and commits by QUIT.
 	Delete bool
-	// Each, unless nil, is given each message, dots undone. It is borrowed until
-	// Each returns. An error ends the run.
+	// Each, unless nil, is given each message that RETR or TOP read, dots undone. It
+	// is borrowed until Each returns. An error ends the run.
 	Each func(number int, message []byte) error
 	// Top, unless 0, reads the header and Top-1 lines by TOP in place of RETR.
 	Top int
+	// Profile, unless nil, says which commands are given in place of LIST, RETR (or
+	// TOP) and, if Delete is set, DELE. Its TOP is for Top-1 lines, or none.
+	Profile Profile
 	// Meter, unless nil, counts; a display can watch it.
 	Meter *Meter
 }
 
 // Run fetches and returns after the answer to QUIT. The latency of a message is
-// the time from the last command sent for it to its last octet.
+// the time from the first command for it, or the write that it is in when pipelined, to
+// the last octet of the answers. With a profile that asks nothing of messages, the
+// visit is what counts as one.
 func (f Fetch) Run(ctx context.Context) (Report, error) {
 	if f.Client.Addr == "" {
 		f.Client.Addr = f.Addr
@@ -47,84 +53,205 @@ func (f Fetch) Run(ctx context.Context) (Report, error) {
 	return report, err
 }
 
+// profile is the one in effect.
+func (f Fetch) profile() Profile {
+	if f.Profile != nil {
+		return f.Profile
+	}
+	p := Profile{{StageList, 100}, {StageRetr, 100}}
+	if f.Top > 0 {
+		p[1].Stage = StageTop
+	}
+	if f.Delete {
+		p = append(p, Errand{StageDele, 100})
+	}
+	return p
+}
+
+// A visit is one session of a Fetch.
+type visit struct {
+	Fetch
+	conn     *POP3Conn
+	asked    []Errand // of the maildrop
+	errands  []Errand // with each message
+	messages int      // -1: not known yet
+	sizes    []int64  // by LIST; nil: unknown
+	out      []byte
+	message  []byte
+}
+
 func (f Fetch) session(ctx context.Context) error {
+	begin := time.Now()
 	c, err := f.Client.POP3(f.Meter)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	begin := time.Now()
-	sizes, err := c.Sizes()
-	if err != nil {
-		return fmt.Errorf("LIST: %w", err)
+	v := visit{Fetch: f, conn: c, messages: -1}
+	for _, e := range f.profile() {
+		if e.once() {
+			v.asked = append(v.asked, e)
+		} else {
+			v.errands = append(v.errands, e)
+		}
 	}
-	f.Meter.Time(StageList, time.Since(begin))
-	if f.Limit > 0 && f.Limit < len(sizes) {
-		sizes = sizes[:f.Limit]
+	if err := v.survey(); err != nil {
+		return err
 	}
 	window := 1
 	if f.Mode == Pipelined {
-		window = f.Window
-		if window == 0 {
+		if window = f.Window; window == 0 {
 			window = 64
 		}
 	}
-	for from := 0; from < len(sizes) && ctx.Err() == nil; from += window {
-		to := min(from+window, len(sizes))
-		if err := f.group(c, from, sizes[from:to]); err != nil {
+	count := v.messages
+	if f.Limit > 0 {
+		count = min(count, f.Limit)
+	}
+	for from := 0; from < count && len(v.errands) > 0 && ctx.Err() == nil; from += window {
+		if err := v.group(from, min(from+window, count)); err != nil {
 			return err
 		}
 	}
+	asked := time.Now()
 	if err := c.Quit(); err != nil {
 		return fmt.Errorf("QUIT: %w", err)
+	}
+	f.Meter.Time(StageQuit, time.Since(asked))
+	if len(v.errands) == 0 {
+		f.Meter.Count(0, time.Since(begin))
 	}
 	return ctx.Err()
 }
 
-// group sends the commands for the messages after number before in one go and
-// reads the answers.
-func (f Fetch) group(c *POP3Conn, before int, sizes []int64) error {
-	var commands []byte
-	for i := range sizes {
-		if f.Top > 0 {
-			commands = fmt.Appendf(commands, "TOP %d %d\r\n", before+i+1, f.Top-1)
-		} else {
-			commands = fmt.Appendf(commands, "RETR %d\r\n", before+i+1)
+// survey asks what there is, in one write when pipelined.
+func (v *visit) survey() error {
+	ask := func(asked []Errand) error {
+		v.out = v.out[:0]
+		for _, e := range asked {
+			v.out = append(append(v.out, verbs[e.Stage]...), "\r\n"...)
 		}
-		if f.Delete {
-			commands = fmt.Appendf(commands, "DELE %d\r\n", before+i+1)
+		if err := v.conn.Send(v.out); err != nil {
+			return err
 		}
-	}
-	if err := c.Send(commands); err != nil {
-		return err
-	}
-	begin := time.Now()
-	var message []byte
-	for i, size := range sizes {
-		number := before + i + 1
-		if _, err := c.Status(); err != nil {
-			return fmt.Errorf("RETR %d: %w", number, err)
-		}
-		var err error
-		if message, err = c.Multi(message[:0]); err != nil {
-			return fmt.Errorf("RETR %d: %w", number, err)
-		}
-		if f.Top == 0 && int64(len(message)) != size {
-			return fmt.Errorf("RETR %d sent %d octets, LIST said %d", number, len(message), size)
-		}
-		took := time.Since(begin)
-		f.Meter.Time(StageRetr, took)
-		if f.Each != nil {
-			if err := f.Each(number, message); err != nil {
-				return fmt.Errorf("message %d: %w", number, err)
+		begin := time.Now()
+		for _, e := range asked {
+			if err := v.count(e); err != nil {
+				return fmt.Errorf("%s: %w", verbs[e.Stage], err)
 			}
+			v.Meter.Time(e.Stage, time.Since(begin))
 		}
-		if f.Delete {
-			if _, err := c.Status(); err != nil {
-				return fmt.Errorf("DELE %d: %w", number, err)
-			}
+		return nil
+	}
+	if v.Mode == Pipelined {
+		return ask(v.asked)
+	}
+	for i := range v.asked {
+		if err := ask(v.asked[i : i+1]); err != nil {
+			return err
 		}
-		f.Meter.Count(len(message), took)
 	}
 	return nil
+}
+
+// count reads the answer to STAT, LIST or UIDL. They have to agree.
+func (v *visit) count(e Errand) (err error) {
+	var n int
+	switch e.Stage {
+	case StageStat:
+		n, _, err = v.conn.readStat()
+	case StageList:
+		v.sizes, err = v.conn.readSizes()
+		n = len(v.sizes)
+	default:
+		n, err = v.conn.readIDs()
+	}
+	if err != nil {
+		return err
+	}
+	if v.messages >= 0 && v.messages != n {
+		return fmt.Errorf("%d messages, the command before said %d", n, v.messages)
+	}
+	v.messages = n
+	return nil
+}
+
+// verbs are the commands of errands.
+var verbs = map[Stage]string{StageStat: "STAT", StageList: "LIST", StageUidl: "UIDL", StageTop: "TOP", StageRetr: "RETR", StageDele: "DELE"}
+
+// group gives the commands for the messages from number from+1 to number to, in one
+// write when pipelined, and reads the answers.
+func (v *visit) group(from, to int) error {
+	if v.Mode == Pipelined {
+		v.out = v.out[:0]
+		for number := from + 1; number <= to; number++ {
+			for _, e := range v.errands {
+				v.command(e, number)
+			}
+		}
+		if err := v.conn.Send(v.out); err != nil {
+			return err
+		}
+	}
+	begin := time.Now()
+	for number := from + 1; number <= to; number++ {
+		octets, did, took := 0, false, time.Duration(0)
+		first := begin
+		for _, e := range v.errands {
+			if !e.takes(number) {
+				continue
+			}
+			if v.Mode == Step {
+				v.out = v.out[:0]
+				v.command(e, number)
+				if err := v.conn.Send(v.out); err != nil {
+					return err
+				}
+				if begin = time.Now(); !did {
+					first = begin
+				}
+			}
+			n, err := v.answer(e, number)
+			if err != nil {
+				return fmt.Errorf("%s %d: %w", verbs[e.Stage], number, err)
+			}
+			v.Meter.Time(e.Stage, time.Since(begin))
+			took = time.Since(first)
+			octets, did = octets+n, true
+			if v.Each != nil && e.Stage != StageDele {
+				if err := v.Each(number, v.message); err != nil {
+					return fmt.Errorf("message %d: %w", number, err)
+				}
+			}
+		}
+		if did {
+			v.Meter.Count(octets, took)
+		}
+	}
+	return nil
+}
+
+// command appends one.
+func (v *visit) command(e Errand, number int) {
+	switch {
+	case !e.takes(number):
+	case e.Stage == StageTop:
+		v.out = fmt.Appendf(v.out, "TOP %d %d\r\n", number, max(v.Top-1, 0))
+	default:
+		v.out = fmt.Appendf(v.out, "%s %d\r\n", verbs[e.Stage], number)
+	}
+}
+
+// answer reads one, and tells the octets of the message in it.
+func (v *visit) answer(e Errand, number int) (octets int, err error) {
+	if _, err = v.conn.Status(); err != nil || e.Stage == StageDele {
+		return 0, err
+	}
+	if v.message, err = v.conn.Multi(v.message[:0]); err != nil {
+		return 0, err
+	}
+	if e.Stage == StageRetr && v.sizes != nil && int64(len(v.message)) != v.sizes[number-1] {
+		return 0, fmt.Errorf("%d octets came, LIST said %d", len(v.message), v.sizes[number-1])
+	}
+	return len(v.message), nil
 }

@@ -26,13 +26,17 @@ const (
 	// command. In an open loop: from the time it was meant to begin.
 	StageMessage
 	StageLogin // USER and PASS
-	StageList  // STAT, LIST or UIDL
-	StageRetr  // RETR or TOP
+	StageStat
+	StageList
+	StageUidl
+	StageTop
+	StageRetr
 	StageDele
+	StageQuit // of POP3: until what was marked is deleted
 	stages
 )
 
-var stageNames = [stages]string{"connect", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot", "message", "login", "list", "retr", "dele"}
+var stageNames = [stages]string{"connect", "banner", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot", "message", "login", "stat", "list", "uidl", "top", "retr", "dele", "quit"}
 
 // String is the stage's name in reports.
 func (s Stage) String() string { return stageNames[s] }

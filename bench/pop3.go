@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -143,7 +144,14 @@ func (c *POP3Conn) Retr(number int) ([]byte, error) {
 
 // Stat tells the number of messages and their octets.
 func (c *POP3Conn) Stat() (messages int, octets int64, err error) {
-	line, err := c.Cmd("STAT")
+	if err := c.Send([]byte("STAT\r\n")); err != nil {
+		return 0, 0, err
+	}
+	return c.readStat()
+}
+
+func (c *POP3Conn) readStat() (messages int, octets int64, err error) {
+	line, err := c.Status()
 	if err == nil {
 		_, err = fmt.Sscanf(line, "%d %d", &messages, &octets)
 	}
@@ -152,14 +160,20 @@ func (c *POP3Conn) Stat() (messages int, octets int64, err error) {
 
 // Sizes is LIST: the octets of message n are at index n-1.
 func (c *POP3Conn) Sizes() ([]int64, error) {
-	if _, err := c.Cmd("LIST"); err != nil {
+	if err := c.Send([]byte("LIST\r\n")); err != nil {
+		return nil, err
+	}
+	return c.readSizes()
+}
+
+func (c *POP3Conn) readSizes() (sizes []int64, err error) {
+	if _, err := c.Status(); err != nil {
 		return nil, err
 	}
 	listing, err := c.Multi(nil)
 	if err != nil {
 		return nil, err
 	}
-	var sizes []int64
 	for line := range strings.Lines(string(listing)) {
 		var number int
 		var size int64
@@ -169,6 +183,27 @@ func (c *POP3Conn) Sizes() ([]int64, error) {
 		sizes = append(sizes, size)
 	}
 	return sizes, nil
+}
+
+// readIDs reads the answer to UIDL, and tells how many there are. No two are the
+// same (RFC 1939 section 7).
+func (c *POP3Conn) readIDs() (n int, err error) {
+	if _, err := c.Status(); err != nil {
+		return 0, err
+	}
+	listing, err := c.Multi(nil)
+	if err != nil {
+		return 0, err
+	}
+	seen := make(map[string]bool)
+	for line := range strings.Lines(string(listing)) {
+		number, id, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), " ")
+		if n++; number != strconv.Itoa(n) || id == "" || len(id) > 70 || seen[id] {
+			return n, fmt.Errorf("line %d of UIDL is %q", n, line)
+		}
+		seen[id] = true
+	}
+	return n, nil
 }
 
 // Quit says QUIT, waits for the answer and closes the connection.
@@ -196,7 +231,7 @@ func (c *Client) Poll(meter *Meter) error {
 	if _, _, err := p.Stat(); err != nil {
 		return err
 	}
-	meter.Time(StageList, time.Since(asked))
+	meter.Time(StageStat, time.Since(asked))
 	if err := p.Quit(); err != nil {
 		return err
 	}

@@ -38,7 +38,10 @@ type Load struct {
 	// then. 0: a closed loop, in which each session sends as fast as it is answered.
 	// All sessions busy means that messages wait, and that is in their time.
 	Rate float64
-	From string
+	// Pause, unless nil, is how long a session waits before each of its messages but
+	// the first, between two connections or in one. Nothing is sent ahead then.
+	Pause func() time.Duration
+	From  string
 	// To returns the recipients of message n.
 	To func(n int) []string
 	// Wire returns message n in wire form without the terminating dot. It is read
@@ -119,17 +122,24 @@ func (s *sender) due(n int) (from time.Time, ok bool) {
 		return time.Now(), true
 	}
 	from = s.begin.Add(time.Duration(float64(n) / s.load.Rate * float64(time.Second)))
-	wait := time.Until(from)
-	if wait <= 0 {
-		return from, s.ctx.Err() == nil
+	return from, s.sleep(time.Until(from))
+}
+
+// sleep is over after d, or when the context ends: then it returns false.
+func (s *sender) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return s.ctx.Err() == nil
 	}
 	select {
-	case <-time.After(wait):
-		return from, true
+	case <-time.After(d):
+		return true
 	case <-s.ctx.Done():
-		return from, false
+		return false
 	}
 }
+
+// pause is the wait between two messages.
+func (s *sender) pause() bool { return s.load.Pause == nil || s.sleep(s.load.Pause()) }
 
 func (s *sender) run() error {
 	for n, ok := s.take(); ok; {
@@ -138,7 +148,7 @@ func (s *sender) run() error {
 		}
 		next, more, err := s.connection(n)
 		if err == nil {
-			n, ok = next, more
+			n, ok = next, more && s.pause()
 			continue
 		}
 		if !s.load.KeepGoing {
@@ -146,7 +156,9 @@ func (s *sender) run() error {
 		}
 		s.load.Meter.Refuse(err.Error())
 		time.Sleep(RetryPause)
-		n, ok = s.take()
+		if n, ok = s.take(); !s.pause() {
+			return nil
+		}
 	}
 	return nil
 }
@@ -160,7 +172,7 @@ func (s *sender) connection(n int) (next int, more bool, err error) {
 	}
 	// Out of the loop by an error: Close once more does no harm after QUIT.
 	defer c.Close()
-	if s.load.Mode == Pipelined && !s.load.BDAT && s.load.Rate == 0 {
+	if s.load.Mode == Pipelined && !s.load.BDAT && s.load.Rate == 0 && s.load.Pause == nil {
 		next, more, err = s.chained(c, n)
 	} else {
 		next, more, err = s.each(c, n)
@@ -197,7 +209,9 @@ func (s *sender) each(c *SMTPConn, n int) (int, bool, error) {
 		if last {
 			return next, ok, nil
 		}
-		n = next
+		if n = next; !s.pause() {
+			return 0, false, nil
+		}
 	}
 }
 

@@ -53,6 +53,12 @@ func ParseSizes(s string) (Sizes, error) {
 	return d, nil
 }
 
+// ParseOctets reads "4096", "4k", "64m" or "1g", which is the most.
+func ParseOctets(s string) (int64, error) {
+	n, err := octets(s)
+	return int64(n), err
+}
+
 func octets(s string) (float64, error) {
 	number, unit := s, 1.0
 	if s != "" {

@@ -41,7 +41,7 @@ func (s *Session) data(in, out []byte) []byte {
 	if len(s.kept) > s.octets {
 		s.kept = s.kept[:s.octets]
 	}
-	return s.arrived(out)
+	return s.arrived(out, false)
 }
 
 // chunkData swallows a chunk.
@@ -62,7 +62,7 @@ func (s *Session) chunkData(in, out []byte) []byte {
 	case !s.last:
 		return append(out, "250 2.0.0 go on\r\n"...)
 	}
-	return s.arrived(out)
+	return s.arrived(out, true)
 }
 
 func (s *Session) keep(octets []byte) {
@@ -73,14 +73,14 @@ func (s *Session) keep(octets []byte) {
 }
 
 // arrived answers a whole message.
-func (s *Session) arrived(out []byte) []byte {
+func (s *Session) arrived(out []byte, chunked bool) []byte {
 	out, done := s.fault(Dot, out)
 	if !done {
 		s.sink.counts[messages].Add(1)
 		s.sink.counts[octets].Add(int64(s.octets))
 		s.sink.counts[recipients].Add(int64(len(s.to)))
-		if s.sink.options.Arrived != nil {
-			s.sink.options.Arrived(Arrival{s.now, s.client, s.from, slices.Clone(s.to), s.octets, s.kept})
+		if s.sink.options.Arrived != nil || s.sink.options.POP3.Room > 0 {
+			s.sink.hand(Arrival{s.now, s.client, s.from, slices.Clone(s.to), s.octets, s.kept, chunked})
 		}
 		out = append(out, "250 2.0.0 taken\r\n"...)
 	}

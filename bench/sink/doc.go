@@ -1,6 +1,6 @@
-// Package sink is the other end for senders' tests: an SMTP server that takes mail
-// and throws it away, fast, or fails in the ways that servers of strangers do, when
-// it is told to.
+// Package sink is the other end for tests of clients: an SMTP server that takes mail
+// and throws it away, fast, and a POP3 server that has made messages and what arrived;
+// or both fail in the ways that servers of strangers do, when they are told to.
 //
 // # Use
 //
@@ -10,10 +10,16 @@
 // many hosts at once: tempfail-rcpt-first2@any.example refuses twice. Chance comes
 // from a seed and the number of the session: the same load meets the same faults.
 //
+// [Sink.ServePOP3] is the same for readers, of [POP3Options]: rules ([ParsePOP3Rule]),
+// of all or of one user name, also for the middle of a message and for what is told
+// wrongly. Maildrops hold what [Made] makes, and the newest of what arrived, in memory.
+// Whoever logs in is let in; two sessions of a maildrop see it as it was when they
+// began. [Sink.Metrics] counts for Prometheus.
+//
 // # Promises
 //
-// [Session] is a pure machine: octets and the time in; replies, and at most one
-// thing to do, out. Two drivers run it: event loops on epoll for sessions in the
+// [Session] and [POP3Session] are pure machines: octets and the time in; replies, and at
+// most one thing to do, out. Two drivers run it: event loops on epoll for sessions in the
 // clear, where a message costs its system calls and little more, and a goroutine
 // for a session in TLS. A message counts as arrived when it was answered by 250.
 //

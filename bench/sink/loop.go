@@ -12,9 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// machine is a session of either protocol.
+type machine interface {
+	Greet(now time.Time, out []byte) ([]byte, Step)
+	Feed(now time.Time, in, out []byte) ([]byte, Step)
+}
+
 // loop is one event loop: an epoll descriptor, the sessions on it, and timers.
 type loop struct {
 	sink     *Sink
+	begin    func(client string) machine
 	epoll    int
 	listener int
 	wake     int // eventfd: the loop ends
@@ -26,10 +33,12 @@ type loop struct {
 // conn is a session and its socket.
 type conn struct {
 	fd      int
-	session *Session
+	session machine
 	unread  []byte // input that the session hasn't taken
 	unsent  []byte // replies that the socket hasn't taken, or that wait
 	effect  Effect // to be done once unsent is gone
+	delay   time.Duration
+	more    bool // the session has more to say once unsent is gone
 	due     time.Time
 	index   int    // in timers; -1: not there
 	watched uint32 // events
@@ -38,7 +47,7 @@ type conn struct {
 const readSize = 256 << 10
 
 // newLoop makes a loop on a listening socket, which several may share.
-func newLoop(s *Sink, listener int) (*loop, error) {
+func newLoop(s *Sink, listener int, begin func(client string) machine) (*loop, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -48,7 +57,7 @@ func newLoop(s *Sink, listener int) (*loop, error) {
 		unix.Close(epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	l := &loop{sink: s, epoll: epoll, listener: listener, wake: wake, conns: make(map[int]*conn), in: make([]byte, readSize)}
+	l := &loop{sink: s, begin: begin, epoll: epoll, listener: listener, wake: wake, conns: make(map[int]*conn), in: make([]byte, readSize)}
 	err = errors.Join(l.watch(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN), l.watch(unix.EPOLL_CTL_ADD, listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE))
 	if err != nil {
 		unix.Close(epoll)
@@ -110,7 +119,7 @@ func (l *loop) accept(now time.Time) {
 			return
 		}
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		c := &conn{fd: fd, session: l.sink.Session(addressOf(peer)), index: -1, watched: unix.EPOLLIN}
+		c := &conn{fd: fd, session: l.begin(addressOf(peer)), index: -1, watched: unix.EPOLLIN}
 		if l.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN) != nil {
 			unix.Close(fd)
 			continue
@@ -153,21 +162,32 @@ func (l *loop) ready(c *conn, now time.Time, events uint32) {
 	}
 }
 
-// feed gives input to the session, as long as it takes any.
+// feed gives input to the session, as long as it takes any or has more to say.
 func (l *loop) feed(c *conn, now time.Time, in []byte) {
-	if len(c.unread) > 0 {
-		c.unread = append(c.unread, in...)
-		in = c.unread
+	for {
+		if len(c.unread) > 0 {
+			c.unread = append(c.unread, in...)
+			in = c.unread
+		}
+		var step Step
+		l.out, step = c.session.Feed(now, in, l.out[:0])
+		c.unread = append(c.unread[:0], in[step.Consumed:]...)
+		l.answer(c, now, step)
+		if !step.More || !l.free(c) {
+			return
+		}
+		in = nil
 	}
-	var step Step
-	l.out, step = c.session.Feed(now, in, l.out[:0])
-	c.unread = append(c.unread[:0], in[step.Consumed:]...)
-	l.answer(c, now, step)
+}
+
+// free says whether nothing of a session is on its way or waits.
+func (l *loop) free(c *conn) bool {
+	return l.conns[c.fd] == c && c.effect == None && len(c.unsent) == 0 && c.index < 0
 }
 
 // answer writes l.out now or later, and does what the step asks for.
 func (l *loop) answer(c *conn, now time.Time, step Step) {
-	c.effect = step.Effect
+	c.effect, c.delay, c.more = step.Effect, step.Delay, step.More
 	if step.Wait > 0 {
 		c.unsent = append(c.unsent[:0], l.out...)
 		c.due = now.Add(step.Wait)
@@ -175,7 +195,7 @@ func (l *loop) answer(c *conn, now time.Time, step Step) {
 		l.interest(c, 0) // nothing is read before it is answered
 		return
 	}
-	if len(l.out) > 0 && c.effect != Reset {
+	if len(l.out) > 0 {
 		n, err := unix.Write(c.fd, l.out)
 		if err != nil && err != unix.EAGAIN {
 			l.close(c)
@@ -192,7 +212,7 @@ func (l *loop) answer(c *conn, now time.Time, step Step) {
 
 // flush writes what was left over, and goes on.
 func (l *loop) flush(c *conn, now time.Time) {
-	if len(c.unsent) > 0 && c.effect != Reset {
+	if len(c.unsent) > 0 {
 		n, err := unix.Write(c.fd, c.unsent)
 		if err != nil && err != unix.EAGAIN {
 			l.close(c)
@@ -207,7 +227,7 @@ func (l *loop) flush(c *conn, now time.Time) {
 	l.interest(c, unix.EPOLLIN)
 	l.finish(c)
 	// The session may have stopped before the end of its input.
-	if l.conns[c.fd] == c && c.effect == None && len(c.unread) > 0 {
+	if l.free(c) && (c.more || len(c.unread) > 0) {
 		rest := c.unread
 		c.unread = nil
 		l.feed(c, now, rest)
@@ -248,7 +268,7 @@ func (l *loop) handOver(c *conn) {
 	wire, err := net.FileConn(file) // a copy of the descriptor
 	file.Close()
 	if err == nil {
-		go l.sink.serveTLS(wire, c.session)
+		go l.sink.serveTLS(wire, c.session, c.delay)
 	}
 }
 
@@ -311,8 +331,17 @@ func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
-// Serve takes sessions on ln with so many loops until ctx ends, and closes ln.
+// Serve takes SMTP sessions on ln with so many loops until ctx ends, and closes ln.
 func (s *Sink) Serve(ctx context.Context, ln *net.TCPListener, loops int) error {
+	return s.serve(ctx, ln, loops, func(client string) machine { return s.Session(client) })
+}
+
+// ServePOP3 is Serve for POP3.
+func (s *Sink) ServePOP3(ctx context.Context, ln *net.TCPListener, loops int) error {
+	return s.serve(ctx, ln, loops, func(client string) machine { return s.POP3Session(client) })
+}
+
+func (s *Sink) serve(ctx context.Context, ln *net.TCPListener, loops int, begin func(client string) machine) error {
 	defer ln.Close()
 	file, err := ln.File()
 	if err != nil {
@@ -326,7 +355,7 @@ func (s *Sink) Serve(ctx context.Context, ln *net.TCPListener, loops int) error 
 	all := make([]*loop, 0, loops)
 	over := make(chan error, loops)
 	for range loops {
-		l, err := newLoop(s, fd)
+		l, err := newLoop(s, fd, begin)
 		if err != nil {
 			return err
 		}

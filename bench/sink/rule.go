@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -13,27 +14,73 @@ import (
 // Stage is the moment of a session that a fault is tied to.
 type Stage uint8
 
-// The stages.
+// The stages. Greeting, Upgrade, Handshake and Quit are of both protocols, those
+// from User on of POP3.
 const (
-	Greeting Stage = iota
+	Greeting  Stage = iota
+	Upgrade         // STARTTLS or STLS, before the reply
+	Handshake       // after that reply
 	Helo
 	Mail
 	Rcpt
 	Data
 	Dot // the end of data is there, its reply not
 	Quit
+	User
+	Pass // or AUTH
+	Stat
+	List
+	Uidl
+	Retr
+	Top
+	Dele
+	Body // half of a message is sent
+	End  // all of it but the final dot
 	stages
 )
 
-var stageNames = [stages]string{"greeting", "helo", "mail", "rcpt", "data", "dot", "quit"}
+// dialect is what rules may say in a protocol.
+type dialect struct {
+	stages  map[string]Stage
+	actions map[string]action
+	example string
+}
+
+// action is what a word for a fault does.
+type action struct {
+	code   int    // of an SMTP reply; 0: none
+	status string // a POP3 status line up to the text; empty: none
+	effect Effect
+	lie    lie
+	at     []Stage // where it makes sense; nil: everywhere
+}
+
+// lie is a way in which a POP3 answer is wrong.
+type lie uint8
+
+const (
+	miscount  lie = 1 << iota // another number of octets
+	noDot                     // the end of a multi-line answer is missing
+	unstuffed                 // dots at the begin of lines are as they are in the message
+)
+
+// alone are the actions without an answer.
+var alone = map[string]action{"reset": {effect: Reset}, "close": {effect: Close}, "silence": {effect: Silence}}
+
+var smtpDialect = dialect{
+	map[string]Stage{"greeting": Greeting, "starttls": Upgrade, "handshake": Handshake, "helo": Helo, "mail": Mail, "rcpt": Rcpt, "data": Data, "dot": Dot, "quit": Quit},
+	map[string]action{
+		"tempfail": {code: 451}, "permfail": {code: 550}, "full": {code: 452}, "busy": {code: 421, effect: Close}, "notls": {code: 454},
+	},
+	"tempfail-rcpt-after100",
+}
 
 // Rule is one fault: what, when, how often. It counts its own use.
 type Rule struct {
 	Text  string // as it was written
 	Stage Stage
 
-	code    int // reply; 0: none
-	effect  Effect
+	action
 	wait    time.Duration
 	after   int64
 	first   int64
@@ -44,42 +91,38 @@ type Rule struct {
 	Fired atomic.Int64 // times that the fault was played
 }
 
-// actions are the words for faults.
-var actions = map[string]struct {
-	code   int
-	effect Effect
-}{
-	"tempfail": {451, None}, "permfail": {550, None}, "full": {452, None}, "busy": {421, Close}, "notls": {454, None},
-	"reset": {0, Reset}, "close": {0, Close}, "silence": {0, Silence},
-}
-
 // Grammar is the form of rules, for people.
 const Grammar = `A rule is ACTION-STAGE, and then -afterN (not the first N times), -firstN (only these),
 -everyN (each Nth time) or -pN (in N of 100, by chance), each at most once.
 ACTION: tempfail (451), permfail (550), full (452), busy (421), notls (454), a code such
 as 554, waitDURATION (wait250ms), reset, close, silence.
-STAGE: greeting, helo, mail, rcpt, data, dot (after the message came, before the reply), quit.`
+STAGE: greeting, starttls, handshake (after the reply to STARTTLS), helo, mail, rcpt, data,
+dot (after the message came, before the reply), quit.`
 
-// ParseRule reads a rule such as "tempfail-rcpt-after100" (see [Grammar]).
-func ParseRule(text string) (*Rule, error) {
+// ParseRule reads a rule for SMTP such as "tempfail-rcpt-after100" (see [Grammar]).
+func ParseRule(text string) (*Rule, error) { return parseRule(text, &smtpDialect) }
+
+func parseRule(text string, d *dialect) (*Rule, error) {
 	words := strings.Split(strings.ToLower(text), "-")
 	bad := func(why string) (*Rule, error) {
-		return nil, fmt.Errorf("fault %q: %s; it is ACTION-STAGE[-afterN|-firstN|-everyN|-pN], for example tempfail-rcpt-after100", text, why)
+		return nil, fmt.Errorf("fault %q: %s; it is ACTION-STAGE[-afterN|-firstN|-everyN|-pN], for example %s", text, why, d.example)
 	}
 	if len(words) < 2 {
 		return bad("no stage")
 	}
-	r := &Rule{Text: text, percent: 100, every: 1, Stage: stages, first: math.MaxInt64}
-	if !r.action(words[0]) {
+	r := &Rule{Text: text, percent: 100, every: 1, first: math.MaxInt64}
+	if !r.act(words[0], d) {
 		return bad(fmt.Sprintf("there is no action %q", words[0]))
 	}
-	for stage, name := range stageNames {
-		if words[1] == name {
-			r.Stage = Stage(stage)
-		}
-	}
-	if r.Stage == stages {
+	var known bool
+	if r.Stage, known = d.stages[words[1]]; !known {
 		return bad(fmt.Sprintf("there is no stage %q", words[1]))
+	}
+	if r.at != nil && !slices.Contains(r.at, r.Stage) {
+		return bad(fmt.Sprintf("there is no %s at the stage %s", words[0], words[1]))
+	}
+	if r.Stage >= Body && r.status != "" || r.Stage == Handshake && (r.status != "" || r.code != 0) {
+		return bad(fmt.Sprintf("nothing can be answered at the stage %s, only waitDURATION, reset, close and silence", words[1]))
 	}
 	for _, word := range words[2:] {
 		if !r.condition(word) {
@@ -89,9 +132,12 @@ func ParseRule(text string) (*Rule, error) {
 	return r, nil
 }
 
-func (r *Rule) action(word string) bool {
-	if a, ok := actions[word]; ok {
-		r.code, r.effect = a.code, a.effect
+func (r *Rule) act(word string, d *dialect) bool {
+	var known bool
+	if r.action, known = d.actions[word]; known {
+		return true
+	}
+	if r.action, known = alone[word]; known {
 		return true
 	}
 	if rest, ok := strings.CutPrefix(word, "wait"); ok {
@@ -104,7 +150,7 @@ func (r *Rule) action(word string) bool {
 	if code == 421 {
 		r.effect = Close
 	}
-	return err == nil && code >= 400 && code <= 599
+	return err == nil && code >= 400 && code <= 599 && d == &smtpDialect
 }
 
 func (r *Rule) condition(word string) bool {
@@ -195,12 +241,46 @@ func (w Wait) Draw(random *rand.Rand) time.Duration {
 	return time.Duration(w.a)
 }
 
-// StageOf is the stage of a name.
+// StageOf is the stage of a name in SMTP.
 func StageOf(name string) (Stage, bool) {
-	for stage, known := range stageNames {
-		if known == name {
-			return Stage(stage), true
+	stage, ok := smtpDialect.stages[name]
+	return stage, ok
+}
+
+// POP3StageOf is the stage of a name in POP3.
+func POP3StageOf(name string) (Stage, bool) {
+	stage, ok := pop3Dialect.stages[name]
+	return stage, ok
+}
+
+// played is what the faults of a stage come to.
+type played struct {
+	wait time.Duration
+	rule *Rule // that speaks, or ends the session; nil: all goes on
+	lies lie
+}
+
+// play plays the faults of a stage, of all and of one's own.
+func (s *Sink) play(w map[Stage]Wait, all, own []*Rule, stage Stage, chance func() *rand.Rand) (p played) {
+	if wait, ok := w[stage]; ok {
+		p.wait += wait.Draw(chance())
+	}
+	for _, list := range [2][]*Rule{all, own} {
+		for _, r := range list {
+			if r.Stage != stage || !r.fires(chance()) {
+				continue
+			}
+			p.wait += r.wait
+			p.lies |= r.lie
+			if r.code == 0 && r.status == "" && r.effect == None {
+				continue
+			}
+			if r.code == 0 && r.status == "" {
+				s.counts[broken].Add(1)
+			}
+			p.rule = r
+			return p
 		}
 	}
-	return 0, false
+	return p
 }

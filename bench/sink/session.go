@@ -16,7 +16,7 @@ type Effect uint8
 const (
 	None     Effect = iota
 	Close           // end the connection
-	Reset           // end it by RST, replies or not
+	Reset           // end it by RST, which may overtake the replies
 	Silence         // read and write nothing more, keep it open
 	StartTLS        // shake hands, then go on
 )
@@ -26,6 +26,8 @@ type Step struct {
 	Consumed int           // octets of the input; the driver keeps the rest and feeds it again
 	Wait     time.Duration // before the replies are written
 	Effect   Effect
+	Delay    time.Duration // of StartTLS: before the handshake
+	More     bool          // feed again once the replies are written, input or not
 }
 
 // maxLine bounds a command line.
@@ -109,28 +111,16 @@ func (s *Session) Feed(now time.Time, in, out []byte) ([]byte, Step) {
 // fault plays the faults of a stage. done means that nothing else is to be
 // answered.
 func (s *Session) fault(stage Stage, out []byte) (_ []byte, done bool) {
-	if w, ok := s.sink.options.Waits[stage]; ok {
-		s.step.Wait += w.Draw(s.chance())
+	p := s.sink.play(s.sink.options.Waits, s.sink.rules[stage], s.rules, stage, s.chance)
+	s.step.Wait += p.wait
+	if p.rule == nil {
+		return out, false
 	}
-	for _, list := range [2][]*Rule{s.sink.rules[stage], s.rules} {
-		for _, r := range list {
-			if r.Stage != stage || !r.fires(s.chance()) {
-				continue
-			}
-			s.step.Wait += r.wait
-			if r.code == 0 && r.effect == None {
-				continue
-			}
-			if r.code != 0 {
-				out = s.refuse(out, r.code, "as asked for by "+r.Text)
-			} else {
-				s.sink.counts[broken].Add(1)
-			}
-			s.step.Effect = r.effect
-			return out, true
-		}
+	if p.rule.code != 0 {
+		out = s.refuse(out, p.rule.code, "as asked for by "+p.rule.Text)
 	}
-	return out, false
+	s.step.Effect = p.rule.effect
+	return out, true
 }
 
 // refuse appends a reply with the enhanced code that fits.
@@ -176,12 +166,7 @@ func (s *Session) command(line, out []byte) []byte {
 	case "AUTH":
 		return append(out, "235 2.7.0 welcome\r\n"...)
 	case "STARTTLS":
-		if s.sink.options.TLS == nil || s.secure {
-			return append(out, "502 5.5.1 no TLS here\r\n"...)
-		}
-		s.reset()
-		s.secure, s.step.Effect = true, StartTLS
-		return append(out, "220 2.0.0 go on\r\n"...)
+		return s.startTLS(out)
 	case "QUIT":
 		out, done := s.fault(Quit, out)
 		if done {
@@ -191,6 +176,23 @@ func (s *Session) command(line, out []byte) []byte {
 		return append(out, "221 2.0.0 bye\r\n"...)
 	}
 	return append(out, "502 5.5.1 unknown command\r\n"...)
+}
+
+func (s *Session) startTLS(out []byte) []byte {
+	if s.sink.options.TLS == nil || s.secure {
+		return append(out, "502 5.5.1 no TLS here\r\n"...)
+	}
+	out, done := s.fault(Upgrade, out)
+	if done {
+		return out
+	}
+	s.reset()
+	s.secure, s.step.Effect = true, StartTLS
+	p := s.sink.play(s.sink.options.Waits, s.sink.rules[Handshake], nil, Handshake, s.chance)
+	if s.step.Delay = p.wait; p.rule != nil {
+		s.step.Effect = p.rule.effect
+	}
+	return append(out, "220 2.0.0 go on\r\n"...)
 }
 
 func (s *Session) reset() {
@@ -243,7 +245,7 @@ func (s *Session) rcpt(argument, out []byte) []byte {
 	if !ok || !s.inMail {
 		return append(out, "503 5.5.1 MAIL first, then RCPT TO:<path>\r\n"...)
 	}
-	if r := s.sink.ruleOf(to); r != nil && r.Stage == Rcpt {
+	if r := s.sink.ruleOf(to, s.sink.spoken, ParseRule); r != nil && r.Stage == Rcpt {
 		// It speaks for its own recipient only.
 		s.rules = append(s.rules, r)
 		out, done := s.fault(Rcpt, out)

@@ -1,11 +1,13 @@
 package sink
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -19,12 +21,18 @@ import (
 func play(t *testing.T, o Options, dialogue string) {
 	t.Helper()
 	s := New(o)
+	converse(t, func() machine { return s.Session("192.0.2.1") }, dialogue)
+}
+
+// converse plays a dialogue with sessions that begin makes.
+func converse(t *testing.T, begin func() machine, dialogue string) {
+	t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var session *Session
+	var session machine
 	var got []string // what hasn't been matched
 	saw := func(out []byte, step Step) {
 		for line := range strings.Lines(string(out)) {
-			got = append(got, "S: "+strings.TrimRight(line, "\r\n"))
+			got = append(got, strings.TrimSpace("S: "+line))
 		}
 		if step.Wait > 0 {
 			got = append(got, "E: wait "+step.Wait.String())
@@ -33,24 +41,24 @@ func play(t *testing.T, o Options, dialogue string) {
 			got = append(got, "E: "+[]string{"", "close", "reset", "silence", "starttls"}[step.Effect])
 		}
 	}
-	begin := func() {
-		session = s.Session("192.0.2.1")
+	greet := func() {
+		session = begin()
 		saw(session.Greet(now, nil))
 	}
-	begin()
+	greet()
 	for number, line := range strings.Split(strings.TrimSpace(dialogue), "\n") {
-		line = strings.TrimSpace(line)
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
 		rest := strings.TrimPrefix(line[2:], " ")
 		switch line[:2] {
 		case "C:":
 			in := []byte(strings.ReplaceAll(rest, `\r\n`, "\r\n") + "\r\n")
-			for len(in) > 0 {
+			for more := true; more; {
 				out, step := session.Feed(now, in, nil)
 				saw(out, step)
 				in = in[step.Consumed:]
-				if step.Consumed == 0 || step.Effect != None {
-					break
-				}
+				more = step.Effect == None && (step.More || step.Consumed > 0 && len(in) > 0)
 			}
 		case "T:":
 			d, err := time.ParseDuration(rest)
@@ -59,7 +67,7 @@ func play(t *testing.T, o Options, dialogue string) {
 			}
 			now = now.Add(d)
 		case "N:":
-			begin()
+			greet()
 		default:
 			if len(got) == 0 || got[0] != line {
 				t.Fatalf("line %d: want %q, got %q", number+1, line, got)
@@ -72,16 +80,9 @@ func play(t *testing.T, o Options, dialogue string) {
 	}
 }
 
-func rules(t *testing.T, texts ...string) (all []*Rule) {
+func rules(t *testing.T, texts ...string) []*Rule {
 	t.Helper()
-	for _, text := range texts {
-		r, err := ParseRule(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, r)
-	}
-	return all
+	return rulesOf(t, ParseRule, texts...)
 }
 
 // taken is a message that nothing is wrong with, to the address that %s is.
@@ -228,8 +229,8 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("NOOP "+strings.Repeat("x", 2*maxLine)+"\r\nQUIT\r\n"), uint8(1)) // a line too long is told so in one piece, too
 	f.Add([]byte("MAIL FROM:<>\r\nRCPT TO:<u@v>\r\nBDAT 4\r\nab\r\nBDAT 0 LAST\r\nRCPT TO:<tempfail-rcpt@v>\r\n"), uint8(3))
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8) {
-		whole, all := converse(in, len(in)+1)
-		parts, some := converse(in, int(cut)%7+1)
+		whole, all := arrivals(in, len(in)+1)
+		parts, some := arrivals(in, int(cut)%7+1)
 		if !bytes.Equal(whole, parts) || fmt.Sprint(all) != fmt.Sprint(some) {
 			t.Errorf("whole:\n%s%v\ncut at each %d:\n%s%v", whole, all, cut%7+1, parts, some)
 		}
@@ -241,8 +242,13 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-func converse(in []byte, size int) (out []byte, arrived []Arrival) {
+func arrivals(in []byte, size int) (out []byte, arrived []Arrival) {
 	s := New(Options{Keep: 1 << 20, Arrived: func(a Arrival) { arrived = append(arrived, a) }}).Session("c")
+	return cut(s, in, size), arrived
+}
+
+// cut feeds a session in pieces, as a driver does, and returns all that it says.
+func cut(s machine, in []byte, size int) (out []byte) {
 	var unread []byte
 	for len(in) > 0 {
 		n := min(size, len(in))
@@ -253,33 +259,40 @@ func converse(in []byte, size int) (out []byte, arrived []Arrival) {
 			out, step = s.Feed(time.Time{}, unread, out)
 			unread = unread[step.Consumed:]
 			if step.Effect != None {
-				return out, arrived
+				return out
 			}
-			if step.Wait == 0 {
+			if step.Wait == 0 && !step.More {
 				break
 			}
 		}
 	}
-	return out, arrived
+	return out
 }
 
 // serve runs a sink on a socket of its own.
 func serve(t *testing.T, o Options) (*Sink, string) {
+	t.Helper()
+	s := New(o)
+	return s, listen(t, s.Serve)
+}
+
+// listen serves on a port of its own until the test is over.
+func listen(t *testing.T, serve func(context.Context, *net.TCPListener, int) error) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ln, err := Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, over := New(o), make(chan error, 1)
-	go func() { over <- s.Serve(ctx, ln, 2) }()
+	over := make(chan error, 1)
+	go func() { over <- serve(ctx, ln, 2) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-over; err != nil {
 			t.Error(err)
 		}
 	})
-	return s, ln.Addr().String()
+	return ln.Addr().String()
 }
 
 // Real sessions: each message of a load arrives once and whole, in the clear and in
@@ -365,5 +378,69 @@ func TestCertificate_Wrong(t *testing.T) {
 	var verification *tls.CertificateVerificationError
 	if _, err := client.SMTP(bench.NewMeter()); !errors.As(err, &verification) {
 		t.Errorf("a certificate that is wrong in all ways: %v", err)
+	}
+}
+
+// Faults come within TLS as in the clear, and between STARTTLS and the handshake.
+func TestServe_FaultsInTLS(t *testing.T) {
+	certificate, err := Certificate("sink.example", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(rule string, want func(report bench.Report, err error) bool) {
+		t.Helper()
+		s, addr := serve(t, Options{TLS: certificate, Rules: rules(t, rule)})
+		load := bench.Load{
+			Client:   bench.Client{Addr: addr, Security: bench.Upgrade, TLS: &tls.Config{InsecureSkipVerify: true}},
+			Sessions: 1, Messages: 2, From: "a@b.example",
+			To: func(int) []string { return []string{"u@v.example"} }, Wire: func(n int) []byte { return bench.Message(n, 1000) },
+		}
+		report, err := load.Run(t.Context())
+		if !want(report, err) || s.Counts().Faults[rule] == 0 {
+			t.Errorf("%s: %v (%v); the sink says %+v", rule, report, err, s.Counts())
+		}
+	}
+	refusal := func(text string) func(bench.Report, error) bool {
+		return func(r bench.Report, err error) bool { return err == nil && r.Messages == 1 && r.Refused[text] == 1 }
+	}
+	fails := func(text string) func(bench.Report, error) bool {
+		return func(r bench.Report, err error) bool { return err != nil && strings.Contains(err.Error(), text) }
+	}
+	f("tempfail-rcpt-after1", refusal("451 4.3.0 as asked for by tempfail-rcpt-after1"))
+	f("full-dot-first1", refusal("452 4.3.1 as asked for by full-dot-first1"))
+	f("wait1ms-dot", func(r bench.Report, err error) bool { return err == nil && r.Messages == 2 })
+	f("close-dot-after1", fails("EOF"))
+	f("reset-mail", fails("reading a reply"))
+	f("notls-starttls", fails("454 4.7.0"))
+	f("close-starttls", fails("EOF"))
+	f("close-handshake", fails("TLS with"))
+	f("reset-handshake", fails("TLS with"))
+	f("wait1ms-handshake", func(r bench.Report, err error) bool { return err == nil && r.Messages == 2 })
+}
+
+// A server that says "go on" and never shakes hands is given up by the client.
+func TestServe_Mute(t *testing.T) {
+	certificate, err := Certificate("sink.example", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, addr := serve(t, Options{TLS: certificate, Rules: rules(t, "silence-handshake")})
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	said := bufio.NewReader(conn)
+	fmt.Fprint(conn, "STARTTLS\r\n")
+	for _, want := range []string{"220 sink.example ESMTP\r\n", "220 2.0.0 go on\r\n"} {
+		if line, err := said.ReadString('\n'); err != nil || line != want {
+			t.Fatalf("%q (%v), want %q", line, err, want)
+		}
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	fmt.Fprint(conn, "\x16\x03\x01\x00\x05hello")
+	var timeout net.Error
+	if octet, err := said.ReadByte(); !errors.As(err, &timeout) || !timeout.Timeout() {
+		t.Errorf("%d (%v) after a handshake began", octet, err)
 	}
 }

@@ -3,6 +3,7 @@ package sink
 import (
 	"crypto/tls"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,14 +27,14 @@ type Options struct {
 	Burst     int
 	LimitCode int
 	Seed      uint64
-	// TLS, unless nil, is offered by STARTTLS. HandshakeWait is before a handshake.
-	TLS           *tls.Config
-	HandshakeWait time.Duration
+	// TLS, unless nil, is offered by STARTTLS and STLS.
+	TLS *tls.Config
 	// Keep is how many octets of a message are kept for Arrived; 0: none.
 	Keep int
 	// Arrived, unless nil, hears of each message before its 250 is sent, from many
 	// sessions at once. The arrival is the callee's.
 	Arrived func(Arrival)
+	POP3    POP3Options
 }
 
 // Arrival is a message that was taken.
@@ -44,6 +45,7 @@ type Arrival struct {
 	To      []string
 	Octets  int
 	Message []byte // as much as was kept, in wire form
+	Chunked bool   // by BDAT, so Message has no stuffed dots
 }
 
 // Sink is what all sessions share.
@@ -58,6 +60,10 @@ type Sink struct {
 	spoken map[string]*Rule // rules that recipients asked for, by local part
 	grey   map[string]time.Time
 	tokens map[string]*bucket
+	asked  map[string]*Rule // rules that user names asked for, by local part
+
+	pop3  [stages][]*Rule
+	drops maildrops
 }
 
 // The counters.
@@ -67,6 +73,12 @@ const (
 	octets
 	recipients
 	broken // sessions that a fault ended
+	pop3Sessions
+	logins
+	retrieved
+	octetsOut
+	deleted
+	pop3Refused
 	lastCount
 )
 
@@ -84,10 +96,14 @@ func New(o Options) *Sink {
 	if o.Hostname == "" {
 		o.Hostname = "sink.example"
 	}
-	s := &Sink{options: o, codes: make(map[int]int64), spoken: make(map[string]*Rule), grey: make(map[string]time.Time), tokens: make(map[string]*bucket)}
+	s := &Sink{options: o, codes: make(map[int]int64), spoken: make(map[string]*Rule), grey: make(map[string]time.Time), asked: make(map[string]*Rule), tokens: make(map[string]*bucket)}
 	for _, r := range o.Rules {
 		s.rules[r.Stage] = append(s.rules[r.Stage], r)
 	}
+	for _, r := range o.POP3.Rules {
+		s.pop3[r.Stage] = append(s.pop3[r.Stage], r)
+	}
+	s.drops.made, s.drops.room = made(o.POP3.Messages), o.POP3.Room
 	return s
 }
 
@@ -100,45 +116,76 @@ type Counts struct {
 	Broken     int64            `json:"broken"`  // sessions that a fault ended without a reply
 	Refused    map[int]int64    `json:"refused"` // replies of 4yz and 5yz, by code
 	Faults     map[string]int64 `json:"faults"`  // played, by rule
+	POP3       *POP3Counts      `json:"pop3,omitempty"`
+}
+
+// POP3Counts is what POP3 clients have done.
+type POP3Counts struct {
+	Sessions int64 `json:"sessions"`
+	Logins   int64 `json:"logins"`
+	Messages int64 `json:"messages"` // begun by RETR and TOP
+	Octets   int64 `json:"octets"`   // of those, with stuffed dots
+	Deleted  int64 `json:"deleted"`
+	Refused  int64 `json:"refused"` // -ERR
 }
 
 // Counts tells the counters as they are.
 func (s *Sink) Counts() Counts {
 	c := Counts{
 		s.counts[sessions].Load(), s.counts[messages].Load(), s.counts[octets].Load(),
-		s.counts[recipients].Load(), s.counts[broken].Load(), nil, make(map[string]int64),
+		s.counts[recipients].Load(), s.counts[broken].Load(), nil, make(map[string]int64), s.pop3Counts(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.Refused = maps.Clone(s.codes)
-	for _, r := range s.options.Rules {
+	for _, r := range slices.Concat(s.options.Rules, s.options.POP3.Rules) {
 		c.Faults[r.Text] += r.Fired.Load()
 	}
-	for name, r := range s.spoken {
-		if r != nil && r.Fired.Load() > 0 {
-			c.Faults[name] += r.Fired.Load()
+	for _, rules := range []map[string]*Rule{s.spoken, s.asked} {
+		for name, r := range rules {
+			if r != nil && r.Fired.Load() > 0 {
+				c.Faults[name] += r.Fired.Load()
+			}
 		}
 	}
 	return c
 }
 
-// ruleOf is the rule that a recipient's local part is, or nil.
-func (s *Sink) ruleOf(recipient string) *Rule {
-	local, _, _ := strings.Cut(recipient, "@")
+// pop3Counts is nil when there were no sessions.
+func (s *Sink) pop3Counts() *POP3Counts {
+	c := &s.counts
+	if c[pop3Sessions].Load() == 0 {
+		return nil
+	}
+	return &POP3Counts{c[pop3Sessions].Load(), c[logins].Load(), c[retrieved].Load(), c[octetsOut].Load(), c[deleted].Load(), c[pop3Refused].Load()}
+}
+
+// ruleOf is the rule that the local part of a recipient or user name is, or nil.
+// known remembers them.
+func (s *Sink) ruleOf(address string, known map[string]*Rule, parse func(string) (*Rule, error)) *Rule {
+	local, _, _ := strings.Cut(address, "@")
 	if s.options.Deaf || !strings.Contains(local, "-") {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, known := s.spoken[local]
-	if !known {
-		if len(s.spoken) >= maxKnown {
-			clear(s.spoken)
+	r, ok := known[local]
+	if !ok {
+		if len(known) >= maxKnown {
+			clear(known)
 		}
-		r, _ = ParseRule(local) // an ordinary name with a hyphen is no rule
-		s.spoken[local] = r
+		r, _ = parse(local) // an ordinary name with a hyphen is no rule
+		known[local] = r
 	}
 	return r
+}
+
+// hand hands on what has arrived.
+func (s *Sink) hand(a Arrival) {
+	s.drops.add(a)
+	if s.options.Arrived != nil {
+		s.options.Arrived(a)
+	}
 }
 
 func (s *Sink) refused(code int) {

@@ -16,10 +16,11 @@ import (
 // patience bounds each wait for a client in TLS.
 const patience = 5 * time.Minute
 
-// serveTLS goes on with a session after its STARTTLS was answered.
-func (s *Sink) serveTLS(wire net.Conn, session *Session) {
+// serveTLS goes on with a session after its STARTTLS or STLS was answered. delay is
+// before the handshake.
+func (s *Sink) serveTLS(wire net.Conn, session machine, delay time.Duration) {
 	defer wire.Close()
-	time.Sleep(s.options.HandshakeWait)
+	time.Sleep(delay)
 	wire.SetDeadline(time.Now().Add(patience))
 	conn := tls.Server(wire, s.options.TLS)
 	if conn.Handshake() != nil {
@@ -34,7 +35,7 @@ func (s *Sink) serveTLS(wire net.Conn, session *Session) {
 		in = in[:copy(in, in[step.Consumed:])]
 		time.Sleep(step.Wait)
 		wire.SetDeadline(time.Now().Add(patience))
-		if step.Effect != Reset && len(out) > 0 {
+		if len(out) > 0 {
 			if _, err := conn.Write(out); err != nil {
 				return
 			}
@@ -52,7 +53,7 @@ func (s *Sink) serveTLS(wire net.Conn, session *Session) {
 			_, _ = io.Copy(io.Discard, wire) // up to the deadline
 			return
 		}
-		if step.Wait > 0 && len(in) > 0 {
+		if step.More || step.Wait > 0 && len(in) > 0 {
 			continue
 		}
 		n, err := conn.Read(buffer)

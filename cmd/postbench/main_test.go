@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,8 +112,27 @@ func TestSMTPSource(t *testing.T) {
 	f("-t a@b.example -F "+file, "a@b.example", func(r *receiver) bool {
 		return string(r.came[0].Message) == "Subject: x\r\n\r\n..dot\r\n"
 	})
-	if out, code := postbench(t, "smtp-source", "-L", "127.0.0.1:1"); code != exUsage {
-		t.Errorf("-L: exit %d\n%s", code, out)
+	f("-4 -T 4096 -C 3 -t a@b.example", "a@b.example", nil)
+	for _, pause := range []string{"-w 1 -d", "-w 1"} {
+		f(pause+" -m 2 -t a@b.example", "a@b.example a@b.example", func(r *receiver) bool {
+			return r.came[1].Time.Sub(r.came[0].Time) >= time.Second
+		})
+	}
+	for _, args := range []string{"-L", "-o", "-R 0", "-w -1", "-w 1 -R 1", "-T 0", "-C 0", "-4 -6"} {
+		if out, code := postbench(t, append(strings.Fields("smtp-source "+args), "127.0.0.1:1")...); code != exUsage {
+			t.Errorf("%s: exit %d\n%s", args, code, out)
+		}
+	}
+	if out, code := postbench(t, "smtp-source", "-6", "127.0.0.1:1"); code == 0 || !strings.Contains(out, "no suitable address") {
+		t.Errorf("-6 to an address of IPv4: exit %d\n%s", code, out)
+	}
+	whole := true // seconds
+	for range 100 {
+		wait := smtpSource{random: 2}.pause()()
+		whole = whole && wait%time.Second == 0 && wait >= 0 && wait <= 2*time.Second
+	}
+	if !whole {
+		t.Error("-R 2 waits for what isn't 0, 1 or 2 seconds")
 	}
 }
 
@@ -178,6 +199,8 @@ func TestExitCodes(t *testing.T) {
 	f(exUsage, "lognormal:4k,2", "smtp", "--size", "normal:4k", r.addr)
 	f(exUsage, "--rate", "smtp", "--rate", "fast", r.addr)
 	f(exUsage, "no command", "nonsense")
+	f(exUsage, "isn't known how many", "pop3", "--profile", "retr", r.addr)
+	f(exUsage, "in the profile", "pop3", "--profile", "stat,dele", "--delete", r.addr)
 	f(exUsage, "tempfail-rcpt-after100", "sink", "--fault", "x", "127.0.0.1:0")
 	f(exNoInput, "no such file", "verify", "--verify", "127.0.0.1:1", "/nowhere/ledger")
 	f(exNoInput, "no such file", "compare", "/nowhere/a", "/nowhere/b")
@@ -286,6 +309,67 @@ func TestSink(t *testing.T) {
 	if rows := strings.Count(string(text), "\n"); err != nil || rows != 3 || !strings.Contains(string(text), "\treader@localhost\t") || !strings.Contains(string(text), "-3\n") {
 		t.Errorf("the list (%v):\n%s", err, text)
 	}
+}
+
+// A sink serves POP3 and metrics beside SMTP: what was sent is read, after what was
+// made, and counted.
+func TestSink_POP3AndMetrics(t *testing.T) {
+	ready := &lines{seen: make(chan string, 1)}
+	root := rootCommand()
+	root.SetArgs(strings.Fields("sink --pop3 127.0.0.1:0 --pop3-messages 2 --pop3-size uniform:1k-9k --pop3-fault err-stat-first1 --metrics 127.0.0.1:0 127.0.0.1:0"))
+	root.SetOut(io.Discard)
+	root.SetErr(ready)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- root.ExecuteContext(ctx) }()
+	addrs := make(map[string]string)
+	for _, field := range strings.Fields(<-ready.seen)[1:] {
+		name, addr, _ := strings.Cut(field, "=")
+		addrs[name] = addr
+	}
+	if out, code := postbench(t, "smtp", "-m", "3", "-t", "ann@v.example", addrs["smtp"]); code != 0 {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	if out, code := postbench(t, "pop3", "--user", "ann", "--delete", addrs["pop3"]); code != 0 || !strings.Contains(out, "5 messages in") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	out, code := postbench(t, "pop3", "--user", "u%d", "--users", "3", "--profile", "uidl,top,retr=50%,dele", "--top", "4", "--stages", addrs["pop3"])
+	if code != 0 || !strings.Contains(out, "6 messages in") || !strings.Contains(out, "uidl               3") || !strings.Contains(out, "retr               3") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, code := postbench(t, "pop3", "--profile", "uidl", "--logins", "4", addrs["pop3"]); code != 0 || !strings.Contains(out, "4 messages in") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, code := postbench(t, "pop3", "--user", "bob", "--logins", "1", addrs["pop3"]); code != exFailed || !strings.Contains(out, "as asked for by err-stat-first1") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	response, err := http.Get("http://" + addrs["metrics"] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	for _, want := range []string{"postbench_sink_messages_total 3\n", "postbench_sink_pop3_deleted_total 11\n", `postbench_sink_faults_total{rule="err-stat-first1"} 1`} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("no %q (%v) in:\n%s", want, err, text)
+		}
+	}
+	cancel()
+	if err := <-over; err != nil {
+		t.Error(err)
+	}
+	f := func(args string) {
+		t.Helper()
+		if out, code := postbench(t, strings.Fields("sink "+args+" 127.0.0.1:0")...); code != exUsage {
+			t.Errorf("%s: exit %d\n%s", args, code, out)
+		}
+	}
+	f("--pop3-messages 1")
+	f("--pop3 127.0.0.1:0 --pop3-fault tempfail-rcpt")
+	f("--pop3 127.0.0.1:0 --pop3-wait dot=1s")
+	f("--pop3 127.0.0.1:0 --pop3-messages 2000 --pop3-size 1m")
+	f("--pop3 127.0.0.1:0 --pop3-keep much")
+	f("--profile nobody")
 }
 
 // lines hands on what is written.

@@ -83,7 +83,7 @@ func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.C
 		return bench.Report{}, err
 	}
 	meter := bench.NewMeter()
-	stop := watch(cmd, meter, total)
+	stop := watch(cmd, meter, total, o.duration)
 	report, failed := run(cmd.Context(), round, meter)
 	stop()
 	if failed != nil {

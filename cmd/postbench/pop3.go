@@ -23,6 +23,7 @@ type reading struct {
 	users     int
 	sessions  int
 	logins    int
+	profile   string
 }
 
 func pop3Command() *cobra.Command {
@@ -32,10 +33,18 @@ func pop3Command() *cobra.Command {
 		Short: "Read maildrops",
 		Long: `Read maildrops, each once, or log in and ask STAT so often as --logins says. The
 accounts are one, or with %d in --user as many as --users, read in --sessions at once;
-no maildrop is in two sessions at a time. In rates of logins a "message" is a login.`,
+no maildrop is in two sessions at a time. In rates of logins a "message" is a login.
+
+A visit is LIST and a RETR of each message, or what --profile says: stat, list and uidl,
+asked once, in their order, and then top (of --top lines less one), retr and dele of each
+message, or of a part of them, spread evenly (retr=50%). Each command has its times
+among the stages. With --logins visits are repeated; of a profile without top, retr and
+dele a "message" is a visit.`,
 		Example: `  postbench pop3 --user reader --password secret --pipelined 127.0.0.1:110
   postbench pop3 --user user%d@example.org --users 1000 --sessions 20 --delete 127.0.0.1:110
-  postbench pop3 --user user%d --users 100 --sessions 20 --logins 5000 --stages 127.0.0.1:110`,
+  postbench pop3 --user user%d --users 100 --sessions 20 --logins 5000 --stages 127.0.0.1:110
+  postbench pop3 --user reader --profile stat,uidl,top,retr=20%,dele=20% --stages 127.0.0.1:110
+  postbench pop3 --user reader --profile uidl --logins 1000 --stages 127.0.0.1:110`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args[0]) },
 	}
@@ -46,12 +55,13 @@ no maildrop is in two sessions at a time. In rates of logins a "message" is a lo
 	flags.StringVar(&r.fetch.Password, "password", "secret", "of all accounts")
 	flags.IntVar(&r.users, "users", 100, "how many a pattern makes, from 0")
 	flags.IntVar(&r.sessions, "sessions", 1, "sessions at once")
-	flags.IntVar(&r.fetch.Window, "window", 64, "commands on their way when pipelined")
+	flags.IntVar(&r.fetch.Window, "window", 64, "messages whose commands are on their way when pipelined")
 	flags.IntVar(&r.fetch.Limit, "messages", 0, "messages to read of each maildrop; 0: all")
-	flags.BoolVar(&r.pipelined, "pipelined", false, "send many RETR in one write")
+	flags.BoolVar(&r.pipelined, "pipelined", false, "send many commands in one write")
 	flags.BoolVar(&r.fetch.Delete, "delete", false, "DELE each message that was read")
 	flags.IntVar(&r.fetch.Top, "top", 0, "read the header and one line less than this by TOP; 0: RETR")
-	flags.IntVar(&r.logins, "logins", 0, "log in, STAT, QUIT so often in all, and read nothing")
+	flags.IntVar(&r.logins, "logins", 0, "log in, STAT (or as --profile says), QUIT so often in all, and read nothing else")
+	flags.StringVar(&r.profile, "profile", "", "commands of a visit, as above (default list,retr)")
 	return cmd
 }
 
@@ -70,12 +80,24 @@ func (r *reading) run(cmd *cobra.Command, addr string) error {
 	if len(names) == 0 || r.sessions < 1 {
 		return exit(exUsage, errors.New("give --users and --sessions more than 0"))
 	}
+	if r.profile != "" {
+		if r.fetch.Profile, err = bench.ParseProfile(r.profile); err != nil {
+			return exit(exUsage, fmt.Errorf("--profile: %w", err))
+		}
+		if r.fetch.Delete {
+			return exit(exUsage, errors.New("--delete and --profile: give dele in the profile"))
+		}
+	}
 	r.fetch.Mode, r.fetch.Client = bench.Mode(r.pipelined), client
 	visits := len(names)
 	if r.logins > 0 {
 		visits = r.logins
 	}
-	return r.measure(cmd, client.Addr, r.logins, func(ctx context.Context, _ int, meter *bench.Meter) (bench.Report, error) {
+	total := r.logins
+	if r.fetch.Profile.Reads() {
+		total = 0 // known once each maildrop has told
+	}
+	return r.measure(cmd, client.Addr, total, func(ctx context.Context, _ int, meter *bench.Meter) (bench.Report, error) {
 		ctx, cancel := r.start(ctx, meter)
 		defer cancel()
 		return r.visit(ctx, meter, names, visits)
@@ -119,7 +141,7 @@ func (r *reading) visit(ctx context.Context, meter *bench.Meter, names []string,
 func (r *reading) one(ctx context.Context, meter *bench.Meter, user string) error {
 	fetch := r.fetch
 	fetch.Client.User, fetch.Client.Password, fetch.Meter = user, r.fetch.Password, meter
-	if r.logins == 0 {
+	if r.logins == 0 || r.fetch.Profile != nil {
 		_, err := fetch.Run(ctx)
 		return err
 	}

@@ -1,22 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"net"
 	"runtime"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"postrider/bench"
 	"postrider/bench/sink"
 )
 
@@ -32,9 +24,11 @@ type sinking struct {
 	list     string
 	maildir  string
 	messages int64
+	pop3     sinkPOP3
+	metrics  string
 }
 
-// profiles are faults that go together.
+// profiles are faults that go together, in SMTP.
 var profiles = map[string][]string{
 	"diskfull": {"full-mail"},
 	"flaky":    {"tempfail-rcpt-p10", "tempfail-dot-p5", "busy-greeting-p5", "reset-dot-p1"},
@@ -56,12 +50,27 @@ recipient: its local part may be a rule (unless --deaf).
 
 Waits before replies are STAGE=DISTRIBUTION: dot=20ms, rcpt=uniform:5ms-50ms,
 dot=lognormal:20ms,2. Chance comes from --seed and the number of the session.
-Profiles: diskfull, flaky, tarpit, refuser, vanisher.`,
+Profiles: diskfull, flaky, tarpit, refuser, vanisher.
+
+With --pop3 it is a POP3 server, too, for tests of clients. Any name and password will
+do. Each maildrop has the same made messages (--pop3-messages; some with lines that
+begin with dots, each with the SHA-256 of its body in X-Digest), and what arrived for
+the local part of its name; the domain doesn't matter. Sessions of one maildrop don't
+lock each other out.
+
+` + sink.POP3Grammar + `
+Profiles: locked, torn, liar, flaky, tarpit.
+
+What arrived is told in three ways: --list (a line for each message), --maildir (the
+messages), and --metrics (counters for Prometheus).`,
 		Example: `  postbench sink 127.0.0.1:2500
   postbench sink --profile flaky --seed 7 127.0.0.1:2500
   postbench sink --fault tempfail-rcpt-after100 --wait dot=lognormal:20ms,2 127.0.0.1:2500
   postbench sink --greylist 30s --limit 10/s,20,450 --tls wrong --list arrived.tsv 127.0.0.1:2500
-  swaks --server 127.0.0.1:2500 --to reset-dot-first1@any.example`,
+  swaks --server 127.0.0.1:2500 --to reset-dot-first1@any.example
+  postbench sink --pop3 127.0.0.1:1100 --pop3-messages 50 --pop3-fault close-body-p10 127.0.0.1:2500
+  curl -u nodot-retr-first1:x pop3://127.0.0.1:1100/1
+  postbench sink --metrics 127.0.0.1:9100 127.0.0.1:2500 & curl http://127.0.0.1:9100/metrics`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.run(cmd, args[0]) },
 	}
@@ -72,13 +81,15 @@ Profiles: diskfull, flaky, tarpit, refuser, vanisher.`,
 	flags.BoolVar(&s.options.Deaf, "deaf", false, "ignore rules in recipients")
 	flags.DurationVar(&s.options.Greylist, "greylist", 0, "451 until so long after a client, sender and recipient came first")
 	flags.StringVar(&s.limit, "limit", "", "messages a second of a client, how many at once, and the code beyond: 10/s,20,421")
-	flags.StringVar(&s.tls, "tls", "none", "offer STARTTLS: good (signed by itself), wrong (other name, expired), slow (5 s before the handshake)")
+	flags.StringVar(&s.tls, "tls", "none", "offer STARTTLS and STLS: good (signed by itself), wrong (other name, expired), slow (5 s before the handshake), mute (no handshake)")
 	flags.Uint64Var(&s.options.Seed, "seed", 1, "of chance")
 	flags.StringVar(&s.options.Hostname, "hostname", "", "in replies (default sink.example)")
 	flags.IntVar(&s.loops, "loops", max(1, runtime.NumCPU()/2), "event loops")
 	flags.StringVar(&s.list, "list", "", "write a line for each message to this file: time, client, octets, from, recipients, X-Bench-ID or Message-ID")
 	flags.StringVar(&s.maildir, "maildir", "", "keep each message in the maildir of each recipient's local part, under this folder")
 	flags.Int64Var(&s.messages, "messages", 0, "end after so many; 0: when interrupted")
+	flags.StringVar(&s.metrics, "metrics", "", "serve counters for Prometheus at http://HOST:PORT/metrics")
+	s.pop3.add(cmd)
 	return cmd
 }
 
@@ -101,33 +112,52 @@ func (s *sinking) run(cmd *cobra.Command, addr string) error {
 	} else if s.list == "" && s.messages == 0 {
 		s.options.Arrived = nil
 	}
+	s.options.Keep = max(s.options.Keep, int(s.options.POP3.Room))
 	target, err := address(addr, "2500")
 	if err != nil {
 		return err
 	}
 	ctx, cancel := contextUntil(cmd.Context(), stop)
 	defer cancel()
-	ln, err := sink.Listen(ctx, target)
-	if err != nil {
-		return exit(exUnavailable, err)
-	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "ready smtp=%s\n", ln.Addr())
 	all := sink.New(s.options)
-	err = all.Serve(ctx, ln, max(s.loops, 1))
+	serving := servers{ctx: ctx, cancel: cancel}
+	if err := s.listen(&serving, all, target); err != nil {
+		cancel()
+		return errors.Join(err, serving.wait())
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "ready"+serving.ready)
+	err = serving.wait()
 	out := json.NewEncoder(cmd.OutOrStdout())
 	out.SetIndent("", "  ")
 	return errors.Join(err, list.close(), out.Encode(all.Counts()))
 }
 
+// listen starts what is asked for.
+func (s *sinking) listen(serving *servers, all *sink.Sink, smtp string) error {
+	loops := max(s.loops, 1)
+	err := serving.listen("smtp", smtp, func(ln *net.TCPListener) error { return all.Serve(serving.ctx, ln, loops) })
+	if err == nil && s.pop3.addr != "" {
+		err = serving.listen("pop3", s.pop3.addr, func(ln *net.TCPListener) error { return all.ServePOP3(serving.ctx, ln, loops) })
+	}
+	if err == nil && s.metrics != "" {
+		err = serving.listen("metrics", s.metrics, func(ln *net.TCPListener) error { return serving.http(ln, all.Metrics()) })
+	}
+	return err
+}
+
 // prepare turns flags into options.
-func (s *sinking) prepare() error {
+func (s *sinking) prepare() (err error) {
 	rules := s.faults
 	for _, name := range s.profiles {
 		profile, ok := profiles[name]
-		if !ok {
+		_, also := pop3Profiles[name]
+		if !ok && !also {
 			return exit(exUsage, fmt.Errorf("there is no profile %q (see \"postbench sink --help\")", name))
 		}
 		rules = append(rules, profile...)
+	}
+	if err := s.pop3.prepare(&s.options, s.profiles); err != nil {
+		return err
 	}
 	for _, text := range rules {
 		r, err := sink.ParseRule(text)
@@ -136,20 +166,8 @@ func (s *sinking) prepare() error {
 		}
 		s.options.Rules = append(s.options.Rules, r)
 	}
-	for _, text := range s.waits {
-		stage, distribution, _ := strings.Cut(text, "=")
-		at, ok := sink.StageOf(stage)
-		if !ok {
-			return exit(exUsage, fmt.Errorf("--wait %s: there is no stage %q", text, stage))
-		}
-		w, err := sink.ParseWait(distribution)
-		if err != nil {
-			return exit(exUsage, err)
-		}
-		if s.options.Waits == nil {
-			s.options.Waits = make(map[sink.Stage]sink.Wait)
-		}
-		s.options.Waits[at] = w
+	if s.options.Waits, err = waits("--wait", s.waits, sink.StageOf); err != nil {
+		return err
 	}
 	if s.limit != "" {
 		s.options.Burst, s.options.LimitCode = 1, 450
@@ -170,79 +188,27 @@ func (s *sinking) certificate() (err error) {
 	case "none":
 		return nil
 	case "slow":
-		s.options.HandshakeWait = 5 * time.Second
+		err = s.handshake("wait5s-handshake")
+	case "mute":
+		err = s.handshake("silence-handshake")
 	case "good", "wrong":
 	default:
-		return exit(exUsage, fmt.Errorf("--tls %s: give none, good, wrong or slow", s.tls))
+		err = exit(exUsage, fmt.Errorf("--tls %s: give none, good, wrong, slow or mute", s.tls))
+	}
+	if err != nil {
+		return err
 	}
 	s.options.TLS, err = sink.Certificate(name, s.tls == "wrong")
 	return err
 }
 
-// lister writes the list of what arrived.
-type lister struct {
-	mu   sync.Mutex // guards out
-	file *os.File
-	out  *bufio.Writer
-}
-
-func (s *sinking) lister() (*lister, error) {
-	if s.list == "" {
-		return &lister{}, nil
+// handshake adds a rule to both protocols.
+func (s *sinking) handshake(text string) error {
+	smtp, err := sink.ParseRule(text)
+	if err != nil {
+		return err
 	}
-	s.options.Keep = 8 << 10 // the header, for the id
-	f, err := os.Create(s.list)
-	return &lister{file: f, out: bufio.NewWriter(f)}, err
-}
-
-func (l *lister) arrived(a sink.Arrival) {
-	if l.file == nil {
-		return
-	}
-	id := bench.IDOf(a.Message)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	fmt.Fprintf(l.out, "%s\t%s\t%d\t%s\t%s\t%s\n", a.Time.UTC().Format(time.RFC3339Nano), a.Client, a.Octets, a.From, strings.Join(a.To, ","), id)
-}
-
-func (l *lister) close() error {
-	if l.file == nil {
-		return nil
-	}
-	return errors.Join(l.out.Flush(), l.file.Close())
-}
-
-// countdown closes stop a moment after the last of n messages, so that its reply
-// goes out.
-func countdown(n int64, stop chan struct{}, arrived func(sink.Arrival)) func(sink.Arrival) {
-	var mu sync.Mutex
-	return func(a sink.Arrival) {
-		arrived(a)
-		mu.Lock()
-		defer mu.Unlock()
-		if n--; n == 0 {
-			time.AfterFunc(200*time.Millisecond, func() { close(stop) })
-		}
-	}
-}
-
-// deliver writes what arrives into maildirs, and then hands it on. Without a sync:
-// this is for tests.
-func (s *sinking) deliver(then func(sink.Arrival)) func(sink.Arrival) {
-	var number atomic.Int64
-	return func(a sink.Arrival) {
-		mail := bytes.ReplaceAll(bench.Unstuff(a.Message), []byte("\r\n"), []byte("\n"))
-		for _, to := range a.To {
-			local, _, _ := strings.Cut(to, "@")
-			box := filepath.Join(s.maildir, filepath.Base("/"+local))
-			for _, folder := range []string{"tmp", "cur", "new"} {
-				_ = os.MkdirAll(filepath.Join(box, folder), 0o700) // what fails here fails below
-			}
-			name := fmt.Sprintf("%d.%d.sink", a.Time.Unix(), number.Add(1))
-			if err := os.WriteFile(filepath.Join(box, "new", name), mail, 0o600); err != nil {
-				fmt.Fprintln(os.Stderr, "postbench:", err)
-			}
-		}
-		then(a)
-	}
+	pop3, err := sink.ParsePOP3Rule(text)
+	s.options.Rules, s.options.POP3.Rules = append(s.options.Rules, smtp), append(s.options.POP3.Rules, pop3)
+	return err
 }
