@@ -194,6 +194,24 @@ func (l *brokenLock) Open(id storage.MessageID) (storage.Message, error) {
 	return &brokenMessage{m, l.s.after.Load()}, nil
 }
 
+func (l *brokenLock) Sequence() (storage.Sequence, error) {
+	q, err := l.Lock.Sequence()
+	return &brokenSequence{q, l.s}, err
+}
+
+type brokenSequence struct {
+	storage.Sequence
+	s *broken
+}
+
+func (q *brokenSequence) Append(dst []byte, id storage.MessageID) ([]byte, storage.Entry, error) {
+	out, e, err := q.Sequence.Append(dst, id)
+	if err == nil && uint64(id) == q.s.id.Load() {
+		return dst, e, storage.ErrCorrupt
+	}
+	return out, e, err
+}
+
 func (m *brokenMessage) Next() ([]byte, error) {
 	if m.left--; m.left < 0 {
 		return nil, storage.ErrCorrupt
