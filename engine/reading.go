@@ -30,8 +30,15 @@ const (
 )
 
 // readBuffer is what one trip to the pool may bring, and what a session that
-// sends messages holds of the ledger.
-const readBuffer = storage.MaxPiece
+// sends messages holds of the ledger. A client that has asked for longStreak
+// messages in order fetches them all, and gets a wideBuffer where the ledger has
+// room for one: most of what a message costs beyond its octets is its part of the
+// trip.
+const (
+	readBuffer = storage.MaxPiece
+	wideBuffer = 4 * readBuffer
+	longStreak = 16
+)
 
 // keepAhead is how long a silent client keeps what was read ahead for it.
 const keepAhead = 3 * time.Second
@@ -97,6 +104,10 @@ func (s *pop3Conn) startReading() {
 // session has to wait for that.
 func (s *pop3Conn) bookBuffer() bool {
 	r := &s.out
+	if r.streak >= longStreak && s.srv.budget.bulk.Reserve(wideBuffer) {
+		r.buf = s.srv.wide.get()
+		return true
+	}
 	r.waiter.Loop, r.waiter.Task = s.shard.loop, (*bufferGranted)(s)
 	if !s.srv.budget.bulk.Wait(&r.waiter, readBuffer) {
 		r.asked = true
@@ -287,8 +298,12 @@ func (r *reading) close(srv *Server) {
 		r.large = nil
 	}
 	if r.buf != nil {
-		srv.buffers.put(r.buf)
-		srv.budget.bulk.Release(readBuffer)
+		from := &srv.buffers
+		if cap(r.buf) == wideBuffer {
+			from = &srv.wide
+		}
+		from.put(r.buf)
+		srv.budget.bulk.Release(int64(from.size))
 		r.buf = nil
 	}
 	r.ahead, r.whole, r.piece, r.cut = r.ahead[:0], nil, nil, false
