@@ -96,7 +96,8 @@ func (q *sequence) entry() error {
 func (q *sequence) chunk(dst []byte) ([]byte, error) {
 	m := &q.message
 	var k [bodyKeyLen]byte
-	if !q.bodies.SeekPrefixGE(putBodyKey(&k, m.id, m.next)) {
+	key := putBodyKey(&k, m.id, m.next)
+	if !q.bodies.SeekGE(key) || !bytes.Equal(q.bodies.Key(), key) {
 		if err := q.bodies.Error(); err != nil {
 			return dst, readError(err)
 		}
