@@ -30,8 +30,15 @@ const (
 )
 
 // readBuffer is what one trip to the pool may bring, and what a session that
-// sends messages holds of the ledger.
-const readBuffer = storage.MaxPiece
+// sends messages holds of the ledger. A client that has asked for longStreak
+// messages in order fetches them all, and gets a wideBuffer where the ledger has
+// room for one: most of what a message costs beyond its octets is its part of the
+// trip.
+const (
+	readBuffer = storage.MaxPiece
+	wideBuffer = 4 * readBuffer
+	longStreak = 16
+)
 
 // keepAhead is how long a silent client keeps what was read ahead for it.
 const keepAhead = 3 * time.Second
@@ -97,6 +104,10 @@ func (s *pop3Conn) startReading() {
 // session has to wait for that.
 func (s *pop3Conn) bookBuffer() bool {
 	r := &s.out
+	if r.streak >= longStreak && s.srv.budget.bulk.Reserve(wideBuffer) {
+		r.buf = s.srv.wide.get()
+		return true
+	}
 	r.waiter.Loop, r.waiter.Task = s.shard.loop, (*bufferGranted)(s)
 	if !s.srv.budget.bulk.Wait(&r.waiter, readBuffer) {
 		r.asked = true
@@ -130,55 +141,33 @@ func (s *pop3Conn) read() error {
 		return s.openLarge(first)
 	}
 	l := s.m.Listing()
-	n, used := 1, 0
+	n := 1
 	if r.streak > 0 || first == 0 {
 		n = min(4<<min(r.streak, 10), l.Len()-first)
 	}
+	seq, err := s.lock.Sequence()
+	if err != nil {
+		return err
+	}
+	defer seq.Close()
+	b := r.buf[:0]
 	for i := first; i < first+n; i++ {
-		fits, err := s.copyMessage(i, &used)
-		if i > first && (err != nil || !fits) {
-			return nil // its own turn will say what is wrong with it
-		}
-		if err != nil {
-			return err
-		}
-		if !fits {
+		from := len(b)
+		id, _ := l.At(i)
+		var e storage.Entry
+		b, e, err = seq.Append(b, id)
+		switch {
+		case err == nil:
+			r.ahead = append(r.ahead, readAhead{index: i, from: from, to: len(b), octets: e.Octets()})
+		case i > first: // its own turn will say what is wrong with it
+			return nil
+		case errors.Is(err, io.ErrShortBuffer):
 			return s.openLarge(i)
+		default:
+			return err
 		}
 	}
 	return nil
-}
-
-// copyMessage copies message i behind what the buffer holds, if it fits.
-func (s *pop3Conn) copyMessage(i int, used *int) (fits bool, err error) {
-	r := &s.out
-	id, octets := s.m.Listing().At(i)
-	if *used > 0 && int64(*used)+octets > readBuffer {
-		return false, nil
-	}
-	msg, err := s.lock.Open(id)
-	if err != nil {
-		return false, err
-	}
-	defer msg.Close()
-	e := msg.Entry()
-	if int64(*used)+int64(len(e.Trace))+e.Wire > readBuffer {
-		return false, nil
-	}
-	b := append(r.buf[:*used], e.Trace...)
-	for {
-		p, err := msg.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return false, err
-		}
-		b = append(b, p...)
-	}
-	r.ahead = append(r.ahead, readAhead{index: i, from: *used, to: len(b), octets: e.Octets()})
-	*used = len(b)
-	return true, nil
 }
 
 // openLarge opens a message to be sent in pieces.
@@ -309,8 +298,12 @@ func (r *reading) close(srv *Server) {
 		r.large = nil
 	}
 	if r.buf != nil {
-		srv.buffers.put(r.buf)
-		srv.budget.bulk.Release(readBuffer)
+		from := &srv.buffers
+		if cap(r.buf) == wideBuffer {
+			from = &srv.wide
+		}
+		from.put(r.buf)
+		srv.budget.bulk.Release(int64(from.size))
 		r.buf = nil
 	}
 	r.ahead, r.whole, r.piece, r.cut = r.ahead[:0], nil, nil, false

@@ -124,6 +124,32 @@ func TestRetrieveInAnyOrder(t *testing.T) {
 	until(t, "nothing is booked", func() bool { return f.budget.used() == 0 })
 }
 
+// TestRetrieveInOrder reads a long maildrop from its begin to its end, as most clients
+// do, which makes the session read ahead further; a large message stands between.
+func TestRetrieveInOrder(t *testing.T) {
+	f := start(t, nil, nil)
+	var whole []string
+	for i := range 250 {
+		n := 2500 + i*7
+		if i == 180 {
+			n = 2 * wideBuffer
+		}
+		whole = append(whole, unstuffed(textOf(i, n)))
+		f.deliver(t, "mbrain@localhost", textOf(i, n))
+	}
+	p := f.login(t, "mbrain")
+	for i := range whole {
+		p.send(fmt.Sprintf("RETR %d\r\n", i+1))
+		p.isMessage(i, false, whole[i], true)
+	}
+	p.say("QUIT", "+OK")
+	p.end()
+	until(t, "nothing is booked", func() bool { return f.budget.used() == 0 })
+	if len(f.wide.free) == 0 {
+		t.Error("no wide buffer was used")
+	}
+}
+
 func number(t testing.TB, s string) int {
 	t.Helper()
 	n, err := strconv.Atoi(s)
@@ -192,6 +218,24 @@ func (l *brokenLock) Open(id storage.MessageID) (storage.Message, error) {
 		return m, err
 	}
 	return &brokenMessage{m, l.s.after.Load()}, nil
+}
+
+func (l *brokenLock) Sequence() (storage.Sequence, error) {
+	q, err := l.Lock.Sequence()
+	return &brokenSequence{q, l.s}, err
+}
+
+type brokenSequence struct {
+	storage.Sequence
+	s *broken
+}
+
+func (q *brokenSequence) Append(dst []byte, id storage.MessageID) ([]byte, storage.Entry, error) {
+	out, e, err := q.Sequence.Append(dst, id)
+	if err == nil && uint64(id) == q.s.id.Load() {
+		return dst, e, storage.ErrCorrupt
+	}
+	return out, e, err
 }
 
 func (m *brokenMessage) Next() ([]byte, error) {

@@ -44,7 +44,8 @@ type Server struct {
 	clients *clients
 	readers *pool
 	auth    *pool
-	buffers buffers
+	buffers buffers // of readBuffer
+	wide    buffers // of wideBuffer
 	logins  loginTimes
 	courier *courier.Courier
 	keys    *dkim.Keys
@@ -103,6 +104,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		router:   router.New(store, cfg.RouterSettings()),
 		shards:   make(map[*loop.Loop]*shard),
 		budget:   newBudget(cfg.Limits.Memory),
+		buffers:  buffers{size: readBuffer},
+		wide:     buffers{size: wideBuffer},
 		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),

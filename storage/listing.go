@@ -1,10 +1,12 @@
 package storage
 
+import "slices"
+
 // Listing is the messages of a maildrop as one session sees them: message
 // numbers 1 to Len in order of arrival. 12 octets a message, in blocks, so that
 // a maildrop of a million messages costs 12 MB and no copy while it grows, and
 // one of a few messages some hundred octets: the first block begins small.
-// It is written by one goroutine, then read by any.
+// It is written by one goroutine, then read by any; see Extend.
 type Listing struct {
 	blocks []listingBlock
 	n      int
@@ -23,6 +25,17 @@ const (
 	listingBlockLen   = 1024
 	listingFirstBlock = 8
 )
+
+// Extend returns a listing of the same messages that can be appended to, while l
+// stays as it is for those who read it. Full blocks are shared.
+func (l *Listing) Extend() *Listing {
+	e := &Listing{blocks: slices.Clone(l.blocks), n: l.n, octets: l.octets}
+	if n := len(e.blocks); n > 0 {
+		b := &e.blocks[n-1]
+		b.ids, b.sizes = slices.Clip(b.ids), slices.Clip(b.sizes) // Append copies them
+	}
+	return e
+}
 
 // Append adds the next message; octets is Entry.Octets, below 4 GiB.
 func (l *Listing) Append(id MessageID, octets int64) {

@@ -46,3 +46,33 @@ func TestMessageIDReadsBack(t *testing.T) {
 		}
 	}
 }
+
+// An extended listing has what is appended to it, and the one that it came from is as
+// it was, when more than one comes from it too.
+func TestExtendLeavesTheListing(t *testing.T) {
+	for _, n := range []int{0, 1, 8, 1023, 1024, 1025, 3000} {
+		l := new(Listing)
+		for i := range n {
+			l.Append(MessageID(i+1), 1)
+		}
+		a, b := l.Extend(), l.Extend()
+		for i := range 1100 {
+			a.Append(MessageID(10000+i), 2)
+			b.Append(MessageID(20000+i), 3)
+		}
+		if l.Len() != n || l.Octets() != int64(n) || a.Len() != n+1100 || a.Octets() != int64(n+2200) || b.Octets() != int64(n+3300) {
+			t.Errorf("%d messages: %d, extended %d and %d", n, l.Len(), a.Len(), b.Len())
+		}
+		for i := range n + 1100 {
+			idA, _ := a.At(i)
+			idB, _ := b.At(i)
+			wantA, wantB := MessageID(i+1), MessageID(i+1)
+			if i >= n {
+				wantA, wantB = MessageID(10000+i-n), MessageID(20000+i-n)
+			}
+			if idA != wantA || idB != wantB {
+				t.Fatalf("%d messages: At(%d) of the extended ones is %d and %d", n, i, uint64(idA), uint64(idB))
+			}
+		}
+	}
+}

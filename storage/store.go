@@ -126,6 +126,9 @@ type Lock interface {
 	List(max int) (*Listing, error)
 	// Open opens a message of the maildrop for reading: ErrNotFound, ErrCorrupt.
 	Open(id MessageID) (Message, error)
+	// Sequence is for many messages in order: it gives what Open gives, for less
+	// each. The caller must close it soon: it pins files.
+	Sequence() (Sequence, error)
 	// Expunge deletes the messages in one synced, atomic step: all or none.
 	// ErrFenced when the lock was lost.
 	Expunge(ids []MessageID) error
@@ -142,6 +145,18 @@ type Message interface {
 	// after the last one, ErrCorrupt when it is not what was stored.
 	Next() ([]byte, error)
 	// Close lets go of what Next returned.
+	Close()
+}
+
+// Sequence reads whole messages of a maildrop in ascending order of their ids, used
+// by one goroutine at a time.
+type Sequence interface {
+	// Append appends the message, its trace and its body in wire form, to dst and
+	// returns the result. It needs no more room than dst has: io.ErrShortBuffer when
+	// the message does not fit. Other errors are those of Open and Message.Next. With
+	// an error dst is returned as it was, though there may be octets behind it.
+	// The entry's Trace may be used until the next call.
+	Append(dst []byte, id MessageID) ([]byte, Entry, error)
 	Close()
 }
 

@@ -124,6 +124,10 @@
 // each had two more hand-overs between threads: 2.8 futex calls a message where it is
 // 1.9 now, at 20 sessions. The pause of gather on top of it: see bench/JOURNAL.md.
 //
+// What reads a whole maildrop in order does so by iterators that stay where they are
+// (sequence.go), and what a login lists is kept (listings.go): each point read finds
+// its way through all levels and files anew, and costs more than the octets.
+//
 // # When the disk fails
 //
 // Any failed write or sync of the WAL, the MANIFEST or a blob file ends the

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -313,6 +315,7 @@ func readFlipped(t *testing.T, s *Store, bodies map[storage.MessageID][]byte) (f
 			t.Errorf("message %s came back changed", id)
 		}
 	}
+	sequenceFlipped(t, l, bodies)
 	faults := 0
 	if _, err := s.Check(t.Context(), func(storage.Fault) { faults++ }); err != nil {
 		t.Errorf("Check: %v", err)
@@ -321,6 +324,28 @@ func readFlipped(t *testing.T, s *Store, bodies map[storage.MessageID][]byte) (f
 		t.Error("Check found no fault")
 	}
 	return found
+}
+
+// sequenceFlipped reads all bodies in order: each is whole, or its reading fails.
+func sequenceFlipped(t *testing.T, l storage.Lock, bodies map[storage.MessageID][]byte) {
+	q, err := l.Sequence()
+	if err != nil {
+		if !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("Sequence: %v", err)
+		}
+		return
+	}
+	defer q.Close()
+	for _, id := range slices.Sorted(maps.Keys(bodies)) {
+		got, e, err := q.Append(make([]byte, 0, 300_000), id)
+		switch {
+		case errors.Is(err, storage.ErrCorrupt):
+		case err != nil:
+			t.Errorf("message %s in sequence: %v", id, err)
+		case !bytes.Equal(got[len(e.Trace):], bodies[id]):
+			t.Errorf("message %s came back changed in sequence", id)
+		}
+	}
 }
 
 // A chunk that was changed behind Pebble's checksums is found by ours.

@@ -78,9 +78,51 @@ func (l *lock) List(limit int) (_ *storage.Listing, err error) {
 	if !l.valid() {
 		return nil, storage.ErrFenced
 	}
-	list := new(storage.Listing)
-	var k [accountKeyLen]byte
-	err = scan(l.s.db, putAccountKey(&k, tagMaildrop, l.account), func(k, v []byte) (bool, error) {
+	list, err := l.grown(limit)
+	if err == nil && list == nil {
+		list, err = l.scan(new(storage.Listing), 0, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := l.s.awaitDurable(); err != nil {
+		return nil, err
+	}
+	l.s.listings.put(l.account, list)
+	l.listed = list
+	return list, nil
+}
+
+// grown is the listing that is kept with what has come since; nil when there is none,
+// or when the counter says that something else has changed. See listings.
+func (l *lock) grown(limit int) (*storage.Listing, error) {
+	kept := l.s.listings.get(l.account)
+	if kept == nil || kept.Len() > limit {
+		return nil, nil
+	}
+	last, _ := kept.At(kept.Len() - 1)
+	list, err := l.scan(kept, last+1, limit)
+	if err != nil || list.More {
+		return nil, err
+	}
+	now, err := l.s.counter(l.account) // after the rows were read
+	if err != nil || now != (counter{int64(list.Len()), list.Octets()}) {
+		return nil, err
+	}
+	return list, nil
+}
+
+// scan reads the rows of the maildrop from an id on, and returns known with them at
+// its end: a copy, if there are any.
+func (l *lock) scan(known *storage.Listing, from storage.MessageID, limit int) (*storage.Listing, error) {
+	list := known
+	var first [maildropKeyLen]byte
+	var prefix [accountKeyLen]byte
+	end := after(putAccountKey(&prefix, tagMaildrop, l.account))
+	err := scanRange(l.s.db, putMaildropKey(&first, l.account, from), end, func(k, v []byte) (bool, error) {
+		if list == known {
+			list = known.Extend()
+		}
 		if list.Len() == limit {
 			list.More = true
 			return false, nil
@@ -92,14 +134,7 @@ func (l *lock) List(limit int) (_ *storage.Listing, err error) {
 		list.Append(idOfMaildropKey(k), e.octets())
 		return true, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	if err := l.s.awaitDurable(); err != nil {
-		return nil, err
-	}
-	l.listed = list
-	return list, nil
+	return list, err
 }
 
 // awaitDurable waits until all that can be seen now is synced: readers see a
@@ -165,6 +200,7 @@ func (l *lock) Expunge(ids []storage.MessageID) error {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
+	defer l.s.listings.drop(l.account)
 	return l.s.do(&call{
 		alone: true,
 		stage: func(b *pebble.Batch) error {

@@ -89,16 +89,22 @@ func (m *message) check(v []byte) ([]byte, error) {
 	if err != nil {
 		return nil, m.corrupt(err.Error())
 	}
+	return piece, m.count(piece)
+}
+
+// count checks that a chunk has the length that the entry wants, and that with the
+// last one the whole body is the one that was stored.
+func (m *message) count(piece []byte) error {
 	want := min(m.entry.wire-m.read, chunkLen)
 	if int64(len(piece)) != want {
-		return nil, m.corrupt("chunk has a wrong length")
+		return m.corrupt("chunk has a wrong length")
 	}
 	m.read += want
 	m.crc = crc32.Update(m.crc, castagnoli, piece)
 	if m.read == m.entry.wire && (m.next+1 != m.entry.chunks || m.crc != m.entry.crc) {
-		return nil, m.corrupt("the body is not the one that was stored")
+		return m.corrupt("the body is not the one that was stored")
 	}
-	return piece, nil
+	return nil
 }
 
 func (m *message) corrupt(what string) error {

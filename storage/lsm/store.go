@@ -27,6 +27,7 @@ type Store struct {
 	nextAccount storage.AccountID // of the committer's goroutine
 	ids         idSource
 	locks       lockTable
+	listings    listings
 	drafts      drafts
 
 	packs     bool       // bodies are compressed

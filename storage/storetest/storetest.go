@@ -50,6 +50,7 @@ var cases = []struct {
 	{"AReleasedLockExpungesNothing", fenced},
 	{"ListTellsOfMore", more},
 	{"ExpungeTakesTheListedOnly", expunge},
+	{"ASequenceReadsWhatOpenReads", sequences},
 	{"AViewIsASnapshot", viewIsSnapshot},
 	{"BrowseGoesBackFromAMessage", browse},
 	{"RemovingAnAccountKeepsOthersMail", removeAccount},
