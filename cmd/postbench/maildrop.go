@@ -14,7 +14,7 @@ import (
 
 func maildropCommand() *cobra.Command {
 	var c clientFlags
-	var user, password string
+	var user, password, row string
 	var logins, pid int
 	var listings, asJSON bool
 	var patience time.Duration
@@ -43,6 +43,10 @@ many as STAT says.`,
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 			}
+			if row != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), report.row(row))
+				return nil
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), report)
 			return nil
 		},
@@ -55,6 +59,7 @@ many as STAT says.`,
 	flags.BoolVar(&listings, "listings", false, "LIST and UIDL as well")
 	flags.DurationVar(&patience, "patience", 10*time.Minute, "how long the answer to PASS may take")
 	flags.IntVar(&pid, "pid", 0, "process of the server: it and its children are what it costs")
+	flags.StringVar(&row, "row", "", "print a row of a table in Markdown, of this name: messages, ms to the first octet and to STAT's answer, ms of LIST and of UIDL, ms of CPU a login, MB PSS")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -65,6 +70,19 @@ type maildropReport struct {
 	Median bench.Opening `json:"median"` // of each time by itself
 	First  bench.Opening `json:"first"`  // the first of them
 	CPU    time.Duration `json:"cpu_ns"` // of the server, each login; 0: unknown
+	PSS    int64         `json:"pss"`    // of the server, afterwards; 0: unknown
+}
+
+// row is the report as a row of a table; what is unknown is empty.
+func (r maildropReport) row(name string) string {
+	text := fmt.Sprintf("| %s | %d |", name, r.Median.Messages)
+	for _, d := range []time.Duration{r.Median.First, r.Median.Stat, r.Median.List, r.Median.UIDL, r.CPU} {
+		if d > 0 {
+			text += fmt.Sprintf(" %.3g", float64(d)/1e6)
+		}
+		text += " |"
+	}
+	return text + fmt.Sprintf(" %.0f |", float64(r.PSS)/1e6)
 }
 
 func (r maildropReport) String() string {
@@ -101,6 +119,7 @@ func openMaildrop(client *bench.Client, logins int, patience time.Duration, list
 		if err != nil {
 			return r, fmt.Errorf("the server is gone: %w", err)
 		}
+		r.PSS = now.PSS
 		r.CPU = (now.CPU - before.CPU) / time.Duration(logins)
 	}
 	for _, of := range []func(*bench.Opening) *time.Duration{

@@ -301,3 +301,16 @@ func (l *lines) Write(p []byte) (int, error) {
 	l.seen <- string(p)
 	return len(p), nil
 }
+
+// A maildrop that nobody gives out is told, and so is a wrong number.
+func TestMaildrop_Fails(t *testing.T) {
+	f := func(want int, args ...string) {
+		t.Helper()
+		if out, code := postbench(t, append([]string{"maildrop"}, args...)...); code != want {
+			t.Errorf("exit %d, want %d\n%s", code, want, out)
+		}
+	}
+	f(exUsage, "--logins", "0", "127.0.0.1:1")
+	f(exUsage, "--tls", "maybe", "127.0.0.1:1")
+	f(exUnavailable, "127.0.0.1:1")
+}
