@@ -8,11 +8,12 @@
 // # Use
 //
 // [Load] sends messages in many SMTP sessions, [Fetch] reads or empties a maildrop by
-// POP3, with the commands that a [Profile] says, [Idle] holds sessions. Load and Fetch run in step (each command waits for
+// POP3, with the commands that a [Profile] says, [Client.Open] times how one opens,
+// [Idle] holds sessions. Load and Fetch run in step (each command waits for
 // its reply) or pipelined (RFC 2920, RFC 2449 section 6.6). [Client] says how a
 // session begins: TLS, AUTH, source address. A [Corpus] makes or reads what is
 // sent, a [Ledger] keeps what was acknowledged and checks what is found. A
-// [Meter] counts while a run goes on; a [Report] is one round, a [Result] several,
+// [Meter] counts while a run goes on, [Intervals] cut it into pieces; a [Report] is one round, a [Result] several,
 // and [Compare] judges two of those. The command postbench is a thin face over
 // them; the end-to-end tests use them too. [SMTPConn] and [POP3Conn] are the two
 // conversations by hand. Package sink is the other end.

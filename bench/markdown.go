@@ -5,15 +5,26 @@ import (
 	"strings"
 )
 
+// CPUUnit is what a server's CPU is divided by in a table.
+type CPUUnit string
+
+// The units.
+const (
+	PerMessage CPUUnit = "message"
+	PerMB      CPUUnit = "MB"
+)
+
 // MarkdownHead begins a table of [MarkdownRow]s.
-const MarkdownHead = "| | messages/s | MB/s | server CPU, us a message | p50, us | p99, us | mail |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n"
+func MarkdownHead(unit CPUUnit) string {
+	return fmt.Sprintf("| | messages/s | MB/s | server CPU, us a %s | p50, us | p99, us | mail |\n| --- | ---: | ---: | ---: | ---: | ---: | --- |\n", unit)
+}
 
 // MarkdownRow is the rounds of one server: medians, with the least and most in
 // parentheses.
-func MarkdownRow(name string, rounds []Report) string {
+func MarkdownRow(name string, rounds []Report, unit CPUUnit) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |", name)
-	for _, metric := range []string{"messages/s", "MB/s", "server CPU us/message", "message p50, us", "message p99, us"} {
+	for _, metric := range []string{"messages/s", "MB/s", "server CPU us/" + string(unit), "message p50, us", "message p99, us"} {
 		for _, m := range metrics {
 			if m.name != metric {
 				continue

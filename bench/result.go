@@ -64,6 +64,9 @@ type metric struct {
 	of         func(Report) (v float64, ok bool)
 }
 
+// perMBFrom is the mean size of messages from which their octets are what costs.
+const perMBFrom = 100_000
+
 // metrics are all of them, in the order of tables.
 var metrics = makeMetrics()
 
@@ -76,6 +79,12 @@ func makeMetrics() []metric {
 				return 0, false
 			}
 			return float64(r.Cost.PerMessage) / 1e3, true
+		}},
+		{"server CPU us/MB", "cpu-us/MB", false, func(r Report) (float64, bool) {
+			if r.Cost == nil || r.Octets < perMBFrom*int64(max(r.Messages, 1)) {
+				return 0, false
+			}
+			return float64(r.Cost.CPU) / 1e3 / (float64(r.Octets) / 1e6), true
 		}},
 		{"server PSS, MB", "pss-MB", false, func(r Report) (float64, bool) {
 			if r.Cost == nil || r.Cost.PSS == 0 {

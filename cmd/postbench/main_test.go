@@ -233,7 +233,7 @@ func TestVerify(t *testing.T) {
 	r := receive(t, sink.Options{})
 	dir := t.TempDir()
 	ledger := filepath.Join(dir, "ledger")
-	if out, code := postbench(t, "smtp", "-m", "5", "--ledger", ledger, r.addr); code != 0 {
+	if out, code := postbench(t, "smtp", "-m", "5", "--ledger", ledger, "--json", filepath.Join(dir, "result"), r.addr); code != 0 {
 		t.Fatalf("exit %d\n%s", code, out)
 	}
 	box := filepath.Join(dir, "box", "new")
@@ -253,6 +253,12 @@ func TestVerify(t *testing.T) {
 		}
 	}
 	f(0, "5 found whole, 0 missing")
+	if out, code := postbench(t, "verify", "--verify-maildir", dir, "--into", filepath.Join(dir, "result"), ledger); code != 0 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, _ := postbench(t, "table", "--per-mb", "sink="+filepath.Join(dir, "result")); !strings.Contains(out, "5 of 5 found whole") || !strings.Contains(out, "us a MB") {
+		t.Errorf("the table has nothing of what was found:\n%s", out)
+	}
 	mail, err := os.ReadFile(filepath.Join(box, "a"))
 	if err != nil {
 		t.Fatal(err)
@@ -378,4 +384,17 @@ type lines struct{ seen chan string }
 func (l *lines) Write(p []byte) (int, error) {
 	l.seen <- string(p)
 	return len(p), nil
+}
+
+// A maildrop that nobody gives out is told, and so is a wrong number.
+func TestMaildrop_Fails(t *testing.T) {
+	f := func(want int, args ...string) {
+		t.Helper()
+		if out, code := postbench(t, append([]string{"maildrop"}, args...)...); code != want {
+			t.Errorf("exit %d, want %d\n%s", code, want, out)
+		}
+	}
+	f(exUsage, "--logins", "0", "127.0.0.1:1")
+	f(exUsage, "--tls", "maybe", "127.0.0.1:1")
+	f(exUnavailable, "127.0.0.1:1")
 }

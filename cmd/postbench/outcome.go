@@ -22,6 +22,7 @@ type outcome struct {
 	benchstat  bool
 	stages     bool
 	duration   time.Duration
+	every      time.Duration
 
 	before bench.Usage // of pids, at the begin of the round
 }
@@ -34,6 +35,7 @@ func (o *outcome) add(cmd *cobra.Command) {
 	flags.StringVar(&o.html, "html", "", "write a page with charts to this file")
 	flags.BoolVar(&o.benchstat, "benchstat", false, "print a line a round for benchstat")
 	flags.BoolVar(&o.stages, "stages", false, "print the times of each stage")
+	flags.DurationVar(&o.every, "every", 0, "print a line each time this has passed, with what was counted since the last one")
 	flags.DurationVar(&o.duration, "duration", 0, "end each round after this time")
 }
 
@@ -84,7 +86,9 @@ func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.C
 	}
 	meter := bench.NewMeter()
 	stop := watch(cmd, meter, total, o.duration)
+	stopCuts := cuts(cmd, meter, o.every)
 	report, failed := run(cmd.Context(), round, meter)
+	stopCuts()
 	stop()
 	if failed != nil {
 		report.Errors = strings.Split(failed.Error(), "\n")

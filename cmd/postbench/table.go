@@ -11,7 +11,8 @@ import (
 )
 
 func tableCommand() *cobra.Command {
-	return &cobra.Command{
+	var perMB bool
+	cmd := &cobra.Command{
 		Use:   "table NAME=FILE...",
 		Short: "Print results side by side, as a table in Markdown",
 		Long: `Print results that were written with --json, a row for each name, with medians and
@@ -36,11 +37,17 @@ the least and most over all rounds. Files of the same name are rounds of one row
 				rows[name] = append(rows[name], result.Rounds...)
 			}
 			out := cmd.OutOrStdout()
-			fmt.Fprint(out, bench.MarkdownHead)
+			unit := bench.PerMessage
+			if perMB {
+				unit = bench.PerMB
+			}
+			fmt.Fprint(out, bench.MarkdownHead(unit))
 			for _, name := range names {
-				fmt.Fprint(out, bench.MarkdownRow(name, rows[name]))
+				fmt.Fprint(out, bench.MarkdownRow(name, rows[name], unit))
 			}
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&perMB, "per-mb", false, "tell the server's CPU of a MB, in place of that of a message")
+	return cmd
 }

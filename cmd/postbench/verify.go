@@ -109,6 +109,7 @@ func (s *search) files(read func(message []byte, err error)) (n int) {
 
 func verifyCommand() *cobra.Command {
 	var s search
+	var into string
 	cmd := &cobra.Command{
 		Use:   "verify [flags] LEDGER",
 		Short: "Check that all messages on a ledger are there, whole",
@@ -135,9 +136,28 @@ be repeated after a crash.`,
 			}
 			audit, err := s.find(cmd.Context(), ledger)
 			fmt.Fprintln(cmd.OutOrStdout(), audit)
-			return errors.Join(err, audit.Err())
+			return errors.Join(err, audit.Err(), enter(into, audit))
 		},
 	}
 	s.add(cmd)
+	cmd.Flags().StringVar(&into, "into", "", "put what was found into the last round of this result, a file of --json")
 	return cmd
+}
+
+// enter puts an audit into the last round of a result, whose run had no ledger of its own:
+// one that reads what another has sent.
+func enter(name string, audit bench.Audit) error {
+	if name == "" {
+		return nil
+	}
+	result, err := bench.ReadResult(name)
+	if err != nil {
+		return wrongFile(err)
+	}
+	result.Rounds[len(result.Rounds)-1].Audit = &audit
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(result.Write(f), f.Close())
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +30,7 @@ func (f *flagValues) Type() string       { return "value" }
 func (f *flagValues) Set(s string) error { f.words = append(f.words, s); return nil }
 
 func serveCommand() *cobra.Command {
-	var file, profile string
+	var file, profile, allocs string
 	var demo bool
 	flags := make(map[string]*flagValues)
 	cmd := &cobra.Command{
@@ -60,12 +59,17 @@ to the standard error output.`,
 				return err
 			}
 			defer stop()
-			return serve(cmd.Context(), cfg, demo, cmd.OutOrStdout())
+			written, err := startAllocProfile(allocs)
+			if err != nil {
+				return err
+			}
+			return errors.Join(serve(cmd.Context(), cfg, demo, cmd.OutOrStdout()), written())
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML); flags override it")
 	cmd.Flags().BoolVar(&demo, "demo", false, "make the accounts mbrain and jsmith and print their passwords")
 	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the run to this file, for go tool pprof")
+	cmd.Flags().StringVar(&allocs, "profile-allocs", "", "write a profile of all that the run allocated to this file, for go tool pprof")
 	for _, k := range config.Default().Keys() {
 		if k.Flag == "" {
 			continue
@@ -78,24 +82,6 @@ to the standard error output.`,
 		}
 	}
 	return cmd
-}
-
-// startProfile begins a CPU profile that stop writes out; no file, no profile.
-func startProfile(file string) (stop func(), err error) {
-	if file == "" {
-		return func() {}, nil
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return nil, exit(exCantCreate, err)
-	}
-	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, exit(exCantCreate, err)
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		_ = f.Close()
-	}, nil
 }
 
 // configOf reads the file and puts the flags over it.
