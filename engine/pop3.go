@@ -15,12 +15,13 @@ import (
 // goroutine, except the job while a pool has it; the session is parked meanwhile.
 type pop3Conn struct {
 	session
-	port *pop3Port
-	m    pop3d.Session
-	user string // who is logged in, for the log
-	lock storage.Lock
-	job  *pop3Job
-	out  reading // the message that is being sent, and those read ahead
+	port   *pop3Port
+	m      pop3d.Session
+	unread int    // octets that the last Input left
+	user   string // who is logged in, for the log
+	lock   storage.Lock
+	job    *pop3Job
+	out    reading // the message that is being sent, and those read ahead
 
 	listing int64 // octets of the ledger for the listing
 
@@ -83,6 +84,7 @@ func (s *pop3Conn) Input(c *loop.Conn, in []byte) int {
 	}
 	e := s.begin()
 	n := s.feed(in, e)
+	s.unread = len(in) - n
 	s.finish(e)
 	return n
 }
@@ -152,7 +154,11 @@ func (s *pop3Conn) finish(e *pop3d.Effects) {
 	}
 	if s.closing || s.eof && !s.parked {
 		s.release()
-		s.conn.Close()
+		if s.closing && s.m.Left() && s.unread == 0 {
+			s.conn.Part()
+		} else {
+			s.conn.Close()
+		}
 		return
 	}
 	if e.StartTLS {

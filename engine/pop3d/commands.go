@@ -54,6 +54,7 @@ func (s *Session) utf8Command(_ pop3.Command, e *Effects) {
 
 // quit closes, or enters the UPDATE state if there is something to delete.
 func (s *Session) quit(_ pop3.Command, e *Effects) {
+	s.left = true
 	if s.deleted > 0 {
 		s.enter(update)
 		s.ask(e, AskUpdate)

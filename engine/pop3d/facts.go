@@ -35,6 +35,9 @@ type Counts struct {
 	Octets                int64 // listed at the login
 }
 
+// Left says whether the peer has ended the session, by QUIT.
+func (s *Session) Left() bool { return s.left }
+
 // Counts says what the session did so far.
 func (s *Session) Counts() Counts {
 	c := Counts{Top: int(s.tops), Retr: int(s.retrs), TopOctets: s.topOctets, RetrOctets: s.retrOctets}

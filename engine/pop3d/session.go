@@ -38,6 +38,7 @@ type Session struct {
 	named   bool // the last command was a USER that was taken
 	ending  bool // Shutdown came while a question was open
 	updated bool // the deletions were made
+	left    bool // QUIT came
 	peer    Peer
 	binds   bool // there is a channel binding
 	early   bool // octets stand behind STLS

@@ -22,11 +22,11 @@ type gather struct {
 
 const (
 	// longestPause is the most that a delivery waits for others.
-	longestPause = 1500 * time.Microsecond
+	longestPause = 600 * time.Microsecond
 	// shortestPause is what isn't worth a system call.
 	shortestPause = 100 * time.Microsecond
 	// wholeRound is how many ops make the cost of a round small against their own.
-	wholeRound = 16
+	wholeRound = 10
 	// fewExpected transactions are not waited for.
 	fewExpected = 4
 	// roundFade is what an earlier round counts against the next one.
