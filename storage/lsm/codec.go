@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"runtime"
+	"sync"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -20,9 +23,9 @@ const (
 
 // What is compressed, and how. A chunk below leastPacked is not worth it; small
 // mail gets S2 from the committer on its way, some microseconds a message; the
-// full chunks of large mail get zstd from the packers, which run beside it. With
-// much waiting nothing is compressed: then the time of a core is dearer than the
-// octets on the disk.
+// full chunks of large mail get zstd from the packers, which run beside it, as long
+// as there is allowance for it, and S2 after that. With much waiting nothing is
+// compressed: then the time of a core is dearer than the octets on the disk.
 const (
 	leastPacked  = 600
 	mostFast     = 16 << 10
@@ -30,6 +33,37 @@ const (
 	packQueue    = 16  // chunks that wait for the packers; more go raw
 	deliveryRush = 256 // deliveries in flight above which nothing is compressed
 )
+
+// allowance is the time that zstd may take: the tenth of all cores, saved up for a
+// second at most. Beyond it zstd cost three quarters of a busy server's time, and twice
+// the rate was lost by it (1 MB messages of text; see bench/JOURNAL.md).
+type allowance struct {
+	mu   sync.Mutex
+	left time.Duration
+	at   time.Time // when left was so much
+}
+
+const (
+	allowanceShare = 10
+	allowanceMost  = time.Second / allowanceShare
+)
+
+// open says whether there is some left at now.
+func (a *allowance) open(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	cores := time.Duration(runtime.NumCPU())
+	a.left = min(a.left+min(now.Sub(a.at), time.Second)*cores/allowanceShare, allowanceMost*cores)
+	a.at = now
+	return a.left > 0
+}
+
+// spend takes what a chunk has cost, which may leave a debt.
+func (a *allowance) spend(d time.Duration) {
+	a.mu.Lock()
+	a.left -= d
+	a.mu.Unlock()
+}
 
 // choose says how a chunk of n octets is to be stored.
 func choose(n int, inFlight int64) codec {
@@ -148,8 +182,17 @@ func (s *Store) pack() {
 }
 
 func (s *Store) packChunk(p *packer, k chunk) {
-	if !k.draft.dropped.Load() {
-		p.pack(k.buf, choose(k.buf.len(), s.inFlight.Load()))
+	defer s.putChunk(k)
+	if k.draft.dropped.Load() {
+		return
 	}
-	s.putChunk(k)
+	c := choose(k.buf.len(), s.inFlight.Load())
+	begin := time.Now()
+	if c == strong && !s.zstd.open(begin) {
+		c = fast
+	}
+	p.pack(k.buf, c)
+	if c == strong {
+		s.zstd.spend(time.Since(begin))
+	}
 }

@@ -3,7 +3,9 @@ package lsm
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 )
@@ -100,4 +102,31 @@ func FuzzOpenChunk(f *testing.F) {
 			t.Errorf("%d octets, %d said", len(got), wire)
 		}
 	})
+}
+
+// zstd gets a tenth of the cores' time, whatever it asks for.
+func TestAllowance(t *testing.T) {
+	cores := time.Duration(runtime.NumCPU())
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var a allowance
+	if !a.open(now) {
+		t.Error("there is none to begin with")
+	}
+	used := time.Duration(0)
+	for range 10_000 { // ten seconds
+		now = now.Add(time.Millisecond)
+		if a.open(now) {
+			a.spend(3 * time.Millisecond)
+			used += 3 * time.Millisecond
+		}
+	}
+	least, most := cores*time.Second, cores*(time.Second+allowanceMost)+3*time.Millisecond
+	if used < least || used > most {
+		t.Errorf("%v were used, want %v to %v", used, least, most)
+	}
+	a.open(now.Add(time.Hour))
+	a.open(now.Add(2 * time.Hour))
+	if want := allowanceMost * cores; a.left != want {
+		t.Errorf("%v after an hour, want %v", a.left, want)
+	}
 }

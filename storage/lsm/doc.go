@@ -117,7 +117,9 @@
 // KB of prose: 36.2k and 22.8k messages a second at 20 in flight, 77.9k and 66.8k
 // at 200 (2 cores, both busy); attachments of 1 MB: 362 and 363 MB/s, of 50 MB: 349
 // and 287 MB/s, for a quarter to two fifths fewer octets on the disk. With more
-// than 256 deliveries in flight nothing is compressed.
+// than 256 deliveries in flight nothing is compressed. Later zstd got an allowance of a
+// tenth of the cores, beyond which S2 takes over: 1 MB of text, 171 MB/s and 9.3 ms a
+// message without it, 283 MB/s and 4.5 ms with it. Pebble compresses all but bodies.
 //
 // One goroutine applies and waits for the sync, and what comes in meanwhile is the next
 // round. With a waiter and a syncer of its own for each group, groups were smaller and

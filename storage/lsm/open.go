@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/storage"
@@ -229,7 +230,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		o.Levels[i].IndexBlockSize = 256 << 10
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return compression })
 	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
 		return pebble.ValueSeparationPolicy{
 			Enabled:               true,
@@ -241,6 +242,13 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	}
 	return o
 }
+
+// compression is Pebble's own: for all but bodies, which packer has been at.
+var compression = func() pebble.DBCompressionSettings {
+	profile := *block.FastestCompression
+	profile.ValueBlocks = block.NoCompression.ValueBlocks
+	return pebble.UniformDBCompressionSettings(&profile)
+}()
 
 // load is loadRows for a disk that may fail under it.
 func (s *Store) load() (err error) {

@@ -31,6 +31,7 @@ type Store struct {
 	drafts      drafts
 
 	packs     bool       // bodies are compressed
+	zstd      allowance  // of the packers
 	packing   chan chunk // to the packers
 	queue     *queue
 	committer committer
