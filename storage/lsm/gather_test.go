@@ -23,10 +23,10 @@ func TestGather(t *testing.T) {
 	f("many idle sessions and a slow one", 500*time.Millisecond, 1, 1, 5000, 0)
 	f("a calm server", time.Millisecond, 1, 1, 20, 0) // 1.5 in the longest pause
 	f("busy", 500*time.Microsecond, 3, 1, 20, longestPause)
-	f("busier", 500*time.Microsecond, 8, 1, 20, 940*time.Microsecond)
-	f("the last ones", 500*time.Microsecond, 8, 11, 5, 310*time.Microsecond)
-	f("nearly all are here", 500*time.Microsecond, 8, 15, 20, 0)
-	f("all are here", 500*time.Microsecond, 8, 16, 200, 0)
+	f("busier", 500*time.Microsecond, 8, 1, 20, 560*time.Microsecond)
+	f("the last ones", 500*time.Microsecond, 8, 4, 5, 310*time.Microsecond)
+	f("nearly all are here", 500*time.Microsecond, 8, 9, 20, 0)
+	f("all are here", 500*time.Microsecond, 8, 10, 200, 0)
 	f("more than all", 500*time.Microsecond, 40, 64, 200, 0)
 	if got := new(gather).pause(1, 100); got != 0 {
 		t.Errorf("before the first round: %v", got)
