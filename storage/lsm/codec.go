@@ -34,9 +34,9 @@ const (
 	deliveryRush = 256 // deliveries in flight above which nothing is compressed
 )
 
-// allowance is the time that zstd may take: the tenth of all cores, saved up for a
-// second at most. Beyond it zstd cost three quarters of a busy server's time, and twice
-// the rate was lost by it (1 MB messages of text; see bench/JOURNAL.md).
+// allowance is the time that zstd may take: a tenth of that of all cores, saved up for a
+// second at most. Without it zstd took three quarters of a busy server's time and two
+// fifths of its rate (1 MB messages of text; see bench/JOURNAL.md).
 type allowance struct {
 	mu   sync.Mutex
 	left time.Duration
