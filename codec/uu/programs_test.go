@@ -6,16 +6,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
 // lengths is the longest of the files that are played through other programs, each
-// length from 0 on; with -short, fewer.
-func lengths() int {
-	if testing.Short() {
-		return 300
+// length from 0 on. A line has 45 octets, so the 600 of a usual run are 13 lines with
+// each remainder; POSTRIDER_UU_LENGTHS asks for more, one process each.
+func lengths(t *testing.T) int {
+	t.Helper()
+	n := 600
+	if env := os.Getenv("POSTRIDER_UU_LENGTHS"); env != "" {
+		var err error
+		if n, err = strconv.Atoi(env); err != nil {
+			t.Fatalf("POSTRIDER_UU_LENGTHS: %v", err)
+		}
 	}
-	return 4096
+	t.Logf("files of 0 to %d octets", n)
+	return n
 }
 
 // need skips a test without a program, but not in the gate, which installs it.
@@ -45,7 +53,7 @@ func octetsOf(all []byte, n int) []byte { return all[len(all)-n:] }
 
 func TestGNUReadsOurs(t *testing.T) {
 	need(t, "uudecode")
-	folder, all, lengths := t.TempDir(), noise(3_000_000), lengths()
+	folder, all, lengths := t.TempDir(), noise(3_000_000), lengths(t)
 	for n := range lengths + 2 {
 		octets := octetsOf(all, n)
 		if n > lengths {
@@ -72,7 +80,7 @@ func TestGNUReadsOurs(t *testing.T) {
 
 func TestWeReadGNUs(t *testing.T) {
 	need(t, "uuencode")
-	folder, all, lengths := t.TempDir(), noise(3_000_000), lengths()
+	folder, all, lengths := t.TempDir(), noise(3_000_000), lengths(t)
 	if err := os.WriteFile(filepath.Join(folder, "all"), all, 0o644); err != nil { //nolint:gosec // the mode is in the text
 		t.Fatal(err)
 	}
@@ -104,15 +112,20 @@ func TestWeReadGNUs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f(in(t, folder, `for ((n = 0; n <= $1; n++)); do tail -c $n all | uuencode file$n; done`, fmt.Sprint(lengths)), 0, false)
-	f(in(t, folder, `for ((n = 0; n <= 300; n++)); do tail -c $n all | uuencode -m file$n; done`), 0, true)
+	for n := range max(lengths, 300) + 1 {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprint("octets", n)), octetsOf(all, n), 0o644); err != nil { //nolint:gosec // the mode is in the text
+			t.Fatal(err)
+		}
+	}
+	f(in(t, folder, "seq 0 $1 | xargs -I@ uuencode octets@ file@", fmt.Sprint(lengths)), 0, false)
+	f(in(t, folder, "seq 0 300 | xargs -I@ uuencode -m octets@ file@"), 0, true)
 	f(in(t, folder, "uuencode all file3000000"), len(all), false)
 }
 
 // binascii of Python writes and reads single lines.
 func TestPython(t *testing.T) {
 	need(t, "python3")
-	folder, all, lengths := t.TempDir(), noise(3_000_000), lengths()
+	folder, all, lengths := t.TempDir(), noise(3_000_000), lengths(t)
 	if err := os.WriteFile(filepath.Join(folder, "all"), all, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -105,17 +106,37 @@ func startPostfix(t *testing.T, relayPort int, more ...string) *postfix {
 	}
 	execute(t, nil, "chown", "postfix", filepath.Join(dir, "data"))
 	execute(t, nil, "chown", "nobody", filepath.Join(dir, "mail"))
-	execute(t, nil, "postfix", "-c", dir, "start")
+	execute(t, nil, "postfix", "-c", dir, "check")
+	p.startMaster()
+	return p
+}
+
+// startMaster runs Postfix's master in the foreground, at the head of a process group
+// that it ends on SIGTERM. The kernel sends that signal when the test program ends in
+// any way, so that a time-out of the tests leaves no Postfix running.
+func (p *postfix) startMaster() {
+	t := p.t
+	t.Helper()
+	daemons := strings.TrimSpace(execute(t, nil, "postconf", "-c", p.dir, "-h", "daemon_directory"))
+	cmd := exec.Command(filepath.Join(daemons, "master"), "-d", "-c", p.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of Postfix's log:\n%s", p.log(8000))
 		}
-		// Not bound to the test's context, which has ended by now.
-		if out, err := exec.Command("postfix", "-c", dir, "stop").CombinedOutput(); err != nil {
-			t.Errorf("postfix stop: %v\n%s", err, out)
-		}
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait() // its status is that of a process ended by a signal
 	})
-	return p
+	eventually(t, "Postfix accepts connections", func() bool {
+		c, err := net.Dial("tcp", p.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
 }
 
 // freePort finds a port that is free now.
