@@ -71,7 +71,7 @@ func TestGuessingFromOneNetwork(t *testing.T) {
 	longest := waits[len(waits)-1]
 	t.Logf("the owner logged in %d times meanwhile, TLS and all: median %s, 99 %% %s, longest %s",
 		len(waits), waits[len(waits)/2], waits[len(waits)*99/100], longest)
-	if longest > 10*time.Second { // a second is the aim; a busy machine is not the server's fault
+	if longest > patience { // a second is the aim; only a hang is a fault
 		t.Errorf("the owner waited %s", longest)
 	}
 

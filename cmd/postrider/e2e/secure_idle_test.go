@@ -133,7 +133,7 @@ func TestHandshakeStorm(t *testing.T) {
 	if count == 0 {
 		t.Error("there was no storm")
 	}
-	if longest := rough[len(rough)-1]; longest > 10*time.Second {
+	if longest := rough[len(rough)-1]; longest > patience { // only a hang is a fault
 		t.Errorf("a NOOP waited %s", longest)
 	}
 	c.Close()
