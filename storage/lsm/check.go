@@ -308,6 +308,9 @@ func (c *check) keys(tag byte, f func(k []byte)) error {
 
 // remains looks for what a start should have ended.
 func (c *check) remains() error {
+	for _, path := range c.s.damagedLogs() {
+		c.fault(0, 0, "the disk damaged a log of the store, and acknowledged messages are missing: %s is what the log held; delete it when you need it no more", path)
+	}
 	return c.keys(tagDraft, func(k []byte) {
 		if _, ok := c.drafts[idOfKey(k)]; !ok {
 			c.fault(0, idOfKey(k), "a draft was left behind: the next start of the store removes it")

@@ -148,6 +148,8 @@
 //     takes mail again by itself.
 //   - "a file of the store is damaged": run the check; restore from a backup.
 //   - "the store holds writes back": the disk is slower than the mail comes.
+//   - "a log of the store is damaged on the disk": octets that had been synced can't
+//     be read, so acknowledged messages are lost; damaged-NUMBER.log keeps the log.
 //
 // # Limits
 //

@@ -165,6 +165,11 @@ func (s *Store) openFiles() error {
 		s.closeFS()
 		return lockError(s.fs, dir, err)
 	}
+	if err := s.inspectLastLog(); err != nil {
+		_ = lock.Close()
+		s.closeFS()
+		return err
+	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
 	o.Lock = lock
