@@ -124,7 +124,8 @@ type Maildrops interface {
 type Lock interface {
 	// List lists the oldest max messages of the maildrop. No body is read.
 	List(max int) (*Listing, error)
-	// Open opens a message of the maildrop for reading: ErrNotFound, ErrCorrupt.
+	// Open opens a message of the maildrop for reading: ErrNotFound, ErrCorrupt. An
+	// engine refuses a message whose body could not be read to its end before.
 	Open(id MessageID) (Message, error)
 	// Sequence is for many messages in order: it gives what Open gives, for less
 	// each. The caller must close it soon: it pins files.

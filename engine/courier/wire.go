@@ -237,6 +237,9 @@ func (w *wire) lost(err error) {
 func (w *wire) stream(c *Courier, entry *storage.QueueEntry, plain bool) {
 	m, err := c.store.OpenQueued(entry)
 	if err != nil {
+		if !errors.Is(err, storage.ErrNotFound) { // an operator may have removed it
+			c.log.Error("a message of the queue can't be read", "id", entry.ID.String(), "err", err)
+		}
 		w.m.BodyFailed(&w.e)
 		return
 	}

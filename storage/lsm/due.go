@@ -106,7 +106,10 @@ func (s *Store) OpenQueued(e *storage.QueueEntry) (_ storage.Message, err error)
 	if _, err := readPlace(s.db, e.ID); err != nil {
 		return nil, err
 	}
-	return &message{rows: s.db, id: e.ID.Message, entry: bodyOf(e), queued: &e.ID, front: []byte(e.Envelope.Front)}, nil
+	if err := s.damaged.refuse(e.ID.Message); err != nil {
+		return nil, err
+	}
+	return &message{rows: s.db, id: e.ID.Message, entry: bodyOf(e), queued: &e.ID, front: []byte(e.Envelope.Front), told: &s.damaged}, nil
 }
 
 // QueueTotal implements storage.Queue.

@@ -309,6 +309,10 @@ func readFlipped(t *testing.T, s *Store, bodies map[storage.MessageID][]byte) (f
 		switch {
 		case errors.Is(err, storage.ErrCorrupt):
 			found = true
+			// From then on Open refuses it, before a reader has got an octet.
+			if _, err := l.Open(id); !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("message %s is opened once more though its body is damaged: %v", id, err)
+			}
 		case err != nil:
 			t.Errorf("message %s: %v", id, err)
 		case !bytes.Equal(got, body):

@@ -181,7 +181,10 @@ func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
 	if err != nil {
 		return nil, readError(err)
 	}
-	m := &message{rows: l.s.db, id: id}
+	if err := l.s.damaged.refuse(id); err != nil {
+		return nil, errors.Join(err, closer.Close())
+	}
+	m := &message{rows: l.s.db, id: id, told: &l.s.damaged}
 	err = m.entry.parse(slices.Clone(v))
 	if err := errors.Join(err, closer.Close()); err != nil {
 		return nil, readError(err)

@@ -27,6 +27,7 @@ type message struct {
 	queued *storage.EntryID // whose body it is; nil: that of a maildrop
 	front  []byte           // a piece of its own before the body
 	plain  *[chunkLen]byte  // where chunks are decompressed; nil until one has to be
+	told   *damaged         // hears of damage; nil: nothing is remembered
 }
 
 // plains are buffers for decompressed chunks.
@@ -38,6 +39,7 @@ func (m *message) Entry() storage.Entry { return m.entry.public(m.id) }
 // Next implements storage.Message. Each chunk is checked by its own length and
 // checksum before it is returned, and the last one not before the whole body was.
 func (m *message) Next() (piece []byte, err error) {
+	defer func() { m.told.note(m.id, err) }()
 	defer recoverRead(&err)
 	m.Close()
 	if len(m.front) > 0 {

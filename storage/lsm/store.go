@@ -29,6 +29,7 @@ type Store struct {
 	locks       lockTable
 	listings    listings
 	drafts      drafts
+	damaged     damaged
 
 	packs     bool       // bodies are compressed
 	zstd      allowance  // of the packers
