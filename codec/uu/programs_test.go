@@ -106,6 +106,8 @@ func TestWeReadGNUs(t *testing.T) {
 	}
 	f(in(t, folder, `for ((n = 0; n <= $1; n++)); do tail -c $n all | uuencode file$n; done`, fmt.Sprint(lengths)), 0, false)
 	f(in(t, folder, `for ((n = 0; n <= 300; n++)); do tail -c $n all | uuencode -m file$n; done`), 0, true)
+	f(in(t, folder, `for ((n = 0; n <= 3; n++)); do tail -c $n all | uuencode -e file$n; done`), 0, false)
+	f(in(t, folder, `for ((n = 0; n <= 3; n++)); do tail -c $n all | uuencode -e -m file$n; done`), 0, true)
 	f(in(t, folder, "uuencode all file3000000"), len(all), false)
 }
 
