@@ -46,6 +46,19 @@ func (l *lengthField) take(piece []byte) (ended bool) {
 	return false
 }
 
+// HasLength says whether a header, with which text begins, has a Content-Length that
+// a [Reader] could see, also after lines that are no fields. It is true as well if
+// the header does not end in text. Lines may end with CRLF.
+func HasLength(text []byte) bool {
+	var l lengthField
+	for line := range bytes.Lines(text) {
+		if l.take(line) {
+			return l.count > 0
+		}
+	}
+	return true
+}
+
 // believe is called where the body begins. It finds out whether the header's
 // Content-Length agrees with the file, and sets bodyEnd if so.
 func (r *Reader) believe() {

@@ -169,11 +169,13 @@ func TestParseFrom_Failure(t *testing.T) {
 func FuzzRoundTrip(f *testing.F) {
 	f.Add("a\n\nFrom b\n", "From c\n>From \n\n\n", true)
 	f.Add("", "\r\n", false)
+	f.Add("no field\nContent-Length: 61\n\n", "three\n", false)
 	f.Add("Content-Length: 52\n\n", "\nContent-Length: 3\n\nend", false)
 	f.Fuzz(func(t *testing.T, one, two string, slow bool) {
 		var file []byte
-		w := Writer{OwnLength: strings.Contains(strings.ToLower(one+two), "content-length")}
+		var w Writer
 		for _, text := range []string{one, two} {
+			w.OwnLength = HasLength([]byte(text))
 			file = w.Begin(file, "s", day)
 			for _, c := range []byte(text) {
 				file = w.Append(file, []byte{c})

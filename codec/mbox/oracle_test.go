@@ -108,7 +108,7 @@ func (w *twin) from(at int, empty bool) (begins, close bool) {
 	f, _ := parseFrom(line)
 	field := fieldLine.MatchString(next)
 	if !f.Date.IsZero() {
-		return true, !empty && !field
+		return true, !empty && !field && !strings.HasPrefix(strings.TrimLeft(next, ">"), "From ")
 	}
 	return empty && field, empty || field
 }

@@ -190,7 +190,7 @@ func (r *Reader) separates() bool {
 		}
 		return false
 	case dated:
-		if !empty && !field {
+		if !empty && !field && !bytes.HasPrefix(bytes.TrimLeft(next, ">"), []byte(rule.Word)) {
 			r.doubt("begins a message, although no empty line is before it and no header field after it")
 		}
 		return true
