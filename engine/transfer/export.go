@@ -11,6 +11,7 @@ import (
 	"postrider/codec/mbox"
 	"postrider/codec/mbrain"
 	"postrider/codec/message"
+	"postrider/engine/entity"
 	"postrider/storage"
 )
 
@@ -157,8 +158,8 @@ func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entr
 	to := mbrain.Entry{
 		From:    shortAddress(senderOf(e, header), x.o.DefaultDomain),
 		To:      shortAddress(x.account.Name+"@"+x.account.Domain, x.o.DefaultDomain),
-		Date:    value(header, "Date"),
-		Subject: value(header, "Subject"),
+		Date:    entity.Printable(rawValue(header, "Date")),
+		Subject: subjectOf(header),
 	}
 	if raw {
 		to.Raw, to.Octets, to.Arrived = true, e.Octets(), e.Arrival

@@ -161,7 +161,7 @@ func TestText_looksAsInTheBook(t *testing.T) {
 	got, err := os.ReadFile(filepath.Join(dir, "MBRAIN.TXT"))
 	want := "From: jsmith\nTo: mbrain\nDate: Sun, 22 Nov 2026 22:59:00 +0000\nSubject: café\nMarshall,\nCan we have lunch Monday?\nJohn\n" +
 		"From: a@other.example\nTo: mbrain\ncafé\n" +
-		"From: jsmith\nTo: mbrain\n<p>\n" +
+		"From: jsmith\nTo: mbrain\n" +
 		"From: jsmith\nTo: mbrain\nhello\nmore\n[The rest of the text is missing or can't be decoded.]\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, want %q (%v)", got, want, err)
@@ -197,7 +197,12 @@ func TestText_attachments(t *testing.T) {
 		"See:"+catBlock+"\nbegin 644 d\u00f6g.png\n#1&]G\n`\nend\n")
 	f(mixed+part("Content-Type: multipart/alternative; boundary=c", "--c\r\nContent-Type: text/plain\r\n\r\nplain\r\n--c\r\nContent-Type: text/html\r\n\r\n<p>plain\r\n--c--")+cat+"--b--\r\n",
 		"plain"+catBlock)
-	f(mixed+part("Content-Type: text/html", "<p>")+cat+"--b--\r\n", "<p>"+catBlock)
+	f(mixed+part("Content-Type: text/html", "<style>p{color:red}</style><p>Dear&nbsp;all,<p>two &lt;<b>bold</b>&gt; words")+cat+"--b--\r\n", "Dear\u00a0all,\n\ntwo <bold> words\n"+catBlock)
+	// Controls can do nothing to a terminal; base64 can bring any.
+	f("\r\ncolour \x1b[31m\x07 \x7f\u009b2J\f\ttab\r\n", "colour \u241b[31m\u2407 \u2421\ufffd2J\f\ttab\n")
+	f("Content-Type: text/html\r\n\r\n<p>a\x1bc</p>\r\n", "a\u241bc\n\n")
+	f("Subject: d\xe9j\xe0 vu\r\n\r\n", "Subject: d\u00e9j\u00e0 vu\n")
+	f("Subject: \xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82\r\n\r\n", "Subject: \u041f\u0440\u0438\u0432\u0435\u0442\n")
 	f("Content-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
 	f(mixed+cat+"--b--\r\n", "\n"+catBlock)
 	f(mixed+part("Content-Type: message/rfc822", "Subject: x\r\n\r\ny")+"--b--\r\n", "\n\nbegin 644 attachment.eml\n/4W5B:F5C=#H@>`T*#0IY\n`\nend\n")
