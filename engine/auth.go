@@ -229,6 +229,7 @@ type stats struct {
 	messages, deliveries, octetsIn, refused atomic.Int64
 	logins, denied, retrieved, octetsOut    atomic.Int64
 	authenticated, throttled, remembered    atomic.Int64
+	webLogins                               atomic.Int64
 	timeouts, overBudget                    atomic.Int64
 	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
 	tlsPaced                                atomic.Int64

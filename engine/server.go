@@ -187,8 +187,8 @@ func (srv *Server) listen() error {
 func (srv *Server) listenPOP3() error {
 	port := pop3Port{srv: srv, config: pop3d.Config{
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
-		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second), ExpireDays: srv.cfg.POP3.ExpireDays,
-		MaxErrors: srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
+		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second),
+		MaxErrors:  srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}}

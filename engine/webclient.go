@@ -80,7 +80,7 @@ func (srv *Server) webLogin(ctx context.Context, user string, password []byte, f
 	account, r := srv.consider(&j.claim, from)
 	switch r {
 	case granted:
-		srv.stats.authenticated.Add(1)
+		srv.stats.webLogins.Add(1)
 		srv.stats.remembered.Add(1)
 		return account, nil
 	case throttled:
@@ -94,7 +94,7 @@ func (srv *Server) webLogin(ctx context.Context, user string, password []byte, f
 	<-j.done // as bounded as the pool's queue; the password is the job's until then
 	switch {
 	case j.err == nil:
-		srv.stats.authenticated.Add(1)
+		srv.stats.webLogins.Add(1)
 		return j.account, nil
 	case errors.Is(j.err, errDenied):
 		srv.stats.denied.Add(1)

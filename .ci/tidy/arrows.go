@@ -17,7 +17,7 @@ var only = []struct {
 }{
 	{"postrider/storage/lsm", []string{"cmd", "storage/lsm"}, "only cmd picks an engine of the store; take a storage.Store"},
 	{"github.com/cockroachdb/pebble", []string{"storage/lsm"}, "only storage/lsm knows Pebble"},
-	{"github.com/klauspost/compress", []string{"storage/lsm"}, "only storage/lsm knows compression"},
+	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/transfer"}, "only storage/lsm, and engine/transfer for the files of others, know compression"},
 	{"github.com/panjf2000/gnet", []string{"engine/loop"}, "only engine/loop knows gnet"},
 }
 

@@ -47,7 +47,7 @@ func rootCommand() *cobra.Command {
 POP3. "serve" runs it; the other commands administer its store, through the
 running server if there is one, else by opening the store themselves.
 
-Exit codes are those of sysexits: 64 usage, 65 wrong data, 67 no such user,
+Exit codes are those of sysexits: 64 usage, 65 wrong data, 66 no input, 67 no such user,
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 		SilenceErrors: true, SilenceUsage: true,

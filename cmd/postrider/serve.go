@@ -136,6 +136,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	if err := furnish(store, cfg, demo, out); err != nil {
 		return errors.Join(err, store.Close())
 	}
+	if cfg.Storage.Durability == config.DurabilityNone {
+		log.Warn("storage.durability is none: mail that got its 250 is lost when the machine fails, and when this process is killed")
+	}
 	srv, err := engine.NewOn(sockets, cfg, store, log)
 	if err != nil {
 		return exit(exUnavailable, errors.Join(err, store.Close()))

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/engine/transfer"
+	"postrider/engine/useragent"
 	"postrider/storage"
 )
 
@@ -109,6 +110,14 @@ func ioError(err error) error {
 	return err
 }
 
+// importError gives an error of an import its code.
+func importError(err error) error {
+	if err != nil && codeOf(err) == exUsage && errors.Is(err, transfer.ErrData) {
+		return exit(exDataErr, err)
+	}
+	return ioError(err)
+}
+
 func importCommand() *cobra.Command {
 	var t target
 	var raw bool
@@ -116,8 +125,13 @@ func importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import NAME[@DOMAIN] --format FORMAT PATH",
 		Short: "Read mail from files into an account",
-		Long: `Read mail in one of the formats of "export" from PATH into an account, behind
-what it has. Importing twice stores everything twice.`,
+		Long: `Read mail in one of the formats of "export" from PATH into an account, after
+what it has, in the order of the file. Of a Maildir, the order is that of
+dovecot-uidlist, or of the times in the names; of eml files, that of their times and
+then their names. Files packed by gzip, zstd or bzip2 are unpacked. What is passed
+over is told: deleted mail, subfolders, links. Files that are no messages are told
+too, all others are imported, and the exit code is 65. Importing twice stores
+everything twice.`,
 		Example: `  postrider import alice --format mbox /var/mail/alice
   postrider import alice --format maildir ~alice/Maildir`,
 		Args: exactly(2),
@@ -137,11 +151,15 @@ what it has. Importing twice stores everything twice.`,
 					Progress: func(messages, _ int64) { b.set(messages) },
 				})
 				b.done()
-				if err != nil {
-					return ioError(fmt.Errorf("after %d messages were stored: %w", n.Messages, err))
+				for _, p := range n.Passed {
+					if !p.Wrong { // else it is in err
+						fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", mailbox(a), useragent.Printable(p.String()))
+					}
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d octets\n", mailbox(a), n.Messages, n.Octets)
-				return nil
+				if n.Messages > 0 || err == nil {
+					fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d octets\n", mailbox(a), n.Messages, n.Octets)
+				}
+				return importError(err)
 			})
 		},
 	}

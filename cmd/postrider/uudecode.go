@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"postrider/codec/uu"
@@ -17,7 +18,8 @@ type decoding struct {
 	out              string // of -o
 	force, plainMode bool
 	stdout, said     io.Writer
-	files            int // made so far
+	files            int             // made so far
+	names            map[string]bool // of them
 }
 
 // umask is what new files of this process do not get.
@@ -149,6 +151,10 @@ func (d *decoding) begin(h uu.Header) (*targetFile, error) {
 			fmt.Fprintf(d.said, "%q is made as %q\n", h.Name, safe)
 		}
 		name = filepath.Join(d.out, safe)
+		if d.names[name] {
+			name = d.numbered(name)
+			fmt.Fprintf(d.said, "another %q is made as %q\n", h.Name, name)
+		}
 	} else if d.files > 0 {
 		return nil, exit(exUsage, fmt.Errorf("a second file, %q, can't go to %s too: give a folder to -o", h.Name, d.out))
 	}
@@ -160,6 +166,18 @@ func (d *decoding) begin(h uu.Header) (*targetFile, error) {
 		return nil, exit(exCantCreate, err)
 	}
 	return &targetFile{File: f, name: name}, nil
+}
+
+// numbered is a name with the first number, from 2, that makes it one which is not there.
+func (d *decoding) numbered(name string) string {
+	extension := filepath.Ext(name)
+	for n := 2; n < mostNames; n++ {
+		other := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, extension), n, extension)
+		if _, err := os.Lstat(other); !d.names[other] && errors.Is(err, fs.ErrNotExist) {
+			return other
+		}
+	}
+	return name
 }
 
 // Write implements io.Writer.
@@ -177,6 +195,10 @@ func (d *decoding) end(t *targetFile, h uu.Header) error {
 	if t.File == nil {
 		return nil
 	}
+	if d.names == nil {
+		d.names = make(map[string]bool)
+	}
+	d.names[t.name] = true
 	mode := fs.FileMode(0o666 &^ umask())
 	if !d.plainMode {
 		mode = fs.FileMode(h.Mode & 0o666)

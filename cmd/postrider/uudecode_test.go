@@ -71,6 +71,20 @@ func TestUudecode(t *testing.T) {
 	}
 	f(strings.Replace(catText, "cat.txt", "link", 1), exCantCreate, "link is there already")
 
+	// Files of one name in the texts are numbered; one that was there is left alone.
+	if err := os.WriteFile("in/a-2.b", []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	two := "begin 644 a.b\n#0V%T\n`\nend\nbegin 644 x/a.b\n#1&]G\n`\nend\nbegin 644 a.b\n!80``\n`\nend\n"
+	f(two, 0, "another \"a.b\" is made as \"in/a-4.b\"", "-o", "in")
+	for file, octets := range map[string]string{"in/a.b": "Cat", "in/a-2.b": "old", "in/a-3.b": "Dog", "in/a-4.b": "a"} {
+		want(file, octets)
+	}
+	f(two, exCantCreate, "in/a.b is there already", "-o", "in")
+	f(two, 0, "", "--force", "--repair", "-o", "in")
+	want("in/a.b", "Cat")
+	want("in/a-5.b", "Dog")
+
 	left, err := filepath.Glob("*")
 	if err != nil || strings.Join(left, " ") != "cat.txt in link" {
 		t.Errorf("left in the folder: %q, %v", left, err)

@@ -94,7 +94,8 @@ func uudecodeCommand() *cobra.Command {
 		Long: `Make the files that uuencode has written into the texts, or into what comes on the
 standard input. What stands around them, as a mail, is passed over. They are called as
 the texts say, without folders, and are made in the current one or in that of -o. None
-that is there is replaced, unless by --force. As the program of that name in GNU sharutils, which
+that is there is replaced, unless by --force; the second of one name in the texts gets a
+number, as with "mail save": photo-2.jpg. As the program of that name in GNU sharutils, which
 replaces them.
 
 A text that was damaged is refused with the number of the line. With --repair the best is made

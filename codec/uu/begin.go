@@ -6,26 +6,38 @@ import (
 	"strconv"
 )
 
-// ParseBegin reads the line that begins a file, without its line end. A sentence can
-// look like one ("begin 644 times"): see what comes behind it.
+// maxMode is the most digits of a mode. GNU's uudecode takes any number of them.
+const maxMode = 21
+
+// ParseBegin reads the line that begins a file, without its line end: all that GNU's
+// uuencode writes, its encoded names (begin-encoded) included, and what its uudecode
+// takes: a mode of any octal digits, of which the permissions count, and any blanks
+// around it. A sentence can look like such a line ("begin 644 times"): see what comes
+// after it.
 func ParseBegin(line []byte) (h Header, ok bool) {
 	rest, ok := bytes.CutPrefix(line, []byte("begin"))
 	if !ok {
 		return h, false
 	}
-	if after, is := bytes.CutPrefix(rest, []byte("-base64")); is {
-		h.Base64, rest = true, after
+	rest, h.Base64 = bytes.CutPrefix(rest, []byte("-base64"))
+	rest, encoded := bytes.CutPrefix(rest, []byte("-encoded"))
+	if len(rest) == 0 || rest[0] != ' ' {
+		return Header{}, false
 	}
-	words := bytes.SplitN(rest, []byte(" "), 3)
-	if len(words) < 3 || len(words[0]) > 0 || len(words[1]) < 3 || len(words[1]) > 4 {
-		return h, false
+	rest = bytes.Trim(rest, " \t\r\n")
+	end := bytes.IndexAny(rest, " \t")
+	if end < 0 || end > maxMode {
+		return Header{}, false
 	}
-	mode, err := strconv.ParseUint(string(words[1]), 8, 16)
-	name := bytes.Trim(words[2], " \t\r\n")
+	mode, err := strconv.ParseUint(string(rest[:end]), 8, 64)
+	name := bytes.TrimLeft(rest[end:], " \t")
+	if encoded && err == nil {
+		name, err = base64.StdEncoding.AppendDecode(nil, name)
+	}
 	if err != nil || len(name) == 0 {
-		return h, false
+		return Header{}, false
 	}
-	h.Mode, h.Name = uint32(mode), string(name)
+	h.Mode, h.Name = uint32(mode&0o7777), string(name)
 	return h, true
 }
 

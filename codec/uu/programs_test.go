@@ -119,6 +119,8 @@ func TestWeReadGNUs(t *testing.T) {
 	}
 	f(in(t, folder, "seq 0 $1 | xargs -I@ uuencode octets@ file@", fmt.Sprint(lengths)), 0, false)
 	f(in(t, folder, "seq 0 300 | xargs -I@ uuencode -m octets@ file@"), 0, true)
+	f(in(t, folder, "seq 0 3 | xargs -I@ uuencode -e octets@ file@"), 0, false)
+	f(in(t, folder, "seq 0 3 | xargs -I@ uuencode -e -m octets@ file@"), 0, true)
 	f(in(t, folder, "uuencode all file3000000"), len(all), false)
 }
 

@@ -30,7 +30,7 @@ func TestDecode_Success(t *testing.T) {
 	f("begin 644 n\n!00\n`\nend", `644 n false: "A"`)                                  // a last group without its fillers
 	f("begin 644 n\n!0\n \nend", `644 n false: "@"`)                                   // the rest was blanks
 	f("begin 644 a file.txt\n`\nend", `644 a file.txt false: ""`)
-	f("Hello,\nbegin the work\nbegin 644\nbegin 999 x\n begin 644 x\nbegin 6444444 x\n")
+	f("Hello,\nbegin the work\nbegin 644\nbegin 999 x\n begin 644 x\nbegin644 x\nbegin -1 x\n")
 	f("x\nbegin 600 a\n#0V%T\n`\nend\ny\nbegin-base64 644 b\nQ2F0\nQ2E=\n====\nz\n", `600 a false: "Cat"`, `644 b true: "CatCa"`)
 	f(strings.Repeat("x", 5000)+"\nbegin 644 cat.txt\n#0V%T\n`\nend\n", cat)
 }
@@ -56,6 +56,33 @@ func TestDecode_Failure(t *testing.T) {
 	f("begin-base64 644 a\n"+strings.Repeat("Q2F0", 300)+"\n====\n", "line 2: the line has 1024 characters or more")
 	f("begin 644 a\n#0V%T"+strings.Repeat(" ", 1020)+"\n`\nend\n", "line 2: the line has 1024 characters or more")
 	f("begin-base64 644 a\nQ2E=\nQ2F0\n", `line 3: "Q2F0" stands behind the end of the base64`)
+}
+
+func TestParseBegin_Success(t *testing.T) {
+	f := func(line string, want Header) {
+		t.Helper()
+		if got, ok := ParseBegin([]byte(line)); !ok || got != want {
+			t.Errorf("%q: %+v, %v", line, got, ok)
+		}
+	}
+	for line, mode := range map[string]uint32{
+		"begin 0 cat": 0, "begin 44 cat": 0o44, "begin 0755 cat": 0o755, "begin 100755 cat": 0o755, "begin 0100600 cat": 0o600,
+		"begin 104755 cat": 0o4755, "begin 000000000000000000644 cat": 0o644, "begin   640 \t cat  \r": 0o640, "begin 640\tcat": 0o640,
+	} {
+		f(line, Header{Mode: mode, Name: "cat"})
+	}
+	f("begin-base64  600  my  cat", Header{Mode: 0o600, Name: "my  cat", Base64: true})
+	f("begin-encoded 644 bXkgY2F0", Header{Mode: 0o644, Name: "my cat"})
+	f("begin-base64-encoded 644 bXkgY2F0", Header{Mode: 0o644, Name: "my cat", Base64: true})
+}
+
+func TestParseBegin_Failure(t *testing.T) {
+	for _, line := range []string{"begin", "begin 644", "begin 644 ", "begin 8 cat", "begin 64x cat", "begin +644 cat", "begin 0x1f cat", "begin 1_0 cat",
+		"begin\t644 cat", "beginning 644 cat", "begin-encoded 644 my cat", "begin-encoded-base64 644 bXk=", "begin 0000000000000000000000644 cat", "Begin 644 cat"} {
+		if h, ok := ParseBegin([]byte(line)); ok {
+			t.Errorf("%q: %+v", line, h)
+		}
+	}
 }
 
 func TestIsLine(t *testing.T) {

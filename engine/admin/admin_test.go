@@ -125,7 +125,7 @@ func (d *fakeDraft) Discard() {
 	d.f.discarded++
 }
 
-func connect(t *testing.T, f *fake) *Client {
+func connect(t *testing.T, f storage.Store) *Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	stop, err := Serve(context.Background(), path, f, nil, func() Status { return Status{Version: "1", Health: "ok"} })

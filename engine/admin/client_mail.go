@@ -17,18 +17,22 @@ import (
 func (c *Client) Admit(size int64) error { return c.ask("admit", size, new(none)) }
 
 // NewDraft implements storage.Inbox: the body goes to the server while it is
-// appended.
+// appended. It returns once the server has given the id, so that drafts have ids in
+// the order in which they were begun, which is their order in the maildrop.
 func (c *Client) NewDraft(int64) storage.Draft {
 	r, w := io.Pipe()
 	d := &remoteDraft{client: c, pipe: w, out: bufio.NewWriterSize(w, 64<<10),
-		begun: make(chan struct{}), answer: make(chan error, 1)}
+		begun: make(chan struct{}), handed: make(chan struct{}), answer: make(chan error, 1)}
 	go d.send(r)
+	<-d.begun
 	return d
 }
 
 var errSettle = fmt.Errorf("%w: what became of queue entries can't be told through the admin socket", storage.ErrInvalid)
 
-// Deliver implements storage.Inbox, without Settle, which is the scheduler's.
+// Deliver implements storage.Inbox, without Settle, which is the scheduler's. It
+// returns once the server has handed the message to its store, so that messages
+// get there in the order of the calls. It does not wait for the sync.
 func (c *Client) Deliver(d *storage.Delivery) {
 	draft := d.Draft.(*remoteDraft)
 	if len(d.Settle) > 0 {
@@ -41,6 +45,7 @@ func (c *Client) Deliver(d *storage.Delivery) {
 		err = draft.out.Flush()
 	}
 	draft.pipe.CloseWithError(err) // nil: io.EOF
+	<-draft.handed
 	go func() {
 		if err := <-draft.answer; err != nil {
 			d.Done(d, storage.Receipt{}, err)
@@ -57,6 +62,7 @@ type remoteDraft struct {
 	pipe   *io.PipeWriter
 	out    *bufio.Writer
 	begun  chan struct{} // closed when id is what it will be
+	handed chan struct{} // closed when the server's store has the message, or never will
 	id     storage.MessageID
 	answer chan error
 }
@@ -68,11 +74,14 @@ func (d *remoteDraft) send(r *io.PipeReader) {
 	d.answer <- err
 }
 
-// exchange reads the two answers: the id, and what became of the message.
+// exchange reads the answers: the id, that the store has the message, and what
+// became of it.
 func (d *remoteDraft) exchange(r io.Reader) error {
 	begun := sync.OnceFunc(func() { close(d.begun) })
 	defer begun()
-	body, err := d.client.post(context.Background(), "deliver", r)
+	handed := sync.OnceFunc(func() { close(d.handed) })
+	defer handed()
+	body, err := d.client.post(context.Background(), "deliver?"+askHanded, r)
 	if err != nil {
 		return err
 	}
@@ -82,9 +91,15 @@ func (d *remoteDraft) exchange(r io.Reader) error {
 		return d.client.gone(err)
 	}
 	begun()
-	var end line[none]
-	if err := answers.Decode(&end); err != nil {
-		return d.client.gone(err)
+	end := line[none]{Handed: true}
+	for end.Handed { // a server that was started before an update does not say so
+		end = line[none]{}
+		if err := answers.Decode(&end); err != nil {
+			return d.client.gone(err)
+		}
+		if end.Handed {
+			handed()
+		}
 	}
 	if end.Error != nil {
 		return end.Error
@@ -93,12 +108,8 @@ func (d *remoteDraft) exchange(r io.Reader) error {
 	return nil
 }
 
-// ID implements storage.Draft. It waits for the server to give the id; 0 when
-// there is no server any more.
-func (d *remoteDraft) ID() storage.MessageID {
-	<-d.begun
-	return d.id
-}
+// ID implements storage.Draft; 0 when there is no server any more.
+func (d *remoteDraft) ID() storage.MessageID { return d.id }
 
 // Append implements storage.Draft. An error shows in Deliver's outcome.
 func (d *remoteDraft) Append(run []byte) {

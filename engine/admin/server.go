@@ -180,9 +180,10 @@ func sendMessage(out io.Writer, m storage.Message) error {
 // maxBacklog is what one delivery may have in memory before its sender waits.
 const maxBacklog = 1 << 20
 
-// serveDeliver takes one message as frames. It answers twice: at once with the id
-// that the message will have, so that its sender can write it into a Received
-// field, and at the end with what became of it.
+// serveDeliver takes one message as frames. It answers at once with the id that the
+// message will have, so that its sender can write it into a Received field; when the
+// store has the message, if asked, so that its sender can keep an order; and at the
+// end with what became of it.
 func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	turn := http.NewResponseController(w)
 	if err := turn.EnableFullDuplex(); err != nil {
@@ -208,6 +209,9 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	stored := make(chan error, 1)
 	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { stored <- err }
 	s.Deliver(d)
+	if r.URL.Query().Has(askHanded) {
+		answer(line[none]{Handed: true})
+	}
 	answer(line[none]{End: true, Error: toWire(<-stored)})
 }
 

@@ -26,11 +26,13 @@ type (
 		Summary *storage.CheckSummary `json:",omitempty"`
 		Error   *wireError            `json:",omitempty"`
 	}
-	// line is one line of an answer that streams: an item, or the end.
+	// line is one line of an answer that streams: an item, that the store has the
+	// message of a delivery (to those who ask for it), or the end.
 	line[T any] struct {
-		Item  *T         `json:",omitempty"`
-		End   bool       `json:",omitempty"`
-		Error *wireError `json:",omitempty"`
+		Handed bool       `json:",omitempty"`
+		Item   *T         `json:",omitempty"`
+		End    bool       `json:",omitempty"`
+		Error  *wireError `json:",omitempty"`
 	}
 	moveArg struct {
 		IDs  []storage.EntryID
@@ -103,6 +105,10 @@ const (
 	frameFault  = 'X' // JSON wireError: this message ends here
 	frameFinish = 'Z' // JSON *wireError or null: the view ends here
 )
+
+// askHanded is the query of a delivery whose sender wants to hear when the message
+// is handed to the store. Programs before this answer would take it for the end.
+const askHanded = "handed"
 
 // maxFrame bounds a payload: a piece, or an envelope with many recipients.
 const maxFrame = 64 << 20

@@ -81,7 +81,6 @@ type POP3 struct {
 	IdleTimeout time.Duration
 	APOP        bool
 	LoginDelay  time.Duration // whole seconds
-	ExpireDays  int           // -1: never
 	MaxListing  int
 	MaxErrors   int
 }

@@ -25,7 +25,7 @@ func TestDefaultIsValid(t *testing.T) {
 		t.Error(err)
 	}
 	if c.SMTP.MaxSize != 50<<20 || c.SMTP.Listen[0].Addr != "127.0.0.1:2525" || c.POP3.Listen[0] != "127.0.0.1:1110" ||
-		c.DefaultDomain() != "localhost" || c.Server.Data != "./postrider-data" || c.POP3.ExpireDays != -1 {
+		c.DefaultDomain() != "localhost" || c.Server.Data != "./postrider-data" {
 		t.Errorf("%+v", c)
 	}
 	for _, k := range c.Keys() {
@@ -90,7 +90,7 @@ cache = 16777216
 level = "debug"
 [pop3]
 apop = true
-expire_days = 30
+login_delay = "2m"
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ trusted_networks = ["10.0.0.0/8", "::1/128"]
 
 [pop3]
 apop = true
-expire_days = 30
+login_delay = "2m"
 
 [storage]
 cache = "16MiB"

@@ -83,8 +83,6 @@ func keysOfEdge(c *Config) []*Key {
 			help("Offer APOP to all, for accounts made with --apop (their secret is kept in clear text, RFC 1939 section 13). Clients that see the offer may try APOP with other accounts too, and fail."),
 		duration("pop3.login_delay", &c.POP3.LoginDelay, 0, 0, day).
 			help("The least time between two logins of an account, announced by CAPA; 0: none."),
-		count("pop3.expire_days", &c.POP3.ExpireDays, -1, -1, 36500).
-			help("Days that mail is kept, as CAPA announces it; -1: for ever. Announced, not carried out."),
 		count("pop3.max_listing", &c.POP3.MaxListing, 1_000_000, 1000, 100_000_000).
 			help("Messages that one session sees; the oldest come first. 12 octets of memory each."),
 		count("pop3.max_errors", &c.POP3.MaxErrors, 20, 1, 1<<20).
@@ -113,7 +111,7 @@ func keysOfHouse(c *Config) []*Key {
 		octets("storage.ballast", &c.Storage.Ballast, 64*mib, 0, 64*gib).
 			help("A file that is given up when the disk is full all the same; 0: none."),
 		choice("storage.durability", &c.Storage.Durability, DurabilityCommit, DurabilityNone).flag("durability").
-			help("commit: a 250 means synced to disk. none: a 250 may be lost when the machine fails; for tests."),
+			help("commit: a 250 means synced to disk. none: nothing is synced; mail that got its 250 is lost when the machine fails, and also when only the process ends without notice (kill -9, out of memory). For tests."),
 		choice("storage.compression", &c.Storage.Compression, CompressionAuto, CompressionNone).
 			help("Compress bodies before they are stored."),
 

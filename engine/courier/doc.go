@@ -44,7 +44,7 @@
 //
 // The lines of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
 // delays=a/b, dsn=2.0.0, status=sent (250 ...)", with status deferred, bounced or
-// expired; "ID: removed" when the entry is gone; and of notifications "ID: sender
+// expired; "ID: removed" when the last entry of the message is gone; and of notifications "ID: sender
 // non-delivery notification: ID2".
 //
 // For each connection under TLS "ID: Untrusted TLS connection established to

@@ -46,9 +46,20 @@ func (c *Courier) logAttempt(e *storage.QueueEntry, a *relay.Attempt, j *relay.J
 		c.info("to=<"+e.Recipients[i].ForwardPath+">, relay="+peer+", delay="+seconds(a.At.Sub(e.Arrival))+
 			", dsn="+res.Status+", status="+status+" ("+oneLine(res.Reason)+")", smtpAgent, id)
 	}
-	if on && len(j.Settlement.Keep) == 0 {
+	if on && len(j.Settlement.Keep) == 0 && c.gone(e.ID.Message) {
 		c.info("removed", smtpAgent, id)
 	}
+}
+
+// gone says whether no entry of a message is left in the queue: a message with
+// recipients at several destinations has several.
+func (c *Courier) gone(id storage.MessageID) bool {
+	left := false
+	err := c.store.Queued(storage.QueueFilter{Message: id, AnyOrder: true}, func(*storage.QueueEntry) bool {
+		left = true
+		return false
+	})
+	return err == nil && !left
 }
 
 // info logs without asking who calls.

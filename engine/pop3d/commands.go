@@ -133,8 +133,9 @@ func (s *Session) existing(c pop3.Command, e *Effects) (i int, ok bool) {
 }
 
 // capa lists what there is (RFC 2449 sections 5 and 6). All of it is the same for
-// every user, so no parameter USER stands behind EXPIRE and LOGIN-DELAY, and the
-// list is the same in both states: a client may keep what it saw first.
+// every user, so no parameter USER is after LOGIN-DELAY, and the
+// list is the same in both states: a client may keep what it saw first. No mail is
+// ever removed because of its age.
 func (s *Session) capa(_ pop3.Command, e *Effects) {
 	s.ok(e, textCapabilities)
 	r := append(e.Reply, "TOP\r\nUIDL\r\n"...)
@@ -150,13 +151,7 @@ func (s *Session) capa(_ pop3.Command, e *Effects) {
 	r = append(r, "PIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"...)
 	r = append(r, "LOGIN-DELAY "...)
 	r = append(strconv.AppendInt(r, int64(s.cfg.LoginDelay), 10), "\r\n"...)
-	if s.cfg.ExpireDays < 0 {
-		r = append(r, "EXPIRE NEVER\r\n"...)
-	} else {
-		r = append(r, "EXPIRE "...)
-		r = append(strconv.AppendInt(r, int64(s.cfg.ExpireDays), 10), "\r\n"...)
-	}
-	r = append(r, "UTF8 USER\r\nLANG\r\nIMPLEMENTATION postrider"...)
+	r = append(r, "EXPIRE NEVER\r\nUTF8 USER\r\nLANG\r\nIMPLEMENTATION postrider"...)
 	if s.cfg.Version != "" {
 		r = append(append(r, ' '), s.cfg.Version...)
 	}

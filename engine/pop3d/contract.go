@@ -95,7 +95,6 @@ type Config struct {
 	Version     string // for CAPA IMPLEMENTATION
 	APOP        bool   // offer APOP: the greeting has a timestamp
 	LoginDelay  int    // seconds between logins, announced by CAPA; 0: none
-	ExpireDays  int    // announced by CAPA EXPIRE; -1: NEVER
 	MaxErrors   int    // -ERR replies in a row, then the session is closed; 0: no limit
 	ReplyBudget int    // octets of replies between two AskDrained, about
 

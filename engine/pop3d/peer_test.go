@@ -37,7 +37,7 @@ func newPeer(cfg *Config, sizes ...int64) *peer {
 }
 
 func testConfig() *Config {
-	return &Config{Hostname: "mx.example", ExpireDays: -1, MaxErrors: 100, ReplyBudget: 1 << 16}
+	return &Config{Hostname: "mx.example", MaxErrors: 100, ReplyBudget: 1 << 16}
 }
 
 // loggedIn is a peer in the TRANSACTION state.

@@ -28,7 +28,7 @@ import (
 func TestTranscripts(t *testing.T) {
 	transcript.Play(t, "testdata/*.pop3", func(t testing.TB, settings map[string]string) transcript.Machine {
 		m := &machine{listing: new(storage.Listing)}
-		cfg := &Config{Hostname: "mx.example", Version: "1.0", ExpireDays: -1, MaxErrors: 5, ReplyBudget: 4096}
+		cfg := &Config{Hostname: "mx.example", Version: "1.0", MaxErrors: 5, ReplyBudget: 4096}
 		cfg.Nonce = func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" }
 		timestamp, from := "", Peer{Loopback: true}
 		for key, value := range settings {
@@ -40,8 +40,6 @@ func TestTranscripts(t *testing.T) {
 				cfg.APOP, timestamp = true, value
 			case "login-delay":
 				cfg.LoginDelay = n
-			case "expire-days":
-				cfg.ExpireDays = n
 			case "max-errors":
 				cfg.MaxErrors = n
 			case "reply-budget":

@@ -19,15 +19,38 @@
 // have LF, as programs on Unix expect; eml and raw text have the message as POP3
 // gives it, with CRLF. All but plain text come back octet for octet. Plain text
 // keeps the sender, date, subject, the text (in UTF-8, if its charset is
-// known; HTML only where there is nothing better) and, as uuencoded files, all
-// other parts, as package entity tells them apart. What can't be decoded ends in a line
-// in brackets that says so. An address of
-// the default domain stands there by its local part alone.
+// known; of HTML, where there is nothing better, its words) and, as uuencoded
+// files, all other parts, as package entity tells them apart. Control characters
+// are shown by pictures, so that the file can be shown on a terminal; raw text
+// has them as they came. What can't be decoded ends in a line in brackets that says
+// so. An address of the default domain is there by its local part alone.
 //
 // The trace fields of a message (Return-Path, Delivered-To) are part of it in the
 // files, and part of its body after an import: POP3 shows the same octets. The
 // time of arrival is kept by the raw text's Arrived, mbox's From line (seconds,
 // UTC) and the files' time of change; plain text has its Date.
+//
+// # What an import looks at
+//
+// A file packed by gzip, zstd or bzip2, by its first octets, is unpacked, up to 250
+// octets for each packed one; other packed files, and those of Outlook, are refused
+// by name. UTF-16 becomes UTF-8; where a file has CR and no LF, CR ends its lines.
+//
+// A file that is to be a message begins with a header field. Before it, a byte order
+// mark, empty lines, From_ lines and Outlook's "Microsoft Mail Internet Headers" are
+// taken off. What is no message is counted, and the import ends with ErrData. In an
+// mbox file (see package mbox) nothing is left out for that: text without a header
+// gets one.
+//
+// Deleted mail is passed over: the flag T of a Maildir, and an X-Mozilla-Status with
+// 0008 that is before all trace fields, where no sender can put it.
+//
+// # The order
+//
+// An import stores in the order of the file. A Maildir comes in the order of
+// dovecot-uidlist, what is not in it last, by the times in the names; without
+// such times, as eml files, by the times of the files, and then by the names.
+// A folder that Export made comes in the order of the messages' ids.
 //
 // # What an import makes of odd octets
 //
@@ -37,10 +60,11 @@
 //
 // # What is promised
 //
-// Export writes under a temporary name in dir, syncs, and renames: what stands
-// under a final name is whole. It overwrites only if told. Import stores in the
-// order of the file, or of the files' times and then names, several messages at
-// a time; Count is those that the store has confirmed. After an error they stay
-// stored, and as a rule they are the first ones: importing again stores them
-// twice. Only regular files are read; links are passed over.
+// Export writes under a temporary name in dir, syncs, and renames: what has a final
+// name is whole. It overwrites only if told. Import stores several messages at a
+// time, in their order; Count is those that the store has confirmed. After an error
+// they stay stored, and the error says which: the first ones, and, if the store has
+// refused a single message, perhaps some after it that were under way. Importing
+// again stores them twice. Only regular files are read; links are passed over. What
+// was passed over is in the Result.
 package transfer

@@ -11,6 +11,7 @@ import (
 	"postrider/codec/mbox"
 	"postrider/codec/mbrain"
 	"postrider/codec/message"
+	"postrider/engine/entity"
 	"postrider/storage"
 )
 
@@ -88,13 +89,24 @@ func (x *exporter) mboxMessage(e storage.Entry, c *storage.Plain) error {
 	if f, ok := message.Find(e.Trace, "Return-Path"); ok {
 		sender = string(bytes.Trim(f.Unfolded(), "<>"))
 	}
+	x.begin(c)
+	top, _ := x.in.Peek(maxHeader)
+	x.mbox.OwnLength = mbox.HasLength(top)
 	x.buf = x.mbox.Begin(x.buf[:0], sender, e.Arrival)
-	err := x.copy(c, func(dst, run []byte) []byte { return x.mbox.Append(dst, run) }, true)
+	err := x.copy(x.in, func(dst, run []byte) []byte { return x.mbox.Append(dst, run) }, true)
 	if err != nil {
 		return err
 	}
 	_, err = x.out.Write(x.mbox.End(nil))
 	return err
+}
+
+// begin makes x.in read a message from its header on.
+func (x *exporter) begin(c *storage.Plain) {
+	if x.in == nil {
+		x.in = bufio.NewReaderSize(nil, maxHeader)
+	}
+	x.in.Reset(c)
 }
 
 // file writes a message as a file of its own.
@@ -116,10 +128,7 @@ func (x *exporter) file(e storage.Entry, c *storage.Plain) error {
 
 // entry writes a message as a text entry.
 func (x *exporter) entry(e storage.Entry, c *storage.Plain) error {
-	if x.in == nil {
-		x.in = bufio.NewReaderSize(nil, maxHeader)
-	}
-	x.in.Reset(c)
+	x.begin(c)
 	header := splitHeader(x.in)
 	if err := c.Err(); err != nil {
 		return err
@@ -149,8 +158,8 @@ func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entr
 	to := mbrain.Entry{
 		From:    shortAddress(senderOf(e, header), x.o.DefaultDomain),
 		To:      shortAddress(x.account.Name+"@"+x.account.Domain, x.o.DefaultDomain),
-		Date:    value(header, "Date"),
-		Subject: value(header, "Subject"),
+		Date:    entity.Printable(rawValue(header, "Date")),
+		Subject: subjectOf(header),
 	}
 	if raw {
 		to.Raw, to.Octets, to.Arrived = true, e.Octets(), e.Arrival

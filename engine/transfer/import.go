@@ -22,6 +22,7 @@ type item struct {
 	octets  int64     // about; 0: unknown
 	arrival time.Time // zero: unknown
 	where   string    // for errors
+	alone   bool      // in a file of its own, which may be damaged without the others
 }
 
 // items gives the messages of the files in order; io.EOF after the last one.
@@ -30,22 +31,30 @@ type items interface {
 	close()
 }
 
+// Result is what an import did.
+type Result struct {
+	Count           // that the store has confirmed
+	Passed []Passed // what was not imported, and what may be wrong
+}
+
 // Import stores the messages at path, a file or folder as Export makes them or
-// the folder that such a one is in, in the account. The count is of what the
-// store has confirmed, on an error too.
-func Import(ctx context.Context, to storage.Inbox, account storage.Account, path string, o Options) (Count, error) {
-	in, err := open(path, account, o)
+// the folder that such a one is in, in the account. The result is right on an error
+// too. ErrData says that something there is not mail in the format; what is was
+// imported as far as it could be told apart.
+func Import(ctx context.Context, to storage.Inbox, account storage.Account, path string, o Options) (Result, error) {
+	var r report
+	in, err := open(path, account, o, &r)
 	if err != nil {
-		return Count{}, err
+		return Result{}, err
 	}
 	defer in.close()
-	im := importer{to: to, account: account.ID, o: o, results: make(chan result, maxUnderWay)}
+	im := importer{to: to, account: account.ID, o: o, report: &r, results: make(chan result, maxUnderWay), beyond: make(map[int64]bool)}
 	err = im.all(ctx, in)
 	err = errors.Join(err, im.settle())
 	if err != nil {
-		err = fmt.Errorf("%w; %d messages were stored before", err, im.count.Messages)
+		err = fmt.Errorf("%w; %s", err, im.stored())
 	}
-	return im.count, err
+	return Result{im.count, r.list}, errors.Join(err, r.err())
 }
 
 // importer is one import under way, on one goroutine. Results come from the
@@ -54,17 +63,35 @@ type importer struct {
 	to       storage.Inbox
 	account  storage.AccountID
 	o        Options
+	report   *report
 	results  chan result
+	begun    int64 // deliveries
 	underWay int
 	count    Count
+	first    int64          // so many were stored without a gap
+	beyond   map[int64]bool // those that were stored after that
 	buf      [64 << 10]byte
 	wire     []byte // scratch of fill
 }
 
 type result struct {
+	n      int64 // of the delivery, from 1
 	octets int64
 	where  string
 	err    error
+}
+
+// stored says which messages were stored before an import failed.
+func (im *importer) stored() string {
+	switch {
+	case im.count.Messages == 0:
+		return "nothing was stored"
+	case len(im.beyond) > 0:
+		return fmt.Sprintf("the first %d messages were stored, and %d after the one that was not", im.first, len(im.beyond))
+	case im.first == 1:
+		return "the first message was stored"
+	}
+	return fmt.Sprintf("the first %d messages were stored", im.first)
 }
 
 func (im *importer) all(ctx context.Context, in items) error {
@@ -84,7 +111,12 @@ func (im *importer) all(ctx context.Context, in items) error {
 				return err
 			}
 		}
-		if err := im.one(ctx, it); err != nil {
+		err = im.one(ctx, it)
+		switch {
+		case err == nil:
+		case it.alone && errors.Is(err, ErrData):
+			im.report.add(unreadable, fmt.Sprintf("%s: %v", it.where, err))
+		default:
 			return fmt.Errorf("%s: %w", it.where, err)
 		}
 	}
@@ -108,6 +140,11 @@ func (im *importer) wait() error {
 		return fmt.Errorf("%s: %w", r.where, r.err)
 	}
 	im.count.Messages++
+	im.beyond[r.n] = true
+	for im.beyond[im.first+1] {
+		im.first++
+		delete(im.beyond, im.first)
+	}
 	im.count.Octets += r.octets
 	im.o.progress(im.count)
 	return nil
@@ -129,13 +166,15 @@ func (im *importer) one(ctx context.Context, it item) error {
 		arrival = time.Now()
 	}
 	im.underWay++
+	im.begun++
+	n := im.begun
 	im.to.Deliver(&storage.Delivery{
 		Draft:      draft,
 		Arrival:    arrival,
 		Size:       size,
 		Recipients: []storage.Recipient{{Account: im.account}},
 		Done: func(d *storage.Delivery, _ storage.Receipt, err error) {
-			im.results <- result{d.Size, it.where, err}
+			im.results <- result{n, d.Size, it.where, err}
 		},
 	})
 	return nil

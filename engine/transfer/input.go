@@ -1,17 +1,16 @@
 package transfer
 
 import (
+	"bufio"
 	"bytes"
-	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/mail"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"postrider/codec/mbox"
 	"postrider/codec/mbrain"
@@ -19,31 +18,34 @@ import (
 )
 
 // open finds the files of an import.
-func open(path string, account storage.Account, o Options) (items, error) {
+func open(path string, account storage.Account, o Options, r *report) (items, error) {
 	if inside := filepath.Join(path, FileName(account, o)); exists(inside) {
 		path = inside
 	}
 	switch o.Format {
 	case Maildir:
-		return listFiles("", filepath.Join(path, "new"), filepath.Join(path, "cur"))
+		return listMaildir(path, r)
 	case EML:
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return &fileItems{paths: []found{{path, info.ModTime()}}}, nil
+			return &fileItems{paths: []found{{path: path, at: info.ModTime()}}, report: r}, nil
 		}
-		return listFiles(".eml", path)
+		return listEML(path, r)
 	}
-	f, err := os.Open(path)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, kinded{fmt.Errorf("%s: this is a folder without %s; name the file to import", path, FileName(account, o)), fs.ErrNotExist}
+	}
+	s, err := openSource(path)
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err != nil || info.IsDir() {
-		_ = f.Close()
-		return nil, fmt.Errorf("%s: this is a folder without %s; name the file to import", path, FileName(account, o))
-	}
 	if o.Format == Mbox {
-		return &mboxItems{file: f, in: mbox.NewReader(f)}, nil
+		return newMboxItems(s, r), nil
 	}
-	return &textItems{file: f, in: mbrain.NewReader(f), domain: o.DefaultDomain}, nil
+	in := bufio.NewReaderSize(s.Reader, maxTop)
+	if mark, _ := in.Peek(3); string(mark) == "\ufeff" {
+		_, _ = in.Discard(3)
+	}
+	return &textItems{source: s, in: mbrain.NewReader(in), domain: o.DefaultDomain}, nil
 }
 
 func exists(path string) bool {
@@ -51,36 +53,82 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// mboxItems are the messages of an mbox file.
-type mboxItems struct {
-	file *os.File
-	in   *mbox.Reader
-	n    int
+// broken is the error of a file that can't be read on: its own fault, unless it is
+// one of input.
+func broken(name string, err error) error {
+	err = fmt.Errorf("%s: %w", name, err)
+	var path *fs.PathError
+	if errors.As(err, &path) || errors.Is(err, ErrData) {
+		return err
+	}
+	return kinded{err, ErrData}
 }
 
-func (m *mboxItems) close() { _ = m.file.Close() }
+// mboxItems are the messages of an mbox file.
+type mboxItems struct {
+	source *source
+	in     *mbox.Reader
+	text   *bufio.Reader // of one message
+	report *report
+	n      int
+}
+
+func newMboxItems(s *source, r *report) *mboxItems {
+	var from io.Reader = s.Reader
+	if from == io.Reader(s.file) && s.size == 0 {
+		from = struct{ io.Reader }{from} // of no regular file: it can't be read at a place
+	}
+	m := &mboxItems{source: s, in: mbox.NewReader(from), text: bufio.NewReaderSize(nil, maxTop), report: r}
+	m.in.Doubt = func(line int, what string) { r.add(doubtful, fmt.Sprintf("line %d %s", line, what)) }
+	return m
+}
+
+func (m *mboxItems) close() { m.source.close() }
 
 func (m *mboxItems) next() (item, error) {
-	from, err := m.in.Next()
-	if err == io.EOF {
-		return item{}, err
+	for {
+		from, err := m.in.Next()
+		if err == io.EOF {
+			return item{}, err
+		}
+		if err != nil {
+			return item{}, broken(m.source.name, err)
+		}
+		m.n++
+		where := fmt.Sprintf("%s, line %d: message %d", m.source.name, from.Line, m.n)
+		m.text.Reset(m.in)
+		head, err := m.text.Peek(maxTop)
+		if err != nil && err != io.EOF {
+			return item{}, broken(m.source.name, err)
+		}
+		line := fmt.Sprintf("line %d", from.Line)
+		t := topOf(head, false)
+		_, _ = m.text.Discard(t.skip)
+		it := item{text: m.text, arrival: from.Date, where: where}
+		switch {
+		case len(head) == t.skip:
+			m.report.add(noText, line)
+			continue
+		case t.deleted:
+			m.report.add(deleted, line)
+			continue
+		case !t.field && !t.blank:
+			m.report.add(noHeader, line)
+			it.text = io.MultiReader(strings.NewReader("Return-Path: <"+from.Sender+">\n\n"), m.text)
+		}
+		return it, nil
 	}
-	m.n++
-	if err != nil {
-		return item{}, fmt.Errorf("%s: message %d: %w", m.file.Name(), m.n, err)
-	}
-	return item{text: m.in, arrival: from.Date, where: fmt.Sprintf("%s, line %d: message %d", m.file.Name(), from.Line, m.n)}, nil
 }
 
 // textItems are the messages of a text file, plain or raw.
 type textItems struct {
-	file   *os.File
+	source *source
 	in     *mbrain.Reader
 	domain string
 	n      int
 }
 
-func (t *textItems) close() { _ = t.file.Close() }
+func (t *textItems) close() { t.source.close() }
 
 func (t *textItems) next() (item, error) {
 	e, err := t.in.Next()
@@ -89,10 +137,10 @@ func (t *textItems) next() (item, error) {
 	}
 	t.n++
 	if err != nil {
-		return item{}, fmt.Errorf("%s: message %d: %w", t.file.Name(), t.n, err)
+		return item{}, broken(t.source.name, err)
 	}
 	it := item{text: t.in, octets: e.Octets, arrival: e.Arrived,
-		where: fmt.Sprintf("%s, line %d: message %d", t.file.Name(), e.Line, t.n)}
+		where: fmt.Sprintf("%s, line %d: message %d", t.source.name, e.Line, t.n)}
 	if e.Raw {
 		return it, nil
 	}
@@ -102,79 +150,4 @@ func (t *textItems) next() (item, error) {
 		it.arrival = at
 	}
 	return it, nil
-}
-
-// fileItems are files with a message each.
-type fileItems struct {
-	paths []found
-	file  *os.File // the one that was opened last
-}
-
-type found struct {
-	path string
-	at   time.Time
-}
-
-// listFiles finds the regular files of the folders, of which at least one has to
-// be there, by time and name.
-func listFiles(extension string, folders ...string) (items, error) {
-	var all fileItems
-	there := false
-	for _, folder := range folders {
-		list, err := os.ReadDir(folder)
-		if os.IsNotExist(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		there = true
-		for _, f := range list {
-			if !wanted(f, extension) {
-				continue
-			}
-			info, err := f.Info()
-			if err != nil {
-				return nil, err
-			}
-			all.paths = append(all.paths, found{filepath.Join(folder, f.Name()), info.ModTime()})
-		}
-	}
-	if !there {
-		return nil, fmt.Errorf("%s: %w; name the folder to import", strings.Join(folders, ", "), os.ErrNotExist)
-	}
-	slices.SortFunc(all.paths, func(a, b found) int {
-		return cmp.Or(a.at.Compare(b.at), cmp.Compare(filepath.Base(a.path), filepath.Base(b.path)))
-	})
-	return &all, nil
-}
-
-func wanted(f fs.DirEntry, extension string) bool {
-	name := f.Name()
-	return f.Type().IsRegular() && name[0] != '.' && strings.EqualFold(name[max(0, len(name)-len(extension)):], extension)
-}
-
-func (f *fileItems) close() {
-	if f.file != nil {
-		_ = f.file.Close()
-	}
-}
-
-func (f *fileItems) next() (item, error) {
-	f.close()
-	if len(f.paths) == 0 {
-		return item{}, io.EOF
-	}
-	one := f.paths[0]
-	f.paths = f.paths[1:]
-	file, err := os.Open(one.path)
-	if err != nil {
-		return item{}, err
-	}
-	f.file = file
-	info, err := file.Stat()
-	if err != nil {
-		return item{}, err
-	}
-	return item{text: file, octets: info.Size(), arrival: one.at, where: one.path}, nil
 }

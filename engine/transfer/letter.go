@@ -5,8 +5,11 @@ import (
 	"io"
 	"strings"
 
+	"golang.org/x/text/transform"
+
 	"postrider/codec/uu"
 	"postrider/engine/entity"
+	"postrider/engine/useragent"
 )
 
 // letter reads a message as people do: its text, and behind it its attachments as
@@ -67,6 +70,10 @@ func (l *letter) shown(leaf entity.Leaf, body io.Reader) io.Reader {
 		return nil
 	case leaf.Type == "text/plain" || l.texts == 0:
 		l.texts++
+		if leaf.Type == "text/html" {
+			body = useragent.PlainText(body)
+		}
+		body = transform.NewReader(transform.NewReader(body, noCR), visible)
 		if l.open {
 			body = io.MultiReader(strings.NewReader("\n"), body)
 		}

@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"mime"
 	"strings"
+	"unicode"
 
-	"github.com/emersion/go-message/charset"
+	"golang.org/x/text/runes"
 
 	"postrider/codec/message"
+	"postrider/engine/entity"
 )
 
 // maxHeader is how much of a header is looked at for the text forms.
@@ -33,17 +35,31 @@ func rawValue(header []byte, name string) string {
 	return string(f.Unfolded())
 }
 
-// words decodes encoded words (RFC 2047) of any charset that x/text knows.
-var words = mime.WordDecoder{CharsetReader: charset.Reader}
-
-// value is a header field's value in one line; encoded words (RFC 2047) are decoded.
-func value(header []byte, name string) string {
-	raw := rawValue(header, name)
-	if text, err := words.DecodeHeader(raw); err == nil {
-		return text
-	}
-	return raw
+// subjectOf is the subject in UTF-8, as package entity shows it everywhere.
+func subjectOf(header []byte) string {
+	h, _ := entity.ReadHead(bytes.NewReader(header), entity.DefaultLimits) // what can't be read is empty
+	return h.Subject
 }
+
+// noCR drops CR: those of line ends, and those that would let a line be written over.
+var noCR = runes.Remove(runes.Predicate(func(r rune) bool { return r == '\r' }))
+
+// visible shows control characters by their pictures: else a text that somebody has
+// sent could command the terminal that the file is shown on. Those without a picture,
+// and what is no UTF-8, are U+FFFD.
+var visible = runes.Map(func(r rune) rune {
+	switch {
+	case r == '\n' || r == '\t' || r == '\f':
+		return r
+	case r < ' ':
+		return '\u2400' + r
+	case r == 0x7f:
+		return '\u2421'
+	case r < 0xa0 && r > 0x7f:
+		return unicode.ReplacementChar
+	}
+	return r
+})
 
 // shortAddress is an address without its domain if that is the default one.
 func shortAddress(addr, defaultDomain string) string {
