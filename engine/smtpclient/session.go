@@ -89,6 +89,9 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			break
 		}
 		if s.at.phase == idle || s.at.phase == streaming {
+			if len(in)-n < s.cfg.maxReply() && smtp.IsFiller(in[n:]) {
+				break // it belongs to the next reply, for which nothing was said yet
+			}
 			s.early = true
 			if e.Outcome != nil || e.Ask != AskNothing {
 				break // one at a time; the rest is early, whenever it is presented
@@ -99,7 +102,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			if s.at.phase == idle {
 				s.close(e)
 			} else {
-				s.broken(s.own("4.5.0", words(err), ScopeHost), e)
+				s.broken(s.own("4.5.0", words(err, in[n:]), ScopeHost), e)
 			}
 			break
 		}
