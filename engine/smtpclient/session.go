@@ -29,6 +29,8 @@ type Session struct {
 	heard    bool   // and the peer has answered us there
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
+	declined bool   // the peer refused STARTTLS, and the session went on in clear text
+	unheard  bool   // the session broke at STARTTLS
 }
 
 // Init makes s ready for a connection that has been made. cfg is kept.
