@@ -31,22 +31,25 @@ func inOrder(hosts []resolver.Host, been netip.AddrPort) []resolver.Host {
 		return all
 	}
 	is4 := func(h resolver.Host) bool { return h.Addr.Addr().Unmap().Is4() }
-	best := is4(all[0])
-	others := 0
-	for _, h := range all[:mostHosts] {
+	best, others := is4(all[0]), 0
+	for _, h := range all {
 		if is4(h) != best {
 			others++
 		}
 	}
-	for at := mostHosts; others < keptPlaces && at < len(all); at++ {
-		if is4(all[at]) == best {
+	room := mostHosts - min(others, keptPlaces) // for the version of the best one
+	var first, rest []resolver.Host
+	for _, h := range all {
+		switch {
+		case len(first) == mostHosts, is4(h) == best && room == 0:
+			rest = append(rest, h)
 			continue
+		case is4(h) == best:
+			room--
 		}
-		others++
-		h := all[at]
-		all = slices.Insert(slices.Delete(all, at, at+1), mostHosts-keptPlaces+others-1, h)
+		first = append(first, h)
 	}
-	return all
+	return append(first, rest...)
 }
 
 // isLocalFault says whether an error of a dial is this machine's: it has no way to

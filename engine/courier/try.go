@@ -30,12 +30,14 @@ type try struct {
 	untried []resolver.Host // that were not asked: there are too many, or it must not be
 	bearing *Bearing
 	answer  *resolver.Answer
+	waited  bool // see hasWaited
 	utf8    need // whether the message's header needs SMTPUTF8
 	took    bool // a host took part to the end: the site is alive
 	doubt   bool // a host broke off after the message, and may have it
 }
 
 func (t *try) run() (relay.HostVerdict, relay.Fault) {
+	t.waited = t.hasWaited(time.Now())
 	for i := range t.entry.Recipients {
 		t.left = append(t.left, i)
 	}
@@ -159,7 +161,7 @@ func (t *try) tryHost(host resolver.Host) (fault relay.Fault, down, counts bool)
 	}
 	plain := demand.Level == tlspolicy.May && t.c.security.clear.has(host.Addr, time.Now())
 	end := t.overWire(host, demand, login, plain)
-	if end.noTLS && t.waited() && t.c.ctx.Err() == nil {
+	if end.noTLS && t.waited && t.c.ctx.Err() == nil {
 		t.c.log.Info("mail goes to "+host.String()+" in clear text now: "+end.fault.Text, smtpAgent, "id", t.entry.ID.String())
 		t.drop()
 		end = t.overWire(host, demand, login, true)
@@ -167,13 +169,12 @@ func (t *try) tryHost(host resolver.Host) (fault relay.Fault, down, counts bool)
 	return end.fault, end.down, !end.local
 }
 
-// waited says whether the message may go in clear text where TLS is offered and
+// hasWaited says whether the message may go in clear text where TLS is offered and
 // broken. Most breaks are a restart or a lost packet, and TLS works the next time; so
 // clear text is for mail that has waited once, as with Postfix. What waited because
 // its site was dead has done so too.
-func (t *try) waited() bool {
-	once := t.c.policy.Wait(1, 0)
-	return t.entry.Attempts > 0 || time.Since(t.entry.Arrival) >= once
+func (t *try) hasWaited(now time.Time) bool {
+	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.policy.Wait(1, 0)
 }
 
 // demand is what a host has to show. A password is not told in clear text, but to
