@@ -135,6 +135,21 @@ func (t *try) others(r *relay.Result) string {
 	return tail
 }
 
+// isDeferred says whether a recipient is to be tried again.
+func (t *try) isDeferred() bool {
+	return slices.ContainsFunc(t.attempt.Results, func(r relay.Result) bool { return r.Verdict == relay.Temporary })
+}
+
+// channelTo is what a host was spoken to over, the last time.
+func (t *try) channelTo(peer string) string {
+	for _, h := range slices.Backward(t.asked) {
+		if h.host.String() == peer {
+			return h.channel
+		}
+	}
+	return ""
+}
+
 // recordOf is the attempt in words, for the history. One that delivers at once
 // leaves none: the log has it, and most mail goes that way.
 func (t *try) recordOf() string {
@@ -150,19 +165,19 @@ func (t *try) recordOf() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "attempt %d, ", e.Attempts+1)
-	switch n := len(t.asked); {
-	case a.Peer == "":
+	if a.Peer == "" {
 		b.WriteString("no host")
-	case n > 0:
-		b.WriteString(a.Peer + t.asked[slices.IndexFunc(t.asked, func(h asked) bool { return h.host.String() == a.Peer })].channel)
-	default:
-		b.WriteString(a.Peer)
+	} else {
+		b.WriteString(a.Peer + t.channelTo(a.Peer))
 	}
-	if len(t.asked)+len(t.untried) > 1 {
+	if waits := t.isDeferred(); len(t.asked) > 1 || waits && len(t.untried) > 0 {
 		for _, h := range t.asked {
 			fmt.Fprintf(&b, "\ntried %s%s: %s", h.host, h.channel, oneLine(h.said))
 		}
 		for i, h := range t.untried {
+			if !waits {
+				break
+			}
 			if i == mostNamed {
 				fmt.Fprintf(&b, "\nnot tried: %d more", len(t.untried)-i)
 				break

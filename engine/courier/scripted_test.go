@@ -76,16 +76,6 @@ func (h *scripted) rule(line string) (string, bool) {
 	return "", false
 }
 
-// set changes a rule; "" takes it out.
-func (h *scripted) set(key, reply string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.rules, key)
-	if reply != "" {
-		h.rules[key] = reply
-	}
-}
-
 func (h *scripted) serve(c net.Conn) {
 	h.mu.Lock()
 	h.sessions++
