@@ -71,15 +71,21 @@ const maxQuote = 150
 
 // words says of a failure of the parser what a postmaster can use: what the host
 // sent in place of a reply is often the one clue.
-func words(err error, in []byte) string {
-	in = bytes.TrimLeft(in, " \t\r\n")
-	line, _, _ := bytes.Cut(in, []byte("\n"))
-	line = bytes.TrimRight(line[:min(len(line), maxQuote)], " \t\r")
+func words(err error, in []byte, limit int) string {
 	what := "the host does not speak SMTP: it sent "
 	if errors.Is(err, smtp.ErrReplyLength) {
 		what = "the host sent a reply that does not end, and begins with "
+		in = in[:min(len(in), limit)] // however much of the rest was read
 	}
-	return what + `"` + string(smtp.AppendClean(nil, line)) + `"`
+	var first []byte
+	for line := range bytes.Lines(in) {
+		if !smtp.IsFiller(line) {
+			first = line
+			break
+		}
+	}
+	first = bytes.TrimSpace(first[:min(len(first), maxQuote)])
+	return what + `"` + string(smtp.AppendClean(nil, first)) + `"`
 }
 
 // text is the reply as one line. Replies are often the same for many recipients:

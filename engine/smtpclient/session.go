@@ -104,7 +104,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			if s.at.phase == idle {
 				s.close(e)
 			} else {
-				s.broken(s.own("4.5.0", words(err, in[n:]), ScopeHost), e)
+				s.broken(s.own("4.5.0", words(err, in[n:], s.cfg.maxReply()), ScopeHost), e)
 			}
 			break
 		}

@@ -131,7 +131,7 @@ func (p *player) begin(tx *Transaction) {
 }
 
 func (p *player) Feed(in []byte) (n int) {
-	p.spoke = p.spoke || p.s.at.phase == streaming
+	p.spoke = p.spoke || p.s.at.phase == streaming && !smtp.IsFiller(in)
 	p.call(func() { n = p.s.Feed(in, &p.e) })
 	if p.e.Outcome == nil {
 		return n
