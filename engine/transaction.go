@@ -25,6 +25,7 @@ type transaction struct {
 	reverse []byte // reverse-path as text, without brackets
 	places  router.Placement
 	forward []byte // the first forward-path as text, for Received's "for"
+	wide    bool   // forward is beyond ASCII
 	paths   int    // forward-paths taken
 	taken   []byte // in capture mode: a Delivered-To field for each
 	untold  int    // forward-paths that had no room in taken
@@ -88,7 +89,7 @@ func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRel
 		return smtpd.Failed
 	}
 	if t.paths == 0 {
-		t.forward = rcpt.To.AppendTo(t.forward[:0])
+		t.forward, t.wide = rcpt.To.AppendTo(t.forward[:0]), rcpt.To.NeedsUTF8()
 	}
 	t.paths++
 	return smtpd.Yes
@@ -120,8 +121,8 @@ func (t *transaction) openDraft(s *smtpConn) {
 		With: s.with(m),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}
-	if t.paths == 1 {
-		f.For = t.forward
+	if t.paths == 1 && !(t.wide && len(t.places.Relayed) > 0) {
+		f.For = t.forward // beyond ASCII it would keep the message from hosts without SMTPUTF8
 	}
 	if c := s.certificate(); c != nil {
 		f.Client, f.Issuer = c.Subject.CommonName, c.Issuer.CommonName

@@ -53,6 +53,30 @@ func furnish(store storage.Store, cfg *config.Config, demo bool, out io.Writer) 
 or start with --demo for the accounts mbrain and jsmith.
 `, cfg.Server.Data)
 	}
+	return tellOfPostmaster(store, domain, out)
+}
+
+// tellOfPostmaster says when mail waits in the account that was made for the
+// postmaster: it has no password, so it is out of everybody's reach. What arrives there
+// are letters to the postmaster, and mail that came back twice.
+func tellOfPostmaster(store storage.Store, domain string, out io.Writer) error {
+	at, err := store.Lookup("postmaster", domain)
+	if err != nil || at.Account == 0 {
+		return nil
+	}
+	a, err := store.Account(at.Account)
+	if err != nil || a.Hash != "" || a.Secret != "" {
+		return nil
+	}
+	messages, _, err := store.Usage(at.Account)
+	if err != nil {
+		return exit(exIO, err)
+	}
+	if messages > 0 {
+		fmt.Fprintf(out, `Mail waits for postmaster@%s, which has no password (messages: %d). To read it:
+  postrider account passwd postmaster@%s
+`, domain, messages, domain)
+	}
 	return nil
 }
 

@@ -11,14 +11,14 @@ import (
 // ReceivedReply is a reply that a server sent: one line or several (RFC 5321
 // section 4.2.1). It borrows from the input of ParseReply.
 type ReceivedReply struct {
-	Code  int    // 200 to 599
+	Code  int    // of the last line, 200 to 599
 	lines []byte // as they came
 }
 
 // Errors of ParseReply: the peer does not speak SMTP, and no more can be
 // understood of what it sends.
 var (
-	ErrReplySyntax = errors.New("smtp: the peer sent no reply: want three digits and a blank or \"-\" on each line, the same digits on all")
+	ErrReplySyntax = errors.New("smtp: the peer sent no reply: want three digits and a blank or \"-\" at the start of the first line")
 	ErrReplyLength = errors.New("smtp: the peer sent a reply over the limit")
 )
 
@@ -26,7 +26,15 @@ var (
 // takes. n is 0 when its end is not there yet: show the same octets again with
 // more behind them. A reply over limit octets is an error. Lines may end with LF
 // alone.
+//
+// A reply ends with the first line that has a code and no "-" after it. The RFC
+// wants a code on every line, and the same one. Servers whose texts come from
+// scanners, scripts and configuration files break that, so other lines before the
+// last are text, and the last line's code counts, as with Postfix. Only a reply
+// whose first line has text and no code is an error: the peer may speak another
+// protocol. A line that is empty or begins with a blank is text there as well.
 func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
+	begun := false // there was a line with a code
 	for n < len(src) {
 		end := bytes.IndexByte(src[n:], '\n')
 		if end < 0 {
@@ -36,21 +44,43 @@ func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 		if n+end+1 > limit {
 			return ReceivedReply{}, 0, ErrReplyLength
 		}
-		code, last, ok := replyHead(src[n : n+end])
-		if !ok || n > 0 && code != r.Code {
+		line := src[n : n+end]
+		code, last, ok := replyHead(line)
+		if !ok && !begun && !isBlankStart(line) {
 			return ReceivedReply{}, 0, ErrReplySyntax
 		}
-		r.Code = code
+		begun = begun || ok
 		n += end + 1
 		if last {
-			r.lines = src[:n]
-			return r, n, nil
+			return ReceivedReply{Code: code, lines: src[:n]}, n, nil
 		}
 	}
 	if len(src) >= limit {
 		return ReceivedReply{}, 0, ErrReplyLength
 	}
 	return ReceivedReply{}, 0, nil
+}
+
+// isBlankStart says whether a line is empty or begins with a blank.
+func isBlankStart(line []byte) bool {
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	return len(line) == 0 || line[0] == ' ' || line[0] == '\t'
+}
+
+// IsFiller says whether src, where a reply begins, has nothing so far but lines that
+// are empty or begin with a blank: ParseReply takes them for text of the reply.
+func IsFiller(src []byte) bool {
+	for len(src) > 0 {
+		end := bytes.IndexByte(src, '\n')
+		if end < 0 {
+			return src[0] == ' ' || src[0] == '\t' || len(src) == 1 && src[0] == '\r'
+		}
+		if !isBlankStart(src[:end]) {
+			return false
+		}
+		src = src[end+1:]
+	}
+	return true
 }
 
 // replyHead reads the code of a reply line, and whether the line is the last.
@@ -64,14 +94,19 @@ func replyHead(line []byte) (code int, last, ok bool) {
 	if len(line) == 3 {
 		return code, true, true
 	}
-	return code, line[3] == ' ', line[3] == ' ' || line[3] == '-'
+	last = line[3] == ' '
+	return code, last, last || line[3] == '-'
 }
 
-// Lines are the texts of the reply's lines, without code and line end.
+// Lines are the texts of the reply's lines, without code and line end. Lines that
+// have no code are left out.
 func (r ReceivedReply) Lines() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for line := range bytes.Lines(r.lines) {
 			line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+			if _, _, ok := replyHead(line); !ok {
+				continue
+			}
 			if !yield(line[min(4, len(line)):]) {
 				return
 			}
@@ -80,33 +115,61 @@ func (r ReceivedReply) Lines() iter.Seq[[]byte] {
 }
 
 // AppendText appends the reply as one line for people: its lines with their codes,
-// and a blank between two. Control octets and what is not UTF-8 become "?".
+// and a blank between two. It begins with a code: text that came before the first
+// one is at the end. Control octets and what is not UTF-8 become "?".
 func (r ReceivedReply) AppendText(dst []byte) []byte {
-	start := len(dst)
+	first := 0 // of the lines with a code
 	for line := range bytes.Lines(r.lines) {
-		if len(dst) > start {
-			dst = append(dst, ' ')
+		if !isBlankStart(line[:len(line)-1]) {
+			break
 		}
-		for line = bytes.TrimRight(line, " \r\n"); len(line) > 0; {
-			c, n := utf8.DecodeRune(line)
-			if unicode.IsControl(c) || c == utf8.RuneError && n == 1 {
-				dst = append(dst, '?')
-			} else {
-				dst = append(dst, line[:n]...)
+		first += len(line)
+	}
+	start := len(dst)
+	for _, part := range [2][]byte{r.lines[first:], r.lines[:first]} {
+		for line := range bytes.Lines(part) {
+			if line = bytes.Trim(line, " \t\r\n"); len(line) == 0 {
+				continue
 			}
-			line = line[n:]
+			if len(dst) > start {
+				dst = append(dst, ' ')
+			}
+			dst = AppendClean(dst, line)
 		}
 	}
 	return dst
 }
 
-// Enhanced is the enhanced status code that the last line begins with (RFC 2034
-// section 4), or nil: "5.1.1". Its class is that of the reply's code.
-func (r ReceivedReply) Enhanced() []byte {
-	var text []byte
-	for line := range r.Lines() {
-		text = line
+// AppendClean appends what a peer sent, for people: control octets and what is not
+// UTF-8 become "?".
+func AppendClean(dst, text []byte) []byte {
+	for len(text) > 0 {
+		c, n := utf8.DecodeRune(text)
+		if unicode.IsControl(c) || c == utf8.RuneError && n == 1 {
+			dst = append(dst, '?')
+		} else {
+			dst = append(dst, text[:n]...)
+		}
+		text = text[n:]
 	}
+	return dst
+}
+
+// Enhanced is the enhanced status code of the last line that begins with one (RFC
+// 2034 section 4), or nil: "5.1.1". Its class is that of the reply's code.
+func (r ReceivedReply) Enhanced() []byte {
+	var found []byte
+	for line := range r.Lines() {
+		if code := enhancedOf(line, r.Code/100); code != nil {
+			found = code
+		}
+	}
+	return found
+}
+
+// enhancedOf is the enhanced status code that a text begins with, if its class is
+// the one given; else nil.
+func enhancedOf(text []byte, class int) []byte {
 	code, _, _ := bytes.Cut(text, []byte(" "))
 	part := 0 // of class.subject.detail
 	digits := 0
@@ -120,7 +183,7 @@ func (r ReceivedReply) Enhanced() []byte {
 			return nil
 		}
 	}
-	if part != 2 || digits == 0 || code[1] != '.' || int(code[0]-'0') != r.Code/100 {
+	if part != 2 || digits == 0 || code[1] != '.' || int(code[0]-'0') != class {
 		return nil
 	}
 	return code

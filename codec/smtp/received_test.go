@@ -33,6 +33,14 @@ func TestParseReply_Success(t *testing.T) {
 	f("550 4.1.1 x\r\n", 550, "", "4.1.1 x")
 	f("220 1.2.3.4 ESMTP\r\n", 220, "", "1.2.3.4 ESMTP")
 	f("550 5..1 x\r\n", 550, "", "5..1 x")
+	// The last line's code counts, and lines without a code are text.
+	f("250-a\r\n251 b\r\n", 251, "", "a", "b")
+	f("550-5.2.1 shut\r\n450 4.2.1 try later\r\n", 450, "4.2.1", "5.2.1 shut", "4.2.1 try later")
+	f("250-4.0.0 x\r\n554-5.7.1 blocked\r\n554 see\r\n", 554, "5.7.1", "4.0.0 x", "5.7.1 blocked", "see")
+	f("220-mx\r\n\r\n  be nice\r\nWelcome 2 all\r\n220 go\r\n", 220, "", "mx", "go")
+	f("550-5.1.1 no\n2500 users, none of them this\n650 x\n123 y\n550x\n550 end\n", 550, "5.1.1", "5.1.1 no", "end")
+	f("\r\n\t\r\n 250 x\r\n354 go\r\n", 354, "", "go")
+	f("\n221\n", 221, "", "")
 }
 
 func TestParseReply_Failure(t *testing.T) {
@@ -44,10 +52,12 @@ func TestParseReply_Failure(t *testing.T) {
 	}
 	f("25 x\r\n", ErrReplySyntax)
 	f("HTTP/1.1 400 Bad Request\r\n", ErrReplySyntax)
-	f("250-a\r\n251 b\r\n", ErrReplySyntax)
 	f("250_a\r\n", ErrReplySyntax)
 	f("650 a\r\n", ErrReplySyntax)
-	f("\r\n", ErrReplySyntax)
+	f("\r\n\r\nSSH-2.0-x\r\n", ErrReplySyntax)
+	f("\rx\r\n250 a\r\n", ErrReplySyntax)
+	f(" "+strings.Repeat("\r\n", 30), ErrReplyLength)
+	f("250-a\r\n"+strings.Repeat("more\r\n", 9), ErrReplyLength)
 	f("250 "+strings.Repeat("x", 60), ErrReplyLength)
 	f("250 "+strings.Repeat("x", 60)+"\r\n", ErrReplyLength)
 	f(strings.Repeat("250-x\r\n", 9), ErrReplyLength)
@@ -64,6 +74,8 @@ func TestAppendText(t *testing.T) {
 	f("250 2.1.0 ok \r\n", "250 2.1.0 ok")
 	f("550-5.7.1 one\r\n550 5.7.1 two\n", "550-5.7.1 one 550 5.7.1 two")
 	f("354\r\n", "354")
+	f("\r\n550-over\r\n  quota,\r\n\r\nask \r\n452 later\r\n", "550-over quota, ask 452 later")
+	f(" see\r\n\r\n\tthere\r\n552-a\r\n552 b\r\n", "552-a 552 b see there")
 	f("250 a\x00\x1b[2Jb\rc\x7f\u009b\xff\u00fc\r\n", "250 a??[2Jb?c???\u00fc")
 }
 
@@ -76,6 +88,57 @@ func TestParseReply_LimitBeforeSyntax(t *testing.T) {
 	if _, _, err := ParseReply([]byte(src[:50]), 50); !errors.Is(err, ErrReplyLength) {
 		t.Errorf("the first 50 octets: %v", err)
 	}
+}
+
+func TestIsFiller(t *testing.T) {
+	f := func(src string, want bool) {
+		t.Helper()
+		if got := IsFiller([]byte(src)); got != want {
+			t.Errorf("%q: %t", src, got)
+		}
+	}
+	f("", true)
+	f("\r", true)
+	f("\r\n\n \r\n\tx", true)
+	f("\r\n250 ok\r\n", false)
+	f("2", false)
+	f("\rx", false)
+}
+
+// slowReply is ParseReply, line by line and without limits.
+func slowReply(src []byte) (code, n int, ok bool) {
+	begun := false
+	for line := range strings.Lines(string(src)) {
+		if !strings.HasSuffix(line, "\n") {
+			return 0, 0, true
+		}
+		n += len(line)
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		head := len(line) >= 3 && strings.ContainsRune("2345", rune(line[0])) && isDigit(line[1]) && isDigit(line[2])
+		switch {
+		case head && (len(line) == 3 || line[3] == ' '):
+			code = int(line[0]-'0')*100 + int(line[1]-'0')*10 + int(line[2]-'0')
+			return code, n, true
+		case head && line[3] == '-':
+			begun = true
+		case !begun && strings.TrimLeft(line, " \t") == line && line != "":
+			return 0, 0, false
+		}
+	}
+	return 0, 0, true
+}
+
+// FuzzParseReply_Slow: the parser agrees with a slow one.
+func FuzzParseReply_Slow(f *testing.F) {
+	f.Add([]byte("250-a\r\n\r\nx\r\n550 2.0.0 b\r\n"))
+	f.Add([]byte("\r\n 1\n25"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		r, n, err := ParseReply(src, len(src)+1)
+		code, m, ok := slowReply(src)
+		if r.Code != code || n != m || (err == nil) != ok {
+			t.Fatalf("%q: %d, %d octets, %v; want %d, %d, %t", src, r.Code, n, err, code, m, ok)
+		}
+	})
 }
 
 // FuzzParseReply: no panic, and a reply is found the same with anything behind it.

@@ -16,12 +16,27 @@
 // each session, the one message whose 250 it could not record, and nothing else. A
 // notification is stored in the same step that takes its recipients off the queue.
 //
+// # Which hosts
+//
+// The hosts of a next hop are asked in turn, until each recipient is taken or refused
+// for good: 4yz sends it to the next host, whatever command it answers, 5yz ends the
+// matter. Five addresses are asked in one attempt, two of them of the other IP version
+// when the best are all of one; those that this machine can't reach don't count. Once a
+// host may have the whole message no other one is asked. The last host's words are the
+// reason that is kept; it names the hosts that were tried and those that were not, and
+// the history has what each one said.
+//
+// SMTPUTF8 is said of messages whose paths or header need it, and not because the client
+// said it. Headers of parts are not looked at.
+//
 // # TLS
 //
 // Connections go under TLS where the host offers it, whoever it is: STARTTLS (RFC
-// 3207, 7435), TLS 1.2 at least. Where nothing demands TLS and it breaks, in the
-// handshake or before the host's first word behind it, the message goes in clear
-// text over a new connection, and so does all mail to this address for an hour. What
+// 3207, 7435), TLS 1.2 at least. Where nothing demands TLS and it breaks, at the
+// command, in the handshake or before the host's first word under it, mail that has
+// waited once goes in clear text over a new connection; other mail waits. When the host
+// takes it so, all mail to this address goes so for an hour. A refusal over such a
+// connection that may be about TLS is not final, and ends that hour. What
 // stands in clear text behind the reply to STARTTLS is taken for an attack, and the
 // host for one that is down. More is demanded by the operator (relay.tls,
 // relay.tls_default), by the domain's TLSA records (DANE) or by its MTA-STS policy;
@@ -58,12 +73,17 @@
 //   - "Server certificate not trusted", "TLS is required, but ...", "host X is not
 //     used": the host does not show what is demanded; the text says by whom.
 //     "postrider route" prints what each host would have to show.
-//   - "mail goes to X in clear text for a while": its TLS is broken.
+//   - "mail goes to X in clear text now": its TLS is broken, and was so before.
+//   - "TLS failed before, and is tried again": a refusal that may be about clear text.
 //   - "MTA-STS policy in testing: X would not be used": only told of.
 //   - "the outcome of a delivery can't be recorded yet": the store takes no writes,
 //     the disk is full or fails. The session waits and tries again; the message is
 //     sent twice only if the process ends before.
 //   - "the queue can't be read": the destination is looked at again 10 s later.
-//   - "a notification could not be delivered": a bounce bounced. The postmaster has
-//     it, or it was dropped (relay.double_bounce).
+//   - "mail that can't be delivered or returned goes to the postmaster": a bounce
+//     bounced (relay.double_bounce). The line says when the postmaster has no password,
+//     and so can't read it.
+//   - "a notification could not be delivered and is dropped": so did that, or
+//     relay.double_bounce says "drop".
+//   - "host X: WORDS; host Y is asked": X put the message off, and Y may take it.
 package courier

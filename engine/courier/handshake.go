@@ -127,8 +127,8 @@ func (w *wire) channel() string {
 	return ", in clear text"
 }
 
-// brokenByTLS says whether it was TLS that ended the session: the handshake, or what
-// came of it before the host said a word under it.
+// brokenByTLS says whether it was TLS that ended the session: STARTTLS, the handshake,
+// or what came of it before the host said a word under it.
 func (w *wire) brokenByTLS() bool {
-	return w.noTLS || w.tls != nil && !w.m.OverTLS()
+	return w.noTLS || w.tls != nil && !w.m.OverTLS() || w.m.BrokeAtSTARTTLS()
 }

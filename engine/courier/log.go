@@ -39,7 +39,10 @@ func (c *Courier) logAttempt(e *storage.QueueEntry, a *relay.Attempt, j *relay.J
 		if !on {
 			continue
 		}
-		peer := a.Peer
+		peer := res.Peer
+		if peer == "" {
+			peer = a.Peer
+		}
 		if peer == "" {
 			peer = "none"
 		}

@@ -104,6 +104,9 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 		return false, err
 	}
 	c.Stats.Notices.Add(1)
+	if double {
+		c.log.Warn("mail that can't be delivered or returned goes to the postmaster"+c.unreadPostmaster(), "id", e.ID.String(), "to", to)
+	}
 	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+d.Draft.ID().String(), smtpAgent, slog.String("id", e.ID.String()))
 	return true, nil
 }
@@ -111,6 +114,20 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 var noticeWords = map[relay.NoticeKind]string{
 	relay.Failed: "sender non-delivery notification", relay.Delayed: "sender delay notification",
 	relay.Relayed: "sender delivery status notification", relay.Succeeded: "sender delivery status notification",
+}
+
+// unreadPostmaster says what to do when the postmaster's mail is in an account without a
+// password, such as the one that the server makes; "" when it is not.
+func (c *Courier) unreadPostmaster() string {
+	at, err := c.store.Lookup("postmaster", c.cfg.DefaultDomain())
+	if err != nil || at.Account == 0 {
+		return ""
+	}
+	a, err := c.store.Account(at.Account)
+	if err != nil || a.Hash != "" || a.Secret != "" {
+		return ""
+	}
+	return `, whose account has no password: set one by "postrider account passwd postmaster@` + a.Domain + `", or lead the address to somebody by "postrider alias add" while no mail is there`
 }
 
 // dropNotice gives up a notification.

@@ -32,25 +32,6 @@ func TestOpportunistic(t *testing.T) {
 	}
 }
 
-// Whatever breaks TLS, the mail arrives in clear text, and the next message does not
-// try again.
-func TestFallback(t *testing.T) {
-	for mode, asks := range map[string]int{"no-tls": 0, "refuse": 2, "garbage": 1, "hangup": 1, "hangup-later": 1, "old": 1, "wants-certificate": 1} {
-		t.Run(mode, func(t *testing.T) {
-			b := newBed(t, nil, 0, func(c *config.Config) { c.Relay.MessagesPerConnection = 1 }, zone...)
-			h := startMX(t, b.at(2), mode, newAuthority(t).issue(time.Time{}, "mx.b.test"))
-			b.send("bob@b.test")
-			b.send("bob@b.test")
-			if got := h.got(); got != "tls=false name= auth=\ntls=false name= auth=" {
-				t.Error(got)
-			}
-			if n := h.asked(); n != asks {
-				t.Errorf("TLS was asked for %d times", n)
-			}
-		})
-	}
-}
-
 // A host behind whose 220 something stands gets no mail, over TLS or without it; the
 // next host does.
 func TestInjection(t *testing.T) {

@@ -80,13 +80,14 @@ func (a *authority) pool() *x509.CertPool {
 // mx is a mail host that speaks TLS, or breaks it.
 type mx struct {
 	l    net.Listener
-	mode string // "", refuse, inject, garbage, hangup, hangup-later, greylist, no-tls
+	mode string // "", refuse, inject, garbage, hangup, hangup-later, greylist, no-tls, silent, leave, hiccup
 	tls  *tls.Config
 
 	mu       sync.Mutex
 	mail     []arrived // under mu
 	startTLS int       // under mu: how often it was asked for
 	refused  int       // under mu: RCPTs
+	clear    [2]string // under mu: a command, and the reply to it in clear text
 }
 
 // arrived is a message, and how it came.
@@ -147,6 +148,10 @@ func (h *mx) serve(c net.Conn) {
 			return
 		}
 		verb, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		if reply := h.inClear(verb); reply != "" && !now.tls {
+			say(reply)
+			continue
+		}
 		switch verb {
 		case "EHLO":
 			if !now.tls && h.mode != "no-tls" {
@@ -187,6 +192,10 @@ func (h *mx) serve(c net.Conn) {
 					return
 				}
 			}
+			if reply := h.inClear("."); reply != "" && !now.tls {
+				say(reply)
+				continue
+			}
 			h.mu.Lock()
 			h.mail = append(h.mail, now)
 			h.mu.Unlock()
@@ -200,9 +209,47 @@ func (h *mx) serve(c net.Conn) {
 	}
 }
 
+// inClear is the reply to a command in clear text, if there is a special one.
+func (h *mx) inClear(verb string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.clear[0] == verb {
+		return h.clear[1]
+	}
+	return ""
+}
+
+// refuseInClear has a command refused in clear text; "": none.
+func (h *mx) refuseInClear(verb, reply string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.clear = [2]string{verb, reply}
+}
+
+// become changes the mode.
+func (h *mx) become(mode string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.mode = mode
+}
+
 // secure answers STARTTLS; nil: no TLS came of it.
 func (h *mx) secure(c net.Conn, say func(string)) *tls.Conn {
-	switch h.mode {
+	h.mu.Lock()
+	mode, first := h.mode, h.startTLS == 1
+	h.mu.Unlock()
+	if mode == "hiccup" && first {
+		mode = "hangup"
+	}
+	switch mode {
+	case "silent":
+		_, _ = io.Copy(io.Discard, c)
+		return nil
+	case "leave":
+		return nil
+	case "nonsense":
+		say("what is STARTTLS?")
+		return nil
 	case "refuse":
 		say("454 4.7.0 not now")
 		return nil
@@ -221,7 +268,7 @@ func (h *mx) secure(c net.Conn, say func(string)) *tls.Conn {
 	}
 	say("220 go")
 	secured := tls.Server(c, h.tls)
-	if err := secured.Handshake(); err != nil || h.mode == "hangup-later" {
+	if err := secured.Handshake(); err != nil || mode == "hangup-later" {
 		return nil
 	}
 	return secured

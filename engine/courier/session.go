@@ -106,6 +106,6 @@ func (s *session) deliver(j *relay.Job) (*relay.Attempt, relay.HostVerdict, rela
 	t := &try{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, attempt: a}
 	verdict, fault := t.run()
 	a.At = time.Now()
-	a.Record = recordOf(j.Entry, a, t.channel)
+	a.Record = t.recordOf()
 	return a, verdict, fault
 }

@@ -3,8 +3,8 @@ package courier
 import (
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"strings"
+	"log/slog"
+	"net/netip"
 	"time"
 
 	"postrider/engine/relay"
@@ -15,61 +15,109 @@ import (
 	"postrider/storage"
 )
 
-// try is one attempt to deliver an entry: over the connection that the session
-// has, or to the hosts of the next hop in turn, until one has taken part in it.
+// try is one attempt to deliver an entry: over the connection that the session has,
+// and to the hosts of the next hop in turn, until each recipient is delivered or
+// refused for good. A host's "not now" is a reason to ask the next host (RFC 5321
+// section 5.1): its disk may be full, its scanner down, and the other one's not.
 type try struct {
 	*session
 	c       *Courier
 	entry   *storage.QueueEntry
 	hop     router.Hop
 	attempt *relay.Attempt
-	left    []int // recipients without a result
+	left    []int // recipients that another host may be asked for
+	asked   []asked
+	untried []resolver.Host // that were not asked: there are too many, or it must not be
 	bearing *Bearing
 	answer  *resolver.Answer
-	channel string // what the host was spoken to over, for the history
-	doubt   bool   // the host broke off behind the message, and may have it
+	waited  bool // see hasWaited
+	utf8    need // whether the message's header needs SMTPUTF8
+	took    bool // a host took part to the end: the site is alive
+	doubt   bool // a host broke off after the message, and may have it
 }
 
-// Of a next hop's hosts, so many are tried in one attempt (Postfix:
-// smtp_mx_address_limit).
-const mostHosts = 5
-
 func (t *try) run() (relay.HostVerdict, relay.Fault) {
+	t.waited = t.hasWaited(time.Now())
 	for i := range t.entry.Recipients {
 		t.left = append(t.left, i)
 	}
+	var been netip.AddrPort
 	if t.wire != nil {
+		been = t.wire.host.Addr
 		t.c.Stats.Reused.Add(1)
-		if fault, down := t.transact(); !down {
+		fault, down := t.transact()
+		if !down && len(t.left) == 0 {
 			return t.verdict(), fault
 		}
-		t.drop() // most often it was closed while it was idle, which says nothing of the host
+		if down {
+			// Most often it was closed while it was idle, which says nothing of the host.
+			t.drop()
+			t.asked, been = nil, netip.AddrPort{}
+			for _, i := range t.left {
+				t.attempt.Results[i] = relay.Result{}
+			}
+		}
+		t.took = !down
 	}
 	answer, err := t.c.hosts.Hosts(t.c.ctx, t.hop)
 	if err != nil {
+		if t.took {
+			return t.verdict(), relay.Fault{} // what the host said stays
+		}
 		return t.unresolved(err)
 	}
 	t.answer, t.bearing = answer, t.c.security.Bearing(t.c.ctx, t.hop)
 	t.c.security.tell()
-	fault := relay.Fault{Status: "4.4.1", Text: "no host was tried"}
-	for i, host := range answer.Hosts {
-		if i == mostHosts || t.c.ctx.Err() != nil {
-			break
-		}
-		var down bool
-		if fault, down = t.tryHost(host); !down {
-			return t.verdict(), fault
-		}
-		t.drop()
-	}
-	t.all(relay.Result{Verdict: relay.Temporary, Status: fault.Status, Reason: fault.Text})
-	if t.c.ctx.Err() != nil {
+	fault := t.askInTurn(been)
+	t.conclude(fault)
+	switch {
+	case t.took:
+		return t.verdict(), fault
+	case t.c.ctx.Err() != nil:
 		return relay.HostUnknown, fault
 	}
 	return relay.HostDown, fault
 }
 
-// verdict is what the session can do next.
+// askInTurn asks the hosts, but the one that was asked already, for the recipients
+// that are left. The fault is that of the last host that was down.
+func (t *try) askInTurn(been netip.AddrPort) relay.Fault {
+	fault := relay.Fault{Status: "4.4.1", Text: "no host was tried"}
+	hosts, places := inOrder(t.answer.Hosts, been), mostHosts
+	if been.IsValid() {
+		places--
+	}
+	for i, host := range hosts {
+		if len(t.left) == 0 || places == 0 || i == mostLooked || t.c.ctx.Err() != nil {
+			t.untried = hosts[i:]
+			break
+		}
+		t.tellNext(host)
+		t.hangUp() // the last host is not asked again
+		f, down, counts := t.tryHost(host)
+		if counts {
+			places--
+		}
+		if down {
+			t.drop()
+			fault = f
+			continue
+		}
+		t.took = true
+	}
+	return fault
+}
+
+// tellNext logs what the last host said, when another one is asked.
+func (t *try) tellNext(host resolver.Host) {
+	if len(t.asked) == 0 || !t.took {
+		return
+	}
+	last := t.asked[len(t.asked)-1]
+	t.c.info("host "+nameOf(last.host)+": "+oneLine(last.said)+"; host "+nameOf(host)+" is asked", smtpAgent, slog.String("id", t.entry.ID.String()))
+}
+
+// verdict is what the session can do next, after a host took part.
 func (t *try) verdict() relay.HostVerdict {
 	if t.doubt {
 		return relay.HostDown
@@ -93,36 +141,40 @@ func (t *try) unresolved(err error) (relay.HostVerdict, relay.Fault) {
 			res.Verdict = relay.Permanent
 		}
 	}
-	t.all(res)
+	for _, i := range t.left {
+		t.attempt.Results[i] = res
+	}
 	if res.Verdict == relay.Permanent || t.c.ctx.Err() != nil {
 		return relay.HostUnknown, relay.Fault{}
 	}
 	return relay.HostDown, relay.Fault{Status: res.Status, Text: res.Reason}
 }
 
-// all gives every recipient that has none this result.
-func (t *try) all(res relay.Result) {
-	for _, i := range t.left {
-		t.attempt.Results[i] = res
-	}
-	t.left = nil
-}
-
-// tryHost connects and sends the message. down: the host took no part in it, and
-// another may.
-func (t *try) tryHost(host resolver.Host) (relay.Fault, bool) {
+// tryHost connects and sends the message. down: the host took no part in it. counts:
+// it took time, and one of the places for hosts.
+func (t *try) tryHost(host resolver.Host) (fault relay.Fault, down, counts bool) {
 	login := t.c.passwords.For(t.hop)
 	demand, err := t.demand(host, login != nil)
 	if err != nil {
-		return relay.Fault{Status: "4.7.5", Text: "host " + host.String() + " is not used: " + err.Error()}, true
+		t.asked = append(t.asked, asked{host: host, said: "not used: " + err.Error()})
+		return relay.Fault{Status: "4.7.5", Text: "host " + host.String() + " is not used: " + err.Error()}, true, false
 	}
-	fault, down, again := t.overWire(host, demand, login)
-	if again && t.c.ctx.Err() == nil {
-		t.c.security.clear.add(host.Addr, time.Now())
-		t.c.log.Info("mail goes to "+host.String()+" in clear text for a while: "+fault.Text, smtpAgent, "id", t.entry.ID.String())
-		fault, down, _ = t.overWire(host, demand, login)
+	plain := demand.Level == tlspolicy.May && t.c.security.clear.has(host.Addr, time.Now())
+	end := t.overWire(host, demand, login, plain)
+	if end.noTLS && t.waited && t.c.ctx.Err() == nil {
+		t.c.log.Info("mail goes to "+host.String()+" in clear text now: "+end.fault.Text, smtpAgent, "id", t.entry.ID.String())
+		t.drop()
+		end = t.overWire(host, demand, login, true)
 	}
-	return fault, down
+	return end.fault, end.down, !end.local
+}
+
+// hasWaited says whether the message may go in clear text where TLS is offered and
+// broken. Most breaks are a restart or a lost packet, and TLS works the next time; so
+// clear text is for mail that has waited once, as with Postfix. What waited because
+// its site was dead has done so too.
+func (t *try) hasWaited(now time.Time) bool {
+	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.policy.Wait(1, 0)
 }
 
 // demand is what a host has to show. A password is not told in clear text, but to
@@ -135,19 +187,35 @@ func (t *try) demand(host resolver.Host, login bool) (tlspolicy.Demand, error) {
 	return d, err
 }
 
-// overWire is tryHost with one connection. again: TLS broke it, and may be left out.
-func (t *try) overWire(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials) (fault relay.Fault, down, again bool) {
-	w, err := t.c.connect(host, demand, login)
+// ending is how it went with one connection to a host.
+type ending struct {
+	fault relay.Fault
+	down  bool // the host took no part
+	noTLS bool // TLS broke it, and may be left out
+	local bool // this machine can't reach such an address: nothing was sent
+}
+
+// overWire is tryHost with one connection. plain: in clear text, though the host may
+// offer TLS.
+func (t *try) overWire(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) ending {
+	w, err := t.c.connect(host, demand, login, plain)
 	if err != nil {
-		return relay.Fault{Status: "4.4.1", Text: "connect to " + host.String() + ": " + err.Error()}, true, false
+		t.asked = append(t.asked, asked{host: host, said: err.Error()})
+		return ending{
+			fault: relay.Fault{Status: "4.4.1", Text: "connect to " + host.String() + ": " + err.Error()},
+			down:  true, local: isLocalFault(err),
+		}
 	}
+	w.remembered = plain && t.c.security.clear.has(host.Addr, time.Now())
 	t.wire = w
 	t.c.Stats.Sessions.Add(1)
-	fault, down = t.transact()
+	var end ending
+	end.fault, end.down = t.transact()
 	if demand.Testing {
 		t.rehearse(w)
 	}
-	return fault, down, down && demand.Optional() && w.brokenByTLS()
+	end.noTLS = end.down && demand.Optional() && w.brokenByTLS()
+	return end
 }
 
 // rehearse tells of what a policy in testing finds wrong with a connection.
@@ -162,108 +230,48 @@ func (t *try) rehearse(w *wire) {
 }
 
 // transact sends the message over the connection, in as many transactions as its
-// recipients take. down: nothing came of it but that the host will do nothing.
+// recipients take. What is left afterwards may be asked of another host. down: nothing
+// came of it but that the host will do nothing.
 func (t *try) transact() (fault relay.Fault, down bool) {
-	t.attempt.Peer = t.wire.host.String()
-	defer func(w *wire) { t.channel = w.channel() }(t.wire)
-	for len(t.left) > 0 {
-		out := t.wire.send(t.c, t.entry, t.left)
-		t.attempt.PeerNotifies = out.DSN
+	w := t.wire
+	t.attempt.Peer = w.host.String()
+	utf8, said := t.needsUTF8(), "took the message"
+	var elsewhere, broken []int
+	for len(t.left) > 0 && len(broken) == 0 {
+		out := w.send(t.c, t.entry, t.left, utf8)
 		var again []int
 		for k, i := range t.left {
 			res := &out.Results[k]
-			if res.Again && t.wire.m.Ready() {
+			r := t.result(res, out)
+			t.note(i, r, out.Doubt)
+			if r.Verdict == relay.Delivered {
+				w.clearTextWorks(&t.c.security.clear)
+				continue
+			}
+			said = inReplyTo(res)
+			switch {
+			case res.Again && w.m.Ready():
 				again = append(again, i)
-			}
-			t.attempt.Results[i] = t.result(res)
-			if res.Verdict != smtpclient.Delivered && res.Scope == smtpclient.ScopeHost {
-				down = true
-				fault = relay.Fault{Status: t.attempt.Results[i].Status, Text: t.attempt.Results[i].Reason}
+			case res.Scope == smtpclient.ScopeHost:
+				broken = append(broken, i)
+				fault = relay.Fault{Status: r.Status, Text: r.Reason}
+			case r.Verdict == relay.Temporary && (res.Code != 0 || res.Again):
+				elsewhere = append(elsewhere, i)
 			}
 		}
-		if down {
-			return t.broken(out, fault)
-		}
-		t.left = again
+		t.left, t.doubt = again, out.Doubt
 	}
-	return fault, false
-}
-
-// broken says how bad it is that the host broke off.
-func (t *try) broken(out *smtpclient.Outcome, fault relay.Fault) (relay.Fault, bool) {
-	t.drop()
-	if out.Doubt {
-		t.left, t.doubt = nil, true // no other host is asked now
+	t.asked = append(t.asked, asked{w.host, w.channel(), said})
+	t.left = append(append(elsewhere, t.left...), broken...)
+	if len(broken) == 0 {
 		return fault, false
 	}
-	kept := t.left[:0]
-	for k, i := range t.left {
-		if out.Results[k].Scope == smtpclient.ScopeHost && out.Results[k].Verdict != smtpclient.Delivered {
-			kept = append(kept, i)
-		}
+	t.drop()
+	if t.doubt {
+		t.left = nil // the host may have the message: no other one is asked now
+		return fault, false
 	}
-	t.left = kept
 	return fault, true
-}
-
-// result says in the queue's words what the peer said of a recipient.
-func (t *try) result(res *smtpclient.Result) relay.Result {
-	host := t.wire.host
-	name := fmt.Sprintf("%s[%s]", host.Name, host.Addr.Addr())
-	r := relay.Result{Status: res.Status, Reason: res.Reply}
-	switch res.Verdict {
-	case smtpclient.Delivered:
-		r.Verdict = relay.Delivered
-		r.Diagnostic, r.Remote = res.Reply, host.Name
-		return r
-	case smtpclient.Permanent:
-		r.Verdict = relay.Permanent
-	}
-	if res.Code == 0 {
-		r.Reason = "host " + name + ": " + res.Reply
-		return r
-	}
-	r.Diagnostic, r.Remote = res.Reply, host.Name
-	r.Reason = "host " + name + " said: " + res.Reply
-	if res.Verb != "" {
-		r.Reason += " (in reply to " + res.Verb + " command)"
-	}
-	return r
-}
-
-// recordOf is the attempt in words, for the history. One that delivers at once
-// leaves none: the log has it, and most mail goes that way.
-func recordOf(e *storage.QueueEntry, a *relay.Attempt, channel string) string {
-	delivered := 0
-	for i := range a.Results {
-		if a.Results[i].Verdict == relay.Delivered {
-			delivered++
-		}
-	}
-	if delivered == len(a.Results) && e.Attempts == 0 {
-		return ""
-	}
-	var b strings.Builder
-	peer := a.Peer
-	if peer == "" {
-		peer = "no host"
-	}
-	fmt.Fprintf(&b, "attempt %d, %s%s", e.Attempts+1, peer, channel)
-	last := ""
-	for i := range a.Results {
-		r := &a.Results[i]
-		line := fmt.Sprintf("%s %s: %s", verdictWords[r.Verdict], r.Status, oneLine(r.Reason))
-		if line != last {
-			fmt.Fprintf(&b, "\n%s", line)
-			last = line
-		}
-		fmt.Fprintf(&b, "\n  <%s>", e.Recipients[i].ForwardPath)
-	}
-	return b.String()
-}
-
-var verdictWords = map[relay.Verdict]string{
-	relay.Temporary: "deferred", relay.Permanent: "failed", relay.Delivered: "delivered",
 }
 
 // limitOf is how long each thing may take (RFC 5321 section 4.5.3.2).

@@ -24,6 +24,9 @@ type wire struct {
 	tls    *facts // nil: clear text
 	// The handshake failed, or what was seen in it is not what is demanded.
 	noTLS, distrusted bool
+	// TLS may be offered and is not asked for, because it is broken; and the host's
+	// address is among clearHosts.
+	plain, remembered bool
 	config            smtpclient.Config
 	m                 smtpclient.Session
 	e                 smtpclient.Effects
@@ -32,8 +35,9 @@ type wire struct {
 	unhook            func() bool // ends the watch over the courier's end
 }
 
-// connect dials a host. The machine has not yet read its greeting.
-func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials) (*wire, error) {
+// connect dials a host. The machine has not yet read its greeting. plain: STARTTLS is
+// not said, though nothing speaks against it but that it is broken.
+func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) (*wire, error) {
 	d := net.Dialer{Timeout: c.cfg.Relay.ConnectTimeout}
 	if local := c.cfg.SourceAddr(); local != nil {
 		d.LocalAddr = local
@@ -42,12 +46,12 @@ func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *sm
 	if err != nil {
 		return nil, plainDial(err)
 	}
-	w := &wire{conn: conn, socket: conn, host: host, demand: demand, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w := &wire{conn: conn, socket: conn, host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
 	w.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // wakes who waits for the peer
 	switch {
 	case !demand.Optional():
 		w.config.TLS = smtpclient.TLSMust
-	case demand.Level == tlspolicy.May && !c.security.clear.has(host.Addr, time.Now()):
+	case demand.Level == tlspolicy.May && !plain:
 		w.config.TLS = smtpclient.TLSMay
 	}
 	w.m.Init(&w.config)
@@ -96,17 +100,9 @@ func (w *wire) quit() {
 }
 
 // send sends the message of an entry to some of its recipients, and returns the
-// outcome, which belongs to the machine.
-func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int) *smtpclient.Outcome {
-	env := &entry.Envelope
-	w.tx = smtpclient.Transaction{
-		ReversePath: env.ReversePath, Size: entry.Size(), Body: env.Body, SMTPUTF8: env.SMTPUTF8,
-		Ret: env.Ret, EnvID: env.EnvID, Recipients: w.tx.Recipients[:0],
-	}
-	for _, i := range to {
-		r := &entry.Recipients[i]
-		w.tx.Recipients = append(w.tx.Recipients, smtpclient.Recipient{ForwardPath: r.ForwardPath, ORcpt: r.ORcpt, Notify: r.Notify})
-	}
+// outcome, which belongs to the machine. utf8: the message needs SMTPUTF8.
+func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int, utf8 bool) *smtpclient.Outcome {
+	w.transaction(entry, to, utf8)
 	w.e.Reset()
 	w.m.Begin(&w.tx, &w.e)
 	for {

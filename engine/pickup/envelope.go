@@ -13,6 +13,7 @@ import (
 type envelope struct {
 	reverse string
 	paths   []string // the forward-paths, each once
+	utf8    bool     // one of paths is beyond ASCII
 	places  router.Placement
 	refused []Refusal
 }
@@ -55,6 +56,7 @@ func (p *Pickup) envelope(m *Mail, header []byte) (*envelope, error) {
 		met[key] = true
 		e.paths = append(e.paths, path.String())
 		utf8 = utf8 || path.NeedsUTF8()
+		e.utf8 = e.utf8 || path.NeedsUTF8()
 		e.place(p.Router, path, m.Notify)
 	}
 	// A header beyond ASCII alone does not ask for SMTPUTF8: most hosts take such

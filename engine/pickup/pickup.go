@@ -111,7 +111,7 @@ type submission struct {
 func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) error {
 	id := s.draft.ID()
 	field := message.Received{Host: s.p.Hostname, Local: s.m.Local, ID: id.AppendTo(nil), At: s.m.At}
-	if len(s.e.paths) == 1 {
+	if len(s.e.paths) == 1 && !(s.e.utf8 && len(s.e.places.Relayed) > 0) {
 		field.For = []byte(s.e.paths[0])
 	}
 	s.wire = message.AppendReceived(nil, field)

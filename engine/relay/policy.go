@@ -42,16 +42,17 @@ type Result struct {
 	// no peer said anything.
 	Diagnostic string
 	Remote     string // name of the host that said it; ""
+	Peer       string // the host, "mx[192.0.2.1]:25"; "": that of the attempt
+	// PeerNotifies: the peer took over the duty to notify of success (RFC 3461
+	// section 5.2.1).
+	PeerNotifies bool
 }
 
 // Attempt is one attempt to deliver an entry.
 type Attempt struct {
 	At      time.Time
-	Peer    string   // the host that was reached, "mx[192.0.2.1]:25"; ""
+	Peer    string   // the last host that was reached, "mx[192.0.2.1]:25"; ""
 	Results []Result // one for each of the entry's recipients
-	// PeerNotifies: the peer took over the duty to notify of success (RFC 3461
-	// section 5.2.1).
-	PeerNotifies bool
 	// Final: this was a delivery into a maildrop, not to another host.
 	Final bool
 	// NotMade: no attempt was made, the time ran out (see Overdue).
@@ -123,7 +124,7 @@ func (p *Policy) Judge(e *storage.QueueEntry, a *Attempt, random float64) Judgem
 		switch {
 		case res.Verdict == Delivered:
 			j.Delivered++
-			if r.Notify&smtp.NotifySuccess != 0 && !a.PeerNotifies {
+			if r.Notify&smtp.NotifySuccess != 0 && !res.PeerNotifies {
 				done = append(done, n)
 			}
 		case res.Verdict == Permanent || expired:

@@ -11,7 +11,8 @@
 // For a hop by MX these are the hosts of the MX records, best preference first, in
 // random order where preferences are equal, and of each host all addresses, IPv6
 // and IPv4 by turns. A domain without MX records is its own mail host. How many
-// hosts to try is the caller's affair.
+// hosts to try is the caller's affair. Addresses are asked for of 20 hosts at a time,
+// until one has an address, and of 100 at most: the best ones.
 //
 //   - A null MX (RFC 7505) means that the domain takes no mail.
 //   - Where we are among the MX hosts, by name or by address, they and all that are
@@ -65,6 +66,9 @@
 //	       Host not found, try again
 //	       No name server gave an answer: the log and the notes have what each said.
 //	       Look at relay.resolvers, or at the name servers of the domain.
+//	4.4.3  ...: there are more records than are read, and none of those that are leads
+//	       to a host
+//	       Of more than 100 MX records the best 100 don't help. Ask the domain's owner.
 //	5.1.2  ...: Host not found            The domain does not exist (NXDOMAIN).
 //	5.1.2  ...: Malformed domain name     It can't exist; nothing was asked.
 //	5.4.4  ...: Host not found            The mail host X does not exist.

@@ -59,6 +59,7 @@ const (
 	tryAgain  = "Host not found, try again"
 	noRecord  = "Host found but no data record of requested type"
 	malformed = "Malformed domain name"
+	tooMany   = "there are more records than are read, and none of those that are leads to a host"
 	// The MX records have no name in them that a host can have.
 	unexpected = "Malformed or unexpected name server reply"
 )

@@ -15,7 +15,9 @@ import (
 // error is always a *[net.DNSError]: IsNotFound for a name or type that is not there,
 // IsTemporary when nobody knows now.
 
-// LookupTXT returns the TXT records of a name.
+// LookupTXT returns the TXT records of a name. Where there are too many, those that
+// begin with "v=" come first; when even they are too many, the error is a
+// temporary one: a record that counts may be missing.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	rec, err := r.find(ctx, name, dns.TypeTXT)
 	if err != nil {

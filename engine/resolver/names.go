@@ -17,17 +17,25 @@ func toQuestion(domain string) (name string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	// Not for ASCII: IDNA forbids names that DNS has, such as those with "_".
-	if !isASCII(domain) {
-		if domain, err = idna.Lookup.ToASCII(domain); err != nil {
-			return "", false
-		}
+	if domain, ok = ALabels(domain); !ok {
+		return "", false
 	}
 	name = dns.Fqdn(domain)
 	if _, ok := dns.IsDomainName(name); !ok {
 		return "", false
 	}
 	return name, true
+}
+
+// ALabels writes the U-labels of a domain as A-labels (RFC 5890). ok is false for what
+// can't be a domain.
+func ALabels(domain string) (ascii string, ok bool) {
+	// Not for ASCII: IDNA forbids names that DNS has, such as those with "_".
+	if isASCII(domain) {
+		return domain, true
+	}
+	ascii, err := idna.Lookup.ToASCII(domain)
+	return ascii, err == nil
 }
 
 func isASCII(s string) bool {

@@ -1,8 +1,11 @@
 package resolver
 
 import (
+	"cmp"
 	"encoding/hex"
+	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +34,7 @@ type records struct {
 	names   []string // PTR, written as in exchange
 	secure  bool     // a name server that is believed says that DNSSEC vouches for it
 	why     string   // of failed, for the operator
+	cut     bool     // there were more, and one that is not here may be the one that counts
 }
 
 // exchange is one MX record.
@@ -47,7 +51,8 @@ const (
 	failureTTL               = 10 * time.Second
 )
 
-// maxRecords bounds what one answer may take in memory.
+// maxRecords bounds what one answer may take in memory: of more MX records the best
+// are kept, of more texts those that begin with "v=".
 const maxRecords = 100
 
 // maxText bounds the octets of TXT records that are kept of one answer.
@@ -70,11 +75,13 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 		ttl = min(ttl, seconds(alias.Hdr.Ttl))
 		owner = dns.CanonicalName(alias.Target)
 	}
-	for _, rr := range m.Answer {
-		h := rr.Header()
-		if h.Rrtype == qtype && strings.EqualFold(h.Name, owner) && rec.add(rr) {
-			ttl = min(ttl, seconds(h.Ttl))
+	for _, rr := range bestFirst(m.Answer, owner, qtype) {
+		if rec.add(rr) {
+			ttl = min(ttl, seconds(rr.Header().Ttl))
 		}
+	}
+	if rec.cut && qtype == dns.TypeTXT {
+		return &records{outcome: failed, why: "there are more TXT records than are read"}, failureTTL, ""
 	}
 	if rec.len() > 0 {
 		return rec, max(ttl, minTTL), ""
@@ -90,9 +97,46 @@ func read(m *dns.Msg, name string, qtype uint16) (rec *records, ttl time.Duratio
 	return rec, max(min(ttl, negative), minNegative), ""
 }
 
+// bestFirst are the records of an owner and a type, those first that should be kept
+// when there are too many.
+func bestFirst(answer []dns.RR, owner string, qtype uint16) []dns.RR {
+	var all []dns.RR
+	for _, rr := range answer {
+		if h := rr.Header(); h.Rrtype == qtype && strings.EqualFold(h.Name, owner) {
+			all = append(all, rr)
+		}
+	}
+	switch qtype {
+	case dns.TypeMX:
+		slices.SortStableFunc(all, func(a, b dns.RR) int { return cmp.Compare(preferenceOf(a), preferenceOf(b)) })
+	case dns.TypeTXT:
+		slices.SortStableFunc(all, func(a, b dns.RR) int { return cmp.Compare(rankOf(a), rankOf(b)) })
+	}
+	return all
+}
+
+func preferenceOf(rr dns.RR) uint16 {
+	if mx, ok := rr.(*dns.MX); ok {
+		return mx.Preference
+	}
+	return math.MaxUint16
+}
+
+// rankOf puts the texts that programs read (SPF, DMARC, DKIM) before those that prove to
+// somebody that the domain is somebody's.
+func rankOf(rr dns.RR) int {
+	if txt, ok := rr.(*dns.TXT); ok && len(txt.Txt) > 0 && isVersioned(txt.Txt[0]) {
+		return 0
+	}
+	return 1
+}
+
+func isVersioned(text string) bool { return len(text) >= 2 && strings.EqualFold(text[:2], "v=") }
+
 // add takes one record in, if there is room.
 func (rec *records) add(rr dns.RR) bool {
 	if rec.len() >= maxRecords {
+		rec.left(rr)
 		return false
 	}
 	switch rr := rr.(type) {
@@ -100,7 +144,11 @@ func (rec *records) add(rr dns.RR) bool {
 		rec.mx = append(rec.mx, exchange{strings.TrimSuffix(dns.CanonicalName(rr.Mx), "."), rr.Preference})
 		return true
 	case *dns.TXT:
-		return rec.addText(strings.Join(rr.Txt, ""))
+		if !rec.addText(strings.Join(rr.Txt, "")) {
+			rec.left(rr)
+			return false
+		}
+		return true
 	case *dns.PTR:
 		rec.names = append(rec.names, strings.TrimSuffix(dns.CanonicalName(rr.Ptr), "."))
 		return true
@@ -117,6 +165,15 @@ func (rec *records) add(rr dns.RR) bool {
 		return rec.addAddr(rr.AAAA.To16())
 	}
 	return false
+}
+
+// left notes that there was no room for a record. A text without a version is not
+// missed where there is one with it.
+func (rec *records) left(rr dns.RR) {
+	if _, ok := rr.(*dns.TXT); ok && rankOf(rr) > 0 && slices.ContainsFunc(rec.texts, isVersioned) {
+		return
+	}
+	rec.cut = true
 }
 
 // addText takes a text in as DNS has it: miekg/dns writes some octets as \DDD.

@@ -18,8 +18,9 @@ type search struct {
 	answer Answer
 }
 
-// maxExchangers bounds the mail hosts whose addresses are asked for: those with
-// the best preference. A domain can't make us ask for thousands.
+// maxExchangers bounds the mail hosts whose addresses are asked for at once: those
+// with the best preference, and the next ones if none of them has an address. A domain
+// can't make us ask for more than maxRecords.
 const maxExchangers = 20
 
 // byMX finds the mail hosts of a domain as RFC 5321 section 5.1 says.
@@ -50,7 +51,11 @@ func (s *search) byMX(domain string) *Error {
 	if len(all) == 0 && null {
 		return nullMX(domain)
 	}
-	return s.finish(domain, all)
+	failure := s.finish(domain, all)
+	if failure != nil && failure.Permanent && mx.cut && failure.Cause != ErrLoop {
+		return nameError(ErrTemporary, "4.4.3", domain, "MX", tooMany) // one of the others may take the mail
+	}
+	return failure
 }
 
 // exchangers makes the candidates of MX records: sorted by preference, in random
@@ -70,10 +75,6 @@ func (s *search) exchangers(mx []exchange) (all []candidate, null bool) {
 	}
 	s.shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.preference, b.preference) })
-	if len(all) > maxExchangers {
-		s.note("of %d mail hosts the %d with the best preference are used", len(all), maxExchangers)
-		all = all[:maxExchangers]
-	}
 	return all, null
 }
 
@@ -115,15 +116,30 @@ func (s *search) fromFile(name string, addrs []netip.Addr) candidate {
 // the addresses of the rest, and fills in the answer.
 func (s *search) finish(domain string, all []candidate) *Error {
 	left := s.withoutUs(all, s.isOurName)
-	s.ask(left)
-	left = s.withoutUs(left, s.isOurAddress)
-	if len(left) == 0 && len(all) > 0 {
+	var met []candidate // without an address, all but the last ones
+	for len(left) > 0 {
+		next := left[:min(len(left), maxExchangers)]
+		left = left[len(next):]
+		s.ask(next)
+		before := len(met) + len(next)
+		met = s.withoutUs(append(met, next...), s.isOurAddress)
+		if len(met) < before {
+			left = nil
+		}
+		if s.answer.Hosts = s.order(met); len(s.answer.Hosts) > 0 {
+			if len(left) > 0 {
+				s.note("of %d mail hosts the %d with the best preference are used", len(all), before)
+			}
+			return nil
+		}
+		if len(left) > 0 {
+			s.note("none of the %d best mail hosts has an address: the next ones are used", before)
+		}
+	}
+	if len(met) == 0 && len(all) > 0 {
 		return loop(domain)
 	}
-	if s.answer.Hosts = s.order(left); len(s.answer.Hosts) > 0 {
-		return nil
-	}
-	return s.noAddress(domain, left)
+	return s.noAddress(domain, met)
 }
 
 // withoutUs drops the hosts that are this one, and with them all that are not

@@ -10,9 +10,10 @@ import (
 // offer rules out, and says whether anybody is left to be tried.
 func (s *Session) check() bool {
 	tx, o := s.tx, &s.offer
-	international := tx.SMTPUTF8 || !isASCII(tx.ReversePath)
+	from := s.path(tx.ReversePath, tx.ASCIIReversePath)
+	international := tx.SMTPUTF8 || !isASCII(from)
 	switch {
-	case tx.ReversePath != "" && !isPath(tx.ReversePath):
+	case from != "" && !isPath(from):
 		s.rest = s.own("5.1.7", "the sender's address can't stand in a MAIL command", ScopeMessage)
 	case o.maxSize > 0 && tx.Size > o.maxSize:
 		s.rest = s.own("5.3.4", fmt.Sprintf("message size %d exceeds size limit %d of the host", tx.Size, o.maxSize), ScopeMessage)
@@ -26,7 +27,7 @@ func (s *Session) check() bool {
 	}
 	left := 0
 	for i := range tx.Recipients {
-		to := tx.Recipients[i].ForwardPath
+		to := s.path(tx.Recipients[i].ForwardPath, tx.Recipients[i].ASCIIPath)
 		beyond := !isASCII(to)
 		switch {
 		case !isPath(to):
@@ -43,6 +44,16 @@ func (s *Session) check() bool {
 	}
 	s.utf8 = international && o.utf8
 	return left > 0
+}
+
+// path is what stands between the brackets of a command: the path as it is, or its
+// form in ASCII for a peer that takes no other. A domain in A-labels is the same
+// domain (RFC 5890); a local part has no such form.
+func (s *Session) path(path, ascii string) string {
+	if !s.offer.utf8 && ascii != "" && !isASCII(path) {
+		return ascii
+	}
+	return path
 }
 
 // isPath says whether s may stand between the angle brackets of a command:

@@ -55,7 +55,7 @@ func (s *Session) chunked() bool { return s.tx.Body == smtp.BodyBinaryMIME }
 func (s *Session) appendMail(b []byte) []byte {
 	tx := s.tx
 	b = append(b, "MAIL FROM:<"...)
-	b = append(b, tx.ReversePath...)
+	b = append(b, s.path(tx.ReversePath, tx.ASCIIReversePath)...)
 	b = append(b, '>')
 	if s.offer.size && tx.Size > 0 {
 		b = append(b, " SIZE="...)
@@ -86,7 +86,7 @@ func (s *Session) appendMail(b []byte) []byte {
 
 func (s *Session) appendRcpt(b []byte, r *Recipient) []byte {
 	b = append(b, "RCPT TO:<"...)
-	b = append(b, r.ForwardPath...)
+	b = append(b, s.path(r.ForwardPath, r.ASCIIPath)...)
 	b = append(b, '>')
 	if s.offer.dsn {
 		b = appendNotify(b, r.Notify)

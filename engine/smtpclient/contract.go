@@ -95,10 +95,13 @@ type Exchange struct {
 // until its Outcome.
 type Transaction struct {
 	ReversePath string // as text without brackets; "": the null path
+	// ASCIIReversePath is the same path with its domain in A-labels, for a host
+	// without SMTPUTF8; "": there is none, or it is the same.
+	ASCIIReversePath string
 	// Size is the octets of the message in plain form (RFC 1870); 0: not known.
 	Size     int64
 	Body     smtp.Body
-	SMTPUTF8 bool // the message needs it, whatever the addresses are
+	SMTPUTF8 bool // the message needs it, for its header, whatever the addresses are
 	Ret      smtp.Ret
 	EnvID    string // xtext; "": not said
 	// Recipients has one at least.
@@ -108,6 +111,7 @@ type Transaction struct {
 // Recipient is one forward-path of a transaction.
 type Recipient struct {
 	ForwardPath string // as text without brackets
+	ASCIIPath   string // as ASCIIReversePath
 	ORcpt       string // "addr-type;xtext"; "": not said
 	Notify      smtp.Notify
 }

@@ -55,8 +55,9 @@
 //     that nearly every server takes unharmed.
 //   - BINARYMIME with CHUNKING: the one use of BDAT. Without them 5.6.1: its line
 //     ends would not live through DATA.
-//   - SMTPUTF8: when the message has the flag or an address is beyond ASCII;
-//     otherwise 5.6.7 for whom it concerns.
+//   - SMTPUTF8: when the message has the flag or an address is beyond ASCII. To a
+//     host without it goes an address whose domain alone is beyond ASCII, in
+//     A-labels; for the others it is 5.6.7.
 //   - DSN: what was said is passed on, nothing is added: a notification's wishes
 //     are the sender's (RFC 3461 section 5.2.1 lets a relay add an ORCPT, but by now
 //     the address may be the work of an alias). Without DSN all is left out, and
@@ -78,7 +79,9 @@
 //
 // A Result's Reply is what the peer said, or our words in Postfix's wording: "lost
 // connection while sending RCPT TO". An enhanced code that the peer did not give is
-// made from the reply's code, and says no more than that does.
+// made from the reply's code, and says no more than that does. A reply is judged by
+// its last line; its other lines, with a code or without, are text. What is no reply
+// at all is quoted: "the host does not speak SMTP: it sent ...".
 //
 // # Tried and dropped
 //

@@ -31,6 +31,7 @@ func (s *Session) refused(r Result, e *Effects) {
 // or not in step with us.
 func (s *Session) broken(r Result, e *Effects) {
 	doubt := s.at.phase == ending && r.Code != 421
+	s.unheard = s.at.phase == encrypting
 	stale := (s.at.phase == resetting || s.at.phase == mailing) && s.messages > 1
 	s.blame(r, e)
 	s.outcome.Doubt, s.outcome.Stale = doubt, stale

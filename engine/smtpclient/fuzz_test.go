@@ -124,6 +124,7 @@ func FuzzFeed(f *testing.F) {
 		f.Add(in, uint8(131), strings.Contains(string(text), "set auth"))
 	}
 	f.Add([]byte("220 a\r\n250 STARTTLS\r\n\xfe220 go\r\n\xfe250-a\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n\xfe250 ok\r\n"), uint8(2), true)
+	f.Add([]byte("\r\n 220 a\r\n220-b\r\nc\r\n220 d\r\n250-a\r\n\r\n220 DSN\r\n\r\n250 ok\r\n550-no\r\n e\r\n250 yes\r\n250 ok\r\n354 go\r\n \r\n\xfe\r\n250-a\r\n451 b\r\n\r"), uint8(5), false)
 	f.Add([]byte(strings.ReplaceAll(goodPeer, "~", string([]byte{rest}))), uint8(1), false)
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8, auth bool) {
 		settings := map[string]string{"begin": "none", "max-reply": "200"}

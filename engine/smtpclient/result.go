@@ -1,6 +1,7 @@
 package smtpclient
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -65,12 +66,26 @@ func soften(r Result) Result {
 	return r
 }
 
-// words says of a failure of the parser what a postmaster can use.
-func words(err error) string {
+// maxQuote bounds what is quoted of input that is no reply.
+const maxQuote = 150
+
+// words says of a failure of the parser what a postmaster can use: what the host
+// sent in place of a reply is often the one clue.
+func words(err error, in []byte, limit int) string {
+	what := "the host does not speak SMTP: it sent "
 	if errors.Is(err, smtp.ErrReplyLength) {
-		return "the host sent a reply that does not end"
+		what = "the host sent a reply that does not end, and begins with "
+		in = in[:min(len(in), limit)] // however much of the rest was read
 	}
-	return "the host does not speak SMTP: it sent a line that is no reply"
+	var first []byte
+	for line := range bytes.Lines(in) {
+		if !smtp.IsFiller(line) {
+			first = line
+			break
+		}
+	}
+	first = bytes.TrimSpace(first[:min(len(first), maxQuote)])
+	return what + `"` + string(smtp.AppendClean(nil, first)) + `"`
 }
 
 // text is the reply as one line. Replies are often the same for many recipients:

@@ -37,9 +37,18 @@ func (s *Session) answerSTARTTLS(r smtp.ReceivedReply, class int, e *Effects) {
 	case s.cfg.TLS == TLSMust:
 		s.refused(s.own("4.7.4", "TLS is required, but the host refused to start it: "+s.text(r), ScopeHost), e)
 	default:
+		s.declined = true
 		s.authenticate(e)
 	}
 }
+
+// TLSDeclined says whether the host offered STARTTLS and refused it, and the session
+// went on in clear text.
+func (s *Session) TLSDeclined() bool { return s.declined }
+
+// BrokeAtSTARTTLS says whether the session ended because of STARTTLS: the host offered
+// it, and answered the command with nothing, with no reply, or with 421.
+func (s *Session) BrokeAtSTARTTLS() bool { return s.unheard }
 
 // injected ends a session in which octets stand behind the reply to STARTTLS.
 // They came in clear text, from whoever sits on the way, and would be read as

@@ -29,6 +29,8 @@ type Session struct {
 	heard    bool   // and the peer has answered us there
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
+	declined bool   // the peer refused STARTTLS, and the session went on in clear text
+	unheard  bool   // the session broke at STARTTLS
 }
 
 // Init makes s ready for a connection that has been made. cfg is kept.
@@ -89,6 +91,9 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			break
 		}
 		if s.at.phase == idle || s.at.phase == streaming {
+			if len(in)-n < s.cfg.maxReply() && smtp.IsFiller(in[n:]) {
+				break // it belongs to the next reply, for which nothing was said yet
+			}
 			s.early = true
 			if e.Outcome != nil || e.Ask != AskNothing {
 				break // one at a time; the rest is early, whenever it is presented
@@ -99,7 +104,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			if s.at.phase == idle {
 				s.close(e)
 			} else {
-				s.broken(s.own("4.5.0", words(err), ScopeHost), e)
+				s.broken(s.own("4.5.0", words(err, in[n:], s.cfg.maxReply()), ScopeHost), e)
 			}
 			break
 		}

@@ -62,7 +62,7 @@ func open(t testing.TB, settings map[string]string) *player {
 
 // parseTransaction reads words such as "from=a@b to=c@d notify=never to=e@f
 // many=100 size=5 body=8bit utf8 ret=hdrs envid=x". A parameter of RCPT belongs to
-// the recipient before it; many adds so many recipients.
+// the recipient before it, and so does "ascii"; many adds so many recipients.
 func parseTransaction(text string) (*Transaction, error) {
 	if text == "none" {
 		return nil, nil
@@ -77,6 +77,10 @@ func parseTransaction(text string) (*Transaction, error) {
 			tx.ReversePath, err = value, nil
 		case "to":
 			to, err = append(to, Recipient{ForwardPath: value}), nil
+		case "from-ascii":
+			tx.ASCIIReversePath, err = value, nil
+		case "ascii":
+			to[len(to)-1].ASCIIPath, err = value, nil
 		case "notify":
 			to[len(to)-1].Notify, err = notifyWords[value], nil
 		case "orcpt":
@@ -127,7 +131,7 @@ func (p *player) begin(tx *Transaction) {
 }
 
 func (p *player) Feed(in []byte) (n int) {
-	p.spoke = p.spoke || p.s.at.phase == streaming
+	p.spoke = p.spoke || p.s.at.phase == streaming && !smtp.IsFiller(in)
 	p.call(func() { n = p.s.Feed(in, &p.e) })
 	if p.e.Outcome == nil {
 		return n
