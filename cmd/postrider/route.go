@@ -121,7 +121,7 @@ func (r *routing) find(text string) (*routed, error) {
 	one.Outcome = outcome.String()
 	if outcome == router.NotOurs {
 		one.Outcome = "relay"
-		targets = []router.Target{{Remote: one.Address, Domain: router.Fold(string(path.To.Domain()))}}
+		targets = []router.Target{{Remote: one.Address, Domain: r.router.Domain(path.To.Domain())}}
 	}
 	for _, t := range targets {
 		if t.Remote == "" {
