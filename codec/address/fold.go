@@ -79,6 +79,22 @@ func Cut(mailbox string) (local, domain string, found bool) {
 	return mailbox[:i], mailbox[i+1:], true
 }
 
+// Unquote takes the quotes and backslashes off a local part that has quotes.
+func Unquote(local string) string {
+	if len(local) < 2 || local[0] != '"' || local[len(local)-1] != '"' {
+		return local
+	}
+	inner := local[1 : len(local)-1]
+	b := make([]byte, 0, len(inner))
+	for i := 0; i < len(inner); i++ {
+		if inner[i] == '\\' && i+1 < len(inner) {
+			i++
+		}
+		b = append(b, inner[i])
+	}
+	return string(b)
+}
+
 // IsDNS says whether a folded domain can be asked for in DNS and named in a
 // certificate: it is ASCII.
 func IsDNS(folded string) bool { return isASCII(folded) }

@@ -59,18 +59,7 @@ func cut(text string) (local, domain string) {
 	if i := strings.LastIndexByte(text, '@'); i >= 0 && !strings.HasSuffix(text, `"`) {
 		local, domain = text[:i], text[i+1:]
 	}
-	if len(local) < 2 || local[0] != '"' || local[len(local)-1] != '"' {
-		return local, domain
-	}
-	inner := local[1 : len(local)-1]
-	b := make([]byte, 0, len(inner))
-	for i := 0; i < len(inner); i++ {
-		if inner[i] == '\\' && i+1 < len(inner) {
-			i++
-		}
-		b = append(b, inner[i])
-	}
-	return string(b), domain
+	return address.Unquote(local), domain
 }
 
 // The limits of RFC 5321 section 4.5.3.1, in octets.
