@@ -169,7 +169,7 @@ func aliasList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the aliases, in the form of /etc/aliases",
-		Long:    "List the aliases, in the form of /etc/aliases. Comments tell of members that lead to no mailbox.",
+		Long:    "List the aliases, in the form of /etc/aliases. Comments tell of members that lead to no\nmailbox. Programs before format 3 of the store kept all targets in lower case: make an\nalias again if a host elsewhere needs the case of its names.",
 		Example: "  postrider alias list --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

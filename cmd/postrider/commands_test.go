@@ -234,6 +234,7 @@ func TestDeadMembersAreTold(t *testing.T) {
 		s.want(0, "ruth:x\nleaver:x\n", "account import -")
 		s.want(0, "", "domain add old.example")
 		s.want(0, "", "alias add crew ruth leaver slip@a.example", "warning: the alias crew@a.example leads to slip@a.example, which does not exist")
+		s.want(0, "", "route crew", "maildrop ruth@a.example", "  no mailbox slip@a.example")
 		s.want(0, "", "alias add whole crew", "warning: the alias whole@a.example leads to slip@a.example")
 		if out := s.want(0, "", "alias add fine ruth leaver@a.example x@far.example"); strings.Contains(out, "warning") {
 			t.Error(out)

@@ -95,8 +95,8 @@ func Unquote(local string) string {
 	return string(b)
 }
 
-// IsDNS says whether a folded domain can be asked for in DNS and named in a
-// certificate: it is ASCII.
+// IsDNS says whether a folded domain, or a mailbox with one, is ASCII: the domain can be
+// asked for in DNS and named in a certificate.
 func IsDNS(folded string) bool { return isASCII(folded) }
 
 // profile is UTS 46 without the mappings of IDNA2003 for ß, ς and joiners, as all

@@ -90,7 +90,7 @@ func TestDeadMembersComeToAnEnd(t *testing.T) {
 			}
 		}
 		r := New(newBook("a.example", entries...), settings)
-		_, dead, o := r.route([]byte(name.Draw(t, "asked")), []byte("a.example"), nil)
+		_, dead, o := r.Resolve([]byte(name.Draw(t, "asked")), []byte("a.example"), nil)
 		if o == NotOurs {
 			t.Fatal("not ours")
 		}
@@ -114,7 +114,7 @@ func TestCirclesOfManyAliases(t *testing.T) {
 		b.names[name] = storage.Address{Targets: slices.Concat(all[i:], all[:i])}
 	}
 	b.names["top@a.example"] = storage.Address{Targets: append(slices.Clone(all), "ruth@a.example")}
-	_, dead, o := New(b, settings).route([]byte("top"), nil, nil)
+	_, dead, o := New(b, settings).Resolve([]byte("top"), nil, nil)
 	if o != Local || len(dead) != len(all) {
 		t.Errorf("%v, %d dead members", o, len(dead))
 	}

@@ -26,7 +26,7 @@ func (p *Placement) Reset() { *p = Placement{Targets: p.Targets[:0]} }
 // otherwise the outcome NotOurs places nothing. rcpt is borrowed for the call.
 func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	before := len(p.Targets)
-	targets, dead, o := r.route(rcpt.To.Local(), rcpt.To.Domain(), p.Targets)
+	targets, dead, o := r.Resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets)
 	p.Targets = targets
 	switch {
 	case o == Local && rcpt.Notify&smtp.NotifySuccess != 0:
@@ -64,10 +64,16 @@ func (p *Placement) splitRemote(from int, rcpt *smtp.RcptArgs) {
 // original is the ORCPT of a recipient that is sent on under another name (RFC 3461
 // section 5.2.7.1).
 func original(rcpt *smtp.RcptArgs) string {
-	if len(rcpt.ORcpt) > 0 || rcpt.To.NeedsUTF8() {
+	if len(rcpt.ORcpt) > 0 {
 		return string(rcpt.ORcpt)
 	}
-	return string(smtp.AppendXtext([]byte("rfc822;"), rcpt.To.AppendTo(nil)))
+	was := rcpt.To.String()
+	if rcpt.To.NeedsUTF8() {
+		if was = address.Key(was); !address.IsDNS(was) {
+			return "" // xtext has no letters beyond ASCII
+		}
+	}
+	return string(smtp.AppendXtext([]byte("rfc822;"), []byte(was)))
 }
 
 // relay adds a recipient to the entry of its destination, once.

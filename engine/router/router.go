@@ -77,12 +77,12 @@ func New(dir storage.Directory, set Settings) *Router {
 // earlier recipients of the transaction gave merges the duplicates; the outcome
 // is Local even when nothing new came. The input is not kept.
 func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
-	dst, _, o := r.route(local, domain, dst)
+	dst, _, o := r.Resolve(local, domain, dst)
 	return dst, o
 }
 
-// route is Route that tells of members without a maildrop too, if the outcome is Local.
-func (r *Router) route(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
+// Resolve is Route that tells of the members of an alias that lead to no mailbox too.
+func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
 	m, ours := r.mailbox(local, domain)
 	if !ours {
 		return dst, nil, NotOurs
