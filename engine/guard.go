@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/codec/smtp"
 	"postrider/engine/config"
 	"postrider/engine/policy"
@@ -104,7 +105,7 @@ func (g *guard) greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply 
 		return nil
 	}
 	g.mu.Lock()
-	outcome := g.grey.Judge(ip, strings.ToLower(sender), strings.ToLower(recipient), time.Now())
+	outcome := g.grey.Judge(ip, address.Fold(sender), address.Fold(recipient), time.Now())
 	g.mu.Unlock()
 	if !outcome.Wait() {
 		return nil

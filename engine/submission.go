@@ -93,7 +93,7 @@ func (s *smtpConn) mayAddress() smtpd.Answer {
 		return tooMuch(s.m.Account(), r)
 	}
 	v := s.recipient()
-	if v == smtpd.Yes {
+	if v == smtpd.Yes || v == smtpd.Here {
 		b.recipients++
 	} else {
 		s.srv.sent.Return(b.account, b.at, 0, 1)

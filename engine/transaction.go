@@ -77,14 +77,18 @@ func (t *transaction) unexpect() {
 // addRecipient routes a forward-path and keeps where it leads, each place once.
 // mayRelay: the client's mail for other domains is taken.
 func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRelay bool) smtpd.Verdict {
+	taken := smtpd.Here
 	switch t.places.Add(r, rcpt, mayRelay) {
 	case router.Local:
 	case router.Unknown:
 		return smtpd.Unknown
+	case router.Loop:
+		return smtpd.AliasLoop
 	case router.NotOurs:
 		if !mayRelay {
 			return smtpd.NotRelayed
 		}
+		taken = smtpd.Yes
 	default:
 		return smtpd.Failed
 	}
@@ -92,7 +96,7 @@ func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRel
 		t.forward, t.wide = rcpt.To.AppendTo(t.forward[:0]), rcpt.To.NeedsUTF8()
 	}
 	t.paths++
-	return smtpd.Yes
+	return taken
 }
 
 // seal tells the queue entries what they have in common.

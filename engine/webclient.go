@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/codec/sasl"
 	"postrider/engine/config"
 	"postrider/engine/pickup"
@@ -172,7 +172,7 @@ func (srv *Server) addressesOf(account storage.Account) []string {
 	own := router.Mailbox(account.Name, account.Domain)
 	all, looked := []string{own}, 0
 	_ = srv.store.Aliases(func(a storage.Alias) bool {
-		if looked++; a.Name != "" && slices.ContainsFunc(a.Targets, func(t string) bool { return strings.EqualFold(t, account.Name+"@"+account.Domain) }) {
+		if looked++; a.Name != "" && router.Mailbox(a.Name, a.Domain) != own && slices.ContainsFunc(a.Targets, func(t string) bool { return address.Fold(t) == own }) {
 			all = append(all, router.Mailbox(a.Name, a.Domain))
 		}
 		return looked < maxAliases && len(all) < maxAddresses

@@ -1,29 +1,34 @@
 package storage
 
-import "time"
+import (
+	"time"
 
-// Directory is the store's knowledge of who has mail here. Names are kept in
-// lower case: domains as they go over the wire (A-labels, or UTF-8), local parts
-// unquoted. Reads are answered from memory and never block; changes are synced
+	"postrider/codec/address"
+)
+
+// Directory is the store's knowledge of who has mail here. Names are kept folded, as
+// package codec/address has it: domains as A-labels, local parts unquoted in lower case
+// and NFC; what is not so is ErrInvalid. Reads are answered from memory and never block; changes are synced
 // before they return.
 type Directory interface {
 	// HostsDomain says whether the domain is one of ours. Never blocks.
 	HostsDomain(domain string) bool
-	// Lookup finds what stands under local@domain exactly as given, both in lower
-	// case; an empty local is the domain's catch-all. ErrNotFound when nothing
+	// Lookup finds what stands under local@domain exactly as given, both folded; an
+	// empty local is the domain's catch-all. ErrNotFound when nothing
 	// does. The Address must not be changed. Never blocks.
 	Lookup(local, domain string) (Address, error)
 
 	// Account returns an account by its id; ErrNotFound. Never blocks.
 	Account(id AccountID) (Account, error)
-	// AddAccount makes an account; ErrExists, ErrNotFound (its domain), ErrInvalid.
+	// AddAccount makes an account; ErrExists, ErrNotFound (its domain), ErrInvalid. An
+	// alias may have its name if it names itself: then the account gets a copy.
 	AddAccount(a NewAccount) (AccountID, error)
 	// AddAccounts makes many in one synced step: all, or none and the first error.
 	AddAccounts(as []NewAccount) error
 	// SetPassword replaces the stored password hash and the APOP secret ("": none).
 	SetPassword(id AccountID, hash, secret string) error
-	// RemoveAccount deletes the account, its mail and its address. ErrInUse while
-	// a session holds the maildrop.
+	// RemoveAccount deletes the account and its mail; an alias of its name stays.
+	// ErrInUse while a session holds the maildrop.
 	RemoveAccount(id AccountID) error
 	// Accounts calls f for each account by domain and name, until f returns false.
 	Accounts(f func(Account) bool) error
@@ -34,25 +39,26 @@ type Directory interface {
 	RemoveDomain(domain string) error
 	Domains() []string
 
-	// SetAliases stores each alias in one synced step, over what stood under its
-	// name; ErrExists when an account has the name.
+	// SetAliases stores each alias in one synced step, in place of the alias of its
+	// name; ErrExists when an account has the name and the alias does not name itself.
 	SetAliases(as []Alias) error
-	// RemoveAlias: ErrNotFound.
+	// RemoveAlias: ErrNotFound. An account of the name stays.
 	RemoveAlias(local, domain string) error
 	// Aliases calls f for each alias by domain and name, until f returns false.
 	Aliases(f func(Alias) bool) error
 }
 
-// Address is what an address stands for: an account, or an alias.
+// Address is what an address stands for: an account, an alias, or both: then the
+// account gets what the alias's own name among the targets stands for.
 type Address struct {
-	Account AccountID // 0: an alias
-	Targets []string  // of an alias: whole addresses local@domain, lower case
+	Account AccountID // 0: an alias alone
+	Targets []string  // of an alias: see Alias; empty: an account alone
 }
 
 // Account is one maildrop with a name and a password.
 type Account struct {
 	ID           AccountID
-	Name, Domain string // lower case
+	Name, Domain string // folded
 	Hash         string // of the password, with its scheme; "" when nobody can log in
 	Secret       string // clear text for APOP (RFC 1939 section 7); "" unless asked for
 	Quota        int64  // octets; 0: no limit
@@ -68,6 +74,20 @@ type NewAccount struct {
 // Alias is an address that stands for others. An empty Name is the domain's
 // catch-all.
 type Alias struct {
-	Name, Domain string   // lower case
-	Targets      []string // whole addresses, lower case
+	Name, Domain string // folded
+	// Targets are whole addresses as RFC 5321 writes them. A local part elsewhere is in
+	// the case that it was written in.
+	Targets []string
+}
+
+// NamesItself says whether the alias is one of its own targets: an account of its name
+// is to get a copy.
+func (a *Alias) NamesItself() bool {
+	for _, t := range a.Targets {
+		local, domain, _ := address.Cut(t)
+		if address.FoldDomain(domain) == a.Domain && address.FoldLocal(address.Unquote(local)) == a.Name {
+			return true
+		}
+	}
+	return false
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // Queue is the mail that waits for other hosts, ordered by destination and, within
-// one, by when it is due. A destination is the domain of the forward-paths, in
-// lower case; where its mail goes is decided anew at each attempt.
+// one, by when it is due. A destination is the domain of the forward-paths, folded
+// (see package address), so that a domain has one; where its mail goes is decided anew at each attempt.
 //
 // # Who looks at what, and when
 //
@@ -266,7 +266,7 @@ const (
 // filter lets everything through.
 type QueueFilter struct {
 	Message     MessageID // this message; 0: any
-	Domain      string    // this destination, in lower case; "": any
+	Domain      string    // this destination, folded (see package address); "": any
 	ReversePath *string   // this reverse-path, compared without case; nil: any
 	Status      string    // the last Status is this one, or begins with it and a dot ("4.4"); "": any
 	// ArrivedBefore and ArrivedAfter go by the message's id, whose time may be some

@@ -47,6 +47,8 @@ func wrongArrow(f *file, p string) string {
 	switch {
 	case testing:
 		return ""
+	case in(f.folder, "codec/address") && (p == "golang.org/x/net/idna" || p == "golang.org/x/text/unicode/norm"):
+		// Tables of Unicode, as pure as the codec itself.
 	case in(f.folder, "codec"):
 		if external || ours && !in(room, "codec") {
 			return "codec imports only codec and the standard library"

@@ -69,15 +69,19 @@ func (d *desk) free(local, domain string) error {
 	if !d.HostsDomain(domain) {
 		return exit(exNoUser, fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
 	}
-	switch a, err := d.Lookup(local, domain); {
+	found, err := d.Lookup(local, domain)
+	alias := storage.Alias{Name: local, Domain: domain, Targets: found.Targets}
+	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
-	case a.Account == 0:
-		return exit(exCantCreate, fmt.Errorf("%s is an alias: remove that first", router.Mailbox(local, domain)))
+	case found.Account != 0:
+		return exit(exCantCreate, fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
+	case alias.NamesItself(): // the account is to get a copy
+		return nil
 	}
-	return exit(exCantCreate, fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
+	return exit(exCantCreate, fmt.Errorf("%s is an alias: remove that first, or name the address among its targets, to keep a copy there", router.Mailbox(local, domain)))
 }
 
 func accountPasswd() *cobra.Command {
@@ -136,6 +140,12 @@ func accountRemove() *cobra.Command {
 						return fmt.Errorf("%s: %w", mailbox(a), err)
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", mailbox(a))
+					words, err := d.stillNamed(func(local, domain string) bool { return local == a.Name && domain == a.Domain },
+						"what it gets for the alias is returned to the sender, unless an alias or a catch-all has the name; \"postrider alias add\" makes the alias without it")
+					if err != nil {
+						return err
+					}
+					warn(cmd, words)
 				}
 				return nil
 			})

@@ -23,8 +23,11 @@ func aliasAdd() *cobra.Command {
 		Short: "Make an address stand for others",
 		Long: `Make the address FROM stand for the addresses TO, accounts or other aliases here,
 in place of what it stood for. FROM may be @DOMAIN, the catch-all: it gets the
-mail of every name in the domain that nothing else has.`,
+mail of every name in the domain that nothing else has. An account may have an alias
+of its name if the alias names it: then it keeps a copy of what is sent on. The case
+of names at other hosts is kept. A warning tells of addresses that do not exist.`,
 		Example: `  postrider alias add sales alice bob@example.org
+  postrider alias add bob bob bob.smith@example.net
   postrider alias add @example.org alice`,
 		Args: atLeast(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,6 +40,7 @@ mail of every name in the domain that nothing else has.`,
 					return aliasError(a, err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", aliasName(a), strings.Join(a.Targets, ", "))
+				warn(cmd, deadWords(a, d.router.Dead(a)))
 				return nil
 			})
 		},
@@ -48,7 +52,7 @@ mail of every name in the domain that nothing else has.`,
 func (d *desk) setAliases(as []storage.Alias) error {
 	for _, a := range as {
 		found, err := d.Lookup(a.Name, a.Domain)
-		if err != nil || !d.isStandIn(found.Account) {
+		if err != nil || a.NamesItself() || !d.isStandIn(found.Account) {
 			continue
 		}
 		if err := d.RemoveAccount(found.Account); err != nil {
@@ -71,7 +75,7 @@ func (d *desk) isStandIn(id storage.AccountID) bool {
 
 func aliasError(a storage.Alias, err error) error {
 	if errors.Is(err, storage.ErrExists) {
-		return exit(exCantCreate, fmt.Errorf("%s is an account: remove that first, with its mail, or choose another name", aliasName(a)))
+		return exit(exCantCreate, fmt.Errorf("%s is an account: name it among the targets too, to keep a copy there; or remove it first, with its mail; or choose another name", aliasName(a)))
 	}
 	return fmt.Errorf("%s: %w", aliasName(a), err)
 }
@@ -106,11 +110,18 @@ func (d *desk) newAlias(from string, to []string) (storage.Alias, error) {
 	return a, nil
 }
 
-// aliasTarget checks one target: an address, here or elsewhere.
+// aliasTarget checks one target: an address, here or elsewhere. "\name" is name.
 func (d *desk) aliasTarget(text string) (string, error) {
-	local, domain, err := d.name(text)
+	text = strings.TrimPrefix(strings.TrimSpace(text), `\`)
+	local, domain, err := router.ParseMailbox(text, d.cfg.DefaultDomain())
+	if err == nil && d.HostsDomain(domain) {
+		local, domain, err = router.ParseAddress(text, d.cfg.DefaultDomain())
+	}
+	if err == nil && local == "" {
+		err = fmt.Errorf("%q has no name before the @", text)
+	}
 	if err != nil {
-		return "", err
+		return "", exit(exUsage, err)
 	}
 	return router.Mailbox(local, domain), nil
 }
@@ -149,6 +160,7 @@ func aliasRemove() *cobra.Command {
 type aliasLine struct {
 	Address string   `json:"address"`
 	Targets []string `json:"targets"`
+	Dead    []string `json:"dead,omitempty"` // what of it leads to no mailbox, in words
 }
 
 func aliasList() *cobra.Command {
@@ -157,22 +169,26 @@ func aliasList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the aliases, in the form of /etc/aliases",
+		Long:    "List the aliases, in the form of /etc/aliases. Comments tell of members that lead to no\nmailbox. Programs before format 3 of the store kept all targets in lower case: make an\nalias again if a host elsewhere needs the case of its names.",
 		Example: "  postrider alias list --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				lines := []aliasLine{}
-				err := d.Aliases(func(a storage.Alias) bool {
-					lines = append(lines, aliasLine{aliasName(a), a.Targets})
-					return true
-				})
+				all, err := d.roster()
 				if err != nil {
 					return err
+				}
+				lines := []aliasLine{}
+				for _, a := range all.aliases {
+					lines = append(lines, aliasLine{aliasName(a), a.Targets, deadWords(a, all.router.Dead(a))})
 				}
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), lines)
 				}
 				for _, l := range lines {
+					for _, words := range l.Dead {
+						fmt.Fprintf(cmd.OutOrStdout(), "# %s\n", words)
+					}
 					fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", l.Address, strings.Join(l.Targets, ", "))
 				}
 				return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,10 @@ func aliasImport() *cobra.Command {
 		Long: `Make aliases from lines "name: target, target". Lines that begin with a blank
 continue the one before; # begins a comment. Commands ("|cmd"), files (/file),
 and ":include:" are skipped and named with their line; so is an alias of which
-nothing is left, and one whose name is an account. All aliases are made in one
-step; if a line can't be read none is made.`,
+nothing is left, a second one of the same name, and one whose name is an account,
+unless it names the account too, to keep a copy ("bob: \bob, bob@example.net"). All
+aliases are made in one step; if a line can't be read none is made. Warnings tell of
+addresses that do not exist, and of aliases that lead in a circle.`,
 		Example: "  postrider alias import /etc/aliases",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,6 +50,13 @@ func (t *target) importAliases(cmd *cobra.Command, path string) error {
 		}
 		for _, s := range skipped {
 			fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %v\n", s)
+		}
+		all, err := d.roster()
+		if err != nil {
+			return err
+		}
+		for _, a := range aliases {
+			warn(cmd, deadWords(a, all.router.Dead(a)))
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "added %d aliases\n", len(aliases))
 		return nil
@@ -149,7 +159,7 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 		}
 		key := [2]string{a.Name, a.Domain}
 		if first, twice := at[key]; twice {
-			wrong.add(e.line, "%s stands in line %d already", aliasName(a), first)
+			left.add(e.line, "%s is in line %d already", aliasName(a), first)
 			continue
 		}
 		at[key] = e.line
@@ -165,27 +175,29 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 
 // fillAlias adds the targets of an entry and says whether the alias can be made.
 func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *faults) bool {
-	if found, err := d.Lookup(a.Name, a.Domain); err == nil && found.Account != 0 && !d.isStandIn(found.Account) {
-		left.add(e.line, "%s: an account has the name", aliasName(*a))
-		return false
-	}
 	for _, text := range splitTargets(e.text[from:]) {
 		if why := notAnAddress(text); why != "" {
 			left.add(e.line, "%s: %s (%s)", aliasName(*a), text, why)
 			continue
 		}
-		target, err := d.aliasTarget(strings.TrimPrefix(text, `\`))
+		target, err := d.aliasTarget(text)
 		switch {
 		case err != nil:
 			wrong.add(e.line, "%v", err)
-		default:
+		case !slices.Contains(a.Targets, target):
 			a.Targets = append(a.Targets, target)
 		}
 	}
 	if len(a.Targets) == 0 {
 		left.add(e.line, "%s: no target is left", aliasName(*a))
+		return false
 	}
-	return len(a.Targets) > 0
+	found, err := d.Lookup(a.Name, a.Domain)
+	if err == nil && found.Account != 0 && !a.NamesItself() && !d.isStandIn(found.Account) {
+		left.add(e.line, "%s: an account has the name, and is not among the targets", aliasName(*a))
+		return false
+	}
+	return true
 }
 
 // notAnAddress says what a target is that is no address, or "".

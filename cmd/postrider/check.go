@@ -28,7 +28,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Read the whole store and report what is wrong with it",
 		Long: `Read every message of the store and compare it with its checksums and its
-index. The store may be in use meanwhile. Exit code 65 if there are faults.`,
+index. The store may be in use meanwhile. Notes tell of aliases that lead to no
+mailbox, which are no faults. Exit code 65 if there are faults.`,
 		Example: "  postrider check --data /var/lib/postrider",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,12 +53,19 @@ func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
 	if err != nil {
 		return ioError(fmt.Errorf("the check was not carried out: %w", err))
 	}
+	lost, err := d.deadMembers()
+	if err != nil {
+		return err
+	}
 	if asJSON {
 		err = printJSON(cmd.OutOrStdout(), map[string]any{
 			"accounts": summary.Accounts, "messages": summary.Messages, "bodies": summary.Bodies,
-			"queued": summary.Queued, "octets": summary.Octets, "faults": found,
+			"queued": summary.Queued, "octets": summary.Octets, "faults": found, "aliases": lost,
 		})
 	} else {
+		for _, words := range lost {
+			fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", words)
+		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accounts, %d messages, %d queue entries, %d bodies, %d octets: %d faults\n",
 			summary.Accounts, summary.Messages, summary.Queued, summary.Bodies, summary.Octets, summary.Faults)
 	}
@@ -65,6 +73,19 @@ func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
 		err = exit(exDataErr, fmt.Errorf("the store has %d faults", summary.Faults))
 	}
 	return err
+}
+
+// deadMembers tells what of all aliases leads to no mailbox.
+func (d *desk) deadMembers() ([]string, error) {
+	all, err := d.roster()
+	if err != nil {
+		return nil, err
+	}
+	words := []string{}
+	for _, a := range all.aliases {
+		words = append(words, deadWords(a, all.router.Dead(a))...)
+	}
+	return words, nil
 }
 
 func (d *desk) faultLine(f storage.Fault) faultLine {

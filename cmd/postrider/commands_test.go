@@ -205,6 +205,68 @@ func TestAliases(t *testing.T) {
 	})
 }
 
+// An account keeps a copy where an alias of its name names it.
+func TestAliasThatKeepsACopy(t *testing.T) {
+	both(t, func(s *shell) {
+		s.want(0, "x\n", "account add ruth --password-stdin")
+		s.want(exCantCreate, "", "alias add ruth ruth.k@far.example", "name it among the targets")
+		s.want(0, "", `alias add Ruth \ruth Ruth.K@far.example`, "ruth@a.example: ruth@a.example, Ruth.K@far.example\n")
+		s.want(0, "", "alias import "+s.file("two", "paul: \\paul, Pa.Ul@Far.example\nvera: vera, ruth\n"), "added 2 aliases",
+			"warning: the alias paul@a.example names itself, and there is no account of that name", "warning: the alias vera@a.example names itself")
+		s.want(0, "x\n", "account add paul --password-stdin", "added paul@a.example")
+		s.want(exCantCreate, "x\n", "account add paul --password-stdin", "exists already")
+		s.want(0, "p1:x\nvera:x\n", "account import -", "2")
+		s.want(0, "", "alias list", "paul@a.example: paul@a.example, Pa.Ul@far.example\n", "vera@a.example: vera@a.example, ruth@a.example\n")
+		s.want(0, "", "account list", "paul@a.example", "ruth@a.example", "vera@a.example")
+		s.want(0, "", "route ruth", "maildrop ruth@a.example", "sent on to Ruth.K@far.example")
+		s.want(0, "", "alias remove ruth", "removed ruth@a.example")
+		if out := s.want(0, "", "account list"); !strings.Contains(out, "ruth@a.example") {
+			t.Error(out)
+		}
+		s.want(0, "", "account remove vera", "removed vera@a.example", "warning: vera@a.example is still in the alias vera@a.example")
+		s.want(0, "", "check", "note: the alias vera@a.example names itself", " 0 faults")
+	})
+}
+
+// Whoever runs the server hears of members that lead nowhere.
+func TestDeadMembersAreTold(t *testing.T) {
+	both(t, func(s *shell) {
+		s.want(0, "ruth:x\nleaver:x\n", "account import -")
+		s.want(0, "", "domain add old.example")
+		s.want(0, "", "alias add crew ruth leaver slip@a.example", "warning: the alias crew@a.example leads to slip@a.example, which does not exist")
+		s.want(0, "", "route crew", "maildrop ruth@a.example", "  no mailbox slip@a.example")
+		s.want(0, "", "alias add whole crew", "warning: the alias whole@a.example leads to slip@a.example")
+		if out := s.want(0, "", "alias add fine ruth leaver@a.example x@far.example"); strings.Contains(out, "warning") {
+			t.Error(out)
+		}
+		s.want(0, "", "alias import "+s.file("ring", "one: two\ntwo: one\nthree: one, ruth\nthree: x@far.example\nmoved: ruth, Jo.D@Old.Example\n"), "added 4 aliases",
+			"ring:4: three@a.example is in line 3 already", "warning: the alias one@a.example leads in a circle", "warning: the alias two@a.example leads in a circle",
+			"warning: the alias three@a.example leads to one@a.example, which leads in a circle", "warning: the alias moved@a.example leads to jo.d@old.example")
+		s.want(0, "", "account remove leaver", "warning: leaver@a.example is still in the alias crew@a.example", "still in the alias fine@a.example")
+		s.want(0, "", "domain remove old.example", "jo.d@old.example is still in the alias moved@a.example: the alias sends mail on to the hosts of old.example now")
+		s.want(0, "", "alias list", "# the alias crew@a.example leads to leaver@a.example, which does not exist", "\ncrew@a.example: ruth@a.example, leaver@a.example, slip@a.example\n")
+		s.want(0, "", "alias list --json", `"dead"`, "the alias one@a.example leads in a circle")
+		s.want(0, "", "check", "note: the alias whole@a.example leads to slip@a.example", " 0 faults")
+		s.want(0, "", "check --json", `"aliases": [`)
+		s.want(0, "", "alias import "+s.file("again", s.want(0, "", "alias list")), "added 7 aliases") // its comments are comments
+	})
+}
+
+// A domain is one, however it is written.
+func TestInternationalNames(t *testing.T) {
+	both(t, func(s *shell) {
+		s.want(0, "", "domain add Café.example", "added xn--caf-dma.example")
+		s.want(0, "x\n", "account add Zoe\u0308@cafe\u0301.example --password-stdin", "added zoë@xn--caf-dma.example")
+		s.want(exCantCreate, "x\n", "account add ZOË@XN--CAF-DMA.example --password-stdin", "exists already")
+		s.want(0, "", "alias add post@CAFÉ.example zoë@café.example Fern.Weh@Gru\u0308n.example", "post@xn--caf-dma.example: zoë@xn--caf-dma.example, Fern.Weh@xn--grn-ioa.example")
+		s.want(0, "", "route post@café.example", "maildrop zoë@xn--caf-dma.example", "Fern.Weh@xn--grn-ioa.example")
+		s.want(exUsage, "", "domain add \uff20é.example", "A-labels")
+		s.want(0, "", "alias remove post@xn--caf-dma.example")
+		s.want(0, "", "account remove zoë@café.example")
+		s.want(0, "", "domain remove CAFÉ.example", "removed xn--caf-dma.example")
+	})
+}
+
 func TestAliasImport(t *testing.T) {
 	both(t, func(s *shell) {
 		s.want(0, "x\n", "account add alice --password-stdin")
@@ -227,7 +289,7 @@ alice: bob
 		s.want(0, "", "alias list", "out@a.example: friend@elsewhere.example", "root@a.example: alice@a.example, bob@a.example", "prog@a.example: alice@a.example\n",
 			`"two words"@a.example: alice@a.example`)
 		bad := s.file("bad", "good: alice\nnocolon\nx y: alice\ngood: bob\n")
-		s.want(exDataErr, "", "alias import "+bad, "bad:2: no colon", "bad:3:", "bad:4: good@a.example stands in line 1", "nothing was added")
+		s.want(exDataErr, "", "alias import "+bad, "bad:2: no colon", "bad:3:", "nothing was added")
 		if out := s.want(0, "", "alias list"); strings.Contains(out, "good") {
 			t.Error(out)
 		}

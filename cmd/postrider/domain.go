@@ -59,6 +59,12 @@ func domainRemove() *cobra.Command {
 						return err
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", domain)
+					words, err := d.stillNamed(func(_, of string) bool { return of == domain },
+						"the alias sends mail on to the hosts of "+domain+" now; \"postrider alias add\" makes it without the address")
+					if err != nil {
+						return err
+					}
+					warn(cmd, words)
 				}
 				return nil
 			})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"postrider/engine/router"
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -66,7 +66,7 @@ var statusForm = regexp.MustCompile(`^[245](\.\d{1,3}){0,2}$`)
 
 // filter is the flags as the store understands them.
 func (s *selection) filter(now time.Time) (f storage.QueueFilter, err error) {
-	f.Domain = router.Fold(strings.TrimSuffix(s.domain, "."))
+	f.Domain = address.FoldDomain(strings.TrimSuffix(s.domain, "."))
 	if strings.Contains(f.Domain, "@") {
 		return f, exit(exUsage, fmt.Errorf("--to-domain %s: a domain is wanted, not an address", s.domain))
 	}

@@ -23,6 +23,7 @@ type routed struct {
 	Outcome string    `json:"outcome"` // "local", "relay", "unknown", "alias loop"
 	To      []string  `json:"maildrops,omitempty"`
 	Relay   []relayed `json:"relay,omitempty"`
+	Dead    []string  `json:"dead,omitempty"` // members of the alias that lead to no mailbox
 }
 
 // relayed is an address that mail is sent on to.
@@ -117,11 +118,14 @@ func (r *routing) find(text string) (*routed, error) {
 		}
 	}
 	one := &routed{Address: path.To.String()}
-	targets, outcome := r.router.Route(path.To.Local(), path.To.Domain(), nil)
+	targets, dead, outcome := r.router.Resolve(path.To.Local(), path.To.Domain(), nil)
+	for _, d := range dead {
+		one.Dead = append(one.Dead, d.Mailbox)
+	}
 	one.Outcome = outcome.String()
 	if outcome == router.NotOurs {
 		one.Outcome = "relay"
-		targets = []router.Target{{Remote: one.Address, Domain: router.Fold(string(path.To.Domain()))}}
+		targets = []router.Target{{Remote: one.Address, Domain: r.router.Domain(path.To.Domain())}}
 	}
 	for _, t := range targets {
 		if t.Remote == "" {
@@ -145,6 +149,9 @@ func (r *routed) print(out io.Writer) {
 	fmt.Fprintf(out, "%s: %s\n", r.Address, r.Outcome)
 	for _, to := range r.To {
 		fmt.Fprintf(out, "  maildrop %s\n", to)
+	}
+	for _, member := range r.Dead {
+		fmt.Fprintf(out, "  no mailbox %s\n", member)
 	}
 	for _, hop := range r.Relay {
 		if hop.Address != r.Address {

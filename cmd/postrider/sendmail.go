@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/codec/address"
 	"postrider/engine/admin"
 	"postrider/engine/dkim"
 	"postrider/engine/pickup"
@@ -223,7 +224,7 @@ func (d *desk) verify(out io.Writer, addresses []string) error {
 			case router.Local:
 				fmt.Fprintf(out, "%s... deliverable: %s\n", path, d.maildropNames(targets))
 			case router.NotOurs:
-				hop, rule := rules.NextHop(router.Fold(string(path.Domain())), "")
+				hop, rule := rules.NextHop(d.router.Domain(path.Domain()), "")
 				fmt.Fprintf(out, "%s... deliverable: relayed to %s (%s)\n", path, hop, rule)
 			default:
 				unknown = append(unknown, fmt.Errorf("%s... %s", path, outcomeName(outcome)))
@@ -256,7 +257,7 @@ func (a *sendmailArgs) tryNow(cmd *cobra.Command, d *desk) error {
 		}
 		what.whole, what.ids = false, []wanted{id}
 	}
-	what.filter = storage.QueueFilter{Domain: router.Fold(a.flushTo)}
+	what.filter = storage.QueueFilter{Domain: address.FoldDomain(a.flushTo)}
 	return d.change(cmd, flushChange(), &what)
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/codec/smtp"
 )
 
@@ -111,12 +112,12 @@ func appendSpan(dst []byte, d time.Duration) []byte {
 
 // expandedFrom is the address that the sender wrote, if it is another one.
 func (p *Recipient) expandedFrom() string {
-	kind, address, ok := cutORcpt(p.ORcpt)
+	kind, xtext, ok := cutORcpt(p.ORcpt)
 	if !ok || !strings.EqualFold(kind, "rfc822") {
 		return ""
 	}
-	was := string(smtp.AppendXtextDecoded(nil, []byte(address)))
-	if strings.EqualFold(was, p.Final) {
+	was := string(smtp.AppendXtextDecoded(nil, []byte(xtext)))
+	if address.Fold(was) == address.Fold(p.Final) {
 		return ""
 	}
 	return was

@@ -16,12 +16,14 @@
 //
 // As people type it: any case, blanks after the colon, missing angle brackets,
 // blanks at the end of the line, a dot at the end of a domain, underscores in a
-// domain. Source routes are read and dropped (RFC 5321 appendix C); "%" and "!"
+// domain, dots anywhere in a local part ("a..b", "a.", which are written with quotes).
+// Source routes are read and dropped (RFC 5321 appendix C); "%" and "!"
 // are ordinary characters. Not tolerated: control octets anywhere, octets over
 // 127 without SMTPUTF8, a parameter that is unknown, repeated or not offered.
 //
-// A local part of a forward-path has at most 64 octets (RFC 5321 section
-// 4.5.3.1.1). In a reverse-path only the path's 256 count: bulk mail puts whole
-// addresses into it (VERP), and to refuse those would lose mail that every
-// other server takes.
+// A local part may be as long as its path, which has at most 256 octets as it is
+// written (RFC 5321 section 4.5.3.1: where possible no limit should be imposed).
+// Bulk mail, lists and ticket systems put whole addresses and tokens into it, and to
+// refuse those would lose mail that every other server takes. Names of accounts keep
+// to the 64 octets of section 4.5.3.1.1.
 package smtp

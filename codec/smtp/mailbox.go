@@ -7,7 +7,6 @@ import (
 
 // Limits of RFC 5321 section 4.5.3.1, in octets.
 const (
-	maxLocal  = 64  // of a forward-path; see doc.go
 	maxDomain = 255 // without a final dot
 	maxPath   = 256 // with angle brackets and source route
 	maxLabel  = 63  // RFC 1035 section 2.3.4
@@ -43,7 +42,7 @@ func cutPath(s []byte) (m mailbox, rest []byte, ok bool) {
 		}
 	}
 	m, ok = parseMailbox(inner)
-	return m, rest, ok
+	return m, rest, ok && m.written()+2 <= maxPath
 }
 
 // scanTo returns where the first octet for which stop holds stands in s, outside
@@ -90,7 +89,8 @@ func parseMailbox(s []byte) (m mailbox, ok bool) {
 			i++
 		}
 		m.local, rest = s[:i], s[i:]
-		ok = len(s) == 0 || isDotString(m.local)
+		ok = len(s) == 0 || isAtoms(m.local)
+		m.quote = ok && len(s) > 0 && !isDotString(m.local)
 	}
 	if !ok || len(rest) == 0 {
 		return m, ok
@@ -156,6 +156,18 @@ func isDotString(s []byte) bool {
 		}
 	}
 	return !dot
+}
+
+// isAtoms says whether s is octets of atoms and dots, the latter anywhere: phones
+// of Japan have had mailboxes such as "a..b" and "a." for decades. They are written
+// with quotes, in which the RFC allows them.
+func isAtoms(s []byte) bool {
+	for _, c := range s {
+		if c != '.' && !is(c, atext) {
+			return false
+		}
+	}
+	return len(s) > 0
 }
 
 // isHost says whether s is a Domain or an address literal.

@@ -155,7 +155,7 @@ func ParseRcpt(arg []byte, offered Extensions, international bool) (r RcptArgs, 
 		return r, &rcptSyntax
 	}
 	box, rest, ok := cutPath(rest)
-	if !ok || len(box.local) > maxLocal || len(box.local) == 0 && len(box.domain) == 0 {
+	if !ok || len(box.local) == 0 && len(box.domain) == 0 {
 		return r, &badRecipient
 	}
 	r.To = ForwardPath{box}

@@ -84,6 +84,29 @@ func (m mailbox) AppendTo(dst []byte) []byte {
 	return dst
 }
 
+// written is how many octets AppendTo appends.
+func (m mailbox) written() int {
+	n := len(m.local) + len(m.domain)
+	if len(m.domain) > 0 {
+		n++
+	}
+	if !m.quote {
+		return n
+	}
+	for _, c := range m.local {
+		if c == '"' || c == '\\' {
+			n++
+		}
+	}
+	return n + 2
+}
+
+// AppendLocalTo appends the local part as it goes on the wire, in quotes where it
+// needs them.
+func (m mailbox) AppendLocalTo(dst []byte) []byte {
+	return mailbox{local: m.local, quote: m.quote}.AppendTo(dst)
+}
+
 // String returns the mailbox as AppendTo writes it.
 func (m mailbox) String() string { return string(m.AppendTo(nil)) }
 

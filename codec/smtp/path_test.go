@@ -32,6 +32,13 @@ func TestParseRcpt_Success(t *testing.T) {
 	f("TO:<a@[IPv6:::1]>", "a", "[IPv6:::1]", "a@[IPv6:::1]")
 	f("TO:<ü@ü.example>", "ü", "ü.example", "ü@ü.example")
 	f("TO:<joe%b@c>", "joe%b", "c", "joe%b@c")
+	f("TO:<ta.ro..@phone.example>", "ta.ro..", "phone.example", `"ta.ro.."@phone.example`)
+	f("TO:<.hana@phone.example>", ".hana", "phone.example", `".hana"@phone.example`)
+	f("TO:ji..ro@phone.example NOTIFY=NEVER", "ji..ro", "phone.example", `"ji..ro"@phone.example`)
+	f("TO:<.@c>", ".", "c", `"."@c`)
+	f(`TO:<"ta..ro"@c>`, "ta..ro", "c", `"ta..ro"@c`)
+	long := "srs0+abcd=" + strings.Repeat("x", 200) + "=origin.example=token"
+	f("TO:<"+long+"@b>", long, "b", long+"@b")
 }
 
 func TestParseRcpt_Failure(t *testing.T) {
@@ -56,7 +63,11 @@ func TestParseRcpt_Failure(t *testing.T) {
 	f("TO:<a@b> X=1", "555 5.5.4")
 	f("TO:<a@b> NOTIFY=NEVER NOTIFY=NEVER", "501 5.5.4")
 	f("TO:<a@"+strings.Repeat("a", 64)+">", "501 5.1.3")
-	f("TO:<"+strings.Repeat("a", 65)+"@b>", "501 5.1.3")
+	f("TO:<"+strings.Repeat("a", 253)+"@b>", "501 5.1.3")
+	f("TO:<"+strings.Repeat("a", 249)+"..@b>", "501 5.1.3") // with its quotes too long to come back
+	f("TO:<a..b", "501 5.1.3")
+	f("TO:<a..b>", "501 5.1.3")
+	f("TO:<a.(b@c>", "501 5.1.3")
 }
 
 func TestParseMail_Failure(t *testing.T) {
@@ -73,6 +84,22 @@ func TestParseMail_Failure(t *testing.T) {
 	f("FROM:<a@b> SIZE=1x", everything, "501 5.5.4")
 	f("FROM:<ü@b>", everything, "501 5.1.7")
 	f("FROM:<a>", everything, "501 5.1.7")
+	f("FROM:<a..b>", everything, "501 5.1.7")
+	f("FROM:<"+strings.Repeat(".", 251)+"@b>", everything, "501 5.1.7")
+}
+
+// A sender that MAIL takes can be written to: RCPT takes what String gives.
+func TestEverySenderCanBeWrittenTo(t *testing.T) {
+	for _, from := range []string{strings.Repeat("v", 250) + "@b", strings.Repeat(".", 250) + "@b", "a..b@c", `"` + strings.Repeat(`\"`, 124) + `"@b`} {
+		m, refused := ParseMail([]byte("FROM:<"+from+">"), everything)
+		if refused != nil {
+			t.Errorf("%s: refused: %s", from, refused)
+			continue
+		}
+		if _, refused := ParseRcpt([]byte("TO:<"+m.From.String()+">"), 0, true); refused != nil {
+			t.Errorf("%s: the way back is refused: %s", from, refused)
+		}
+	}
 }
 
 func TestParseDecimalDoesNotWrap(t *testing.T) {

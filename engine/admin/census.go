@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -114,9 +115,9 @@ func (t *tally) add(e *storage.QueueEntry) bool {
 		}
 		t.last = e.ID.Message
 		path := cmp.Or(e.Envelope.ReversePath, "MAILER-DAEMON")
-		t.count(strings.ToLower(path[strings.LastIndexByte(path, '@')+1:]), age, 1, "")
+		t.count(address.FoldDomain(path[strings.LastIndexByte(path, '@')+1:]), age, 1, "")
 	default:
-		t.count(e.Domain, age, int64(len(e.Recipients)), "")
+		t.count(address.FoldDomain(e.Domain), age, int64(len(e.Recipients)), "")
 	}
 	return true
 }

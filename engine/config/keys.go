@@ -39,7 +39,7 @@ func keysOfEdge(c *Config) []*Key {
 		text("server.hostname", &c.Server.Hostname, hostname(), router.ParseDomain, "a domain name").flag("hostname").
 			help("The name of this host: in greetings, Received fields and message ids. Should resolve to this host, and back."),
 		list("server.domains", &c.Server.Domains, []string{"localhost"}, router.ParseDomain, sameString, "domain names").flag("domain").
-			help("The domains that mail is taken for, besides those made with \"domain add\". The first is the default domain, of addresses and logins that name none."),
+			help("The domains that mail is taken for, besides those made with \"domain add\". The first is the default domain, of addresses and logins that name none. A domain may be written with U-labels or with A-labels (xn--...): mail for both comes here."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
 			help("The data directory. It is made at the first start."),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).

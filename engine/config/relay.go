@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )
@@ -57,7 +58,7 @@ func transport(s string) (string, error) {
 
 // DestinationLimit is a word of relay.limits, read.
 type DestinationLimit struct {
-	Destination string // in lower case
+	Destination string // folded
 	Rate        int    // messages a second; 0: no limit
 	Connections int    // 0: as the general key says
 }
@@ -68,7 +69,7 @@ func ParseLimit(s string) (l DestinationLimit, err error) {
 	if len(words) < 2 {
 		return l, errors.New("want a destination and behind it rate=N, connections=N or both")
 	}
-	l.Destination = router.Fold(words[0])
+	l.Destination = address.FoldDomain(words[0])
 	for _, w := range words[1:] {
 		name, digits, _ := strings.Cut(w, "=")
 		n, err := strconv.Atoi(digits)

@@ -10,8 +10,9 @@ import (
 	"postrider/storage"
 )
 
-// deliverHere puts an entry into maildrops: its destination is a domain of ours
-// now, and was none when the message came. The copy is delivered first and the
+// deliverHere puts an entry into maildrops: its destination is a domain of ours.
+// Then success is to be told of, or it was none of ours when the message came, or a
+// recipient is a member of an alias that leads to no mailbox, and fails here. The copy is delivered first and the
 // entry settled behind it, so a crash in between repeats it.
 func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.HostVerdict {
 	a.Final = true
@@ -28,6 +29,10 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 		}
 		if outcome != router.Local {
 			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + to.ForwardPath}
+			if outcome == router.Loop {
+				a.Results[i].Status = "5.4.6"
+				a.Results[i].Reason = "alias loop: " + to.ForwardPath + " leads in a circle or to too many addresses"
+			}
 			continue
 		}
 		taken = append(taken, i)

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"postrider/codec/address"
 	"postrider/engine/guard"
-	"postrider/engine/router"
 )
 
 // Keys are the keys of a directory. Any goroutine may use them, also while they are
@@ -82,7 +82,7 @@ func Active(all []*Key) (first []*Key) {
 // None says whether no domain's mail is signed.
 func (k *Keys) None() bool { return len(*k.held.Load()) == 0 }
 
-// For are the keys that sign mail of a domain, in lower case: its own, or those of
+// For are the keys that sign mail of a domain, folded: its own, or those of
 // the nearest domain above it. None: mail of the domain is not signed.
 func (k *Keys) For(domain string) []*Key {
 	held := *k.held.Load()
@@ -96,6 +96,6 @@ func (k *Keys) For(domain string) []*Key {
 }
 
 // Author are the keys that sign mail of an address, such as message.Address gives.
-func (k *Keys) Author(address string) []*Key {
-	return k.For(router.Fold(address[strings.LastIndexByte(address, '@')+1:]))
+func (k *Keys) Author(author string) []*Key {
+	return k.For(address.FoldDomain(author[strings.LastIndexByte(author, '@')+1:]))
 }

@@ -74,10 +74,13 @@ func TestPaths(t *testing.T) {
 	f("a@B.example.", "a@B.example")
 	f("@a.example:b@c.example", "b@c.example")
 	f("jürgen@b.example", "jürgen@b.example")
-	for _, bad := range []string{"", "a@", "@b", "a..b@c", "a> NOTIFY=NEVER", "a@b> ", "a@b>\r\nDATA", "a\x00b", "a\xffb@c", "a@-b", "a@[300.1.1.1]", strings.Repeat("a", 65)} {
+	f("ta..ro.@phone.example", `"ta..ro."@phone.example`)
+	long := strings.Repeat("token=", 30)
+	f(long+"@lists.example", long+"@lists.example")
+	for _, bad := range []string{"", "a@", "@b", "a.,b@c", "a> NOTIFY=NEVER", "a@b> ", "a@b>\r\nDATA", "a\x00b", "a\xffb@c", "a@-b", "a@[300.1.1.1]", strings.Repeat("a", 255)} {
 		f(bad, "")
 	}
-	for in, want := range map[string]string{"": "", "root": "root@def.example", "A@b.example": "A@b.example"} {
+	for in, want := range map[string]string{"": "", "root": "root@def.example", "A@b.example": "A@b.example", ".ha..na@phone.example": `".ha..na"@phone.example`, long: long + "@def.example"} {
 		if p, err := reversePath(in, "def.example"); err != nil || p.String() != want {
 			t.Errorf("%q: %q %v", in, p, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/codec/smtp"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -43,13 +44,13 @@ func (p *Pickup) envelope(m *Mail, header []byte) (*envelope, error) {
 	}
 	e := &envelope{reverse: reverse.String()}
 	utf8 := reverse.NeedsUTF8()
-	met := make(map[[2]string]bool)
+	met := make(map[string]bool)
 	for _, a := range addresses {
 		path, err := ParseRecipient(a, p.DefaultDomain)
 		if err != nil {
 			return nil, err
 		}
-		key := [2]string{string(path.Local()), router.Fold(string(path.Domain()))}
+		key := address.Key(path.String())
 		if met[key] {
 			continue
 		}

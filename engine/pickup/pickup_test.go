@@ -151,7 +151,8 @@ func TestSubmitToThoseOfTheHeader(t *testing.T) {
 	f("To: a@x.example", []string{"b@x.example", "a@x.example"}, "b@x.example", "a@x.example")
 	f("Subject: To: a@x.example", nil)
 	f("To: a@x.example b@y.example", nil)
-	f("To: a@x.example\nCc: a..b@y.example", nil)
+	f("To: a@x.example\nCc: a@y..example", nil)
+	f("To: Taro <ta..ro@phone.example>, ji.ro.@phone.example\nCc: Ann@X.example, Ann@x.example", nil, `"ta..ro"@phone.example`, `"ji.ro."@phone.example`, "Ann@X.example")
 }
 
 func TestSubmitCompletesTheHeader(t *testing.T) {

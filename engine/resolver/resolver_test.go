@@ -397,7 +397,7 @@ func TestIDN(t *testing.T) {
 	b.want("bücher.example", want)
 	b.want("BÜCHER.example", want)
 	b.want("xn--bcher-kva.example", want)
-	b.want("bücher.none.example", "5.1.2 "+serviceError+"bücher.none.example type=MX: Host not found")
+	b.want("bücher.none.example", "5.1.2 "+serviceError+"xn--bcher-kva.none.example type=MX: Host not found")
 }
 
 // A caller that gives up gets its own reason, and the answer is kept for the next.

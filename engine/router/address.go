@@ -6,41 +6,16 @@ import (
 	"net/netip"
 	"strings"
 	"unicode/utf8"
+
+	"postrider/codec/address"
 )
 
-// address is a name in lower case under a domain.
-type address struct{ local, domain string }
+// mailbox is a local part, without quotes, under a folded domain. Under a domain of
+// ours the local part is folded too; elsewhere it is as it was written.
+type mailbox struct{ local, domain string }
 
-// String writes a as a Mailbox.
-func (a address) String() string { return Mailbox(a.local, a.domain) }
-
-// Fold is the lower case in which the directory keeps names. All who add to it
-// or ask it fold with this function. Octets that are not UTF-8 stay as they are.
-func Fold(s string) string {
-	if isLower(s) {
-		return s
-	}
-	if utf8.ValidString(s) {
-		return strings.ToLower(s)
-	}
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
-}
-
-// isLower says of an ASCII string whether folding leaves it as it is.
-func isLower(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
+// String writes m as RFC 5321 has it.
+func (m mailbox) String() string { return Mailbox(m.local, m.domain) }
 
 // Mailbox writes an address as RFC 5321 section 4.1.2 has it: with quotes about
 // a local part that needs them, and without "@" when the domain is empty.
@@ -84,41 +59,28 @@ func cut(text string) (local, domain string) {
 	if i := strings.LastIndexByte(text, '@'); i >= 0 && !strings.HasSuffix(text, `"`) {
 		local, domain = text[:i], text[i+1:]
 	}
-	if len(local) < 2 || local[0] != '"' || local[len(local)-1] != '"' {
-		return local, domain
-	}
-	inner := local[1 : len(local)-1]
-	b := make([]byte, 0, len(inner))
-	for i := 0; i < len(inner); i++ {
-		if inner[i] == '\\' && i+1 < len(inner) {
-			i++
-		}
-		b = append(b, inner[i])
-	}
-	return string(b), domain
+	return address.Unquote(local), domain
 }
 
 // The limits of RFC 5321 section 4.5.3.1, in octets.
 const (
-	maxLocal  = 64
+	maxLocal  = 64 // of accounts and aliases here
 	maxDomain = 255
+	maxPath   = 256 // with angle brackets
 )
 
-// ParseAddress reads an address that an operator wrote, NAME or NAME@DOMAIN,
-// with quotes or without, and returns it as the directory keeps it: folded and
-// unquoted; without a domain it is put into defaultDomain. An empty local part,
-// "@domain", is returned as such: it is the catch-all's name, and only what
-// makes aliases has a use for it. The error says what is wrong with the text.
-func ParseAddress(text, defaultDomain string) (local, domain string, err error) {
+// ParseMailbox reads an address that an operator wrote, NAME or NAME@DOMAIN, with
+// quotes or without. The local part comes back without quotes and in its case, the
+// domain folded; without a domain it is defaultDomain. An empty local part, "@domain",
+// is returned as such: it is the catch-all's name, and only what makes aliases has a
+// use for it. The error says what is wrong with the text.
+func ParseMailbox(text, defaultDomain string) (local, domain string, err error) {
 	local, domain = cut(strings.TrimSpace(text))
 	if domain == "" && strings.HasSuffix(text, "@") {
 		return "", "", fmt.Errorf("%q has no domain after the @", text)
 	}
 	if domain == "" {
 		domain = defaultDomain
-	}
-	if len(local) > maxLocal {
-		return "", "", fmt.Errorf("the name in %q is longer than %d octets", text, maxLocal)
 	}
 	for i := range len(local) {
 		if local[i] < ' ' || local[i] == 0x7f {
@@ -134,13 +96,29 @@ func ParseAddress(text, defaultDomain string) (local, domain string, err error) 
 	if domain, err = ParseDomain(domain); err != nil {
 		return "", "", err
 	}
-	return Fold(local), domain, nil
+	if n := len(Mailbox(local, domain)); n > maxPath-2 {
+		return "", "", fmt.Errorf("the address %q is %d octets long; at most %d are possible", text, n, maxPath-2)
+	}
+	return local, domain, nil
 }
 
-// ParseDomain checks and folds the name of a domain that an operator wrote. A
-// final dot is dropped.
+// ParseAddress reads the address of an account or alias here, as ParseMailbox does,
+// and returns it as the directory keeps it: folded.
+func ParseAddress(text, defaultDomain string) (local, domain string, err error) {
+	local, domain, err = ParseMailbox(text, defaultDomain)
+	if err != nil {
+		return "", "", err
+	}
+	if local = address.FoldLocal(local); len(local) > maxLocal {
+		return "", "", fmt.Errorf("the name in %q is longer than %d octets", text, maxLocal)
+	}
+	return local, domain, nil
+}
+
+// ParseDomain checks and folds the name of a domain that an operator wrote: it comes
+// back with A-labels, "xn--caf-dma.example" for "Café.example". A final dot is dropped.
 func ParseDomain(text string) (string, error) {
-	domain := Fold(strings.TrimSuffix(strings.TrimSpace(text), "."))
+	domain := address.FoldDomain(strings.TrimSuffix(strings.TrimSpace(text), "."))
 	if domain == "" {
 		return "", errors.New("the domain is empty")
 	}
@@ -152,6 +130,9 @@ func ParseDomain(text string) (string, error) {
 	}
 	if !utf8.ValidString(domain) {
 		return "", fmt.Errorf("the domain %q is not UTF-8", text)
+	}
+	if !address.IsDNS(domain) {
+		return "", fmt.Errorf("the domain %q can't be written with A-labels, as DNS has it: a character is not allowed in domains (IDNA), or a label is too long", text)
 	}
 	for label := range strings.SplitSeq(domain, ".") {
 		if !isLabel(label) {
@@ -168,7 +149,7 @@ func isLabel(s string) bool {
 	}
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c >= utf8.RuneSelf) {
+		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
 			return false
 		}
 	}

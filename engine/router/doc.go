@@ -4,9 +4,12 @@
 //
 // # How an address is resolved
 //
-// Case never matters ([Fold]). An address without a domain, at the name of this
+// Domains are compared in one form, with A-labels (package address): a domain that is
+// written with U-labels is the same. An address without a domain, at the name of this
 // host, or at an address literal of this host ("[127.0.0.1]") belongs to the
-// default domain. In a domain that is ours these are tried in turn:
+// default domain. In a domain that is ours case does not matter, nor do composed and
+// decomposed letters; the local part of a mailbox elsewhere is passed on as it is
+// written (RFC 5321 section 2.4). In a domain of ours these are tried in turn:
 //
 //  1. the name as it is written, so that an account or an alias may itself hold
 //     the delimiter: "c++" is found before "c" is tried;
@@ -20,11 +23,22 @@
 // where that was removed. Only a store without any account refuses postmaster.
 //
 // An alias expands to its targets, each resolved by the same steps, as often as
-// needed. An address met twice is expanded once, so a circle ends by itself:
-// what stands beside it still gets its mail, and only an alias of which nothing
-// is left is a [Loop]. Targets that are gone are passed over in the same way.
-// A target in a domain of somebody else is kept as it is: the mail is sent on.
-// An expansion of more than [MaxExpansion] addresses is a Loop as well.
+// needed. An address met twice is expanded once, so a circle ends by itself. A target
+// in a domain of somebody else is kept as it is: the mail is sent on. Aliases that were
+// stored by programs that folded all targets have lost the case of names elsewhere: one
+// that has to have it must be made again.
+//
+// An account may have an alias of its own name that names itself: "bob: bob,
+// bob@example.net" keeps a copy in bob's maildrop and sends one on.
+//
+// A member that leads to no mailbox is [Dead]: it does not exist, or it is an alias that
+// leads to itself alone. What stands beside it gets the mail. [Placement] puts the
+// dead member into the queue as a recipient of its own: the attempt to deliver it fails,
+// with a line in the log and a notification to the sender ("expanded from"), as with
+// Postfix. That ends, since no dead member has a route to a mailbox. A member that
+// leads back to its alias is not dead if the alias reaches somebody: what it would get,
+// they get. An alias with dead members only is Unknown; one that leads in a circle, or
+// to more than [MaxExpansion] addresses, is a [Loop].
 //
 // Mail for domains of others has a next hop ([Transports]): by rules for the
 // destination, then for the sender, then the smarthost, then MX.

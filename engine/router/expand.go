@@ -1,103 +1,253 @@
 package router
 
-import "postrider/storage"
+import (
+	"postrider/codec/address"
+	"postrider/storage"
+)
+
+// Dead is a member of an alias that leads to no mailbox.
+type Dead struct {
+	Mailbox string  // a mailbox in one of our domains, as RFC 5321 writes it
+	Domain  string  // its domain, folded
+	Outcome Outcome // Unknown, or Loop: an alias that leads to itself alone
+}
 
 // expansion is one alias being expanded.
 type expansion struct {
-	r    *Router
-	dst  []Target
-	held map[storage.AccountID]bool // the accounts in dst
-	// met holds the aliases gone through: true while their targets are looked at,
-	// so that meeting such a one again is a circle.
-	met     map[address]bool
+	r     *Router
+	dst   []Target
+	held  map[storage.AccountID]bool // the accounts in dst
+	sent  map[string]bool            // the mailboxes elsewhere in dst, by key
+	met   map[mailbox]*member
+	order []*member // met, as they came
+
 	visited int  // targets looked at
-	reached bool // some maildrop, new in dst or not
-	circle  bool // an alias led back to itself
+	deep    bool // aliases of aliases over maxDepth
+
+	outcome Outcome
+	dead    []Dead
+	// selfless: the alias names itself, and there is no account of its name.
+	selfless bool
+}
+
+// member is an alias that was gone through, or an address that does not exist.
+type member struct {
+	mailbox
+	parents []*member // the aliases that name it
+	alias   bool
+	alive   bool   // it leads to a mailbox
+	told    bool   // it leads to an address that does not exist
+	caught  string // of a catch-all: the target of its own that it catches
 }
 
 // maxDepth bounds aliases of aliases, and with them the stack.
 const maxDepth = 100
 
 // expand resolves the alias at at. dst comes back as it was unless the outcome is Local.
-func (r *Router) expand(at address, targets []string, dst []Target) ([]Target, Outcome) {
+func (r *Router) expand(at mailbox, found storage.Address, dst []Target) *expansion {
 	x := &expansion{
 		r: r, dst: dst,
-		held: make(map[storage.AccountID]bool, len(dst)+len(targets)),
-		met:  make(map[address]bool),
+		held: make(map[storage.AccountID]bool, len(dst)+len(found.Targets)),
+		met:  make(map[mailbox]*member),
 	}
 	for _, t := range dst {
 		if t.Account != 0 {
 			x.held[t.Account] = true
+		} else {
+			x.send(t.Remote)
 		}
 	}
-	x.alias(at, targets, 0)
+	root := x.alias(nil, at, found, 0)
+	x.bury()
 	switch {
-	case x.visited > MaxExpansion:
-		return dst, Loop
-	case x.reached:
-		return x.dst, Local
-	case x.circle:
-		return dst, Loop
+	case x.visited > MaxExpansion || x.deep:
+		x.outcome, x.dead = Loop, nil
+	case root.alive:
+		x.outcome = Local
+	case !root.told:
+		x.outcome = Loop
 	}
-	return dst, Unknown
+	if x.outcome != Local {
+		x.dst = dst
+	}
+	return x
 }
 
-// alias goes through the targets of one alias.
-func (x *expansion) alias(at address, targets []string, depth int) {
-	if open, met := x.met[at]; met || depth > maxDepth {
-		x.circle = x.circle || open || !met
-		return
+// alias goes through the targets of one alias, which parent names.
+func (x *expansion) alias(parent *member, at mailbox, found storage.Address, depth int) *member {
+	m := x.met[at]
+	if m != nil {
+		x.join(parent, m)
+		return m
 	}
-	x.met[at] = true
-	for _, t := range targets {
-		if x.visited++; x.visited > MaxExpansion {
-			return
+	if m = x.meet(parent, at); depth > maxDepth {
+		x.deep = true
+		return m
+	}
+	m.alias = true
+	for _, t := range found.Targets {
+		if x.visited++; x.visited > MaxExpansion || x.deep {
+			break
 		}
-		x.target(t, depth)
+		x.target(m, t, found.Account, depth)
 	}
-	x.met[at] = false
+	return m
 }
 
-// target resolves one target of an alias.
-func (x *expansion) target(text string, depth int) {
+// target resolves one target of the alias parent; account is the one that has the
+// alias's name, or 0.
+func (x *expansion) target(parent *member, text string, account storage.AccountID, depth int) {
 	local, domain := cut(text)
-	a := x.r.address([]byte(local), []byte(domain))
-	if !x.r.dir.HostsDomain(a.domain) {
-		x.elsewhere(a)
+	a, ours := x.r.mailbox([]byte(local), []byte(domain))
+	if !ours {
+		x.elsewhere(parent, a)
 		return
 	}
 	found, at, ok := x.r.find(a)
 	switch {
 	case !ok:
-	case found.Account == 0:
-		x.alias(at, found.Targets, depth+1)
-	default:
-		x.reached = true
+		if m := x.met[a]; m != nil {
+			x.join(parent, m)
+			return
+		}
+		x.rise(x.meet(parent, a), told)
+	case at == parent.mailbox && account != 0, len(found.Targets) == 0:
+		x.rise(parent, alive)
 		if !x.held[found.Account] {
 			x.held[found.Account] = true
 			x.dst = append(x.dst, Target{Account: found.Account, Expanded: a.String()})
 		}
+	default:
+		if at == parent.mailbox {
+			if at.local == "" {
+				parent.caught = a.String()
+			} else if depth == 0 {
+				x.selfless = true
+			}
+		}
+		x.alias(parent, at, found, depth+1)
 	}
 }
 
 // elsewhere takes a target in a domain of somebody else.
-func (x *expansion) elsewhere(a address) {
+func (x *expansion) elsewhere(parent *member, a mailbox) {
 	if a.local == "" {
+		x.rise(parent, told)
 		return
 	}
-	x.reached = true
+	x.rise(parent, alive)
 	t := Target{Remote: a.String(), Domain: a.domain}
-	for i := range x.dst {
-		if x.dst[i].Remote == t.Remote {
-			return
-		}
+	if x.send(t.Remote) {
+		x.dst = append(x.dst, t)
 	}
-	x.dst = append(x.dst, t)
 }
 
-// NextHop decides where mail for a domain, in lower case, goes now: to a maildrop
-// if the domain is ours, else as the transports say. rule is that in words.
+// send notes a mailbox elsewhere and says whether it is new.
+func (x *expansion) send(remote string) bool {
+	key := address.Key(remote)
+	if x.sent[key] {
+		return false
+	}
+	if x.sent == nil {
+		x.sent = make(map[string]bool)
+	}
+	x.sent[key] = true
+	return true
+}
+
+// meet notes a member that was not met before.
+func (x *expansion) meet(parent *member, at mailbox) *member {
+	m := &member{mailbox: at}
+	x.met[at] = m
+	x.order = append(x.order, m)
+	x.join(parent, m)
+	return m
+}
+
+// join notes that parent names m; what is known of m holds for parent too.
+func (x *expansion) join(parent, m *member) {
+	if parent == nil {
+		return
+	}
+	m.parents = append(m.parents, parent)
+	if m.alive {
+		x.rise(parent, alive)
+	}
+	if m.told {
+		x.rise(parent, told)
+	}
+}
+
+// alive and told are the marks that rise sets.
+func alive(m *member) *bool { return &m.alive }
+func told(m *member) *bool  { return &m.told }
+
+// rise sets a mark of m and of all that lead to m, each once.
+func (x *expansion) rise(m *member, mark func(*member) *bool) {
+	for todo := []*member{m}; len(todo) > 0; {
+		m := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if *mark(m) {
+			continue
+		}
+		*mark(m) = true
+		todo = append(todo, m.parents...)
+	}
+}
+
+// bury lists the members that lead to no mailbox. None of them has a route of its own
+// that ends at one: what is sent to a dead member comes to an end.
+func (x *expansion) bury() {
+	for _, m := range x.order {
+		if m.caught != "" && !m.alive {
+			x.rise(m, told)
+			x.dead = append(x.dead, Dead{m.caught, m.domain, Unknown})
+		}
+	}
+	for _, m := range x.order {
+		switch {
+		case m.alive:
+		case !m.alias:
+			x.dead = append(x.dead, Dead{m.String(), m.domain, Unknown})
+		case !m.told && m.isNamed():
+			x.dead = append(x.dead, Dead{m.String(), m.domain, Loop})
+		}
+	}
+}
+
+// Dead lists what of an alias leads to no mailbox: members that do not exist and
+// members that lead in a circle; the alias itself when it does so as a whole, or when it
+// names itself, to keep a copy, and there is no account of its name.
+func (r *Router) Dead(a storage.Alias) []Dead {
+	at := mailbox{a.Name, a.Domain}
+	account := storage.AccountID(0)
+	if found, err := r.dir.Lookup(a.Name, a.Domain); err == nil {
+		account = found.Account
+	}
+	x := r.expand(at, storage.Address{Account: account, Targets: a.Targets}, nil)
+	switch {
+	case x.outcome == Loop:
+		x.dead = append(x.dead, Dead{at.String(), at.domain, Loop})
+	case x.selfless:
+		x.dead = append(x.dead, Dead{at.String(), at.domain, Unknown})
+	}
+	return x.dead
+}
+
+// isNamed says whether an alias that leads to a mailbox names m.
+func (m *member) isNamed() bool {
+	for _, p := range m.parents {
+		if p.alive {
+			return true
+		}
+	}
+	return false
+}
+
+// NextHop decides where mail for a domain goes now: to a maildrop if the domain is
+// ours, else as the transports say. rule is that in words.
 func (r *Router) NextHop(t *Transports, domain, reversePath string) (hop Hop, rule string) {
+	domain = address.FoldDomain(domain)
 	if r.dir.HostsDomain(domain) || r.isThisHost(domain) {
 		return Hop{Kind: Maildrop}, "a domain of ours"
 	}

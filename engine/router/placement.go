@@ -1,6 +1,7 @@
 package router
 
 import (
+	"postrider/codec/address"
 	"postrider/codec/message"
 	"postrider/codec/smtp"
 	"postrider/storage"
@@ -15,7 +16,7 @@ type Placement struct {
 	// are not used again after Reset.
 	Relayed []*storage.QueueEntry
 
-	places map[string]*storage.QueueEntry // of Relayed, by mailbox and by @destination; nil: none
+	places map[string]*storage.QueueEntry // of Relayed, by address.Key and by @destination; nil: none
 }
 
 // Reset empties p and keeps the memory of Targets.
@@ -25,8 +26,8 @@ func (p *Placement) Reset() { *p = Placement{Targets: p.Targets[:0]} }
 // otherwise the outcome NotOurs places nothing. rcpt is borrowed for the call.
 func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	before := len(p.Targets)
-	var o Outcome
-	p.Targets, o = r.Route(rcpt.To.Local(), rcpt.To.Domain(), p.Targets)
+	targets, dead, o := r.Resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets)
+	p.Targets = targets
 	switch {
 	case o == Local && rcpt.Notify&smtp.NotifySuccess != 0:
 		// Whoever wants to hear of success gets it by way of the queue: there the
@@ -35,8 +36,13 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 		p.relay(r.Domain(rcpt.To.Domain()), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	case o == Local:
 		p.splitRemote(before, rcpt)
+		// The sender is told of members without a mailbox by way of the queue too: the
+		// attempt to deliver there fails, with a notification and a line in the log.
+		for _, d := range dead {
+			p.relay(d.Domain, d.Mailbox, original(rcpt), rcpt.Notify)
+		}
 	case o == NotOurs && mayRelay:
-		p.relay(Fold(string(rcpt.To.Domain())), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
+		p.relay(r.Domain(rcpt.To.Domain()), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	}
 	return o
 }
@@ -58,10 +64,16 @@ func (p *Placement) splitRemote(from int, rcpt *smtp.RcptArgs) {
 // original is the ORCPT of a recipient that is sent on under another name (RFC 3461
 // section 5.2.7.1).
 func original(rcpt *smtp.RcptArgs) string {
-	if len(rcpt.ORcpt) > 0 || rcpt.To.NeedsUTF8() {
+	if len(rcpt.ORcpt) > 0 {
 		return string(rcpt.ORcpt)
 	}
-	return string(smtp.AppendXtext([]byte("rfc822;"), rcpt.To.AppendTo(nil)))
+	was := rcpt.To.String()
+	if rcpt.To.NeedsUTF8() {
+		if was = address.Key(was); !address.IsDNS(was) {
+			return "" // xtext has no letters beyond ASCII
+		}
+	}
+	return string(smtp.AppendXtext([]byte("rfc822;"), []byte(was)))
 }
 
 // relay adds a recipient to the entry of its destination, once.
@@ -69,7 +81,8 @@ func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
 	if p.places == nil {
 		p.places = make(map[string]*storage.QueueEntry)
 	}
-	if p.places[path] != nil {
+	key := address.Key(path)
+	if p.places[key] != nil {
 		return
 	}
 	e := p.places["@"+domain] // no mailbox begins with it
@@ -78,7 +91,7 @@ func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
 		p.Relayed = append(p.Relayed, e)
 		p.places["@"+domain] = e
 	}
-	p.places[path] = e
+	p.places[key] = e
 	e.Recipients = append(e.Recipients, storage.QueuedRecipient{ForwardPath: path, ORcpt: original, Notify: notify})
 }
 

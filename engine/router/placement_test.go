@@ -33,6 +33,16 @@ func place(t *testing.T, r *Router, mayRelay bool, args ...string) (shown []stri
 	return shown, p
 }
 
+// parsed is a forward-path as RCPT with SMTPUTF8 has it.
+func parsed(t *testing.T, to string) smtp.RcptArgs {
+	t.Helper()
+	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), smtp.ExtDSN, true)
+	if refused != nil {
+		t.Fatalf("%s: %s", to, refused.Text)
+	}
+	return rcpt
+}
+
 func same(t *testing.T, got []string, want ...string) {
 	t.Helper()
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
@@ -44,7 +54,7 @@ func TestPlacement(t *testing.T) {
 	r := New(newBook("a.example", "alice@a.example", "bob@a.example", "out@a.example: x@b.example alice@a.example x@b.example"),
 		Settings{Hostname: "mx.a.example", DefaultDomain: "a.example", Delimiter: '+'})
 
-	got, _ := place(t, r, true, "<alice@a.example>", "<ALICE+tag@a.example>", "<u@B.example>", "<v@b.example> NOTIFY=NEVER", "<u@B.example>", "<w@c.example>")
+	got, _ := place(t, r, true, "<alice@a.example>", "<ALICE+tag@a.example>", "<u@B.example>", "<v@b.example> NOTIFY=NEVER", "<u@b.example>", "<w@c.example>")
 	same(t, got, "maildrop 1 ", "b.example <u@B.example> notify=0 orcpt=", "b.example <v@b.example> notify=1 orcpt=", "c.example <w@c.example> notify=0 orcpt=")
 
 	got, _ = place(t, r, false, "<alice@a.example>", "<u@b.example>", "<nobody@a.example>")

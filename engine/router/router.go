@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -38,8 +39,9 @@ type Target struct {
 	// catch-all stands between it and the address asked for; "" otherwise.
 	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321.
 	Expanded string
-	// Remote is a mailbox in a domain of somebody else that an alias led to, and
-	// Domain that domain in lower case; then there is no Account. "": a maildrop.
+	// Remote is a mailbox in a domain of somebody else that an alias led to, its local
+	// part in the case that the alias has, and
+	// Domain that domain, folded; then there is no Account. "": a maildrop.
 	Remote, Domain string
 }
 
@@ -64,8 +66,8 @@ type Router struct {
 
 // New returns a Router over dir, which must answer from memory as its contract says.
 func New(dir storage.Directory, set Settings) *Router {
-	set.Hostname = Fold(set.Hostname)
-	set.DefaultDomain = Fold(set.DefaultDomain)
+	set.Hostname = address.FoldDomain(set.Hostname)
+	set.DefaultDomain = address.FoldDomain(set.DefaultDomain)
 	return &Router{dir, set}
 }
 
@@ -75,47 +77,54 @@ func New(dir storage.Directory, set Settings) *Router {
 // earlier recipients of the transaction gave merges the duplicates; the outcome
 // is Local even when nothing new came. The input is not kept.
 func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
-	a := r.address(local, domain)
-	if !r.dir.HostsDomain(a.domain) {
-		return dst, NotOurs
-	}
-	found, at, ok := r.find(a)
-	if !ok {
-		return dst, Unknown
-	}
-	if found.Account != 0 {
-		return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(a, at)}), Local
-	}
-	return r.expand(at, found.Targets, dst)
+	dst, _, o := r.Resolve(local, domain, dst)
+	return dst, o
 }
 
-// address folds the address and puts it into one of our domains if it says so
-// in other words.
-func (r *Router) address(local, domain []byte) address {
+// Resolve is Route that tells of the members of an alias that lead to no mailbox too.
+func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
+	m, ours := r.mailbox(local, domain)
+	if !ours {
+		return dst, nil, NotOurs
+	}
+	found, at, ok := r.find(m)
+	switch {
+	case !ok:
+		return dst, nil, Unknown
+	case len(found.Targets) > 0:
+		x := r.expand(at, found, dst)
+		return x.dst, x.dead, x.outcome
+	}
+	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at)}), nil, Local
+}
+
+// mailbox folds the domain, puts the mailbox into one of our domains if it says so in
+// other words, and folds the local part of one that is ours.
+func (r *Router) mailbox(local, domain []byte) (m mailbox, ours bool) {
 	var buf [320]byte
 	b := append(append(buf[:0], local...), domain...)
 	s := string(b)
-	a := address{s[:len(local)], s[len(local):]}
-	if !isLower(s) {
-		a = address{Fold(a.local), Fold(a.domain)}
+	m = mailbox{s[:len(local)], address.FoldDomain(s[len(local):])}
+	if m.domain == "" || r.isThisHost(m.domain) {
+		m.domain = r.set.DefaultDomain
 	}
-	if a.domain == "" || r.isThisHost(a.domain) {
-		a.domain = r.set.DefaultDomain
+	if ours = r.dir.HostsDomain(m.domain); ours {
+		m.local = address.FoldLocal(m.local)
 	}
-	return a
+	return m, ours
 }
 
-// Domain is the domain of a forward-path in lower case, the default domain where
-// it names this host in other words or nothing.
+// Domain is the domain of a forward-path as destinations have it: folded, and the
+// default domain where it names this host in other words or nothing.
 func (r *Router) Domain(domain []byte) string {
-	d := Fold(string(domain))
+	d := address.FoldDomain(string(domain))
 	if d == "" || r.isThisHost(d) {
 		return r.set.DefaultDomain
 	}
 	return d
 }
 
-// isThisHost says whether domain, in lower case, is another word for the default domain.
+// isThisHost says whether domain, folded, is another word for the default domain.
 func (r *Router) isThisHost(domain string) bool {
 	if domain == r.set.DefaultDomain {
 		return true
@@ -142,7 +151,7 @@ func (r *Router) isThisHost(domain string) bool {
 
 // find takes the steps of the package comment for an address in a domain of
 // ours, and says under which name it was found.
-func (r *Router) find(a address) (found storage.Address, at address, ok bool) {
+func (r *Router) find(a mailbox) (found storage.Address, at mailbox, ok bool) {
 	if a.local == "" {
 		return storage.Address{}, a, false
 	}
@@ -161,7 +170,7 @@ func (r *Router) find(a address) (found storage.Address, at address, ok bool) {
 	if base.local == postmaster {
 		return r.findPostmaster()
 	}
-	at = address{"", a.domain}
+	at = mailbox{"", a.domain}
 	found, err := r.dir.Lookup(at.local, at.domain)
 	return found, at, err == nil
 }
@@ -169,13 +178,13 @@ func (r *Router) find(a address) (found storage.Address, at address, ok bool) {
 const postmaster = "postmaster"
 
 // findPostmaster finds who answers for the host as a whole.
-func (r *Router) findPostmaster() (found storage.Address, at address, ok bool) {
-	at = address{postmaster, r.set.DefaultDomain}
+func (r *Router) findPostmaster() (found storage.Address, at mailbox, ok bool) {
+	at = mailbox{postmaster, r.set.DefaultDomain}
 	if found, err := r.dir.Lookup(at.local, at.domain); err == nil {
 		return found, at, true
 	}
 	r.dir.Accounts(func(a storage.Account) bool {
-		found, at, ok = storage.Address{Account: a.ID}, address{a.Name, a.Domain}, true
+		found, at, ok = storage.Address{Account: a.ID}, mailbox{a.Name, a.Domain}, true
 		return false
 	})
 	return found, at, ok
@@ -183,7 +192,7 @@ func (r *Router) findPostmaster() (found storage.Address, at address, ok bool) {
 
 // expandedAt is Target.Expanded when a was asked for and an account found at
 // at: the tag belongs to the address, so only another name or domain counts.
-func (r *Router) expandedAt(a, at address) string {
+func (r *Router) expandedAt(a, at mailbox) string {
 	rest, ok := strings.CutPrefix(a.local, at.local)
 	if ok && at.domain == a.domain && (rest == "" || rest[0] == r.set.Delimiter) {
 		return ""

@@ -46,13 +46,14 @@ func (b *book) Accounts(f func(storage.Account) bool) error {
 	return nil
 }
 
-// newBook makes accounts of plain addresses and aliases of "name: target target".
+// newBook makes accounts of plain addresses and aliases of "name: target target", which
+// may have the name of an account that was made before.
 func newBook(domains string, entries ...string) *book {
 	b := &book{domains: strings.Fields(domains), names: map[string]storage.Address{}}
 	for _, e := range entries {
 		name, targets, isAlias := strings.Cut(e, ": ")
 		if isAlias {
-			b.names[name] = storage.Address{Targets: strings.Fields(targets)}
+			b.names[name] = storage.Address{Account: b.names[name].Account, Targets: strings.Fields(targets)}
 			continue
 		}
 		local, domain := cut(name)

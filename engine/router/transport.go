@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"postrider/codec/address"
 )
 
 // HopKind is how the hosts of a next hop are found.
@@ -23,7 +25,7 @@ const (
 // share a connection.
 type Hop struct {
 	Kind HopKind
-	Host string // lower case, without brackets; an IP address stands as it is
+	Host string // folded, without brackets; an IP address stands as it is
 	Port uint16 // 0: that of SMTP
 	Text string // of Refused
 }
@@ -77,7 +79,7 @@ func ParseHop(s string) (Hop, error) {
 
 // withPort puts the port in, ":PORT" or nothing, and checks the host.
 func (h Hop) withPort(port, whole string) (Hop, error) {
-	h.Host = Fold(strings.TrimSuffix(h.Host, "."))
+	h.Host = address.FoldDomain(strings.TrimSuffix(h.Host, "."))
 	if port != "" {
 		n, err := strconv.ParseUint(port[1:], 10, 16)
 		if err != nil || n == 0 {
@@ -147,7 +149,7 @@ func NewTransports(smarthost string, transports, senders []string) (*Transports,
 
 func parseRule(rule string) (pattern string, hop Hop, err error) {
 	pattern, text, ok := strings.Cut(rule, "=")
-	pattern = Fold(strings.TrimSpace(pattern))
+	pattern = foldPattern(strings.TrimSpace(pattern))
 	if !ok || pattern == "" {
 		return "", hop, fmt.Errorf("%q is not PATTERN=NEXTHOP", rule)
 	}
@@ -155,7 +157,18 @@ func parseRule(rule string) (pattern string, hop Hop, err error) {
 	return pattern, hop, err
 }
 
-// NextHop decides where mail for domain, in lower case, from the reverse-path
+// foldPattern folds DOMAIN, .DOMAIN, ADDRESS or @DOMAIN.
+func foldPattern(pattern string) string {
+	if strings.Contains(pattern, "@") {
+		return address.Fold(pattern)
+	}
+	if under, ok := strings.CutPrefix(pattern, "."); ok {
+		return "." + address.FoldDomain(under)
+	}
+	return address.FoldDomain(pattern)
+}
+
+// NextHop decides where mail for domain, folded, from the reverse-path
 // sender goes. rule says which rule it was, in words, for people.
 func (t *Transports) NextHop(domain, sender string) (hop Hop, rule string) {
 	if h, ok := t.exact[domain]; ok {
@@ -167,7 +180,7 @@ func (t *Transports) NextHop(domain, sender string) (hop Hop, rule string) {
 		}
 	}
 	if len(t.senders) > 0 && sender != "" {
-		sender = Fold(sender)
+		sender = address.Fold(sender)
 		if h, ok := t.senders[sender]; ok {
 			return h.of(domain), "transport of sender " + sender
 		}

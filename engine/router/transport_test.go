@@ -26,7 +26,7 @@ func TestParseHop_Success(t *testing.T) {
 	f("[192.0.2.1]:26", Hop{Kind: ByHost, Host: "192.0.2.1", Port: 26}, "[192.0.2.1]:26")
 	f("[2001:DB8::1]", Hop{Kind: ByHost, Host: "2001:db8::1"}, "[2001:db8::1]")
 	f("[2001:db8::1]:65535", Hop{Kind: ByHost, Host: "2001:db8::1", Port: 65535}, "[2001:db8::1]:65535")
-	f("bücher.example", Hop{Kind: ByMX, Host: "bücher.example"}, "bücher.example")
+	f("Café.example", Hop{Kind: ByMX, Host: "xn--caf-dma.example"}, "xn--caf-dma.example")
 	f("error:5.7.1 We know: [no]", Hop{Kind: Refused, Text: "5.7.1 We know: [no]"}, "error:5.7.1 We know: [no]")
 	f("error:", Hop{Kind: Refused}, "error:")
 	f("mx", Hop{}, "")
@@ -162,4 +162,26 @@ func TestNewTransports_Failure(t *testing.T) {
 	f("", "=mx", "", `"=mx" is not PATTERN=NEXTHOP`)
 	f("", "", "@example.org", `"@example.org" is not PATTERN=NEXTHOP`)
 	f("", "", "@example.org=x:0", "port")
+}
+
+// Rules hold for all spellings of their domain, whichever they are written in.
+func TestTransportsOfInternationalDomains(t *testing.T) {
+	rules, err := NewTransports("", []string{"cafe\u0301.example=[192.0.2.1]", ".TEEHAUS-GRÜN.example=[192.0.2.2]"},
+		[]string{"Zoë@Café.example=[192.0.2.3]", "@XN--CAF-DMA.example=[192.0.2.4]"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(domain, sender, host string) {
+		t.Helper()
+		r := New(newBook("a.example"), settings)
+		if hop, rule := r.NextHop(rules, domain, sender); hop.Host != host {
+			t.Errorf("%s from %s: %v by %s", domain, sender, hop, rule)
+		}
+	}
+	f("café.example", "", "192.0.2.1")
+	f("xn--caf-dma.example", "", "192.0.2.1")
+	f("mx.teehaus-grün.example", "", "192.0.2.2")
+	f("b.example", "zoe\u0308@xn--caf-dma.example", "192.0.2.3")
+	f("b.example", "max@CAFÉ.example", "192.0.2.4")
+	f("bücherei.example", "", "xn--bcherei-n2a.example")
 }

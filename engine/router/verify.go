@@ -3,6 +3,7 @@ package router
 import (
 	"strings"
 
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -16,7 +17,7 @@ func (r *Router) Verify(arg []byte) (mailbox string, o Outcome) {
 	if o != Local {
 		return "", o
 	}
-	a := r.address([]byte(local), []byte(domain))
+	a, _ := r.mailbox([]byte(local), []byte(domain))
 	if len(targets) == 1 && targets[0].Expanded == "" {
 		return r.mailboxOf(targets[0], a), Local
 	}
@@ -29,7 +30,7 @@ func (r *Router) Verify(arg []byte) (mailbox string, o Outcome) {
 func (r *Router) Expand(arg []byte) (mailboxes []string, o Outcome) {
 	local, domain := argument(arg)
 	targets, o := r.Route([]byte(local), []byte(domain), nil)
-	a := r.address([]byte(local), []byte(domain))
+	a, _ := r.mailbox([]byte(local), []byte(domain))
 	for _, t := range targets {
 		mailboxes = append(mailboxes, r.mailboxOf(t, a))
 	}
@@ -37,12 +38,12 @@ func (r *Router) Expand(arg []byte) (mailboxes []string, o Outcome) {
 }
 
 // mailboxOf is the mailbox of an account that asking for a led to.
-func (r *Router) mailboxOf(t Target, a address) string {
+func (r *Router) mailboxOf(t Target, a mailbox) string {
 	if t.Remote != "" {
 		return "<" + t.Remote + ">"
 	}
 	if acc, err := r.dir.Account(t.Account); err == nil {
-		a = address{acc.Name, acc.Domain}
+		a = mailbox{acc.Name, acc.Domain}
 	}
 	return "<" + a.String() + ">"
 }
@@ -62,7 +63,7 @@ func argument(arg []byte) (local, domain string) {
 // a login name or the argument of a command names. An alias is not an account.
 // ErrNotFound when there is none.
 func (r *Router) Account(local, domain []byte) (storage.Account, error) {
-	a := r.address(local, domain)
+	a, _ := r.mailbox(local, domain)
 	found, err := r.dir.Lookup(a.local, a.domain)
 	if err != nil {
 		return storage.Account{}, err
@@ -77,7 +78,8 @@ func (r *Router) Account(local, domain []byte) (storage.Account, error) {
 // account or not: the same for all ways to write it.
 func (r *Router) LoginName(user []byte) string {
 	local, domain := cut(string(user))
-	a := r.address([]byte(local), []byte(domain))
+	a, _ := r.mailbox([]byte(local), []byte(domain))
+	a.local = address.FoldLocal(a.local)
 	return a.String()
 }
 

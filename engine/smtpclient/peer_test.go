@@ -135,10 +135,10 @@ func TestClientAgainstOurServer(t *testing.T) {
 	send("size=34 body=8bit ret=hdrs envid=a+2Bb to=ann@mx.example notify=all orcpt=rfc822;ann@mx.example to=nobody@mx.example", text,
 		"send the message\n"+
 			"delivered <ann@mx.example> 2.0.0 250 2.0.0 0000000000001 Message accepted for delivery (end of DATA)\n"+
-			"permanent <nobody@mx.example> 5.1.1 550 5.1.1 User unknown (RCPT TO) recipient\ndsn\nready",
+			"permanent <nobody@mx.example> 5.1.1 550 5.1.1 nobody... User unknown (RCPT TO) recipient\ndsn\nready",
 		letter{"from=joe@client.example size=34 body=2 utf8=false ret=2 envid=a+2Bb to=ann@mx.example notify=14 orcpt=rfc822;ann@mx.example", text})
 	send("to=nobody@mx.example", text,
-		"permanent <nobody@mx.example> 5.1.1 550 5.1.1 User unknown (RCPT TO) recipient\ndsn\nready")
+		"permanent <nobody@mx.example> 5.1.1 550 5.1.1 nobody... User unknown (RCPT TO) recipient\ndsn\nready")
 	send("body=binary size=13 utf8 to=ännchen@mx.example", ".\n\x00..\r\r\n.\r\n\r\n",
 		"send 13 octets of the message\n"+
 			"delivered <ännchen@mx.example> 2.0.0 250 2.0.0 0000000000001 Message accepted for delivery (end of DATA)\ndsn\nready",

@@ -11,7 +11,8 @@ import (
 var answers = [...][Shutdown + 1]*smtp.Reply{
 	AskTransaction: {Yes: &senderOK, Full: &diskFull, Busy: &overBudget, Failed: &failed},
 	AskRecipient: {
-		Yes: &recipientOK, Unknown: &noSuchUser, NotRelayed: &notRelayed, MailboxFull: &mailboxFull,
+		Yes: &recipientOK, Here: &recipientOK, Unknown: &noSuchUser, AliasLoop: &aliasLoop,
+		NotRelayed: &notRelayed, MailboxFull: &mailboxFull,
 		TooManyNow: &oneByOne, Full: &diskFull, Busy: &overBudget, Failed: &failed,
 	},
 	AskStored: {
@@ -38,6 +39,7 @@ var (
 	stored      = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: " Message accepted for delivery"}
 	verified    = smtp.Reply{Code: 250, Enhanced: "2.1.5"}
 	noSuchUser  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "User unknown"}
+	aliasLoop   = smtp.Reply{Code: 550, Enhanced: "5.4.6", Text: "Alias loop: it leads in a circle or to too many addresses"}
 	noSuchList  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "List unknown"}
 	notRelayed  = smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Relay access denied"}
 	mailboxFull = smtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "Mailbox full"}
@@ -76,7 +78,7 @@ func (s *Session) Answer(a Answer, e *Effects) {
 	case AskTransaction:
 		s.answerMail(r, e)
 	case AskRecipient:
-		s.answerRcpt(r, e)
+		s.answerRcpt(r, a.Verdict == Here, e)
 	case AskStored:
 		s.answerStored(r, a, e)
 	case AskAuth:
@@ -117,15 +119,27 @@ func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 	s.enter(Mailed)
 }
 
-func (s *Session) answerRcpt(r *smtp.Reply, e *Effects) {
+// answerRcpt names a recipient of ours by its local part, as sendmail does: "250
+// 2.1.5 jsmith... Recipient ok", "550 5.1.1 nobody... User unknown".
+func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
+	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
 	if r.Refuses() {
+		if r == &noSuchUser || r == &aliasLoop {
+			named := *r
+			named.Text = string(to.AppendLocalTo(nil)) + "... " + r.Text
+			r = &named
+		}
 		s.tx.withdraw()
 		s.turnDown(r, e)
 		return
 	}
 	start := s.counted(e)
-	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
-	e.Reply = to.AppendTo(r.Begin(e.Reply))
+	e.Reply = r.Begin(e.Reply)
+	if here {
+		e.Reply = to.AppendLocalTo(e.Reply)
+	} else {
+		e.Reply = to.AppendTo(e.Reply)
+	}
 	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
 	s.enter(Addressed)
 }

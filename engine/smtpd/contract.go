@@ -53,8 +53,8 @@ const (
 	// AskTransaction: may a transaction begin? Session.Transaction has the
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
-	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Unknown,
-	// NotRelayed, MailboxFull, TooManyNow, Failed, Refused.
+	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown,
+	// AliasLoop, NotRelayed, MailboxFull, TooManyNow, Failed, Refused.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,
@@ -87,7 +87,9 @@ type Verdict uint8
 // The verdicts. Each maps to one reply per question, in one table of this package.
 const (
 	Yes         Verdict = iota + 1
+	Here                // Yes for a recipient in a domain of ours: the reply names it by its local part
 	Unknown             // 550 5.1.1: no such user here
+	AliasLoop           // 550 5.4.6: an alias that leads in a circle, or to too many addresses
 	NotRelayed          // 554 5.7.1: not our domain
 	MailboxFull         // 452 4.2.2
 	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own; 454 4.7.0: too many failed logins

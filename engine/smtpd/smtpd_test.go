@@ -121,7 +121,7 @@ func (p *player) Feed(in []byte) (n int) {
 func (p *player) TimeOut() { p.call(func() { p.s.TimeOut(&p.e) }) }
 
 var verdicts = map[string]Verdict{
-	"yes": Yes, "unknown": Unknown, "not-relayed": NotRelayed, "mailbox-full": MailboxFull,
+	"yes": Yes, "here": Here, "unknown": Unknown, "alias-loop": AliasLoop, "not-relayed": NotRelayed, "mailbox-full": MailboxFull,
 	"too-many-now": TooManyNow, "full": Full, "busy": Busy, "failed": Failed,
 	"ambiguous": Ambiguous, "unsaid": Unsaid, "denied": Denied, "refused": Refused, "shutdown": Shutdown,
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,27 @@ func TestWatch(t *testing.T) {
 	if shown(t, s, client(tls.VersionTLS13)).Equal(first) {
 		t.Error("the old certificate serves on")
 	}
+}
+
+// Certificates have A-labels; a name that has none is left out.
+func TestSelfSignedForInternationalDomains(t *testing.T) {
+	f := func(names []string, want ...string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "self.pem")
+		if _, err := SelfSigned(file, names, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.LoadX509KeyPair(file, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(pair.Leaf.DNSNames, want) {
+			t.Errorf("%q: %q", names, pair.Leaf.DNSNames)
+		}
+	}
+	f([]string{"Café.example", "mx.gru\u0308n.example", "xn--caf-dma.example"}, "xn--caf-dma.example", "mx.xn--grn-ioa.example")
+	f([]string{"\uff20é.example", "b.example"}, "b.example")
+	f([]string{strings.Repeat("é", 62) + ".example"}, "localhost")
 }
 
 func TestSelfSigned(t *testing.T) {

@@ -14,7 +14,10 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"postrider/codec/address"
 )
 
 // selfSignedLife is long: nobody renews what nobody checks.
@@ -37,6 +40,7 @@ func SelfSigned(file string, names []string, now time.Time) (CertFile, error) {
 	if err != nil {
 		return pair, err
 	}
+	names = certified(names)
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(selfSignedLife),
@@ -55,6 +59,20 @@ func SelfSigned(file string, names []string, now time.Time) (CertFile, error) {
 	_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
 	_ = pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: secret})
 	return pair, writeSecret(file, b.Bytes())
+}
+
+// certified are the names as certificates have them: with A-labels (RFC 5280 section
+// 7.2), without those that have none.
+func certified(names []string) (dns []string) {
+	for _, name := range names {
+		if name = address.FoldDomain(name); address.IsDNS(name) && !slices.Contains(dns, name) {
+			dns = append(dns, name)
+		}
+	}
+	if len(dns) == 0 {
+		return []string{"localhost"}
+	}
+	return dns
 }
 
 // writeSecret writes a file that only its owner may read, whole or not at all.

@@ -3,6 +3,8 @@ package tlspolicy
 import (
 	"fmt"
 	"strings"
+
+	"postrider/codec/address"
 )
 
 // Level is what is demanded of the connections to a destination; see the package
@@ -63,7 +65,23 @@ func ParseRule(line string) (to string, level Level, err error) {
 		return "", None, fmt.Errorf("%q: want a destination and a level, for example \"example.org encrypt\"", line)
 	}
 	level, err = ParseLevel(words[1])
-	return strings.ToLower(words[0]), level, err
+	return foldDestination(words[0]), level, err
+}
+
+// foldDestination folds DOMAIN, .DOMAIN, [HOST] or either of the latter with a port.
+func foldDestination(to string) string {
+	start, end := 0, ":"
+	switch to[0] {
+	case '.':
+		start = 1
+	case '[':
+		start, end = 1, "]"
+	}
+	host, rest := to[start:], ""
+	if i := strings.Index(host, end); i >= 0 {
+		host, rest = host[:i], host[i:]
+	}
+	return to[:start] + address.FoldDomain(host) + rest
 }
 
 // Level is what is demanded of a next hop: by the whole of it, such as

@@ -8,7 +8,7 @@ import (
 )
 
 func TestRules(t *testing.T) {
-	r, err := NewRules(May, []string{"Example.org encrypt", "example.org none", ".example.org verify", ".test dane", "[smtp.example.net]:587 verify", "smtp.example.net none"})
+	r, err := NewRules(May, []string{"Example.org encrypt", "example.org none", ".example.org verify", ".test dane", "[smtp.example.net]:587 verify", "smtp.example.net none", "Café.example encrypt", ".TEEHAUS-GRÜN.example verify", "[mx.gru\u0308n.example]:26 dane"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,6 +26,9 @@ func TestRules(t *testing.T) {
 	f("notexample.org", "notexample.org", "may relay.tls_default")
 	f("x.test", "x.test", "dane relay.tls")
 	f("test", "test", "may relay.tls_default")
+	f("xn--caf-dma.example", "xn--caf-dma.example", "encrypt relay.tls")
+	f("x.xn--teehaus-grn-2hb.example", "x.xn--teehaus-grn-2hb.example", "verify relay.tls")
+	f("[mx.xn--grn-ioa.example]:26", "mx.xn--grn-ioa.example", "dane relay.tls")
 	f("[smtp.example.net]:587", "smtp.example.net", "verify relay.tls")
 	f("[smtp.example.net]", "smtp.example.net", "none relay.tls")
 	for _, bad := range []string{"", "example.org", "example.org strong", "example.org may encrypt"} {

@@ -49,14 +49,17 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 		names[key] = struct{}{}
 	}
 	made := make([]storage.Account, 0, len(as))
+	aliases := make([][]string, len(as)) // the targets of the aliases of their names
 	created := time.UnixMilli(s.opts.Now().UnixMilli())
 	return made, s.do(&call{
 		alone: true,
 		stage: func(b *pebble.Batch) error {
 			for i := range as {
-				if err := s.mayAdd(as[i].Name, as[i].Domain); err != nil {
+				targets, err := s.mayAdd(as[i].Name, as[i].Domain)
+				if err != nil {
 					return err
 				}
+				aliases[i] = targets
 			}
 			for i := range as {
 				a := storage.Account{
@@ -66,7 +69,7 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 				}
 				made = append(made, a)
 				setAccount(b, &a)
-				setAddress(b, a.Name, a.Domain, a.ID)
+				setAddress(b, a.Name, a.Domain, addressValue{a.ID, aliases[i]})
 			}
 			return b.Set(keyNextAccount, binary.BigEndian.AppendUint64(nil, uint64(s.nextAccount)+uint64(len(as))), nil)
 		},
@@ -75,23 +78,30 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 			s.dir.mu.Lock()
 			defer s.dir.mu.Unlock()
 			for i := range made {
-				s.dir.insert(made[i].Name, made[i].Domain, made[i].ID, accountRest(&made[i]))
+				s.dir.remove(made[i].Name, made[i].Domain)
+				s.dir.insert(made[i].Name, made[i].Domain, made[i].ID, accountRest(&made[i], aliases[i]))
 			}
 		},
 	})
 }
 
-// mayAdd says whether a name is free under a domain of ours.
-func (s *Store) mayAdd(local, domain string) error {
+// mayAdd says whether a name is free for an account under a domain of ours, and what
+// targets the alias of that name has, which names itself.
+func (s *Store) mayAdd(local, domain string) (targets []string, err error) {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
 	if s.dir.domains[domain] == nil {
-		return fmt.Errorf("%w: domain %s", storage.ErrNotFound, domain)
+		return nil, fmt.Errorf("%w: domain %s", storage.ErrNotFound, domain)
 	}
-	if s.dir.find(local, domain) != 0 {
-		return fmt.Errorf("%w: %s@%s", storage.ErrExists, local, domain)
+	ref := s.dir.find(local, domain)
+	if ref == 0 {
+		return nil, nil
 	}
-	return nil
+	a := storage.Alias{Name: local, Domain: domain, Targets: targetsOf(s.dir.at(ref))}
+	if s.dir.at(ref).account() != 0 || !a.NamesItself() {
+		return nil, fmt.Errorf("%w: %s@%s", storage.ErrExists, local, domain)
+	}
+	return a.Targets, nil
 }
 
 // SetPassword implements storage.Directory.
@@ -113,8 +123,9 @@ func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
 		applied: func() {
 			s.dir.mu.Lock()
 			defer s.dir.mu.Unlock()
+			targets := targetsOf(s.dir.recordOf(id))
 			s.dir.remove(a.Name, a.Domain)
-			s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a))
+			s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a, targets))
 		},
 	})
 }
@@ -130,14 +141,22 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 	}
 	defer lock.Release()
 	var a storage.Account
+	var found storage.Address
 	err = s.do(&call{
 		alone: true,
 		stage: func(b *pebble.Batch) (err error) {
 			if a, err = s.Account(id); err != nil {
 				return err
 			}
+			if found, err = s.Lookup(a.Name, a.Domain); err != nil {
+				return err
+			}
 			var k [accountKeyLen]byte
-			_ = b.Delete(addressKey(a.Name, a.Domain), nil)
+			if len(found.Targets) > 0 {
+				setAddress(b, a.Name, a.Domain, addressValue{targets: found.Targets})
+			} else {
+				_ = b.Delete(addressKey(a.Name, a.Domain), nil)
+			}
 			_ = b.Delete(putAccountKey(&k, tagAccount, id), nil)
 			return b.Set(putAccountKey(&k, tagDoomed, id), nil, nil)
 		},
@@ -145,6 +164,7 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 			s.dir.mu.Lock()
 			defer s.dir.mu.Unlock()
 			s.dir.remove(a.Name, a.Domain)
+			s.dir.setTargets(a.Name, a.Domain, found.Targets)
 		},
 	})
 	if err != nil {
@@ -196,15 +216,9 @@ func (s *Store) Accounts(f func(storage.Account) bool) error {
 	})
 }
 
-// The rows of an account and of an address.
-
 func setAccount(b *pebble.Batch, a *storage.Account) {
 	var k [accountKeyLen]byte
 	_ = b.Set(putAccountKey(&k, tagAccount, a.ID), appendAccount(nil, a), nil)
-}
-
-func setAddress(b *pebble.Batch, local, domain string, id storage.AccountID) {
-	_ = b.Set(addressKey(local, domain), binary.BigEndian.AppendUint32([]byte{kindAccount}, uint32(id)), nil)
 }
 
 // accountVersion is the first octet of a U row's value.

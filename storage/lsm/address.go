@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -17,6 +18,7 @@ import (
 const (
 	kindAccount = 1 // account(4) follows
 	kindAlias   = 2 // targets follow, each ended by NUL
+	kindBoth    = 3 // account(4) and targets follow
 )
 
 // The limits on what the directory holds, in octets. A name is below RFC 5321's
@@ -45,10 +47,7 @@ func (s *Store) Lookup(local, domain string) (storage.Address, error) {
 		return storage.Address{}, storage.ErrNotFound
 	}
 	r := s.dir.at(ref)
-	if id := r.account(); id != 0 {
-		return storage.Address{Account: storage.AccountID(id)}, nil
-	}
-	return storage.Address{Targets: targetsOf(r)}, nil
+	return storage.Address{Account: storage.AccountID(r.account()), Targets: targetsOf(r)}, nil
 }
 
 // Domains implements storage.Directory.
@@ -65,7 +64,7 @@ func (s *Store) Domains() []string {
 
 // AddDomain implements storage.Directory.
 func (s *Store) AddDomain(domain string) error {
-	if err := checkName("domain", domain, maxDomain); err != nil {
+	if err := checkName("domain", domain, maxDomain, address.FoldDomain); err != nil {
 		return err
 	}
 	return s.do(&call{
@@ -119,11 +118,11 @@ func (s *Store) SetAliases(as []storage.Alias) error {
 		alone: true,
 		stage: func(b *pebble.Batch) error {
 			for i := range as {
-				if err := s.maySetAlias(&as[i]); err != nil {
+				account, err := s.maySetAlias(&as[i])
+				if err != nil {
 					return err
 				}
-				v := append([]byte{kindAlias}, aliasRest(as[i].Targets)[4:]...)
-				_ = b.Set(addressKey(as[i].Name, as[i].Domain), v, nil)
+				setAddress(b, as[i].Name, as[i].Domain, addressValue{account, as[i].Targets})
 			}
 			return nil
 		},
@@ -131,23 +130,26 @@ func (s *Store) SetAliases(as []storage.Alias) error {
 			s.dir.mu.Lock()
 			defer s.dir.mu.Unlock()
 			for i := range as {
-				s.dir.remove(as[i].Name, as[i].Domain)
-				s.dir.insert(as[i].Name, as[i].Domain, 0, aliasRest(as[i].Targets))
+				s.dir.setTargets(as[i].Name, as[i].Domain, as[i].Targets)
 			}
 		},
 	})
 }
 
-func (s *Store) maySetAlias(a *storage.Alias) error {
+// maySetAlias says whether an alias can be made, and which account has its name.
+func (s *Store) maySetAlias(a *storage.Alias) (account storage.AccountID, err error) {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
 	if s.dir.domains[a.Domain] == nil {
-		return fmt.Errorf("%w: domain %s", storage.ErrNotFound, a.Domain)
+		return 0, fmt.Errorf("%w: domain %s", storage.ErrNotFound, a.Domain)
 	}
-	if ref := s.dir.find(a.Name, a.Domain); ref != 0 && s.dir.at(ref).account() != 0 {
-		return fmt.Errorf("%w: %s@%s is an account", storage.ErrExists, a.Name, a.Domain)
+	if ref := s.dir.find(a.Name, a.Domain); ref != 0 {
+		account = storage.AccountID(s.dir.at(ref).account())
 	}
-	return nil
+	if account != 0 && !a.NamesItself() {
+		return 0, fmt.Errorf("%w: %s@%s is an account", storage.ErrExists, a.Name, a.Domain)
+	}
+	return account, nil
 }
 
 // RemoveAlias implements storage.Directory.
@@ -156,14 +158,18 @@ func (s *Store) RemoveAlias(local, domain string) error {
 		alone: true,
 		stage: func(b *pebble.Batch) error {
 			a, err := s.Lookup(local, domain)
-			if err != nil || a.Account != 0 {
+			if err != nil || len(a.Targets) == 0 {
 				return fmt.Errorf("%w: alias %s@%s", storage.ErrNotFound, local, domain)
+			}
+			if a.Account != 0 {
+				setAddress(b, local, domain, addressValue{account: a.Account})
+				return nil
 			}
 			return b.Delete(addressKey(local, domain), nil)
 		},
 		applied: func() {
 			s.dir.mu.Lock()
-			s.dir.remove(local, domain)
+			s.dir.setTargets(local, domain, nil)
 			s.dir.mu.Unlock()
 		},
 	})
@@ -172,17 +178,30 @@ func (s *Store) RemoveAlias(local, domain string) error {
 // Aliases implements storage.Directory.
 func (s *Store) Aliases(f func(storage.Alias) bool) error {
 	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
-		if v.account != 0 {
+		if len(v.targets) == 0 {
 			return true, nil
 		}
 		return f(storage.Alias{Name: local, Domain: domain, Targets: v.targets}), nil
 	})
 }
 
-// addressValue is the value of an A row.
+// addressValue is the value of an A row: an account, an alias, or both.
 type addressValue struct {
 	account storage.AccountID
 	targets []string
+}
+
+// setAddress sets the A row of an address.
+func setAddress(b *pebble.Batch, local, domain string, v addressValue) {
+	row := []byte{kindAlias}
+	if v.account != 0 {
+		row[0] = kindAccount
+		row = binary.BigEndian.AppendUint32(row, uint32(v.account))
+		if len(v.targets) > 0 {
+			row[0] = kindBoth
+		}
+	}
+	_ = b.Set(addressKey(local, domain), append(row, targetsRest(v.targets)[4:]...), nil)
 }
 
 // addresses calls f for each A row, in the order of domain and name.
@@ -201,6 +220,8 @@ func parseAddress(v []byte) (addressValue, error) {
 	switch {
 	case len(v) == 5 && v[0] == kindAccount:
 		return addressValue{account: storage.AccountID(binary.BigEndian.Uint32(v[1:]))}, nil
+	case len(v) >= 5 && v[0] == kindBoth:
+		return addressValue{storage.AccountID(binary.BigEndian.Uint32(v[1:])), splitTargets(v[5:])}, nil
 	case len(v) >= 1 && v[0] == kindAlias:
 		return addressValue{targets: splitTargets(v[1:])}, nil
 	}
@@ -209,6 +230,9 @@ func parseAddress(v []byte) (addressValue, error) {
 
 // splitTargets reads targets of which each is ended by NUL.
 func splitTargets(b []byte) []string {
+	if len(b) == 0 {
+		return nil
+	}
 	targets := make([]string, 0, bytes.Count(b, []byte{0}))
 	for len(b) > 0 {
 		t, rest, _ := bytes.Cut(b, []byte{0})
@@ -220,10 +244,10 @@ func splitTargets(b []byte) []string {
 
 // checkAccount says whether an account's fields can be stored.
 func checkAccount(a *storage.NewAccount) error {
-	if err := checkName("name", a.Name, maxName); err != nil {
+	if err := checkName("name", a.Name, maxName, address.FoldLocal); err != nil {
 		return err
 	}
-	if err := checkName("domain", a.Domain, maxDomain); err != nil {
+	if err := checkName("domain", a.Domain, maxDomain, address.FoldDomain); err != nil {
 		return err
 	}
 	if len(a.Hash) > maxHash || len(a.Secret) > maxHash || a.Quota < 0 {
@@ -235,16 +259,16 @@ func checkAccount(a *storage.NewAccount) error {
 // checkAlias says whether an alias's fields can be stored.
 func checkAlias(a *storage.Alias) error {
 	if a.Name != "" {
-		if err := checkName("name", a.Name, maxName); err != nil {
+		if err := checkName("name", a.Name, maxName, address.FoldLocal); err != nil {
 			return err
 		}
 	}
-	if err := checkName("domain", a.Domain, maxDomain); err != nil {
+	if err := checkName("domain", a.Domain, maxDomain, address.FoldDomain); err != nil {
 		return err
 	}
 	octets := 0
 	for _, t := range a.Targets {
-		if err := checkName("target", t, maxName+1+maxDomain); err != nil {
+		if err := checkName("target", t, maxName+1+maxDomain, nil); err != nil {
 			return err
 		}
 		octets += len(t) + 1
@@ -255,8 +279,9 @@ func checkAlias(a *storage.Alias) error {
 	return nil
 }
 
-// checkName refuses what a row's key can't hold, or what could never be found.
-func checkName(what, name string, limit int) error {
+// checkName refuses what a row's key can't hold, or what could never be found, since it
+// is not folded; fold may be nil.
+func checkName(what, name string, limit int, fold func(string) string) error {
 	switch {
 	case name == "":
 		return fmt.Errorf("%w: an empty %s", storage.ErrInvalid, what)
@@ -264,8 +289,8 @@ func checkName(what, name string, limit int) error {
 		return fmt.Errorf("%w: a %s of %d octets; at most %d", storage.ErrInvalid, what, len(name), limit)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return fmt.Errorf("%w: the %s %q holds a control character or is not UTF-8", storage.ErrInvalid, what, name)
-	case strings.ToLower(name) != name:
-		return fmt.Errorf("%w: the %s %q is not in lower case", storage.ErrInvalid, what, name)
+	case fold != nil && fold(name) != name:
+		return fmt.Errorf("%w: the %s %q is kept as %q", storage.ErrInvalid, what, name, fold(name))
 	}
 	return nil
 }
@@ -287,20 +312,20 @@ func (s *Store) loadDirectory() error {
 		if s.dir.domains[a.Domain] == nil {
 			return false, fmt.Errorf("%w: account %s@%s stands under no domain", storage.ErrCorrupt, a.Name, a.Domain)
 		}
-		s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a))
+		s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a, nil))
 		return true, nil
 	})
 	if err != nil {
 		return err
 	}
 	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
-		if v.account != 0 {
+		if len(v.targets) == 0 {
 			return true, nil
 		}
 		if s.dir.domains[domain] == nil {
 			return false, fmt.Errorf("%w: alias %s@%s stands under no domain", storage.ErrCorrupt, local, domain)
 		}
-		s.dir.insert(local, domain, 0, aliasRest(v.targets))
+		s.dir.setTargets(local, domain, v.targets)
 		return true, nil
 	})
 }

@@ -40,7 +40,8 @@ type domain struct {
 //	next(4) domain(4) account(4) nameLen(2) name
 //
 // and then, for an account, quota(8) created(8) hashLen(2) hash secretLen(2)
-// secret, or, for an alias (account 0), length(4) targets, each ended by NUL.
+// secret; and for all, length(4) targets, each ended by NUL: those of the alias of this
+// name. An account most often has none.
 const recordHeadLen = 4 + 4 + 4 + 2
 
 // record is a view of one record in the arena.
@@ -143,13 +144,35 @@ func (d *directory) remove(local, domain string) {
 // restOf is the octets of a record after its name.
 func (d *directory) restOf(r record) []byte {
 	rest := r.rest()
+	n := targetsAt(r)
+	return rest[:n+4+int(binary.LittleEndian.Uint32(rest[n:]))]
+}
+
+// targetsAt is where in the rest of a record its targets begin.
+func targetsAt(r record) int {
 	if r.account() == 0 {
-		return rest[:4+binary.LittleEndian.Uint32(rest)]
+		return 0
 	}
-	n := 16
+	rest, n := r.rest(), 16
 	n += 2 + int(binary.LittleEndian.Uint16(rest[n:]))
-	n += 2 + int(binary.LittleEndian.Uint16(rest[n:]))
-	return rest[:n]
+	return n + 2 + int(binary.LittleEndian.Uint16(rest[n:]))
+}
+
+// setTargets makes the targets those of the alias of a name; none: there is no alias of
+// that name. Call it with mu held.
+func (d *directory) setTargets(local, domain string, targets []string) {
+	ref := d.find(local, domain)
+	var account storage.Account
+	if ref != 0 && d.at(ref).account() != 0 {
+		account = d.accountOf(d.at(ref))
+	}
+	d.remove(local, domain)
+	switch {
+	case account.ID != 0:
+		d.insert(local, domain, account.ID, accountRest(&account, targets))
+	case len(targets) > 0:
+		d.insert(local, domain, 0, targetsRest(targets))
+	}
 }
 
 // compact copies the records that live into a new arena. Call it with mu held.
@@ -178,18 +201,19 @@ func (d *directory) addDomain(name string) {
 }
 
 // accountRest is the octets of an account's record after its name.
-func accountRest(a *storage.Account) []byte {
+func accountRest(a *storage.Account, targets []string) []byte {
 	b := make([]byte, 0, 20+len(a.Hash)+len(a.Secret))
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.Quota))
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.Created.UnixMilli()))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Hash)))
 	b = append(b, a.Hash...)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Secret)))
-	return append(b, a.Secret...)
+	b = append(b, a.Secret...)
+	return append(b, targetsRest(targets)...)
 }
 
-// aliasRest is the octets of an alias's record after its name.
-func aliasRest(targets []string) []byte {
+// targetsRest is the octets of targets in a record.
+func targetsRest(targets []string) []byte {
 	b := make([]byte, 4)
 	for _, t := range targets {
 		b = append(b, t...)
@@ -216,9 +240,9 @@ func (d *directory) accountOf(r record) storage.Account {
 	}
 }
 
-// targetsOf copies an alias's targets out of its record.
+// targetsOf copies the targets out of a record; nil: none.
 func targetsOf(r record) []string {
-	rest := r.rest()
+	rest := r.rest()[targetsAt(r):]
 	return splitTargets(rest[4:][:binary.LittleEndian.Uint32(rest)])
 }
 

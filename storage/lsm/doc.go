@@ -9,7 +9,8 @@
 // (see idSource), acct an AccountID.
 //
 //	key                       value
-//	'A' domain 00 local       1 acct(4), or 2 and targets, each ended by 00
+//	'A' domain 00 local       1 acct(4), or 2 and targets, each ended by 00, or 3
+//	                          acct(4) targets: an account and the alias of its name
 //	'B' id(8) chunk(4)        codec(1) crc32c(4, of what follows) octets(4) data
 //	'C' acct(4)               messages(8) octets(8): Merge adds, signed
 //	'D' domain                1

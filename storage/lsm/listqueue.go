@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -70,14 +72,14 @@ func filterRange(q *storage.QueueFilter) (from, end []byte) {
 	case q.Message != 0:
 		from = appendQueuedKey(nil, storage.EntryID{Message: q.Message})
 		return from, after(from[:idKeyLen])
-	case q.Domain != "":
+	case q.Domain != "" && hasOneSpelling(q.Domain):
 		from = appendQueuePrefix(nil, q.Domain)
 		return from, after(from)
 	case q.Status != "":
 		from = append([]byte{tagStatus}, q.Status...)
 		// "4.4" ends with NUL there, and "4.4.1" goes on with a dot.
 		return append(bytes.Clone(from), 0), append(from, '.'+1)
-	case q.ReversePath != nil:
+	case q.ReversePath != nil && hasOneSpelling(*q.ReversePath):
 		from = append([]byte{tagSender}, folded(*q.ReversePath)...)
 		from = append(from, 0)
 		return from, after(from)
@@ -116,7 +118,7 @@ func filtered(q *storage.QueueFilter, rows pebble.Reader, k, v []byte) (*storage
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case q.Held != nil && *q.Held != at.held(), q.Unwarned && at.warned, q.Domain != "" && q.Domain != at.domain:
+	case q.Held != nil && *q.Held != at.held(), q.Unwarned && at.warned, !isTo(q, at.domain):
 		return nil, nil
 	}
 	e, err := readEntry(rows, id, &at)
@@ -124,6 +126,18 @@ func filtered(q *storage.QueueFilter, rows pebble.Reader, k, v []byte) (*storage
 		return nil, err
 	}
 	return e, nil
+}
+
+// hasOneSpelling says whether text has no domain that may be written with U-labels and
+// with A-labels. Of others the index may have either: that of senders as MAIL had it,
+// that of destinations as programs before format 3 kept it.
+func hasOneSpelling(text string) bool {
+	return !strings.Contains(strings.ToLower(text), "xn--") && !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
+}
+
+// isTo says whether the filter lets a destination through.
+func isTo(q *storage.QueueFilter, domain string) bool {
+	return q.Domain == "" || q.Domain == domain || q.Domain == address.FoldDomain(domain)
 }
 
 // inTime says whether a message arrived in the filter's time, by its id.
@@ -136,8 +150,8 @@ func inTime(q *storage.QueueFilter, id storage.MessageID) bool {
 // lets holds an entry against all other conditions of a filter.
 func lets(q *storage.QueueFilter, e *storage.QueueEntry) bool {
 	switch {
-	case q.Domain != "" && e.Domain != q.Domain,
-		q.ReversePath != nil && folded(e.Envelope.ReversePath) != folded(*q.ReversePath),
+	case !isTo(q, e.Domain),
+		q.ReversePath != nil && address.Fold(e.Envelope.ReversePath) != address.Fold(*q.ReversePath),
 		q.Status != "" && e.Status != q.Status && !strings.HasPrefix(e.Status, q.Status+"."),
 		q.Held != nil && e.Held != *q.Held,
 		q.Unwarned && e.Warned:

@@ -3,6 +3,7 @@ package lsm
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -128,7 +129,7 @@ func TestALaterFormatIsRefused(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), "format 3") {
+	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("format %d", formatVersion+1)) {
 		t.Errorf("Open of a later format: %v", err)
 	}
 }

@@ -66,8 +66,9 @@ type Options struct {
 
 // formatVersion is what this program writes in the X row "format". A store with
 // a higher one is refused; one with a lower one is marked anew. Format 1 had no mail
-// queue, and all of its rows are good in format 2.
-const formatVersion = 2
+// queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
+// only in lower case (see foldDirectory). All rows of earlier formats are good.
+const formatVersion = 3
 
 // Defaults of Options.
 const (
@@ -288,6 +289,9 @@ func (s *Store) loadRows() error {
 	s.committer.idBound = storage.MessageID(bound)
 	s.nextAccount = storage.AccountID(max(next, 1))
 	if err := s.loadQueueTotal(); err != nil {
+		return err
+	}
+	if err := s.foldDirectory(); err != nil {
 		return err
 	}
 	if err := s.loadDirectory(); err != nil {

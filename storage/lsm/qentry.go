@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postrider/codec/address"
 	"postrider/codec/smtp"
 	"postrider/storage"
 )
@@ -196,7 +197,7 @@ func bodyOf(e *storage.QueueEntry) entry {
 
 // checkQueued says whether what the caller sets of an entry can be stored.
 func checkQueued(e *storage.QueueEntry) error {
-	if err := checkName("destination", e.Domain, maxDomain); err != nil {
+	if err := checkName("destination", e.Domain, maxDomain, address.FoldDomain); err != nil {
 		return err
 	}
 	if len(e.Envelope.ReversePath) > maxPath || len(e.Envelope.EnvID) > maxPath {

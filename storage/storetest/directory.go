@@ -125,6 +125,62 @@ func aliases(t *testing.T, s storage.Store) {
 	want(t, s.RemoveAlias("alice", Domain), storage.ErrNotFound)
 }
 
+// copyAndForward: an alias that names itself and an account may have one name, whichever
+// came first, and each goes without the other.
+func copyAndForward(t *testing.T, s storage.Store) {
+	id := Account(t, s, "ruth")
+	on := storage.Alias{Name: "ruth", Domain: Domain, Targets: []string{"Ruth@" + Domain, "Ruth.K@far.example"}}
+	looks := func(account storage.AccountID, targets []string) {
+		t.Helper()
+		a, err := s.Lookup("ruth", Domain)
+		must(t, err)
+		if a.Account != account || !slices.Equal(a.Targets, targets) {
+			t.Errorf("the address is %+v", a)
+		}
+		var as, ls int
+		must(t, s.Accounts(func(storage.Account) bool { as++; return true }))
+		must(t, s.Aliases(func(l storage.Alias) bool { ls += len(l.Targets); return true }))
+		if (as == 1) != (account != 0) || ls != len(targets) {
+			t.Errorf("%d accounts, %d targets of aliases are listed", as, ls)
+		}
+	}
+	must(t, s.SetAliases([]storage.Alias{on}))
+	looks(id, on.Targets)
+	must(t, s.SetPassword(id, "another", ""))
+	looks(id, on.Targets)
+	must(t, s.RemoveAlias("ruth", Domain))
+	looks(id, nil)
+	want(t, s.RemoveAlias("ruth", Domain), storage.ErrNotFound)
+	must(t, s.SetAliases([]storage.Alias{on}))
+	must(t, s.RemoveAccount(id))
+	looks(0, on.Targets)
+	id = Account(t, s, "ruth")
+	looks(id, on.Targets)
+	if a, err := s.Account(id); err != nil || a.Name != "ruth" {
+		t.Errorf("%+v %v", a, err)
+	}
+	_, err := s.AddAccount(storage.NewAccount{Name: "ruth", Domain: Domain})
+	want(t, err, storage.ErrExists)
+	want(t, s.SetAliases([]storage.Alias{{Name: "ruth", Domain: Domain, Targets: []string{"x@far.example"}}}), storage.ErrExists)
+	quoted := storage.Alias{Name: "k l", Domain: Domain, Targets: []string{`"k l"@` + Domain, "x@far.example"}}
+	must(t, s.SetAliases([]storage.Alias{quoted}))
+	Account(t, s, "k l")
+}
+
+// folded: names that are not in their one form are refused, not kept twice.
+func folded(t *testing.T, s storage.Store) {
+	Account(t, s, "ruth")
+	for _, d := range []string{"Other.example", "café.example"} {
+		want(t, s.AddDomain(d), storage.ErrInvalid)
+	}
+	must(t, s.AddDomain("xn--caf-dma.example"))
+	for _, a := range []storage.NewAccount{{Name: "Zed", Domain: Domain}, {Name: "zoe\u0308", Domain: Domain}, {Name: "zed", Domain: "café.example"}} {
+		_, err := s.AddAccount(a)
+		want(t, err, storage.ErrInvalid)
+	}
+	want(t, s.SetAliases([]storage.Alias{{Name: "Zed", Domain: Domain, Targets: []string{"x@y"}}}), storage.ErrInvalid)
+}
+
 func sorted(t *testing.T, s storage.Store) {
 	must(t, s.AddDomain("b.example"))
 	must(t, s.AddDomain("a.example"))

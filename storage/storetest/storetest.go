@@ -38,6 +38,8 @@ var cases = []struct {
 	{"AccountsAreMadeAllOrNone", accountsAllOrNone},
 	{"ADomainInUseStays", domainInUse},
 	{"AliasesStandUnderDomains", aliases},
+	{"AnAliasMayNameItsAccount", copyAndForward},
+	{"NamesAreFolded", folded},
 	{"ListingsAreSorted", sorted},
 	{"WhatHasAReceiptCanBeRead", readBack},
 	{"EachMaildropHasItsOwnTrace", traces},

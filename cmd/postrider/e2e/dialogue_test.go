@@ -107,7 +107,7 @@ func TestSeedDialogue(t *testing.T) {
 	p.types("mail from: test@sample.com")
 	p.sees(`250 2\.1\.0 <?test@sample\.com>?\.\.\. Sender ok`)
 	p.types("rcpt to: jsmith@localhost")
-	p.sees(`250 2\.1\.5 <?jsmith(@localhost)?>?\.\.\. Recipient ok`)
+	p.sees(`250 2\.1\.5 jsmith\.\.\. Recipient ok`)
 	p.types("data")
 	p.sees(`354 Enter mail, end with "\." on a line by itself`)
 	text := []string{"from: test@sample.com", "to:jsmith@localhost", "subject: testing", "", "John, I am testing...", "From: is a word that the file quotes"}

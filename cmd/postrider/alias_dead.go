@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"postrider/codec/address"
+	"postrider/engine/router"
+	"postrider/storage"
+)
+
+// roster is a copy of the directory, for commands that look at all aliases: one that
+// asks a running server for each name would take too long.
+type roster struct {
+	storage.Directory // the methods that change it are not called
+	domains           map[string]bool
+	names             map[[2]string]storage.Address
+	first             storage.Account // by domain and name
+	aliases           []storage.Alias
+	router            *router.Router // over the copy
+}
+
+// HostsDomain implements storage.Directory.
+func (r *roster) HostsDomain(domain string) bool { return r.domains[domain] }
+
+// Lookup implements storage.Directory.
+func (r *roster) Lookup(local, domain string) (storage.Address, error) {
+	a, ok := r.names[[2]string{local, domain}]
+	if !ok {
+		return a, storage.ErrNotFound
+	}
+	return a, nil
+}
+
+// Accounts implements storage.Directory as far as the router needs it.
+func (r *roster) Accounts(f func(storage.Account) bool) error {
+	if r.first.ID != 0 {
+		f(r.first)
+	}
+	return nil
+}
+
+// roster copies the directory.
+func (d *desk) roster() (*roster, error) {
+	r := &roster{domains: make(map[string]bool), names: make(map[[2]string]storage.Address)}
+	for _, domain := range d.Domains() {
+		r.domains[domain] = true
+	}
+	err := d.Accounts(func(a storage.Account) bool {
+		if r.first.ID == 0 {
+			r.first = a
+		}
+		r.names[[2]string{a.Name, a.Domain}] = storage.Address{Account: a.ID}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = d.Aliases(func(a storage.Alias) bool {
+		key := [2]string{a.Name, a.Domain}
+		r.names[key] = storage.Address{Account: r.names[key].Account, Targets: a.Targets}
+		r.aliases = append(r.aliases, a)
+		return true
+	})
+	r.router = router.New(r, d.cfg.RouterSettings())
+	return r, err
+}
+
+// deadWords tells what of an alias leads to no mailbox.
+func deadWords(a storage.Alias, dead []router.Dead) (words []string) {
+	own := router.Mailbox(a.Name, a.Domain)
+	for _, m := range dead {
+		switch {
+		case m.Outcome == router.Loop && m.Mailbox == own:
+			words = append(words, fmt.Sprintf("the alias %s leads in a circle, or to more than %d addresses: its mail is refused", aliasName(a), router.MaxExpansion))
+		case m.Outcome == router.Loop:
+			words = append(words, fmt.Sprintf("the alias %s leads to %s, which leads in a circle: its copy is returned to the sender", aliasName(a), m.Mailbox))
+		case m.Mailbox == own:
+			words = append(words, fmt.Sprintf("the alias %s names itself, and there is no account of that name: no copy is kept", aliasName(a)))
+		default:
+			words = append(words, fmt.Sprintf("the alias %s leads to %s, which does not exist: its copy is returned to the sender", aliasName(a), m.Mailbox))
+		}
+	}
+	return words
+}
+
+// warn writes warnings, one a line.
+func warn(cmd *cobra.Command, words []string) {
+	for _, w := range words {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+	}
+}
+
+// stillNamed tells which aliases have targets that went: those for which gone says so.
+func (d *desk) stillNamed(gone func(local, domain string) bool, consequence string) (words []string, err error) {
+	err = d.Aliases(func(a storage.Alias) bool {
+		for _, t := range a.Targets {
+			local, domain, _ := address.Cut(t)
+			if gone(address.FoldLocal(address.Unquote(local)), address.FoldDomain(domain)) {
+				words = append(words, fmt.Sprintf("%s is still in the alias %s: %s", t, aliasName(a), consequence))
+			}
+		}
+		return true
+	})
+	return words, err
+}
