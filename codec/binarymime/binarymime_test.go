@@ -43,7 +43,7 @@ func TestConvert_Success(t *testing.T) {
 	f("parts", crlf("MIME-Version: 1.0", `Content-Type: multipart/mixed; boundary="=_x"`, "Content-Transfer-Encoding: binary", "",
 		"pre\x00amble", "--=_x", "", "text", "--=_x \t", "Content-Type: image/png", "Content-Transfer-Encoding: binary", "", "\x89PNG\r\n\x1a\n\x00", "--=_x--", "end\rend"),
 		crlf("MIME-Version: 1.0", `Content-Type: multipart/mixed; boundary="=_x"`, "Content-Transfer-Encoding: 7bit", "",
-			"preamble", "--=_x", "", "text", "--=_x", "Content-Type: image/png", "Content-Transfer-Encoding: base64", "", "iVBORw0KGgoA", "--=_x--", "end", "end"))
+			"pre amble", "--=_x", "", "text", "--=_x", "Content-Type: image/png", "Content-Transfer-Encoding: base64", "", "iVBORw0KGgoA", "--=_x--", "end end"))
 	f("8-bit part in a binary multipart", crlf("Content-Type: multipart/mixed; boundary=b", "Content-Transfer-Encoding: binary", "", "--b", "", "ü", "--b--"),
 		crlf("Content-Type: multipart/mixed; boundary=b", "Content-Transfer-Encoding: 8bit", "", "--b", "", "ü", "--b--"))
 	f("message in a message", crlf("Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Type: message/rfc822", "Content-Transfer-Encoding: binary", "",
@@ -59,7 +59,7 @@ func TestConvert_Success(t *testing.T) {
 	f("quoted-printable with LF and CR", "Content-Transfer-Encoding: quoted-printable\r\n\r\na=\nb\rc\x00\r\n",
 		"Content-Transfer-Encoding: quoted-printable\r\n\r\na=\r\nb=0Dc=00\r\n")
 	f("delimiter in a header", crlf("Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Transfer-Encoding: binary", "--b--", "\x00"),
-		crlf("Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Transfer-Encoding: 7bit", "--b--", ""))
+		crlf("Content-Type: multipart/mixed; boundary=b", "", "--b", "Content-Transfer-Encoding: 7bit", "--b--", " "))
 	f("an outer delimiter ends the inner one", crlf("Content-Type: multipart/mixed; boundary=o", "", "--o", "Content-Type: multipart/mixed; boundary=oi", "",
 		"--oi", "", "a\nb", "--o", "", "c", "--oi", "--o--"),
 		crlf("Content-Type: multipart/mixed; boundary=o", "", "--o", "Content-Type: multipart/mixed; boundary=oi", "",
@@ -157,6 +157,8 @@ func FuzzConvert(f *testing.F) {
 		crlf("Content-Type: multipart/digest; boundary=b", "", "--b", "", "A: b", "", "x\ry", "--b"),
 		crlf("Content-Type: message/rfc822", "", "Content-Type: multipart/a; boundary=\"a b\"", "", "--a b", "", "é\n", "--a b--"),
 		"Content-Transfer-Encoding: base64\n\nYQ==\nYg\r=\x00=\n", "Content-Transfer-Encoding: quoted-printable\n\na =\n=0D=0\rx\x00",
+		"Content-Type: multipart/x; boundary=b\n\r--b\n\x00--b\n" + strings.Repeat("x", 998) + "--b\n--b",
+		"Content-Transfer-Encoding: quoted-printable\n\n" + strings.Repeat("x", 900) + "--b\n\x00",
 		"Content-Type: multipart/x; boundary=a\n\n--a\nContent-Type: multipart/y; boundary=ab\n\n--ab\n\nq\x00\n--a\n\nr\n--ab--\n--a--",
 	} {
 		f.Add(s)

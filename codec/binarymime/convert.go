@@ -159,7 +159,8 @@ func (c *coder64) end(dst []byte) []byte {
 }
 
 // mender makes lines of octets that have other line ends, NULs, or lines that are too
-// long.
+// long. It never begins a line with an octet that did not begin one: that could be a
+// delimiter.
 type mender struct {
 	cr     bool
 	col    int
@@ -173,13 +174,13 @@ func (m *mender) append(dst, src []byte, f form) []byte {
 			continue
 		}
 		dst = m.end(dst, f)
-		switch {
-		case o == '\r':
+		switch o {
+		case '\r':
 			m.cr = true
-		case o != 0:
+		case 0:
+			dst = m.stray(dst, "=00", f)
+		default:
 			dst = m.octet(dst, o, f)
-		case f == mendQuoted:
-			dst = m.escaped(dst, "=00")
 		}
 	}
 	return dst
@@ -187,14 +188,23 @@ func (m *mender) append(dst, src []byte, f form) []byte {
 
 // end lets a CR go that has no LF.
 func (m *mender) end(dst []byte, f form) []byte {
-	switch {
-	case !m.cr:
+	if !m.cr {
 		return dst
-	case f == mendQuoted:
-		m.cr = false
-		return m.escaped(dst, "=0D")
 	}
-	return m.lineEnd(dst)
+	m.cr = false
+	return m.stray(dst, "=0D", f)
+}
+
+// stray writes what can't be in a line: escaped, or as a blank.
+func (m *mender) stray(dst []byte, escaped string, f form) []byte {
+	if f != mendQuoted {
+		return m.octet(dst, ' ', f)
+	}
+	m.escape = 0
+	for i := range len(escaped) {
+		dst = m.octet(dst, escaped[i], f)
+	}
+	return dst
 }
 
 func (m *mender) lineEnd(dst []byte) []byte {
@@ -202,15 +212,23 @@ func (m *mender) lineEnd(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// softLine is from where on a line of quoted-printable is broken.
-const softLine = 900
+// softLine is from where on a line of quoted-printable is broken, base64Line how long a
+// line of base64 becomes at most.
+const (
+	softLine   = 900
+	base64Line = 76
+)
 
 func (m *mender) octet(dst []byte, o byte, f form) []byte {
 	switch {
 	case f == mendQuoted && m.col >= softLine && m.escape == 0:
 		dst = m.lineEnd(append(dst, '='))
-	case f == mendQuoted && m.col >= maxLine, f == mendBase64 && m.col >= 76, f == mendLines && m.col >= maxLine:
-		dst = m.lineEnd(dst)
+		if o == '-' {
+			return m.stray(dst, "=2D", f)
+		}
+	case f == mendQuoted && m.col >= maxLine, f == mendBase64 && m.col >= base64Line, f == mendLines && m.col >= maxLine:
+		dst = append(m.lineEnd(dst), ' ')
+		m.col = 1
 	}
 	if f == mendQuoted {
 		m.escape = max(m.escape-1, 0)
@@ -220,14 +238,6 @@ func (m *mender) octet(dst []byte, o byte, f form) []byte {
 	}
 	m.col++
 	return append(dst, o)
-}
-
-func (m *mender) escaped(dst []byte, text string) []byte {
-	m.escape = 0
-	for i := range len(text) {
-		dst = m.octet(dst, text[i], mendQuoted)
-	}
-	return dst
 }
 
 // Field is a trace field that tells of the conversion, as Sendmail writes it: whole
