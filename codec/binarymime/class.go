@@ -71,6 +71,12 @@ func (c *class) grow(n int) {
 	c.long = c.long || c.line > maxLine
 }
 
+// endLine ends the line that the octets are in by something that is not of them.
+func (c *class) endLine() {
+	c.bare = c.bare || c.cr
+	c.cr, c.line = false, 0
+}
+
 // utf8 looks whether the octets are UTF-8.
 func (c *class) utf8(b []byte) {
 	if c.notUTF8 {

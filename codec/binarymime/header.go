@@ -45,7 +45,7 @@ const (
 )
 
 var encodings = map[string]encoding{
-	"7bit": sevenBit, "8bit": eightBit, "binary": binary, "base64": base64Encoding, "quoted-printable": quotedPrintable,
+	"": notSaid, "7bit": sevenBit, "8bit": eightBit, "binary": binary, "base64": base64Encoding, "quoted-printable": quotedPrintable,
 }
 
 // identity says whether the octets of the body are those of the content.

@@ -99,7 +99,11 @@ func (s *Survey) endHeader(h *head, _ bool) {
 
 func (s *Survey) body(b []byte) { s.top().class.add(b) }
 
-func (s *Survey) delimiter([]byte, bool) { s.top().parts++ }
+func (s *Survey) delimiter([]byte, bool) {
+	p := s.top()
+	p.parts++
+	p.class.endLine()
+}
 
 // end decides what becomes of the part.
 func (s *Survey) end() {
