@@ -159,7 +159,7 @@ func FuzzConvert(f *testing.F) {
 		"Content-Transfer-Encoding: base64\n\nYQ==\nYg\r=\x00=\n", "Content-Transfer-Encoding: quoted-printable\n\na =\n=0D=0\rx\x00",
 		"Content-Type: multipart/x; boundary=b\n\r--b\n\x00--b\n" + strings.Repeat("x", 998) + "--b\n--b",
 		"Content-Transfer-Encoding: quoted-printable\n\n" + strings.Repeat("x", 900) + "--b\n\x00",
-		"Content-Transfer-Encoding:\n\n0\n", "Content-Type: multipart/0; boundary=b\n\r\r\n--b--\n\n", "Content-Type: multipart/x; boundary=a\n\n--a\nContent-Type: multipart/y; boundary=ab\n\n--ab\n\nq\x00\n--a\n\nr\n--ab--\n--a--",
+		"Content-Transfer-Encoding:\n\n0\n", "Content-Type: multipart/0; boundary=a\n--a\x00\n--a", "Content-Type: multipart/0; boundary=b\n\r\r\n--b--\n\n", "Content-Type: multipart/x; boundary=a\n\n--a\nContent-Type: multipart/y; boundary=ab\n\n--ab\n\nq\x00\n--a\n\nr\n--ab--\n--a--",
 	} {
 		f.Add(s)
 	}

@@ -164,6 +164,7 @@ func (c *coder64) end(dst []byte) []byte {
 type mender struct {
 	cr     bool
 	col    int
+	dash   bool // the line began with one
 	escape int // octets of =XX that are still to come
 }
 
@@ -195,9 +196,14 @@ func (m *mender) end(dst []byte, f form) []byte {
 	return m.stray(dst, "=0D", f)
 }
 
-// stray writes what can't be in a line: escaped, or as a blank.
+// stray writes what can't be in a line: escaped, or as a blank. With blanks at its end a
+// line may be a delimiter that was none.
 func (m *mender) stray(dst []byte, escaped string, f form) []byte {
-	if f != mendQuoted {
+	switch {
+	case f == mendQuoted:
+	case m.dash:
+		return m.octet(dst, '?', f)
+	default:
 		return m.octet(dst, ' ', f)
 	}
 	m.escape = 0
@@ -236,6 +242,7 @@ func (m *mender) octet(dst []byte, o byte, f form) []byte {
 			m.escape = 2
 		}
 	}
+	m.dash = m.dash || m.col == 0 && o == '-'
 	m.col++
 	return append(dst, o)
 }
