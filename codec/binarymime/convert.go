@@ -165,7 +165,7 @@ type mender struct {
 	cr     bool
 	col    int
 	dash   bool // the line began with one
-	escape int // octets of =XX that are still to come
+	escape int  // octets of =XX that are still to come
 }
 
 func (m *mender) append(dst, src []byte, f form) []byte {
