@@ -2,10 +2,9 @@ package binarymime
 
 // Survey reads a message the first time. The zero value is ready.
 type Survey struct {
-	w     walker
-	plan  Plan
-	open  []surveyed
-	ready bool
+	w    walker
+	plan Plan
+	open []surveyed
 }
 
 // Plan is what is to become of each part, in the order in which they begin.

@@ -42,6 +42,7 @@ var cases = []struct {
 	{"WhatHasAReceiptCanBeRead", readBack},
 	{"EachMaildropHasItsOwnTrace", traces},
 	{"BodiesOfAnySizeComeBackWhole", sizes},
+	{"ADraftCanBeReadBeforeItIsDelivered", openDraft},
 	{"IdsRise", idsRise},
 	{"ADiscardedDraftLeavesNothing", discard},
 	{"ADeliveryToAMissingAccountStoresNothing", missingAccount},
