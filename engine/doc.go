@@ -11,6 +11,11 @@
 // the store with the whole transaction (transaction.go), and the answer comes
 // back as a task on the session's loop after the sync. Only then is there a 250.
 //
+// What is stored is the one wire form of the message (package dot); POP3 and DATA send it
+// as it is. A message that came as BINARYMIME and is binary indeed is converted first, off
+// the loop, from its draft into another one (binary.go, package binarymime). Its size is
+// that of what is stored, also against smtp.max_size.
+//
 // Mail for other domains is put into the queue in the same step. Package courier
 // works it off: it is a plain user of the store and of DNS, on goroutines of its
 // own, and no loop knows of it.

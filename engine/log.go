@@ -119,6 +119,9 @@ func (l mailLog) loginFailed(daemon slog.Attr, addr string, m sasl.Mechanism, us
 // log writes the life of a message: who sent it, what it is, where it went.
 func (t *transaction) log(s *smtpConn) {
 	srv := s.srv
+	if t.refusal != nil {
+		return // the reply is logged
+	}
 	if t.err != nil {
 		srv.stats.refused.Add(1)
 		srv.log.fault("message from <"+string(t.reverse)+"> not stored", t.err)

@@ -24,6 +24,7 @@ type outgoing struct {
 	held    []byte
 	added   []byte // fields that were missing
 	stream  *dkim.Stream
+	signers []*dkim.Key // of stream
 	when    time.Time
 	id      storage.MessageID
 }
@@ -64,7 +65,7 @@ func (o *outgoing) decide(s *smtpConn) {
 	if head := &s.m.Transaction().Head; head.Done() && head.Octets() <= maxHeld {
 		o.complete(head, s)
 		if keys := o.keys(head, s); keys != nil {
-			o.stream = s.srv.keys.Stream(keys)
+			o.stream, o.signers = s.srv.keys.Stream(keys), keys
 			o.stream.Append(o.added)
 			o.stream.Append(o.held)
 		}
@@ -137,16 +138,36 @@ func (o *outgoing) end(s *smtpConn, then func(front string)) {
 	}
 	stream, id := o.stream, o.id
 	o.stream = nil
-	stream.Finish(func(fields string, err error) {
-		if err == nil && len(fields)+len(added) > storage.MaxFront {
-			err = errors.New("the signatures are too long")
-		}
-		if err != nil {
-			s.srv.log.Warn("a message goes out without a DKIM signature", "id", id.String(), "err", err)
-			fields = ""
-		}
-		then(fields + added)
-	})
+	stream.Finish(func(fields string, err error) { then(s.srv.front(fields, added, err, id)) })
+}
+
+// front is what stands in front of a message: its signature, unless that failed, and the
+// fields that were added.
+func (srv *Server) front(signature, added string, err error, id storage.MessageID) string {
+	if err == nil && len(signature)+len(added) > storage.MaxFront {
+		err = errors.New("the signatures are too long")
+	}
+	if err != nil {
+		srv.log.Warn("a message goes out without a DKIM signature", "id", id.String(), "err", err)
+		signature = ""
+	}
+	return signature + added
+}
+
+// restart gives up what was hashed of a message that is not stored as it came, and
+// returns what makes its signature: the fields that stand in front of it, and the keys.
+func (o *outgoing) restart(s *smtpConn) (added []byte, keys []*dkim.Key) {
+	if o.on && !o.decided {
+		o.complete(&s.m.Transaction().Head, s) // nothing but a header
+	}
+	added = o.added
+	o.held, o.added = nil, nil
+	if o.stream != nil {
+		keys = o.signers
+		o.stream.Abort()
+		o.stream = nil
+	}
+	return added, keys
 }
 
 // drop forgets the message.

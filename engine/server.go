@@ -44,13 +44,15 @@ type Server struct {
 	clients *clients
 	readers *pool
 	auth    *pool
-	buffers buffers // of readBuffer
-	wide    buffers // of wideBuffer
-	logins  loginTimes
-	courier *courier.Courier
-	keys    *dkim.Keys
-	sent    *allowance.Book   // by accounts
-	capture storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
+	// converters make lines of binary messages.
+	converters *pool
+	buffers    buffers // of readBuffer
+	wide       buffers // of wideBuffer
+	logins     loginTimes
+	courier    *courier.Courier
+	keys       *dkim.Keys
+	sent       *allowance.Book   // by accounts
+	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
 	submission  []*loop.Listener
 	submissions []*loop.Listener
@@ -159,6 +161,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv.courier.Keys = srv.keys
 	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
 	srv.auth = newPool(cfg.AuthWorkers(), 1024, 1024)
+	srv.converters = newPool(conversions, maxConversions, 0)
 	return srv, nil
 }
 
@@ -343,6 +346,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	}
 	srv.readers.close()
 	srv.auth.close()
+	srv.converters.close()
 }
 
 // drain tells the sessions of a loop to end.

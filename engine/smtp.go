@@ -330,7 +330,10 @@ func (s *smtpConn) stored() {
 	if tx.err == nil {
 		tx.booked = booking{} // it was sent
 	}
-	receipt, err := tx.receipt, tx.err
+	a := smtpd.Answer{Verdict: verdictOf(tx.err), Receipt: tx.receipt}
+	if tx.refusal != nil {
+		a = refusal(tx.refusal)
+	}
 	tx.end()
 	if !s.conn.Alive() {
 		s.releaseWindow()
@@ -338,7 +341,7 @@ func (s *smtpConn) stored() {
 	}
 	e := s.begin()
 	s.parked = false
-	s.m.Answer(smtpd.Answer{Verdict: verdictOf(err), Receipt: receipt}, e)
+	s.m.Answer(a, e)
 	s.effects(e)
 	s.resumed(e)
 }

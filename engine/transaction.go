@@ -20,7 +20,8 @@ type transaction struct {
 
 	draft    storage.Draft // nil until the first octet
 	arrival  time.Time
-	received int64 // octets of the Received field that we put in front
+	received int64 // octets of the Received field that we put in front, less what was taken out
+	lead     int   // octets of the Received field
 
 	reverse []byte // reverse-path as text, without brackets
 	places  router.Placement
@@ -41,6 +42,7 @@ type transaction struct {
 	committing bool
 	receipt    storage.Receipt
 	err        error
+	refusal    *smtp.Reply // what the client is told of err; nil: what err means
 }
 
 func newTransaction(s *smtpConn) *transaction {
@@ -107,7 +109,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 	s := t.conn
 	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
-		Body: m.Mail.Body, SMTPUTF8: m.Mail.SMTPUTF8,
+		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8,
 		Origin: "client " + s.client() + ", helo=<" + string(s.m.Helo()) + ">, by " +
 			s.with(m),
 	})
@@ -136,7 +138,8 @@ func (t *transaction) openDraft(s *smtpConn) {
 	}
 	t.out.begin(s)
 	s.shard.scratch = message.AppendReceived(s.shard.scratch[:0], f)
-	t.received = int64(len(s.shard.scratch))
+	t.lead = len(s.shard.scratch)
+	t.received = int64(t.lead)
 	t.draft.Append(s.shard.scratch)
 	t.results = t.results[:0]
 	s.beginCheck()
@@ -157,11 +160,15 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 	t.seal(m)
 	d.Relayed = t.places.Relayed
 	t.draft = nil
+	if m.Body() == smtp.BodyBinaryMIME {
+		t.convert()
+		return
+	}
 	t.out.end(t.conn, t.deliverBehind)
 }
 
 // deliverBehind hands the message to the store with front before it. It runs on the
-// loop, or on the goroutine that has signed.
+// loop, or on the goroutine that has signed or converted.
 func (t *transaction) deliverBehind(front string) {
 	d := &t.delivery
 	d.Recipients = t.traces(d.Recipients[:0], front)
@@ -212,7 +219,7 @@ func (t *transaction) Run() { t.conn.stored() }
 func (t *transaction) end() {
 	t.committing = false
 	t.delivery.Draft, t.delivery.Relayed, t.places.Relayed = nil, nil, nil
-	t.receipt, t.err = storage.Receipt{}, nil
+	t.receipt, t.err, t.refusal = storage.Receipt{}, nil, nil
 	t.shrink()
 }
 

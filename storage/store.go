@@ -9,6 +9,7 @@ import (
 type Store interface {
 	Directory
 	Inbox
+	Drafts
 	Maildrops
 	Queue
 
@@ -40,12 +41,24 @@ type Inbox interface {
 	Deliver(d *Delivery)
 }
 
+// Drafts is how a draft is read again before it is delivered: one that can't be
+// delivered as it is, to make another one of it.
+type Drafts interface {
+	// OpenDraft opens what was appended to a draft, as it was appended. It blocks until
+	// the store's writer has taken the draft's full chunks. Until the Message is closed
+	// nothing may be appended to the draft; afterwards it may only be discarded or opened
+	// again. The Entry has no Arrival, no Trace and no Size.
+	OpenDraft(d Draft) (Message, error)
+}
+
 // Draft is a message body on its way in. It is used by one goroutine at a time.
 // Nothing of it can be seen by anybody before it is delivered.
 type Draft interface {
 	// ID is the id that the message will have.
 	ID() MessageID
-	// Append copies run, octets in wire form, to the end of the body. Never blocks.
+	// Append copies run to the end of the body. Never blocks. The body of a draft that
+	// is delivered is the wire form of the message: see package dot. Readers send it as
+	// it is.
 	Append(run []byte)
 	// Backlog is how many octets were appended and not yet taken by the store's
 	// writer: what the caller bounds by pausing its peer. Never blocks.

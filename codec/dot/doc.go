@@ -5,10 +5,16 @@
 //
 // # Words
 //
-// Wire form: lines end with CRLF, a line that begins with a dot has a second dot
-// put before it ("stuffed"). The terminator, a line that is a dot alone, is not
-// part of the message. Plain form: the same without the stuffed dots. Size counts
-// octets of the plain form, Wire those of the wire form.
+// Wire form: lines end with CRLF, no CR or LF is anywhere else, and each line that
+// begins with a dot has a second dot put before it ("stuffed"). The terminator, a
+// line that is a dot alone, is not part of the message. Plain form: the same without
+// the stuffed dots. Size counts octets of the plain form, Wire those of the wire form.
+//
+// A message has one wire form. A sender may also write a line that begins with one
+// dot and something else: a receiver takes the dot away whatever follows (RFC 5321
+// section 4.5.2, RFC 1939 section 3), so the line begins with what follows, and that
+// is its wire form. Handed on as it came, the same line would lose its dot at some
+// readers and keep it at others (Python's poplib takes away only the first of two).
 //
 // # The tools
 //
@@ -17,6 +23,9 @@
 //   - [Stuffer] does the same for plain input (BDAT, files): it tells where dots
 //     are to be put between the runs.
 //   - [Normalizer] brings text with any line ends (files, pipes) to wire form.
+//   - [Mender] brings what an older version stored to wire form.
+//   - [Binary] reads a message that may be anything (BINARYMIME), and tells whether
+//     it is lines.
 //   - [AppendStuffed], [AppendUnstuffed] and [Unstuffer] convert.
 //   - [Top] cuts a message in wire form for POP3's TOP.
 //
@@ -27,7 +36,7 @@
 // messages where its neighbour saw one (SMTP smuggling, CVE-2023-51764). So a CR
 // without LF and a LF without CR are reported, never passed on: what the Scanner
 // calls message is always good wire form, from which nobody can read another end,
-// whatever the caller does about them.
+// whatever the caller does about them. So is what Normalizer and Mender write.
 //
 // # Speed
 //

@@ -38,7 +38,7 @@ var edges = []string{
 	"", ".", ".\r", ".\r\n", "\r", "\r\n", "\n", "a", "\r\n.\r\n", "a\r\n.\r\nQUIT\r\n", "..\r\n.\r\n",
 	"a\n.\n", "a\n.\r\nb", "a\r\n.\nb", "a\r\n.\rb", "a\r\n.\r\r\n.\r\n", "a\r.\r\n", "\r\r\n.\r\n", "\r.\r\n",
 	"a\r\n.\r\r\n", "\r\n.\r\n", "\n.\r\n.\r\n", "\n..\r\n", ".\n.\n.\r\n", ".\r.\r\n.\r\n", ".\r\n.\r\n",
-	".a\r\n..b\r\n...\r\n.\r\n", "a\r\n\x00\xff\r\n.\r\n", "\r\n.\xff\r\n.\r\n", "\n\r\n.\r\n", "\n\r.\r\n", "\r\n\r.x\r\n.\r\n",
+	".a\r\n..b\r\n...\r\n.\r\n", ". \r\n.\t.\r\n.\r\n", ".\x00\r\n..\x00\r\n.\r\n", "a\r\n.b\r\n.\xe9\r\n.", "a\r\n\x00\xff\r\n.\r\n", "\r\n.\xff\r\n.\r\n", "\n\r\n.\r\n", "\n\r.\r\n", "\r\n\r.x\r\n.\r\n",
 }
 
 func TestScan_Edges(t *testing.T) {
@@ -94,16 +94,49 @@ func TestScan_WireFormIsSafe(t *testing.T) {
 	for _, src := range edges {
 		var s Scanner
 		wire, _, _, _ := fastScan(&s, src+"\r\n", 3)
-		if strings.Contains("\r\n"+wire, "\r\n.\r\n") {
+		if !isWireForm(wire) {
 			t.Errorf("%q became %q", src, wire)
 		}
 	}
 }
 
+// isWireForm says whether wire is whole lines of the one wire form: CRLF ends each
+// line, CR and LF are nowhere else, and a first dot has a second one.
+func isWireForm(wire string) bool {
+	lines := strings.Split(wire, "\r\n")
+	for _, line := range lines {
+		if strings.ContainsAny(line, "\r\n") || line != "" && line[0] == '.' && !strings.HasPrefix(line, "..") {
+			return false
+		}
+	}
+	return lines[len(lines)-1] == ""
+}
+
+// RFC 5321 section 4.5.2: "If the first character is a period and there are other
+// characters on the line, the first character is deleted", whatever those are.
+func TestScan_LoneDot(t *testing.T) {
+	f := func(src, want string) {
+		t.Helper()
+		for cut := 1; cut <= len(src); cut++ {
+			var s Scanner
+			wire, _, _, ended := fastScan(&s, src+".\r\n", cut)
+			if wire != want || !ended || s.Wire != int64(len(want)) || s.Size != int64(len(slowUnstuff(want))) {
+				t.Errorf("%q, cut %d: got %q, ended %v, counts %+v, want %q", src, cut, wire, ended, s.Counts, want)
+			}
+		}
+	}
+	f(".x\r\n", "x\r\n")
+	f("a\r\n.hidden\r\n..two\r\n", "a\r\nhidden\r\n..two\r\n")
+	f(". \r\n", " \r\n")
+	f(".\x00\r\n", "\x00\r\n")
+	f(".\xc3\xa9.\r\n", "\xc3\xa9.\r\n")
+	f("..\r\n...\r\n", "..\r\n...\r\n")
+}
+
 // TestScan_LinearTime: inputs at which a search that looks ahead too far takes
 // quadratic time, so that this test would not end. It measures nothing else.
 func TestScan_LinearTime(t *testing.T) {
-	for _, unit := range []string{"\r", "\n", "\r\n\rx", "\n.", "\r\n.x", "\r\n", ".\r\n", "\r\n.\n", "x"} {
+	for _, unit := range []string{"\r", "\n", "\r\n\rx", "\n.", "\r\n.x", "\r\n", ".\r\n", "\r\n.\n", "x", ".x\r\n", "..\r\n.x\r\n"} {
 		var s Scanner
 		src := []byte(strings.Repeat(unit, (1<<20)/len(unit)))
 		for {

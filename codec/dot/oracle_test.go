@@ -9,16 +9,16 @@ import (
 // The slow, obvious twins of the fast paths.
 
 // slowScan reads a whole message octet by octet, as a receiver that replaces a
-// bare LF by CRLF and drops a bare CR. It knows no pieces, no blocks and no
-// fast path. It returns the wire form, what it met, and the octets consumed.
+// bare LF by CRLF and drops a bare CR and a lone dot. It knows no pieces, no blocks
+// and no fast path. It returns the wire form, what it met, and the octets consumed.
 func slowScan(src string, stuffed bool) (wire string, events []string, used int, ended bool) {
 	var out strings.Builder
 	place := "start" // of a line, for the sender too; "inside"; "ours": start for us only
-	dot := false     // a stuffed dot waits for what is behind it
-	flush := func() {
+	dot := false     // the first dot of a line waits for what is behind it
+	lone := func() {
 		if dot {
-			out.WriteByte('.')
-			place, dot = "inside", false
+			events = append(events, fmt.Sprint("lone ", out.Len()))
+			dot = false
 		}
 	}
 	for i := 0; i < len(src); i++ {
@@ -45,11 +45,14 @@ func slowScan(src string, stuffed bool) (wire string, events []string, used int,
 			events = append(events, fmt.Sprint("CR ", out.Len()))
 		case src[i] == '.' && place == "start" && stuffed && !dot:
 			dot = true
-		case src[i] == '.' && !dot && (place == "ours" || place == "start"):
+		case src[i] == '.' && dot:
+			out.WriteString("..")
+			place, dot = "inside", false
+		case src[i] == '.' && (place == "ours" || place == "start"):
 			out.WriteString("..")
 			place = "inside"
 		default:
-			flush()
+			lone()
 			out.WriteByte(src[i])
 			place = "inside"
 		}
@@ -145,6 +148,8 @@ func fastScan(s scanner, src string, cut int) (wire string, events []string, use
 				events = append(events, fmt.Sprint("LF ", len(out)))
 			case BareCR:
 				events = append(events, fmt.Sprint("CR ", len(out)))
+			case LoneDot:
+				events = append(events, fmt.Sprint("lone ", len(out)))
 			case Stuff:
 				out = append(out, '.')
 			}

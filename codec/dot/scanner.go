@@ -21,6 +21,9 @@ const (
 	// Stuff: put a "." into the wire form behind src[:n]; it is counted already. A
 	// Stuffer tells it, and any Scanner of a line behind a bare line end.
 	Stuff
+	// LoneDot: a dot that begins a line, and that no second one follows, is skipped:
+	// it is not part of the line, whatever follows (RFC 5321 section 4.5.2). Scanner only.
+	LoneDot
 )
 
 // Counts is what is known of a message so far.
@@ -105,7 +108,7 @@ func (s *Scanner) lines(src []byte) int {
 	from, at := -s.line, s.at
 	for i < len(src) {
 		if src[i] == '.' && at != insideLine {
-			if at == afterBare || s.plain || i+1 == len(src) || src[i+1] == '\r' || src[i+1] == '\n' {
+			if at == afterBare || s.plain || i+1 == len(src) || src[i+1] != '.' {
 				break
 			}
 			dots++
@@ -145,7 +148,7 @@ func (s *Scanner) step(src []byte) (n, skip int, v Verdict, stop bool) {
 			s.Wire++
 			return 0, 0, Stuff, true
 		}
-		if skip, v, stop := s.dotAlone(src); stop {
+		if skip, v, stop := s.firstDot(src); stop {
 			return 0, skip, v, true
 		}
 		dots = 1
@@ -168,19 +171,21 @@ func (s *Scanner) step(src []byte) (n, skip int, v Verdict, stop bool) {
 	return i + 2, 0, More, false
 }
 
-// dotAlone looks at a line, as the sender sees it, that begins with a stuffed
-// dot. stop: the line is the terminator, or its begin is undecided, or what is
-// behind the dot is a surprise. Then the dot goes with it, because a dot left
-// alone could become a terminator.
-func (s *Scanner) dotAlone(src []byte) (skip int, v Verdict, stop bool) {
+// firstDot looks at a line, as the sender sees it, that begins with a dot. stop: that
+// dot is not followed by a second one, which it would stuff: the line is the
+// terminator, or its begin is undecided, or the dot goes. Where what follows it is a
+// surprise, the dot goes with it, because a dot left alone could become a terminator.
+func (s *Scanner) firstDot(src []byte) (skip int, v Verdict, stop bool) {
 	switch {
 	case len(src) == 1, len(src) == 2 && src[1] == '\r':
 		return 0, More, true
 	case src[1] == '\n':
 		s.at = afterBare
 		return 2, BareLF, true
-	case src[1] != '\r':
+	case src[1] == '.':
 		return 0, More, false
+	case src[1] != '\r':
+		return 1, LoneDot, true
 	case src[2] == '\n':
 		return 3, End, true
 	}

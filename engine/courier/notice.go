@@ -219,8 +219,12 @@ func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 	return dsn.HeaderOf(text), nil
 }
 
-// deliver stores a message of our own, in plain form, with a Received field.
+// deliver stores a message of our own, in plain form, with a Received field. Whatever
+// was put into it, it is in wire form then.
 func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
+	var form dot.Normalizer
+	wire := form.End(form.Append(nil, text))
+	text = dot.AppendUnstuffed(nil, wire)
 	signed := c.sign(text)
 	draft := c.store.NewDraft(int64(len(signed)+len(text)) + 256)
 	var id [16]byte
@@ -228,7 +232,6 @@ func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
 		Host: c.cfg.Server.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
 	})
 	draft.Append(received)
-	wire := dot.AppendStuffed(nil, text)
 	for len(wire) > 0 {
 		n := min(len(wire), storage.MaxPiece)
 		draft.Append(wire[:n])

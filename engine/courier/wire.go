@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"postrider/codec/dot"
 	"postrider/engine/resolver"
 	"postrider/engine/smtpclient"
 	"postrider/engine/tlspolicy"
@@ -106,10 +105,10 @@ func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int, utf8 bool) 
 	w.e.Reset()
 	w.m.Begin(&w.tx, &w.e)
 	for {
-		ask, outcome := w.e.Ask, w.e.Outcome
-		if ask != smtpclient.AskNothing {
+		outcome := w.e.Outcome
+		if w.e.Ask != smtpclient.AskNothing {
 			w.e.Ask = smtpclient.AskNothing
-			w.stream(c, entry, ask == smtpclient.AskChunk)
+			w.stream(c, entry)
 			continue
 		}
 		w.flush(c)
@@ -228,9 +227,9 @@ func (w *wire) lost(err error) {
 	}
 }
 
-// stream sends the body: in wire form, or plain for a chunk of BDAT. It is gathered
-// with what the machine says before and behind it: small messages are one write.
-func (w *wire) stream(c *Courier, entry *storage.QueueEntry, plain bool) {
+// stream sends the body, in wire form. It is gathered with what the machine says before
+// and behind it: small messages are one write.
+func (w *wire) stream(c *Courier, entry *storage.QueueEntry) {
 	m, err := c.store.OpenQueued(entry)
 	if err != nil {
 		if !errors.Is(err, storage.ErrNotFound) { // an operator may have removed it
@@ -240,7 +239,6 @@ func (w *wire) stream(c *Courier, entry *storage.QueueEntry, plain bool) {
 		return
 	}
 	defer m.Close()
-	var undo dot.Unstuffer
 	for {
 		piece, err := m.Next()
 		if err == io.EOF {
@@ -252,11 +250,7 @@ func (w *wire) stream(c *Courier, entry *storage.QueueEntry, plain bool) {
 			w.m.BodyFailed(&w.e)
 			return
 		}
-		if plain {
-			w.e.Send = undo.Append(w.e.Send, piece)
-		} else {
-			w.e.Send = append(w.e.Send, piece...)
-		}
+		w.e.Send = append(w.e.Send, piece...)
 		if len(w.e.Send) < storage.MaxPiece {
 			continue
 		}

@@ -2,8 +2,6 @@ package smtpclient
 
 import (
 	"fmt"
-
-	"postrider/codec/smtp"
 )
 
 // check decides, before anything of the transaction is sent, what the peer's
@@ -17,8 +15,6 @@ func (s *Session) check() bool {
 		s.rest = s.own("5.1.7", "the sender's address can't stand in a MAIL command", ScopeMessage)
 	case o.maxSize > 0 && tx.Size > o.maxSize:
 		s.rest = s.own("5.3.4", fmt.Sprintf("message size %d exceeds size limit %d of the host", tx.Size, o.maxSize), ScopeMessage)
-	case tx.Body == smtp.BodyBinaryMIME && !(o.chunking && o.binary):
-		s.rest = s.own("5.6.1", "the message is binary, and the host does not offer CHUNKING and BINARYMIME", ScopeMessage)
 	case international && !o.utf8:
 		s.rest = s.own("5.6.7", "SMTPUTF8 is required, but was not offered by the host", ScopeMessage)
 	}

@@ -13,8 +13,7 @@ import (
 const groupOctets = 4 << 10
 
 // write writes the next group of commands: one, or with PIPELINING as many as
-// fit, DATA at its end (RFC 2920 section 3.1). BDAT waits until somebody is to
-// get the message: its octets follow at once.
+// fit, DATA at its end (RFC 2920 section 3.1).
 func (s *Session) write(e *Effects) {
 	from := len(e.Send)
 	for {
@@ -26,18 +25,7 @@ func (s *Session) write(e *Effects) {
 		case adding:
 			e.Send = s.appendRcpt(e.Send, &s.tx.Recipients[s.next.rcpt])
 		case starting:
-			if !s.chunked() {
-				e.Send = append(e.Send, "DATA\r\n"...)
-				break
-			}
-			if s.at == s.next {
-				e.Send = append(e.Send, "BDAT "...)
-				e.Send = strconv.AppendInt(e.Send, s.tx.Size, 10)
-				e.Send = append(e.Send, " LAST\r\n"...)
-				s.enter(streaming)
-				e.Ask = AskChunk
-			}
-			return
+			e.Send = append(e.Send, "DATA\r\n"...)
 		default:
 			return
 		}
@@ -47,10 +35,6 @@ func (s *Session) write(e *Effects) {
 		}
 	}
 }
-
-// chunked says whether the message goes by BDAT: a binary one can't go by DATA,
-// and for others BDAT brings nothing (RFC 3030).
-func (s *Session) chunked() bool { return s.tx.Body == smtp.BodyBinaryMIME }
 
 func (s *Session) appendMail(b []byte) []byte {
 	tx := s.tx
@@ -62,9 +46,7 @@ func (s *Session) appendMail(b []byte) []byte {
 		b = strconv.AppendInt(b, tx.Size, 10)
 	}
 	switch {
-	case tx.Body == smtp.BodyBinaryMIME:
-		b = append(b, " BODY=BINARYMIME"...)
-	case tx.Body == smtp.Body8BitMIME && s.offer.eightBit:
+	case (tx.Body == smtp.Body8BitMIME || tx.Body == smtp.BodyBinaryMIME) && s.offer.eightBit:
 		b = append(b, " BODY=8BITMIME"...)
 	case tx.Body == smtp.Body7Bit && s.offer.eightBit:
 		b = append(b, " BODY=7BIT"...)

@@ -35,8 +35,6 @@ const (
 	// AskBody: send the message in wire form: lines with CRLF, a dot before those
 	// that begin with one, and without the dot at the end, which the machine sends.
 	AskBody
-	// AskChunk: send the message in plain form: exactly Transaction.Size octets.
-	AskChunk
 )
 
 // Wait says what the peer is waited for: each has a time limit of its own (RFC
@@ -99,7 +97,9 @@ type Transaction struct {
 	// without SMTPUTF8; "": there is none, or it is the same.
 	ASCIIReversePath string
 	// Size is the octets of the message in plain form (RFC 1870); 0: not known.
-	Size     int64
+	Size int64
+	// Body: what is said to be binary is lines all the same, and goes as 8BITMIME. Only
+	// entries of a queue that is older than package binarymime say so.
 	Body     smtp.Body
 	SMTPUTF8 bool // the message needs it, for its header, whatever the addresses are
 	Ret      smtp.Ret

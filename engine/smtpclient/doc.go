@@ -8,7 +8,7 @@
 // The relay makes a connection, then: Init, Begin with the first transaction, and
 // Feed with what was read, while there is any, until a call consumes nothing.
 // After each call it does what the Effects say, in this order: Send, Ask, StartTLS,
-// Outcome, Close. AskBody and AskChunk want the message sent, in pieces of the
+// Outcome, Close. AskBody wants the message sent, in pieces of the
 // caller's choice; BodyDone says that it was. Input may be fed meanwhile, but need not be.
 // Waiting says which time limit counts; TimeOut and Lost tell what went wrong.
 //
@@ -53,8 +53,9 @@
 //   - 8BITMIME: without it an 8-bit message is sent as it is, as Exim and qmail do.
 //     To turn it into 7 bits would break signatures, to return it would lose mail
 //     that nearly every server takes unharmed.
-//   - BINARYMIME with CHUNKING: the one use of BDAT. Without them 5.6.1: its line
-//     ends would not live through DATA.
+//   - CHUNKING and BINARYMIME are not used: what came as BINARYMIME was made lines of
+//     text when it came (RFC 3030 section 3), which any host takes by DATA, and for
+//     lines BDAT brings nothing.
 //   - SMTPUTF8: when the message has the flag or an address is beyond ASCII. To a
 //     host without it goes an address whose domain alone is beyond ASCII, in
 //     A-labels; for the others it is 5.6.7.

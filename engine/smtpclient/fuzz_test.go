@@ -25,7 +25,7 @@ var fuzzed = []string{
 const goodPeer = "220 a\r\n250-a\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE\r\n" +
 	"250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n~250 ok\r\n~" +
 	"250 ok\r\n250 ok\r\n452 no\r\n452 no\r\n354 go\r\n~250 ok\r\n~" +
-	"250 ok\r\n250 ok\r\n~250 ok\r\n~" +
+	"250 ok\r\n250 ok\r\n354 go\r\n~250 ok\r\n~" +
 	"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n~250-ok\r\n250 ok\r\n"
 
 func TestGoodPeer(t *testing.T) {

@@ -14,8 +14,6 @@ type offer struct {
 	size       bool  // RFC 1870
 	maxSize    int64 // octets; 0: not said
 	eightBit   bool  // RFC 6152
-	chunking   bool  // RFC 3030
-	binary     bool  // RFC 3030
 	utf8       bool  // RFC 6531
 	dsn        bool  // RFC 3461
 	rcptMax    int   // of a transaction, RFC 9422; 0: not said
@@ -55,10 +53,6 @@ func (o *offer) read(line []byte) {
 		}
 	case "8BITMIME":
 		o.eightBit = true
-	case "CHUNKING":
-		o.chunking = true
-	case "BINARYMIME":
-		o.binary = true
 	case "SMTPUTF8":
 		o.utf8 = true
 	case "DSN":

@@ -121,14 +121,14 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 // that was read behind the last octet: what is fed until then is no answer to the
 // message.
 func (s *Session) BodyDone(e *Effects) {
-	switch {
-	case s.at.phase == closed:
+	switch s.at.phase {
+	case closed:
 		return // the peer did not want all of it
-	case s.at.phase != streaming:
+	case streaming:
+	default:
 		panic("BUG: smtpclient: BodyDone, but the message was not asked for")
-	case !s.chunked():
-		e.Send = append(e.Send, ".\r\n"...)
 	}
+	e.Send = append(e.Send, ".\r\n"...)
 	s.enter(ending)
 }
 

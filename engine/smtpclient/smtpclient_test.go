@@ -208,8 +208,6 @@ func (p *player) call(f func()) {
 	switch e.Ask {
 	case AskBody:
 		p.note("send the message")
-	case AskChunk:
-		p.note("send %d octets of the message", p.tx.Size)
 	}
 	if e.StartTLS {
 		p.note("start TLS")

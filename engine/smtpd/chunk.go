@@ -1,7 +1,6 @@
 package smtpd
 
 import (
-	"bytes"
 	"strconv"
 
 	"postrider/codec/dot"
@@ -91,7 +90,7 @@ func (s *Session) readPart(src []byte, e *Effects) (n int) {
 	s.refuseUnfit(src[:n], v, e)
 	ends := int64(n) == s.chunk
 	switch {
-	case v == dot.More && ends && s.last && !t.atLineStart():
+	case v == dot.More && ends && s.last && t.lacksLineEnd():
 		if n == 1 {
 			s.emitTail(src[0], e)
 		} else if n--; s.emit(src[:n], e) {
@@ -134,7 +133,7 @@ func (s *Session) stuff(src []byte, e *Effects) {
 	} else {
 		t.scan.Scan(src[:1])
 	}
-	if s.last && s.chunk == 1 {
+	if s.last && s.chunk == 1 && t.lacksLineEnd() {
 		t.endLine()
 		s.emit(lastDots, e)
 		return
@@ -160,8 +159,12 @@ func (s *Session) emitTail(c byte, e *Effects) {
 
 // endLine counts the CRLF that is put behind the message.
 func (t *Transaction) endLine() {
+	if t.Mail.Body == smtp.BodyBinaryMIME {
+		t.binary.CountCRLF()
+		t.scan.Counts = t.binary.Counts
+		return
+	}
 	t.scan.CountCRLF()
-	t.binary.at = atStart
 }
 
 // endChunk answers a BDAT whose octets are all read.
@@ -174,7 +177,7 @@ func (s *Session) endChunk(e *Effects) {
 	if s.last && t.heldCR {
 		t.refuse(&bareCR, e)
 	}
-	if s.last && t.refused == nil && !t.atLineStart() {
+	if s.last && t.refused == nil && t.lacksLineEnd() {
 		t.endLine()
 		s.emit(crlf, e)
 	}
@@ -192,66 +195,18 @@ func (s *Session) endChunk(e *Effects) {
 	e.Reply = smtp.EndLine(append(e.Reply, chunkTaken.Text...), start)
 }
 
-// binary stuffs a body of BINARYMIME (RFC 3030 section 3), in which CR and LF may
-// stand alone: only CRLF begins a line, nothing is mended or refused.
-type binary struct {
-	at      binaryPlace
-	stuffed bool // the dot that comes next has its dot before it
-}
-
-type binaryPlace uint8
-
-const (
-	atStart binaryPlace = iota // of a line
-	behindCR
-	elsewhere
-)
-
 // scanBinary is for a binary body what dot.Stuffer.Scan is for lines.
 func (t *Transaction) scanBinary(src []byte) (n, skip int, v dot.Verdict) {
-	b := &t.binary
-	for i := 0; i < len(src); i++ {
-		k := bytes.IndexByte(src[i:], '.')
-		if k < 0 {
-			break
-		}
-		i += k
-		if b.place(src[:i]) == atStart && !(i == 0 && b.stuffed) {
-			b.at, b.stuffed = b.place(src[:i]), true
-			t.countBinary(i)
-			t.scan.Wire++
-			return i, 0, dot.Stuff
-		}
-	}
-	b.at, b.stuffed = b.place(src), b.stuffed && len(src) == 0
-	t.countBinary(len(src))
-	return len(src), 0, dot.More
+	n, skip, v = t.binary.Scan(src)
+	t.scan.Counts = t.binary.Counts
+	return n, skip, v
 }
 
-func (t *Transaction) countBinary(n int) {
-	t.scan.Wire += int64(n)
-	t.scan.Size += int64(n)
-	t.scan.EightBit = true
-}
-
-// place tells where the octet behind src stands, when src comes next.
-func (b *binary) place(src []byte) binaryPlace {
-	n := len(src)
-	switch {
-	case n == 0:
-		return b.at
-	case src[n-1] == '\r':
-		return behindCR
-	case src[n-1] == '\n' && (n == 1 && b.at == behindCR || n > 1 && src[n-2] == '\r'):
-		return atStart
-	}
-	return elsewhere
-}
-
-// atLineStart says whether the message so far is whole lines.
-func (t *Transaction) atLineStart() bool {
+// lacksLineEnd says whether the message, which is whole, lacks the CRLF of its last
+// line. What is binary has no lines.
+func (t *Transaction) lacksLineEnd() bool {
 	if t.Mail.Body == smtp.BodyBinaryMIME {
-		return t.binary.at == atStart
+		return !t.binary.AtLineStart() && t.binary.IsText()
 	}
-	return t.scan.AtLineStart()
+	return !t.scan.AtLineStart()
 }

@@ -17,7 +17,7 @@
 //   - A 250 for a message needs a storage.Receipt; an Answer without one is
 //     replied to with 451.
 //   - Every octet of a message that AskStored asks about was in a Body before,
-//     in wire form (package dot), and a draft that will not be stored is dropped
+//     in the one wire form that it has (package dot), and a draft that will not be stored is dropped
 //     by Drop. A message without octets has no Body at all.
 //   - Only CRLF "." CRLF ends DATA. A line end that is not CRLF refuses the
 //     message at its true end, or with the policy Normalize a bare LF becomes
@@ -39,8 +39,10 @@
 //
 // Chunks are plain, the store keeps wire form: dots are put in as static runs
 // between the runs of the input. A message that doesn't end with CRLF gets one,
-// which counts in its size. A bare CR or LF refuses the message as in DATA, but
-// with BODY=BINARYMIME it is content and is kept as it is. A refused BDAT is
+// which counts in its size. A bare CR or LF refuses the message as in DATA. With
+// BODY=BINARYMIME it is content: Transaction.Body says at the end whether the message
+// is binary indeed, and then its Body runs are no wire form yet: the caller turns it
+// into lines (package binarymime) before it is stored. A refused BDAT is
 // answered at once and its octets are read and dropped; the transaction is over
 // when its message was refused.
 //

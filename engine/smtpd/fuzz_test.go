@@ -86,7 +86,7 @@ func FuzzFeed(f *testing.F) {
 			return
 		}
 		for _, m := range messages {
-			if strings.Contains("\r\n"+m, "\r\n.\r\n") || !onlyCRLF([]byte(m)) {
+			if !isWireForm(m) {
 				t.Fatalf("a message that ends twice: %q", m)
 			}
 		}
@@ -95,7 +95,7 @@ func FuzzFeed(f *testing.F) {
 
 // FuzzChunks: a message that came in chunks of any size, once its dots are
 // unstuffed, is what was sent, with a CRLF if it lacked one. Text with a bare CR
-// or LF is refused; a binary body is kept.
+// or LF is refused; a binary body is kept octet for octet.
 func FuzzChunks(f *testing.F) {
 	for _, s := range []string{"", ".", "\r", "\r\n", ".\r\n..\r\n.", "a\n.\r.b", "a\r\n.\r\nb\r\n", "a\r\r\n.", "...\r\n\r\n."} {
 		f.Add([]byte(s), uint8(3), uint8(2), false)
@@ -120,6 +120,7 @@ func FuzzChunks(f *testing.F) {
 			}
 		}
 		_, messages := playAll(t, in, int(cut%9), nil)
+		isText := onlyCRLF(body) && bytes.IndexByte(body, 0) < 0
 		if !isBinary && !onlyCRLF(body) {
 			if len(messages) != 0 {
 				t.Fatalf("%q was taken as %q", body, messages)
@@ -127,13 +128,27 @@ func FuzzChunks(f *testing.F) {
 			return
 		}
 		want := string(body)
-		if want != "" && !strings.HasSuffix(want, "\r\n") {
+		if want != "" && !strings.HasSuffix(want, "\r\n") && (isText || !isBinary) {
 			want += "\r\n"
+		}
+		if isText && len(messages) == 1 && !isWireForm(messages[0]) {
+			t.Fatalf("%q came out as %q", body, messages)
 		}
 		if len(messages) != 1 || string(dot.AppendUnstuffed(nil, []byte(messages[0]))) != want {
 			t.Fatalf("%q came out as %q, want %q", body, messages, want)
 		}
 	})
+}
+
+// isWireForm says whether m is the one wire form of a message: only CRLF ends a line,
+// and a first dot has a second one.
+func isWireForm(m string) bool {
+	for line := range strings.SplitAfterSeq(m, "\r\n") {
+		if line != "" && !strings.HasSuffix(line, "\r\n") || line[:min(1, len(line))] == "." && !strings.HasPrefix(line, "..") {
+			return false
+		}
+	}
+	return onlyCRLF([]byte(m))
 }
 
 // onlyCRLF says whether each CR and LF of b is part of a CRLF.

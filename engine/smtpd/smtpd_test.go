@@ -223,7 +223,11 @@ func (p *player) question(q Question) {
 		for _, r := range t.Recipients {
 			show("recipient %s", r.To)
 		}
-		show("is-stored %q size=%d 8bit=%t hops=%d", p.draft, c.Size, c.EightBit, t.Head.Hops())
+		as := ""
+		if t.Mail.Body == smtp.BodyBinaryMIME {
+			as = [...]string{"", " as=7bit", " as=8bit", " as=binary"}[t.Body()]
+		}
+		show("is-stored %q size=%d 8bit=%t hops=%d%s", p.draft, c.Size, c.EightBit, t.Head.Hops(), as)
 		p.stored = append(p.stored, string(p.draft))
 		p.draft = nil
 	case AskVerify:

@@ -19,7 +19,7 @@ type Transaction struct {
 	Head       message.Head    // what the header said so far
 
 	scan    dot.Stuffer // finds the end of DATA; counts
-	binary  binary      // stuffs a body of BINARYMIME
+	binary  dot.Binary  // does the same for a body of BINARYMIME
 	refused *smtp.Reply // the message will be refused with this at its end
 	owed    owed
 	drafted bool   // Body octets were handed out
@@ -39,6 +39,23 @@ type owed struct {
 
 // Counts tells of the message's octets so far.
 func (t *Transaction) Counts() dot.Counts { return t.scan.Counts }
+
+// Body is what the message turned out to be: what MAIL said, but of what came as
+// BINARYMIME 7BIT or 8BITMIME when it is lines of text all the same, which is nearly
+// always so. It is known when the message is whole. The Body runs of a message for which
+// it is BodyBinaryMIME are not wire form but what [dot.Binary] makes: the caller has to
+// turn that into lines before it lets anybody have it.
+func (t *Transaction) Body() smtp.Body {
+	switch {
+	case t.Mail.Body != smtp.BodyBinaryMIME:
+		return t.Mail.Body
+	case !t.binary.IsText():
+		return smtp.BodyBinaryMIME
+	case t.binary.EightBit:
+		return smtp.Body8BitMIME
+	}
+	return smtp.Body7Bit
+}
 
 // begin starts a transaction with what MAIL said.
 func (t *Transaction) begin(m smtp.MailArgs) {
@@ -82,7 +99,7 @@ func (t *Transaction) reset() {
 	t.Recipients, t.mem, t.mark = recipients, mem, 0
 	t.Head.Reset()
 	t.scan.Reset()
-	t.binary = binary{}
+	t.binary = dot.Binary{}
 	t.refused, t.owed = nil, owed{}
 	t.drafted, t.heldCR = false, false
 }

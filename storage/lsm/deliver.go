@@ -224,6 +224,7 @@ func (c *committer) entries(g *group, dl *storage.Delivery, d *draft) {
 		size:    dl.Size,
 		crc:     d.crc,
 		chunks:  d.bodyChunks(),
+		flags:   entryWireForm,
 	}
 	if d.packed {
 		e.flags |= entryPacked

@@ -43,8 +43,10 @@
 // A chunk is 64 KiB of the body in wire form, the last one less; octets is its
 // length in wire form, data what the codec (0 raw, 1 S2, 2 zstd) made of it. Flag
 // 1 of an M row, and of the body flags of a Q row: the body is shared and has an R
-// row; otherwise the row owns its body. Flag 2: some chunk is compressed. Flags of an
-// E row: 1 held, 2 warned. The due time of an entry that is held is all ones.
+// row; otherwise the row owns its body. Flag 2: some chunk is compressed. Flag 4: the
+// body is in wire form as package dot defines it now; without it the body is of an older
+// version and passes a dot.Mender when it is read (mend.go). Flags of an E row: 1 held,
+// 2 warned. The due time of an entry that is held is all ones.
 //
 // # The states of a message
 //

@@ -18,6 +18,10 @@ const entryShared = 1
 // entryPacked marks an entry whose body has a compressed chunk.
 const entryPacked = 2
 
+// entryWireForm marks an entry whose body is in the one wire form that it has: see
+// mend.go.
+const entryWireForm = 4
+
 // entryHeadLen is the length of a maildrop row's value up to the trace.
 const entryHeadLen = 1 + 1 + 8 + 8 + 8 + 4 + 4 + 2
 
@@ -83,3 +87,6 @@ func (e *entry) public(id storage.MessageID) storage.Entry {
 		Size:    e.size,
 	}
 }
+
+// wireForm says whether the body may be sent as it is stored.
+func (e *entry) wireForm() bool { return e.flags&entryWireForm != 0 }

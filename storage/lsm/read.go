@@ -26,6 +26,7 @@ type message struct {
 	hold   io.Closer        // of the piece that Next returned
 	queued *storage.EntryID // whose body it is; nil: that of a maildrop
 	front  []byte           // a piece of its own before the body
+	mend   *mending         // of a body that may not be in wire form; nil until it is read
 	plain  *[chunkLen]byte  // where chunks are decompressed; nil until one has to be
 	told   *damaged         // hears of damage; nil: nothing is remembered
 }
@@ -36,8 +37,7 @@ var plains = sync.Pool{New: func() any { return new([chunkLen]byte) }}
 // Entry implements storage.Message.
 func (m *message) Entry() storage.Entry { return m.entry.public(m.id) }
 
-// Next implements storage.Message. Each chunk is checked by its own length and
-// checksum before it is returned, and the last one not before the whole body was.
+// Next implements storage.Message.
 func (m *message) Next() (piece []byte, err error) {
 	defer func() { m.told.note(m.id, err) }()
 	defer recoverRead(&err)
@@ -46,6 +46,16 @@ func (m *message) Next() (piece []byte, err error) {
 		piece, m.front = m.front, nil
 		return piece, nil
 	}
+	if m.entry.wireForm() {
+		return m.nextChunk()
+	}
+	return m.nextMended()
+}
+
+// nextChunk reads the next piece of the body as it is stored. Each chunk is checked by
+// its own length and checksum before it is returned, and the last one not before the
+// whole body was.
+func (m *message) nextChunk() (piece []byte, err error) {
 	if m.next == m.entry.chunks {
 		return nil, io.EOF
 	}

@@ -53,7 +53,8 @@ func (q *sequence) Append(dst []byte, id storage.MessageID) (_ []byte, _ storage
 		return dst, storage.Entry{}, err
 	}
 	e := m.Entry()
-	if int64(len(e.Trace))+e.Wire > int64(cap(dst)-len(dst)) {
+	// What has to be mended may need more room than its entry says: see mend.go.
+	if !m.entry.wireForm() || int64(len(e.Trace))+e.Wire > int64(cap(dst)-len(dst)) {
 		return dst, e, io.ErrShortBuffer
 	}
 	out := append(dst, e.Trace...)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -71,6 +72,30 @@ func sizes(t *testing.T, s storage.Store) {
 	if len(bodies) > 0 {
 		t.Errorf("%d messages are lost", len(bodies))
 	}
+}
+
+func openDraft(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	const chunk = storage.MaxPiece
+	for _, n := range []int{1, 4097, chunk, chunk + 1, 5*chunk + 3} {
+		octets := bytes.Repeat([]byte("any\x00octets\n"), n/11+1)[:n] // no wire form
+		d := Draft(s, octets)
+		for range 2 {
+			m, err := s.OpenDraft(d)
+			must(t, err)
+			got, err := ReadAll(m)
+			must(t, err)
+			same(t, got, octets)
+		}
+		d.Discard()
+		if _, err := s.OpenDraft(d); err == nil {
+			t.Error("a discarded draft was opened")
+		}
+	}
+	if n := len(Contents(t, s, a)); n != 0 {
+		t.Errorf("%d messages were delivered", n)
+	}
+	Clean(t, s)
 }
 
 func idsRise(t *testing.T, s storage.Store) {

@@ -44,6 +44,7 @@ var cases = []struct {
 	{"WhatHasAReceiptCanBeRead", readBack},
 	{"EachMaildropHasItsOwnTrace", traces},
 	{"BodiesOfAnySizeComeBackWhole", sizes},
+	{"ADraftCanBeReadBeforeItIsDelivered", openDraft},
 	{"IdsRise", idsRise},
 	{"ADiscardedDraftLeavesNothing", discard},
 	{"ADeliveryToAMissingAccountStoresNothing", missingAccount},
