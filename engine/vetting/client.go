@@ -14,8 +14,9 @@ import (
 // Vetter looks up what DNS says of clients and of their mail. It is safe for use by
 // many goroutines.
 type Vetter struct {
-	Names *resolver.Resolver
-	Lists []policy.Blocklist
+	Names  *resolver.Resolver
+	Lists  []policy.Blocklist
+	Memory Memory // of checks; nil: there is no bound
 	// Panicked is told of a panic while a message was checked; nil: nobody is.
 	Panicked func(p any)
 }
