@@ -7,6 +7,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine/config"
 	"postrider/engine/policy"
+	"postrider/engine/smtpd"
 	"postrider/engine/vetting"
 )
 
@@ -18,7 +19,7 @@ import (
 // maxChecksReached says that no more messages can be checked now.
 func (s *smtpConn) maxChecksReached() bool {
 	g := s.srv.guard
-	return s.isStrange() && g.cfg.Verify && g.checks.Load() >= int64(g.cfg.Verifications)
+	return s.isStrange() && g.cfg.Verify && (g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.ofStrangers().tight())
 }
 
 // beginCheck is called when a message begins.
@@ -93,14 +94,15 @@ func (d *checkDone) Run() {
 	}
 	v := st.check.Verdict()
 	s.endCheck()
+	if v.Busy {
+		s.srv.stats.overBudget.Add(1)
+		s.notStored(smtpd.Answer{Verdict: smtpd.Busy})
+		return
+	}
 	g.stats.checked.Add(1)
 	s.logVerdict(v)
 	if r := g.fails(v); r != nil {
-		e := s.begin()
-		s.parked = false
-		s.m.Answer(refusal(r), e)
-		s.effects(e)
-		s.resumed(e)
+		s.notStored(refusal(r))
 		return
 	}
 	if tail := st.sift.End(s.shard.scratch[:0]); len(tail) > 0 {
@@ -109,6 +111,15 @@ func (d *checkDone) Run() {
 	s.tx.received -= st.sift.Removed
 	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.ip, &st.facts, v)
 	s.tx.deliver(s.m.Transaction())
+}
+
+// notStored answers AskStored with a refusal, before the store has heard of the message.
+func (s *smtpConn) notStored(a smtpd.Answer) {
+	e := s.begin()
+	s.parked = false
+	s.m.Answer(a, e)
+	s.effects(e)
+	s.resumed(e)
 }
 
 // fails says why a message is refused for what was found; nil: it is not.

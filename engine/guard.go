@@ -42,7 +42,7 @@ type guardStats struct {
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
-func newGuard(cfg *config.Config, names *resolver.Resolver, log mailLog) *guard {
+func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memory, log mailLog) *guard {
 	p := &cfg.Policy
 	rates := func(client, network string) [2]*policy.Rates {
 		c, _ := policy.ParseRate(client)
@@ -50,7 +50,7 @@ func newGuard(cfg *config.Config, names *resolver.Resolver, log mailLog) *guard 
 		return [2]*policy.Rates{policy.NewRates(c, p.RateEntries), policy.NewRates(n, p.RateEntries)}
 	}
 	g := &guard{
-		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
+		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Memory: memory, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
 		connecting: rates(p.ClientConnections, p.NetworkConnections),
 		mailing:    rates(p.ClientMessages, p.NetworkMessages),
 		grey:       policy.Greylist{Delay: p.GreylistDelay, Window: p.GreylistWindow, Keep: p.GreylistKeep, Max: p.GreylistEntries},

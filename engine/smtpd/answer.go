@@ -123,6 +123,7 @@ func (s *Session) answerRcpt(r *smtp.Reply, e *Effects) {
 		s.turnDown(r, e)
 		return
 	}
+	s.tx.accept()
 	start := s.counted(e)
 	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
 	e.Reply = to.AppendTo(r.Begin(e.Reply))
