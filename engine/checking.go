@@ -19,7 +19,8 @@ import (
 // maxChecksReached says that no more messages can be checked now.
 func (s *smtpConn) maxChecksReached() bool {
 	g := s.srv.guard
-	return s.isStrange() && g.cfg.Verify && (g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.ofStrangers().tight())
+	return s.isStrange() && g.cfg.Verify &&
+		(g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.ofStrangers().tight() || g.open.isFull(s.ip))
 }
 
 // beginCheck is called when a message begins.
@@ -28,9 +29,15 @@ func (s *smtpConn) beginCheck() {
 	if !s.isStrange() || !g.cfg.Verify {
 		return
 	}
+	st := s.stranger
 	g.checks.Add(1)
-	s.stranger.sift = vetting.Sift{Host: g.host}
-	s.stranger.check = g.vet.Begin(vetting.Envelope{IP: s.ip, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
+	st.sift = vetting.Sift{Host: g.host}
+	if st.counted = g.open.begin(s.ip); !st.counted {
+		st.check = g.vet.Busy()
+		return
+	}
+	st.checkedIP = s.ip
+	st.check = g.vet.Begin(vetting.Envelope{IP: s.ip, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
 }
 
 // checked shows a run of the message to its check and returns what is to be stored
@@ -67,8 +74,15 @@ func (s *smtpConn) dropCheck() {
 }
 
 func (s *smtpConn) endCheck() {
-	s.stranger.check = nil
-	s.srv.guard.checks.Add(-1)
+	st, g := s.stranger, s.srv.guard
+	questions := 0
+	st.check, questions = nil, st.check.Questions()
+	g.checks.Add(-1)
+	if st.counted {
+		st.counted = false
+		g.open.end(st.checkedIP)
+		g.asked(st.checkedIP, questions)
+	}
 }
 
 // finishCheck asks for the verdict about the whole message: false when there is none

@@ -36,6 +36,7 @@ const maxNames = 5
 // count against the client.
 func (v *Vetter) Client(ctx context.Context, ip netip.Addr, name bool) (c Client) {
 	ip = ip.Unmap().WithZone("")
+	ctx = resolver.ForStranger(ctx, resolver.NewBudget(1+maxNames+len(v.Lists)))
 	var wg sync.WaitGroup
 	if name {
 		wg.Go(func() { c.Name, c.Rev = v.nameOf(ctx, ip) })

@@ -11,6 +11,7 @@ import (
 	"blitiri.com.ar/go/spf"
 
 	"postrider/engine/policy"
+	"postrider/engine/resolver"
 )
 
 // Envelope is what is known of a message before its first octet.
@@ -42,7 +43,9 @@ type Check struct {
 	env     Envelope
 	stream  *stream
 	booking booking
-	ctx     context.Context
+	ctx     context.Context // its questions are a stranger's
+	budget  *resolver.Budget
+	ofSPF   *resolver.Budget // see maxSPF
 	cancel  context.CancelFunc
 	roll    int
 
@@ -55,14 +58,26 @@ func (v *Vetter) Begin(env Envelope) *Check {
 	env.IP = env.IP.Unmap().WithZone("")
 	c := &Check{vetter: v, env: env, booking: booking{memory: v.Memory}, roll: rand.IntN(100), done: make(chan struct{})}
 	c.stream = newStream(func() bool { return c.booking.grow(LargeCheck) })
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.budget, c.ofSPF = resolver.NewBudget(maxSignatures+2*maxAuthors), resolver.NewBudget(maxSPF)
+	c.ctx, c.cancel = context.WithCancel(resolver.ForStranger(context.Background(), c.budget))
 	if !c.booking.grow(SmallCheck) {
-		c.stream.abort()
-		c.verdict.Busy = true
-		close(c.done)
-		return c
+		return c.refuse()
 	}
 	go c.run()
+	return c
+}
+
+// Busy is Begin for a message that can't be checked now: its Verdict says Busy.
+func (v *Vetter) Busy() *Check {
+	c := &Check{vetter: v, stream: newStream(nil), budget: new(resolver.Budget), ofSPF: new(resolver.Budget), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c.refuse()
+}
+
+func (c *Check) refuse() *Check {
+	c.stream.abort()
+	c.verdict.Busy = true
+	close(c.done)
 	return c
 }
 
@@ -92,6 +107,9 @@ func (c *Check) Abort() {
 	c.cancel()
 	c.stream.abort()
 }
+
+// Questions is how many questions name servers were asked for it so far.
+func (c *Check) Questions() int { return c.budget.Asked() + c.ofSPF.Asked() }
 
 // Verdict is what came of it, once report was called.
 func (c *Check) Verdict() *Verdict { return &c.verdict }
@@ -136,6 +154,12 @@ func (c *Check) rescue() {
 	}
 }
 
+// maxSPF is how many questions a record may lead to. RFC 7208 section 4.6.4 allows ten
+// terms, and ten hosts for each mx: all of that is 210 questions, and more than any
+// record that is meant well. It has a budget of its own: what a sender's record uses up is
+// not missing for the author's DMARC record, or it would be a way around it.
+const maxSPF = 100
+
 // spf checks the sender.
 func (c *Check) spf() SPFResult {
 	r := SPFResult{Domain: domainOf(c.env.Sender)}
@@ -149,8 +173,11 @@ func (c *Check) spf() SPFResult {
 		return r
 	}
 	outcome, _ := spf.CheckHostWithSender(net.IP(c.env.IP.AsSlice()), c.env.Helo, sender,
-		spf.WithResolver(c.vetter.Names), spf.WithContext(c.ctx))
+		spf.WithResolver(c.vetter.Names), spf.WithContext(resolver.ForStranger(c.ctx, c.ofSPF)))
 	r.Result = Result(outcome)
+	if c.ofSPF.Spent() && r.Result != Pass && r.Result != Fail {
+		r.Result = PermError
+	}
 	if c.ctx.Err() != nil && r.Result != Pass && r.Result != Fail {
 		r.Result = TempError
 	}
