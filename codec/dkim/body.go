@@ -44,7 +44,7 @@ func (b *Body) Write(p []byte) (int, error) {
 			i++
 		case b.cr:
 			b.cr = false
-			b.text([]byte{'\r'})
+			b.text(loneCR)
 		case c == '\r':
 			b.cr = true
 			i++
@@ -63,6 +63,8 @@ func (b *Body) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+var loneCR = []byte{'\r'}
+
 // text writes octets that are no white space, after what had to wait for them.
 func (b *Body) text(p []byte) {
 	for ; b.ends > 0; b.ends-- {
@@ -80,7 +82,7 @@ func (b *Body) text(p []byte) {
 func (b *Body) Close() error {
 	if b.cr {
 		b.cr = false
-		b.text([]byte{'\r'})
+		b.text(loneCR)
 	}
 	if b.started || !b.relaxed { // sections 3.4.3 and 3.4.4: an empty body
 		b.out.add("\r\n")
@@ -101,6 +103,14 @@ func (p *pieces) add(s string) {
 		p.flush()
 	}
 	p.used += copy(p.buf[p.used:], s)
+}
+
+func (p *pieces) octet(c byte) {
+	if p.used == len(p.buf) {
+		p.flush()
+	}
+	p.buf[p.used] = c
+	p.used++
 }
 
 func (p *pieces) octets(b []byte) {

@@ -129,7 +129,7 @@ func writeField(out *pieces, field []byte, c Canonicalization) {
 	}
 	name, value, _ := bytes.Cut(field, []byte(":"))
 	for _, c := range bytes.TrimRight(name, white) {
-		out.octets([]byte{lower(c)})
+		out.octet(lower(c))
 	}
 	out.add(":")
 	value = bytes.Trim(value, white)
