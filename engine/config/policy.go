@@ -127,7 +127,7 @@ func keysOfPolicy(c *Config) []*Key {
 		duration("policy.verify_timeout", &p.VerifyTimeout, 20*time.Second, 100*time.Millisecond, 5*time.Minute).
 			help("How long a check may take once the message is there. What is not known by then is a temperror in the field; mail is never refused for it."),
 		count("policy.verifications", &p.Verifications, 2000, 1, 1_000_000).
-			help("Messages being checked at once, 32 of one client. A check takes 64 KiB, or 256 KiB with a large header, from the eighth of limits.memory that is for checks and recipients. A client that would begin one more hears 452."),
+			help("Messages being checked at once, 32 of one client. A check takes 80 KiB, or 256 KiB with a large header or many signatures, from the eighth of limits.memory that is for checks and recipients. A client that would begin one more hears 452."),
 		text("policy.client_questions", &p.Questions, "1000/1m0s", rate, aRate).
 			help("Questions to name servers that the mail of one client may cost, when the answers are not known yet. Over it the client hears 450; \"\" is no limit."),
 		boolean("policy.greylist", &p.Greylist, false).

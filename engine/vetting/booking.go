@@ -3,14 +3,16 @@ package vetting
 import "sync"
 
 // What a check is booked with: the first for each, which is enough for a header of
-// smallHead octets and a backlog of smallBacklog; the second from the moment that it has
-// more of one of them. They are what was measured, with stacks and answers of DNS.
+// smallHead octets, a backlog of smallBacklog and smallSignatures; the second from the
+// moment that it has more of one of them. They are what was measured, with the stacks of
+// the goroutines that wait for DNS.
 const (
-	SmallCheck = 64 << 10
+	SmallCheck = 80 << 10
 	LargeCheck = 256 << 10
 
-	smallHead    = 12 << 10
-	smallBacklog = 24 << 10
+	smallHead       = 12 << 10
+	smallBacklog    = 24 << 10
+	smallSignatures = 2
 )
 
 // Memory is where the memory of checks is booked. Reserve says false when there is none;

@@ -71,16 +71,22 @@ func TestMemoryIsBooked(t *testing.T) {
 // Checks that wait for silent name servers take no more memory than is booked for them.
 func TestMemoryIsWhatIsBooked(t *testing.T) {
 	server := dnstest.Start(t)
-	for _, name := range []string{"d._domainkey.slow.test", "slow.test", "_dmarc.slow.test"} {
+	names := []string{"slow.test", "_dmarc.slow.test"}
+	sigs := ""
+	for i := range maxSignatures {
+		names = append(names, fmt.Sprintf("d%d._domainkey.slow.test", i))
+		sigs += fmt.Sprintf("DKIM-Signature: v=1; a=rsa-sha256; d=slow.test; s=d%d; h=from%s; bh=AAAA; b=AAAA\r\n", i, strings.Repeat(":x", 100))
+	}
+	for _, name := range names {
 		server.Behave(name, dns.TypeANY, dnstest.Behaviour{Silent: true})
 	}
 	const checks = 100
-	for booked, head := range map[int64]int{SmallCheck: smallHead - 2000, LargeCheck: maxHead - 3000} {
+	two := sigs[:2*len(sigs)/maxSignatures]
+	f := func(booked int64, sigs string, head int) {
 		v := vetterOf(server)
 		m := &memory{left: 1 << 40}
 		v.Memory = m
-		sig := "DKIM-Signature: v=1; a=rsa-sha256; d=slow.test; s=d; h=from" + strings.Repeat(":x", 100) + "; bh=AAAA; b=AAAA\r\n"
-		text := strings.Repeat(sig, 3) + "From: a@slow.test\r\n" + strings.Repeat("x: a field\r\n", (head-1000)/12) + "\r\n" + strings.Repeat("line\r\n", 1000)
+		text := sigs + "From: a@slow.test\r\n" + strings.Repeat("x: a field\r\n", (head-len(sigs))/12) + "\r\n" + strings.Repeat("line\r\n", 1000)
 		heap := func() int64 {
 			runtime.GC()
 			var s runtime.MemStats
@@ -115,6 +121,9 @@ func TestMemoryIsWhatIsBooked(t *testing.T) {
 			t.Errorf("%d octets are booked after all", m.used)
 		}
 	}
+	f(SmallCheck, two, smallHead-2000)
+	f(LargeCheck, sigs, smallHead-2000)
+	f(LargeCheck, sigs, maxHead-3000)
 }
 
 // When its time is over, a check reads on and hashes no more.

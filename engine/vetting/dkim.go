@@ -58,6 +58,9 @@ func (c *Check) signatures() (froms []string, all []Signature, err error) {
 		return froms, []Signature{{Result: PermError, Reason: reason(err)}}, c.discard(rest)
 	}
 	found := c.find(header)
+	if len(found) > smallSignatures && !c.booking.grow(LargeCheck) {
+		return nil, nil, errBusy
+	}
 	var keys sync.WaitGroup
 	for i := range found {
 		if s := &found[i]; s.outcome.Result == "" {
