@@ -87,10 +87,12 @@ func (s *Signing) takeHeader(run []byte) (rest []byte) {
 		end = 2
 	case end >= 0:
 		end += seen + 4
-	case len(s.header) > maxHeader:
+	}
+	if end > maxHeader || end < 0 && len(s.header) > maxHeader {
 		s.err, s.header = errHeader, nil
 		return nil
-	default:
+	}
+	if end < 0 {
 		return nil
 	}
 	rest = run[len(run)-(len(s.header)-end):]
