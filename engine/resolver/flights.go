@@ -14,17 +14,19 @@ type flights struct {
 }
 
 type flight struct {
-	done    chan struct{}
-	rec     *records        // once done
-	askers  int             // under flights.mu
-	wanted  context.Context // ends when all have left
-	giveUp  context.CancelFunc
-	leaving bool // all have left; under flights.mu
+	done   chan struct{}
+	rec    *records        // once done
+	wanted context.Context // ends when all have left before the question was asked
+	giveUp context.CancelFunc
+
+	askers  int  // under flights.mu, as these are:
+	asked   bool // it has its slot
+	leaving bool // all had left before
 }
 
-// join waits with others for the answer to q, for which find is called by the first.
-// nil: ctx has ended before.
-func (f *flights) join(ctx context.Context, q question, find func(wanted context.Context) *records) *records {
+// join waits with others for the answer to q. The first has take wait for a slot, and then
+// ask find it. nil: ctx has ended before.
+func (f *flights) join(ctx context.Context, q question, take func(wanted context.Context) (release func(), err error), ask func() *records) *records {
 	f.mu.Lock()
 	one := f.open[q]
 	if one == nil || one.leaving {
@@ -34,7 +36,7 @@ func (f *flights) join(ctx context.Context, q question, find func(wanted context
 			f.open = make(map[question]*flight)
 		}
 		f.open[q] = one
-		go f.run(q, one, find)
+		go f.run(q, one, take, ask)
 	}
 	one.askers++
 	f.mu.Unlock()
@@ -47,8 +49,14 @@ func (f *flights) join(ctx context.Context, q question, find func(wanted context
 	}
 }
 
-func (f *flights) run(q question, one *flight, find func(wanted context.Context) *records) {
-	one.rec = find(one.wanted)
+func (f *flights) run(q question, one *flight, take func(wanted context.Context) (release func(), err error), ask func() *records) {
+	release, err := take(one.wanted)
+	if err == nil {
+		if f.mayAsk(one) {
+			one.rec = ask()
+		}
+		release()
+	}
 	f.mu.Lock()
 	if f.open[q] == one {
 		delete(f.open, q)
@@ -57,11 +65,19 @@ func (f *flights) run(q question, one *flight, find func(wanted context.Context)
 	close(one.done)
 }
 
+// mayAsk says whether somebody still wants the answer of a flight that has its slot.
+func (f *flights) mayAsk(one *flight) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one.asked = !one.leaving
+	return one.asked
+}
+
 func (f *flights) leave(one *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if one.askers--; one.askers == 0 {
-		one.leaving = true
+		one.leaving = !one.asked
 		one.giveUp()
 	}
 }

@@ -186,16 +186,12 @@ func (r *Resolver) lookup(ctx context.Context, q question) *records {
 			return &records{outcome: failed, why: "too many questions for one message"}
 		}
 	}
-	rec := kind.flights.join(ctx, q, func(wanted context.Context) *records {
+	take := func(wanted context.Context) (func(), error) { return kind.slots.take(wanted, q.name) }
+	rec := kind.flights.join(ctx, q, take, func() *records {
 		// The flight that ended as this one began may have brought it.
 		if rec := r.cache.get(q, r.now()); rec != nil {
 			return rec
 		}
-		release, err := kind.slots.take(wanted, q.name)
-		if err != nil {
-			return &records{outcome: failed, why: err.Error()} // nobody waits for it
-		}
-		defer release()
 		rec, ttl := r.resolve(q)
 		r.cache.put(q, rec, r.now().Add(ttl))
 		return rec
