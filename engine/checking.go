@@ -7,6 +7,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine/config"
 	"postrider/engine/policy"
+	"postrider/engine/smtpd"
 	"postrider/engine/vetting"
 )
 
@@ -18,7 +19,8 @@ import (
 // maxChecksReached says that no more messages can be checked now.
 func (s *smtpConn) maxChecksReached() bool {
 	g := s.srv.guard
-	return s.isStrange() && g.cfg.Verify && g.checks.Load() >= int64(g.cfg.Verifications)
+	return s.isStrange() && g.cfg.Verify &&
+		(g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.ofStrangers().tight() || g.open.isFull(s.ip))
 }
 
 // beginCheck is called when a message begins.
@@ -27,9 +29,15 @@ func (s *smtpConn) beginCheck() {
 	if !s.isStrange() || !g.cfg.Verify {
 		return
 	}
+	st := s.stranger
 	g.checks.Add(1)
-	s.stranger.sift = vetting.Sift{Host: g.host}
-	s.stranger.check = g.vet.Begin(vetting.Envelope{IP: s.ip, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
+	st.sift = vetting.Sift{Host: g.host}
+	if st.counted = g.open.begin(s.ip); !st.counted {
+		st.check = g.vet.Busy()
+		return
+	}
+	st.checkedIP = s.ip
+	st.check = g.vet.Begin(vetting.Envelope{IP: s.ip, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
 }
 
 // checked shows a run of the message to its check and returns what is to be stored
@@ -66,8 +74,15 @@ func (s *smtpConn) dropCheck() {
 }
 
 func (s *smtpConn) endCheck() {
-	s.stranger.check = nil
-	s.srv.guard.checks.Add(-1)
+	st, g := s.stranger, s.srv.guard
+	questions := 0
+	st.check, questions = nil, st.check.Questions()
+	g.checks.Add(-1)
+	if st.counted {
+		st.counted = false
+		g.open.end(st.checkedIP)
+		g.asked(st.checkedIP, questions)
+	}
 }
 
 // finishCheck asks for the verdict about the whole message: false when there is none
@@ -93,14 +108,15 @@ func (d *checkDone) Run() {
 	}
 	v := st.check.Verdict()
 	s.endCheck()
+	if v.Busy {
+		s.srv.stats.overBudget.Add(1)
+		s.notStored(smtpd.Answer{Verdict: smtpd.Busy})
+		return
+	}
 	g.stats.checked.Add(1)
 	s.logVerdict(v)
 	if r := g.fails(v); r != nil {
-		e := s.begin()
-		s.parked = false
-		s.m.Answer(refusal(r), e)
-		s.effects(e)
-		s.resumed(e)
+		s.notStored(refusal(r))
 		return
 	}
 	if tail := st.sift.End(s.shard.scratch[:0]); len(tail) > 0 {
@@ -109,6 +125,15 @@ func (d *checkDone) Run() {
 	s.tx.received -= st.sift.Removed
 	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.ip, &st.facts, v)
 	s.tx.deliver(s.m.Transaction())
+}
+
+// notStored answers AskStored with a refusal, before the store has heard of the message.
+func (s *smtpConn) notStored(a smtpd.Answer) {
+	e := s.begin()
+	s.parked = false
+	s.m.Answer(a, e)
+	s.effects(e)
+	s.resumed(e)
 }
 
 // fails says why a message is refused for what was found; nil: it is not.

@@ -62,10 +62,11 @@
 //
 // # Bounded memory
 //
-// All octets of messages in memory, on their way in or out, listings and unread
-// input, are booked in one ledger (limits.memory). A session that gets no room
-// waits in line without reading; a transaction that begins while little is left
-// is answered 452.
+// All octets of messages in memory, on their way in or out, listings, unread input,
+// recipients of open transactions and checks are booked in limits.memory. A session
+// that gets no room waits in line without reading; a transaction that begins while
+// little is left, and a recipient for which nothing is left, are answered 452.
+// BOUNDS.md has all that a peer can make us keep or compute.
 package engine
 
 // Version is the version of the server, as it is shown to operators and by

@@ -25,10 +25,12 @@ type guard struct {
 
 	lookups atomic.Int64 // strangers who are being looked up
 	checks  atomic.Int64 // messages that are being checked
+	open    opened       // those of them of each client
 
 	mu         sync.Mutex // of what follows
 	connecting [2]*policy.Rates
 	mailing    [2]*policy.Rates
+	asking     *policy.Rates // questions to name servers because of a client's mail
 	grey       policy.Greylist
 
 	stats guardStats
@@ -37,13 +39,14 @@ type guard struct {
 // guardStats are the counters of refusals, one for each reason.
 type guardStats struct {
 	connectionRate, messageRate, early, eager   atomic.Int64
+	questionRate                                atomic.Int64
 	listed, greylisted, dmarcFailed, proxyFault atomic.Int64
 	dmarcRefused                                atomic.Int64
 	earlySeen, eagerSeen, checked, overLookups  atomic.Int64
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
-func newGuard(cfg *config.Config, names *resolver.Resolver, log mailLog) *guard {
+func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memory, log mailLog) *guard {
 	p := &cfg.Policy
 	rates := func(client, network string) [2]*policy.Rates {
 		c, _ := policy.ParseRate(client)
@@ -51,11 +54,14 @@ func newGuard(cfg *config.Config, names *resolver.Resolver, log mailLog) *guard 
 		return [2]*policy.Rates{policy.NewRates(c, p.RateEntries), policy.NewRates(n, p.RateEntries)}
 	}
 	g := &guard{
-		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
+		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Memory: memory, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
 		connecting: rates(p.ClientConnections, p.NetworkConnections),
 		mailing:    rates(p.ClientMessages, p.NetworkMessages),
+		open:       opened{of: make(map[netip.Prefix]int)},
 		grey:       policy.Greylist{Delay: p.GreylistDelay, Window: p.GreylistWindow, Keep: p.GreylistKeep, Max: p.GreylistEntries},
 	}
+	questions, _ := policy.ParseRate(p.Questions)
+	g.asking = policy.NewRates(questions, p.RateEntries)
 	for _, s := range p.Blocklists {
 		if l, err := policy.ParseBlocklist(s); err == nil {
 			g.vet.Lists = append(g.vet.Lists, l)
@@ -91,12 +97,31 @@ func (g *guard) mayConnect(ip netip.Addr) *smtp.Reply {
 
 // mayMail says why a client may not begin a message now; nil: it may.
 func (g *guard) mayMail(ip netip.Addr) *smtp.Reply {
+	if !g.mayAsk(ip) {
+		g.stats.questionRate.Add(1)
+		return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many DNS questions because of mail from your address, limit " +
+			g.asking.Rate().String() + "; come back later"}
+	}
 	limit := g.take(g.mailing, ip)
 	if limit == "" {
 		return nil
 	}
 	g.stats.messageRate.Add(1)
 	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + limit + "; come back later"}
+}
+
+// mayAsk says whether name servers may be asked because of a client's mail.
+func (g *guard) mayAsk(ip netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asking.Has(policy.Client(ip), time.Now())
+}
+
+// asked books questions that were asked.
+func (g *guard) asked(ip netip.Addr, questions int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asking.Owe(policy.Client(ip), questions, time.Now())
 }
 
 // greylisted says that a recipient has to wait; nil: not.
@@ -149,6 +174,7 @@ func (g *guard) metrics(gauge func(name, help string, f func() float64), counter
 	gauge("policy_checks_open", "Messages that are being checked, of policy.verifications.", func() float64 { return float64(g.checks.Load()) })
 	counter("policy_connection_rate_total", "Clients refused by policy.client_connections or network_connections.", &st.connectionRate)
 	counter("policy_message_rate_total", "Messages refused by policy.client_messages or network_messages.", &st.messageRate)
+	counter("policy_question_rate_total", "Messages refused by policy.client_questions.", &st.questionRate)
 	counter("policy_early_talkers_total", "Clients that spoke before the greeting.", &st.earlySeen)
 	counter("policy_early_refused_total", "Those of them that were refused.", &st.early)
 	counter("policy_pipelining_total", "Clients that sent more before the reply to EHLO, HELO or DATA.", &st.eagerSeen)

@@ -153,7 +153,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	names := NewResolver(cfg, srv.SMTPAddrs(), log)
-	srv.guard = newGuard(cfg, names, srv.log)
+	srv.guard = newGuard(cfg, names, srv.budget.ofStrangers(), srv.log)
 	if srv.courier, err = srv.newCourier(names, log); err != nil {
 		group.Stop()
 		return nil, err

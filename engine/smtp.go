@@ -131,6 +131,10 @@ func (s *smtpConn) effects(e *smtpd.Effects) {
 			s.dropDraft()
 			e.Drop = false
 		}
+		if e.Forget {
+			s.forgetRecipients()
+			e.Forget = false
+		}
 		if len(e.Body) > 0 {
 			s.body(e.Body)
 			e.Body = nil
@@ -271,6 +275,10 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 // recipient routes the forward-path and keeps the maildrops that it leads to.
 func (s *smtpConn) recipient() smtpd.Verdict {
 	rs := s.m.Transaction().Recipients
+	if !s.hasRoomFor(&rs[len(rs)-1]) {
+		s.srv.stats.overBudget.Add(1)
+		return smtpd.Busy
+	}
 	if s.srv.capture != 0 {
 		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
 	}
@@ -337,6 +345,7 @@ func (s *smtpConn) stored() {
 	tx.end()
 	if !s.conn.Alive() {
 		s.releaseWindow()
+		s.forgetRecipients()
 		return // durable, but the peer never hears of it: it will send it again
 	}
 	e := s.begin()
@@ -427,6 +436,7 @@ func (s *smtpConn) Closed(_ *loop.Conn, err error) {
 		s.dropDraft()
 		s.unbook()
 		s.releaseWindow()
+		s.forgetRecipients()
 	}
 	s.srv.stats.smtpSessions.Add(-1)
 	s.srv.log.disconnectSMTP(s, err)

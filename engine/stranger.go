@@ -22,9 +22,11 @@ type stranger struct {
 	early     bool // spoke before the greeting
 	noted     bool // it was logged that the client speaks out of turn
 
-	facts vetting.Client
-	check *vetting.Check // of the message that comes in; nil: none
-	sift  vetting.Sift   // of its header
+	facts     vetting.Client
+	check     *vetting.Check // of the message that comes in; nil: none
+	counted   bool           // it is one of guard.open, for
+	checkedIP netip.Addr     // this client
+	sift      vetting.Sift   // of its header
 }
 
 // isKnown says whether the client is on a network that [policy] does not concern.

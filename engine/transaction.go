@@ -31,6 +31,8 @@ type transaction struct {
 	taken   []byte // in capture mode: a Delivered-To field for each
 	untold  int    // forward-paths that had no room in taken
 
+	held int64 // octets of budget.held for the recipients
+
 	out    outgoing
 	booked booking
 

@@ -2,22 +2,25 @@ package engine
 
 import "postrider/engine/ledger"
 
-// budget is limits.memory in three ledgers. They are apart so that nobody who
+// budget is limits.memory in four ledgers. They are apart so that nobody who
 // holds a part waits for more of the same: a session whose message turns out
 // large waits for the bulk ledger with its small window in hand, and those who
 // hold bulk wait for nothing but the disk and their peer. With one ledger for all,
 // enough small windows would wait for each other for ever.
 type budget struct {
 	begin    *ledger.Ledger // a quarter: a small window for each message that begins
-	bulk     *ledger.Ledger // a half: large windows, and buffers of POP3 sessions that read
+	bulk     *ledger.Ledger // three eighths: large windows, and buffers of POP3 sessions that read
 	listings *ledger.Ledger // a quarter: listings of open maildrops
+	held     *ledger.Ledger // an eighth: recipients of open transactions, and checks of strangers' messages
 }
 
 func newBudget(octets int64) budget {
-	return budget{ledger.New(octets / 4), ledger.New(octets / 2), ledger.New(octets / 4)}
+	return budget{ledger.New(octets / 4), ledger.New(octets / 8 * 3), ledger.New(octets / 4), ledger.New(octets / 8)}
 }
 
-func (b budget) used() int64 { return b.begin.Used() + b.bulk.Used() + b.listings.Used() }
+func (b budget) used() int64 {
+	return b.begin.Used() + b.bulk.Used() + b.listings.Used() + b.held.Used()
+}
 
 // tight says whether a message that begins now would have to wait soon.
 func (b budget) tight() bool { return b.begin.Used() > b.begin.Max()/10*9 }

@@ -31,6 +31,7 @@ type Policy struct {
 	DMARC         DMARCAction
 	VerifyTimeout time.Duration // of what is not known when the message has ended
 	Verifications int           // at once
+	Questions     string        // to name servers, for the mail of one client
 
 	Greylist        bool
 	GreylistDelay   time.Duration
@@ -124,9 +125,11 @@ func keysOfPolicy(c *Config) []*Key {
 		choice("policy.dmarc", &p.DMARC, DMARCMark, DMARCReject).
 			help("What becomes of a message that fails DMARC and whose domain says p=reject: mark it only, or refuse it with 550."),
 		duration("policy.verify_timeout", &p.VerifyTimeout, 20*time.Second, 100*time.Millisecond, 5*time.Minute).
-			help("How long DNS may take for it. What is not known by then is a temperror in the field; mail is never refused for it."),
+			help("How long a check may take once the message is there. What is not known by then is a temperror in the field; mail is never refused for it."),
 		count("policy.verifications", &p.Verifications, 2000, 1, 1_000_000).
-			help("Messages being checked at once, up to 350 KiB each; a client that would begin one more hears 452."),
+			help("Messages being checked at once, 32 of one client. A check takes 80 KiB, or 256 KiB with a large header or many signatures, from the eighth of limits.memory that is for checks and recipients. A client that would begin one more hears 452."),
+		text("policy.client_questions", &p.Questions, "1000/1m0s", rate, aRate).
+			help("Questions to name servers that the mail of one client may cost, when the answers are not known yet. Over it the client hears 450; \"\" is no limit."),
 		boolean("policy.greylist", &p.Greylist, false).
 			help("Let a sender that was never seen before come back later (RFC 6647). What was seen is in memory only, a restart forgets it."),
 		duration("policy.greylist_delay", &p.GreylistDelay, 5*time.Minute, time.Second, day).

@@ -1,5 +1,5 @@
 // Package dkim signs mail with the keys of our domains (RFC 6376, and RFC 8463 for
-// Ed25519). The signature itself is made by github.com/emersion/go-msgauth.
+// Ed25519). The forms that are hashed, and the field, are those of package codec/dkim.
 //
 // # Keys
 //
@@ -27,7 +27,9 @@
 //
 // # How it is computed
 //
-// The hash of the body comes with the octets: nothing of a large message is kept.
+// The hash of the body comes with the octets: nothing of a large message is kept but its
+// header, of at most 256 KiB, and all keys share the one hash. Empty lines, which may be
+// the last ones, are a number.
 // [Signing] is for a caller that may wait; [Stream] is for an event loop, which may
 // not: octets are copied into its queue, a goroutine that exists only while there
 // are some hashes them, and its Backlog stops the peer when that is behind. The
@@ -36,5 +38,7 @@
 // # Dropped
 //
 // Signing at the end from what the store has: it can't be read before it is
-// delivered. Hashing on the loop: go-msgauth looks at each octet, 7 ms a megabyte.
+// delivered. Hashing on the loop: each octet is looked at. github.com/emersion/go-msgauth:
+// it keeps empty lines as octets, 222 MB for 40 MB of them, and hashes the body once for
+// each key.
 package dkim

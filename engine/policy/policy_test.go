@@ -135,3 +135,35 @@ func TestGreylistStaysInBounds(t *testing.T) {
 		t.Errorf("one that passed was forgotten for those who wait: %d", got)
 	}
 }
+
+// What was used is owed, also more than there was, and never more than one bucket.
+func TestRatesOwe(t *testing.T) {
+	r := NewRates(Rate{10, time.Minute}, 100)
+	a, b := Client(addr("192.0.2.1")), Client(addr("192.0.2.2"))
+	has := func(after time.Duration, who netip.Prefix, want bool) {
+		t.Helper()
+		if got := r.Has(who, start.Add(after)); got != want {
+			t.Errorf("%v: %s: %v", after, who, got)
+		}
+	}
+	has(0, a, true)
+	r.Owe(a, 9, start)
+	has(0, a, true)
+	r.Owe(a, 1, start)
+	has(0, a, false)
+	has(0, b, true)
+	has(6*time.Second, a, true)
+	r.Owe(a, 1_000_000_000, start)
+	r.Owe(a, 0, start)
+	has(66*time.Second, a, true) // two buckets, less one token
+	has(65*time.Second, a, false)
+	if (NewRates(Rate{}, 1)).Has(a, start) != true {
+		t.Error("no limit is one")
+	}
+	for i := range 1000 {
+		r.Owe(Client(netip.AddrFrom4([4]byte{10, 0, byte(i / 256), byte(i)})), 5, start)
+	}
+	if len(r.fullAt) > 100 {
+		t.Errorf("%d buckets are kept", len(r.fullAt))
+	}
+}

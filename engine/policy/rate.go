@@ -88,6 +88,32 @@ func (r *Rates) Take(who netip.Prefix, now time.Time) bool {
 	return true
 }
 
+// Has says whether there is a token in the bucket of who, and leaves it there.
+func (r *Rates) Has(who netip.Prefix, now time.Time) bool {
+	return r.rate.Count == 0 || r.fullAt[who].Sub(now) <= r.rate.Per-r.rate.Per/time.Duration(r.rate.Count)
+}
+
+// Owe takes n tokens that were used already, though the bucket may have fewer. The debt is
+// never more than one bucket.
+func (r *Rates) Owe(who netip.Prefix, n int, now time.Time) {
+	if r.rate.Count == 0 || n <= 0 {
+		return
+	}
+	full, known := r.fullAt[who]
+	if full.Before(now) {
+		full = now
+	}
+	n = min(n, 2*r.rate.Count)
+	full = full.Add(time.Duration(n) * (r.rate.Per / time.Duration(r.rate.Count)))
+	if most := now.Add(2 * r.rate.Per); full.After(most) {
+		full = most
+	}
+	if !known && len(r.fullAt) >= r.max {
+		r.makeRoom(now)
+	}
+	r.fullAt[who] = full
+}
+
 // Rate is what each bucket holds.
 func (r *Rates) Rate() Rate { return r.rate }
 

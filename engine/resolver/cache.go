@@ -11,26 +11,32 @@ type question struct {
 	qtype uint16
 }
 
-// cache keeps answers for their time, at most max of them. It is safe for use by
-// many goroutines; a hit allocates nothing.
+// cache keeps answers for their time, at most max of them and at most most octets. It is
+// safe for use by many goroutines; a hit allocates nothing.
 //
 // When it is full, of a few entries picked at random the one that ends first has
-// to go. A list by last use would be a little better at keeping what is asked for
-// often, but each hit would write to it, under the one lock.
+// to go, until the new one fits. A list by last use would be a little better at keeping
+// what is asked for often, but each hit would write to it, under the one lock.
 type cache struct {
-	max int
+	max, most int
 
 	mu      sync.RWMutex
 	entries map[question]entry // under mu
+	octets  int                // of entries; under mu
 }
 
 type entry struct {
-	rec   *records
-	until time.Time
+	rec    *records
+	until  time.Time
+	octets int
 }
 
-func newCache(size int) *cache {
-	return &cache{max: size, entries: make(map[question]entry)}
+// entryOctets is what an entry takes besides its name and its records: its share of the
+// map, and the records without any in them.
+const entryOctets = 400
+
+func newCache(size, octets int) *cache {
+	return &cache{max: size, most: octets, entries: make(map[question]entry)}
 }
 
 // get returns nil if the answer is not there or its time is over.
@@ -44,16 +50,29 @@ func (c *cache) get(q question, now time.Time) *records {
 	return e.rec
 }
 
+// put keeps an answer, unless it alone is larger than an eighth of the cache.
 func (c *cache) put(q question, rec *records, until time.Time) {
+	e := entry{rec, until, entryOctets + len(q.name) + rec.octets()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, has := c.entries[q]; !has && len(c.entries) >= c.max {
+	c.remove(q)
+	if e.octets > c.most/8 {
+		return
+	}
+	for len(c.entries) > 0 && (len(c.entries) >= c.max || c.octets+e.octets > c.most) {
 		c.evict()
 	}
-	c.entries[q] = entry{rec, until}
+	c.entries[q] = e
+	c.octets += e.octets
 }
 
-// evict makes room for one. Maps are walked from a random place on, which is
+// remove takes an entry out, if it is there.
+func (c *cache) remove(q question) {
+	c.octets -= c.entries[q].octets
+	delete(c.entries, q)
+}
+
+// evict takes one out. Maps are walked from a random place on, which is
 // where the few come from.
 func (c *cache) evict() {
 	const few = 8
@@ -68,7 +87,7 @@ func (c *cache) evict() {
 			break
 		}
 	}
-	delete(c.entries, victim)
+	c.remove(victim)
 }
 
 // size is how many entries there are, those whose time is over included.

@@ -87,7 +87,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 // What ends first goes first, as far as a few entries can tell.
 func TestEvictionPrefersWhatEndsFirst(t *testing.T) {
-	c := newCache(200)
+	c := newCache(200, 1<<20)
 	now := time.Unix(1e9, 0)
 	for i := range 100 {
 		c.put(question{fmt.Sprint("old", i), 1}, new(records), now.Add(time.Second))
@@ -109,7 +109,7 @@ func TestEvictionPrefersWhatEndsFirst(t *testing.T) {
 }
 
 func TestHitAllocatesNothing(t *testing.T) {
-	c := newCache(10)
+	c := newCache(10, 1<<20)
 	now := time.Unix(1e9, 0)
 	c.put(question{"example.org.", dns.TypeMX}, new(records), now.Add(time.Hour))
 	name := strings.Clone("example.org.")
@@ -123,7 +123,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkCacheHit(b *testing.B) {
-	c := newCache(20_000)
+	c := newCache(20_000, 64<<20)
 	now := time.Unix(1e9, 0)
 	names := make([]string, 20_000)
 	for i := range names {
@@ -140,7 +140,7 @@ func BenchmarkCacheHit(b *testing.B) {
 
 // With a cache that is full each new answer pushes one out.
 func BenchmarkCachePut(b *testing.B) {
-	c := newCache(20_000)
+	c := newCache(20_000, 64<<20)
 	now := time.Unix(1e9, 0)
 	names := make([]string, 100_000)
 	for i := range names {

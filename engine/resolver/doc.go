@@ -38,6 +38,14 @@
 // only an answer with this id, to this question, from this server counts. Answers
 // longer than 1232 octets come by TCP.
 //
+// # Strangers
+//
+// The questions that a stranger makes us ask ([ForStranger]) have 64 slots, at most 8 of
+// them about one registered domain; our own have 192, at most 48 about one. So whoever
+// sends mail that names silent name servers holds up himself, then other strangers, and
+// not the relay. Waiting for a slot ends with the context. A [Budget] bounds the questions
+// of one message; what is in the cache is free.
+//
 // # DNSSEC
 //
 // It is left to the name servers: one that validates says SERVFAIL of what is
@@ -55,7 +63,8 @@
 // Answers are kept for their TTL, from 1 second to 1 hour; answers that say no for
 // the time that the SOA record says, from 5 seconds to 15 minutes (RFC 2308); a
 // failure 10 seconds, so that a thousand messages for one domain do not each wait
-// for the same silent servers. What is asked by several at once is asked once.
+// for the same silent servers. What is asked by several at once is asked once. The cache
+// has 20,000 answers and 16 MiB at most, with the octets of all texts counted.
 //
 // # Diagnostics
 //

@@ -189,6 +189,24 @@ func (rec *records) addText(text string) bool {
 	return true
 }
 
+// octets is about what the records take in memory, with the headers of their texts.
+func (rec *records) octets() int {
+	n := 24*len(rec.addrs) + len(rec.why)
+	for _, x := range rec.mx {
+		n += 24 + len(x.name)
+	}
+	for _, t := range rec.tlsa {
+		n += 32 + len(t.Data)
+	}
+	for _, t := range rec.texts {
+		n += 16 + len(t)
+	}
+	for _, name := range rec.names {
+		n += 16 + len(name)
+	}
+	return n
+}
+
 func (rec *records) len() int {
 	return len(rec.mx) + len(rec.addrs) + len(rec.tlsa) + len(rec.texts) + len(rec.names)
 }

@@ -7,12 +7,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/sync/singleflight"
 
 	"postrider/engine/router"
 )
@@ -37,7 +35,8 @@ type Options struct {
 	Families   Families      // of the addresses
 	Timeout    time.Duration // of one try; 0: as ResolvConf says, 5s
 	Attempts   int           // rounds through the servers; 0: as ResolvConf says, 2
-	CacheSize  int           // answers kept; 0: 20,000, about 10 MB
+	CacheSize  int           // answers kept; 0: 20,000
+	CacheBytes int           // octets of them; 0: 16 MiB
 	Now        func() time.Time
 	Shuffle    func(n int, swap func(i, j int)) // nil: math/rand's; others need not be safe for many goroutines if Hosts is not called by many
 
@@ -56,30 +55,42 @@ type Options struct {
 type Resolver struct {
 	servers  *servers
 	cache    *cache
-	flights  singleflight.Group // questions being asked, so that none is asked twice at once
+	own      questions // of the relay and all else that is ours
+	stranger questions // that strangers make us ask: see ForStranger
 	file     hostsFile
 	port     uint16
 	types    []uint16 // A, AAAA or both
-	own      func(netip.AddrPort) bool
+	isOwn    func(netip.AddrPort) bool
 	ownNames map[string]bool // as in question.name
 	now      func() time.Time
 	shuffle  func(n int, swap func(i, j int))
 	log      *slog.Logger
 }
 
-// maxSockets bounds the questions to name servers that are open at once, over all
-// callers; others wait.
-const maxSockets = 256
+// questions are those of one kind that are asked now.
+type questions struct {
+	flights flights
+	slots   *slots
+}
+
+// The questions to name servers that are open at once, and those of them about one
+// registered domain; others wait. Strangers' and our own wait apart.
+const (
+	ownSlots, ownOfDomain           = 192, 48
+	strangerSlots, strangerOfDomain = 64, 8
+)
 
 // New makes a Resolver. It reads resolv.conf now, and no more later.
 func New(o Options) *Resolver {
 	r := &Resolver{
 		servers:  nameServers(o),
-		cache:    newCache(cmp.Or(o.CacheSize, 20_000)),
+		cache:    newCache(cmp.Or(o.CacheSize, 20_000), cmp.Or(o.CacheBytes, 16<<20)),
+		own:      questions{slots: newSlots(ownSlots, ownOfDomain)},
+		stranger: questions{slots: newSlots(strangerSlots, strangerOfDomain)},
 		file:     hostsFile{path: cmp.Or(o.HostsFile, "/etc/hosts")},
 		port:     cmp.Or(o.Port, 25),
 		types:    []uint16{dns.TypeA, dns.TypeAAAA},
-		own:      o.Own,
+		isOwn:    o.Own,
 		ownNames: make(map[string]bool),
 		now:      o.Now,
 		shuffle:  o.Shuffle,
@@ -91,8 +102,8 @@ func New(o Options) *Resolver {
 	case OnlyIPv6:
 		r.types = []uint16{dns.TypeAAAA}
 	}
-	if r.own == nil {
-		r.own = func(netip.AddrPort) bool { return false }
+	if r.isOwn == nil {
+		r.isOwn = func(netip.AddrPort) bool { return false }
 	}
 	for _, name := range o.OwnNames {
 		if q, ok := toQuestion(name); ok {
@@ -122,7 +133,6 @@ func nameServers(o Options) *servers {
 		addrs:   o.Servers,
 		timeout: cmp.Or(o.Timeout, time.Duration(conf.Timeout)*time.Second),
 		rounds:  cmp.Or(o.Attempts, conf.Attempts),
-		slots:   make(chan struct{}, maxSockets),
 		dnssec:  o.DNSSEC,
 	}
 	if len(s.addrs) == 0 {
@@ -170,21 +180,26 @@ func (r *Resolver) lookup(ctx context.Context, q question) *records {
 	if rec := r.cache.get(q, r.now()); rec != nil {
 		return rec
 	}
-	flight := r.flights.DoChan(q.name+strconv.Itoa(int(q.qtype)), func() (any, error) {
+	kind, budget := &r.own, budgetOf(ctx)
+	if budget != nil {
+		if kind = &r.stranger; !budget.take() {
+			return &records{outcome: failed, why: "too many questions for one message"}
+		}
+	}
+	take := func(wanted context.Context) (func(), error) { return kind.slots.take(wanted, q.name) }
+	rec := kind.flights.join(ctx, q, take, func() *records {
 		// The flight that ended as this one began may have brought it.
 		if rec := r.cache.get(q, r.now()); rec != nil {
-			return rec, nil
+			return rec
 		}
 		rec, ttl := r.resolve(q)
 		r.cache.put(q, rec, r.now().Add(ttl))
-		return rec, nil
+		return rec
 	})
-	select {
-	case result := <-flight:
-		return result.Val.(*records)
-	case <-ctx.Done():
+	if rec == nil {
 		return &records{outcome: failed, why: ctx.Err().Error()}
 	}
+	return rec
 }
 
 // resolve asks the name servers, and again for each alias of which they did not

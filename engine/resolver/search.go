@@ -161,7 +161,7 @@ func (s *search) isOurName(c candidate) bool {
 }
 
 func (s *search) isOurAddress(c candidate) bool {
-	return slices.ContainsFunc(c.addrs, func(a netip.Addr) bool { return s.own(netip.AddrPortFrom(a, s.port)) })
+	return slices.ContainsFunc(c.addrs, func(a netip.Addr) bool { return s.isOwn(netip.AddrPortFrom(a, s.port)) })
 }
 
 // ask looks up the addresses of all candidates at once, and takes in those that a

@@ -23,7 +23,6 @@ type servers struct {
 	// first is the server that answered last. It is asked first, so that a dead one
 	// at the head of the list doesn't cost a time-out for each question.
 	first atomic.Int32
-	slots chan struct{} // bounds the sockets in use
 }
 
 // bufferSize is the largest answer asked for over UDP: what passes every path
@@ -37,8 +36,6 @@ var errAnswer = errors.New("")
 // ask gets an answer, NOERROR or NXDOMAIN, from the first server that gives one.
 // Servers that are silent are asked again in the next round.
 func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
-	s.slots <- struct{}{}
-	defer func() { <-s.slots }()
 	out := make([]bool, len(s.addrs))
 	var faults []string
 	for range s.rounds {

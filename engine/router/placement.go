@@ -1,6 +1,8 @@
 package router
 
 import (
+	"unsafe"
+
 	"postrider/codec/address"
 	"postrider/codec/message"
 	"postrider/codec/smtp"
@@ -17,6 +19,7 @@ type Placement struct {
 	Relayed []*storage.QueueEntry
 
 	places map[string]*storage.QueueEntry // of Relayed, by address.Key and by @destination; nil: none
+	octets int                            // of Relayed and of what Targets have of their own
 }
 
 // Reset empties p and keeps the memory of Targets.
@@ -44,7 +47,22 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	case o == NotOurs && mayRelay:
 		p.relay(r.Domain(rcpt.To.Domain()), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	}
+	for _, t := range p.Targets[before:] {
+		p.octets += len(t.Expanded)
+	}
 	return o
+}
+
+// What a queue entry and a recipient in one take besides their texts, and the place in
+// the map with them.
+const (
+	entryOctets     = 512
+	recipientOctets = 256
+)
+
+// Octets is how much memory the places take, about: what a caller books.
+func (p *Placement) Octets() int {
+	return p.octets + cap(p.Targets)*int(unsafe.Sizeof(Target{}))
 }
 
 // splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
@@ -90,8 +108,10 @@ func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
 		e = &storage.QueueEntry{Domain: domain}
 		p.Relayed = append(p.Relayed, e)
 		p.places["@"+domain] = e
+		p.octets += entryOctets + 2*len(domain)
 	}
 	p.places[key] = e
+	p.octets += recipientOctets + len(key) + len(path) + len(original)
 	e.Recipients = append(e.Recipients, storage.QueuedRecipient{ForwardPath: path, ORcpt: original, Notify: notify})
 }
 

@@ -1,6 +1,8 @@
 package smtpd
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -63,5 +65,43 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 func TestIdleSessionIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Session{}); n > 300 {
 		t.Errorf("a Session has %d octets, want at most 300", n)
+	}
+}
+
+// Recipients borrow from blocks that are never copied, their ORCPT is not kept beside the
+// caller's, and what a transaction takes grows as they do.
+func TestRecipientsInBlocks(t *testing.T) {
+	cfg := testConfig()
+	cfg.MaxRecipients = 5000
+	orcpt := strings.Repeat("o", 400)
+	before := 0
+	for _, n := range []int{500, 1000, 2000} {
+		var s Session
+		var e Effects
+		s.Init(&cfg, Peer{Addr: "192.0.2.1", Name: "client.example"})
+		run(&s, []byte("EHLO c\r\nMAIL FROM:<a@b.example> ENVID=x\r\n"), &e)
+		sum := 0
+		for i := range n {
+			path := fmt.Sprintf("user%d@%d.example.com", i, i)
+			sum += len(path)
+			in := []byte("RCPT TO:<" + path + "> ORCPT=rfc822;" + orcpt + "\r\n")
+			run(&s, in, &e)
+			clear(in)
+		}
+		tx := s.Transaction()
+		for i, r := range tx.Recipients {
+			if want := fmt.Sprintf("user%d@%d.example.com", i, i); r.To.String() != want || r.ORcpt != nil {
+				t.Fatalf("recipient %d is %s, ORCPT %q", i, r.To, r.ORcpt)
+			}
+		}
+		// 88 octets for each of the slice, which append makes up to a half too long.
+		if got := tx.Octets(); len(tx.Recipients) != n || got > 2*sum+n*150+lastBlock || before > 0 && got > 3*before {
+			t.Errorf("%d recipients of %d octets: %d octets, half as many %d", n, sum, got, before)
+		}
+		before = tx.Octets()
+		run(&s, []byte("RSET\r\nMAIL FROM:<>\r\n"), &e)
+		if got := s.Transaction().Octets(); got > lastBlock+keptRecipients*100 {
+			t.Errorf("%d octets are kept after RSET", got)
+		}
 	}
 }

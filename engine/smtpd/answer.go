@@ -133,6 +133,7 @@ func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
 		s.turnDown(r, e)
 		return
 	}
+	s.tx.accept()
 	start := s.counted(e)
 	e.Reply = r.Begin(e.Reply)
 	if here {

@@ -6,7 +6,7 @@ import (
 	"postrider/storage"
 )
 
-// Effects is what a call of the machine wants done, in this order: Drop, Body,
+// Effects is what a call of the machine wants done, in this order: Drop, Forget, Body,
 // Reply, Ask, Close, StartTLS. The caller owns it, hands it to every call, and empties it
 // (Reset) once it has done what it says.
 type Effects struct {
@@ -18,6 +18,9 @@ type Effects struct {
 	Body []byte
 	// Drop: the draft begun with Body is void (RSET, a refused message, QUIT).
 	Drop bool
+	// Forget: the transaction and its recipients are over, however they ended. What the
+	// caller keeps for them may go.
+	Forget bool
 	// Ask is the one open question, or AskNothing. While it is open Feed
 	// consumes nothing; Answer closes it.
 	Ask Question
@@ -54,7 +57,8 @@ const (
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
 	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown,
-	// AliasLoop, NotRelayed, MailboxFull, TooManyNow, Failed, Refused.
+	// AliasLoop, NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one),
+	// Failed, Refused. After Yes and Here its ORcpt is gone: who needs it has copied it.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,

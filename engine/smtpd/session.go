@@ -151,6 +151,7 @@ func (s *Session) endTransaction(e *Effects) {
 
 func (s *Session) forget(e *Effects) {
 	if s.tx != nil {
+		e.Forget = e.Forget || len(s.tx.Recipients) > 0
 		s.tx.drop(e)
 		s.tx.reset()
 	}

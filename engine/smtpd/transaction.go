@@ -1,21 +1,30 @@
 package smtpd
 
 import (
+	"unsafe"
+
 	"postrider/codec/dot"
 	"postrider/codec/message"
 	"postrider/codec/smtp"
 )
 
-// keptMemory is the most octets of addresses that a session keeps between
-// transactions; one with more gives its memory back.
-const keptMemory = 16 << 10
+// Addresses are kept in blocks that are never copied: an address borrows from its block,
+// so a block that grew would live on beside the copy. They double from the first on.
+const (
+	firstBlock = 1 << 10
+	lastBlock  = 8 << 10
+)
+
+// keptRecipients is for how many recipients a session keeps the memory between
+// transactions; one with more gives it back, and one with more than one block those.
+const keptRecipients = 128
 
 // Transaction is a mail transaction: from MAIL to the answer about the message.
 // A session has memory for one, made at its first MAIL. Everything in it is
 // valid until the transaction ends.
 type Transaction struct {
 	Mail       smtp.MailArgs   // reverse-path and parameters
-	Recipients []smtp.RcptArgs // accepted, in order
+	Recipients []smtp.RcptArgs // accepted, in order; ORcpt is there until the recipient is answered
 	Head       message.Head    // what the header said so far
 
 	scan    dot.Stuffer // finds the end of DATA; counts
@@ -24,7 +33,8 @@ type Transaction struct {
 	owed    owed
 	drafted bool   // Body octets were handed out
 	heldCR  bool   // a chunk ended with CR, the next may begin with LF
-	mem     []byte // the octets of all paths and parameters
+	mem     []byte // the block of paths and parameters that is being filled
+	blocks  int    // octets of all blocks
 	mark    int    // of mem, before the recipient that is asked about
 }
 
@@ -60,6 +70,7 @@ func (t *Transaction) Body() smtp.Body {
 // begin starts a transaction with what MAIL said.
 func (t *Transaction) begin(m smtp.MailArgs) {
 	t.mem = t.mem[:0]
+	t.room(len(m.From.Local()) + len(m.From.Domain()) + len(m.EnvID))
 	m.From, t.mem = m.From.Keep(t.mem)
 	m.EnvID = t.keep(m.EnvID)
 	t.Mail = m
@@ -67,6 +78,7 @@ func (t *Transaction) begin(m smtp.MailArgs) {
 
 // propose adds a recipient that is asked about.
 func (t *Transaction) propose(r smtp.RcptArgs) {
+	t.room(len(r.To.Local()) + len(r.To.Domain()) + len(r.ORcpt))
 	t.mark = len(t.mem)
 	r.To, t.mem = r.To.Keep(t.mem)
 	r.ORcpt = t.keep(r.ORcpt)
@@ -77,6 +89,29 @@ func (t *Transaction) propose(r smtp.RcptArgs) {
 func (t *Transaction) withdraw() {
 	t.Recipients = t.Recipients[:len(t.Recipients)-1]
 	t.mem = t.mem[:t.mark]
+}
+
+// accept keeps the proposed recipient, without its ORCPT: the caller has that now, if it
+// needs it.
+func (t *Transaction) accept() {
+	r := &t.Recipients[len(t.Recipients)-1]
+	t.mem = t.mem[:len(t.mem)-len(r.ORcpt)] // it was put there last
+	r.ORcpt = nil
+}
+
+// room makes sure that n octets fit in the block at hand.
+func (t *Transaction) room(n int) {
+	if cap(t.mem)-len(t.mem) >= n {
+		return
+	}
+	size := max(n, min(max(firstBlock, 2*cap(t.mem)), lastBlock))
+	t.mem = make([]byte, 0, size)
+	t.blocks += size
+}
+
+// Octets is how much memory the recipients take: what a caller books.
+func (t *Transaction) Octets() int {
+	return t.blocks + cap(t.Recipients)*int(unsafe.Sizeof(smtp.RcptArgs{}))
 }
 
 func (t *Transaction) keep(b []byte) []byte {
@@ -90,13 +125,14 @@ func (t *Transaction) keep(b []byte) []byte {
 
 // reset forgets all and keeps memory in reasonable measure.
 func (t *Transaction) reset() {
-	mem, recipients := t.mem[:0], t.Recipients[:0]
-	if cap(mem) > keptMemory {
-		mem, recipients = nil, nil
+	recipients := t.Recipients[:0]
+	if cap(recipients) > keptRecipients {
+		recipients = nil
 	}
 	clear(recipients[:cap(recipients)])
 	t.Mail = smtp.MailArgs{}
-	t.Recipients, t.mem, t.mark = recipients, mem, 0
+	t.Recipients, t.mem, t.mark = recipients, t.mem[:0], 0
+	t.blocks = cap(t.mem) // those before have no borrowers any more
 	t.Head.Reset()
 	t.scan.Reset()
 	t.binary = dot.Binary{}

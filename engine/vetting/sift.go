@@ -1,8 +1,10 @@
 package vetting
 
 import (
-	"bytes"
+	"cmp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Sift takes the Authentication-Results fields of one name out of a header that
@@ -11,9 +13,10 @@ type Sift struct {
 	Host    string // the name, our authserv-id
 	Removed int64  // octets taken out
 
-	place sifting
-	held  []byte // of a field that may be one of those
-	long  bool   // the field was too long to be held; it goes
+	place   sifting
+	held    []byte // of a field that may be one of those
+	matched int    // octets of its name
+	long    bool   // the field was too long to be held; it goes
 }
 
 // sifting is where in the header a Sift stands.
@@ -71,28 +74,38 @@ func (s *Sift) startLine(dst []byte, c byte) []byte {
 	switch {
 	case c == '\r' || c == '\n':
 		s.place = pastHead
-	case lower(c) == resultsField[0]:
-		s.held, s.place = append(s.held, c), inName
-		return dst
+	case lower(c) == resultsField[0], isStray(c) && c != ' ' && c != '\t':
+		s.place, s.matched = inName, 0
+		return s.name(dst, c)
 	default:
 		s.place = passing
 	}
 	return append(dst, c)
 }
 
-// name goes on with a name that was right so far.
+// isStray says whether a lax reader may trim an octet from a name: blanks, controls, and
+// parts of the white space that is beyond ASCII.
+func isStray(c byte) bool { return c != '\n' && (c <= ' ' || c >= 0x7f) }
+
+// name goes on with a line that may be the field: what may be trimmed, the name, what may
+// be trimmed, the colon.
 func (s *Sift) name(dst []byte, c byte) []byte {
-	n := len(bytes.TrimRight(s.held, " \t"))
+	whole := s.matched == len(resultsField)
 	switch {
-	case n < len(s.held) && n < len(resultsField): // a blank in the name
-	case n < len(resultsField) && lower(c) == resultsField[n], n == len(resultsField) && (c == ' ' || c == '\t'):
-		s.hold(c)
-		if len(s.held) <= maxField {
-			return dst
-		}
-	case n == len(resultsField) && c == ':':
+	case whole && (c == ':' || s.long && c != '\n'): // a long one is not whole any more: it goes
 		s.hold(c)
 		s.place = inField
+		return dst
+	case isStray(c) && (whole || s.matched == 0):
+		s.hold(c)
+		if whole || !s.long {
+			return dst
+		}
+		s.long = false // it was no more than blanks
+		s.Removed--
+	case !whole && lower(c) == resultsField[s.matched] && len(s.held) < maxField:
+		s.matched++
+		s.hold(c)
 		return dst
 	}
 	dst = append(append(dst, s.held...), c)
@@ -137,39 +150,89 @@ func (s *Sift) End(dst []byte) []byte {
 	return dst
 }
 
-// isOurs says whether the field that is held bears our name (RFC 8601 section 2.2:
-// the first word behind comments).
+// isOurs says whether the field that is held bears our name (RFC 8601 section 2.2: the
+// first word after comments), or may do so for a reader that is laxer than the rules. The
+// field is then gone for all readers.
 func (s *Sift) isOurs() bool {
 	_, value, _ := strings.Cut(string(s.held), ":")
-	value = skipComments(value)
-	end := strings.IndexAny(value, " \t\r\n;(")
-	if strings.HasPrefix(value, `"`) {
-		end = strings.IndexByte(value[1:], '"') + 1
-		value = strings.TrimPrefix(value, `"`)
-		end--
+	host := cmp.Or(asDomain(s.Host), strings.ToLower(s.Host))
+	if bears(value, host) {
+		return true
 	}
-	if end < 0 {
-		end = len(value)
+	if !strings.Contains(value, "=?") {
+		return false
 	}
-	return strings.EqualFold(strings.TrimSuffix(value[:end], "."), s.Host)
+	decoded, err := reader.WordDecoder.DecodeHeader(value) // as some decode all of a header first
+	return err == nil && bears(decoded, host)
 }
 
-// skipComments skips white space and comments, which may nest.
-func skipComments(v string) string {
+// bears says whether a value has the name host before its first semicolon, outside of
+// comments. Readers do not agree about where a comment ends; each of their ways counts.
+func bears(value, host string) bool {
+	for _, nested := range [...]bool{true, false} {
+		for _, escapes := range [...]bool{true, false} {
+			id, _, _ := strings.Cut(withoutComments(value, nested, escapes), ";")
+			id = strings.NewReplacer(`"`, "", `\`, "").Replace(id)
+			whole, n := "", 0
+			for word := range strings.FieldsFuncSeq(id, isBlank) {
+				if isName(word, host) {
+					return true
+				}
+				whole += word
+				if n++; n == maxWords {
+					break
+				}
+			}
+			// Between the labels there may be blanks and comments (RFC 5322 section 4.4),
+			// and after all a version.
+			if isName(whole, host) || isName(strings.TrimRight(whole, "0123456789"), host) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maxWords is how many words before the semicolon are looked at: the name with blanks
+// between its labels, and a version.
+const maxWords = 16
+
+// isName says whether a word is the name host, in any writing of it.
+func isName(word, host string) bool {
+	if len(word) > 4*255 {
+		return false
+	}
+	return strings.EqualFold(strings.TrimSuffix(word, "."), host) || !isASCII(word) && asDomain(word) == host
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
+}
+
+// isBlank says whether a reader may take r for white space: Unicode's, controls, what has
+// no width, and octets that are no UTF-8.
+func isBlank(r rune) bool {
+	return r <= ' ' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) || r == utf8.RuneError
+}
+
+// withoutComments leaves comments out of a value: they may nest, and a backslash in them
+// may take the meaning of the octet after it.
+func withoutComments(v string, nested, escapes bool) string {
+	b := make([]byte, 0, len(v))
 	depth := 0
 	for i := 0; i < len(v); i++ {
 		switch c := v[i]; {
-		case c == '(':
+		case c == '(' && (nested || depth == 0):
 			depth++
-		case depth > 0 && c == '\\':
+		case depth > 0 && escapes && c == '\\':
 			i++
 		case depth > 0 && c == ')':
 			depth--
-		case depth == 0 && !strings.ContainsRune(" \t\r\n", rune(c)):
-			return v[i:]
+		case depth == 0:
+			b = append(b, c)
 		}
 	}
-	return ""
+	return string(b)
 }
 
 func lower(c byte) byte {

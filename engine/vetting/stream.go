@@ -11,36 +11,49 @@ import (
 // stream is the copy of a message on its way from the session, which must not wait,
 // to the goroutine that reads it. Stuffed dots are taken out on the way.
 type stream struct {
-	mu     sync.Mutex
-	more   sync.Cond
-	octets []byte
-	ended  bool
-	gone   bool   // nobody writes or reads any more
-	room   func() // to be called when there is room; nil: nobody waits
-	dots   dot.Unstuffer
+	mu    sync.Mutex
+	more  sync.Cond
+	buf   []byte
+	read  int // octets of buf that were read
+	ended bool
+	gone  bool        // nobody writes or reads any more
+	room  func()      // to be called when there is room; nil: nobody waits
+	grow  func() bool // asked before more than smallBacklog is kept
+	dots  dot.Unstuffer
 }
 
 // maxBacklog is how many octets may wait to be read before a caller should stop.
-const maxBacklog = 64 << 10
+const maxBacklog = 16 << 10
 
 // errGone is what a reader hears whose message was given up.
 var errGone = errors.New("the message was given up")
 
-func newStream() *stream {
-	s := new(stream)
+func newStream(grow func() bool) *stream {
+	s := &stream{grow: grow}
 	s.more.L = &s.mu
 	return s
 }
 
-// write copies p, which is in wire form and may be cut anywhere.
+// write copies p, which is in wire form and may be cut anywhere. What was read makes
+// room first: the memory is that of the backlog.
 func (s *stream) write(p []byte) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.gone {
+		s.mu.Unlock()
 		return
 	}
-	s.octets = s.dots.Append(s.octets, p)
+	if s.read > 0 && len(s.buf)+len(p) > cap(s.buf) {
+		s.buf = s.buf[:copy(s.buf, s.buf[s.read:])]
+		s.read = 0
+	}
+	if len(s.buf)+len(p) > smallBacklog && !s.grow() {
+		s.mu.Unlock()
+		s.abort()
+		return
+	}
+	s.buf = s.dots.Append(s.buf, p)
 	s.more.Signal()
+	s.mu.Unlock()
 }
 
 // full says whether the writer should wait; room is called then when it need not any
@@ -48,7 +61,7 @@ func (s *stream) write(p []byte) {
 func (s *stream) full(room func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.gone || len(s.octets) < maxBacklog {
+	if s.gone || len(s.buf)-s.read < maxBacklog {
 		return false
 	}
 	s.room = room
@@ -67,7 +80,7 @@ func (s *stream) end() {
 // gets an error.
 func (s *stream) abort() {
 	s.mu.Lock()
-	s.gone, s.octets = true, nil
+	s.gone, s.buf, s.read = true, nil, 0
 	room := s.room
 	s.room = nil
 	s.more.Signal()
@@ -80,20 +93,22 @@ func (s *stream) abort() {
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (int, error) {
 	s.mu.Lock()
-	for len(s.octets) == 0 && !s.ended && !s.gone {
+	for len(s.buf) == s.read && !s.ended && !s.gone {
 		s.more.Wait()
 	}
 	if s.gone {
 		s.mu.Unlock()
 		return 0, errGone
 	}
-	n := copy(p, s.octets)
-	s.octets = s.octets[n:]
-	if len(s.octets) == 0 {
-		s.octets = nil
+	n := copy(p, s.buf[s.read:])
+	s.read += n
+	if s.read == len(s.buf) {
+		if s.buf, s.read = s.buf[:0], 0; cap(s.buf) > smallBacklog {
+			s.buf = nil
+		}
 	}
 	var room func()
-	if len(s.octets) < maxBacklog/2 {
+	if len(s.buf)-s.read < maxBacklog/2 {
 		room, s.room = s.room, nil
 	}
 	ended := s.ended
@@ -105,17 +120,4 @@ func (s *stream) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
-}
-
-// quietly ends where the message was given up: the library leaves goroutines behind
-// when it hears of an error.
-type quietly struct{ io.Reader }
-
-// Read implements io.Reader.
-func (q quietly) Read(p []byte) (int, error) {
-	n, err := q.Reader.Read(p)
-	if errors.Is(err, errGone) {
-		err = io.EOF
-	}
-	return n, err
 }
