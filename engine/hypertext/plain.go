@@ -1,4 +1,4 @@
-package useragent
+package hypertext
 
 import (
 	"io"
@@ -19,6 +19,13 @@ func PlainText(page io.Reader) io.Reader {
 	return &plainText{z: z, fresh: 2}
 }
 
+// WholeText is PlainText with the text that the page hides.
+func WholeText(page io.Reader) io.Reader {
+	t := PlainText(page).(*plainText)
+	t.whole = true
+	return t
+}
+
 type plainText struct {
 	z      *html.Tokenizer
 	out    []byte // written and not read yet
@@ -28,6 +35,10 @@ type plainText struct {
 	pre    int
 	link   string
 	ended  bool
+
+	visible Visible
+	whole   bool // hidden text, too
+	style   bool // the next text is a style sheet
 }
 
 // Read implements io.Reader.
@@ -58,20 +69,38 @@ func (t *plainText) token() error {
 		}
 		return t.z.Err()
 	case html.TextToken:
-		if t.hidden == 0 {
+		switch {
+		case t.style:
+			t.visible.Style(t.z.Text())
+		case t.hidden == 0 && t.shown():
 			t.text(string(t.z.Text()))
 		}
-	case html.StartTagToken:
-		t.begin(t.z.Token())
-	case html.SelfClosingTagToken:
-		if tag := t.z.Token(); tag.DataAtom == atom.Br || tag.DataAtom == atom.Hr {
+	case html.StartTagToken, html.SelfClosingTagToken:
+		tag := t.z.Token()
+		shown := t.visible.Start(&tag)
+		t.style = tag.DataAtom == atom.Style
+		switch {
+		case !shown && !t.whole && !containers[tag.DataAtom]:
+		case tag.Type == html.StartTagToken:
+			t.begin(tag)
+		case tag.DataAtom == atom.Br, tag.DataAtom == atom.Hr:
 			t.lines(t.fresh + 1)
 		}
+		return nil
 	case html.EndTagToken:
-		t.end(t.z.Token())
+		tag := t.z.Token()
+		if t.visible.End(tag.Data) || t.whole || containers[tag.DataAtom] {
+			t.end(tag)
+		}
 	}
+	t.style = false
 	return nil
 }
+
+func (t *plainText) shown() bool { return t.whole || t.visible.Shown() }
+
+// containers count for what text is, whether they are shown or not.
+var containers = map[atom.Atom]bool{atom.Script: true, atom.Style: true, atom.Head: true, atom.Title: true, atom.Template: true, atom.Svg: true, atom.Body: true}
 
 // text writes words. Between two there is one blank, whatever the page has.
 func (t *plainText) text(text string) {
