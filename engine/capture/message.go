@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net/mail"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"postrider/engine/entity"
+	"postrider/engine/hypertext"
 	"postrider/storage"
 )
 
@@ -35,6 +37,8 @@ type summary struct {
 	Attachments int
 	Snippet     string
 	Envelope    Envelope
+
+	inline int // parts that stand within the text: images
 }
 
 // file is an attachment of a message.
@@ -66,45 +70,103 @@ type whole struct {
 }
 
 const (
-	// maxGlance is how much of a message is read for a list: of longer ones attachments
-	// further back are not counted.
+	// maxGlance is how much of a message is always read for a list, and maxGlances how
+	// much of all messages of one list: of longer ones attachments further back are not
+	// counted.
 	maxGlance  = 256 << 10
+	maxGlances = 64 << 20
 	maxSnippet = 250      // octets
 	maxText    = 4 << 20  // octets of text, and of HTML, that are given
-	maxLooked  = 64 << 10 // octets of text that are searched
+	maxLooked  = 4 << 20  // octets of text that are searched
+	maxStyled  = 64 << 10 // octets of HTML that are read for a snippet
 )
 
-// summarize reads what a list says of a message, and the beginning of its text into
-// looked, unless that is nil.
-func summarize(m storage.Message, looked *strings.Builder) (summary, error) {
+// looked is what a search reads of a message.
+type looked struct {
+	limit int64           // octets of the message
+	text  bool            // the text is wanted
+	words strings.Builder // of text, HTML and names of files, a line each
+	whole bool            // all of the message was read, and all of its text
+}
+
+// add takes the words of a text up to maxLooked.
+func (l *looked) add(r io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(r, int64(maxLooked-l.words.Len())+1))
+	if l.words.Len()+len(text) > maxLooked {
+		text, l.whole = text[:maxLooked-l.words.Len()], false
+	}
+	l.words.WriteString(fold(string(text)))
+	l.words.WriteByte('\n')
+	return err
+}
+
+// Kinds of parts, as Mailpit sorts them: what a part says of itself decides. One with a
+// Content-ID that says nothing stands within the text.
+func isInline(leaf entity.Leaf) bool {
+	return leaf.Attachment && leaf.Disposition != "attachment" && !leaf.UU && (leaf.Disposition == "inline" || leaf.ContentID != "")
+}
+
+// summarize reads what a list says of a message, and what l wants of it.
+func summarize(m storage.Message, l *looked) (summary, error) {
 	e := m.Entry()
 	s := summary{ID: e.ID.String(), Created: e.Arrival, Tags: []string{}, Size: e.Octets(), Envelope: envelopeOf(e)}
-	head, err := entity.Walk(io.LimitReader(storage.NewPlain(m), maxGlance), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
-		if leaf.Attachment {
+	l.whole = l.limit >= e.Octets()
+	html := ""
+	head, err := entity.Walk(io.LimitReader(storage.NewPlain(m), l.limit), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
+		switch {
+		case isInline(leaf):
+			s.inline++
+			return unlessDamaged(l.name(leaf))
+		case leaf.Attachment:
 			s.Attachments++
-			return nil
+			return unlessDamaged(l.name(leaf))
+		case leaf.Type == "text/html":
+			return unlessDamaged(s.lookHTML(l, body, &html))
 		}
-		limit := 4 * maxSnippet
-		if looked != nil {
-			limit = maxLooked - looked.Len()
-		}
-		text, err := io.ReadAll(io.LimitReader(body, int64(limit)))
-		if looked != nil {
-			looked.Write(text)
-		}
-		if s.Snippet == "" && leaf.Type == "text/plain" {
-			s.Snippet = snippet(text[:min(len(text), 4*maxSnippet)])
-		}
-		return unlessDamaged(err)
+		return unlessDamaged(s.lookText(l, body))
 	})
+	s.Snippet = cmp.Or(s.Snippet, html)
 	s.MessageID, s.Subject = head.MessageID, head.Subject
 	s.From = first(head.From)
 	s.To, s.Cc, s.ReplyTo = addresses(head.To), addresses(head.Cc), addresses(head.ReplyTo)
 	s.Bcc = blind(s.Envelope, s.To, s.Cc)
-	if errors.Is(err, entity.ErrLimit) {
-		err = nil
+	switch {
+	case errors.Is(err, entity.ErrLimit):
+		err, l.whole = nil, false
+	case errors.Is(err, storage.ErrCorrupt): // the others are still to be seen
+		s.Subject, s.Snippet = cmp.Or(s.Subject, "(damaged)"), "This message can't be read to its end: what is stored is damaged."
+		err, l.whole = nil, false
 	}
 	return s, unlessDamaged(err)
+}
+
+// name takes the name of a file.
+func (l *looked) name(leaf entity.Leaf) error {
+	if !l.text {
+		return nil
+	}
+	return l.add(strings.NewReader(leaf.Name))
+}
+
+// lookText reads a plain text for the snippet and the search.
+func (s *summary) lookText(l *looked, body io.Reader) error {
+	begin, err := io.ReadAll(io.LimitReader(body, 4*maxSnippet))
+	s.Snippet = cmp.Or(s.Snippet, snippet(begin))
+	if err == nil && l.text {
+		err = l.add(io.MultiReader(bytes.NewReader(begin), body))
+	}
+	return err
+}
+
+// lookHTML reads HTML for the search, and for the snippet of a message without text.
+func (s *summary) lookHTML(l *looked, body io.Reader, html *string) error {
+	var begin bytes.Buffer
+	words, err := io.ReadAll(io.LimitReader(hypertext.Words(io.TeeReader(io.LimitReader(body, maxStyled), &begin)), 4*maxSnippet))
+	*html = cmp.Or(*html, snippet(words))
+	if err == nil && l.text {
+		err = l.add(hypertext.WholeText(io.MultiReader(&begin, body)))
+	}
+	return err
 }
 
 // snippet is the beginning of a text in one line.
@@ -135,7 +197,7 @@ func read(m storage.Message) (whole, error) {
 		case leaf.Attachment:
 			f := file{PartID: leaf.Path, FileName: leaf.FileName(), ContentType: leaf.Type, ContentID: leaf.ContentID}
 			f.Size, err = io.Copy(io.Discard, body)
-			if leaf.ContentID != "" {
+			if isInline(leaf) {
 				w.Inline = append(w.Inline, f)
 			} else {
 				w.Attachments = append(w.Attachments, f)
@@ -154,6 +216,10 @@ func read(m storage.Message) (whole, error) {
 		w.Damage, err = append(w.Damage, err.Error()), nil
 	}
 	w.Text, w.HTML = text.String(), html.String()
+	if text.Len() == 0 && html.Len() > 0 {
+		plain, _ := io.ReadAll(io.LimitReader(hypertext.PlainText(&html), maxText)) // of octets in memory
+		w.Text = string(plain)
+	}
 	w.MessageID, w.Subject, w.Date, w.ReturnPath = head.MessageID, head.Subject, head.Date, w.Envelope.From
 	if w.Date.IsZero() {
 		w.Date = e.Arrival

@@ -110,9 +110,9 @@ func (v *View) events(w http.ResponseWriter, r *http.Request) error {
 
 // wait answers once there are enough messages of a query.
 func (v *View) wait(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.Query().Get("query"))
+	q, err := queryOf(r)
 	if err != nil {
-		return badRequest{err}
+		return err
 	}
 	count, err := number(r, "count", 1, 1, maxLimit)
 	if err != nil {
@@ -153,7 +153,7 @@ func (v *View) waitFor(ctx context.Context, q query, count int, limit time.Durat
 				return false, nil
 			}
 			newest = max(newest, id)
-			_, ok, err := match(m, q)
+			_, ok, _, err := match(m, q)
 			if ok {
 				matching++
 			}

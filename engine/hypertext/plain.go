@@ -19,12 +19,22 @@ func PlainText(page io.Reader) io.Reader {
 	return &plainText{z: z, fresh: 2}
 }
 
-// WholeText is PlainText with the text that the page hides.
-func WholeText(page io.Reader) io.Reader {
+// Words reads the words of a page without links, hidden ones too.
+func Words(page io.Reader) io.Reader {
 	t := PlainText(page).(*plainText)
 	t.whole = true
 	return t
 }
+
+// WholeText reads all that a search may look for: Words, and after them where links lead.
+func WholeText(page io.Reader) io.Reader {
+	t := Words(page).(*plainText)
+	t.links = make([]byte, 0, 1<<10)
+	return t
+}
+
+// maxLinks bounds the links that are kept to the end of a text, in octets.
+const maxLinks = 1 << 20
 
 type plainText struct {
 	z      *html.Tokenizer
@@ -37,8 +47,9 @@ type plainText struct {
 	ended  bool
 
 	visible Visible
-	whole   bool // hidden text, too
-	style   bool // the next text is a style sheet
+	whole   bool   // hidden text, too, and no link within it
+	links   []byte // that come last; nil: none do
+	style   bool   // the next text is a style sheet
 }
 
 // Read implements io.Reader.
@@ -63,6 +74,7 @@ func (t *plainText) token() error {
 		if t.fresh == 0 {
 			t.out = append(t.out, '\n')
 		}
+		t.out = append(t.out, t.links...)
 		if t.z.Err() == html.ErrBufferExceeded {
 			t.out = append(t.out, "[The rest of the page can't be read: a tag has no end.]\n"...)
 			return nil
@@ -175,7 +187,11 @@ func (t *plainText) end(tag html.Token) {
 		t.pre = max(t.pre-1, 0)
 		t.lines(1)
 	case atom.A:
-		if t.link != "" && t.hidden == 0 {
+		switch {
+		case t.link == "" || t.hidden > 0:
+		case t.links != nil && len(t.links)+len(t.link) < maxLinks:
+			t.links = append(append(t.links, t.link...), '\n')
+		case !t.whole:
 			t.out = append(append(append(t.out, " <"...), t.link...), '>')
 		}
 		t.link = ""
