@@ -32,14 +32,15 @@ type View struct {
 
 // New makes a view.
 func New(cfg Config) *View {
-	v := &View{cfg: cfg, mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account}}
+	v := &View{cfg: cfg, mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account, Row: row}}
 	mux := http.NewServeMux()
 	pages := &web.Pages{
 		Of: func(http.ResponseWriter, *http.Request) (web.View, bool) {
-			return web.View{Mailbox: v.mailbox, Frame: web.Frame{Name: "Captured mail"}}, true
+			return web.View{Mailbox: v.mailbox, Frame: web.Frame{Name: "Captured mail", SearchHint: searchHint}}, true
 		},
 		MayChange: mayChange,
 		Events:    "/api/v1/events",
+		Search:    v.listing,
 		Fields:    envelopeFields,
 		Log:       cfg.Log,
 	}

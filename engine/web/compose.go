@@ -72,7 +72,7 @@ func (c *Client) answer(d *composePage, s *session, how, text string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	}
-	m, err := Mailbox{c.cfg.Store, s.account.ID}.open(id)
+	m, err := Mailbox{Store: c.cfg.Store, Account: s.account.ID}.open(id)
 	if err != nil {
 		return err
 	}

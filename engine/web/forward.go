@@ -18,7 +18,7 @@ func (c *Client) forwarded(s *session, f *form) (as []entity.Attachment, all []k
 	if err != nil {
 		return nil, nil, storage.ErrNotFound
 	}
-	b := Mailbox{c.cfg.Store, s.account.ID}
+	b := Mailbox{Store: c.cfg.Store, Account: s.account.ID}
 	m, err := b.open(id)
 	if err != nil {
 		return nil, nil, err

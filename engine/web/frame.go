@@ -20,6 +20,8 @@ type Frame struct {
 	Title string
 	Name  string // whose mail is shown; "": nobody's, and no bar at the top
 	Query string // of the search
+	// SearchHint says what the search box searches; "": sender or subject.
+	SearchHint string
 	// CanWrite: mail can be sent from here, and there is a session to sign out from.
 	CanWrite  bool
 	Token     string // of the session, for forms

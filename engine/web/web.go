@@ -86,5 +86,5 @@ func (c *Client) view(w http.ResponseWriter, r *http.Request) (View, bool) {
 	if !ok {
 		return View{}, false
 	}
-	return View{Mailbox{c.cfg.Store, s.account.ID}, s.frame()}, true
+	return View{Mailbox{Store: c.cfg.Store, Account: s.account.ID}, s.frame()}, true
 }

@@ -401,7 +401,7 @@ func TestADeletionAndASessionNeverMeet(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	id := h.deliver("Subject: x\n\ny\n")
-	box := Mailbox{h.store, h.bob}
+	box := Mailbox{Store: h.store, Account: h.bob}
 	lock, err := h.store.LockMaildrop(h.bob) // as a POP3 session has it
 	if err != nil {
 		t.Fatal(err)
