@@ -22,6 +22,8 @@ import (
 const (
 	maxBody  = 1 << 20 // octets of a request
 	maxLimit = 1000    // messages of one answer
+	// summaryCost is the memory for one of them, besides its recipients.
+	summaryCost = 4 << 10
 	// searchTime is how long a search may take; what it has found then is the answer.
 	searchTime = 20 * time.Second
 )
@@ -65,10 +67,13 @@ func (v *View) failed(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusNotFound
 	case errors.Is(err, errTime):
 		status = http.StatusRequestTimeout
-	case errors.Is(err, storage.ErrInUse), errors.Is(err, storage.ErrTemporary), errors.Is(err, storage.ErrFailed), errors.Is(err, errWatchers):
+	case errors.Is(err, storage.ErrInUse), errors.Is(err, storage.ErrTemporary), errors.Is(err, storage.ErrFailed), errors.Is(err, errWatchers), errors.Is(err, errDraining), errors.Is(err, web.ErrOverloaded):
 		status = http.StatusServiceUnavailable
 	default:
 		v.cfg.Log.Error("capture: "+r.URL.Path, "err", err)
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
 	}
 	answer(w, status, map[string]string{"Error": err.Error()})
 }
@@ -174,25 +179,29 @@ func (v *View) find(ctx context.Context, q query, start, limit int) (f found, er
 		return f, err
 	}
 	f.Unread = f.Total
+	var peak int
 	sure, glances := true, int64(maxGlances)
 	err = v.each(ctx, func(m storage.Message) (bool, error) {
 		if len(q) == 0 && int(f.Matching) < start {
 			f.Matching++ // it need not be read
 			return true, nil
 		}
-		s, ok, known, err := match(m, q)
+		s, ok, known, err := match(ctx, m, q, &peak)
 		if err != nil {
 			return false, err
 		}
 		if size := m.Entry().Octets(); ok && size > maxGlance && size <= glances && len(f.Messages) < limit && int(f.Matching) >= start {
 			glances -= size
-			if s, err = v.summarizeAgain(m.Entry().ID); err != nil {
+			if s, err = v.summarizeAgain(ctx, m.Entry().ID); err != nil {
 				return false, err
 			}
 		}
 		sure = sure && known
 		if ok {
 			if int(f.Matching) >= start && len(f.Messages) < limit {
+				if err := web.Take(ctx, int64(summaryCost+4*len(m.Entry().Trace))); err != nil {
+					return false, err
+				}
 				f.Messages = append(f.Messages, s)
 			}
 			f.Matching++
@@ -212,8 +221,8 @@ func (v *View) find(ctx context.Context, q query, start, limit int) (f found, er
 
 // match says whether a message is what q asks for. It reads as much of the message as
 // that takes. sure: all that decides was read.
-func match(m storage.Message, q query) (s summary, ok, sure bool, err error) {
-	l := looked{limit: maxGlance, text: q.needsText()}
+func match(ctx context.Context, m storage.Message, q query, peak *int) (s summary, ok, sure bool, err error) {
+	l := looked{ctx: ctx, limit: maxGlance, text: q.needsText(), peak: peak}
 	if l.text || q.needsFiles() {
 		l.limit = math.MaxInt64
 	}
@@ -225,13 +234,13 @@ func match(m storage.Message, q query) (s summary, ok, sure bool, err error) {
 }
 
 // summarizeAgain reads a message to its end, for its attachments.
-func (v *View) summarizeAgain(id storage.MessageID) (s summary, err error) {
+func (v *View) summarizeAgain(ctx context.Context, id storage.MessageID) (s summary, err error) {
 	m, done, err := v.openID(id)
 	if err != nil {
 		return s, err
 	}
 	defer done()
-	return summarize(m, &looked{limit: math.MaxInt64})
+	return summarize(m, &looked{ctx: ctx, limit: math.MaxInt64})
 }
 
 // errTime: it took too long.
@@ -313,7 +322,7 @@ func (v *View) message(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	whole, err := read(m)
+	whole, err := read(r.Context(), m)
 	if err != nil {
 		return err
 	}
@@ -411,11 +420,13 @@ func (v *View) deleteFound(w http.ResponseWriter, r *http.Request) error {
 // deleteWhere deletes what q asks for, in steps.
 func (v *View) deleteWhere(w http.ResponseWriter, r *http.Request, q query) error {
 	var ids []storage.MessageID
-	err := v.each(r.Context(), func(m storage.Message) (bool, error) {
+	var peak int
+	ctx := r.Context()
+	err := v.each(ctx, func(m storage.Message) (bool, error) {
 		ok := len(q) == 0
 		if !ok {
 			var err error
-			if _, ok, _, err = match(m, q); err != nil {
+			if _, ok, _, err = match(ctx, m, q, &peak); err != nil {
 				return false, err
 			}
 		}

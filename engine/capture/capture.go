@@ -19,7 +19,11 @@ type Config struct {
 	Age     time.Duration     // 0: no limit
 	Version string            // of the server, for /api/v1/info
 	Started time.Time
-	Log     *slog.Logger
+	Bounds  web.Bounds
+	// Draining says that the server stops: who waits for mail waits no longer. nil: it
+	// never does.
+	Draining func() bool
+	Log      *slog.Logger
 }
 
 // View is the handler of the page and of the API.
@@ -46,7 +50,7 @@ func New(cfg Config) *View {
 	}
 	pages.Register(mux, "")
 	v.register(mux)
-	v.handler = web.Guard(mux)
+	v.handler = web.Guard(mux, cfg.Bounds)
 	return v
 }
 

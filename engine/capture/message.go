@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net/mail"
@@ -12,6 +13,7 @@ import (
 
 	"postrider/engine/entity"
 	"postrider/engine/hypertext"
+	"postrider/engine/web"
 	"postrider/storage"
 )
 
@@ -83,21 +85,47 @@ const (
 
 // looked is what a search reads of a message.
 type looked struct {
+	ctx   context.Context
+	peak  *int            // octets of words that memory is booked for
 	limit int64           // octets of the message
 	text  bool            // the text is wanted
 	words strings.Builder // of text, HTML and names of files, a line each
+	read  int             // octets of text
 	whole bool            // all of the message was read, and all of its text
 }
 
 // add takes the words of a text up to maxLooked.
 func (l *looked) add(r io.Reader) error {
-	text, err := io.ReadAll(io.LimitReader(r, int64(maxLooked-l.words.Len())+1))
+	if err := web.Take(l.ctx, 0); err != nil { // nobody waits for it any more
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(booked{l, r}, int64(maxLooked-l.words.Len())+1))
 	if l.words.Len()+len(text) > maxLooked {
 		text, l.whole = text[:maxLooked-l.words.Len()], false
 	}
 	l.words.WriteString(fold(string(text)))
 	l.words.WriteByte('\n')
 	return err
+}
+
+// booked books memory for what is read, once for all messages of a search.
+type booked struct {
+	l  *looked
+	in io.Reader
+}
+
+// wordsCost is what an octet of text costs while it is searched: as it came, folded, joined.
+const wordsCost = 5
+
+func (b booked) Read(p []byte) (int, error) {
+	n, err := b.in.Read(p)
+	if b.l.read += n; b.l.read > *b.l.peak {
+		if err := web.Take(b.l.ctx, int64(b.l.read-*b.l.peak)*wordsCost); err != nil {
+			return 0, err
+		}
+		*b.l.peak = b.l.read
+	}
+	return n, err
 }
 
 // Kinds of parts, as Mailpit sorts them: what a part says of itself decides. One with a
@@ -186,11 +214,24 @@ func unlessDamaged(err error) error {
 	return err
 }
 
+// kept is a buffer whose memory is booked: as it is, and as JSON.
+type kept struct {
+	ctx context.Context
+	b   bytes.Buffer
+}
+
+func (k *kept) Write(p []byte) (int, error) {
+	if err := web.Take(k.ctx, 5*int64(len(p))); err != nil {
+		return 0, err
+	}
+	return k.b.Write(p)
+}
+
 // read reads a message to its end.
-func read(m storage.Message) (whole, error) {
+func read(ctx context.Context, m storage.Message) (whole, error) {
 	e := m.Entry()
 	w := whole{ID: e.ID.String(), Tags: []string{}, Size: e.Octets(), Inline: []file{}, Attachments: []file{}, Envelope: envelopeOf(e)}
-	var text, html bytes.Buffer
+	text, html := kept{ctx: ctx}, kept{ctx: ctx}
 	head, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		var err error
 		switch {
@@ -203,9 +244,9 @@ func read(m storage.Message) (whole, error) {
 				w.Attachments = append(w.Attachments, f)
 			}
 		case leaf.Type == "text/html":
-			_, err = io.Copy(&html, io.LimitReader(body, int64(maxText-html.Len())))
+			_, err = io.Copy(&html, io.LimitReader(body, int64(maxText-html.b.Len())))
 		default:
-			_, err = io.Copy(&text, io.LimitReader(body, int64(maxText-text.Len())))
+			_, err = io.Copy(&text, io.LimitReader(body, int64(maxText-text.b.Len())))
 		}
 		if errors.Is(err, entity.ErrDamaged) {
 			w.Damage, err = append(w.Damage, err.Error()), nil
@@ -215,9 +256,9 @@ func read(m storage.Message) (whole, error) {
 	if errors.Is(err, entity.ErrLimit) {
 		w.Damage, err = append(w.Damage, err.Error()), nil
 	}
-	w.Text, w.HTML = text.String(), html.String()
-	if text.Len() == 0 && html.Len() > 0 {
-		plain, _ := io.ReadAll(io.LimitReader(hypertext.PlainText(&html), maxText)) // of octets in memory
+	w.Text, w.HTML = text.b.String(), html.b.String()
+	if text.b.Len() == 0 && html.b.Len() > 0 {
+		plain, _ := io.ReadAll(io.LimitReader(hypertext.PlainText(&html.b), maxText)) // of octets in memory
 		w.Text = string(plain)
 	}
 	w.MessageID, w.Subject, w.Date, w.ReturnPath = head.MessageID, head.Subject, head.Date, w.Envelope.From

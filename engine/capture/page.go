@@ -22,7 +22,7 @@ const (
 
 // row is what the list of the page says of a message.
 func row(m storage.Message) (web.Row, error) {
-	s, err := summarize(m, &looked{limit: maxGlance})
+	s, err := summarize(m, &looked{ctx: context.Background(), limit: maxGlance})
 	return rowOf(m.Entry(), &s), err
 }
 
@@ -50,7 +50,7 @@ func (v *View) listing(ctx context.Context, text string, from storage.MessageID)
 	if l.Total, _, err = v.cfg.Store.Usage(v.cfg.Account); err != nil {
 		return l, err
 	}
-	next, open := from, 0
+	next, open, peak := from, 0, 0
 	err = v.eachFrom(ctx, from, func(m storage.Message) (bool, error) {
 		e := m.Entry()
 		if len(l.Rows) == pageFound || l.Looked == pageLooked {
@@ -58,7 +58,7 @@ func (v *View) listing(ctx context.Context, text string, from storage.MessageID)
 			return false, nil
 		}
 		l.Looked++
-		s, ok, sure, err := match(m, q)
+		s, ok, sure, err := match(ctx, m, q, &peak)
 		if ok {
 			l.Rows = append(l.Rows, rowOf(e, &s))
 		}

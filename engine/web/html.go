@@ -32,14 +32,19 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer m.Close()
-	g := gallery{remote: r.URL.Query().Get("pictures") == "1"}
-	l, err := read(storage.NewPlain(m), g.take)
+	g := gallery{ctx: r.Context(), remote: r.URL.Query().Get("pictures") == "1"}
+	l, err := read(r.Context(), storage.NewPlain(m), g.take)
 	if err != nil {
 		p.failed(w, v.Frame, err)
 		return
 	}
 	g.base = l.location
-	clean := sanitise(l.html, &g)
+	ready := prepare(l.html, &g)
+	if err := Take(r.Context(), int64(len(ready))*cleanCost); err != nil {
+		p.failed(w, v.Frame, err)
+		return
+	}
+	clean := policy().SanitizeBytes(ready)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", framePolicy)
@@ -66,6 +71,13 @@ const frameHead = `<!doctype html><html lang="und"><head><meta charset="utf-8"><
 	`table{max-width:100%}pre{white-space:pre-wrap}blockquote{margin:.5rem 0;padding-left:.9rem;border-left:3px solid #ddd}` +
 	`@media(max-width:46rem){body{margin:1rem}}</style></head><body>`
 
+const (
+	// cleanCost is what sanitising takes in memory for each octet: links get attributes.
+	cleanCost = 4
+	// maxReady bounds what escaping may make of a page.
+	maxReady = 2*maxHTML + 64<<10
+)
+
 // sanitise leaves of a page what can be looked at, with the pictures of the gallery as
 // cid:1, cid:2, ..., see gallery.write.
 func sanitise(page []byte, g *gallery) []byte {
@@ -82,6 +94,9 @@ func prepare(page []byte, g *gallery) []byte {
 	sheet := false
 	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
 		kind := z.Next()
+		if len(out) > maxReady {
+			return out
+		}
 		switch kind {
 		case html.ErrorToken:
 			return out

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +20,7 @@ import (
 // letter is a message as it is read for a page: its text and HTML whole, of its files
 // what to say about them.
 type letter struct {
+	ctx      context.Context // of the request that it is read for
 	head     entity.Head
 	text     []byte // of all text parts
 	html     []byte // of all HTML parts, as they came
@@ -40,11 +43,22 @@ const (
 	maxHTML = 2 << 20
 )
 
+// What reading a message costs in memory: its header and the window, and for each octet
+// of text what is made of it.
+const (
+	readCost = 512 << 10
+	textCost = 6
+	lineCost = 256
+)
+
 // read reads a message. each gets the octets of each file, if it is not nil.
-func read(r io.Reader, each func(f file) io.Writer) (*letter, error) {
-	l := new(letter)
+func read(ctx context.Context, r io.Reader, each func(f file) io.Writer) (*letter, error) {
+	l := &letter{ctx: ctx}
+	if err := Take(ctx, readCost); err != nil {
+		return nil, err
+	}
 	var err error
-	l.head, err = entity.Walk(r, entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
+	l.head, err = entity.Walk(attended{ctx, r}, entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		switch {
 		case isFile(leaf):
 			return l.addFile(leaf, body, each)
@@ -55,8 +69,8 @@ func read(r io.Reader, each func(f file) io.Writer) (*letter, error) {
 		return l.addText(&l.text, maxText, body)
 	})
 	switch {
-	case errors.Is(err, storage.ErrCorrupt):
-		return nil, err
+	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, ErrOverloaded), ctx.Err() != nil:
+		return nil, cmp.Or(ctx.Err(), err)
 	case errors.Is(err, entity.ErrLimit):
 		l.warnings = append(l.warnings, "This message has more parts, or deeper ones, than are shown here. Its raw source has all.")
 	case err != nil:
@@ -75,8 +89,8 @@ func (l *letter) addText(to *[]byte, limit int, body io.Reader) error {
 	if len(*to) > 0 && (*to)[len(*to)-1] != '\n' {
 		*to = append(*to, '\n')
 	}
-	got, err := io.ReadAll(io.LimitReader(body, int64(limit-len(*to))+1))
-	*to = append(*to, got...)
+	got, err := readBooked(l.ctx, *to, body, limit-len(*to)+1, textCost)
+	*to = got
 	if len(*to) > limit {
 		*to = (*to)[:limit]
 		l.warnings = append(l.warnings, fmt.Sprintf("Only the first %s of the text are shown. The raw source has all.", octets(int64(limit))))
@@ -143,8 +157,12 @@ func (p *Pages) message(w http.ResponseWriter, r *http.Request) {
 	}
 	defer m.Close()
 	g := gallery{names: true}
-	l, err := read(storage.NewPlain(m), g.take)
+	l, err := read(r.Context(), storage.NewPlain(m), g.take)
 	if err != nil {
+		p.failed(w, v.Frame, err)
+		return
+	}
+	if err := Take(r.Context(), int64(min(bytes.Count(l.text, []byte("\n")), maxLines))*lineCost); err != nil {
 		p.failed(w, v.Frame, err)
 		return
 	}

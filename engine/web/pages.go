@@ -96,6 +96,10 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if err := Take(r.Context(), readCost); err != nil {
+		p.failed(w, v.Frame, err)
+		return
+	}
 	q := r.URL.Query()
 	d := listPage{Frame: v.Frame, Here: r.URL.RequestURI(), Refresh: p.Refresh, Events: p.Events, find: p.Search}
 	d.Frame.Query, d.Frame.Title = q.Get("q")[:min(len(q.Get("q")), maxQuery)], "Mail"

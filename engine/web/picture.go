@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -24,9 +25,10 @@ const (
 // gallery has the pictures of a message: those that came with it, by their Content-ID or
 // Content-Location, and how many others there are.
 type gallery struct {
-	remote bool   // pictures from other hosts may be loaded
-	names  bool   // octets are not kept
-	base   string // Content-Location of the HTML
+	ctx    context.Context // of the request; nil: nothing is booked
+	remote bool            // pictures from other hosts may be loaded
+	names  bool            // octets are not kept
+	base   string          // Content-Location of the HTML
 
 	pictures   []*picture
 	byID       map[string]int
@@ -53,6 +55,11 @@ func (p *picture) Write(b []byte) (int, error) {
 	if p.octets.Len()+len(b) > maxImage || p.of.octets+len(b) > maxImages {
 		p.drop()
 		return len(b), nil
+	}
+	if p.of.ctx != nil {
+		if err := Take(p.of.ctx, 2*int64(len(b))); err != nil { // a buffer grows to the double
+			return 0, err
+		}
 	}
 	p.of.octets += len(b)
 	p.octets.Write(b)
