@@ -30,7 +30,7 @@ type httpServers struct {
 	limits  *httpLimits
 	ctx     context.Context // of all requests
 	cancel  context.CancelFunc
-	working atomic.Int64    // requests
+	working atomic.Int64 // requests
 	servers []*http.Server
 	stop    []func() // of what works beside them
 }

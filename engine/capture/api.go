@@ -229,7 +229,11 @@ func match(ctx context.Context, m storage.Message, q query, peak *int) (s summar
 	if s, err = summarize(m, &l); err != nil {
 		return s, false, false, err
 	}
-	ok, sure = q.matches(&s, l.words.String(), l.whole)
+	ok, sure = q.matches(&s, l.words.String(), l.whole, true)
+	s.strictly = ok
+	if ok {
+		s.strictly, _ = q.matches(&s, l.words.String(), l.whole, false)
+	}
 	return s, ok, sure, nil
 }
 
@@ -425,10 +429,11 @@ func (v *View) deleteWhere(w http.ResponseWriter, r *http.Request, q query) erro
 	err := v.each(ctx, func(m storage.Message) (bool, error) {
 		ok := len(q) == 0
 		if !ok {
-			var err error
-			if _, ok, _, err = match(ctx, m, q, &peak); err != nil {
+			s, found, _, err := match(ctx, m, q, &peak)
+			if err != nil {
 				return false, err
 			}
+			ok = found && s.strictly // no more than Mailpit would delete
 		}
 		if ok {
 			ids = append(ids, m.Entry().ID)

@@ -188,9 +188,10 @@ func TestDeleteBySearch(t *testing.T) {
 	for _, bad := range []string{"tag:old", "-tag:keep", "is:starred", "-older:3d", "before:soon", ""} {
 		d.ask("DELETE", "/api/v1/search?query="+url.QueryEscape(bad), 400, nil)
 	}
-	for _, none := range []string{"before:2001-09-09", "-after:2001-09-09", "is:read", "-is:unread", "smaller:1", "reply-to:r9", "from:r1@x.example"} {
+	for _, none := range []string{"before:2001-09-09", "-after:2001-09-09", "is:read", "-is:unread", "smaller:1", "reply-to:r9", "from:r1@x.example",
+		"to:x@y.example", "from:app@sender.example", "-to:z@y.example -to:x@y.example"} {
 		d.ask("DELETE", "/api/v1/search?query="+url.QueryEscape(none), 200, nil)
-		d.search("x@y.example", "n3", "n2", "n1", "n0")
+		d.search("to:x@y.example", "n3", "n2", "n1", "n0")
 	}
 	d.ask("DELETE", "/api/v1/search?query="+url.QueryEscape("reply-to:r2@x.example after:2001-09-09"), 200, nil)
 	d.search("is:unread", "n3", "n1", "n0")

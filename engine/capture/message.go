@@ -40,7 +40,8 @@ type summary struct {
 	Snippet     string
 	Envelope    Envelope
 
-	inline int // parts that stand within the text: images
+	inline   int  // parts that stand within the text: images
+	strictly bool // the query is true of the header alone, see query.matches
 }
 
 // file is an attachment of a message.

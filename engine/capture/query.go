@@ -205,10 +205,13 @@ func (q query) names(field string) bool {
 
 // matches says whether a message with this text, folded, is what is asked for. sure is
 // false if more text of it could change the answer; then it says no.
-func (q query) matches(s *summary, text string, whole bool) (ok, sure bool) {
+//
+// Mailpit's from: and to: look at the header alone. With loose they look at the envelope
+// too, where tests look for who a message was for.
+func (q query) matches(s *summary, text string, whole, loose bool) (ok, sure bool) {
 	ok, sure = true, true
 	for _, t := range q {
-		found := t.in(s) || t.field == "" && strings.Contains(text, t.word)
+		found := t.in(s, loose) || t.field == "" && strings.Contains(text, t.word)
 		if !found && !whole && (t.field == "" || t.field == "has") {
 			ok, sure = false, false
 			continue
@@ -221,7 +224,7 @@ func (q query) matches(s *summary, text string, whole bool) (ok, sure bool) {
 }
 
 // in looks for a term in what a list says of a message.
-func (t term) in(s *summary) bool {
+func (t term) in(s *summary, loose bool) bool {
 	has := func(text string) bool { return strings.Contains(fold(text), t.word) }
 	anyOf := func(as ...address) bool {
 		for _, a := range as {
@@ -234,9 +237,9 @@ func (t term) in(s *summary) bool {
 	from := func() bool { return s.From != nil && anyOf(*s.From) }
 	switch t.field {
 	case "from":
-		return from() || s.From == nil && has(s.Envelope.From)
-	case "to": // of a message that names no recipients, those of the envelope
-		return anyOf(s.To...) || len(s.To)+len(s.Cc) == 0 && anyOf(s.Bcc...)
+		return from() || (loose || s.From == nil) && has(s.Envelope.From)
+	case "to":
+		return anyOf(s.To...) || loose && anyOf(s.Bcc...)
 	case "cc":
 		return anyOf(s.Cc...)
 	case "bcc":

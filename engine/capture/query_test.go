@@ -19,7 +19,7 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			return
 		}
-		if got, sure := q.matches(&s, "the parcel comes on monday\nprice list.pdf\n", true); got != want || !sure {
+		if got, sure := q.matches(&s, "the parcel comes on monday\nprice list.pdf\n", true, true); got != want || !sure {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
@@ -30,10 +30,10 @@ func TestQuery(t *testing.T) {
 	f(`"order 4711" monday`, true)
 	f(`"4711 order"`, false)
 	f("from:joerg", true)
-	f("From:bounce@list", false) // the header decides
+	f("From:bounce@list", true)
 	f("bounce@list", true)
 	f("from:ann", false)
-	f("to:secret", false) // the header names it not
+	f("to:secret", true)
 	f("bcc:secret -bcc:ann", true)
 	f("cc:ann", false)
 	f("addressed:to.example", true)
@@ -75,7 +75,7 @@ func TestQuery(t *testing.T) {
 	f("has:inline", true)
 	s.From, s.To = nil, nil
 	f("from:bounce@list", true)
-	f("to:secret", true) // the header names nobody
+	f("to:secret", true)
 	for _, bad := range []string{"from:", `subject:""`, "has:teeth", "is:", "is:starred", "is:tagged", "tag:x", "-tag:x", "after:", "after:yesterday-ish", "-before:13/13/2026", "larger:", "larger:big", "smaller:-1", "larger:1e3",
 		"-befor:2026-01-01", "!sender:x", "-list-id:x", `""`, string(make([]byte, maxQuery+1))} {
 		if _, err := parseQuery(bad, time.UTC); err == nil {
@@ -92,7 +92,7 @@ func TestQuery_OpenIsNoMatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if gotOK, gotSure := q.matches(&summary{Subject: "one"}, "two", false); gotOK != ok || gotSure != sure {
+		if gotOK, gotSure := q.matches(&summary{Subject: "one"}, "two", false, true); gotOK != ok || gotSure != sure {
 			t.Errorf("%q: %v, %v", text, gotOK, gotSure)
 		}
 	}

@@ -26,14 +26,16 @@ const (
 	workBase = 256 << 10
 	// workUnit is the least that is booked further.
 	workUnit = 64 << 10
-	// workWait is how long a request waits for memory or its turn, before it is refused
-	// with 503; workLook is how often it looks.
-	workWait = 5 * time.Second
+	// workLook is how often a request that waits looks whether it may go on.
 	workLook = 20 * time.Millisecond
 	// maxTurns is how many requests of one account are worked on at once. Files that are
 	// being sent are not among them.
 	maxTurns = 8
 )
+
+// workWait is how long a request waits for memory or its turn, before it is refused with
+// 503. Tests don't wait so long.
+var workWait = 5 * time.Second
 
 // work is what a request holds, until it is answered. It belongs to the goroutine of
 // the request.
