@@ -51,6 +51,9 @@
 // was up, or a text was longer than is searched and the rest could decide; its message
 // is not found then, whatever was asked.
 //
+// from: and to: look at the envelope as well, where tests look for who a message was for;
+// but DELETE takes only what they find in the header, as Mailpit does.
+//
 // Errors are {"Error": "what is wrong"} with a status that fits. There are no tags and no
 // read marks: Read is always false.
 package capture

@@ -98,9 +98,9 @@ func keysOfHouse(c *Config) []*Key {
 		count("limits.connections", &c.Limits.Connections, 20000, 1, 10_000_000).
 			help("Connections at once, of all protocols; the next one hears 421. The limit of open files has to be higher."),
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
-			help("Connections at once of one IP address."),
+			help("Connections at once of one IP address, HTTP among them, of which one address has up to 512."),
 		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).
-			help("Octets of messages on their way in and out; over it clients wait."),
+			help("Octets of messages on their way in and out, and of pages of the web client, which take up to a quarter; over it clients wait, and pages answer 503."),
 		duration("limits.drain_timeout", &c.Limits.DrainTimeout, 30*time.Second, 0, time.Hour).
 			help("How long sessions may go on after the order to stop."),
 
