@@ -48,6 +48,7 @@ const (
 const (
 	readCost = 512 << 10
 	textCost = 6
+	htmlCost = 3 // before it is sanitised, see cleanCost
 	lineCost = 256
 )
 
@@ -64,9 +65,9 @@ func read(ctx context.Context, r io.Reader, each func(f file) io.Writer) (*lette
 			return l.addFile(leaf, body, each)
 		case leaf.Type == "text/html":
 			l.location = cmp.Or(l.location, leaf.Location)
-			return l.addText(&l.html, maxHTML, body)
+			return l.addText(&l.html, maxHTML, htmlCost, body)
 		}
-		return l.addText(&l.text, maxText, body)
+		return l.addText(&l.text, maxText, textCost, body)
 	})
 	switch {
 	case errors.Is(err, storage.ErrCorrupt), errors.Is(err, ErrOverloaded), ctx.Err() != nil:
@@ -85,11 +86,11 @@ func isFile(leaf entity.Leaf) bool {
 }
 
 // addText takes a text part up to a limit.
-func (l *letter) addText(to *[]byte, limit int, body io.Reader) error {
+func (l *letter) addText(to *[]byte, limit int, cost int64, body io.Reader) error {
 	if len(*to) > 0 && (*to)[len(*to)-1] != '\n' {
 		*to = append(*to, '\n')
 	}
-	got, err := readBooked(l.ctx, *to, body, limit-len(*to)+1, textCost)
+	got, err := readBooked(l.ctx, *to, body, limit-len(*to)+1, cost)
 	*to = got
 	if len(*to) > limit {
 		*to = (*to)[:limit]

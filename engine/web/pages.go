@@ -229,7 +229,12 @@ func localPath(text, root string) string {
 
 // failed answers a failure, and logs those that are not the reader's.
 func (p *Pages) failed(w http.ResponseWriter, f Frame, err error) {
-	if status, _, _ := explain(err); status >= http.StatusInternalServerError {
+	switch status, _, _ := explain(err); {
+	case is(err, context.Canceled): // the reader has gone
+		return
+	case is(err, ErrOverloaded):
+		p.Log.Warn("web: "+f.Name+": there is no memory for a page; limits.memory bounds it", "err", err)
+	case status >= http.StatusInternalServerError:
 		p.Log.Error("web: "+f.Name, "err", err)
 	}
 	failed(w, f, err)
