@@ -47,7 +47,7 @@ func (srv *Server) CaptureView(log *slog.Logger) *capture.View {
 	}
 	return capture.New(capture.Config{
 		Store: srv.store, Account: srv.capture, Keep: srv.cfg.Capture.Keep, Age: srv.cfg.Capture.Age,
-		Version: Version, Started: time.Now(), Log: log,
+		Version: Version, Started: time.Now(), Bounds: srv.webBounds(), Draining: srv.draining.Load, Log: log,
 	})
 }
 

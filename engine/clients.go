@@ -21,7 +21,7 @@ func newClients(total, perClient int) *clients {
 
 // clientOf is what counts as one client.
 func clientOf(ip netip.Addr) netip.Addr {
-	if ip.Is4() || ip.Is4In6() {
+	if !ip.IsValid() || ip.Is4() || ip.Is4In6() {
 		return ip.Unmap()
 	}
 	p, err := ip.Prefix(64)
@@ -36,7 +36,7 @@ func (c *clients) admit(ip netip.Addr) bool {
 	ip = clientOf(ip)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.max > 0 && c.total >= c.max || c.perClient > 0 && int(c.by[ip]) >= c.perClient {
+	if c.max > 0 && c.total >= c.max || c.perClient > 0 && ip.IsValid() && int(c.by[ip]) >= c.perClient {
 		return false
 	}
 	c.total++
@@ -68,6 +68,26 @@ func (c *clients) leave(ip netip.Addr) {
 	if c.by[ip]--; c.by[ip] == 0 {
 		delete(c.by, ip)
 	}
+}
+
+// AdmitHTTP counts a connection of HTTP in, with those of the other protocols, or says
+// that there are too many. A proxy in web.proxies is not one client: its connections count
+// in total only.
+func (srv *Server) AdmitHTTP(ip netip.Addr) bool {
+	return srv.clients.admit(srv.httpClient(ip))
+}
+
+// LeaveHTTP counts it out.
+func (srv *Server) LeaveHTTP(ip netip.Addr) { srv.clients.leave(srv.httpClient(ip)) }
+
+// httpClient is what counts as the client; the zero Addr is one without a limit.
+func (srv *Server) httpClient(ip netip.Addr) netip.Addr {
+	for _, n := range srv.cfg.Web.Proxies {
+		if n.Contains(ip.Unmap()) {
+			return netip.Addr{}
+		}
+	}
+	return ip
 }
 
 // buffers is a bounded free list of buffers of one size: a sync.Pool would be

@@ -14,7 +14,9 @@ import (
 // The caller may put more into it.
 func (srv *Server) HTTP() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{}))
+	hosts := srv.webHosts()
+	hosts.Always = false // monitoring knows hosts by names of its own
+	mux.Handle("GET /metrics", hosts.Only(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{})))
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err := srv.Healthy(); err != nil {

@@ -33,8 +33,19 @@ func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 		Store: srv.store, Login: srv.webLogin, Submit: srv.webSubmit, Addresses: srv.addressesOf,
 		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
 		ClearText: c.Auth.ClearText, TLSOnly: c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil,
-		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime, Log: log.With(webDaemon),
+		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
+		Bounds: srv.webBounds(), Log: log.With(webDaemon),
 	})
+}
+
+// webBounds are those of the web client and the view of captured mail. Captured mail is
+// anybody's who may connect, so the name that it is asked for by always counts.
+func (srv *Server) webBounds() web.Bounds {
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.pages}
+}
+
+func (srv *Server) webHosts() web.Hosts {
+	return web.Hosts{Names: append([]string{srv.cfg.Server.Hostname}, srv.cfg.Web.Hosts...), Always: srv.capture != 0}
 }
 
 // WebTLS is the configuration of web.listen_tls; nil without TLS.
@@ -118,9 +129,8 @@ func afterwards(ctx context.Context, d time.Duration, err error) error {
 // webSubmit sends a message of an account by the rules of submission: under its own
 // addresses, within its allowance, completed, signed, and stored in one step.
 func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error) {
-	if srv.draining.Load() {
-		return pickup.Result{}, storage.ErrTemporary
-	}
+	// While the server drains, what is being sent is still taken: the store closes after
+	// the last request.
 	if !srv.cfg.Submission.AnySender && !srv.owns(account.ID, m.Sender) {
 		return pickup.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
 	}

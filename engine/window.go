@@ -1,21 +1,55 @@
 package engine
 
-import "postrider/engine/ledger"
+import (
+	"sync/atomic"
+
+	"postrider/engine/ledger"
+)
 
 // budget is limits.memory in four ledgers. They are apart so that nobody who
 // holds a part waits for more of the same: a session whose message turns out
 // large waits for the bulk ledger with its small window in hand, and those who
 // hold bulk wait for nothing but the disk and their peer. With one ledger for all,
 // enough small windows would wait for each other for ever.
+//
+// Pages of the web client and answers of the capture API take from bulk as well, at most
+// two thirds of it, and never wait in its queue: a page that finds no room is refused.
 type budget struct {
 	begin    *ledger.Ledger // a quarter: a small window for each message that begins
 	bulk     *ledger.Ledger // three eighths: large windows, and buffers of POP3 sessions that read
 	listings *ledger.Ledger // a quarter: listings of open maildrops
 	held     *ledger.Ledger // an eighth: recipients of open transactions, and checks of strangers' messages
+	pages    *pageBudget    // of bulk
 }
 
 func newBudget(octets int64) budget {
-	return budget{ledger.New(octets / 4), ledger.New(octets / 8 * 3), ledger.New(octets / 4), ledger.New(octets / 8)}
+	bulk := ledger.New(octets / 8 * 3)
+	return budget{
+		begin: ledger.New(octets / 4), bulk: bulk, listings: ledger.New(octets / 4), held: ledger.New(octets / 8),
+		pages: &pageBudget{bulk: bulk, max: octets / 4},
+	}
+}
+
+// pageBudget is the part of a ledger that pages may take. It implements web.Budget.
+type pageBudget struct {
+	bulk *ledger.Ledger
+	max  int64
+	used atomic.Int64
+}
+
+// Reserve takes octets, or says that there is no room for them.
+func (p *pageBudget) Reserve(octets int64) bool {
+	if p.used.Add(octets) <= p.max && p.bulk.Reserve(octets) {
+		return true
+	}
+	p.used.Add(-octets)
+	return false
+}
+
+// Release gives octets back.
+func (p *pageBudget) Release(octets int64) {
+	p.used.Add(-octets)
+	p.bulk.Release(octets)
 }
 
 func (b budget) used() int64 {

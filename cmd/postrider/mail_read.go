@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/engine/entity"
+	"postrider/engine/hypertext"
 	"postrider/engine/useragent"
 )
 
@@ -174,7 +175,7 @@ func showMessage(p *useragent.POP3, it useragent.Item, head func(entity.Head), s
 			// It was said in plain text.
 		case !leaf.Attachment && leaf.Type == "text/html":
 			shown++
-			err = show(useragent.PlainText(io.LimitReader(part, maxText)))
+			err = show(hypertext.PlainText(io.LimitReader(part, maxText)))
 		default:
 			var n int64
 			n, err = io.Copy(io.Discard, part)

@@ -159,8 +159,10 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	select {
 	case <-ctx.Done():
 		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
-		drain(srv, cfg.Limits.DrainTimeout)
-		stop.all()
+		until, cancel := context.WithTimeout(context.Background(), cfg.Limits.DrainTimeout)
+		defer cancel()
+		srv.Drain(until)
+		stop.end(until, log)
 		return exit(exIO, store.Close())
 	case err := <-failed:
 		pause := restartPause(started)

@@ -11,33 +11,77 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/netutil"
 
 	"postrider/engine"
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/privilege"
+	"postrider/engine/web"
 	"postrider/storage/lsm"
 )
 
 // httpServers are the admin socket and, when asked for, HTTP.
 type httpServers struct {
-	http  []netip.AddrPort
-	https []netip.AddrPort
-	stop  []func()
+	http    []netip.AddrPort
+	https   []netip.AddrPort
+	limits  *httpLimits
+	ctx     context.Context // of all requests
+	cancel  context.CancelFunc
+	working atomic.Int64 // requests
+	servers []*http.Server
+	stop    []func() // of what works beside them
 }
 
-func (h *httpServers) all() {
+// handlersEnd is how long requests may take to notice that they are cancelled.
+const handlersEnd = 20 * time.Second
+
+// end stops all: listeners at once; requests have until ctx is done, and are cancelled
+// then. When it returns, nothing of HTTP uses the store any more.
+func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
+	var all sync.WaitGroup
+	for _, s := range h.servers {
+		all.Go(func() { _ = s.Shutdown(ctx) })
+	}
+	h.limits.closeIdle() // Shutdown waits for those that never had a request
+	all.Wait()
+	h.cancel()
+	for _, s := range h.servers {
+		_ = s.Close()
+	}
+	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			log.Error("requests by HTTP do not come to an end", "requests", h.working.Load(), "waited", handlersEnd)
+			break
+		}
+	}
 	for _, f := range h.stop {
 		f()
 	}
 }
 
+// all ends what was opened, at an error before any request.
+func (h *httpServers) all() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	h.end(ctx, slog.New(slog.DiscardHandler))
+}
+
+// counts has end wait for the requests of a handler.
+func (h *httpServers) counts(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.working.Add(1)
+		defer h.working.Add(-1)
+		next.ServeHTTP(w, r)
+	})
+}
+
 // serveHTTP opens the admin socket and the addresses of --http.
 func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
-	h := new(httpServers)
+	h := &httpServers{limits: newHTTPLimits(srv, web.Proxies(cfg.Web.Proxies).Has)}
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.serveWeb(ctx, cfg, sockets, srv, log); err != nil {
 		return nil, err
 	}
@@ -115,10 +159,6 @@ func (h *httpServers) captureView(ctx context.Context, srv *engine.Server, log *
 	return view
 }
 
-// maxHTTP is how many connections of HTTP are open at once at one address; others wait
-// to be accepted.
-const maxHTTP = 1024
-
 // open serves at a socket until stop, within TLS if there is a configuration for it. At
 // an error it has stopped all. What is slow sets times of its own (package web).
 func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (at netip.AddrPort, err error) {
@@ -128,14 +168,15 @@ func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Co
 		return at, err
 	}
 	addr := l.Addr()
-	l = netutil.LimitListener(l, maxHTTP)
+	l = httpListener{l, h.limits}
 	if within != nil {
 		l = tls.NewListener(l, within)
 	}
-	hs := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	hs := &http.Server{Handler: h.counts(h.limits.only(handler)), BaseContext: func(net.Listener) context.Context { return h.ctx },
+		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = hs.Serve(l) }()
-	h.stop = append(h.stop, func() { _ = hs.Close() })
+	h.servers = append(h.servers, hs)
 	return addr.(*net.TCPAddr).AddrPort(), nil
 }
 

@@ -1,16 +1,17 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
 
 	"postrider/codec/message"
@@ -21,6 +22,8 @@ import (
 const (
 	maxBody  = 1 << 20 // octets of a request
 	maxLimit = 1000    // messages of one answer
+	// summaryCost is the memory for one of them, besides its recipients.
+	summaryCost = 4 << 10
 	// searchTime is how long a search may take; what it has found then is the answer.
 	searchTime = 20 * time.Second
 )
@@ -64,10 +67,13 @@ func (v *View) failed(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusNotFound
 	case errors.Is(err, errTime):
 		status = http.StatusRequestTimeout
-	case errors.Is(err, storage.ErrInUse), errors.Is(err, storage.ErrTemporary), errors.Is(err, storage.ErrFailed), errors.Is(err, errWatchers):
+	case errors.Is(err, storage.ErrInUse), errors.Is(err, storage.ErrTemporary), errors.Is(err, storage.ErrFailed), errors.Is(err, errWatchers), errors.Is(err, errDraining), errors.Is(err, web.ErrOverloaded):
 		status = http.StatusServiceUnavailable
 	default:
 		v.cfg.Log.Error("capture: "+r.URL.Path, "err", err)
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
 	}
 	answer(w, status, map[string]string{"Error": err.Error()})
 }
@@ -109,16 +115,17 @@ type found struct {
 	Start    int       `json:"start"`
 	Tags     []string  `json:"tags"`
 	Messages []summary `json:"messages"`
-	// Complete: all messages were looked at; else time was up, and Matching counts
-	// those up to there.
+	// Complete: all messages were looked at, and all of their text that decides. Else
+	// time was up, and Matching counts those up to there, or a text was too long to
+	// search, and its message is not among them.
 	Complete bool `json:"complete"`
 }
 
 // search answers with the messages of a query; without one with all.
 func (v *View) search(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.Query().Get("query"))
+	q, err := queryOf(r)
 	if err != nil {
-		return badRequest{err}
+		return err
 	}
 	start, err := number(r, "start", 0, 0, 1<<30)
 	if err != nil {
@@ -134,6 +141,22 @@ func (v *View) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer(w, http.StatusOK, f)
 	return nil
+}
+
+// queryOf reads the query of a request, whose dates are in the time zone tz.
+func queryOf(r *http.Request) (query, error) {
+	zone := time.Local
+	if name := r.URL.Query().Get("tz"); name != "" {
+		var err error
+		if zone, err = time.LoadLocation(name); err != nil {
+			return nil, badRequest{fmt.Errorf("tz=%s: unknown time zone; use a name such as Europe/Berlin", name)}
+		}
+	}
+	q, err := parseQuery(r.URL.Query().Get("query"), zone)
+	if err != nil {
+		return nil, badRequest{err}
+	}
+	return q, nil
 }
 
 // number reads a parameter of the request.
@@ -156,43 +179,72 @@ func (v *View) find(ctx context.Context, q query, start, limit int) (f found, er
 		return f, err
 	}
 	f.Unread = f.Total
+	var peak int
+	sure, glances := true, int64(maxGlances)
 	err = v.each(ctx, func(m storage.Message) (bool, error) {
 		if len(q) == 0 && int(f.Matching) < start {
 			f.Matching++ // it need not be read
 			return true, nil
 		}
-		s, ok, err := match(m, q)
+		s, ok, known, err := match(ctx, m, q, &peak)
 		if err != nil {
 			return false, err
 		}
+		if size := m.Entry().Octets(); ok && size > maxGlance && size <= glances && len(f.Messages) < limit && int(f.Matching) >= start {
+			glances -= size
+			if s, err = v.summarizeAgain(ctx, m.Entry().ID); err != nil {
+				return false, err
+			}
+		}
+		sure = sure && known
 		if ok {
 			if int(f.Matching) >= start && len(f.Messages) < limit {
+				if err := web.Take(ctx, int64(summaryCost+4*len(m.Entry().Trace))); err != nil {
+					return false, err
+				}
 				f.Messages = append(f.Messages, s)
 			}
 			f.Matching++
 		}
 		return len(q) > 0 || len(f.Messages) < limit, nil
 	})
-	f.Complete = !errors.Is(err, errTime)
+	f.Complete = sure && !errors.Is(err, errTime)
 	if len(q) == 0 {
 		f.Matching = f.Total
 	}
 	f.Count = len(f.Messages)
-	if !f.Complete {
+	if errors.Is(err, errTime) {
 		err = nil
 	}
 	return f, err
 }
 
-// match says whether a message is what q asks for.
-func match(m storage.Message, q query) (summary, bool, error) {
-	var text strings.Builder
-	looked := &text
-	if !q.needsText() {
-		looked = nil
+// match says whether a message is what q asks for. It reads as much of the message as
+// that takes. sure: all that decides was read.
+func match(ctx context.Context, m storage.Message, q query, peak *int) (s summary, ok, sure bool, err error) {
+	l := looked{ctx: ctx, limit: maxGlance, text: q.needsText(), peak: peak}
+	if l.text || q.needsFiles() {
+		l.limit = math.MaxInt64
 	}
-	s, err := summarize(m, looked)
-	return s, err == nil && q.matches(&s, strings.ToLower(text.String())), err
+	if s, err = summarize(m, &l); err != nil {
+		return s, false, false, err
+	}
+	ok, sure = q.matches(&s, l.words.String(), l.whole, true)
+	s.strictly = ok
+	if ok {
+		s.strictly, _ = q.matches(&s, l.words.String(), l.whole, false)
+	}
+	return s, ok, sure, nil
+}
+
+// summarizeAgain reads a message to its end, for its attachments.
+func (v *View) summarizeAgain(ctx context.Context, id storage.MessageID) (s summary, err error) {
+	m, done, err := v.openID(id)
+	if err != nil {
+		return s, err
+	}
+	defer done()
+	return summarize(m, &looked{ctx: ctx, limit: math.MaxInt64})
 }
 
 // errTime: it took too long.
@@ -201,7 +253,12 @@ var errTime = errors.New("time is up")
 // each calls f for the messages from the newest on, until it returns false, for at most
 // searchTime.
 func (v *View) each(ctx context.Context, f func(storage.Message) (bool, error)) error {
-	view, err := v.cfg.Store.Browse(v.cfg.Account, storage.MaxMessageID)
+	return v.eachFrom(ctx, storage.MaxMessageID, f)
+}
+
+// eachFrom is each from a message on to older ones.
+func (v *View) eachFrom(ctx context.Context, from storage.MessageID, f func(storage.Message) (bool, error)) error {
+	view, err := v.cfg.Store.Browse(v.cfg.Account, from)
 	if err != nil {
 		return err
 	}
@@ -235,26 +292,30 @@ func (v *View) open(r *http.Request) (m storage.Message, done func(), err error)
 			return nil, nil, badRequest{err}
 		}
 	}
+	if m, done, err = v.openID(id); err == nil && !latest && m.Entry().ID != id {
+		done()
+		err = storage.ErrNotFound
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		err = fmt.Errorf("message %s: %w", r.PathValue("id"), storage.ErrNotFound)
+	}
+	return m, done, err
+}
+
+// openID opens the message id, or the next older one. The caller calls done.
+func (v *View) openID(id storage.MessageID) (m storage.Message, done func(), err error) {
 	view, err := v.cfg.Store.Browse(v.cfg.Account, id)
 	if err != nil {
 		return nil, nil, err
 	}
 	if !view.Next() {
-		err = view.Err()
+		err = cmp.Or(view.Err(), error(storage.ErrNotFound))
 		view.Close()
-		if err == nil {
-			err = fmt.Errorf("message %s: %w", r.PathValue("id"), storage.ErrNotFound)
-		}
 		return nil, nil, err
 	}
 	if m, err = view.Open(); err != nil {
 		view.Close()
 		return nil, nil, err
-	}
-	if !latest && m.Entry().ID != id {
-		m.Close()
-		view.Close()
-		return nil, nil, fmt.Errorf("message %s: %w", r.PathValue("id"), storage.ErrNotFound)
 	}
 	return m, func() { m.Close(); view.Close() }, nil
 }
@@ -265,7 +326,7 @@ func (v *View) message(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	whole, err := read(m)
+	whole, err := read(r.Context(), m)
 	if err != nil {
 		return err
 	}
@@ -350,9 +411,9 @@ func (v *View) deleteMessages(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (v *View) deleteFound(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.Query().Get("query"))
+	q, err := queryOf(r)
 	if err != nil {
-		return badRequest{err}
+		return err
 	}
 	if len(q) == 0 {
 		return badRequest{errors.New("a query is needed; DELETE /api/v1/messages deletes all")}
@@ -363,13 +424,16 @@ func (v *View) deleteFound(w http.ResponseWriter, r *http.Request) error {
 // deleteWhere deletes what q asks for, in steps.
 func (v *View) deleteWhere(w http.ResponseWriter, r *http.Request, q query) error {
 	var ids []storage.MessageID
-	err := v.each(r.Context(), func(m storage.Message) (bool, error) {
+	var peak int
+	ctx := r.Context()
+	err := v.each(ctx, func(m storage.Message) (bool, error) {
 		ok := len(q) == 0
 		if !ok {
-			var err error
-			if _, ok, err = match(m, q); err != nil {
+			s, found, _, err := match(ctx, m, q, &peak)
+			if err != nil {
 				return false, err
 			}
+			ok = found && s.strictly // no more than Mailpit would delete
 		}
 		if ok {
 			ids = append(ids, m.Entry().ID)

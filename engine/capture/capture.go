@@ -19,7 +19,11 @@ type Config struct {
 	Age     time.Duration     // 0: no limit
 	Version string            // of the server, for /api/v1/info
 	Started time.Time
-	Log     *slog.Logger
+	Bounds  web.Bounds
+	// Draining says that the server stops: who waits for mail waits no longer. nil: it
+	// never does.
+	Draining func() bool
+	Log      *slog.Logger
 }
 
 // View is the handler of the page and of the API.
@@ -32,20 +36,21 @@ type View struct {
 
 // New makes a view.
 func New(cfg Config) *View {
-	v := &View{cfg: cfg, mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account}}
+	v := &View{cfg: cfg, mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account, Row: row}}
 	mux := http.NewServeMux()
 	pages := &web.Pages{
 		Of: func(http.ResponseWriter, *http.Request) (web.View, bool) {
-			return web.View{Mailbox: v.mailbox, Frame: web.Frame{Name: "Captured mail"}}, true
+			return web.View{Mailbox: v.mailbox, Frame: web.Frame{Name: "Captured mail", SearchHint: searchHint}}, true
 		},
 		MayChange: mayChange,
 		Events:    "/api/v1/events",
+		Search:    v.listing,
 		Fields:    envelopeFields,
 		Log:       cfg.Log,
 	}
 	pages.Register(mux, "")
 	v.register(mux)
-	v.handler = web.Guard(mux)
+	v.handler = web.Guard(mux, cfg.Bounds)
 	return v
 }
 

@@ -38,9 +38,21 @@
 //	                                                 count of them; 408 when time is up
 //	GET    /api/v1/events                            server-sent events: {"Total", "Newest"}
 //
-// A query is words that all have to be found in the subject, the addresses or the text:
-// from:, to:, cc:, bcc:, addressed:, subject: and message-id: say where, has:attachment asks
-// for one, "two words" go together, and a "-" or "!" before a word asks for its absence.
+// A query is in Mailpit's syntax: words that all have to be found in the subject, the
+// addresses, the text, or the names of files. from:, to:, cc:, bcc:, reply-to:,
+// addressed:, subject: and message-id: say where. has:attachment, has:inline, is:unread,
+// is:read, after:DATE, before:DATE, larger:SIZE and smaller:SIZE ask for properties; tz=ZONE
+// beside the query is the time zone of its dates. "Two words" go together, and a "-" or
+// "!" before a term asks for its absence. What can't be carried out is answered with 400:
+// tag:, for there are no tags, and "-name:" of an unknown name, which would be true of
+// nearly every message. A word with a colon that is no filter is searched for as text.
+//
+// The text is decoded, of HTML its words, each part one line. "complete" is false if time
+// was up, or a text was longer than is searched and the rest could decide; its message
+// is not found then, whatever was asked.
+//
+// from: and to: look at the envelope as well, where tests look for who a message was for;
+// but DELETE takes only what they find in the header, as Mailpit does.
 //
 // Errors are {"Error": "what is wrong"} with a status that fits. There are no tags and no
 // read marks: Read is always false.

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net/mail"
@@ -10,6 +12,8 @@ import (
 	"time"
 
 	"postrider/engine/entity"
+	"postrider/engine/hypertext"
+	"postrider/engine/web"
 	"postrider/storage"
 )
 
@@ -35,6 +39,9 @@ type summary struct {
 	Attachments int
 	Snippet     string
 	Envelope    Envelope
+
+	inline   int  // parts that stand within the text: images
+	strictly bool // the query is true of the header alone, see query.matches
 }
 
 // file is an attachment of a message.
@@ -66,45 +73,129 @@ type whole struct {
 }
 
 const (
-	// maxGlance is how much of a message is read for a list: of longer ones attachments
-	// further back are not counted.
+	// maxGlance is how much of a message is always read for a list, and maxGlances how
+	// much of all messages of one list: of longer ones attachments further back are not
+	// counted.
 	maxGlance  = 256 << 10
+	maxGlances = 64 << 20
 	maxSnippet = 250      // octets
 	maxText    = 4 << 20  // octets of text, and of HTML, that are given
-	maxLooked  = 64 << 10 // octets of text that are searched
+	maxLooked  = 4 << 20  // octets of text that are searched
+	maxStyled  = 64 << 10 // octets of HTML that are read for a snippet
 )
 
-// summarize reads what a list says of a message, and the beginning of its text into
-// looked, unless that is nil.
-func summarize(m storage.Message, looked *strings.Builder) (summary, error) {
+// looked is what a search reads of a message.
+type looked struct {
+	ctx   context.Context
+	peak  *int            // octets of words that memory is booked for
+	limit int64           // octets of the message
+	text  bool            // the text is wanted
+	words strings.Builder // of text, HTML and names of files, a line each
+	read  int             // octets of text
+	whole bool            // all of the message was read, and all of its text
+}
+
+// add takes the words of a text up to maxLooked.
+func (l *looked) add(r io.Reader) error {
+	if err := web.Take(l.ctx, 0); err != nil { // nobody waits for it any more
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(booked{l, r}, int64(maxLooked-l.words.Len())+1))
+	if l.words.Len()+len(text) > maxLooked {
+		text, l.whole = text[:maxLooked-l.words.Len()], false
+	}
+	l.words.WriteString(fold(string(text)))
+	l.words.WriteByte('\n')
+	return err
+}
+
+// booked books memory for what is read, once for all messages of a search.
+type booked struct {
+	l  *looked
+	in io.Reader
+}
+
+// wordsCost is what an octet of text costs while it is searched: as it came, folded, joined.
+const wordsCost = 5
+
+func (b booked) Read(p []byte) (int, error) {
+	n, err := b.in.Read(p)
+	if b.l.read += n; b.l.read > *b.l.peak {
+		if err := web.Take(b.l.ctx, int64(b.l.read-*b.l.peak)*wordsCost); err != nil {
+			return 0, err
+		}
+		*b.l.peak = b.l.read
+	}
+	return n, err
+}
+
+// Kinds of parts, as Mailpit sorts them: what a part says of itself decides. One with a
+// Content-ID that says nothing stands within the text.
+func isInline(leaf entity.Leaf) bool {
+	return leaf.Attachment && leaf.Disposition != "attachment" && !leaf.UU && (leaf.Disposition == "inline" || leaf.ContentID != "")
+}
+
+// summarize reads what a list says of a message, and what l wants of it.
+func summarize(m storage.Message, l *looked) (summary, error) {
 	e := m.Entry()
 	s := summary{ID: e.ID.String(), Created: e.Arrival, Tags: []string{}, Size: e.Octets(), Envelope: envelopeOf(e)}
-	head, err := entity.Walk(io.LimitReader(storage.NewPlain(m), maxGlance), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
-		if leaf.Attachment {
+	l.whole = l.limit >= e.Octets()
+	html := ""
+	head, err := entity.Walk(io.LimitReader(storage.NewPlain(m), l.limit), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
+		switch {
+		case isInline(leaf):
+			s.inline++
+			return unlessDamaged(l.name(leaf))
+		case leaf.Attachment:
 			s.Attachments++
-			return nil
+			return unlessDamaged(l.name(leaf))
+		case leaf.Type == "text/html":
+			return unlessDamaged(s.lookHTML(l, body, &html))
 		}
-		limit := 4 * maxSnippet
-		if looked != nil {
-			limit = maxLooked - looked.Len()
-		}
-		text, err := io.ReadAll(io.LimitReader(body, int64(limit)))
-		if looked != nil {
-			looked.Write(text)
-		}
-		if s.Snippet == "" && leaf.Type == "text/plain" {
-			s.Snippet = snippet(text[:min(len(text), 4*maxSnippet)])
-		}
-		return unlessDamaged(err)
+		return unlessDamaged(s.lookText(l, body))
 	})
+	s.Snippet = cmp.Or(s.Snippet, html)
 	s.MessageID, s.Subject = head.MessageID, head.Subject
 	s.From = first(head.From)
 	s.To, s.Cc, s.ReplyTo = addresses(head.To), addresses(head.Cc), addresses(head.ReplyTo)
 	s.Bcc = blind(s.Envelope, s.To, s.Cc)
-	if errors.Is(err, entity.ErrLimit) {
-		err = nil
+	switch {
+	case errors.Is(err, entity.ErrLimit):
+		err, l.whole = nil, false
+	case errors.Is(err, storage.ErrCorrupt): // the others are still to be seen
+		s.Subject, s.Snippet = cmp.Or(s.Subject, "(damaged)"), "This message can't be read to its end: what is stored is damaged."
+		err, l.whole = nil, false
 	}
 	return s, unlessDamaged(err)
+}
+
+// name takes the name of a file.
+func (l *looked) name(leaf entity.Leaf) error {
+	if !l.text {
+		return nil
+	}
+	return l.add(strings.NewReader(leaf.Name))
+}
+
+// lookText reads a plain text for the snippet and the search.
+func (s *summary) lookText(l *looked, body io.Reader) error {
+	begin, err := io.ReadAll(io.LimitReader(body, 4*maxSnippet))
+	s.Snippet = cmp.Or(s.Snippet, snippet(begin))
+	if err == nil && l.text {
+		err = l.add(io.MultiReader(bytes.NewReader(begin), body))
+	}
+	return err
+}
+
+// lookHTML reads HTML for the search, and for the snippet of a message without text.
+func (s *summary) lookHTML(l *looked, body io.Reader, html *string) error {
+	var begin bytes.Buffer
+	words, err := io.ReadAll(io.LimitReader(hypertext.Words(io.TeeReader(io.LimitReader(body, maxStyled), &begin)), 4*maxSnippet))
+	*html = cmp.Or(*html, snippet(words))
+	if err == nil && l.text {
+		err = l.add(hypertext.WholeText(io.MultiReader(&begin, body)))
+	}
+	return err
 }
 
 // snippet is the beginning of a text in one line.
@@ -124,26 +215,39 @@ func unlessDamaged(err error) error {
 	return err
 }
 
+// kept is a buffer whose memory is booked: as it is, and as JSON.
+type kept struct {
+	ctx context.Context
+	b   bytes.Buffer
+}
+
+func (k *kept) Write(p []byte) (int, error) {
+	if err := web.Take(k.ctx, 5*int64(len(p))); err != nil {
+		return 0, err
+	}
+	return k.b.Write(p)
+}
+
 // read reads a message to its end.
-func read(m storage.Message) (whole, error) {
+func read(ctx context.Context, m storage.Message) (whole, error) {
 	e := m.Entry()
 	w := whole{ID: e.ID.String(), Tags: []string{}, Size: e.Octets(), Inline: []file{}, Attachments: []file{}, Envelope: envelopeOf(e)}
-	var text, html bytes.Buffer
+	text, html := kept{ctx: ctx}, kept{ctx: ctx}
 	head, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		var err error
 		switch {
 		case leaf.Attachment:
 			f := file{PartID: leaf.Path, FileName: leaf.FileName(), ContentType: leaf.Type, ContentID: leaf.ContentID}
 			f.Size, err = io.Copy(io.Discard, body)
-			if leaf.ContentID != "" {
+			if isInline(leaf) {
 				w.Inline = append(w.Inline, f)
 			} else {
 				w.Attachments = append(w.Attachments, f)
 			}
 		case leaf.Type == "text/html":
-			_, err = io.Copy(&html, io.LimitReader(body, int64(maxText-html.Len())))
+			_, err = io.Copy(&html, io.LimitReader(body, int64(maxText-html.b.Len())))
 		default:
-			_, err = io.Copy(&text, io.LimitReader(body, int64(maxText-text.Len())))
+			_, err = io.Copy(&text, io.LimitReader(body, int64(maxText-text.b.Len())))
 		}
 		if errors.Is(err, entity.ErrDamaged) {
 			w.Damage, err = append(w.Damage, err.Error()), nil
@@ -153,7 +257,11 @@ func read(m storage.Message) (whole, error) {
 	if errors.Is(err, entity.ErrLimit) {
 		w.Damage, err = append(w.Damage, err.Error()), nil
 	}
-	w.Text, w.HTML = text.String(), html.String()
+	w.Text, w.HTML = text.b.String(), html.b.String()
+	if text.b.Len() == 0 && html.b.Len() > 0 {
+		plain, _ := io.ReadAll(io.LimitReader(hypertext.PlainText(&html.b), maxText)) // of octets in memory
+		w.Text = string(plain)
+	}
 	w.MessageID, w.Subject, w.Date, w.ReturnPath = head.MessageID, head.Subject, head.Date, w.Envelope.From
 	if w.Date.IsZero() {
 		w.Date = e.Arrival

@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -21,6 +22,8 @@ const (
 )
 
 var errWatchers = fmt.Errorf("%d clients wait for mail already; try again later", maxWatchers)
+
+var errDraining = errors.New("the server stops; try again when it is back")
 
 // state is what a change of the mailbox changes.
 type state struct {
@@ -67,6 +70,9 @@ func (v *View) next(ctx context.Context, was state, limit time.Duration) (now st
 		if now, err = v.state(); err != nil || now != was {
 			return now, err == nil, err
 		}
+		if v.cfg.Draining != nil && v.cfg.Draining() {
+			return now, false, errDraining
+		}
 		if time.Now().After(until) {
 			return now, false, nil
 		}
@@ -110,9 +116,9 @@ func (v *View) events(w http.ResponseWriter, r *http.Request) error {
 
 // wait answers once there are enough messages of a query.
 func (v *View) wait(w http.ResponseWriter, r *http.Request) error {
-	q, err := parseQuery(r.URL.Query().Get("query"))
+	q, err := queryOf(r)
 	if err != nil {
-		return badRequest{err}
+		return err
 	}
 	count, err := number(r, "count", 1, 1, maxLimit)
 	if err != nil {
@@ -146,14 +152,14 @@ func (v *View) waitFor(ctx context.Context, q query, count int, limit time.Durat
 		if err != nil {
 			return found{}, err
 		}
-		newest := seen
+		newest, peak := seen, 0
 		err = v.each(ctx, func(m storage.Message) (bool, error) {
 			id := m.Entry().ID
 			if id <= seen {
 				return false, nil
 			}
 			newest = max(newest, id)
-			_, ok, err := match(m, q)
+			_, ok, _, err := match(ctx, m, q, &peak)
 			if ok {
 				matching++
 			}

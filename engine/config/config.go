@@ -192,9 +192,11 @@ type Storage struct {
 
 // Web is the group [web].
 type Web struct {
-	Listen          []string // host:port; none: no HTTP
-	ListenTLS       []string // host:port; HTTPS, the web client alone
-	Client          bool     // the web client stands at Listen too
+	Listen          []string       // host:port; none: no HTTP
+	ListenTLS       []string       // host:port; HTTPS, the web client alone
+	Client          bool           // the web client stands at Listen too
+	Hosts           []string       // names that Host may give besides the host name
+	Proxies         []netip.Prefix // whose X-Forwarded-For is believed
 	SessionIdle     time.Duration
 	SessionLifetime time.Duration
 }

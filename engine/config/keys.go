@@ -96,9 +96,9 @@ func keysOfHouse(c *Config) []*Key {
 		count("limits.connections", &c.Limits.Connections, 20000, 1, 10_000_000).
 			help("Connections at once, of all protocols; the next one hears 421. The limit of open files has to be higher."),
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
-			help("Connections at once of one IP address."),
+			help("Connections at once of one IP address, HTTP among them, of which one address has up to 512."),
 		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).
-			help("Octets of messages on their way in and out; over it clients wait."),
+			help("Octets of messages on their way in and out, and of pages of the web client, which take up to a quarter; over it clients wait, and pages answer 503."),
 		duration("limits.drain_timeout", &c.Limits.DrainTimeout, 30*time.Second, 0, time.Hour).
 			help("How long sessions may go on after the order to stop."),
 
@@ -121,6 +121,10 @@ func keysOfHouse(c *Config) []*Key {
 			help("Addresses of the web client within TLS (HTTPS), with the certificates of [tls]. /metrics is not there."),
 		boolean("web.client", &c.Web.Client, true).
 			help("The web client is at web.listen as well. False: there are /healthz, /readyz and /metrics alone."),
+		list("web.hosts", &c.Web.Hosts, nil, router.ParseDomain, sameString, "domain names").
+			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that give another name are refused (421): a page of somebody else could read mail through such a name. A proxy on this host that passes the browser's Host on needs its names here."),
+		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").
+			help("Networks of HTTP proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: who the client is, and whether it came by HTTPS. Without it all clients of a proxy are one, and wrong passwords of some keep out all."),
 		duration("web.session_idle", &c.Web.SessionIdle, 4*time.Hour, time.Minute, 30*day).
 			help("How long somebody who has signed in to the web client may do nothing, then he signs in again."),
 		duration("web.session_lifetime", &c.Web.SessionLifetime, 7*day, time.Minute, 365*day).

@@ -9,7 +9,7 @@ import (
 
 	"postrider/codec/uu"
 	"postrider/engine/entity"
-	"postrider/engine/useragent"
+	"postrider/engine/hypertext"
 )
 
 // letter reads a message as people do: its text, and behind it its attachments as
@@ -71,7 +71,7 @@ func (l *letter) shown(leaf entity.Leaf, body io.Reader) io.Reader {
 	case leaf.Type == "text/plain" || l.texts == 0:
 		l.texts++
 		if leaf.Type == "text/html" {
-			body = useragent.PlainText(body)
+			body = hypertext.PlainText(body)
 		}
 		body = transform.NewReader(transform.NewReader(body, noCR), visible)
 		if l.open {

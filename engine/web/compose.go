@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -53,7 +54,7 @@ func (c *Client) compose(w http.ResponseWriter, r *http.Request) {
 		if !q.Has(how) {
 			continue
 		}
-		if err := c.answer(&d, s, how, q.Get(how)); err != nil {
+		if err := c.answer(r.Context(), &d, s, how, q.Get(how)); err != nil {
 			failed(w, s.frame(), err)
 			return
 		}
@@ -67,17 +68,17 @@ func (c *Client) blank(s *session) composePage {
 }
 
 // answer fills the form from the message that is answered or sent on.
-func (c *Client) answer(d *composePage, s *session, how, text string) error {
+func (c *Client) answer(ctx context.Context, d *composePage, s *session, how, text string) error {
 	id, err := storage.ParseMessageID(text)
 	if err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	}
-	m, err := Mailbox{c.cfg.Store, s.account.ID}.open(id)
+	m, err := Mailbox{Store: c.cfg.Store, Account: s.account.ID}.open(id)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	l, err := read(storage.NewPlain(m), nil)
+	l, err := read(ctx, storage.NewPlain(m), nil)
 	if err != nil {
 		return err
 	}

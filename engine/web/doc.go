@@ -26,9 +26,12 @@
 //
 // An HTML part is sanitised (bluemonday, an allow list), and shown in a frame of its own
 // document whose policy is default-src 'none' and which is sandboxed twice, by the
-// frame and by the document: no scripts, no forms, no origin. Nothing is loaded from
-// anywhere; images within the message (cid:) stand in the document as data. A link
-// opens a page of its own, without a referrer; for this the sandbox has allow-popups,
+// frame and by the document: no scripts, no forms, no origin. Elements that the page
+// hides go with their text (package hypertext). Nothing is loaded from anywhere, unless
+// the reader asks for the pictures of other hosts, for this message and this time; the
+// page says how many there are. Images that came with the message are in the document as
+// data, each once, and repeated within a bound: their first octets say what they are, and
+// their Content-ID or Content-Location where they belong. A link opens a page of its own, without a referrer; for this the sandbox has allow-popups,
 // which without scripts only a person's click can use. Tried and dropped: srcdoc, which
 // would put the message into the page's own octets and inherit the page's policy.
 //
@@ -48,7 +51,18 @@
 // # Uploads
 //
 // Attachments go to files of the spool folder while they come in, at most
-// Config.MaxSize for one message, maxSpooled for one session, maxSpool in all. They stay with the
+// Config.MaxSize for one message, maxSpooled for one session, maxAccount for one account,
+// maxSpool in all. They stay with the
 // session until the message is sent, so that a form that comes back because of an
 // address has them still. The folder is emptied at the start.
+//
+// # Bounds
+//
+// [Guard] has each request book the memory that it takes in a [Budget] ([Take]) while it
+// reads: text, HTML, pictures, the fields of a form. A request that finds no room waits
+// for some seconds and then is answered with 503 and Retry-After. One account has
+// maxTurns requests worked on at once. When the client has gone the work ends. A request
+// has to name the server ([Hosts]): else a page of somebody else could have its own name
+// lead here and read what is open to this host. [Proxies] are believed when they say who
+// the client is.
 package web

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"slices"
 
@@ -10,7 +11,7 @@ import (
 
 // forwarded are the files of the message that is sent on: those that were chosen as
 // attachments, which are read again when the message is written, and all for the form.
-func (c *Client) forwarded(s *session, f *form) (as []entity.Attachment, all []keptFile, err error) {
+func (c *Client) forwarded(ctx context.Context, s *session, f *form) (as []entity.Attachment, all []keptFile, err error) {
 	if f.get("of") == "" {
 		return nil, nil, nil
 	}
@@ -18,13 +19,13 @@ func (c *Client) forwarded(s *session, f *form) (as []entity.Attachment, all []k
 	if err != nil {
 		return nil, nil, storage.ErrNotFound
 	}
-	b := Mailbox{c.cfg.Store, s.account.ID}
+	b := Mailbox{Store: c.cfg.Store, Account: s.account.ID}
 	m, err := b.open(id)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer m.Close()
-	l, err := read(storage.NewPlain(m), nil)
+	l, err := read(ctx, storage.NewPlain(m), nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,6 +20,8 @@ type Frame struct {
 	Title string
 	Name  string // whose mail is shown; "": nobody's, and no bar at the top
 	Query string // of the search
+	// SearchHint says what the search box searches; "": sender or subject.
+	SearchHint string
 	// CanWrite: mail can be sent from here, and there is a session to sign out from.
 	CanWrite  bool
 	Token     string // of the session, for forms
@@ -53,6 +55,9 @@ func show(w http.ResponseWriter, status int, page string, data any) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "5")
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes())
 }
@@ -78,6 +83,8 @@ func failed(w http.ResponseWriter, f Frame, err error) {
 
 func explain(err error) (status int, title, text string) {
 	switch {
+	case is(err, ErrOverloaded):
+		return http.StatusServiceUnavailable, "Busy", "The server has too much to do at this moment. Try again in some seconds."
 	case is(err, storage.ErrNotFound):
 		return http.StatusNotFound, "Not there", "This message is not there, or not any more."
 	case is(err, storage.ErrInUse):

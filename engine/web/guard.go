@@ -18,15 +18,24 @@ const (
 const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// Bounds are what Guard holds requests to.
+type Bounds struct {
+	Hosts   Hosts
+	Proxies Proxies
+	Budget  Budget // nil: no memory is booked
+}
+
 // Guard puts around a handler what all pages need: the header fields that tell a
-// browser what they may do, times, and a refusal of posts from elsewhere.
-func Guard(next http.Handler) http.Handler {
+// browser what they may do, times, memory, and a refusal of posts from elsewhere and of
+// names that are not ours.
+func Guard(next http.Handler, b Bounds) http.Handler {
+	next = withWork(next, b.Budget)
 	ours := new(http.CrossOriginProtection)
 	ours.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		say(w, http.StatusForbidden, Frame{}, "Refused", "This was sent from a page of somebody else.")
 	}))
 	next = ours.Handler(next)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return b.Hosts.Only(b.Proxies.Believe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", pagePolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -37,12 +46,12 @@ func Guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
-		if r.TLS != nil {
+		if isSecure(r) {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		turn, until := http.NewResponseController(w), time.Now().Add(answerTime)
 		_ = turn.SetReadDeadline(until) // not every writer knows deadlines
 		_ = turn.SetWriteDeadline(until)
 		next.ServeHTTP(w, r)
-	})
+	})))
 }

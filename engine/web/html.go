@@ -2,124 +2,160 @@ package web
 
 import (
 	"bytes"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
+	"sync"
 
 	"github.com/microcosm-cc/bluemonday"
+	"golang.org/x/net/html"
 
+	"postrider/engine/hypertext"
 	"postrider/storage"
 )
 
-// Images within a message stand in its document up to these sizes, in octets.
+// framePolicy is what the document of an HTML part may do: be looked at. The sandbox
+// stands in it too, in case somebody opens it without the frame. remotePolicy is the
+// same for a reader who asked for the pictures of other hosts.
 const (
-	maxImage  = 4 << 20
-	maxImages = 12 << 20
+	framePolicy  = "default-src 'none'; img-src data:; " + frameRest
+	remotePolicy = "default-src 'none'; img-src data: http: https:; " + frameRest
+	frameRest    = "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " +
+		"frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 
-// shown are the types of images that are shown. SVG is a document with scripts, and is not.
-var shown = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
-
-// framePolicy is what the document of an HTML part may do: be looked at. The sandbox
-// stands in it too, in case somebody opens it without the frame.
-const framePolicy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " +
-	"frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox"
-
-// html sends the HTML of a message, sanitised, as a document for the frame.
+// html sends the HTML of a message, sanitised, as a document for the frame. With
+// ?pictures=1 the browser may load pictures from other hosts.
 func (p *Pages) html(w http.ResponseWriter, r *http.Request) {
 	v, m, ok := p.open(w, r)
 	if !ok {
 		return
 	}
 	defer m.Close()
-	images := gallery{byID: make(map[string]*picture)}
-	l, err := read(storage.NewPlain(m), images.take)
+	g := gallery{ctx: r.Context(), remote: r.URL.Query().Get("pictures") == "1"}
+	l, err := read(r.Context(), storage.NewPlain(m), g.take)
 	if err != nil {
 		p.failed(w, v.Frame, err)
 		return
 	}
+	g.base = l.location
+	ready := prepare(l.html, &g)
+	if err := Take(r.Context(), int64(len(ready))*cleanCost); err != nil {
+		p.failed(w, v.Frame, err)
+		return
+	}
+	clean := policy().SanitizeBytes(ready)
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", framePolicy)
+	if g.remote {
+		h.Set("Content-Security-Policy", remotePolicy)
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Frame-Options", "SAMEORIGIN")
 	h.Set("Referrer-Policy", "no-referrer")
-	_, _ = io.WriteString(w, frameHead)
-	_, _ = w.Write(sanitise(l.html, images.source))
-	_, _ = io.WriteString(w, "</body></html>\n")
+	if _, err = io.WriteString(w, frameHead); err == nil {
+		err = g.write(patient(w), clean)
+	}
+	if err == nil {
+		_, _ = io.WriteString(w, "</body></html>\n")
+	}
 }
 
+// frameHead begins the document. A picture that is not shown keeps its place and its
+// words.
 const frameHead = `<!doctype html><html lang="und"><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">` +
 	`<meta name="viewport" content="width=device-width, initial-scale=1">` +
 	`<title>The message</title><style>body{margin:1.2rem 1.6rem;font:1rem/1.5 system-ui,"Liberation Sans","DejaVu Sans",sans-serif;color:#1d2126;background:#fff;overflow-wrap:anywhere}` +
-	`img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}blockquote{margin:.5rem 0;padding-left:.9rem;border-left:3px solid #ddd}` +
+	`img{max-width:100%}img[src]{height:auto}img:not([src]){display:inline-block;overflow:hidden;box-sizing:border-box;background:#8882;color:inherit;font-size:.8rem;vertical-align:middle}` +
+	`table{max-width:100%}pre{white-space:pre-wrap}blockquote{margin:.5rem 0;padding-left:.9rem;border-left:3px solid #ddd}` +
 	`@media(max-width:46rem){body{margin:1rem}}</style></head><body>`
 
-// gallery keeps the images within a message.
-type gallery struct {
-	byID map[string]*picture
-	left int
+const (
+	// cleanCost is what sanitising takes in memory for each octet: links get attributes.
+	cleanCost = 4
+	// maxReady bounds what escaping may make of a page.
+	maxReady = 2*maxHTML + 64<<10
+)
+
+// sanitise leaves of a page what can be looked at, with the pictures of the gallery as
+// cid:1, cid:2, ..., see gallery.write.
+func sanitise(page []byte, g *gallery) []byte {
+	return policy().SanitizeBytes(prepare(page, g))
 }
 
-type picture struct {
-	kind   string
-	octets bytes.Buffer
-	over   bool // too large
-	all    *int // octets of all pictures
-}
-
-// Write takes octets up to the limits.
-func (p *picture) Write(b []byte) (int, error) {
-	if p.over = p.over || p.octets.Len()+len(b) > maxImage || *p.all+len(b) > maxImages; !p.over {
-		*p.all += len(b)
-		p.octets.Write(b)
-	}
-	return len(b), nil
-}
-
-// take wants the octets of images that have a Content-ID.
-func (g *gallery) take(f file) io.Writer {
-	if f.ContentID == "" || !shown[f.Type] || g.byID[f.ContentID] != nil {
-		return nil
-	}
-	p := &picture{kind: f.Type, all: &g.left}
-	g.byID[f.ContentID] = p
-	return p
-}
-
-// source is the data: URL of an image, or "".
-func (g *gallery) source(id string) string {
-	p := g.byID[id]
-	if p == nil || p.over {
-		return ""
-	}
-	return "data:" + p.kind + ";base64," + base64.StdEncoding.EncodeToString(p.octets.Bytes())
-}
-
-// sanitise leaves of HTML what can be looked at. image gives the source of an image by
-// its Content-ID, or "".
-func sanitise(html []byte, image func(id string) string) []byte {
-	p := policy()
-	p.RewriteSrc(func(u *url.URL) {
-		source := ""
-		if u.Scheme == "cid" {
-			id, err := url.PathUnescape(u.Opaque)
-			if err == nil {
-				source = image(strings.Trim(id, "<>"))
+// prepare makes the page ready for the sanitiser: hidden elements go, styles are
+// filtered (see filterStyle), pictures are found, and the body is a block, which keeps its
+// colours. The sanitiser's own filter for styles takes time by the square of their
+// length, minutes for a message that is made for it; this one does not.
+func prepare(page []byte, g *gallery) []byte {
+	out := make([]byte, 0, len(page))
+	var visible hypertext.Visible
+	sheet := false
+	for z := html.NewTokenizer(bytes.NewReader(page)); ; {
+		kind := z.Next()
+		if len(out) > maxReady {
+			return out
+		}
+		switch kind {
+		case html.ErrorToken:
+			return out
+		case html.TextToken:
+			if sheet {
+				visible.Style(z.Text())
+			} else if visible.Shown() {
+				out = append(out, z.Raw()...)
+			}
+		case html.StartTagToken, html.SelfClosingTagToken:
+			t := z.Token()
+			if visible.Start(&t) {
+				out = append(out, prepared(&t, g)...)
+			}
+			sheet = t.Data == "style"
+			continue
+		case html.EndTagToken:
+			t := z.Token()
+			if visible.End(t.Data) && t.Data != "body" {
+				out = append(out, t.String()...)
 			}
 		}
-		*u = url.URL{}
-		if scheme, opaque, ok := strings.Cut(source, ":"); ok {
-			u.Scheme, u.Opaque = scheme, opaque
-		}
-	})
-	return p.SanitizeBytes(filterStyles(html))
+		sheet = false
+	}
 }
 
-// policy is the allow list. Nothing in it names another document, but for links.
-func policy() *bluemonday.Policy {
+// prepared is a start tag for the sanitiser.
+func prepared(t *html.Token, g *gallery) string {
+	if t.Data == "body" {
+		t.Data, t.DataAtom = "div", 0
+	}
+	kept := t.Attr[:0]
+	for _, a := range t.Attr {
+		switch a.Key {
+		case "style":
+			a.Val = filterStyle(a.Val)
+		case "src":
+			if t.Data == "img" {
+				a.Val = g.source(a.Val)
+			}
+		case "srcset", "background":
+			a.Val = ""
+		}
+		if a.Val != "" || a.Key != "style" && a.Key != "src" && a.Key != "srcset" && a.Key != "background" {
+			kept = append(kept, a)
+		}
+	}
+	t.Attr = kept
+	return t.String()
+}
+
+// allowed is the policy: making it compiles expressions, and it is not changed after.
+var allowed = sync.OnceValue(makePolicy)
+
+func policy() *bluemonday.Policy { return allowed() }
+
+// makePolicy is the allow list. Nothing in it names another document, but for links and,
+// when the reader asked for them, pictures.
+func makePolicy() *bluemonday.Policy {
 	p := bluemonday.NewPolicy()
 	p.AllowElements("p", "div", "span", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "b", "strong", "i", "em", "u", "s", "strike", "del", "ins",
 		"small", "big", "sub", "sup", "tt", "code", "pre", "kbd", "samp", "var", "blockquote", "q", "cite", "abbr", "address", "center", "font",
@@ -140,6 +176,7 @@ func policy() *bluemonday.Policy {
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
 	p.AddTargetBlankToFullyQualifiedLinks(true)
-	p.AllowAttrs("style").Matching(filtered).Globally() // see filterStyles
+	p.AllowNoAttrs().OnElements("img") // of a picture that is not shown
+	p.AllowAttrs("style").Matching(filtered).Globally()
 	return p
 }

@@ -17,6 +17,8 @@ import (
 type Mailbox struct {
 	Store   storage.Maildrops
 	Account storage.AccountID
+	// Row reads what a list says of a message; nil: it says what the header does.
+	Row func(storage.Message) (Row, error)
 }
 
 // Row is a message in a list.
@@ -25,6 +27,8 @@ type Row struct {
 	From    string // a name, or the address; never empty
 	Address string // "": none that can be read
 	Subject string // never empty
+	To      string // recipients, where the list has them
+	Files   bool   // it has attachments
 	Arrival time.Time
 	Octets  int64
 }
@@ -37,6 +41,8 @@ type Listing struct {
 	More storage.MessageID
 	// Looked is how many messages a search has looked at.
 	Looked int
+	// Note is what else there is to say of a search; "": nothing.
+	Note string
 }
 
 const (
@@ -61,7 +67,7 @@ func (b Mailbox) Page(ctx context.Context, page int) (l Listing, err error) {
 		}
 	}
 	for ctx.Err() == nil && v.Next() {
-		row, err := rowOf(v)
+		row, err := b.row(v)
 		if err != nil {
 			return l, err
 		}
@@ -88,7 +94,7 @@ func (b Mailbox) Search(ctx context.Context, query string, from storage.MessageI
 	defer v.Close()
 	words := strings.Fields(strings.ToLower(query))
 	for ctx.Err() == nil && v.Next() {
-		row, err := rowOf(v)
+		row, err := b.row(v)
 		if err != nil {
 			return l, err
 		}
@@ -114,14 +120,17 @@ func (r *Row) has(words []string) bool {
 	return true
 }
 
-// rowOf reads the head of the message that v stands at. A message that can't be read
-// is a row that says so: the others are still to be seen.
-func rowOf(v storage.View) (Row, error) {
+// row reads what a list says of the message that v stands at. A message that can't be
+// read is a row that says so: the others are still to be seen.
+func (b Mailbox) row(v storage.View) (Row, error) {
 	m, err := v.Open()
 	if err != nil {
 		return Row{}, err
 	}
 	defer m.Close()
+	if b.Row != nil {
+		return b.Row(m)
+	}
 	e := m.Entry()
 	row := Row{ID: e.ID, Arrival: e.Arrival, Octets: e.Octets()}
 	head, err := entity.ReadHead(storage.NewPlain(m), entity.DefaultLimits)
@@ -177,8 +186,29 @@ func notThere(id storage.MessageID) error {
 }
 
 // olderThan is the next older message; 0: none.
-func (b Mailbox) olderThan(id storage.MessageID) storage.MessageID {
-	v, err := b.Store.Browse(b.Account, id-1)
+func (b Mailbox) olderThan(id storage.MessageID) storage.MessageID { return b.upTo(id - 1) }
+
+// newerThan is the next newer message; 0: none. The store goes from newer messages to
+// older ones only, so it is searched for by halves.
+func (b Mailbox) newerThan(id storage.MessageID) storage.MessageID {
+	newer := b.upTo(storage.MaxMessageID)
+	if newer <= id {
+		return 0
+	}
+	for low := id; low+1 < newer; { // none is in (id, low], and one at newer
+		middle := low + (newer-low)/2
+		if found := b.upTo(middle); found > id {
+			newer = found
+		} else {
+			low = middle
+		}
+	}
+	return newer
+}
+
+// upTo is the newest message of those up to id; 0: none.
+func (b Mailbox) upTo(id storage.MessageID) storage.MessageID {
+	v, err := b.Store.Browse(b.Account, id)
 	if err != nil {
 		return 0
 	}

@@ -1,8 +1,11 @@
 package web
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -31,10 +34,16 @@ type Pages struct {
 	// Events is the path of a stream of events by which an open list hears of new mail;
 	// "": there is none.
 	Events string
+	// Search finds what the words in the search box ask for, from a message on to older
+	// ones; ErrQuery: they can't be understood. nil: all words in sender or subject.
+	Search func(ctx context.Context, query string, from storage.MessageID) (Listing, error)
 	// Fields are what the message page says besides the header; nil: nothing.
 	Fields func(storage.Entry) []Field
 	Log    *slog.Logger
 }
+
+// ErrQuery: the words of a search can't be understood; the text says why.
+var ErrQuery = errors.New("the search can't be understood")
 
 // Field is a name and a value on the message page.
 type Field struct{ Name, Value string }
@@ -52,7 +61,11 @@ func (p *Pages) Register(mux *http.ServeMux, root string) {
 
 // assets are the stylesheet, the script and the icon.
 func assets() http.Handler {
-	files := http.FileServerFS(files)
+	below, err := fs.Sub(files, "assets") // the templates beside it are nobody's business
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	files := http.StripPrefix("/assets/", http.FileServerFS(below))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		files.ServeHTTP(w, r)
@@ -68,8 +81,11 @@ type listPage struct {
 	Here         string // the path of this page
 	State        string // changes when the list does
 	Looked       int
+	HasTo        bool // the list says whom messages are for
 	Refresh      int
 	Events       string
+
+	find func(context.Context, string, storage.MessageID) (Listing, error)
 }
 
 // maxQuery bounds the text of a search, in octets.
@@ -80,8 +96,12 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	if err := Take(r.Context(), readCost); err != nil {
+		p.failed(w, v.Frame, err)
+		return
+	}
 	q := r.URL.Query()
-	d := listPage{Frame: v.Frame, Here: r.URL.RequestURI(), Refresh: p.Refresh, Events: p.Events}
+	d := listPage{Frame: v.Frame, Here: r.URL.RequestURI(), Refresh: p.Refresh, Events: p.Events, find: p.Search}
 	d.Frame.Query, d.Frame.Title = q.Get("q")[:min(len(q.Get("q")), maxQuery)], "Mail"
 	if n, err := strconv.Atoi(q.Get("deleted")); err == nil && n > 0 {
 		d.Frame.Good = fmt.Sprintf("%s deleted.", messages(int64(n)))
@@ -89,14 +109,22 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) {
 	if q.Get("sent") != "" {
 		d.Frame.Good = "The message was sent."
 	}
+	if d.find == nil {
+		d.find = v.Mailbox.Search
+	}
 	fill := d.page
 	if d.Frame.Query != "" {
 		fill = d.search
 	}
-	if err := fill(r, v.Mailbox, q); err != nil {
+	if err := fill(r, v.Mailbox, q); is(err, ErrQuery) {
+		d.Frame.Bad = sentence(err, ErrQuery)
+		show(w, http.StatusBadRequest, "list", d)
+		return
+	} else if err != nil {
 		p.failed(w, v.Frame, err)
 		return
 	}
+	d.HasTo = slices.ContainsFunc(d.Rows, func(r Row) bool { return r.To != "" })
 	show(w, http.StatusOK, "list", d)
 }
 
@@ -127,16 +155,16 @@ func (d *listPage) page(r *http.Request, b Mailbox, q url.Values) error {
 }
 
 // search fills in what was found.
-func (d *listPage) search(r *http.Request, b Mailbox, q url.Values) error {
+func (d *listPage) search(r *http.Request, _ Mailbox, q url.Values) error {
 	from, err := storage.ParseMessageID(q.Get("from"))
 	if err != nil {
 		from = storage.MaxMessageID
 	}
-	l, err := b.Search(r.Context(), d.Frame.Query, from)
+	l, err := d.find(r.Context(), d.Frame.Query, from)
 	if err != nil {
 		return err
 	}
-	d.Rows, d.Looked, d.Refresh, d.Events, d.Frame.Title = l.Rows, l.Looked, 0, "", "Search"
+	d.Rows, d.Looked, d.Frame.Good, d.Refresh, d.Events, d.Frame.Title = l.Rows, l.Looked, cmp.Or(l.Note, d.Frame.Good), 0, "", "Search"
 	d.Count = fmt.Sprintf("%d found", len(l.Rows))
 	if l.More != 0 {
 		d.Older = d.Frame.Root + "/?" + url.Values{"q": {d.Frame.Query}, "from": {l.More.String()}}.Encode()
@@ -201,7 +229,12 @@ func localPath(text, root string) string {
 
 // failed answers a failure, and logs those that are not the reader's.
 func (p *Pages) failed(w http.ResponseWriter, f Frame, err error) {
-	if status, _, _ := explain(err); status >= http.StatusInternalServerError {
+	switch status, _, _ := explain(err); {
+	case is(err, context.Canceled): // the reader has gone
+		return
+	case is(err, ErrOverloaded):
+		p.Log.Warn("web: "+f.Name+": there is no memory for a page; limits.memory bounds it", "err", err)
+	case status >= http.StatusInternalServerError:
 		p.Log.Error("web: "+f.Name, "err", err)
 	}
 	failed(w, f, err)

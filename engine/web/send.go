@@ -21,8 +21,10 @@ import (
 )
 
 const (
-	maxField   = 2 << 20          // octets of a field of the form
-	maxFields  = 300              // parts of a form
+	maxField   = 2 << 20          // octets of the text
+	maxLine    = 256 << 10        // octets of a line of addresses
+	maxFields  = 1500             // parts of a form
+	fieldCost  = 4                // octets of memory for one of a field, until it is sent
 	uploadTime = 30 * time.Second // how long nothing may come of an upload
 	sendTime   = 5 * time.Minute  // how long storing a message may take
 )
@@ -106,7 +108,7 @@ func (c *Client) readForm(w http.ResponseWriter, r *http.Request, s *session) (*
 	for n := 0; ; n++ {
 		p, err := parts.NextPart()
 		switch {
-		case err == io.EOF && s.owns(f.get("token")):
+		case err == io.EOF && n > 0:
 			return f, nil
 		case err == io.EOF:
 			return f, errToken
@@ -114,28 +116,47 @@ func (c *Client) readForm(w http.ResponseWriter, r *http.Request, s *session) (*
 			return f, err
 		case n == maxFields:
 			return f, errTooMuch
+		case n == 0 && p.FormName() != "token":
+			return f, errToken // it is the first field of the page
 		}
 		if p.FileName() == "" && p.FormName() != "file" {
-			text, err := io.ReadAll(io.LimitReader(p, maxField+1))
-			if err == nil && len(text) > maxField {
-				err = fmt.Errorf("%w: the text is longer than %s", storage.ErrInvalid, octets(maxField))
-			}
-			if err != nil {
-				return f, err
-			}
-			f.values[p.FormName()] = append(f.values[p.FormName()], string(text))
-			continue
+			err = f.field(r.Context(), p)
+		} else if p.FileName() != "" { // without a name no file was chosen
+			err = c.takeFile(f, s, p, &left)
 		}
-		if !s.owns(f.get("token")) {
-			return f, errToken
+		if err == nil && n == 0 && !s.owns(f.get("token")) {
+			err = errToken
 		}
-		if p.FileName() == "" {
-			continue // a browser's way to say that no file was chosen
-		}
-		if err := c.takeFile(f, s, p, &left); err != nil {
+		if err != nil {
 			return f, err
 		}
 	}
+}
+
+// fields are those that the page has: how many octets one may have, and how often it may
+// come.
+var fields = map[string]struct{ octets, times int }{
+	"token": {200, 1}, "back": {2000, 1}, "inreplyto": {2000, 1}, "references": {64 << 10, 1}, "of": {200, 1}, "from": {2000, 1},
+	"to": {maxLine, 1}, "cc": {maxLine, 1}, "bcc": {maxLine, 1}, "subject": {4000, 1}, "text": {maxField, 1}, "uu": {10, 1},
+	"kept": {200, maxUploads}, "part": {200, 1000},
+}
+
+// field keeps a field that the page has, and passes over others.
+func (f *form) field(ctx context.Context, p *multipart.Part) error {
+	name := p.FormName()
+	may := fields[name]
+	if len(f.values[name]) >= may.times {
+		return nil
+	}
+	text, err := readBooked(ctx, nil, p, may.octets+1, fieldCost)
+	if err == nil && len(text) > may.octets {
+		err = fmt.Errorf("%w: %s is longer than %s", storage.ErrInvalid, name, octets(int64(may.octets)))
+	}
+	if err != nil {
+		return err
+	}
+	f.values[name] = append(f.values[name], string(text))
+	return nil
 }
 
 // takeFile spools a file of the form.
@@ -182,7 +203,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 	ctx, cancel := context.WithTimeout(r.Context(), sendTime)
 	defer cancel()
 	attachments := c.uploaded(s, f)
-	forwarded, kept, err := c.forwarded(s, f)
+	forwarded, kept, err := c.forwarded(ctx, s, f)
 	if err != nil {
 		return nil, err
 	}

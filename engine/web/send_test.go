@@ -225,7 +225,7 @@ func TestSearchAndPages(t *testing.T) {
 	for i := range 120 {
 		h.deliver(fmt.Sprintf("From: \"Sender %d\" <s%d@example.com>\nSubject: number %d of =?utf-8?q?M=C3=A4rz?=\n\nword\n", i%3, i%3, i))
 	}
-	b := Mailbox{h.store, h.bob}
+	b := Mailbox{Store: h.store, Account: h.bob}
 	l, err := b.Page(t.Context(), 2)
 	if err != nil || len(l.Rows) != 20 || l.Rows[19].Subject != "number 0 of März" || l.More != 0 || l.Total != 120 {
 		t.Errorf("%d rows, %+v, %v", len(l.Rows), l.More, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -155,7 +156,7 @@ func (s *session) owns(token string) bool {
 
 // cookieName is the name of the cookie. With TLS browsers hold it to this very host.
 func cookieName(r *http.Request) string {
-	if r.TLS != nil {
+	if isSecure(r) {
 		return "__Host-postrider"
 	}
 	return "postrider"
@@ -174,6 +175,12 @@ func (c *Client) current(r *http.Request) *session {
 // session is the session of a request; without one the browser is sent to sign in.
 func (c *Client) session(w http.ResponseWriter, r *http.Request) (*session, bool) {
 	if s := c.current(r); s != nil {
+		if r.PathValue("path") == "" && !strings.HasSuffix(r.URL.Path, "/raw") { // else a file is sent, however long that takes
+			if err := c.turns.take(r.Context(), s.account.ID); err != nil {
+				failed(w, s.frame(), err)
+				return nil, false
+			}
+		}
 		return s, true
 	}
 	to := "/signin"

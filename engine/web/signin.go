@@ -26,7 +26,7 @@ func (c *Client) signInPage(w http.ResponseWriter, r *http.Request) {
 
 // clear says whether a password would come in clear text over a network.
 func (c *Client) clear(r *http.Request) bool {
-	return r.TLS == nil && (c.cfg.TLSOnly || !c.cfg.ClearText && !addressOf(r).IsLoopback())
+	return !isSecure(r) && (c.cfg.TLSOnly || !c.cfg.ClearText && !addressOf(r).IsLoopback())
 }
 
 // addressOf is the address of the peer; the zero Addr, which is on no network, if it
@@ -61,7 +61,7 @@ func (c *Client) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	cookie, _ := c.sessions.begin(account, time.Now())
-	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: cookie, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: cookie, Path: "/", HttpOnly: true, Secure: isSecure(r), SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, d.Next, http.StatusSeeOther)
 }
 
@@ -82,7 +82,7 @@ func (c *Client) signOut(w http.ResponseWriter, r *http.Request) {
 	if cookie, err := r.Cookie(cookieName(r)); err == nil {
 		c.sessions.forget(cookie.Value)
 	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode, MaxAge: -1})
+	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Path: "/", HttpOnly: true, Secure: isSecure(r), SameSite: http.SameSiteLaxMode, MaxAge: -1})
 	w.Header().Set("Clear-Site-Data", `"cache"`)
 	http.Redirect(w, r, "/signin", http.StatusSeeOther)
 }

@@ -10,12 +10,17 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"postrider/storage"
 )
 
 // spool is where uploads are until their message is sent: files of a folder.
 type spool struct {
 	folder string
 	octets atomic.Int64 // of all files, those that still come in too
+
+	mu sync.Mutex
+	of map[storage.AccountID]int64 // octets of each account
 }
 
 // upload is a file of the spool.
@@ -37,6 +42,7 @@ type spooled struct {
 const (
 	maxUploads = 100       // of one session
 	maxSpooled = 512 << 20 // octets of one session
+	maxAccount = 1 << 30   // octets of all sessions of an account
 	maxSpool   = 4 << 30   // octets of all
 )
 
@@ -64,7 +70,7 @@ func (sp *spool) put(s *session, name string, r io.Reader, limit int64) (u uploa
 	if err != nil {
 		return u, err
 	}
-	to := &booked{f, sp, 0}
+	to := &booked{f, sp, s.account.ID, 0}
 	_, err = io.Copy(to, io.LimitReader(r, limit+1))
 	u.Octets = to.octets
 	if err == nil && u.Octets > limit {
@@ -75,23 +81,47 @@ func (sp *spool) put(s *session, name string, r io.Reader, limit int64) (u uploa
 	}
 	if err != nil {
 		_ = os.Remove(path)
-		sp.octets.Add(-u.Octets)
+		sp.free(s.account.ID, u.Octets)
 	}
 	return u, err
+}
+
+// book takes room for octets of an account, if it has its share still.
+func (sp *spool) book(account storage.AccountID, n int64) bool {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if sp.of[account]+n > maxAccount || sp.octets.Load()+n > maxSpool {
+		return false
+	}
+	if sp.of == nil {
+		sp.of = make(map[storage.AccountID]int64)
+	}
+	sp.of[account] += n
+	sp.octets.Add(n)
+	return true
+}
+
+func (sp *spool) free(account storage.AccountID, n int64) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	sp.octets.Add(-n)
+	if sp.of[account] -= n; sp.of[account] <= 0 {
+		delete(sp.of, account)
+	}
 }
 
 // booked is a file of the spool that is written; what it has is counted at once.
 type booked struct {
 	f      *os.File
 	sp     *spool
+	of     storage.AccountID
 	octets int64
 }
 
 func (b *booked) Write(p []byte) (int, error) {
-	if b.sp.octets.Load()+int64(len(p)) > maxSpool {
+	if !b.sp.book(b.of, int64(len(p))) {
 		return 0, errTooMuch
 	}
-	b.sp.octets.Add(int64(len(p)))
 	b.octets += int64(len(p))
 	return b.f.Write(p)
 }
@@ -129,7 +159,7 @@ func (sp *spool) remove(s *session, us []upload) {
 		if i := slices.Index(s.uploads, u); i >= 0 {
 			s.uploads = slices.Delete(s.uploads, i, i+1)
 			s.octets -= u.Octets
-			sp.octets.Add(-u.Octets)
+			sp.free(s.account.ID, u.Octets)
 		}
 	}
 	s.mu.Unlock()

@@ -3,7 +3,23 @@ package web
 import (
 	"regexp"
 	"strings"
+	"unicode"
 )
+
+// plainControls is text without what no reader can see and what changes the page around
+// it: control characters but tabs and line ends, and those that turn the direction of
+// writing, by which a name or an address can be made to look like another.
+func plainControls(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r), r == '\u061c', r == '\u200e', r == '\u200f', r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return -1
+		}
+		return r
+	}, text)
+}
 
 // block is a line of text, or a quotation with blocks within it.
 type block struct {
@@ -25,7 +41,7 @@ const (
 
 // blocks divides text into lines and quotations (lines that begin with ">").
 func blocks(text string) []block {
-	text = strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n ")
+	text = strings.TrimRight(plainControls(text), "\n ")
 	if text == "" {
 		return nil
 	}

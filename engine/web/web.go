@@ -32,6 +32,7 @@ type Config struct {
 	TLSOnly       bool   // not even from this host
 	Idle          time.Duration
 	Lifetime      time.Duration
+	Bounds        Bounds // of requests
 	Log           *slog.Logger
 }
 
@@ -51,6 +52,7 @@ var (
 type Client struct {
 	cfg      Config
 	sessions *sessions
+	turns    turns
 	spool    *spool
 	handler  http.Handler
 }
@@ -73,7 +75,7 @@ func New(cfg Config) (*Client, error) {
 	mux.HandleFunc("POST /signout", c.signOut)
 	mux.HandleFunc("GET /compose", c.compose)
 	mux.HandleFunc("POST /send", c.send)
-	c.handler = Guard(mux)
+	c.handler = Guard(mux, cfg.Bounds)
 	return c, nil
 }
 
@@ -86,5 +88,5 @@ func (c *Client) view(w http.ResponseWriter, r *http.Request) (View, bool) {
 	if !ok {
 		return View{}, false
 	}
-	return View{Mailbox{c.cfg.Store, s.account.ID}, s.frame()}, true
+	return View{Mailbox{Store: c.cfg.Store, Account: s.account.ID}, s.frame()}, true
 }

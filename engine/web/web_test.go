@@ -33,6 +33,7 @@ type house struct {
 	server     *httptest.Server
 	alice, bob storage.AccountID
 	logins     int
+	purse      *purse
 }
 
 func newHouse(t *testing.T) *house {
@@ -42,7 +43,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	h := &house{t: t, store: store}
+	h := &house{t: t, store: store, purse: &purse{max: 1 << 30}}
 	if err := store.AddDomain("example.org"); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func newHouse(t *testing.T) *house {
 	route := router.New(store, router.Settings{Hostname: "mx.example.org", DefaultDomain: "example.org"})
 	h.client, err = New(Config{
 		Store: store, DefaultDomain: "example.org", Hostname: "mx.example.org", Spool: t.TempDir() + "/spool", MaxSize: 4 << 20,
-		Idle: time.Hour, Lifetime: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
+		Idle: time.Hour, Lifetime: 24 * time.Hour, Bounds: Bounds{Budget: h.purse}, Log: slog.New(slog.DiscardHandler),
 		Login: func(_ context.Context, user string, password []byte, _ netip.Addr) (storage.Account, error) {
 			h.logins++
 			a, err := route.Login([]byte(user))
@@ -277,7 +278,7 @@ func TestAPasswordInClearTextIsTakenFromThisHostOnly(t *testing.T) {
 		t.Helper()
 		h.client.cfg.ClearText, h.client.cfg.TLSOnly = cleartext, tlsOnly
 		before := h.logins
-		r := httptest.NewRequest(http.MethodPost, "/signin", strings.NewReader("user=bob&password=secret"))
+		r := httptest.NewRequest(http.MethodPost, "http://localhost/signin", strings.NewReader("user=bob&password=secret"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.RemoteAddr = from
 		w := httptest.NewRecorder()
@@ -401,7 +402,7 @@ func TestADeletionAndASessionNeverMeet(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	id := h.deliver("Subject: x\n\ny\n")
-	box := Mailbox{h.store, h.bob}
+	box := Mailbox{Store: h.store, Account: h.bob}
 	lock, err := h.store.LockMaildrop(h.bob) // as a POP3 session has it
 	if err != nil {
 		t.Fatal(err)

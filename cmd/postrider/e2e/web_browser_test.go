@@ -314,7 +314,7 @@ func TestWebClientWithHostileHTML(t *testing.T) {
 	if left = bob.fetches(`document.querySelector("iframe").src`); !strings.Contains(left, `<h1 style="color: #1f5f8b; font-family: Georgia, serif">`) || !strings.Contains(left, `src="data:image/png;base64,iVBOR`) {
 		t.Errorf("of a harmless letter is left:\n%s", left)
 	}
-	bob.click(`.aside a`, `.text`)
+	bob.click(`.views a[href$=text]`, `.text`)
 	bob.sees(`.text`, "The ferry runs again.")
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d requests reached the outside", n)

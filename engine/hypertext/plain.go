@@ -1,4 +1,4 @@
-package useragent
+package hypertext
 
 import (
 	"io"
@@ -19,6 +19,23 @@ func PlainText(page io.Reader) io.Reader {
 	return &plainText{z: z, fresh: 2}
 }
 
+// Words reads the words of a page without links, hidden ones too.
+func Words(page io.Reader) io.Reader {
+	t := PlainText(page).(*plainText)
+	t.whole = true
+	return t
+}
+
+// WholeText reads all that a search may look for: Words, and after them where links lead.
+func WholeText(page io.Reader) io.Reader {
+	t := Words(page).(*plainText)
+	t.links = make([]byte, 0, 1<<10)
+	return t
+}
+
+// maxLinks bounds the links that are kept to the end of a text, in octets.
+const maxLinks = 1 << 20
+
 type plainText struct {
 	z      *html.Tokenizer
 	out    []byte // written and not read yet
@@ -28,6 +45,11 @@ type plainText struct {
 	pre    int
 	link   string
 	ended  bool
+
+	visible Visible
+	whole   bool   // hidden text, too, and no link within it
+	links   []byte // that come last; nil: none do
+	style   bool   // the next text is a style sheet
 }
 
 // Read implements io.Reader.
@@ -52,26 +74,45 @@ func (t *plainText) token() error {
 		if t.fresh == 0 {
 			t.out = append(t.out, '\n')
 		}
+		t.out = append(t.out, t.links...)
 		if t.z.Err() == html.ErrBufferExceeded {
 			t.out = append(t.out, "[The rest of the page can't be read: a tag has no end.]\n"...)
 			return nil
 		}
 		return t.z.Err()
 	case html.TextToken:
-		if t.hidden == 0 {
+		switch {
+		case t.style:
+			t.visible.Style(t.z.Text())
+		case t.hidden == 0 && t.shown():
 			t.text(string(t.z.Text()))
 		}
-	case html.StartTagToken:
-		t.begin(t.z.Token())
-	case html.SelfClosingTagToken:
-		if tag := t.z.Token(); tag.DataAtom == atom.Br || tag.DataAtom == atom.Hr {
+	case html.StartTagToken, html.SelfClosingTagToken:
+		tag := t.z.Token()
+		shown := t.visible.Start(&tag)
+		t.style = tag.DataAtom == atom.Style
+		switch {
+		case !shown && !t.whole && !containers[tag.DataAtom]:
+		case tag.Type == html.StartTagToken:
+			t.begin(tag)
+		case tag.DataAtom == atom.Br, tag.DataAtom == atom.Hr:
 			t.lines(t.fresh + 1)
 		}
+		return nil
 	case html.EndTagToken:
-		t.end(t.z.Token())
+		tag := t.z.Token()
+		if t.visible.End(tag.Data) || t.whole || containers[tag.DataAtom] {
+			t.end(tag)
+		}
 	}
+	t.style = false
 	return nil
 }
+
+func (t *plainText) shown() bool { return t.whole || t.visible.Shown() }
+
+// containers count for what text is, whether they are shown or not.
+var containers = map[atom.Atom]bool{atom.Script: true, atom.Style: true, atom.Head: true, atom.Title: true, atom.Template: true, atom.Svg: true, atom.Body: true}
 
 // text writes words. Between two there is one blank, whatever the page has.
 func (t *plainText) text(text string) {
@@ -146,7 +187,11 @@ func (t *plainText) end(tag html.Token) {
 		t.pre = max(t.pre-1, 0)
 		t.lines(1)
 	case atom.A:
-		if t.link != "" && t.hidden == 0 {
+		switch {
+		case t.link == "" || t.hidden > 0:
+		case t.links != nil && len(t.links)+len(t.link) < maxLinks:
+			t.links = append(append(t.links, t.link...), '\n')
+		case !t.whole:
 			t.out = append(append(append(t.out, " <"...), t.link...), '>')
 		}
 		t.link = ""
