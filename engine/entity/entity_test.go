@@ -159,13 +159,67 @@ func TestWalk_bombs(t *testing.T) {
 	leaves = 0
 	_, err = Walk(strings.NewReader("Content-Type: multipart/mixed; boundary=b\n\n"+strings.Repeat("--b\n\n", 5000)), DefaultLimits,
 		func(Leaf, io.Reader) error { leaves++; return nil })
-	if leaves != DefaultLimits.Parts || err != ErrLimit {
+	if leaves != DefaultLimits.Parts-1 || err != ErrLimit { // the multipart counts as well
 		t.Errorf("%d leaves, %v", leaves, err)
 	}
 	head, err := ReadHead(io.MultiReader(strings.NewReader("Subject: here\n"), strings.NewReader(strings.Repeat("X: yyyyyyyyyyyyyyyyyyyyyyy\n", 1<<20))), DefaultLimits)
 	if head.Subject != "here" || err != nil {
 		t.Errorf("%+v, %v", head, err)
 	}
+}
+
+// A multipart counts as a part, whether there is a leaf in it or not: each of them costs
+// its reader a header.
+func TestWalk_MultipartsCount(t *testing.T) {
+	l := Limits{Depth: 20, Parts: 30, Header: 1 << 10}
+	f := func(what, body string, want error) {
+		t.Helper()
+		octets := 0
+		counted := readerFunc(func(p []byte) (int, error) {
+			n := copy(p[:min(len(p), 4<<10)], body[octets:])
+			octets += n
+			if n == 0 {
+				return 0, io.EOF
+			}
+			return n, nil
+		})
+		_, err := Walk(counted, l, func(Leaf, io.Reader) error { return nil })
+		if err != want {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+		if want != nil && octets == len(body) {
+			t.Errorf("%s: all of it was read", what)
+		}
+	}
+	head := "Content-Type: multipart/mixed; boundary=o\n\n"
+	empty := "--o\nContent-Type: multipart/mixed; boundary=i\n\n"
+	f("multiparts without anything", head+strings.Repeat(empty, 40_000), ErrLimit)
+	f("closed ones", head+strings.Repeat(empty+"--i--\n", 40_000), ErrLimit)
+	f("with a leaf each", head+strings.Repeat(empty+"--i\n\nx\n--i--\n", 40_000), ErrLimit)
+	f("as many as there may be", head+strings.Repeat(empty+"--i--\n", 28)+"--o\n\nx\n--o--\n", nil)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestWalk_WhatAPartSaysOfItself(t *testing.T) {
+	f := func(fields, disposition, location string) {
+		t.Helper()
+		_, err := Walk(strings.NewReader("Content-Type: image/gif\n"+fields+"\nGIF89a"), DefaultLimits, func(leaf Leaf, _ io.Reader) error {
+			if leaf.Disposition != disposition || leaf.Location != location {
+				t.Errorf("%q: %q and %q", fields, leaf.Disposition, leaf.Location)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	f("", "", "")
+	f("Content-Disposition: Inline; filename=x\n", "inline", "")
+	f("Content-Disposition: ATTACHMENT\nContent-Location: dot.gif\n", "attachment", "dot.gif")
+	f("Content-Location: http://example.net/a/very/\n long/way/dot.gif\n", "", "http://example.net/a/very/long/way/dot.gif")
 }
 
 func TestReadHead(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // Limits bound what a message may cost its reader.
 type Limits struct {
 	Depth  int // of parts within parts; a multipart deeper is given as a file
-	Parts  int // leaves, uuencoded files included; behind them ErrLimit comes
+	Parts  int // multiparts, leaves, and uuencoded files; after them ErrLimit comes
 	Header int // octets that are kept of one header
 }
 
@@ -41,6 +41,12 @@ type Leaf struct {
 	// none, see FileName.
 	Name      string
 	ContentID string // without angle brackets
+	// Location is what an HTML part may call this one by (RFC 2557): the value of
+	// Content-Location without blanks; "": it has none.
+	Location string
+	// Disposition is what the message says of showing the part (RFC 2183):
+	// "inline", "attachment", or another word in lower case; "": nothing.
+	Disposition string
 	// Attachment: it is a file for the reader rather than text of the message.
 	Attachment bool
 	// Alternative: it says the same as others of its multipart (RFC 2046 section 5.1.4).
@@ -100,6 +106,7 @@ type Reader struct {
 	header []byte // the message's
 	first  bool   // it was not looked at yet
 	count  int    // of leaves
+	inner  int    // multiparts
 	broken error  // how the reader below has failed
 	text   *text  // the leaf that is read, if it is text with files in it perhaps
 }
@@ -188,7 +195,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func (r *Reader) counted(leaf Leaf, body io.Reader) (Leaf, io.Reader, error) {
 	r.count++
-	if r.count > r.limits.Parts {
+	if r.count+r.inner > r.limits.Parts {
 		return Leaf{}, nil, ErrLimit
 	}
 	return leaf, body, nil
@@ -206,6 +213,9 @@ func (r *Reader) part() (leaf Leaf, body io.Reader, ok bool, err error) {
 	}
 	within := &s.open[s.level]
 	within.count++
+	if r.count+r.inner > r.limits.Parts {
+		return Leaf{}, nil, false, ErrLimit // multiparts without leaves
+	}
 	header, _, err := s.header(r.limits.Header)
 	if err != nil {
 		return Leaf{}, nil, false, err
@@ -234,6 +244,7 @@ func (r *Reader) enter(header []byte, within multipart) (Leaf, io.Reader, bool) 
 		if len(r.split.open) == 0 {
 			inner.path = ""
 		}
+		r.inner++
 		r.split.open = append(r.split.open, inner)
 		r.split.begin = true
 		return Leaf{}, nil, false
@@ -244,7 +255,8 @@ func (r *Reader) enter(header []byte, within multipart) (Leaf, io.Reader, bool) 
 	if name == "" {
 		name = named["name"]
 	}
-	leaf := Leaf{Path: path, Type: kind, ContentID: strings.Trim(field(header, "Content-ID"), "<> "), Alternative: within.choice}
+	leaf := Leaf{Path: path, Type: kind, ContentID: strings.Trim(field(header, "Content-ID"), "<> "), Alternative: within.choice,
+		Location: strings.Join(strings.Fields(field(header, "Content-Location")), ""), Disposition: disposition}
 	if name != "" {
 		leaf.Name = uu.SafeName(name)
 	}
