@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/engine/entity"
 	"postrider/storage"
 )
 
@@ -170,7 +171,7 @@ func TestReplies(t *testing.T) {
 func TestParseAddresses(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
-		as, err := parseAddresses(in, "example.org")
+		as, err := entity.TypedAddresses(in, "example.org")
 		var words []string
 		for _, a := range as {
 			words = append(words, a.String())
@@ -191,7 +192,9 @@ func TestParseAddresses(t *testing.T) {
 	f("Bob <bob@example.com>, \"A; b\" <a@example.com>", `"Bob" <bob@example.com> | "A; b" <a@example.com>`)
 	f("Jürgen <j@example.com>", "=?utf-8?q?J=C3=BCrgen?= <j@example.com>")
 	f("bob@example.com\r\nBcc: x@example.com", "error")
-	f("friends: bob, alice@example.com;", "error")
+	f("friends: bob, alice@example.com;", "<bob@example.org> | <alice@example.com>")
+	f("the whole house, bob", "error")
+	f("bob@", "error")
 }
 
 func TestQuotedAndShownText(t *testing.T) {
