@@ -20,7 +20,6 @@ type flowed struct {
 	back  []byte // memory of out
 	open  bool   // the last line goes on
 	depth int    // of its quotation
-	any   bool   // there was a line
 	mid   bool   // what comes is the rest of a long line
 	files bool   // lines of a uuencoded file come
 	err   error
@@ -45,7 +44,7 @@ func (f *flowed) Read(p []byte) (int, error) {
 			f.line(line, err == nil)
 		}
 		if err != nil && err != bufio.ErrBufferFull {
-			if f.open && f.any {
+			if f.open {
 				f.back = append(f.back, '\n')
 			}
 			f.err = err
@@ -64,6 +63,9 @@ func (f *flowed) line(line []byte, whole bool) {
 		f.files = !bytes.Equal(bytes.TrimRight(line, " \r\n"), []byte("end"))
 		return
 	}
+	if bytes.HasPrefix(line, []byte("begin")) {
+		line = bytes.Clone(line) // a look further ahead would spoil it
+	}
 	text := bytes.TrimSuffix(line, []byte("\n"))
 	if !f.mid {
 		if whole && f.file(text) {
@@ -75,6 +77,7 @@ func (f *flowed) line(line []byte, whole bool) {
 		text = f.begin(text)
 	}
 	if f.mid = !whole; f.mid {
+		f.open = false
 		f.back = append(f.back, text...)
 		return
 	}
@@ -109,7 +112,7 @@ func (f *flowed) begin(text []byte) []byte {
 			f.back = append(f.back, ' ') // it was stuffed so as not to be a quotation
 		}
 	}
-	f.depth, f.any = depth, true
+	f.depth = depth
 	return text
 }
 

@@ -120,7 +120,7 @@ func (l *looking) Read(p []byte) (int, error) {
 		_, _ = l.in.Discard(n)
 		return n, nil
 	}
-	ahead, _ = l.in.Peek(glance)
+	ahead, err = l.in.Peek(glance)
 	if ahead[0] == '\x1b' {
 		if !shiftsToJapanese(ahead) { // an escape that is none of a charset's
 			p[0] = ahead[0]
@@ -130,7 +130,7 @@ func (l *looking) Read(p []byte) (int, error) {
 		l.out = transform.NewReader(l.in, japanese.ISO2022JP.NewDecoder())
 		return l.out.Read(p)
 	}
-	good, bad := sequences(ahead)
+	good, bad := sequences(ahead, err != nil)
 	if bad == 0 || l.declared && good > 0 || good > bad {
 		l.out = transform.NewReader(l.in, unicode.UTF8.NewDecoder())
 	} else {
@@ -149,13 +149,13 @@ func shiftsToJapanese(text []byte) bool {
 	return false
 }
 
-// sequences counts in text, cut anywhere, the sequences of several octets that are UTF-8
-// and the octets that are not.
-func sequences(text []byte) (good, bad int) {
+// sequences counts in text, cut anywhere unless it is whole, the sequences of several
+// octets that are UTF-8 and the octets that are not.
+func sequences(text []byte, whole bool) (good, bad int) {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
 		switch {
-		case r == utf8.RuneError && n == 1 && utf8.FullRune(text):
+		case r == utf8.RuneError && n == 1 && (whole || utf8.FullRune(text)):
 			bad++
 		case n > 1:
 			good++
@@ -182,7 +182,7 @@ func inUTF8(text, label string) string {
 		if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf || r == '\x1b' }) {
 			return text
 		}
-		good, bad := sequences([]byte(text))
+		good, bad := sequences([]byte(text), true)
 		switch i := strings.IndexByte(text, '\x1b'); {
 		case i >= 0 && good+bad == 0 && shiftsToJapanese([]byte(text[i:])):
 			d = japanese.ISO2022JP.NewDecoder()

@@ -117,7 +117,7 @@ func (w encodedWord) octets() ([]byte, bool) {
 	if w.encoding == 'b' {
 		octets := make([]byte, len(w.text)+4)
 		n, _, err := new(base64Text).Transform(octets, []byte(w.text), true)
-		return octets[:n], err == nil
+		return octets[:n], err == nil || n > 0 && strings.IndexByte(w.text, '=') >= 0 // it has ended before
 	}
 	octets := make([]byte, 0, len(w.text))
 	for i := 0; i < len(w.text); i++ {

@@ -207,6 +207,9 @@ func TestQuotedAndShownText(t *testing.T) {
 	f("", "")
 	f("a\n\nb", "> a\n>\n> b\n")
 	f("> a\n>> b", ">> a\n>>> b\n")
+	f(strings.Repeat("word ", 20)+"end", "> "+strings.Repeat("word ", 14)+"word\n> word word word word word end\n")
+	f(">"+strings.Repeat(" über", 20), ">> "+strings.Repeat("über ", 14)+"über\n>> über über über über über\n")
+	f(strings.Repeat("x", 100)+" y", "> "+strings.Repeat("x", 100)+"\n> y\n")
 	if got := withoutTags([]byte("<style>p{}</style><p>One &amp; two</p><p>Three<br>four</p><script>x</script>")); got != "One & two\n\nThree \nfour" && got != "One & two\n\nThree\nfour" {
 		t.Errorf("%q", got)
 	}
