@@ -54,7 +54,7 @@ func withoutComments(value string) string {
 // dateWords cuts a date at blanks and commas; "05-Mar-2024" is three words.
 func dateWords(value string) (words []string) {
 	for _, word := range strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' || r == ',' || r == '\r' || r == '\n' }) {
-		if parts := strings.Split(word, "-"); len(parts) == 3 && monthOf(parts[1]) > 0 {
+		if parts := strings.Split(word, "-"); len(parts) == 3 && parts[0] != "" && parts[2] != "" && monthOf(parts[1]) > 0 {
 			words = append(words, parts...)
 			continue
 		}
