@@ -39,7 +39,6 @@ type listScanner struct {
 	comment string
 	glued   bool // the next piece belongs to the last word
 	angles  int  // mailboxes that the entry has given
-	group   int  // depth: 0 or 1
 	// Openers that have no end anywhere in the rest are plain octets.
 	noQuote, noComment bool
 	looked             int // octets that were looked at: what the work is

@@ -197,7 +197,7 @@ func TestText_attachments(t *testing.T) {
 	f(mixed+part("Content-Type: multipart/alternative; boundary=c", "--c\r\nContent-Type: text/plain\r\n\r\nplain\r\n--c\r\nContent-Type: text/html\r\n\r\n<p>plain\r\n--c--")+cat+"--b--\r\n",
 		"plain"+catBlock)
 	f(mixed+part("Content-Type: text/html", "<p>")+cat+"--b--\r\n", "<p>"+catBlock)
-	f("Content-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
+	f("Content-Disposition: attachment\r\nContent-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
 	f(mixed+cat+"--b--\r\n", "\n"+catBlock)
 	f(mixed+part("Content-Type: message/rfc822", "Subject: x\r\n\r\ny")+"--b--\r\n", "\n\nbegin 644 attachment.eml\n/4W5B:F5C=#H@>`T*#0IY\n`\nend\n")
 	f("Content-Type: text/plain; charset=koi8-r"+base64+"\r\n\r\n8NLJ18XU\r\n", "\u041f\u0440\u0438\u0432\u0435\u0442\n")

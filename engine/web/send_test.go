@@ -161,7 +161,7 @@ func TestReplies(t *testing.T) {
 	status(t, r, http.StatusSeeOther)
 	sent, _ := b.newest()
 	_, raw := b.get("/m/" + sent + "/raw")
-	has(t, raw, "In-Reply-To: <3@x>\r\n", "<1@x>", "name=x.pdf")
+	has(t, raw, "In-Reply-To: <3@x>\r\n", "<1@x>", `name="x.pdf"`)
 	if strings.Contains(raw, "\nX: y") {
 		t.Error("a field was smuggled in")
 	}
