@@ -163,11 +163,7 @@ func lineOf(it useragent.Item, h entity.Head) mailLine {
 func addressTexts(list []*mail.Address) []string {
 	texts := []string{}
 	for _, a := range list {
-		text := a.Address
-		if a.Name != "" {
-			text = a.Name + " <" + a.Address + ">"
-		}
-		texts = append(texts, text)
+		texts = append(texts, entity.AddressText(a))
 	}
 	return texts
 }

@@ -129,9 +129,12 @@ func note(w io.Writer, err error) error {
 }
 
 func printHead(w io.Writer, h entity.Head) {
-	date := ""
-	if !h.Date.IsZero() {
+	date := "no Date field"
+	switch {
+	case !h.Date.IsZero():
 		date = h.Date.Format(time.RFC1123Z)
+	case h.DateField != "":
+		date = "can't be read: " + h.DateField
 	}
 	for _, f := range []struct{ name, value string }{
 		{"From", strings.Join(addressTexts(h.From), ", ")}, {"To", strings.Join(addressTexts(h.To), ", ")},
@@ -168,7 +171,7 @@ func showMessage(p *useragent.POP3, it useragent.Item, head func(entity.Head), s
 			return files, h, show(strings.NewReader("[" + err.Error() + "]\n"))
 		case err != nil:
 			return files, h, err
-		case !leaf.Attachment && leaf.Type == "text/plain":
+		case !leaf.Attachment && leaf.Type != "text/html":
 			shown++
 			err = show(part)
 		case !leaf.Attachment && leaf.Type == "text/html" && leaf.Alternative && shown > 0:

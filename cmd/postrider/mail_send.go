@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -26,6 +29,7 @@ type writing struct {
 	correspondent
 	to, cc, bcc   []string
 	subject, file string
+	charset       string
 	attach        []string
 	uu            bool
 }
@@ -48,11 +52,12 @@ told, and the exit code is 69, or 75 where it may go well later.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return w.send(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&w.to, "to", nil, "recipients: addresses with or without names, several with commas or by repeating")
+	f.StringArrayVar(&w.to, "to", nil, "recipients: addresses with or without names, several with commas or semicolons, or by repeating")
 	f.StringArrayVar(&w.cc, "cc", nil, "recipients of copies")
 	f.StringArrayVar(&w.bcc, "bcc", nil, "recipients whom the others don't see")
 	f.StringVarP(&w.subject, "subject", "s", "", "what it is about")
 	f.StringVar(&w.file, "file", "", "file with the text, in UTF-8; - is the standard input")
+	f.StringVar(&w.charset, "charset", "", "charset of the text, if it is not UTF-8, such as iso-8859-1")
 	f.StringArrayVar(&w.attach, "attach", nil, "file to attach; may be repeated")
 	f.BoolVar(&w.uu, "uuencode", false, "attach by uuencode in place of MIME")
 	return w.flags(cmd)
@@ -115,6 +120,9 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 	if err != nil {
 		return nil, envelope, exit(exConfig, fmt.Errorf("from = %q of the account: %w", account.From, err))
 	}
+	if !utf8.ValidString(w.subject) {
+		return nil, envelope, exit(exUsage, fmt.Errorf("--subject: %q is not UTF-8: convert it, or use a terminal with a UTF-8 locale", w.subject))
+	}
 	d := &entity.Draft{From: *from, Subject: w.subject, Date: time.Now(), UU: w.uu}
 	_, domain, _ := strings.Cut(from.Address, "@")
 	d.MessageID = rand.Text() + "@" + domain
@@ -145,10 +153,19 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 			return nil, envelope, exit(exNoInput, fmt.Errorf("--attach: %w", err))
 		}
 		d.Attachments = append(d.Attachments, entity.Attachment{
-			Name: filepath.Base(file), Open: func() (io.ReadCloser, error) { return os.Open(file) },
+			Name: nameOf(file), Open: func() (io.ReadCloser, error) { return os.Open(file) },
 		})
 	}
 	return d, envelope, nil
+}
+
+// nameOf is what a file is called, in UTF-8.
+func nameOf(file string) string {
+	name := filepath.Base(file)
+	if !utf8.ValidString(name) {
+		name = entity.ReadText(name)
+	}
+	return name
 }
 
 func beyondASCII(text string) bool {
@@ -158,16 +175,58 @@ func beyondASCII(text string) bool {
 // addressList reads lists of addresses.
 func addressList(texts []string) (list []mail.Address, err error) {
 	for _, text := range texts {
-		some, err := mail.ParseAddressList(text)
+		some, err := entity.TypedAddresses(text, "")
 		if err != nil {
-			return nil, fmt.Errorf("%q: %w", text, err)
+			return nil, err
 		}
-		for _, a := range some {
-			list = append(list, *a)
-		}
+		list = append(list, some...)
 	}
 	return list, nil
 }
+
+// inUTF8 is a text in UTF-8: by --charset, or by the byte order mark that it begins with.
+// Other text has to be UTF-8 already: a guess could change what is said, unseen.
+func (w *writing) inUTF8(text []byte) (string, error) {
+	if strings.EqualFold(w.charset, "utf-8") {
+		w.charset = ""
+	}
+	if w.charset == "" && utf8.Valid(text) {
+		return string(bytes.TrimPrefix(text, []byte("\ufeff"))), nil
+	}
+	marked := bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff"))
+	if w.charset == "" && !marked {
+		return "", exit(exDataErr, fmt.Errorf("the text is not UTF-8: octet 0x%02X in line %d; say what it is, such as --charset iso-8859-1", firstBad(text), lineOfBad(text)))
+	}
+	in, known := entity.NewText(bytes.NewReader(text), w.charset)
+	if !known {
+		return "", exit(exUsage, fmt.Errorf("--charset: unknown charset %q; known are the names that mail programs use, such as utf-8, iso-8859-1, shift_jis", w.charset))
+	}
+	out, err := io.ReadAll(in)
+	if err != nil {
+		return "", exit(exDataErr, fmt.Errorf("the text: %w", err))
+	}
+	if !bytes.Contains(text, []byte("\ufffd")) && bytes.Contains(out, []byte("\ufffd")) {
+		return "", exit(exDataErr, fmt.Errorf("the text has octets that are not %s: check --charset", cmp.Or(w.charset, "UTF-16")))
+	}
+	return string(out), nil
+}
+
+// badAt is where text stops being UTF-8.
+func badAt(text []byte) int {
+	at := 0
+	for at < len(text) {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		at += n
+	}
+	return at
+}
+
+func firstBad(text []byte) byte { return text[badAt(text)] }
+
+func lineOfBad(text []byte) int { return bytes.Count(text[:badAt(text)], []byte("\n")) + 1 }
 
 // text reads the text of the message.
 func (w *writing) text(cmd *cobra.Command) (string, error) {
@@ -181,7 +240,11 @@ func (w *writing) text(cmd *cobra.Command) (string, error) {
 		defer f.Close()
 		in = f
 	case w.file == "" && in == os.Stdin && term.IsTerminal(int(os.Stdin.Fd())):
-		return edited(cmd)
+		text, err := edited(cmd)
+		if err != nil {
+			return "", err
+		}
+		return w.inUTF8([]byte(text))
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
 	if err != nil {
@@ -190,7 +253,7 @@ func (w *writing) text(cmd *cobra.Command) (string, error) {
 	if len(text) > maxText {
 		return "", exit(exDataErr, fmt.Errorf("the text has more than %d MiB: attach it as a file", maxText>>20))
 	}
-	return string(text), nil
+	return w.inUTF8(text)
 }
 
 // edited has a person write the text with their editor.

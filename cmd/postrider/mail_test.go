@@ -108,3 +108,51 @@ func TestWriteNew(t *testing.T) {
 		t.Errorf("%d files", len(entries))
 	}
 }
+
+// The text of a message is UTF-8, or what --charset says; it is never sent with characters
+// that were lost on the way.
+func TestTextToSend(t *testing.T) {
+	f := func(charset, in, want string) {
+		t.Helper()
+		w := writing{charset: charset}
+		got, err := w.inUTF8([]byte(in))
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != want && (err == nil || want == "" || !strings.Contains(got, want)) {
+			t.Errorf("%q in %q: %q, want %q", in, charset, got, want)
+		}
+	}
+	f("", "Straße\n", "Straße\n")
+	f("", "\ufeffgrün", "grün")
+	f("", "eins\nStra\xdfe", "error: the text is not UTF-8: octet 0xDF in line 2")
+	f("utf-8", "na\xefve", "octet 0xEF in line 1")
+	f("latin1", "Stra\xdfe \x84so\x93", "Straße „so“")
+	f("koi8-r", "\xf0\xd2\xc9", "При")
+	f("", "\xff\xfeh\x00i\x00", "hi")
+	f("x-klingon", "tlh\xdfngan", "unknown charset")
+	f("euc-jp", "\x8e", "check --charset")
+}
+
+// Lists on the command line are read as in the form of the web client.
+func TestAddressList(t *testing.T) {
+	f := func(want string, texts ...string) {
+		t.Helper()
+		list, err := addressList(texts)
+		got := ""
+		for _, a := range list {
+			got += a.Name + "<" + a.Address + ">"
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want && (err == nil || !strings.Contains(got, want)) {
+			t.Errorf("%q: %q, want %q", texts, got, want)
+		}
+	}
+	f("<kim@k.example><lee@l.example>", "kim@k.example; lee@l.example")
+	f("Kim; K.<kim@k.example>Jürg<j@j.example>", `"Kim; K." <kim@k.example>`, "Jürg <j@j.example>;")
+	f("the boss", "kim@k.example, the boss")
+	f("has no domain", "kim")
+	f("nothing is after the @", "kim@")
+}

@@ -9,7 +9,7 @@
 //   - [AppendReceived], [AppendReturnPath] and [AppendDeliveredTo] write the trace
 //     fields of RFC 5321 section 4.4. What a peer said is made harmless first: it
 //     can't begin a line, end a comment or end the field.
-//   - [Next], [Find] and [Address] read a header that is whole in memory, without
+//   - [Next], [Find], [Mailboxes] and [Address] read a header that is whole in memory, without
 //     stuffed dots, for export and listings. They are not for hot paths.
 //
 // # Where a header ends

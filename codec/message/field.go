@@ -1,9 +1,6 @@
 package message
 
-import (
-	"bytes"
-	"net/mail"
-)
+import "bytes"
 
 // Field is one field of a header that is whole in memory. Its slices are parts
 // of the text that it was read from.
@@ -76,18 +73,13 @@ func Find(text []byte, name string) (Field, bool) {
 	}
 }
 
-// Address is the first address (addr-spec) in an unfolded From or To value:
-// "alice@example.com" of "Alice <alice@example.com>". What is no address by RFC
-// 5322 gives what stands between angle brackets, or all of the value: mail
-// with a From of "jsmith" exists, and a listing has to show something.
+// Address is the first address in an unfolded From or To value, as [Mailboxes] reads it:
+// "alice@example.com" of "Alice <alice@example.com>". A value without an address gives
+// all of it: mail with a From of "jsmith" exists, and a listing has to show something.
 func Address(value []byte) string {
-	list, err := mail.ParseAddressList(string(value))
-	if err == nil && len(list) > 0 {
-		return list[0].Address
-	}
-	if open := bytes.LastIndexByte(value, '<'); open >= 0 {
-		if n := bytes.IndexByte(value[open:], '>'); n > 0 {
-			return string(bytes.TrimSpace(value[open+1 : open+n]))
+	for _, m := range Mailboxes(string(value)) {
+		if m.Address != "" {
+			return m.Address
 		}
 	}
 	return string(bytes.TrimSpace(value))

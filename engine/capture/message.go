@@ -62,12 +62,15 @@ type whole struct {
 	ReturnPath    string
 	Subject       string
 	Date          time.Time
-	Tags          []string
-	Size          int64
-	Text, HTML    string
-	Inline        []file
-	Attachments   []file
-	Envelope      Envelope
+	// DateSource is "arrival" when the message has no Date that can be read, and Date is
+	// when it arrived.
+	DateSource  string `json:",omitempty"`
+	Tags        []string
+	Size        int64
+	Text, HTML  string
+	Inline      []file
+	Attachments []file
+	Envelope    Envelope
 	// Damage says what of the message could not be read.
 	Damage []string `json:",omitempty"`
 }
@@ -264,7 +267,10 @@ func read(ctx context.Context, m storage.Message) (whole, error) {
 	}
 	w.MessageID, w.Subject, w.Date, w.ReturnPath = head.MessageID, head.Subject, head.Date, w.Envelope.From
 	if w.Date.IsZero() {
-		w.Date = e.Arrival
+		w.Date, w.DateSource = e.Arrival, "arrival"
+		if head.DateField != "" {
+			w.Damage = append(w.Damage, "the Date field can't be read: "+head.DateField)
+		}
 	}
 	w.From = first(head.From)
 	w.To, w.Cc, w.ReplyTo = addresses(head.To), addresses(head.Cc), addresses(head.ReplyTo)

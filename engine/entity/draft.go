@@ -1,16 +1,15 @@
 package entity
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
-	"mime"
 	netmail "net/mail"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/emersion/go-message"
-	"github.com/emersion/go-message/mail"
 
 	"postrider/codec/uu"
 )
@@ -24,7 +23,7 @@ type Draft struct {
 	MessageID             string // without angle brackets
 	InReplyTo, References []string
 	Text                  string // UTF-8, lines end with LF, CRLF or CR
-	// Attachments are MIME parts behind the text, or files uuencoded within it with
+	// Attachments are MIME parts after the text, or files uuencoded within it with
 	// UU. A Draft without any is a single text/plain entity.
 	Attachments []Attachment
 	UU          bool
@@ -57,23 +56,30 @@ func (d *Draft) WriteTo(w io.Writer) (int64, error) {
 }
 
 func (d *Draft) write(out io.Writer) error {
-	h := d.header()
+	f := d.header()
+	f.add("MIME-Version", []string{"1.0"})
 	if d.UU || len(d.Attachments) == 0 {
-		d.setText(&h.Header)
-		h.Set("MIME-Version", "1.0")
-		body, err := message.CreateWriter(out, h.Header)
+		d.addText(&f)
+		var h message.Header
+		f.set(&h)
+		body, err := message.CreateWriter(out, h)
 		if err != nil {
 			return err
 		}
 		return d.writeText(body)
 	}
-	parts, err := mail.CreateWriter(out, h)
+	f.add("Content-Type", []string{"multipart/mixed;", " boundary=" + rand.Text()})
+	var h message.Header
+	f.set(&h)
+	parts, err := message.CreateWriter(out, h)
 	if err != nil {
 		return err
 	}
-	var inline mail.InlineHeader
-	d.setText(&inline.Header)
-	body, err := parts.CreateSingleInline(inline)
+	f = nil
+	d.addText(&f)
+	var inline message.Header
+	f.set(&inline)
+	body, err := parts.CreatePart(inline)
 	if err != nil {
 		return err
 	}
@@ -89,43 +95,43 @@ func (d *Draft) write(out io.Writer) error {
 }
 
 // header has the fields that people see, in the order that they are used to.
-func (d *Draft) header() (h mail.Header) {
-	// Fields are put before those that are there.
-	if len(d.References) > 0 {
-		h.SetMsgIDList("References", d.References)
+func (d *Draft) header() (f fields) {
+	f.add("From", addressPieces([]netmail.Address{d.From}, len("From: ")))
+	for _, list := range []struct {
+		name string
+		to   []netmail.Address
+	}{{"To", d.To}, {"Cc", d.Cc}} {
+		if len(list.to) > 0 {
+			f.add(list.name, addressPieces(list.to, len(list.name)+2))
+		}
 	}
-	if len(d.InReplyTo) > 0 {
-		h.SetMsgIDList("In-Reply-To", d.InReplyTo)
-	}
-	if d.MessageID != "" {
-		h.SetMessageID(d.MessageID)
-	}
+	f.add("Subject", textPieces(Printable(d.Subject), len("Subject: ")))
 	if !d.Date.IsZero() {
-		h.SetDate(d.Date)
+		f.add("Date", []string{d.Date.Format("Mon, 02 Jan 2006 15:04:05 -0700")})
 	}
-	h.SetSubject(Printable(d.Subject))
-	setAddresses(&h, "Cc", d.Cc)
-	setAddresses(&h, "To", d.To)
-	setAddresses(&h, "From", []netmail.Address{d.From})
-	return h
+	for _, list := range []struct {
+		name string
+		ids  []string
+	}{{"Message-ID", []string{d.MessageID}}, {"In-Reply-To", d.InReplyTo}, {"References", d.References}} {
+		if pieces := idPieces(list.ids); len(pieces) > 0 {
+			f.add(list.name, pieces)
+		}
+	}
+	return f
 }
 
-func setAddresses(h *mail.Header, name string, list []netmail.Address) {
-	var out []*mail.Address
-	for _, a := range list {
-		out = append(out, &mail.Address{Name: Printable(a.Name), Address: Printable(a.Address)})
+// addText says how the text is written: as it is, if it and the names of the files that
+// are uuencoded in it are ASCII (RFC 2045 section 2.7).
+func (d *Draft) addText(f *fields) {
+	f.add("Content-Type", []string{"text/plain;", " charset=utf-8"})
+	plain := isPlain(d.Text)
+	for _, a := range d.Attachments {
+		plain = plain && (!d.UU || isPlain(uu.SafeName(a.Name)))
 	}
-	if len(out) > 0 {
-		h.SetAddressList(name, out)
-	}
-}
-
-// setText says how the text is written.
-func (d *Draft) setText(h *message.Header) {
-	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
-	h.Set("Content-Transfer-Encoding", "quoted-printable")
-	if isPlain(d.Text) {
-		h.Set("Content-Transfer-Encoding", "7bit")
+	if plain {
+		f.add("Content-Transfer-Encoding", []string{"7bit"})
+	} else {
+		f.add("Content-Transfer-Encoding", []string{"quoted-printable"})
 	}
 }
 
@@ -185,16 +191,19 @@ func (a *Attachment) open() (in io.ReadCloser, name, kind string, err error) {
 
 // write writes the file as a part. Its name is there twice: by RFC 2231, and for older
 // programs by RFC 2047.
-func (a *Attachment) write(parts *mail.Writer) error {
+func (a *Attachment) write(parts *message.Writer) error {
 	in, name, kind, err := a.open()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	var h mail.AttachmentHeader
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	h.SetContentType(kind, map[string]string{"name": name})
-	body, err := parts.CreateAttachment(h)
+	var f fields
+	f.add("Content-Type", typePieces(kind, name))
+	f.add("Content-Transfer-Encoding", []string{"base64"})
+	f.add("Content-Disposition", withParams("attachment", namePieces("filename", name)))
+	var h message.Header
+	f.set(&h)
+	body, err := parts.CreatePart(h)
 	if err != nil {
 		return err
 	}

@@ -233,11 +233,13 @@ func TestReadHead(t *testing.T) {
 	one := func(name, addr string) []*netmail.Address { return []*netmail.Address{{Name: name, Address: addr}} }
 	f("From: =?iso-8859-1?q?J=F6rg?= <j@x.example>\nTo: a@b, \"C, D\" <c@d>\nSubject: =?utf-8?b?4oKs?= \x1b[2J\n  folded",
 		Head{From: one("Jörg", "j@x.example"), To: []*netmail.Address{{Address: "a@b"}, {Name: "C, D", Address: "c@d"}}, Subject: "€  [2J  folded"})
-	f("From: jsmith\nSubject: caf\xe9\u202egnp.exe", Head{From: one("", "jsmith"), Subject: "café\u00e2\u20ac\u00aegnp.exe"})
+	f("From: jsmith\nSubject: caf\xe9\u202egnp.exe", Head{From: one("jsmith", ""), Subject: "café\u00e2\u20ac\u00aegnp.exe"})
 	f("From: A B <a.b.@x> (broken)\nMessage-ID: <1@x>\nIn-Reply-To: <2@x> of yesterday\nReferences: <3@x>\n <2@x>",
 		Head{From: one("A B", "a.b.@x"), MessageID: "1@x", InReplyTo: []string{"2@x"}, References: []string{"3@x", "2@x"}})
 	f("Date: Thu, 26 Nov 2026 10:00:00 +0100 (CET)\nContent-Type: Multipart/Mixed; boundary=x",
-		Head{Date: time.Date(2026, 11, 26, 10, 0, 0, 0, time.FixedZone("", 3600)), Files: true})
+		Head{Date: time.Date(2026, 11, 26, 10, 0, 0, 0, time.FixedZone("", 3600)), DateField: "Thu, 26 Nov 2026 10:00:00 +0100 (CET)", Files: true})
+	f("To: a@b\nDate: soon\nTo: c@d; nobody",
+		Head{To: []*netmail.Address{{Address: "a@b"}, {Address: "c@d"}, {Name: "nobody"}}, DateField: "soon"})
 }
 
 func TestParams(t *testing.T) {

@@ -8,10 +8,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/emersion/go-message/charset"
-
-	"mime"
-
 	"postrider/codec/message"
 )
 
@@ -21,6 +17,7 @@ type Head struct {
 	From, To, Cc, ReplyTo []*mail.Address
 	Subject               string
 	Date                  time.Time // zero: none, or not readable
+	DateField             string    // what the Date field says; "": there is no such field
 	MessageID             string    // without angle brackets, as in References
 	InReplyTo, References []string
 	// Files: the message is one of several parts (multipart/mixed), so that it is
@@ -41,11 +38,12 @@ func ReadHead(r io.Reader, l Limits) (Head, error) {
 func head(text []byte) Head {
 	kind, _ := params(field(text, "Content-Type"))
 	h := Head{
-		From:       addresses(text, "From"),
-		To:         addresses(text, "To"),
-		Cc:         addresses(text, "Cc"),
-		ReplyTo:    addresses(text, "Reply-To"),
-		Subject:    Printable(encodedWords(field(text, "Subject"))),
+		From:       ReadAddresses(list(text, "From")),
+		To:         ReadAddresses(list(text, "To")),
+		Cc:         ReadAddresses(list(text, "Cc")),
+		ReplyTo:    ReadAddresses(list(text, "Reply-To")),
+		Subject:    ReadText(field(text, "Subject")),
+		DateField:  Printable(inUTF8(field(text, "Date"), "")),
 		InReplyTo:  messageIDs(field(text, "In-Reply-To")),
 		References: messageIDs(field(text, "References")),
 		Files:      kind == "multipart/mixed",
@@ -53,11 +51,15 @@ func head(text []byte) Head {
 	if id := messageIDs(field(text, "Message-ID")); len(id) > 0 {
 		h.MessageID = id[0]
 	}
-	if date, err := mail.ParseDate(stripComment(field(text, "Date"))); err == nil {
+	if date, ok := ReadDate(field(text, "Date")); ok {
 		h.Date = date
 	}
 	return h
 }
+
+// Field is the value of the first field with this name in a header, in one line and as it
+// came otherwise; ReadText, ReadAddresses and ReadDate read it.
+func Field(header []byte, name string) string { return field(header, name) }
 
 // field is the first field's value in one line.
 func field(text []byte, name string) string {
@@ -68,28 +70,22 @@ func field(text []byte, name string) string {
 	return string(f.Unfolded())
 }
 
-var addressParser = mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: charset.Reader}}
-
-// addresses reads a list of addresses; of one that is none by RFC 5322 what looks like
-// the first address.
-func addresses(text []byte, name string) []*mail.Address {
-	value := field(text, name)
-	if value == "" {
-		return nil
-	}
-	list, err := addressParser.ParseList(value)
-	if err != nil {
-		addr := message.Address([]byte(value))
-		before, _, _ := strings.Cut(value, "<"+addr+">")
-		if before == value {
-			before = ""
+// list is what all fields of this name list: some programs write one for each address.
+func list(text []byte, name string) string {
+	var b strings.Builder
+	for {
+		f, rest, ok := message.Next(text)
+		if !ok {
+			return b.String()
 		}
-		list = []*mail.Address{{Name: encodedWords(strings.Trim(before, `" `)), Address: inUTF8(addr, "")}}
+		if f.Is(name) {
+			if b.Len() > 0 {
+				b.WriteString(", ")
+			}
+			b.Write(f.Unfolded())
+		}
+		text = rest
 	}
-	for _, a := range list {
-		a.Name, a.Address = Printable(a.Name), Printable(a.Address)
-	}
-	return list
 }
 
 // messageIDs are those between angle brackets, at most 100.

@@ -1,13 +1,9 @@
 package entity
 
 import (
-	"io"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/emersion/go-message/charset"
 )
 
 // params reads a value with parameters (RFC 2045 section 5.1, RFC 2231): what stands
@@ -15,7 +11,11 @@ import (
 // UTF-8. What can't be read is left out. Of a name that is given twice the first counts.
 func params(value string) (first string, named map[string]string) {
 	first, rest, _ := strings.Cut(value, ";")
-	first = strings.ToLower(strings.TrimSpace(stripComment(first)))
+	first = strings.TrimSpace(stripComment(first))
+	if i := strings.IndexAny(first, " \t,"); i >= 0 && strings.IndexByte(first, '=') > i { // "text/html charset=utf-8"
+		first, rest = first[:i], first[i+1:]+";"+rest
+	}
+	first = strings.ToLower(first)
 	named = make(map[string]string)
 	pieces := make(map[string][]piece)
 	for rest != "" {
@@ -64,6 +64,9 @@ func param(text string) (name, value, rest string) {
 	text = strings.TrimLeft(text[end+1:], " \t\r\n")
 	if text == "" || text[0] != '"' {
 		value, rest, _ = strings.Cut(text, ";")
+		if i := nextParam(value); i >= 0 {
+			value, rest = value[:i], text[i:]
+		}
 		return name, strings.TrimSpace(value), rest
 	}
 	var b strings.Builder
@@ -77,6 +80,23 @@ func param(text string) (name, value, rest string) {
 	_, rest, _ = strings.Cut(text[min(i, len(text)):], ";")
 	return name, b.String(), rest
 }
+
+// nextParam is where in a value without quotes another parameter begins that lacks the ";"
+// before it: "utf-8 format=flowed". -1: nowhere. Names of files have blanks, so only
+// parameters of text count.
+func nextParam(value string) int {
+	for _, name := range []string{"charset=", "format=", "delsp=", "boundary=", "name=", "filename=", "reply-type="} {
+		for i := 1; i+len(name) <= len(value) && i < maxEarly; i++ {
+			if (value[i-1] == ' ' || value[i-1] == '\t') && strings.EqualFold(value[i:i+len(name)], name) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// maxEarly is how far a value is searched for a parameter without its ";".
+const maxEarly = 200
 
 // stripComment cuts what some programs put behind a type: "text/plain (plain text)".
 func stripComment(s string) string {
@@ -132,25 +152,4 @@ func percentDecoded(v string) string {
 		b.WriteByte(v[i])
 	}
 	return b.String()
-}
-
-// words decodes encoded words (RFC 2047) of any charset that x/text knows.
-var words = mime.WordDecoder{CharsetReader: charset.Reader}
-
-// encodedWords decodes them where they stand; text of no known charset is what it looks
-// like. RFC 2047 does not allow them in parameters; mail programs write them there.
-func encodedWords(v string) string {
-	if text, err := words.DecodeHeader(v); err == nil {
-		v = text
-	}
-	return inUTF8(v, "")
-}
-
-// inUTF8 is text of a charset in UTF-8.
-func inUTF8(text, set string) string {
-	in, err := io.ReadAll(toUTF8(strings.NewReader(text), set))
-	if err != nil {
-		return strings.ToValidUTF8(text, "\ufffd")
-	}
-	return string(in)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"strings"
 
 	"golang.org/x/text/transform"
@@ -59,19 +58,7 @@ func (l Leaf) FileName() string {
 	if l.Name != "" {
 		return l.Name
 	}
-	name := "attachment"
-	switch l.Type {
-	case "message/rfc822":
-		return name + ".eml"
-	case "text/plain":
-		return name + ".txt"
-	case "text/html":
-		return name + ".html"
-	}
-	if extensions, err := mime.ExtensionsByType(l.Type); err == nil && len(extensions) > 0 {
-		name += extensions[0]
-	}
-	return name
+	return "attachment" + extensionOf(l.Type)
 }
 
 // Walk reads the message r and calls visit for each leaf in its order, as Reader.Next
@@ -107,6 +94,7 @@ type Reader struct {
 	first  bool   // it was not looked at yet
 	count  int    // of leaves
 	inner  int    // multiparts
+	texts  int    // texts of the message, which are no files
 	broken error  // how the reader below has failed
 	text   *text  // the leaf that is read, if it is text with files in it perhaps
 }
@@ -260,14 +248,21 @@ func (r *Reader) enter(header []byte, within multipart) (Leaf, io.Reader, bool) 
 	if name != "" {
 		leaf.Name = uu.SafeName(name)
 	}
-	isText := kind == "text/plain" || kind == "text/html"
-	leaf.Attachment = disposition == "attachment" || name != "" || !isText
+	unsaid := field(header, "Content-Type") == "" && leaf.Name != "" && !strings.HasPrefix(TypeByName(leaf.Name), "text/")
+	leaf.Attachment = unsaid || r.isFile(leaf, disposition, named["charset"])
 	body := r.decoded(field(header, "Content-Transfer-Encoding"), path)
 	if leaf.Attachment {
 		return leaf, body, true
 	}
+	r.texts++
+	if kind == "text/html" {
+		return leaf, transform.NewReader(htmlToUTF8(body, named["charset"]), unixLines{}), true
+	}
 	body = transform.NewReader(toUTF8(body, named["charset"]), unixLines{})
-	if kind == "text/html" || r.WholeText {
+	if kind == "text/plain" && word(named["format"]) == "flowed" {
+		body = newFlowed(body, word(named["delsp"]) == "yes")
+	}
+	if r.WholeText {
 		return leaf, body, true
 	}
 	r.text = newText(leaf, body)
@@ -275,10 +270,43 @@ func (r *Reader) enter(header []byte, within multipart) (Leaf, io.Reader, bool) 
 	return leaf, body, true
 }
 
+// word is a parameter's value that is one word.
+func word(value string) string {
+	return strings.ToLower(strings.TrimSpace(stripComment(value)))
+}
+
+// forPrograms are types of text that people do not read.
+var forPrograms = map[string]bool{
+	"text/calendar": true, "text/vcard": true, "text/x-vcard": true, "text/directory": true, "text/rtf": true, "text/rfc822-headers": true,
+	"text/css": true, "text/javascript": true, "text/x-amp-html": true,
+}
+
+// isFile says whether a leaf is a file rather than text of the message. What it says of
+// itself decides (RFC 2183); without that, text with a name is a file if the message has
+// given a text before, which is its body then. Text of any type is read as plain text
+// (RFC 2046 section 4.1.4), but as a variant of a text that was given it is a file.
+func (r *Reader) isFile(leaf Leaf, disposition, label string) bool {
+	common := leaf.Type == "text/plain" || leaf.Type == "text/html"
+	switch {
+	case !strings.HasPrefix(leaf.Type, "text/"), forPrograms[leaf.Type], disposition == "attachment":
+		return true
+	case common && disposition == "inline", common && leaf.Alternative:
+		return false
+	case !common && (leaf.Alternative && r.texts > 0 || !saysNothing(label) && decoderOf(label) == nil):
+		return true
+	case disposition == "inline":
+		return false
+	case disposition != "": // RFC 2183 section 2.8: an unknown one is an attachment
+		return true
+	}
+	return leaf.Name != "" && r.texts > 0
+}
+
 // decoded reads the octets of a body without its transfer encoding.
 func (r *Reader) decoded(encoding, path string) io.Reader {
 	var octets io.Reader = &r.split
-	switch strings.ToLower(stripComment(strings.TrimSpace(encoding))) {
+	encoding, _, _ = strings.Cut(stripComment(encoding), ";")
+	switch strings.ToLower(strings.Trim(encoding, " \t\"'")) {
 	case "base64":
 		octets = newBase64(octets)
 	case "quoted-printable":

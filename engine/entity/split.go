@@ -126,12 +126,14 @@ func (s *splitter) delimited(offset int) bool {
 // ahead is the line at an offset of what comes, with its end; less of it if it is
 // longer than the window.
 func (s *splitter) ahead(offset int) []byte {
+	seen := offset
 	for n := s.in.Buffered(); ; n++ {
 		text, err := s.in.Peek(n)
-		if len(text) > offset {
-			if i := bytes.IndexByte(text[offset:], '\n'); i >= 0 {
-				return text[offset : offset+i+1]
+		if len(text) > seen {
+			if i := bytes.IndexByte(text[seen:], '\n'); i >= 0 {
+				return text[offset : seen+i+1]
 			}
+			seen = len(text)
 		}
 		if err != nil {
 			return text[min(offset, len(text)):]

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"postrider/codec/mbox"
 	"postrider/codec/mbrain"
+	"postrider/engine/entity"
 	"postrider/storage"
 )
 
@@ -146,7 +146,7 @@ func (t *textItems) next() (item, error) {
 	}
 	header := plainHeader(wholeAddress(e.From, t.domain), wholeAddress(e.To, t.domain), e.Date, e.Subject)
 	it.text = io.MultiReader(bytes.NewReader(header), t.in)
-	if at, err := mail.ParseDate(e.Date); err == nil {
+	if at, ok := entity.ReadDate(e.Date); ok {
 		it.arrival = at
 	}
 	return it, nil

@@ -203,7 +203,7 @@ func TestText_attachments(t *testing.T) {
 	f("Content-Type: text/html\r\n\r\n<p>a\x1bc</p>\r\n", "a\u241bc\n\n")
 	f("Subject: d\xe9j\xe0 vu\r\n\r\n", "Subject: d\u00e9j\u00e0 vu\n")
 	f("Subject: \xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82\r\n\r\n", "Subject: \u041f\u0440\u0438\u0432\u0435\u0442\n")
-	f("Content-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
+	f("Content-Disposition: attachment\r\nContent-Type: text/plain; name=cat.txt"+base64+"\r\n\r\nQ2F0\r\n", "\n"+catBlock)
 	f(mixed+cat+"--b--\r\n", "\n"+catBlock)
 	f(mixed+part("Content-Type: message/rfc822", "Subject: x\r\n\r\ny")+"--b--\r\n", "\n\nbegin 644 attachment.eml\n/4W5B:F5C=#H@>`T*#0IY\n`\nend\n")
 	f("Content-Type: text/plain; charset=koi8-r"+base64+"\r\n\r\n8NLJ18XU\r\n", "\u041f\u0440\u0438\u0432\u0435\u0442\n")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/codec/message"
+	"postrider/engine/entity"
 	"postrider/storage"
 )
 
@@ -105,12 +106,12 @@ func idOf(it Item) storage.MessageID {
 func arrival(header []byte) time.Time {
 	if f, ok := message.Find(header, "Received"); ok {
 		text := string(f.Unfolded())
-		if at, err := mail.ParseDate(strings.TrimSpace(text[strings.LastIndexByte(text, ';')+1:])); err == nil {
+		if at, ok := entity.ReadDate(text[strings.LastIndexByte(text, ';')+1:]); ok {
 			return at
 		}
 	}
 	if f, ok := message.Find(header, "Date"); ok {
-		if at, err := mail.ParseDate(string(f.Unfolded())); err == nil {
+		if at, ok := entity.ReadDate(string(f.Unfolded())); ok {
 			return at
 		}
 	}

@@ -1,47 +1,11 @@
 package web
 
 import (
-	"fmt"
 	"net/mail"
 	"strings"
 
 	"golang.org/x/net/html"
-
-	"postrider/engine/pickup"
 )
-
-// parseAddresses reads the addresses of a field that a person has filled in, with or
-// without names, with commas or semicolons between. One without a domain gets the
-// default one.
-func parseAddresses(text, domain string) (as []mail.Address, err error) {
-	text = strings.Trim(text, " \t,;")
-	if text == "" {
-		return nil, nil
-	}
-	if found, err := mail.ParseAddressList(text); err == nil {
-		for _, a := range found {
-			as = append(as, *a)
-		}
-		return as, nil
-	}
-	if strings.ContainsAny(text, "\r\n:") && !strings.Contains(text, "[") { // a group, or two fields: nobody is left out in silence
-		return nil, fmt.Errorf("%.200q can't be read as addresses", text)
-	}
-	if !strings.Contains(text, `"`) {
-		text = strings.ReplaceAll(text, ";", ",")
-	}
-	found, err := pickup.ParseList(text)
-	if err != nil {
-		return nil, err
-	}
-	for _, address := range found {
-		if !strings.Contains(address, "@") {
-			address += "@" + domain
-		}
-		as = append(as, mail.Address{Address: address})
-	}
-	return as, nil
-}
 
 // list is addresses as they stand in a field of the form, without those met before and
 // those that leave names.

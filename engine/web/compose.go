@@ -190,18 +190,50 @@ func readable(l *letter) string {
 	return text
 }
 
-// quoted puts "> " before each line.
+// quoted puts "> " before each line. Long lines are folded at blanks: paragraphs of one
+// line each are hard to read, and to answer, as a quotation.
 func quoted(text string) string {
 	if text == "" {
 		return ""
 	}
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		if lines[i] = "> " + line; line == "" || line[0] == '>' {
-			lines[i] = ">" + line
+	var b strings.Builder
+	for line := range strings.SplitSeq(text, "\n") {
+		depth := len(line) - len(strings.TrimLeft(line, ">"))
+		prefix, rest := ">"+line[:depth], line[depth:]
+		if depth > 0 {
+			rest = strings.TrimPrefix(rest, " ")
+		}
+		for first := true; first || rest != ""; first = false {
+			n := foldAt(rest, maxQuoted-len(prefix))
+			b.WriteString(prefix)
+			if n > 0 {
+				b.WriteString(" " + rest[:n])
+			}
+			b.WriteByte('\n')
+			if rest = rest[n:]; rest != "" {
+				rest = rest[1:] // the blank
+			}
 		}
 	}
-	return strings.Join(lines, "\n") + "\n"
+	return b.String()
+}
+
+// maxQuoted is how long a line of a quotation is, in characters, if it has blanks.
+const maxQuoted = 76
+
+// foldAt is where to fold a line, at its end or at a blank, so that it has at most room
+// characters if it can.
+func foldAt(line string, room int) int {
+	count, blank := 0, -1
+	for i, r := range line {
+		if r == ' ' && i > 0 {
+			blank = i
+		}
+		if count++; count > room && blank > 0 {
+			return blank
+		}
+	}
+	return len(line)
 }
 
 // backPath is the page that a form came from: a message, or the list.

@@ -253,10 +253,7 @@ func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 func people(as []*mail.Address) string {
 	words := make([]string, len(as))
 	for i, a := range as {
-		words[i] = a.Address
-		if a.Name != "" {
-			words[i] = a.Name + " <" + a.Address + ">"
-		}
+		words[i] = entity.AddressText(a)
 	}
 	return strings.Join(words, ", ")
 }

@@ -82,7 +82,7 @@ func read(ctx context.Context, r io.Reader, each func(f file) io.Writer) (*lette
 
 // isFile says whether a part is a file to save, and not shown.
 func isFile(leaf entity.Leaf) bool {
-	return leaf.Attachment || leaf.UU || leaf.Type != "text/plain" && leaf.Type != "text/html"
+	return leaf.Attachment || leaf.UU
 }
 
 // addText takes a text part up to a limit.

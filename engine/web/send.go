@@ -219,7 +219,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 		name, text string
 		to         *[]mail.Address
 	}{{"To", d.To, &draft.To}, {"Cc", d.Cc, &draft.Cc}, {"Bcc", d.Bcc, &bcc}} {
-		if *line.to, err = parseAddresses(line.text, c.cfg.DefaultDomain); err != nil {
+		if *line.to, err = entity.TypedAddresses(line.text, c.cfg.DefaultDomain); err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", storage.ErrInvalid, line.name, err)
 		}
 		for _, a := range *line.to {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/engine/entity"
 	"postrider/storage"
 )
 
@@ -160,7 +161,7 @@ func TestReplies(t *testing.T) {
 	status(t, r, http.StatusSeeOther)
 	sent, _ := b.newest()
 	_, raw := b.get("/m/" + sent + "/raw")
-	has(t, raw, "In-Reply-To: <3@x>\r\n", "<1@x>", "name=x.pdf")
+	has(t, raw, "In-Reply-To: <3@x>\r\n", "<1@x>", `name="x.pdf"`)
 	if strings.Contains(raw, "\nX: y") {
 		t.Error("a field was smuggled in")
 	}
@@ -170,7 +171,7 @@ func TestReplies(t *testing.T) {
 func TestParseAddresses(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
-		as, err := parseAddresses(in, "example.org")
+		as, err := entity.TypedAddresses(in, "example.org")
 		var words []string
 		for _, a := range as {
 			words = append(words, a.String())
@@ -191,7 +192,9 @@ func TestParseAddresses(t *testing.T) {
 	f("Bob <bob@example.com>, \"A; b\" <a@example.com>", `"Bob" <bob@example.com> | "A; b" <a@example.com>`)
 	f("Jürgen <j@example.com>", "=?utf-8?q?J=C3=BCrgen?= <j@example.com>")
 	f("bob@example.com\r\nBcc: x@example.com", "error")
-	f("friends: bob, alice@example.com;", "error")
+	f("friends: bob, alice@example.com;", "<bob@example.org> | <alice@example.com>")
+	f("the whole house, bob", "error")
+	f("bob@", "error")
 }
 
 func TestQuotedAndShownText(t *testing.T) {
@@ -204,6 +207,9 @@ func TestQuotedAndShownText(t *testing.T) {
 	f("", "")
 	f("a\n\nb", "> a\n>\n> b\n")
 	f("> a\n>> b", ">> a\n>>> b\n")
+	f(strings.Repeat("word ", 20)+"end", "> "+strings.Repeat("word ", 14)+"word\n> word word word word word end\n")
+	f(">"+strings.Repeat(" über", 20), ">> "+strings.Repeat("über ", 14)+"über\n>> über über über über über\n")
+	f(strings.Repeat("x", 100)+" y", "> "+strings.Repeat("x", 100)+"\n> y\n")
 	if got := withoutTags([]byte("<style>p{}</style><p>One &amp; two</p><p>Three<br>four</p><script>x</script>")); got != "One & two\n\nThree \nfour" && got != "One & two\n\nThree\nfour" {
 		t.Errorf("%q", got)
 	}
