@@ -18,6 +18,7 @@ import (
 	msgauth "github.com/emersion/go-msgauth/dkim"
 
 	"postrider/codec/dot"
+	"postrider/codec/message"
 	"postrider/codec/smtp"
 	"postrider/engine/dkim"
 	"postrider/engine/router"
@@ -260,7 +261,8 @@ func FuzzComplete(f *testing.F) {
 		if !strings.HasSuffix(text, string(body)) {
 			t.Fatalf("body %q of %q", body, text)
 		}
-		out := complete(nil, header, made{from: fromField(name, "a@b.example"), messageID: "i@h", date: at})
+		c := message.Completion{From: fromField(name, "a@b.example"), MessageID: "i@h", Date: at}
+		out := append(c.Append(nil, header), "\r\n"...)
 		var z dot.Normalizer
 		wire := z.End(z.Append(nil, append(out, body...)))
 		plain := dot.AppendUnstuffed(nil, wire)
