@@ -173,7 +173,7 @@ func TestSubmitCompletesTheHeader(t *testing.T) {
 	const from = "From: <a@a.example>\r\n"
 	f("a", "", id+date+from+"\r\n")
 	f("", "hello", id+date+"From: \"Mail Delivery System\" <MAILER-DAEMON@mx.a.example>\r\n\r\nhello\r\n")
-	f("a", "From x Mon Nov\nfrom: me@a.example\r\nMessage-id: <1>\nDATE : then\n\nFrom y\n", "from: me@a.example\r\nMessage-id: <1>\r\nDATE : then\r\n\r\nFrom y\r\n")
+	f("a", "From x Mon Nov\nfrom: me\nMessage-id: <1>\nDATE : then\n\nFrom y\n", "from: me@a.example\r\nMessage-id: <1>\r\nDATE : then\r\n\r\nFrom y\r\n")
 	f("a", "Return-Path: <x>\n folded\nSubject: s", "Subject: s\r\n"+id+date+from+"\r\n")
 	f("a", "Subject: s\nno field\nlast", "Subject: s\r\n"+id+date+from+"\r\nno field\r\nlast\r\n")
 	f("a", " begins with a blank\n", id+date+from+"\r\n begins with a blank\r\n")
