@@ -88,7 +88,7 @@ func (srv *Server) judge(c *sasl.Claim) (storage.Account, error) {
 		password.Dummy(c.Password, srv.hashCost)
 		ok = false
 	case c.Need == sasl.NeedPassword:
-		if ok, err = password.Verify(account.Hash, c.Password); err != nil {
+		if ok, err = password.VerifyTyped(account.Hash, c.Password); err != nil {
 			return account, fmt.Errorf("the stored password of %s can't be used: %w", c.User, err)
 		}
 		if ok {

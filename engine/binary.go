@@ -34,16 +34,14 @@ const maxConverted = largeWindow / 4
 // conversion is a message on its way from one draft to another. The transaction belongs
 // to it until the store has it.
 type conversion struct {
-	t     *transaction
-	added []byte      // fields that stand in front of the message
-	keys  []*dkim.Key // that sign it
-	max   int64       // octets of the message; 0: no limit
+	t    *transaction
+	keys []*dkim.Key // that sign it
+	max  int64       // octets of the message; 0: no limit
 }
 
 // convert has the message, which d.Draft holds as it came, converted and delivered.
 func (t *transaction) convert() {
-	added, keys := t.out.restart(t.conn)
-	t.conn.srv.converters.submit(&conversion{t: t, added: added, keys: keys, max: t.conn.port.config.MaxSize})
+	t.conn.srv.converters.submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.port.config.MaxSize})
 }
 
 // unqueued implements job.
@@ -95,7 +93,6 @@ func (c *conversion) convert() (front string, err error) {
 	w := &convertedDraft{draft: srv.store.NewDraft(0), max: c.max}
 	if len(c.keys) > 0 {
 		w.signing = srv.keys.Begin(c.keys)
-		w.signing.Append(c.added)
 	}
 	if err := w.write(c, old, lead, plan); err != nil {
 		w.draft.Discard()
@@ -116,10 +113,10 @@ func (c *conversion) convert() (front string, err error) {
 		old.ID(), plan.Encoded, strings.Join(append(plan.Broken[:len(plan.Broken):len(plan.Broken)], "nothing else"), ", ")),
 		smtpDaemon, slog.String("id", w.draft.ID().String()))
 	if w.signing == nil {
-		return string(c.added), nil
+		return "", nil
 	}
 	fields, err := w.signing.Finish()
-	return t.conn.srv.front(fields, string(c.added), err, w.draft.ID()), nil
+	return t.conn.srv.front(fields, err, w.draft.ID()), nil
 }
 
 // refuse has the client told why its message can't be converted, if it is at fault.

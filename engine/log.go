@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"postrider/codec/message"
 	"postrider/codec/sasl"
 	"postrider/engine/maillog"
 	"postrider/engine/smtpd"
@@ -92,8 +93,12 @@ func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, exte
 	}
 	text := bytes.TrimRight(reply, "\r\n")
 	l.info("NOQUEUE: reject: "+verb+" from "+s.client()+": "+string(text)+
-		"; proto="+proto+" helo=<"+string(helo)+">", smtpDaemon)
+		"; proto="+proto+" helo=<"+harmless(helo)+">", smtpDaemon)
 }
+
+// harmless is what a client called itself, with "?" for what could end the angle
+// brackets about it or the line.
+func harmless(helo []byte) string { return string(message.AppendName(nil, helo)) }
 
 // fault logs a failure on our side; what says what did not work.
 func (l mailLog) fault(what string, err error) {

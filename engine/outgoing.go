@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"time"
@@ -10,19 +11,19 @@ import (
 	"postrider/storage"
 )
 
-// outgoing is what becomes of a message of our own people besides being stored: the
-// fields that it lacks, and its signature. Both stand in front of it (see
-// storage.Envelope.Front), so they may be made when the end is there, and no message
-// is held up for them.
+// outgoing is what becomes of a message of our own people besides being stored: its
+// header is completed (see message.Completion), and it is signed. The signature stands
+// in front of it (see storage.Envelope.Front), so it may be made when the end is there,
+// and no message is held up for it.
 //
-// What is signed depends on the From field: until the header has ended its octets are
-// kept, up to maxHeld of them. Then they go to a dkim.Stream, which counts against the
-// window of the session as the draft does.
+// Until the header has ended its octets are kept, up to maxHeld of them, and the draft
+// does not have them. A header that is longer is passed on as it is. What is signed goes
+// to a dkim.Stream, which counts against the window of the session as the draft does.
 type outgoing struct {
 	on      bool // the client is one of our own
 	decided bool // the header has ended, or is too long
 	held    []byte
-	added   []byte // fields that were missing
+	grown   int64 // octets by which the message is longer than what came
 	stream  *dkim.Stream
 	signers []*dkim.Key // of stream
 	when    time.Time
@@ -37,40 +38,75 @@ func (o *outgoing) begin(s *smtpConn) {
 	*o = outgoing{on: s.srv.capture == 0 && (s.mayRelay || s.m.Account() != ""), when: s.tx.arrival, id: s.tx.draft.ID()}
 }
 
-// append takes the next octets of the message.
+// append takes the next octets of the message, and gives them to the draft.
 func (o *outgoing) append(run []byte, s *smtpConn) {
 	switch {
 	case !o.on:
+		s.tx.draft.Append(run)
 	case o.decided:
-		o.sign(run)
+		o.pass(run, s)
 	case s.m.Transaction().Head.Done() || len(o.held)+len(run) > maxHeld:
+		o.held = append(o.held, run...)
 		o.decide(s)
-		o.sign(run)
 	default:
 		o.held = append(o.held, run...)
 	}
 }
 
-// sign gives the signature the next octets, if there is to be one.
-func (o *outgoing) sign(run []byte) {
+// pass gives octets to the draft, and to the signature if there is to be one.
+func (o *outgoing) pass(run []byte, s *smtpConn) {
+	s.tx.draft.Append(run)
 	if o.stream != nil {
 		o.stream.Append(run)
 	}
 }
 
-// decide comes when the header is there: the last of it is in the run at hand, and most
-// headers are in one.
+// decide comes when the header is there, at the front of what is held: its last octets
+// came in one run with the first of the body.
 func (o *outgoing) decide(s *smtpConn) {
 	o.decided = true
-	if head := &s.m.Transaction().Head; head.Done() && head.Octets() <= maxHeld {
-		o.complete(head, s)
-		if keys := o.keys(head, s); keys != nil {
-			o.stream, o.signers = s.srv.keys.Stream(keys), keys
-			o.stream.Append(o.added)
-			o.stream.Append(o.held)
-		}
-	}
+	head := &s.m.Transaction().Head
+	held := o.held
 	o.held = nil
+	if !head.Done() || head.Octets() > min(maxHeld, int64(len(held))) {
+		o.pass(held, s)
+		return
+	}
+	if keys := o.keys(head, s); keys != nil {
+		o.stream, o.signers = s.srv.keys.Stream(keys), keys
+	}
+	o.pass(o.complete(held, head, s), s)
+}
+
+// complete gives a header what it must have, with what follows it. What is relayed for a
+// network of ours is completed if no other server has had it.
+func (o *outgoing) complete(held []byte, head *message.Head, s *smtpConn) []byte {
+	if s.m.Account() == "" && (!s.srv.cfg.Relay.CompleteHeader || head.Hops() > 0) {
+		return held
+	}
+	header := held
+	for {
+		_, rest, ok := message.Next(header)
+		if !ok {
+			header = held[:len(held)-len(rest)]
+			break
+		}
+		header = rest
+	}
+	body := held[len(header):]
+	if plain, ok := bytes.CutSuffix(header, []byte("\r\n\r\n")); ok {
+		header = header[:len(plain)+2]
+	} else if string(header) == "\r\n" {
+		header = nil
+	}
+	c := message.Completion{
+		Domain: s.srv.cfg.DefaultDomain(), From: "<" + cmp.Or(o.author(s), "MAILER-DAEMON@"+s.port.config.Hostname) + ">", Date: o.when,
+		MessageID: o.when.UTC().Format("20060102150405") + "." + o.id.String() + "@" + s.port.config.Hostname,
+	}
+	full := append(c.Append(make([]byte, 0, len(held)+256), header), "\r\n"...)
+	full = append(full, body...)
+	o.grown = int64(len(full) - len(held))
+	return full
 }
 
 // keys are those that sign the message.
@@ -79,24 +115,6 @@ func (o *outgoing) keys(head *message.Head, s *smtpConn) []*dkim.Key {
 		return nil // finding the author costs as much as all else that is done here
 	}
 	return s.srv.keys.Author(o.signer(head, s))
-}
-
-// complete makes the fields that a message must have (RFC 5322 section 3.6) and one
-// that it should have, which RFC 6409 section 8 has us add for an account.
-func (o *outgoing) complete(head *message.Head, s *smtpConn) {
-	if s.m.Account() == "" {
-		return
-	}
-	if head.MessageID() == nil {
-		o.added = append(o.added, "Message-ID: <"+o.when.UTC().Format("20060102150405")+"."+o.id.String()+"@"+s.port.config.Hostname+">\r\n"...)
-	}
-	if head.Date() == nil {
-		o.added = o.when.AppendFormat(append(o.added, "Date: "...), "Mon, 2 Jan 2006 15:04:05 -0700")
-		o.added = append(o.added, "\r\n"...)
-	}
-	if head.From() == nil {
-		o.added = append(o.added, "From: <"+o.author(s)+">\r\n"...)
-	}
 }
 
 // author is the address for a From field that is missing.
@@ -123,51 +141,51 @@ func (o *outgoing) backlog() int64 {
 	return n
 }
 
+// finish comes with the end of the message, before the draft is delivered.
+func (o *outgoing) finish(s *smtpConn) {
+	if !o.on || o.decided {
+		return
+	}
+	o.decided = true
+	held := o.held
+	o.held = nil
+	o.pass(o.complete(held, &s.m.Transaction().Head, s), s) // nothing but a header
+}
+
 // end calls then with what stands in front of the message, on this goroutine or on
 // another. A message that can't be signed goes without a signature: so it is a worse
 // message, and not a lost one.
 func (o *outgoing) end(s *smtpConn, then func(front string)) {
-	if o.on && !o.decided {
-		o.complete(&s.m.Transaction().Head, s) // nothing but a header
-	}
-	added := string(o.added)
-	o.held, o.added = nil, nil
 	if o.stream == nil {
-		then(added)
+		then("")
 		return
 	}
 	stream, id := o.stream, o.id
 	o.stream = nil
-	stream.Finish(func(fields string, err error) { then(s.srv.front(fields, added, err, id)) })
+	stream.Finish(func(fields string, err error) { then(s.srv.front(fields, err, id)) })
 }
 
-// front is what stands in front of a message: its signature, unless that failed, and the
-// fields that were added.
-func (srv *Server) front(signature, added string, err error, id storage.MessageID) string {
-	if err == nil && len(signature)+len(added) > storage.MaxFront {
+// front is what stands in front of a message: its signature, unless that failed.
+func (srv *Server) front(signature string, err error, id storage.MessageID) string {
+	if err == nil && len(signature) > storage.MaxFront {
 		err = errors.New("the signatures are too long")
 	}
 	if err != nil {
 		srv.log.Warn("a message goes out without a DKIM signature", "id", id.String(), "err", err)
-		signature = ""
+		return ""
 	}
-	return signature + added
+	return signature
 }
 
 // restart gives up what was hashed of a message that is not stored as it came, and
-// returns what makes its signature: the fields that stand in front of it, and the keys.
-func (o *outgoing) restart(s *smtpConn) (added []byte, keys []*dkim.Key) {
-	if o.on && !o.decided {
-		o.complete(&s.m.Transaction().Head, s) // nothing but a header
-	}
-	added = o.added
-	o.held, o.added = nil, nil
+// returns the keys that make its signature.
+func (o *outgoing) restart() (keys []*dkim.Key) {
 	if o.stream != nil {
 		keys = o.signers
 		o.stream.Abort()
 		o.stream = nil
 	}
-	return added, keys
+	return keys
 }
 
 // drop forgets the message.

@@ -292,7 +292,6 @@ func (s *smtpConn) body(run []byte) {
 		s.tx.openDraft(s)
 	}
 	if run = s.checked(run); len(run) > 0 {
-		s.tx.draft.Append(run)
 		s.tx.out.append(run, s)
 	}
 }

@@ -179,7 +179,7 @@ func (s *smtpConn) outOfTurn() *smtp.Reply {
 	if !s.stranger.noted {
 		s.stranger.noted = true
 		g.stats.eagerSeen.Add(1)
-		s.srv.log.info("improper pipelining by "+s.client()+" helo=<"+string(s.m.Helo())+">", smtpDaemon)
+		s.srv.log.info("improper pipelining by "+s.client()+" helo=<"+harmless(s.m.Helo())+">", smtpDaemon)
 	}
 	if g.cfg.Pipelining != config.MannersRefuse {
 		return nil

@@ -187,7 +187,7 @@ func TestRelayNetworksAreSigned(t *testing.T) {
 	p.say("DATA", "354 ")
 	p.send("From: anybody@sub.localhost\r\nDate: Mon, 23 Nov 2026 12:00:00 +0000\r\n\r\nx\r\n.\r\n")
 	p.expect("250 2.0.0 ")
-	if text := f.got(t, "1"); strings.Contains(text, "Message-ID: ") || !f.holds(t, text) {
+	if text := f.got(t, "1"); !strings.Contains(text, "Message-ID: ") || !f.holds(t, text) {
 		t.Errorf("got\n%s", text)
 	}
 	err := f.store.Queued(storage.QueueFilter{}, func(e *storage.QueueEntry) bool {

@@ -112,7 +112,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8,
-		Origin: "client " + s.client() + ", helo=<" + string(s.m.Helo()) + ">, by " +
+		Origin: "client " + s.client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
 			s.with(m),
 	})
 }
@@ -158,7 +158,8 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 	t.unexpect()
 	t.conn.srv.commitsOpen.Add(1)
 	d := &t.delivery
-	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+m.Counts().Size
+	t.out.finish(t.conn)
+	d.Draft, d.Arrival, d.Size = t.draft, t.arrival, t.received+t.out.grown+m.Counts().Size
 	t.seal(m)
 	d.Relayed = t.places.Relayed
 	t.draft = nil

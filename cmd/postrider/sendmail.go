@@ -63,8 +63,11 @@ others got the message), 75 not now, try again.`,
 				args.target.file = systemConfig()
 			}
 			err = args.run(cmd)
+			if errors.Is(err, fs.ErrPermission) && args.mode == modeDeliver {
+				return args.handIn(cmd)
+			}
 			if errors.Is(err, fs.ErrPermission) {
-				err = exit(exTempFail, fmt.Errorf("%w: only the user that runs the server may use its store; others send by SMTP", err))
+				err = exit(exTempFail, fmt.Errorf("%w: only root and the user that runs the server may do this; others may hand in mail by sendmail, with -t or recipients", err))
 			}
 			return err
 		},
@@ -268,6 +271,12 @@ func (a *sendmailArgs) speak(cmd *cobra.Command) error {
 		return err
 	}
 	server, err := admin.Dial(cmd.Context(), socketOf(cfg))
+	if errors.Is(err, fs.ErrPermission) {
+		if len(cfg.SMTP.Listen) == 0 {
+			return exit(exTempFail, errors.New("-bs: the server listens at no address (smtp.listen)"))
+		}
+		return exit(exTempFail, connect(cmd.Context(), cfg.SMTP.Listen[0].Addr, cmd.InOrStdin(), cmd.OutOrStdout()))
+	}
 	if err != nil {
 		return exit(exTempFail, fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
 	}

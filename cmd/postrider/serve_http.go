@@ -108,6 +108,11 @@ func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Socke
 		return nil, err
 	}
 	h.stop = append(h.stop, stop)
+	if stop, err = srv.ServeLocalMail(cfg.LocalMailSocket()); err != nil {
+		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a place that the server may write to", "err", err)
+		return h, nil
+	}
+	h.stop = append(h.stop, stop)
 	return h, nil
 }
 

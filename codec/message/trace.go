@@ -123,6 +123,15 @@ func appendClient(dst []byte, r Received) []byte {
 	return append(dst, "])"...)
 }
 
+// AppendName appends what a client called itself, as a Received field of a session
+// without UTF-8 has it.
+func AppendName(dst, name []byte) []byte {
+	if len(name) == 0 {
+		return dst
+	}
+	return appendName(dst, name, false)
+}
+
 // appendName appends what a client called itself, with "?" for what could end a
 // word, a comment or the field: Postfix's list, and controls. Octets above ASCII
 // stay where the session has agreed on UTF-8.

@@ -1,25 +1,19 @@
 package smtp
 
-import "bytes"
-
 // ParseHello reads the argument of HELO or EHLO and says whether it can be
-// taken: one word without the octets that mean something in a Received field
-// (RFC 5321 section 4.4), or an address literal. A name that doesn't resolve, is
-// no FQDN or has an underscore is taken: to refuse it is not for the syntax
-// (section 4.1.4).
+// taken: at most 255 octets without controls, blanks in front and behind apart. What
+// is no FQDN, has an underscore, or is a literal that nobody can read is taken: to
+// refuse it is not for the syntax (RFC 5321 section 4.1.4), and phones, printers and
+// scales say such names. What means something in a Received field or in a log is made
+// harmless by who writes these.
 func ParseHello(arg []byte) (name []byte, ok bool) {
 	if len(arg) == 0 || len(arg) > maxDomain {
 		return nil, false
 	}
-	if arg[0] == '[' {
-		return arg, isLiteral(arg)
-	}
 	for _, c := range arg {
-		if !is(c, printed) || c >= 0x80 || bytes.IndexByte(helloSpecials, c) >= 0 {
+		if c < ' ' || c == 0x7f {
 			return nil, false
 		}
 	}
 	return arg, true
 }
-
-var helloSpecials = []byte("()<>[]\\,;\"@")

@@ -35,11 +35,12 @@ type Config struct {
 
 // Server is the group [server].
 type Server struct {
-	Hostname string   // folded
-	Domains  []string // folded; the first is the default domain
-	Data     string   // the data directory
-	Loops    int      // event loops; 0: one per core
-	User     string   // to run as when started as root; "": not set
+	Hostname   string   // folded
+	Domains    []string // folded; the first is the default domain
+	Data       string   // the data directory
+	Loops      int      // event loops; 0: one per core
+	MailSocket string   // where every local user may hand in mail; "": see LocalMailSocket
+	User       string   // to run as when started as root; "": not set
 }
 
 // SMTP is the group [smtp].
@@ -101,6 +102,7 @@ type Relay struct {
 	TLSDefault     tlspolicy.Level
 	TLSRoots       string // path of a PEM file; "": the authorities of the system
 	MTASTS         bool
+	CompleteHeader bool // of mail from Networks that no other server has had
 	DNSSEC         DNSSEC
 	AuthWithoutTLS bool
 

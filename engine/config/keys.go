@@ -42,6 +42,8 @@ func keysOfEdge(c *Config) []*Key {
 			help("The domains that mail is taken for, besides those made with \"domain add\". The first is the default domain, of addresses and logins that name none. A domain may be written with U-labels or with A-labels (xn--...): mail for both comes here."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
 			help("The data directory. It is made at the first start."),
+		text("server.mail_socket", &c.Server.MailSocket, "", anyString, "a path, or empty").
+			help("The unix socket at which sendmail hands in mail for users who may not use the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock behind it. Who may not read the configuration looks in /run/postrider."),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
 			help("Event loops; 0: one per core."),
 		text("server.user", &c.Server.User, "", func(s string) (string, error) { return s, nil }, "a user's name or number").flag("user").

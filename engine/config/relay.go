@@ -165,6 +165,8 @@ func keysOfRelay(c *Config) []*Key {
 			help("The least that is demanded of connections to other hosts: no TLS; TLS where it is offered; TLS; TLS with a valid certificate; TLS with a certificate that TLSA records name. From may on, what a domain itself asks for (DANE, MTA-STS) counts too."),
 		text("relay.tls_roots", &c.Relay.TLSRoots, "", anyString, "a path, or empty").
 			help("A PEM file with the authorities whose certificates are valid; empty: those of the system."),
+		boolean("relay.complete_header", &c.Relay.CompleteHeader, true).
+			help("Complete the header of mail from relay.networks that has no Received field, as after a login: programs write no Date, no Message-ID, and addresses without a domain; Bcc is removed."),
 		boolean("relay.mta_sts", &c.Relay.MTASTS, true).
 			help("Look for MTA-STS policies of the domains that mail is sent to (RFC 8461), and keep to them."),
 		choice("relay.dnssec", &c.Relay.DNSSEC, DNSSECAuto, DNSSECOn, DNSSECOff).

@@ -31,5 +31,20 @@ func keysOfSubmission(c *Config) []*Key {
 	}
 }
 
+// SystemMailSocket is where sendmail looks without a configuration that it may read.
+const SystemMailSocket = "/run/postrider/mail.sock"
+
+// LocalMailSocket is the socket at which every user of this machine may hand in mail.
+func (c *Config) LocalMailSocket() string {
+	switch data := filepath.Clean(c.Server.Data); {
+	case c.Server.MailSocket != "":
+		return c.Server.MailSocket
+	case data == "/var/lib/postrider":
+		return SystemMailSocket
+	default:
+		return data + ".mail.sock"
+	}
+}
+
 // DKIMDir is where the keys are that mail is signed with.
 func (c *Config) DKIMDir() string { return filepath.Join(c.Server.Data, "dkim") }

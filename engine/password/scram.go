@@ -2,10 +2,12 @@ package password
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/xdg-go/stringprep"
+	"golang.org/x/text/unicode/norm"
 
 	"postrider/codec/sasl"
 )
@@ -26,6 +28,32 @@ func Prepare(password []byte) string {
 		return string(password)
 	}
 	return s
+}
+
+// VerifyTyped is Verify for a password as a person typed it: first as its octets came,
+// so that a hash of any octets can be met, then as Prepare has it, and composed (NFC).
+// RFC 4616 section 2 asks for that of PLAIN: one keyboard sends an umlaut as one
+// character, another one as two. A password of ASCII costs one hash, as ever.
+func VerifyTyped(hash string, typed []byte) (bool, error) {
+	ok, err := Verify(hash, typed)
+	if ok || err != nil || isASCII(typed) {
+		return ok, err
+	}
+	tried := []string{string(typed)}
+	for _, form := range []string{Prepare(typed), norm.NFC.String(string(typed)), norm.NFD.String(string(typed))} {
+		if slices.Contains(tried, form) {
+			continue
+		}
+		tried = append(tried, form)
+		if ok, err = Verify(hash, []byte(form)); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func isASCII(text []byte) bool {
+	return !slices.ContainsFunc(text, func(c byte) bool { return c >= 0x80 })
 }
 
 // SCRAM returns the verifier that stands in a stored hash; ok is false when there

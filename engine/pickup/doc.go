@@ -11,7 +11,8 @@
 //
 // # What is done to the header
 //
-// From, Date and Message-ID are added when they are missing. Bcc, Resent-Bcc and
+// From, Date and Message-ID are added when they are missing or empty, and addresses
+// without a domain get the default domain (see message.Completion). Bcc, Resent-Bcc and
 // Return-Path are removed: whom a message was sent to in silence is nobody's
 // business, and a Return-Path is written at delivery only (RFC 5321 section 4.4).
 // A Received field goes in front. A "From " line of mbox at the very start is

@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"strings"
-	"time"
 
 	"postrider/codec/message"
 	"postrider/storage"
@@ -108,48 +107,6 @@ func addressed(header []byte) ([]string, error) {
 		return resent, nil
 	}
 	return plain, nil
-}
-
-// made is what is put into a header that lacks it.
-type made struct {
-	from, messageID string
-	date            time.Time
-}
-
-// complete appends the header with what is to be added and without what is to be
-// removed to dst, and the empty line.
-func complete(dst, header []byte, m made) []byte {
-	from, date, id := false, false, false
-	for text := header; ; {
-		f, rest, ok := message.Next(text)
-		if !ok {
-			break
-		}
-		raw := text[:len(text)-len(rest)]
-		text = rest
-		switch {
-		case f.Is("Bcc"), f.Is("Resent-Bcc"), f.Is("Return-Path"):
-			continue
-		case f.Is("From"):
-			from = true
-		case f.Is("Date"):
-			date = true
-		case f.Is("Message-ID"):
-			id = true
-		}
-		dst = append(dst, raw...)
-	}
-	if !id {
-		dst = append(dst, "Message-ID: <"+m.messageID+">\r\n"...)
-	}
-	if !date {
-		dst = m.date.AppendFormat(append(dst, "Date: "...), "Mon, 2 Jan 2006 15:04:05 -0700")
-		dst = append(dst, "\r\n"...)
-	}
-	if !from {
-		dst = append(dst, "From: "+m.from+"\r\n"...)
-	}
-	return append(dst, "\r\n"...)
 }
 
 // fromField is the value of a From field.

@@ -117,10 +117,11 @@ func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) er
 	s.wire = message.AppendReceived(nil, field)
 	s.size = int64(len(s.wire))
 	s.draft.Append(s.wire)
-	header = complete(nil, header, made{
-		from: fromField(s.fromName(), s.fromAddress()), date: s.m.At,
-		messageID: s.m.At.UTC().Format("20060102150405") + "." + id.String() + "@" + s.p.Hostname,
-	})
+	c := message.Completion{
+		Domain: s.p.DefaultDomain, From: fromField(s.fromName(), s.fromAddress()), Date: s.m.At,
+		MessageID: s.m.At.UTC().Format("20060102150405") + "." + id.String() + "@" + s.p.Hostname,
+	}
+	header = append(c.Append(nil, header), "\r\n"...)
 	s.sign(header)
 	if err := s.append(ctx, s.text.Append(s.wire[:0], header)); err != nil {
 		return err

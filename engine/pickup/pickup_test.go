@@ -18,6 +18,7 @@ import (
 	msgauth "github.com/emersion/go-msgauth/dkim"
 
 	"postrider/codec/dot"
+	"postrider/codec/message"
 	"postrider/codec/smtp"
 	"postrider/engine/dkim"
 	"postrider/engine/router"
@@ -173,7 +174,7 @@ func TestSubmitCompletesTheHeader(t *testing.T) {
 	const from = "From: <a@a.example>\r\n"
 	f("a", "", id+date+from+"\r\n")
 	f("", "hello", id+date+"From: \"Mail Delivery System\" <MAILER-DAEMON@mx.a.example>\r\n\r\nhello\r\n")
-	f("a", "From x Mon Nov\nfrom: me\r\nMessage-id: <1>\nDATE : then\n\nFrom y\n", "from: me\r\nMessage-id: <1>\r\nDATE : then\r\n\r\nFrom y\r\n")
+	f("a", "From x Mon Nov\nfrom: me\nMessage-id: <1>\nDATE : then\n\nFrom y\n", "from: me@a.example\r\nMessage-id: <1>\r\nDATE : then\r\n\r\nFrom y\r\n")
 	f("a", "Return-Path: <x>\n folded\nSubject: s", "Subject: s\r\n"+id+date+from+"\r\n")
 	f("a", "Subject: s\nno field\nlast", "Subject: s\r\n"+id+date+from+"\r\nno field\r\nlast\r\n")
 	f("a", " begins with a blank\n", id+date+from+"\r\n begins with a blank\r\n")
@@ -261,7 +262,8 @@ func FuzzComplete(f *testing.F) {
 		if !strings.HasSuffix(text, string(body)) {
 			t.Fatalf("body %q of %q", body, text)
 		}
-		out := complete(nil, header, made{from: fromField(name, "a@b.example"), messageID: "i@h", date: at})
+		c := message.Completion{From: fromField(name, "a@b.example"), MessageID: "i@h", Date: at}
+		out := append(c.Append(nil, header), "\r\n"...)
 		var z dot.Normalizer
 		wire := z.End(z.Append(nil, append(out, body...)))
 		plain := dot.AppendUnstuffed(nil, wire)

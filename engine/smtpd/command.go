@@ -37,7 +37,7 @@ var (
 	unrecognized   = smtp.Reply{Code: 500, Enhanced: "5.5.2", Text: "Command unrecognized"}
 	notImplemented = smtp.Reply{Code: 502, Enhanced: "5.5.1", Text: "Command not implemented"}
 	noArgument     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "This command has no argument"}
-	needName       = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Say your host name: one word, or an address literal in brackets"}
+	needName       = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Say your host name: 1 to 255 octets, no control characters"}
 	needArgument   = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Say whom: a user, an address or a list, without control characters"}
 	tooManyRcpts   = smtp.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients"}
 	resetDone      = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: "Reset state"}
