@@ -35,7 +35,15 @@ const maxHeld = largeWindow / 4
 
 // begin starts over, with the draft.
 func (o *outgoing) begin(s *smtpConn) {
-	*o = outgoing{on: s.srv.capture == 0 && (s.mayRelay || s.m.Account() != ""), when: s.tx.arrival, id: s.tx.draft.ID()}
+	own := s.srv.capture == 0 && (s.m.Account() != "" || s.mayRelay && (o.completes(s) || !s.srv.keys.None()))
+	*o = outgoing{on: own, when: s.tx.arrival, id: s.tx.draft.ID()}
+}
+
+// completes tells whether the header of a message is completed if no other server has
+// had it. That of a program on relay.networks is when the message goes to other hosts;
+// what stays here is kept octet for octet.
+func (o *outgoing) completes(s *smtpConn) bool {
+	return s.m.Account() != "" || s.srv.cfg.Relay.CompleteHeader && len(s.tx.places.Relayed) > 0
 }
 
 // append takes the next octets of the message, and gives them to the draft.
@@ -81,7 +89,7 @@ func (o *outgoing) decide(s *smtpConn) {
 // complete gives a header what it must have, with what follows it. What is relayed for a
 // network of ours is completed if no other server has had it.
 func (o *outgoing) complete(held []byte, head *message.Head, s *smtpConn) []byte {
-	if s.m.Account() == "" && (!s.srv.cfg.Relay.CompleteHeader || head.Hops() > 0) {
+	if !o.completes(s) || s.m.Account() == "" && head.Hops() > 0 {
 		return held
 	}
 	header := held

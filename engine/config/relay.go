@@ -166,7 +166,7 @@ func keysOfRelay(c *Config) []*Key {
 		text("relay.tls_roots", &c.Relay.TLSRoots, "", anyString, "a path, or empty").
 			help("A PEM file with the authorities whose certificates are valid; empty: those of the system."),
 		boolean("relay.complete_header", &c.Relay.CompleteHeader, true).
-			help("Complete the header of mail from relay.networks that has no Received field, as after a login: programs write no Date, no Message-ID, and addresses without a domain; Bcc is removed."),
+			help("Complete the header of mail from relay.networks that goes to other hosts and has no Received field, as after a login: programs write no Date, no Message-ID, and addresses without a domain; Bcc is removed."),
 		boolean("relay.mta_sts", &c.Relay.MTASTS, true).
 			help("Look for MTA-STS policies of the domains that mail is sent to (RFC 8461), and keep to them."),
 		choice("relay.dnssec", &c.Relay.DNSSEC, DNSSECAuto, DNSSECOn, DNSSECOff).

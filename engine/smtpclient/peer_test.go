@@ -18,6 +18,8 @@ type server struct {
 	out   []byte
 	draft []byte
 	mail  []letter
+
+	orcpts []string // of the recipients taken: the machine keeps one until it is answered
 }
 
 type letter struct {
@@ -69,12 +71,14 @@ func (v *server) answer(q smtpd.Question) smtpd.Answer {
 		if string(v.s.ForwardPath().Local()) == "nobody" {
 			return smtpd.Answer{Verdict: smtpd.Unknown}
 		}
+		tx := v.s.Transaction()
+		v.orcpts = append(v.orcpts[:len(tx.Recipients)-1], string(tx.Recipients[len(tx.Recipients)-1].ORcpt))
 	case smtpd.AskStored:
 		tx := v.s.Transaction()
 		m := tx.Mail
 		l := letter{envelope: fmt.Sprintf("from=%s size=%d body=%d utf8=%t ret=%d envid=%s", m.From, m.Size, m.Body, m.SMTPUTF8, m.Ret, m.EnvID)}
-		for _, r := range tx.Recipients {
-			l.envelope += fmt.Sprintf(" to=%s notify=%d orcpt=%s", r.To, r.Notify, r.ORcpt)
+		for i, r := range tx.Recipients {
+			l.envelope += fmt.Sprintf(" to=%s notify=%d orcpt=%s", r.To, r.Notify, v.orcpts[i])
 		}
 		l.body = string(dot.AppendUnstuffed(nil, v.draft))
 		v.draft = v.draft[:0]

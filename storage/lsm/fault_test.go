@@ -390,5 +390,9 @@ func TestAChangedRowIsFound(t *testing.T) {
 		if got, err := storetest.ReadAll(m); !errors.Is(err, storage.ErrCorrupt) || len(got) != 2*chunkLen {
 			t.Errorf("%s: %d octets, %v", name, len(got), err)
 		}
+		if _, err := l.Open(id); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%s: it is opened once more: %v", name, err)
+		}
+		s.damaged.ids, s.damaged.count = nil, atomic.Int32{} // as after a restart
 	}
 }
