@@ -207,7 +207,7 @@ func TestRelayToPostfix(t *testing.T) {
 	ours := freePort(t)
 	p := startPostfix(t, ours)
 	s := newServer(t, "writer")
-	s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n", portOf(t, p.addr)))
+	s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ncomplete_header = false\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n", portOf(t, p.addr)))
 	s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.1:%d", ours))
 	s.start()
 	t.Run("success", func(t *testing.T) { postfixNotifies(t, s, p) })

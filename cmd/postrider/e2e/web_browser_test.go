@@ -36,9 +36,9 @@ func (s *server) visit() *visitor {
 	s.t.Helper()
 	need(s.t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(s.t.TempDir()), chromedp.WindowSize(1280, 800), chromedp.Flag("disable-quic", true),
+		chromedp.UserDataDir(s.profileFolder()), chromedp.WindowSize(1280, 800), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"), chromedp.Env("LANG=C.UTF-8"))
-	ctx, stop := context.WithTimeout(s.t.Context(), patience)
+	ctx, stop := context.WithTimeout(s.t.Context(), 10*patience) // for the whole visit
 	s.t.Cleanup(stop)
 	ctx, stop = chromedp.NewExecAllocator(ctx, options...)
 	s.t.Cleanup(stop)
@@ -58,6 +58,22 @@ func (s *server) visit() *visitor {
 	v.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllowAndName).WithDownloadPath(v.folder).WithEventsEnabled(true),
 		chromedp.Navigate(v.url))
 	return v
+}
+
+// profileFolder is a folder for a browser's profile. Processes of the browser write into
+// it for a moment after the browser has ended.
+func (s *server) profileFolder() string {
+	s.t.Helper()
+	dir, err := os.MkdirTemp("", "postrider-browser")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		for end := time.Now().Add(patience); os.RemoveAll(dir) != nil && time.Now().Before(end); {
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	return dir
 }
 
 func (v *visitor) do(actions ...chromedp.Action) {
