@@ -52,7 +52,7 @@ func TestDeadMembersOfAnAliasAreReturned(t *testing.T) {
 	}
 }
 
-// NOTIFY=NEVER is for members too, and nobody gets the mail twice.
+// NOTIFY=NEVER is for members too, and no account gets the mail twice.
 func TestDeadMembersAndNotifyNever(t *testing.T) {
 	f := start(t, nil, nil)
 	f.aliases(t, "crew: jsmith@localhost leaver@localhost", "jsmith: jsmith@localhost crew@localhost")

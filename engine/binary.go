@@ -77,7 +77,7 @@ func (c *conversion) guarded() (front string, err error) {
 }
 
 // convert puts a draft with the converted message in the place of that of the delivery,
-// and returns what stands in front of it.
+// and returns the fields that go in front of it.
 func (c *conversion) convert() (front string, err error) {
 	t, srv := c.t, c.t.conn.srv
 	old := t.delivery.Draft
@@ -194,7 +194,7 @@ func (w *convertedDraft) write(c *conversion, old storage.Draft, lead []byte, pl
 	return w.put()
 }
 
-// put appends what is in wire, and waits while the store's writer is behind.
+// put appends what is in wire, and waits while the store's writer has too much to write.
 func (w *convertedDraft) put() error {
 	if w.max > 0 && w.text.Counts().Size > w.max {
 		return errConvertedSize

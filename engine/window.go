@@ -6,8 +6,8 @@ import (
 	"postrider/engine/ledger"
 )
 
-// budget is limits.memory in four ledgers. They are apart so that nobody who
-// holds a part waits for more of the same: a session whose message turns out
+// budget is limits.memory in four ledgers. They are apart so that no holder of
+// a part waits for more of the same: a session whose message turns out
 // large waits for the bulk ledger with its small window in hand, and those who
 // hold bulk wait for nothing but the disk and their peer. With one ledger for all,
 // enough small windows would wait for each other for ever.

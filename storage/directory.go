@@ -13,7 +13,7 @@ import (
 type Directory interface {
 	// HostsDomain says whether the domain is one of ours. Never blocks.
 	HostsDomain(domain string) bool
-	// Lookup finds what stands under local@domain exactly as given, both folded; an
+	// Lookup finds what is stored under local@domain exactly as given, both folded; an
 	// empty local is the domain's catch-all. ErrNotFound when nothing
 	// does. The Address must not be changed. Never blocks.
 	Lookup(local, domain string) (Address, error)
@@ -48,8 +48,8 @@ type Directory interface {
 	Aliases(f func(Alias) bool) error
 }
 
-// Address is what an address stands for: an account, an alias, or both: then the
-// account gets what the alias's own name among the targets stands for.
+// Address is what an address leads to: an account, an alias, or both: then the
+// account gets what the alias's own name among the targets leads to.
 type Address struct {
 	Account AccountID // 0: an alias alone
 	Targets []string  // of an alias: see Alias; empty: an account alone

@@ -18,7 +18,7 @@
 //   - A part that came in base64 or quoted-printable, and whose lines are not text, gets
 //     lines. One in an encoding that is not known gets lines too, and may lose by it.
 //   - A multipart or message/rfc822 keeps its parts: RFC 2045 section 6.4 forbids base64
-//     for it. Its encoding, if it was binary, is 7bit or 8bit now. What stands before its
+//     for it. Its encoding, if it was binary, is 7bit or 8bit now. What is before its
 //     first and after its last part gets lines, with a blank for a CR or NUL. A multipart without a single delimiter
 //     line can't be read by anybody: it becomes application/octet-stream in base64.
 //   - A message without Content-Type, with a body that becomes base64, gets one:

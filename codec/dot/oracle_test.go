@@ -14,7 +14,7 @@ import (
 func slowScan(src string, stuffed bool) (wire string, events []string, used int, ended bool) {
 	var out strings.Builder
 	place := "start" // of a line, for the sender too; "inside"; "ours": start for us only
-	dot := false     // the first dot of a line waits for what is behind it
+	dot := false     // the first dot of a line waits for what follows it
 	lone := func() {
 		if dot {
 			events = append(events, fmt.Sprint("lone ", out.Len()))

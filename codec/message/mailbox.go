@@ -13,7 +13,7 @@ type Mailbox struct {
 }
 
 // Mailboxes reads an unfolded list of addresses, such as a To field has it. It never
-// fails, and loses and merges nobody: the list is cut at commas and semicolons that
+// fails, and loses and merges no address: the list is cut at commas and semicolons that
 // are outside of quotes, comments, angle brackets and encoded words, each entry is read
 // for itself, and what can't be read as an address is a Name without one. Groups give
 // their members (RFC 5322 section 3.4). A source route (section 4.4), "mailto:" and

@@ -19,7 +19,7 @@ type qualifier struct {
 	found []int
 }
 
-// appendQualified appends the list of addresses in value to dst, with "@domain" behind
+// appendQualified appends the list of addresses in value to dst, with "@domain" after
 // each that has none. What can't be read stays as it is, and so does all of it when it
 // would grow by more than limit.
 func appendQualified(dst, value []byte, domain string, limit int) []byte {

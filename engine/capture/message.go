@@ -100,7 +100,7 @@ type looked struct {
 
 // add takes the words of a text up to maxLooked.
 func (l *looked) add(r io.Reader) error {
-	if err := web.Take(l.ctx, 0); err != nil { // nobody waits for it any more
+	if err := web.Take(l.ctx, 0); err != nil { // the client has gone
 		return err
 	}
 	text, err := io.ReadAll(io.LimitReader(booked{l, r}, int64(maxLooked-l.words.Len())+1))
@@ -133,7 +133,7 @@ func (b booked) Read(p []byte) (int, error) {
 }
 
 // Kinds of parts, as Mailpit sorts them: what a part says of itself decides. One with a
-// Content-ID that says nothing stands within the text.
+// Content-ID that says nothing is shown within the text.
 func isInline(leaf entity.Leaf) bool {
 	return leaf.Attachment && leaf.Disposition != "attachment" && !leaf.UU && (leaf.Disposition == "inline" || leaf.ContentID != "")
 }

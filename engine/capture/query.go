@@ -174,7 +174,7 @@ func isName(word string) bool {
 }
 
 // fold is text as it is compared: in lower case, in one line with single blanks, and
-// without the characters that nobody sees.
+// without invisible characters.
 func fold(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {

@@ -196,7 +196,7 @@ type Storage struct {
 type Web struct {
 	Listen          []string       // host:port; none: no HTTP
 	ListenTLS       []string       // host:port; HTTPS, the web client alone
-	Client          bool           // the web client stands at Listen too
+	Client          bool           // the web client is at Listen too
 	Hosts           []string       // names that Host may give besides the host name
 	Proxies         []netip.Prefix // whose X-Forwarded-For is believed
 	SessionIdle     time.Duration

@@ -289,7 +289,7 @@ func TestInOrder_Been(t *testing.T) {
 }
 
 // Addresses that this machine has no way to use up no place: broadcast addresses stand
-// for them here, to which the system lets nobody connect.
+// for them here, to which the system refuses connections.
 func TestNextHost_NoRoute(t *testing.T) {
 	t.Parallel()
 	records := []string{}

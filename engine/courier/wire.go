@@ -228,7 +228,7 @@ func (w *wire) lost(err error) {
 }
 
 // stream sends the body, in wire form. It is gathered with what the machine says before
-// and behind it: small messages are one write.
+// and after it: small messages are one write.
 func (w *wire) stream(c *Courier, entry *storage.QueueEntry) {
 	m, err := c.store.OpenQueued(entry)
 	if err != nil {

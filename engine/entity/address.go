@@ -10,7 +10,7 @@ import (
 )
 
 // ReadAddresses reads the value of a field with addresses, as message.Mailboxes does:
-// nobody is lost and nobody merged. Names and addresses are in UTF-8 and Printable. What
+// no address is lost, and no two are merged. Names and addresses are in UTF-8 and Printable. What
 // is no address is a name with an Address of "".
 func ReadAddresses(value string) []*mail.Address {
 	var list []*mail.Address

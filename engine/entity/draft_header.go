@@ -24,7 +24,7 @@ const (
 // fields are header fields in the order in which they are written.
 type fields []string
 
-// add puts a field of these pieces behind the others. A line ends between two pieces,
+// add appends a field of these pieces. A line ends between two pieces,
 // which begin with the blank that is between them, where it would get too long.
 func (f *fields) add(name string, pieces []string) {
 	var b strings.Builder

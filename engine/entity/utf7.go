@@ -8,7 +8,7 @@ import (
 )
 
 // utf7 decodes UTF-7 (RFC 2152), which is read only where a label says so. It keeps a
-// few bits between calls and no text. What is no UTF-7 stands for itself.
+// few bits between calls and no text. What is no UTF-7 stays as it is.
 type utf7 struct {
 	shifted bool
 	begun   bool // a character of base64 has come after the "+"

@@ -87,7 +87,7 @@ func Serve(path string, submit Submit) (stop func(), err error) {
 	}, nil
 }
 
-// clearWay removes a socket that nobody listens on any more.
+// clearWay removes a socket that no process listens on.
 func clearWay(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -63,7 +63,7 @@ func TestExchangersInTurn_Ourselves(t *testing.T) {
 	b.want("example.org", "25 mx25.example.org 192.0.2.25:25")
 }
 
-// The text that programs read is found among those that nobody does; where it may be
+// The text that programs read is found among the others; where it may be
 // missing the answer is none.
 func TestTooManyTexts(t *testing.T) {
 	filler := func(n, size int, start string) (records []string) {

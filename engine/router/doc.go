@@ -32,7 +32,7 @@
 // bob@example.net" keeps a copy in bob's maildrop and sends one on.
 //
 // A member that leads to no mailbox is [Dead]: it does not exist, or it is an alias that
-// leads to itself alone. What stands beside it gets the mail. [Placement] puts the
+// leads to itself alone. The other members get the mail. [Placement] puts the
 // dead member into the queue as a recipient of its own: the attempt to deliver it fails,
 // with a line in the log and a notification to the sender ("expanded from"), as with
 // Postfix. That ends, since no dead member has a route to a mailbox. A member that

@@ -25,7 +25,7 @@ const (
 // share a connection.
 type Hop struct {
 	Kind HopKind
-	Host string // folded, without brackets; an IP address stands as it is
+	Host string // folded, without brackets; an IP address as it is
 	Port uint16 // 0: that of SMTP
 	Text string // of Refused
 }

@@ -42,7 +42,7 @@ func (s *Session) check() bool {
 	return left > 0
 }
 
-// path is what stands between the brackets of a command: the path as it is, or its
+// path is what goes between the brackets of a command: the path as it is, or its
 // form in ASCII for a peer that takes no other. A domain in A-labels is the same
 // domain (RFC 5890); a local part has no such form.
 func (s *Session) path(path, ascii string) string {

@@ -95,7 +95,7 @@ func (c *Check) find(header *dkim.Header) (found []signature) {
 			one.outcome.Result, one.outcome.Reason = PermError, "no domain"
 		case !s.Expires.IsZero() && time.Now().After(s.Expires):
 			one.outcome.Result, one.outcome.Reason = PermError, "dkim: signature has expired"
-		case s.Limited: // what is added behind would pass, too
+		case s.Limited: // octets added after the signed ones would pass, too
 			one.outcome.Result, one.outcome.Reason = Fail, "dkim: message contains an insecure body length tag"
 		}
 		found = append(found, one)
@@ -104,7 +104,7 @@ func (c *Check) find(header *dkim.Header) (found []signature) {
 	return found
 }
 
-var errNoAnswer = errors.New("no answer from DNS") // our name servers are nobody's business
+var errNoAnswer = errors.New("no answer from DNS") // a peer does not learn the names of our name servers
 
 // key looks up the key of a signature; domain is its Domain in A-labels.
 func (c *Check) key(s *dkim.Signature, domain string) (*dkim.Key, error) {

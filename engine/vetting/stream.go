@@ -16,8 +16,8 @@ type stream struct {
 	buf   []byte
 	read  int // octets of buf that were read
 	ended bool
-	gone  bool        // nobody writes or reads any more
-	room  func()      // to be called when there is room; nil: nobody waits
+	gone  bool        // the stream is over: neither side uses it
+	room  func()      // to be called when there is room; nil: no caller waits
 	grow  func() bool // asked before more than smallBacklog is kept
 	dots  dot.Unstuffer
 }

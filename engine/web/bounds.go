@@ -64,7 +64,7 @@ func withWork(next http.Handler, budget Budget) http.Handler {
 }
 
 // Take books memory for the request of a context, until the request is answered. It waits
-// for a while when there is none, and then fails; it fails at once when nobody waits for
+// for a while when there is none, and then fails; it fails at once when the client does not wait for
 // the answer any more.
 func Take(ctx context.Context, octets int64) error {
 	if k, ok := ctx.Value(workKey{}).(*work); ok {
@@ -157,7 +157,7 @@ func (t *turns) leave(account storage.AccountID) {
 	}
 }
 
-// attended is a reader that fails once nobody waits for the answer any more.
+// attended is a reader that fails once the client has gone.
 type attended struct {
 	ctx context.Context
 	in  io.Reader

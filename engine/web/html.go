@@ -15,7 +15,7 @@ import (
 )
 
 // framePolicy is what the document of an HTML part may do: be looked at. The sandbox
-// stands in it too, in case somebody opens it without the frame. remotePolicy is the
+// is in it too, in case a user opens it without the frame. remotePolicy is the
 // same for a reader who asked for the pictures of other hosts.
 const (
 	framePolicy  = "default-src 'none'; img-src data:; " + frameRest

@@ -120,7 +120,7 @@ func (r *Row) has(words []string) bool {
 	return true
 }
 
-// row reads what a list says of the message that v stands at. A message that can't be
+// row reads what a list says of the message that v is at. A message that can't be
 // read is a row that says so: the others are still to be seen.
 func (b Mailbox) row(v storage.View) (Row, error) {
 	m, err := v.Open()

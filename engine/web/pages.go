@@ -61,7 +61,7 @@ func (p *Pages) Register(mux *http.ServeMux, root string) {
 
 // assets are the stylesheet, the script and the icon.
 func assets() http.Handler {
-	below, err := fs.Sub(files, "assets") // the templates beside it are nobody's business
+	below, err := fs.Sub(files, "assets") // the templates beside it are not served
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
@@ -81,7 +81,7 @@ type listPage struct {
 	Here         string // the path of this page
 	State        string // changes when the list does
 	Looked       int
-	HasTo        bool // the list says whom messages are for
+	HasTo        bool // the list has a column of recipients
 	Refresh      int
 	Events       string
 

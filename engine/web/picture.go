@@ -44,7 +44,7 @@ type picture struct {
 	kind   string // of what is shown; "": not known yet, or none of those
 	octets bytes.Buffer
 	over   bool // too large, or no picture
-	used   bool // stands in the document
+	used   bool // it is in the document
 }
 
 // Write takes octets up to the limits.
@@ -116,7 +116,7 @@ func (g *gallery) take(f file) io.Writer {
 	return p
 }
 
-// source is what stands in the place of an image's source for the sanitiser: cid:1 for
+// source replaces an image's source for the sanitiser: cid:1 for
 // the first picture, the address of one on another host if such may be loaded, or "".
 func (g *gallery) source(src string) string {
 	src = strings.TrimSpace(src)

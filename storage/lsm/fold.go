@@ -112,7 +112,7 @@ func (f *folding) move(o *oddName) error {
 	return nil
 }
 
-// at is what stands under a name, after all that was moved.
+// at is what is stored under a name, after all that was moved.
 func (f *folding) at(local, domain string) (v addressValue, there bool, err error) {
 	key := addressKey(local, domain)
 	if v, there = f.taken[string(key)]; there {
