@@ -185,9 +185,6 @@ func apopMatches(timestamp, secret, digest string) bool {
 
 // timestamp makes the unique part of an APOP greeting.
 func (srv *Server) timestamp() string {
-	if !srv.cfg.POP3.APOP {
-		return ""
-	}
 	return fmt.Sprintf("<%d.%d.%d@%s>", os.Getpid(), srv.greetings.Add(1), time.Now().UnixNano(), srv.cfg.Server.Hostname)
 }
 

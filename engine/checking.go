@@ -146,6 +146,9 @@ func (g *guard) fails(v *vetting.Verdict) *smtp.Reply {
 		return nil
 	}
 	g.stats.dmarcRefused.Add(1)
+	if v.DMARC.TooManyAuthors {
+		return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Text: "The From field names too many domains or is too long: the DMARC policies of its authors can't be looked at"}
+	}
 	return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Text: "Unauthenticated mail from " + v.DMARC.From +
 		" is not taken: its DMARC policy says reject (SPF " + string(v.SPF.Result) + ", DKIM " + v.Signed() + ")"}
 }

@@ -96,7 +96,8 @@ func TestDMARCReject(t *testing.T) {
 	p.sendAs("a@bank.example", strings.Replace(signed.String(), "\r\n\r\nx", "\r\n\r\ny", 1), "550 5.7.1 ")
 	p.sendAs("a@else.example", "From: a@else.example\r\n\r\n", "250 ")
 	server.Behave("bank.example", dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
-	if n := f.guard.stats.dmarcRefused.Load(); n != 2 {
+	p.sendAs("a@else.example", "From: a@a.test, a@b.test, a@c.test, a@d.test, a@e.test, a@bank.example\r\n\r\n", "550 5.7.1 The From field names too many domains")
+	if n := f.guard.stats.dmarcRefused.Load(); n != 3 {
 		t.Errorf("%d refused", n)
 	}
 	log.has(t, "550 5.7.1 Unauthenticated mail from bank.example")

@@ -30,8 +30,8 @@ type pop3Conn struct {
 
 // pop3Port is what the connections of one listener share.
 type pop3Port struct {
-	srv    *Server
-	config pop3d.Config
+	srv     *Server
+	configs [offers]pop3d.Config // see offer
 
 	tls  *tls.Config // TLS from the first octet; nil: clear text first
 	stls *tls.Config // of STLS; nil: there is none
@@ -49,7 +49,12 @@ func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 		c.Close()
 		return refused{}
 	}
-	s.m.Init(&p.config, p.srv.timestamp(), pop3d.Peer{Loopback: s.ip.IsLoopback()})
+	config := &p.configs[p.srv.offer()]
+	timestamp := ""
+	if config.APOP {
+		timestamp = p.srv.timestamp()
+	}
+	s.m.Init(config, timestamp, pop3d.Peer{Loopback: s.ip.IsLoopback()})
 	p.srv.stats.pop3Sessions.Add(1)
 	p.srv.log.connect(pop3Daemon, s.addr)
 	if p.tls != nil {

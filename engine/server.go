@@ -188,16 +188,19 @@ func (srv *Server) listen() error {
 }
 
 func (srv *Server) listenPOP3() error {
-	port := pop3Port{srv: srv, config: pop3d.Config{
+	c := pop3d.Config{
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second),
 		MaxErrors:  srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
-	}}
-	within := port
+	}
+	within := pop3Port{srv: srv, configs: pop3Offers(c)}
+	port := within
 	if srv.tls != nil {
-		port.stls, port.config.OfferTLS, within.tls = srv.tls.pop3, true, srv.tls.pop3s
+		within.tls = srv.tls.pop3s
+		c.OfferTLS = true
+		port.stls, port.configs = srv.tls.pop3, pop3Offers(c)
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
 		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(port.open))
@@ -220,34 +223,35 @@ func (srv *Server) listenPOP3() error {
 // first octet, or nil.
 func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{srv: srv, tls: within, config: smtpd.Config{
+	p := &smtpPort{srv: srv, tls: within}
+	set := smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
-	}}
+	}
 	if srv.tls != nil && within == nil {
-		p.starttls, p.config.OfferTLS = srv.tls.smtp, true
+		p.starttls, set.OfferTLS = srv.tls.smtp, true
 	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
-		p.config.BareLF = smtpd.Normalize
-	}
-	if srv.capture != 0 {
-		p.config.Auth = captureAuth(at.Auth)
-		return p
+		set.BareLF = smtpd.Normalize
 	}
 	certified := c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil
 	switch {
-	case !certified || within != nil:
+	case srv.capture != 0, !certified || within != nil:
 	case at.Auth == config.AuthRequired:
 		p.starttls = srv.tls.smtps // where a certificate is demanded
 	default:
 		at.Auth = config.AuthOff // hosts bring mail here with or without one
 	}
-	if at.Auth != config.AuthOff {
-		p.config.Auth = smtpd.Auth{
+	switch {
+	case srv.capture != 0:
+		set.Auth = captureAuth(at.Auth)
+	case at.Auth != config.AuthOff:
+		set.Auth = smtpd.Auth{
 			Mechanisms: c.Auth.Mechanisms, Plaintext: c.Auth.ClearText,
 			Required: at.Auth == config.AuthRequired, Nonce: nonce, TLSFirst: certified,
 		}
 	}
+	p.config, p.configs = set, smtpOffers(set)
 	return p
 }
 

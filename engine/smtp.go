@@ -33,8 +33,9 @@ type smtpConn struct {
 
 // smtpPort is what the connections of one listener share.
 type smtpPort struct {
-	srv    *Server
-	config smtpd.Config
+	srv     *Server
+	config  smtpd.Config
+	configs [offers]smtpd.Config // what sessions have of it: see offer
 
 	tls      *tls.Config // TLS from the first octet; nil: clear text first
 	starttls *tls.Config // of STARTTLS; nil: there is none
@@ -50,7 +51,7 @@ func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 		return refused{}
 	}
 	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
-	s.m.Init(&p.config, smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.ip)})
+	s.m.Init(&p.configs[p.srv.offer()], smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.ip)})
 	p.srv.stats.smtpSessions.Add(1)
 	p.srv.log.connect(smtpDaemon, s.addr)
 	if r := s.overRate(); r != nil {

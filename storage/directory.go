@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"strings"
 	"time"
 
 	"postrider/codec/address"
@@ -63,6 +64,27 @@ type Account struct {
 	Secret       string // clear text for APOP (RFC 1939 section 7); "" unless asked for
 	Quota        int64  // octets; 0: no limit
 	Created      time.Time
+}
+
+// Proofs is how many accounts have what a login needs that proves the password and
+// does not tell it.
+type Proofs struct {
+	Verifiers int // accounts with a verifier in Account.Hash: see HasVerifier
+	Secrets   int // accounts with an Account.Secret
+}
+
+// Verifier is the scheme of a hash that serves SCRAM-SHA-256.
+const Verifier = "{SCRAM-SHA-256}"
+
+// HasVerifier says whether a hash has a verifier among its schemes: they are separated by
+// blanks, and each begins with its name in any case.
+func HasVerifier[T string | []byte](hash T) bool {
+	for i := 0; i+len(Verifier) <= len(hash); i++ {
+		if (i == 0 || hash[i-1] == ' ') && strings.EqualFold(string(hash[i:i+len(Verifier)]), Verifier) {
+			return true
+		}
+	}
+	return false
 }
 
 // NewAccount is an account to be made.

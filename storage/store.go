@@ -17,6 +17,9 @@ type Store interface {
 	// delivered, or -n fewer. While there are many the store may hold a sync back for
 	// a moment, to have more of them in it. Never blocks.
 	Expect(n int)
+	// Proofs counts the accounts that can prove their password. Never blocks, and a
+	// change counts as soon as it can be read.
+	Proofs() Proofs
 	// Health says how the store is. Never blocks.
 	Health() Health
 	// Check reads the whole store and calls report for each fault it finds; the

@@ -88,8 +88,11 @@ func accountPasswd() *cobra.Command {
 	var t target
 	var fromStdin bool
 	cmd := &cobra.Command{
-		Use:     "passwd NAME[@DOMAIN]",
-		Short:   "Change the password of an account",
+		Use:   "passwd NAME[@DOMAIN]",
+		Short: "Change the password of an account",
+		Long: `Change the password of an account. What is stored then serves PLAIN, LOGIN and
+SCRAM-SHA-256, also for an account that was imported with a hash of another server,
+and APOP and CRAM-MD5 when the account was made with --apop.`,
 		Example: "  postrider account passwd alice",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

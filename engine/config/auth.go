@@ -19,7 +19,7 @@ func keysOfAuth(c *Config) []*Key {
 		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
 			help("Passwords hashed at once; 0: one per core."),
 		mechanisms("auth.mechanisms", &c.Auth.Mechanisms, sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.Plain, sasl.Login).
-			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. CRAM-MD5 works for accounts made with --apop. Without SCRAM-SHA-256 here, new passwords are stored without what it needs."),
+			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. A mechanism that proves the password is offered while at least one account has what it needs: CRAM-MD5 an account made with --apop, SCRAM-SHA-256 one whose password was set here; an imported hash does not do, until \"postrider account passwd\". Without SCRAM-SHA-256 here, new passwords are stored without what it needs."),
 		boolean("auth.plaintext_without_tls", &c.Auth.ClearText, false).
 			help("Take passwords in the clear (PLAIN, LOGIN; USER and PASS of POP3) without TLS from other hosts. From this host they are always taken."),
 		count("auth.scram_iterations", &c.Auth.ScramIterations, 16384, 4096, 2_000_000).rfc("RFC 7677 section 4: at least 4096").

@@ -147,6 +147,9 @@ func TestLoad_Failure(t *testing.T) {
 	f("[smtp]\nmax_size = 3\nbare_lf = \"maybe\"\n[pop3]\nidle_timeout = 600",
 		"toml:2: smtp.max_size", `toml:3: smtp.bare_lf: "maybe" is none of the words; allowed: "reject" or "normalize"`,
 		"toml:5: pop3.idle_timeout: a duration needs a unit")
+	f("[pop3]\nexpire_days = 30", "toml:2: pop3.expire_days: there is no such key any more: ", "nothing ever expired by it; delete the line")
+	f("[pop3]\napop = true\nexpire_days = -1\nidle_timeout = 600", "toml:3: pop3.expire_days: ", "delete the line", "toml:4: pop3.idle_timeout: a duration")
+	f("[smtp]\nexpire_days = 3", "smtp.expire_days: there is no such key; [smtp] has")
 	f("smtp = 3", "smtp")
 	f("[smtp", "toml:1:")
 	f("[smtp]\nlisten = [\"127.0.0.1\"]", "is not HOST:PORT")
@@ -159,6 +162,17 @@ func TestLoad_Failure(t *testing.T) {
 	f("[log]\nlevel = \"loud\"", `allowed: "debug", "info", "warn" or "error"`)
 	if _, err := Load(filepath.Join(t.TempDir(), "none.toml")); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Error(err)
+	}
+}
+
+// A key is either there or retired, and each that is retired says what to do.
+func TestRetiredKeys(t *testing.T) {
+	c := Default()
+	for name, advice := range retired {
+		group, base, ok := strings.Cut(name, ".")
+		if c.Key(name) != nil || !ok || base == "" || !c.hasGroup(group) || !strings.Contains(advice, "; ") {
+			t.Errorf("%s: %q", name, advice)
+		}
 	}
 }
 

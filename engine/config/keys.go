@@ -82,7 +82,7 @@ func keysOfEdge(c *Config) []*Key {
 		duration("pop3.idle_timeout", &c.POP3.IdleTimeout, 10*time.Minute, time.Second, day).rfc("RFC 1939 section 3: at least 10m").
 			help("How long a client may be silent."),
 		boolean("pop3.apop", &c.POP3.APOP, false).
-			help("Offer APOP to all, for accounts made with --apop (their secret is kept in clear text, RFC 1939 section 13). Clients that see the offer may try APOP with other accounts too, and fail."),
+			help("Offer APOP to all while there is an account made with --apop (its secret is kept in clear text, RFC 1939 section 13). Clients that see the offer may try APOP with other accounts too, and fail."),
 		duration("pop3.login_delay", &c.POP3.LoginDelay, 0, 0, day).
 			help("The least time between two logins of an account, announced by CAPA; 0: none."),
 		count("pop3.max_listing", &c.POP3.MaxListing, 1_000_000, 1000, 100_000_000).

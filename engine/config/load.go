@@ -156,6 +156,9 @@ func (c *Config) noSuchGroup(name string) error {
 }
 
 func (c *Config) noSuchKey(name string) error {
+	if err := retiredKey(name); err != nil {
+		return err
+	}
 	group, _, _ := strings.Cut(name, ".")
 	var bases []string
 	for _, k := range c.keys {

@@ -25,6 +25,10 @@
 // is stored. The cost that a stored hash may ask for is bounded, so that an
 // imported line can't take the machine's memory.
 //
+// A password is hashed as SASLprep has it (RFC 4013), in the hash and in the verifier.
+// One that is typed is tried as its octets came and then as SASLprep has it, never in
+// more forms: each costs a hash.
+//
 // Comparisons take constant time. [Dummy] costs what a wrong password costs,
-// for user names that are not there.
+// for user names that are not there: as many hashes for the same typed text.
 package password

@@ -49,27 +49,29 @@ const (
 )
 
 // Hash makes a new hash of the password, which may be any octets but not empty,
-// with a verifier for SCRAM beside it if cost says so.
+// with a verifier for SCRAM beside it if cost says so. Both are of what Prepare
+// makes of it, so that any keyboard's way to write it will do: see VerifyTyped.
 func Hash(password []byte, cost Cost) (string, error) {
 	if len(password) == 0 {
 		return "", errors.New("the password is empty")
 	}
+	prepared := Prepare(password)
 	salt := make([]byte, saltLen)
 	rand.Read(salt)
-	hash := argon2Hash{cost, salt, key(password, salt, cost, keyLen)}.String()
+	hash := argon2Hash{cost, salt, key([]byte(prepared), salt, cost, keyLen)}.String()
 	if cost.SCRAM == 0 {
 		return hash, nil
 	}
 	salt = make([]byte, sasl.SaltLen)
 	rand.Read(salt)
-	v, err := sasl.NewVerifier(Prepare(password), salt, cost.SCRAM)
+	v, err := sasl.NewVerifier(prepared, salt, cost.SCRAM)
 	if err != nil {
 		return "", err
 	}
 	return string(appendSCRAM([]byte(hash+separator), v)), nil
 }
 
-// Verify says whether the password is the one that hash was made of; of several
+// Verify says whether the octets are those that hash was made of; of several
 // schemes the first one says it. The error is about hash, whatever the password:
 // it can't be read, or its scheme is not known.
 func Verify(hash string, password []byte) (bool, error) {
@@ -101,9 +103,11 @@ func Verify(hash string, password []byte) (bool, error) {
 	}
 }
 
-// Dummy takes the time of a Verify that fails, for a user who is not there.
-func Dummy(password []byte, cost Cost) {
-	key(password, make([]byte, saltLen), cost, keyLen)
+// Dummy takes the time of a VerifyTyped that fails, for a user who is not there.
+func Dummy(typed []byte, cost Cost) {
+	for _, form := range forms(typed) {
+		key(form, make([]byte, saltLen), cost, keyLen)
+	}
 }
 
 // Check says whether Verify could read hash, without the cost of a Verify. It

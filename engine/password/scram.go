@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/xdg-go/stringprep"
-	"golang.org/x/text/unicode/norm"
 
 	"postrider/codec/sasl"
 )
@@ -21,35 +20,37 @@ const (
 
 // Prepare brings a password into the form that SCRAM hashes (SASLprep, RFC 4013).
 // One with characters that the RFC forbids stays as it is: the clients that would
-// send it differ, and it works with those that do the same.
+// send it differ, and it works with those that do the same. So does one of which
+// nothing would be left.
 func Prepare(password []byte) string {
 	s, err := stringprep.SASLprep.Prepare(string(password))
-	if err != nil {
+	if err != nil || s == "" {
 		return string(password)
 	}
 	return s
 }
 
 // VerifyTyped is Verify for a password as a person typed it: first as its octets came,
-// so that a hash of any octets can be met, then as Prepare has it, and composed (NFC).
-// RFC 4616 section 2 asks for that of PLAIN: one keyboard sends an umlaut as one
-// character, another one as two. A password of ASCII costs one hash, as ever.
-func VerifyTyped(hash string, typed []byte) (bool, error) {
-	ok, err := Verify(hash, typed)
-	if ok || err != nil || isASCII(typed) {
-		return ok, err
-	}
-	tried := []string{string(typed)}
-	for _, form := range []string{Prepare(typed), norm.NFC.String(string(typed)), norm.NFD.String(string(typed))} {
-		if slices.Contains(tried, form) {
-			continue
-		}
-		tried = append(tried, form)
-		if ok, err = Verify(hash, []byte(form)); ok || err != nil {
+// because other servers and older versions stored a hash of those, then as Prepare has
+// it, which is what Hash takes. RFC 4616 section 2 asks for that of PLAIN: one keyboard
+// sends an umlaut as one character, another one as two. Dummy takes as many hashes.
+func VerifyTyped(hash string, typed []byte) (ok bool, err error) {
+	for _, form := range forms(typed) {
+		if ok, err = Verify(hash, form); ok || err != nil {
 			return ok, err
 		}
 	}
 	return false, nil
+}
+
+// forms are what VerifyTyped tries: two, or one when they are the same, as with ASCII.
+func forms(typed []byte) [][]byte {
+	if !isASCII(typed) {
+		if p := Prepare(typed); p != string(typed) {
+			return [][]byte{typed, []byte(p)}
+		}
+	}
+	return [][]byte{typed}
 }
 
 func isASCII(text []byte) bool {

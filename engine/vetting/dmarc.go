@@ -14,17 +14,25 @@ import (
 type DMARCResult struct {
 	Result      Result
 	From        string             // the author's domain
-	Disposition policy.Disposition // that the owner of the domain wants
+	Disposition policy.Disposition // that the owner of the domain wants; see TooManyAuthors
+	// TooManyAuthors says that the From fields have more domains than are looked at, or
+	// more octets. Then the Disposition is Reject, whatever their owners want.
+	TooManyAuthors bool
 }
 
 // maxAuthors bounds the domains of one From field that are looked at.
 const maxAuthors = 5
 
 // dmarc checks the authors. A message with several gets what the worst of them gets:
-// otherwise one more author would be the way around every policy (section 6.6.1).
+// otherwise one more author would be the way around every policy (section 6.6.1). One
+// with more than can be looked at is refused for the same reason: no mail that is meant
+// well has so many, and any of those that are left out may have a policy.
 func (c *Check) dmarc(froms []string) DMARCResult {
-	if len(froms) == 0 || len(froms) > maxAuthors {
+	if len(froms) == 0 {
 		return DMARCResult{Result: PermError}
+	}
+	if len(froms) > maxAuthors {
+		return DMARCResult{Result: PermError, Disposition: policy.Reject, TooManyAuthors: true}
 	}
 	worst := c.dmarcOf(froms[0])
 	for _, from := range froms[1:] {
@@ -50,15 +58,22 @@ func (c *Check) dmarcOf(from string) DMARCResult {
 		r.Result = PermError
 		return r
 	}
-	pass, d := policy.EvaluateDMARC(record, found, c.verdict.facts(from), organization, c.roll)
-	switch {
-	case pass:
-		r.Result = Pass
-	case c.verdict.unsure():
-		r.Result = TempError
-	default:
-		r.Result, r.Disposition = Fail, d
+	evaluate := func(outcome Result) (bool, policy.Disposition) {
+		return policy.EvaluateDMARC(record, found, c.verdict.facts(from, outcome), organization, c.roll)
 	}
+	pass, d := evaluate(Pass)
+	if pass {
+		r.Result = Pass
+		return r
+	}
+	// What DNS did not say may be why nothing is proven, but only of a domain that could
+	// prove this author: a signature of any other domain, whose name servers are silent,
+	// would be a way around the policy (section 6.6.3).
+	if unsure, _ := evaluate(TempError); unsure {
+		r.Result = TempError
+		return r
+	}
+	r.Result, r.Disposition = Fail, d
 	return r
 }
 

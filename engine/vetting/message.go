@@ -120,7 +120,7 @@ func (c *Check) run() {
 	defer c.settle()
 	v := &c.verdict
 	var side sync.WaitGroup
-	v.SPF.Result, v.DMARC.Result = TempError, TempError
+	v.SPF, v.DMARC.Result = c.sender(), TempError
 	side.Go(func() {
 		defer c.rescue()
 		v.SPF = c.spf()
@@ -160,12 +160,19 @@ func (c *Check) rescue() {
 // not missing for the author's DMARC record, or it would be a way around it.
 const maxSPF = 100
 
+// sender is whom SPF checks, before it has.
+func (c *Check) sender() SPFResult {
+	if c.env.Sender == "" {
+		return SPFResult{Result: TempError, Domain: asDomain(c.env.Helo), Helo: true}
+	}
+	return SPFResult{Result: TempError, Domain: domainOf(c.env.Sender)}
+}
+
 // spf checks the sender.
 func (c *Check) spf() SPFResult {
-	r := SPFResult{Domain: domainOf(c.env.Sender)}
+	r := c.sender()
 	sender := c.env.Sender
-	if sender == "" {
-		r.Helo, r.Domain = true, asDomain(c.env.Helo)
+	if r.Helo {
 		sender = "postmaster@" + r.Domain
 	}
 	if r.Domain == "" {
@@ -184,31 +191,18 @@ func (c *Check) spf() SPFResult {
 	return r
 }
 
-// facts is what policy wants to know for DMARC.
-func (v *Verdict) facts(from string) policy.DMARCFacts {
+// facts is what policy wants to know for DMARC: the domains whose check had the outcome.
+func (v *Verdict) facts(from string, outcome Result) policy.DMARCFacts {
 	f := policy.DMARCFacts{From: from}
-	if v.SPF.Result == Pass {
+	if v.SPF.Result == outcome {
 		f.SPF = v.SPF.Domain
 	}
 	for _, s := range v.Signatures {
-		if s.Result == Pass {
+		if s.Result == outcome && s.Domain != "" {
 			f.DKIM = append(f.DKIM, s.Domain)
 		}
 	}
 	return f
-}
-
-// unsure says whether a name server's silence may be why nothing is proven.
-func (v *Verdict) unsure() bool {
-	if v.SPF.Result == TempError {
-		return true
-	}
-	for _, s := range v.Signatures {
-		if s.Result == TempError {
-			return true
-		}
-	}
-	return false
 }
 
 // Signed is the best that can be said of the signatures, in one word.

@@ -119,8 +119,12 @@ func TestVerdicts(t *testing.T) {
 		`strict.com. 60 IN TXT "v=spf1 +all"`,
 		`_dmarc.strict.com. 60 IN TXT "v=DMARC1; p=reject; aspf=s"`,
 		`mail.strict.com. 60 IN TXT "v=spf1 +all"`,
+		`_dmarc.signed.com. 60 IN TXT "v=DMARC1; p=reject"`,
+		`_dmarc.silent.com. 60 IN TXT "v=DMARC1; p=reject"`,
+		`_dmarc.sstrict.com. 60 IN TXT "v=DMARC1; p=quarantine; aspf=s; adkim=s"`,
 		`_dmarc.bad.com. 60 IN TXT "v=DMARC1; p=whatever"`)
-	for _, broken := range []string{"broken.com", "_dmarc.broken.com", "s._domainkey.broken.com"} {
+	for _, broken := range []string{"broken.com", "_dmarc.broken.com", "s._domainkey.broken.com", "s._domainkey.mail.signed.com",
+		"mail.silent.com", "mail.sstrict.com", "s._domainkey.mail.sstrict.com"} {
 		server.Behave(broken, dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
 	}
 	v := vetterOf(server)
@@ -149,9 +153,19 @@ func TestVerdicts(t *testing.T) {
 
 	// A silent name server is never the sender's fault.
 	f(bad, "a@broken.com", from("From: a@broken.com"), "spf=temperror smtp.mailfrom=broken.com; dkim=none; dmarc=temperror header.from=broken.com")
-	f(bad, "a@broken.com", letter, "spf=temperror smtp.mailfrom=broken.com; dkim=none; dmarc=temperror header.from=example.com")
+	f(bad, "a@signed.com", edKey.sign(t, "mail.signed.com", from("From: a@signed.com")),
+		`spf=none smtp.mailfrom=signed.com; dkim=temperror reason="no answer from DNS" header.d=mail.signed.com; dmarc=temperror header.from=signed.com`)
+
+	// The silence about a domain that could not prove the author is no way around a policy.
+	f(bad, "a@broken.com", letter, "spf=temperror smtp.mailfrom=broken.com; dkim=none; dmarc=fail (p=reject) header.from=example.com")
 	f(bad, "a@nothing.org", edKey.sign(t, "broken.com", letter),
-		`spf=none smtp.mailfrom=nothing.org; dkim=temperror reason="no answer from DNS" header.d=broken.com; dmarc=temperror header.from=example.com`)
+		`spf=none smtp.mailfrom=nothing.org; dkim=temperror reason="no answer from DNS" header.d=broken.com; dmarc=fail (p=reject) header.from=example.com`)
+	f(bad, "a@mail.silent.com", from("From: a@silent.com"), "spf=temperror smtp.mailfrom=mail.silent.com; dkim=none; dmarc=temperror header.from=silent.com")
+	f(bad, "a@mail.sstrict.com", from("From: a@sstrict.com"), "spf=temperror smtp.mailfrom=mail.sstrict.com; dkim=none; dmarc=fail (p=quarantine) header.from=sstrict.com")
+	f(bad, "a@nothing.org", edKey.sign(t, "mail.sstrict.com", from("From: a@sstrict.com")),
+		`spf=none smtp.mailfrom=nothing.org; dkim=temperror reason="no answer from DNS" header.d=mail.sstrict.com; dmarc=fail (p=quarantine) header.from=sstrict.com`)
+	f(bad, "a@nothing.org", edKey.sign(t, "broken.com", from("From: a@example.com, b@signed.com")),
+		`spf=none smtp.mailfrom=nothing.org; dkim=temperror reason="no answer from DNS" header.d=broken.com; dmarc=fail (p=reject) header.from=example.com`)
 
 	// One more author, or a field that breaks the rules, is no way around a policy.
 	f(bad, "a@nothing.org", from("From: a@nothing.org, b@example.com"), "spf=none smtp.mailfrom=nothing.org; dkim=none; dmarc=fail (p=reject) header.from=example.com")
@@ -160,6 +174,28 @@ func TestVerdicts(t *testing.T) {
 	f(bad, "a@nothing.org", from("From: =?koi8-r?Q?x?=\r\n <B@EXAMPLE.com>"), "spf=none smtp.mailfrom=nothing.org; dkim=none; dmarc=fail (p=reject) header.from=example.com")
 	f(bad, "a@nothing.org", from("Sender: a@example.com"), "spf=none smtp.mailfrom=nothing.org; dkim=none; dmarc=permerror")
 	f(bad, "a@[192.0.2.1]", "", "spf=none; dkim=none; dmarc=permerror")
+}
+
+// More authors than are looked at are no way around the policy of one of them.
+func TestTooManyAuthors(t *testing.T) {
+	server := dnstest.Start(t, `_dmarc.example.com. 60 IN TXT "v=DMARC1; p=quarantine"`)
+	v := vetterOf(server)
+	f := func(field string, want DMARCResult) {
+		t.Helper()
+		got := check(t, v, Envelope{IP: netip.MustParseAddr("192.0.2.1"), Helo: "x.test"}, field+"\r\nSubject: x\r\n\r\nx\r\n", hang).DMARC
+		if got != want {
+			t.Errorf("%.60q: %+v", field, got)
+		}
+	}
+	const five = "x@a.org, x@b.org, x@c.org, x@d.org, y@D.org, x@example.com"
+	many := DMARCResult{Result: PermError, Disposition: policy.Reject, TooManyAuthors: true}
+	f("From: "+five, DMARCResult{Result: Fail, From: "example.com", Disposition: policy.Quarantine})
+	f("From: "+five+", x@f.org", many)
+	f("From: x@f.org\r\nfrom: "+five, many)
+	f("From: group: "+strings.ReplaceAll(five, ".org", ".net")+", x@f.org;", many)
+	f("From: x@a.org x@b.org x@c.org x@d.org x@e.org <x@example.com", many) // not by the rules
+	f("From: \""+strings.Repeat("x", maxFrom)+"\" <x@example.com>", many)
+	f("From: (none)", DMARCResult{Result: PermError})
 }
 
 // What DNS has not said in time is a temperror.
@@ -229,7 +265,7 @@ func TestAbort(t *testing.T) {
 }
 
 // Of a header that is too large for a signature the authors are found all the same: it is
-// no way around a policy. A From field that is too long itself is as good as none.
+// no way around a policy, and neither is a From field that is too long itself.
 func TestHugeHeader(t *testing.T) {
 	server := dnstest.Start(t, `_dmarc.example.com. 60 IN TXT "v=DMARC1; p=reject"`)
 	v := vetterOf(server)
@@ -249,14 +285,14 @@ func TestHugeHeader(t *testing.T) {
 	f("X: "+strings.Repeat("x", maxHead-15)+"\r\n"+from+"\r\n", "permerror", Fail, policy.Reject) // at the bound
 	f(many+from+many+"\r\n", "permerror", Fail, policy.Reject)
 	f("X: y\r\n"+from+junk[:1000], "none", Fail, policy.Reject) // nothing but a header
-	f("From:\r\n"+folded+" <a@example.com>\r\n\r\n", "none", PermError, policy.DoNothing)
-	f(junk+"From:\r\n"+folded+folded+" <a@example.com>\r\n\r\n", "permerror", PermError, policy.DoNothing)
+	f("From:\r\n"+folded+" <a@example.com>\r\n\r\n", "none", PermError, policy.Reject)
+	f(junk+"From:\r\n"+folded+folded+" <a@example.com>\r\n\r\n", "permerror", PermError, policy.Reject)
 }
 
 // The field stays in its bounds and in its lines, whatever strangers put in.
 func TestResultsInBounds(t *testing.T) {
 	long := strings.Repeat("a", 60) + "." + strings.Repeat("b", 60) + "." + strings.Repeat("c", 60) + "." + strings.Repeat("d", 60) + ".example"
-	v := &Verdict{SPF: SPFResult{Result: Pass, Domain: long}, DMARC: DMARCResult{Fail, long, policy.Reject}}
+	v := &Verdict{SPF: SPFResult{Result: Pass, Domain: long}, DMARC: DMARCResult{Result: Fail, From: long, Disposition: policy.Reject}}
 	for range maxSignatures {
 		v.Signatures = append(v.Signatures, Signature{PermError, long, strings.Repeat("\"\\\r\n;", 50)})
 	}

@@ -21,6 +21,13 @@ func (s *Store) Account(id storage.AccountID) (storage.Account, error) {
 	return s.dir.accountOf(r), nil
 }
 
+// Proofs implements storage.Store.
+func (s *Store) Proofs() storage.Proofs {
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	return s.dir.proofs
+}
+
 // AddAccount implements storage.Directory.
 func (s *Store) AddAccount(a storage.NewAccount) (storage.AccountID, error) {
 	made, err := s.addAccounts([]storage.NewAccount{a})

@@ -25,6 +25,7 @@ type directory struct {
 	names    map[uint64]uint32 // hash of the name -> first record of its chain
 	accounts []uint32          // by AccountID -> record; 0: none
 	arena    arena
+	proofs   storage.Proofs
 }
 
 // domain is one of our domains. A domain that is removed and added again gets
@@ -110,6 +111,18 @@ func (d *directory) insert(local, domain string, account storage.AccountID, rest
 		d.accounts = append(d.accounts, 0)
 	}
 	d.accounts[account] = ref
+	d.count(rec, 1)
+}
+
+// count adds n to the proofs that the account of a record has. Call it with mu held.
+func (d *directory) count(r record, n int) {
+	hash, secret := r.credentials()
+	if storage.HasVerifier(hash) {
+		d.proofs.Verifiers += n
+	}
+	if len(secret) > 0 {
+		d.proofs.Secrets += n
+	}
 }
 
 // remove takes the record of a name out of its chain. Call it with mu held.
@@ -133,6 +146,7 @@ func (d *directory) remove(local, domain string) {
 	}
 	if a := gone.account(); a != 0 {
 		d.accounts[a] = 0
+		d.count(gone, -1)
 	}
 	d.domains[domain].addresses--
 	d.arena.waste(recordHeadLen + len(gone.name()) + len(d.restOf(gone)))
@@ -181,6 +195,7 @@ func (d *directory) compact() {
 	d.arena = arena{}
 	d.names = make(map[uint64]uint32, len(old.names))
 	d.accounts = make([]uint32, len(d.accounts))
+	d.proofs = storage.Proofs{}
 	for _, dom := range d.domains {
 		dom.addresses = 0
 	}
@@ -225,10 +240,7 @@ func targetsRest(targets []string) []byte {
 
 // accountOf copies an account out of its record. Call it with mu held.
 func (d *directory) accountOf(r record) storage.Account {
-	rest := r.rest()
-	hash := rest[18:][:binary.LittleEndian.Uint16(rest[16:])]
-	secret := rest[18+len(hash):]
-	secret = secret[2:][:binary.LittleEndian.Uint16(secret)]
+	hash, secret := r.credentials()
 	return storage.Account{
 		ID:      storage.AccountID(r.account()),
 		Name:    string(r.name()),
@@ -236,8 +248,16 @@ func (d *directory) accountOf(r record) storage.Account {
 		Hash:    string(hash),
 		Secret:  string(secret),
 		Quota:   r.quota(),
-		Created: time.UnixMilli(int64(binary.LittleEndian.Uint64(rest[8:]))),
+		Created: time.UnixMilli(int64(binary.LittleEndian.Uint64(r.rest()[8:]))),
 	}
+}
+
+// credentials are the hash and the secret of an account's record.
+func (r record) credentials() (hash, secret []byte) {
+	rest := r.rest()
+	hash = rest[18:][:binary.LittleEndian.Uint16(rest[16:])]
+	secret = rest[18+len(hash):]
+	return hash, secret[2:][:binary.LittleEndian.Uint16(secret)]
 }
 
 // targetsOf copies the targets out of a record; nil: none.

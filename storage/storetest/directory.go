@@ -74,6 +74,46 @@ func accountsAllOrNone(t *testing.T, s storage.Store) {
 	}
 }
 
+func proofs(t *testing.T, s storage.Store) {
+	have := func(when string, verifiers, secrets int) {
+		t.Helper()
+		if got := s.Proofs(); got != (storage.Proofs{Verifiers: verifiers, Secrets: secrets}) {
+			t.Errorf("%s: %+v", when, got)
+		}
+	}
+	have("an empty store", 0, 0)
+	must(t, s.AddDomain(Domain))
+	must(t, s.AddAccounts([]storage.NewAccount{
+		{Name: "none", Domain: Domain},
+		{Name: "hash", Domain: Domain, Hash: "{BLF-CRYPT}x{SCRAM-SHA-256}"},
+		{Name: "alone", Domain: Domain, Hash: "{scram-sha-256}1,2,3,4"},
+		{Name: "both", Domain: Domain, Hash: "{ARGON2ID}x {SCRAM-SHA-256}1,2,3,4", Secret: "s"},
+	}))
+	have("four accounts", 2, 1)
+	both, err := s.Lookup("both", Domain)
+	must(t, err)
+	must(t, s.SetPassword(both.Account, "{ARGON2ID}x", "s"))
+	have("the verifier is gone", 1, 1)
+	must(t, s.SetAliases([]storage.Alias{{Name: "both", Domain: Domain, Targets: []string{"both@" + Domain, "x@elsewhere.example"}}}))
+	have("an alias of the name", 1, 1)
+	must(t, s.SetPassword(both.Account, "{ARGON2ID}x {Scram-Sha-256}1,2,3,4", ""))
+	have("the secret is gone", 2, 0)
+	many := make([]storage.NewAccount, 500)
+	for i := range many {
+		many[i] = storage.NewAccount{Name: fmt.Sprintf("m%d", i), Domain: Domain, Hash: "{SCRAM-SHA-256}1,2,3,4", Secret: "s"}
+	}
+	must(t, s.AddAccounts(many))
+	have("many more", 502, 500)
+	for i := range many {
+		a, err := s.Lookup(many[i].Name, Domain)
+		must(t, err)
+		must(t, s.RemoveAccount(a.Account))
+	}
+	have("and all of them removed", 2, 0)
+	must(t, s.RemoveAccount(both.Account))
+	have("one removed whose alias stays", 1, 0)
+}
+
 func domainInUse(t *testing.T, s storage.Store) {
 	must(t, s.AddDomain("b.example"))
 	must(t, s.AddDomain("a.example"))

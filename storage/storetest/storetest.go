@@ -36,6 +36,7 @@ var cases = []struct {
 	{"TheDirectoryAnswersByExactName", directoryByExactName},
 	{"AnAccountIDIsNeverGivenTwice", accountIDsAreNew},
 	{"AccountsAreMadeAllOrNone", accountsAllOrNone},
+	{"ProofsAreCounted", proofs},
 	{"ADomainInUseStays", domainInUse},
 	{"AliasesStandUnderDomains", aliases},
 	{"AnAliasMayNameItsAccount", copyAndForward},
