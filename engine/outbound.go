@@ -70,6 +70,8 @@ func (o operator) RelayStatus() (st admin.RelayStatus) {
 	o.srv.courier.Sites(func(s relay.SiteStatus) {
 		if !s.DeadTill.IsZero() {
 			st.Dead = append(st.Dead, admin.DeadDestination{Destination: s.Hop, RetryAt: s.DeadTill, Reason: s.Fault.Text})
+		} else if s.Waits != "" && s.Sessions == 0 {
+			st.Waiting = append(st.Waiting, admin.WaitingDestination{Destination: s.Hop, Reason: s.Waits})
 		}
 	})
 	return st

@@ -108,6 +108,13 @@ func (c *census) print(to io.Writer, top int) error {
 			}
 			fmt.Fprintf(out, "  %s: until %s: %s\n", dead.Destination, dead.RetryAt.Local().Format(time.DateTime), printable(dead.Reason))
 		}
+		for i, waits := range c.Relay.Waiting {
+			if top > 0 && i == top {
+				fmt.Fprintf(out, "  and %d more wait for a connection\n", len(c.Relay.Waiting)-top)
+				break
+			}
+			fmt.Fprintf(out, "  %s: waits: %s\n", waits.Destination, printable(waits.Reason))
+		}
 	}
 	fmt.Fprintln(out)
 	if c.byError {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"postrider/engine/admin"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -12,11 +14,12 @@ type suspended struct {
 	desk  *desk
 	rules *router.Transports
 	dead  map[string]admin.DeadDestination // by next hop; empty: none, or no server runs
+	waits map[string]string                // why a next hop has no connection; likewise
 }
 
 // suspensions asks the running server.
 func (d *desk) suspensions() *suspended {
-	s := &suspended{desk: d, dead: make(map[string]admin.DeadDestination)}
+	s := &suspended{desk: d, dead: make(map[string]admin.DeadDestination), waits: make(map[string]string)}
 	server, ok := d.Store.(*admin.Client)
 	if !ok {
 		return s
@@ -31,16 +34,22 @@ func (d *desk) suspensions() *suspended {
 	for _, dead := range status.Dead {
 		s.dead[dead.Destination] = dead
 	}
+	for _, w := range status.Waiting {
+		s.waits[w.Destination] = w.Reason
+	}
 	return s
 }
 
 // explain gives an entry that waits for a dead next hop its reason, and the time
-// when it is looked at again.
+// when it is looked at again; and one that waits for a connection its reason.
 func (s *suspended) explain(e *storage.QueueEntry) {
-	if len(s.dead) == 0 || e.Held {
+	if len(s.dead)+len(s.waits) == 0 || e.Held {
 		return
 	}
 	hop, _ := s.desk.router.NextHop(s.rules, e.Domain, e.Envelope.ReversePath)
+	if why := s.waits[hop.String()]; why != "" && e.Reason == "" && !e.Due.After(time.Now()) {
+		e.Reason = "waits for a connection: " + why
+	}
 	dead, ok := s.dead[hop.String()]
 	if !ok || e.Due.After(dead.RetryAt) {
 		return

@@ -51,6 +51,14 @@ type RelayStatus struct {
 	Awake    int `json:"awake"`    // destinations that are being looked at
 	// Dead are the destinations that none is sent to for now.
 	Dead []DeadDestination `json:"dead"`
+	// Waiting are those that have mail which is due, and have no connection free.
+	Waiting []WaitingDestination `json:"waiting,omitempty"`
+}
+
+// WaitingDestination is a destination that waits for others to end.
+type WaitingDestination struct {
+	Destination string `json:"destination"`
+	Reason      string `json:"reason"`
 }
 
 // DeadDestination is a destination that could not be reached.

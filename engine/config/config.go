@@ -126,6 +126,7 @@ type Relay struct {
 	CommandTimeout time.Duration
 	DataTimeout    time.Duration
 	ReplyTimeout   time.Duration // of the reply to a message
+	MinDataRate    int64         // octets a second; 0: no minimum
 }
 
 // Families says which IP versions mail leaves by.

@@ -204,10 +204,12 @@ func keysOfRelay(c *Config) []*Key {
 		duration("relay.connect_timeout", &c.Relay.ConnectTimeout, 30*time.Second, 100*time.Millisecond, time.Hour).
 			help("How long a host may take to accept a connection."),
 		duration("relay.command_timeout", &c.Relay.CommandTimeout, 5*time.Minute, 100*time.Millisecond, time.Hour).rfc("RFC 5321 section 4.5.3.2: 5m").
-			help("How long a host may take for its greeting and for the reply to a command."),
+			help("How long a host may take for its whole greeting and for each whole reply to a command. From the greeting to the message it has three times as long in all."),
 		duration("relay.data_timeout", &c.Relay.DataTimeout, 3*time.Minute, 100*time.Millisecond, time.Hour).rfc("RFC 5321 section 4.5.3.2.5: 3m").
-			help("How long a host may take to read a piece of a message."),
+			help("How long a host may take to read a piece of a message; see relay.min_data_rate."),
 		duration("relay.reply_timeout", &c.Relay.ReplyTimeout, 10*time.Minute, 100*time.Millisecond, time.Hour).rfc("RFC 5321 section 4.5.3.2.6: 10m").
 			help("How long a host may take for the reply to a message."),
+		octets("relay.min_data_rate", &c.Relay.MinDataRate, 500, 0, gib).
+			help("Octets a second that a host has to read of a message on average, after relay.data_timeout; 0: no minimum."),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,8 @@ type Courier struct {
 	policy    relay.Policy
 
 	shards []*shard
+	peers  peers
+	limits map[string]relay.Limit // by next hop
 	seed   maphash.Seed
 	loads  chan load
 
@@ -84,19 +87,21 @@ func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *resol
 	if rules.BySender() {
 		n = 1 // mail of one destination may go to any site
 	}
-	limits := make(map[string]relay.Limit)
+	c.limits = make(map[string]relay.Limit)
+	c.peers.by = make(map[netip.Addr]int)
 	for _, text := range cfg.Relay.Limits {
 		l, err := config.ParseLimit(text)
 		if err != nil {
 			return nil, err
 		}
-		limits[l.Destination] = relay.Limit{Rate: l.Rate, Sessions: l.Connections}
+		c.limits[l.Destination] = relay.Limit{Rate: l.Rate, Sessions: l.Connections}
 	}
 	for range n {
 		c.shards = append(c.shards, &shard{c: c, s: relay.New(relay.Config{
 			Policy: c.policy, Initial: cfg.Relay.InitialConnections, PerSite: cfg.Relay.ConnectionsPerDestination,
 			Sessions: max(cfg.Relay.Connections/n, 1), MessagesPerSession: cfg.Relay.MessagesPerConnection,
-			Rate: cfg.Relay.Rate, MaxEntries: max(cfg.Relay.MaxEntries/n, 1), Limits: limits,
+			Rate: cfg.Relay.Rate, MaxEntries: max(cfg.Relay.MaxEntries/n, 1), Limits: c.limits,
+			Strange: shareOfStrange(max(cfg.Relay.Connections/n, 1)), Named: rules.Names,
 			NextHop: c.nextHop, BySender: rules.BySender(), Random: rand.Float64,
 		})})
 	}

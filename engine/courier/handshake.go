@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"postrider/engine/resolver"
-	"postrider/engine/smtpclient"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )
@@ -58,7 +57,7 @@ func (w *wire) startTLS(c *Courier, id storage.EntryID) {
 			return distrust
 		},
 	})
-	ctx, cancel := context.WithTimeout(c.ctx, min(c.limitOf(smtpclient.WaitCommand), handshakeLimit))
+	ctx, cancel := context.WithDeadline(c.ctx, w.times.handshake(time.Now()))
 	defer cancel()
 	_ = w.conn.SetDeadline(time.Time{})
 	err := conn.HandshakeContext(ctx)

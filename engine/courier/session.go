@@ -28,7 +28,11 @@ func (s *session) run(j *relay.Job) {
 	defer s.hangUp()
 	for j != nil {
 		a, verdict, fault := s.deliver(j)
-		s.sh.c.finish(j.Entry, a, rand.Float64())
+		if verdict == relay.HostBusy {
+			s.sh.c.record(relay.Judgement{Settlement: relay.Postpone(j.Entry, time.Now().Add(relay.BusyWait), fault.Status, suspended+fault.Text)})
+		} else {
+			s.sh.c.finish(j.Entry, a, rand.Float64())
+		}
 		done := j
 		s.sh.do(func(now time.Time, e *relay.Effects) bool {
 			s.sh.s.Finished(s.s, done, verdict, fault, now, e)

@@ -82,9 +82,12 @@ func (sh *shard) carryOut(e *relay.Effects) {
 	}
 }
 
+// suspended begins the reason of an entry that is not tried.
+const suspended = "delivery temporarily suspended: "
+
 // postpone settles an entry that is not tried.
 func (sh *shard) postpone(p relay.Postponed) {
-	sh.c.record(relay.Judgement{Settlement: relay.Postpone(p.Job.Entry, p.Due, p.Fault.Status, "delivery temporarily suspended: "+p.Fault.Text)})
+	sh.c.record(relay.Judgement{Settlement: relay.Postpone(p.Job.Entry, p.Due, p.Fault.Status, suspended+p.Fault.Text)})
 	sh.do(func(_ time.Time, e *relay.Effects) bool {
 		sh.s.Postponed(p.Job, e)
 		return true

@@ -3,6 +3,7 @@ package courier
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -33,11 +34,14 @@ type try struct {
 	waited  bool // see hasWaited
 	utf8    need // whether the message's header needs SMTPUTF8
 	took    bool // a host took part to the end: the site is alive
+	began   time.Time
+	full    int  // hosts that were not asked because of mostOfPeer
 	doubt   bool // a host broke off after the message, and may have it
 }
 
 func (t *try) run() (relay.HostVerdict, relay.Fault) {
 	t.waited = t.hasWaited(time.Now())
+	t.began = time.Now()
 	for i := range t.entry.Recipients {
 		t.left = append(t.left, i)
 	}
@@ -73,6 +77,8 @@ func (t *try) run() (relay.HostVerdict, relay.Fault) {
 	switch {
 	case t.took:
 		return t.verdict(), fault
+	case t.full > 0 && t.full == len(t.asked):
+		return relay.HostBusy, fault
 	case t.c.ctx.Err() != nil:
 		return relay.HostUnknown, fault
 	}
@@ -88,7 +94,7 @@ func (t *try) askInTurn(been netip.AddrPort) relay.Fault {
 		places--
 	}
 	for i, host := range hosts {
-		if len(t.left) == 0 || places == 0 || i == mostLooked || t.c.ctx.Err() != nil {
+		if len(t.left) == 0 || places == 0 || i == mostLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.c.cfg.Relay.CommandTimeout {
 			t.untried = hosts[i:]
 			break
 		}
@@ -198,7 +204,14 @@ type ending struct {
 // overWire is tryHost with one connection. plain: in clear text, though the host may
 // offer TLS.
 func (t *try) overWire(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) ending {
-	w, err := t.c.connect(host, demand, login, plain)
+	leave, most := t.enter(host)
+	if leave == nil {
+		t.full++
+		text := fmt.Sprintf("%d connections to %s are open, as many as one address may have", most, host.Addr.Addr())
+		t.asked = append(t.asked, asked{host: host, said: text})
+		return ending{fault: relay.Fault{Status: "4.4.5", Text: text}, down: true, local: true}
+	}
+	w, err := t.c.connect(host, demand, login, plain, leave)
 	if err != nil {
 		t.asked = append(t.asked, asked{host: host, said: err.Error()})
 		return ending{
@@ -237,7 +250,7 @@ func (t *try) transact() (fault relay.Fault, down bool) {
 	t.attempt.Peer = w.host.String()
 	utf8, said := t.needsUTF8(), "took the message"
 	var elsewhere, broken []int
-	for len(t.left) > 0 && len(broken) == 0 {
+	for first := true; len(t.left) > 0 && len(broken) == 0 && (first || time.Since(t.began) < mostAttempt); first = false {
 		out := w.send(t.c, t.entry, t.left, utf8)
 		var again []int
 		for k, i := range t.left {
@@ -272,18 +285,4 @@ func (t *try) transact() (fault relay.Fault, down bool) {
 		return fault, false
 	}
 	return fault, true
-}
-
-// limitOf is how long each thing may take (RFC 5321 section 4.5.3.2).
-func (c *Courier) limitOf(w smtpclient.Wait) time.Duration {
-	r := &c.cfg.Relay
-	switch w {
-	case smtpclient.WaitDataInit:
-		return min(r.CommandTimeout, 2*time.Minute)
-	case smtpclient.WaitDataBlock:
-		return r.DataTimeout
-	case smtpclient.WaitDataDone:
-		return r.ReplyTimeout
-	}
-	return r.CommandTimeout
 }

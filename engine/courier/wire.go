@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"postrider/engine/resolver"
@@ -30,22 +31,25 @@ type wire struct {
 	m                 smtpclient.Session
 	e                 smtpclient.Effects
 	tx                smtpclient.Transaction
-	in                []byte      // read and not yet consumed
+	in                []byte // read and not yet consumed
+	times             deadlines
 	unhook            func() bool // ends the watch over the courier's end
+	leave             func()      // gives back the place at the host's address
 }
 
 // connect dials a host. The machine has not yet read its greeting. plain: STARTTLS is
 // not said, though nothing speaks against it but that it is broken.
-func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) (*wire, error) {
+func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*wire, error) {
 	d := net.Dialer{Timeout: c.cfg.Relay.ConnectTimeout}
 	if local := c.cfg.SourceAddr(); local != nil {
 		d.LocalAddr = local
 	}
 	conn, err := d.DialContext(c.ctx, "tcp", host.Addr.String())
 	if err != nil {
+		leave()
 		return nil, plainDial(err)
 	}
-	w := &wire{conn: conn, socket: conn, host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w := &wire{conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
 	w.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // wakes who waits for the peer
 	switch {
 	case !demand.Optional():
@@ -74,12 +78,14 @@ func plainDial(err error) error {
 func (w *wire) close() {
 	w.unhook()
 	_ = w.conn.Close()
+	w.leave()
 }
 
 // cut ends the connection without a word: nobody waits for a peer to take it.
 func (w *wire) cut() {
 	w.unhook()
 	_ = w.socket.Close()
+	w.leave()
 }
 
 // quitPatience is how long a peer may take for its goodbye.
@@ -102,6 +108,7 @@ func (w *wire) quit() {
 // outcome, which belongs to the machine. utf8: the message needs SMTPUTF8.
 func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int, utf8 bool) *smtpclient.Outcome {
 	w.transaction(entry, to, utf8)
+	w.times = c.deadlines(time.Now(), entry.Size())
 	w.e.Reset()
 	w.m.Begin(&w.tx, &w.e)
 	for {
@@ -139,7 +146,8 @@ func (w *wire) flush(c *Courier) {
 	if len(out) == 0 {
 		return
 	}
-	_ = w.conn.SetWriteDeadline(time.Now().Add(c.limitOf(w.m.Waiting())))
+	_ = w.conn.SetWriteDeadline(w.times.next(time.Now(), w.m.Waiting()))
+	w.times.reply = time.Time{} // the peer is asked something new
 	if len(out) < largeWrite {
 		if _, err := w.conn.Write(out); err != nil {
 			w.lost(err)
@@ -149,7 +157,8 @@ func (w *wire) flush(c *Courier) {
 	w.flushBeside(out)
 }
 
-// flushBeside writes while it reads what comes back.
+// flushBeside writes while it reads what comes back. Reading ends with the write, which
+// has a deadline.
 func (w *wire) flushBeside(out []byte) {
 	done := make(chan error, 1)
 	_ = w.conn.SetReadDeadline(time.Time{})
@@ -189,14 +198,20 @@ func (w *wire) read() (int, error) {
 // hear gives the machine what the peer says, and waits for it if need be.
 func (w *wire) hear(c *Courier) {
 	if w.feed() {
+		w.times.reply = time.Time{}
 		return
 	}
-	_ = w.conn.SetReadDeadline(time.Now().Add(c.limitOf(w.m.Waiting())))
+	if w.times.reply.IsZero() {
+		w.times.reply = w.times.next(time.Now(), w.m.Waiting())
+	}
+	_ = w.conn.SetReadDeadline(w.times.reply)
 	if n, err := w.read(); n == 0 && err != nil {
 		w.lost(err)
 		return
 	}
-	w.feed()
+	if w.feed() {
+		w.times.reply = time.Time{}
+	}
 }
 
 // feed presents the unread input and says whether some of it was consumed.
@@ -239,6 +254,7 @@ func (w *wire) stream(c *Courier, entry *storage.QueueEntry) {
 		return
 	}
 	defer m.Close()
+	w.times.beginBody(time.Now())
 	for {
 		piece, err := m.Next()
 		if err == io.EOF {
@@ -254,7 +270,7 @@ func (w *wire) stream(c *Courier, entry *storage.QueueEntry) {
 		if len(w.e.Send) < storage.MaxPiece {
 			continue
 		}
-		_ = w.conn.SetWriteDeadline(time.Now().Add(c.limitOf(smtpclient.WaitDataBlock)))
+		_ = w.conn.SetWriteDeadline(w.times.next(time.Now(), smtpclient.WaitDataBlock))
 		_, werr := w.conn.Write(w.e.Send)
 		w.e.Send = w.e.Send[:0]
 		if werr != nil {

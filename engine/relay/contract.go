@@ -9,10 +9,15 @@ import (
 
 // Config is what a Scheduler has to know. It must not change.
 type Config struct {
-	Policy             Policy
-	Initial            int // sessions of a site at first
-	PerSite            int // sessions of a site at most
-	Sessions           int // in all
+	Policy   Policy
+	Initial  int // sessions of a site at first
+	PerSite  int // sessions of a site at most
+	Sessions int // in all
+	// Strange is how many of the Sessions the sites may have that are not known, and
+	// sessions that are at one message for long; 0: all of them.
+	Strange int
+	// Named says whether the operator named a next hop: it counts as known.
+	Named              func(router.Hop) bool
 	MessagesPerSession int
 	Rate               int // messages a second to a site; 0: no limit
 	MaxEntries         int // jobs in memory
@@ -46,6 +51,7 @@ type Session struct {
 	site *site
 	sent int
 	idle bool
+	slot
 }
 
 // Hop is where the session goes.
@@ -124,7 +130,13 @@ const (
 	// HostUnknown: the session is over, and nothing was learned of the host: it was
 	// not asked.
 	HostUnknown
+	// HostBusy: likewise, because its address has as many connections from us as one
+	// address may have. The site waits for BusyWait.
+	HostBusy
 )
+
+// BusyWait is how long a site waits whose address has no room for more connections.
+const BusyWait = 10 * time.Second
 
 // SiteStatus is a site as an operator sees it.
 type SiteStatus struct {
@@ -134,4 +146,5 @@ type SiteStatus struct {
 	Window   int       // sessions that it may have
 	DeadTill time.Time // zero: it is not dead
 	Fault    Fault     // of which it died
+	Waits    string    // why it has no session, in words; "": it does not wait for one
 }

@@ -13,7 +13,8 @@ type Scheduler struct {
 	cfg      Config
 	domains  map[string]*domain
 	sites    map[router.Hop]*site
-	waiting  []*site // want a session and have none; first come, first served
+	waiting  lines   // want a session and have none
+	slots    slots   // who has which sessions
 	slowed   []*site // have to wait for their rate limit
 	jobs     int
 	sessions int
@@ -41,7 +42,7 @@ const mostSites = 100_000
 
 // New returns a Scheduler that knows nothing yet.
 func New(cfg Config) *Scheduler {
-	return &Scheduler{cfg: cfg, domains: make(map[string]*domain), sites: make(map[router.Hop]*site)}
+	return &Scheduler{cfg: cfg, domains: make(map[string]*domain), sites: make(map[router.Hop]*site), slots: newSlots(&cfg)}
 }
 
 // Wake says that something of a destination may be due. flush: an operator wants
@@ -205,18 +206,15 @@ func (s *Scheduler) pump(st *site, now time.Time, e *Effects) {
 			return
 		}
 		if session := s.wakeIdle(st); session != nil {
-			e.Assign = append(e.Assign, Assignment{session, st.next(session)})
+			e.Assign = append(e.Assign, Assignment{session, s.next(st, session, now)})
 			continue
 		}
-		if s.sessions >= s.cfg.Sessions {
+		if !s.hasSlot(st, now) {
 			st.rate.untake()
 			s.await(st, e)
 			return
 		}
-		s.sessions++
-		st.active++
-		session := &Session{site: st}
-		e.Start = append(e.Start, Assignment{session, st.next(session)})
+		s.start(st, now, e)
 	}
 }
 
@@ -234,24 +232,6 @@ func (s *Scheduler) slow(st *site) {
 	if !st.slowed {
 		st.slowed = true
 		s.slowed = append(s.slowed, st)
-	}
-}
-
-// await queues a site for a session, and ends one that somebody keeps idle.
-func (s *Scheduler) await(st *site, e *Effects) {
-	if st.waiting {
-		return
-	}
-	st.waiting = true
-	s.waiting = append(s.waiting, st)
-	if s.idle == 0 {
-		return
-	}
-	for _, other := range s.sites {
-		if session := s.wakeIdle(other); session != nil {
-			e.Close = append(e.Close, session)
-			return
-		}
 	}
 }
 
@@ -273,6 +253,7 @@ func (s *Scheduler) wakeIdle(st *site) *Session {
 // Effects, as an Assign for it; without one it is idle, if the verdict was HostOK.
 func (s *Scheduler) Finished(session *Session, j *Job, v HostVerdict, f Fault, now time.Time, e *Effects) {
 	st := session.site
+	s.slots.finish(session, v, now)
 	s.judge(st, v, f, now, e)
 	s.drop(j, e)
 	if v == HostOK && s.mayGoOn(st, session) {
@@ -282,9 +263,13 @@ func (s *Scheduler) Finished(session *Session, j *Job, v HostVerdict, f Fault, n
 	} else if v == HostOK {
 		e.Close = append(e.Close, session)
 	} else {
-		s.ended(st)
+		s.ended(session)
 	}
 	s.pump(st, now, e)
+	if session.idle && (session.strange || s.sessions >= s.cfg.Sessions && !s.waiting.empty()) {
+		s.unidle(session) // it is slow, or others have mail
+		e.Close = append(e.Close, session)
+	}
 	s.serveWaiting(now, e)
 	s.forget(st, now)
 }
@@ -294,7 +279,7 @@ func (s *Scheduler) mayGoOn(st *site, session *Session) bool {
 	if session.sent >= s.cfg.MessagesPerSession || st.active > st.room() {
 		return false
 	}
-	return len(s.waiting) == 0 || session.sent < 10 // others want to have a turn
+	return s.waiting.empty() || session.sent < 10 // others want to have a turn
 }
 
 // judge takes in what was learned of a host.
@@ -313,6 +298,11 @@ func (s *Scheduler) judge(st *site, v HostVerdict, f Fault, now time.Time, e *Ef
 	case HostDown:
 		if st.failedOnce() && !st.dead(now) {
 			s.die(st, f, now, e)
+		}
+	case HostBusy:
+		if !st.dead(now) {
+			st.why, st.deadTill = f, now.Add(BusyWait)
+			s.clear(st, now, e)
 		}
 	}
 }
@@ -350,7 +340,7 @@ func (s *Scheduler) clear(st *site, now time.Time, e *Effects) {
 
 // remember keeps the name of a destination that sleeps because of the site.
 func (st *site) remember(name string) {
-	if len(st.asleep) < mostAsleep {
+	if st.probing() && len(st.asleep) < mostAsleep { // nobody waits long for a busy one
 		st.asleep = append(st.asleep, name)
 	}
 }
@@ -371,9 +361,9 @@ func (s *Scheduler) Postponed(j *Job, e *Effects) { s.drop(j, e) }
 func (s *Scheduler) Ended(session *Session, now time.Time, e *Effects) {
 	st := session.site
 	s.unidle(session)
-	s.ended(st)
+	s.ended(session)
+	s.serveWaiting(now, e) // those that wait come first
 	s.pump(st, now, e)
-	s.serveWaiting(now, e)
 	s.forget(st, now)
 }
 
@@ -400,40 +390,10 @@ func (s *Scheduler) unidle(session *Session) {
 	session.idle = false
 }
 
-func (s *Scheduler) ended(st *site) {
-	st.active--
+func (s *Scheduler) ended(session *Session) {
+	s.slots.end(session)
+	session.site.active--
 	s.sessions--
-}
-
-// serveWaiting gives free sessions to the sites that wait for one.
-func (s *Scheduler) serveWaiting(now time.Time, e *Effects) {
-	for len(s.waiting) > 0 && s.sessions < s.cfg.Sessions {
-		st := s.waiting[0]
-		s.waiting[0] = nil
-		s.waiting = s.waiting[1:]
-		st.waiting = false
-		// One session a turn, so that a site with much mail does not take all.
-		s.pumpOne(st, now, e)
-		if len(st.jobs) > 0 && st.active < st.room() && !st.dead(now) && !st.slowed && !st.waiting {
-			st.waiting = true
-			s.waiting = append(s.waiting, st)
-		}
-	}
-}
-
-// pumpOne starts one session of a site, if it may have one.
-func (s *Scheduler) pumpOne(st *site, now time.Time, e *Effects) {
-	if len(st.jobs) == 0 || st.dead(now) || st.active >= st.room() {
-		return
-	}
-	if !st.rate.take(now) {
-		s.slow(st)
-		return
-	}
-	s.sessions++
-	st.active++
-	session := &Session{site: st}
-	e.Start = append(e.Start, Assignment{session, st.next(session)})
 }
 
 // forget drops a site that has nothing to be remembered for.
@@ -491,7 +451,7 @@ func (s *Scheduler) Awake() int { return len(s.domains) }
 // Sites calls f for each site that has jobs or sessions, or is dead.
 func (s *Scheduler) Sites(now time.Time, f func(SiteStatus)) {
 	for _, st := range s.sites {
-		status := SiteStatus{Hop: st.hop.String(), Jobs: len(st.jobs), Sessions: st.active, Window: st.room(), Fault: st.why}
+		status := SiteStatus{Hop: st.hop.String(), Jobs: len(st.jobs), Sessions: st.active, Window: st.room(), Fault: st.why, Waits: s.whyWaits(st)}
 		if st.dead(now) {
 			status.DeadTill = st.deadTill
 		}

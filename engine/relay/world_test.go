@@ -53,8 +53,9 @@ type host struct {
 	answer   func(w *world, e *storage.QueueEntry, r *storage.QueuedRecipient) Result
 	loses    float64 // how often the connection breaks behind the dot
 	sessions int
-	most     int // sessions seen at once
-	refuses  int // over so many sessions it answers 421; 0: never
+	most     int                      // sessions seen at once
+	refuses  int                      // over so many sessions it answers 421; 0: never
+	busy     func(now time.Time) bool // its address has no place
 }
 
 type event struct {
@@ -361,6 +362,12 @@ func (w *world) attempt(s *Session, j *Job, fresh bool) {
 		for range e.Recipients {
 			a.Results = append(a.Results, Result{Status: "4.4.1", Reason: text})
 		}
+	}
+	if h.busy != nil && h.busy(w.now) {
+		w.settle(Judgement{Settlement: Postpone(e, w.now.Add(BusyWait), "4.4.5", "busy")})
+		h.sessions--
+		w.do(func(x *Effects) { w.s.Finished(s, j, HostBusy, Fault{"4.4.5", "busy"}, w.now, x) })
+		return
 	}
 	switch {
 	case !h.up(w.now):

@@ -106,6 +106,7 @@ type Transports struct {
 	exact     map[string]Hop // by domain
 	suffixes  []transportRule
 	senders   map[string]Hop // by address or @domain
+	named     map[Hop]bool   // of the rules
 }
 
 type transportRule struct {
@@ -116,7 +117,7 @@ type transportRule struct {
 // NewTransports reads the rules: smarthost as ParseHop has it or "", transports
 // DOMAIN=NEXTHOP or .DOMAIN=NEXTHOP, senders ADDRESS=NEXTHOP or @DOMAIN=NEXTHOP.
 func NewTransports(smarthost string, transports, senders []string) (*Transports, error) {
-	t := &Transports{exact: make(map[string]Hop), senders: make(map[string]Hop)}
+	t := &Transports{exact: make(map[string]Hop), senders: make(map[string]Hop), named: make(map[Hop]bool)}
 	if smarthost != "" {
 		h, err := ParseHop(smarthost)
 		if err != nil {
@@ -129,6 +130,7 @@ func NewTransports(smarthost string, transports, senders []string) (*Transports,
 		if err != nil {
 			return nil, err
 		}
+		t.named[hop] = true
 		if strings.HasPrefix(pattern, ".") {
 			t.suffixes = append(t.suffixes, transportRule{pattern, hop})
 		} else if _, has := t.exact[pattern]; !has {
@@ -140,6 +142,7 @@ func NewTransports(smarthost string, transports, senders []string) (*Transports,
 		if err != nil {
 			return nil, err
 		}
+		t.named[hop] = true
 		if _, has := t.senders[pattern]; !has {
 			t.senders[pattern] = hop
 		}
@@ -194,6 +197,12 @@ func (t *Transports) NextHop(domain, sender string) (hop Hop, rule string) {
 		return t.smarthost.of(domain), "smarthost"
 	}
 	return Hop{}.of(domain), "MX"
+}
+
+// Names says whether an operator named a next hop: it is no choice of the recipient's
+// domain.
+func (t *Transports) Names(h Hop) bool {
+	return t.named[h] || t.smarthost != nil && *t.smarthost == h
 }
 
 // BySender says whether mail of one destination may have different next hops.

@@ -1,0 +1,69 @@
+package courier
+
+import (
+	"net/netip"
+	"sync"
+
+	"postrider/engine/resolver"
+)
+
+// peers counts the connections to each address that domains lead us to, whatever the
+// number of domains: one machine must not have all connections because a thousand
+// domains of a stranger's lead to it.
+type peers struct {
+	mu sync.Mutex
+	by map[netip.Addr]int // guarded by mu
+}
+
+// peerOf is what counts as one address: of IPv6 the /64.
+func peerOf(ip netip.Addr) netip.Addr {
+	ip = ip.Unmap().WithZone("")
+	if ip.Is4() {
+		return ip
+	}
+	p, err := ip.Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return p.Addr()
+}
+
+// enter counts a connection in, if there are less than most, and returns what counts it
+// out; nil: there is no place.
+func (p *peers) enter(ip netip.Addr, most int) (leave func()) {
+	ip = peerOf(ip)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.by[ip] >= most {
+		return nil
+	}
+	p.by[ip]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.by[ip]--; p.by[ip] == 0 {
+			delete(p.by, ip)
+		}
+	}
+}
+
+// shareOfStrange is how many of the connections hosts may have that are slow or not
+// known yet; see relay.Config.
+func shareOfStrange(connections int) int { return max(connections-connections/4, 1) }
+
+// mostOfPeer is how many connections one address may have: a fifth of all, or as many
+// as one destination may have if that is more, but never all that strangers may have.
+func (c *Courier) mostOfPeer() int {
+	r := &c.cfg.Relay
+	return min(max(r.Connections/5, r.ConnectionsPerDestination), max(shareOfStrange(r.Connections)/2, 1))
+}
+
+// enter counts a connection to a host in; leave is nil when its address has most of
+// them. A next hop that the operator named has no such bound.
+func (t *try) enter(host resolver.Host) (leave func(), most int) {
+	if t.c.rules.Names(t.hop) {
+		return func() {}, 0
+	}
+	most = max(t.c.mostOfPeer(), t.c.limits[t.hop.String()].Sessions)
+	return t.c.peers.enter(host.Addr.Addr(), most), most
+}
