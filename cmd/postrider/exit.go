@@ -18,7 +18,7 @@ const (
 	exCantCreate  = 73
 	exIO          = 74
 	exTempFail    = 75
-	exNoPerm      = 77 // the login was refused
+	exNoPerm      = 77 // the login was refused, or a file may not be used
 	exConfig      = 78
 )
 

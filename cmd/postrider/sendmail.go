@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/user"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"postrider/codec/address"
 	"postrider/engine/admin"
+	"postrider/engine/config"
 	"postrider/engine/dkim"
 	"postrider/engine/pickup"
 	"postrider/engine/router"
@@ -47,9 +49,13 @@ those elsewhere are in the queue.
                 /etc/postrider.toml if it is there
   --data DIR    the data directory
 
+Who may not use the store hands the message to the running server at its socket for
+all users (server.mail_socket), or, where there is none, by SMTP at the first address of
+smtp.listen. The sender is told by mail of recipients who can't get the message.
+
 Other options of sendmail's that mean nothing here are passed over. Exit codes: 64
-usage, 65 the message or an address is wrong, 67 a recipient is not known here (the
-others got the message), 75 not now, try again.`,
+usage, 65 the message or an address is wrong, 67 no recipient is known here, 75 not
+now, try again, 77 only root and the server's user may do this.`,
 		Example: `  postrider sendmail -t < message
   echo hello | sendmail -f alice@example.org bob@example.net
   sendmail -bv postmaster`,
@@ -63,11 +69,8 @@ others got the message), 75 not now, try again.`,
 				args.target.file = systemConfig()
 			}
 			err = args.run(cmd)
-			if errors.Is(err, fs.ErrPermission) && args.mode == modeDeliver {
-				return args.handIn(cmd)
-			}
-			if errors.Is(err, fs.ErrPermission) {
-				err = exit(exTempFail, fmt.Errorf("%w: only root and the user that runs the server may do this; others may hand in mail by sendmail, with -t or recipients", err))
+			if errors.Is(err, fs.ErrPermission) && args.mode != modeDeliver {
+				err = fmt.Errorf("%w; all users may hand in mail by sendmail, with -t or recipients", err)
 			}
 			return err
 		},
@@ -95,6 +98,8 @@ func (a *sendmailArgs) run(cmd *cobra.Command) error {
 		return a.speak(cmd)
 	case modeAliases:
 		return takeAliases(cmd, &a.target, systemAliases)
+	case modeDeliver:
+		return a.take(cmd)
 	}
 	return a.target.with(cmd.Context(), mustExist, func(d *desk) error {
 		switch a.mode {
@@ -102,28 +107,26 @@ func (a *sendmailArgs) run(cmd *cobra.Command) error {
 			return d.list(cmd.OutOrStdout(), &selected{whole: true}, false)
 		case modeVerify:
 			return d.verify(cmd.OutOrStdout(), a.recipients)
-		case modeFlush:
-			return a.tryNow(cmd, d)
 		}
-		return a.deliver(cmd, d)
+		return a.tryNow(cmd, d)
 	})
 }
 
-// deliver takes a message.
-func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk) error {
-	m, err := a.mail()
-	if err != nil {
-		return err
-	}
-	m.Text = cmd.InOrStdin()
-	if !a.wholeInput {
-		m.Text = newUntilDot(m.Text)
+// deliver puts the message into the store.
+func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk, text *inputSpool) error {
+	m := a.mail()
+	var err error
+	if m.Text, err = text.reader(); err != nil {
+		return exit(exTempFail, err)
 	}
 	keys, err := dkim.Open(d.cfg.DKIMDir())
 	if err != nil {
 		return exit(exConfig, err)
 	}
-	p := d.pickup()
+	p, err := d.pickup()
+	if err != nil {
+		return err
+	}
 	p.Keys = keys
 	result, err := p.Submit(cmd.Context(), m)
 	if err != nil {
@@ -136,15 +139,23 @@ func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk) error {
 }
 
 // pickup is what takes mail into the store of d.
-func (d *desk) pickup() *pickup.Pickup {
-	return &pickup.Pickup{
+func (d *desk) pickup() (*pickup.Pickup, error) {
+	p := &pickup.Pickup{
 		Inbox: d, Router: d.router, Hostname: d.cfg.Server.Hostname, DefaultDomain: d.cfg.DefaultDomain(),
 		MaxSize: d.cfg.SMTP.MaxSize, MaxRecipients: d.cfg.SMTP.MaxRecipients, MaxHops: d.cfg.SMTP.MaxHops,
 	}
+	if d.cfg.Capture.On {
+		a, err := d.account(config.CaptureAccount)
+		if err != nil {
+			return nil, err
+		}
+		p.Capture = a.ID
+	}
+	return p, nil
 }
 
 // mail is the message as the command line and the caller's account say it.
-func (a *sendmailArgs) mail() (m pickup.Mail, err error) {
+func (a *sendmailArgs) mail() (m pickup.Mail) {
 	name := "nobody"
 	if u, err := user.Current(); err == nil {
 		name, m.FullName = u.Username, u.Name
@@ -156,17 +167,11 @@ func (a *sendmailArgs) mail() (m pickup.Mail, err error) {
 	if a.fullName != "" {
 		m.FullName = a.fullName
 	}
-	for _, text := range a.recipients {
-		found, err := pickup.ParseList(text)
-		if err != nil {
-			return m, err
-		}
-		m.Recipients = append(m.Recipients, found...)
-	}
+	m.Recipients, m.Return = a.recipients, true
 	m.Notify, m.Ret, m.EnvID = a.notify, a.ret, a.envID
 	m.Local = fmt.Sprintf("userid %d", os.Getuid())
 	m.Origin = fmt.Sprintf("userid %d (%s) by sendmail", os.Getuid(), name)
-	return m, nil
+	return m
 }
 
 // submitError gives an error of a submission the exit code that callers of
@@ -178,7 +183,7 @@ func submitError(err error) error {
 	return ioError(err)
 }
 
-// refusedError names the recipients who did not get the message.
+// refusedError names the recipients of a message that no recipient can get; nil: it was sent.
 func refusedError(result pickup.Result) error {
 	if len(result.Refused) == 0 {
 		return nil
@@ -187,12 +192,7 @@ func refusedError(result pickup.Result) error {
 	for _, r := range result.Refused {
 		errs = append(errs, fmt.Errorf("%s: %s", r.Address, outcomeName(r.Outcome)))
 	}
-	if result.Receipt.ID() == 0 {
-		errs = append(errs, errors.New("nothing was sent"))
-	} else {
-		errs = append(errs, errors.New("the other recipients have the message"))
-	}
-	return exit(exNoUser, errors.Join(errs...))
+	return exit(exNoUser, errors.Join(append(errs, errors.New("nothing was sent"))...))
 }
 
 func outcomeName(o router.Outcome) string {
@@ -267,15 +267,15 @@ func (a *sendmailArgs) tryNow(cmd *cobra.Command, d *desk) error {
 // speak lets the caller speak SMTP with the running server.
 func (a *sendmailArgs) speak(cmd *cobra.Command) error {
 	cfg, err := a.target.config()
+	if errors.Is(err, fs.ErrPermission) {
+		return a.connect(cmd, smtpAddress(nil))
+	}
 	if err != nil {
 		return err
 	}
 	server, err := admin.Dial(cmd.Context(), socketOf(cfg))
-	if errors.Is(err, fs.ErrPermission) {
-		if len(cfg.SMTP.Listen) == 0 {
-			return exit(exTempFail, errors.New("-bs: the server listens at no address (smtp.listen)"))
-		}
-		return exit(exTempFail, connect(cmd.Context(), cfg.SMTP.Listen[0].Addr, cmd.InOrStdin(), cmd.OutOrStdout()))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) && a.target == (target{}) {
+		return a.connect(cmd, smtpAddress(cfg))
 	}
 	if err != nil {
 		return exit(exTempFail, fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
@@ -288,7 +288,16 @@ func (a *sendmailArgs) speak(cmd *cobra.Command) error {
 	if err != nil {
 		return exit(exTempFail, fmt.Errorf("-bs: %w", err))
 	}
-	return exit(exTempFail, connect(cmd.Context(), status.SMTP[0], cmd.InOrStdin(), cmd.OutOrStdout()))
+	return a.connect(cmd, status.SMTP[0])
+}
+
+// connect lets the caller speak with the server at addr.
+func (a *sendmailArgs) connect(cmd *cobra.Command, addr string) error {
+	err := connect(cmd.Context(), addr, cmd.InOrStdin(), cmd.OutOrStdout())
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%w: no server listens at %s: start it with \"postrider serve\"", err, addr)
+	}
+	return exit(exTempFail, err)
 }
 
 // connect carries octets both ways until the server ends the session. The end of

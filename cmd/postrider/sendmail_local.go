@@ -1,37 +1,88 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"postrider/codec/dsn"
 	"postrider/engine/config"
 	"postrider/engine/localmail"
+	"postrider/engine/pickup"
+	"postrider/engine/useragent"
 )
 
-// handIn gives the message to the running server at the socket for every local user. The
-// text has not been read before: who may not use the store is told so at once.
-func (a *sendmailArgs) handIn(cmd *cobra.Command) error {
-	m, err := a.mail()
+// take reads the message, and then finds the way into the store: the store itself or the
+// running server's admin socket for those who may use them, else the server's socket for
+// all users, else SMTP. The text is read before, so a program that writes it slowly keeps
+// no connection open, and whichever way is taken, the whole text goes.
+func (a *sendmailArgs) take(cmd *cobra.Command) error {
+	if len(a.recipients) == 0 && !a.fromHeader {
+		return exit(exUsage, pickup.ErrNoRecipients)
+	}
+	cfg, err := a.target.config()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	in, limit := cmd.InOrStdin(), int64(0)
+	if cfg != nil && cfg.SMTP.MaxSize > 0 {
+		limit = cfg.SMTP.MaxSize + 1
+	}
+	if !a.wholeInput {
+		in = newUntilDot(in)
+	}
+	text, err := spooled(in, limit)
 	if err != nil {
 		return err
 	}
-	path := config.SystemMailSocket
-	if cfg, err := a.target.config(); err == nil {
-		path = cfg.LocalMailSocket()
+	defer text.close()
+	if cfg != nil {
+		d, err := a.target.desk(cmd.Context(), cfg, mustExist)
+		switch {
+		case err == nil:
+			return errors.Join(a.deliver(cmd, d, text), exit(exIO, d.Close()))
+		case errors.Is(err, errNoStore) && a.target == (target{}): // the store of a server is elsewhere
+		case !errors.Is(err, fs.ErrPermission):
+			return err
+		}
 	}
-	text := cmd.InOrStdin()
-	if !a.wholeInput {
-		text = newUntilDot(text)
+	return a.handIn(cmd, cfg, text)
+}
+
+// handIn gives the message to the running server at the socket for all users, and by SMTP
+// where there is none.
+func (a *sendmailArgs) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSpool) error {
+	path := config.SystemMailSocket
+	switch {
+	case cfg != nil && a.target != (target{}):
+		path = cfg.LocalMailSocket()
+	case a.target.data != "":
+		other := config.Default()
+		other.Server.Data = a.target.data
+		path = other.LocalMailSocket()
 	}
 	letter := localmail.Letter{
-		Sender: a.sender, FullName: a.fullName, Recipients: m.Recipients, FromHeader: a.fromHeader,
-		Notify: uint8(a.notify), Ret: uint8(a.ret), EnvID: a.envID,
+		Sender: a.sender, FullName: a.fullName, Recipients: a.recipients, FromHeader: a.fromHeader,
+		Notify: a.notify, Ret: a.ret, EnvID: a.envID,
 	}
-	answer, err := localmail.Send(cmd.Context(), path, letter, text)
+	in, err := text.reader()
 	if err != nil {
-		return exit(exTempFail, fmt.Errorf("the server's socket for mail, %s, does not answer: does the server run? (%w)", path, err))
+		return exit(exTempFail, err)
+	}
+	answer, err := localmail.Send(cmd.Context(), path, letter, in)
+	switch {
+	case errors.Is(err, localmail.ErrNoServer):
+		return a.bySMTP(cmd, cfg, text, fmt.Errorf("%s: %w", path, err))
+	case errors.Is(err, localmail.ErrForged):
+		return exit(exTempFail, fmt.Errorf("nothing was sent to %s: %w; start the server as root or as the directory's owner, or set server.mail_socket", path, err))
+	case err != nil:
+		return exit(exTempFail, fmt.Errorf("the server at %s broke off: %w", path, err))
 	}
 	if a.verbose && answer.ID != "" {
 		fmt.Fprintf(cmd.OutOrStdout(), "stored as %s\n", answer.ID)
@@ -39,6 +90,107 @@ func (a *sendmailArgs) handIn(cmd *cobra.Command) error {
 	if answer.Error == "" {
 		return nil
 	}
-	codes := map[string]int{"usage": exUsage, "data": exDataErr, "user": exNoUser, "later": exTempFail}
-	return exit(codes[answer.Kind], errors.New(answer.Error))
+	codes := map[localmail.Kind]int{localmail.Usage: exUsage, localmail.Data: exDataErr, localmail.NoUser: exNoUser}
+	return exit(cmp.Or(codes[answer.Kind], exTempFail), errors.New(answer.Error))
+}
+
+// smtpAddress is where SMTP is spoken with the server of cfg; nil: a configuration that
+// the caller may not read.
+func smtpAddress(cfg *config.Config) string {
+	if cfg != nil {
+		for _, l := range cfg.SMTP.Listen {
+			if l.Auth != config.AuthRequired {
+				return l.Addr
+			}
+		}
+	}
+	return "127.0.0.1:25"
+}
+
+// bySMTP sends the message as any other program would. noSocket is why the server's
+// socket was not used.
+func (a *sendmailArgs) bySMTP(cmd *cobra.Command, cfg *config.Config, text *inputSpool, noSocket error) error {
+	hostname, domain, err := names(cfg)
+	if err != nil {
+		return exit(exTempFail, err)
+	}
+	m := a.mail()
+	if m.Text, err = text.reader(); err != nil {
+		return exit(exTempFail, err)
+	}
+	var full inputSpool
+	defer full.close()
+	c, err := pickup.Compose(&full, m, hostname, domain)
+	if err != nil {
+		return submitError(err)
+	}
+	in, err := full.reader()
+	if err != nil {
+		return exit(exTempFail, err)
+	}
+	host := &useragent.Host{Addr: smtpAddress(cfg), Security: useragent.Clear}
+	refusals, err := useragent.Submit(cmd.Context(), host, useragent.Envelope{From: c.Sender, To: c.Recipients, Size: c.Size, UTF8: c.UTF8, EightBit: c.EightBit}, in)
+	if err != nil && len(refusals) == 0 {
+		return exit(exTempFail, fmt.Errorf("no server takes mail here: start it with \"postrider serve\", or let it make its socket (%w; SMTP: %w)", noSocket, err))
+	}
+	if len(refusals) == 0 {
+		return nil
+	}
+	code, errs := exTempFail, []error{}
+	for _, r := range refusals {
+		if !r.Temporary {
+			code = exNoUser
+		}
+		errs = append(errs, fmt.Errorf("%s: %s", r.To, r.Reply))
+	}
+	if len(refusals) == len(c.Recipients) {
+		return exit(code, errors.Join(append(errs, errors.New("nothing was sent"))...))
+	}
+	if c.Sender != "" && a.tell(cmd, host, hostname, &c, refusals, &full) == nil {
+		return nil // a program that repeats the command would send a second copy
+	}
+	return exit(code, errors.Join(append(errs, errors.New("the other recipients have the message"))...))
+}
+
+// names are the host's name and the domain of addresses without one.
+func names(cfg *config.Config) (hostname, domain string, err error) {
+	if cfg != nil {
+		return cfg.Server.Hostname, cfg.DefaultDomain(), nil
+	}
+	hostname, err = os.Hostname()
+	return hostname, hostname, err
+}
+
+// tell mails the sender which recipients were refused.
+func (a *sendmailArgs) tell(cmd *cobra.Command, host *useragent.Host, hostname string, c *pickup.Composed, refusals []useragent.Refusal, full *inputSpool) error {
+	text, err := full.reader()
+	if err != nil {
+		return err
+	}
+	start, err := io.ReadAll(io.LimitReader(text, 64<<10))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	r := &dsn.Report{
+		ReportingMTA: hostname, To: c.Sender, Now: now, MessageID: fmt.Sprintf("%d.%d@%s", now.UnixNano(), os.Getpid(), hostname),
+		Arrival: now, UTF8: c.UTF8, Original: dsn.HeaderOf(start),
+	}
+	for _, refused := range refusals {
+		r.Recipients = append(r.Recipients, dsn.Recipient{Final: refused.To, Action: dsn.Failure, RemoteMTA: host.Addr, Diagnostic: refused.Reply, DiagnosticType: dsn.TypeSMTP, LastAttempt: now})
+	}
+	var report inputSpool
+	defer report.close()
+	if _, err := report.Write(dsn.Append(nil, r)); err != nil {
+		return err
+	}
+	in, err := report.reader()
+	if err != nil {
+		return err
+	}
+	again, err := useragent.Submit(cmd.Context(), host, useragent.Envelope{To: []string{c.Sender}, UTF8: r.NeedsUTF8(), EightBit: true}, in)
+	if err == nil && len(again) > 0 {
+		err = errors.New(again[0].Reply)
+	}
+	return err
 }

@@ -167,10 +167,17 @@ func TestSendmail(t *testing.T) {
 	if len(q.entries) != n {
 		t.Error("something was sent")
 	}
-	s.want(exNoUser, "x\n", "sendmail nobody bob@x.example", "no such user", "the other recipients have")
-	if len(q.entries) != n+1 {
-		t.Error("the others were not sent to")
+	for i, to := range []string{"nobody bob@x.example", "bob@x.example,a..b@-c.example eve@x.example", "alice gone@a.example"} {
+		s.want(0, "x\n", "sendmail "+to)
+		if len(q.entries) != n+2+i*2-i/2 {
+			t.Errorf("%s: %d entries", to, len(q.entries)-n)
+		}
 	}
+	if got := q.domains()[n:]; !slices.Equal(got, []string{"x.example: bob@x.example", "a.example: nobody@a.example",
+		"x.example: bob@x.example eve@x.example", "a.example: a..b@-c.example", "a.example: gone@a.example"}) {
+		t.Errorf("%q", got)
+	}
+	s.want(exUsage, "x\n", "sendmail -v", "no recipients")
 	s.want(0, "", "sendmail --help", "-bs", "Exit codes")
 }
 

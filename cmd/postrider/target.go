@@ -33,6 +33,9 @@ func (t *target) flags(cmd *cobra.Command) *cobra.Command {
 // config reads the configuration.
 func (t *target) config() (*config.Config, error) {
 	cfg, err := config.Load(t.file)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, exit(exNoPerm, err)
+	}
 	if err != nil {
 		return nil, exit(exConfig, err)
 	}
@@ -67,13 +70,25 @@ func (t *target) with(ctx context.Context, c mayCreate, f func(*desk) error) err
 	if err != nil {
 		return err
 	}
-	store, err := open(ctx, cfg, c)
+	d, err := t.desk(ctx, cfg, c)
 	if err != nil {
 		return err
 	}
-	err = f(&desk{store, cfg, router.New(store, cfg.RouterSettings())})
-	return errors.Join(err, exit(exIO, store.Close()))
+	err = f(d)
+	return errors.Join(err, exit(exIO, d.Close()))
 }
+
+// desk opens the store of cfg: see with.
+func (t *target) desk(ctx context.Context, cfg *config.Config, c mayCreate) (*desk, error) {
+	store, err := open(ctx, cfg, c)
+	if err != nil {
+		return nil, err
+	}
+	return &desk{store, cfg, router.New(store, cfg.RouterSettings())}, nil
+}
+
+// errNoStore: the data directory is not there.
+var errNoStore = errors.New("there is no store")
 
 // open finds the store of cfg.
 func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, error) {
@@ -81,11 +96,14 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 	if err == nil {
 		return client, nil
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, exit(exNoPerm, fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
+	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, exit(exUnavailable, fmt.Errorf("the running server can't be asked: %w", err))
 	}
 	if _, err := os.Stat(cfg.Server.Data); c == mustExist && errors.Is(err, fs.ErrNotExist) {
-		return nil, exit(exUnavailable, fmt.Errorf("there is no store in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", cfg.Server.Data))
+		return nil, exit(exUnavailable, fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", errNoStore, cfg.Server.Data))
 	}
 	if err := becomeServer(cfg); err != nil {
 		return nil, err

@@ -21,12 +21,14 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 	var taken []int
 	for i := range e.Recipients {
 		to := &e.Recipients[i]
-		outcome := router.Unknown
-		if rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to.ForwardPath+">"), 0, true); refused == nil {
-			// Of success the caller tells, once it is there.
-			rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify&^smtp.NotifySuccess
-			outcome = places.Add(c.router, &rcpt, true)
+		rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to.ForwardPath+">"), 0, true)
+		if refused != nil { // sendmail was given such a recipient
+			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.3", Reason: "this is not a mail address: " + to.ForwardPath}
+			continue
 		}
+		// The caller tells of success, once the copy is there.
+		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify&^smtp.NotifySuccess
+		outcome := places.Add(c.router, &rcpt, true)
 		if outcome != router.Local {
 			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + to.ForwardPath}
 			if outcome == router.Loop {

@@ -26,6 +26,50 @@ func ParseList(text string) ([]string, error) {
 	return l.found, nil
 }
 
+// readList reads a list of addresses entry by entry: found are those that ParseList
+// would give, bad the entries that it can't read, as they are written. What follows an
+// entry that can't be read is read from the next comma or semicolon on.
+func readList(text string) (found, bad []string) {
+	l := list{rest: text}
+	start := text // from the entry that is being read on
+	for l.rest != "" {
+		separator := (l.rest[0] == ',' || l.rest[0] == ';') && !l.angle
+		err := l.octet()
+		switch {
+		case err == nil && separator:
+			start = l.rest
+		case err != nil:
+			end := strings.IndexAny(l.rest, ",;")
+			if end < 0 {
+				end = len(l.rest)
+			}
+			bad = append(bad, strings.TrimSpace(start[:len(start)-len(l.rest)+end]))
+			l.rest = l.rest[min(end+1, len(l.rest)):]
+			l.clear()
+			l.done, start = false, l.rest
+		}
+	}
+	if err := l.end(); err != nil {
+		bad = append(bad, strings.TrimSpace(start))
+	}
+	return l.found, bad
+}
+
+// unreadable is an entry that can't be read, as a recipient to whom delivery fails: it is
+// printable, short, and no path of SMTP.
+func unreadable(entry string) string {
+	entry = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '<' || r == '>' {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(shorten(entry), "?"))
+	if _, err := ParseRecipient(entry, "domain.invalid"); err == nil || entry == "" {
+		return "not an address: " + entry
+	}
+	return entry
+}
+
 // shorten cuts a text for an error.
 func shorten(text string) string {
 	if len(text) > 200 {

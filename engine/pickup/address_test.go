@@ -143,3 +143,42 @@ func TestParseListAgreesWithNetMail(t *testing.T) {
 		agree(t, in)
 	})
 }
+
+// An entry that can't be read costs the others nothing.
+func TestReadList(t *testing.T) {
+	f := func(in, found, bad string) {
+		t.Helper()
+		ok, no := readList(in)
+		if strings.Join(ok, "|") != found || strings.Join(no, "|") != bad {
+			t.Errorf("%q: %q and %q, want %q and %q", in, ok, no, found, bad)
+		}
+	}
+	f("", "", "")
+	f("a@b, c d, e@f", "a@b|e@f", "c d")
+	f("c d", "", "c d")
+	f("c@d e@f; g", "g", "c@d e@f")
+	f("Al <a@b> x, <c@d>", "a@b|c@d", "Al <a@b> x")
+	f(`a, "open, b@x`, "a|b@x", `"open`)
+	f("(open, b@x, c", "b@x|c", "(open")
+	f("a, <b@x, c@y", "a", "<b@x, c@y")
+	f("<>, a", "a", "<>")
+	f("friends: a b, c@d;, e@[1, f", "c@d|f", "friends: a b|e@[1")
+	f("a b@c", "", "a b@c")
+}
+
+// What can't be read is no path, and can't end a line.
+func TestUnreadable(t *testing.T) {
+	for in, want := range map[string]string{
+		"a b@c": "a b@c", "": "not an address: ", "alice> NOTIFY=NEVER": "alice? NOTIFY=NEVER", "a\r\nb c": "a??b c",
+		"<alice@here>": "not an address: ?alice@here?", "bob": "not an address: bob", "\xff \xfe": "? ?",
+		strings.Repeat("é ", 200): strings.Repeat("é ", 66) + "é...",
+	} {
+		got := unreadable(in)
+		if got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+		if _, err := ParseRecipient(got, "x.example"); err == nil {
+			t.Errorf("%q: %q is a path", in, got)
+		}
+	}
+}

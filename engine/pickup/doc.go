@@ -27,13 +27,15 @@
 // that is sent on, those of Resent-To, Resent-Cc and Resent-Bcc alone (RFC 5322
 // section 3.6.6). [ParseList] reads them: display names, comments, groups and
 // quoted strings, and names without a domain, which scripts write and RFC 5322
-// does not know. One that can't be read stops the whole message: better nothing is
-// sent than a part of it in silence.
+// does not know.
 //
 // # Errors
 //
-// A recipient that is nobody's here is in Result.Refused; the others get the
-// message all the same, as sendmail has always done it, and the caller tells. All
+// A recipient without a mailbox here is in Result.Refused; the others get the message
+// all the same, and the caller tells. An entry of a list that can't be read stops the
+// message. With Mail.Return neither is so if there is a recipient who gets the message:
+// the others are put into the queue, where delivery fails, and the sender gets a
+// notification. A program that repeats a command after an error sends no second copy. All
 // other faults of the message wrap storage.ErrInvalid; faults of the store are its
 // own errors. Then nothing was stored.
 package pickup

@@ -20,8 +20,9 @@ const maxHeader = 1 << 20
 const maxName = 1 << 10
 
 // readHeader reads the fields that a message begins with, and the empty line
-// behind them. What in gives next is the body.
-func readHeader(in *bufio.Reader) (header []byte, err error) {
+// after them. What in gives next is the body. Before the header takes more memory,
+// reserve is asked for it.
+func readHeader(in *bufio.Reader, reserve func(octets int64) error) (header []byte, err error) {
 	for first := true; ; first = false {
 		start, err := in.Peek(maxName)
 		if len(start) == 0 && err == io.EOF {
@@ -42,7 +43,7 @@ func readHeader(in *bufio.Reader) (header []byte, err error) {
 			}
 			return header, nil // mail without an empty line: the body begins here
 		}
-		if line, err = readLine(in, maxHeader-len(header)); err != nil {
+		if line, err = readLine(in, maxHeader-len(header), reserve); err != nil {
 			return nil, err
 		}
 		if !envelope {
@@ -60,11 +61,18 @@ func isField(line []byte, after bool) bool {
 	return ok
 }
 
+// headerCopies is how often the octets of a header are in memory: as they came, completed,
+// in wire form, and in the draft.
+const headerCopies = 4
+
 // readLine reads a line of at most limit octets; the last one gets an end.
-func readLine(in *bufio.Reader, limit int) ([]byte, error) {
+func readLine(in *bufio.Reader, limit int, reserve func(octets int64) error) ([]byte, error) {
 	var line []byte
 	for {
 		piece, err := in.ReadSlice('\n')
+		if err := reserve(headerCopies * int64(len(piece))); err != nil {
+			return nil, err
+		}
 		if line = append(line, piece...); len(line) > limit {
 			return nil, fmt.Errorf("%w: the header is longer than %d octets", storage.ErrInvalid, maxHeader)
 		}
@@ -79,34 +87,29 @@ func readLine(in *bufio.Reader, limit int) ([]byte, error) {
 	}
 }
 
-// addressed are the addresses that a header is directed to.
-func addressed(header []byte) ([]string, error) {
-	var plain, resent []string
+// addressed are the addresses that a header is directed to, and the entries there that
+// can't be read.
+func addressed(header []byte) (found, bad []string) {
+	var plain, resent, plainBad, resentBad []string
 	for text := header; ; {
 		f, rest, ok := message.Next(text)
 		if !ok {
 			break
 		}
 		text = rest
-		var to *[]string
 		switch {
 		case f.Is("To"), f.Is("Cc"), f.Is("Bcc"):
-			to = &plain
+			found, bad := readList(string(f.Unfolded()))
+			plain, plainBad = append(plain, found...), append(plainBad, bad...)
 		case f.Is("Resent-To"), f.Is("Resent-Cc"), f.Is("Resent-Bcc"):
-			to = &resent
-		default:
-			continue
+			found, bad := readList(string(f.Unfolded()))
+			resent, resentBad = append(resent, found...), append(resentBad, bad...)
 		}
-		found, err := ParseList(string(f.Unfolded()))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		*to = append(*to, found...)
 	}
-	if len(resent) > 0 {
-		return resent, nil
+	if len(resent)+len(resentBad) > 0 {
+		return resent, resentBad
 	}
-	return plain, nil
+	return plain, plainBad
 }
 
 // fromField is the value of a From field.

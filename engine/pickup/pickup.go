@@ -2,6 +2,7 @@ package pickup
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,14 +30,22 @@ type Pickup struct {
 	// Keys sign what is handed in, by the domain of its From field; nil: nothing is
 	// signed.
 	Keys *dkim.Keys
+	// Capture is the account that gets all mail in capture mode; 0: there is none.
+	Capture storage.AccountID
+	// Reserve is asked before a message takes so much more memory; nil: it is not
+	// counted.
+	Reserve func(octets int64) bool
+	// MaxBacklog is what a message may have in memory before its reader waits; 0: 4 MiB.
+	MaxBacklog int64
 }
 
 // Mail is a message that a program hands in.
 type Mail struct {
-	Sender     string // the reverse-path without brackets; "": the null path
-	FullName   string // the sender's, for a From field that is missing
-	Recipients []string
+	Sender     string    // the reverse-path without brackets; "": the null path
+	FullName   string    // the sender's, for a From field that is missing
+	Recipients []string  // lists of addresses
 	FromHeader bool      // those that the header names are recipients too
+	Return     bool      // the sender is told by mail of recipients who can't get the message
 	Text       io.Reader // plain form, any line ends
 
 	Notify smtp.Notify // of each recipient
@@ -60,13 +69,13 @@ type Refusal struct {
 }
 
 // ErrNoRecipients: the message says nowhere whom it is for.
-var ErrNoRecipients = fmt.Errorf("%w: no recipients: name them behind the command, or in To, Cc or Bcc with -t", storage.ErrInvalid)
+var ErrNoRecipients = fmt.Errorf("%w: no recipients: name them after the command, or in To, Cc or Bcc with -t", storage.ErrInvalid)
 
 // Submit stores m. When all recipients are refused nothing is stored, and that is
 // no error.
 func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 	in := bufio.NewReaderSize(m.Text, 64<<10)
-	header, err := readHeader(in)
+	header, err := readHeader(in, p.reserve)
 	if err != nil {
 		return Result{}, err
 	}
@@ -91,6 +100,14 @@ func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 	}
 	result.Receipt, err = s.deliver()
 	return result, err
+}
+
+// reserve asks for memory.
+func (p *Pickup) reserve(octets int64) error {
+	if p.Reserve != nil && !p.Reserve(octets) {
+		return fmt.Errorf("%w: there is no memory for the message now (limits.memory)", storage.ErrTemporary)
+	}
+	return nil
 }
 
 // submission is one message on its way into the store.
@@ -148,7 +165,7 @@ func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) er
 // sign begins the signature of a message with this header, in plain form.
 func (s *submission) sign(header []byte) {
 	from, ok := message.Find(header, "From")
-	if s.p.Keys == nil || !ok {
+	if s.p.Keys == nil || s.p.Capture != 0 || !ok {
 		return
 	}
 	if keys := s.p.Keys.Author(message.Address(from.Unfolded())); keys != nil {
@@ -196,18 +213,18 @@ func (s *submission) append(ctx context.Context, piece []byte) error {
 	if s.signing != nil {
 		s.signing.Append(piece)
 	}
-	return wait(ctx, s.draft)
+	return wait(ctx, s.draft, cmp.Or(s.p.MaxBacklog, maxBacklog))
 }
 
 // maxBacklog is what a message may have in memory before its reader waits.
 const maxBacklog = 4 << 20
 
-func wait(ctx context.Context, draft storage.Draft) error {
-	if draft.Backlog() <= maxBacklog {
+func wait(ctx context.Context, draft storage.Draft, limit int64) error {
+	if draft.Backlog() <= limit {
 		return ctx.Err()
 	}
 	down := make(chan struct{})
-	draft.Notify(maxBacklog/2, func() { close(down) })
+	draft.Notify(limit/2, func() { close(down) })
 	select {
 	case <-down:
 		return nil
@@ -235,9 +252,13 @@ func (s *submission) deliver() (storage.Receipt, error) {
 		r   storage.Receipt
 		err error
 	}
+	recipients := s.e.places.Maildrops(s.e.reverse, front)
+	for i := range recipients {
+		recipients[i].Trace = append(recipients[i].Trace, s.e.taken...)
+	}
 	done := make(chan outcome, 1)
 	s.p.Inbox.Deliver(&storage.Delivery{
-		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: s.e.places.Maildrops(s.e.reverse, front), Relayed: s.e.places.Relayed,
+		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: recipients, Relayed: s.e.places.Relayed,
 		Done: func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} },
 	})
 	o := <-done

@@ -203,7 +203,9 @@ func TestSubmitRefuses(t *testing.T) {
 	}
 	f(Mail{Recipients: []string{}}, ErrNoRecipients, "-t")
 	f(Mail{Recipients: []string{"a b"}}, storage.ErrInvalid, `"a b"`)
-	f(Mail{Recipients: make([]string, 11)}, storage.ErrInvalid, "smtp.max_recipients")
+	f(Mail{Recipients: []string{"a,b,c,d,e,f", "g,h,i,j", "k l"}}, storage.ErrInvalid, "smtp.max_recipients")
+	f(Mail{Recipients: []string{"alice, 'bob x@y.example', eve@y.example"}}, storage.ErrInvalid, "a comma is missing")
+	f(Mail{Recipients: []string{"alice", "eve@-y.example"}}, storage.ErrInvalid, `"eve@-y.example" is not the address`)
 	f(Mail{Sender: "a b"}, storage.ErrInvalid, "sender")
 	f(Mail{Text: strings.NewReader(strings.Repeat("x", 1<<20))}, storage.ErrInvalid, "smtp.max_size")
 	f(Mail{Text: strings.NewReader("X: " + strings.Repeat("x", maxHeader))}, storage.ErrInvalid, "header is longer")
@@ -254,7 +256,7 @@ func FuzzComplete(f *testing.F) {
 	f.Add("BCC:\n \n x\nMessage-ID: <1>\n", "")
 	f.Fuzz(func(t *testing.T, text, name string) {
 		in := bufio.NewReaderSize(strings.NewReader(text), 64<<10)
-		header, err := readHeader(in)
+		header, err := readHeader(in, func(int64) error { return nil })
 		if err != nil {
 			t.Skip()
 		}

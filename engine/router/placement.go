@@ -53,6 +53,13 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	return o
 }
 
+// Return puts a recipient that has no mailbox here, or no address that can be read, into
+// the queue under domain, which is one of ours. The attempt to deliver there fails, and
+// so the sender is told.
+func (p *Placement) Return(domain, path string, notify smtp.Notify) {
+	p.relay(domain, path, "", notify)
+}
+
 // What a queue entry and a recipient in one take besides their texts, and the place in
 // the map with them.
 const (

@@ -18,6 +18,8 @@ type Envelope struct {
 	// Size is the octets of the message, for hosts with a limit (RFC 1870).
 	Size int64
 	UTF8 bool // an address in the header is beyond ASCII
+	// EightBit: the message has octets over 127.
+	EightBit bool
 }
 
 // Refusal is a recipient that the host did not take.
@@ -27,7 +29,7 @@ type Refusal struct {
 	Temporary bool   // later it may be taken
 }
 
-// Submit sends a message, in plain form and 7-bit, to the host (RFC 6409). Refusals are
+// Submit sends a message, in plain form, to the host (RFC 6409). Refusals are
 // those of the recipients that were not taken, all of them if need be; err is what kept
 // all of them from being tried. An error with ErrRefused is one of the login. After
 // ErrDoubt the host may have the message.
@@ -60,6 +62,9 @@ func Submit(ctx context.Context, h *Host, env Envelope, message io.ReadSeeker) (
 
 func (env *Envelope) transaction(to []string) *smtpclient.Transaction {
 	tx := &smtpclient.Transaction{ReversePath: env.From, Size: env.Size, SMTPUTF8: env.UTF8, Body: smtp.Body7Bit}
+	if env.EightBit {
+		tx.Body = smtp.Body8BitMIME
+	}
 	for _, path := range to {
 		tx.Recipients = append(tx.Recipients, smtpclient.Recipient{ForwardPath: path})
 	}

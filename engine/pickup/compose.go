@@ -1,0 +1,104 @@
+package pickup
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"time"
+
+	"postrider/codec/address"
+	"postrider/codec/dot"
+	"postrider/codec/message"
+	"postrider/storage"
+)
+
+// Composed is the envelope of a message for a host that takes it by SMTP.
+type Composed struct {
+	Sender     string // without brackets; "": the null path
+	Recipients []string
+	Size       int64
+	EightBit   bool // the text has octets over 127
+	UTF8       bool // an address of the envelope is beyond ASCII
+}
+
+// Compose writes m to out with a complete header, in plain form with CRLF, for a host that
+// takes it by SMTP. Names without a domain are put into domain. An address that can't be
+// read stops the message. It is for the case that the store can't be reached.
+func Compose(out io.Writer, m Mail, hostname, domain string) (c Composed, err error) {
+	in := bufio.NewReaderSize(m.Text, 64<<10)
+	header, err := readHeader(in, (&Pickup{}).reserve)
+	if err != nil {
+		return c, err
+	}
+	if err := c.address(&m, header, domain); err != nil {
+		return c, err
+	}
+	if m.At.IsZero() {
+		m.At = time.Now()
+	}
+	s := submission{p: &Pickup{Hostname: hostname}, m: &m, e: &envelope{reverse: c.Sender}}
+	complete := message.Completion{
+		Domain: domain, From: fromField(s.fromName(), s.fromAddress()), Date: m.At,
+		MessageID: fmt.Sprintf("%s.%d@%s", m.At.UTC().Format("20060102150405"), m.At.UnixNano(), hostname),
+	}
+	header = append(complete.Append(nil, header), "\r\n"...)
+	var form dot.Normalizer
+	var plain dot.Unstuffer
+	write := func(wire []byte) error {
+		text := plain.Append(nil, wire)
+		c.Size += int64(len(text))
+		_, err := out.Write(text)
+		return err
+	}
+	if err := write(form.Append(nil, header)); err != nil {
+		return c, err
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := in.Read(buf)
+		wire := form.Append(nil, buf[:n])
+		if err == io.EOF {
+			wire = form.End(wire)
+		}
+		if failed := write(wire); failed != nil {
+			return c, failed
+		}
+		if err == io.EOF {
+			c.EightBit = form.Counts().EightBit
+			return c, nil
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+}
+
+// address reads the envelope of m.
+func (c *Composed) address(m *Mail, header []byte, domain string) error {
+	reverse, err := reversePath(m.Sender, domain)
+	if err != nil {
+		return err
+	}
+	c.Sender, c.UTF8 = reverse.String(), reverse.NeedsUTF8()
+	var e envelope
+	addresses := e.addresses(m, header)
+	if len(addresses)+len(e.bad) == 0 {
+		return ErrNoRecipients
+	}
+	if len(e.bad) > 0 {
+		return fmt.Errorf("%w: %q is not the address of a recipient; nothing was sent", storage.ErrInvalid, shorten(e.bad[0]))
+	}
+	met := make(map[string]bool)
+	for _, a := range addresses {
+		path, err := ParseRecipient(a, domain)
+		if err != nil {
+			return err
+		}
+		if key := address.Key(path.String()); !met[key] {
+			met[key] = true
+			c.Recipients = append(c.Recipients, path.String())
+			c.UTF8 = c.UTF8 || path.NeedsUTF8()
+		}
+	}
+	return nil
+}
