@@ -165,11 +165,10 @@ func (b *bed) deferred(to string) string {
 	return why
 }
 
+// wantLog waits for words in the log: a line comes after what it tells of.
 func (b *bed) wantLog(words string) {
 	b.t.Helper()
-	if !strings.Contains(b.log.String(), words) {
-		b.t.Errorf("the log has no %q", words)
-	}
+	b.until(fmt.Sprintf("the log has %q", words), func() bool { return strings.Contains(b.log.String(), words) })
 }
 
 func wantText(t testing.TB, got string, words ...string) {

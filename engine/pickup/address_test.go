@@ -170,7 +170,7 @@ func TestReadList(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	for in, want := range map[string]string{
 		"a b@c": "a b@c", "": "not an address: ", "alice> NOTIFY=NEVER": "alice? NOTIFY=NEVER", "a\r\nb c": "a??b c",
-		"<alice@here>": "not an address: ?alice@here?", "bob": "not an address: bob", "\xff \xfe": "? ?",
+		"<alice@here>": "?alice@here?", "bob": "not an address: bob", "\xff \xfe": "? ?",
 		strings.Repeat("é ", 200): strings.Repeat("é ", 66) + "é...",
 	} {
 		got := unreadable(in)
