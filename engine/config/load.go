@@ -18,7 +18,11 @@ type Fault struct {
 	Line int    // 0: of no single line
 	Key  string // "" when the file can't be read as TOML
 	Text string // what is wrong, and what is allowed
+	Err  error  // why the file can't be read; nil: it could be
 }
+
+// Unwrap returns why the file can't be read.
+func (f *Fault) Unwrap() error { return f.Err }
 
 func (f *Fault) Error() string {
 	var b strings.Builder
@@ -50,7 +54,7 @@ func Load(path string) (*Config, error) {
 		return nil, &Fault{File: path, Text: "there is no such file; \"postrider config defaults\" writes one to begin with"}
 	}
 	if err != nil {
-		return nil, &Fault{File: path, Text: err.Error()}
+		return nil, &Fault{File: path, Text: err.Error(), Err: err}
 	}
 	if err := c.read(path, string(text)); err != nil {
 		return nil, err
