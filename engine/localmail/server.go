@@ -118,7 +118,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		answer(w, Answer{Kind: Busy, Error: "there is no memory for the message now (limits.memory)"})
 		return
 	}
-	answer(w, s.take(ctx, r.Body, uid, &b))
+	a := s.take(ctx, r.Body, uid, &b)
+	// A client that still writes when the connection is closed would not see the answer.
+	_, _ = io.Copy(io.Discard, r.Body)
+	answer(w, a)
 }
 
 // answer sends a.
