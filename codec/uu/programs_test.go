@@ -11,11 +11,11 @@ import (
 )
 
 // lengths is the longest of the files that are played through other programs, each
-// length from 0 on. A line has 45 octets, so the 600 of a usual run are 13 lines with
+// length from 0 on. A line has 45 octets, so the 300 of a usual run are six lines with
 // each remainder; POSTRIDER_UU_LENGTHS asks for more, one process each.
 func lengths(t *testing.T) int {
 	t.Helper()
-	n := 600
+	n := 300
 	if env := os.Getenv("POSTRIDER_UU_LENGTHS"); env != "" {
 		var err error
 		if n, err = strconv.Atoi(env); err != nil {
@@ -112,13 +112,13 @@ func TestWeReadGNUs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for n := range max(lengths, 300) + 1 {
+	for n := range max(lengths, 150) + 1 {
 		if err := os.WriteFile(filepath.Join(folder, fmt.Sprint("octets", n)), octetsOf(all, n), 0o644); err != nil { //nolint:gosec // the mode is in the text
 			t.Fatal(err)
 		}
 	}
 	f(in(t, folder, "seq 0 $1 | xargs -I@ uuencode octets@ file@", fmt.Sprint(lengths)), 0, false)
-	f(in(t, folder, "seq 0 300 | xargs -I@ uuencode -m octets@ file@"), 0, true)
+	f(in(t, folder, "seq 0 150 | xargs -I@ uuencode -m octets@ file@"), 0, true)
 	f(in(t, folder, "seq 0 3 | xargs -I@ uuencode -e octets@ file@"), 0, false)
 	f(in(t, folder, "seq 0 3 | xargs -I@ uuencode -e -m octets@ file@"), 0, true)
 	f(in(t, folder, "uuencode all file3000000"), len(all), false)
