@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// sendmailAs runs a program as another user, and returns what it said and its exit code.
+func sendmailAs(t *testing.T, uid uint32, env []string, stdin, program string, args ...string) (string, int) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Stdin = "/", strings.NewReader(stdin)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// Every user may call sendmail, with a data directory that is closed to all others.
+func TestSendmailOfOtherUsers(t *testing.T) {
+	root(t)
+	s := &server{t: t, data: open(t)}
+	s.importAccounts([]string{"reader"})
+	dir := filepath.Dir(s.data)
+	sendmail := filepath.Join(dir, "sendmail")
+	program, err := os.ReadFile(binary)
+	if err == nil {
+		err = os.WriteFile(sendmail, program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const uid = 61235
+	data := []string{"--data", s.data}
+	run := func(code int, stdin string, args ...string) string {
+		t.Helper()
+		out, got := sendmailAs(t, uid, nil, stdin, sendmail, append(args, data...)...)
+		if got != code {
+			t.Errorf("%v: exit code %d, want %d: %s", args, got, code, out)
+		}
+		return out
+	}
+	if out := run(75, "x\n", "reader"); !strings.Contains(out, "no server takes mail here") && !strings.Contains(out, "reader") {
+		t.Errorf("without a server: %s", out)
+	}
+	s.start()
+	run(0, "To: reader\nSubject: by -t\n\nhello\n", "-t")
+	run(0, "Subject: by name\n\n"+strings.Repeat("a long text\n", 200_000), "-i", "-f", "boss@x.test", "reader")
+	run(0, "x\n", "-f", "reader@localhost", "reader", "no-such-user", "two words@x.test")
+	if out := run(67, strings.Repeat("much\n", 1<<20), "no-such-user"); !strings.Contains(out, "nothing was sent") {
+		t.Error(out)
+	}
+	if out := run(64, "x\n"); !strings.Contains(out, "no recipients") {
+		t.Error(out)
+	}
+	if out := run(77, "", "-bp"); !strings.Contains(out, "root") {
+		t.Error(out)
+	}
+	config := filepath.Join(dir, "postrider.toml")
+	text := "[server]\ndata = \"" + s.data + "\"\n[smtp]\nlisten = [\"" + s.smtp[0] + "\"]\n"
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, code := sendmailAs(t, uid, []string{"POSTRIDER_CONFIG=" + config}, "QUIT\r\n", sendmail, "-bs")
+	if code != 0 || !strings.HasPrefix(out, "220 ") || !strings.Contains(out, "\r\n221 ") {
+		t.Errorf("-bs: %d %s", code, out)
+	}
+	if err := os.Chmod(config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code = sendmailAs(t, uid, []string{"POSTRIDER_CONFIG=" + config}, "Subject: closed\n\nx\n", sendmail, append(data, "reader")...)
+	if code != 0 {
+		t.Errorf("with a closed configuration: %d %s", code, out)
+	}
+	got := s.fetch("reader", true)
+	var all bytes.Buffer
+	for _, m := range got {
+		all.Write(m)
+	}
+	for _, want := range []string{"Subject: by -t\r\n", "Return-Path: <boss@x.test>\r\n", "from userid 61235)", "Subject: closed\r\n"} {
+		if !bytes.Contains(all.Bytes(), []byte(want)) {
+			t.Errorf("%q did not arrive", want)
+		}
+	}
+	s.terminate()
+	s.check()
+}
