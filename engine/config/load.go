@@ -53,9 +53,6 @@ func Load(path string) (*Config, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &Fault{File: path, Text: "there is no such file; \"postrider config defaults\" writes one to begin with"}
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("configuration: %w", err) // sendmail goes on without it
-	}
 	if err != nil {
 		return nil, &Fault{File: path, Text: err.Error(), Err: err}
 	}

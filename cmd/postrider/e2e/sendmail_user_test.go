@@ -30,7 +30,7 @@ func sendmailAs(t *testing.T, uid uint32, env []string, stdin, program string, a
 func TestSendmailOfOtherUsers(t *testing.T) {
 	root(t)
 	s := &server{t: t, data: open(t)}
-	s.importAccounts([]string{"reader"})
+	s.importAccounts([]string{"reader", "writer"})
 	dir := filepath.Dir(s.data)
 	sendmail := filepath.Join(dir, "sendmail")
 	program, err := os.ReadFile(binary)
@@ -57,6 +57,15 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	run(0, "To: reader\nSubject: by -t\n\nhello\n", "-t")
 	run(0, "Subject: by name\n\n"+strings.Repeat("a long text\n", 200_000), "-i", "-f", "boss@x.test", "reader")
 	run(0, "x\n", "-f", "reader@localhost", "reader", "no-such-user", "two words@x.test")
+	run(0, "To: reader, c d e\nSubject: by half\n\nx\n", "-t", "-f", "writer")
+	run(0, "Subject: to a ghost\n\nx\n", "-f", "writer", "reader", "ghost")
+	told := s.fetch("writer", false)
+	if len(told) != 2 || !bytes.Contains(told[0], []byte("c d e")) || !bytes.Contains(told[1], []byte("ghost@localhost")) {
+		t.Errorf("the sender was told %q", told)
+	}
+	if log := s.log.String(); !strings.Contains(log, "userid 61235") {
+		t.Errorf("the log does not tell the user:\n%s", log)
+	}
 	if out := run(67, strings.Repeat("much\n", 1<<20), "no-such-user"); !strings.Contains(out, "nothing was sent") {
 		t.Error(out)
 	}
@@ -87,7 +96,7 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	for _, m := range got {
 		all.Write(m)
 	}
-	for _, want := range []string{"Subject: by -t\r\n", "Return-Path: <boss@x.test>\r\n", "from userid 61235)", "Subject: closed\r\n"} {
+	for _, want := range []string{"Subject: by -t\r\n", "Return-Path: <boss@x.test>\r\n", "from userid 61235)", "Subject: closed\r\n", "Subject: by half\r\n", "Subject: to a ghost\r\n"} {
 		if !bytes.Contains(all.Bytes(), []byte(want)) {
 			t.Errorf("%q did not arrive", want)
 		}
