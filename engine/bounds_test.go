@@ -197,7 +197,7 @@ func TestChecksOfOneClient(t *testing.T) {
 	for _, p := range all {
 		p.leave()
 	}
-	eventually(t, "the checks go on", func() bool { return f.guard.checks.Load() == 0 && len(f.guard.open.of) == 0 })
+	eventually(t, "the checks go on", func() bool { return f.guard.checks.Load() == 0 && f.guard.open.none() })
 }
 
 // What a client's mail made us ask of name servers is counted against the client.

@@ -108,11 +108,17 @@ func parseType(text string) (mediaType, boundary string) {
 
 // lenientBoundary finds the boundary among parameters.
 func lenientBoundary(params string) string {
-	i := strings.Index(strings.ToLower(params), "boundary=")
-	if i < 0 {
-		return ""
+	const name = "boundary="
+	i := 0
+	for ; ; i++ { // strings.ToLower may change the length
+		if len(params)-i < len(name) {
+			return ""
+		}
+		if strings.EqualFold(params[i:i+len(name)], name) {
+			break
+		}
 	}
-	v := params[i+len("boundary="):]
+	v := params[i+len(name):]
 	if quoted, ok := strings.CutPrefix(v, `"`); ok {
 		v, _, _ = strings.Cut(quoted, `"`)
 		return v

@@ -25,7 +25,7 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-var serial = big.NewInt(1)
+var serial atomic.Int64
 
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
@@ -43,8 +43,7 @@ func (a *authority) make(template, issuer *x509.Certificate, by *ecdsa.PrivateKe
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	serial = new(big.Int).Add(serial, big.NewInt(1))
-	template.SerialNumber = serial
+	template.SerialNumber = big.NewInt(serial.Add(1) + 1)
 	if template.NotAfter.IsZero() {
 		template.NotAfter = time.Now().Add(time.Hour)
 	}

@@ -128,7 +128,8 @@ func (c *Check) key(s *dkim.Signature, domain string) (*dkim.Key, error) {
 // is over, so is this.
 func (c *Check) hashBody(rest *bufio.Reader, found []signature) (*bodies, error) {
 	sums := new(bodies)
-	for _, s := range found {
+	for i := range found {
+		s := &found[i] // not a copy: the key is being looked up
 		if s.outcome.Result == "" && sums[s.field.Body].sum == nil {
 			sum := sha256.New()
 			sums[s.field.Body].sum, sums[s.field.Body].body = sum, dkim.NewBody(sum, s.field.Body)
