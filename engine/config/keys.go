@@ -43,7 +43,7 @@ func keysOfEdge(c *Config) []*Key {
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
 			help("The data directory. It is made at the first start."),
 		text("server.mail_socket", &c.Server.MailSocket, "", anyString, "a path, or empty").
-			help("The unix socket at which sendmail hands in mail for users who may not use the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock behind it. Who may not read the configuration looks in /run/postrider."),
+			help("The unix socket at which sendmail hands in mail for users who may not use the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock after it. A caller that may not read the configuration looks in /run/postrider."),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
 			help("Event loops; 0: one per core."),
 		text("server.user", &c.Server.User, "", func(s string) (string, error) { return s, nil }, "a user's name or number").flag("user").

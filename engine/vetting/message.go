@@ -179,7 +179,7 @@ func (c *Check) spf() SPFResult {
 		r.Result = None
 		return r
 	}
-	outcome, _ := spf.CheckHostWithSender(net.IP(c.env.IP.AsSlice()), c.env.Helo, sender,
+	outcome, _ := spf.CheckHostWithSender(net.IP(c.env.IP.AsSlice()), asDomain(c.env.Helo), sender,
 		spf.WithResolver(c.vetter.Names), spf.WithContext(resolver.ForStranger(c.ctx, c.ofSPF)))
 	r.Result = Result(outcome)
 	if c.ofSPF.Spent() && r.Result != Pass && r.Result != Fail {
