@@ -13,9 +13,8 @@ import (
 // thousand guesses at once would all be looked at.
 //
 // A network is a /24 of IPv4 or a /64 of IPv6, what one customer of a provider
-// can move around in. The memory is bounded: when there are maxNetworks, those
-// without a failure left are forgotten, and when that is not enough any one of
-// them is.
+// can move around in. The memory is bounded: when there are maxNetworks, one with
+// few failures left is forgotten: see makeRoom.
 type failures struct {
 	most   float64 // tokens of a network; 0: no limit
 	window time.Duration
@@ -110,19 +109,30 @@ func (f *failures) forgive(ip netip.Addr) {
 	f.of[ip] = b
 }
 
+// sampled is how many networks are looked at when one has to go. Go's maps begin to
+// range at a random place.
+const sampled = 16
+
+// makeRoom forgets those of some networks that have no failure left, at least the one that
+// has the fewest. It looks at a few, however many there are: whoever comes from many
+// networks would have each of his logins walk through all of them under the lock.
 func (f *failures) makeRoom(now time.Time) {
 	if len(f.of) < maxNetworks {
 		return
 	}
+	var fullest netip.Addr
+	most, looked := -1.0, 0
 	for ip, b := range f.of {
-		if f.refilled(b, now).tokens >= f.most {
+		tokens := f.refilled(b, now).tokens
+		if tokens > most {
+			fullest, most = ip, tokens
+		}
+		if tokens >= f.most {
 			delete(f.of, ip)
 		}
-	}
-	for ip := range f.of {
-		if len(f.of) < maxNetworks {
-			return
+		if looked++; looked == sampled {
+			break
 		}
-		delete(f.of, ip)
 	}
+	delete(f.of, fullest)
 }

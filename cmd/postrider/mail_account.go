@@ -185,7 +185,7 @@ func mailAccountTry() *cobra.Command {
 			}
 			trials, err := tryServers(cmd.Context(), account)
 			if asJSON {
-				return errors.Join(err, printMailJSON(cmd.OutOrStdout(), trials))
+				return errors.Join(err, printJSON(cmd.OutOrStdout(), trials))
 			}
 			for _, t := range trials {
 				if t.Messages != nil {

@@ -66,7 +66,7 @@ the messages are read whole, and their attachments are counted.`,
 				return err
 			}
 			if asJSON {
-				return printMailJSON(cmd.OutOrStdout(), lines)
+				return printJSON(cmd.OutOrStdout(), lines)
 			}
 			return printMailLines(cmd.OutOrStdout(), lines, time.Now())
 		},

@@ -66,7 +66,7 @@ a message can command the terminal: control characters are replaced.`,
 			if err != nil || !asJSON || raw {
 				return err
 			}
-			return printMailJSON(cmd.OutOrStdout(), texts)
+			return printJSON(cmd.OutOrStdout(), texts)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

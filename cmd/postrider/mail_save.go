@@ -49,7 +49,7 @@ be decoded is saved, and the exit code is 65.`,
 				return nil
 			})
 			if asJSON {
-				err = errors.Join(err, printMailJSON(cmd.OutOrStdout(), files))
+				err = errors.Join(err, printJSON(cmd.OutOrStdout(), files))
 			}
 			damaged := 0
 			for _, f := range files {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"os"
 	"strconv"
@@ -50,14 +49,4 @@ func column(text string, width int) string {
 		used += g.Width()
 	}
 	return out.String() + "…" + strings.Repeat(" ", max(width-1-used, 0))
-}
-
-// printMailJSON is printJSON of what others have written: JSON says control characters in
-// ASCII, but only those of ASCII.
-func printMailJSON(w io.Writer, v any) error {
-	if !isTerminal(w) {
-		return printJSON(w, v)
-	}
-	t := useragent.NewTerminal(w)
-	return errors.Join(printJSON(t, v), t.Close())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/engine/admin"
+	"postrider/engine/useragent"
 	"postrider/storage"
 )
 
@@ -197,9 +199,14 @@ func recipientsOf(e *storage.QueueEntry, now time.Time) (lines []recipientLine) 
 
 // printLine writes v as one line of JSON, with < and > as they are.
 func printLine(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(useragent.AppendJSON(nil, text.Bytes()))
+	return err
 }
 
 // senderName is the reverse-path; the null path under the name that Postfix lists

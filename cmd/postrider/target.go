@@ -17,6 +17,7 @@ import (
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/router"
+	"postrider/engine/useragent"
 	"postrider/storage"
 )
 
@@ -149,11 +150,15 @@ func (d *desk) name(text string) (local, domain string, err error) {
 // mailbox is an account's address as text.
 func mailbox(a storage.Account) string { return router.Mailbox(a.Name, a.Domain) }
 
-// printJSON writes v, indented.
+// printJSON writes v, indented. What others have written can't command a terminal that
+// shows it later: see useragent.AppendJSON.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(useragent.AppendJSON(nil, append(text, '\n')))
+	return err
 }
 
 // atLeast and exactly check the number of arguments, in the words of the command.

@@ -116,7 +116,7 @@ func (r ReceivedReply) Lines() iter.Seq[[]byte] {
 
 // AppendText appends the reply as one line for people: its lines with their codes,
 // and a blank between two. It begins with a code: text that came before the first
-// one is at the end. Control octets and what is not UTF-8 become "?".
+// one is at the end. It is clean: see AppendClean.
 func (r ReceivedReply) AppendText(dst []byte) []byte {
 	first := 0 // of the lines with a code
 	for line := range bytes.Lines(r.lines) {
@@ -140,12 +140,12 @@ func (r ReceivedReply) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// AppendClean appends what a peer sent, for people: control octets and what is not
-// UTF-8 become "?".
+// AppendClean appends what a peer sent, for people: control characters, characters that
+// turn the direction of writing or can't be seen, and what is not UTF-8 become "?".
 func AppendClean(dst, text []byte) []byte {
 	for len(text) > 0 {
 		c, n := utf8.DecodeRune(text)
-		if unicode.IsControl(c) || c == utf8.RuneError && n == 1 {
+		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) || c == utf8.RuneError && n == 1 {
 			dst = append(dst, '?')
 		} else {
 			dst = append(dst, text[:n]...)

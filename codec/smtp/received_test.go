@@ -77,6 +77,9 @@ func TestAppendText(t *testing.T) {
 	f("\r\n550-over\r\n  quota,\r\n\r\nask \r\n452 later\r\n", "550-over quota, ask 452 later")
 	f(" see\r\n\r\n\tthere\r\n552-a\r\n552 b\r\n", "552-a 552 b see there")
 	f("250 a\x00\x1b[2Jb\rc\x7f\u009b\xff\u00fc\r\n", "250 a??[2Jb?c???\u00fc")
+	f("550 \u202etxt.exe\u202c \u2066a\u2069\r\n", "550 ?txt.exe? ?a?")
+	f("550 \ufeffx\u200by\u00adz \u2028\u2029 \U000e0041\r\n", "550 ?x?y?z ?? ?")
+	f("550 \u6f22 \ufffd \u0301\r\n", "550 \u6f22 \ufffd \u0301")
 }
 
 // Whoever gets a line in pieces sees the limit before the end of the line.

@@ -36,8 +36,9 @@ func (n *Negative) Error() string {
 
 // The most that is read of a reply's line and of a listing.
 const (
-	maxReply   = 8 << 10
-	maxListing = 10_000_000 // lines
+	maxReply         = 8 << 10
+	maxListing       = 1_000_000 // messages
+	maxListingOctets = 128 << 20
 )
 
 // OpenPOP3 connects and logs in. An error wraps ErrRefused when the host doesn't let
@@ -255,10 +256,14 @@ func (p *POP3) line() (string, error) {
 
 // lines reads a reply of several lines up to the dot and gives each to take.
 func (p *POP3) lines(take func(line string) error) error {
-	for range maxListing {
+	octets := 0
+	for range maxListing + 1 { // and the dot
 		line, err := p.line()
 		if err != nil {
 			return err
+		}
+		if octets += len(line); octets > maxListingOctets {
+			break
 		}
 		if line == "." {
 			return nil
@@ -267,7 +272,7 @@ func (p *POP3) lines(take func(line string) error) error {
 			return err
 		}
 	}
-	return errors.New("the host lists without end")
+	return fmt.Errorf("the host lists without end: more than %d lines or %d octets", maxListing, maxListingOctets)
 }
 
 // Item is a message in a maildrop.
@@ -293,6 +298,9 @@ func (p *POP3) List() ([]Item, error) {
 		size, err2 := strconv.ParseInt(words[1], 10, 64)
 		if err1 != nil || err2 != nil || n < 1 || size < 0 {
 			return fmt.Errorf("LIST: the line %q makes no sense", Printable(line))
+		}
+		if _, twice := at[n]; twice {
+			return fmt.Errorf("LIST: message %d is there twice", n)
 		}
 		at[n] = len(items)
 		items = append(items, Item{Number: n, Size: size})
