@@ -1,6 +1,8 @@
 package router
 
 import (
+	"cmp"
+
 	"postrider/codec/address"
 	"postrider/storage"
 )
@@ -38,6 +40,7 @@ type member struct {
 	alive   bool   // it leads to a mailbox
 	told    bool   // it leads to an address that does not exist
 	caught  string // of a catch-all: the target of its own that it catches
+	via     string // of a catch-all: the target by which it was met first
 }
 
 // maxDepth bounds aliases of aliases, and with them the stack.
@@ -125,7 +128,9 @@ func (x *expansion) target(parent *member, text string, account storage.AccountI
 				x.selfless = true
 			}
 		}
-		x.alias(parent, at, found, depth+1)
+		if m := x.alias(parent, at, found, depth+1); at.local == "" && m.via == "" {
+			m.via = a.String()
+		}
 	}
 }
 
@@ -210,7 +215,7 @@ func (x *expansion) bury() {
 		case !m.alias:
 			x.dead = append(x.dead, Dead{m.String(), m.domain, Unknown})
 		case !m.told && m.isNamed():
-			x.dead = append(x.dead, Dead{m.String(), m.domain, Loop})
+			x.dead = append(x.dead, Dead{cmp.Or(m.via, m.String()), m.domain, Loop})
 		}
 	}
 }
