@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"strings"
 	"time"
 
 	"postrider/codec/message"
@@ -133,7 +134,11 @@ func (o *outgoing) author(s *smtpConn) string { return cmp.Or(string(s.tx.revers
 func (o *outgoing) signer(head *message.Head, s *smtpConn) string {
 	from := o.author(s)
 	if v := head.From(); v != nil {
-		if a := message.Address(v); s.m.Account() == "" || s.srv.cfg.Submission.AnySender || s.srv.owns(s.account(), a) {
+		a := message.Address(v)
+		if a != "" && !strings.Contains(a, "@") && o.completes(s) {
+			a += "@" + s.srv.cfg.DefaultDomain() // as complete writes it
+		}
+		if s.m.Account() == "" || s.srv.cfg.Submission.AnySender || s.srv.owns(s.account(), a) {
 			from = a
 		}
 	}

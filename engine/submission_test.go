@@ -284,3 +284,57 @@ func TestRelayedMailIsSigned(t *testing.T) {
 		t.Error("the message that comes back lacks its signature")
 	}
 }
+
+// Addresses without a domain get ours, and Bcc goes: after a login, and for programs on
+// relay.networks whose mail goes to other hosts. What stays here, what another server has
+// had, and what the operator leaves alone is kept octet for octet.
+func TestHeadersAreCompleted(t *testing.T) {
+	const header = "From: backup (Nightly run)\r\nTo: jsmith,\r\n \"Ops, all\" <ops>\r\nReply-To: noreply@far.test\r\nBcc: secret@far.test\r\nMessage-ID: <>\r\nResent-Bcc: boss\r\n"
+	complete := func(text string) bool {
+		for _, want := range []string{"From: backup@localhost (Nightly run)\r\n", "jsmith@localhost", "<ops@localhost>", "Reply-To: noreply@far.test\r\n", "\r\nDate: ", "@mx.test>\r\n", "\r\n\r\nx\r\n"} {
+			if !strings.Contains(text, want) {
+				return false
+			}
+		}
+		return !strings.Contains(text, "secret") && !strings.Contains(text, "boss") && !strings.Contains(text, "Message-ID: <>")
+	}
+	for _, c := range []struct {
+		name                  string
+		off, login, elsewhere bool
+		before                string // fields before the header
+		want                  bool
+	}{
+		{name: "after a login", login: true, want: true},
+		{name: "after a login, elsewhere", login: true, elsewhere: true, want: true},
+		{name: "after a login, though the key is off", off: true, login: true, want: true},
+		{name: "a program, elsewhere", elsewhere: true, want: true},
+		{name: "a program, here"},
+		{name: "another server, elsewhere", elsewhere: true, before: "Received: from a by b; Mon, 23 Nov 2026 12:00:00 +0000\r\n"},
+		{name: "the key is off", off: true, elsewhere: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := submitting(t, func(cfg *config.Config) {
+				cfg.Relay.Networks, cfg.Relay.CompleteHeader = cfg.SMTP.TrustedNetworks, !c.off
+			})
+			p := f.dialSMTP(t)
+			if c.login {
+				p = f.loggedIn(t)
+			} else {
+				p.expect("220 ")
+				p.say("EHLO client.test", "250 ")
+			}
+			p.say("MAIL FROM:<mbrain@localhost>", "250 ")
+			p.say("RCPT TO:<jsmith@localhost>", "250 ")
+			if c.elsewhere {
+				p.say("RCPT TO:<x@elsewhere.test>", "250 ")
+			}
+			p.say("DATA", "354 ")
+			p.send(c.before + header + "\r\nx\r\n.\r\n")
+			p.expect("250 2.0.0 ")
+			text := f.got(t, "1")
+			if complete(text) != c.want || !c.want && !strings.Contains(text, c.before+header+"\r\nx\r\n") || c.want && !f.holds(t, text) {
+				t.Errorf("got\n%s", text)
+			}
+		})
+	}
+}
