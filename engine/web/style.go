@@ -8,7 +8,7 @@ import (
 var (
 	number    = regexp.MustCompile(`^[0-9]{1,4}%?$`)
 	align     = regexp.MustCompile(`(?i)^(left|right|center|justify|top|middle|bottom|baseline)$`)
-	colour    = regexp.MustCompile(`(?i)^(#[0-9a-f]{3,8}|[a-z]{3,20}|(rgb|hsl)a?\([0-9., %]{1,40}\))$`)
+	colour    = regexp.MustCompile(`(?i)^(#[0-9a-f]{3,8}|(rgb|hsl)a?\([0-9., %]{1,40}\)|` + strings.ReplaceAll(colourNames, " ", "|") + `)$`)
 	measure   = regexp.MustCompile(`(?i)^(-?[0-9.]{1,8}(px|pt|em|rem|ex|%)?|auto)( (-?[0-9.]{1,8}(px|pt|em|rem|ex|%)?|auto)){0,3}$`)
 	direction = regexp.MustCompile(`(?i)^(ltr|rtl|auto)$`)
 	border    = regexp.MustCompile(`(?i)^[a-z0-9#., %]{1,60}$`)
