@@ -13,7 +13,7 @@ import (
 )
 
 // outgoing is what becomes of a message of our own people besides being stored: its
-// header is completed (see message.Completion), and it is signed. The signature stands
+// header is completed (see message.Completion), and it is signed. The signature is
 // in front of it (see storage.Envelope.Front), so it may be made when the end is there,
 // and no message is held up for it.
 //
@@ -178,7 +178,7 @@ func (o *outgoing) end(s *smtpConn, then func(front string)) {
 	stream.Finish(func(fields string, err error) { then(s.srv.front(fields, err, id)) })
 }
 
-// front is what stands in front of a message: its signature, unless that failed.
+// front is the text that goes before a message: its signature, unless that failed.
 func (srv *Server) front(signature string, err error, id storage.MessageID) string {
 	if err == nil && len(signature) > storage.MaxFront {
 		err = errors.New("the signatures are too long")

@@ -4,7 +4,7 @@ import "fmt"
 
 // retired are keys that older versions had, and what has to be done about each: what the
 // key did, and what takes its place. A file that has one is refused like one with an
-// unknown key, so that nobody relies on a key that does nothing; but its operator has done
+// unknown key, so that no operator relies on a key that does nothing; but its operator has done
 // nothing wrong, and hears what to do.
 var retired = map[string]string{
 	"pop3.expire_days": "it was removed: it was announced to clients, and nothing ever expired by it; delete the line",

@@ -13,7 +13,7 @@
 // the body, so it knows whether the server has begun to read: a message of which nothing
 // was read can be sent again, or another way.
 //
-// # Whom the client believes
+// # Which server the client trusts
 //
 // [Send] looks at who listens before it sends mail. That has to be root, the caller, or
 // the owner of the socket's directory; in a directory that all users may write to, only

@@ -340,7 +340,7 @@ func (s *Scheduler) clear(st *site, now time.Time, e *Effects) {
 
 // remember keeps the name of a destination that sleeps because of the site.
 func (st *site) remember(name string) {
-	if st.probing() && len(st.asleep) < mostAsleep { // nobody waits long for a busy one
+	if st.probing() && len(st.asleep) < mostAsleep { // a busy site sleeps for seconds only
 		st.asleep = append(st.asleep, name)
 	}
 }

@@ -160,7 +160,7 @@ func (c *Check) rescue() {
 // not missing for the author's DMARC record, or it would be a way around it.
 const maxSPF = 100
 
-// sender is whom SPF checks, before it has.
+// sender is the address that SPF is about to check.
 func (c *Check) sender() SPFResult {
 	if c.env.Sender == "" {
 		return SPFResult{Result: TempError, Domain: asDomain(c.env.Helo), Helo: true}
