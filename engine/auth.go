@@ -97,7 +97,7 @@ func (srv *Server) judge(c *sasl.Claim) (storage.Account, error) {
 	case c.Need == sasl.NeedDigest:
 		ok = ok && account.Secret != "" && c.DigestFits(account.Secret)
 	case c.Need == sasl.NeedConsent:
-		ok = ok && c.Proven
+		ok = ok && c.Proven && hasVerifier(&account, &c.Verifier)
 	default:
 		ok = false
 	}
@@ -105,6 +105,12 @@ func (srv *Server) judge(c *sasl.Claim) (storage.Account, error) {
 		return account, errDenied
 	}
 	return account, nil
+}
+
+// hasVerifier says whether a verifier is that of the account now.
+func hasVerifier(a *storage.Account, v *sasl.Verifier) bool {
+	now, ok := password.SCRAM(a.Hash)
+	return ok && now.StoredKey == v.StoredKey
 }
 
 // mayActAs says whether the account may act as authzid: nobody but itself.

@@ -98,6 +98,9 @@ func (s *pop3Conn) Input(c *loop.Conn, in []byte) int {
 func (s *pop3Conn) feed(in []byte, e *pop3d.Effects) int {
 	total := 0
 	for !s.parked && !s.closing {
+		if total < len(in) && s.expired(e) {
+			break
+		}
 		n := s.m.Feed(in[total:], e)
 		total += n
 		idle := n == 0 && e.Ask == pop3d.AskNothing && !e.Close

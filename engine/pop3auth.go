@@ -27,6 +27,7 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 	j := s.job
 	j.begin(jobLogin)
 	j.claim, j.asked, j.ruling, j.digest = claim, time.Now(), unclear, ""
+	j.changes = srv.store.CredentialChanges()
 	if q == pop3d.AskAPOP {
 		j.claim.User, j.digest, j.timestamp = s.m.User(), s.m.Digest(), s.m.Timestamp()
 		if !srv.door.failures.admit(s.ip, j.asked) {

@@ -106,7 +106,7 @@ func (s *smtpConn) Input(c *loop.Conn, in []byte) int {
 func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
 	total := 0
 	for !s.parked && !s.closing {
-		if s.m.InData() && !s.room() {
+		if s.m.InData() && !s.room() || total < len(in) && s.expired(e) {
 			break
 		}
 		n := s.m.Feed(in[total:], e)
@@ -234,7 +234,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		}
 		return s.mayAddress(), true
 	case smtpd.AskStored:
-		if r := s.outOfTurn(); r != nil {
+		if r := s.refusesMessage(); r != nil {
 			return refusal(r), true
 		}
 		s.store()

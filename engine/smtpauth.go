@@ -7,19 +7,18 @@ import (
 	"postrider/codec/sasl"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
-	"postrider/storage"
 )
 
 // smtpLogin is what a connection has once AUTH was said: the claim that is being
 // looked at, and the task that brings the outcome back to the loop.
 type smtpLogin struct {
-	conn    *smtpConn
-	claim   sasl.Claim
-	asked   time.Time
-	busy    bool // between submit and Run
-	account storage.Account
-	err     error
-	held    smtpd.Verdict // until the delay of a failed login is over; 0: none
+	conn  *smtpConn
+	claim sasl.Claim
+	asked time.Time
+	busy  bool // between submit and Run
+	signedIn
+	err  error
+	held smtpd.Verdict // until the delay of a failed login is over; 0: none
 }
 
 // authenticate answers AskAuth: at once, or by way of the pool that hashes.
@@ -39,7 +38,7 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: anybody(claim.User)}, true
 	}
 	l := s.login
-	l.claim, l.asked = claim, time.Now()
+	l.claim, l.asked, l.changes = claim, time.Now(), srv.store.CredentialChanges()
 	var r ruling
 	l.account, r = srv.consider(&l.claim, s.ip)
 	l.err = nil

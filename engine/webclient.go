@@ -131,6 +131,9 @@ func afterwards(ctx context.Context, d time.Duration, err error) error {
 func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error) {
 	// While the server drains, what is being sent is still taken: the store closes after
 	// the last request.
+	if !srv.isUnchanged(&account) {
+		return pickup.Result{}, errExpired
+	}
 	if !srv.cfg.Submission.AnySender && !srv.owns(account.ID, m.Sender) {
 		return pickup.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
 	}
