@@ -65,7 +65,14 @@ func (s *smtpConn) refusesMessage() *smtp.Reply {
 	if r := s.refusesExpired(); r != nil {
 		return r
 	}
-	return s.outOfTurn()
+	if r := s.outOfTurn(); r != nil {
+		return r
+	}
+	if s.tx.draft == nil {
+		s.tx.openDraft(s) // a message without an octet
+	}
+	s.tx.out.finish(s)
+	return s.tx.out.refusal
 }
 
 // refusesExpired is what is said to the end of a message when the login is over.
