@@ -34,6 +34,7 @@ type pop3Job struct {
 	asked             time.Time
 	ruling            ruling // granted: account is logged in
 	signedIn                 // of a login that is granted
+	attempt                  // of a login, until it is settled
 	ids               []storage.MessageID
 
 	err     error

@@ -252,6 +252,10 @@ func (s *pop3Conn) shutdown() {
 	if s.closing {
 		return
 	}
+	if s.abandonLogin() {
+		s.resume(pop3d.Answer{Verdict: pop3d.Shutdown})
+		return
+	}
 	e := s.begin()
 	s.m.Shutdown(e) // now, or after the answer that the session is parked for
 	s.effects(e)
@@ -286,6 +290,8 @@ func (s *pop3Conn) EOF(c *loop.Conn) {
 // Timeout implements loop.Handler.
 func (s *pop3Conn) Timeout(c *loop.Conn) {
 	switch {
+	case s.waits():
+		s.waited()
 	case s.held != 0:
 		v := s.held
 		s.held = 0
@@ -310,6 +316,7 @@ func (s *pop3Conn) Timeout(c *loop.Conn) {
 
 // Closed implements loop.Handler.
 func (s *pop3Conn) Closed(_ *loop.Conn, err error) {
+	s.abandonLogin()
 	s.release()
 	s.srv.stats.pop3Sessions.Add(-1)
 	s.srv.log.disconnectPOP3(s, err)
