@@ -240,7 +240,7 @@ func (s *pop3Conn) resumed(e *pop3d.Effects) {
 func (s *pop3Conn) updated(j *pop3Job) {
 	a := pop3d.Answer{Verdict: pop3d.Yes}
 	if j.err != nil {
-		s.srv.log.fault("deleting mail of "+s.user, j.err)
+		s.fault("deleting mail of "+s.user, j.err)
 		a.Verdict = pop3d.Temporary
 	}
 	s.resume(a)
@@ -346,7 +346,7 @@ func (s *pop3Conn) unlock() {
 // failed ends a session whose message can't be sent to its end: a hole in it
 // must not look like a whole message.
 func (s *pop3Conn) failed(what string, err error) {
-	s.srv.log.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
+	s.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
 	s.reason = "a message could not be read"
 	s.closing = true
 	s.release()

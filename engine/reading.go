@@ -229,7 +229,7 @@ func (s *pop3Conn) opened(j *pop3Job) {
 		a.Verdict = pop3d.Gone
 	}
 	if j.err != nil {
-		s.srv.log.fault("reading mail of "+s.user, j.err)
+		s.fault("reading mail of "+s.user, j.err)
 	} else {
 		s.srv.stats.retrieved.Add(1)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"postrider/codec/smtp"
@@ -95,6 +96,14 @@ func (s *pop3Conn) expired(e *pop3d.Effects) bool {
 	s.m.Expire(e)
 	s.effects(e)
 	return true
+}
+
+// fault logs a failure of the store. That the maildrop was lost with its account is none:
+// the session ends with its next command.
+func (s *pop3Conn) fault(what string, err error) {
+	if !errors.Is(err, storage.ErrFenced) {
+		s.srv.log.fault(what, err)
+	}
 }
 
 // errExpired is what the web client tells when the password was changed while a message

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"encoding/base64"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -189,5 +191,33 @@ func TestALookAtTheLoginAllocatesNothing(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// A message that is being sent when its account is removed is cut off, and nobody takes
+// that for damage.
+func TestAnAccountIsRemovedWhileItsMailIsSent(t *testing.T) {
+	f := start(t, now, nil)
+	f.deliver(t, "mbrain@localhost", "Subject: large\r\n\r\n"+strings.Repeat("a line of a message that does not fit into buffers\r\n", 600_000))
+	p := f.dialPOP3(t)
+	if err := p.link.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("+OK")
+	p.say("USER mbrain", "+OK")
+	p.say("PASS secret", "+OK 1 ")
+	log := f.listenIn()
+	p.say("RETR 1", "+OK")
+	if err := f.store.RemoveAccount(f.mbrain(t).ID); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(p.r) // a reset is an error
+	if strings.HasSuffix(string(rest), "\r\n.\r\n") {
+		t.Errorf("%d octets came, with an end", len(rest))
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if strings.Contains(log.b.String(), "ERROR") {
+		t.Errorf("the log says\n%s", log.b.String())
 	}
 }
