@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/password"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -67,7 +68,7 @@ default domain with the name alone.`,
 // free says whether an account can be made under the name.
 func (d *desk) free(local, domain string) error {
 	if !d.HostsDomain(domain) {
-		return exit(exNoUser, fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
+		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
 	}
 	found, err := d.Lookup(local, domain)
 	alias := storage.Alias{Name: local, Domain: domain, Targets: found.Targets}
@@ -77,11 +78,11 @@ func (d *desk) free(local, domain string) error {
 	case err != nil:
 		return err
 	case found.Account != 0:
-		return exit(exCantCreate, fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
+		return sysexits.CantCreate.With(fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
 	case alias.NamesItself(): // the account is to get a copy
 		return nil
 	}
-	return exit(exCantCreate, fmt.Errorf("%s is an alias: remove that first, or name the address among its targets, to keep a copy there", router.Mailbox(local, domain)))
+	return sysexits.CantCreate.With(fmt.Errorf("%s is an alias: remove that first, or name the address among its targets, to keep a copy there", router.Mailbox(local, domain)))
 }
 
 func accountPasswd() *cobra.Command {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/password"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -57,7 +58,7 @@ func openInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
 		return io.NopCloser(cmd.InOrStdin()), nil
 	}
 	f, err := os.Open(path)
-	return f, exit(exNoInput, err)
+	return f, sysexits.NoInput.With(err)
 }
 
 // newcomer is one line of an account file.
@@ -125,10 +126,10 @@ func (d *desk) readPeople(in io.Reader, from string) ([]newcomer, error) {
 		people = append(people, p)
 	}
 	if err := lines.Err(); err != nil {
-		return nil, exit(exIO, fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
+		return nil, sysexits.IOErr.With(fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
 	}
 	if len(wrong.errs) > 0 {
-		return nil, exit(exDataErr, errors.Join(append(wrong.errs, errors.New("nothing was added"))...))
+		return nil, sysexits.DataErr.With(errors.Join(append(wrong.errs, errors.New("nothing was added"))...))
 	}
 	return people, nil
 }
@@ -189,10 +190,10 @@ func (d *desk) hashAll(cmd *cobra.Command, people []newcomer) error {
 	}
 	wg.Wait()
 	if line := failed.Load(); line != 0 {
-		return exit(exDataErr, fmt.Errorf("line %d: the password can't be hashed: nothing was added", line))
+		return sysexits.DataErr.With(fmt.Errorf("line %d: the password can't be hashed: nothing was added", line))
 	}
 	if err := cmd.Context().Err(); err != nil {
-		return exit(exTempFail, fmt.Errorf("stopped: nothing was added"))
+		return sysexits.TempFail.With(fmt.Errorf("stopped: nothing was added"))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -75,7 +76,7 @@ func (d *desk) isStandIn(id storage.AccountID) bool {
 
 func aliasError(a storage.Alias, err error) error {
 	if errors.Is(err, storage.ErrExists) {
-		return exit(exCantCreate, fmt.Errorf("%s is an account: name it among the targets too, to keep a copy there; or remove it first, with its mail; or choose another name", aliasName(a)))
+		return sysexits.CantCreate.With(fmt.Errorf("%s is an account: name it among the targets too, to keep a copy there; or remove it first, with its mail; or choose another name", aliasName(a)))
 	}
 	return fmt.Errorf("%s: %w", aliasName(a), err)
 }
@@ -92,10 +93,10 @@ func aliasName(a storage.Alias) string {
 func (d *desk) newAlias(from string, to []string) (storage.Alias, error) {
 	local, domain, err := router.ParseAddress(from, d.cfg.DefaultDomain())
 	if err != nil {
-		return storage.Alias{}, exit(exUsage, err)
+		return storage.Alias{}, sysexits.Usage.With(err)
 	}
 	if !d.HostsDomain(domain) {
-		return storage.Alias{}, exit(exNoUser, fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
+		return storage.Alias{}, sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
 	}
 	a := storage.Alias{Name: local, Domain: domain}
 	for _, text := range to {
@@ -121,7 +122,7 @@ func (d *desk) aliasTarget(text string) (string, error) {
 		err = fmt.Errorf("%q has no name before the @", text)
 	}
 	if err != nil {
-		return "", exit(exUsage, err)
+		return "", sysexits.Usage.With(err)
 	}
 	return router.Mailbox(local, domain), nil
 }
@@ -138,12 +139,12 @@ func aliasRemove() *cobra.Command {
 				for _, arg := range args {
 					local, domain, err := router.ParseAddress(arg, d.cfg.DefaultDomain())
 					if err != nil {
-						return exit(exUsage, err)
+						return sysexits.Usage.With(err)
 					}
 					name := aliasName(storage.Alias{Name: local, Domain: domain})
 					err = d.RemoveAlias(local, domain)
 					if errors.Is(err, storage.ErrNotFound) {
-						return exit(exNoUser, fmt.Errorf("there is no alias %s (see \"postrider alias list\")", name))
+						return sysexits.NoUser.With(fmt.Errorf("there is no alias %s (see \"postrider alias list\")", name))
 					}
 					if err != nil {
 						return fmt.Errorf("%s: %w", name, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/storage"
 )
 
@@ -83,13 +84,13 @@ func readAliasEntries(in io.Reader, from string) ([]aliasEntry, error) {
 		case text[0] != ' ' && text[0] != '\t':
 			entries = append(entries, aliasEntry{n, text})
 		case len(entries) == 0:
-			return nil, exit(exDataErr, fmt.Errorf("%s:%d: the line continues nothing: nothing was added", from, n))
+			return nil, sysexits.DataErr.With(fmt.Errorf("%s:%d: the line continues nothing: nothing was added", from, n))
 		default:
 			entries[len(entries)-1].text += text
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, exit(exIO, fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
+		return nil, sysexits.IOErr.With(fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
 	}
 	return entries, nil
 }
@@ -168,7 +169,7 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 		}
 	}
 	if len(wrong.errs) > 0 {
-		return nil, nil, exit(exDataErr, errors.Join(append(wrong.errs, errors.New("nothing was added"))...))
+		return nil, nil, sysexits.DataErr.With(errors.Join(append(wrong.errs, errors.New("nothing was added"))...))
 	}
 	return aliases, left.errs, nil
 }

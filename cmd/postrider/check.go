@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
 	"postrider/storage"
 )
@@ -70,7 +71,7 @@ func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
 			summary.Accounts, summary.Messages, summary.Queued, summary.Bodies, summary.Octets, summary.Faults)
 	}
 	if err == nil && summary.Faults > 0 {
-		err = exit(exDataErr, fmt.Errorf("the store has %d faults", summary.Faults))
+		err = sysexits.DataErr.With(fmt.Errorf("the store has %d faults", summary.Faults))
 	}
 	return err
 }
@@ -121,10 +122,10 @@ func statusCommand() *cobra.Command {
 			}
 			client, err := admin.Dial(cmd.Context(), socketOf(cfg))
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-				return exit(exUnavailable, fmt.Errorf("no server runs on %s", cfg.Server.Data))
+				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s", cfg.Server.Data))
 			}
 			if err != nil {
-				return exit(exUnavailable, err)
+				return sysexits.Unavailable.With(err)
 			}
 			defer client.Close()
 			s, err := client.Status(cmd.Context())
@@ -141,7 +142,7 @@ func statusCommand() *cobra.Command {
 func printStatus(cmd *cobra.Command, s admin.Status, asJSON bool) error {
 	if asJSON {
 		if err := printJSON(cmd.OutOrStdout(), s); err != nil {
-			return exit(exIO, err)
+			return sysexits.IOErr.With(err)
 		}
 	} else {
 		fmt.Fprintf(cmd.OutOrStdout(), "postrider %s, process %d, since %s\nhealth: %s\nsmtp: %s\npop3: %s\nhttp: %s\n",
@@ -149,7 +150,7 @@ func printStatus(cmd *cobra.Command, s admin.Status, asJSON bool) error {
 			strings.Join(s.SMTP, " "), strings.Join(s.POP3, " "), strings.Join(s.HTTP, " "))
 	}
 	if s.Health != "ok" {
-		return exit(exTempFail, fmt.Errorf("the server takes no mail now: %s", s.Health))
+		return sysexits.TempFail.With(fmt.Errorf("the server takes no mail now: %s", s.Health))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/password"
@@ -29,7 +30,7 @@ type shell struct {
 }
 
 // run runs a command with stdin and returns what it wrote and its exit code.
-func (s *shell) run(stdin, line string) (out string, code int) {
+func (s *shell) run(stdin, line string) (out string, code sysexits.Code) {
 	s.t.Helper()
 	root := rootCommand()
 	var b bytes.Buffer
@@ -49,7 +50,7 @@ func (s *shell) run(stdin, line string) (out string, code int) {
 }
 
 // want runs a command and compares the exit code, and looks for texts in the output.
-func (s *shell) want(code int, stdin, line string, texts ...string) string {
+func (s *shell) want(code sysexits.Code, stdin, line string, texts ...string) string {
 	s.t.Helper()
 	out, got := s.run(stdin, line)
 	if got != code {
@@ -119,14 +120,14 @@ func both(t *testing.T, f func(*shell)) {
 func TestAccounts(t *testing.T) {
 	both(t, func(s *shell) {
 		s.want(0, "secret\n", "account add Alice --password-stdin", "added alice@a.example")
-		s.want(exCantCreate, "x\n", "account add alice@A.EXAMPLE --password-stdin", "exists already")
-		s.want(exNoUser, "x\n", "account add bob@b.example --password-stdin", "b.example is not ours", "domain add b.example")
-		s.want(exDataErr, "\n", "account add bob --password-stdin", "empty")
-		s.want(exUsage, "x\n", "account add bob@ --password-stdin", "no domain")
+		s.want(sysexits.CantCreate, "x\n", "account add alice@A.EXAMPLE --password-stdin", "exists already")
+		s.want(sysexits.NoUser, "x\n", "account add bob@b.example --password-stdin", "b.example is not ours", "domain add b.example")
+		s.want(sysexits.DataErr, "\n", "account add bob --password-stdin", "empty")
+		s.want(sysexits.Usage, "x\n", "account add bob@ --password-stdin", "no domain")
 		s.want(0, "secret\n", "account add carol --password-stdin --apop")
 		s.want(0, "other\n", "account passwd carol --password-stdin", "changed")
 		s.want(0, "new\n", "account passwd ALICE --password-stdin", "changed")
-		s.want(exNoUser, "new\n", "account passwd nobody --password-stdin", "no account nobody@a.example")
+		s.want(sysexits.NoUser, "new\n", "account passwd nobody --password-stdin", "no account nobody@a.example")
 		s.want(0, "", "account list", "alice@a.example", "carol@a.example", "password, apop")
 		var lines []accountLine
 		if err := json.Unmarshal([]byte(s.want(0, "", "account list --json")), &lines); err != nil || len(lines) != 2 || !lines[0].Login {
@@ -134,8 +135,8 @@ func TestAccounts(t *testing.T) {
 		}
 		s.want(0, "", "account remove alice carol", "removed alice@a.example", "removed carol@a.example")
 		s.want(0, "", "account list --json", "[]")
-		s.want(exUsage, "", "account add", "wanted")
-		s.want(exUsage, "", "account list --frob", "--help")
+		s.want(sysexits.Usage, "", "account add", "wanted")
+		s.want(sysexits.Usage, "", "account list --frob", "--help")
 	})
 }
 
@@ -155,7 +156,7 @@ func TestAccountImport(t *testing.T) {
 		s.want(0, "", "account list", "alice@a.example", "bob@a.example", "carol@a.example")
 
 		bad := s.file("bad.txt", "dave:secret\nnocolon\nalice:x\neve:\nfrank:{MD5}abc\ngrace@x.example:y\nDAVE:z\nheidi:{SSHA256}!\n")
-		out := s.want(exDataErr, "", "account import "+bad, "bad.txt:2: no colon", "bad.txt:3: the account alice@a.example exists",
+		out := s.want(sysexits.DataErr, "", "account import "+bad, "bad.txt:2: no colon", "bad.txt:3: the account alice@a.example exists",
 			"bad.txt:4: the password is empty", "bad.txt:5: unusable", "{MD5} is not known", "bad.txt:6: the domain x.example",
 			"bad.txt:7: dave@a.example stands in line 1 already", "bad.txt:8:", "nothing was added")
 		if strings.Contains(out, "bad.txt:1:") {
@@ -164,20 +165,20 @@ func TestAccountImport(t *testing.T) {
 		if out := s.want(0, "", "account list"); strings.Contains(out, "dave") {
 			t.Error("half an import was carried out")
 		}
-		s.want(exNoInput, "", "account import "+filepath.Join(s.dir, "none"), "no such file")
+		s.want(sysexits.NoInput, "", "account import "+filepath.Join(s.dir, "none"), "no such file")
 	})
 }
 
 func TestDomains(t *testing.T) {
 	both(t, func(s *shell) {
 		s.want(0, "", "domain add B.Example c.example", "added b.example", "added c.example")
-		s.want(exCantCreate, "", "domain add b.example", "exists already")
-		s.want(exUsage, "", "domain add b..example", "not a domain")
+		s.want(sysexits.CantCreate, "", "domain add b.example", "exists already")
+		s.want(sysexits.Usage, "", "domain add b..example", "not a domain")
 		s.want(0, "x\n", "account add bob@b.example --password-stdin")
-		s.want(exCantCreate, "", "domain remove b.example", "still has accounts")
+		s.want(sysexits.CantCreate, "", "domain remove b.example", "still has accounts")
 		s.want(0, "", "domain remove c.example", "removed c.example")
-		s.want(exNoUser, "", "domain remove c.example", "not ours")
-		s.want(exConfig, "", "domain remove a.example", "server.domains")
+		s.want(sysexits.NoUser, "", "domain remove c.example", "not ours")
+		s.want(sysexits.Config, "", "domain remove a.example", "server.domains")
 		if out := s.want(0, "", "domain list"); out != "a.example\nb.example\n" {
 			t.Errorf("%q", out)
 		}
@@ -192,16 +193,16 @@ func TestAliases(t *testing.T) {
 		s.want(0, "", "alias add @a.example alice", "@a.example: alice@a.example")
 		s.want(0, "", "alias add out x@elsewhere.example", "out@a.example: x@elsewhere.example")
 		s.want(0, "", "alias remove out", "removed out@a.example")
-		s.want(exCantCreate, "", "alias add alice bob", "is an account")
-		s.want(exCantCreate, "x\n", "account add sales --password-stdin", "is an alias")
-		s.want(exNoUser, "x\n", "account passwd sales --password-stdin", "is an alias")
+		s.want(sysexits.CantCreate, "", "alias add alice bob", "is an account")
+		s.want(sysexits.CantCreate, "x\n", "account add sales --password-stdin", "is an alias")
+		s.want(sysexits.NoUser, "x\n", "account passwd sales --password-stdin", "is an alias")
 		s.want(0, "", "alias list", "sales@a.example: alice@a.example, bob@a.example\n", "@a.example: alice@a.example\n")
 		var lines []aliasLine
 		if err := json.Unmarshal([]byte(s.want(0, "", "alias list --json")), &lines); err != nil || len(lines) != 2 {
 			t.Errorf("%v %+v", err, lines)
 		}
 		s.want(0, "", "alias remove sales @a.example", "removed sales@a.example", "removed @a.example")
-		s.want(exNoUser, "", "alias remove sales", "no alias sales@a.example")
+		s.want(sysexits.NoUser, "", "alias remove sales", "no alias sales@a.example")
 	})
 }
 
@@ -209,12 +210,12 @@ func TestAliases(t *testing.T) {
 func TestAliasThatKeepsACopy(t *testing.T) {
 	both(t, func(s *shell) {
 		s.want(0, "x\n", "account add ruth --password-stdin")
-		s.want(exCantCreate, "", "alias add ruth ruth.k@far.example", "name it among the targets")
+		s.want(sysexits.CantCreate, "", "alias add ruth ruth.k@far.example", "name it among the targets")
 		s.want(0, "", `alias add Ruth \ruth Ruth.K@far.example`, "ruth@a.example: ruth@a.example, Ruth.K@far.example\n")
 		s.want(0, "", "alias import "+s.file("two", "paul: \\paul, Pa.Ul@Far.example\nvera: vera, ruth\n"), "added 2 aliases",
 			"warning: the alias paul@a.example names itself, and there is no account of that name", "warning: the alias vera@a.example names itself")
 		s.want(0, "x\n", "account add paul --password-stdin", "added paul@a.example")
-		s.want(exCantCreate, "x\n", "account add paul --password-stdin", "exists already")
+		s.want(sysexits.CantCreate, "x\n", "account add paul --password-stdin", "exists already")
 		s.want(0, "p1:x\nvera:x\n", "account import -", "2")
 		s.want(0, "", "alias list", "paul@a.example: paul@a.example, Pa.Ul@far.example\n", "vera@a.example: vera@a.example, ruth@a.example\n")
 		s.want(0, "", "account list", "paul@a.example", "ruth@a.example", "vera@a.example")
@@ -257,10 +258,10 @@ func TestInternationalNames(t *testing.T) {
 	both(t, func(s *shell) {
 		s.want(0, "", "domain add Café.example", "added xn--caf-dma.example")
 		s.want(0, "x\n", "account add Zoe\u0308@cafe\u0301.example --password-stdin", "added zoë@xn--caf-dma.example")
-		s.want(exCantCreate, "x\n", "account add ZOË@XN--CAF-DMA.example --password-stdin", "exists already")
+		s.want(sysexits.CantCreate, "x\n", "account add ZOË@XN--CAF-DMA.example --password-stdin", "exists already")
 		s.want(0, "", "alias add post@CAFÉ.example zoë@café.example Fern.Weh@Gru\u0308n.example", "post@xn--caf-dma.example: zoë@xn--caf-dma.example, Fern.Weh@xn--grn-ioa.example")
 		s.want(0, "", "route post@café.example", "maildrop zoë@xn--caf-dma.example", "Fern.Weh@xn--grn-ioa.example")
-		s.want(exUsage, "", "domain add \uff20é.example", "A-labels")
+		s.want(sysexits.Usage, "", "domain add \uff20é.example", "A-labels")
 		s.want(0, "", "alias remove post@xn--caf-dma.example")
 		s.want(0, "", "account remove zoë@café.example")
 		s.want(0, "", "domain remove CAFÉ.example", "removed xn--caf-dma.example")
@@ -289,7 +290,7 @@ alice: bob
 		s.want(0, "", "alias list", "out@a.example: friend@elsewhere.example", "root@a.example: alice@a.example, bob@a.example", "prog@a.example: alice@a.example\n",
 			`"two words"@a.example: alice@a.example`)
 		bad := s.file("bad", "good: alice\nnocolon\nx y: alice\ngood: bob\n")
-		s.want(exDataErr, "", "alias import "+bad, "bad:2: no colon", "bad:3:", "nothing was added")
+		s.want(sysexits.DataErr, "", "alias import "+bad, "bad:2: no colon", "bad:3:", "nothing was added")
 		if out := s.want(0, "", "alias list"); strings.Contains(out, "good") {
 			t.Error(out)
 		}
@@ -325,11 +326,11 @@ func TestExportAndImportKeepEveryOctet(t *testing.T) {
 		}
 		s.want(0, "", "check", "2 accounts, 10 messages", ": 0 faults")
 		s.want(0, "", "check --json", `"faults": []`)
-		s.want(exUsage, "", "export alice --format frob --out "+all)
-		s.want(exUsage, "", "export --format mbox --out "+all, "--all")
-		s.want(exUsage, "", "export alice --format mbox", "--out")
-		s.want(exNoUser, "", "export nobody --format mbox --out "+all)
-		s.want(exNoInput, "", "import alice --format mbox "+filepath.Join(s.dir, "none"))
+		s.want(sysexits.Usage, "", "export alice --format frob --out "+all)
+		s.want(sysexits.Usage, "", "export --format mbox --out "+all, "--all")
+		s.want(sysexits.Usage, "", "export alice --format mbox", "--out")
+		s.want(sysexits.NoUser, "", "export nobody --format mbox --out "+all)
+		s.want(sysexits.NoInput, "", "import alice --format mbox "+filepath.Join(s.dir, "none"))
 		if _, code := s.run("", "export alice --format mbox --out "+all); code == 0 {
 			t.Error("an older export was overwritten")
 		}
@@ -347,15 +348,15 @@ func TestConfigCommands(t *testing.T) {
 	s.want(0, "", "config show --json", `"key": "smtp.max_size"`)
 	s.config = s.file("bad.toml", "[smtp]\nmax_size = 1\n")
 	for _, line := range []string{"config check", "config show", "account list"} {
-		s.want(exConfig, "", line, "bad.toml:2: smtp.max_size: 1 is out of bounds; allowed: 64KiB")
+		s.want(sysexits.Config, "", line, "bad.toml:2: smtp.max_size: 1 is out of bounds; allowed: 64KiB")
 	}
 }
 
 func TestWithoutAStore(t *testing.T) {
 	s := &shell{t: t, dir: t.TempDir()}
 	s.config = s.file("c.toml", "[server]\ndata = \""+filepath.Join(s.dir, "data")+"\"\n")
-	s.want(exUnavailable, "", "account list", "there is no store in")
-	s.want(exUnavailable, "", "status", "no server runs")
+	s.want(sysexits.Unavailable, "", "account list", "there is no store in")
+	s.want(sysexits.Unavailable, "", "status", "no server runs")
 	if _, err := os.Stat(filepath.Join(s.dir, "data")); err == nil {
 		t.Error("a listing made a store")
 	}
@@ -363,8 +364,8 @@ func TestWithoutAStore(t *testing.T) {
 
 func TestUnknownCommands(t *testing.T) {
 	s := &shell{t: t}
-	s.want(exUsage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
-	s.want(exUsage, "", "frobnicate", "frobnicate")
+	s.want(sysexits.Usage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
+	s.want(sysexits.Usage, "", "frobnicate", "frobnicate")
 	s.want(0, "", "account", "passwd")
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/config"
 )
 
@@ -50,7 +51,7 @@ func configShow() *cobra.Command {
 				return err
 			}
 			if !asJSON {
-				return exit(exIO, cfg.WriteChanged(cmd.OutOrStdout()))
+				return sysexits.IOErr.With(cfg.WriteChanged(cmd.OutOrStdout()))
 			}
 			lines := []keyLine{}
 			for _, k := range cfg.Keys() {
@@ -58,7 +59,7 @@ func configShow() *cobra.Command {
 					lines = append(lines, keyLine{k.Name, k.Value(), k.Default()})
 				}
 			}
-			return exit(exIO, printJSON(cmd.OutOrStdout(), lines))
+			return sysexits.IOErr.With(printJSON(cmd.OutOrStdout(), lines))
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -72,7 +73,7 @@ func configDefaults() *cobra.Command {
 		Example: "  postrider config defaults > postrider.toml",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return exit(exIO, config.Default().WriteDefaults(cmd.OutOrStdout()))
+			return sysexits.IOErr.With(config.Default().WriteDefaults(cmd.OutOrStdout()))
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/dkim"
 	"postrider/engine/router"
 )
@@ -45,12 +46,12 @@ signs beside an RSA key, for those who can check it.`,
 			}
 			domain, err := router.ParseDomain(args[0])
 			if err != nil {
-				return exit(exUsage, err)
+				return sysexits.Usage.With(err)
 			}
 			n := 0
 			if bits != "ed25519" {
 				if _, err := fmt.Sscanf(bits, "%d", &n); err != nil || n < dkim.LeastBits || n > dkim.MostBits {
-					return exit(exUsage, fmt.Errorf("--bits %s: want a number from %d to %d, or ed25519", bits, dkim.LeastBits, dkim.MostBits))
+					return sysexits.Usage.With(fmt.Errorf("--bits %s: want a number from %d to %d, or ed25519", bits, dkim.LeastBits, dkim.MostBits))
 				}
 			}
 			if selector == "" {
@@ -61,7 +62,7 @@ signs beside an RSA key, for those who can check it.`,
 			}
 			key, err := dkim.Create(cfg.DKIMDir(), domain, selector, n)
 			if err != nil {
-				return exit(exCantCreate, err)
+				return sysexits.CantCreate.With(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), key.Record())
 			return nil
@@ -100,7 +101,7 @@ func dkimList() *cobra.Command {
 			}
 			keys, err := dkim.List(cfg.DKIMDir())
 			if err != nil {
-				return exit(exConfig, err)
+				return sysexits.Config.With(err)
 			}
 			active := dkim.Active(keys)
 			rows := []dkimRow{}

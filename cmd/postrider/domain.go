@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -27,7 +28,7 @@ func domainAdd() *cobra.Command {
 				for _, arg := range args {
 					domain, err := router.ParseDomain(arg)
 					if err != nil {
-						return exit(exUsage, err)
+						return sysexits.Usage.With(err)
 					}
 					if err := d.AddDomain(domain); err != nil {
 						return fmt.Errorf("%s: %w", domain, err)
@@ -53,7 +54,7 @@ func domainRemove() *cobra.Command {
 				for _, arg := range args {
 					domain, err := router.ParseDomain(arg)
 					if err != nil {
-						return exit(exUsage, err)
+						return sysexits.Usage.With(err)
 					}
 					if err := d.removeDomain(domain); err != nil {
 						return err
@@ -74,14 +75,14 @@ func domainRemove() *cobra.Command {
 
 func (d *desk) removeDomain(domain string) error {
 	if slices.Contains(d.cfg.Server.Domains, domain) {
-		return exit(exConfig, fmt.Errorf("%s is in server.domains of the configuration, which would add it again: take it out there first", domain))
+		return sysexits.Config.With(fmt.Errorf("%s is in server.domains of the configuration, which would add it again: take it out there first", domain))
 	}
 	err := d.RemoveDomain(domain)
 	switch {
 	case errors.Is(err, storage.ErrInUse):
-		return exit(exCantCreate, fmt.Errorf("%s still has accounts or aliases: remove those first (\"postrider account list\", \"postrider alias list\")", domain))
+		return sysexits.CantCreate.With(fmt.Errorf("%s still has accounts or aliases: remove those first (\"postrider account list\", \"postrider alias list\")", domain))
 	case errors.Is(err, storage.ErrNotFound):
-		return exit(exNoUser, fmt.Errorf("the domain %s is not ours (see \"postrider domain list\")", domain))
+		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours (see \"postrider domain list\")", domain))
 	case err != nil:
 		return fmt.Errorf("%s: %w", domain, err)
 	}

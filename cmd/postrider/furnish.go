@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/config"
 	"postrider/engine/password"
 	"postrider/storage"
@@ -18,19 +19,19 @@ import (
 func furnish(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
 	for _, d := range cfg.Server.Domains {
 		if err := store.AddDomain(d); err != nil && !errors.Is(err, storage.ErrExists) {
-			return exit(exIO, fmt.Errorf("domain %s: %w", d, err))
+			return sysexits.IOErr.With(fmt.Errorf("domain %s: %w", d, err))
 		}
 	}
 	domain := cfg.DefaultDomain()
 	if _, err := store.Lookup("postmaster", domain); errors.Is(err, storage.ErrNotFound) {
 		if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: domain}); err != nil {
-			return exit(exIO, fmt.Errorf("account postmaster@%s: %w", domain, err))
+			return sysexits.IOErr.With(fmt.Errorf("account postmaster@%s: %w", domain, err))
 		}
 	}
 	if cfg.Capture.On {
 		_, err := store.AddAccount(storage.NewAccount{Name: config.CaptureAccount, Domain: domain})
 		if err != nil && !errors.Is(err, storage.ErrExists) {
-			return exit(exIO, fmt.Errorf("account %s@%s: %w", config.CaptureAccount, domain, err))
+			return sysexits.IOErr.With(fmt.Errorf("account %s@%s: %w", config.CaptureAccount, domain, err))
 		}
 		return nil
 	}
@@ -45,7 +46,7 @@ func furnish(store storage.Store, cfg *config.Config, demo bool, out io.Writer) 
 		return people == 0
 	})
 	if err != nil {
-		return exit(exIO, err)
+		return sysexits.IOErr.With(err)
 	}
 	if people == 0 {
 		fmt.Fprintf(out, `No accounts yet. In another terminal:
@@ -70,7 +71,7 @@ func tellOfPostmaster(store storage.Store, domain string, out io.Writer) error {
 	}
 	messages, _, err := store.Usage(at.Account)
 	if err != nil {
-		return exit(exIO, err)
+		return sysexits.IOErr.With(err)
 	}
 	if messages > 0 {
 		fmt.Fprintf(out, `Mail waits for postmaster@%s, which has no password (messages: %d). To read it:
@@ -93,15 +94,15 @@ func furnishDemo(store storage.Store, cfg *config.Config, out io.Writer) error {
 		case errors.Is(err, storage.ErrNotFound):
 			_, err = store.AddAccount(storage.NewAccount{Name: name, Domain: cfg.DefaultDomain(), Hash: hash})
 			if err != nil {
-				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
+				return sysexits.IOErr.With(fmt.Errorf("account %s: %w", name, err))
 			}
 		case err != nil:
-			return exit(exIO, err)
+			return sysexits.IOErr.With(err)
 		case a.Account == 0:
 			continue // an alias by that name is somebody's own
 		default:
 			if err := store.SetPassword(a.Account, hash, ""); err != nil {
-				return exit(exIO, fmt.Errorf("account %s: %w", name, err))
+				return sysexits.IOErr.With(fmt.Errorf("account %s: %w", name, err))
 			}
 		}
 		fmt.Fprintf(out, "demo account %s@%s, password %s\n", name, cfg.DefaultDomain(), word)

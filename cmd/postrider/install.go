@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"postrider/cmd/sysexits"
 )
 
 // units are the files that a system with systemd needs.
@@ -42,7 +44,7 @@ the files, then put them where the line above each says.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !show {
-				return exit(exUsage, errors.New("this command changes nothing by itself: say --print, and put what it prints where it belongs"))
+				return sysexits.Usage.With(errors.New("this command changes nothing by itself: say --print, and put what it prints where it belongs"))
 			}
 			self, err := os.Executable()
 			if err != nil {
@@ -69,7 +71,7 @@ the files, then put them where the line above each says.`,
 				}))
 			}
 			if !found {
-				return exit(exUsage, fmt.Errorf("--only %s: there are sysusers, tmpfiles, service and socket", only))
+				return sysexits.Usage.With(fmt.Errorf("--only %s: there are sysusers, tmpfiles, service and socket", only))
 			}
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/useragent"
 )
 
@@ -62,12 +63,12 @@ func (c *correspondent) accounts() (*useragent.Accounts, string, error) {
 	if file == "" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
-			return nil, "", exit(exConfig, fmt.Errorf("%w: name the file with --mail-config", err))
+			return nil, "", sysexits.Config.With(fmt.Errorf("%w: name the file with --mail-config", err))
 		}
 		file = filepath.Join(dir, "postrider", "mail.toml")
 	}
 	a, err := useragent.LoadAccounts(file)
-	return a, file, exit(exConfig, err)
+	return a, file, sysexits.Config.With(err)
 }
 
 func (c *correspondent) pick() (*useragent.Account, error) {
@@ -76,7 +77,7 @@ func (c *correspondent) pick() (*useragent.Account, error) {
 		return nil, err
 	}
 	account, err := all.Pick(c.account)
-	return account, exit(exConfig, err)
+	return account, sysexits.Config.With(err)
 }
 
 // session opens the maildrop and ends the session behind do: by QUIT, which deletes what
@@ -88,7 +89,7 @@ func (c *correspondent) session(ctx context.Context, do func(p *useragent.POP3) 
 	}
 	host, err := account.Maildrop()
 	if err != nil {
-		return exit(exConfig, err)
+		return sysexits.Config.With(err)
 	}
 	p, err := useragent.OpenPOP3(ctx, host)
 	if err != nil {
@@ -97,7 +98,7 @@ func (c *correspondent) session(ctx context.Context, do func(p *useragent.POP3) 
 	if err := do(p); err != nil {
 		p.Abandon()
 		if ctx.Err() != nil {
-			return exit(exTempFail, ctx.Err())
+			return sysexits.TempFail.With(ctx.Err())
 		}
 		return hostError(err)
 	}
@@ -110,12 +111,12 @@ func (c *correspondent) session(ctx context.Context, do func(p *useragent.POP3) 
 // hostError gives an error that has no code of its own that of a server's.
 func hostError(err error) error {
 	switch {
-	case err == nil || codeOf(err) != exUsage:
+	case err == nil || codeOf(err) != sysexits.Usage:
 		return err
 	case errors.Is(err, useragent.ErrRefused):
-		return exit(exNoPerm, err)
+		return sysexits.NoPerm.With(err)
 	}
-	return exit(exUnavailable, err)
+	return sysexits.Unavailable.With(err)
 }
 
 // chosen finds the messages that the arguments name, in the order of the maildrop, each
@@ -128,7 +129,7 @@ func (c *correspondent) chosen(p *useragent.POP3, args []string) ([]useragent.It
 	wanted := make([]bool, len(items))
 	for _, arg := range args {
 		if err := c.choose(items, wanted, arg); err != nil {
-			return nil, exit(exDataErr, err)
+			return nil, sysexits.DataErr.With(err)
 		}
 	}
 	var chosen []useragent.Item

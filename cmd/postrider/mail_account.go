@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/useragent"
 )
 
@@ -37,10 +38,10 @@ this host is talked to.`,
 				return err
 			}
 			if all.Account[args[0]] != nil && !replace {
-				return exit(exCantCreate, fmt.Errorf("there is an account %s already: --replace replaces it", args[0]))
+				return sysexits.CantCreate.With(fmt.Errorf("there is an account %s already: --replace replaces it", args[0]))
 			}
 			if err := complete(&a); err != nil {
-				return exit(exUsage, err)
+				return sysexits.Usage.With(err)
 			}
 			if a.User != "" {
 				word, err := readPassword(cmd, fromStdin, a.User)
@@ -54,7 +55,7 @@ this host is talked to.`,
 				all.Default = args[0]
 			}
 			if err := all.Save(file); err != nil {
-				return exit(exCantCreate, err)
+				return sysexits.CantCreate.With(err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "added %s to %s\n", args[0], file)
 			return nil
@@ -146,13 +147,13 @@ func mailAccountRemove() *cobra.Command {
 				return err
 			}
 			if all.Account[args[0]] == nil {
-				return exit(exNoUser, fmt.Errorf("there is no account %s", args[0]))
+				return sysexits.NoUser.With(fmt.Errorf("there is no account %s", args[0]))
 			}
 			delete(all.Account, args[0])
 			if all.Default == args[0] {
 				all.Default = ""
 			}
-			return exit(exCantCreate, all.Save(file))
+			return sysexits.CantCreate.With(all.Save(file))
 		},
 	}
 	return c.flags(cmd)

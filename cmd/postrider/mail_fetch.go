@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/transfer"
 	"postrider/engine/useragent"
 )
@@ -38,12 +39,12 @@ that deletes.`,
 				err = errors.New("--out DIR is missing")
 			}
 			if err != nil {
-				return exit(exUsage, err)
+				return sysexits.Usage.With(err)
 			}
 			if len(args) == 0 {
 				args = []string{"all"}
 				if c.byUID {
-					return exit(exUsage, errors.New("--uid wants the unique-ids of messages"))
+					return sysexits.Usage.With(errors.New("--uid wants the unique-ids of messages"))
 				}
 			}
 			return c.fetch(cmd, args, out, transfer.Options{Format: f, Overwrite: overwrite}, remove)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/entity"
 	"postrider/engine/hypertext"
 	"postrider/engine/useragent"
@@ -218,7 +219,7 @@ func readText(p *useragent.POP3, it useragent.Item) (mailText, error) {
 func writeNew(dir, name string, replace bool, fill func(w io.Writer) error) (string, error) {
 	f, err := os.CreateTemp(dir, ".saved-*")
 	if err != nil {
-		return "", exit(exCantCreate, err)
+		return "", sysexits.CantCreate.With(err)
 	}
 	defer os.Remove(f.Name())
 	filled := fill(f)
@@ -231,11 +232,11 @@ func writeNew(dir, name string, replace bool, fill func(w io.Writer) error) (str
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return "", exit(exIO, err)
+		return "", sysexits.IOErr.With(err)
 	}
 	path, err := giveName(f.Name(), dir, name, replace)
 	if err != nil {
-		return "", exit(exCantCreate, err)
+		return "", sysexits.CantCreate.With(err)
 	}
 	return path, filled
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/entity"
 	"postrider/engine/useragent"
 )
@@ -31,7 +32,7 @@ be decoded is saved, and the exit code is 65.`,
 		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(out, 0o777); err != nil {
-				return exit(exCantCreate, err)
+				return sysexits.CantCreate.With(err)
 			}
 			files := []mailFile{}
 			err := c.session(cmd.Context(), func(p *useragent.POP3) error {
@@ -61,7 +62,7 @@ be decoded is saved, and the exit code is 65.`,
 				}
 			}
 			if err == nil && damaged > 0 {
-				return exit(exDataErr, fmt.Errorf("%d of %d attachments are damaged: what is saved of them is not all", damaged, len(files)))
+				return sysexits.DataErr.With(fmt.Errorf("%d of %d attachments are damaged: what is saved of them is not all", damaged, len(files)))
 			}
 			return err
 		},

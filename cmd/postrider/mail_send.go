@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/entity"
 	"postrider/engine/useragent"
 )
@@ -70,7 +71,7 @@ func (w *writing) send(cmd *cobra.Command) error {
 	}
 	host, err := account.Submission()
 	if err != nil {
-		return exit(exConfig, err)
+		return sysexits.Config.With(err)
 	}
 	draft, envelope, err := w.draft(account)
 	if err != nil {
@@ -85,7 +86,7 @@ func (w *writing) send(cmd *cobra.Command) error {
 	}
 	defer message.Close()
 	if envelope.Size, err = message.Seek(0, io.SeekEnd); err != nil {
-		return exit(exIO, err)
+		return sysexits.IOErr.With(err)
 	}
 	return submit(cmd, host, envelope, message)
 }
@@ -100,17 +101,17 @@ func submit(cmd *cobra.Command, host *useragent.Host, envelope useragent.Envelop
 	}
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, useragent.ErrDoubt):
-		return exit(exTempFail, err)
+		return sysexits.TempFail.With(err)
 	case err != nil:
 		return hostError(err)
 	case len(refusals) == 0:
 		return nil
 	}
-	code := exUnavailable
+	code := sysexits.Unavailable
 	if temporary {
-		code = exTempFail
+		code = sysexits.TempFail
 	}
-	return exit(code, fmt.Errorf("%d of %d recipients did not get it", len(refusals), len(envelope.To)))
+	return code.With(fmt.Errorf("%d of %d recipients did not get it", len(refusals), len(envelope.To)))
 }
 
 // draft is the message without its text, and its envelope.
@@ -118,10 +119,10 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 	var envelope useragent.Envelope
 	from, err := mail.ParseAddress(account.From)
 	if err != nil {
-		return nil, envelope, exit(exConfig, fmt.Errorf("from = %q of the account: %w", account.From, err))
+		return nil, envelope, sysexits.Config.With(fmt.Errorf("from = %q of the account: %w", account.From, err))
 	}
 	if !utf8.ValidString(w.subject) {
-		return nil, envelope, exit(exUsage, fmt.Errorf("--subject: %q is not UTF-8: convert it, or use a terminal with a UTF-8 locale", w.subject))
+		return nil, envelope, sysexits.Usage.With(fmt.Errorf("--subject: %q is not UTF-8: convert it, or use a terminal with a UTF-8 locale", w.subject))
 	}
 	d := &entity.Draft{From: *from, Subject: w.subject, Date: time.Now(), UU: w.uu}
 	_, domain, _ := strings.Cut(from.Address, "@")
@@ -134,14 +135,14 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 		to    *[]mail.Address
 	}{{"--to", w.to, &d.To}, {"--cc", w.cc, &d.Cc}, {"--bcc", w.bcc, &bcc}} {
 		if *list.to, err = addressList(list.texts); err != nil {
-			return nil, envelope, exit(exUsage, fmt.Errorf("%s: %w", list.flag, err))
+			return nil, envelope, sysexits.Usage.With(fmt.Errorf("%s: %w", list.flag, err))
 		}
 		for _, a := range *list.to {
 			envelope.To = append(envelope.To, a.Address)
 		}
 	}
 	if len(envelope.To) == 0 {
-		return nil, envelope, exit(exUsage, errors.New("nobody is to get it: --to, --cc or --bcc is missing"))
+		return nil, envelope, sysexits.Usage.With(errors.New("nobody is to get it: --to, --cc or --bcc is missing"))
 	}
 	envelope.UTF8 = beyondASCII(from.Address + strings.Join(envelope.To, ""))
 	for _, file := range w.attach {
@@ -150,7 +151,7 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 			err = fmt.Errorf("%s is no file", file)
 		}
 		if err != nil {
-			return nil, envelope, exit(exNoInput, fmt.Errorf("--attach: %w", err))
+			return nil, envelope, sysexits.NoInput.With(fmt.Errorf("--attach: %w", err))
 		}
 		d.Attachments = append(d.Attachments, entity.Attachment{
 			Name: nameOf(file), Open: func() (io.ReadCloser, error) { return os.Open(file) },
@@ -195,18 +196,18 @@ func (w *writing) inUTF8(text []byte) (string, error) {
 	}
 	marked := bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff"))
 	if w.charset == "" && !marked {
-		return "", exit(exDataErr, fmt.Errorf("the text is not UTF-8: octet 0x%02X in line %d; say what it is, such as --charset iso-8859-1", firstBad(text), lineOfBad(text)))
+		return "", sysexits.DataErr.With(fmt.Errorf("the text is not UTF-8: octet 0x%02X in line %d; say what it is, such as --charset iso-8859-1", firstBad(text), lineOfBad(text)))
 	}
 	in, known := entity.NewText(bytes.NewReader(text), w.charset)
 	if !known {
-		return "", exit(exUsage, fmt.Errorf("--charset: unknown charset %q; known are the names that mail programs use, such as utf-8, iso-8859-1, shift_jis", w.charset))
+		return "", sysexits.Usage.With(fmt.Errorf("--charset: unknown charset %q; known are the names that mail programs use, such as utf-8, iso-8859-1, shift_jis", w.charset))
 	}
 	out, err := io.ReadAll(in)
 	if err != nil {
-		return "", exit(exDataErr, fmt.Errorf("the text: %w", err))
+		return "", sysexits.DataErr.With(fmt.Errorf("the text: %w", err))
 	}
 	if !bytes.Contains(text, []byte("\ufffd")) && bytes.Contains(out, []byte("\ufffd")) {
-		return "", exit(exDataErr, fmt.Errorf("the text has octets that are not %s: check --charset", cmp.Or(w.charset, "UTF-16")))
+		return "", sysexits.DataErr.With(fmt.Errorf("the text has octets that are not %s: check --charset", cmp.Or(w.charset, "UTF-16")))
 	}
 	return string(out), nil
 }
@@ -235,7 +236,7 @@ func (w *writing) text(cmd *cobra.Command) (string, error) {
 	case w.file != "" && w.file != "-":
 		f, err := os.Open(w.file)
 		if err != nil {
-			return "", exit(exNoInput, err)
+			return "", sysexits.NoInput.With(err)
 		}
 		defer f.Close()
 		in = f
@@ -248,10 +249,10 @@ func (w *writing) text(cmd *cobra.Command) (string, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
 	if err != nil {
-		return "", exit(exIO, fmt.Errorf("the text: %w", err))
+		return "", sysexits.IOErr.With(fmt.Errorf("the text: %w", err))
 	}
 	if len(text) > maxText {
-		return "", exit(exDataErr, fmt.Errorf("the text has more than %d MiB: attach it as a file", maxText>>20))
+		return "", sysexits.DataErr.With(fmt.Errorf("the text has more than %d MiB: attach it as a file", maxText>>20))
 	}
 	return w.inUTF8(text)
 }
@@ -263,11 +264,11 @@ func edited(cmd *cobra.Command) (string, error) {
 		editor = os.Getenv("EDITOR")
 	}
 	if editor == "" {
-		return "", exit(exUsage, errors.New("there is no text: give --file FILE, or set $EDITOR"))
+		return "", sysexits.Usage.With(errors.New("there is no text: give --file FILE, or set $EDITOR"))
 	}
 	f, err := os.CreateTemp("", "letter-*.txt")
 	if err != nil {
-		return "", exit(exCantCreate, err)
+		return "", sysexits.CantCreate.With(err)
 	}
 	defer os.Remove(f.Name())
 	_ = f.Close()
@@ -275,14 +276,14 @@ func edited(cmd *cobra.Command) (string, error) {
 	e := exec.CommandContext(cmd.Context(), "sh", "-c", editor+` "$1"`, "sh", f.Name())
 	e.Stdin, e.Stdout, e.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := e.Run(); err != nil {
-		return "", exit(exUnavailable, fmt.Errorf("the editor %s: %w: nothing was sent", editor, err))
+		return "", sysexits.Unavailable.With(fmt.Errorf("the editor %s: %w: nothing was sent", editor, err))
 	}
 	text, err := os.ReadFile(f.Name())
 	if err != nil {
-		return "", exit(exIO, err)
+		return "", sysexits.IOErr.With(err)
 	}
 	if strings.TrimSpace(string(text)) == "" {
-		return "", exit(exDataErr, errors.New("the text is empty: nothing was sent"))
+		return "", sysexits.DataErr.With(errors.New("the text is empty: nothing was sent"))
 	}
 	return string(text), nil
 }
@@ -292,7 +293,7 @@ func edited(cmd *cobra.Command) (string, error) {
 func spool(d *entity.Draft) (*os.File, error) {
 	f, err := os.CreateTemp("", "postrider-mail-*")
 	if err != nil {
-		return nil, exit(exCantCreate, err)
+		return nil, sysexits.CantCreate.With(err)
 	}
 	_ = os.Remove(f.Name())
 	w := bufio.NewWriterSize(f, 256<<10) // the message comes line by line
@@ -302,7 +303,7 @@ func spool(d *entity.Draft) (*os.File, error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, exit(exIO, fmt.Errorf("writing the message: %w", err))
+		return nil, sysexits.IOErr.With(fmt.Errorf("writing the message: %w", err))
 	}
 	return f, nil
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"postrider/cmd/sysexits"
 )
 
 func main() {
@@ -22,7 +24,7 @@ func main() {
 	root.SetArgs(argsOf(os.Args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
-		os.Exit(codeOf(err))
+		os.Exit(int(codeOf(err)))
 	}
 }
 
@@ -53,7 +55,7 @@ refused, 78 configuration.`,
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
+		return sysexits.Usage.With(fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
 	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
 		exportCommand(), importCommand(), checkCommand(),
@@ -68,7 +70,7 @@ func group(use, short string, subs ...*cobra.Command) *cobra.Command {
 		Use: use, Short: short,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return exit(exUsage, fmt.Errorf("there is no command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
+				return sysexits.Usage.With(fmt.Errorf("there is no command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
 			}
 			return cmd.Help()
 		},

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"postrider/cmd/sysexits"
 )
 
 // systemAliases is where other programs keep aliases.
@@ -37,7 +39,7 @@ Without the file there is nothing to do.`,
 func takeAliases(cmd *cobra.Command, t *target, path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "there is no %s: aliases are kept in the store (\"postrider alias add\", \"postrider alias list\")\n", path)
-		return exit(exIO, err)
+		return sysexits.IOErr.With(err)
 	}
 	return t.importAliases(cmd, path)
 }

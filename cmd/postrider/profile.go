@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+
+	"postrider/cmd/sysexits"
 )
 
 // startProfile begins a CPU profile that stop writes out; no file, no profile.
@@ -14,10 +16,10 @@ func startProfile(file string) (stop func(), err error) {
 	}
 	f, err := os.Create(file)
 	if err != nil {
-		return nil, exit(exCantCreate, err)
+		return nil, sysexits.CantCreate.With(err)
 	}
 	if err := pprof.StartCPUProfile(f); err != nil {
-		return nil, exit(exCantCreate, err)
+		return nil, sysexits.CantCreate.With(err)
 	}
 	return func() {
 		pprof.StopCPUProfile()
@@ -38,11 +40,11 @@ func startAllocProfile(file string) (written func() error, err error) {
 	}
 	f, err := os.Create(file)
 	if err != nil {
-		return nil, exit(exCantCreate, err)
+		return nil, sysexits.CantCreate.With(err)
 	}
 	runtime.MemProfileRate = allocProfileRate
 	return func() error {
 		runtime.GC() // the profile is that of the last collection
-		return exit(exIO, errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close()))
+		return sysexits.IOErr.With(errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close()))
 	}, nil
 }

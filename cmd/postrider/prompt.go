@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"postrider/cmd/sysexits"
 )
 
 // readPassword reads a new password: one line of the standard input, or twice
@@ -18,13 +20,13 @@ func readPassword(cmd *cobra.Command, fromStdin bool, whose string) ([]byte, err
 	if fromStdin {
 		line, err := bufio.NewReader(cmd.InOrStdin()).ReadBytes('\n')
 		if err != nil && err != io.EOF {
-			return nil, exit(exIO, fmt.Errorf("standard input: %w", err))
+			return nil, sysexits.IOErr.With(fmt.Errorf("standard input: %w", err))
 		}
 		return notEmpty(bytes.TrimRight(line, "\r\n"))
 	}
 	fd := int(os.Stdin.Fd())
 	if !term.IsTerminal(fd) {
-		return nil, exit(exUsage, errors.New("there is no terminal to ask for the password at: use --password-stdin"))
+		return nil, sysexits.Usage.With(errors.New("there is no terminal to ask for the password at: use --password-stdin"))
 	}
 	first, err := ask(cmd, fd, "Password for "+whose+": ")
 	if err != nil {
@@ -35,7 +37,7 @@ func readPassword(cmd *cobra.Command, fromStdin bool, whose string) ([]byte, err
 		return nil, err
 	}
 	if !bytes.Equal(first, again) {
-		return nil, exit(exDataErr, errors.New("the two passwords differ: nothing was changed"))
+		return nil, sysexits.DataErr.With(errors.New("the two passwords differ: nothing was changed"))
 	}
 	return notEmpty(first)
 }
@@ -44,12 +46,12 @@ func ask(cmd *cobra.Command, fd int, prompt string) ([]byte, error) {
 	fmt.Fprint(cmd.ErrOrStderr(), prompt)
 	word, err := term.ReadPassword(fd)
 	fmt.Fprintln(cmd.ErrOrStderr())
-	return word, exit(exIO, err)
+	return word, sysexits.IOErr.With(err)
 }
 
 func notEmpty(word []byte) ([]byte, error) {
 	if len(word) == 0 {
-		return nil, exit(exDataErr, errors.New("the password is empty: nothing was changed"))
+		return nil, sysexits.DataErr.With(errors.New("the password is empty: nothing was changed"))
 	}
 	return word, nil
 }

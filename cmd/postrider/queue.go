@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/address"
 	"postrider/storage"
 )
@@ -68,27 +69,27 @@ var statusForm = regexp.MustCompile(`^[245](\.\d{1,3}){0,2}$`)
 func (s *selection) filter(now time.Time) (f storage.QueueFilter, err error) {
 	f.Domain = address.FoldDomain(strings.TrimSuffix(s.domain, "."))
 	if strings.Contains(f.Domain, "@") {
-		return f, exit(exUsage, fmt.Errorf("--to-domain %s: a domain is wanted, not an address", s.domain))
+		return f, sysexits.Usage.With(fmt.Errorf("--to-domain %s: a domain is wanted, not an address", s.domain))
 	}
 	if s.given("from") {
 		path := strings.TrimSuffix(strings.TrimPrefix(s.from, "<"), ">")
 		f.ReversePath = &path
 	}
 	if s.status != "" && !statusForm.MatchString(s.status) {
-		return f, exit(exUsage, fmt.Errorf("--error %s: want a status such as 4.4.1, or its beginning, 4.4 or 4", s.status))
+		return f, sysexits.Usage.With(fmt.Errorf("--error %s: want a status such as 4.4.1, or its beginning, 4.4 or 4", s.status))
 	}
 	f.Status = s.status
 	if s.older != "" {
 		age, err := parseAge(s.older)
 		if err != nil {
-			return f, exit(exUsage, fmt.Errorf("--older %w", err))
+			return f, sysexits.Usage.With(fmt.Errorf("--older %w", err))
 		}
 		f.ArrivedBefore = now.Add(-age)
 	}
 	if s.younger != "" {
 		age, err := parseAge(s.younger)
 		if err != nil {
-			return f, exit(exUsage, fmt.Errorf("--younger %w", err))
+			return f, sysexits.Usage.With(fmt.Errorf("--younger %w", err))
 		}
 		f.ArrivedAfter = now.Add(-age)
 	}
@@ -96,7 +97,7 @@ func (s *selection) filter(now time.Time) (f storage.QueueFilter, err error) {
 		f.Held = &s.held
 	}
 	if s.limit < 0 {
-		return f, exit(exUsage, fmt.Errorf("--limit %d: want a number from 0 on", s.limit))
+		return f, sysexits.Usage.With(fmt.Errorf("--limit %d: want a number from 0 on", s.limit))
 	}
 	return f, nil
 }
@@ -139,7 +140,7 @@ func parseWanted(text string) (wanted, error) {
 	text = strings.TrimRight(text, "*!")
 	id, err := storage.ParseEntryID(text)
 	if err != nil {
-		return wanted{}, exit(exUsage, fmt.Errorf("%q: %w (see \"postrider queue list\")", text, err))
+		return wanted{}, sysexits.Usage.With(fmt.Errorf("%q: %w (see \"postrider queue list\")", text, err))
 	}
 	return wanted{id, !strings.Contains(text, "-")}, nil
 }
@@ -163,7 +164,7 @@ func readIDs(args []string, in io.Reader) (ids []wanted, all bool, err error) {
 			for err == nil && words.Scan() {
 				err = add(words.Text())
 			}
-			err = errors.Join(err, exit(exIO, words.Err()))
+			err = errors.Join(err, sysexits.IOErr.With(words.Err()))
 		default:
 			err = add(arg)
 		}
@@ -172,7 +173,7 @@ func readIDs(args []string, in io.Reader) (ids []wanted, all bool, err error) {
 		}
 	}
 	if all && len(ids) > 0 {
-		return nil, false, exit(exUsage, errors.New("ALL and ids exclude each other"))
+		return nil, false, sysexits.Usage.With(errors.New("ALL and ids exclude each other"))
 	}
 	return ids, all || len(args) == 0, nil
 }
@@ -232,7 +233,7 @@ func (d *desk) each(s *selected, f func(*storage.QueueEntry) bool) error {
 			return errors.Join(append(missing, err)...)
 		}
 		if !found {
-			missing = append(missing, exit(exNoUser, fmt.Errorf("%s is not in the queue, or the flags leave it out (\"postrider why %s\" says what became of it)", w, w.id.Message)))
+			missing = append(missing, sysexits.NoUser.With(fmt.Errorf("%s is not in the queue, or the flags leave it out (\"postrider why %s\" says what became of it)", w, w.id.Message)))
 		}
 	}
 	return errors.Join(missing...)

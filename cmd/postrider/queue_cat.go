@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/dot"
 	"postrider/storage"
 )
@@ -35,7 +36,7 @@ alone, octet for octet as it will leave, without stuffed dots.`,
 					return err
 				}
 				if len(found) == 0 {
-					return exit(exNoUser, fmt.Errorf("%s is not in the queue (\"postrider why %s\" says what became of it)", id, id.id.Message))
+					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (\"postrider why %s\" says what became of it)", id, id.id.Message))
 				}
 				return d.cat(cmd.OutOrStdout(), found, raw)
 			})
@@ -76,7 +77,7 @@ func (d *desk) cat(to io.Writer, found []*storage.QueueEntry, raw bool) error {
 	if !raw {
 		fmt.Fprintf(out, "*** MESSAGE FILE END %s ***\n", id)
 	}
-	return exit(exIO, out.Flush())
+	return sysexits.IOErr.With(out.Flush())
 }
 
 func catEnvelope(out io.Writer, found []*storage.QueueEntry) {
@@ -118,7 +119,7 @@ func catBody(out io.Writer, m storage.Message, raw bool) error {
 			buf = slices.DeleteFunc(buf, func(c byte) bool { return c == '\r' })
 		}
 		if _, err := out.Write(buf); err != nil {
-			return exit(exIO, err)
+			return sysexits.IOErr.With(err)
 		}
 	}
 }

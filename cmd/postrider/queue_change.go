@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
 	"postrider/storage"
 )
@@ -108,7 +109,7 @@ running: it writes the notifications.`,
 		},
 		begin: func(d *desk) error {
 			if _, ok := d.Store.(*admin.Client); !ok {
-				return exit(exUnavailable, fmt.Errorf("no server runs on %s, and only a running one writes notifications: start it with \"postrider serve\", or remove mail without telling anybody by \"postrider queue delete\"", d.cfg.Server.Data))
+				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s, and only a running one writes notifications: start it with \"postrider serve\", or remove mail without telling anybody by \"postrider queue delete\"", d.cfg.Server.Data))
 			}
 			return nil
 		},
@@ -133,7 +134,7 @@ func (c change) command() *cobra.Command {
 		Long: c.long + "\n\n" + selectionHelp + " --dry-run shows what would be\ndone and changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if s.isAll(args) && !c.bare {
-				return exit(exUsage, fmt.Errorf("nothing is selected: give ids or flags, or ALL for the whole queue (see \"%s --help\")", cmd.CommandPath()))
+				return sysexits.Usage.With(fmt.Errorf("nothing is selected: give ids or flags, or ALL for the whole queue (see \"%s --help\")", cmd.CommandPath()))
 			}
 			what, err := s.read(args, cmd.InOrStdin())
 			if err != nil {
@@ -182,7 +183,7 @@ func (d *desk) change(cmd *cobra.Command, c change, what *selected) error {
 		flush()
 	}
 	_, wrote := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", entries(done), c.done)
-	err = errors.Join(err, failed, cmd.Context().Err(), exit(exIO, wrote))
+	err = errors.Join(err, failed, cmd.Context().Err(), sysexits.IOErr.With(wrote))
 	if c.end != nil {
 		err = errors.Join(err, c.end(d, cmd.OutOrStdout(), what))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
 	"postrider/engine/useragent"
 	"postrider/storage"
@@ -71,7 +72,7 @@ func (d *desk) list(to io.Writer, what *selected, asJSON bool) error {
 		l.end()
 	}
 	if flushed := out.Flush(); err == nil {
-		err = exit(exIO, flushed)
+		err = sysexits.IOErr.With(flushed)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
 	"postrider/engine/admin"
 	"postrider/storage"
@@ -43,7 +44,7 @@ func queueShow() *cobra.Command {
 					return showEntry(out, e) == nil
 				})
 				if flushed := out.Flush(); err == nil {
-					err = exit(exIO, flushed)
+					err = sysexits.IOErr.With(flushed)
 				}
 				return err
 			})

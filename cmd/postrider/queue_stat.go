@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
 )
 
@@ -32,7 +33,7 @@ Flags narrow down what is counted. It reads the whole queue.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if by != "domain" && by != "sender" {
-				return exit(exUsage, fmt.Errorf("--by %s: want domain or sender", by))
+				return sysexits.Usage.With(fmt.Errorf("--by %s: want domain or sender", by))
 			}
 			what, err := s.read(nil, nil)
 			if err != nil {
@@ -124,7 +125,7 @@ func (c *census) print(to io.Writer, top int) error {
 	} else {
 		c.table(out, top)
 	}
-	return exit(exIO, out.Flush())
+	return sysexits.IOErr.With(out.Flush())
 }
 
 // nameWidth is the width of the table's first column; longer names are cut in

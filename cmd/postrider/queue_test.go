@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
 	"postrider/engine/admin"
 	"postrider/storage"
@@ -171,16 +172,16 @@ func TestQueueSelections(t *testing.T) {
 	f("", fmt.Sprintf("--younger %s", age), "3-0")
 	f("", fmt.Sprintf("--younger %s --older %s", age+24*time.Hour, age), "2-0")
 
-	s.want(exUsage, "", "queue requeue", "ALL for the whole queue")
-	s.want(exUsage, "", "queue requeue xyz", "not a message id", "queue list")
-	s.want(exUsage, "", "queue requeue 0000000000001-x", "behind the hyphen")
-	s.want(exUsage, "", "queue requeue ALL 0000000000001", "exclude")
-	s.want(exUsage, "", "queue requeue --error refused", "such as 4.4.1")
-	s.want(exUsage, "", "queue requeue --older soon", "--older soon", "4h or 5d")
-	s.want(exUsage, "", "queue requeue --younger -5m", "--younger -5m")
-	s.want(exUsage, "", "queue requeue --limit -1", "from 0 on")
-	s.want(exUsage, "", "queue requeue --to-domain bob@x.example", "not an address")
-	s.want(exNoUser, "", "queue requeue --dry-run 0000000000009 0000000000001-7 0000000000002",
+	s.want(sysexits.Usage, "", "queue requeue", "ALL for the whole queue")
+	s.want(sysexits.Usage, "", "queue requeue xyz", "not a message id", "queue list")
+	s.want(sysexits.Usage, "", "queue requeue 0000000000001-x", "behind the hyphen")
+	s.want(sysexits.Usage, "", "queue requeue ALL 0000000000001", "exclude")
+	s.want(sysexits.Usage, "", "queue requeue --error refused", "such as 4.4.1")
+	s.want(sysexits.Usage, "", "queue requeue --older soon", "--older soon", "4h or 5d")
+	s.want(sysexits.Usage, "", "queue requeue --younger -5m", "--younger -5m")
+	s.want(sysexits.Usage, "", "queue requeue --limit -1", "from 0 on")
+	s.want(sysexits.Usage, "", "queue requeue --to-domain bob@x.example", "not an address")
+	s.want(sysexits.NoUser, "", "queue requeue --dry-run 0000000000009 0000000000001-7 0000000000002",
 		"0000000000009 is not in the queue", "0000000000001-7 is not in the queue", "postrider why 0000000000009", "1 entry, 3600 octets")
 }
 
@@ -225,7 +226,7 @@ func TestQueueChanges(t *testing.T) {
 	}
 	s.want(0, "", "queue delete --dry-run ALL", "3 entries", "would be deleted")
 	s.want(0, "", "queue delete 0000000000001", "1 entry deleted")
-	s.want(exNoUser, "", "queue delete 0000000000001 0000000000002", "0000000000001 is not in the queue", "1 entry deleted")
+	s.want(sysexits.NoUser, "", "queue delete 0000000000001 0000000000002", "0000000000001 is not in the queue", "1 entry deleted")
 	s.want(0, "", "queue delete ALL", "1 entry deleted")
 	s.want(0, "", "queue list", "Mail queue is empty")
 }
@@ -262,7 +263,7 @@ func TestQueueWithoutAServer(t *testing.T) {
 		return out.String(), err
 	}
 	_, err := run(bounceChange())
-	if codeOf(err) != exUnavailable || !strings.Contains(err.Error(), "postrider serve") || len(q.entries) != 4 {
+	if codeOf(err) != sysexits.Unavailable || !strings.Contains(err.Error(), "postrider serve") || len(q.entries) != 4 {
 		t.Errorf("%v, %d entries", err, len(q.entries))
 	}
 	if out, err := run(flushChange()); err != nil || !strings.Contains(out, "2 entries made due") || !strings.Contains(out, "no server runs") {
@@ -309,8 +310,8 @@ recipient:    <eve@y.example>
 	if err := json.Unmarshal([]byte(s.want(0, "", "queue show --json 0000000000001-0")), &line); err != nil || line.Ret != "HDRS" || len(line.Recipients) != 3 || line.Recipients[2].Status != "4.2.2" || !line.Due.Equal(never) {
 		t.Errorf("%v %+v", err, line)
 	}
-	s.want(exNoUser, "", "queue show 0000000000008", "not in the queue")
-	s.want(exUsage, "", "queue show", "missing")
+	s.want(sysexits.NoUser, "", "queue show 0000000000008", "not in the queue")
+	s.want(sysexits.Usage, "", "queue show", "missing")
 }
 
 func TestQueueCat(t *testing.T) {
@@ -337,8 +338,8 @@ end
 *** MESSAGE FILE END 0000000000001 ***
 `)
 	same(t, "raw", s.want(0, "", "queue cat --raw 0000000000001-1"), "Subject: one\r\n\r\n.dot\r\nend\r\n")
-	s.want(exNoUser, "", "queue cat 0000000000001-5", "not in the queue")
-	s.want(exUsage, "", "queue cat ALL", "not a message id")
+	s.want(sysexits.NoUser, "", "queue cat 0000000000001-5", "not in the queue")
+	s.want(sysexits.Usage, "", "queue cat ALL", "not a message id")
 }
 
 func TestQueueStat(t *testing.T) {
@@ -385,7 +386,7 @@ relay: 3 sessions, 2 destinations awake, 1 dead
 	if err := json.Unmarshal([]byte(s.want(0, "", "queue stat --json --older 21h")), &got); err != nil || got.Total.Total != 4 || got.Rows[0].Ages[9] != 4 {
 		t.Errorf("%v %+v", err, got)
 	}
-	s.want(exUsage, "", "queue stat --by size", "domain or sender")
+	s.want(sysexits.Usage, "", "queue stat --by size", "domain or sender")
 }
 
 func TestWhy(t *testing.T) {
@@ -413,8 +414,8 @@ func TestWhy(t *testing.T) {
 2020-11-23 12:00:05 +0000  w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok
 It has left the queue.
 `)
-	s.want(exNoUser, "", "why 0000000000008", "knows nothing of 0000000000008", "grep 0000000000008")
-	s.want(exUsage, "", "why frob", "not a message id")
+	s.want(sysexits.NoUser, "", "why 0000000000008", "knows nothing of 0000000000008", "grep 0000000000008")
+	s.want(sysexits.Usage, "", "why frob", "not a message id")
 	var line lifeLine
 	if err := json.Unmarshal([]byte(s.want(0, "", "why --json 0000000000001")), &line); err != nil || len(line.Queued) != 2 || len(line.History) != 2 {
 		t.Errorf("%v %+v", err, line)

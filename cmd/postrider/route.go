@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
 	"postrider/engine"
 	"postrider/engine/admin"
@@ -72,12 +73,12 @@ for an MTA-STS policy the domain's web server. Exit code 67 if an address is nob
 func (d *desk) route(ctx context.Context, out io.Writer, args []string, from string, asJSON bool) error {
 	rules, err := d.cfg.RelayRules()
 	if err != nil {
-		return exit(exConfig, err)
+		return sysexits.Config.With(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	r := &routing{d, ctx, from, rules, engine.NewResolver(d.cfg, d.listeners(ctx), quiet), nil}
 	if r.tls, err = courier.NewSecurity(ctx, d.cfg, r.dns, quiet); err != nil {
-		return exit(exConfig, err)
+		return sysexits.Config.With(err)
 	}
 	all := []*routed{}
 	unknown := 0
@@ -99,7 +100,7 @@ func (d *desk) route(ctx context.Context, out io.Writer, args []string, from str
 		}
 	}
 	if err == nil && unknown > 0 {
-		err = exit(exNoUser, fmt.Errorf("%d of %d addresses are nobody's", unknown, len(args)))
+		err = sysexits.NoUser.With(fmt.Errorf("%d of %d addresses are nobody's", unknown, len(args)))
 	}
 	return err
 }
@@ -114,7 +115,7 @@ func (r *routing) find(text string) (*routed, error) {
 		}
 		path, refused = smtp.ParseRcpt([]byte("TO:<"+router.Mailbox(local, domain)+">"), 0, true)
 		if refused != nil {
-			return nil, exit(exUsage, fmt.Errorf("%q: %s", text, refused.Text))
+			return nil, sysexits.Usage.With(fmt.Errorf("%q: %s", text, refused.Text))
 		}
 	}
 	one := &routed{Address: path.To.String()}

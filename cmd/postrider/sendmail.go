@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/address"
 	"postrider/engine/admin"
 	"postrider/engine/config"
@@ -117,11 +118,11 @@ func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk, text *inputSpool) er
 	m := a.mail()
 	var err error
 	if m.Text, err = text.reader(); err != nil {
-		return exit(exTempFail, err)
+		return sysexits.TempFail.With(err)
 	}
 	keys, err := dkim.Open(d.cfg.DKIMDir())
 	if err != nil {
-		return exit(exConfig, err)
+		return sysexits.Config.With(err)
 	}
 	p, err := d.pickup()
 	if err != nil {
@@ -178,7 +179,7 @@ func (a *sendmailArgs) mail() (m pickup.Mail) {
 // sendmail know.
 func submitError(err error) error {
 	if errors.Is(err, pickup.ErrNoRecipients) {
-		return exit(exUsage, err)
+		return sysexits.Usage.With(err)
 	}
 	return ioError(err)
 }
@@ -192,7 +193,7 @@ func refusedError(result pickup.Result) error {
 	for _, r := range result.Refused {
 		errs = append(errs, fmt.Errorf("%s: %s", r.Address, outcomeName(r.Outcome)))
 	}
-	return exit(exNoUser, errors.Join(append(errs, errors.New("nothing was sent"))...))
+	return sysexits.NoUser.With(errors.Join(append(errs, errors.New("nothing was sent"))...))
 }
 
 func outcomeName(o router.Outcome) string {
@@ -205,11 +206,11 @@ func outcomeName(o router.Outcome) string {
 // verify says for each address where its mail would go.
 func (d *desk) verify(out io.Writer, addresses []string) error {
 	if len(addresses) == 0 {
-		return exit(exUsage, errors.New("-bv: addresses are wanted"))
+		return sysexits.Usage.With(errors.New("-bv: addresses are wanted"))
 	}
 	rules, err := d.cfg.RelayRules()
 	if err != nil {
-		return exit(exConfig, err)
+		return sysexits.Config.With(err)
 	}
 	var unknown []error
 	for _, text := range addresses {
@@ -234,7 +235,7 @@ func (d *desk) verify(out io.Writer, addresses []string) error {
 			}
 		}
 	}
-	return exit(exNoUser, errors.Join(unknown...))
+	return sysexits.NoUser.With(errors.Join(unknown...))
 }
 
 // maildropNames are the accounts of targets, and the addresses elsewhere.
@@ -278,7 +279,7 @@ func (a *sendmailArgs) speak(cmd *cobra.Command) error {
 		return a.connect(cmd, smtpAddress(cfg))
 	}
 	if err != nil {
-		return exit(exTempFail, fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
+		return sysexits.TempFail.With(fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
 	}
 	defer server.Close()
 	status, err := server.Status(cmd.Context())
@@ -286,7 +287,7 @@ func (a *sendmailArgs) speak(cmd *cobra.Command) error {
 		err = errors.New("the server listens at no address (smtp.listen)")
 	}
 	if err != nil {
-		return exit(exTempFail, fmt.Errorf("-bs: %w", err))
+		return sysexits.TempFail.With(fmt.Errorf("-bs: %w", err))
 	}
 	return a.connect(cmd, status.SMTP[0])
 }
@@ -297,7 +298,7 @@ func (a *sendmailArgs) connect(cmd *cobra.Command, addr string) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		err = fmt.Errorf("%w: no server listens at %s: start it with \"postrider serve\"", err, addr)
 	}
-	return exit(exTempFail, err)
+	return sysexits.TempFail.With(err)
 }
 
 // connect carries octets both ways until the server ends the session. The end of

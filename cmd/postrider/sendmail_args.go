@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
 )
 
@@ -66,7 +67,7 @@ func parseSendmail(args []string) (*sendmailArgs, error) {
 			a.recipients = append(a.recipients, word)
 		}
 		if err != nil {
-			return nil, exit(exUsage, fmt.Errorf("%w (see \"postrider sendmail --help\")", err))
+			return nil, sysexits.Usage.With(fmt.Errorf("%w (see \"postrider sendmail --help\")", err))
 		}
 	}
 	return a, nil

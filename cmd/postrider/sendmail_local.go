@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/dsn"
 	"postrider/engine/config"
 	"postrider/engine/localmail"
@@ -24,7 +25,7 @@ import (
 // no connection open, and whichever way is taken, the whole text goes.
 func (a *sendmailArgs) take(cmd *cobra.Command) error {
 	if len(a.recipients) == 0 && !a.fromHeader {
-		return exit(exUsage, pickup.ErrNoRecipients)
+		return sysexits.Usage.With(pickup.ErrNoRecipients)
 	}
 	cfg, err := a.target.config()
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -46,7 +47,7 @@ func (a *sendmailArgs) take(cmd *cobra.Command) error {
 		d, err := a.target.desk(cmd.Context(), cfg, mustExist)
 		switch {
 		case err == nil:
-			return errors.Join(a.deliver(cmd, d, text), exit(exIO, d.Close()))
+			return errors.Join(a.deliver(cmd, d, text), sysexits.IOErr.With(d.Close()))
 		case errors.Is(err, errNoStore) && a.target == (target{}): // the store of a server is elsewhere
 		case !errors.Is(err, fs.ErrPermission):
 			return err
@@ -73,16 +74,16 @@ func (a *sendmailArgs) handIn(cmd *cobra.Command, cfg *config.Config, text *inpu
 	}
 	in, err := text.reader()
 	if err != nil {
-		return exit(exTempFail, err)
+		return sysexits.TempFail.With(err)
 	}
 	answer, err := localmail.Send(cmd.Context(), path, letter, in)
 	switch {
 	case errors.Is(err, localmail.ErrNoServer):
 		return a.bySMTP(cmd, cfg, text, fmt.Errorf("%s: %w", path, err))
 	case errors.Is(err, localmail.ErrForged):
-		return exit(exTempFail, fmt.Errorf("nothing was sent to %s: %w; start the server as root or as the directory's owner, or set server.mail_socket", path, err))
+		return sysexits.TempFail.With(fmt.Errorf("nothing was sent to %s: %w; start the server as root or as the directory's owner, or set server.mail_socket", path, err))
 	case err != nil:
-		return exit(exTempFail, fmt.Errorf("the server at %s broke off: %w", path, err))
+		return sysexits.TempFail.With(fmt.Errorf("the server at %s broke off: %w", path, err))
 	}
 	if a.verbose && answer.ID != "" {
 		fmt.Fprintf(cmd.OutOrStdout(), "stored as %s\n", answer.ID)
@@ -90,8 +91,8 @@ func (a *sendmailArgs) handIn(cmd *cobra.Command, cfg *config.Config, text *inpu
 	if answer.Error == "" {
 		return nil
 	}
-	codes := map[localmail.Kind]int{localmail.Usage: exUsage, localmail.Data: exDataErr, localmail.NoUser: exNoUser}
-	return exit(cmp.Or(codes[answer.Kind], exTempFail), errors.New(answer.Error))
+	codes := map[localmail.Kind]sysexits.Code{localmail.Usage: sysexits.Usage, localmail.Data: sysexits.DataErr, localmail.NoUser: sysexits.NoUser}
+	return cmp.Or(codes[answer.Kind], sysexits.TempFail).With(errors.New(answer.Error))
 }
 
 // smtpAddress is where SMTP is spoken with the server of cfg; nil: a configuration that
@@ -112,11 +113,11 @@ func smtpAddress(cfg *config.Config) string {
 func (a *sendmailArgs) bySMTP(cmd *cobra.Command, cfg *config.Config, text *inputSpool, noSocket error) error {
 	hostname, domain, err := names(cfg)
 	if err != nil {
-		return exit(exTempFail, err)
+		return sysexits.TempFail.With(err)
 	}
 	m := a.mail()
 	if m.Text, err = text.reader(); err != nil {
-		return exit(exTempFail, err)
+		return sysexits.TempFail.With(err)
 	}
 	var full inputSpool
 	defer full.close()
@@ -126,30 +127,30 @@ func (a *sendmailArgs) bySMTP(cmd *cobra.Command, cfg *config.Config, text *inpu
 	}
 	in, err := full.reader()
 	if err != nil {
-		return exit(exTempFail, err)
+		return sysexits.TempFail.With(err)
 	}
 	host := &useragent.Host{Addr: smtpAddress(cfg), Security: useragent.Clear}
 	refusals, err := useragent.Submit(cmd.Context(), host, useragent.Envelope{From: c.Sender, To: c.Recipients, Size: c.Size, UTF8: c.UTF8, EightBit: c.EightBit}, in)
 	if err != nil && len(refusals) == 0 {
-		return exit(exTempFail, fmt.Errorf("no server takes mail here: start it with \"postrider serve\", or let it make its socket (%w; SMTP: %w)", noSocket, err))
+		return sysexits.TempFail.With(fmt.Errorf("no server takes mail here: start it with \"postrider serve\", or let it make its socket (%w; SMTP: %w)", noSocket, err))
 	}
 	if len(refusals) == 0 {
 		return nil
 	}
-	code, errs := exTempFail, []error{}
+	code, errs := sysexits.TempFail, []error{}
 	for _, r := range refusals {
 		if !r.Temporary {
-			code = exNoUser
+			code = sysexits.NoUser
 		}
 		errs = append(errs, fmt.Errorf("%s: %s", r.To, r.Reply))
 	}
 	if len(refusals) == len(c.Recipients) {
-		return exit(code, errors.Join(append(errs, errors.New("nothing was sent"))...))
+		return code.With(errors.Join(append(errs, errors.New("nothing was sent"))...))
 	}
 	if c.Sender != "" && a.tell(cmd, host, hostname, &c, refusals, &full) == nil {
 		return nil // a program that repeats the command would send a second copy
 	}
-	return exit(code, errors.Join(append(errs, errors.New("the other recipients have the message"))...))
+	return code.With(errors.Join(append(errs, errors.New("the other recipients have the message"))...))
 }
 
 // names are the host's name and the domain of addresses without one.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"postrider/cmd/sysexits"
 )
 
 // spoolMemory is how much of a message is kept in memory; what is longer goes into a file.
@@ -61,7 +63,7 @@ func spooled(in io.Reader, limit int64) (*inputSpool, error) {
 	s := new(inputSpool)
 	if _, err := io.CopyBuffer(struct{ io.Writer }{s}, struct{ io.Reader }{in}, make([]byte, 64<<10)); err != nil {
 		s.close()
-		return nil, exit(exTempFail, fmt.Errorf("nothing was sent: %w", err))
+		return nil, sysexits.TempFail.With(fmt.Errorf("nothing was sent: %w", err))
 	}
 	return s, nil
 }

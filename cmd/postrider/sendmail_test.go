@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
 )
 
@@ -67,7 +68,7 @@ func TestParseSendmail_Success(t *testing.T) {
 func TestParseSendmail_Failure(t *testing.T) {
 	f := func(line, want string) {
 		t.Helper()
-		if _, err := parseSendmail(strings.Fields(line)); err == nil || codeOf(err) != exUsage || !strings.Contains(err.Error(), want) {
+		if _, err := parseSendmail(strings.Fields(line)); err == nil || codeOf(err) != sysexits.Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
@@ -160,10 +161,10 @@ func TestSendmail(t *testing.T) {
 		t.Errorf("%+v %q", got, q.bodies[got.ID.Message])
 	}
 	n := len(q.entries)
-	s.want(exUsage, "x\n", "sendmail", "no recipients", "-t")
-	s.want(exUsage, "x\n", "sendmail -k alice", "sendmail --help")
-	s.want(exDataErr, "To: a b\n\n", "sendmail -t", "a comma is missing")
-	s.want(exNoUser, "x\n", "sendmail nobody", "nobody@a.example: there is no such user", "nothing was sent")
+	s.want(sysexits.Usage, "x\n", "sendmail", "no recipients", "-t")
+	s.want(sysexits.Usage, "x\n", "sendmail -k alice", "sendmail --help")
+	s.want(sysexits.DataErr, "To: a b\n\n", "sendmail -t", "a comma is missing")
+	s.want(sysexits.NoUser, "x\n", "sendmail nobody", "nobody@a.example: there is no such user", "nothing was sent")
 	if len(q.entries) != n {
 		t.Error("something was sent")
 	}
@@ -177,7 +178,7 @@ func TestSendmail(t *testing.T) {
 		"x.example: bob@x.example eve@x.example", "a.example: a..b@-c.example", "a.example: gone@a.example"}) {
 		t.Errorf("%q", got)
 	}
-	s.want(exUsage, "x\n", "sendmail -v", "no recipients")
+	s.want(sysexits.Usage, "x\n", "sendmail -v", "no recipients")
 	s.want(0, "", "sendmail --help", "-bs", "Exit codes")
 }
 
@@ -189,12 +190,12 @@ func TestSendmailByOtherNames(t *testing.T) {
 	s.want(0, "", "alias add team alice")
 	same(t, "-bp", s.want(0, "", "sendmail -bp"), s.want(0, "", "queue list"))
 	s.want(0, "", "sendmail -bv Team x@o.example", "Team@a.example... deliverable: maildrop alice@a.example\n", "x@o.example... deliverable: relayed to o.example (MX)\n")
-	s.want(exNoUser, "", "sendmail -bv nobody alice", "nobody@a.example... there is no such user", "alice@a.example... deliverable")
-	s.want(exUsage, "", "sendmail -bv", "addresses")
+	s.want(sysexits.NoUser, "", "sendmail -bv nobody alice", "nobody@a.example... there is no such user", "alice@a.example... deliverable")
+	s.want(sysexits.Usage, "", "sendmail -bv", "addresses")
 	s.want(0, "", "sendmail -q", "2 entries made due")
 	s.want(0, "", "sendmail -qRX.example", "2 entries made due")
 	s.want(0, "", "sendmail -qI0000000000001", "1 entry made due")
-	s.want(exNoUser, "", "sendmail -qI0000000000009", "not in the queue")
+	s.want(sysexits.NoUser, "", "sendmail -qI0000000000009", "not in the queue")
 	if got := r.takes(); got != "flush ; flush x.example; flush ; flush " {
 		t.Errorf("the relay was told %q", got)
 	}
@@ -214,7 +215,7 @@ func TestSendmailByOtherNames(t *testing.T) {
 // -bs is the server's SMTP, octet for octet, both ways to their ends.
 func TestSendmailSpeaksSMTP(t *testing.T) {
 	s, q, _ := withQueue(t)
-	s.want(exTempFail, "", "sendmail -bs", "smtp.listen")
+	s.want(sysexits.TempFail, "", "sendmail -bs", "smtp.listen")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +242,7 @@ func TestSendmailSpeaksSMTP(t *testing.T) {
 		t.Errorf("%q", in)
 	}
 	none := newShell(t)
-	none.want(exTempFail, "", "sendmail -bs", "no server runs", "postrider serve")
+	none.want(sysexits.TempFail, "", "sendmail -bs", "no server runs", "postrider serve")
 }
 
 func TestNewaliases(t *testing.T) {
@@ -274,5 +275,5 @@ func TestSystemConfig(t *testing.T) {
 	s.config = ""
 	s.want(0, "", "mailq", "0000000000001")
 	s.want(0, "", "sendmail -bp", "0000000000001")
-	s.want(exConfig, "", "mailq --config "+filepath.Join(s.dir, "none"), "no such file")
+	s.want(sysexits.Config, "", "mailq --config "+filepath.Join(s.dir, "none"), "no such file")
 }

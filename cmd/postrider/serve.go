@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine"
 	"postrider/engine/config"
 	"postrider/engine/maillog"
@@ -88,18 +89,18 @@ to the standard error output.`,
 func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
 	cfg, err := config.Load(file)
 	if err != nil {
-		return nil, exit(exConfig, err)
+		return nil, sysexits.Config.With(err)
 	}
 	for name, v := range flags {
 		k := cfg.Key(name)
 		for _, word := range v.words {
 			if err := k.Set(word); err != nil {
-				return nil, exit(exUsage, fmt.Errorf("--%s %s: %w; allowed: %s", k.Flag, word, err, k.Allowed()))
+				return nil, sysexits.Usage.With(fmt.Errorf("--%s %s: %w; allowed: %s", k.Flag, word, err, k.Allowed()))
 			}
 		}
 	}
 	if err := cfg.Check(); err != nil {
-		return nil, exit(exConfig, err)
+		return nil, sysexits.Config.With(err)
 	}
 	return cfg, nil
 }
@@ -141,11 +142,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 	srv, err := engine.NewOn(sockets, cfg, store, log)
 	if err != nil {
-		return exit(exUnavailable, errors.Join(err, store.Close()))
+		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	stop, err := serveHTTP(ctx, cfg, sockets, srv, store, log, started)
 	if err != nil {
-		return exit(exUnavailable, errors.Join(err, store.Close()))
+		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
 	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
@@ -163,14 +164,14 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		defer cancel()
 		srv.Drain(until)
 		stop.end(until, log)
-		return exit(exIO, store.Close())
+		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)
 		log.Error("the store failed: starting anew", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
 		handler.Close()
-		return exit(exTempFail, replaceProcess(pause, sockets))
+		return sysexits.TempFail.With(replaceProcess(pause, sockets))
 	}
 }
 
@@ -213,7 +214,7 @@ func openStore(cfg *config.Config, log *slog.Logger, failed func(error)) (*lsm.S
 		Durability: lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
 	if err != nil {
-		return nil, exit(exUnavailable, err)
+		return nil, sysexits.Unavailable.With(err)
 	}
 	return store, nil
 }

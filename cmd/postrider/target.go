@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/router"
@@ -35,15 +36,15 @@ func (t *target) flags(cmd *cobra.Command) *cobra.Command {
 func (t *target) config() (*config.Config, error) {
 	cfg, err := config.Load(t.file)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, exit(exNoPerm, err)
+		return nil, sysexits.NoPerm.With(err)
 	}
 	if err != nil {
-		return nil, exit(exConfig, err)
+		return nil, sysexits.Config.With(err)
 	}
 	if t.data != "" {
 		cfg.Server.Data = t.data
 	}
-	return cfg, exit(exConfig, cfg.Check())
+	return cfg, sysexits.Config.With(cfg.Check())
 }
 
 func socketOf(cfg *config.Config) string { return filepath.Join(cfg.Server.Data, "admin.sock") }
@@ -76,7 +77,7 @@ func (t *target) with(ctx context.Context, c mayCreate, f func(*desk) error) err
 		return err
 	}
 	err = f(d)
-	return errors.Join(err, exit(exIO, d.Close()))
+	return errors.Join(err, sysexits.IOErr.With(d.Close()))
 }
 
 // desk opens the store of cfg: see with.
@@ -98,13 +99,13 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 		return client, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, exit(exNoPerm, fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, exit(exUnavailable, fmt.Errorf("the running server can't be asked: %w", err))
+		return nil, sysexits.Unavailable.With(fmt.Errorf("the running server can't be asked: %w", err))
 	}
 	if _, err := os.Stat(cfg.Server.Data); c == mustExist && errors.Is(err, fs.ErrNotExist) {
-		return nil, exit(exUnavailable, fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", errNoStore, cfg.Server.Data))
+		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", errNoStore, cfg.Server.Data))
 	}
 	if err := becomeServer(cfg); err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 	}
 	for _, d := range cfg.Server.Domains {
 		if err := store.AddDomain(d); err != nil && !errors.Is(err, storage.ErrExists) {
-			return nil, exit(exIO, errors.Join(fmt.Errorf("domain %s: %w", d, err), store.Close()))
+			return nil, sysexits.IOErr.With(errors.Join(fmt.Errorf("domain %s: %w", d, err), store.Close()))
 		}
 	}
 	return store, nil
@@ -131,9 +132,9 @@ func (d *desk) account(name string) (storage.Account, error) {
 	a, err := d.router.Account([]byte(local), []byte(domain))
 	if errors.Is(err, storage.ErrNotFound) {
 		if _, err := d.Lookup(local, domain); err == nil {
-			return a, exit(exNoUser, fmt.Errorf("%s is an alias, not an account (see \"postrider alias list\")", router.Mailbox(local, domain)))
+			return a, sysexits.NoUser.With(fmt.Errorf("%s is an alias, not an account (see \"postrider alias list\")", router.Mailbox(local, domain)))
 		}
-		return a, exit(exNoUser, fmt.Errorf("there is no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
+		return a, sysexits.NoUser.With(fmt.Errorf("there is no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
 	}
 	return a, err
 }
@@ -144,7 +145,7 @@ func (d *desk) name(text string) (local, domain string, err error) {
 	if err == nil && local == "" {
 		err = fmt.Errorf("%q has no name before the @", text)
 	}
-	return local, domain, exit(exUsage, err)
+	return local, domain, sysexits.Usage.With(err)
 }
 
 // mailbox is an account's address as text.
@@ -165,7 +166,7 @@ func printJSON(w io.Writer, v any) error {
 func atLeast(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
-			return exit(exUsage, fmt.Errorf("arguments are missing: %s", cmd.UseLine()))
+			return sysexits.Usage.With(fmt.Errorf("arguments are missing: %s", cmd.UseLine()))
 		}
 		return nil
 	}
@@ -174,7 +175,7 @@ func atLeast(n int) cobra.PositionalArgs {
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return exit(exUsage, fmt.Errorf("%d arguments are wanted and %d are there: %s", n, len(args), cmd.UseLine()))
+			return sysexits.Usage.With(fmt.Errorf("%d arguments are wanted and %d are there: %s", n, len(args), cmd.UseLine()))
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine/transfer"
 	"postrider/engine/useragent"
 	"postrider/storage"
@@ -27,14 +28,14 @@ mbox, maildir, eml (one file a message).`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return exit(exUsage, errors.New("either the names of accounts or --all is wanted"))
+				return sysexits.Usage.With(errors.New("either the names of accounts or --all is wanted"))
 			}
 			if out == "" {
-				return exit(exUsage, errors.New("--out DIR is missing"))
+				return sysexits.Usage.With(errors.New("--out DIR is missing"))
 			}
 			f, err := transfer.ParseFormat(format, raw)
 			if err != nil {
-				return exit(exUsage, err)
+				return sysexits.Usage.With(err)
 			}
 			return t.with(cmd.Context(), mustExist, func(d *desk) error {
 				accounts, err := d.chosen(args)
@@ -42,7 +43,7 @@ mbox, maildir, eml (one file a message).`,
 					return err
 				}
 				if err := os.MkdirAll(out, 0o700); err != nil {
-					return exit(exCantCreate, err)
+					return sysexits.CantCreate.With(err)
 				}
 				return d.export(cmd, accounts, out, transfer.Options{Format: f, Overwrite: overwrite})
 			})
@@ -104,16 +105,16 @@ func (d *desk) export(cmd *cobra.Command, accounts []storage.Account, out string
 
 // ioError gives an error that has no kind of its own the code of input and output.
 func ioError(err error) error {
-	if err != nil && codeOf(err) == exUsage {
-		return exit(exIO, err)
+	if err != nil && codeOf(err) == sysexits.Usage {
+		return sysexits.IOErr.With(err)
 	}
 	return err
 }
 
 // importError gives an error of an import its code.
 func importError(err error) error {
-	if err != nil && codeOf(err) == exUsage && errors.Is(err, transfer.ErrData) {
-		return exit(exDataErr, err)
+	if err != nil && codeOf(err) == sysexits.Usage && errors.Is(err, transfer.ErrData) {
+		return sysexits.DataErr.With(err)
 	}
 	return ioError(err)
 }
@@ -138,7 +139,7 @@ everything twice.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := transfer.ParseFormat(format, raw)
 			if err != nil {
-				return exit(exUsage, err)
+				return sysexits.Usage.With(err)
 			}
 			return t.with(cmd.Context(), mustExist, func(d *desk) error {
 				a, err := d.account(args[0])

@@ -9,6 +9,7 @@ import (
 	"os"
 	"syscall"
 
+	"postrider/cmd/sysexits"
 	"postrider/engine"
 	"postrider/engine/config"
 	"postrider/engine/guard"
@@ -23,9 +24,9 @@ func prepare(cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
 	}
 	sockets, err := engine.Sockets(cfg)
 	if err != nil {
-		return nil, exit(exUnavailable, err)
+		return nil, sysexits.Unavailable.With(err)
 	}
-	if err := errors.Join(becomeServer(cfg), exit(exConfig, secrets(cfg))); err != nil {
+	if err := errors.Join(becomeServer(cfg), sysexits.Config.With(secrets(cfg))); err != nil {
 		sockets.Close()
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 	for _, part := range cfg.Listeners() {
 		for _, addr := range part.Addrs {
 			if at, err := netip.ParseAddrPort(addr); err != nil || !at.Addr().IsLoopback() {
-				return exit(exConfig, fmt.Errorf("%s %s: the server would face others as root: name the user to run as in server.user (--user), or \"root\" there if that is meant", part.Key, addr))
+				return sysexits.Config.With(fmt.Errorf("%s %s: the server would face others as root: name the user to run as in server.user (--user), or \"root\" there if that is meant", part.Key, addr))
 			}
 		}
 	}
@@ -54,22 +55,22 @@ func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 // made first, as theirs.
 func becomeServer(cfg *config.Config) error {
 	if os.Geteuid() != 0 {
-		return exit(exUnavailable, becomeNamed(cfg))
+		return sysexits.Unavailable.With(becomeNamed(cfg))
 	}
 	info, err := os.Stat(cfg.Server.Data)
 	switch {
 	case cfg.Server.User != "":
 		u, err := privilege.Find(cfg.Server.User)
 		if err != nil {
-			return exit(exConfig, fmt.Errorf("server.user: %w", err))
+			return sysexits.Config.With(fmt.Errorf("server.user: %w", err))
 		}
 		if err := makeDataDir(cfg.Server.Data, u); err != nil {
-			return exit(exCantCreate, err)
+			return sysexits.CantCreate.With(err)
 		}
-		return exit(exUnavailable, privilege.Become(u))
+		return sysexits.Unavailable.With(privilege.Become(u))
 	case err == nil:
 		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 0 {
-			return exit(exUnavailable, privilege.Become(privilege.User{
+			return sysexits.Unavailable.With(privilege.Become(privilege.User{
 				Name: fmt.Sprintf("the owner of %s", cfg.Server.Data), UID: int(owner.Uid), GID: int(owner.Gid), Groups: []int{int(owner.Gid)},
 			}))
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/uu"
 )
 
@@ -49,7 +50,7 @@ func (d *decoding) decode(from io.Reader) error {
 	handle := func(ev uu.Event, octets []byte) (err error) {
 		if to != nil {
 			if _, err := to.Write(octets); err != nil {
-				return exit(exIO, fmt.Errorf("writing: %w", err))
+				return sysexits.IOErr.With(fmt.Errorf("writing: %w", err))
 			}
 		}
 		switch ev {
@@ -71,7 +72,7 @@ func (d *decoding) decode(from io.Reader) error {
 			octets, took, ev, wrong = decoder.Decode(octets[:0], rest)
 			rest = rest[took:]
 			if wrong != nil {
-				return exit(exDataErr, fmt.Errorf("%w (see --repair)", wrong))
+				return sysexits.DataErr.With(fmt.Errorf("%w (see --repair)", wrong))
 			}
 			if err := handle(ev, octets); err != nil {
 				return err
@@ -81,18 +82,18 @@ func (d *decoding) decode(from io.Reader) error {
 			break
 		}
 		if err != nil {
-			return exit(exIO, fmt.Errorf("reading: %w", err))
+			return sysexits.IOErr.With(fmt.Errorf("reading: %w", err))
 		}
 	}
 	rest, ev, wrong := decoder.Close(octets[:0])
 	if wrong != nil {
-		return exit(exDataErr, wrong)
+		return sysexits.DataErr.With(wrong)
 	}
 	if err := handle(ev, rest); err != nil {
 		return err
 	}
 	if found == 0 {
-		return exit(exDataErr, errors.New("no line \"begin MODE NAME\" is in the text"))
+		return sysexits.DataErr.With(errors.New("no line \"begin MODE NAME\" is in the text"))
 	}
 	return nil
 }
@@ -104,14 +105,14 @@ const maxRepair = 256 << 20
 func (d *decoding) repair(from io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(from, maxRepair+1))
 	if err != nil {
-		return exit(exIO, fmt.Errorf("reading: %w", err))
+		return sysexits.IOErr.With(fmt.Errorf("reading: %w", err))
 	}
 	if len(text) > maxRepair {
-		return exit(exDataErr, fmt.Errorf("texts of more than %d MiB are not repaired: cut out the part with the file", maxRepair>>20))
+		return sysexits.DataErr.With(fmt.Errorf("texts of more than %d MiB are not repaired: cut out the part with the file", maxRepair>>20))
 	}
 	files, err := uu.Repair(text)
 	if err != nil {
-		return exit(exDataErr, err)
+		return sysexits.DataErr.With(err)
 	}
 	for _, f := range files {
 		to, err := d.begin(f.Header)
@@ -120,7 +121,7 @@ func (d *decoding) repair(from io.Reader) error {
 		}
 		if _, err := to.Write(f.Octets); err != nil {
 			to.drop()
-			return exit(exIO, fmt.Errorf("writing: %w", err))
+			return sysexits.IOErr.With(fmt.Errorf("writing: %w", err))
 		}
 		if err := d.end(to, f.Header); err != nil {
 			to.drop()
@@ -156,14 +157,14 @@ func (d *decoding) begin(h uu.Header) (*targetFile, error) {
 			fmt.Fprintf(d.said, "another %q is made as %q\n", h.Name, name)
 		}
 	} else if d.files > 0 {
-		return nil, exit(exUsage, fmt.Errorf("a second file, %q, can't go to %s too: give a folder to -o", h.Name, d.out))
+		return nil, sysexits.Usage.With(fmt.Errorf("a second file, %q, can't go to %s too: give a folder to -o", h.Name, d.out))
 	}
 	if _, err := os.Lstat(name); err == nil && !d.force {
-		return nil, exit(exCantCreate, fmt.Errorf("%s is there already: --force replaces it, -o DIR makes the file elsewhere", name))
+		return nil, sysexits.CantCreate.With(fmt.Errorf("%s is there already: --force replaces it, -o DIR makes the file elsewhere", name))
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".uudecode-")
 	if err != nil {
-		return nil, exit(exCantCreate, err)
+		return nil, sysexits.CantCreate.With(err)
 	}
 	return &targetFile{File: f, name: name}, nil
 }
@@ -214,7 +215,7 @@ func (d *decoding) end(t *targetFile, h uu.Header) error {
 		_ = os.Remove(t.Name())
 	}
 	if err != nil {
-		return exit(exCantCreate, err)
+		return sysexits.CantCreate.With(err)
 	}
 	return nil
 }

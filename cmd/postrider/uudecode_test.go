@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"postrider/cmd/sysexits"
 )
 
 // runUU runs a command in a folder of its own.
-func runUU(t *testing.T, in string, args ...string) (out, said string, code int) {
+func runUU(t *testing.T, in string, args ...string) (out, said string, code sysexits.Code) {
 	t.Helper()
 	root := rootCommand()
 	var o, e bytes.Buffer
@@ -27,7 +29,7 @@ const catText = "Hello,\nbegin 4755 cat.txt\n#0V%T\n`\nend\n"
 
 func TestUudecode(t *testing.T) {
 	t.Chdir(t.TempDir())
-	f := func(in string, code int, says string, args ...string) {
+	f := func(in string, code sysexits.Code, says string, args ...string) {
 		t.Helper()
 		if _, said, got := runUU(t, in, append([]string{"uudecode"}, args...)...); got != code || !strings.Contains(said, says) {
 			t.Errorf("%q: exit code %d, %q; want %d, %q", args, got, said, code, says)
@@ -44,7 +46,7 @@ func TestUudecode(t *testing.T) {
 	if info, err := os.Stat("cat.txt"); err != nil || info.Mode() != 0o644 {
 		t.Errorf("the mode is %v, %v", info.Mode(), err)
 	}
-	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), exCantCreate, "cat.txt is there already: --force replaces it")
+	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), sysexits.CantCreate, "cat.txt is there already: --force replaces it")
 	want("cat.txt", "Cat")
 	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), 0, "", "--force")
 	want("cat.txt", "Dog")
@@ -56,20 +58,20 @@ func TestUudecode(t *testing.T) {
 	want("in/cat.txt", "Cat")
 	f(catText, 0, "", "-o", "in/other")
 	want("in/other", "Cat")
-	f(catText+strings.ReplaceAll(catText, "cat", "dog"), exUsage, "a second file, \"dog.txt\", can't go to in/two too", "-o", "in/two")
+	f(catText+strings.ReplaceAll(catText, "cat", "dog"), sysexits.Usage, "a second file, \"dog.txt\", can't go to in/two too", "-o", "in/two")
 	f(catText, 0, "", "-o", "/dev/stdout")
 	if out, _, _ := runUU(t, catText, "uudecode", "-o", "/dev/stdout"); out != "Cat" {
 		t.Errorf("at the standard output: %q", out)
 	}
 
-	f("nothing\n", exDataErr, "no line \"begin MODE NAME\"")
-	f("begin 644 half\n#0V%T\n", exDataErr, "line 2: the text ends within the file \"half\"")
-	f("begin 644 half\n#0v%T\n`\nend\n", exDataErr, "line 2: \"v%T\" is not a character of uuencode")
-	f(catText, exNoInput, "nowhere", "nowhere")
+	f("nothing\n", sysexits.DataErr, "no line \"begin MODE NAME\"")
+	f("begin 644 half\n#0V%T\n", sysexits.DataErr, "line 2: the text ends within the file \"half\"")
+	f("begin 644 half\n#0v%T\n`\nend\n", sysexits.DataErr, "line 2: \"v%T\" is not a character of uuencode")
+	f(catText, sysexits.NoInput, "nowhere", "nowhere")
 	if err := os.Symlink("/nowhere/at/all", "link"); err != nil {
 		t.Fatal(err)
 	}
-	f(strings.Replace(catText, "cat.txt", "link", 1), exCantCreate, "link is there already")
+	f(strings.Replace(catText, "cat.txt", "link", 1), sysexits.CantCreate, "link is there already")
 
 	// Files of one name in the texts are numbered; one that was there is left alone.
 	if err := os.WriteFile("in/a-2.b", []byte("old"), 0o600); err != nil {
@@ -80,7 +82,7 @@ func TestUudecode(t *testing.T) {
 	for file, octets := range map[string]string{"in/a.b": "Cat", "in/a-2.b": "old", "in/a-3.b": "Dog", "in/a-4.b": "a"} {
 		want(file, octets)
 	}
-	f(two, exCantCreate, "in/a.b is there already", "-o", "in")
+	f(two, sysexits.CantCreate, "in/a.b is there already", "-o", "in")
 	f(two, 0, "", "--force", "--repair", "-o", "in")
 	want("in/a.b", "Cat")
 	want("in/a-5.b", "Dog")
@@ -110,7 +112,7 @@ func TestUuencode(t *testing.T) {
 	f("begin 644 x\n\" $  \n \nend\n", "\x00@", "--space", "x")
 	f("begin-base64 644 x\nQ2F0\n====\n", "Cat", "-m", "x")
 	f("begin 644 x\n`\nend\n", "", "x")
-	if _, said, code := runUU(t, "", "uuencode", "nowhere", "x"); code != exNoInput {
+	if _, said, code := runUU(t, "", "uuencode", "nowhere", "x"); code != sysexits.NoInput {
 		t.Errorf("exit code %d, %s", code, said)
 	}
 }

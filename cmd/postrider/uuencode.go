@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/codec/uu"
 )
 
@@ -58,14 +59,14 @@ const piece = 45 * 5825
 
 func uuencode(to io.Writer, from io.Reader, h uu.Header, a uu.Alphabet) error {
 	if h.Name == "" {
-		return exit(exUsage, errors.New("the name is empty: uudecode would not know what to call the file"))
+		return sysexits.Usage.With(errors.New("the name is empty: uudecode would not know what to call the file"))
 	}
 	octets := make([]byte, piece)
 	out := uu.AppendBegin(make([]byte, 0, uu.EncodedLen(piece)+len(h.Name)+100), h)
 	for {
 		n, err := io.ReadFull(from, octets)
 		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return exit(exIO, fmt.Errorf("reading: %w", err))
+			return sysexits.IOErr.With(fmt.Errorf("reading: %w", err))
 		}
 		if h.Base64 {
 			out = uu.AppendBase64(out, octets[:n])
@@ -76,7 +77,7 @@ func uuencode(to io.Writer, from io.Reader, h uu.Header, a uu.Alphabet) error {
 			out = uu.AppendEnd(out, h, a)
 		}
 		if _, err := to.Write(out); err != nil {
-			return exit(exIO, fmt.Errorf("writing: %w", err))
+			return sysexits.IOErr.With(fmt.Errorf("writing: %w", err))
 		}
 		if n < piece {
 			return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/sysexits"
 	"postrider/storage"
 )
 
@@ -43,7 +44,7 @@ The history of a message stays for a while after it has left.`,
 				if flushed := out.Flush(); err == nil {
 					err = flushed
 				}
-				return exit(exIO, err)
+				return sysexits.IOErr.With(err)
 			})
 		},
 	}
@@ -73,7 +74,7 @@ func (d *desk) lifeOf(w wanted) (*life, error) {
 		return nil, err
 	}
 	if len(l.entries)+len(l.records) == 0 {
-		return nil, exit(exNoUser, fmt.Errorf(`the queue knows nothing of %s. It is mail for accounts here, or its history was dropped, or the id is of another host: look for it in the server's log, for example with "journalctl -u postrider | grep %s"`, l.id, l.id))
+		return nil, sysexits.NoUser.With(fmt.Errorf(`the queue knows nothing of %s. It is mail for accounts here, or its history was dropped, or the id is of another host: look for it in the server's log, for example with "journalctl -u postrider | grep %s"`, l.id, l.id))
 	}
 	return l, nil
 }
