@@ -81,14 +81,6 @@ func aliasError(a storage.Alias, err error) error {
 	return fmt.Errorf("%s: %w", aliasName(a), err)
 }
 
-// aliasName writes the address of an alias; a catch-all is @DOMAIN.
-func aliasName(a storage.Alias) string {
-	if a.Name == "" {
-		return "@" + a.Domain
-	}
-	return router.Mailbox(a.Name, a.Domain)
-}
-
 // newAlias reads an alias as it was written by hand.
 func (d *desk) newAlias(from string, to []string) (storage.Alias, error) {
 	local, domain, err := router.ParseAddress(from, d.cfg.DefaultDomain())

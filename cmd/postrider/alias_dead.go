@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/spf13/cobra"
-
-	"postrider/codec/address"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -85,23 +82,10 @@ func deadWords(a storage.Alias, dead []router.Dead) (words []string) {
 	return words
 }
 
-// warn writes warnings, one a line.
-func warn(cmd *cobra.Command, words []string) {
-	for _, w := range words {
-		fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+// aliasName writes the address of an alias; a catch-all is @DOMAIN.
+func aliasName(a storage.Alias) string {
+	if a.Name == "" {
+		return "@" + a.Domain
 	}
-}
-
-// stillNamed tells which aliases have targets that went: those for which gone says so.
-func (d *desk) stillNamed(gone func(local, domain string) bool, consequence string) (words []string, err error) {
-	err = d.Aliases(func(a storage.Alias) bool {
-		for _, t := range a.Targets {
-			local, domain, _ := address.Cut(t)
-			if gone(address.FoldLocal(address.Unquote(local)), address.FoldDomain(domain)) {
-				words = append(words, fmt.Sprintf("%s is still in the alias %s: %s", t, aliasName(a), consequence))
-			}
-		}
-		return true
-	})
-	return words, err
+	return router.Mailbox(a.Name, a.Domain)
 }

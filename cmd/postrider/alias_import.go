@@ -29,13 +29,13 @@ addresses that do not exist, and of aliases that lead in a circle.`,
 		Example: "  postrider alias import /etc/aliases",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.importAliases(cmd, args[0])
+			return importAliases(cmd, &t, args[0])
 		},
 	})
 }
 
 // importAliases makes the aliases of a file; "-" is the standard input.
-func (t *target) importAliases(cmd *cobra.Command, path string) error {
+func importAliases(cmd *cobra.Command, t *target, path string) error {
 	return t.with(cmd.Context(), create, func(d *desk) error {
 		in, err := openInput(cmd, path)
 		if err != nil {

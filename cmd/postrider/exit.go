@@ -33,3 +33,11 @@ func codeOf(err error) sysexits.Code {
 	}
 	return sysexits.Usage
 }
+
+// ioError gives an error that has no kind of its own the code of input and output.
+func ioError(err error) error {
+	if err != nil && codeOf(err) == sysexits.Usage {
+		return sysexits.IOErr.With(err)
+	}
+	return err
+}

@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"postrider/cmd/sysexits"
 	"postrider/engine/entity"
 	"postrider/engine/hypertext"
 	"postrider/engine/useragent"
@@ -212,31 +210,4 @@ func readText(p *useragent.POP3, it useragent.Item) (mailText, error) {
 	t := mailText{mailLine: lineOf(it, h), Text: text.String()}
 	t.Attachments, t.Files, t.Error = files, len(files) > 0, damage
 	return t, nil
-}
-
-// writeNew makes a file of that name in dir, or of the name with a number where there is one
-// already, from what fill writes. A file has its name only when it is whole and synced.
-func writeNew(dir, name string, replace bool, fill func(w io.Writer) error) (string, error) {
-	f, err := os.CreateTemp(dir, ".saved-*")
-	if err != nil {
-		return "", sysexits.CantCreate.With(err)
-	}
-	defer os.Remove(f.Name())
-	filled := fill(f)
-	if err := notDamage(filled); err != nil {
-		_ = f.Close()
-		return "", err
-	}
-	err = f.Chmod(os.FileMode(0o666 &^ umask()))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", sysexits.IOErr.With(err)
-	}
-	path, err := giveName(f.Name(), dir, name, replace)
-	if err != nil {
-		return "", sysexits.CantCreate.With(err)
-	}
-	return path, filled
 }

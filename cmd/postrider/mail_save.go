@@ -100,9 +100,6 @@ func saveFiles(p *useragent.POP3, it useragent.Item, dir string, replace bool) (
 	return files, err
 }
 
-// mostNames bounds the numbers that a name is tried with.
-const mostNames = 100_000
-
 // giveName gives a finished file its name in dir, or the name with a number, and says which.
 func giveName(temp, dir, name string, replace bool) (string, error) {
 	path := filepath.Join(dir, name)
@@ -118,4 +115,31 @@ func giveName(temp, dir, name string, replace bool) (string, error) {
 		path = filepath.Join(dir, fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, extension), n, extension))
 	}
 	return "", fmt.Errorf("%s: %w, with each number up to %d too", name, fs.ErrExist, mostNames)
+}
+
+// writeNew makes a file of that name in dir, or of the name with a number where there is one
+// already, from what fill writes. A file has its name only when it is whole and synced.
+func writeNew(dir, name string, replace bool, fill func(w io.Writer) error) (string, error) {
+	f, err := os.CreateTemp(dir, ".saved-*")
+	if err != nil {
+		return "", sysexits.CantCreate.With(err)
+	}
+	defer os.Remove(f.Name())
+	filled := fill(f)
+	if err := notDamage(filled); err != nil {
+		_ = f.Close()
+		return "", err
+	}
+	err = f.Chmod(os.FileMode(0o666 &^ umask()))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", sysexits.IOErr.With(err)
+	}
+	path, err := giveName(f.Name(), dir, name, replace)
+	if err != nil {
+		return "", sysexits.CantCreate.With(err)
+	}
+	return path, filled
 }

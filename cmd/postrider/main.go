@@ -12,8 +12,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"postrider/cmd/sysexits"
 )
 
 func main() {
@@ -42,7 +40,7 @@ func argsOf(args []string) []string {
 }
 
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{
+	return root(&cobra.Command{
 		Use:   "postrider",
 		Short: "A mail server: SMTP in, POP3 out",
 		Long: `Postrider takes mail by SMTP, keeps it in a durable store and gives it out by
@@ -52,29 +50,11 @@ running server if there is one, else by opening the store themselves.
 Exit codes are those of sysexits: 64 usage, 65 wrong data, 66 no input, 67 no such user,
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
-		SilenceErrors: true, SilenceUsage: true,
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return sysexits.Usage.With(fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
-	})
-	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
+	},
+		serveCommand(), statusCommand(), configCommand(), installCommand(),
+		accountCommand(), domainCommand(), aliasCommand(), newaliasesCommand(), dkimCommand(),
 		exportCommand(), importCommand(), checkCommand(),
-		queueCommand(), whyCommand(), mailqCommand(), sendmailCommand(), newaliasesCommand(), routeCommand(),
-		statusCommand(), configCommand(), mailCommand(), dkimCommand(), installCommand(), uuencodeCommand(), uudecodeCommand())
-	return root
-}
-
-// group makes a command that only holds others.
-func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return sysexits.Usage.With(fmt.Errorf("there is no command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
-			}
-			return cmd.Help()
-		},
-	}
-	cmd.AddCommand(subs...)
-	return cmd
+		queueCommand(), mailqCommand(), whyCommand(), routeCommand(),
+		sendmailCommand(sendmailOthers{list: printQueue, flush: flushQueue, aliases: takeSystemAliases}),
+		mailCommand(), uuencodeCommand(), uudecodeCommand())
 }

@@ -29,10 +29,15 @@ Without the file there is nothing to do.`,
 			if t.file == "" {
 				t.file = systemConfig()
 			}
-			return takeAliases(cmd, &t, systemAliases)
+			return takeSystemAliases(cmd, &t)
 		},
 	}
 	return t.flags(cmd)
+}
+
+// takeSystemAliases imports the aliases of the system, if it has any.
+func takeSystemAliases(cmd *cobra.Command, t *target) error {
+	return takeAliases(cmd, t, systemAliases)
 }
 
 // takeAliases imports the aliases of a file, if it is there.
@@ -41,5 +46,5 @@ func takeAliases(cmd *cobra.Command, t *target, path string) error {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "there is no %s: aliases are kept in the store (\"postrider alias add\", \"postrider alias list\")\n", path)
 		return sysexits.IOErr.With(err)
 	}
-	return t.importAliases(cmd, path)
+	return importAliases(cmd, t, path)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -87,8 +87,8 @@ arguments it is about the whole queue, as "sendmail -q".`,
 
 // endFlush tells the running server.
 func endFlush(d *desk, out io.Writer, what *selected) error {
-	server, ok := d.Store.(*admin.Client)
-	if !ok {
+	server := d.running()
+	if server == nil {
 		_, err := fmt.Fprintf(out, "no server runs on %s: they are tried when one is started\n", d.cfg.Server.Data)
 		return err
 	}
@@ -108,12 +108,12 @@ running: it writes the notifications.`,
 			cmd.Flags().StringVar(&reason, "reason", reason, "what the senders are told")
 		},
 		begin: func(d *desk) error {
-			if _, ok := d.Store.(*admin.Client); !ok {
+			if d.running() == nil {
 				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s, and only a running one writes notifications: start it with \"postrider serve\", or remove mail without telling anybody by \"postrider queue delete\"", d.cfg.Server.Data))
 			}
 			return nil
 		},
-		do: func(d *desk, ids []storage.EntryID) (int, error) { return d.Store.(*admin.Client).Bounce(ids, reason) },
+		do: func(d *desk, ids []storage.EntryID) (int, error) { return d.running().Bounce(ids, reason) },
 	}
 }
 
@@ -216,4 +216,18 @@ func entries(n int) string {
 		return "1 entry"
 	}
 	return fmt.Sprintf("%d entries", n)
+}
+
+// flushQueue makes the queue due, or the part of it that an id or a domain names.
+func flushQueue(cmd *cobra.Command, d *desk, of, domain string) error {
+	what := selected{whole: true, skip: isHeld}
+	if of != "" {
+		id, err := parseWanted(of)
+		if err != nil {
+			return err
+		}
+		what.whole, what.ids = false, []wanted{id}
+	}
+	what.filter = storage.QueueFilter{Domain: address.FoldDomain(domain)}
+	return d.change(cmd, flushChange(), &what)
 }

@@ -48,6 +48,11 @@ domain, status and attempts, and when it is due.
 	return t.flags(s.flags(cmd))
 }
 
+// printQueue prints the whole queue, for people.
+func printQueue(d *desk, to io.Writer) error {
+	return d.list(to, &selected{whole: true}, false)
+}
+
 // list prints the selected entries, those of a message together.
 func (d *desk) list(to io.Writer, what *selected, asJSON bool) error {
 	out := bufio.NewWriter(to)

@@ -81,7 +81,7 @@ func (c *census) take(d *desk, arg admin.CensusArg) error {
 }
 
 func (d *desk) takeCensus(arg admin.CensusArg) (*admin.Census, error) {
-	if server, ok := d.Store.(*admin.Client); ok {
+	if server := d.running(); server != nil {
 		return server.TakeCensus(arg)
 	}
 	return admin.TakeCensus(d.Store, arg)
@@ -89,7 +89,7 @@ func (d *desk) takeCensus(arg admin.CensusArg) (*admin.Census, error) {
 
 // askRelay adds what the running server says of its relay, if there is one.
 func (c *census) askRelay(d *desk) {
-	if server, ok := d.Store.(*admin.Client); ok {
+	if server := d.running(); server != nil {
 		if status, err := server.RelayStatus(); err == nil {
 			c.Relay = &status
 		}

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"postrider/codec/smtp"
 	"postrider/engine/admin"
 	"postrider/engine/config"
-	"postrider/engine/router"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )
@@ -255,8 +255,62 @@ func withQueue(t *testing.T) (*shell, *memQueue, *memRelay) {
 	return s, q, r
 }
 
-// deskOf is a desk at a queue in memory that no server has open.
-func deskOf(q *memQueue) *desk {
-	cfg := config.Default()
-	return &desk{q, cfg, router.New(q, cfg.RouterSettings())}
+// domains are the domains of the queue with their recipients.
+func (q *memQueue) domains() (all []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range q.entries {
+		var rs []string
+		for _, r := range e.Recipients {
+			rs = append(rs, r.ForwardPath)
+		}
+		all = append(all, e.Domain+": "+strings.Join(rs, " "))
+	}
+	return all
+}
+
+var (
+	arrival = time.Date(2020, 11, 23, 12, 0, 5, 0, time.UTC)
+	never   = time.Date(2199, 1, 2, 3, 4, 5, 0, time.UTC)
+)
+
+// fill puts a small queue of every kind into q.
+func fill(q *memQueue) {
+	big := strings.Repeat("0123456789abcdef\r\n", 200)
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 1}, Domain: "x.example", Arrival: arrival, Due: never, Attempts: 3,
+		Envelope: storage.Envelope{ReversePath: "Alice@a.example", EnvID: "QQ314", Ret: smtp.RetHdrs, Body: smtp.Body8BitMIME, Origin: "client unknown[192.0.2.1] helo=<h> by ESMTP"},
+		Recipients: []storage.QueuedRecipient{
+			{ForwardPath: "bob@x.example", ORcpt: "rfc822;bob@y.example", Notify: smtp.NotifyFailure | smtp.NotifyDelay},
+			{ForwardPath: "carol@x.example"},
+			{ForwardPath: "dave@x.example", Status: "4.2.2", Reason: "host mx.x.example[192.0.2.2] said: 452 4.2.2 full"}},
+		LastAttempt: arrival.Add(time.Hour), Status: "4.4.1", Reason: "connect to mx.x.example[192.0.2.2]:25: Connection timed out", Peer: "mx.x.example[192.0.2.2]:25",
+	}, "Subject: one\r\n\r\n..dot\r\nend\r\n")
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 1, Part: 1}, Domain: "y.example", Arrival: arrival, Due: never, Attempts: 1, Held: true,
+		Envelope:   storage.Envelope{ReversePath: "Alice@a.example"},
+		Recipients: []storage.QueuedRecipient{{ForwardPath: "eve@y.example"}},
+		Status:     "4.7.1", Reason: "host mx.y.example said: 450 4.7.1 \x1b[31mgreylisted",
+	}, "Subject: one\r\n\r\n..dot\r\nend\r\n")
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 2}, Domain: "x.example", Arrival: arrival.Add(5 * 24 * time.Hour), Due: arrival,
+		Recipients: []storage.QueuedRecipient{{ForwardPath: "bob@x.example"}},
+	}, big)
+	q.put(&storage.QueueEntry{
+		ID: storage.EntryID{Message: 3}, Domain: "z.example", Arrival: arrival.Add(6 * 24 * time.Hour), Due: never, Held: true, Attempts: 1,
+		Envelope:   storage.Envelope{ReversePath: "alice@a.example"},
+		Recipients: []storage.QueuedRecipient{{ForwardPath: "frank@z.example"}}, Status: "4.4.3", Reason: "Host not found, try again",
+	}, big)
+	q.records[1] = []storage.Record{
+		{At: arrival.Add(time.Second), Text: "x.example: deferred: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out"},
+		{At: arrival.Add(time.Hour), Text: "x.example: deferred\n<dave@x.example>: 452 4.2.2 full\n"},
+	}
+	q.records[9] = []storage.Record{{At: arrival, Text: "w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok"}}
+}
+
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
+	}
 }

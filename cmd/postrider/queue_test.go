@@ -10,56 +10,10 @@ import (
 	"time"
 
 	"postrider/cmd/sysexits"
-	"postrider/codec/smtp"
 	"postrider/engine/admin"
+	"postrider/engine/config"
 	"postrider/storage"
 )
-
-var (
-	arrival = time.Date(2020, 11, 23, 12, 0, 5, 0, time.UTC)
-	never   = time.Date(2199, 1, 2, 3, 4, 5, 0, time.UTC)
-)
-
-// fill puts a small queue of every kind into q.
-func fill(q *memQueue) {
-	big := strings.Repeat("0123456789abcdef\r\n", 200)
-	q.put(&storage.QueueEntry{
-		ID: storage.EntryID{Message: 1}, Domain: "x.example", Arrival: arrival, Due: never, Attempts: 3,
-		Envelope: storage.Envelope{ReversePath: "Alice@a.example", EnvID: "QQ314", Ret: smtp.RetHdrs, Body: smtp.Body8BitMIME, Origin: "client unknown[192.0.2.1] helo=<h> by ESMTP"},
-		Recipients: []storage.QueuedRecipient{
-			{ForwardPath: "bob@x.example", ORcpt: "rfc822;bob@y.example", Notify: smtp.NotifyFailure | smtp.NotifyDelay},
-			{ForwardPath: "carol@x.example"},
-			{ForwardPath: "dave@x.example", Status: "4.2.2", Reason: "host mx.x.example[192.0.2.2] said: 452 4.2.2 full"}},
-		LastAttempt: arrival.Add(time.Hour), Status: "4.4.1", Reason: "connect to mx.x.example[192.0.2.2]:25: Connection timed out", Peer: "mx.x.example[192.0.2.2]:25",
-	}, "Subject: one\r\n\r\n..dot\r\nend\r\n")
-	q.put(&storage.QueueEntry{
-		ID: storage.EntryID{Message: 1, Part: 1}, Domain: "y.example", Arrival: arrival, Due: never, Attempts: 1, Held: true,
-		Envelope:   storage.Envelope{ReversePath: "Alice@a.example"},
-		Recipients: []storage.QueuedRecipient{{ForwardPath: "eve@y.example"}},
-		Status:     "4.7.1", Reason: "host mx.y.example said: 450 4.7.1 \x1b[31mgreylisted",
-	}, "Subject: one\r\n\r\n..dot\r\nend\r\n")
-	q.put(&storage.QueueEntry{
-		ID: storage.EntryID{Message: 2}, Domain: "x.example", Arrival: arrival.Add(5 * 24 * time.Hour), Due: arrival,
-		Recipients: []storage.QueuedRecipient{{ForwardPath: "bob@x.example"}},
-	}, big)
-	q.put(&storage.QueueEntry{
-		ID: storage.EntryID{Message: 3}, Domain: "z.example", Arrival: arrival.Add(6 * 24 * time.Hour), Due: never, Held: true, Attempts: 1,
-		Envelope:   storage.Envelope{ReversePath: "alice@a.example"},
-		Recipients: []storage.QueuedRecipient{{ForwardPath: "frank@z.example"}}, Status: "4.4.3", Reason: "Host not found, try again",
-	}, big)
-	q.records[1] = []storage.Record{
-		{At: arrival.Add(time.Second), Text: "x.example: deferred: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out"},
-		{At: arrival.Add(time.Hour), Text: "x.example: deferred\n<dave@x.example>: 452 4.2.2 full\n"},
-	}
-	q.records[9] = []storage.Record{{At: arrival, Text: "w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok"}}
-}
-
-func same(t *testing.T, what, got, want string) {
-	t.Helper()
-	if got != want {
-		t.Errorf("%s:\n%s\nwant:\n%s", what, got, want)
-	}
-}
 
 func TestQueueList(t *testing.T) {
 	s, q, _ := withQueue(t)
@@ -389,35 +343,7 @@ relay: 3 sessions, 2 destinations awake, 1 dead
 	s.want(sysexits.Usage, "", "queue stat --by size", "domain or sender")
 }
 
-func TestWhy(t *testing.T) {
-	s, q, _ := withQueue(t)
-	fill(q)
-	same(t, "why", s.want(0, "", "why 0000000000001"), `0000000000001
-2020-11-23 12:00:05 +0000  from <Alice@a.example>, 27 octets
-  brought by client unknown[192.0.2.1] helo=<h> by ESMTP
-2020-11-23 12:00:06 +0000  x.example: deferred: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out
-2020-11-23 13:00:05 +0000  x.example: deferred
-  <dave@x.example>: 452 4.2.2 full
-0000000000001-0  to x.example: next attempt at 2199-01-02 03:04:05 +0000, after 3 attempts
-  <bob@x.example>: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out
-  <carol@x.example>: 4.4.1 connect to mx.x.example[192.0.2.2]:25: Connection timed out
-  <dave@x.example>: 4.2.2 host mx.x.example[192.0.2.2] said: 452 4.2.2 full
-0000000000001-1  to y.example: held, after 1 attempt; "postrider queue release 0000000000001-1" lets it go
-  <eve@y.example>: 4.7.1 host mx.y.example said: 450 4.7.1 ?[31mgreylisted
-`)
-	same(t, "due", s.want(0, "", "why 0000000000002-0"), `0000000000002
-2020-11-28 12:00:05 +0000  from <>, 3600 octets
-0000000000002-0  to x.example: due now
-  <bob@x.example>
-`)
-	same(t, "gone", s.want(0, "", "why 0000000000009"), `0000000000009
-2020-11-23 12:00:05 +0000  w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok
-It has left the queue.
-`)
-	s.want(sysexits.NoUser, "", "why 0000000000008", "knows nothing of 0000000000008", "grep 0000000000008")
-	s.want(sysexits.Usage, "", "why frob", "not a message id")
-	var line lifeLine
-	if err := json.Unmarshal([]byte(s.want(0, "", "why --json 0000000000001")), &line); err != nil || len(line.Queued) != 2 || len(line.History) != 2 {
-		t.Errorf("%v %+v", err, line)
-	}
+// deskOf is a desk at a queue in memory that no server has open.
+func deskOf(q *memQueue) *desk {
+	return newDesk(q, config.Default())
 }

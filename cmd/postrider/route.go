@@ -12,7 +12,6 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
 	"postrider/engine"
-	"postrider/engine/admin"
 	"postrider/engine/courier"
 	"postrider/engine/resolver"
 	"postrider/engine/router"
@@ -169,7 +168,7 @@ func (r *routed) print(out io.Writer) {
 // else those of the configuration.
 func (d *desk) listeners(ctx context.Context) (at []netip.AddrPort) {
 	var texts []string
-	if server, ok := d.Store.(*admin.Client); ok {
+	if server := d.running(); server != nil {
 		if s, err := server.Status(ctx); err == nil {
 			texts = s.SMTP
 		}

@@ -15,16 +15,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/sysexits"
-	"postrider/codec/address"
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/dkim"
 	"postrider/engine/pickup"
 	"postrider/engine/router"
-	"postrider/storage"
 )
 
-func sendmailCommand() *cobra.Command {
+// sendmailOthers are what sendmail is called for and other commands do.
+type sendmailOthers struct {
+	list    func(*desk, io.Writer) error                           // -bp
+	flush   func(cmd *cobra.Command, d *desk, id, to string) error // -q
+	aliases func(*cobra.Command, *target) error                    // -bi
+}
+
+func sendmailCommand(others sendmailOthers) *cobra.Command {
 	return &cobra.Command{
 		Use:   "sendmail [OPTION...] [RECIPIENT...]",
 		Short: "Take a message from a program; the program answers to the name sendmail too",
@@ -69,7 +74,7 @@ now, try again, 77 only root and the server's user may do this.`,
 			if args.target.file == "" {
 				args.target.file = systemConfig()
 			}
-			err = args.run(cmd)
+			err = args.run(cmd, &others)
 			if errors.Is(err, fs.ErrPermission) && args.mode != modeDeliver {
 				err = fmt.Errorf("%w; all users may hand in mail by sendmail, with -t or recipients", err)
 			}
@@ -78,38 +83,25 @@ now, try again, 77 only root and the server's user may do this.`,
 	}
 }
 
-// systemConfig is the configuration of commands that are called without knowing
-// of us; "" when there is none.
-func systemConfig() string {
-	const path = "/etc/postrider.toml"
-	if env := os.Getenv("POSTRIDER_CONFIG"); env != "" {
-		return env
-	}
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	return ""
-}
-
-func (a *sendmailArgs) run(cmd *cobra.Command) error {
+func (a *sendmailArgs) run(cmd *cobra.Command, others *sendmailOthers) error {
 	switch a.mode {
 	case modeHelp:
 		return cmd.Help()
 	case modeSMTP:
 		return a.speak(cmd)
 	case modeAliases:
-		return takeAliases(cmd, &a.target, systemAliases)
+		return others.aliases(cmd, &a.target)
 	case modeDeliver:
 		return a.take(cmd)
 	}
 	return a.target.with(cmd.Context(), mustExist, func(d *desk) error {
 		switch a.mode {
 		case modeList:
-			return d.list(cmd.OutOrStdout(), &selected{whole: true}, false)
+			return others.list(d, cmd.OutOrStdout())
 		case modeVerify:
 			return d.verify(cmd.OutOrStdout(), a.recipients)
 		}
-		return a.tryNow(cmd, d)
+		return others.flush(cmd, d, a.flushID, a.flushTo)
 	})
 }
 
@@ -249,20 +241,6 @@ func (d *desk) maildropNames(targets []router.Target) string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-// tryNow makes the queue due, or the part of it that -q names.
-func (a *sendmailArgs) tryNow(cmd *cobra.Command, d *desk) error {
-	what := selected{whole: true, skip: isHeld}
-	if a.flushID != "" {
-		id, err := parseWanted(a.flushID)
-		if err != nil {
-			return err
-		}
-		what.whole, what.ids = false, []wanted{id}
-	}
-	what.filter = storage.QueueFilter{Domain: address.FoldDomain(a.flushTo)}
-	return d.change(cmd, flushChange(), &what)
 }
 
 // speak lets the caller speak SMTP with the running server.

@@ -112,20 +112,6 @@ func TestUntilDot(t *testing.T) {
 	}
 }
 
-// domains are the domains of the queue with their recipients.
-func (q *memQueue) domains() (all []string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, e := range q.entries {
-		var rs []string
-		for _, r := range e.Recipients {
-			rs = append(rs, r.ForwardPath)
-		}
-		all = append(all, e.Domain+": "+strings.Join(rs, " "))
-	}
-	return all
-}
-
 func TestSendmail(t *testing.T) {
 	s, q, _ := withQueue(t)
 	s.want(0, "x\n", "account add alice --password-stdin")

@@ -19,7 +19,6 @@ import (
 	"postrider/engine"
 	"postrider/engine/config"
 	"postrider/engine/maillog"
-	"postrider/storage/lsm"
 )
 
 // flagValues are the words given for a flag that overrides a key of the
@@ -144,7 +143,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
-	stop, err := serveHTTP(ctx, cfg, sockets, srv, store, log, started)
+	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started})
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
@@ -203,26 +202,4 @@ func drain(srv *engine.Server, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	srv.Drain(ctx)
-}
-
-// openStore opens the embedded store with the configured settings.
-func openStore(cfg *config.Config, log *slog.Logger, failed func(error)) (*lsm.Store, error) {
-	store, err := lsm.Open(lsm.Options{
-		Dir: cfg.Server.Data, Log: log, Failed: failed,
-		CacheSize: cfg.Storage.Cache, MemTableSize: uint64(cfg.Storage.Memtable),
-		FreeFloor: cfg.Storage.FreeFloor, BallastSize: noneIfZero(cfg.Storage.Ballast),
-		Durability: lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
-	})
-	if err != nil {
-		return nil, sysexits.Unavailable.With(err)
-	}
-	return store, nil
-}
-
-// noneIfZero turns the configuration's "0: none" into the store's.
-func noneIfZero(n int64) int64 {
-	if n == 0 {
-		return -1
-	}
-	return n
 }

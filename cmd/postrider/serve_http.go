@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +19,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/privilege"
 	"postrider/engine/web"
-	"postrider/storage/lsm"
+	"postrider/storage"
 )
 
 // httpServers are the admin socket and, when asked for, HTTP.
@@ -78,24 +77,34 @@ func (h *httpServers) counts(next http.Handler) http.Handler {
 	})
 }
 
+// httpParams is what the admin socket and HTTP are served with.
+type httpParams struct {
+	cfg     *config.Config
+	sockets *privilege.Sockets // bound before the process stopped being root
+	srv     *engine.Server
+	store   storage.Store
+	log     *slog.Logger
+	started time.Time // the process
+}
+
 // serveHTTP opens the admin socket and the addresses of --http.
-func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, store *lsm.Store, log *slog.Logger, started time.Time) (*httpServers, error) {
+func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
+	cfg, srv, log := p.cfg, p.srv, p.log
 	h := &httpServers{limits: newHTTPLimits(srv, web.Proxies(cfg.Web.Proxies).Has)}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	if err := h.serveWeb(ctx, cfg, sockets, srv, log); err != nil {
+	if err := h.serveWeb(ctx, p); err != nil {
 		return nil, err
 	}
 	if handler := srv.ACMEHandler(); handler != nil {
 		for _, addr := range cfg.TLS.ACMEListen {
-			if _, err := h.open(sockets.File("acme", addr), handler, nil, log); err != nil {
+			if _, err := h.open(p.sockets.File("acme", addr), handler, nil, log); err != nil {
 				return nil, fmt.Errorf("tls.acme_listen %s: %w", addr, err)
 			}
 		}
 	}
-	socket := filepath.Join(cfg.Server.Data, "admin.sock")
-	stop, err := admin.Serve(ctx, socket, store, srv.Operator(), func() admin.Status {
+	stop, err := admin.Serve(ctx, socketOf(cfg), p.store, srv.Operator(), func() admin.Status {
 		st := admin.Status{
-			Version: engine.Version, PID: os.Getpid(), Started: started, Health: "ok",
+			Version: engine.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
 			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
 		}
 		if err := srv.Healthy(); err != nil {
@@ -118,7 +127,8 @@ func serveHTTP(ctx context.Context, cfg *config.Config, sockets *privilege.Socke
 
 // serveWeb opens web.listen and web.listen_tls. The web client is made when it is
 // wanted somewhere.
-func (h *httpServers) serveWeb(ctx context.Context, cfg *config.Config, sockets *privilege.Sockets, srv *engine.Server, log *slog.Logger) error {
+func (h *httpServers) serveWeb(ctx context.Context, p *httpParams) error {
+	cfg, srv, log := p.cfg, p.srv, p.log
 	plain := srv.HTTP()
 	client := h.captureView(ctx, srv, log)
 	if client == nil && (len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client) {
@@ -131,14 +141,14 @@ func (h *httpServers) serveWeb(ctx context.Context, cfg *config.Config, sockets 
 		plain.Handle("/", client)
 	}
 	for _, addr := range cfg.Web.Listen {
-		at, err := h.open(sockets.File("http", addr), plain, nil, log)
+		at, err := h.open(p.sockets.File("http", addr), plain, nil, log)
 		if err != nil {
 			return fmt.Errorf("web.listen %s: %w", addr, err)
 		}
 		h.http = append(h.http, at)
 	}
 	for _, addr := range cfg.Web.ListenTLS {
-		at, err := h.open(sockets.File("https", addr), client, srv.WebTLS(), log)
+		at, err := h.open(p.sockets.File("https", addr), client, srv.WebTLS(), log)
 		if err != nil {
 			return fmt.Errorf("web.listen_tls %s: %w", addr, err)
 		}

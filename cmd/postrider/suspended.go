@@ -20,8 +20,8 @@ type suspended struct {
 // suspensions asks the running server.
 func (d *desk) suspensions() *suspended {
 	s := &suspended{desk: d, dead: make(map[string]admin.DeadDestination), waits: make(map[string]string)}
-	server, ok := d.Store.(*admin.Client)
-	if !ok {
+	server := d.running()
+	if server == nil {
 		return s
 	}
 	status, err := server.RelayStatus()

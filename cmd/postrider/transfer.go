@@ -103,14 +103,6 @@ func (d *desk) export(cmd *cobra.Command, accounts []storage.Account, out string
 	return errors.Join(errs...)
 }
 
-// ioError gives an error that has no kind of its own the code of input and output.
-func ioError(err error) error {
-	if err != nil && codeOf(err) == sysexits.Usage {
-		return sysexits.IOErr.With(err)
-	}
-	return err
-}
-
 // importError gives an error of an import its code.
 func importError(err error) error {
 	if err != nil && codeOf(err) == sysexits.Usage && errors.Is(err, transfer.ErrData) {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"postrider/cmd/sysexits"
 	"postrider/codec/uu"
@@ -21,13 +20,6 @@ type decoding struct {
 	stdout, said     io.Writer
 	files            int             // made so far
 	names            map[string]bool // of them
-}
-
-// umask is what new files of this process do not get.
-func umask() uint32 {
-	m := syscall.Umask(0)
-	syscall.Umask(m)
-	return uint32(m)
 }
 
 // targetFile is where the octets of a file go: a new one that gets its name when it is
