@@ -32,19 +32,19 @@ default domain with the name alone.`,
   echo secret | postrider account add alice@example.org --password-stdin`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), create, func(d *desk) error {
-				local, domain, err := d.name(args[0])
+			return t.with(cmd.Context(), create, func(ws *desk) error {
+				local, domain, err := ws.name(args[0])
 				if err != nil {
 					return err
 				}
-				if err := d.free(local, domain); err != nil {
+				if err := free(ws, local, domain); err != nil {
 					return err
 				}
 				word, err := readPassword(cmd, fromStdin, router.Mailbox(local, domain))
 				if err != nil {
 					return err
 				}
-				hash, err := password.Hash(word, d.cfg.HashCost())
+				hash, err := password.Hash(word, ws.cfg.HashCost())
 				if err != nil {
 					return err
 				}
@@ -52,7 +52,7 @@ default domain with the name alone.`,
 				if apop {
 					a.Secret = string(word)
 				}
-				if _, err := d.AddAccount(a); err != nil {
+				if _, err := ws.AddAccount(a); err != nil {
 					return fmt.Errorf("%s: %w", router.Mailbox(local, domain), err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "added %s\n", router.Mailbox(local, domain))
@@ -66,11 +66,11 @@ default domain with the name alone.`,
 }
 
 // free says whether an account can be made under the name.
-func (d *desk) free(local, domain string) error {
-	if !d.HostsDomain(domain) {
+func free(ws *desk, local, domain string) error {
+	if !ws.HostsDomain(domain) {
 		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
 	}
-	found, err := d.Lookup(local, domain)
+	found, err := ws.Lookup(local, domain)
 	alias := storage.Alias{Name: local, Domain: domain, Targets: found.Targets}
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
@@ -97,8 +97,8 @@ and APOP and CRAM-MD5 when the account was made with --apop.`,
 		Example: "  postrider account passwd alice",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				a, err := d.account(args[0])
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				a, err := ws.account(args[0])
 				if err != nil {
 					return err
 				}
@@ -106,7 +106,7 @@ and APOP and CRAM-MD5 when the account was made with --apop.`,
 				if err != nil {
 					return err
 				}
-				hash, err := password.Hash(word, d.cfg.HashCost())
+				hash, err := password.Hash(word, ws.cfg.HashCost())
 				if err != nil {
 					return err
 				}
@@ -114,7 +114,7 @@ and APOP and CRAM-MD5 when the account was made with --apop.`,
 				if a.Secret != "" { // it may log in by APOP, and goes on to
 					secret = string(word)
 				}
-				if err := d.SetPassword(a.ID, hash, secret); err != nil {
+				if err := ws.SetPassword(a.ID, hash, secret); err != nil {
 					return fmt.Errorf("%s: %w", mailbox(a), err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "changed the password of %s\n", mailbox(a))
@@ -134,17 +134,17 @@ func accountRemove() *cobra.Command {
 		Example: "  postrider account remove alice",
 		Args:    atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
 				for _, name := range args {
-					a, err := d.account(name)
+					a, err := ws.account(name)
 					if err != nil {
 						return err
 					}
-					if err := d.RemoveAccount(a.ID); err != nil {
+					if err := ws.RemoveAccount(a.ID); err != nil {
 						return fmt.Errorf("%s: %w", mailbox(a), err)
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", mailbox(a))
-					words, err := d.stillNamed(func(local, domain string) bool { return local == a.Name && domain == a.Domain },
+					words, err := stillNamed(ws, func(local, domain string) bool { return local == a.Name && domain == a.Domain },
 						"what it gets for the alias is returned to the sender, unless an alias or a catch-all has the name; \"postrider alias add\" makes the alias without it")
 					if err != nil {
 						return err
@@ -180,8 +180,8 @@ func accountList() *cobra.Command {
 		Example: "  postrider account list --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				lines, err := d.accountLines()
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				lines, err := accountLines(ws)
 				if err != nil {
 					return err
 				}
@@ -211,10 +211,10 @@ func (l accountLine) loginWord() string {
 	return "no"
 }
 
-func (d *desk) accountLines() ([]accountLine, error) {
+func accountLines(ws *desk) ([]accountLine, error) {
 	lines := []accountLine{}
 	var ids []storage.AccountID
-	err := d.Accounts(func(a storage.Account) bool {
+	err := ws.Accounts(func(a storage.Account) bool {
 		ids = append(ids, a.ID)
 		lines = append(lines, accountLine{
 			Address: mailbox(a), Name: a.Name, Domain: a.Domain, Quota: a.Quota,
@@ -226,7 +226,7 @@ func (d *desk) accountLines() ([]accountLine, error) {
 		return nil, err
 	}
 	for i, id := range ids {
-		lines[i].Messages, lines[i].Octets, err = d.Usage(id)
+		lines[i].Messages, lines[i].Octets, err = ws.Usage(id)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) { // removed meanwhile
 			return nil, fmt.Errorf("%s: %w", lines[i].Address, err)
 		}

@@ -35,13 +35,13 @@ wrong line is named with its number.`,
   postrider account import - < /etc/dovecot/users`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), create, func(d *desk) error {
+			return t.with(cmd.Context(), create, func(ws *desk) error {
 				in, err := openInput(cmd, args[0])
 				if err != nil {
 					return err
 				}
 				defer in.Close()
-				n, err := d.importAccounts(cmd, in, args[0])
+				n, err := importAccounts(ws, cmd, in, args[0])
 				if err == nil {
 					fmt.Fprintf(cmd.OutOrStdout(), "added %d accounts\n", n)
 				}
@@ -68,19 +68,19 @@ type newcomer struct {
 	word    []byte // the password, unless the account has its hash
 }
 
-func (d *desk) importAccounts(cmd *cobra.Command, in io.Reader, from string) (int, error) {
-	people, err := d.readPeople(in, from)
+func importAccounts(ws *desk, cmd *cobra.Command, in io.Reader, from string) (int, error) {
+	people, err := readPeople(ws, in, from)
 	if err != nil {
 		return 0, err
 	}
-	if err := d.hashAll(cmd, people); err != nil {
+	if err := hashAll(ws, cmd, people); err != nil {
 		return 0, err
 	}
 	accounts := make([]storage.NewAccount, len(people))
 	for i, p := range people {
 		accounts[i] = p.account
 	}
-	if err := d.AddAccounts(accounts); err != nil {
+	if err := ws.AddAccounts(accounts); err != nil {
 		return 0, fmt.Errorf("nothing was added: %w", err)
 	}
 	return len(people), nil
@@ -98,7 +98,7 @@ func (f *faults) add(line int, format string, args ...any) {
 
 // readPeople reads the lines and checks all of them against each other and the
 // directory.
-func (d *desk) readPeople(in io.Reader, from string) ([]newcomer, error) {
+func readPeople(ws *desk, in io.Reader, from string) ([]newcomer, error) {
 	wrong := faults{from: from}
 	var people []newcomer
 	seen := make(map[[2]string]int)
@@ -111,7 +111,7 @@ func (d *desk) readPeople(in io.Reader, from string) ([]newcomer, error) {
 		if len(bytes.TrimSpace(text)) == 0 || text[0] == '#' {
 			continue
 		}
-		p, err := d.readPerson(string(text))
+		p, err := readPerson(ws, string(text))
 		if err != nil {
 			wrong.add(n, "%v", err)
 			continue
@@ -135,7 +135,7 @@ func (d *desk) readPeople(in io.Reader, from string) ([]newcomer, error) {
 }
 
 // readPerson reads one line. A quoted name may hold a colon.
-func (d *desk) readPerson(text string) (p newcomer, err error) {
+func readPerson(ws *desk, text string) (p newcomer, err error) {
 	from := 0
 	if strings.HasPrefix(text, `"`) {
 		from = max(strings.LastIndexByte(text, '"'), 0)
@@ -145,11 +145,11 @@ func (d *desk) readPerson(text string) (p newcomer, err error) {
 		return p, errors.New("no colon: NAME[@DOMAIN]:PASSWORD is wanted")
 	}
 	name, word := text[:from+i], text[from+i+1:]
-	local, domain, err := d.name(name)
+	local, domain, err := ws.name(name)
 	if err != nil {
 		return p, err
 	}
-	if err := d.free(local, domain); err != nil {
+	if err := free(ws, local, domain); err != nil {
 		return p, err
 	}
 	p.account = storage.NewAccount{Name: local, Domain: domain}
@@ -165,12 +165,12 @@ func (d *desk) readPerson(text string) (p newcomer, err error) {
 }
 
 // hashAll hashes the passwords, as many at once as auth.workers says.
-func (d *desk) hashAll(cmd *cobra.Command, people []newcomer) error {
+func hashAll(ws *desk, cmd *cobra.Command, people []newcomer) error {
 	bar := newBar(cmd, "hashing", int64(len(people)))
 	defer bar.done()
 	var next, failed atomic.Int64
 	var wg sync.WaitGroup
-	for range d.cfg.AuthWorkers() {
+	for range ws.cfg.AuthWorkers() {
 		wg.Go(func() {
 			for cmd.Context().Err() == nil {
 				i := int(next.Add(1)) - 1
@@ -178,7 +178,7 @@ func (d *desk) hashAll(cmd *cobra.Command, people []newcomer) error {
 					return
 				}
 				if p := &people[i]; p.word != nil {
-					hash, err := password.Hash(p.word, d.cfg.HashCost())
+					hash, err := password.Hash(p.word, ws.cfg.HashCost())
 					if err != nil {
 						failed.Store(int64(p.line))
 					}

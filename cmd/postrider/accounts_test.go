@@ -208,9 +208,9 @@ func TestAliasTakesThePlaceOfTheStandIn(t *testing.T) {
 	if err := furnish(store, cfg, false, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	d := newDesk(store, cfg)
+	ws := newDesk(store, cfg)
 	alias := storage.Alias{Name: "postmaster", Domain: "localhost", Targets: []string{"alice@localhost"}}
-	if err := d.setAliases([]storage.Alias{alias}); err != nil {
+	if err := setAliases(ws, []storage.Alias{alias}); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.RemoveAlias("postmaster", "localhost"); err != nil {
@@ -219,7 +219,7 @@ func TestAliasTakesThePlaceOfTheStandIn(t *testing.T) {
 	if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: "localhost", Hash: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.setAliases([]storage.Alias{alias}); !errors.Is(err, storage.ErrExists) {
+	if err := setAliases(ws, []storage.Alias{alias}); !errors.Is(err, storage.ErrExists) {
 		t.Errorf("an account that somebody uses was replaced: %v", err)
 	}
 }

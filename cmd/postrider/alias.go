@@ -32,16 +32,16 @@ of names at other hosts is kept. A warning tells of addresses that do not exist.
   postrider alias add @example.org alice`,
 		Args: atLeast(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), create, func(d *desk) error {
-				a, err := d.newAlias(args[0], args[1:])
+			return t.with(cmd.Context(), create, func(ws *desk) error {
+				a, err := newAlias(ws, args[0], args[1:])
 				if err != nil {
 					return err
 				}
-				if err := d.setAliases([]storage.Alias{a}); err != nil {
+				if err := setAliases(ws, []storage.Alias{a}); err != nil {
 					return aliasError(a, err)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", aliasName(a), strings.Join(a.Targets, ", "))
-				warn(cmd, deadWords(a, d.router.Dead(a)))
+				warn(cmd, deadWords(a, ws.router.Dead(a)))
 				return nil
 			})
 		},
@@ -50,27 +50,27 @@ of names at other hosts is kept. A warning tells of addresses that do not exist.
 
 // setAliases stores aliases. The postmaster that "serve" made, so that there always
 // is one, gives way to an alias of the name.
-func (d *desk) setAliases(as []storage.Alias) error {
+func setAliases(ws *desk, as []storage.Alias) error {
 	for _, a := range as {
-		found, err := d.Lookup(a.Name, a.Domain)
-		if err != nil || a.NamesItself() || !d.isStandIn(found.Account) {
+		found, err := ws.Lookup(a.Name, a.Domain)
+		if err != nil || a.NamesItself() || !isStandIn(ws, found.Account) {
 			continue
 		}
-		if err := d.RemoveAccount(found.Account); err != nil {
+		if err := ws.RemoveAccount(found.Account); err != nil {
 			return err
 		}
 	}
-	return d.SetAliases(as)
+	return ws.SetAliases(as)
 }
 
 // isStandIn says whether the account is a postmaster that nobody can log in as and
 // that has no mail.
-func (d *desk) isStandIn(id storage.AccountID) bool {
-	a, err := d.Account(id)
+func isStandIn(ws *desk, id storage.AccountID) bool {
+	a, err := ws.Account(id)
 	if err != nil || a.Name != "postmaster" || a.Hash != "" || a.Secret != "" {
 		return false
 	}
-	messages, _, err := d.Usage(id)
+	messages, _, err := ws.Usage(id)
 	return err == nil && messages == 0
 }
 
@@ -82,17 +82,17 @@ func aliasError(a storage.Alias, err error) error {
 }
 
 // newAlias reads an alias as it was written by hand.
-func (d *desk) newAlias(from string, to []string) (storage.Alias, error) {
-	local, domain, err := router.ParseAddress(from, d.cfg.DefaultDomain())
+func newAlias(ws *desk, from string, to []string) (storage.Alias, error) {
+	local, domain, err := router.ParseAddress(from, ws.cfg.DefaultDomain())
 	if err != nil {
 		return storage.Alias{}, sysexits.Usage.With(err)
 	}
-	if !d.HostsDomain(domain) {
+	if !ws.HostsDomain(domain) {
 		return storage.Alias{}, sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
 	}
 	a := storage.Alias{Name: local, Domain: domain}
 	for _, text := range to {
-		target, err := d.aliasTarget(text)
+		target, err := aliasTarget(ws, text)
 		if err != nil {
 			return storage.Alias{}, err
 		}
@@ -104,11 +104,11 @@ func (d *desk) newAlias(from string, to []string) (storage.Alias, error) {
 }
 
 // aliasTarget checks one target: an address, here or elsewhere. "\name" is name.
-func (d *desk) aliasTarget(text string) (string, error) {
+func aliasTarget(ws *desk, text string) (string, error) {
 	text = strings.TrimPrefix(strings.TrimSpace(text), `\`)
-	local, domain, err := router.ParseMailbox(text, d.cfg.DefaultDomain())
-	if err == nil && d.HostsDomain(domain) {
-		local, domain, err = router.ParseAddress(text, d.cfg.DefaultDomain())
+	local, domain, err := router.ParseMailbox(text, ws.cfg.DefaultDomain())
+	if err == nil && ws.HostsDomain(domain) {
+		local, domain, err = router.ParseAddress(text, ws.cfg.DefaultDomain())
 	}
 	if err == nil && local == "" {
 		err = fmt.Errorf("%q has no name before the @", text)
@@ -127,14 +127,14 @@ func aliasRemove() *cobra.Command {
 		Example: "  postrider alias remove sales @example.org",
 		Args:    atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
 				for _, arg := range args {
-					local, domain, err := router.ParseAddress(arg, d.cfg.DefaultDomain())
+					local, domain, err := router.ParseAddress(arg, ws.cfg.DefaultDomain())
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}
 					name := aliasName(storage.Alias{Name: local, Domain: domain})
-					err = d.RemoveAlias(local, domain)
+					err = ws.RemoveAlias(local, domain)
 					if errors.Is(err, storage.ErrNotFound) {
 						return sysexits.NoUser.With(fmt.Errorf("there is no alias %s (see \"postrider alias list\")", name))
 					}
@@ -166,8 +166,8 @@ func aliasList() *cobra.Command {
 		Example: "  postrider alias list --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				all, err := d.roster()
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				all, err := newRoster(ws)
 				if err != nil {
 					return err
 				}

@@ -39,12 +39,12 @@ func (r *roster) Accounts(f func(storage.Account) bool) error {
 }
 
 // roster copies the directory.
-func (d *desk) roster() (*roster, error) {
+func newRoster(ws *desk) (*roster, error) {
 	r := &roster{domains: make(map[string]bool), names: make(map[[2]string]storage.Address)}
-	for _, domain := range d.Domains() {
+	for _, domain := range ws.Domains() {
 		r.domains[domain] = true
 	}
-	err := d.Accounts(func(a storage.Account) bool {
+	err := ws.Accounts(func(a storage.Account) bool {
 		if r.first.ID == 0 {
 			r.first = a
 		}
@@ -54,13 +54,13 @@ func (d *desk) roster() (*roster, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = d.Aliases(func(a storage.Alias) bool {
+	err = ws.Aliases(func(a storage.Alias) bool {
 		key := [2]string{a.Name, a.Domain}
 		r.names[key] = storage.Address{Account: r.names[key].Account, Targets: a.Targets}
 		r.aliases = append(r.aliases, a)
 		return true
 	})
-	r.router = router.New(r, d.cfg.RouterSettings())
+	r.router = router.New(r, ws.cfg.RouterSettings())
 	return r, err
 }
 

@@ -36,23 +36,23 @@ addresses that do not exist, and of aliases that lead in a circle.`,
 
 // importAliases makes the aliases of a file; "-" is the standard input.
 func importAliases(cmd *cobra.Command, t *target, path string) error {
-	return t.with(cmd.Context(), create, func(d *desk) error {
+	return t.with(cmd.Context(), create, func(ws *desk) error {
 		in, err := openInput(cmd, path)
 		if err != nil {
 			return err
 		}
 		defer in.Close()
-		aliases, skipped, err := d.readAliases(in, path)
+		aliases, skipped, err := readAliases(ws, in, path)
 		if err != nil {
 			return err
 		}
-		if err := d.setAliases(aliases); err != nil {
+		if err := setAliases(ws, aliases); err != nil {
 			return fmt.Errorf("nothing was added: %w", err)
 		}
 		for _, s := range skipped {
 			fmt.Fprintf(cmd.ErrOrStderr(), "skipped: %v\n", s)
 		}
-		all, err := d.roster()
+		all, err := newRoster(ws)
 		if err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func splitTargets(text string) []string {
 
 // readAliases reads the file. skipped is what is left out, by line; the error
 // joins what can't be read.
-func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, skipped []error, err error) {
+func readAliases(ws *desk, in io.Reader, from string) (aliases []storage.Alias, skipped []error, err error) {
 	entries, err := readAliasEntries(in, from)
 	if err != nil {
 		return nil, nil, err
@@ -153,7 +153,7 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 			wrong.add(e.line, "no colon: name: target, target is wanted")
 			continue
 		}
-		a, err := d.newAlias(e.text[:i], nil)
+		a, err := newAlias(ws, e.text[:i], nil)
 		if err != nil {
 			wrong.add(e.line, "%v", err)
 			continue
@@ -164,7 +164,7 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 			continue
 		}
 		at[key] = e.line
-		if d.fillAlias(&a, e, i+1, &wrong, &left) {
+		if fillAlias(ws, &a, e, i+1, &wrong, &left) {
 			aliases = append(aliases, a)
 		}
 	}
@@ -175,13 +175,13 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 }
 
 // fillAlias adds the targets of an entry and says whether the alias can be made.
-func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *faults) bool {
+func fillAlias(ws *desk, a *storage.Alias, e aliasEntry, from int, wrong, left *faults) bool {
 	for _, text := range splitTargets(e.text[from:]) {
 		if why := notAnAddress(text); why != "" {
 			left.add(e.line, "%s: %s (%s)", aliasName(*a), text, why)
 			continue
 		}
-		target, err := d.aliasTarget(text)
+		target, err := aliasTarget(ws, text)
 		switch {
 		case err != nil:
 			wrong.add(e.line, "%v", err)
@@ -193,8 +193,8 @@ func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *
 		left.add(e.line, "%s: no target is left", aliasName(*a))
 		return false
 	}
-	found, err := d.Lookup(a.Name, a.Domain)
-	if err == nil && found.Account != 0 && !a.NamesItself() && !d.isStandIn(found.Account) {
+	found, err := ws.Lookup(a.Name, a.Domain)
+	if err == nil && found.Account != 0 && !a.NamesItself() && !isStandIn(ws, found.Account) {
 		left.add(e.line, "%s: an account has the name, and is not among the targets", aliasName(*a))
 		return false
 	}

@@ -17,8 +17,8 @@ func warn(cmd *cobra.Command, words []string) {
 }
 
 // stillNamed tells which aliases have targets that went: those for which gone says so.
-func (d *desk) stillNamed(gone func(local, domain string) bool, consequence string) (words []string, err error) {
-	err = d.Aliases(func(a storage.Alias) bool {
+func stillNamed(ws *desk, gone func(local, domain string) bool, consequence string) (words []string, err error) {
+	err = ws.Aliases(func(a storage.Alias) bool {
 		for _, t := range a.Targets {
 			local, domain, _ := address.Cut(t)
 			if gone(address.FoldLocal(address.Unquote(local)), address.FoldDomain(domain)) {

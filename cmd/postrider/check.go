@@ -29,17 +29,17 @@ mailbox, which are no faults. Exit code 65 if there are faults.`,
 		Example: "  postrider check --data /var/lib/postrider",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error { return d.check(cmd, asJSON) })
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error { return check(ws, cmd, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return t.flags(cmd)
 }
 
-func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
+func check(ws *desk, cmd *cobra.Command, asJSON bool) error {
 	found := []faultLine{}
-	summary, err := d.Check(cmd.Context(), func(f storage.Fault) {
-		line := d.faultLine(f)
+	summary, err := ws.Check(cmd.Context(), func(f storage.Fault) {
+		line := lineOfFault(ws, f)
 		if asJSON {
 			found = append(found, line)
 			return
@@ -49,7 +49,7 @@ func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
 	if err != nil {
 		return ioError(fmt.Errorf("the check was not carried out: %w", err))
 	}
-	lost, err := d.deadMembers()
+	lost, err := deadMembers(ws)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (d *desk) check(cmd *cobra.Command, asJSON bool) error {
 }
 
 // deadMembers tells what of all aliases leads to no mailbox.
-func (d *desk) deadMembers() ([]string, error) {
-	all, err := d.roster()
+func deadMembers(ws *desk) ([]string, error) {
+	all, err := newRoster(ws)
 	if err != nil {
 		return nil, err
 	}
@@ -84,11 +84,11 @@ func (d *desk) deadMembers() ([]string, error) {
 	return words, nil
 }
 
-func (d *desk) faultLine(f storage.Fault) faultLine {
+func lineOfFault(ws *desk, f storage.Fault) faultLine {
 	line := faultLine{Text: f.Text}
 	if f.Account != 0 {
 		line.Account = fmt.Sprintf("account#%d", f.Account)
-		if a, err := d.Account(f.Account); err == nil {
+		if a, err := ws.Account(f.Account); err == nil {
 			line.Account = mailbox(a)
 		}
 	}

@@ -27,8 +27,8 @@ type desk struct {
 
 // running is the running server, if the store is that of one; nil: the command has
 // opened the store itself.
-func (d *desk) running() *admin.Client {
-	server, _ := d.Store.(*admin.Client)
+func (ws *desk) running() *admin.Client {
+	server, _ := ws.Store.(*admin.Client)
 	return server
 }
 
@@ -81,14 +81,14 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 }
 
 // account finds the account that the operator named.
-func (d *desk) account(name string) (storage.Account, error) {
-	local, domain, err := d.name(name)
+func (ws *desk) account(name string) (storage.Account, error) {
+	local, domain, err := ws.name(name)
 	if err != nil {
 		return storage.Account{}, err
 	}
-	a, err := d.router.Account([]byte(local), []byte(domain))
+	a, err := ws.router.Account([]byte(local), []byte(domain))
 	if errors.Is(err, storage.ErrNotFound) {
-		if _, err := d.Lookup(local, domain); err == nil {
+		if _, err := ws.Lookup(local, domain); err == nil {
 			return a, sysexits.NoUser.With(fmt.Errorf("%s is an alias, not an account (see \"postrider alias list\")", router.Mailbox(local, domain)))
 		}
 		return a, sysexits.NoUser.With(fmt.Errorf("there is no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
@@ -97,8 +97,8 @@ func (d *desk) account(name string) (storage.Account, error) {
 }
 
 // name reads NAME or NAME@DOMAIN.
-func (d *desk) name(text string) (local, domain string, err error) {
-	local, domain, err = router.ParseAddress(text, d.cfg.DefaultDomain())
+func (ws *desk) name(text string) (local, domain string, err error) {
+	local, domain, err = router.ParseAddress(text, ws.cfg.DefaultDomain())
 	if err == nil && local == "" {
 		err = fmt.Errorf("%q has no name before the @", text)
 	}

@@ -24,13 +24,13 @@ func domainAdd() *cobra.Command {
 		Example: "  postrider domain add example.org",
 		Args:    atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), create, func(d *desk) error {
+			return t.with(cmd.Context(), create, func(ws *desk) error {
 				for _, arg := range args {
 					domain, err := router.ParseDomain(arg)
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}
-					if err := d.AddDomain(domain); err != nil {
+					if err := ws.AddDomain(domain); err != nil {
 						return fmt.Errorf("%s: %w", domain, err)
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "added %s\n", domain)
@@ -50,17 +50,17 @@ func domainRemove() *cobra.Command {
 		Example: "  postrider domain remove example.org",
 		Args:    atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
 				for _, arg := range args {
 					domain, err := router.ParseDomain(arg)
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}
-					if err := d.removeDomain(domain); err != nil {
+					if err := removeDomain(ws, domain); err != nil {
 						return err
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", domain)
-					words, err := d.stillNamed(func(_, of string) bool { return of == domain },
+					words, err := stillNamed(ws, func(_, of string) bool { return of == domain },
 						"the alias sends mail on to the hosts of "+domain+" now; \"postrider alias add\" makes it without the address")
 					if err != nil {
 						return err
@@ -73,11 +73,11 @@ func domainRemove() *cobra.Command {
 	})
 }
 
-func (d *desk) removeDomain(domain string) error {
-	if slices.Contains(d.cfg.Server.Domains, domain) {
+func removeDomain(ws *desk, domain string) error {
+	if slices.Contains(ws.cfg.Server.Domains, domain) {
 		return sysexits.Config.With(fmt.Errorf("%s is in server.domains of the configuration, which would add it again: take it out there first", domain))
 	}
-	err := d.RemoveDomain(domain)
+	err := ws.RemoveDomain(domain)
 	switch {
 	case errors.Is(err, storage.ErrInUse):
 		return sysexits.CantCreate.With(fmt.Errorf("%s still has accounts or aliases: remove those first (\"postrider account list\", \"postrider alias list\")", domain))
@@ -98,8 +98,8 @@ func domainList() *cobra.Command {
 		Example: "  postrider domain list --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				domains := slices.Sorted(slices.Values(d.Domains()))
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				domains := slices.Sorted(slices.Values(ws.Domains()))
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), append([]string{}, domains...))
 				}

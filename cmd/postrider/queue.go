@@ -202,9 +202,9 @@ func (s *selection) read(args []string, in io.Reader) (*selected, error) {
 
 // each calls f for each entry that is selected, until f returns false. An id that
 // selects nothing is an error, which comes after the others were looked at.
-func (d *desk) each(s *selected, f func(*storage.QueueEntry) bool) error {
+func each(ws *desk, s *selected, f func(*storage.QueueEntry) bool) error {
 	left, more := s.limit, true
-	waits := d.suspensions()
+	waits := suspensions(ws)
 	take := func(e *storage.QueueEntry) bool {
 		waits.explain(e)
 		if s.skip != nil && s.skip(e) {
@@ -216,13 +216,13 @@ func (d *desk) each(s *selected, f func(*storage.QueueEntry) bool) error {
 	}
 	filter := s.filter
 	if s.whole {
-		return d.Queued(filter, take)
+		return ws.Queued(filter, take)
 	}
 	var missing []error
 	for _, w := range s.ids {
 		filter.Message = w.id.Message
 		found := false
-		err := d.Queued(filter, func(e *storage.QueueEntry) bool {
+		err := ws.Queued(filter, func(e *storage.QueueEntry) bool {
 			if !w.whole && e.ID != w.id {
 				return true
 			}

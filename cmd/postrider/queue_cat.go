@@ -30,15 +30,15 @@ alone, octet for octet as it will leave, without stuffed dots.`,
 			if err != nil {
 				return err
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				found, err := d.entriesOf(id)
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				found, err := entriesOf(ws, id)
 				if err != nil {
 					return err
 				}
 				if len(found) == 0 {
 					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (\"postrider why %s\" says what became of it)", id, id.id.Message))
 				}
-				return d.cat(cmd.OutOrStdout(), found, raw)
+				return cat(ws, cmd.OutOrStdout(), found, raw)
 			})
 		},
 	}
@@ -47,8 +47,8 @@ alone, octet for octet as it will leave, without stuffed dots.`,
 }
 
 // entriesOf are the entries that an id names.
-func (d *desk) entriesOf(w wanted) (found []*storage.QueueEntry, err error) {
-	err = d.Queued(storage.QueueFilter{Message: w.id.Message}, func(e *storage.QueueEntry) bool {
+func entriesOf(ws *desk, w wanted) (found []*storage.QueueEntry, err error) {
+	err = ws.Queued(storage.QueueFilter{Message: w.id.Message}, func(e *storage.QueueEntry) bool {
 		if w.whole || e.ID == w.id {
 			found = append(found, e)
 		}
@@ -58,8 +58,8 @@ func (d *desk) entriesOf(w wanted) (found []*storage.QueueEntry, err error) {
 }
 
 // cat prints a message with the envelope of its entries.
-func (d *desk) cat(to io.Writer, found []*storage.QueueEntry, raw bool) error {
-	m, err := d.OpenQueued(found[0])
+func cat(ws *desk, to io.Writer, found []*storage.QueueEntry, raw bool) error {
+	m, err := ws.OpenQueued(found[0])
 	if err != nil {
 		return fmt.Errorf("%s: %w", entryName(found[0].ID), err)
 	}

@@ -30,7 +30,7 @@ func isNotHeld(e *storage.QueueEntry) bool { return !e.Held }
 
 // move is a change that the store carries out.
 func move(m storage.QueueMove) func(*desk, []storage.EntryID) (int, error) {
-	return func(d *desk, ids []storage.EntryID) (int, error) { return d.MoveQueued(ids, m) }
+	return func(ws *desk, ids []storage.EntryID) (int, error) { return ws.MoveQueued(ids, m) }
 }
 
 func queueHold() *cobra.Command {
@@ -86,10 +86,10 @@ arguments it is about the whole queue, as "sendmail -q".`,
 }
 
 // endFlush tells the running server.
-func endFlush(d *desk, out io.Writer, what *selected) error {
-	server := d.running()
+func endFlush(ws *desk, out io.Writer, what *selected) error {
+	server := ws.running()
 	if server == nil {
-		_, err := fmt.Fprintf(out, "no server runs on %s: they are tried when one is started\n", d.cfg.Server.Data)
+		_, err := fmt.Fprintf(out, "no server runs on %s: they are tried when one is started\n", ws.cfg.Server.Data)
 		return err
 	}
 	return server.Flush(what.filter.Domain)
@@ -107,13 +107,13 @@ running: it writes the notifications.`,
 		flags: func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&reason, "reason", reason, "what the senders are told")
 		},
-		begin: func(d *desk) error {
-			if d.running() == nil {
-				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s, and only a running one writes notifications: start it with \"postrider serve\", or remove mail without telling anybody by \"postrider queue delete\"", d.cfg.Server.Data))
+		begin: func(ws *desk) error {
+			if ws.running() == nil {
+				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s, and only a running one writes notifications: start it with \"postrider serve\", or remove mail without telling anybody by \"postrider queue delete\"", ws.cfg.Server.Data))
 			}
 			return nil
 		},
-		do: func(d *desk, ids []storage.EntryID) (int, error) { return d.running().Bounce(ids, reason) },
+		do: func(ws *desk, ids []storage.EntryID) (int, error) { return ws.running().Bounce(ids, reason) },
 	}
 }
 
@@ -140,11 +140,11 @@ func (c change) command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
 				if dry {
-					return d.dryRun(cmd, c, what)
+					return dryRun(ws, cmd, c, what)
 				}
-				return d.change(cmd, c, what)
+				return carryOut(ws, cmd, c, what)
 			})
 		},
 	}
@@ -160,9 +160,9 @@ const batch = 1000
 
 // change carries a change out while it reads the queue, so that a large one is
 // never in memory. What was done before an error stays done, and is counted.
-func (d *desk) change(cmd *cobra.Command, c change, what *selected) error {
+func carryOut(ws *desk, cmd *cobra.Command, c change, what *selected) error {
 	if c.begin != nil {
-		if err := c.begin(d); err != nil {
+		if err := c.begin(ws); err != nil {
 			return err
 		}
 	}
@@ -170,10 +170,10 @@ func (d *desk) change(cmd *cobra.Command, c change, what *selected) error {
 	var failed error
 	done := 0
 	flush := func() {
-		n, err := c.do(d, ids)
+		n, err := c.do(ws, ids)
 		done, failed, ids = done+n, err, ids[:0]
 	}
-	err := d.each(what, func(e *storage.QueueEntry) bool {
+	err := each(ws, what, func(e *storage.QueueEntry) bool {
 		if ids = append(ids, e.ID); len(ids) == batch {
 			flush()
 		}
@@ -185,7 +185,7 @@ func (d *desk) change(cmd *cobra.Command, c change, what *selected) error {
 	_, wrote := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", entries(done), c.done)
 	err = errors.Join(err, failed, cmd.Context().Err(), sysexits.IOErr.With(wrote))
 	if c.end != nil {
-		err = errors.Join(err, c.end(d, cmd.OutOrStdout(), what))
+		err = errors.Join(err, c.end(ws, cmd.OutOrStdout(), what))
 	}
 	return err
 }
@@ -194,9 +194,9 @@ func (d *desk) change(cmd *cobra.Command, c change, what *selected) error {
 const sample = 10
 
 // dryRun says what a change would do.
-func (d *desk) dryRun(cmd *cobra.Command, c change, what *selected) error {
+func dryRun(ws *desk, cmd *cobra.Command, c change, what *selected) error {
 	n, octets := 0, int64(0)
-	err := d.each(what, func(e *storage.QueueEntry) bool {
+	err := each(ws, what, func(e *storage.QueueEntry) bool {
 		if n++; n <= sample {
 			fmt.Fprintf(cmd.OutOrStdout(), "%s %s -> %s\n", entryName(e.ID), senderName(e), e.Domain)
 		}
@@ -219,7 +219,7 @@ func entries(n int) string {
 }
 
 // flushQueue makes the queue due, or the part of it that an id or a domain names.
-func flushQueue(cmd *cobra.Command, d *desk, of, domain string) error {
+func flushQueue(cmd *cobra.Command, ws *desk, of, domain string) error {
 	what := selected{whole: true, skip: isHeld}
 	if of != "" {
 		id, err := parseWanted(of)
@@ -229,5 +229,5 @@ func flushQueue(cmd *cobra.Command, d *desk, of, domain string) error {
 		what.whole, what.ids = false, []wanted{id}
 	}
 	what.filter = storage.QueueFilter{Domain: address.FoldDomain(domain)}
-	return d.change(cmd, flushChange(), &what)
+	return carryOut(ws, cmd, flushChange(), &what)
 }

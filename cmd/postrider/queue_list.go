@@ -41,7 +41,7 @@ domain, status and attempts, and when it is due.
 			if err != nil {
 				return err
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error { return d.list(cmd.OutOrStdout(), what, asJSON) })
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error { return printEntries(ws, cmd.OutOrStdout(), what, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
@@ -49,12 +49,12 @@ domain, status and attempts, and when it is due.
 }
 
 // printQueue prints the whole queue, for people.
-func printQueue(d *desk, to io.Writer) error {
-	return d.list(to, &selected{whole: true}, false)
+func printQueue(ws *desk, to io.Writer) error {
+	return printEntries(ws, to, &selected{whole: true}, false)
 }
 
 // list prints the selected entries, those of a message together.
-func (d *desk) list(to io.Writer, what *selected, asJSON bool) error {
+func printEntries(ws *desk, to io.Writer, what *selected, asJSON bool) error {
 	out := bufio.NewWriter(to)
 	l := lister{out: out, now: time.Now()}
 	show := l.text
@@ -62,7 +62,7 @@ func (d *desk) list(to io.Writer, what *selected, asJSON bool) error {
 		show = l.json
 	}
 	var group []*storage.QueueEntry
-	err := d.each(what, func(e *storage.QueueEntry) bool {
+	err := each(ws, what, func(e *storage.QueueEntry) bool {
 		if len(group) > 0 && group[0].ID.Message != e.ID.Message {
 			show(group)
 			group = group[:0]

@@ -30,10 +30,10 @@ func queueShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
 				out := bufio.NewWriter(cmd.OutOrStdout())
 				first := true
-				err := d.each(&selected{ids: ids, whole: whole}, func(e *storage.QueueEntry) bool {
+				err := each(ws, &selected{ids: ids, whole: whole}, func(e *storage.QueueEntry) bool {
 					if asJSON {
 						return printLine(out, shownOf(e)) == nil
 					}

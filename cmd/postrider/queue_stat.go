@@ -39,16 +39,16 @@ Flags narrow down what is counted. It reads the whole queue.`,
 			if err != nil {
 				return err
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
 				c := census{byError: errors}
 				arg := admin.CensusArg{Filter: what.filter, By: admin.CensusBy(by), Top: top}
 				if errors {
 					arg.By = admin.ByStatus
 				}
-				if err := c.take(d, arg); err != nil {
+				if err := c.take(ws, arg); err != nil {
 					return err
 				}
-				c.askRelay(d)
+				c.askRelay(ws)
 				if asJSON {
 					return c.json(cmd.OutOrStdout(), top)
 				}
@@ -72,24 +72,24 @@ type census struct {
 }
 
 // take has the running server count, or counts the opened store.
-func (c *census) take(d *desk, arg admin.CensusArg) error {
-	counted, err := d.takeCensus(arg)
+func (c *census) take(ws *desk, arg admin.CensusArg) error {
+	counted, err := takeCensus(ws, arg)
 	if err == nil {
 		c.Census = *counted
 	}
 	return err
 }
 
-func (d *desk) takeCensus(arg admin.CensusArg) (*admin.Census, error) {
-	if server := d.running(); server != nil {
+func takeCensus(ws *desk, arg admin.CensusArg) (*admin.Census, error) {
+	if server := ws.running(); server != nil {
 		return server.TakeCensus(arg)
 	}
-	return admin.TakeCensus(d.Store, arg)
+	return admin.TakeCensus(ws.Store, arg)
 }
 
 // askRelay adds what the running server says of its relay, if there is one.
-func (c *census) askRelay(d *desk) {
-	if server := d.running(); server != nil {
+func (c *census) askRelay(ws *desk) {
+	if server := ws.running(); server != nil {
 		if status, err := server.RelayStatus(); err == nil {
 			c.Relay = &status
 		}

@@ -207,13 +207,13 @@ func TestQueueChangesAreNotBounded(t *testing.T) {
 func TestQueueWithoutAServer(t *testing.T) {
 	_, q, _ := withQueue(t)
 	fill(q)
-	d := deskOf(q)
+	ws := deskOf(q)
 	run := func(c change) (string, error) {
 		cmd := c.command()
 		var out bytes.Buffer
 		cmd.SetOut(&out)
 		cmd.SetContext(context.Background())
-		err := d.change(cmd, c, &selected{whole: true, skip: c.skip})
+		err := carryOut(ws, cmd, c, &selected{whole: true, skip: c.skip})
 		return out.String(), err
 	}
 	_, err := run(bounceChange())

@@ -59,8 +59,8 @@ for an MTA-STS policy the domain's web server. Exit code 67 if an address is nob
   postrider route --from newsletter@example.org bob@example.net --json`,
 		Args: atLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				return d.route(cmd.Context(), cmd.OutOrStdout(), args, from, asJSON)
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				return route(ws, cmd.Context(), cmd.OutOrStdout(), args, from, asJSON)
 			})
 		},
 	}
@@ -69,14 +69,14 @@ for an MTA-STS policy the domain's web server. Exit code 67 if an address is nob
 	return t.flags(cmd)
 }
 
-func (d *desk) route(ctx context.Context, out io.Writer, args []string, from string, asJSON bool) error {
-	rules, err := d.cfg.RelayRules()
+func route(ws *desk, ctx context.Context, out io.Writer, args []string, from string, asJSON bool) error {
+	rules, err := ws.cfg.RelayRules()
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	r := &routing{d, ctx, from, rules, engine.NewResolver(d.cfg, d.listeners(ctx), quiet), nil}
-	if r.tls, err = courier.NewSecurity(ctx, d.cfg, r.dns, quiet); err != nil {
+	r := &routing{ws, ctx, from, rules, engine.NewResolver(ws.cfg, listeners(ws, ctx), quiet), nil}
+	if r.tls, err = courier.NewSecurity(ctx, ws.cfg, r.dns, quiet); err != nil {
 		return sysexits.Config.With(err)
 	}
 	all := []*routed{}
@@ -166,14 +166,14 @@ func (r *routed) print(out io.Writer) {
 
 // listeners are the addresses that mail is taken at: those of the running server,
 // else those of the configuration.
-func (d *desk) listeners(ctx context.Context) (at []netip.AddrPort) {
+func listeners(ws *desk, ctx context.Context) (at []netip.AddrPort) {
 	var texts []string
-	if server := d.running(); server != nil {
+	if server := ws.running(); server != nil {
 		if s, err := server.Status(ctx); err == nil {
 			texts = s.SMTP
 		}
 	} else {
-		for _, l := range d.cfg.SMTP.Listen {
+		for _, l := range ws.cfg.SMTP.Listen {
 			texts = append(texts, l.Addr)
 		}
 	}

@@ -24,9 +24,9 @@ import (
 
 // sendmailOthers are what sendmail is called for and other commands do.
 type sendmailOthers struct {
-	list    func(*desk, io.Writer) error                           // -bp
-	flush   func(cmd *cobra.Command, d *desk, id, to string) error // -q
-	aliases func(*cobra.Command, *target) error                    // -bi
+	list    func(*desk, io.Writer) error                            // -bp
+	flush   func(cmd *cobra.Command, ws *desk, id, to string) error // -q
+	aliases func(*cobra.Command, *target) error                     // -bi
 }
 
 func sendmailCommand(others sendmailOthers) *cobra.Command {
@@ -94,29 +94,29 @@ func (a *sendmailArgs) run(cmd *cobra.Command, others *sendmailOthers) error {
 	case modeDeliver:
 		return a.take(cmd)
 	}
-	return a.target.with(cmd.Context(), mustExist, func(d *desk) error {
+	return a.target.with(cmd.Context(), mustExist, func(ws *desk) error {
 		switch a.mode {
 		case modeList:
-			return others.list(d, cmd.OutOrStdout())
+			return others.list(ws, cmd.OutOrStdout())
 		case modeVerify:
-			return d.verify(cmd.OutOrStdout(), a.recipients)
+			return verify(ws, cmd.OutOrStdout(), a.recipients)
 		}
-		return others.flush(cmd, d, a.flushID, a.flushTo)
+		return others.flush(cmd, ws, a.flushID, a.flushTo)
 	})
 }
 
 // deliver puts the message into the store.
-func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk, text *inputSpool) error {
+func (a *sendmailArgs) deliver(cmd *cobra.Command, ws *desk, text *inputSpool) error {
 	m := a.mail()
 	var err error
 	if m.Text, err = text.reader(); err != nil {
 		return sysexits.TempFail.With(err)
 	}
-	keys, err := dkim.Open(d.cfg.DKIMDir())
+	keys, err := dkim.Open(ws.cfg.DKIMDir())
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
-	p, err := d.pickup()
+	p, err := pickupOf(ws)
 	if err != nil {
 		return err
 	}
@@ -132,13 +132,13 @@ func (a *sendmailArgs) deliver(cmd *cobra.Command, d *desk, text *inputSpool) er
 }
 
 // pickup is what takes mail into the store of d.
-func (d *desk) pickup() (*pickup.Pickup, error) {
+func pickupOf(ws *desk) (*pickup.Pickup, error) {
 	p := &pickup.Pickup{
-		Inbox: d, Router: d.router, Hostname: d.cfg.Server.Hostname, DefaultDomain: d.cfg.DefaultDomain(),
-		MaxSize: d.cfg.SMTP.MaxSize, MaxRecipients: d.cfg.SMTP.MaxRecipients, MaxHops: d.cfg.SMTP.MaxHops,
+		Inbox: ws, Router: ws.router, Hostname: ws.cfg.Server.Hostname, DefaultDomain: ws.cfg.DefaultDomain(),
+		MaxSize: ws.cfg.SMTP.MaxSize, MaxRecipients: ws.cfg.SMTP.MaxRecipients, MaxHops: ws.cfg.SMTP.MaxHops,
 	}
-	if d.cfg.Capture.On {
-		a, err := d.account(config.CaptureAccount)
+	if ws.cfg.Capture.On {
+		a, err := ws.account(config.CaptureAccount)
 		if err != nil {
 			return nil, err
 		}
@@ -196,11 +196,11 @@ func outcomeName(o router.Outcome) string {
 }
 
 // verify says for each address where its mail would go.
-func (d *desk) verify(out io.Writer, addresses []string) error {
+func verify(ws *desk, out io.Writer, addresses []string) error {
 	if len(addresses) == 0 {
 		return sysexits.Usage.With(errors.New("-bv: addresses are wanted"))
 	}
-	rules, err := d.cfg.RelayRules()
+	rules, err := ws.cfg.RelayRules()
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
@@ -211,16 +211,16 @@ func (d *desk) verify(out io.Writer, addresses []string) error {
 			return err
 		}
 		for _, address := range found {
-			path, err := pickup.ParseRecipient(address, d.cfg.DefaultDomain())
+			path, err := pickup.ParseRecipient(address, ws.cfg.DefaultDomain())
 			if err != nil {
 				return err
 			}
-			targets, outcome := d.router.Route(path.Local(), path.Domain(), nil)
+			targets, outcome := ws.router.Route(path.Local(), path.Domain(), nil)
 			switch outcome {
 			case router.Local:
-				fmt.Fprintf(out, "%s... deliverable: %s\n", path, d.maildropNames(targets))
+				fmt.Fprintf(out, "%s... deliverable: %s\n", path, maildropNames(ws, targets))
 			case router.NotOurs:
-				hop, rule := rules.NextHop(d.router.Domain(path.Domain()), "")
+				hop, rule := rules.NextHop(ws.router.Domain(path.Domain()), "")
 				fmt.Fprintf(out, "%s... deliverable: relayed to %s (%s)\n", path, hop, rule)
 			default:
 				unknown = append(unknown, fmt.Errorf("%s... %s", path, outcomeName(outcome)))
@@ -231,12 +231,12 @@ func (d *desk) verify(out io.Writer, addresses []string) error {
 }
 
 // maildropNames are the accounts of targets, and the addresses elsewhere.
-func (d *desk) maildropNames(targets []router.Target) string {
+func maildropNames(ws *desk, targets []router.Target) string {
 	var names []string
 	for _, t := range targets {
 		if t.Remote != "" {
 			names = append(names, t.Remote)
-		} else if a, err := d.Account(t.Account); err == nil {
+		} else if a, err := ws.Account(t.Account); err == nil {
 			names = append(names, "maildrop "+mailbox(a))
 		}
 	}

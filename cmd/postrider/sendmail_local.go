@@ -44,10 +44,10 @@ func (a *sendmailArgs) take(cmd *cobra.Command) error {
 	}
 	defer text.close()
 	if cfg != nil {
-		d, err := a.target.desk(cmd.Context(), cfg, mustExist)
+		ws, err := a.target.desk(cmd.Context(), cfg, mustExist)
 		switch {
 		case err == nil:
-			return errors.Join(a.deliver(cmd, d, text), sysexits.IOErr.With(d.Close()))
+			return errors.Join(a.deliver(cmd, ws, text), sysexits.IOErr.With(ws.Close()))
 		case errors.Is(err, errNoStore) && a.target == (target{}): // the store of a server is elsewhere
 		case !errors.Is(err, fs.ErrPermission):
 			return err

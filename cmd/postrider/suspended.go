@@ -18,9 +18,9 @@ type suspended struct {
 }
 
 // suspensions asks the running server.
-func (d *desk) suspensions() *suspended {
-	s := &suspended{desk: d, dead: make(map[string]admin.DeadDestination), waits: make(map[string]string)}
-	server := d.running()
+func suspensions(ws *desk) *suspended {
+	s := &suspended{desk: ws, dead: make(map[string]admin.DeadDestination), waits: make(map[string]string)}
+	server := ws.running()
 	if server == nil {
 		return s
 	}
@@ -28,7 +28,7 @@ func (d *desk) suspensions() *suspended {
 	if err != nil {
 		return s
 	}
-	if s.rules, err = d.cfg.RelayRules(); err != nil {
+	if s.rules, err = ws.cfg.RelayRules(); err != nil {
 		return s
 	}
 	for _, dead := range status.Dead {

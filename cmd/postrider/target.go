@@ -55,12 +55,12 @@ func (t *target) with(ctx context.Context, c mayCreate, f func(*desk) error) err
 	if err != nil {
 		return err
 	}
-	d, err := t.desk(ctx, cfg, c)
+	ws, err := t.desk(ctx, cfg, c)
 	if err != nil {
 		return err
 	}
-	err = f(d)
-	return errors.Join(err, sysexits.IOErr.With(d.Close()))
+	err = f(ws)
+	return errors.Join(err, sysexits.IOErr.With(ws.Close()))
 }
 
 // systemConfig is the configuration of commands that are called without knowing

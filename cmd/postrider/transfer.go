@@ -37,15 +37,15 @@ mbox, maildir, eml (one file a message).`,
 			if err != nil {
 				return sysexits.Usage.With(err)
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				accounts, err := d.chosen(args)
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				accounts, err := chosenAccounts(ws, args)
 				if err != nil {
 					return err
 				}
 				if err := os.MkdirAll(out, 0o700); err != nil {
 					return sysexits.CantCreate.With(err)
 				}
-				return d.export(cmd, accounts, out, transfer.Options{Format: f, Overwrite: overwrite})
+				return exportAccounts(ws, cmd, accounts, out, transfer.Options{Format: f, Overwrite: overwrite})
 			})
 		},
 	}
@@ -58,16 +58,16 @@ mbox, maildir, eml (one file a message).`,
 }
 
 // chosen are the accounts of the names; without names, all.
-func (d *desk) chosen(names []string) (accounts []storage.Account, err error) {
+func chosenAccounts(ws *desk, names []string) (accounts []storage.Account, err error) {
 	if len(names) == 0 {
-		err := d.Accounts(func(a storage.Account) bool {
+		err := ws.Accounts(func(a storage.Account) bool {
 			accounts = append(accounts, a)
 			return true
 		})
 		return accounts, err
 	}
 	for _, name := range names {
-		a, err := d.account(name)
+		a, err := ws.account(name)
 		if err != nil {
 			return nil, err
 		}
@@ -78,18 +78,18 @@ func (d *desk) chosen(names []string) (accounts []storage.Account, err error) {
 
 // export writes the accounts one after the other. A fault of one does not keep
 // the others from being written.
-func (d *desk) export(cmd *cobra.Command, accounts []storage.Account, out string, o transfer.Options) error {
-	o.DefaultDomain = d.cfg.DefaultDomain()
+func exportAccounts(ws *desk, cmd *cobra.Command, accounts []storage.Account, out string, o transfer.Options) error {
+	o.DefaultDomain = ws.cfg.DefaultDomain()
 	var errs []error
 	for _, a := range accounts {
-		total, _, err := d.Usage(a.ID)
+		total, _, err := ws.Usage(a.ID)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", mailbox(a), err))
 			continue
 		}
 		b := newBar(cmd, mailbox(a), total)
 		o.Progress = func(messages, _ int64) { b.set(messages) }
-		n, err := transfer.Export(cmd.Context(), d, a, out, o)
+		n, err := transfer.Export(cmd.Context(), ws, a, out, o)
 		b.done()
 		if err != nil {
 			errs = append(errs, ioError(fmt.Errorf("%s: %w", mailbox(a), err)))
@@ -133,14 +133,14 @@ everything twice.`,
 			if err != nil {
 				return sysexits.Usage.With(err)
 			}
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				a, err := d.account(args[0])
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				a, err := ws.account(args[0])
 				if err != nil {
 					return err
 				}
 				b := newBar(cmd, mailbox(a), -1)
-				n, err := transfer.Import(cmd.Context(), d, a, args[1], transfer.Options{
-					Format: f, DefaultDomain: d.cfg.DefaultDomain(),
+				n, err := transfer.Import(cmd.Context(), ws, a, args[1], transfer.Options{
+					Format: f, DefaultDomain: ws.cfg.DefaultDomain(),
 					Progress: func(messages, _ int64) { b.set(messages) },
 				})
 				b.done()

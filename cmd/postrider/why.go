@@ -30,8 +30,8 @@ The history of a message stays for a while after it has left.`,
 				return err
 			}
 			id.whole = true // the history is the message's
-			return t.with(cmd.Context(), mustExist, func(d *desk) error {
-				l, err := d.lifeOf(id)
+			return t.with(cmd.Context(), mustExist, func(ws *desk) error {
+				l, err := readLife(ws, id)
 				if err != nil {
 					return err
 				}
@@ -61,16 +61,16 @@ type life struct {
 	now     time.Time
 }
 
-func (d *desk) lifeOf(w wanted) (*life, error) {
+func readLife(ws *desk, w wanted) (*life, error) {
 	l := &life{id: w.id.Message, now: time.Now()}
-	err := d.History(l.id, func(r storage.Record) bool {
+	err := ws.History(l.id, func(r storage.Record) bool {
 		l.records = append(l.records, r)
 		return true
 	})
 	if err != nil {
 		return nil, err
 	}
-	if l.entries, err = d.entriesOf(w); err != nil {
+	if l.entries, err = entriesOf(ws, w); err != nil {
 		return nil, err
 	}
 	if len(l.entries)+len(l.records) == 0 {
