@@ -3,26 +3,38 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
 )
 
+// commands are all of the program.
+func commands() (all []func() *cobra.Command) {
+	for i := range rootCommand().Commands() {
+		all = append(all, func() *cobra.Command { return rootCommand().Commands()[i] })
+	}
+	return all
+}
+
 func TestWithoutAStore(t *testing.T) {
-	s := &shell{t: t, dir: t.TempDir()}
-	s.config = s.file("c.toml", "[server]\ndata = \""+filepath.Join(s.dir, "data")+"\"\n")
-	s.want(sysexits.Unavailable, "", "account list", "there is no store in")
-	s.want(sysexits.Unavailable, "", "status", "no server runs")
-	if _, err := os.Stat(filepath.Join(s.dir, "data")); err == nil {
+	s := shelltest.Bare(t, commands()...)
+	s.Config = s.File("c.toml", "[server]\ndata = \""+filepath.Join(s.Dir, "data")+"\"\n")
+	s.Want(sysexits.Unavailable, "", "account list", "there is no store in")
+	s.Want(sysexits.Unavailable, "", "status", "no server runs")
+	if _, err := os.Stat(filepath.Join(s.Dir, "data")); err == nil {
 		t.Error("a listing made a store")
 	}
 }
 
 func TestUnknownCommands(t *testing.T) {
-	s := &shell{t: t}
-	s.want(sysexits.Usage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
-	s.want(sysexits.Usage, "", "frobnicate", "frobnicate")
-	s.want(0, "", "account", "passwd")
+	s := shelltest.Bare(t, commands()...)
+	s.Want(sysexits.Usage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
+	s.Want(sysexits.Usage, "", "frobnicate", "frobnicate")
+	s.Want(0, "", "account", "passwd")
 }
 
 // Every command can be read about: a sentence, and an example if it does something.
@@ -36,5 +48,20 @@ func TestEveryCommandHasHelp(t *testing.T) {
 				t.Errorf("%s: short %q, example %q", cmd.CommandPath(), cmd.Short, cmd.Example)
 			}
 		}
+	}
+}
+
+// Under the name of a program that it stands in for, the program is that command.
+func TestArgsOf(t *testing.T) {
+	for _, args := range [][]string{{"sendmail", "-t"}, {"/usr/sbin/sendmail", "-t"}} {
+		if got := argsOf(args); !slices.Equal(got, []string{"sendmail", "-t"}) {
+			t.Error(got)
+		}
+	}
+	if got := argsOf([]string{"/usr/bin/mailq"}); !slices.Equal(got, []string{"mailq"}) {
+		t.Error(got)
+	}
+	if got := argsOf([]string{"postrider", "serve"}); !slices.Equal(got, []string{"serve"}) {
+		t.Error(got)
 	}
 }

@@ -12,6 +12,16 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/accounts"
+	"postrider/cmd/postrider/install"
+	"postrider/cmd/postrider/mail"
+	"postrider/cmd/postrider/queue"
+	"postrider/cmd/postrider/sendmail"
+	"postrider/cmd/postrider/serve"
+	"postrider/cmd/postrider/store"
+	"postrider/cmd/postrider/uu"
+	"postrider/cmd/postrider/workspace"
 )
 
 func main() {
@@ -22,7 +32,7 @@ func main() {
 	root.SetArgs(argsOf(os.Args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
-		os.Exit(int(codeOf(err)))
+		os.Exit(int(workspace.ExitCode(err)))
 	}
 }
 
@@ -40,7 +50,7 @@ func argsOf(args []string) []string {
 }
 
 func rootCommand() *cobra.Command {
-	return root(&cobra.Command{
+	return workspace.Root(&cobra.Command{
 		Use:   "postrider",
 		Short: "A mail server: SMTP in, POP3 out",
 		Long: `Postrider takes mail by SMTP, keeps it in a durable store and gives it out by
@@ -51,10 +61,10 @@ Exit codes are those of sysexits: 64 usage, 65 wrong data, 66 no input, 67 no su
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},
-		serveCommand(), statusCommand(), configCommand(), installCommand(),
-		accountCommand(), domainCommand(), aliasCommand(), newaliasesCommand(), dkimCommand(),
-		exportCommand(), importCommand(), checkCommand(),
-		queueCommand(), mailqCommand(), whyCommand(), routeCommand(),
-		sendmailCommand(sendmailOthers{list: printQueue, flush: flushQueue, aliases: takeSystemAliases}),
-		mailCommand(), uuencodeCommand(), uudecodeCommand())
+		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), install.Command(),
+		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
+		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
+		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
+		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
+		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())
 }
