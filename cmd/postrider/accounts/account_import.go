@@ -1,22 +1,18 @@
 package accounts
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/accounts/accountfile"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/password"
-	"postrider/engine/router"
 	"postrider/storage"
 )
 
@@ -62,15 +58,8 @@ func openInput(cmd *cobra.Command, path string) (io.ReadCloser, error) {
 	return f, sysexits.NoInput.With(err)
 }
 
-// newcomer is one line of an account file.
-type newcomer struct {
-	line    int
-	account storage.NewAccount
-	word    []byte // the password, unless the account has its hash
-}
-
 func importAccounts(ws *workspace.Workspace, cmd *cobra.Command, in io.Reader, from string) (int, error) {
-	people, err := readPeople(ws, in, from)
+	people, err := accountfile.Read(in, from, directory{ws})
 	if err != nil {
 		return 0, err
 	}
@@ -79,7 +68,7 @@ func importAccounts(ws *workspace.Workspace, cmd *cobra.Command, in io.Reader, f
 	}
 	accounts := make([]storage.NewAccount, len(people))
 	for i, p := range people {
-		accounts[i] = p.account
+		accounts[i] = p.New
 	}
 	if err := ws.AddAccounts(accounts); err != nil {
 		return 0, fmt.Errorf("nothing was added: %w", err)
@@ -87,86 +76,8 @@ func importAccounts(ws *workspace.Workspace, cmd *cobra.Command, in io.Reader, f
 	return len(people), nil
 }
 
-// faults gathers what is wrong with the lines of a file.
-type faults struct {
-	from string
-	errs []error
-}
-
-func (f *faults) add(line int, format string, args ...any) {
-	f.errs = append(f.errs, fmt.Errorf("%s:%d: %s", f.from, line, fmt.Sprintf(format, args...)))
-}
-
-// readPeople reads the lines and checks all of them against each other and the
-// directory.
-func readPeople(ws *workspace.Workspace, in io.Reader, from string) ([]newcomer, error) {
-	wrong := faults{from: from}
-	var people []newcomer
-	seen := make(map[[2]string]int)
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 64<<10)
-	n := 0
-	for lines.Scan() {
-		n++
-		text := bytes.TrimRight(lines.Bytes(), "\r")
-		if len(bytes.TrimSpace(text)) == 0 || text[0] == '#' {
-			continue
-		}
-		p, err := readPerson(ws, string(text))
-		if err != nil {
-			wrong.add(n, "%v", err)
-			continue
-		}
-		p.line = n
-		name := [2]string{p.account.Name, p.account.Domain}
-		if first, twice := seen[name]; twice {
-			wrong.add(n, "%s stands in line %d already", router.Mailbox(name[0], name[1]), first)
-			continue
-		}
-		seen[name] = n
-		people = append(people, p)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, sysexits.IOErr.With(fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
-	}
-	if len(wrong.errs) > 0 {
-		return nil, sysexits.DataErr.With(errors.Join(append(wrong.errs, errors.New("nothing was added"))...))
-	}
-	return people, nil
-}
-
-// readPerson reads one line. A quoted name may hold a colon.
-func readPerson(ws *workspace.Workspace, text string) (p newcomer, err error) {
-	from := 0
-	if strings.HasPrefix(text, `"`) {
-		from = max(strings.LastIndexByte(text, '"'), 0)
-	}
-	i := strings.IndexByte(text[from:], ':')
-	if i < 0 {
-		return p, errors.New("no colon: NAME[@DOMAIN]:PASSWORD is wanted")
-	}
-	name, word := text[:from+i], text[from+i+1:]
-	local, domain, err := ws.ParseName(name)
-	if err != nil {
-		return p, err
-	}
-	if err := free(ws, local, domain); err != nil {
-		return p, err
-	}
-	p.account = storage.NewAccount{Name: local, Domain: domain}
-	if !password.IsHash(word) {
-		p.word = []byte(word)
-		if word == "" {
-			err = errors.New("the password is empty")
-		}
-		return p, err
-	}
-	p.account.Hash, _, _ = strings.Cut(word, ":")
-	return p, password.Check(p.account.Hash)
-}
-
 // hashAll hashes the passwords, as many at once as auth.workers says.
-func hashAll(ws *workspace.Workspace, cmd *cobra.Command, people []newcomer) error {
+func hashAll(ws *workspace.Workspace, cmd *cobra.Command, people []accountfile.Account) error {
 	bar := workspace.NewBar(cmd, "hashing", int64(len(people)))
 	defer bar.Done()
 	var next, failed atomic.Int64
@@ -178,12 +89,12 @@ func hashAll(ws *workspace.Workspace, cmd *cobra.Command, people []newcomer) err
 				if i >= len(people) {
 					return
 				}
-				if p := &people[i]; p.word != nil {
-					hash, err := password.Hash(p.word, ws.Config.HashCost())
+				if p := &people[i]; p.Password != nil {
+					hash, err := password.Hash(p.Password, ws.Config.HashCost())
 					if err != nil {
-						failed.Store(int64(p.line))
+						failed.Store(int64(p.Line))
 					}
-					p.account.Hash = hash
+					p.New.Hash = hash
 				}
 				bar.Set(next.Load())
 			}

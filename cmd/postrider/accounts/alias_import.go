@@ -1,18 +1,12 @@
 package accounts
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/accounts/aliasfile"
 	"postrider/cmd/postrider/workspace"
-	"postrider/cmd/sysexits"
-	"postrider/storage"
 )
 
 func aliasImport() *cobra.Command {
@@ -43,7 +37,7 @@ func importAliases(cmd *cobra.Command, t *workspace.Target, path string) error {
 			return err
 		}
 		defer in.Close()
-		aliases, skipped, err := readAliases(ws, in, path)
+		aliases, skipped, err := aliasfile.Read(in, path, directory{ws})
 		if err != nil {
 			return err
 		}
@@ -63,155 +57,4 @@ func importAliases(cmd *cobra.Command, t *workspace.Target, path string) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "added %d aliases\n", len(aliases))
 		return nil
 	})
-}
-
-// aliasEntry is one entry of the file, its lines joined.
-type aliasEntry struct {
-	line int
-	text string
-}
-
-// readAliasEntries joins continued lines and drops comments.
-func readAliasEntries(in io.Reader, from string) ([]aliasEntry, error) {
-	var entries []aliasEntry
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 1<<20)
-	n := 0
-	for lines.Scan() {
-		n++
-		text := dropComment(strings.TrimRight(lines.Text(), "\r"))
-		switch {
-		case strings.TrimSpace(text) == "":
-		case text[0] != ' ' && text[0] != '\t':
-			entries = append(entries, aliasEntry{n, text})
-		case len(entries) == 0:
-			return nil, sysexits.DataErr.With(fmt.Errorf("%s:%d: the line continues nothing: nothing was added", from, n))
-		default:
-			entries[len(entries)-1].text += text
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return nil, sysexits.IOErr.With(fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
-	}
-	return entries, nil
-}
-
-// dropComment cuts a line at a # that is not between quotes.
-func dropComment(text string) string {
-	if i := indexOutside(text, '#'); i >= 0 {
-		return text[:i]
-	}
-	return text
-}
-
-// indexOutside is the index of the first c that is not between quotes; -1 for none.
-func indexOutside(text string, c byte) int {
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		switch {
-		case text[i] == '\\':
-			i++
-		case text[i] == '"':
-			quoted = !quoted
-		case text[i] == c && !quoted:
-			return i
-		}
-	}
-	return -1
-}
-
-// splitTargets splits at the commas that are not between quotes.
-func splitTargets(text string) []string {
-	var targets []string
-	for {
-		i := indexOutside(text, ',')
-		one := text
-		if i >= 0 {
-			one = text[:i]
-		}
-		if one = strings.TrimSpace(one); one != "" {
-			targets = append(targets, one)
-		}
-		if i < 0 {
-			return targets
-		}
-		text = text[i+1:]
-	}
-}
-
-// readAliases reads the file. skipped is what is left out, by line; the error
-// joins what can't be read.
-func readAliases(ws *workspace.Workspace, in io.Reader, from string) (aliases []storage.Alias, skipped []error, err error) {
-	entries, err := readAliasEntries(in, from)
-	if err != nil {
-		return nil, nil, err
-	}
-	wrong, left := faults{from: from}, faults{from: from}
-	at := make(map[[2]string]int)
-	for _, e := range entries {
-		i := indexOutside(e.text, ':')
-		if i < 0 {
-			wrong.add(e.line, "no colon: name: target, target is wanted")
-			continue
-		}
-		a, err := newAlias(ws, e.text[:i], nil)
-		if err != nil {
-			wrong.add(e.line, "%v", err)
-			continue
-		}
-		key := [2]string{a.Name, a.Domain}
-		if first, twice := at[key]; twice {
-			left.add(e.line, "%s is in line %d already", workspace.AliasName(a), first)
-			continue
-		}
-		at[key] = e.line
-		if fillAlias(ws, &a, e, i+1, &wrong, &left) {
-			aliases = append(aliases, a)
-		}
-	}
-	if len(wrong.errs) > 0 {
-		return nil, nil, sysexits.DataErr.With(errors.Join(append(wrong.errs, errors.New("nothing was added"))...))
-	}
-	return aliases, left.errs, nil
-}
-
-// fillAlias adds the targets of an entry and says whether the alias can be made.
-func fillAlias(ws *workspace.Workspace, a *storage.Alias, e aliasEntry, from int, wrong, left *faults) bool {
-	for _, text := range splitTargets(e.text[from:]) {
-		if why := notAnAddress(text); why != "" {
-			left.add(e.line, "%s: %s (%s)", workspace.AliasName(*a), text, why)
-			continue
-		}
-		target, err := aliasTarget(ws, text)
-		switch {
-		case err != nil:
-			wrong.add(e.line, "%v", err)
-		case !slices.Contains(a.Targets, target):
-			a.Targets = append(a.Targets, target)
-		}
-	}
-	if len(a.Targets) == 0 {
-		left.add(e.line, "%s: no target is left", workspace.AliasName(*a))
-		return false
-	}
-	found, err := ws.Lookup(a.Name, a.Domain)
-	if err == nil && found.Account != 0 && !a.NamesItself() && !isStandIn(ws, found.Account) {
-		left.add(e.line, "%s: an account has the name, and is not among the targets", workspace.AliasName(*a))
-		return false
-	}
-	return true
-}
-
-// notAnAddress says what a target is that is no address, or "".
-func notAnAddress(text string) string {
-	bare := strings.TrimPrefix(text, `"`)
-	switch {
-	case strings.HasPrefix(bare, "|"):
-		return "a command: mail is not handed to programs"
-	case strings.HasPrefix(bare, "/"):
-		return "a file: mail is kept in the store only"
-	case strings.HasPrefix(strings.ToLower(bare), ":include:"):
-		return "a list in a file: put its addresses here"
-	}
-	return ""
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/queue/entry"
+	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/dot"
@@ -27,17 +29,17 @@ alone, octet for octet as it will leave, without stuffed dots.`,
 		Example: "  postrider queue cat 06FV1Q2C80000\n  postrider queue cat --raw 06FV1Q2C80000 > message.eml",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := parseWanted(args[0])
+			id, err := selection.ParseID(args[0])
 			if err != nil {
 				return err
 			}
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
-				found, err := entriesOf(ws, id)
+				found, err := id.Entries(ws)
 				if err != nil {
 					return err
 				}
 				if len(found) == 0 {
-					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (\"postrider why %s\" says what became of it)", id, id.id.Message))
+					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (\"postrider why %s\" says what became of it)", id, id.Entry.Message))
 				}
 				return cat(ws, cmd.OutOrStdout(), found, raw)
 			})
@@ -47,22 +49,11 @@ alone, octet for octet as it will leave, without stuffed dots.`,
 	return t.Flags(cmd)
 }
 
-// entriesOf are the entries that an id names.
-func entriesOf(ws *workspace.Workspace, w wanted) (found []*storage.QueueEntry, err error) {
-	err = ws.Queued(storage.QueueFilter{Message: w.id.Message}, func(e *storage.QueueEntry) bool {
-		if w.whole || e.ID == w.id {
-			found = append(found, e)
-		}
-		return true
-	})
-	return found, err
-}
-
 // cat prints a message with the envelope of its entries.
 func cat(ws *workspace.Workspace, to io.Writer, found []*storage.QueueEntry, raw bool) error {
 	m, err := ws.OpenQueued(found[0])
 	if err != nil {
-		return fmt.Errorf("%s: %w", entryName(found[0].ID), err)
+		return fmt.Errorf("%s: %w", entry.Name(found[0].ID), err)
 	}
 	defer m.Close()
 	out := bufio.NewWriter(to)
@@ -85,19 +76,19 @@ func catEnvelope(out io.Writer, found []*storage.QueueEntry) {
 	e := found[0]
 	fmt.Fprintf(out, "message_size: %d\n", e.Size())
 	fmt.Fprintf(out, "message_arrival_time: %s\n", e.Arrival.Local().Format(time.ANSIC))
-	for _, f := range [][2]string{{"envelope_id", e.Envelope.EnvID}, {"ret", retName(e.Envelope.Ret)}, {"body", bodyName(e.Envelope.Body)}, {"origin", e.Envelope.Origin}} {
+	for _, f := range [][2]string{{"envelope_id", e.Envelope.EnvID}, {"ret", entry.RetName(e.Envelope.Ret)}, {"body", entry.BodyName(e.Envelope.Body)}, {"origin", e.Envelope.Origin}} {
 		if f[1] != "" {
-			fmt.Fprintf(out, "named_attribute: %s=%s\n", f[0], printable(f[1]))
+			fmt.Fprintf(out, "named_attribute: %s=%s\n", f[0], entry.Printable(f[1]))
 		}
 	}
-	fmt.Fprintf(out, "sender: %s\n", printable(e.Envelope.ReversePath))
+	fmt.Fprintf(out, "sender: %s\n", entry.Printable(e.Envelope.ReversePath))
 	for _, e := range found {
 		for i := range e.Recipients {
 			r := &e.Recipients[i]
 			if r.ORcpt != "" {
-				fmt.Fprintf(out, "original_recipient: %s\n", printable(r.ORcpt))
+				fmt.Fprintf(out, "original_recipient: %s\n", entry.Printable(r.ORcpt))
 			}
-			fmt.Fprintf(out, "recipient: %s\n", printable(r.ForwardPath))
+			fmt.Fprintf(out, "recipient: %s\n", entry.Printable(r.ForwardPath))
 		}
 	}
 }

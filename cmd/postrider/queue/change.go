@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/queue/entry"
+	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/address"
@@ -21,7 +24,7 @@ type change struct {
 	skip        func(*storage.QueueEntry) bool   // entries that it is not about; nil: none
 	begin       func(*workspace.Workspace) error // looks whether it can be done at all; nil: always
 	do          func(*workspace.Workspace, []storage.EntryID) (int, error)
-	end         func(*workspace.Workspace, io.Writer, *selected) error // nil: nothing is left to do
+	end         func(*workspace.Workspace, io.Writer, *selection.Selection) error // nil: nothing is left to do
 	examples    string
 	flags       func(*cobra.Command) // nil: it has none of its own
 }
@@ -87,13 +90,13 @@ arguments it is about the whole queue, as "sendmail -q".`,
 }
 
 // endFlush tells the running server.
-func endFlush(ws *workspace.Workspace, out io.Writer, what *selected) error {
+func endFlush(ws *workspace.Workspace, out io.Writer, what *selection.Selection) error {
 	server := ws.Running()
 	if server == nil {
 		_, err := fmt.Fprintf(out, "no server runs on %s: they are tried when one is started\n", ws.Config.Server.Data)
 		return err
 	}
-	return server.Flush(what.filter.Domain)
+	return server.Flush(what.Filter.Domain)
 }
 
 func bounceCommand() *cobra.Command { return bounceChange().command() }
@@ -123,7 +126,7 @@ running: it writes the notifications.`,
 // command makes the command of a change.
 func (c change) command() *cobra.Command {
 	var t workspace.Target
-	s := selection{skip: c.skip}
+	var s selection.Criteria
 	var dry bool
 	use := c.name + " (ID... | ALL | - | FLAGS)"
 	if c.bare {
@@ -136,13 +139,14 @@ func (c change) command() *cobra.Command {
 		Use: use, Short: c.short, Example: c.examples,
 		Long: c.long + "\n\n" + selectionHelp + " --dry-run shows what would be\ndone and changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if s.isAll(args) && !c.bare {
+			if s.None(args) && !c.bare {
 				return sysexits.Usage.With(fmt.Errorf("nothing is selected: give ids or flags, or ALL for the whole queue (see \"%s --help\")", cmd.CommandPath()))
 			}
-			what, err := s.read(args, cmd.InOrStdin())
+			what, err := selection.Read(&s, args, cmd.InOrStdin(), time.Now())
 			if err != nil {
 				return err
 			}
+			what.Skip = c.skip
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
 				if dry {
 					return dryRun(ws, cmd, c, what)
@@ -155,7 +159,7 @@ func (c change) command() *cobra.Command {
 	if c.flags != nil {
 		c.flags(cmd)
 	}
-	return t.Flags(s.flags(cmd))
+	return t.Flags(flags(&s, cmd))
 }
 
 // batch is how many entries are changed in one step of the store.
@@ -163,7 +167,7 @@ const batch = 1000
 
 // change carries a change out while it reads the queue, so that a large one is
 // never in memory. What was done before an error stays done, and is counted.
-func carryOut(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selected) error {
+func carryOut(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selection.Selection) error {
 	if c.begin != nil {
 		if err := c.begin(ws); err != nil {
 			return err
@@ -197,11 +201,11 @@ func carryOut(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selec
 const sample = 10
 
 // dryRun says what a change would do.
-func dryRun(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selected) error {
+func dryRun(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selection.Selection) error {
 	n, octets := 0, int64(0)
 	err := each(ws, what, func(e *storage.QueueEntry) bool {
 		if n++; n <= sample {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s %s -> %s\n", entryName(e.ID), senderName(e), e.Domain)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %s -> %s\n", entry.Name(e.ID), entry.Sender(e), e.Domain)
 		}
 		octets += e.Body.Size
 		return cmd.Context().Err() == nil
@@ -223,14 +227,14 @@ func entries(n int) string {
 
 // Flush makes the queue due, or the part of it that an id or a domain names.
 func Flush(cmd *cobra.Command, ws *workspace.Workspace, of, domain string) error {
-	what := selected{whole: true, skip: isHeld}
+	what := selection.Selection{Whole: true, Skip: isHeld}
 	if of != "" {
-		id, err := parseWanted(of)
+		id, err := selection.ParseID(of)
 		if err != nil {
 			return err
 		}
-		what.whole, what.ids = false, []wanted{id}
+		what.Whole, what.IDs = false, []selection.ID{id}
 	}
-	what.filter = storage.QueueFilter{Domain: address.FoldDomain(domain)}
+	what.Filter = storage.QueueFilter{Domain: address.FoldDomain(domain)}
 	return carryOut(ws, cmd, flushChange(), &what)
 }

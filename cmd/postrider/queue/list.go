@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/queue/entry"
+	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
@@ -20,7 +21,7 @@ import (
 
 func listCommand() *cobra.Command {
 	var t workspace.Target
-	var s selection
+	var s selection.Criteria
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list [ID... | ALL | -]",
@@ -38,7 +39,7 @@ domain, status and attempts, and when it is due.
   postrider queue list --to-domain example.org --older 4h
   postrider queue list --error 4.4 --json | jq -r .queue_id`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			what, err := s.read(args, cmd.InOrStdin())
+			what, err := selection.Read(&s, args, cmd.InOrStdin(), time.Now())
 			if err != nil {
 				return err
 			}
@@ -46,16 +47,16 @@ domain, status and attempts, and when it is due.
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object a line")
-	return t.Flags(s.flags(cmd))
+	return t.Flags(flags(&s, cmd))
 }
 
 // Print prints the whole queue, for people.
 func Print(ws *workspace.Workspace, to io.Writer) error {
-	return printEntries(ws, to, &selected{whole: true}, false)
+	return printEntries(ws, to, &selection.Selection{Whole: true}, false)
 }
 
 // list prints the selected entries, those of a message together.
-func printEntries(ws *workspace.Workspace, to io.Writer, what *selected, asJSON bool) error {
+func printEntries(ws *workspace.Workspace, to io.Writer, what *selection.Selection, asJSON bool) error {
 	out := bufio.NewWriter(to)
 	l := lister{out: out, now: time.Now()}
 	show := l.text
@@ -123,19 +124,19 @@ func (l *lister) text(group []*storage.QueueEntry) {
 	l.octets += first.Body.Size
 	mark := map[admin.QueueState]string{admin.Active: "*", admin.OnHold: "!"}[stateOfAll(group, l.now)]
 	fmt.Fprintf(l.out, columns, first.ID.Message.String()+mark, first.Body.Size,
-		first.Arrival.Local().Format("Mon Jan _2 15:04:05"), senderName(first))
+		first.Arrival.Local().Format("Mon Jan _2 15:04:05"), entry.Sender(first))
 	said := ""
 	for _, e := range group {
 		for i := range e.Recipients {
 			r := &e.Recipients[i]
-			if why := printable(e.ReasonOf(r)); why != said {
+			if why := entry.Printable(e.ReasonOf(r)); why != said {
 				said = why
 				if why == "" {
 					why = "reason unavailable"
 				}
 				fmt.Fprintf(l.out, "%78s\n", "("+why+")")
 			}
-			_, l.err = fmt.Fprintf(l.out, columns, "", "", "", printable(r.ForwardPath))
+			_, l.err = fmt.Fprintf(l.out, columns, "", "", "", entry.Printable(r.ForwardPath))
 		}
 	}
 }
@@ -180,7 +181,7 @@ func (l *lister) json(group []*storage.QueueEntry) {
 	first := group[0]
 	line := queuedLine{
 		QueueName: string(stateOfAll(group, l.now)), QueueID: first.ID.Message.String(),
-		ArrivalTime: first.Arrival.Unix(), MessageSize: first.Body.Size, Sender: senderName(first),
+		ArrivalTime: first.Arrival.Unix(), MessageSize: first.Body.Size, Sender: entry.Sender(first),
 	}
 	for _, e := range group {
 		line.Recipients = append(line.Recipients, recipientsOf(e, l.now)...)
@@ -193,7 +194,7 @@ func recipientsOf(e *storage.QueueEntry, now time.Time) (lines []recipientLine) 
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
 		line := recipientLine{
-			Address: r.ForwardPath, DelayReason: e.ReasonOf(r), Entry: entryName(e.ID), Domain: e.Domain,
+			Address: r.ForwardPath, DelayReason: e.ReasonOf(r), Entry: entry.Name(e.ID), Domain: e.Domain,
 			State: string(admin.StateOf(e, now)), Status: e.StatusOf(r), Attempts: e.Attempts,
 		}
 		if !e.Held {
@@ -214,24 +215,4 @@ func printLine(w io.Writer, v any) error {
 	}
 	_, err := w.Write(useragent.AppendJSON(nil, text.Bytes()))
 	return err
-}
-
-// senderName is the reverse-path; the null path under the name that Postfix lists
-// it by.
-func senderName(e *storage.QueueEntry) string {
-	if e.Envelope.ReversePath == "" {
-		return "MAILER-DAEMON"
-	}
-	return printable(e.Envelope.ReversePath)
-}
-
-// printable puts "?" for what could drive a terminal: reasons are in the words of
-// other hosts.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || 0x7f <= r && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"postrider/cmd/postrider/queue/entry"
+	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
@@ -146,23 +148,6 @@ func TestQueueSelections(t *testing.T) {
 		"0000000000009 is not in the queue", "0000000000001-7 is not in the queue", "postrider why 0000000000009", "1 entry, 3600 octets")
 }
 
-func TestParseAge(t *testing.T) {
-	f := func(in string, want time.Duration) {
-		t.Helper()
-		if got, err := parseAge(in); got != want || err != nil {
-			t.Errorf("%s: %v %v", in, got, err)
-		}
-	}
-	f("5d", 120*time.Hour)
-	f("1.5d", 36*time.Hour)
-	f("1h30m", 90*time.Minute)
-	for _, bad := range []string{"", "d", "-1d", "-1h", "5", "5 d", "NaNd"} {
-		if got, err := parseAge(bad); err == nil {
-			t.Errorf("%q: %v", bad, got)
-		}
-	}
-}
-
 func TestQueueChanges(t *testing.T) {
 	s, q, r := withQueue(t)
 	shelltest.Fill(q)
@@ -220,7 +205,7 @@ func TestQueueWithoutAServer(t *testing.T) {
 		var out bytes.Buffer
 		cmd.SetOut(&out)
 		cmd.SetContext(context.Background())
-		err := carryOut(ws, cmd, c, &selected{whole: true, skip: c.skip})
+		err := carryOut(ws, cmd, c, &selection.Selection{Whole: true, Skip: c.skip})
 		return out.String(), err
 	}
 	_, err := run(bounceChange())
@@ -267,7 +252,7 @@ reason:       host mx.y.example said: 450 4.7.1 ?[31mgreylisted
 due:          never: it is held ("postrider queue release")
 recipient:    <eve@y.example>
 `)
-	var line shown
+	var line entry.Line
 	if err := json.Unmarshal([]byte(s.Want(0, "", "queue show --json 0000000000001-0")), &line); err != nil || line.Ret != "HDRS" || len(line.Recipients) != 3 || line.Recipients[2].Status != "4.2.2" || !line.Due.Equal(shelltest.Never) {
 		t.Errorf("%v %+v", err, line)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/queue/entry"
+	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
@@ -16,7 +18,7 @@ import (
 
 func statCommand() *cobra.Command {
 	var t workspace.Target
-	var s selection
+	var s selection.Criteria
 	var by string
 	var errors, asJSON bool
 	var top int
@@ -36,13 +38,13 @@ Flags narrow down what is counted. It reads the whole queue.`,
 			if by != "domain" && by != "sender" {
 				return sysexits.Usage.With(fmt.Errorf("--by %s: want domain or sender", by))
 			}
-			what, err := s.read(nil, nil)
+			what, err := selection.Read(&s, nil, nil, time.Now())
 			if err != nil {
 				return err
 			}
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
 				c := census{byError: errors}
-				arg := admin.CensusArg{Filter: what.filter, By: admin.CensusBy(by), Top: top}
+				arg := admin.CensusArg{Filter: what.Filter, By: admin.CensusBy(by), Top: top}
 				if errors {
 					arg.By = admin.ByStatus
 				}
@@ -62,7 +64,7 @@ Flags narrow down what is counted. It reads the whole queue.`,
 	f.BoolVar(&errors, "errors", false, "count by the status of the last attempt")
 	f.IntVar(&top, "top", 20, "at most so many rows; 0: all")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	return t.Flags(s.flags(cmd))
+	return t.Flags(flags(&s, cmd))
 }
 
 // census is what is printed.
@@ -108,20 +110,20 @@ func (c *census) print(to io.Writer, top int) error {
 				fmt.Fprintf(out, "  and %d more\n", len(c.Relay.Dead)-top)
 				break
 			}
-			fmt.Fprintf(out, "  %s: until %s: %s\n", dead.Destination, dead.RetryAt.Local().Format(time.DateTime), printable(dead.Reason))
+			fmt.Fprintf(out, "  %s: until %s: %s\n", dead.Destination, dead.RetryAt.Local().Format(time.DateTime), entry.Printable(dead.Reason))
 		}
 		for i, waits := range c.Relay.Waiting {
 			if top > 0 && i == top {
 				fmt.Fprintf(out, "  and %d more wait for a connection\n", len(c.Relay.Waiting)-top)
 				break
 			}
-			fmt.Fprintf(out, "  %s: waits: %s\n", waits.Destination, printable(waits.Reason))
+			fmt.Fprintf(out, "  %s: waits: %s\n", waits.Destination, entry.Printable(waits.Reason))
 		}
 	}
 	fmt.Fprintln(out)
 	if c.byError {
 		for _, r := range c.Rows {
-			fmt.Fprintf(out, "%8d  %-9s %s\n", r.Total, r.Name, printable(r.Sample))
+			fmt.Fprintf(out, "%8d  %-9s %s\n", r.Total, r.Name, entry.Printable(r.Sample))
 		}
 	} else {
 		c.table(out, top)
@@ -167,7 +169,7 @@ func (c *census) table(out io.Writer, top int) {
 	line("", func(i int) any { return heads[i] })
 	line("TOTAL", counts(&c.Total))
 	for i := range c.Rows {
-		line(printable(c.Rows[i].Name), counts(&c.Rows[i]))
+		line(entry.Printable(c.Rows[i].Name), counts(&c.Rows[i]))
 	}
 }
 

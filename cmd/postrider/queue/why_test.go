@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"postrider/cmd/postrider/queue/life"
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
 )
@@ -35,7 +36,7 @@ It has left the queue.
 `)
 	s.Want(sysexits.NoUser, "", "why 0000000000008", "knows nothing of 0000000000008", "grep 0000000000008")
 	s.Want(sysexits.Usage, "", "why frob", "not a message id")
-	var line lifeLine
+	var line life.Line
 	if err := json.Unmarshal([]byte(s.Want(0, "", "why --json 0000000000001")), &line); err != nil || len(line.Queued) != 2 || len(line.History) != 2 {
 		t.Errorf("%v %+v", err, line)
 	}
