@@ -81,10 +81,7 @@ func Read(in io.Reader, from string, d Directory) ([]Account, error) {
 
 // parse reads one line.
 func parse(text string, d Directory) (a Account, err error) {
-	from := 0
-	if strings.HasPrefix(text, `"`) {
-		from = max(strings.LastIndexByte(text, '"'), 0)
-	}
+	from := quotedLen(text)
 	i := strings.IndexByte(text[from:], ':')
 	if i < 0 {
 		return a, errors.New("no colon: NAME[@DOMAIN]:PASSWORD is wanted")
@@ -107,4 +104,21 @@ func parse(text string, d Directory) (a Account, err error) {
 	}
 	a.New.Hash, _, _ = strings.Cut(word, ":")
 	return a, password.Check(a.New.Hash)
+}
+
+// quotedLen is the length of the quoted string that text begins with (RFC 5321
+// section 4.1.2); 0: it begins with none.
+func quotedLen(text string) int {
+	if !strings.HasPrefix(text, `"`) {
+		return 0
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
 }

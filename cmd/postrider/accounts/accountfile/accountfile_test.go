@@ -49,6 +49,8 @@ func TestRead_Success(t *testing.T) {
 	f("alice:secret", `1 alice@a.example "secret" ""`)
 	f("Alice@B.Example:with:colon: \r\n\nbob:#", `1 alice@b.example "with:colon: " ""`, `3 bob@a.example "#" ""`)
 	f("\"a:b\"@b.example:cd:e\n\"a b\":c", `1 "a:b"@b.example "cd:e" ""`, `2 "a b"@a.example "c" ""`)
+	// A quote in a password does not belong to the name, whatever the name is.
+	f("\"a:b\":c\"d\nbob:\"x:y\n\"q\\\"r:\"@b.example:\"\n", `1 "a:b"@a.example "c\"d" ""`, `2 bob@a.example "\"x:y" ""`, `3 "q\"r:"@b.example "\"" ""`)
 	hash, err := password.Hash([]byte("secret"), password.Cost{Memory: 64, Time: 1, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
