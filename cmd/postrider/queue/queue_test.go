@@ -24,7 +24,7 @@ func withQueue(t *testing.T) (*shelltest.Shell, *shelltest.Queue, *shelltest.Rel
 	return shelltest.WithQueue(t, Command, MailqCommand, WhyCommand, RouteCommand)
 }
 
-func TestQueueList(t *testing.T) {
+func TestList(t *testing.T) {
 	s, q, _ := withQueue(t)
 	shelltest.Same(t, "empty", s.Want(0, "", "queue list"), "Mail queue is empty\n")
 	shelltest.Same(t, "empty as JSON", s.Want(0, "", "queue list --json"), "")
@@ -75,7 +75,7 @@ func squeeze(s string) string {
 	return b.String()
 }
 
-func TestQueueListAsJSON(t *testing.T) {
+func TestListAsJSON(t *testing.T) {
 	s, q, _ := withQueue(t)
 	shelltest.Fill(q)
 	got := s.Want(0, "", "queue list --json")
@@ -98,7 +98,7 @@ func TestQueueListAsJSON(t *testing.T) {
 }
 
 // The entries that a selection lets through, by a dry run of requeue.
-func TestQueueSelections(t *testing.T) {
+func TestSelections(t *testing.T) {
 	s, q, _ := withQueue(t)
 	shelltest.Fill(q)
 	f := func(stdin, args, want string) {
@@ -148,7 +148,7 @@ func TestQueueSelections(t *testing.T) {
 		"0000000000009 is not in the queue", "0000000000001-7 is not in the queue", "postrider why 0000000000009", "1 entry, 3600 octets")
 }
 
-func TestQueueChanges(t *testing.T) {
+func TestChanges(t *testing.T) {
 	s, q, r := withQueue(t)
 	shelltest.Fill(q)
 	s.Want(0, "", "queue hold --to-domain x.example", "2 entries held")
@@ -178,7 +178,7 @@ func TestQueueChanges(t *testing.T) {
 }
 
 // A change of many entries goes in steps, and all of them are changed.
-func TestQueueChangesAreNotBounded(t *testing.T) {
+func TestChangesAreNotBounded(t *testing.T) {
 	s, q, r := withQueue(t)
 	const n = 2*batch + 5
 	for i := range n {
@@ -196,7 +196,7 @@ func TestQueueChangesAreNotBounded(t *testing.T) {
 }
 
 // What only a running server can do says so where none runs.
-func TestQueueWithoutAServer(t *testing.T) {
+func TestWithoutAServer(t *testing.T) {
 	_, q, _ := withQueue(t)
 	shelltest.Fill(q)
 	ws := alone(q)
@@ -217,7 +217,7 @@ func TestQueueWithoutAServer(t *testing.T) {
 	}
 }
 
-func TestQueueShow(t *testing.T) {
+func TestShow(t *testing.T) {
 	s, q, _ := withQueue(t)
 	shelltest.Fill(q)
 	shelltest.Same(t, "show", s.Want(0, "", "queue show 0000000000001"), `entry:        0000000000001-0
@@ -260,7 +260,7 @@ recipient:    <eve@y.example>
 	s.Want(sysexits.Usage, "", "queue show", "missing")
 }
 
-func TestQueueCat(t *testing.T) {
+func TestCat(t *testing.T) {
 	s, q, _ := withQueue(t)
 	shelltest.Fill(q)
 	shelltest.Same(t, "cat", s.Want(0, "", "queue cat 0000000000001"), `*** ENVELOPE RECORDS 0000000000001 ***
@@ -288,7 +288,7 @@ end
 	s.Want(sysexits.Usage, "", "queue cat ALL", "not a message id")
 }
 
-func TestQueueStat(t *testing.T) {
+func TestStat(t *testing.T) {
 	s, q, _ := withQueue(t)
 	now := time.Now()
 	for i, age := range []time.Duration{time.Minute, 6 * time.Minute, 30 * time.Minute, 1300 * time.Minute, 1300 * time.Minute} {

@@ -37,7 +37,7 @@ func withQueue(t *testing.T) (*shelltest.Shell, *shelltest.Queue, *shelltest.Rel
 	return shelltest.WithQueue(t, commands...)
 }
 
-func TestParseSendmail_Success(t *testing.T) {
+func TestParse_Success(t *testing.T) {
 	f := func(line string, want arguments) {
 		t.Helper()
 		got, err := parse(strings.Fields(line))
@@ -86,7 +86,7 @@ func TestParseSendmail_Success(t *testing.T) {
 	f("-t --help", arguments{mode: modeHelp, fromHeader: true})
 }
 
-func TestParseSendmail_Failure(t *testing.T) {
+func TestParse_Failure(t *testing.T) {
 	f := func(line, want string) {
 		t.Helper()
 		if _, err := parse(strings.Fields(line)); err == nil || workspace.ExitCode(err) != sysexits.Usage || !strings.Contains(err.Error(), want) {
@@ -190,7 +190,7 @@ func TestSendmail(t *testing.T) {
 }
 
 // The other things that sendmail is called for.
-func TestSendmailByOtherNames(t *testing.T) {
+func TestOtherNames(t *testing.T) {
 	s, q, r := withQueue(t)
 	shelltest.Fill(q)
 	s.Want(0, "x\n", "account add alice --password-stdin")
@@ -209,7 +209,7 @@ func TestSendmailByOtherNames(t *testing.T) {
 }
 
 // -bs is the server's SMTP, octet for octet, both ways to their ends.
-func TestSendmailSpeaksSMTP(t *testing.T) {
+func TestSpeaksSMTP(t *testing.T) {
 	s, q, _ := withQueue(t)
 	s.Want(sysexits.TempFail, "", "sendmail -bs", "smtp.listen")
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,20 +9,20 @@ import (
 
 // Roster is a copy of the directory, for commands that look at all aliases: one that
 // asks a running server for each name would take too long.
-type roster struct {
+type Roster struct {
 	storage.Directory // the methods that change it are not called
 	domains           map[string]bool
 	names             map[[2]string]storage.Address
 	first             storage.Account // by domain and name
-	List              []storage.Alias
-	Router            *router.Router // over the copy
+	List              []storage.Alias // all aliases
+	Router            *router.Router  // over the copy
 }
 
 // HostsDomain implements storage.Directory.
-func (r *roster) HostsDomain(domain string) bool { return r.domains[domain] }
+func (r *Roster) HostsDomain(domain string) bool { return r.domains[domain] }
 
 // Lookup implements storage.Directory.
-func (r *roster) Lookup(local, domain string) (storage.Address, error) {
+func (r *Roster) Lookup(local, domain string) (storage.Address, error) {
 	a, ok := r.names[[2]string{local, domain}]
 	if !ok {
 		return a, storage.ErrNotFound
@@ -31,7 +31,7 @@ func (r *roster) Lookup(local, domain string) (storage.Address, error) {
 }
 
 // Accounts implements storage.Directory as far as the router needs it.
-func (r *roster) Accounts(f func(storage.Account) bool) error {
+func (r *Roster) Accounts(f func(storage.Account) bool) error {
 	if r.first.ID != 0 {
 		f(r.first)
 	}
@@ -39,8 +39,8 @@ func (r *roster) Accounts(f func(storage.Account) bool) error {
 }
 
 // NewRoster copies the directory.
-func NewRoster(ws *Workspace) (*roster, error) {
-	r := &roster{domains: make(map[string]bool), names: make(map[[2]string]storage.Address)}
+func NewRoster(ws *Workspace) (*Roster, error) {
+	r := &Roster{domains: make(map[string]bool), names: make(map[[2]string]storage.Address)}
 	for _, domain := range ws.Domains() {
 		r.domains[domain] = true
 	}
