@@ -20,7 +20,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"postrider/cmd/postrider/accounts/lines"
@@ -42,10 +41,11 @@ type Directory interface {
 	TakesMail(storage.Alias) bool
 }
 
-// An entry is one entry of the file, its lines joined.
+// An entry is one entry of the file.
 type entry struct {
-	line int
-	text string
+	line  int
+	text  string   // its lines joined, once all are read
+	lines []string // lists have thousands
 }
 
 // Read reads the file in, called from in errors. skipped is what is left out, by line.
@@ -96,15 +96,20 @@ func readEntries(in io.Reader, from string) ([]entry, error) {
 		switch {
 		case strings.TrimSpace(text) == "":
 		case text[0] != ' ' && text[0] != '\t':
-			entries = append(entries, entry{n, text})
+			entries = append(entries, entry{line: n, lines: []string{text}})
 		case len(entries) == 0:
 			return nil, sysexits.DataErr.With(fmt.Errorf("%s:%d: the line continues nothing: nothing was added", from, n))
 		default:
-			entries[len(entries)-1].text += text
+			last := &entries[len(entries)-1]
+			last.lines = append(last.lines, text)
 		}
 	}
 	if err := wrong.Stopped(n, scanner.Err()); err != nil {
 		return nil, err
+	}
+	for i := range entries {
+		e := &entries[i]
+		e.text, e.lines = strings.Join(e.lines, ""), nil
 	}
 	return entries, nil
 }
@@ -161,6 +166,7 @@ type reading struct {
 // fill adds the targets of an entry, whose text they begin in at from, and reports
 // whether the alias can be made.
 func (r *reading) fill(a *storage.Alias, e entry, from int) bool {
+	met := make(map[string]bool)
 	for _, text := range splitTargets(e.text[from:]) {
 		if why := notAnAddress(text); why != "" {
 			r.skipped.Add(e.line, "%s: %s (%s)", workspace.AliasName(*a), text, why)
@@ -170,7 +176,8 @@ func (r *reading) fill(a *storage.Alias, e entry, from int) bool {
 		switch {
 		case err != nil:
 			r.wrong.Add(e.line, "%v", err)
-		case !slices.Contains(a.Targets, target):
+		case !met[target]:
+			met[target] = true
 			a.Targets = append(a.Targets, target)
 		}
 	}

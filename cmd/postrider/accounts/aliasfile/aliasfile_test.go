@@ -100,3 +100,17 @@ func TestRead_Failure(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A list may have more lines than any other entry.
+func TestLongList(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("list: user0")
+	const n = 20_000
+	for i := range n {
+		fmt.Fprintf(&b, ",\n  user%d", i)
+	}
+	aliases, skipped, err := Read(strings.NewReader(b.String()), "aliases", names{})
+	if err != nil || len(skipped) != 0 || len(aliases) != 1 || len(aliases[0].Targets) != n || aliases[0].Targets[n-1] != fmt.Sprintf("user%d@a.example", n-1) {
+		t.Errorf("%d aliases, %v, %v", len(aliases), skipped, err)
+	}
+}
