@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/cmd/sysexits"
 	"postrider/engine/password"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -39,7 +38,7 @@ default domain with the name alone.`,
 				if err != nil {
 					return err
 				}
-				if err := free(ws, local, domain); err != nil {
+				if err := (directory{ws}).Free(local, domain); err != nil {
 					return err
 				}
 				word, err := workspace.ReadPassword(cmd, fromStdin, router.Mailbox(local, domain))
@@ -65,26 +64,6 @@ default domain with the name alone.`,
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
 	cmd.Flags().BoolVar(&apop, "apop", false, "allow APOP: the password is kept in clear text as well")
 	return t.Flags(cmd)
-}
-
-// free says whether an account can be made under the name.
-func free(ws *workspace.Workspace, local, domain string) error {
-	if !ws.HostsDomain(domain) {
-		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
-	}
-	found, err := ws.Lookup(local, domain)
-	alias := storage.Alias{Name: local, Domain: domain, Targets: found.Targets}
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case found.Account != 0:
-		return sysexits.CantCreate.With(fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
-	case alias.NamesItself(): // the account is to get a copy
-		return nil
-	}
-	return sysexits.CantCreate.With(fmt.Errorf("%s is an alias: remove that first, or name the address among its targets, to keep a copy there", router.Mailbox(local, domain)))
 }
 
 func accountPasswd() *cobra.Command {

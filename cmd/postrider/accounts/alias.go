@@ -65,8 +65,8 @@ func setAliases(ws *workspace.Workspace, as []storage.Alias) error {
 	return ws.SetAliases(as)
 }
 
-// isStandIn says whether the account is a postmaster that nobody can log in as and
-// that has no mail.
+// isStandIn reports whether the account is the postmaster that serve made: without a
+// password, and without mail.
 func isStandIn(ws *workspace.Workspace, id storage.AccountID) bool {
 	a, err := ws.Account(id)
 	if err != nil || a.Name != "postmaster" || a.Hash != "" || a.Secret != "" {
@@ -85,16 +85,13 @@ func aliasError(a storage.Alias, err error) error {
 
 // newAlias reads an alias as it was written by hand.
 func newAlias(ws *workspace.Workspace, from string, to []string) (storage.Alias, error) {
-	local, domain, err := router.ParseAddress(from, ws.Config.DefaultDomain())
+	d := directory{ws}
+	a, err := d.Alias(from)
 	if err != nil {
-		return storage.Alias{}, sysexits.Usage.With(err)
+		return a, err
 	}
-	if !ws.HostsDomain(domain) {
-		return storage.Alias{}, sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
-	}
-	a := storage.Alias{Name: local, Domain: domain}
 	for _, text := range to {
-		target, err := aliasTarget(ws, text)
+		target, err := d.Target(text)
 		if err != nil {
 			return storage.Alias{}, err
 		}
@@ -103,22 +100,6 @@ func newAlias(ws *workspace.Workspace, from string, to []string) (storage.Alias,
 		}
 	}
 	return a, nil
-}
-
-// aliasTarget checks one target: an address, here or elsewhere. "\name" is name.
-func aliasTarget(ws *workspace.Workspace, text string) (string, error) {
-	text = strings.TrimPrefix(strings.TrimSpace(text), `\`)
-	local, domain, err := router.ParseMailbox(text, ws.Config.DefaultDomain())
-	if err == nil && ws.HostsDomain(domain) {
-		local, domain, err = router.ParseAddress(text, ws.Config.DefaultDomain())
-	}
-	if err == nil && local == "" {
-		err = fmt.Errorf("%q has no name before the @", text)
-	}
-	if err != nil {
-		return "", sysexits.Usage.With(err)
-	}
-	return router.Mailbox(local, domain), nil
 }
 
 func aliasRemove() *cobra.Command {

@@ -81,7 +81,7 @@ func (c *correspondent) pick() (*useragent.Account, error) {
 	return account, sysexits.Config.With(err)
 }
 
-// session opens the maildrop and ends the session behind do: by QUIT, which deletes what
+// session opens the maildrop and ends the session after do: by QUIT, which deletes what
 // was marked, if do has not failed.
 func (c *correspondent) session(ctx context.Context, do func(p *useragent.POP3) error) error {
 	account, err := c.pick()

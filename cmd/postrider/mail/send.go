@@ -92,7 +92,7 @@ func (w *writing) send(cmd *cobra.Command) error {
 	return submit(cmd, host, envelope, message)
 }
 
-// submit sends the message and tells who did not get it.
+// submit sends the message and names the recipients that did not get it.
 func submit(cmd *cobra.Command, host *useragent.Host, envelope useragent.Envelope, message io.ReadSeeker) error {
 	refusals, err := useragent.Submit(cmd.Context(), host, envelope, message)
 	temporary := true

@@ -26,7 +26,7 @@ func terminalWidth(w io.Writer) int {
 	return 120
 }
 
-// isTerminal says whether people look at what is written to w.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

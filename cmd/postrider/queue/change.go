@@ -165,7 +165,7 @@ func (c change) command() *cobra.Command {
 // batch is how many entries are changed in one step of the store.
 const batch = 1000
 
-// change carries a change out while it reads the queue, so that a large one is
+// carryOut carries a change out while it reads the queue, so that a large one is
 // never in memory. What was done before an error stays done, and is counted.
 func carryOut(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selection.Selection) error {
 	if c.begin != nil {
@@ -226,14 +226,14 @@ func entries(n int) string {
 }
 
 // Flush makes the queue due, or the part of it that an id or a domain names.
-func Flush(cmd *cobra.Command, ws *workspace.Workspace, of, domain string) error {
+func Flush(ws *workspace.Workspace, cmd *cobra.Command, id, domain string) error {
 	what := selection.Selection{Whole: true, Skip: isHeld}
-	if of != "" {
-		id, err := selection.ParseID(of)
+	if id != "" {
+		one, err := selection.ParseID(id)
 		if err != nil {
 			return err
 		}
-		what.Whole, what.IDs = false, []selection.ID{id}
+		what.Whole, what.IDs = false, []selection.ID{one}
 	}
 	what.Filter = storage.QueueFilter{Domain: address.FoldDomain(domain)}
 	return carryOut(ws, cmd, flushChange(), &what)

@@ -55,7 +55,7 @@ func Print(ws *workspace.Workspace, to io.Writer) error {
 	return printEntries(ws, to, &selection.Selection{Whole: true}, false)
 }
 
-// list prints the selected entries, those of a message together.
+// printEntries prints the selected entries, those of a message together.
 func printEntries(ws *workspace.Workspace, to io.Writer, what *selection.Selection, asJSON bool) error {
 	out := bufio.NewWriter(to)
 	l := lister{out: out, now: time.Now()}
@@ -90,7 +90,7 @@ type lister struct {
 	now      time.Time
 	messages int64
 	octets   int64
-	err      error // of out: nobody reads any more
+	err      error // of out: the reader has gone
 }
 
 // stateOfAll is the state of a message: active before deferred before held.
@@ -111,7 +111,7 @@ func stateOfAll(group []*storage.QueueEntry, now time.Time) admin.QueueState {
 // ones have no room for our ids.
 const columns = "%-17s %8v %-19s %s\n"
 
-// text prints a message as "postqueue -p" does: a reason in parentheses stands
+// text prints a message as "postqueue -p" does: a reason in parentheses is
 // right-aligned above the recipients that it is about.
 func (l *lister) text(group []*storage.QueueEntry) {
 	if l.messages == 0 {

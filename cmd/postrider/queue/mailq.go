@@ -6,8 +6,7 @@ import (
 	"postrider/cmd/postrider/workspace"
 )
 
-// MailqCommand is "queue list" under the name that people have known it by since
-// sendmail.
+// MailqCommand is "queue list" under the name that it has had since sendmail.
 func MailqCommand() *cobra.Command {
 	cmd := listCommand()
 	cmd.Use = "mailq [ID... | ALL | -]"

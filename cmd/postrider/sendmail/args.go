@@ -10,7 +10,7 @@ import (
 	"postrider/codec/smtp"
 )
 
-// sendmailMode is what sendmail was called for.
+// mode is what sendmail was called for.
 type mode uint8
 
 const (
@@ -23,7 +23,7 @@ const (
 	modeHelp
 )
 
-// sendmailArgs is the command line of sendmail, read.
+// arguments is the command line of sendmail, read.
 type arguments struct {
 	mode       mode
 	target     workspace.Target
@@ -41,15 +41,14 @@ type arguments struct {
 }
 
 // The options of sendmail, which programs have called for forty years: letters
-// behind one hyphen, several in a row, a value in the same word or the next.
+// after one hyphen, several in a row, a value in the same word or the next.
 const (
 	withValue = "ABCFLNORVXbefhopr" // have a value
 	withRest  = "dq"                // have one in the same word, or none
 	ignored   = "GUcmnx"            // have none, mean nothing here and do no harm
 )
 
-// parseSendmail reads the command line. Options may stand behind recipients; "--"
-// ends them.
+// parse reads the command line. Options may come after recipients; "--" ends them.
 func parse(args []string) (*arguments, error) {
 	a := new(arguments)
 	for len(args) > 0 {
@@ -174,7 +173,7 @@ func (a *arguments) become(name string) error {
 	return fmt.Errorf("-b%s is not known: want -bm, -bs, -bp, -bv or -bi", name)
 }
 
-// flush takes what stands behind -q: nothing, or what of the queue it is about.
+// flush takes the value of -q: nothing, or what of the queue it is about.
 func (a *arguments) flush(what string) error {
 	a.mode = modeFlush
 	kind, value := byte(0), ""

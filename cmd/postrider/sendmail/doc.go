@@ -7,5 +7,6 @@
 // address. Sendmail says so by its exit code: 0 is a promise that the message is stored.
 //
 // Sendmail is also called for what other commands do: -bp (mailq), -bi (newaliases), -q
-// (queue flush). Main hands these in (Others), so that this package knows no other room.
+// (queue flush). Main hands these in (Others), so that this package imports no other folder of
+// commands.
 package sendmail

@@ -23,11 +23,11 @@ import (
 	"postrider/engine/router"
 )
 
-// Others are what sendmail is called for and other commands do.
+// Others are the commands that sendmail does the work of.
 type Others struct {
-	List    func(*workspace.Workspace, io.Writer) error                            // -bp
-	Flush   func(cmd *cobra.Command, ws *workspace.Workspace, id, to string) error // -q
-	Aliases func(*cobra.Command, *workspace.Target) error                          // -bi
+	List    func(*workspace.Workspace, io.Writer) error                                // -bp
+	Flush   func(ws *workspace.Workspace, cmd *cobra.Command, id, domain string) error // -q
+	Aliases func(*cobra.Command, *workspace.Target) error                              // -bi
 }
 
 // Command is "postrider sendmail".
@@ -103,7 +103,7 @@ func (a *arguments) run(cmd *cobra.Command, others *Others) error {
 		case modeVerify:
 			return verify(ws, cmd.OutOrStdout(), a.recipients)
 		}
-		return others.Flush(cmd, ws, a.flushID, a.flushTo)
+		return others.Flush(ws, cmd, a.flushID, a.flushTo)
 	})
 }
 
@@ -133,7 +133,7 @@ func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *i
 	return refusedError(result)
 }
 
-// pickup is what takes mail into the store of d.
+// pickupOf takes mail into the store of a workspace.
 func pickupOf(ws *workspace.Workspace) (*pickup.Pickup, error) {
 	p := &pickup.Pickup{
 		Inbox: ws, Router: ws.Router, Hostname: ws.Config.Server.Hostname, DefaultDomain: ws.Config.DefaultDomain(),

@@ -13,7 +13,7 @@ import (
 	"postrider/storage"
 )
 
-// furnish makes what a server needs before it takes mail: its domains, a
+// bootstrap makes what a server needs before it takes mail: its domains, a
 // postmaster in the default one (RFC 5321 section 4.5.1), and the accounts of
 // --demo. It tells a first user what to do next.
 func bootstrap(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
@@ -81,7 +81,7 @@ func tellOfPostmaster(store storage.Store, domain string, out io.Writer) error {
 	return nil
 }
 
-// furnishDemo makes the two people of the story and prints their passwords;
+// bootstrapDemo makes the accounts mbrain and jsmith and prints their passwords;
 // where they are there already, new passwords.
 func bootstrapDemo(store storage.Store, cfg *config.Config, out io.Writer) error {
 	for _, name := range []string{"mbrain", "jsmith"} {
@@ -99,7 +99,7 @@ func bootstrapDemo(store storage.Store, cfg *config.Config, out io.Writer) error
 		case err != nil:
 			return sysexits.IOErr.With(err)
 		case a.Account == 0:
-			continue // an alias by that name is somebody's own
+			continue // the alias was made by the operator
 		default:
 			if err := store.SetPassword(a.Account, hash, ""); err != nil {
 				return sysexits.IOErr.With(fmt.Errorf("account %s: %w", name, err))

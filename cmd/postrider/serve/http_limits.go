@@ -25,7 +25,7 @@ const (
 	reserveHTTP = 64
 )
 
-// admission says who else counts connections.
+// admission is the count of connections of all protocols.
 type admission interface {
 	AdmitHTTP(netip.Addr) bool
 	LeaveHTTP(netip.Addr)
@@ -48,7 +48,7 @@ func newHTTPLimits(others admission, exempt func(netip.Addr) bool) *httpLimits {
 	return &httpLimits{others: others, exempt: exempt, by: make(map[netip.Addr]*list.List), counts: make(map[netip.Addr]int), idle: list.New()}
 }
 
-// listener accepts connections that are counted.
+// httpListener accepts connections that are counted.
 type httpListener struct {
 	net.Listener
 	limits *httpLimits

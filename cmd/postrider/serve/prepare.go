@@ -32,8 +32,8 @@ func prepare(cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
 	return sockets, nil
 }
 
-// mayBeRoot refuses to run as root where others can get at the server, unless that was
-// asked for.
+// mayBeRoot refuses to run as root when the server listens to other hosts, unless the
+// configuration asks for it.
 func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 	if os.Geteuid() != 0 || cfg.Server.User != "" {
 		return nil
@@ -49,7 +49,7 @@ func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 	return nil
 }
 
-// secrets refuses to start while others may read passwords, keys or mail.
+// secrets refuses to start while other users may read passwords, keys or mail.
 func secrets(cfg *config.Config) error {
 	errs := []error{guard.Directory(cfg.Server.Data)}
 	if cfg.Relay.Passwords != "" {

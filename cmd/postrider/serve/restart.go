@@ -27,7 +27,8 @@ const (
 	healthyAfter = time.Minute
 )
 
-// isReplacement says whether this process stands in for one whose store failed.
+// isReplacement reports whether this process was started in place of one whose store
+// failed.
 // It does not give up when the store can't be opened: the fault that broke the
 // store may well be the one that keeps it closed, a full disk for example.
 func isReplacement() bool { return os.Getenv(restartEnv) != "" }

@@ -90,7 +90,7 @@ func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 }
 
 // Both runs f on a store that each command opens itself, and on one that a server
-// has open behind its socket.
+// has open.
 func Both(t *testing.T, f func(*Shell), commands ...func() *cobra.Command) {
 	t.Run("direct", func(t *testing.T) { f(New(t, commands...)) })
 	t.Run("server", func(t *testing.T) {

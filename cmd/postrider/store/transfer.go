@@ -59,7 +59,7 @@ mbox, maildir, eml (one file a message).`,
 	return t.Flags(cmd)
 }
 
-// chosen are the accounts of the names; without names, all.
+// chosenAccounts are the accounts of the names; without names, all.
 func chosenAccounts(ws *workspace.Workspace, names []string) (accounts []storage.Account, err error) {
 	if len(names) == 0 {
 		err := ws.Accounts(func(a storage.Account) bool {
@@ -78,7 +78,7 @@ func chosenAccounts(ws *workspace.Workspace, names []string) (accounts []storage
 	return accounts, nil
 }
 
-// export writes the accounts one after the other. A fault of one does not keep
+// exportAccounts writes the accounts one after the other. A fault of one does not keep
 // the others from being written.
 func exportAccounts(ws *workspace.Workspace, cmd *cobra.Command, accounts []storage.Account, out string, o transfer.Options) error {
 	o.DefaultDomain = ws.Config.DefaultDomain()

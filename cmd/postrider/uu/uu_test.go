@@ -13,7 +13,7 @@ import (
 	"postrider/cmd/sysexits"
 )
 
-// runUU runs a command in a folder of its own.
+// run runs a command in a folder of its own.
 func run(t *testing.T, in string, args ...string) (out, said string, code sysexits.Code) {
 	t.Helper()
 	root := workspace.Root(&cobra.Command{Use: "postrider"}, EncodeCommand(), DecodeCommand())

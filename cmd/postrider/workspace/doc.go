@@ -1,6 +1,6 @@
-// Package workspace is what the commands of postrider share. Each room of
-// cmd/postrider (a folder with the commands about one thing) is over it; it imports none
-// of them.
+// Package workspace is what the commands of postrider share. A folder of cmd/postrider
+// has the commands about one thing and imports this package; this one imports none of
+// them.
 //
 // A command that works at the store takes the flags --config and --data from a Target,
 // and calls With:

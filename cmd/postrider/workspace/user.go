@@ -12,9 +12,9 @@ import (
 	"postrider/engine/privilege"
 )
 
-// BecomeServer makes the process the user whom the server runs as, for a command
-// that opens its files: server.user, or else the owner of the data directory. That is
-// made first, as theirs.
+// BecomeServer changes the process to the user that the server runs as, for a command
+// that opens its files: server.user, or else the owner of the data directory. A data
+// directory that is not there is made first, for that user.
 func BecomeServer(cfg *config.Config) error {
 	if os.Geteuid() != 0 {
 		return sysexits.Unavailable.With(becomeNamed(cfg))
