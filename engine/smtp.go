@@ -237,6 +237,9 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		if r := s.outOfTurn(); r != nil {
 			return refusal(r), true
 		}
+		if r := s.tx.forwardLoop(s.m.Transaction()); r != nil {
+			return refusal(r), true
+		}
 		s.store()
 		return smtpd.Answer{}, false
 	case smtpd.AskAuth:
@@ -283,7 +286,7 @@ func (s *smtpConn) recipient() smtpd.Verdict {
 	if s.srv.capture != 0 {
 		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
 	}
-	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay || s.m.Account() != "")
+	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1])
 }
 
 // body appends a run of the message to the draft, which begins with our

@@ -79,17 +79,16 @@ func (t *transaction) unexpect() {
 }
 
 // addRecipient routes a forward-path and keeps where it leads, each place once.
-// mayRelay: the client's mail for other domains is taken.
-func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRelay bool) smtpd.Verdict {
+func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs) smtpd.Verdict {
 	taken := smtpd.Here
-	switch t.places.Add(r, rcpt, mayRelay) {
+	switch t.places.Add(r, rcpt, t.mayRelay()) {
 	case router.Local:
 	case router.Unknown:
 		return smtpd.Unknown
 	case router.Loop:
 		return smtpd.AliasLoop
 	case router.NotOurs:
-		if !mayRelay {
+		if !t.mayRelay() {
 			return smtpd.NotRelayed
 		}
 		taken = smtpd.Yes
@@ -102,6 +101,23 @@ func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRel
 	t.paths++
 	return taken
 }
+
+// forwardLoop says why the message is refused: each of its recipients is an alias that
+// has sent it elsewhere before, as its Delivered-To fields say; nil: it is not. If others
+// are among them the message is taken, and its sender is told by mail.
+func (t *transaction) forwardLoop(m *smtpd.Transaction) *smtp.Reply {
+	if !t.places.Forwards() || m.Head.Deliveries() == 0 {
+		return nil
+	}
+	t.places.Been = m.Head.DeliveredTo
+	if t.places.Again(t.conn.srv.router, m.Recipients, t.mayRelay()) < len(m.Recipients) {
+		return nil
+	}
+	return &smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Mail forwarding loop for " + m.Recipients[0].To.String()}
+}
+
+// mayRelay says whether the client's mail for other domains is taken.
+func (t *transaction) mayRelay() bool { return t.conn.mayRelay || t.conn.m.Account() != "" }
 
 // seal tells the queue entries what they have in common.
 func (t *transaction) seal(m *smtpd.Transaction) {
@@ -176,7 +192,7 @@ func (t *transaction) deliverBehind(front string) {
 	d := &t.delivery
 	d.Recipients = t.traces(d.Recipients[:0], front)
 	for _, e := range d.Relayed {
-		e.Envelope.Front = front
+		e.Envelope.Front += front
 	}
 	t.conn.srv.store.Deliver(d)
 }
