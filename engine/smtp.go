@@ -314,6 +314,7 @@ func (s *smtpConn) store() {
 		s.tx.openDraft(s) // a message without an octet
 	}
 	if !s.finishCheck() {
+		s.decideSuccess(nil)
 		s.tx.deliver(s.m.Transaction())
 	}
 }

@@ -58,6 +58,7 @@ func (t *transaction) begin(p smtp.ReversePath) {
 	t.shrink()
 	t.reverse = p.AppendTo(t.reverse[:0])
 	t.places.Reset()
+	t.places.NoSuccess = !t.mayRelay()
 	t.forward, t.paths = t.forward[:0], 0
 	t.taken, t.untold = t.taken[:0], 0
 }
@@ -127,7 +128,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 	s := t.conn
 	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
-		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8,
+		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8, Stranger: !t.mayRelay(),
 		Origin: "client " + s.client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
 			s.with(m),
 	})

@@ -111,6 +111,9 @@ type Envelope struct {
 	Ret         smtp.Ret
 	Body        smtp.Body
 	SMTPUTF8    bool
+	// Stranger: it was brought by a client that may not relay. A notification of success
+	// returns nothing of it.
+	Stranger bool
 	// Origin says who brought the message, for people: "client unknown[192.0.2.1]
 	// helo=<x> by ESMTP". At most MaxReason octets are kept.
 	Origin string

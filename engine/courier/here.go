@@ -33,7 +33,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 			continue
 		}
 		// The caller tells of success, once the copy is there.
-		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify&^smtp.NotifySuccess
+		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
 		outcome := places.Add(c.router, &rcpt, true)
 		if outcome != router.Local {
 			a.Results[i] = notHere(outcome, to.ForwardPath)

@@ -117,8 +117,8 @@ func TestSubmit(t *testing.T) {
 	for _, q := range p.got.Relayed {
 		queued = append(queued, fmt.Sprintf("%s %v %v", q.Domain, q.Envelope, q.Recipients))
 	}
-	if got := strings.Join(queued, "\n"); got != "x.example {carol@a.example e+20v 2 2 false o } [{Bob+x@x.example  4  } {f@x.example  4  }]\n"+
-		"y.example {carol@a.example e+20v 2 2 false o } [{eve@Y.example  4  }]" {
+	if got := strings.Join(queued, "\n"); got != "x.example {carol@a.example e+20v 2 2 false false o } [{Bob+x@x.example  4  } {f@x.example  4  }]\n"+
+		"y.example {carol@a.example e+20v 2 2 false false o } [{eve@Y.example  4  }]" {
 		t.Error(got)
 	}
 	if !p.got.Arrival.Equal(at) {

@@ -222,3 +222,47 @@ func TestAgainIsBooked(t *testing.T) {
 		t.Errorf("%d octets for 100 ORCPT of 400", before)
 	}
 }
+
+// NOTIFY=SUCCESS that is passed over, and granted when all is known.
+func TestNoSuccess(t *testing.T) {
+	r := forwarding()
+	p := &Placement{NoSuccess: true}
+	var rcpts []smtp.RcptArgs
+	for _, arg := range []string{"<alice@a.example> NOTIFY=SUCCESS ORCPT=rfc822;a@old.example", "<alice+b@a.example>", "<list@a.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;l@old.example",
+		"<z@a.example.far> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;z@old.example", "<postmaster@a.example> NOTIFY=FAILURE"} {
+		rcpt, refused := smtp.ParseRcpt([]byte("TO:"+arg), smtp.ExtDSN, true)
+		if refused != nil {
+			t.Fatal(refused.Text)
+		}
+		p.Add(r, &rcpt, true)
+		rcpt.ORcpt = nil
+		rcpts = append(rcpts, rcpt)
+	}
+	show := func() (shown []string) {
+		for _, to := range p.Targets {
+			shown = append(shown, fmt.Sprintf("maildrop %d", to.Account))
+		}
+		for _, e := range p.Relayed {
+			for _, to := range e.Recipients {
+				shown = append(shown, fmt.Sprintf("%s %s %d %s", e.Domain, to.ForwardPath, to.Notify, to.ORcpt))
+			}
+		}
+		slices.Sort(shown)
+		return shown
+	}
+	if !p.WantsSuccess() || p.Successes() != 0 {
+		t.Error("SUCCESS is not passed over")
+	}
+	same(t, show(), "a.example.far z@a.example.far 4 rfc822;z@old.example", "far.example x@far.example 8 rfc822;l@old.example", "maildrop 1", "maildrop 4",
+		"other.example y@other.example 8 rfc822;l@old.example")
+	booked := p.Octets()
+	p.NoSuccess = false
+	if n := p.Again(r, rcpts, true); n != 0 || p.WantsSuccess() || p.Successes() != 2 {
+		t.Errorf("%d looped, %d successes", n, p.Successes())
+	}
+	same(t, show(), "a.example alice@a.example 2 rfc822;a@old.example", "a.example list@a.example 10 rfc822;l@old.example",
+		"a.example.far z@a.example.far 6 rfc822;z@old.example", "maildrop 1", "maildrop 4")
+	if now := p.Octets(); now > booked {
+		t.Errorf("%d octets were booked, %d are there", booked, now)
+	}
+}

@@ -19,6 +19,9 @@ type Placement struct {
 	// fields (message.Head.DeliveredTo); nil: they are not known, or there are none.
 	Been func(address []byte) bool
 
+	// NoSuccess: NOTIFY=SUCCESS is passed over.
+	NoSuccess bool
+
 	// Targets are the maildrops.
 	Targets []Target
 	// Relayed are the queue entries; their Envelope is the caller's to fill in. They
@@ -28,6 +31,7 @@ type Placement struct {
 	places map[string]*storage.QueueEntry // of Relayed, by address.Key and by @destination; nil: none
 	octets int                            // of Relayed and of what Targets have of their own
 	far    bool                           // an alias leads to a mailbox elsewhere
+	wished bool                           // NOTIFY=SUCCESS was passed over
 	asked  map[string]string              // ORCPT of recipients that have no queue entry, by address.Key; nil: none
 }
 
@@ -38,6 +42,12 @@ func (p *Placement) Reset() { *p = Placement{Targets: p.Targets[:0]} }
 // otherwise the outcome NotOurs places nothing. rcpt is borrowed for the call.
 func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	before := len(p.Targets)
+	if p.NoSuccess && rcpt.Notify&smtp.NotifySuccess != 0 {
+		p.wish(rcpt)
+		plain := *rcpt
+		plain.Notify = rcpt.Notify.WithoutSuccess()
+		rcpt = &plain
+	}
 	targets, dead, o := r.resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets, p.Been)
 	p.Targets = targets
 	if o == Local && slices.ContainsFunc(targets[before:], Target.isFar) {
