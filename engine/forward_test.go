@@ -99,7 +99,8 @@ func TestForwardingLoops(t *testing.T) {
 				t.Error("the sender was not told")
 			}
 			for _, n := range notices {
-				if !strings.Contains(n, "Status: 5.4.6\r\n") || !strings.Contains(strings.ToLower(n), "mail forwarding loop") {
+				loop := strings.Contains(n, "Status: 5.4.6\r\n") && strings.Contains(strings.ToLower(n), "mail forwarding loop")
+				if success := strings.Contains(n, "Action: delivered\r\n"); !loop && !(success && strings.Contains(to, "SUCCESS")) {
 					t.Errorf("the notification is\n%s", n)
 				}
 			}
@@ -113,6 +114,8 @@ func TestForwardingLoops(t *testing.T) {
 	f("copy and forward", []string{"jsmith@localhost: jsmith@localhost j@b.test", "js@a.test: jsmith@localhost"},
 		[]string{"j@b.test: js@a.test"}, "<js@a.test>", 3, 1)
 	f("catch-all", []string{"@a.test: all@b.test", "j@a.test: jsmith@localhost"}, []string{"all@b.test: any@a.test j@a.test"}, "<some@a.test>", 5, 1)
+	f("success is told of", []string{"list@a.test: x@b.test y@c.test jsmith@localhost"}, []string{"x@b.test: list@a.test", "y@c.test: list@a.test"},
+		"<list@a.test> NOTIFY=SUCCESS,FAILURE", 9, 1)
 	f("beyond ASCII", []string{"jörg@a.test: x@b.test jsmith@localhost"}, []string{"x@b.test: jo\u0308rg+1@a.test JÖRG@a.test"}, "<x@b.test>", 5, 1)
 }
 
@@ -158,5 +161,47 @@ func TestForwardLoopAtTheEndOfData(t *testing.T) {
 	f.drained(t)
 	if got := f.bodies(t, "mbrain"); len(got) != 2 || !strings.Contains(got[1], "Action: delivered") {
 		t.Errorf("%d notifications: %q", len(got), got)
+	}
+}
+
+// Clients that leave while the recipients of their message are placed anew: each message
+// is stored once or not at all, and nothing stays booked (see start).
+func TestLeavingWhileRecipientsArePlaced(t *testing.T) {
+	f := start(t, nil, nil)
+	f.aliases(t, "list: x@far.test jsmith@localhost", "near: jsmith@localhost")
+	for i := range 50 {
+		p := f.dialSMTP(t)
+		p.expect("220 ")
+		p.say("EHLO client.test", "250 ")
+		p.say("MAIL FROM:<mbrain@localhost>", "250 ")
+		for n := range 30 {
+			p.say(fmt.Sprintf("RCPT TO:<list+%d@localhost>", n), "250 ")
+		}
+		p.say("RCPT TO:<near@localhost> NOTIFY=NEVER", "250 ")
+		p.say("DATA", "354 ")
+		p.send(fmt.Sprintf("Delivered-To: list@localhost\r\nSubject: %d\r\n\r\n.\r\n", i))
+		if i%2 == 0 {
+			p.SetLinger(0) // a reset, which the server hears of at once
+		}
+		p.Close()
+	}
+	p := f.dialSMTP(t)
+	p.expect("220 ")
+	p.say("EHLO client.test", "250 ")
+	p.say("MAIL FROM:<mbrain@localhost>", "250 ")
+	p.say("RCPT TO:<near@localhost>", "250 ")
+	p.say("DATA", "354 ")
+	p.say("Subject: last\r\n\r\n.", "250 ")
+	f.drained(t)
+	met := make(map[string]bool)
+	for _, m := range f.bodies(t, "jsmith") {
+		_, subject, _ := strings.Cut(m, "Subject: ")
+		if met[subject] {
+			t.Errorf("twice: %q", m)
+		}
+		met[subject] = true
+	}
+	if !met["last\r\n\r\n"] {
+		t.Errorf("the last message is not there: %v", met)
 	}
 }

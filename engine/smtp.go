@@ -237,9 +237,6 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		if r := s.outOfTurn(); r != nil {
 			return refusal(r), true
 		}
-		if r := s.tx.forwardLoop(s.m.Transaction()); r != nil {
-			return refusal(r), true
-		}
 		s.store()
 		return smtpd.Answer{}, false
 	case smtpd.AskAuth:
@@ -308,14 +305,13 @@ func (s *smtpConn) dropDraft() {
 	}
 }
 
-// store hands the finished message to the store. The answer comes as a task.
-func (s *smtpConn) store() {
+// check hands the finished message to the store, when its check is over if there is one.
+func (s *smtpConn) check() {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s) // a message without an octet
 	}
 	if !s.finishCheck() {
 		s.decideSuccess(nil)
-		s.tx.deliver(s.m.Transaction())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/engine/policy"
+	"postrider/engine/router"
 	"postrider/engine/vetting"
 )
 
@@ -15,23 +16,26 @@ import (
 // section 4.1 lets a server that would otherwise offer no DSN at all: their mail is not
 // refused. Nothing of a stranger's message is returned with it.
 
-// decideSuccess comes when all is known of a message, before it is stored. verdict is
-// that of its check; nil: it was not checked.
+// decideSuccess comes when all is known of a message, and hands it to the store. verdict
+// is that of its check; nil: it was not checked.
 func (s *smtpConn) decideSuccess(verdict *vetting.Verdict) {
 	t, g := s.tx, s.srv.guard
 	if !t.places.WantsSuccess() {
+		t.deliver(s.m.Transaction())
 		return
 	}
 	passes := verdict != nil && verdict.SPF.Result == vetting.Pass && !verdict.SPF.Helo
 	if !passes || !g.mayNotify(s.ip) {
 		g.stats.successPassed.Add(1)
+		t.deliver(s.m.Transaction())
 		return
 	}
-	t.places.NoSuccess = false
-	t.places.Again(s.srv.router, s.m.Transaction().Recipients, t.mayRelay())
-	n := t.places.Successes()
-	g.stats.successTold.Add(int64(n))
-	g.notifies(s.ip, n)
+	s.placeAgain(func(p *router.Placement) { p.NoSuccess = false }, func(int) {
+		n := t.places.Successes()
+		g.stats.successTold.Add(int64(n))
+		g.notifies(s.ip, n)
+		t.deliver(s.m.Transaction())
+	})
 }
 
 // mayNotify says whether a client's mail may have one more notification of success sent.

@@ -103,20 +103,6 @@ func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs) smtpd.
 	return taken
 }
 
-// forwardLoop says why the message is refused: each of its recipients is an alias that
-// has sent it elsewhere before, as its Delivered-To fields say; nil: it is not. If others
-// are among them the message is taken, and its sender is told by mail.
-func (t *transaction) forwardLoop(m *smtpd.Transaction) *smtp.Reply {
-	if !t.places.Forwards() || m.Head.Deliveries() == 0 {
-		return nil
-	}
-	t.places.Been = m.Head.DeliveredTo
-	if t.places.Again(t.conn.srv.router, m.Recipients, t.mayRelay()) < len(m.Recipients) {
-		return nil
-	}
-	return &smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Mail forwarding loop for " + m.Recipients[0].To.String()}
-}
-
 // mayRelay says whether the client's mail for other domains is taken.
 func (t *transaction) mayRelay() bool { return t.conn.mayRelay || t.conn.m.Account() != "" }
 
