@@ -115,6 +115,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		door: door{
 			known:    newCredentials(cfg.Auth.CacheTTL, cfg.Auth.CacheSize),
 			failures: newFailures(cfg.Auth.NetworkFailures, cfg.Auth.FailureWindow),
+			guesses:  newGuesses(cfg.Auth.AccountFailures, cfg.Auth.AccountDelay, cfg.Auth.FailureWindow),
 		},
 	}
 	var err error
