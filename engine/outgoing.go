@@ -197,7 +197,7 @@ func (o *outgoing) end(s *smtpConn, then func(front string)) {
 
 // front is the text that goes before a message: its signature, unless that failed.
 func (srv *Server) front(signature string, err error, id storage.MessageID) string {
-	if err == nil && len(signature) > storage.MaxFront {
+	if err == nil && len(signature) > storage.MaxSignature {
 		err = errors.New("the signatures are too long")
 	}
 	if err != nil {

@@ -283,7 +283,7 @@ func (s *smtpConn) recipient() smtpd.Verdict {
 	if s.srv.capture != 0 {
 		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
 	}
-	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay || s.m.Account() != "")
+	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1])
 }
 
 // body appends a run of the message to the draft, which begins with our
@@ -305,13 +305,13 @@ func (s *smtpConn) dropDraft() {
 	}
 }
 
-// store hands the finished message to the store. The answer comes as a task.
-func (s *smtpConn) store() {
+// check hands the finished message to the store, when its check is over if there is one.
+func (s *smtpConn) check() {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s) // a message without an octet
 	}
 	if !s.finishCheck() {
-		s.tx.deliver(s.m.Transaction())
+		s.decideSuccess(nil)
 	}
 }
 

@@ -95,6 +95,7 @@ type Relay struct {
 	Passwords        string         // path of a file of credentials for next hops; "": none
 	Resolvers        []string       // host:port; none: those of /etc/resolv.conf
 	Port             int            // of hosts found by MX
+	PrivateNetworks  []netip.Prefix // in which hosts found by MX may be
 	Source           string         // IP address to connect from; "": the kernel picks
 	Families         Families
 
