@@ -74,8 +74,7 @@ func (s *pop3Conn) refuseLogin(j *pop3Job) (pop3d.Answer, bool) {
 		return pop3d.Answer{Verdict: v}, true
 	}
 	s.held = v
-	s.park()
-	s.conn.SetDeadline(wait)
+	s.waitFor(forPenalty, wait)
 	return pop3d.Answer{}, false
 }
 

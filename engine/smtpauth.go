@@ -19,7 +19,7 @@ type smtpLogin struct {
 	busy    bool // between submit and Run
 	account storage.Account
 	err     error
-	held    smtpd.Verdict // until the delay of a failed login is over; 0: none
+	held    smtpd.Verdict // that waits for the delay of a failed login
 }
 
 // authenticate answers AskAuth: at once, or by way of the pool that hashes.
@@ -80,33 +80,15 @@ func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
 	return smtpd.Answer{Verdict: smtpd.Failed}, true
 }
 
-// hold parks the session with the verdict on a login that failed, for as long as
-// a failed login costs.
+// hold keeps the verdict on a login that failed for as long as a failed login costs.
 func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
 	wait := s.srv.failureDelay(s.login.asked)
 	if wait <= 0 {
 		return smtpd.Answer{Verdict: v}, true
 	}
 	s.login.held = v
-	s.park()
-	s.conn.SetDeadline(wait)
+	s.waitFor(forPenalty, wait)
 	return smtpd.Answer{}, false
-}
-
-// release answers with the verdict that was held back.
-func (s *smtpConn) release() {
-	v := s.login.held
-	s.login.held = 0
-	s.judged(smtpd.Answer{Verdict: v})
-}
-
-// judged goes on with the answer to AskAuth.
-func (s *smtpConn) judged(a smtpd.Answer) {
-	e := s.begin()
-	s.parked = false
-	s.m.Answer(a, e)
-	s.effects(e)
-	s.resumed(e)
 }
 
 // work implements job: it runs on a goroutine of the pool that hashes.
@@ -133,6 +115,6 @@ func (l *smtpLogin) Run() {
 		return
 	}
 	if a, now := s.authenticated(); now {
-		s.judged(a)
+		s.resume(a)
 	}
 }
