@@ -82,6 +82,12 @@ func (s *session) Input(c *loop.Conn, in []byte) int {
 	return n
 }
 
+// write sends octets to the peer.
+func (s *session) write(b []byte) {
+	s.said = true
+	s.conn.Write(b)
+}
+
 // send writes the replies. A peer that sends commands and does not read the replies gets
 // no more of them, or it would have all memory.
 func (s *session) send() {
@@ -142,6 +148,31 @@ func (s *session) waitFor(w wait, limit time.Duration) {
 	s.conn.SetDeadline(limit)
 }
 
+// expectCommand gives the peer its time for the next command, from the last reply on. An
+// octet of a command renews nothing, or a peer that sends one now and then would keep its
+// session for ever. A reply renews the time when the peer has taken all that was written
+// before: so a peer that sends commands, and takes the replies octet by octet, comes to an
+// end. It is false when the deadline is the one of before.
+func (s *session) expectCommand(limit time.Duration) (renewed bool) {
+	s.conn.SetReadLimit(commandRead)
+	if s.timed && !s.mayRenew() {
+		return false
+	}
+	s.allow(limit)
+	return true
+}
+
+// mayRenew says whether there was a reply since the deadline was set, and the peer has taken
+// all that was written before.
+func (s *session) mayRenew() bool { return s.said && s.conn.Taken() >= s.owed }
+
+// allow sets the deadline of what the peer sends next.
+func (s *session) allow(limit time.Duration) {
+	s.timed, s.said = true, false
+	s.owed = s.conn.Taken() + int64(s.conn.Pending())
+	s.conn.SetDeadline(limit)
+}
+
 // maxUnsent is how many octets of replies may wait for a peer that does not read
 // them before its next commands are looked at.
 const maxUnsent = 64 << 10
@@ -179,8 +210,13 @@ func (s *session) Timeout(c *loop.Conn) {
 	if !w.isForReading() && (s.dialogue.expired(w) || w != nothing) {
 		return
 	}
+	if w == nothing && s.mayRenew() { // the peer has taken the rest since the last reply
+		s.timed = false
+		s.dialogue.expect()
+		return
+	}
 	s.srv.stats.timeouts.Add(1)
-	if w.isForReading() {
+	if w.isForReading() || c.Taken() < s.owed {
 		s.reason = "stalled"
 		c.Abort()
 		return

@@ -21,6 +21,7 @@ type pop3Conn struct {
 	out  reading // the message that is being sent, and those read ahead
 
 	listing int64 // octets of the ledger for the listing
+	early   bool  // the deadline comes when keepAhead is over, the rest of the time after that
 
 	held pop3d.Verdict // on a login that has failed, that waits for its delay
 }
@@ -106,7 +107,7 @@ func (s *pop3Conn) carryOut() {
 func (s *pop3Conn) flush() bool {
 	e := &s.shard.pop3
 	if len(e.Reply) > 0 {
-		s.conn.Write(e.Reply)
+		s.write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	return s.conn.Pending() == 0
@@ -115,11 +116,12 @@ func (s *pop3Conn) flush() bool {
 // expect sets the read limit and the time that the peer has.
 func (s *pop3Conn) expect() {
 	s.out.idle(s.srv)
-	s.conn.SetReadLimit(commandRead)
-	if s.hoards() {
-		s.conn.SetDeadline(keepAhead)
-	} else {
-		s.conn.SetDeadline(s.port.timeout)
+	limit, early := s.port.timeout, s.hoards()
+	if early {
+		limit = keepAhead
+	}
+	if s.expectCommand(limit) {
+		s.early = early
 	}
 }
 
@@ -188,7 +190,8 @@ func (s *pop3Conn) expired(w wait) (again bool) {
 	switch {
 	case w == forPenalty:
 		s.resume(pop3d.Answer{Verdict: s.held})
-	case w == nothing && s.hoards():
+	case w == nothing && s.early:
+		s.early = false
 		s.out.close(s.srv)
 		s.conn.SetDeadline(s.port.timeout - keepAhead)
 		return true

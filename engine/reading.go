@@ -248,7 +248,7 @@ func (s *pop3Conn) stream() {
 	r := &s.out
 	clear := s.flush()
 	if len(r.piece) > 0 {
-		s.conn.Write(r.piece)
+		s.write(r.piece)
 		r.sent += int64(len(r.piece))
 		r.piece = nil
 		clear = s.conn.Pending() == 0

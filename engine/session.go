@@ -52,10 +52,12 @@ type session struct {
 	reason   string // why it ends, for the log; "" when the peer said goodbye
 
 	waits   wait
-	unread  int  // octets that the last Input left
-	timed   bool // the deadline is the one of what the peer sends next
-	closing bool // no input is looked at any more
-	eof     bool // the peer has sent FIN
+	unread  int   // octets that the last Input left
+	timed   bool  // the deadline is that of what the peer sends next
+	said    bool  // something was written since that deadline was set
+	closing bool  // no input is looked at any more
+	eof     bool  // the peer has sent FIN
+	owed    int64 // conn.Taken once the peer has taken what was written before that deadline was set
 
 	ender      ender
 	prev, next *session

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"net/netip"
-	"time"
 
 	"postrider/engine/loop"
 	"postrider/engine/smtpd"
@@ -20,7 +19,7 @@ type smtpConn struct {
 	tx     *transaction // made at the first MAIL, then kept for the next ones
 
 	window window
-	rate   rateCheck
+	rate   progress // of the message that comes in
 
 	mayRelay bool // mail for other domains is taken from its network
 	login    *smtpLogin
@@ -134,7 +133,7 @@ func (s *smtpConn) say() {
 		s.srv.log.reject(&s.session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
 	}
 	if len(e.Reply) > 0 {
-		s.conn.Write(e.Reply)
+		s.write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	e.Refused = e.Refused[:0]
@@ -147,17 +146,20 @@ func (s *smtpConn) expect() {
 			return
 		}
 		s.conn.SetReadLimit(s.readLimit())
-		if !s.rate.on || !s.timed {
-			s.rate = rateCheck{on: true}
-			s.timed = true
-			s.conn.SetDeadline(ratePeriod)
+		if !s.rate.on {
+			s.rate.begin(s.srv.cfg.SMTP.DataTimeout)
+			s.timed = false
+		}
+		if !s.timed {
+			s.allow(lookEvery(s.srv.cfg.SMTP.DataTimeout))
 		}
 		return
 	}
-	s.rate = rateCheck{}
+	if s.rate.on {
+		s.rate.on, s.timed = false, false
+	}
 	s.settleWindow()
-	s.conn.SetReadLimit(commandRead)
-	s.conn.SetDeadline(s.port.timeout)
+	s.expectCommand(s.port.timeout)
 }
 
 // resume answers the question that the session waits for, and goes on.
@@ -179,8 +181,8 @@ func (s *smtpConn) expired(w wait) (again bool) {
 		s.resume(smtpd.Answer{Verdict: s.login.held})
 	case w == forGreeting:
 		s.stranger.delayOver()
-	case w == nothing && s.rate.on && s.rate.pass(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout):
-		s.conn.SetDeadline(ratePeriod)
+	case w == nothing && s.rate.on && s.rate.look(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout):
+		s.conn.SetDeadline(lookEvery(s.srv.cfg.SMTP.DataTimeout))
 		return true
 	}
 	return false
@@ -214,6 +216,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		}
 		return s.mayAddress(), true
 	case smtpd.AskStored:
+		s.rate.on, s.timed = false, false
 		if r := s.outOfTurn(); r != nil {
 			return refusal(r), true
 		}
@@ -329,27 +332,4 @@ func (s *smtpConn) stored() {
 		return // durable, but the peer never hears of it: it will send it again
 	}
 	s.resume(a)
-}
-
-// ratePeriod is how often the data rate of a message under way is looked at.
-const ratePeriod = 60 * time.Second
-
-// rateCheck finds peers that drip-feed a message (smtp.min_data_rate).
-type rateCheck struct {
-	on     bool
-	octets int64 // since the last look
-	silent time.Duration
-}
-
-// pass says whether the peer was fast enough since the last look, of one
-// ratePeriod ago, and was not silent for limit.
-func (r *rateCheck) pass(minRate int64, limit time.Duration) bool {
-	got := r.octets
-	r.octets = 0
-	if got > 0 {
-		r.silent = 0
-		return got >= minRate*int64(ratePeriod/time.Second)
-	}
-	r.silent += ratePeriod
-	return r.silent < limit
 }
