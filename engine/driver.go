@@ -12,6 +12,7 @@ type wait uint8
 const (
 	nothing      wait = iota
 	forAnswer         // another goroutine answers a question. No deadline: the peer is not late
+	forTurn           // too many wrong passwords came for the name of a login: it is judged later
 	forPenalty        // the delay of a failed login is not over
 	forGreeting       // the client is looked up, or has to be silent, before it is greeted
 	forHandshake      // the handshake of TLS has the connection

@@ -55,16 +55,28 @@ func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 func (s *pop3Conn) begin()     { s.shard.pop3.Reset() }
 func (s *pop3Conn) greet()     { s.m.Greet(&s.shard.pop3) }
 func (s *pop3Conn) timeOut()   { s.m.TimeOut(&s.shard.pop3) }
-func (s *pop3Conn) shutDown()  { s.m.Shutdown(&s.shard.pop3) } // deletions without QUIT are not carried out
 func (s *pop3Conn) left() bool { return s.m.Left() }
 func (s *pop3Conn) secure()    { s.m.Secured(pop3d.TLSFacts{Binding: s.tls.ChannelBinding}) }
 func (s *pop3Conn) say()       { s.flush() }
 func (s *pop3Conn) spoke()     {} // POP3 has no rule about that
 
+// shutDown ends the session now, or after the answer that it waits for. Deletions without
+// QUIT are not carried out (RFC 1939 section 6).
+func (s *pop3Conn) shutDown() {
+	if s.abandonLogin() {
+		s.waits = nothing
+		s.m.Answer(pop3d.Answer{Verdict: pop3d.Shutdown}, &s.shard.pop3)
+	}
+	s.m.Shutdown(&s.shard.pop3)
+}
+
 // feed gives the machine what it takes of in.
 func (s *pop3Conn) feed(in []byte) int {
 	e, total := &s.shard.pop3, 0
 	for s.waits == nothing && !s.closing {
+		if total < len(in) && s.loginEnds() {
+			break
+		}
 		n := s.m.Feed(in[total:], e)
 		total += n
 		idle := n == 0 && e.Ask == pop3d.AskNothing && !e.Close
@@ -168,7 +180,7 @@ func (s *pop3Conn) resume(a pop3d.Answer) {
 func (s *pop3Conn) updated(j *pop3Job) {
 	a := pop3d.Answer{Verdict: pop3d.Yes}
 	if j.err != nil {
-		s.srv.log.fault("deleting mail of "+s.user, j.err)
+		s.fault("deleting mail of "+s.user, j.err)
 		a.Verdict = pop3d.Temporary
 	}
 	s.resume(a)
@@ -188,6 +200,8 @@ func (s *pop3Conn) drained(w wait) {
 // is given up.
 func (s *pop3Conn) expired(w wait) (again bool) {
 	switch {
+	case w == forTurn:
+		s.waited()
 	case w == forPenalty:
 		s.resume(pop3d.Answer{Verdict: s.held})
 	case w == nothing && s.early:
@@ -200,6 +214,7 @@ func (s *pop3Conn) expired(w wait) (again bool) {
 }
 
 func (s *pop3Conn) closed(err error) {
+	s.abandonLogin()
 	s.release()
 	s.srv.stats.pop3Sessions.Add(-1)
 	s.srv.log.disconnectPOP3(s, err)
@@ -228,7 +243,7 @@ func (s *pop3Conn) unlock() {
 // failed ends a session whose message can't be sent to its end: a hole in it
 // must not look like a whole message.
 func (s *pop3Conn) failed(what string, err error) {
-	s.srv.log.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
+	s.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
 	s.reason = "a message could not be read"
 	s.closing = true
 	s.release()

@@ -52,7 +52,6 @@ func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 
 func (s *smtpConn) begin()     { s.shard.smtp.Reset() }
 func (s *smtpConn) timeOut()   { s.m.TimeOut(&s.shard.smtp) }
-func (s *smtpConn) shutDown()  { s.m.Shutdown(&s.shard.smtp) }
 func (s *smtpConn) left() bool { return s.m.Left() }
 func (s *smtpConn) secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.tls.ChannelBinding}) }
 func (s *smtpConn) release()   {} // closed does
@@ -63,12 +62,20 @@ func (s *smtpConn) greet() {
 	}
 }
 
+func (s *smtpConn) shutDown() {
+	if s.abandonLogin() {
+		s.waits = nothing
+		s.m.Answer(smtpd.Answer{Verdict: smtpd.Shutdown}, &s.shard.smtp)
+	}
+	s.m.Shutdown(&s.shard.smtp)
+}
+
 // feed gives the machine what it takes of in and does what it says, until it
 // wants more input, the session has to wait, or it ends.
 func (s *smtpConn) feed(in []byte) int {
 	e, total := &s.shard.smtp, 0
 	for s.waits == nothing && !s.closing {
-		if s.m.InData() && !s.room() {
+		if s.m.InData() && !s.room() || total < len(in) && s.loginEnds() {
 			break
 		}
 		n := s.m.Feed(in[total:], e)
@@ -177,6 +184,8 @@ func (s *smtpConn) drained(wait) {}
 // expired says whether the peer has more time: it has while its message comes fast enough.
 func (s *smtpConn) expired(w wait) (again bool) {
 	switch {
+	case w == forTurn:
+		s.waited()
 	case w == forPenalty:
 		s.resume(smtpd.Answer{Verdict: s.login.held})
 	case w == forGreeting:
@@ -191,6 +200,7 @@ func (s *smtpConn) expired(w wait) (again bool) {
 // closed ends what is left. A message under way is void; one that the store already has
 // is delivered all the same.
 func (s *smtpConn) closed(err error) {
+	s.abandonLogin()
 	if s.tx == nil || !s.tx.committing {
 		s.dropDraft()
 		s.unbook()
@@ -217,7 +227,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		return s.mayAddress(), true
 	case smtpd.AskStored:
 		s.rate.on, s.timed = false, false
-		if r := s.outOfTurn(); r != nil {
+		if r := s.refusesMessage(); r != nil {
 			return refusal(r), true
 		}
 		s.store()
@@ -266,7 +276,7 @@ func (s *smtpConn) recipient() smtpd.Verdict {
 	if s.srv.capture != 0 {
 		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
 	}
-	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay || s.m.Account() != "")
+	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1])
 }
 
 // body appends a run of the message to the draft, which begins with our
@@ -288,13 +298,13 @@ func (s *smtpConn) dropDraft() {
 	}
 }
 
-// store hands the finished message to the store. The answer comes as a task.
-func (s *smtpConn) store() {
+// check hands the finished message to the store, when its check is over if there is one.
+func (s *smtpConn) check() {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s) // a message without an octet
 	}
 	if !s.finishCheck() {
-		s.tx.deliver(s.m.Transaction())
+		s.decideSuccess(nil)
 	}
 }
 
