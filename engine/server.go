@@ -198,15 +198,15 @@ func (srv *Server) listenPOP3() error {
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}
-	within := pop3Port{srv: srv, configs: pop3Offers(c)}
-	port := within
+	within := pop3Port{port{srv: srv, daemon: pop3Daemon, timeout: srv.cfg.POP3.IdleTimeout, tooMany: srv.tooManyPOP3}, pop3Offers(c)}
+	clear := within
 	if srv.tls != nil {
 		within.tls = srv.tls.pop3s
 		c.OfferTLS = true
-		port.stls, port.configs = srv.tls.pop3, pop3Offers(c)
+		clear.starttls, clear.configs = srv.tls.pop3, pop3Offers(c)
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(port.open))
+		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(clear.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
@@ -226,7 +226,7 @@ func (srv *Server) listenPOP3() error {
 // first octet, or nil.
 func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{srv: srv, tls: within}
+	p := &smtpPort{port: port{srv: srv, daemon: smtpDaemon, timeout: c.SMTP.CommandTimeout, tooMany: srv.tooMany, tls: within}}
 	set := smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,

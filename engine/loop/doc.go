@@ -55,9 +55,9 @@
 // Close is the orderly end: output is sent, FIN, what still comes is dropped until
 // the peer's FIN or Config.Linger, close(2). Closing a socket with unread input
 // would send a reset, which may destroy the last reply on its way. The handler is
-// out of it at once; only Closed follows. A peer that takes none of the output for
-// Config.Stall is cut. Abort is the end at once. Part spares the wait for a peer that has
-// nothing more to say.
+// out of it at once; only Closed follows. A peer that takes less than 16 KiB of the output
+// in Config.Stall is cut, so that one that takes it octet by octet comes to an end. Abort
+// is the end at once. Part spares the wait for a peer that has nothing more to say.
 //
 // The peer's FIN is reported by EOF and ends nothing: a client may half-close after
 // its last command and still reads all its replies. The handler finishes and calls

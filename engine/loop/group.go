@@ -13,7 +13,7 @@ import (
 var (
 	// ErrStopped: Group.Stop ended the loops.
 	ErrStopped = errors.New("loop: stopped")
-	// ErrStalled: after Conn.Close the peer took no output for Config.Stall.
+	// ErrStalled: after Conn.Close the peer took too little output in Config.Stall.
 	ErrStalled = errors.New("loop: the peer takes no output")
 )
 
@@ -36,7 +36,7 @@ type Config struct {
 	// Linger is how long Conn.Close reads and drops what the peer still sends,
 	// waiting for its FIN; 0: 2 s.
 	Linger time.Duration
-	// Stall is how long after Conn.Close the peer may take none of the pending
+	// Stall is how long after Conn.Close the peer may take for 16 KiB of the pending
 	// output before the connection is cut; 0: 2 minutes.
 	Stall time.Duration
 	// Log takes panics of handlers and failures to accept; nil: slog.Default().
