@@ -173,6 +173,11 @@ func (s *Store) openFiles() error {
 	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
+	if err := s.setDamagedOptionsAside(o); err != nil {
+		_ = lock.Close()
+		s.closeFS()
+		return err
+	}
 	o.Lock = lock
 	db, err := openDB(dir, o)
 	if err == nil {
