@@ -93,7 +93,7 @@ func shownOf(e *storage.QueueEntry) shown {
 		LastAttempt: e.LastAttempt.UTC(), Status: e.Status, Reason: e.Reason, Peer: e.Peer,
 	}
 	if !e.Held {
-		s.Due = e.Due.UTC()
+		s.Due = e.DueAt().UTC()
 	}
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -165,7 +165,7 @@ func dueName(e *storage.QueueEntry, now time.Time) string {
 	case e.IsDue(now):
 		return "now"
 	}
-	return timeName(e.Due)
+	return timeName(e.DueAt())
 }
 
 func retName(r smtp.Ret) string { return [...]string{"", "FULL", "HDRS"}[min(r, 2)] }

@@ -135,7 +135,7 @@ func (l *life) next(e *storage.QueueEntry) string {
 	if e.IsDue(l.now) {
 		return "due now" + after
 	}
-	return "next attempt at " + timeName(e.Due) + after
+	return "next attempt at " + timeName(e.DueAt()) + after
 }
 
 // lifeLine is a life in JSON.

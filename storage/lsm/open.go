@@ -62,6 +62,8 @@ type Options struct {
 	// Failed is called once, on a goroutine of its own, when the store can write no
 	// more and has to be opened anew by another process; nil: nobody is told.
 	Failed func(error)
+
+	pass func() time.Duration // see stamps; for tests
 }
 
 // formatVersion is what this program writes in the X row "format". A store with
@@ -289,13 +291,13 @@ func (s *Store) loadRows() error {
 	if err != nil {
 		return err
 	}
-	s.stamps.begin(stamp)
 	s.ids.last.Store(max(bound, 1))
 	s.committer.idBound = storage.MessageID(bound)
 	s.nextAccount = storage.AccountID(max(next, 1))
 	if err := s.loadQueueTotal(); err != nil {
 		return err
 	}
+	s.beginStamps(stamp, bound)
 	if err := s.foldDirectory(); err != nil {
 		return err
 	}

@@ -53,6 +53,9 @@ type Store struct {
 	closing chan struct{}
 	closed  atomic.Bool
 	others  sync.WaitGroup // goroutines besides the committer
+
+	shortTold atomic.Int64  // when it was logged that files can't be opened
+	leadTold  time.Duration // of the lead that was logged last
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -63,7 +66,6 @@ func newStore(opts Options) *Store {
 		closeFS: func() {},
 		sync:    pebble.Sync,
 		dir:     newDirectory(),
-		ids:     idSource{now: opts.Now},
 		drafts:  drafts{open: make(map[storage.MessageID]struct{})},
 		queue:   newQueue(),
 		groups:  sync.Pool{New: func() any { return new(group) }},
@@ -78,7 +80,8 @@ func newStore(opts Options) *Store {
 	if opts.Durability == None {
 		s.sync = pebble.NoSync
 	}
-	s.stamps.now = opts.Now
+	s.stamps.now, s.stamps.pass = opts.Now, opts.pass
+	s.ids.now = s.stamps.clock
 	s.locks.held = make(map[storage.AccountID]*lock)
 	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
 	s.committer.crossing.broken = &s.failed
