@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -120,7 +121,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err
 	}
-	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
+	srv.door.secret, err = orAnew(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", srv.log,
+		func() ([]byte, error) { return loadSecret(cfg.Server.Data) })
+	if err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
