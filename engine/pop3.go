@@ -42,7 +42,7 @@ const listingOctets = 12
 
 func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &pop3Conn{port: p}
-	if !s.session.open(p.srv, c, from, s) {
+	if !s.session.open(p.srv, c, from, pop3Service, s) {
 		if p.tls == nil {
 			c.Write(p.srv.tooManyPOP3)
 		}

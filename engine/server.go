@@ -109,7 +109,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		budget:   newBudget(cfg.Limits.Memory),
 		buffers:  buffers{size: readBuffer},
 		wide:     buffers{size: wideBuffer},
-		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient),
+		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient, offeredBy(cfg)),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),
 		door: door{
@@ -226,7 +226,7 @@ func (srv *Server) listenPOP3() error {
 // first octet, or nil.
 func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{srv: srv, tls: within}
+	p := &smtpPort{srv: srv, tls: within, service: serviceOf(at)}
 	set := smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,

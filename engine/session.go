@@ -34,6 +34,7 @@ type session struct {
 	name    string         // of the peer by reverse DNS, or "unknown"
 	ip      netip.Addr
 	trusted bool
+	seat    seat // in the server's books
 	opened  time.Time
 	reason  string // why it ends, for the log; "" when the peer said goodbye
 
@@ -54,14 +55,15 @@ type ender interface{ shutdown() }
 const commandRead = 4 << 10
 
 // open takes the connection into the server's books: false when there are too
-// many in total or from this client.
-func (s *session) open(srv *Server, c *loop.Conn, from netip.AddrPort, e ender) bool {
+// many (see clients).
+func (s *session) open(srv *Server, c *loop.Conn, from netip.AddrPort, at service, e ender) bool {
 	s.srv, s.conn, s.ender = srv, c, e
 	s.shard = srv.shards[c.Loop()]
 	s.ip = from.Addr()
 	s.addr, s.name = s.ip.String(), "unknown"
 	s.opened = time.Now()
-	if !srv.clients.admit(s.ip) {
+	s.seat = seat{service: at, own: srv.isOwn(s.ip)}
+	if !srv.admits(s.ip, s.seat) {
 		return false
 	}
 	s.trusted = srv.trusts(s.ip)
@@ -102,7 +104,7 @@ func (s *session) close() {
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
-	s.srv.clients.leave(s.ip)
+	s.srv.clients.leave(s.ip, s.seat)
 }
 
 // park marks that an answer has to come before any input is looked at. Reading

@@ -34,6 +34,7 @@ type smtpConn struct {
 // smtpPort is what the connections of one listener share.
 type smtpPort struct {
 	srv     *Server
+	service service
 	config  smtpd.Config
 	configs [offers]smtpd.Config // what sessions have of it: see offer
 
@@ -43,7 +44,7 @@ type smtpPort struct {
 
 func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &smtpConn{port: p}
-	if !s.session.open(p.srv, c, from, s) {
+	if !s.session.open(p.srv, c, from, p.service, s) {
 		if p.tls == nil {
 			c.Write(p.srv.tooMany)
 		}
