@@ -101,6 +101,15 @@ func newClients(total, perClient int, offered [services]bool) *clients {
 	return c
 }
 
+// MaxConns is how many connections are open at once under limits.connections: besides
+// those that are counted there are some that hear why they are refused, some that have
+// ended and wait for the client's end, and balancers' that have not said yet for which
+// client they come. What is over that is turned away without a word more.
+func MaxConns(connections int) int { return connections + connections/64 + 8 }
+
+// ConnectionsIn is the most that limits.connections may be for so many open connections.
+func ConnectionsIn(files int) int { return max(0, (files-8)*64/65) }
+
 // offeredBy are the services that a configuration has addresses for.
 func offeredBy(c *config.Config) (offered [services]bool) {
 	for _, l := range [][]config.SMTPListener{c.SMTP.Listen, c.SMTP.ListenTLS} {

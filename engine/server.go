@@ -138,7 +138,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		loops = runtime.NumCPU()
 	}
 	edge := kernel
-	edge.Loops, edge.Log = loops, log
+	edge.Loops, edge.Log, edge.MaxConns = loops, log, MaxConns(cfg.Limits.Connections)
 	group, err := loop.New(edge)
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)

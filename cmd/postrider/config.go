@@ -20,10 +20,22 @@ func configCheck() *cobra.Command {
 		Example: "  postrider config check --config /etc/postrider.toml",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := t.config(); err != nil {
+			cfg, err := t.config()
+			if err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
+			limit, err := openFileLimit()
+			if err != nil {
+				return exit(exUnavailable, err)
+			}
+			s, err := shareFiles(cfg, limit)
+			if err != nil {
+				return exit(exConfig, fmt.Errorf("a server that is started from here would not run: %w", err))
+			}
+			if cuts := s.cuts(cfg, limit); cuts != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), "a server that is started from here would have less than that: "+cuts)
+			}
 			return nil
 		},
 	})

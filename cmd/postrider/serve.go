@@ -123,6 +123,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 	defer sockets.Close()
 
+	if err := setFilesAside(cfg, log); err != nil {
+		return err
+	}
 	failed := make(chan error, 1)
 	store, err := openStore(cfg, log, func(err error) { failed <- err })
 	for err != nil && isReplacement() && ctx.Err() == nil {
@@ -210,7 +213,8 @@ func openStore(cfg *config.Config, log *slog.Logger, failed func(error)) (*lsm.S
 		Dir: cfg.Server.Data, Log: log, Failed: failed,
 		CacheSize: cfg.Storage.Cache, MemTableSize: uint64(cfg.Storage.Memtable),
 		FreeFloor: cfg.Storage.FreeFloor, BallastSize: noneIfZero(cfg.Storage.Ballast),
-		Durability: lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
+		MaxOpenFiles: cfg.Process.StoreFiles,
+		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
 	if err != nil {
 		return nil, exit(exUnavailable, err)

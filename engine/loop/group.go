@@ -39,6 +39,9 @@ type Config struct {
 	// Stall is how long after Conn.Close the peer may take none of the pending
 	// output before the connection is cut; 0: 2 minutes.
 	Stall time.Duration
+	// MaxConns is how many connections may be open at once, those included that are about
+	// to end; a client over that hears the listener's overload text; 0: no limit.
+	MaxConns int
 	// Log takes panics of handlers and failures to accept; nil: slog.Default().
 	Log *slog.Logger
 }
@@ -105,6 +108,10 @@ func (g *Group) Conns() int {
 	}
 	return int(n)
 }
+
+// isFull says whether Config.MaxConns are open. Loops that accept at the same moment may
+// go one over each.
+func (g *Group) isFull() bool { return g.cfg.MaxConns > 0 && g.Conns() >= g.cfg.MaxConns }
 
 // Start runs the loops, each on a goroutine of its own. From here on the
 // listeners accept.

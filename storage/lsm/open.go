@@ -43,6 +43,9 @@ type Options struct {
 	Log *slog.Logger
 	// CacheSize is the octets of the block cache; 0: 256 MiB.
 	CacheSize int64
+	// MaxOpenFiles is how many files of the store may be open at once; 0: 16,384, the
+	// most that is of use. Fewer are opened more often.
+	MaxOpenFiles int
 	// MemTableSize is the octets of one memtable; 0: 24 MiB. Up to 8 of them are
 	// in memory before writes stall, and all of them are read at start after a
 	// crash. A WAL as large is kept for each.
@@ -72,6 +75,15 @@ type Options struct {
 // only in lower case (see foldDirectory). All rows of earlier formats are good.
 const formatVersion = 3
 
+// MostOpenFiles is Options.MaxOpenFiles when it is not set: blob files are many.
+// LeastOpenFiles is the least that does; FilesBeside are those that the store opens
+// besides: logs, manifest, directories, and what flushes and compactions write.
+const (
+	MostOpenFiles  = 16384
+	LeastOpenFiles = 80
+	FilesBeside    = 32
+)
+
 // Defaults of Options.
 const (
 	defaultCacheSize    = 256 << 20
@@ -92,6 +104,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.CacheSize == 0 {
 		o.CacheSize = defaultCacheSize
+	}
+	if o.MaxOpenFiles == 0 {
+		o.MaxOpenFiles = MostOpenFiles
 	}
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTableSize
@@ -225,7 +240,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableSize:                s.opts.MemTableSize, // below 32 MB malloc keeps the arenas
 		MemTableStopWritesThreshold: 8,
 		Cache:                       pebble.NewCache(s.opts.CacheSize),
-		MaxOpenFiles:                16384, // blob files are many
+		MaxOpenFiles:                s.opts.MaxOpenFiles,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,

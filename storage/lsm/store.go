@@ -90,8 +90,20 @@ func newStore(opts Options) *Store {
 		base, s.closeFS = machineFS(opts.Log)
 	}
 	s.space.init(s, base)
-	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, closing: s.closing}
+	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, short: s.lacksFiles, closing: s.closing}
 	return s
+}
+
+// shortEvery is the least time between two lines of the log about open files.
+const shortEvery = 10 * time.Second
+
+// lacksFiles tells the operator that the store waits until it may open a file.
+func (s *Store) lacksFiles(err error) {
+	now := time.Now().UnixNano()
+	if before := s.shortTold.Load(); now-before < int64(shortEvery) || !s.shortTold.CompareAndSwap(before, now) {
+		return
+	}
+	s.opts.Log.Error("the store waits until it may open a file: raise the limit of open files (LimitNOFILE in the unit, ulimit -n)", "err", err)
 }
 
 // start starts the goroutines of an open store.
