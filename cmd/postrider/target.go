@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 	"postrider/engine/router"
 	"postrider/engine/useragent"
 	"postrider/storage"
+	"postrider/storage/lsm"
 )
 
 // target is the flags that say which store a command is about.
@@ -93,15 +95,9 @@ var errNoStore = errors.New("there is no store")
 
 // open finds the store of cfg.
 func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, error) {
-	client, err := admin.Dial(ctx, socketOf(cfg))
-	if err == nil {
-		return client, nil
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, exit(exNoPerm, fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
-	}
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, exit(exUnavailable, fmt.Errorf("the running server can't be asked: %w", err))
+	client, err := runningServer(ctx, cfg)
+	if client != nil || err != nil {
+		return client, err
 	}
 	if _, err := os.Stat(cfg.Server.Data); c == mustExist && errors.Is(err, fs.ErrNotExist) {
 		return nil, exit(exUnavailable, fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", errNoStore, cfg.Server.Data))
@@ -111,6 +107,15 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := openStore(cfg, log, nil)
+	for until := time.Now().Add(lockPatience); errors.Is(err, lsm.ErrLocked) && time.Now().Before(until) && ctx.Err() == nil; {
+		// A server that starts has the store before it has its socket; one that stops, or
+		// another command, gives the store back.
+		wait(ctx, 20*time.Millisecond)
+		if client, err := runningServer(ctx, cfg); client != nil || err != nil {
+			return client, err
+		}
+		store, err = openStore(cfg, log, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +125,24 @@ func open(ctx context.Context, cfg *config.Config, c mayCreate) (admin.Store, er
 		}
 	}
 	return store, nil
+}
+
+// lockPatience is how long a command waits for a store that another process has open and
+// that no server answers for: a start after a crash takes some seconds.
+var lockPatience = 20 * time.Second
+
+// runningServer finds the running server; nil without an error: there is none.
+func runningServer(ctx context.Context, cfg *config.Config) (admin.Store, error) {
+	client, err := admin.Dial(ctx, socketOf(cfg))
+	switch {
+	case err == nil:
+		return client, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, exit(exNoPerm, fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, nil
+	}
+	return nil, exit(exUnavailable, fmt.Errorf("the running server can't be asked: %w", err))
 }
 
 // account finds the account that the operator named.
