@@ -63,9 +63,14 @@ type stamps struct {
 const stampReserve = 1_000_000
 
 // stampStep is how far the machine's clock may be from the stamps before it has
-// stepped: more than the reserves that a start begins behind, and what a clock is
-// corrected by as a matter of course.
-const stampStep = 15_000_000
+// stepped: what a clock is corrected by as a matter of course, and more than what many
+// starts in a short time, each of which begins behind the reserve of the one before, are
+// ahead.
+const stampStep = 120_000_000
+
+// idsApart is how far ids may be ahead of the machine's clock before stamps begin behind
+// them, too. Each start puts ids ahead by their reserve, of 10 s.
+const idsApart = 3600 * 1_000_000
 
 // longestGap is the most that mail in the queue ages over a start. A server that was
 // off for longer than that, or whose clock is wrong when it starts, would otherwise
@@ -243,8 +248,8 @@ const maxAge = 200 * 365 * 24 * time.Hour
 // beginStamps sets the clock of the queue behind all that the processes before have
 // given: stamps, and ids, which have the time in them.
 func (s *Store) beginStamps(stamp, id uint64) {
-	if id > idReserve {
-		stamp = max(stamp, (id-idReserve)>>idTimeShift*1000)
+	if at := id >> idTimeShift * 1000; at > micros(s.opts.Now())+idsApart {
+		stamp = max(stamp, at)
 	}
 	s.stamps.begin(stamp, s.queued.messages.Load() > 0)
 	s.tellOfStep()
