@@ -105,10 +105,14 @@ func newClients(total, perClient int, offered [services]bool) *clients {
 // those that are counted there are some that hear why they are refused, some that have
 // ended and wait for the client's end, and balancers' that have not said yet for which
 // client they come. What is over that is turned away without a word more.
-func MaxConns(connections int) int { return connections + connections/64 + 8 }
+func MaxConns(connections int) int { return connections + connections/64 + 16 }
+
+// spareConns is how many of those are for connections that are counted alone, so that
+// others can't keep our own networks out.
+func spareConns(connections int) int { return (MaxConns(connections) - connections) / 2 }
 
 // ConnectionsIn is the most that limits.connections may be for so many open connections.
-func ConnectionsIn(files int) int { return max(0, (files-8)*64/65) }
+func ConnectionsIn(files int) int { return max(0, (files-16)*64/65) }
 
 // offeredBy are the services that a configuration has addresses for.
 func offeredBy(c *config.Config) (offered [services]bool) {

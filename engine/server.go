@@ -140,7 +140,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		loops = runtime.NumCPU()
 	}
 	edge := kernel
-	edge.Loops, edge.Log, edge.MaxConns = loops, log, MaxConns(cfg.Limits.Connections)
+	edge.Loops, edge.Log = loops, log
+	edge.MaxConns, edge.SpareConns = MaxConns(cfg.Limits.Connections), spareConns(cfg.Limits.Connections)
 	group, err := loop.New(edge)
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -237,4 +238,30 @@ func TestMaxConns_TurnsAwayAndGoesOn(t *testing.T) {
 		line, _ := bufio.NewReader(conn).ReadString('\n')
 		return line == "220 hello\r\n"
 	})
+}
+
+// Clients that are refused by a handler, and stay, leave room for others.
+func TestMaxConns_RefusedClientsThatStayLeaveRoom(t *testing.T) {
+	g, err := New(Config{Loops: 2, MaxConns: 40, SpareConns: 10, Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Stop)
+	lis, err := g.Listen("127.0.0.1:0", []byte("421 busy\r\n"), func(c *Conn) Handler {
+		c.Write([]byte("421 come back later\r\n"))
+		return nil // and the connection is closed
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Start()
+	for i := range 200 {
+		line, err := bufio.NewReader(dial(t, lis)).ReadString('\n')
+		if err != nil || line != "421 come back later\r\n" {
+			t.Fatalf("client %d hears %q, %v; %d are open", i, line, err, g.Conns())
+		}
+	}
+	if n := g.Conns(); n < 25 || n > 32 {
+		t.Errorf("%d are open", n)
+	}
 }
