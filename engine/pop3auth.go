@@ -134,6 +134,7 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 		}
 		s.lock, s.user = j.lock, j.claim.User
 		s.srv.stats.logins.Add(1)
+		s.srv.clients.login(s.ip, &s.seat)
 		if j.ruling == granted && j.claim.Need == sasl.NeedPassword {
 			s.srv.stats.remembered.Add(1)
 		}

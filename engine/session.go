@@ -29,6 +29,7 @@ type shard struct {
 type port struct {
 	srv      *Server
 	daemon   slog.Attr     // for the log
+	service  service       // in the server's books
 	timeout  time.Duration // for a command, and for the replies to be taken
 	tooMany  []byte        // what a connection reads that gets no session
 	tls      *tls.Config   // TLS from the first octet; nil: clear text first
@@ -48,6 +49,7 @@ type session struct {
 	name     string         // of the peer by reverse DNS, or "unknown"
 	ip       netip.Addr
 	trusted  bool
+	seat     seat // in the server's books
 	opened   time.Time
 	reason   string // why it ends, for the log; "" when the peer said goodbye
 
@@ -72,7 +74,7 @@ type ender interface{ shutdown() }
 const commandRead = 4 << 10
 
 // open takes the connection into the server's books. It is false, and the connection is
-// closed, when there are too many in total or from this client.
+// closed, when there are too many (see clients).
 func (s *session) open(p *port, c *loop.Conn, from netip.AddrPort, d dialogue) bool {
 	srv := p.srv
 	s.srv, s.port, s.conn, s.dialogue, s.ender = srv, p, c, d, s
@@ -80,7 +82,8 @@ func (s *session) open(p *port, c *loop.Conn, from netip.AddrPort, d dialogue) b
 	s.ip = from.Addr()
 	s.addr, s.name = s.ip.String(), "unknown"
 	s.opened = time.Now()
-	if !srv.clients.admit(s.ip) {
+	s.seat = seat{service: p.service, own: srv.isOwn(s.ip)}
+	if !srv.admits(s.ip, s.seat) {
 		if p.tls == nil {
 			c.Write(p.tooMany)
 		}
@@ -126,7 +129,7 @@ func (s *session) close() {
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
-	s.srv.clients.leave(s.ip)
+	s.srv.clients.leave(s.ip, s.seat)
 }
 
 // refused is the handler of a connection that was told to come back later.

@@ -80,6 +80,7 @@ func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
 	switch {
 	case l.err == nil:
 		s.srv.stats.authenticated.Add(1)
+		s.srv.clients.login(s.ip, &s.seat)
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(l.account.Name, l.account.Domain)}, true
 	case errors.Is(l.err, errDenied):
 		s.srv.stats.denied.Add(1)

@@ -191,7 +191,7 @@ func (s *smtpConn) outOfTurn() *smtp.Reply {
 // speakFor answers XCLIENT: the session is the other client's from now on.
 func (s *smtpConn) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Addr.IsValid() {
-		if !s.srv.clients.move(s.ip, c.Addr) {
+		if !s.srv.clients.move(s.ip, &s.seat, c.Addr, s.srv.isOwn(c.Addr)) {
 			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.srv.cfg.Server.Hostname + " Too many connections, come back later"}), true
 		}
 		s.identify(c.Addr)

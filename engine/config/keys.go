@@ -96,7 +96,7 @@ func keysOfEdge(c *Config) []*Key {
 func keysOfHouse(c *Config) []*Key {
 	return []*Key{
 		count("limits.connections", &c.Limits.Connections, 20000, 1, 10_000_000).
-			help("Connections at once, of all protocols; the next one hears 421. The limit of open files has to be higher."),
+			help("Connections at once, of all protocols; the next one hears 421. A tenth is for relay.networks and smtp.trusted_networks alone. Of what others may have, SMTP, submission, POP3 and HTTP have a tenth of this each, and the rest is for whichever needs it; before a login, one network (IPv4: /24, IPv6: /48) may have as many as are still free. If the limit of open files (LimitNOFILE) is too low for this, fewer are accepted."),
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
 			help("Connections at once of one IP address, HTTP among them, of which one address has up to 512."),
 		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).

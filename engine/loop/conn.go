@@ -221,6 +221,10 @@ func (c *Conn) flushed() {
 		c.destroy(err)
 		return
 	}
+	if !c.loop.group.mayLinger() {
+		c.destroy(nil)
+		return
+	}
 	c.setTimer(c.loop.group.cfg.Linger)
 }
 

@@ -88,10 +88,14 @@
 // for the clients that wait; then it leaves its listeners alone for 50 ms. Other
 // failures of accept have the 50 ms only. Connections are served meanwhile.
 //
+// With Config.MaxConns it does not come to that: a client that is one too many hears
+// the overload text, and is closed. So the rest of the program has descriptors, too.
+//
 // # Diagnostics
 //
 //   - "can't accept": see above; every 10 s at most, with the number of clients
 //     turned away. EMFILE: raise the limit of open files (RLIMIT_NOFILE).
+//   - "too many connections are open or about to end": Config.MaxConns are.
 //   - "a handler panicked", "a task panicked": a defect in the handler, with its
 //     stack. "BUG: Input consumed": its result was not within its input.
 //   - "FATAL: an event loop has failed": epoll_wait refused to work; its connections
