@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,10 +62,11 @@ func (t *target) importAliases(cmd *cobra.Command, path string) error {
 	})
 }
 
-// aliasEntry is one entry of the file, its lines joined.
+// aliasEntry is one entry of the file.
 type aliasEntry struct {
-	line int
-	text string
+	line  int
+	text  string   // its lines joined, once all are read
+	lines []string // lists have thousands
 }
 
 // readAliasEntries joins continued lines and drops comments.
@@ -81,15 +81,20 @@ func readAliasEntries(in io.Reader, from string) ([]aliasEntry, error) {
 		switch {
 		case strings.TrimSpace(text) == "":
 		case text[0] != ' ' && text[0] != '\t':
-			entries = append(entries, aliasEntry{n, text})
+			entries = append(entries, aliasEntry{line: n, lines: []string{text}})
 		case len(entries) == 0:
 			return nil, exit(exDataErr, fmt.Errorf("%s:%d: the line continues nothing: nothing was added", from, n))
 		default:
-			entries[len(entries)-1].text += text
+			last := &entries[len(entries)-1]
+			last.lines = append(last.lines, text)
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return nil, exit(exIO, fmt.Errorf("%s:%d: %w: nothing was added", from, n+1, err))
+	}
+	for i := range entries {
+		e := &entries[i]
+		e.text, e.lines = strings.Join(e.lines, ""), nil
 	}
 	return entries, nil
 }
@@ -175,6 +180,7 @@ func (d *desk) readAliases(in io.Reader, from string) (aliases []storage.Alias, 
 
 // fillAlias adds the targets of an entry and says whether the alias can be made.
 func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *faults) bool {
+	met := make(map[string]bool)
 	for _, text := range splitTargets(e.text[from:]) {
 		if why := notAnAddress(text); why != "" {
 			left.add(e.line, "%s: %s (%s)", aliasName(*a), text, why)
@@ -184,7 +190,8 @@ func (d *desk) fillAlias(a *storage.Alias, e aliasEntry, from int, wrong, left *
 		switch {
 		case err != nil:
 			wrong.add(e.line, "%v", err)
-		case !slices.Contains(a.Targets, target):
+		case !met[target]:
+			met[target] = true
 			a.Targets = append(a.Targets, target)
 		}
 	}
