@@ -54,7 +54,7 @@ be reached.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
-	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), maildropCommand(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), timedCommand(), tableCommand(), compareCommand())
+	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), maildropCommand(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), timedCommand(), tableCommand(), compareCommand(), strangersCommand())
 	return root
 }
 
