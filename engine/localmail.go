@@ -33,7 +33,7 @@ func (srv *Server) localSubmit(ctx context.Context, m pickup.Mail, reserve func(
 		srv.log.info("message from "+m.Origin+" not stored: "+err.Error(), pickupDaemon)
 	case id != 0:
 		srv.stats.messages.Add(1)
-		srv.log.info(m.Origin+" from=<"+m.Sender+">", pickupDaemon, slog.String("id", id.String()))
+		srv.log.info(m.Origin+" from=<"+result.Sender+">", pickupDaemon, slog.String("id", id.String()))
 	}
 	return result, err
 }

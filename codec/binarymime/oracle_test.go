@@ -141,8 +141,9 @@ func slowRead(message string) *node {
 }
 
 // decoded is the content of a leaf, if it can be decoded: what is broken, or in an
-// encoding that is not known, gets lines and no promise. What a decoder passes over is
-// passed over.
+// encoding that is not known, gets lines and no promise. What a decoder of base64 passes
+// over is passed over. A CR alone is an octet of quoted-printable like others, also at the
+// end of a line: package quotedprintable takes it for white space there.
 func (n *node) decoded() (content string, ok bool) {
 	enc, _ := n.get("content-transfer-encoding")
 	enc, _, _ = strings.Cut(strings.ToLower(enc), "(")
@@ -159,7 +160,8 @@ func (n *node) decoded() (content string, ok bool) {
 		}
 		return alphabet, true
 	case "quoted-printable":
-		b, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(n.content)))
+		lines := strings.ReplaceAll(strings.ReplaceAll(n.content, "\r\n", "\n"), "\r", "=0D")
+		b, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(strings.ReplaceAll(lines, "\n", "\r\n"))))
 		if err != nil {
 			return "", false
 		}

@@ -32,9 +32,10 @@ const (
 )
 
 var verbNames = [Verbs]string{
-	"unknown", "helo", "ehlo", "mail", "rcpt", "data", "bdat", "rset", "noop", "quit",
-	"help", "vrfy", "expn", "verb", "starttls", "auth", "etrn", "turn", "send", "saml",
-	"soml", "xclient", "http",
+	Unknown: "unknown", Helo: "helo", Ehlo: "ehlo", Mail: "mail", Rcpt: "rcpt", Data: "data", Bdat: "bdat",
+	Rset: "rset", Noop: "noop", Quit: "quit", Help: "help", Vrfy: "vrfy", Expn: "expn", Verbose: "verb",
+	Starttls: "starttls", Auth: "auth", Etrn: "etrn", Turn: "turn", Send: "send", Saml: "saml", Soml: "soml",
+	Xclient: "xclient", HTTP: "http",
 }
 
 // String returns the verb in lower case, as in the log line of a session.

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"postrider/codec/smtp"
 	"postrider/engine/pickup"
@@ -55,12 +56,18 @@ type taken struct {
 	text string
 }
 
-// serve is a server whose Submit keeps what comes, and then says what f says.
-func serve(t *testing.T, f func(taken) (pickup.Result, error)) (path string, r *room) {
+// start starts a server whose Submit reads what comes, and then says what f says.
+func start(t *testing.T, f func(taken) (pickup.Result, error)) (path string, r *room) {
+	t.Helper()
+	return startLimited(t, maxTime, f)
+}
+
+// startLimited is start with another time for a message.
+func startLimited(t *testing.T, limit time.Duration, f func(taken) (pickup.Result, error)) (path string, r *room) {
 	t.Helper()
 	r = &room{left: 64 << 20, all: 64 << 20}
 	path = filepath.Join(t.TempDir(), "mail.sock")
-	stop, err := Serve(path, r, func(_ context.Context, m pickup.Mail, reserve func(int64) bool) (pickup.Result, error) {
+	stop, err := serve(path, r, func(_ context.Context, m pickup.Mail, reserve func(int64) bool) (pickup.Result, error) {
 		text, err := io.ReadAll(m.Text)
 		if err != nil {
 			return pickup.Result{}, err
@@ -69,7 +76,7 @@ func serve(t *testing.T, f func(taken) (pickup.Result, error)) (path string, r *
 			return pickup.Result{}, storage.ErrTemporary
 		}
 		return f(taken{m, string(text)})
-	})
+	}, limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +98,7 @@ func stored(taken) (pickup.Result, error) {
 
 func TestSend(t *testing.T) {
 	got := make(chan taken, 1)
-	path, _ := serve(t, func(m taken) (pickup.Result, error) { got <- m; return stored(m) })
+	path, _ := start(t, func(m taken) (pickup.Result, error) { got <- m; return stored(m) })
 	sender := "boss@x.example"
 	long := "Subject: long\n\n" + strings.Repeat("a line of a long text.\n", 200_000)
 	for _, l := range []Letter{
@@ -130,7 +137,7 @@ func TestSendTellsWhatIsWrong(t *testing.T) {
 		{pickup.Result{}, errors.New("the disk"), Later, "the disk"},
 		{pickup.Result{Refused: []pickup.Refusal{{Address: "who@here", Outcome: router.Unknown}}}, nil, NoUser, "who@here; nothing was sent"},
 	} {
-		path, _ := serve(t, func(taken) (pickup.Result, error) { return c.result, c.err })
+		path, _ := start(t, func(taken) (pickup.Result, error) { return c.result, c.err })
 		a, err := Send(t.Context(), path, Letter{}, strings.NewReader("x"))
 		if err != nil || a.Kind != c.kind || !strings.Contains(a.Error, c.text) || a.ID != "" {
 			t.Errorf("%v: %+v %v", c.err, a, err)
@@ -148,7 +155,7 @@ func dial(path string) *http.Client {
 
 // The socket takes mail, and answers nothing else.
 func TestNothingButMail(t *testing.T) {
-	path, _ := serve(t, stored)
+	path, _ := start(t, stored)
 	for _, c := range [][2]string{{"GET", "/mail"}, {"GET", "/status"}, {"POST", "/v1/accounts"}, {"POST", "/"}, {"PUT", "/mail"}, {"GET", "/metrics"}} {
 		req, err := http.NewRequest(c[0], "http://x"+c[1], nil)
 		if err != nil {
@@ -168,7 +175,7 @@ func TestNothingButMail(t *testing.T) {
 
 // A body that is no letter, or breaks off, is no message.
 func TestBodiesThatAreNoLetter(t *testing.T) {
-	path, _ := serve(t, func(m taken) (pickup.Result, error) {
+	path, _ := start(t, func(m taken) (pickup.Result, error) {
 		t.Errorf("%q was taken", m.text)
 		return stored(m)
 	})
@@ -242,10 +249,41 @@ func busy(t *testing.T, path string) Answer {
 	return a
 }
 
+// A message that does not end is given up when its time is over, however often an octet of
+// it comes, and its place and memory are free again.
+func TestTheTimeOfAMessageIsLimited(t *testing.T) {
+	path, _ := startLimited(t, 300*time.Millisecond, func(m taken) (pickup.Result, error) {
+		t.Errorf("%q was taken", m.text)
+		return stored(m)
+	})
+	for _, slow := range []bool{false, true} {
+		c := begin(t, path)
+		fmt.Fprintf(c, "4\r\n2\n{}\r\n")
+		over := make(chan struct{})
+		go func() {
+			for slow {
+				select {
+				case <-over:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+				if _, err := io.WriteString(c, "1\r\nx\r\n"); err != nil {
+					return
+				}
+			}
+		}()
+		text, _ := io.ReadAll(c) // until the server closes
+		close(over)
+		if !strings.Contains(string(text), `"Kind":"later"`) {
+			t.Errorf("slow: %v: the answer is %q", slow, text)
+		}
+	}
+}
+
 // A user who hands in many messages at once is told to come again, and a sendmail that
 // waits gets its turn.
 func TestMessagesOfAUserAreLimited(t *testing.T) {
-	path, _ := serve(t, stored)
+	path, _ := start(t, stored)
 	var open []net.Conn
 	for range maxUserWork {
 		open = append(open, begin(t, path))
@@ -269,7 +307,7 @@ func TestMessagesOfAUserAreLimited(t *testing.T) {
 
 // Connections are limited for each user: one more is closed without a word.
 func TestConnectionsOfAUserAreLimited(t *testing.T) {
-	path, _ := serve(t, stored)
+	path, _ := start(t, stored)
 	var open []net.Conn
 	for range maxPerUser {
 		c, err := net.Dial("unix", path)
@@ -320,7 +358,7 @@ func TestCounter(t *testing.T) {
 // A message for which there is no memory is not read, and one that outgrows it is refused
 // for now.
 func TestMemoryIsBooked(t *testing.T) {
-	path, r := serve(t, stored)
+	path, r := start(t, stored)
 	r.Reserve(r.all - baseRoom + 1)
 	if a := busy(t, path); a.Kind != Busy || !strings.Contains(a.Error, "limits.memory") {
 		t.Errorf("%+v", a)
@@ -372,6 +410,24 @@ func TestNoServer(t *testing.T) {
 }
 
 // A path that is longer than a socket's address.
+// The directory of the socket is made, for all users to enter; one in a directory that is
+// missing too is an error that says what to do.
+func TestTheDirectoryIsMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	r := &room{}
+	stop, err := Serve(filepath.Join(dir, "mail.sock"), r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if info, err := os.Stat(dir); err != nil || info.Mode() != os.ModeDir|0o755 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	if _, err := Serve(filepath.Join(dir, "a/b/mail.sock"), r, nil); err == nil || !strings.Contains(err.Error(), "server.mail_socket") {
+		t.Error(err)
+	}
+}
+
 func TestLongPath(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 90), strings.Repeat("e", 90))
 	if err := os.MkdirAll(dir, 0o755); err != nil {

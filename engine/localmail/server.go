@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -63,13 +65,18 @@ type Room interface {
 // Serve takes mail at the socket at path until stop is called. Then messages that are
 // there as a whole are still stored.
 func Serve(path string, room Room, submit Submit) (stop func(), err error) {
-	l, err := unixsocket.Listen(path, 0o666)
+	return serve(path, room, submit, maxTime)
+}
+
+// serve is Serve with another time for a message.
+func serve(path string, room Room, submit Submit, limit time.Duration) (stop func(), err error) {
+	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("mail socket: %w", err)
 	}
-	s := &server{submit: submit, room: room}
+	s := &server{submit: submit, room: room, limit: limit}
 	h := &http.Server{
-		Handler: http.HandlerFunc(s.serve), ReadTimeout: maxTime, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Second, MaxHeaderBytes: 4 << 10,
+		Handler: http.HandlerFunc(s.serve), ReadTimeout: limit, ReadHeaderTimeout: min(limit, 10*time.Second), IdleTimeout: time.Second, MaxHeaderBytes: 4 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, uidKey{}, c.(*conn).uid)
 		},
@@ -89,11 +96,29 @@ func Serve(path string, room Room, submit Submit) (stop func(), err error) {
 	}, nil
 }
 
+// listen makes the socket, and its directory when that is missing: /run is empty after a
+// start of the machine.
+func listen(path string) (*net.UnixListener, error) {
+	l, err := unixsocket.Listen(path, 0o666)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return l, err
+	}
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%w; make the directory for the user that the server runs as, or set server.mail_socket", err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
+		return nil, err
+	}
+	return unixsocket.Listen(path, 0o666)
+}
+
 type uidKey struct{}
 
 type server struct {
 	submit Submit
 	room   Room
+	limit  time.Duration // for a message: see maxTime
 	atWork counter
 }
 
@@ -104,7 +129,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this socket takes mail only", http.StatusForbidden)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+	ctx, cancel := context.WithTimeout(r.Context(), s.limit)
 	defer cancel()
 	uid := r.Context().Value(uidKey{}).(uint32)
 	if !s.atWork.enter(uid, maxAtWork, maxUserWork) {

@@ -59,6 +59,7 @@ type Mail struct {
 // Result is what became of a message.
 type Result struct {
 	Receipt storage.Receipt // the zero Receipt: nothing was stored
+	Sender  string          // the reverse-path, with its domain and without brackets
 	Refused []Refusal
 }
 
@@ -83,7 +84,7 @@ func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{Refused: e.refused}
+	result := Result{Refused: e.refused, Sender: e.reverse}
 	if len(e.places.Targets)+len(e.places.Relayed) == 0 {
 		return result, nil
 	}

@@ -17,7 +17,7 @@ func (s *Session) bdat(arg []byte, e *Effects) {
 		s.refuse(refused, e)
 		return
 	}
-	refused = order[s.phase][smtp.Bdat]
+	refused = commands[smtp.Bdat].refusal(s.phase)
 	if refused == nil && !s.extended {
 		refused = &needEhlo
 	}

@@ -21,20 +21,6 @@ func (s *Session) TurnAway(r *smtp.Reply, e *Effects) {
 // how the network cuts its octets: what is true stays true, false proves nothing.
 func (s *Session) Eager() bool { return s.eager }
 
-// mayPipeline says whether more may stand behind a command before its reply. After
-// STARTTLS and AUTH other rules look at that; QUIT is the end in any case.
-func (s *Session) mayPipeline(verb smtp.Verb) bool {
-	switch verb {
-	case smtp.Helo, smtp.Ehlo:
-		return false
-	case smtp.Data:
-		return s.phase != InData
-	case smtp.Quit, smtp.Starttls, smtp.Auth, smtp.Unknown, smtp.HTTP:
-		return true
-	}
-	return s.extended || s.phase == Connected
-}
-
 // clientTaken is what is said behind XCLIENT: the greeting.
 var clientTaken = greeting
 

@@ -7,30 +7,6 @@ import (
 	"postrider/codec/smtp"
 )
 
-// commands has what each verb does. A verb without an entry is known, but not
-// implemented: 502.
-var commands = [smtp.Verbs]func(s *Session, arg []byte, e *Effects){
-	smtp.Unknown: (*Session).unknown,
-	smtp.Helo:    (*Session).hello,
-	smtp.Ehlo:    (*Session).hello,
-	smtp.Mail:    (*Session).mail,
-	smtp.Rcpt:    (*Session).rcpt,
-	smtp.Data:    (*Session).data,
-	smtp.Bdat:    (*Session).bdat,
-	smtp.Rset:    (*Session).rset,
-	smtp.Noop:    (*Session).noop,
-	smtp.Quit:    (*Session).quit,
-	smtp.Help:    (*Session).help,
-	smtp.Vrfy:    (*Session).lookUp,
-	smtp.Expn:    (*Session).lookUp,
-	smtp.Verbose: (*Session).beVerbose,
-	smtp.HTTP:    (*Session).http,
-
-	smtp.Starttls: (*Session).startTLS,
-	smtp.Auth:     (*Session).auth,
-	smtp.Xclient:  (*Session).xclient,
-}
-
 // Replies to commands.
 var (
 	lineTooLong    = smtp.Reply{Code: 500, Enhanced: "5.5.6", Text: "Line too long"}
@@ -57,17 +33,17 @@ func (s *Session) readCommand(in []byte, e *Effects) (n int, more bool) {
 	}
 	s.verb = verb
 	s.tally[countedAs(verb)].All++
-	switch refused := order[s.phase][verb]; {
+	switch c := &commands[verb]; {
 	case v == line.TooLong:
 		s.refuse(&lineTooLong, e)
-	case commands[verb] == nil, !s.offers(verb):
+	case !c.known(s):
 		s.refuse(&notImplemented, e)
-	case refused != nil && verb != smtp.Bdat:
-		s.refuse(refused, e)
+	case verb != smtp.Bdat && c.refusal(s.phase) != nil: // the octets after BDAT come in any case
+		s.refuse(c.refusal(s.phase), e)
 	default:
-		commands[verb](s, arg, e)
+		c.do(s, arg, e)
 	}
-	if n < len(in) && !s.mayPipeline(verb) {
+	if n < len(in) && !commands[verb].mayFollow(s) {
 		s.eager = true
 	}
 	return n, true
@@ -106,19 +82,6 @@ func (s *Session) offered() smtp.Extensions {
 		x |= smtp.ExtAuth
 	}
 	return x
-}
-
-// offers says whether a verb is there by configuration.
-func (s *Session) offers(v smtp.Verb) bool {
-	switch v {
-	case smtp.Starttls:
-		return s.cfg.OfferTLS
-	case smtp.Auth:
-		return s.cfg.Auth.Mechanisms != 0
-	case smtp.Xclient:
-		return s.peer.Proxy
-	}
-	return true
 }
 
 // mail is MAIL.

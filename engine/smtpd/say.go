@@ -88,7 +88,7 @@ func (s *Session) refuse(r *smtp.Reply, e *Effects) {
 // command's syntax stands in it too.
 func (s *Session) decline(r *smtp.Reply, e *Effects) {
 	start := len(e.Reply)
-	if usage := help[s.verb]; s.verbose && usage != "" {
+	if usage := commands[s.verb].help; s.verbose && usage != "" {
 		e.Reply = r.AppendMore(e.Reply, usage)
 	}
 	s.say(r, e)

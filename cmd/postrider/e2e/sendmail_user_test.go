@@ -91,15 +91,58 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	if code != 0 {
 		t.Errorf("with a closed configuration: %d %s", code, out)
 	}
+	// Without the socket the message goes by SMTP.
+	if err := errors.Join(os.Chmod(config, 0o644), os.Remove(s.data+".mail.sock")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		to, says string
+		code     int
+	}{{"reader", "", 0}, {"ghost", "nothing was sent", 67}, {"reader,ghost", "", 0}} {
+		out, code = sendmailAs(t, uid, []string{"POSTRIDER_CONFIG=" + config}, "Subject: by SMTP to "+c.to+"\n\nx\n", sendmail, "-f", "writer@localhost", c.to)
+		if code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("by SMTP to %s: %d %s", c.to, code, out)
+		}
+	}
+	if told := s.fetch("writer", false); len(told) != 3 || !bytes.Contains(told[2], []byte("ghost@localhost")) {
+		t.Errorf("the sender was told %q", told)
+	}
 	got := s.fetch("reader", true)
 	var all bytes.Buffer
 	for _, m := range got {
 		all.Write(m)
 	}
-	for _, want := range []string{"Subject: by -t\r\n", "Return-Path: <boss@x.test>\r\n", "from userid 61235)", "Subject: closed\r\n", "Subject: by half\r\n", "Subject: to a ghost\r\n"} {
+	for _, want := range []string{"Subject: by -t\r\n", "Return-Path: <boss@x.test>\r\n", "from userid 61235)", "Subject: closed\r\n", "Subject: by half\r\n", "Subject: to a ghost\r\n", "Subject: by SMTP to reader\r\n", "Subject: by SMTP to reader,ghost\r\n"} {
 		if !bytes.Contains(all.Bytes(), []byte(want)) {
 			t.Errorf("%q did not arrive", want)
 		}
+	}
+	s.terminate()
+	s.check()
+}
+
+// In capture mode mail that a program hands in is captured like all other, whatever its
+// recipients are.
+func TestSendmailIntoCapture(t *testing.T) {
+	root(t)
+	s := &server{t: t, data: open(t), args: []string{"--capture", "--http", "127.0.0.1:0"}}
+	s.start()
+	sendmail := filepath.Join(filepath.Dir(s.data), "sendmail")
+	program, err := os.ReadFile(binary)
+	if err == nil {
+		err = os.WriteFile(sendmail, program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, code := sendmailAs(t, 61236, nil, "Subject: from a program\n\nx\n", sendmail, "--data", s.data, "someone@elsewhere.test", "ghost")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	var all captured
+	s.ask("GET", "/messages", "", 200, &all)
+	if len(all.Messages) != 1 || all.Messages[0].Subject != "from a program" || len(all.Messages[0].Envelope.To) != 2 {
+		t.Errorf("%+v", all)
 	}
 	s.terminate()
 	s.check()
