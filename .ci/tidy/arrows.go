@@ -69,12 +69,37 @@ func wrongArrow(f *file, p string) string {
 		if ours && !in(room, "codec", "storage") {
 			return "storage imports only codec and storage"
 		}
+	case in(f.folder, "cmd/sysexits"):
+		if ours || external {
+			return "cmd/sysexits has the codes alone: it imports only the standard library"
+		}
+	case in(f.folder, "cmd/postrider"):
+		return betweenRooms(f, room)
 	case in(f.folder, "bench"):
 		if ours && !in(room, "codec", "bench") {
 			return "bench measures over TCP only; it imports neither engine nor storage"
 		}
 	}
 	return ""
+}
+
+// betweenRooms says why f, a file of cmd/postrider, may not import room. A folder below
+// cmd/postrider has the commands about one thing; main joins them. They are over
+// workspace, and none imports another. Tests join folders as main does.
+func betweenRooms(f *file, room string) string {
+	to, ok := strings.CutPrefix(room, "cmd/postrider/")
+	if !ok || f.isTest {
+		return ""
+	}
+	to, _, _ = strings.Cut(to, "/")
+	from, _, _ := strings.Cut(strings.TrimPrefix(f.folder+"/", "cmd/postrider/"), "/")
+	switch {
+	case to == "shelltest":
+		return "shelltest is for tests"
+	case from == "", from == to, to == "workspace":
+		return ""
+	}
+	return "a folder of cmd/postrider imports only workspace: put what both need there, or have main.go hand it in"
 }
 
 // impure are the packages of the standard library that do I/O or read a clock.

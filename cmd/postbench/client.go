@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // clientFlags say how sessions begin.
@@ -38,7 +39,7 @@ func (f *clientFlags) client(addr, port string) (bench.Client, error) {
 	}
 	security, ok := map[string]bench.Security{"none": bench.Plain, "starttls": bench.Upgrade, "implicit": bench.ImplicitTLS}[f.tls]
 	if !ok {
-		return c, exit(exUsage, fmt.Errorf("--tls %s: give none, starttls or implicit", f.tls))
+		return c, sysexits.Usage.With(fmt.Errorf("--tls %s: give none, starttls or implicit", f.tls))
 	}
 	c.Security = security
 	if f.insecure {
@@ -46,7 +47,7 @@ func (f *clientFlags) client(addr, port string) (bench.Client, error) {
 	}
 	if f.auth != "" {
 		if c.User, c.Password, ok = strings.Cut(f.auth, ":"); !ok {
-			return c, exit(exUsage, fmt.Errorf("--auth %s: give NAME:PASSWORD", f.auth))
+			return c, sysexits.Usage.With(fmt.Errorf("--auth %s: give NAME:PASSWORD", f.auth))
 		}
 	}
 	return c, nil
@@ -56,14 +57,14 @@ func (f *clientFlags) client(addr, port string) (bench.Client, error) {
 func address(text, port string) (string, error) {
 	addr := strings.TrimPrefix(text, "inet:")
 	if strings.HasPrefix(addr, "unix:") {
-		return "", exit(exUsage, fmt.Errorf("%s: sockets of files aren't spoken to, give HOST:PORT", addr))
+		return "", sysexits.Usage.With(fmt.Errorf("%s: sockets of files aren't spoken to, give HOST:PORT", addr))
 	}
 	if _, _, err := net.SplitHostPort(addr); err == nil {
 		return addr, nil
 	}
 	addr = net.JoinHostPort(strings.Trim(addr, "[]"), port)
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return "", exit(exUsage, fmt.Errorf("%q isn't HOST:PORT: %w", text, err))
+		return "", sysexits.Usage.With(fmt.Errorf("%q isn't HOST:PORT: %w", text, err))
 	}
 	return addr, nil
 }
@@ -84,7 +85,7 @@ func from(sources []string) (func(context.Context, string, string) (net.Conn, er
 	for _, s := range sources {
 		ip := net.ParseIP(s)
 		if ip == nil {
-			return nil, exit(exUsage, fmt.Errorf("--source %s: not an IP address", s))
+			return nil, sysexits.Usage.With(fmt.Errorf("--source %s: not an IP address", s))
 		}
 		turn <- &net.TCPAddr{IP: ip}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // wrongFile is the error of a result that can't be read: not there, or no result.
@@ -16,7 +17,7 @@ func wrongFile(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return exit(exDataErr, err)
+	return sysexits.DataErr.With(err)
 }
 
 func compareCommand() *cobra.Command {
@@ -42,7 +43,7 @@ on the same machine, better in turn than one after the other.`,
 				}
 			}
 			if results[0].Workload != results[1].Workload {
-				return exit(exDataErr, fmt.Errorf("%s is of workload %q and %s of %q: they can't be compared", args[0], results[0].Workload, args[1], results[1].Workload))
+				return sysexits.DataErr.With(fmt.Errorf("%s is of workload %q and %s of %q: they can't be compared", args[0], results[0].Workload, args[1], results[1].Workload))
 			}
 			all := bench.Compare(results[0], results[1])
 			if asJSON {

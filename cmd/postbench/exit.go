@@ -4,44 +4,24 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+
+	"postrider/cmd/sysexits"
 )
 
-// The exit codes, those of sysexits.h but for exFailed.
-const (
-	exFailed      = 1  // the server didn't do what was asked
-	exUsage       = 64 // the command line is wrong
-	exDataErr     = 65 // an input is wrong
-	exNoInput     = 66 // an input isn't there
-	exUnavailable = 69 // no connection
-)
+// exFailed is the exit code when the server didn't do what was asked.
+const exFailed sysexits.Code = 1
 
-// exitError is an error with the exit code that it ends in.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
-// exit gives err its exit code; nil stays nil.
-func exit(code int, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &exitError{code, err}
-}
-
-func codeOf(err error) int {
-	var e *exitError
+// codeOf is the exit code of an error: the one it was given, else by its kind.
+func codeOf(err error) sysexits.Code {
 	var dial *net.OpError
+	code, given := sysexits.Of(err)
 	switch {
-	case errors.As(err, &e):
-		return e.code
+	case given:
+		return code
 	case errors.Is(err, fs.ErrNotExist):
-		return exNoInput
+		return sysexits.NoInput
 	case errors.As(err, &dial) && dial.Op == "dial":
-		return exUnavailable
+		return sysexits.Unavailable
 	}
 	return exFailed
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 func idleCommand() *cobra.Command {
@@ -32,7 +33,7 @@ as 127.0.0.2,127.0.0.3. Each session takes a descriptor: see ulimit -n.`,
 				return err
 			}
 			if idle.Sessions < 1 {
-				return exit(exUsage, errors.New("give --sessions more than 0"))
+				return sysexits.Usage.With(errors.New("give --sessions more than 0"))
 			}
 			if len(sources) > 0 {
 				if idle.Client.Dial, err = from(sources); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 func maildropCommand() *cobra.Command {
@@ -33,7 +34,7 @@ many as STAT says.`,
 				return err
 			}
 			if logins < 1 {
-				return exit(exUsage, errors.New("give --logins more than 0"))
+				return sysexits.Usage.With(errors.New("give --logins more than 0"))
 			}
 			client.User, client.Password = user, password
 			report, err := openMaildrop(&client, logins, patience, listings, pid)
@@ -102,7 +103,7 @@ func openMaildrop(client *bench.Client, logins int, patience time.Duration, list
 	var before bench.Usage
 	if pid != 0 {
 		if before, err = bench.ReadTree(pid); err != nil {
-			return r, exit(exUsage, fmt.Errorf("--pid: %w", err))
+			return r, sysexits.Usage.With(fmt.Errorf("--pid: %w", err))
 		}
 	}
 	var all []bench.Opening

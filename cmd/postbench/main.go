@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"postrider/cmd/sysexits"
 )
 
 func main() {
@@ -26,7 +28,7 @@ func main() {
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postbench:", err)
-		os.Exit(codeOf(err))
+		os.Exit(int(codeOf(err)))
 	}
 }
 
@@ -46,13 +48,13 @@ be reached.`,
 		Args: cobra.ArbitraryArgs, // the wrong ones are told by RunE
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return exit(exUsage, fmt.Errorf("there is no command %q (see \"postbench --help\")", args[0]))
+				return sysexits.Usage.With(fmt.Errorf("there is no command %q (see \"postbench --help\")", args[0]))
 			}
 			return cmd.Help()
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
+		return sysexits.Usage.With(fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
 	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), maildropCommand(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), timedCommand(), tableCommand(), compareCommand(), strangersCommand())
 	return root
@@ -64,6 +66,6 @@ func exactly(n int) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return exit(exUsage, fmt.Errorf("%d arguments given, %d wanted: %s", len(args), n, cmd.UseLine()))
+		return sysexits.Usage.With(fmt.Errorf("%d arguments given, %d wanted: %s", len(args), n, cmd.UseLine()))
 	}
 }

@@ -16,10 +16,11 @@ import (
 
 	"postrider/bench"
 	"postrider/bench/sink"
+	"postrider/cmd/sysexits"
 )
 
 // postbench runs a command line and returns what it printed and its exit code.
-func postbench(t *testing.T, args ...string) (string, int) {
+func postbench(t *testing.T, args ...string) (string, sysexits.Code) {
 	t.Helper()
 	var out bytes.Buffer
 	root := rootCommand()
@@ -119,7 +120,7 @@ func TestSMTPSource(t *testing.T) {
 		})
 	}
 	for _, args := range []string{"-L", "-o", "-R 0", "-w -1", "-w 1 -R 1", "-T 0", "-C 0", "-4 -6"} {
-		if out, code := postbench(t, append(strings.Fields("smtp-source "+args), "127.0.0.1:1")...); code != exUsage {
+		if out, code := postbench(t, append(strings.Fields("smtp-source "+args), "127.0.0.1:1")...); code != sysexits.Usage {
 			t.Errorf("%s: exit %d\n%s", args, code, out)
 		}
 	}
@@ -186,7 +187,7 @@ func TestSMTP_Recipients(t *testing.T) {
 // wrong command line is 64.
 func TestExitCodes(t *testing.T) {
 	r := receive(t, sink.Options{})
-	f := func(want int, text string, args ...string) {
+	f := func(want sysexits.Code, text string, args ...string) {
 		t.Helper()
 		if out, code := postbench(t, args...); code != want || !strings.Contains(out, text) {
 			t.Errorf("%v: exit %d, want %d with %q\n%s", args, code, want, text, out)
@@ -194,16 +195,16 @@ func TestExitCodes(t *testing.T) {
 	}
 	f(0, "2 messages in", "smtp", "-m", "2", r.addr)
 	f(exFailed, "451 4.3.0", "smtp", "-m", "2", "-t", "tempfail-rcpt-first1@v.example", r.addr)
-	f(exUnavailable, "refused", "smtp", "-m", "2", "127.0.0.1:1")
-	f(exUsage, "1 wanted", "smtp")
-	f(exUsage, "lognormal:4k,2", "smtp", "--size", "normal:4k", r.addr)
-	f(exUsage, "--rate", "smtp", "--rate", "fast", r.addr)
-	f(exUsage, "no command", "nonsense")
-	f(exUsage, "isn't known how many", "pop3", "--profile", "retr", r.addr)
-	f(exUsage, "in the profile", "pop3", "--profile", "stat,dele", "--delete", r.addr)
-	f(exUsage, "tempfail-rcpt-after100", "sink", "--fault", "x", "127.0.0.1:0")
-	f(exNoInput, "no such file", "verify", "--verify", "127.0.0.1:1", "/nowhere/ledger")
-	f(exNoInput, "no such file", "compare", "/nowhere/a", "/nowhere/b")
+	f(sysexits.Unavailable, "refused", "smtp", "-m", "2", "127.0.0.1:1")
+	f(sysexits.Usage, "1 wanted", "smtp")
+	f(sysexits.Usage, "lognormal:4k,2", "smtp", "--size", "normal:4k", r.addr)
+	f(sysexits.Usage, "--rate", "smtp", "--rate", "fast", r.addr)
+	f(sysexits.Usage, "no command", "nonsense")
+	f(sysexits.Usage, "isn't known how many", "pop3", "--profile", "retr", r.addr)
+	f(sysexits.Usage, "in the profile", "pop3", "--profile", "stat,dele", "--delete", r.addr)
+	f(sysexits.Usage, "tempfail-rcpt-after100", "sink", "--fault", "x", "127.0.0.1:0")
+	f(sysexits.NoInput, "no such file", "verify", "--verify", "127.0.0.1:1", "/nowhere/ledger")
+	f(sysexits.NoInput, "no such file", "compare", "/nowhere/a", "/nowhere/b")
 }
 
 // Rounds, the JSON file, and compare of a file with itself.
@@ -246,7 +247,7 @@ func TestVerify(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := func(want int, text string) {
+	f := func(want sysexits.Code, text string) {
 		t.Helper()
 		if out, code := postbench(t, "verify", "--verify-maildir", filepath.Join(dir, "box"), "--verify-wait", "0s", ledger); code != want || !strings.Contains(out, text) {
 			t.Errorf("exit %d, want %d with %q\n%s", code, want, text, out)
@@ -366,7 +367,7 @@ func TestSink_POP3AndMetrics(t *testing.T) {
 	}
 	f := func(args string) {
 		t.Helper()
-		if out, code := postbench(t, strings.Fields("sink "+args+" 127.0.0.1:0")...); code != exUsage {
+		if out, code := postbench(t, strings.Fields("sink "+args+" 127.0.0.1:0")...); code != sysexits.Usage {
 			t.Errorf("%s: exit %d\n%s", args, code, out)
 		}
 	}
@@ -388,13 +389,13 @@ func (l *lines) Write(p []byte) (int, error) {
 
 // A maildrop that nobody gives out is told, and so is a wrong number.
 func TestMaildrop_Fails(t *testing.T) {
-	f := func(want int, args ...string) {
+	f := func(want sysexits.Code, args ...string) {
 		t.Helper()
 		if out, code := postbench(t, append([]string{"maildrop"}, args...)...); code != want {
 			t.Errorf("exit %d, want %d\n%s", code, want, out)
 		}
 	}
-	f(exUsage, "--logins", "0", "127.0.0.1:1")
-	f(exUsage, "--tls", "maybe", "127.0.0.1:1")
-	f(exUnavailable, "127.0.0.1:1")
+	f(sysexits.Usage, "--logins", "0", "127.0.0.1:1")
+	f(sysexits.Usage, "--tls", "maybe", "127.0.0.1:1")
+	f(sysexits.Unavailable, "127.0.0.1:1")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // mixing is the subcommand mixed.
@@ -66,11 +67,11 @@ func (m *mixing) run(cmd *cobra.Command, addr string) error {
 		return err
 	}
 	if m.duration <= 0 || m.rate <= 0 {
-		return exit(exUsage, errors.New("give --duration and --rate more than 0"))
+		return sysexits.Usage.With(errors.New("give --duration and --rate more than 0"))
 	}
 	sizes, err := bench.ParseSizes(m.largeSize)
 	if err != nil {
-		return exit(exUsage, err)
+		return sysexits.Usage.With(err)
 	}
 	return m.measure(cmd, smtp.Addr, 0, func(ctx context.Context, _ int, meter *bench.Meter) (bench.Report, error) {
 		corpus, to, err := m.source.make()

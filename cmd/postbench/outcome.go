@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // outcome is how a measurement is repeated and told of.
@@ -44,7 +45,7 @@ func (o *outcome) add(cmd *cobra.Command) {
 // told the number, and calls start before it sends.
 func (o *outcome) measure(cmd *cobra.Command, target string, total int, run func(ctx context.Context, round int, meter *bench.Meter) (bench.Report, error)) error {
 	if o.rounds < 1 {
-		return exit(exUsage, fmt.Errorf("--rounds %d: give 1 or more", o.rounds))
+		return sysexits.Usage.With(fmt.Errorf("--rounds %d: give 1 or more", o.rounds))
 	}
 	result := &bench.Result{Workload: cmd.Name(), Target: target, Args: os.Args[1:], Time: time.Now().UTC(), Machine: machine()}
 	var failed error
@@ -77,7 +78,7 @@ func (o *outcome) round(cmd *cobra.Command, total, round int, run func(context.C
 	if len(o.pids) > 0 {
 		var err error
 		if o.before, err = bench.ReadTree(o.pids...); err != nil {
-			return bench.Report{}, exit(exUsage, fmt.Errorf("--pid: %w", err))
+			return bench.Report{}, sysexits.Usage.With(fmt.Errorf("--pid: %w", err))
 		}
 	}
 	own, err := bench.ReadUsage(os.Getpid())

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // reading is the subcommand pop3.
@@ -78,14 +79,14 @@ func (r *reading) run(cmd *cobra.Command, addr string) error {
 		}
 	}
 	if len(names) == 0 || r.sessions < 1 {
-		return exit(exUsage, errors.New("give --users and --sessions more than 0"))
+		return sysexits.Usage.With(errors.New("give --users and --sessions more than 0"))
 	}
 	if r.profile != "" {
 		if r.fetch.Profile, err = bench.ParseProfile(r.profile); err != nil {
-			return exit(exUsage, fmt.Errorf("--profile: %w", err))
+			return sysexits.Usage.With(fmt.Errorf("--profile: %w", err))
 		}
 		if r.fetch.Delete {
-			return exit(exUsage, errors.New("--delete and --profile: give dele in the profile"))
+			return sysexits.Usage.With(errors.New("--delete and --profile: give dele in the profile"))
 		}
 	}
 	r.fetch.Mode, r.fetch.Client = bench.Mode(r.pipelined), client

@@ -11,6 +11,7 @@ import (
 
 	"postrider/bench"
 	"postrider/bench/sink"
+	"postrider/cmd/sysexits"
 )
 
 // relaying is the subcommand relay.
@@ -62,7 +63,7 @@ func (r *relaying) run(cmd *cobra.Command, addr string) (err error) {
 		return err
 	}
 	if r.load.Messages < 1 || r.load.Sessions < 1 {
-		return exit(exUsage, errors.New("give --messages and --sessions more than 0"))
+		return sysexits.Usage.With(errors.New("give --messages and --sessions more than 0"))
 	}
 	if err := r.sink.prepare(); err != nil {
 		return err
@@ -113,7 +114,7 @@ func (r *relaying) round(ctx context.Context, meter *bench.Meter, next string) (
 	defer stop()
 	ln, err := sink.Listen(hop, next)
 	if err != nil {
-		return bench.Report{}, exit(exUnavailable, err)
+		return bench.Report{}, sysexits.Unavailable.With(err)
 	}
 	over := make(chan error, 1)
 	go func() { over <- sink.New(options).Serve(hop, ln, 1) }()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/bench/sink"
+	"postrider/cmd/sysexits"
 )
 
 // servers are what serves at once until a context ends, or one of them fails.
@@ -22,7 +23,7 @@ type servers struct {
 func (s *servers) listen(name, addr string, serve func(*net.TCPListener) error) error {
 	ln, err := sink.Listen(s.ctx, addr)
 	if err != nil {
-		return exit(exUnavailable, err)
+		return sysexits.Unavailable.With(err)
 	}
 	s.ready += " " + name + "=" + ln.Addr().String()
 	over := make(chan error, 1)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench/sink"
+	"postrider/cmd/sysexits"
 )
 
 // sinking is the subcommand sink.
@@ -152,7 +153,7 @@ func (s *sinking) prepare() (err error) {
 		profile, ok := profiles[name]
 		_, also := pop3Profiles[name]
 		if !ok && !also {
-			return exit(exUsage, fmt.Errorf("there is no profile %q (see \"postbench sink --help\")", name))
+			return sysexits.Usage.With(fmt.Errorf("there is no profile %q (see \"postbench sink --help\")", name))
 		}
 		rules = append(rules, profile...)
 	}
@@ -162,7 +163,7 @@ func (s *sinking) prepare() (err error) {
 	for _, text := range rules {
 		r, err := sink.ParseRule(text)
 		if err != nil {
-			return exit(exUsage, err)
+			return sysexits.Usage.With(err)
 		}
 		s.options.Rules = append(s.options.Rules, r)
 	}
@@ -173,7 +174,7 @@ func (s *sinking) prepare() (err error) {
 		s.options.Burst, s.options.LimitCode = 1, 450
 		n, _ := fmt.Sscanf(s.limit, "%g/s,%d,%d", &s.options.Limit, &s.options.Burst, &s.options.LimitCode)
 		if n == 0 || s.options.Limit <= 0 || s.options.LimitCode < 400 || s.options.LimitCode > 599 {
-			return exit(exUsage, fmt.Errorf("--limit %s: give a rate, a burst and a code, such as 10/s,20,421", s.limit))
+			return sysexits.Usage.With(fmt.Errorf("--limit %s: give a rate, a burst and a code, such as 10/s,20,421", s.limit))
 		}
 	}
 	return s.certificate()
@@ -193,7 +194,7 @@ func (s *sinking) certificate() (err error) {
 		err = s.handshake("silence-handshake")
 	case "good", "wrong":
 	default:
-		err = exit(exUsage, fmt.Errorf("--tls %s: give none, good, wrong, slow or mute", s.tls))
+		err = sysexits.Usage.With(fmt.Errorf("--tls %s: give none, good, wrong, slow or mute", s.tls))
 	}
 	if err != nil {
 		return err

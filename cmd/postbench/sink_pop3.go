@@ -9,6 +9,7 @@ import (
 
 	"postrider/bench"
 	"postrider/bench/sink"
+	"postrider/cmd/sysexits"
 )
 
 // sinkPOP3 are the flags of the sink's POP3 server.
@@ -41,7 +42,7 @@ func (p *sinkPOP3) add(cmd *cobra.Command) {
 func (p *sinkPOP3) prepare(o *sink.Options, profiles []string) (err error) {
 	if p.addr == "" {
 		if len(p.faults) > 0 || len(p.waits) > 0 || p.messages > 0 {
-			return exit(exUsage, errors.New("--pop3-fault, --pop3-wait and --pop3-messages need --pop3 HOST:PORT"))
+			return sysexits.Usage.With(errors.New("--pop3-fault, --pop3-wait and --pop3-messages need --pop3 HOST:PORT"))
 		}
 		return nil
 	}
@@ -55,7 +56,7 @@ func (p *sinkPOP3) prepare(o *sink.Options, profiles []string) (err error) {
 	for _, text := range rules {
 		r, err := sink.ParsePOP3Rule(text)
 		if err != nil {
-			return exit(exUsage, err)
+			return sysexits.Usage.With(err)
 		}
 		o.POP3.Rules = append(o.POP3.Rules, r)
 	}
@@ -64,16 +65,16 @@ func (p *sinkPOP3) prepare(o *sink.Options, profiles []string) (err error) {
 	}
 	sizes, err := bench.ParseSizes(p.size)
 	if err != nil {
-		return exit(exUsage, err)
+		return sysexits.Usage.With(err)
 	}
 	if o.POP3.Room, err = bench.ParseOctets(p.keep); err != nil {
-		return exit(exUsage, fmt.Errorf("--pop3-keep: %w", err))
+		return sysexits.Usage.With(fmt.Errorf("--pop3-keep: %w", err))
 	}
 	if p.messages < 0 {
-		return exit(exUsage, fmt.Errorf("--pop3-messages %d: give 0 or more", p.messages))
+		return sysexits.Usage.With(fmt.Errorf("--pop3-messages %d: give 0 or more", p.messages))
 	}
 	if o.POP3.Messages, err = sink.Made(p.messages, sizes, o.Seed); err != nil {
-		return exit(exUsage, fmt.Errorf("--pop3-messages %d --pop3-size %s: %w", p.messages, p.size, err))
+		return sysexits.Usage.With(fmt.Errorf("--pop3-messages %d --pop3-size %s: %w", p.messages, p.size, err))
 	}
 	return nil
 }
@@ -85,11 +86,11 @@ func waits(flag string, texts []string, stageOf func(string) (sink.Stage, bool))
 		stage, distribution, _ := strings.Cut(text, "=")
 		at, ok := stageOf(stage)
 		if !ok {
-			return nil, exit(exUsage, fmt.Errorf("%s %s: there is no stage %q", flag, text, stage))
+			return nil, sysexits.Usage.With(fmt.Errorf("%s %s: there is no stage %q", flag, text, stage))
 		}
 		w, err := sink.ParseWait(distribution)
 		if err != nil {
-			return nil, exit(exUsage, err)
+			return nil, sysexits.Usage.With(err)
 		}
 		all[at] = w
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // sending is the subcommand smtp.
@@ -136,11 +137,11 @@ func (s *sending) prepare(cmd *cobra.Command, addr string) (err error) {
 		s.load.Messages = 0
 	}
 	if s.load.Messages <= 0 && s.duration == 0 || s.load.Sessions <= 0 {
-		return exit(exUsage, errors.New("give --messages or --duration, and --sessions, more than 0"))
+		return sysexits.Usage.With(errors.New("give --messages or --duration, and --sessions, more than 0"))
 	}
 	if s.rate != "" {
 		if _, err := fmt.Sscanf(strings.TrimSuffix(s.rate, "/s"), "%g", &s.load.Rate); err != nil || s.load.Rate <= 0 {
-			return exit(exUsage, fmt.Errorf("--rate %s: give messages a second, for example 100/s", s.rate))
+			return sysexits.Usage.With(fmt.Errorf("--rate %s: give messages a second, for example 100/s", s.rate))
 		}
 	}
 	return nil
@@ -194,7 +195,7 @@ func (s *source) make() (*bench.Corpus, func(n int) []string, error) {
 	}
 	sizes, err := bench.ParseSizes(s.size)
 	if err != nil {
-		return nil, nil, exit(exUsage, err)
+		return nil, nil, sysexits.Usage.With(err)
 	}
 	return bench.NewCorpus(s.run, sizes, s.texts, s.seed), turn, nil
 }
@@ -220,7 +221,7 @@ func (s *source) recipients() (all []string, err error) {
 		all = strings.Split(s.to, ",")
 	}
 	if len(all) == 0 || s.rcpts < 1 || s.rcpts > len(all) || s.texts < 1 {
-		return nil, exit(exUsage, fmt.Errorf("there are %d recipients for --rcpts %d and --texts %d", len(all), s.rcpts, s.texts))
+		return nil, sysexits.Usage.With(fmt.Errorf("there are %d recipients for --rcpts %d and --texts %d", len(all), s.rcpts, s.texts))
 	}
 	return all, nil
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // smtpSource holds the flags of Postfix's smtp-source that have no counterpart.
@@ -79,7 +80,7 @@ time of a message; for messages at fixed times see --rate of "postbench smtp".`,
 // asSource runs with the meaning that smtp-source gives the flags.
 func (s *sending) asSource(cmd *cobra.Command, old smtpSource, addr string) error {
 	if old.lmtp || old.old {
-		return exit(exUsage, fmt.Errorf("-L and -o are not offered: this speaks SMTP with EHLO"))
+		return sysexits.Usage.With(fmt.Errorf("-L and -o are not offered: this speaks SMTP with EHLO"))
 	}
 	if err := s.prepare(cmd, addr); err != nil {
 		return err
@@ -112,14 +113,14 @@ func (s *sending) asSource(cmd *cobra.Command, old smtpSource, addr string) erro
 // check finds numbers that mean nothing, as smtp-source does.
 func (o smtpSource) check(cmd *cobra.Command) error {
 	if o.fixed > 0 && o.random > 0 {
-		return exit(exUsage, errors.New("-w and -R can't be at the same time"))
+		return sysexits.Usage.With(errors.New("-w and -R can't be at the same time"))
 	}
 	if o.v4 && o.v6 {
-		return exit(exUsage, errors.New("-4 and -6 can't be at the same time"))
+		return sysexits.Usage.With(errors.New("-4 and -6 can't be at the same time"))
 	}
 	for name, n := range map[string]int{"random-pause": o.random, "pause": o.fixed, "window": o.window, "connects": o.tries} {
 		if flag := cmd.Flag(name); flag.Changed && (n < 1 || n > 1<<30) {
-			return exit(exUsage, fmt.Errorf("-%s %d: give 1 or more", flag.Shorthand, n))
+			return sysexits.Usage.With(fmt.Errorf("-%s %d: give 1 or more", flag.Shorthand, n))
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 func tableCommand() *cobra.Command {
@@ -25,7 +26,7 @@ the least and most over all rounds. Files of the same name are rounds of one row
 			for _, arg := range args {
 				name, file, ok := strings.Cut(arg, "=")
 				if !ok {
-					return exit(exUsage, fmt.Errorf("%q isn't NAME=FILE", arg))
+					return sysexits.Usage.With(fmt.Errorf("%q isn't NAME=FILE", arg))
 				}
 				result, err := bench.ReadResult(file)
 				if err != nil {

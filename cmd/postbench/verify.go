@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench"
+	"postrider/cmd/sysexits"
 )
 
 // search is where acknowledged messages are looked for.
@@ -123,7 +124,7 @@ be repeated after a crash.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !s.wanted() {
-				return exit(exUsage, errors.New("give --verify HOST:PORT or --verify-maildir FOLDER"))
+				return sysexits.Usage.With(errors.New("give --verify HOST:PORT or --verify-maildir FOLDER"))
 			}
 			f, err := os.Open(args[0])
 			if err != nil {
@@ -132,7 +133,7 @@ be repeated after a crash.`,
 			defer f.Close()
 			ledger, err := bench.ReadLedger(f)
 			if err != nil {
-				return exit(exDataErr, fmt.Errorf("%s: %w", args[0], err))
+				return sysexits.DataErr.With(fmt.Errorf("%s: %w", args[0], err))
 			}
 			audit, err := s.find(cmd.Context(), ledger)
 			fmt.Fprintln(cmd.OutOrStdout(), audit)

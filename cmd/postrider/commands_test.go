@@ -1,371 +1,40 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 
-	"postrider/engine/admin"
-	"postrider/engine/config"
-	"postrider/engine/password"
-	"postrider/engine/router"
-	"postrider/storage"
-	"postrider/storage/lsm"
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/shelltest"
+	"postrider/cmd/sysexits"
 )
 
-// shell runs commands on one store.
-type shell struct {
-	t      *testing.T
-	dir    string // of the test
-	config string
-}
-
-// run runs a command with stdin and returns what it wrote and its exit code.
-func (s *shell) run(stdin, line string) (out string, code int) {
-	s.t.Helper()
-	root := rootCommand()
-	var b bytes.Buffer
-	root.SetOut(&b)
-	root.SetErr(&b)
-	root.SetIn(strings.NewReader(stdin))
-	args := strings.Fields(line)
-	if s.config != "" {
-		args = append(args, "--config", s.config)
+// commands are all of the program.
+func commands() (all []func() *cobra.Command) {
+	for i := range rootCommand().Commands() {
+		all = append(all, func() *cobra.Command { return rootCommand().Commands()[i] })
 	}
-	root.SetArgs(args)
-	if err := root.ExecuteContext(context.Background()); err != nil {
-		b.WriteString(err.Error())
-		code = codeOf(err)
-	}
-	return b.String(), code
-}
-
-// want runs a command and compares the exit code, and looks for texts in the output.
-func (s *shell) want(code int, stdin, line string, texts ...string) string {
-	s.t.Helper()
-	out, got := s.run(stdin, line)
-	if got != code {
-		s.t.Errorf("%s: exit code %d, want %d:\n%s", line, got, code, out)
-	}
-	for _, text := range texts {
-		if !strings.Contains(out, text) {
-			s.t.Errorf("%s: no %q in\n%s", line, text, out)
-		}
-	}
-	return out
-}
-
-func (s *shell) file(name, text string) string {
-	s.t.Helper()
-	path := filepath.Join(s.dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
-	return path
-}
-
-// newShell is a shell with a configuration for a store that is not there yet.
-func newShell(t *testing.T) *shell {
-	s := &shell{t: t, dir: t.TempDir()}
-	s.config = s.file("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
-	return s
-}
-
-// both runs f on a store that each command opens itself, and on one that a server
-// has open behind its socket.
-func both(t *testing.T, f func(*shell)) {
-	t.Run("direct", func(t *testing.T) { f(newShell(t)) })
-	t.Run("server", func(t *testing.T) {
-		s := newShell(t)
-		cfg, err := config.Load(s.config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		store, err := lsm.Open(lsm.Options{Dir: cfg.Server.Data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.AddDomain("a.example"); err != nil {
-			t.Fatal(err)
-		}
-		stop, err := admin.Serve(context.Background(), socketOf(cfg), store, nil, func() admin.Status {
-			return admin.Status{Version: "test", Health: "ok", SMTP: []string{"127.0.0.1:25"}}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			stop()
-			if err := store.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		f(s)
-		if out, code := s.run("", "status"); code != 0 || !strings.Contains(out, "health: ok") {
-			t.Errorf("status: %d %s", code, out)
-		}
-	})
-}
-
-func TestAccounts(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "secret\n", "account add Alice --password-stdin", "added alice@a.example")
-		s.want(exCantCreate, "x\n", "account add alice@A.EXAMPLE --password-stdin", "exists already")
-		s.want(exNoUser, "x\n", "account add bob@b.example --password-stdin", "b.example is not ours", "domain add b.example")
-		s.want(exDataErr, "\n", "account add bob --password-stdin", "empty")
-		s.want(exUsage, "x\n", "account add bob@ --password-stdin", "no domain")
-		s.want(0, "secret\n", "account add carol --password-stdin --apop")
-		s.want(0, "other\n", "account passwd carol --password-stdin", "changed")
-		s.want(0, "new\n", "account passwd ALICE --password-stdin", "changed")
-		s.want(exNoUser, "new\n", "account passwd nobody --password-stdin", "no account nobody@a.example")
-		s.want(0, "", "account list", "alice@a.example", "carol@a.example", "password, apop")
-		var lines []accountLine
-		if err := json.Unmarshal([]byte(s.want(0, "", "account list --json")), &lines); err != nil || len(lines) != 2 || !lines[0].Login {
-			t.Errorf("%v %+v", err, lines)
-		}
-		s.want(0, "", "account remove alice carol", "removed alice@a.example", "removed carol@a.example")
-		s.want(0, "", "account list --json", "[]")
-		s.want(exUsage, "", "account add", "wanted")
-		s.want(exUsage, "", "account list --frob", "--help")
-	})
-}
-
-func TestAccountImport(t *testing.T) {
-	ready, err := password.Hash([]byte("ready"), password.Cost{Memory: 64, Time: 1, Threads: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	both(t, func(s *shell) {
-		var b strings.Builder
-		b.WriteString("# people\n\nalice:secret\nbob@a.example:with:colon\r\n")
-		b.WriteString("carol:" + ready + ":1000:1000::/var/empty\n")
-		for i := range 1000 {
-			fmt.Fprintf(&b, "user%d:secret%d\n", i, i)
-		}
-		s.want(0, b.String(), "account import -", "added 1003 accounts")
-		s.want(0, "", "account list", "alice@a.example", "bob@a.example", "carol@a.example")
-
-		bad := s.file("bad.txt", "dave:secret\nnocolon\nalice:x\neve:\nfrank:{MD5}abc\ngrace@x.example:y\nDAVE:z\nheidi:{SSHA256}!\n")
-		out := s.want(exDataErr, "", "account import "+bad, "bad.txt:2: no colon", "bad.txt:3: the account alice@a.example exists",
-			"bad.txt:4: the password is empty", "bad.txt:5: unusable", "{MD5} is not known", "bad.txt:6: the domain x.example",
-			"bad.txt:7: dave@a.example stands in line 1 already", "bad.txt:8:", "nothing was added")
-		if strings.Contains(out, "bad.txt:1:") {
-			t.Error(out)
-		}
-		if out := s.want(0, "", "account list"); strings.Contains(out, "dave") {
-			t.Error("half an import was carried out")
-		}
-		s.want(exNoInput, "", "account import "+filepath.Join(s.dir, "none"), "no such file")
-	})
-}
-
-func TestDomains(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "", "domain add B.Example c.example", "added b.example", "added c.example")
-		s.want(exCantCreate, "", "domain add b.example", "exists already")
-		s.want(exUsage, "", "domain add b..example", "not a domain")
-		s.want(0, "x\n", "account add bob@b.example --password-stdin")
-		s.want(exCantCreate, "", "domain remove b.example", "still has accounts")
-		s.want(0, "", "domain remove c.example", "removed c.example")
-		s.want(exNoUser, "", "domain remove c.example", "not ours")
-		s.want(exConfig, "", "domain remove a.example", "server.domains")
-		if out := s.want(0, "", "domain list"); out != "a.example\nb.example\n" {
-			t.Errorf("%q", out)
-		}
-		s.want(0, "", "domain list --json", `"b.example"`)
-	})
-}
-
-func TestAliases(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "x\n", "account add alice --password-stdin")
-		s.want(0, "", "alias add Sales alice Bob@a.example alice", "sales@a.example: alice@a.example, bob@a.example")
-		s.want(0, "", "alias add @a.example alice", "@a.example: alice@a.example")
-		s.want(0, "", "alias add out x@elsewhere.example", "out@a.example: x@elsewhere.example")
-		s.want(0, "", "alias remove out", "removed out@a.example")
-		s.want(exCantCreate, "", "alias add alice bob", "is an account")
-		s.want(exCantCreate, "x\n", "account add sales --password-stdin", "is an alias")
-		s.want(exNoUser, "x\n", "account passwd sales --password-stdin", "is an alias")
-		s.want(0, "", "alias list", "sales@a.example: alice@a.example, bob@a.example\n", "@a.example: alice@a.example\n")
-		var lines []aliasLine
-		if err := json.Unmarshal([]byte(s.want(0, "", "alias list --json")), &lines); err != nil || len(lines) != 2 {
-			t.Errorf("%v %+v", err, lines)
-		}
-		s.want(0, "", "alias remove sales @a.example", "removed sales@a.example", "removed @a.example")
-		s.want(exNoUser, "", "alias remove sales", "no alias sales@a.example")
-	})
-}
-
-// An account keeps a copy where an alias of its name names it.
-func TestAliasThatKeepsACopy(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "x\n", "account add ruth --password-stdin")
-		s.want(exCantCreate, "", "alias add ruth ruth.k@far.example", "name it among the targets")
-		s.want(0, "", `alias add Ruth \ruth Ruth.K@far.example`, "ruth@a.example: ruth@a.example, Ruth.K@far.example\n")
-		s.want(0, "", "alias import "+s.file("two", "paul: \\paul, Pa.Ul@Far.example\nvera: vera, ruth\n"), "added 2 aliases",
-			"warning: the alias paul@a.example names itself, and there is no account of that name", "warning: the alias vera@a.example names itself")
-		s.want(0, "x\n", "account add paul --password-stdin", "added paul@a.example")
-		s.want(exCantCreate, "x\n", "account add paul --password-stdin", "exists already")
-		s.want(0, "p1:x\nvera:x\n", "account import -", "2")
-		s.want(0, "", "alias list", "paul@a.example: paul@a.example, Pa.Ul@far.example\n", "vera@a.example: vera@a.example, ruth@a.example\n")
-		s.want(0, "", "account list", "paul@a.example", "ruth@a.example", "vera@a.example")
-		s.want(0, "", "route ruth", "maildrop ruth@a.example", "sent on to Ruth.K@far.example")
-		s.want(0, "", "alias remove ruth", "removed ruth@a.example")
-		if out := s.want(0, "", "account list"); !strings.Contains(out, "ruth@a.example") {
-			t.Error(out)
-		}
-		s.want(0, "", "account remove vera", "removed vera@a.example", "warning: vera@a.example is still in the alias vera@a.example")
-		s.want(0, "", "check", "note: the alias vera@a.example names itself", " 0 faults")
-	})
-}
-
-// Whoever runs the server hears of members that lead nowhere.
-func TestDeadMembersAreTold(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "ruth:x\nleaver:x\n", "account import -")
-		s.want(0, "", "domain add old.example")
-		s.want(0, "", "alias add crew ruth leaver slip@a.example", "warning: the alias crew@a.example leads to slip@a.example, which does not exist")
-		s.want(0, "", "route crew", "maildrop ruth@a.example", "  no mailbox slip@a.example")
-		s.want(0, "", "alias add whole crew", "warning: the alias whole@a.example leads to slip@a.example")
-		if out := s.want(0, "", "alias add fine ruth leaver@a.example x@far.example"); strings.Contains(out, "warning") {
-			t.Error(out)
-		}
-		s.want(0, "", "alias import "+s.file("ring", "one: two\ntwo: one\nthree: one, ruth\nthree: x@far.example\nmoved: ruth, Jo.D@Old.Example\n"), "added 4 aliases",
-			"ring:4: three@a.example is in line 3 already", "warning: the alias one@a.example leads in a circle", "warning: the alias two@a.example leads in a circle",
-			"warning: the alias three@a.example leads to one@a.example, which leads in a circle", "warning: the alias moved@a.example leads to jo.d@old.example")
-		s.want(0, "", "account remove leaver", "warning: leaver@a.example is still in the alias crew@a.example", "still in the alias fine@a.example")
-		s.want(0, "", "domain remove old.example", "jo.d@old.example is still in the alias moved@a.example: the alias sends mail on to the hosts of old.example now")
-		s.want(0, "", "alias list", "# the alias crew@a.example leads to leaver@a.example, which does not exist", "\ncrew@a.example: ruth@a.example, leaver@a.example, slip@a.example\n")
-		s.want(0, "", "alias list --json", `"dead"`, "the alias one@a.example leads in a circle")
-		s.want(0, "", "check", "note: the alias whole@a.example leads to slip@a.example", " 0 faults")
-		s.want(0, "", "check --json", `"aliases": [`)
-		s.want(0, "", "alias import "+s.file("again", s.want(0, "", "alias list")), "added 7 aliases") // its comments are comments
-	})
-}
-
-// A domain is one, however it is written.
-func TestInternationalNames(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "", "domain add Café.example", "added xn--caf-dma.example")
-		s.want(0, "x\n", "account add Zoe\u0308@cafe\u0301.example --password-stdin", "added zoë@xn--caf-dma.example")
-		s.want(exCantCreate, "x\n", "account add ZOË@XN--CAF-DMA.example --password-stdin", "exists already")
-		s.want(0, "", "alias add post@CAFÉ.example zoë@café.example Fern.Weh@Gru\u0308n.example", "post@xn--caf-dma.example: zoë@xn--caf-dma.example, Fern.Weh@xn--grn-ioa.example")
-		s.want(0, "", "route post@café.example", "maildrop zoë@xn--caf-dma.example", "Fern.Weh@xn--grn-ioa.example")
-		s.want(exUsage, "", "domain add \uff20é.example", "A-labels")
-		s.want(0, "", "alias remove post@xn--caf-dma.example")
-		s.want(0, "", "account remove zoë@café.example")
-		s.want(0, "", "domain remove CAFÉ.example", "removed xn--caf-dma.example")
-	})
-}
-
-func TestAliasImport(t *testing.T) {
-	both(t, func(s *shell) {
-		s.want(0, "x\n", "account add alice --password-stdin")
-		path := s.file("aliases", `# who gets what
-mailer-daemon: postmaster
-postmaster: root
-root: alice, # the boss
-	\bob
-prog: "|/usr/bin/vacation a, b", alice
-file: /dev/null
-list: :include:/etc/list
-out: friend@elsewhere.example
-alice: bob
-"two words": alice
-`)
-		s.want(0, "", "alias import "+path, "aliases:6: prog@a.example: \"|/usr/bin/vacation a, b\" (a command",
-			"aliases:7: file@a.example: /dev/null (a file", "aliases:7: file@a.example: no target is left",
-			"aliases:8: list@a.example: :include:/etc/list",
-			"aliases:10: alice@a.example: an account has the name", "added 6 aliases")
-		s.want(0, "", "alias list", "out@a.example: friend@elsewhere.example", "root@a.example: alice@a.example, bob@a.example", "prog@a.example: alice@a.example\n",
-			`"two words"@a.example: alice@a.example`)
-		bad := s.file("bad", "good: alice\nnocolon\nx y: alice\ngood: bob\n")
-		s.want(exDataErr, "", "alias import "+bad, "bad:2: no colon", "bad:3:", "nothing was added")
-		if out := s.want(0, "", "alias list"); strings.Contains(out, "good") {
-			t.Error(out)
-		}
-	})
-}
-
-func TestExportAndImportKeepEveryOctet(t *testing.T) {
-	both(t, func(s *shell) {
-		for _, name := range []string{"alice", "bob"} {
-			s.want(0, "x\n", "account add "+name+" --password-stdin")
-		}
-		box := "From a@b Sun Nov 22 20:00:00 2026\nSubject: one\n\nhello\n.dot\n>From here\n\n" +
-			"From a@b Sun Nov 22 20:00:01 2026\nSubject: two\n\n" + strings.Repeat("0123456789abcdef\n", 20000) + "\n"
-		path := s.file("in.mbox", box)
-		s.want(0, "", "import alice --format mbox "+path, "alice@a.example: 2 messages")
-		for _, format := range []string{"mbox", "maildir", "eml", "text --raw"} {
-			out := filepath.Join(s.dir, strings.ReplaceAll(format, " ", "")+".out")
-			said := s.want(0, "", "export alice --format "+format+" --out "+out, "alice@a.example: 2 messages")
-			name := strings.TrimSpace(said[strings.LastIndex(said, " in ")+4:])
-			s.want(0, "", "import bob --format "+format+" "+filepath.Join(out, name), "bob@a.example: 2 messages")
-		}
-		all := filepath.Join(s.dir, "all.out")
-		s.want(0, "", "export --all --format mbox --out "+all, "bob@a.example: 8 messages")
-		files, err := filepath.Glob(filepath.Join(all, "*"))
-		if err != nil || len(files) != 2 {
-			t.Fatalf("%v %v", files, err)
-		}
-		one, _ := os.ReadFile(files[0])
-		four, _ := os.ReadFile(files[1])
-		_, messages, _ := strings.Cut(string(one), "\n")
-		if got := strings.Count(string(four), "Subject: one\n\nhello\n.dot\n>From here\n"); got != 4 || !strings.Contains(messages, "hello") {
-			t.Errorf("%d of 4 copies are the same", got)
-		}
-		s.want(0, "", "check", "2 accounts, 10 messages", ": 0 faults")
-		s.want(0, "", "check --json", `"faults": []`)
-		s.want(exUsage, "", "export alice --format frob --out "+all)
-		s.want(exUsage, "", "export --format mbox --out "+all, "--all")
-		s.want(exUsage, "", "export alice --format mbox", "--out")
-		s.want(exNoUser, "", "export nobody --format mbox --out "+all)
-		s.want(exNoInput, "", "import alice --format mbox "+filepath.Join(s.dir, "none"))
-		if _, code := s.run("", "export alice --format mbox --out "+all); code == 0 {
-			t.Error("an older export was overwritten")
-		}
-		s.want(0, "", "export alice --format mbox --overwrite --out "+all)
-	})
-}
-
-func TestConfigCommands(t *testing.T) {
-	s := &shell{t: t, dir: t.TempDir()}
-	s.config = s.file("good.toml", "[smtp]\nmax_size = \"1MiB\"\n")
-	s.want(0, "", "config check", "good")
-	if out := s.want(0, "", "config show"); out != "[smtp]\nmax_size = \"1MiB\"\n" {
-		t.Errorf("%q", out)
-	}
-	s.want(0, "", "config show --json", `"key": "smtp.max_size"`)
-	s.config = s.file("bad.toml", "[smtp]\nmax_size = 1\n")
-	for _, line := range []string{"config check", "config show", "account list"} {
-		s.want(exConfig, "", line, "bad.toml:2: smtp.max_size: 1 is out of bounds; allowed: 64KiB")
-	}
+	return all
 }
 
 func TestWithoutAStore(t *testing.T) {
-	s := &shell{t: t, dir: t.TempDir()}
-	s.config = s.file("c.toml", "[server]\ndata = \""+filepath.Join(s.dir, "data")+"\"\n")
-	s.want(exUnavailable, "", "account list", "there is no store in")
-	s.want(exUnavailable, "", "status", "no server runs")
-	if _, err := os.Stat(filepath.Join(s.dir, "data")); err == nil {
+	s := shelltest.Bare(t, commands()...)
+	s.Config = s.File("c.toml", "[server]\ndata = \""+filepath.Join(s.Dir, "data")+"\"\n")
+	s.Want(sysexits.Unavailable, "", "account list", "there is no store in")
+	s.Want(sysexits.Unavailable, "", "status", "no server runs")
+	if _, err := os.Stat(filepath.Join(s.Dir, "data")); err == nil {
 		t.Error("a listing made a store")
 	}
 }
 
 func TestUnknownCommands(t *testing.T) {
-	s := &shell{t: t}
-	s.want(exUsage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
-	s.want(exUsage, "", "frobnicate", "frobnicate")
-	s.want(0, "", "account", "passwd")
+	s := shelltest.Bare(t, commands()...)
+	s.Want(sysexits.Usage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
+	s.Want(sysexits.Usage, "", "frobnicate", "frobnicate")
+	s.Want(0, "", "account", "passwd")
 }
 
 // Every command can be read about: a sentence, and an example if it does something.
@@ -382,29 +51,17 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 }
 
-// The postmaster of the first start is a stand-in; one who can log in is not.
-func TestAliasTakesThePlaceOfTheStandIn(t *testing.T) {
-	store, err := lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
+// Under the name of a program that it stands in for, the program is that command.
+func TestArgsOf(t *testing.T) {
+	for _, args := range [][]string{{"sendmail", "-t"}, {"/usr/sbin/sendmail", "-t"}} {
+		if got := argsOf(args); !slices.Equal(got, []string{"sendmail", "-t"}) {
+			t.Error(got)
+		}
 	}
-	defer store.Close()
-	cfg := config.Default()
-	if err := furnish(store, cfg, false, io.Discard); err != nil {
-		t.Fatal(err)
+	if got := argsOf([]string{"/usr/bin/mailq"}); !slices.Equal(got, []string{"mailq"}) {
+		t.Error(got)
 	}
-	d := &desk{store, cfg, router.New(store, cfg.RouterSettings())}
-	alias := storage.Alias{Name: "postmaster", Domain: "localhost", Targets: []string{"alice@localhost"}}
-	if err := d.setAliases([]storage.Alias{alias}); err != nil {
-		t.Fatal(err)
-	}
-	if err := store.RemoveAlias("postmaster", "localhost"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: "localhost", Hash: "x"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.setAliases([]storage.Alias{alias}); !errors.Is(err, storage.ErrExists) {
-		t.Errorf("an account that somebody uses was replaced: %v", err)
+	if got := argsOf([]string{"postrider", "serve"}); !slices.Equal(got, []string{"serve"}) {
+		t.Error(got)
 	}
 }

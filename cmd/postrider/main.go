@@ -12,6 +12,16 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/accounts"
+	"postrider/cmd/postrider/install"
+	"postrider/cmd/postrider/mail"
+	"postrider/cmd/postrider/queue"
+	"postrider/cmd/postrider/sendmail"
+	"postrider/cmd/postrider/serve"
+	"postrider/cmd/postrider/store"
+	"postrider/cmd/postrider/uu"
+	"postrider/cmd/postrider/workspace"
 )
 
 func main() {
@@ -22,7 +32,7 @@ func main() {
 	root.SetArgs(argsOf(os.Args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
-		os.Exit(codeOf(err))
+		os.Exit(int(workspace.ExitCode(err)))
 	}
 }
 
@@ -40,7 +50,7 @@ func argsOf(args []string) []string {
 }
 
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{
+	return workspace.Root(&cobra.Command{
 		Use:   "postrider",
 		Short: "A mail server: SMTP in, POP3 out",
 		Long: `Postrider takes mail by SMTP, keeps it in a durable store and gives it out by
@@ -50,29 +60,11 @@ running server if there is one, else by opening the store themselves.
 Exit codes are those of sysexits: 64 usage, 65 wrong data, 66 no input, 67 no such user,
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
-		SilenceErrors: true, SilenceUsage: true,
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return exit(exUsage, fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
-	})
-	root.AddCommand(serveCommand(), accountCommand(), domainCommand(), aliasCommand(),
-		exportCommand(), importCommand(), checkCommand(),
-		queueCommand(), whyCommand(), mailqCommand(), sendmailCommand(), newaliasesCommand(), routeCommand(),
-		statusCommand(), configCommand(), mailCommand(), dkimCommand(), installCommand(), uuencodeCommand(), uudecodeCommand())
-	return root
-}
-
-// group makes a command that only holds others.
-func group(use, short string, subs ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return exit(exUsage, fmt.Errorf("there is no command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
-			}
-			return cmd.Help()
-		},
-	}
-	cmd.AddCommand(subs...)
-	return cmd
+	},
+		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), install.Command(),
+		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
+		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
+		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
+		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
+		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())
 }

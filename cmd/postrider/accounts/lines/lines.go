@@ -1,0 +1,39 @@
+// Package lines gathers what is wrong with the lines of a file that accounts or aliases
+// are made of. All lines are read before anything is made, so that a person hears of
+// every fault at once, each with the name of the file and the number of its line.
+package lines
+
+import (
+	"errors"
+	"fmt"
+
+	"postrider/cmd/sysexits"
+)
+
+// Faults are what is wrong with the lines of a file.
+type Faults struct {
+	From string // the file, as it is called in the errors
+	Errs []error
+}
+
+// Add adds a fault of a line.
+func (f *Faults) Add(line int, format string, args ...any) {
+	f.Errs = append(f.Errs, fmt.Errorf("%s:%d: %s", f.From, line, fmt.Sprintf(format, args...)))
+}
+
+// Err is all faults as one error, which says that nothing was added; nil: no line is
+// wrong.
+func (f *Faults) Err() error {
+	if len(f.Errs) == 0 {
+		return nil
+	}
+	return sysexits.DataErr.With(errors.Join(append(f.Errs, errors.New("nothing was added"))...))
+}
+
+// Stopped is the error of reading that ended a file after so many lines; nil for nil.
+func (f *Faults) Stopped(after int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return sysexits.IOErr.With(fmt.Errorf("%s:%d: %w: nothing was added", f.From, after+1, err))
+}

@@ -1,0 +1,93 @@
+package install
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
+)
+
+// units are the files that a system with systemd needs.
+//
+//go:embed *.conf *.service *.socket
+var units embed.FS
+
+// installed is where each of units belongs, in the order in which they are printed.
+var installed = []struct{ file, path string }{
+	{"sysusers.conf", "/usr/lib/sysusers.d/postrider.conf"},
+	{"tmpfiles.conf", "/usr/lib/tmpfiles.d/postrider.conf"},
+	{"postrider.service", "/etc/systemd/system/postrider.service"},
+	{"postrider.socket", "/etc/systemd/system/postrider-smtp.socket"},
+}
+
+// Command is "postrider install".
+func Command() *cobra.Command {
+	var show bool
+	var only string
+	cmd := &cobra.Command{
+		Use:   "install --print",
+		Short: "Print what systemd needs to run the server",
+		Long: `Print the files by which systemd runs the server as a user of its own: the user
+(sysusers.d), the data directory (tmpfiles.d), a hardened service, and an example
+of a socket that systemd binds. The service lets the user bind ports below 1024, so
+the socket is needed only by those who don't want that. Nothing is written: look at
+the files, then put them where the line above each says.`,
+		Example: `  postrider install --print
+  postrider install --print --only sysusers > /usr/lib/sysusers.d/postrider.conf && systemd-sysusers
+  postrider install --print --only tmpfiles > /usr/lib/tmpfiles.d/postrider.conf && systemd-tmpfiles --create
+  postrider install --print --only service > /etc/systemd/system/postrider.service && systemctl daemon-reload`,
+		Args: workspace.Exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !show {
+				return sysexits.Usage.With(errors.New("this command changes nothing by itself: say --print, and put what it prints where it belongs"))
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			found := false
+			for _, u := range installed {
+				if only != "" && unitName(u.file) != only {
+					continue
+				}
+				found = true
+				text, err := units.ReadFile(u.file)
+				if err != nil {
+					return err
+				}
+				if only == "" {
+					fmt.Fprintf(cmd.OutOrStdout(), "# ---- %s\n", u.path)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s\n", os.Expand(string(text), func(name string) string {
+					if name == "BINARY" {
+						return self
+					}
+					return "$" + name
+				}))
+			}
+			if !found {
+				return sysexits.Usage.With(fmt.Errorf("--only %s: there are sysusers, tmpfiles, service and socket", only))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&show, "print", false, "print the files")
+	cmd.Flags().StringVar(&only, "only", "", "print one of them: sysusers, tmpfiles, service or socket")
+	return cmd
+}
+
+// unitName is what --only calls a file.
+func unitName(file string) string {
+	switch path.Ext(file) {
+	case ".service", ".socket":
+		return path.Ext(file)[1:]
+	}
+	return strings.TrimSuffix(path.Base(file), path.Ext(file))
+}

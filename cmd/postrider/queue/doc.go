@@ -1,0 +1,16 @@
+// Package queue has the commands about mail to other hosts: what waits and why, what to
+// do with it, and where mail for an address would go.
+//
+//	queue   list, show, cat, stat; hold, release, requeue, flush, bounce, delete
+//	mailq   queue list, under its old name
+//	why     the life of a message
+//	route   where mail for an address would go
+//
+// Listings have the shapes that Postfix prints (postqueue -p and -j, postcat -q, qshape),
+// so that scripts for those read ours. Package selection reads which entries a command
+// is about, package entry writes entries, package life tells a message's life.
+//
+// A change is carried out while the queue is read, in steps of the store, so that a
+// change of a large queue is never in memory. What was done before an error stays done,
+// and is counted.
+package queue

@@ -1,0 +1,94 @@
+package selection
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"postrider/cmd/sysexits"
+	"postrider/codec/address"
+	"postrider/storage"
+)
+
+// Criteria are the flags of a selection, as they were given.
+type Criteria struct {
+	Domain, From, Status string
+	Older, Younger       string // ages
+	Held                 bool
+	Limit                int64
+	// Given reports whether a flag was given at all.
+	Given func(flag string) bool
+}
+
+// flags are the names of the flags that select.
+var flags = [...]string{"to-domain", "from", "older", "younger", "error", "held", "limit"}
+
+// None reports whether nothing was selected at all, by id or by flag.
+func (c *Criteria) None(ids []string) bool {
+	return len(ids) == 0 && !slices.ContainsFunc(flags[:], c.Given)
+}
+
+// Filter is the flags as the store understands them. Ages are counted back from now.
+func (c *Criteria) Filter(now time.Time) (f storage.QueueFilter, err error) {
+	f.Domain = address.FoldDomain(strings.TrimSuffix(c.Domain, "."))
+	if strings.Contains(f.Domain, "@") {
+		return f, sysexits.Usage.With(fmt.Errorf("--to-domain %s: a domain is wanted, not an address", c.Domain))
+	}
+	if c.Given("from") {
+		path := strings.TrimSuffix(strings.TrimPrefix(c.From, "<"), ">")
+		f.ReversePath = &path
+	}
+	if c.Status != "" && !isStatus(c.Status) {
+		return f, sysexits.Usage.With(fmt.Errorf("--error %s: want a status such as 4.4.1, or its beginning, 4.4 or 4", c.Status))
+	}
+	f.Status = c.Status
+	if c.Older != "" {
+		age, err := ParseAge(c.Older)
+		if err != nil {
+			return f, sysexits.Usage.With(fmt.Errorf("--older %w", err))
+		}
+		f.ArrivedBefore = now.Add(-age)
+	}
+	if c.Younger != "" {
+		age, err := ParseAge(c.Younger)
+		if err != nil {
+			return f, sysexits.Usage.With(fmt.Errorf("--younger %w", err))
+		}
+		f.ArrivedAfter = now.Add(-age)
+	}
+	if c.Given("held") {
+		f.Held = &c.Held
+	}
+	if c.Limit < 0 {
+		return f, sysexits.Usage.With(fmt.Errorf("--limit %d: want a number from 0 on", c.Limit))
+	}
+	return f, nil
+}
+
+// isStatus reports whether text is an enhanced status code (RFC 3463) or the beginning
+// of one: 4, 4.4, 4.4.1.
+func isStatus(text string) bool {
+	parts := strings.Split(text, ".")
+	if !slices.Contains([]string{"2", "4", "5"}, parts[0]) || len(parts) > 3 {
+		return false
+	}
+	return !slices.ContainsFunc(parts[1:], func(part string) bool {
+		return part == "" || len(part) > 3 || strings.Trim(part, "0123456789") != ""
+	})
+}
+
+// ParseAge reads a duration in days, "5d", or as Go writes one, "1h30m".
+func ParseAge(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n float64
+		n, err = strconv.ParseFloat(days, 64)
+		d = time.Duration(n * 24 * float64(time.Hour))
+	}
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%s: want a duration such as 30m, 4h or 5d", s)
+	}
+	return d, nil
+}

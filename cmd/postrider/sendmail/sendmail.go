@@ -1,0 +1,302 @@
+package sendmail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
+	"postrider/engine/admin"
+	"postrider/engine/config"
+	"postrider/engine/dkim"
+	"postrider/engine/pickup"
+	"postrider/engine/router"
+)
+
+// Others are the commands that sendmail does the work of.
+type Others struct {
+	List    func(*workspace.Workspace, io.Writer) error                                // -bp
+	Flush   func(ws *workspace.Workspace, cmd *cobra.Command, id, domain string) error // -q
+	Aliases func(*cobra.Command, *workspace.Target) error                              // -bi
+}
+
+// Command is "postrider sendmail".
+func Command(others Others) *cobra.Command {
+	return &cobra.Command{
+		Use:   "sendmail [OPTION...] [RECIPIENT...]",
+		Short: "Take a message from a program; the program answers to the name sendmail too",
+		Long: `Take a message on the standard input, in the way that programs have called
+sendmail for. It is stored before the command ends: recipients here have it then,
+those elsewhere are in the queue.
+
+  -t            recipients are those of To, Cc and Bcc too; Bcc is removed
+  -i, -oi       a line with a "." alone is text, and does not end the message
+  -f, -r ADDR   the sender, in place of who calls; '<>': the null path
+  -F NAME       the sender's full name, for a From field that is missing
+  -N LIST       who is told: never, or success, failure and delay (RFC 3461)
+  -R full|hdrs  how much of the message a notification brings back
+  -V ID         an envelope id for notifications
+  -v            say under which id the message is stored
+  -bs           speak SMTP, by the running server
+  -bp           list the queue, as mailq
+  -bv           say where mail for the recipients would go
+  -bi           take over /etc/aliases, as newaliases
+  -q            try the queue now; -qI and an id: that message, -qR and a
+                domain: the mail for that domain
+  -C, --config  configuration file; else that of $POSTRIDER_CONFIG, or
+                /etc/postrider.toml if it is there
+  --data DIR    the data directory
+
+Who may not use the store hands the message to the running server at its socket for
+all users (server.mail_socket), or, where there is none, by SMTP at the first address of
+smtp.listen. The sender is told by mail of recipients who can't get the message.
+
+Other options of sendmail's that mean nothing here are passed over. Exit codes: 64
+usage, 65 the message or an address is wrong, 67 no recipient is known here, 75 not
+now, try again, 77 only root and the server's user may do this.`,
+		Example: `  postrider sendmail -t < message
+  echo hello | sendmail -f alice@example.org bob@example.net
+  sendmail -bv postmaster`,
+		DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, words []string) error {
+			args, err := parse(words)
+			if err != nil {
+				return err
+			}
+			if args.target.File == "" {
+				args.target.File = workspace.SystemConfig()
+			}
+			err = args.run(cmd, &others)
+			if errors.Is(err, fs.ErrPermission) && args.mode != modeDeliver {
+				err = fmt.Errorf("%w; all users may hand in mail by sendmail, with -t or recipients", err)
+			}
+			return err
+		},
+	}
+}
+
+func (a *arguments) run(cmd *cobra.Command, others *Others) error {
+	switch a.mode {
+	case modeHelp:
+		return cmd.Help()
+	case modeSMTP:
+		return a.speak(cmd)
+	case modeAliases:
+		return others.Aliases(cmd, &a.target)
+	case modeDeliver:
+		return a.take(cmd)
+	}
+	return a.target.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
+		switch a.mode {
+		case modeList:
+			return others.List(ws, cmd.OutOrStdout())
+		case modeVerify:
+			return verify(ws, cmd.OutOrStdout(), a.recipients)
+		}
+		return others.Flush(ws, cmd, a.flushID, a.flushTo)
+	})
+}
+
+// deliver puts the message into the store.
+func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *inputSpool) error {
+	m := a.mail()
+	var err error
+	if m.Text, err = text.reader(); err != nil {
+		return sysexits.TempFail.With(err)
+	}
+	keys, err := dkim.Open(ws.Config.DKIMDir())
+	if err != nil {
+		return sysexits.Config.With(err)
+	}
+	p, err := pickupOf(ws)
+	if err != nil {
+		return err
+	}
+	p.Keys = keys
+	result, err := p.Submit(cmd.Context(), m)
+	if err != nil {
+		return submitError(err)
+	}
+	if id := result.Receipt.ID(); a.verbose && id != 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "stored as %s\n", id)
+	}
+	return refusedError(result)
+}
+
+// pickupOf takes mail into the store of a workspace.
+func pickupOf(ws *workspace.Workspace) (*pickup.Pickup, error) {
+	p := &pickup.Pickup{
+		Inbox: ws, Router: ws.Router, Hostname: ws.Config.Server.Hostname, DefaultDomain: ws.Config.DefaultDomain(),
+		MaxSize: ws.Config.SMTP.MaxSize, MaxRecipients: ws.Config.SMTP.MaxRecipients, MaxHops: ws.Config.SMTP.MaxHops,
+	}
+	if ws.Config.Capture.On {
+		a, err := ws.AccountNamed(config.CaptureAccount)
+		if err != nil {
+			return nil, err
+		}
+		p.Capture = a.ID
+	}
+	return p, nil
+}
+
+// mail is the message as the command line and the caller's account say it.
+func (a *arguments) mail() (m pickup.Mail) {
+	name := "nobody"
+	if u, err := user.Current(); err == nil {
+		name, m.FullName = u.Username, u.Name
+	}
+	m.Sender, m.FromHeader = name, a.fromHeader
+	if a.sender != nil {
+		m.Sender, m.FullName = *a.sender, "" // the name is not that of another address
+	}
+	if a.fullName != "" {
+		m.FullName = a.fullName
+	}
+	m.Recipients, m.Return = a.recipients, true
+	m.Notify, m.Ret, m.EnvID = a.notify, a.ret, a.envID
+	m.Local = fmt.Sprintf("userid %d", os.Getuid())
+	m.Origin = fmt.Sprintf("userid %d (%s) by sendmail", os.Getuid(), name)
+	return m
+}
+
+// submitError gives an error of a submission the exit code that callers of
+// sendmail know.
+func submitError(err error) error {
+	if errors.Is(err, pickup.ErrNoRecipients) {
+		return sysexits.Usage.With(err)
+	}
+	return workspace.IOError(err)
+}
+
+// refusedError names the recipients of a message that no recipient can get; nil: it was sent.
+func refusedError(result pickup.Result) error {
+	if len(result.Refused) == 0 {
+		return nil
+	}
+	var errs []error
+	for _, r := range result.Refused {
+		errs = append(errs, fmt.Errorf("%s: %s", r.Address, outcomeName(r.Outcome)))
+	}
+	return sysexits.NoUser.With(errors.Join(append(errs, errors.New("nothing was sent"))...))
+}
+
+func outcomeName(o router.Outcome) string {
+	if o == router.Loop {
+		return "the alias leads to nobody but itself, or to too many"
+	}
+	return "there is no such user here"
+}
+
+// verify says for each address where its mail would go.
+func verify(ws *workspace.Workspace, out io.Writer, addresses []string) error {
+	if len(addresses) == 0 {
+		return sysexits.Usage.With(errors.New("-bv: addresses are wanted"))
+	}
+	rules, err := ws.Config.RelayRules()
+	if err != nil {
+		return sysexits.Config.With(err)
+	}
+	var unknown []error
+	for _, text := range addresses {
+		found, err := pickup.ParseList(text)
+		if err != nil {
+			return err
+		}
+		for _, address := range found {
+			path, err := pickup.ParseRecipient(address, ws.Config.DefaultDomain())
+			if err != nil {
+				return err
+			}
+			targets, outcome := ws.Router.Route(path.Local(), path.Domain(), nil)
+			switch outcome {
+			case router.Local:
+				fmt.Fprintf(out, "%s... deliverable: %s\n", path, maildropNames(ws, targets))
+			case router.NotOurs:
+				hop, rule := rules.NextHop(ws.Router.Domain(path.Domain()), "")
+				fmt.Fprintf(out, "%s... deliverable: relayed to %s (%s)\n", path, hop, rule)
+			default:
+				unknown = append(unknown, fmt.Errorf("%s... %s", path, outcomeName(outcome)))
+			}
+		}
+	}
+	return sysexits.NoUser.With(errors.Join(unknown...))
+}
+
+// maildropNames are the accounts of targets, and the addresses elsewhere.
+func maildropNames(ws *workspace.Workspace, targets []router.Target) string {
+	var names []string
+	for _, t := range targets {
+		if t.Remote != "" {
+			names = append(names, t.Remote)
+		} else if a, err := ws.Account(t.Account); err == nil {
+			names = append(names, "maildrop "+workspace.Mailbox(a))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// speak lets the caller speak SMTP with the running server.
+func (a *arguments) speak(cmd *cobra.Command) error {
+	cfg, err := a.target.Config()
+	if errors.Is(err, fs.ErrPermission) {
+		return a.connect(cmd, smtpAddress(nil))
+	}
+	if err != nil {
+		return err
+	}
+	server, err := admin.Dial(cmd.Context(), workspace.AdminSocket(cfg))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) && a.target == (workspace.Target{}) {
+		return a.connect(cmd, smtpAddress(cfg))
+	}
+	if err != nil {
+		return sysexits.TempFail.With(fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
+	}
+	defer server.Close()
+	status, err := server.Status(cmd.Context())
+	if err == nil && len(status.SMTP) == 0 {
+		err = errors.New("the server listens at no address (smtp.listen)")
+	}
+	if err != nil {
+		return sysexits.TempFail.With(fmt.Errorf("-bs: %w", err))
+	}
+	return a.connect(cmd, status.SMTP[0])
+}
+
+// connect lets the caller speak with the server at addr.
+func (a *arguments) connect(cmd *cobra.Command, addr string) error {
+	err := connect(cmd.Context(), addr, cmd.InOrStdin(), cmd.OutOrStdout())
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		err = fmt.Errorf("%w: no server listens at %s: start it with \"postrider serve\"", err, addr)
+	}
+	return sysexits.TempFail.With(err)
+}
+
+// connect carries octets both ways until the server ends the session. The end of
+// in is passed on: the server finishes what it was sent.
+func connect(ctx context.Context, addr string, in io.Reader, out io.Writer) error {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("-bs: %w", err)
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	go func() {
+		_, _ = io.Copy(c, in) // what fails here shows at the other end
+		_ = c.(*net.TCPConn).CloseWrite()
+	}()
+	if _, err := io.Copy(out, c); err != nil {
+		return fmt.Errorf("-bs: %w", err)
+	}
+	return nil
+}

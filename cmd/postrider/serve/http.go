@@ -1,0 +1,214 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/engine"
+	"postrider/engine/admin"
+	"postrider/engine/config"
+	"postrider/engine/privilege"
+	"postrider/engine/web"
+	"postrider/storage"
+)
+
+// httpServers are the admin socket and, when asked for, HTTP.
+type httpServers struct {
+	http    []netip.AddrPort
+	https   []netip.AddrPort
+	limits  *httpLimits
+	ctx     context.Context // of all requests
+	cancel  context.CancelFunc
+	working atomic.Int64 // requests
+	servers []*http.Server
+	stop    []func() // of what works beside them
+}
+
+// handlersEnd is how long requests may take to notice that they are cancelled.
+const handlersEnd = 20 * time.Second
+
+// end stops all: listeners at once; requests have until ctx is done, and are cancelled
+// then. When it returns, nothing of HTTP uses the store any more.
+func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
+	var all sync.WaitGroup
+	for _, s := range h.servers {
+		all.Go(func() { _ = s.Shutdown(ctx) })
+	}
+	h.limits.closeIdle() // Shutdown waits for those that never had a request
+	all.Wait()
+	h.cancel()
+	for _, s := range h.servers {
+		_ = s.Close()
+	}
+	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(until) {
+			log.Error("requests by HTTP do not come to an end", "requests", h.working.Load(), "waited", handlersEnd)
+			break
+		}
+	}
+	for _, f := range h.stop {
+		f()
+	}
+}
+
+// all ends what was opened, at an error before any request.
+func (h *httpServers) all() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	h.end(ctx, slog.New(slog.DiscardHandler))
+}
+
+// counts has end wait for the requests of a handler.
+func (h *httpServers) counts(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.working.Add(1)
+		defer h.working.Add(-1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// httpParams is what the admin socket and HTTP are served with.
+type httpParams struct {
+	cfg     *config.Config
+	sockets *privilege.Sockets // bound before the process stopped being root
+	srv     *engine.Server
+	store   storage.Store
+	log     *slog.Logger
+	started time.Time // the process
+}
+
+// serveHTTP opens the admin socket and the addresses of --http.
+func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
+	cfg, srv, log := p.cfg, p.srv, p.log
+	h := &httpServers{limits: newHTTPLimits(srv, web.Proxies(cfg.Web.Proxies).Has)}
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := h.serveWeb(ctx, p); err != nil {
+		return nil, err
+	}
+	if handler := srv.ACMEHandler(); handler != nil {
+		for _, addr := range cfg.TLS.ACMEListen {
+			if _, err := h.open(p.sockets.File("acme", addr), handler, nil, log); err != nil {
+				return nil, fmt.Errorf("tls.acme_listen %s: %w", addr, err)
+			}
+		}
+	}
+	stop, err := admin.Serve(ctx, workspace.AdminSocket(cfg), p.store, srv.Operator(), func() admin.Status {
+		st := admin.Status{
+			Version: engine.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
+			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
+		}
+		if err := srv.Healthy(); err != nil {
+			st.Health = err.Error()
+		}
+		return st
+	})
+	if err != nil {
+		h.all()
+		return nil, err
+	}
+	h.stop = append(h.stop, stop)
+	if stop, err = srv.ServeLocalMail(cfg.LocalMailSocket()); err != nil {
+		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a place that the server may write to", "err", err)
+		return h, nil
+	}
+	h.stop = append(h.stop, stop)
+	return h, nil
+}
+
+// serveWeb opens web.listen and web.listen_tls. The web client is made when it is
+// wanted somewhere.
+func (h *httpServers) serveWeb(ctx context.Context, p *httpParams) error {
+	cfg, srv, log := p.cfg, p.srv, p.log
+	plain := srv.HTTP()
+	client := h.captureView(ctx, srv, log)
+	if client == nil && (len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client) {
+		var err error
+		if client, err = srv.WebClient(log); err != nil {
+			return fmt.Errorf("the web client: %w", err)
+		}
+	}
+	if client != nil && (cfg.Web.Client || cfg.Capture.On) {
+		plain.Handle("/", client)
+	}
+	for _, addr := range cfg.Web.Listen {
+		at, err := h.open(p.sockets.File("http", addr), plain, nil, log)
+		if err != nil {
+			return fmt.Errorf("web.listen %s: %w", addr, err)
+		}
+		h.http = append(h.http, at)
+	}
+	for _, addr := range cfg.Web.ListenTLS {
+		at, err := h.open(p.sockets.File("https", addr), client, srv.WebTLS(), log)
+		if err != nil {
+			return fmt.Errorf("web.listen_tls %s: %w", addr, err)
+		}
+		h.https = append(h.https, at)
+	}
+	return nil
+}
+
+// captureView is the view of captured mail, which it begins to keep small; nil: nothing
+// is captured.
+func (h *httpServers) captureView(ctx context.Context, srv *engine.Server, log *slog.Logger) http.Handler {
+	view := srv.CaptureView(log)
+	if view == nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		view.Retain(ctx)
+	}()
+	h.stop = append(h.stop, func() { cancel(); <-done })
+	return view
+}
+
+// open serves at a socket until stop, within TLS if there is a configuration for it. At
+// an error it has stopped all. What is slow sets times of its own (package web).
+func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (at netip.AddrPort, err error) {
+	l, err := net.FileListener(socket)
+	if err != nil {
+		h.all()
+		return at, err
+	}
+	addr := l.Addr()
+	l = httpListener{l, h.limits}
+	if within != nil {
+		l = tls.NewListener(l, within)
+	}
+	hs := &http.Server{Handler: h.counts(h.limits.only(handler)), BaseContext: func(net.Listener) context.Context { return h.ctx },
+		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	go func() { _ = hs.Serve(l) }()
+	h.servers = append(h.servers, hs)
+	return addr.(*net.TCPAddr).AddrPort(), nil
+}
+
+// addresses is " name=addr,addr" for the ready line; nothing without addresses.
+func addresses(name string, as []netip.AddrPort) string {
+	if len(as) == 0 {
+		return ""
+	}
+	return " " + name + "=" + strings.Join(texts(as), ",")
+}
+
+// texts are the addresses as text.
+func texts(as []netip.AddrPort) []string {
+	words := make([]string, len(as))
+	for i, a := range as {
+		words[i] = a.String()
+	}
+	return words
+}

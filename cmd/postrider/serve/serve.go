@@ -1,0 +1,207 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
+	"postrider/engine"
+	"postrider/engine/config"
+	"postrider/engine/maillog"
+)
+
+// flagValues are the words given for a flag that overrides a key of the
+// configuration; they are read after the file, into the key.
+type flagValues struct{ words []string }
+
+func (f *flagValues) String() string     { return strings.Join(f.words, ",") }
+func (f *flagValues) Type() string       { return "value" }
+func (f *flagValues) Set(s string) error { f.words = append(f.words, s); return nil }
+
+// Command is "postrider serve".
+func Command() *cobra.Command {
+	var file, profile, allocs string
+	var demo bool
+	flags := make(map[string]*flagValues)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Take mail by SMTP, keep it, give it out by POP3",
+		Long: `Run the mail server in the foreground until SIGTERM or SIGINT, then let the
+sessions come to an end and stop. Without a configuration it listens on
+127.0.0.1:2525 (SMTP) and 127.0.0.1:1110 (POP3), keeps its data in
+./postrider-data, and takes mail for the domain localhost.
+
+When it is ready it prints one line, "ready", with its addresses. Its log goes
+to the standard error output.`,
+		Example: `  postrider serve
+  postrider serve --demo
+  postrider serve --data /var/lib/postrider --domain example.org --smtp :25 --pop3 :110
+  postrider serve --capture --http 127.0.0.1:8025
+  postrider serve --config /etc/postrider.toml --http 127.0.0.1:8025`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configOf(file, flags)
+			if err != nil {
+				return err
+			}
+			stop, err := startProfile(profile)
+			if err != nil {
+				return err
+			}
+			defer stop()
+			written, err := startAllocProfile(allocs)
+			if err != nil {
+				return err
+			}
+			return errors.Join(serve(cmd.Context(), cfg, demo, cmd.OutOrStdout()), written())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML); flags override it")
+	cmd.Flags().BoolVar(&demo, "demo", false, "make the accounts mbrain and jsmith and print their passwords")
+	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the run to this file, for go tool pprof")
+	cmd.Flags().StringVar(&allocs, "profile-allocs", "", "write a profile of all that the run allocated to this file, for go tool pprof")
+	for _, k := range config.Default().Keys() {
+		if k.Flag == "" {
+			continue
+		}
+		v := new(flagValues)
+		flags[k.Name] = v
+		cmd.Flags().Var(v, k.Flag, fmt.Sprintf("%s (key %s; default %s)", strings.TrimSuffix(k.Help, "."), k.Name, k.Default()))
+		if k.Type() == "boolean" {
+			cmd.Flags().Lookup(k.Flag).NoOptDefVal = "true"
+		}
+	}
+	return cmd
+}
+
+// configOf reads the file and puts the flags over it.
+func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return nil, sysexits.Config.With(err)
+	}
+	for name, v := range flags {
+		k := cfg.Key(name)
+		for _, word := range v.words {
+			if err := k.Set(word); err != nil {
+				return nil, sysexits.Usage.With(fmt.Errorf("--%s %s: %w; allowed: %s", k.Flag, word, err, k.Allowed()))
+			}
+		}
+	}
+	if err := cfg.Check(); err != nil {
+		return nil, sysexits.Config.With(err)
+	}
+	return cfg, nil
+}
+
+// serve runs the server until it is told to stop, or until its store fails and
+// the process replaces itself.
+func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) error {
+	started := time.Now()
+	handler := maillog.New(os.Stderr, cfg.Log.Format == config.LogJSON, cfg.Log.Level, cfg.Server.Hostname)
+	defer handler.Close()
+	log := slog.New(handler)
+	if os.Getenv("GOMAXPROCS") == "" {
+		// A loop that comes back from the kernel needs a free P at once, also while
+		// compactions and hashes keep all cores busy.
+		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
+	}
+
+	sockets, err := prepare(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer sockets.Close()
+
+	failed := make(chan error, 1)
+	store, err := workspace.OpenStore(cfg, log, func(err error) { failed <- err })
+	for err != nil && isReplacement() && ctx.Err() == nil {
+		log.Error("the store can't be opened yet; it is tried again", "err", err, "pause", restartPause(started))
+		wait(ctx, restartPause(started))
+		store, err = workspace.OpenStore(cfg, log, func(err error) { failed <- err })
+	}
+	if err != nil {
+		return err
+	}
+	if err := bootstrap(store, cfg, demo, out); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	if cfg.Storage.Durability == config.DurabilityNone {
+		log.Warn("storage.durability is none: mail that got its 250 is lost when the machine fails, and when this process is killed")
+	}
+	srv, err := engine.NewOn(sockets, cfg, store, log)
+	if err != nil {
+		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
+	}
+	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started})
+	if err != nil {
+		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
+	}
+	srv.Start()
+	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
+		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
+		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http) +
+		addresses("https", stop.https)
+	fmt.Fprintln(out, ready)
+	log.Info(ready)
+	defer reloadOnHangup(srv)()
+
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
+		until, cancel := context.WithTimeout(context.Background(), cfg.Limits.DrainTimeout)
+		defer cancel()
+		srv.Drain(until)
+		stop.end(until, log)
+		return sysexits.IOErr.With(store.Close())
+	case err := <-failed:
+		pause := restartPause(started)
+		log.Error("the store failed: starting anew", "err", err, "pause", pause)
+		drain(srv, 2*time.Second) // the answers to what was in flight: 451
+		wait(ctx, pause)
+		handler.Close()
+		return sysexits.TempFail.With(replaceProcess(pause, sockets))
+	}
+}
+
+// reloadOnHangup has SIGHUP read the certificates again, until the function that it
+// returns is called.
+func reloadOnHangup(srv *engine.Server) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			srv.ReloadCertificates()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+	}
+}
+
+func loops(cfg *config.Config) int {
+	if cfg.Server.Loops > 0 {
+		return cfg.Server.Loops
+	}
+	return runtime.NumCPU()
+}
+
+// drain ends the sessions, for at most limit.
+func drain(srv *engine.Server, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	srv.Drain(ctx)
+}

@@ -1,0 +1,11 @@
+// Package shelltest runs commands of postrider in tests, as a shell would: a line of
+// words, a standard input, the output and the exit code. Only tests import it.
+//
+//	s := shelltest.New(t, AccountCommand, DomainCommand)
+//	s.Want(sysexits.NoUser, "", "account remove alice", "no account alice")
+//
+// New gives the commands a configuration with a store that is not there yet; each
+// command opens it itself. Both runs a test twice: so, and with a server at the store's
+// admin socket. WithQueue has a server whose queue is in memory, a plain reading of the
+// contract in package storage, and a relay that keeps what it was asked to do.
+package shelltest

@@ -1,0 +1,124 @@
+package shelltest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
+	"postrider/engine/admin"
+	"postrider/engine/config"
+	"postrider/storage/lsm"
+)
+
+// Shell runs commands on one store.
+type Shell struct {
+	Dir    string // of the test
+	Config string // file that each command is given with --config; "": none
+	Server bool   // a server has the store open
+
+	t        *testing.T
+	commands []func() *cobra.Command
+}
+
+// Run runs a command with stdin and returns what it wrote and its exit code.
+func (s *Shell) Run(stdin, line string) (out string, code sysexits.Code) {
+	s.t.Helper()
+	root := workspace.Root(&cobra.Command{Use: "postrider"})
+	for _, command := range s.commands {
+		root.AddCommand(command())
+	}
+	var b bytes.Buffer
+	root.SetOut(&b)
+	root.SetErr(&b)
+	root.SetIn(strings.NewReader(stdin))
+	args := strings.Fields(line)
+	if s.Config != "" {
+		args = append(args, "--config", s.Config)
+	}
+	root.SetArgs(args)
+	if err := root.ExecuteContext(context.Background()); err != nil {
+		b.WriteString(err.Error())
+		code = workspace.ExitCode(err)
+	}
+	return b.String(), code
+}
+
+// Want runs a command and compares the exit code, and looks for texts in the output.
+func (s *Shell) Want(code sysexits.Code, stdin, line string, texts ...string) string {
+	s.t.Helper()
+	out, got := s.Run(stdin, line)
+	if got != code {
+		s.t.Errorf("%s: exit code %d, want %d:\n%s", line, got, code, out)
+	}
+	for _, text := range texts {
+		if !strings.Contains(out, text) {
+			s.t.Errorf("%s: no %q in\n%s", line, text, out)
+		}
+	}
+	return out
+}
+
+// File makes a file in Dir and returns its path.
+func (s *Shell) File(name, text string) string {
+	s.t.Helper()
+	path := filepath.Join(s.Dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// Bare is a shell without a configuration.
+func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
+	return &Shell{Dir: t.TempDir(), t: t, commands: commands}
+}
+
+// New is a shell with a configuration for a store that is not there yet.
+func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
+	s := Bare(t, commands...)
+	s.Config = s.File("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.Dir, "data")+
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+	return s
+}
+
+// Both runs f on a store that each command opens itself, and on one that a server
+// has open.
+func Both(t *testing.T, f func(*Shell), commands ...func() *cobra.Command) {
+	t.Run("direct", func(t *testing.T) { f(New(t, commands...)) })
+	t.Run("server", func(t *testing.T) {
+		s := New(t, commands...)
+		s.Server = true
+		cfg, err := config.Load(s.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, err := lsm.Open(lsm.Options{Dir: cfg.Server.Data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.AddDomain("a.example"); err != nil {
+			t.Fatal(err)
+		}
+		stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), store, nil, func() admin.Status {
+			return admin.Status{Version: "test", Health: "ok", SMTP: []string{"127.0.0.1:25"}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			stop()
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		f(s)
+	})
+}

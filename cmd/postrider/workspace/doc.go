@@ -1,0 +1,26 @@
+// Package workspace is what the commands of postrider share. A folder of cmd/postrider
+// has the commands about one thing and imports this package; this one imports none of
+// them.
+//
+// A command that works at the store takes the flags --config and --data from a Target,
+// and calls With:
+//
+//	var t workspace.Target
+//	...
+//	return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
+//		a, err := ws.AccountNamed(args[0])
+//		...
+//	})
+//
+// With asks the running server at its admin socket; where none runs it opens the store
+// itself, as the user that the server runs as, until the function returns. The command
+// does not see which of both it is, unless it asks Running.
+//
+// Errors end in an exit code: the one that they were given (package sysexits), else that
+// of their kind (ExitCode). An error that has no kind is a usage error: IOError gives it
+// the code of input and output.
+//
+// Besides: Root, Group, AtLeast and Exactly for the tree of commands; PrintJSON, Bar and
+// ReadPassword for terminals and scripts; Roster and DeadWords for commands that look at
+// all aliases.
+package workspace

@@ -1,0 +1,43 @@
+package workspace
+
+import (
+	"errors"
+	"io/fs"
+
+	"postrider/cmd/sysexits"
+	"postrider/storage"
+)
+
+// ExitCode is the exit code of an error: the one it was given, else by its kind.
+func ExitCode(err error) sysexits.Code {
+	if code, ok := sysexits.Of(err); ok {
+		return code
+	}
+	for _, k := range [...]struct {
+		kind error
+		code sysexits.Code
+	}{
+		{storage.ErrNotFound, sysexits.NoUser}, {storage.ErrExists, sysexits.CantCreate}, {storage.ErrInvalid, sysexits.DataErr},
+		{storage.ErrInUse, sysexits.TempFail}, {storage.ErrTemporary, sysexits.TempFail}, {storage.ErrFull, sysexits.TempFail},
+		{storage.ErrOverQuota, sysexits.TempFail}, {storage.ErrFenced, sysexits.TempFail}, {storage.ErrClosed, sysexits.TempFail},
+		{storage.ErrCorrupt, sysexits.IOErr}, {storage.ErrFailed, sysexits.IOErr},
+		{fs.ErrNotExist, sysexits.NoInput}, {fs.ErrExist, sysexits.CantCreate},
+	} {
+		if errors.Is(err, k.kind) {
+			return k.code
+		}
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return sysexits.IOErr
+	}
+	return sysexits.Usage
+}
+
+// IOError gives an error that has no kind of its own the code of input and output.
+func IOError(err error) error {
+	if err != nil && ExitCode(err) == sysexits.Usage {
+		return sysexits.IOErr.With(err)
+	}
+	return err
+}

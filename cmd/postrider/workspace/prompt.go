@@ -1,0 +1,57 @@
+package workspace
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"postrider/cmd/sysexits"
+)
+
+// ReadPassword reads a new password: one line of the standard input, or twice
+// from the terminal without showing it.
+func ReadPassword(cmd *cobra.Command, fromStdin bool, whose string) ([]byte, error) {
+	if fromStdin {
+		line, err := bufio.NewReader(cmd.InOrStdin()).ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return nil, sysexits.IOErr.With(fmt.Errorf("standard input: %w", err))
+		}
+		return notEmpty(bytes.TrimRight(line, "\r\n"))
+	}
+	fd := int(os.Stdin.Fd())
+	if !term.IsTerminal(fd) {
+		return nil, sysexits.Usage.With(errors.New("there is no terminal to ask for the password at: use --password-stdin"))
+	}
+	first, err := ask(cmd, fd, "Password for "+whose+": ")
+	if err != nil {
+		return nil, err
+	}
+	again, err := ask(cmd, fd, "Once more: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, again) {
+		return nil, sysexits.DataErr.With(errors.New("the two passwords differ: nothing was changed"))
+	}
+	return notEmpty(first)
+}
+
+func ask(cmd *cobra.Command, fd int, prompt string) ([]byte, error) {
+	fmt.Fprint(cmd.ErrOrStderr(), prompt)
+	word, err := term.ReadPassword(fd)
+	fmt.Fprintln(cmd.ErrOrStderr())
+	return word, sysexits.IOErr.With(err)
+}
+
+func notEmpty(word []byte) ([]byte, error) {
+	if len(word) == 0 {
+		return nil, sysexits.DataErr.With(errors.New("the password is empty: nothing was changed"))
+	}
+	return word, nil
+}

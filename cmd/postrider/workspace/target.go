@@ -1,0 +1,79 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"postrider/cmd/sysexits"
+	"postrider/engine/config"
+)
+
+// Target is the flags that say which store a command is about.
+type Target struct{ File, Data string }
+
+// Flags adds --config and --data to cmd.
+func (t *Target) Flags(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringVar(&t.File, "config", "", "configuration file (TOML)")
+	cmd.Flags().StringVar(&t.Data, "data", "", "data directory (default: server.data of the configuration)")
+	return cmd
+}
+
+// Config reads the configuration.
+func (t *Target) Config() (*config.Config, error) {
+	cfg, err := config.Load(t.File)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, sysexits.NoPerm.With(err)
+	}
+	if err != nil {
+		return nil, sysexits.Config.With(err)
+	}
+	if t.Data != "" {
+		cfg.Server.Data = t.Data
+	}
+	return cfg, sysexits.Config.With(cfg.Check())
+}
+
+// AdminSocket is where the running server of a configuration answers commands.
+func AdminSocket(cfg *config.Config) string { return filepath.Join(cfg.Server.Data, "admin.sock") }
+
+// MayCreate says whether a command may begin a store that is not there.
+type MayCreate bool
+
+// Whether the store has to be there already.
+const (
+	MustExist MayCreate = false
+	Create    MayCreate = true
+)
+
+// With calls f at the store: that of the running server if one answers, else the
+// one that is opened for the time of the call.
+func (t *Target) With(ctx context.Context, c MayCreate, f func(*Workspace) error) error {
+	cfg, err := t.Config()
+	if err != nil {
+		return err
+	}
+	ws, err := t.Open(ctx, cfg, c)
+	if err != nil {
+		return err
+	}
+	err = f(ws)
+	return errors.Join(err, sysexits.IOErr.With(ws.Close()))
+}
+
+// SystemConfig is the configuration of commands that are called without knowing
+// of us; "" when there is none.
+func SystemConfig() string {
+	const path = "/etc/postrider.toml"
+	if env := os.Getenv("POSTRIDER_CONFIG"); env != "" {
+		return env
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	return ""
+}

@@ -1,0 +1,131 @@
+package workspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"syscall"
+
+	"postrider/cmd/sysexits"
+	"postrider/engine/admin"
+	"postrider/engine/config"
+	"postrider/engine/router"
+	"postrider/storage"
+	"postrider/storage/lsm"
+)
+
+// Workspace is what a command works at: the store, its own or the server's, and names
+// resolved as the server does.
+type Workspace struct {
+	admin.Store
+	Config *config.Config
+	Router *router.Router
+}
+
+// Running is the running server, if the store is that of one; nil: the command has
+// opened the store itself.
+func (ws *Workspace) Running() *admin.Client {
+	server, _ := ws.Store.(*admin.Client)
+	return server
+}
+
+// Open opens the store of cfg: see With. The caller closes it.
+func (t *Target) Open(ctx context.Context, cfg *config.Config, c MayCreate) (*Workspace, error) {
+	store, err := open(ctx, cfg, c)
+	if err != nil {
+		return nil, err
+	}
+	return New(store, cfg), nil
+}
+
+// New is a workspace at a store that is open.
+func New(store admin.Store, cfg *config.Config) *Workspace {
+	return &Workspace{store, cfg, router.New(store, cfg.RouterSettings())}
+}
+
+// ErrNoStore: the data directory is not there.
+var ErrNoStore = errors.New("there is no store")
+
+// open finds the store of cfg.
+func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, error) {
+	client, err := admin.Dial(ctx, AdminSocket(cfg))
+	if err == nil {
+		return client, nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
+	}
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, sysexits.Unavailable.With(fmt.Errorf("the running server can't be asked: %w", err))
+	}
+	if _, err := os.Stat(cfg.Server.Data); c == MustExist && errors.Is(err, fs.ErrNotExist) {
+		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
+	}
+	if err := BecomeServer(cfg); err != nil {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := OpenStore(cfg, log, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range cfg.Server.Domains {
+		if err := store.AddDomain(d); err != nil && !errors.Is(err, storage.ErrExists) {
+			return nil, sysexits.IOErr.With(errors.Join(fmt.Errorf("domain %s: %w", d, err), store.Close()))
+		}
+	}
+	return store, nil
+}
+
+// AccountNamed finds the account that the operator named.
+func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
+	local, domain, err := ws.ParseName(name)
+	if err != nil {
+		return storage.Account{}, err
+	}
+	a, err := ws.Router.Account([]byte(local), []byte(domain))
+	if errors.Is(err, storage.ErrNotFound) {
+		if _, err := ws.Lookup(local, domain); err == nil {
+			return a, sysexits.NoUser.With(fmt.Errorf("%s is an alias, not an account (see \"postrider alias list\")", router.Mailbox(local, domain)))
+		}
+		return a, sysexits.NoUser.With(fmt.Errorf("there is no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
+	}
+	return a, err
+}
+
+// ParseName reads NAME or NAME@DOMAIN.
+func (ws *Workspace) ParseName(text string) (local, domain string, err error) {
+	local, domain, err = router.ParseAddress(text, ws.Config.DefaultDomain())
+	if err == nil && local == "" {
+		err = fmt.Errorf("%q has no name before the @", text)
+	}
+	return local, domain, sysexits.Usage.With(err)
+}
+
+// Mailbox is an account's address as text.
+func Mailbox(a storage.Account) string { return router.Mailbox(a.Name, a.Domain) }
+
+// OpenStore opens the embedded store with the configured settings.
+func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storage.Store, error) {
+	store, err := lsm.Open(lsm.Options{
+		Dir: cfg.Server.Data, Log: log, Failed: failed,
+		CacheSize: cfg.Storage.Cache, MemTableSize: uint64(cfg.Storage.Memtable),
+		FreeFloor: cfg.Storage.FreeFloor, BallastSize: noneIfZero(cfg.Storage.Ballast),
+		Durability: lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
+	})
+	if err != nil {
+		return nil, sysexits.Unavailable.With(err)
+	}
+	return store, nil
+}
+
+// noneIfZero turns the configuration's "0: none" into the store's.
+func noneIfZero(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
