@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/bench/strangers"
+	"postrider/cmd/sysexits"
 )
 
 // attacking is the subcommand strangers.
@@ -64,7 +65,7 @@ func (a *attacking) run(ctx context.Context, out io.Writer) error {
 	sink, slow := netip.MustParseAddr("127.0.0.8"), []netip.Addr{netip.MustParseAddr("127.0.0.9")}
 	if a.addresses != "" {
 		if r.Addresses, err = netip.ParsePrefix(a.addresses); err != nil {
-			return exit(exUsage, err)
+			return sysexits.Usage.With(err)
 		}
 		sink, slow = hostsIn(r.Addresses)
 	}
@@ -82,11 +83,11 @@ func (a *attacking) run(ctx context.Context, out io.Writer) error {
 	report.Write(out)
 	switch {
 	case err != nil:
-		return exit(exFailed, fmt.Errorf("%w\n%s", err, p.log.Bytes()))
+		return exFailed.With(fmt.Errorf("%w\n%s", err, p.log.Bytes()))
 	case report.Usage.PeakRSS > a.limit*1e6:
-		return exit(exFailed, fmt.Errorf("the server has held %d octets, over the limit of %d MB", report.Usage.PeakRSS, a.limit))
+		return exFailed.With(fmt.Errorf("the server has held %d octets, over the limit of %d MB", report.Usage.PeakRSS, a.limit))
 	case len(report.Lost) > 0:
-		return exit(exFailed, fmt.Errorf("%d own messages that were acknowledged are lost", len(report.Lost)))
+		return exFailed.With(fmt.Errorf("%d own messages that were acknowledged are lost", len(report.Lost)))
 	}
 	return nil
 }
