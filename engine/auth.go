@@ -23,6 +23,7 @@ import (
 type door struct {
 	known    *credentials
 	failures *failures
+	guesses  *guesses
 	secret   []byte // for decoys
 }
 
@@ -30,34 +31,56 @@ type door struct {
 type ruling uint8
 
 const (
-	unclear   ruling = iota // it has to be hashed: judge it in the pool
+	unclear   ruling = iota // it has to be judged
 	granted                 // it is true
-	denied                  // it is not
 	throttled               // too many from that network were not
+	slowed                  // it has to be judged after a wait
 )
 
-// consider says what can be said about a claim without a hash. Whoever gets
-// unclear tells the outcome to settle.
-func (srv *Server) consider(c *sasl.Claim, ip netip.Addr) (storage.Account, ruling) {
+// consider says what can be said about a claim without a hash. Whoever gets unclear or
+// slowed tells the outcome to settle; after the wait of slowed the claim is unclear.
+//
+// A password that is remembered counts at once where the account has logged in before. From
+// elsewhere the login takes its turn first: else whoever guesses had an answer to each guess
+// for nothing while the owner's password is remembered.
+func (srv *Server) consider(c *sasl.Claim, ip netip.Addr, a *attempt) (account storage.Account, r ruling, wait time.Duration) {
 	now := time.Now()
+	*a = srv.door.guesses.attempt(srv.router.LoginName([]byte(c.User)), ip)
+	remembered := false
 	if c.Need == sasl.NeedPassword {
-		account, err := srv.router.Login([]byte(c.User))
-		if err == nil && srv.door.known.knows(&account, c.Password, now) && srv.mayActAs(account, c.Authzid) {
-			return account, granted
+		var err error
+		account, err = srv.router.Login([]byte(c.User))
+		remembered = err == nil && srv.door.known.knows(&account, c.Password, now) && srv.mayActAs(account, c.Authzid)
+		if remembered && srv.door.guesses.knows(a, now) {
+			return account, granted, 0
 		}
 	}
-	if !srv.door.failures.admit(ip, now) {
-		return storage.Account{}, throttled
+	wait, ok := srv.admit(a, now)
+	switch {
+	case !ok:
+		return storage.Account{}, throttled, 0
+	case wait > 0:
+		return storage.Account{}, slowed, wait
+	case remembered:
+		srv.settle(a, nil)
+		return account, granted, 0
 	}
-	if c.Need == sasl.NeedPassword {
-		return storage.Account{}, unclear
+	return storage.Account{}, unclear, 0
+}
+
+// admit counts a login as wrong, for its network and for its name, until it is settled; not
+// ok: it is not looked at. It is to wait before it is looked at.
+func (srv *Server) admit(a *attempt, now time.Time) (wait time.Duration, ok bool) {
+	if !srv.door.failures.admit(a.ip, now) {
+		return 0, false
 	}
-	account, err := srv.judge(c)
-	srv.settle(ip, err)
-	if err != nil {
-		return storage.Account{}, denied
+	if wait, ok = srv.door.guesses.admit(a, now); !ok {
+		srv.door.failures.forgive(a.ip)
 	}
-	return account, granted
+	if wait > 0 {
+		srv.stats.slowed.Add(1)
+	}
+	return wait, ok
 }
 
 // hash queues a claim that is unclear for the pool that hashes. A network with
@@ -70,12 +93,18 @@ func (srv *Server) hash(j job, ip netip.Addr) bool {
 	return srv.auth.submit(j)
 }
 
-// settle ends what consider began: only a wrong password costs its network.
-func (srv *Server) settle(ip netip.Addr, err error) {
-	if !errors.Is(err, errDenied) {
-		srv.door.failures.forgive(ip)
+// settle ends what consider began: only a wrong password costs its network and its name.
+// After a right one that network is known.
+func (srv *Server) settle(a *attempt, err error) {
+	wrong := errors.Is(err, errDenied)
+	if a.open && !wrong {
+		srv.door.failures.forgive(a.ip)
 	}
+	srv.door.guesses.settle(a, err == nil, wrong, time.Now())
 }
+
+// errNotJudged is the outcome of a claim that was not looked at.
+var errNotJudged = errors.New("the login was not looked at")
 
 // judge finds out whether a claim is true: nil, errDenied, or a failure on our
 // side. An unknown name costs the same hash as a wrong password and gets the same
@@ -97,7 +126,7 @@ func (srv *Server) judge(c *sasl.Claim) (storage.Account, error) {
 	case c.Need == sasl.NeedDigest:
 		ok = ok && account.Secret != "" && c.DigestFits(account.Secret)
 	case c.Need == sasl.NeedConsent:
-		ok = ok && c.Proven
+		ok = ok && c.Proven && hasVerifier(&account, &c.Verifier)
 	default:
 		ok = false
 	}
@@ -105,6 +134,12 @@ func (srv *Server) judge(c *sasl.Claim) (storage.Account, error) {
 		return account, errDenied
 	}
 	return account, nil
+}
+
+// hasVerifier says whether a verifier is that of the account now.
+func hasVerifier(a *storage.Account, v *sasl.Verifier) bool {
+	now, ok := password.SCRAM(a.Hash)
+	return ok && now.StoredKey == v.StoredKey
 }
 
 // mayActAs says whether the account may act as authzid: nobody but itself.
@@ -226,6 +261,7 @@ type stats struct {
 	messages, deliveries, octetsIn, refused atomic.Int64
 	logins, denied, retrieved, octetsOut    atomic.Int64
 	authenticated, throttled, remembered    atomic.Int64
+	slowed                                  atomic.Int64
 	webLogins                               atomic.Int64
 	timeouts, overBudget                    atomic.Int64
 	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64

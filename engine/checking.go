@@ -124,7 +124,7 @@ func (d *checkDone) Run() {
 	}
 	s.tx.received -= st.sift.Removed
 	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.ip, &st.facts, v)
-	s.tx.deliver(s.m.Transaction())
+	s.decideSuccess(v)
 }
 
 // notStored answers AskStored with a refusal, before the store has heard of the message.

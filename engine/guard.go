@@ -31,6 +31,7 @@ type guard struct {
 	connecting [2]*policy.Rates
 	mailing    [2]*policy.Rates
 	asking     *policy.Rates // questions to name servers because of a client's mail
+	notifying  *policy.Rates // notifications of success because of a client's mail
 	grey       policy.Greylist
 
 	stats guardStats
@@ -43,6 +44,7 @@ type guardStats struct {
 	listed, greylisted, dmarcFailed, proxyFault atomic.Int64
 	dmarcRefused                                atomic.Int64
 	earlySeen, eagerSeen, checked, overLookups  atomic.Int64
+	successTold, successPassed                  atomic.Int64
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
@@ -62,6 +64,8 @@ func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memor
 	}
 	questions, _ := policy.ParseRate(p.Questions)
 	g.asking = policy.NewRates(questions, p.RateEntries)
+	notifications, _ := policy.ParseRate(p.Notifications)
+	g.notifying = policy.NewRates(notifications, p.RateEntries)
 	for _, s := range p.Blocklists {
 		if l, err := policy.ParseBlocklist(s); err == nil {
 			g.vet.Lists = append(g.vet.Lists, l)
@@ -182,6 +186,8 @@ func (g *guard) metrics(gauge func(name, help string, f func() float64), counter
 	counter("policy_listed_total", "Clients refused because of DNS lists.", &st.listed)
 	counter("policy_lookups_skipped_total", "Clients served without a lookup because too many were under way.", &st.overLookups)
 	counter("policy_greylisted_total", "Recipients that had to wait by greylisting.", &st.greylisted)
+	counter("policy_success_notifications_total", "Notifications of success because of strangers' mail, which passed SPF.", &st.successTold)
+	counter("policy_success_passed_over_total", "Strangers' messages with NOTIFY=SUCCESS of whose success nobody is told.", &st.successPassed)
 	counter("policy_checked_total", "Messages checked for SPF, DKIM and DMARC.", &st.checked)
 	counter("policy_dmarc_failed_total", "Messages that their domain wants rejected.", &st.dmarcFailed)
 	counter("policy_dmarc_refused_total", "Those of them that were refused.", &st.dmarcRefused)

@@ -32,8 +32,9 @@ type pop3Job struct {
 	claim             sasl.Claim // of a login, or only its User for APOP
 	digest, timestamp string     // of APOP
 	asked             time.Time
-	ruling            ruling          // granted: account is logged in
-	account           storage.Account // of a login that is granted
+	ruling            ruling // granted: account is logged in
+	signedIn                 // of a login that is granted
+	attempt                  // of a login, until it is settled
 	ids               []storage.MessageID
 
 	err     error

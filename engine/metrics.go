@@ -76,6 +76,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("web_logins_total", "Logins to the web client.", &st.webLogins)
 	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &st.remembered)
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &st.throttled)
+	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &st.slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
 	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &st.timeouts)

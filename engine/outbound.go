@@ -12,13 +12,19 @@ import (
 	"postrider/engine/courier"
 	"postrider/engine/relay"
 	"postrider/engine/resolver"
+	"postrider/engine/router"
 	"postrider/storage"
 )
 
 // NewResolver returns the resolver of next hops as cfg has it, for a server that
 // takes mail at these addresses.
 func NewResolver(cfg *config.Config, listeners []netip.AddrPort, log *slog.Logger) *resolver.Resolver {
+	rules, err := cfg.RelayRules()
+	if err != nil { // there is no courier with such rules
+		rules = new(router.Transports)
+	}
 	return resolver.New(resolver.Options{
+		Named: rules.Names, Private: cfg.Relay.PrivateNetworks,
 		Servers: cfg.Relay.Resolvers, Port: uint16(cfg.Relay.Port), Families: resolver.Families(cfg.Relay.Families),
 		Own: resolver.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
 		DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC), Log: log,

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
 	"postrider/codec/message"
+	"postrider/codec/smtp"
 	"postrider/engine/dkim"
 	"postrider/storage"
 )
@@ -18,7 +19,8 @@ import (
 // and no message is held up for it.
 //
 // Until the header has ended its octets are kept, up to maxHeld of them, and the draft
-// does not have them. A header that is longer is passed on as it is. What is signed goes
+// does not have them. A header that is longer refuses the message if it would have to be
+// completed, and else is passed on as it is, without a signature. What is signed goes
 // to a dkim.Stream, which counts against the window of the session as the draft does.
 type outgoing struct {
 	on      bool // the client is one of our own
@@ -29,6 +31,7 @@ type outgoing struct {
 	signers []*dkim.Key // of stream
 	when    time.Time
 	id      storage.MessageID
+	refusal *smtp.Reply // of the message, at its end: its octets go nowhere
 }
 
 // maxHeld is the longest header that is looked at. It is a part of the window.
@@ -50,6 +53,7 @@ func (o *outgoing) completes(s *smtpConn) bool {
 // append takes the next octets of the message, and gives them to the draft.
 func (o *outgoing) append(run []byte, s *smtpConn) {
 	switch {
+	case o.refusal != nil:
 	case !o.on:
 		s.tx.draft.Append(run)
 	case o.decided:
@@ -78,19 +82,37 @@ func (o *outgoing) decide(s *smtpConn) {
 	held := o.held
 	o.held = nil
 	if !head.Done() || head.Octets() > min(maxHeld, int64(len(held))) {
+		if o.lacks(head, s) {
+			o.refusal = &headerTooLong
+			return
+		}
 		o.pass(held, s)
 		return
 	}
-	if keys := o.keys(head, s); keys != nil {
-		o.stream, o.signers = s.srv.keys.Stream(keys), keys
+	text := o.complete(held, head, s)
+	signs, refusal := s.vouches(text)
+	if o.refusal = refusal; refusal != nil {
+		return
 	}
-	o.pass(o.complete(held, head, s), s)
+	if signs {
+		o.sign(text, s)
+	}
+	o.pass(text, s)
 }
 
-// complete gives a header what it must have, with what follows it. What is relayed for a
-// network of ours is completed if no other server has had it.
+// headerTooLong is said to a message whose header would have to be completed and is not
+// kept: it would leave with its Bcc field.
+var headerTooLong = smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: fmt.Sprintf("The header of the message is longer than %d octets", maxHeld)}
+
+// lacks tells whether the header is to be completed. What is relayed for a network of ours
+// is, if no other server has had it.
+func (o *outgoing) lacks(head *message.Head, s *smtpConn) bool {
+	return o.completes(s) && (s.m.Account() != "" || head.Hops() == 0)
+}
+
+// complete gives a header what it must have, with what follows it.
 func (o *outgoing) complete(held []byte, head *message.Head, s *smtpConn) []byte {
-	if !o.completes(s) || s.m.Account() == "" && head.Hops() > 0 {
+	if !o.lacks(head, s) {
 		return held
 	}
 	header := held
@@ -118,31 +140,23 @@ func (o *outgoing) complete(held []byte, head *message.Head, s *smtpConn) []byte
 	return full
 }
 
-// keys are those that sign the message.
-func (o *outgoing) keys(head *message.Head, s *smtpConn) []*dkim.Key {
-	if s.srv.keys.None() {
-		return nil // finding the author costs as much as all else that is done here
-	}
-	return s.srv.keys.Author(o.signer(head, s))
-}
-
 // author is the address for a From field that is missing.
 func (o *outgoing) author(s *smtpConn) string { return cmp.Or(string(s.tx.reverse), s.m.Account()) }
 
-// signer is the address whose domain answers for the message: that of From if the account may
-// write under it, else that of the reverse-path. A network that may relay is believed.
-func (o *outgoing) signer(head *message.Head, s *smtpConn) string {
-	from := o.author(s)
-	if v := head.From(); v != nil {
-		a := message.Address(v)
-		if a != "" && !strings.Contains(a, "@") && o.completes(s) {
-			a += "@" + s.srv.cfg.DefaultDomain() // as complete writes it
-		}
-		if s.m.Account() == "" || s.srv.cfg.Submission.AnySender || s.srv.owns(s.account(), a) {
-			from = a
-		}
+// sign begins the signature by the domain that answers for the message, if there is a key
+// of it: that of From, as the message has it now, or else of the reverse-path.
+func (o *outgoing) sign(text []byte, s *smtpConn) {
+	if s.srv.keys.None() {
+		return // finding the author costs as much as all else that is done here
 	}
-	return from
+	author := o.author(s)
+	if f, ok := message.Find(text, "From"); ok {
+		v := f.Unfolded()
+		author = message.Address(v[:min(len(v), maxAuthorField)])
+	}
+	if keys := s.srv.keys.Author(author); keys != nil {
+		o.stream, o.signers = s.srv.keys.Stream(keys), keys
+	}
 }
 
 // backlog is the octets that are kept and not hashed yet.
@@ -154,7 +168,7 @@ func (o *outgoing) backlog() int64 {
 	return n
 }
 
-// finish comes with the end of the message, before the draft is delivered.
+// finish comes with the end of the message, before it is known whether it is refused.
 func (o *outgoing) finish(s *smtpConn) {
 	if !o.on || o.decided {
 		return
@@ -162,7 +176,10 @@ func (o *outgoing) finish(s *smtpConn) {
 	o.decided = true
 	held := o.held
 	o.held = nil
-	o.pass(o.complete(held, &s.m.Transaction().Head, s), s) // nothing but a header
+	text := o.complete(held, &s.m.Transaction().Head, s) // nothing but a header
+	if _, o.refusal = s.vouches(text); o.refusal == nil {
+		o.pass(text, s)
+	}
 }
 
 // end calls then with what stands in front of the message, on this goroutine or on
@@ -180,7 +197,7 @@ func (o *outgoing) end(s *smtpConn, then func(front string)) {
 
 // front is the text that goes before a message: its signature, unless that failed.
 func (srv *Server) front(signature string, err error, id storage.MessageID) string {
-	if err == nil && len(signature) > storage.MaxFront {
+	if err == nil && len(signature) > storage.MaxSignature {
 		err = errors.New("the signatures are too long")
 	}
 	if err != nil {

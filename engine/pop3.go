@@ -98,6 +98,9 @@ func (s *pop3Conn) Input(c *loop.Conn, in []byte) int {
 func (s *pop3Conn) feed(in []byte, e *pop3d.Effects) int {
 	total := 0
 	for !s.parked && !s.closing {
+		if total < len(in) && s.expired(e) {
+			break
+		}
 		n := s.m.Feed(in[total:], e)
 		total += n
 		idle := n == 0 && e.Ask == pop3d.AskNothing && !e.Close
@@ -237,7 +240,7 @@ func (s *pop3Conn) resumed(e *pop3d.Effects) {
 func (s *pop3Conn) updated(j *pop3Job) {
 	a := pop3d.Answer{Verdict: pop3d.Yes}
 	if j.err != nil {
-		s.srv.log.fault("deleting mail of "+s.user, j.err)
+		s.fault("deleting mail of "+s.user, j.err)
 		a.Verdict = pop3d.Temporary
 	}
 	s.resume(a)
@@ -247,6 +250,10 @@ func (s *pop3Conn) updated(j *pop3Job) {
 // update under way; its deletions are not carried out (RFC 1939 section 6).
 func (s *pop3Conn) shutdown() {
 	if s.closing {
+		return
+	}
+	if s.abandonLogin() {
+		s.resume(pop3d.Answer{Verdict: pop3d.Shutdown})
 		return
 	}
 	e := s.begin()
@@ -283,6 +290,8 @@ func (s *pop3Conn) EOF(c *loop.Conn) {
 // Timeout implements loop.Handler.
 func (s *pop3Conn) Timeout(c *loop.Conn) {
 	switch {
+	case s.waits():
+		s.waited()
 	case s.held != 0:
 		v := s.held
 		s.held = 0
@@ -307,6 +316,7 @@ func (s *pop3Conn) Timeout(c *loop.Conn) {
 
 // Closed implements loop.Handler.
 func (s *pop3Conn) Closed(_ *loop.Conn, err error) {
+	s.abandonLogin()
 	s.release()
 	s.srv.stats.pop3Sessions.Add(-1)
 	s.srv.log.disconnectPOP3(s, err)
@@ -336,7 +346,7 @@ func (s *pop3Conn) unlock() {
 // failed ends a session whose message can't be sent to its end: a hole in it
 // must not look like a whole message.
 func (s *pop3Conn) failed(what string, err error) {
-	s.srv.log.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
+	s.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
 	s.reason = "a message could not be read"
 	s.closing = true
 	s.release()

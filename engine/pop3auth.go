@@ -27,17 +27,37 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 	j := s.job
 	j.begin(jobLogin)
 	j.claim, j.asked, j.ruling, j.digest = claim, time.Now(), unclear, ""
+	j.changes = srv.store.CredentialChanges()
+	var wait time.Duration
 	if q == pop3d.AskAPOP {
 		j.claim.User, j.digest, j.timestamp = s.m.User(), s.m.Digest(), s.m.Timestamp()
-		if !srv.door.failures.admit(s.ip, j.asked) {
-			j.ruling = throttled
-		}
-	} else {
-		j.account, j.ruling = srv.consider(&j.claim, s.ip)
 	}
-	if j.ruling == denied || j.ruling == throttled {
+	j.account, j.ruling, wait = srv.consider(&j.claim, s.ip, &j.attempt)
+	switch j.ruling {
+	case throttled:
 		j.busy, j.err = false, errDenied
 		return s.refuseLogin(j)
+	case slowed:
+		j.busy = false
+		s.park()
+		s.conn.SetDeadline(wait)
+		return pop3d.Answer{}, false
+	}
+	return s.judge(j)
+}
+
+// judge finds out about a claim, and opens the maildrop: in the pool that hashes, or, where
+// there is nothing to hash, in the one that reads.
+func (s *pop3Conn) judge(j *pop3Job) (pop3d.Answer, bool) {
+	srv := s.srv
+	j.busy = true
+	if j.ruling != granted && j.digest == "" && j.claim.Need != sasl.NeedPassword {
+		j.account, j.err = srv.judge(&j.claim)
+		if srv.settle(&j.attempt, j.err); j.err != nil {
+			j.busy = false
+			return s.refuseLogin(j)
+		}
+		j.ruling = granted
 	}
 	queued := false
 	if j.ruling == granted || j.digest != "" {
@@ -46,12 +66,32 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 		queued = srv.hash(j, s.ip)
 	}
 	if !queued {
-		if j.ruling == unclear {
-			srv.settle(s.ip, nil)
-		}
+		srv.settle(&j.attempt, errNotJudged)
 		return pop3d.Answer{Verdict: pop3d.Temporary}, true
 	}
 	return pop3d.Answer{}, false
+}
+
+// waits says whether a claim waits to be judged.
+func (s *pop3Conn) waits() bool { return s.job != nil && s.job.waits }
+
+// waited goes on with a claim whose wait is over.
+func (s *pop3Conn) waited() {
+	j := s.job
+	s.srv.door.guesses.waited(&j.attempt)
+	j.ruling = unclear
+	if a, now := s.judge(j); now {
+		s.resume(a)
+	}
+}
+
+// abandonLogin gives up a claim that waits to be judged, and says whether there was one.
+func (s *pop3Conn) abandonLogin() bool {
+	if !s.waits() {
+		return false
+	}
+	s.srv.settle(&s.job.attempt, errNotJudged)
+	return true
 }
 
 // refuseLogin makes a login that failed wait for its delay, however it failed.
@@ -82,9 +122,7 @@ func (s *pop3Conn) refuseLogin(j *pop3Job) (pop3d.Answer, bool) {
 // loggedIn takes the maildrop that a login has opened, or makes a wrong
 // password cost its delay.
 func (s *pop3Conn) loggedIn(j *pop3Job) {
-	if j.ruling == unclear {
-		s.srv.settle(s.ip, j.err)
-	}
+	s.srv.settle(&j.attempt, j.err)
 	clear(j.claim.Password)
 	v := pop3d.Yes
 	var l *storage.Listing

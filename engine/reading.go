@@ -223,13 +223,13 @@ func (s *pop3Conn) opened(j *pop3Job) {
 		m := r.ahead[0]
 		r.whole, a.Octets = r.buf[m.from:m.to], m.octets
 	case j.err == nil:
-	case errors.Is(j.err, storage.ErrTemporary), errors.Is(j.err, storage.ErrFailed):
+	case errors.Is(j.err, storage.ErrTemporary), errors.Is(j.err, storage.ErrFailed), errors.Is(j.err, storage.ErrFenced):
 		a.Verdict = pop3d.Temporary
 	default:
 		a.Verdict = pop3d.Gone
 	}
 	if j.err != nil {
-		s.srv.log.fault("reading mail of "+s.user, j.err)
+		s.fault("reading mail of "+s.user, j.err)
 	} else {
 		s.srv.stats.retrieved.Add(1)
 	}

@@ -46,6 +46,7 @@ type Server struct {
 	auth    *pool
 	// converters make lines of binary messages.
 	converters *pool
+	placers    *pool   // of recipients, anew
 	buffers    buffers // of readBuffer
 	wide       buffers // of wideBuffer
 	logins     loginTimes
@@ -114,6 +115,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		door: door{
 			known:    newCredentials(cfg.Auth.CacheTTL, cfg.Auth.CacheSize),
 			failures: newFailures(cfg.Auth.NetworkFailures, cfg.Auth.FailureWindow),
+			guesses:  newGuesses(cfg.Auth.AccountFailures, cfg.Auth.AccountDelay, cfg.Auth.FailureWindow),
 		},
 	}
 	var err error
@@ -162,6 +164,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
 	srv.auth = newPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = newPool(conversions, maxConversions, 0)
+	srv.placers = newPool(placers, maxPlacing, maxPlacing)
 	return srv, nil
 }
 
@@ -351,6 +354,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.readers.close()
 	srv.auth.close()
 	srv.converters.close()
+	srv.placers.close()
 }
 
 // drain tells the sessions of a loop to end.

@@ -106,7 +106,7 @@ func (s *smtpConn) Input(c *loop.Conn, in []byte) int {
 func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
 	total := 0
 	for !s.parked && !s.closing {
-		if s.m.InData() && !s.room() {
+		if s.m.InData() && !s.room() || total < len(in) && s.expired(e) {
 			break
 		}
 		n := s.m.Feed(in[total:], e)
@@ -234,7 +234,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		}
 		return s.mayAddress(), true
 	case smtpd.AskStored:
-		if r := s.outOfTurn(); r != nil {
+		if r := s.refusesMessage(); r != nil {
 			return refusal(r), true
 		}
 		s.store()
@@ -283,7 +283,7 @@ func (s *smtpConn) recipient() smtpd.Verdict {
 	if s.srv.capture != 0 {
 		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
 	}
-	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1], s.mayRelay || s.m.Account() != "")
+	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1])
 }
 
 // body appends a run of the message to the draft, which begins with our
@@ -305,13 +305,13 @@ func (s *smtpConn) dropDraft() {
 	}
 }
 
-// store hands the finished message to the store. The answer comes as a task.
-func (s *smtpConn) store() {
+// check hands the finished message to the store, when its check is over if there is one.
+func (s *smtpConn) check() {
 	if s.tx.draft == nil {
 		s.tx.openDraft(s) // a message without an octet
 	}
 	if !s.finishCheck() {
-		s.tx.deliver(s.m.Transaction())
+		s.decideSuccess(nil)
 	}
 }
 
@@ -374,6 +374,10 @@ func (s *smtpConn) shutdown() {
 	if s.closing {
 		return
 	}
+	if s.abandonLogin() {
+		s.judged(smtpd.Answer{Verdict: smtpd.Shutdown})
+		return
+	}
 	e := s.begin()
 	s.m.Shutdown(e)
 	s.effects(e)
@@ -406,7 +410,7 @@ func (s *smtpConn) Timeout(c *loop.Conn) {
 		c.Abort()
 		return
 	}
-	if s.login != nil && s.login.held != 0 {
+	if s.login.holds() {
 		s.release()
 		return
 	}
@@ -432,6 +436,7 @@ func (s *smtpConn) Timeout(c *loop.Conn) {
 // Closed implements loop.Handler. A message under way is void; one that the
 // store already has is delivered all the same.
 func (s *smtpConn) Closed(_ *loop.Conn, err error) {
+	s.abandonLogin()
 	if s.tx == nil || !s.tx.committing {
 		s.dropDraft()
 		s.unbook()

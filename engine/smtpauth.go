@@ -7,19 +7,19 @@ import (
 	"postrider/codec/sasl"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
-	"postrider/storage"
 )
 
 // smtpLogin is what a connection has once AUTH was said: the claim that is being
 // looked at, and the task that brings the outcome back to the loop.
 type smtpLogin struct {
-	conn    *smtpConn
-	claim   sasl.Claim
-	asked   time.Time
-	busy    bool // between submit and Run
-	account storage.Account
-	err     error
-	held    smtpd.Verdict // until the delay of a failed login is over; 0: none
+	conn  *smtpConn
+	claim sasl.Claim
+	asked time.Time
+	busy  bool // between submit and Run
+	signedIn
+	attempt
+	err  error
+	held smtpd.Verdict // until the delay of a failed login is over; 0: none
 }
 
 // authenticate answers AskAuth: at once, or by way of the pool that hashes.
@@ -39,26 +39,37 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: anybody(claim.User)}, true
 	}
 	l := s.login
-	l.claim, l.asked = claim, time.Now()
+	l.claim, l.asked, l.changes = claim, time.Now(), srv.store.CredentialChanges()
 	var r ruling
-	l.account, r = srv.consider(&l.claim, s.ip)
+	var wait time.Duration
+	l.account, r, wait = srv.consider(&l.claim, s.ip, &l.attempt)
 	l.err = nil
 	switch r {
 	case granted:
-		if claim.Need == sasl.NeedPassword {
-			srv.stats.remembered.Add(1)
-		}
-		return s.authenticated()
-	case denied:
-		l.err = errDenied
+		srv.stats.remembered.Add(1)
 		return s.authenticated()
 	case throttled:
 		srv.stats.throttled.Add(1)
 		return s.hold(smtpd.TooManyNow)
+	case slowed:
+		s.park()
+		s.conn.SetDeadline(wait)
+		return smtpd.Answer{}, false
+	}
+	return s.judge()
+}
+
+// judge finds out about a claim that is unclear: at once, or in the pool that hashes.
+func (s *smtpConn) judge() (smtpd.Answer, bool) {
+	srv, l := s.srv, s.login
+	if l.claim.Need != sasl.NeedPassword {
+		l.account, l.err = srv.judge(&l.claim)
+		srv.settle(&l.attempt, l.err)
+		return s.authenticated()
 	}
 	l.busy = true
 	if !srv.hash(l, s.ip) {
-		srv.settle(s.ip, nil)
+		srv.settle(&l.attempt, errNotJudged)
 		return smtpd.Answer{Verdict: smtpd.Busy}, true
 	}
 	return smtpd.Answer{}, false
@@ -93,11 +104,31 @@ func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
 	return smtpd.Answer{}, false
 }
 
-// release answers with the verdict that was held back.
+// holds says whether the session waits for a deadline of its login.
+func (l *smtpLogin) holds() bool { return l != nil && (l.held != 0 || l.waits) }
+
+// release goes on after that deadline: it judges a claim that had to wait, or answers with
+// the verdict that was held back.
 func (s *smtpConn) release() {
+	if s.login.waits {
+		s.srv.door.guesses.waited(&s.login.attempt)
+		if a, now := s.judge(); now {
+			s.judged(a)
+		}
+		return
+	}
 	v := s.login.held
 	s.login.held = 0
 	s.judged(smtpd.Answer{Verdict: v})
+}
+
+// abandonLogin gives up a claim that waits to be judged, and says whether there was one.
+func (s *smtpConn) abandonLogin() bool {
+	if s.login == nil || !s.login.waits {
+		return false
+	}
+	s.srv.settle(&s.login.attempt, errNotJudged)
+	return true
 }
 
 // judged goes on with the answer to AskAuth.
@@ -128,7 +159,7 @@ func (l *smtpLogin) unqueued() { l.busy = false }
 func (l *smtpLogin) Run() {
 	l.busy = false
 	s := l.conn
-	s.srv.settle(s.ip, l.err)
+	s.srv.settle(&l.attempt, l.err)
 	if !s.conn.Alive() {
 		return
 	}

@@ -150,14 +150,6 @@ func TestMissingFieldsAndSignature(t *testing.T) {
 	if text = f.got(t, "3"); !strings.Contains(text, "\r\nDate: ") || strings.Contains(text, "DKIM-Signature:") {
 		t.Errorf("got\n%s", text)
 	}
-	p.mail(strings.Replace(whole, "MBrain <mbrain@localhost>", "<ceo@bank.test>", 1) + "x\r\n")
-	if text = f.got(t, "4"); !strings.Contains(text, " d=localhost;") || !f.holds(t, text) {
-		t.Errorf("who signs for another From?\n%s", text)
-	}
-	p.mail("X: " + strings.Repeat(strings.Repeat("x", 900)+"\r\n ", 200) + "\r\n" + whole + "x\r\n")
-	if text = f.got(t, "5"); strings.Contains(text, "DKIM-Signature:") {
-		t.Errorf("a header of 180 KB was kept")
-	}
 	p.say("MAIL FROM:<mbrain@localhost>", "250 ")
 	p.say("RCPT TO:<jsmith@localhost>", "250 ")
 	p.send("BDAT 1000\r\nSubject: cut off in its body\r\n\r\nx")
@@ -316,6 +308,9 @@ func TestHeadersAreCompleted(t *testing.T) {
 			f := submitting(t, func(cfg *config.Config) {
 				cfg.Relay.Networks, cfg.Relay.CompleteHeader = cfg.SMTP.TrustedNetworks, !c.off
 			})
+			if err := f.store.SetAliases([]storage.Alias{{Name: "backup", Domain: "localhost", Targets: []string{"mbrain@localhost"}}}); err != nil {
+				t.Fatal(err)
+			}
 			p := f.dialSMTP(t)
 			if c.login {
 				p = f.loggedIn(t)

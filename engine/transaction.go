@@ -58,6 +58,7 @@ func (t *transaction) begin(p smtp.ReversePath) {
 	t.shrink()
 	t.reverse = p.AppendTo(t.reverse[:0])
 	t.places.Reset()
+	t.places.NoSuccess = !t.mayRelay()
 	t.forward, t.paths = t.forward[:0], 0
 	t.taken, t.untold = t.taken[:0], 0
 }
@@ -79,17 +80,16 @@ func (t *transaction) unexpect() {
 }
 
 // addRecipient routes a forward-path and keeps where it leads, each place once.
-// mayRelay: the client's mail for other domains is taken.
-func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRelay bool) smtpd.Verdict {
+func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs) smtpd.Verdict {
 	taken := smtpd.Here
-	switch t.places.Add(r, rcpt, mayRelay) {
+	switch t.places.Add(r, rcpt, t.mayRelay()) {
 	case router.Local:
 	case router.Unknown:
 		return smtpd.Unknown
 	case router.Loop:
 		return smtpd.AliasLoop
 	case router.NotOurs:
-		if !mayRelay {
+		if !t.mayRelay() {
 			return smtpd.NotRelayed
 		}
 		taken = smtpd.Yes
@@ -103,6 +103,9 @@ func (t *transaction) addRecipient(r *router.Router, rcpt *smtp.RcptArgs, mayRel
 	return taken
 }
 
+// mayRelay says whether the client's mail for other domains is taken.
+func (t *transaction) mayRelay() bool { return t.conn.mayRelay || t.conn.m.Account() != "" }
+
 // seal tells the queue entries what they have in common.
 func (t *transaction) seal(m *smtpd.Transaction) {
 	if len(t.places.Relayed) == 0 {
@@ -111,7 +114,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 	s := t.conn
 	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
-		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8,
+		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8, Stranger: !t.mayRelay(),
 		Origin: "client " + s.client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
 			s.with(m),
 	})
@@ -176,7 +179,7 @@ func (t *transaction) deliverBehind(front string) {
 	d := &t.delivery
 	d.Recipients = t.traces(d.Recipients[:0], front)
 	for _, e := range d.Relayed {
-		e.Envelope.Front = front
+		e.Envelope.Front += front
 	}
 	t.conn.srv.store.Deliver(d)
 }

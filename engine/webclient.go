@@ -60,8 +60,8 @@ func (srv *Server) WebTLS() *tls.Config {
 type webClaim struct {
 	srv     *Server
 	claim   sasl.Claim
-	from    netip.Addr
 	account storage.Account
+	attempt attempt
 	err     error
 	done    chan struct{}
 }
@@ -74,7 +74,7 @@ func (j *webClaim) work() {
 		if p := recover(); p != nil {
 			j.err = j.srv.log.panicked("web login", p)
 		}
-		j.srv.settle(j.from, j.err)
+		j.srv.settle(&j.attempt, j.err)
 	}()
 	j.account, j.err = j.srv.judge(&j.claim)
 }
@@ -87,8 +87,8 @@ func (j *webClaim) unqueued() {}
 // answered otherwise than another.
 func (srv *Server) webLogin(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error) {
 	asked := time.Now()
-	j := &webClaim{srv: srv, claim: sasl.Claim{Need: sasl.NeedPassword, User: user, Password: password}, from: from, done: make(chan struct{})}
-	account, r := srv.consider(&j.claim, from)
+	j := &webClaim{srv: srv, claim: sasl.Claim{Need: sasl.NeedPassword, User: user, Password: password}, done: make(chan struct{})}
+	account, r, wait := srv.consider(&j.claim, from, &j.attempt)
 	switch r {
 	case granted:
 		srv.stats.webLogins.Add(1)
@@ -97,9 +97,15 @@ func (srv *Server) webLogin(ctx context.Context, user string, password []byte, f
 	case throttled:
 		srv.stats.throttled.Add(1)
 		return account, afterwards(ctx, srv.failureDelay(asked), web.ErrThrottled)
+	case slowed:
+		if err := afterwards(ctx, wait, nil); err != nil {
+			srv.settle(&j.attempt, errNotJudged)
+			return account, err
+		}
+		srv.door.guesses.waited(&j.attempt)
 	}
 	if srv.draining.Load() || !srv.hash(j, from) {
-		srv.settle(from, nil)
+		srv.settle(&j.attempt, errNotJudged)
 		return account, web.ErrBusy
 	}
 	<-j.done // as bounded as the pool's queue; the password is the job's until then
@@ -131,6 +137,9 @@ func afterwards(ctx context.Context, d time.Duration, err error) error {
 func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error) {
 	// While the server drains, what is being sent is still taken: the store closes after
 	// the last request.
+	if !srv.isUnchanged(&account) {
+		return pickup.Result{}, errExpired
+	}
 	if !srv.cfg.Submission.AnySender && !srv.owns(account.ID, m.Sender) {
 		return pickup.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
 	}

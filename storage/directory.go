@@ -28,8 +28,8 @@ type Directory interface {
 	AddAccounts(as []NewAccount) error
 	// SetPassword replaces the stored password hash and the APOP secret ("": none).
 	SetPassword(id AccountID, hash, secret string) error
-	// RemoveAccount deletes the account and its mail; an alias of its name stays.
-	// ErrInUse while a session holds the maildrop.
+	// RemoveAccount deletes the account and its mail; an alias of its name stays. It
+	// waits for no session: one that holds the maildrop has lost its lock (ErrFenced).
 	RemoveAccount(id AccountID) error
 	// Accounts calls f for each account by domain and name, until f returns false.
 	Accounts(f func(Account) bool) error

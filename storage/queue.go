@@ -111,19 +111,26 @@ type Envelope struct {
 	Ret         smtp.Ret
 	Body        smtp.Body
 	SMTPUTF8    bool
+	// Stranger: it was brought by a client that may not relay. A notification of success
+	// returns nothing of it.
+	Stranger bool
 	// Origin says who brought the message, for people: "client unknown[192.0.2.1]
 	// helo=<x> by ESMTP". At most MaxReason octets are kept.
 	Origin string
-	// Front is fields that stand before the body, for what is known only when its
-	// end is there (DKIM-Signature): whole lines that end with CRLF, of which none
-	// begins with a dot. At most MaxFront octets. OpenQueued reads it as the first
-	// piece of the message.
+	// Front is fields that stand before the body, for what only this destination gets
+	// (Delivered-To) or is known only when the end of the body is there
+	// (DKIM-Signature): whole lines that end with CRLF, of which none begins with a
+	// dot. At most MaxFront octets. OpenQueued reads it as the first piece of the
+	// message.
 	Front string
 }
 
-// MaxFront bounds Envelope.Front: a signature by RSA of 4,096 bits, and the fields
-// that a mail reader left out.
-const MaxFront = 4096
+// MaxSignature bounds the signatures in Envelope.Front: one by RSA of 4,096 bits, and
+// more. MaxFront bounds all of it; the rest is for a Delivered-To field.
+const (
+	MaxSignature = 4096
+	MaxFront     = MaxSignature + 512
+)
 
 // QueuedRecipient is one forward-path of an entry.
 type QueuedRecipient struct {

@@ -20,6 +20,10 @@ type Store interface {
 	// Proofs counts the accounts that can prove their password. Never blocks, and a
 	// change counts as soon as it can be read.
 	Proofs() Proofs
+	// CredentialChanges counts changed passwords and removed accounts: while it is the
+	// same, so are Hash and Secret of each account that was there. It is at least as new
+	// as what was read of the directory after it. Never blocks, and costs next to nothing.
+	CredentialChanges() uint64
 	// Health says how the store is. Never blocks.
 	Health() Health
 	// Check reads the whole store and calls report for each fault it finds; the

@@ -17,8 +17,10 @@ func Append(dst []byte, r *Report) []byte {
 	dst = r.appendNotice(dst, wide)
 	dst = appendDelimiter(dst, boundary)
 	dst = r.appendStatus(dst, wide)
-	dst = appendDelimiter(dst, boundary)
-	dst = r.appendOriginal(dst)
+	if !r.Bare {
+		dst = appendDelimiter(dst, boundary)
+		dst = r.appendOriginal(dst)
+	}
 
 	dst = append(dst, "\r\n--"...)
 	dst = append(dst, boundary...)

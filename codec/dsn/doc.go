@@ -24,7 +24,7 @@
 //
 // # What it promises
 //
-// The result has three parts, each line at most 998 octets, no CR and no LF alone,
+// The result has three parts, or two when it is Bare, each line at most 998 octets, no CR and no LF alone,
 // whatever the Report holds. What others wrote (addresses, replies of servers) can't
 // begin a line or a field: controls come out as "?", and so does what is beyond
 // ASCII where the report does not speak UTF-8. The boundary does not occur in what

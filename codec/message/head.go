@@ -5,8 +5,8 @@ import "bytes"
 // MaxClip is how many octets Head keeps of a field's value.
 const MaxClip = 200
 
-// maxDelivered is how many Delivered-To fields Head remembers. Mail that has
-// more has passed as many maildrops and is ended by its Received count.
+// maxDelivered is how many Delivered-To fields Head remembers. Mail that has more is
+// taken for mail in a loop (see DeliveredTo).
 const maxDelivered = 32
 
 // Head reads the header of one message in wire form while it passes. The zero
@@ -27,7 +27,7 @@ type Head struct {
 	clips [numClips]clip
 
 	delivered  [maxDelivered]uint64 // hashes of addresses
-	deliveries int
+	deliveries int                  // of all fields; those past maxDelivered are only counted
 }
 
 // headState is what Head expects next.
@@ -114,10 +114,18 @@ func (h *Head) clip(k fieldKind) []byte {
 	return bytes.TrimRight(c.b[:c.n], " \t")
 }
 
+// Deliveries is the number of Delivered-To fields so far.
+func (h *Head) Deliveries() int { return h.deliveries }
+
 // DeliveredTo says whether the header has a Delivered-To field with this address,
-// compared without regard to ASCII case: the message has been in that maildrop
-// before, and going there again would be a loop. It compares 64-bit hashes.
+// compared without regard to ASCII case: the message has been there before, and going
+// there again would be a loop. It compares 64-bit hashes. Of a header with more than
+// maxDelivered such fields it is said of every address: no mail is forwarded so often
+// but in a loop.
 func (h *Head) DeliveredTo(addr []byte) bool {
+	if h.deliveries > maxDelivered {
+		return true
+	}
 	want := hashAddress(hashStart, addr)
 	for _, sum := range h.delivered[:h.deliveries] {
 		if sum == want {
@@ -202,9 +210,8 @@ func (h *Head) beginValue() {
 	case "message-id":
 		h.first(fieldMessageID)
 	case "delivered-to":
-		if h.deliveries < maxDelivered {
-			h.delivered[h.deliveries] = hashStart
-			h.deliveries++
+		if h.deliveries++; h.deliveries <= maxDelivered {
+			h.delivered[h.deliveries-1] = hashStart
 			h.field = fieldDeliveredTo
 		}
 	}

@@ -127,6 +127,17 @@ func isFieldName(s string) bool {
 
 func isPrefixOfField(s string) bool { return s == "" || s == "\r" || isFieldName(s) }
 
+// A message with more Delivered-To fields than are remembered has been everywhere.
+func TestHead_ManyDeliveries(t *testing.T) {
+	for n, want := range map[int]bool{0: false, maxDelivered: false, maxDelivered + 1: true, 10 * maxDelivered: true} {
+		var h Head
+		h.Feed([]byte(strings.Repeat("Delivered-To: a@b.example\r\n", n) + "Subject: x\r\n\r\nDelivered-To: c@d.example\r\n"))
+		if h.Deliveries() != n || h.DeliveredTo([]byte("c@d.example")) != want || h.DeliveredTo([]byte("a@b.example")) != (n > 0) {
+			t.Errorf("%d fields: %d, %v, %v", n, h.Deliveries(), h.DeliveredTo([]byte("c@d.example")), h.DeliveredTo([]byte("a@b.example")))
+		}
+	}
+}
+
 func asciiLower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

@@ -33,7 +33,9 @@ const (
 	NeedDigest
 	// NeedConsent: Proven says whether the peer has shown that it knows the
 	// password of User. A peer that has not is refused in any case; the question is
-	// asked so that it is refused in the same way as after a wrong password.
+	// asked so that it is refused in the same way as after a wrong password. So is one
+	// whose Verifier is not that of User any more: the peer may take its time between the
+	// two steps.
 	NeedConsent
 )
 
@@ -49,6 +51,9 @@ type Claim struct {
 	Nonce    string // of NeedDigest: the challenge
 	Digest   string // of NeedDigest: 32 hexadecimal digits
 	Proven   bool   // of NeedConsent
+	// Verifier is what Proven was found out with: a password that was changed meanwhile
+	// has another one.
+	Verifier Verifier
 }
 
 // Context is what an exchange takes from around it.

@@ -129,7 +129,7 @@ func (x *Exchange) clientFinal(response []byte) Step {
 	fits := proofFits(&s.verifier, proof, message)
 	header := base64.StdEncoding.EncodeToString(append([]byte(s.gs2), s.binding...))
 	if !fits || !s.bound || nonce != s.nonce || channel != header {
-		x.claim.Need = NeedConsent
+		x.claim.Need, x.claim.Verifier = NeedConsent, s.verifier
 		return Judge
 	}
 	x.expect = (*Exchange).seen
@@ -150,7 +150,7 @@ func (x *Exchange) seen(response []byte) Step {
 	if len(response) > 0 {
 		return Malformed
 	}
-	x.claim.Need, x.claim.Proven = NeedConsent, true
+	x.claim.Need, x.claim.Proven, x.claim.Verifier = NeedConsent, true, x.scram.verifier
 	return Judge
 }
 

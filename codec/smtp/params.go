@@ -50,6 +50,15 @@ const (
 	NotifyDelay
 )
 
+// WithoutSuccess is n without SUCCESS. Who wants to hear of success alone does not want to
+// hear of anything else: without it that is NEVER.
+func (n Notify) WithoutSuccess() Notify {
+	if n == NotifySuccess {
+		return NotifyNever
+	}
+	return n &^ NotifySuccess
+}
+
 // MailArgs is the argument of MAIL: the reverse-path and its parameters.
 type MailArgs struct {
 	From     ReversePath

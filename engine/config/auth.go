@@ -31,7 +31,11 @@ func keysOfAuth(c *Config) []*Key {
 		duration("auth.failure_delay", &c.Auth.FailureDelay, 2*time.Second, 0, time.Minute).
 			help("How long a session waits for the answer to a wrong password."),
 		count("auth.failures_per_network", &c.Auth.NetworkFailures, 50, 0, 1<<20).
-			help("Wrong passwords that one network (/24 of IPv4, /64 of IPv6) may try in auth.failure_window; then its passwords are not looked at, but for those that are remembered. 0: no limit."),
+			help("Wrong passwords that one network (/24 of IPv4, /64 of IPv6) may try in auth.failure_window; then its passwords are not looked at, but for those that are remembered of accounts that have logged in from there. 0: no limit."),
+		count("auth.failures_per_account", &c.Auth.AccountFailures, 20, 0, 1<<20).
+			help("Wrong passwords for one account in auth.failure_window, from all networks, from which on each further login waits before its password is looked at, but where the account has logged in before. Nobody is locked out. 0: no login waits."),
+		duration("auth.account_delay", &c.Auth.AccountDelay, 20*time.Second, time.Second, 5*time.Minute).
+			help("The longest of these waits; it is reached 20 wrong passwords later."),
 		duration("auth.failure_window", &c.Auth.FailureWindow, 10*time.Minute, time.Second, day).
 			help("See auth.failures_per_network."),
 	}

@@ -95,6 +95,7 @@ type Relay struct {
 	Passwords        string         // path of a file of credentials for next hops; "": none
 	Resolvers        []string       // host:port; none: those of /etc/resolv.conf
 	Port             int            // of hosts found by MX
+	PrivateNetworks  []netip.Prefix // in which hosts found by MX may be
 	Source           string         // IP address to connect from; "": the kernel picks
 	Families         Families
 
@@ -171,6 +172,8 @@ type Auth struct {
 	CacheTTL        time.Duration // how long a verified password is remembered; 0: not at all
 	CacheSize       int           // passwords remembered
 	FailureDelay    time.Duration // what a wrong password costs its session
+	AccountFailures int           // wrong passwords for one account in FailureWindow without a wait; 0: never a wait
+	AccountDelay    time.Duration // the longest wait
 	NetworkFailures int           // wrong passwords of one network in FailureWindow; 0: no limit
 	FailureWindow   time.Duration
 }

@@ -32,6 +32,7 @@ type Policy struct {
 	VerifyTimeout time.Duration // of what is not known when the message has ended
 	Verifications int           // at once
 	Questions     string        // to name servers, for the mail of one client
+	Notifications string        // of success, because of the mail of one client
 
 	Greylist        bool
 	GreylistDelay   time.Duration
@@ -130,6 +131,8 @@ func keysOfPolicy(c *Config) []*Key {
 			help("Messages being checked at once, 32 of one client. A check takes 80 KiB, or 256 KiB with a large header or many signatures, from the eighth of limits.memory that is for checks and recipients. A client that would begin one more hears 452."),
 		text("policy.client_questions", &p.Questions, "1000/1m0s", rate, aRate).
 			help("Questions to name servers that the mail of one client may cost, when the answers are not known yet. Over it the client hears 450; \"\" is no limit."),
+		text("policy.client_notifications", &p.Notifications, "60/1h0m0s", rate, aRate).
+			help("Notifications of success (NOTIFY=SUCCESS) that the mail of one client may bring, if it passes SPF; \"\" is no limit. Over it, without SPF and without policy.verify its mail is taken and the wish passed over; failures are told of. Logins and relay.networks have no such limit."),
 		boolean("policy.greylist", &p.Greylist, false).
 			help("Let a sender that was never seen before come back later (RFC 6647). What was seen is in memory only, a restart forgets it."),
 		duration("policy.greylist_delay", &p.GreylistDelay, 5*time.Minute, time.Second, day).

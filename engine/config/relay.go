@@ -155,6 +155,8 @@ func keysOfRelay(c *Config) []*Key {
 			help("DNS servers, tried in turn. None: those of /etc/resolv.conf."),
 		count("relay.port", &c.Relay.Port, 25, 1, 65535).
 			help("The port of mail hosts that are found by MX."),
+		list("relay.private_networks", &c.Relay.PrivateNetworks, nil, network, netip.Prefix.String, "networks such as 10.0.0.0/8").
+			help("Networks with private, local or reserved addresses in which mail hosts of other domains may be. Where the MX of a domain leads to such an address elsewhere (127.0.0.1, 192.168.1.1, fe80::1 and the like), the host is passed over, and so is a server of MTA-STS policies; without another host the mail is returned. Next hops that the keys above name may be anywhere."),
 		text("relay.source", &c.Relay.Source, "", ipOrEmpty, "an IP address, or empty").
 			help("The address that connections to other hosts come from."),
 		choice("relay.families", &c.Relay.Families, FamiliesBoth, FamiliesIPv4, FamiliesIPv6).

@@ -7,10 +7,20 @@ type Submission struct {
 	Listen            []string // host:port; STARTTLS
 	ListenTLS         []string // host:port; TLS from the first octet
 	AnySender         bool
+	ForeignFrom       ForeignFrom
 	MessagesPerHour   int // of one account; 0: no limit
 	RecipientsPerHour int // of one account; 0: no limit
 	HideClient        bool
 }
+
+// ForeignFrom is what becomes of a message under an address that is not the account's.
+type ForeignFrom string
+
+// The values of submission.foreign_from.
+const (
+	ForeignFromReject   ForeignFrom = "reject"
+	ForeignFromUnsigned ForeignFrom = "unsigned"
+)
 
 // keysOfSubmission are those of taking mail from our own people (RFC 6409).
 func keysOfSubmission(c *Config) []*Key {
@@ -21,7 +31,9 @@ func keysOfSubmission(c *Config) []*Key {
 		list("submission.listen_tls", &s.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("submissions").
 			help("Addresses where accounts hand in mail, after AUTH, within TLS from the first octet (port 465, RFC 8314)."),
 		boolean("submission.any_sender", &s.AnySender, false).
-			help("Let an account send under any address. False: only under its own, and under aliases that lead to it, at all addresses that offer AUTH."),
+			help("Let an account send under any address. False: only under its own, and under aliases that lead to it, at all addresses that offer AUTH. That counts for the reverse-path, and for all addresses of the From and Sender fields."),
+		choice("submission.foreign_from", &s.ForeignFrom, ForeignFromReject, ForeignFromUnsigned).
+			help("What becomes of a message of an account, with any_sender = false, whose From or Sender field has an address that is not its own, or that has two From fields: reject it with 553, or send it unsigned: without the DKIM signature that would vouch for it."),
 		count("submission.messages_per_hour", &s.MessagesPerHour, 1000, 0, 1<<30).
 			help("Messages that one account may send in an hour, then 450 with the time when it may go on; 0: no limit."),
 		count("submission.recipients_per_hour", &s.RecipientsPerHour, 10000, 0, 1<<30).

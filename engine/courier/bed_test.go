@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,14 +65,18 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, set func(*config.Config
 		set(cfg)
 	}
 	b := &bed{t: t, dns: dnstest.Start(t, records...), port: cfg.Relay.Port, log: new(lines)}
-	var err error
+	none := filepath.Join(t.TempDir(), "none")
+	rules, err := cfg.RelayRules()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if b.store, err = lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
-	none := filepath.Join(t.TempDir(), "none")
 	hosts := resolver.New(resolver.Options{
 		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Port: uint16(b.port), Timeout: 5 * time.Second,
 		Families: resolver.OnlyIPv4, DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC),
+		Named: rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	log := slog.New(slog.NewTextHandler(b.log, nil))
 	if b.Courier, err = New(cfg, b.store, router.New(b.store, cfg.RouterSettings()), hosts, log); err != nil {

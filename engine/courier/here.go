@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"postrider/codec/message"
 	"postrider/codec/smtp"
 	"postrider/engine/relay"
 	"postrider/engine/router"
@@ -16,8 +17,13 @@ import (
 // entry settled behind it, so a crash in between repeats it.
 func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.HostVerdict {
 	a.Final = true
+	head, err := c.head(e)
+	if err != nil {
+		fail(a, err)
+		return relay.HostUnknown
+	}
 	d := &storage.Delivery{Arrival: time.Now()}
-	var places router.Placement
+	places := router.Placement{Been: head.DeliveredTo}
 	var taken []int
 	for i := range e.Recipients {
 		to := &e.Recipients[i]
@@ -27,31 +33,73 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 			continue
 		}
 		// The caller tells of success, once the copy is there.
-		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify&^smtp.NotifySuccess
+		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
 		outcome := places.Add(c.router, &rcpt, true)
 		if outcome != router.Local {
-			a.Results[i] = relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + to.ForwardPath}
-			if outcome == router.Loop {
-				a.Results[i].Status = "5.4.6"
-				a.Results[i].Reason = "alias loop: " + to.ForwardPath + " leads in a circle or to too many addresses"
-			}
+			a.Results[i] = notHere(outcome, to.ForwardPath)
 			continue
 		}
 		taken = append(taken, i)
 	}
-	places.Seal(e.Envelope)
+	envelope := e.Envelope
+	envelope.Front = "" // it is part of the copy
+	places.Seal(envelope)
 	d.Recipients, d.Relayed = places.Maildrops(e.Envelope.ReversePath, ""), places.Relayed
 	if len(taken) == 0 {
 		return relay.HostUnknown
 	}
-	err := c.copyBody(d, e)
+	err = c.copyBody(d, e)
 	for _, i := range taken {
 		a.Results[i] = relay.Result{Verdict: relay.Delivered, Status: "2.0.0", Reason: "delivered to maildrop"}
 		if err != nil {
-			a.Results[i] = relay.Result{Verdict: relay.Temporary, Status: "4.3.0", Reason: "not stored: " + err.Error()}
+			a.Results[i] = notStored(err)
 		}
 	}
 	return relay.HostUnknown
+}
+
+// notHere is the result for a recipient that no maildrop was found for.
+func notHere(outcome router.Outcome, path string) relay.Result {
+	res := relay.Result{Verdict: relay.Permanent, Status: "5.1.1", Reason: "unknown user: " + path}
+	switch outcome {
+	case router.Loop:
+		res.Status, res.Reason = "5.4.6", "alias loop: "+path+" leads in a circle or to too many addresses"
+	case router.ForwardLoop:
+		res.Status, res.Reason = "5.4.6", "mail forwarding loop for "+path
+	}
+	return res
+}
+
+func notStored(err error) relay.Result {
+	return relay.Result{Verdict: relay.Temporary, Status: "4.3.0", Reason: "not stored: " + err.Error()}
+}
+
+// fail is the end of an attempt whose message can't be read.
+func fail(a *relay.Attempt, err error) {
+	for i := range a.Results {
+		a.Results[i] = notStored(err)
+	}
+}
+
+// head reads the header of an entry's message.
+func (c *Courier) head(e *storage.QueueEntry) (*message.Head, error) {
+	m, err := c.store.OpenQueued(e)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	head := new(message.Head)
+	for !head.Done() {
+		piece, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		head.Feed(piece)
+	}
+	return head, nil
 }
 
 // copyBody delivers a copy of an entry's message.
@@ -73,9 +121,6 @@ func (c *Courier) copyBody(d *storage.Delivery, e *storage.QueueEntry) error {
 		}
 		draft.Append(piece)
 		waitFor(draft)
-	}
-	for _, r := range d.Relayed {
-		r.Envelope.Front = "" // it is part of the copy
 	}
 	d.Draft, d.Size = draft, e.Size()
 	done := make(chan error, 1)

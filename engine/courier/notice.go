@@ -159,9 +159,14 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 // report is what the notification tells.
 func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, double bool) (*dsn.Report, error) {
 	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.cfg.Relay.ReturnSize)
-	original, err := c.original(e, whole)
-	if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
-		return nil, err
+	bare := e.Envelope.Stranger && (n.Kind == relay.Succeeded || n.Kind == relay.Relayed)
+	var original []byte
+	if !bare {
+		var err error
+		original, err = c.original(e, whole)
+		if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
 	}
 	now := time.Now()
 	r := &dsn.Report{
@@ -169,7 +174,7 @@ func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, doub
 		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.cfg.Server.Hostname),
 		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
 		LifetimeEnd: e.Arrival.Add(c.policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
-		Original: original, WholeMessage: whole,
+		Original: original, WholeMessage: whole, Bare: bare,
 	}
 	for i := range n.Recipients {
 		from := &n.Recipients[i]

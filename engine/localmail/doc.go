@@ -3,7 +3,8 @@
 //
 // Every local user may hand in a message there, and do nothing else: nothing can be read
 // or asked. The kernel says who calls (SO_PEERCRED), and that goes into the Received field
-// and the log. The reverse-path is the caller's choice, as with Postfix.
+// and the log. The reverse-path is the caller's choice, as with Postfix, and so is the From
+// field, under whose domain the message is signed.
 //
 // # The protocol
 //

@@ -32,6 +32,9 @@ func (p *Pickup) envelope(m *Mail, header []byte) (*envelope, error) {
 		return nil, err
 	}
 	e := &envelope{reverse: reverse.String()}
+	var head message.Head
+	head.Feed(header)
+	e.places.Been = head.DeliveredTo
 	addresses := e.addresses(m, header)
 	if n := len(addresses) + len(e.bad); n == 0 {
 		return nil, ErrNoRecipients

@@ -243,7 +243,7 @@ func (s *submission) deliver() (storage.Receipt, error) {
 	}
 	c := s.text.Counts()
 	for _, q := range s.e.places.Relayed {
-		q.Envelope.Front = front
+		q.Envelope.Front += front
 		q.Envelope.Body = smtp.Body7Bit
 		if c.EightBit {
 			q.Envelope.Body = smtp.Body8BitMIME

@@ -117,8 +117,8 @@ func TestSubmit(t *testing.T) {
 	for _, q := range p.got.Relayed {
 		queued = append(queued, fmt.Sprintf("%s %v %v", q.Domain, q.Envelope, q.Recipients))
 	}
-	if got := strings.Join(queued, "\n"); got != "x.example {carol@a.example e+20v 2 2 false o } [{Bob+x@x.example  4  } {f@x.example  4  }]\n"+
-		"y.example {carol@a.example e+20v 2 2 false o } [{eve@Y.example  4  }]" {
+	if got := strings.Join(queued, "\n"); got != "x.example {carol@a.example e+20v 2 2 false false o } [{Bob+x@x.example  4  } {f@x.example  4  }]\n"+
+		"y.example {carol@a.example e+20v 2 2 false false o } [{eve@Y.example  4  }]" {
 		t.Error(got)
 	}
 	if !p.got.Arrival.Equal(at) {
@@ -333,4 +333,34 @@ func TestSigned(t *testing.T) {
 	if err != nil || len(vs) != 1 || vs[0].Err != nil || vs[0].Domain != "a.example" {
 		t.Errorf("%v %+v\n%s", err, vs, text)
 	}
+}
+
+// What an alias sends elsewhere carries its address, and does not go there twice.
+func TestForwardLoop(t *testing.T) {
+	f := func(header string, ret bool, to []string, want ...string) {
+		t.Helper()
+		p := newPlace()
+		p.names["out"] = storage.Address{Targets: []string{"x@far.example", "alice@a.example"}}
+		r, err := p.submit(t, Mail{Sender: "carol", Recipients: to, Return: ret, Text: strings.NewReader(header + "Subject: x\n\nDelivered-To: team@a.example\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := []string{fmt.Sprint(r.Refused)}
+		if p.got != nil {
+			for _, m := range p.got.Recipients {
+				got = append(got, fmt.Sprint(m.Account))
+			}
+			for _, q := range p.got.Relayed {
+				got = append(got, q.Envelope.Front+q.Recipients[0].ForwardPath)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q to %v:\n got %q\nwant %q", header, to, got, want)
+		}
+	}
+	f("", false, []string{"Out+tag"}, "[]", "1", "Delivered-To: out@a.example\r\nx@far.example")
+	f("Delivered-To: OUT@a.example\n", false, []string{"out"}, "[{out@a.example mail forwarding loop}]")
+	f("Delivered-To: out@a.example\r\n", false, []string{"out", "bob"}, "[{out@a.example mail forwarding loop}]", "2")
+	f("Delivered-To:\n out@a.example\n", true, []string{"out", "bob"}, "[]", "2", "out@a.example")
+	f("Delivered-To: team@a.example\n", false, []string{"team"}, "[]", "2", "1") // it leads nowhere else
 }

@@ -15,6 +15,7 @@
 //	for each question:   s.Answer(a, e), then Feed with what is kept
 //	after 10 minutes:    s.TimeOut(e)
 //	when the server ends: s.Shutdown(e)
+//	when the account has another password or is gone, before the next command: s.Expire(e)
 //
 // After each call do what e says: send Reply, find the answer to Ask, close if
 // Close; then Reset e. While a question is open nothing is consumed, so that

@@ -171,6 +171,16 @@ func (s *Session) Shutdown(e *Effects) {
 	}
 }
 
+// Expire ends the session: what its peer has logged in with does not hold any more. Marks
+// delete nothing. No question may be open.
+func (s *Session) Expire(e *Effects) {
+	if s.phase == closed {
+		return
+	}
+	s.refuse(e, pop3.CodeAuth, textExpired)
+	s.close(e)
+}
+
 // end says that the server ends, and closes. In a handshake nothing is said: it
 // would not be TLS.
 func (s *Session) end(e *Effects) {

@@ -53,6 +53,7 @@ const (
 	textTLSOn
 	textTLSLater
 	textTooEarly
+	textExpired
 	texts = iota
 )
 
@@ -118,6 +119,7 @@ var englishTexts = [texts]string{
 	textTLSOn:         "TLS is on already",
 	textTLSLater:      "no TLS at the moment",
 	textTooEarly:      "octets stand behind STLS that nobody has protected",
+	textExpired:       "the account has another password or is gone, log in again",
 }
 
 var germanTexts = [texts]string{
@@ -162,6 +164,7 @@ var germanTexts = [texts]string{
 	textTLSOn:         "TLS läuft schon",
 	textTLSLater:      "zur Zeit kein TLS",
 	textTooEarly:      "hinter STLS stehen Oktette, die niemand geschützt hat",
+	textExpired:       "das Konto hat ein anderes Passwort oder ist gelöscht, bitte neu anmelden",
 }
 
 // say appends a text in the language of the session, its # replaced by numbers.

@@ -23,8 +23,8 @@ import (
 //	set loopback no          the peer is somewhere else
 //
 // The answers are the verdicts in lower case (yes, denied, in-use, temporary, gone,
-// too-soon, too-many-failed, shutdown); "server-ends" calls Shutdown and "secured"
-// Secured, question or not.
+// too-soon, too-many-failed, shutdown); "server-ends" calls Shutdown, "expire"
+// Expire and "secured" Secured, question or not.
 func TestTranscripts(t *testing.T) {
 	transcript.Play(t, "testdata/*.pop3", func(t testing.TB, settings map[string]string) transcript.Machine {
 		m := &machine{listing: new(storage.Listing)}
@@ -106,6 +106,10 @@ func (m *machine) TimeOut()           { m.session.TimeOut(&m.effects) }
 func (m *machine) Answer(text string) error {
 	if text == "server-ends" {
 		m.session.Shutdown(&m.effects)
+		return nil
+	}
+	if text == "expire" {
+		m.session.Expire(&m.effects)
 		return nil
 	}
 	if text == "secured" {

@@ -35,8 +35,9 @@ type candidate struct {
 	exchange
 	question string // the name as it is asked for; "" when nothing is to be asked
 	addrs    []netip.Addr
-	secure   bool    // DNSSEC vouches for all of addrs
-	fault    outcome // what became of it, when it has no address: noData, noName, failed
+	private  []netip.Addr // that the domain may not lead to: see mayBe
+	secure   bool         // DNSSEC vouches for all of addrs
+	fault    outcome      // what became of it, when it has no address: noData, noName, failed
 }
 
 // order puts the addresses of the candidates, which are sorted, into the order to

@@ -21,6 +21,12 @@
 //     hosts.
 //   - An MX record that names an IP address or something else that is no host name
 //     is passed over; so is an address that no host can have, such as 0.0.0.0.
+//   - An address that is private or local is passed over, unless the operator named the
+//     next hop or permits the network (relay.private_networks): loopback, link-local,
+//     private, shared and reserved ones, those of IPv6 that have such a one of IPv4 in
+//     them (mapped, compatible, NAT64, 6to4, Teredo), whether MX, an address literal or
+//     /etc/hosts leads there. Addresses at which this server takes mail are ourselves.
+//     The servers of MTA-STS policies are found in the same way.
 //   - Names with U-labels are asked for by their A-labels (RFC 5890).
 //
 // For a hop by host no MX record is asked for. An address is itself, whatever
@@ -85,6 +91,10 @@
 //	       X exists and has no address; type=AAAA where IPv4 is turned off.
 //	5.4.4  ...: Malformed or unexpected name server reply
 //	       None of the MX records names a host.
+//	5.4.4  mail for X is not sent to HOST[ADDRESS]: this address is private or local,
+//	       and not in relay.private_networks
+//	       No mail host of X has another address. If mail is to go there, put the
+//	       network into relay.private_networks, or make a transport for X.
 //	5.1.10 Domain X does not accept mail (nullMX)
 //	5.4.6  mail for X loops back to myself
 //	       By DNS this server is the best host for X, but X is not among its domains:

@@ -2,14 +2,16 @@ package resolver
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 )
 
 // What can be wrong with a next hop; errors.Is finds them in an [Error].
 var (
-	ErrNullMX    = errors.New("the domain takes no mail")        // RFC 7505
-	ErrNoDomain  = errors.New("the domain does not exist")       // NXDOMAIN, or not a name at all
-	ErrNoAddress = errors.New("no mail host has an address")     // the domain exists, but nobody takes its mail
+	ErrNullMX    = errors.New("the domain takes no mail")    // RFC 7505
+	ErrNoDomain  = errors.New("the domain does not exist")   // NXDOMAIN, or not a name at all
+	ErrNoAddress = errors.New("no mail host has an address") // the domain exists, but nobody takes its mail
+	ErrPrivate   = errors.New("all mail hosts have private or local addresses")
 	ErrLoop      = errors.New("this host is the best mail host") // RFC 5321 section 5.1
 	ErrTemporary = errors.New("the name servers give no answer") // SERVFAIL, REFUSED, silence
 	ErrRefused   = errors.New("the mail goes nowhere by a rule") // router.Refused
@@ -32,8 +34,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Softened is the error for a next hop that the operator named: what is wrong with
 // it is wrong in the configuration, so mail waits until that is put right instead
-// of being returned. Hosts does so for hops ByHost; of a hop ByMX only its caller
-// knows who named it.
+// of being returned. Hosts does so for hops ByHost; of a hop ByMX its caller does.
 func (e *Error) Softened() *Error {
 	if !e.Permanent || e.Cause == ErrRefused {
 		return e
@@ -70,6 +71,13 @@ func nullMX(domain string) *Error {
 
 func loop(domain string) *Error {
 	return &Error{Cause: ErrLoop, Status: "5.4.6", Permanent: true, Text: "mail for " + domain + " loops back to myself"}
+}
+
+// private is the error for a domain whose mail hosts have no address but such as
+// relay.private_networks would have to permit.
+func private(domain, host string, addr netip.Addr) *Error {
+	return &Error{Cause: ErrPrivate, Status: "5.4.4", Permanent: true, Text: "mail for " + domain + " is not sent to " + host + "[" + addr.String() +
+		"]: this address is private or local, and not in relay.private_networks"}
 }
 
 // refused is the error of a rule error:TEXT. Like Postfix's error transport it

@@ -46,6 +46,12 @@ type Options struct {
 	Own      func(netip.AddrPort) bool
 	OwnNames []string
 
+	// Named says whether the operator chose a next hop: it may be at any address. Other
+	// hops are the choice of whoever owns a domain, and lead to public addresses and to
+	// those in Private only. nil: hops by host are chosen, those by MX are not.
+	Named   func(router.Hop) bool
+	Private []netip.Prefix
+
 	DNSSEC DNSSEC // whose word is taken for it
 
 	Log *slog.Logger // nil: no log
@@ -62,6 +68,8 @@ type Resolver struct {
 	types    []uint16 // A, AAAA or both
 	isOwn    func(netip.AddrPort) bool
 	ownNames map[string]bool // as in question.name
+	named    func(router.Hop) bool
+	private  []netip.Prefix
 	now      func() time.Time
 	shuffle  func(n int, swap func(i, j int))
 	log      *slog.Logger
@@ -92,6 +100,8 @@ func New(o Options) *Resolver {
 		types:    []uint16{dns.TypeA, dns.TypeAAAA},
 		isOwn:    o.Own,
 		ownNames: make(map[string]bool),
+		named:    o.Named,
+		private:  o.Private,
 		now:      o.Now,
 		shuffle:  o.Shuffle,
 		log:      o.Log,
@@ -104,6 +114,9 @@ func New(o Options) *Resolver {
 	}
 	if r.isOwn == nil {
 		r.isOwn = func(netip.AddrPort) bool { return false }
+	}
+	if r.named == nil {
+		r.named = namedByHost
 	}
 	for _, name := range o.OwnNames {
 		if q, ok := toQuestion(name); ok {
@@ -153,13 +166,13 @@ func (r *Resolver) Servers() []string { return r.servers.addrs }
 // *[Error]. A caller that gives up by ctx does not end the question: its answer
 // is kept for the next one.
 func (r *Resolver) Hosts(ctx context.Context, hop router.Hop) (*Answer, error) {
-	s := &search{Resolver: r, ctx: ctx, port: cmp.Or(hop.Port, r.port)}
+	s := &search{Resolver: r, ctx: ctx, port: cmp.Or(hop.Port, r.port), chosen: r.named(hop)}
 	var err *Error
 	switch hop.Kind {
 	case router.Refused:
 		err = refused(hop.Text)
 	case router.ByHost:
-		if err = s.byHost(hop.Host); err != nil {
+		if err = s.byHost(hop.Host); err != nil && s.chosen {
 			err = err.Softened()
 		}
 	default:

@@ -343,7 +343,7 @@ func TestByHost(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := start(t, func(o *Options) { o.HostsFile = file },
+	b := start(t, func(o *Options) { o.HostsFile, o.Private = file, loopback },
 		"relay.example. 300 IN MX 10 elsewhere.example.", "relay.example. 300 IN A 192.0.2.1",
 		"smart.example.net. 300 IN A 192.0.2.9", "mx.example. 300 IN MX 10 smart.example.net.")
 	b.want("[192.0.2.1]", "0 192.0.2.1 192.0.2.1:25")

@@ -15,6 +15,7 @@ type search struct {
 	*Resolver
 	ctx    context.Context
 	port   uint16
+	chosen bool // the operator named the next hop
 	answer Answer
 }
 
@@ -186,10 +187,15 @@ func (s *search) ask(all []candidate) {
 			s.take(&all[i], answers[i*len(s.types):][:len(s.types)])
 		}
 		all[i].addrs = slices.DeleteFunc(all[i].addrs, func(a netip.Addr) bool {
-			if isOfHost(a) {
+			switch {
+			case !isOfHost(a):
+				s.note("%s has the address %s, which is not that of a host: passed over", all[i].name, a)
+				return true
+			case s.chosen || s.mayBe(a) || s.isOwn(netip.AddrPortFrom(a, s.port)): // ourselves: see withoutUs
 				return false
 			}
-			s.note("%s has the address %s, which is not that of a host: passed over", all[i].name, a)
+			s.note("%s has the address %s, which is private or local and not in relay.private_networks: passed over", all[i].name, a)
+			all[i].private = append(all[i].private, a)
 			return true
 		})
 	}
@@ -230,6 +236,11 @@ func (s *search) noAddress(domain string, all []candidate) *Error {
 	for _, c := range all {
 		if c.fault == failed {
 			return nameError(ErrTemporary, "4.4.3", c.name, s.typeName(), tryAgain)
+		}
+	}
+	for _, c := range all {
+		if len(c.private) > 0 {
+			return private(domain, c.name, c.private[0])
 		}
 	}
 	if len(all) == 0 {

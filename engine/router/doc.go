@@ -40,6 +40,26 @@
 // they get. An alias with dead members only is Unknown; one that leads in a circle, or
 // to more than [MaxExpansion] addresses, is a [Loop].
 //
+// # Mail that comes back
+//
+// Aliases of two servers may name each other, and no directory shows it. So the copy
+// that an alias sends elsewhere has a field "Delivered-To: <the alias>" before it, as
+// with Postfix's local(8): the address that mail came for, and not the aliases of
+// aliases on the way (frozen_delivered_to). Tags and capitals are left out, letters
+// beyond ASCII are in xtext; of a catch-all it is the address that it caught. A message
+// that has this field is not sent elsewhere by the alias again ([Placement.Been]): the
+// recipient as a whole is refused, with [ForwardLoop]. Its maildrops here had the
+// message when it came for the first time. Aliases of aliases are looked at too: one at
+// which the message has been is a dead member, the others get the mail. An alias that
+// leads to maildrops only sends nothing elsewhere, and so it can be in no loop: it is
+// always gone through.
+//
+// SMTP says so at the end of the message, with 554 5.4.6, when all recipients are such
+// aliases. If others are among them the message is taken, and the loop is told of by a
+// notification. A loop ends at its first alias that is met again, so there are at most
+// as many copies as ways through aliases that are all different. A message with more
+// than 32 Delivered-To fields is in a loop for each alias.
+//
 // Mail for domains of others has a next hop ([Transports]): by rules for the
 // destination, then for the sender, then the smarthost, then MX.
 //

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"postrider/codec/address"
+	"postrider/codec/smtp"
 	"postrider/storage"
 )
 
@@ -11,7 +12,29 @@ import (
 type Dead struct {
 	Mailbox string  // a mailbox in one of our domains, as RFC 5321 writes it
 	Domain  string  // its domain, folded
-	Outcome Outcome // Unknown, or Loop: an alias that leads to itself alone
+	Outcome Outcome // Unknown; Loop: an alias that leads to itself alone; or ForwardLoop
+}
+
+// alias is an alias that mail came for: where it was found, what was asked for, and
+// what it says.
+type alias struct {
+	at, asked mailbox
+	storage.Address
+}
+
+// mark is the address of an alias, found at at, as it stands in Delivered-To. It has the
+// same form for each spelling of the address, and for each tag after the delimiter. A
+// letter beyond ASCII would keep the message from hosts without SMTPUTF8: it is written
+// in xtext (RFC 3461 section 4). A catch-all has no address: there it is asked, the one
+// that it catches.
+func mark(at, asked mailbox) string {
+	if at.local == "" {
+		at = asked
+	}
+	if text := at.String(); address.IsDNS(text) {
+		return text
+	}
+	return string(smtp.AppendXtext(nil, []byte(at.String())))
 }
 
 // expansion is one alias being expanded.
@@ -22,6 +45,9 @@ type expansion struct {
 	sent  map[string]bool            // the mailboxes elsewhere in dst, by key
 	met   map[mailbox]*member
 	order []*member // met, as they came
+
+	mark string           // of the alias that is expanded
+	past map[mailbox]bool // aliases that have sent the message elsewhere before
 
 	visited int  // targets looked at
 	deep    bool // aliases of aliases over maxDepth
@@ -38,7 +64,9 @@ type member struct {
 	parents []*member // the aliases that name it
 	alias   bool
 	alive   bool   // it leads to a mailbox
-	told    bool   // it leads to an address that does not exist
+	told    bool   // it leads to an address that does not exist, or to past
+	far     bool   // it leads to a mailbox elsewhere
+	past    bool   // it is one of expansion.past
 	caught  string // of a catch-all: the target of its own that it catches
 	via     string // of a catch-all: the target by which it was met first
 }
@@ -46,12 +74,38 @@ type member struct {
 // maxDepth bounds aliases of aliases, and with them the stack.
 const maxDepth = 100
 
-// expand resolves the alias at at. dst comes back as it was unless the outcome is Local.
-func (r *Router) expand(at mailbox, found storage.Address, dst []Target) *expansion {
+// expand resolves an alias. dst comes back as it was unless the outcome is Local. An
+// alias at which the message has been, and which leads to a mailbox elsewhere, is not
+// gone through again.
+func (r *Router) expand(a alias, dst []Target, been func(address []byte) bool) *expansion {
+	x := r.expandPast(a, dst, nil)
+	if been == nil || x.outcome != Local {
+		return x
+	}
+	past := make(map[mailbox]bool)
+	for i, m := range x.order {
+		asked := a.asked
+		if i > 0 {
+			asked = mailbox{}
+			asked.local, asked.domain = cut(m.via)
+		}
+		if m.alias && m.far && been([]byte(mark(m.mailbox, asked))) {
+			past[m.mailbox] = true
+		}
+	}
+	if len(past) > 0 {
+		return r.expandPast(a, dst, past)
+	}
+	return x
+}
+
+// expandPast is expand, but for the aliases in past.
+func (r *Router) expandPast(a alias, dst []Target, past map[mailbox]bool) *expansion {
 	x := &expansion{
 		r: r, dst: dst,
-		held: make(map[storage.AccountID]bool, len(dst)+len(found.Targets)),
+		held: make(map[storage.AccountID]bool, len(dst)+len(a.Targets)),
 		met:  make(map[mailbox]*member),
+		mark: mark(a.at, a.asked), past: past,
 	}
 	for _, t := range dst {
 		if t.Account != 0 {
@@ -60,13 +114,15 @@ func (r *Router) expand(at mailbox, found storage.Address, dst []Target) *expans
 			x.send(t.Remote)
 		}
 	}
-	root := x.alias(nil, at, found, 0)
+	root := x.alias(nil, a.at, a.Address, 0)
 	x.bury()
 	switch {
 	case x.visited > MaxExpansion || x.deep:
 		x.outcome, x.dead = Loop, nil
 	case root.alive:
 		x.outcome = Local
+	case len(past) > 0:
+		x.outcome = ForwardLoop
 	case !root.told:
 		x.outcome = Loop
 	}
@@ -88,6 +144,11 @@ func (x *expansion) alias(parent *member, at mailbox, found storage.Address, dep
 		return m
 	}
 	m.alias = true
+	if x.past[at] {
+		m.past = true
+		x.rise(m, told)
+		return m
+	}
 	for _, t := range found.Targets {
 		if x.visited++; x.visited > MaxExpansion || x.deep {
 			break
@@ -141,7 +202,8 @@ func (x *expansion) elsewhere(parent *member, a mailbox) {
 		return
 	}
 	x.rise(parent, alive)
-	t := Target{Remote: a.String(), Domain: a.domain}
+	x.rise(parent, far)
+	t := Target{Remote: a.String(), Domain: a.domain, Expanded: x.mark}
 	if x.send(t.Remote) {
 		x.dst = append(x.dst, t)
 	}
@@ -181,11 +243,15 @@ func (x *expansion) join(parent, m *member) {
 	if m.told {
 		x.rise(parent, told)
 	}
+	if m.far {
+		x.rise(parent, far)
+	}
 }
 
-// alive and told are the marks that rise sets.
+// alive, told and far are the marks that rise sets.
 func alive(m *member) *bool { return &m.alive }
 func told(m *member) *bool  { return &m.told }
+func far(m *member) *bool   { return &m.far }
 
 // rise sets a mark of m and of all that lead to m, each once.
 func (x *expansion) rise(m *member, mark func(*member) *bool) {
@@ -212,6 +278,8 @@ func (x *expansion) bury() {
 	for _, m := range x.order {
 		switch {
 		case m.alive:
+		case m.past:
+			x.dead = append(x.dead, Dead{cmp.Or(m.via, m.String()), m.domain, ForwardLoop})
 		case !m.alias:
 			x.dead = append(x.dead, Dead{m.String(), m.domain, Unknown})
 		case !m.told && m.isNamed():
@@ -229,7 +297,7 @@ func (r *Router) Dead(a storage.Alias) []Dead {
 	if found, err := r.dir.Lookup(a.Name, a.Domain); err == nil {
 		account = found.Account
 	}
-	x := r.expand(at, storage.Address{Account: account, Targets: a.Targets}, nil)
+	x := r.expand(alias{at, at, storage.Address{Account: account, Targets: a.Targets}}, nil, nil)
 	switch {
 	case x.outcome == Loop:
 		x.dead = append(x.dead, Dead{at.String(), at.domain, Loop})

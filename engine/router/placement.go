@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"unsafe"
 
 	"postrider/codec/address"
@@ -10,8 +11,17 @@ import (
 )
 
 // Placement gathers where the recipients of one message go: to maildrops, each once,
-// and into the queue, one entry for each destination. Reset it for the next message.
+// and into the queue, one entry for each destination, and for each alias that leads
+// there: its Delivered-To is before the message (see storage.Envelope.Front). Reset it
+// for the next message.
 type Placement struct {
+	// Been says whether the message has been at an address already, by its Delivered-To
+	// fields (message.Head.DeliveredTo); nil: they are not known, or there are none.
+	Been func(address []byte) bool
+
+	// NoSuccess: NOTIFY=SUCCESS is passed over.
+	NoSuccess bool
+
 	// Targets are the maildrops.
 	Targets []Target
 	// Relayed are the queue entries; their Envelope is the caller's to fill in. They
@@ -20,6 +30,9 @@ type Placement struct {
 
 	places map[string]*storage.QueueEntry // of Relayed, by address.Key and by @destination; nil: none
 	octets int                            // of Relayed and of what Targets have of their own
+	far    bool                           // an alias leads to a mailbox elsewhere
+	wished bool                           // NOTIFY=SUCCESS was passed over
+	asked  map[string]string              // ORCPT of recipients that have no queue entry, by address.Key; nil: none
 }
 
 // Reset empties p and keeps the memory of Targets.
@@ -29,23 +42,33 @@ func (p *Placement) Reset() { *p = Placement{Targets: p.Targets[:0]} }
 // otherwise the outcome NotOurs places nothing. rcpt is borrowed for the call.
 func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	before := len(p.Targets)
-	targets, dead, o := r.Resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets)
+	if p.NoSuccess && rcpt.Notify&smtp.NotifySuccess != 0 {
+		p.wish(rcpt)
+		plain := *rcpt
+		plain.Notify = rcpt.Notify.WithoutSuccess()
+		rcpt = &plain
+	}
+	targets, dead, o := r.resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets, p.Been)
 	p.Targets = targets
+	if o == Local && slices.ContainsFunc(targets[before:], Target.isFar) {
+		p.far = true
+		p.ask(rcpt)
+	}
 	switch {
 	case o == Local && rcpt.Notify&smtp.NotifySuccess != 0:
 		// Whoever wants to hear of success gets it by way of the queue: there the
 		// notification is as durable as the message.
 		p.Targets = p.Targets[:before]
-		p.relay(r.Domain(rcpt.To.Domain()), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
+		p.relay(r.Domain(rcpt.To.Domain()), "", rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	case o == Local:
 		p.splitRemote(before, rcpt)
 		// The sender is told of members without a mailbox by way of the queue too: the
 		// attempt to deliver there fails, with a notification and a line in the log.
 		for _, d := range dead {
-			p.relay(d.Domain, d.Mailbox, original(rcpt), rcpt.Notify)
+			p.relay(d.Domain, "", d.Mailbox, original(rcpt), rcpt.Notify)
 		}
 	case o == NotOurs && mayRelay:
-		p.relay(r.Domain(rcpt.To.Domain()), rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
+		p.relay(r.Domain(rcpt.To.Domain()), "", rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	}
 	for _, t := range p.Targets[before:] {
 		p.octets += len(t.Expanded)
@@ -57,7 +80,7 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 // the queue under domain, which is one of ours. The attempt to deliver there fails, and
 // so the sender is told.
 func (p *Placement) Return(domain, path string, notify smtp.Notify) {
-	p.relay(domain, path, "", notify)
+	p.relay(domain, "", path, "", notify)
 }
 
 // What a queue entry and a recipient in one take besides their texts, and the place in
@@ -72,16 +95,19 @@ func (p *Placement) Octets() int {
 	return p.octets + cap(p.Targets)*int(unsafe.Sizeof(Target{}))
 }
 
+// isFar says whether t is a mailbox elsewhere.
+func (t Target) isFar() bool { return t.Remote != "" }
+
 // splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
 // maildrops that were added.
 func (p *Placement) splitRemote(from int, rcpt *smtp.RcptArgs) {
 	kept := p.Targets[:from]
 	for _, t := range p.Targets[from:] {
-		if t.Remote == "" {
+		if !t.isFar() {
 			kept = append(kept, t)
 			continue
 		}
-		p.relay(t.Domain, t.Remote, original(rcpt), rcpt.Notify)
+		p.relay(t.Domain, t.Expanded, t.Remote, original(rcpt), rcpt.Notify)
 	}
 	p.Targets = kept
 }
@@ -101,8 +127,9 @@ func original(rcpt *smtp.RcptArgs) string {
 	return string(smtp.AppendXtext([]byte("rfc822;"), []byte(was)))
 }
 
-// relay adds a recipient to the entry of its destination, once.
-func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
+// relay adds a recipient to the entry of its destination, once. alias is the address of
+// the alias that sends the message there; "": none.
+func (p *Placement) relay(domain, alias, path, original string, notify smtp.Notify) {
 	if p.places == nil {
 		p.places = make(map[string]*storage.QueueEntry)
 	}
@@ -110,12 +137,16 @@ func (p *Placement) relay(domain, path, original string, notify smtp.Notify) {
 	if p.places[key] != nil {
 		return
 	}
-	e := p.places["@"+domain] // no mailbox begins with it
+	destination := "@" + domain + " " + alias // no mailbox begins with it
+	e := p.places[destination]
 	if e == nil {
 		e = &storage.QueueEntry{Domain: domain}
+		if alias != "" {
+			e.Envelope.Front = string(message.AppendDeliveredTo(nil, []byte(alias)))
+		}
 		p.Relayed = append(p.Relayed, e)
-		p.places["@"+domain] = e
-		p.octets += entryOctets + 2*len(domain)
+		p.places[destination] = e
+		p.octets += entryOctets + 2*len(domain) + 2*len(alias)
 	}
 	p.places[key] = e
 	p.octets += recipientOctets + len(key) + len(path) + len(original)
@@ -137,9 +168,12 @@ func (p *Placement) Maildrops(reversePath, front string) []storage.Recipient {
 	return rs
 }
 
-// Seal gives all queue entries what MAIL said of their message.
+// Seal gives all queue entries what MAIL said of their message. The Front of e is before
+// the message everywhere, after the Delivered-To of the entry's own.
 func (p *Placement) Seal(e storage.Envelope) {
 	for _, q := range p.Relayed {
+		front := q.Envelope.Front
 		q.Envelope = e
+		q.Envelope.Front = front + e.Front
 	}
 }

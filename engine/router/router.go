@@ -13,10 +13,11 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Unknown Outcome = iota // in a domain of ours, and nobody's (550 5.1.1)
-	Local                  // at least one maildrop, or a mailbox elsewhere that an alias of ours names
-	NotOurs                // in a domain of somebody else
-	Loop                   // an alias that leads to nobody but itself, or to too many
+	Unknown     Outcome = iota // in a domain of ours, and nobody's (550 5.1.1)
+	Local                      // at least one maildrop, or a mailbox elsewhere that an alias of ours names
+	NotOurs                    // in a domain of somebody else
+	Loop                       // an alias that leads to nobody but itself, or to too many
+	ForwardLoop                // an alias that has sent this message elsewhere before
 )
 
 // String returns the outcome in a word or two, for logs and commands.
@@ -28,6 +29,8 @@ func (o Outcome) String() string {
 		return "not ours"
 	case Loop:
 		return "alias loop"
+	case ForwardLoop:
+		return "mail forwarding loop"
 	}
 	return "unknown"
 }
@@ -37,7 +40,8 @@ type Target struct {
 	Account storage.AccountID
 	// Expanded is the address that led here in the end, when an alias or a
 	// catch-all stands between it and the address asked for; "" otherwise.
-	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321.
+	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321. Of a mailbox
+	// elsewhere it is the alias that was asked for, always in ASCII.
 	Expanded string
 	// Remote is a mailbox in a domain of somebody else that an alias led to, its local
 	// part in the case that the alias has, and
@@ -83,6 +87,11 @@ func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
 
 // Resolve is Route that tells of the members of an alias that lead to no mailbox too.
 func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
+	return r.resolve(local, domain, dst, nil)
+}
+
+// resolve is Resolve for a message that has been at some addresses already; nil: at none.
+func (r *Router) resolve(local, domain []byte, dst []Target, been func(address []byte) bool) ([]Target, []Dead, Outcome) {
 	m, ours := r.mailbox(local, domain)
 	if !ours {
 		return dst, nil, NotOurs
@@ -92,7 +101,7 @@ func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, 
 	case !ok:
 		return dst, nil, Unknown
 	case len(found.Targets) > 0:
-		x := r.expand(at, found, dst)
+		x := r.expand(alias{at, m, found}, dst, been)
 		return x.dst, x.dead, x.outcome
 	}
 	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at)}), nil, Local

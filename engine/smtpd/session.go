@@ -99,6 +99,11 @@ func (s *Session) Shutdown(e *Effects) {
 	s.leave(e)
 }
 
+// Expire ends the session with 421: what its peer has logged in with does not hold any
+// more. A transaction that is open is void; the client has the message still, and logs in
+// anew. No question may be open.
+func (s *Session) Expire(e *Effects) { s.close(&expired, e) }
+
 // leave closes the session if it is to be closed and nothing is open.
 func (s *Session) leave(e *Effects) {
 	if s.leaving && s.asking == AskNothing && !s.phase.inTransaction() && s.phase != Closed {
@@ -111,6 +116,7 @@ var (
 	timedOut      = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: " timeout exceeded, closing connection"}
 	shuttingDown  = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " is shutting down, try again later"}
 	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection"}
+	expired       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again"}
 	notHTTP       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " speaks SMTP, not HTTP; closing connection"}
 	enoughMail    = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " takes no more messages in this session, open a new one"}
 	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}

@@ -127,10 +127,15 @@ var verdicts = map[string]Verdict{
 }
 
 // Answer takes a verdict, and names behind it with "|" between. "drain" is no
-// answer: the server begins to shut down; nor is "secured": the handshake is done.
+// answer: the server begins to shut down; nor is "secured": the handshake is done; nor
+// "expire": the login does not hold any more.
 func (p *player) Answer(text string) error {
 	if text == "drain" {
 		p.call(func() { p.s.Shutdown(&p.e) })
+		return nil
+	}
+	if text == "expire" {
+		p.call(func() { p.s.Expire(&p.e) })
 		return nil
 	}
 	if text == "secured" {

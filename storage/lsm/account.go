@@ -28,6 +28,9 @@ func (s *Store) Proofs() storage.Proofs {
 	return s.dir.proofs
 }
 
+// CredentialChanges implements storage.Store.
+func (s *Store) CredentialChanges() uint64 { return s.dir.changes.Load() }
+
 // AddAccount implements storage.Directory.
 func (s *Store) AddAccount(a storage.NewAccount) (storage.AccountID, error) {
 	made, err := s.addAccounts([]storage.NewAccount{a})
@@ -133,6 +136,7 @@ func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
 			targets := targetsOf(s.dir.recordOf(id))
 			s.dir.remove(a.Name, a.Domain)
 			s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a, targets))
+			s.dir.changes.Add(1)
 		},
 	})
 }
@@ -141,8 +145,11 @@ func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
 // out of the directory, so that nothing is delivered to it any more, and leaves a
 // Z row; then its mail goes in steps of bounded size, the last of which takes
 // the Z row. A start finishes what a crash cut off.
+//
+// A session that holds the maildrop loses it: else a client that stays would keep the
+// account for ever, and one whose password was stolen is removed because of that client.
 func (s *Store) RemoveAccount(id storage.AccountID) error {
-	lock, err := s.hold(id)
+	lock, err := s.seize(id)
 	if err != nil {
 		return err
 	}
@@ -172,11 +179,13 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 			defer s.dir.mu.Unlock()
 			s.dir.remove(a.Name, a.Domain)
 			s.dir.setTargets(a.Name, a.Domain, found.Targets)
+			s.dir.changes.Add(1)
 		},
 	})
 	if err != nil {
 		return err
 	}
+	s.listings.drop(id)
 	return s.clearMaildrop(id, func(c *call) error { c.alone = true; return s.do(c) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/storage"
@@ -26,6 +27,7 @@ type directory struct {
 	accounts []uint32          // by AccountID -> record; 0: none
 	arena    arena
 	proofs   storage.Proofs
+	changes  atomic.Uint64 // see storage.Store.CredentialChanges; after the change is in the rest
 }
 
 // domain is one of our domains. A domain that is removed and added again gets

@@ -25,7 +25,8 @@
 //	'Q' domain 00 due(8, us) id(8) part(4)
 //	                          1 flags(1) body flags(1) crc32c(4, of the body), then
 //	                          numbers as varints and texts with their lengths
-//	                          before them: see appendQueueEntry
+//	                          before them: see appendQueueEntry. Of flags the bit
+//	                          for a stranger's mail was not set by older programs
 //	'R' id(8)                 owners(4): the M and Q rows of a shared body
 //	'U' acct(4)               1 quota(8) created(8, ms), then name, domain, hash
 //	                          and secret, each as length(2) and octets

@@ -36,8 +36,13 @@ func (s *Store) LockMaildrop(account storage.AccountID) (storage.Lock, error) {
 	return l, nil
 }
 
-// hold takes the maildrop.
-func (s *Store) hold(account storage.AccountID) (*lock, error) {
+// hold takes the maildrop if no session has it.
+func (s *Store) hold(account storage.AccountID) (*lock, error) { return s.take(account, false) }
+
+// seize takes the maildrop, from a session that has it too: that one is fenced.
+func (s *Store) seize(account storage.AccountID) (*lock, error) { return s.take(account, true) }
+
+func (s *Store) take(account storage.AccountID, held bool) (*lock, error) {
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
@@ -48,7 +53,7 @@ func (s *Store) hold(account storage.AccountID) (*lock, error) {
 	if _, ok := s.dir.quota(account); !ok {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
-	if s.locks.held[account] != nil {
+	if s.locks.held[account] != nil && !held {
 		return nil, storage.ErrInUse
 	}
 	l := &lock{s: s, account: account}
@@ -61,6 +66,14 @@ func (l *lock) valid() bool {
 	l.s.locks.mu.Lock()
 	defer l.s.locks.mu.Unlock()
 	return l.s.locks.held[l.account] == l
+}
+
+// notFound says why a message of the maildrop is not there.
+func (l *lock) notFound(id storage.MessageID) error {
+	if !l.valid() {
+		return storage.ErrFenced // with its account, perhaps
+	}
+	return fmt.Errorf("%w: message %s", storage.ErrNotFound, id)
 }
 
 // Release implements storage.Lock.
@@ -176,7 +189,7 @@ func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
 	var k [maildropKeyLen]byte
 	v, closer, err := l.s.db.Get(putMaildropKey(&k, l.account, id))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, fmt.Errorf("%w: message %s", storage.ErrNotFound, id)
+		return nil, l.notFound(id)
 	}
 	if err != nil {
 		return nil, readError(err)
@@ -184,7 +197,7 @@ func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
 	if err := l.s.damaged.refuse(id); err != nil {
 		return nil, errors.Join(err, closer.Close())
 	}
-	m := &message{rows: l.s.db, id: id, told: &l.s.damaged}
+	m := &message{rows: l.s.db, id: id, lock: l, told: &l.s.damaged}
 	err = m.entry.parse(slices.Clone(v))
 	if err := errors.Join(err, closer.Close()); err != nil {
 		return nil, readError(err)

@@ -18,12 +18,13 @@ const (
 	queueFronted = 2
 )
 
-// The flags of a Q row's second octet. RET and BODY have two bits each.
+// The flags of a Q row's second octet. RET and BODY have two bits each, from these on.
 const (
 	queueWarned    = 1
 	queueUTF8      = 2
 	queueRetShift  = 2
 	queueBodyShift = 4
+	queueStranger  = 1 << 6
 )
 
 // maxPath bounds a path or parameter of an entry, in octets. It is above what a
@@ -40,6 +41,9 @@ func appendQueueEntry(dst []byte, e *storage.QueueEntry) []byte {
 	}
 	if e.Envelope.SMTPUTF8 {
 		flags |= queueUTF8
+	}
+	if e.Envelope.Stranger {
+		flags |= queueStranger
 	}
 	version := byte(queueVersion)
 	if e.Envelope.Front != "" {
@@ -92,6 +96,7 @@ func parseQueueEntry(v []byte) (*storage.QueueEntry, error) {
 	flags := r.octet()
 	e.Warned = flags&queueWarned != 0
 	e.Envelope.SMTPUTF8 = flags&queueUTF8 != 0
+	e.Envelope.Stranger = flags&queueStranger != 0
 	e.Envelope.Ret = smtp.Ret(flags >> queueRetShift & 3)
 	e.Envelope.Body = smtp.Body(flags >> queueBodyShift & 3)
 	e.Body.Flags = r.octet()

@@ -25,6 +25,7 @@ type message struct {
 	crc    uint32
 	hold   io.Closer        // of the piece that Next returned
 	queued *storage.EntryID // whose body it is; nil: that of a maildrop
+	lock   *lock            // that it was opened with; nil: none
 	front  []byte           // a piece of its own before the body
 	mend   *mending         // of a body that may not be in wire form; nil until it is read
 	plain  *[chunkLen]byte  // where chunks are decompressed; nil until one has to be
@@ -77,9 +78,13 @@ func (m *message) nextChunk() (piece []byte, err error) {
 	return piece, nil
 }
 
-// missing says why a chunk is not there. A maildrop is locked while it is read; an
-// entry of the queue may be removed under its reader.
+// missing says why a chunk is not there. A maildrop is locked while it is read, but the
+// lock is lost when its account is removed; an entry of the queue may be removed under its
+// reader.
 func (m *message) missing() error {
+	if m.lock != nil && !m.lock.valid() {
+		return storage.ErrFenced
+	}
 	if m.queued != nil {
 		if _, err := readPlace(m.rows, *m.queued); errors.Is(err, storage.ErrNotFound) {
 			return err

@@ -2,7 +2,6 @@ package lsm
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -48,7 +47,7 @@ func iterate(rows pebble.Reader, prefix []byte) (*pebble.Iterator, error) {
 func (q *sequence) Append(dst []byte, id storage.MessageID) (_ []byte, _ storage.Entry, err error) {
 	defer recoverRead(&err)
 	m := &q.message
-	*m = message{rows: q.lock.s.db, id: id}
+	*m = message{rows: q.lock.s.db, id: id, lock: q.lock}
 	if err := q.entry(); err != nil {
 		return dst, storage.Entry{}, err
 	}
@@ -77,7 +76,7 @@ func (q *sequence) entry() error {
 			if err := q.entries.Error(); err != nil {
 				return readError(err)
 			}
-			return fmt.Errorf("%w: message %s", storage.ErrNotFound, m.id)
+			return q.lock.notFound(m.id)
 		}
 	}
 	v, err := q.entries.ValueAndErr()

@@ -114,6 +114,34 @@ func proofs(t *testing.T, s storage.Store) {
 	have("one removed whose alias stays", 1, 0)
 }
 
+// A session that has read the number before an account finds every change of what it has
+// read by a look at the number.
+func credentialChanges(t *testing.T, s storage.Store) {
+	id := Account(t, s, "alice")
+	at := s.CredentialChanges()
+	changed := func(what string, want bool) {
+		t.Helper()
+		if now := s.CredentialChanges(); (now != at) != want {
+			t.Errorf("%s: %d became %d", what, at, now)
+		} else {
+			at = now
+		}
+	}
+	_, err := Deliver(s, Body(10, "x"), id)
+	must(t, err)
+	changed("mail", false)
+	must(t, s.SetPassword(id, "another", ""))
+	changed("a password", true)
+	must(t, s.SetPassword(id, "another", "secret"))
+	changed("a secret", true)
+	must(t, s.SetPassword(id, "", ""))
+	changed("no password", true)
+	want(t, s.SetPassword(id+100, "x", ""), storage.ErrNotFound)
+	changed("the password of nobody", false)
+	must(t, s.RemoveAccount(id))
+	changed("a removal", true)
+}
+
 func domainInUse(t *testing.T, s storage.Store) {
 	must(t, s.AddDomain("b.example"))
 	must(t, s.AddDomain("a.example"))

@@ -111,6 +111,7 @@ func entriesComeBack(t *testing.T, s storage.Store) {
 	body := Body(150_000, "queued")
 	put := Waiting("a.test", "x", "y")
 	put.Envelope.Front = "X-Front: known at the end\r\n"
+	put.Envelope.Stranger = true
 	id, err := Enqueue(s, body, nil, put, Waiting("b.test", "z"))
 	must(t, err)
 	e := due(t, s, "a.test")[0]

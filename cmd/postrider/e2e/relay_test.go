@@ -30,6 +30,7 @@ func relayConfig(dns *dnstest.Server, port int, more string) string {
 	for _, line := range []string{
 		`retry = ["1s"]`, `connect_timeout = "5s"`, `command_timeout = "20s"`, `data_timeout = "20s"`, `reply_timeout = "20s"`,
 		`complete_header = false`, // octets are compared
+		`private_networks = ["127.0.0.0/8"]`,
 	} {
 		if key, _, _ := strings.Cut(line, " "); !strings.Contains(more, key+" ") {
 			fmt.Fprintln(&b, line)

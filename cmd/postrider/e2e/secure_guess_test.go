@@ -20,7 +20,7 @@ func TestGuessingFromOneNetwork(t *testing.T) {
 	heavy(t)
 	const connections, guesses = 1000, 10
 	a := newAuthority(t)
-	s := secureServer(t, a, "[auth]\nfailure_delay = \"1s\"\ncache_ttl = \"0s\"\nfailure_window = \"24h\"\n[relay]\nnetworks = [\"192.0.2.0/24\"]\n", "reader")
+	s := secureServer(t, a, "[auth]\nfailure_delay = \"1s\"\ncache_ttl = \"0s\"\nfailure_window = \"24h\"\nfailures_per_account = 0\n[relay]\nnetworks = [\"192.0.2.0/24\"]\n", "reader")
 	s.start()
 	before := s.usage()
 	var wrong, throttled atomic.Int64

@@ -191,8 +191,11 @@ func refusedError(result pickup.Result) error {
 }
 
 func outcomeName(o router.Outcome) string {
-	if o == router.Loop {
+	switch o {
+	case router.Loop:
 		return "the alias leads to nobody but itself, or to too many"
+	case router.ForwardLoop:
+		return "mail forwarding loop: the alias has sent this message elsewhere before, as a Delivered-To field of it says"
 	}
 	return "there is no such user here"
 }

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// guesses counts wrong passwords by the name that they were for, whether there is such an
+// account or not: somebody who comes from many networks has few wrong passwords in each.
+// From auth.failures_per_account on, a login for that name waits before its password is
+// looked at, for longer with each wrong one, and at most for auth.account_delay. Nobody is
+// locked out: each login is looked at in the end. The wait comes first, so that a client
+// that leaves early has learned nothing.
+//
+// A network has one login for a name that waits; more of them are refused. So the number of
+// networks bounds how many passwords are tried in auth.account_delay. From a network where
+// the name has logged in before, nothing waits: an owner does not notice the guesses of
+// others. The network's own failures count all the same.
+//
+// What is under way counts as wrong, as in failures. All that is kept is in memory and
+// bounded: of maxNames names and maxPlaces places one goes by sample when there are more.
+type guesses struct {
+	free   float64       // wrong passwords that cost nothing; 0: none ever waits
+	most   time.Duration // the longest wait
+	window time.Duration // in which free wrong passwords are forgotten
+	seed   maphash.Seed
+
+	mu      sync.Mutex
+	of      map[uint64]guessed   // by the hash of the name
+	places  map[uint64]time.Time // name and network: when a login was right there
+	waiting map[uint64]struct{}  // name and network: a login of an open session waits
+}
+
+// guessed is the wrong passwords for one name.
+type guessed struct {
+	count float64
+	at    time.Time
+}
+
+const (
+	maxNames  = 1 << 16
+	maxPlaces = 1 << 16
+	// placeTime is how long a network is known where an account has logged in.
+	placeTime = 30 * 24 * time.Hour
+	// waitSteps is how many wrong passwords more make the wait as long as it gets.
+	waitSteps = 20
+)
+
+func newGuesses(free int, most, window time.Duration) *guesses {
+	return &guesses{
+		free: float64(free), most: most, window: window, seed: maphash.MakeSeed(),
+		of: make(map[uint64]guessed), places: make(map[uint64]time.Time), waiting: make(map[uint64]struct{}),
+	}
+}
+
+// attempt is a login that was admitted, until it is settled.
+type attempt struct {
+	ip          netip.Addr
+	name, place uint64 // hashes: of the name, and of the name and the network
+	open        bool   // it counts as wrong
+	counted     float64
+	waits       bool // before its password is looked at
+}
+
+// attempt is that of a name, folded, at an address.
+func (g *guesses) attempt(name string, ip netip.Addr) attempt {
+	var h maphash.Hash
+	h.SetSeed(g.seed)
+	h.WriteString(name)
+	a := attempt{ip: ip, name: h.Sum64()}
+	h.WriteByte(0)
+	network := networkOf(ip).As16()
+	h.Write(network[:])
+	a.place = h.Sum64()
+	return a
+}
+
+// refilled is b at a later time.
+func (g *guesses) refilled(b guessed, now time.Time) guessed {
+	return guessed{max(0, b.count-g.free*float64(now.Sub(b.at))/float64(g.window)), now}
+}
+
+// wait is how long a login waits after that many wrong passwords.
+func (g *guesses) wait(count float64) time.Duration {
+	over := min(count-g.free+1, waitSteps)
+	if over <= 0 {
+		return 0
+	}
+	return time.Duration(float64(g.most) * over / waitSteps)
+}
+
+// admit counts a login as wrong until it is settled, and says how long it waits; not ok:
+// another one waits from there.
+func (g *guesses) admit(a *attempt, now time.Time) (wait time.Duration, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a.open = true
+	if g.free == 0 {
+		return 0, true
+	}
+	b, met := g.of[a.name]
+	b = g.refilled(b, now)
+	if !g.isPlace(a, now) {
+		wait = g.wait(b.count)
+	}
+	if wait > 0 {
+		if _, another := g.waiting[a.place]; another {
+			a.open = false
+			return 0, false
+		}
+		g.waiting[a.place], a.waits = struct{}{}, true
+	}
+	if !met && len(g.of) >= maxNames {
+		g.forgetName(now)
+	}
+	a.counted = max(0, min(1, g.free+waitSteps-b.count))
+	b.count += a.counted
+	g.of[a.name] = b
+	return wait, true
+}
+
+// waited tells that the wait of a login is over.
+func (g *guesses) waited(a *attempt) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.endWait(a)
+}
+
+func (g *guesses) endWait(a *attempt) {
+	if a.waits {
+		a.waits = false
+		delete(g.waiting, a.place)
+	}
+}
+
+// knows says whether the name has logged in from that network before.
+func (g *guesses) knows(a *attempt, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.isPlace(a, now) {
+		return false
+	}
+	g.places[a.place] = now
+	return true
+}
+
+func (g *guesses) isPlace(a *attempt, now time.Time) bool {
+	at, ok := g.places[a.place]
+	return ok && now.Sub(at) < placeTime
+}
+
+// settle ends a login that was admitted. wrong: its password was; right: it was not. Else
+// nobody has looked at it.
+func (g *guesses) settle(a *attempt, right, wrong bool, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.endWait(a)
+	if !a.open {
+		return
+	}
+	a.open = false
+	if right {
+		if _, met := g.places[a.place]; !met && len(g.places) >= maxPlaces {
+			g.forgetPlace()
+		}
+		g.places[a.place] = now
+	}
+	b, met := g.of[a.name]
+	if wrong || !met {
+		return
+	}
+	if b.count -= a.counted; b.count <= 0 {
+		delete(g.of, a.name)
+		return
+	}
+	g.of[a.name] = b
+}
+
+// forgetName forgets one of a few names, the one with the fewest wrong passwords.
+func (g *guesses) forgetName(now time.Time) {
+	var name uint64
+	least, looked := -1.0, 0
+	for n, b := range g.of {
+		if count := g.refilled(b, now).count; least < 0 || count < least {
+			name, least = n, count
+		}
+		if looked++; looked == sampled {
+			break
+		}
+	}
+	delete(g.of, name)
+}
+
+// forgetPlace forgets one of a few places, the one that was not used for longest.
+func (g *guesses) forgetPlace() {
+	var place uint64
+	var oldest time.Time
+	looked := 0
+	for p, at := range g.places {
+		if looked == 0 || at.Before(oldest) {
+			place, oldest = p, at
+		}
+		if looked++; looked == sampled {
+			break
+		}
+	}
+	delete(g.places, place)
+}

@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"postrider/codec/smtp"
+	"postrider/engine/pop3d"
+	"postrider/engine/smtpd"
+	"postrider/engine/web"
+	"postrider/storage"
+)
+
+// A session that has logged in is let in by the password that the account had then. When
+// it has another one, or is gone, the session ends before its next command; a message
+// whose end comes after that is not taken. Web sessions look at the account at each
+// request.
+
+// signedIn is the account of a session as it was at the login.
+type signedIn struct {
+	account storage.Account
+	changes uint64 // storage.Store.CredentialChanges before account was looked up, or later
+}
+
+// stillHolds says whether the account has the credentials that it had at the login. While
+// no account has changed that costs one look at a number.
+func (srv *Server) stillHolds(in *signedIn) bool {
+	changes := srv.store.CredentialChanges()
+	if changes == in.changes {
+		return true
+	}
+	if !srv.isUnchanged(&in.account) {
+		return false
+	}
+	in.changes = changes
+	return true
+}
+
+// isUnchanged says whether an account is there with the credentials that it had.
+func (srv *Server) isUnchanged(was *storage.Account) bool {
+	now, err := srv.store.Account(was.ID)
+	return err == nil && now.Hash == was.Hash && now.Secret == was.Secret
+}
+
+// loginIsOver says whether the session was let in by what does not hold any more.
+func (s *smtpConn) loginIsOver() bool {
+	return s.login != nil && s.m.Account() != "" && s.login.account.ID != 0 && !s.srv.stillHolds(&s.login.signedIn)
+}
+
+// expired ends a session before its next command if its login is over.
+func (s *smtpConn) expired(e *smtpd.Effects) bool {
+	if s.m.InData() || !s.loginIsOver() {
+		return false
+	}
+	s.reason = credentialsChanged
+	s.m.Expire(e)
+	s.effects(e)
+	return true
+}
+
+// credentialsChanged is why a session ends, for the log.
+const credentialsChanged = "the account has another password or is gone"
+
+// refusesMessage is what is said to the end of a message that is not taken; nil: it is.
+func (s *smtpConn) refusesMessage() *smtp.Reply {
+	if r := s.refusesExpired(); r != nil {
+		return r
+	}
+	if r := s.outOfTurn(); r != nil {
+		return r
+	}
+	if s.tx.draft == nil {
+		s.tx.openDraft(s) // a message without an octet
+	}
+	s.tx.out.finish(s)
+	return s.tx.out.refusal
+}
+
+// refusesExpired is what is said to the end of a message when the login is over.
+func (s *smtpConn) refusesExpired() *smtp.Reply {
+	if !s.loginIsOver() {
+		return nil
+	}
+	s.reason = credentialsChanged
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0",
+		Text: s.port.config.Hostname + " the message is not taken: the account of this session has another password or is gone, sign in again"}
+}
+
+// expired: see that of smtpConn. The maildrop is given back, and what was marked as
+// deleted stays.
+func (s *pop3Conn) expired(e *pop3d.Effects) bool {
+	if s.lock == nil || s.srv.stillHolds(&s.job.signedIn) {
+		return false
+	}
+	s.reason = credentialsChanged
+	s.m.Expire(e)
+	s.effects(e)
+	return true
+}
+
+// fault logs a failure of the store. That the maildrop was lost with its account is none:
+// the session ends with its next command.
+func (s *pop3Conn) fault(what string, err error) {
+	if !errors.Is(err, storage.ErrFenced) {
+		s.srv.log.fault(what, err)
+	}
+}
+
+// errExpired is what the web client tells when the password was changed while a message
+// was on its way.
+var errExpired = fmt.Errorf("%w: your password was changed; sign in again", web.ErrRefused)
