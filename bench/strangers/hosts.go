@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,6 +31,8 @@ type Hosts struct {
 	key       string // of evil.test, in base64
 	dns       []*dns.Server
 	listened  []net.Listener
+
+	trickled atomic.Int64 // connections to hosts that trickle
 
 	mu      sync.Mutex
 	arrived func(id string) // called for each own message that the sink has taken; under mu
@@ -60,7 +63,7 @@ func Listen(server, sink netip.Addr, tricklers ...netip.Addr) (*Hosts, error) {
 		}
 		h.Port = l.Addr().(*net.TCPAddr).Port
 		h.listened = append(h.listened, l)
-		play := trickle
+		play := h.trickle
 		if addr == sink {
 			play = h.take
 		}
@@ -124,7 +127,7 @@ func (h *Hosts) answer(w dns.ResponseWriter, q *dns.Msg) {
 }
 
 // records are those of a name: good.test takes the own mail, tN.test is a domain whose
-// host trickles, evil.test has a key, wide.test a policy of many questions.
+// host trickles and which lets anybody send for it, evil.test has a key, wide.test a policy of many questions.
 func (h *Hosts) records(name string) []string {
 	switch host, domain, _ := strings.Cut(name, "."); {
 	case name == "good.test.":
@@ -144,7 +147,7 @@ func (h *Hosts) records(name string) []string {
 		}
 		return all
 	case domain == "test." && isNumbered(host) && len(h.tricklers) > 0:
-		return []string{"MX 10 mx." + name}
+		return []string{"MX 10 mx." + name, `TXT "v=spf1 +all"`}
 	case host == "mx" && strings.HasSuffix(domain, ".test.") && len(h.tricklers) > 0:
 		n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(domain, "t"), ".test."))
 		return []string{"A " + h.tricklers[n%len(h.tricklers)].String()}
@@ -183,7 +186,8 @@ func (h *Hosts) accept(l net.Listener, play func(net.Conn)) {
 }
 
 // trickle is a host whose greeting has no end.
-func trickle(c net.Conn) {
+func (h *Hosts) trickle(c net.Conn) {
+	h.trickled.Add(1)
 	octets := "220-"
 	for {
 		if _, err := c.Write([]byte(octets)); err != nil {

@@ -53,7 +53,8 @@ networks = ["127.0.0.1/32"]
 resolvers = [%[2]q]
 port = %[3]d
 mta_sts = false
-`, domain, h.NameServer, h.Port, memory)
+private_networks = [%[5]q]
+`, domain, h.NameServer, h.Port, memory, netip.PrefixFrom(h.sink, 24).Masked())
 }
 
 // Report is what a Run came to.
@@ -63,6 +64,7 @@ type Report struct {
 	Refused  map[string]map[string]int
 	Lost     []string // own mail that was acknowledged and is not there
 	Attacks  map[string]Made
+	Trickled int64 // connections of the server to hosts that trickle
 	Usage    bench.Usage
 	Samples  []Sample
 }
@@ -157,6 +159,7 @@ func (r *Run) Run(ctx context.Context) (*Report, error) {
 	for i, a := range attacks {
 		report.Attacks[a.name] = r.made[i].Made
 	}
+	report.Trickled = r.Hosts.trickled.Load()
 	report.Lost = r.missing(ctx)
 	return report, nil
 }
@@ -221,6 +224,7 @@ func (r *Report) Write(w io.Writer) {
 		fmt.Fprintf(w, "| %s | %d | %d | %d | %s |\n", a.name, a.at, m.Begun, m.Ended, text)
 	}
 	fmt.Fprintln(w)
+	fmt.Fprintf(w, "Connections of the server to hosts that trickle: %d.\n", r.Trickled)
 	fmt.Fprintf(w, "Own mail that was acknowledged and is lost: %d.\n", len(r.Lost))
 	for _, id := range r.Lost[:min(len(r.Lost), 5)] {
 		fmt.Fprintf(w, "lost: %s\n", id)
