@@ -28,13 +28,16 @@ type server struct {
 	args   []string // of serve, after the common ones
 	nofile int      // its limit of open files; 0: that of the test
 
-	cmd     *exec.Cmd
-	smtp    []string      // addresses that accept SMTP
-	pop3    []string      // addresses that accept POP3
-	smtps   []string      // addresses that accept SMTP within TLS, if configured
-	pop3s   []string      // addresses that accept POP3 within TLS, if configured
-	http    []string      // addresses of HTTP, if configured
-	https   []string      // addresses of HTTPS, if configured
+	cmd   *exec.Cmd
+	smtp  []string // addresses that accept SMTP
+	pop3  []string // addresses that accept POP3
+	smtps []string // addresses that accept SMTP within TLS, if configured
+	pop3s []string // addresses that accept POP3 within TLS, if configured
+	http  []string // addresses of HTTP, if configured
+	https []string // addresses of HTTPS, if configured
+
+	submission []string // addresses of submission, if configured
+
 	started time.Duration // from the start of the process to its ready line
 	exited  chan error    // the outcome of Wait, once
 	log     *tail
@@ -128,6 +131,7 @@ func (s *server) start() {
 		s.smtp, s.pop3 = addresses(line, "smtp"), addresses(line, "pop3")
 		s.http, s.https = addresses(line, "http"), addresses(line, "https")
 		s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
+		s.submission = addresses(line, "submission")
 	case err := <-s.exited:
 		s.cmd = nil
 		s.t.Fatalf("serve ended before it was ready: %v\n%s", err, s.log)
