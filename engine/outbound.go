@@ -36,7 +36,11 @@ const MostQuestions = resolver.MostQuestions
 
 // newCourier makes what works the queue.
 func (srv *Server) newCourier(names *resolver.Resolver, log *slog.Logger) (*courier.Courier, error) {
-	return courier.New(srv.cfg, srv.store, srv.router, names, log)
+	set, err := courierSettings(srv.cfg)
+	if err != nil {
+		return nil, err
+	}
+	return courier.New(set, srv.store, srv.router, names, log)
 }
 
 // Operator is what the commands of an operator may do with the relay of a running

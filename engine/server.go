@@ -81,7 +81,13 @@ var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
 
 // Sockets binds the addresses of cfg, or takes sockets that were handed over, before
 // the process gives up the right to.
-func Sockets(cfg *config.Config) (*privilege.Sockets, error) { return privilege.Bind(cfg, kernel) }
+func Sockets(cfg *config.Config) (*privilege.Sockets, error) {
+	var all []privilege.Listeners
+	for _, l := range cfg.Listeners() {
+		all = append(all, privilege.Listeners(l))
+	}
+	return privilege.Bind(all, kernel)
+}
 
 // bind listens on an address, by its socket if there is one.
 func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {

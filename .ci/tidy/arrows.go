@@ -18,6 +18,7 @@ var only = []struct {
 	{"postrider/storage/lsm", []string{"cmd", "storage/lsm"}, "only cmd picks an engine of the store; take a storage.Store"},
 	{"github.com/cockroachdb/pebble", []string{"storage/lsm"}, "only storage/lsm knows Pebble"},
 	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/transfer"}, "only storage/lsm, and engine/transfer for the files of others, know compression"},
+	{"postrider/engine/config", []string{"cmd", "engine/config"}, "only package engine and cmd know the configuration; take settings of your own, as values"},
 	{"github.com/panjf2000/gnet", []string{"engine/loop"}, "only engine/loop knows gnet"},
 }
 
@@ -47,6 +48,10 @@ func wrongArrow(f *file, p string) string {
 	switch {
 	case testing:
 		return ""
+	case ours && room == "engine/config" && f.folder != "engine" && !in(f.folder, "cmd", "engine/config"):
+		return "only package engine and cmd know the configuration; take settings of your own, as values"
+	case ours && room == "engine" && in(f.folder, "engine") && !f.isTest:
+		return "package engine puts the server together; a package below it takes what it needs as values and functions"
 	case in(f.folder, "codec/address") && (p == "golang.org/x/net/idna" || p == "golang.org/x/text/unicode/norm"):
 		// Tables of Unicode, as pure as the codec itself.
 	case in(f.folder, "codec"):
