@@ -128,7 +128,7 @@ func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), c
 	}
 	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.tls.handshaker.Open()) })
 	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
-		at, _ := srv.tls.certs.Expires()
+		at, _ := srv.tls.Expires()
 		return float64(at.Unix())
 	})
 	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.stats.tlsHandshakes)

@@ -17,6 +17,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/courier"
 	"postrider/engine/dkim"
+	files "postrider/engine/guard"
 	"postrider/engine/loop"
 	"postrider/engine/password"
 	"postrider/engine/pop3d"
@@ -129,7 +130,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err
 	}
-	srv.door.secret, err = orAnew(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", srv.log,
+	srv.door.secret, err = files.OpenOrRemake(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", log,
 		func() ([]byte, error) { return loadSecret(cfg.Server.Data) })
 	if err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
@@ -188,7 +189,7 @@ func (srv *Server) listen() error {
 		srv.smtp = append(srv.smtp, l)
 	}
 	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.bind("smtps", at.Addr, nil, srv.behind(srv.smtpPort(at, srv.tls.smtps).open))
+		l, err := srv.bind("smtps", at.Addr, nil, srv.behind(srv.smtpPort(at, srv.tls.Configs.SMTPS).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
 		}
@@ -211,9 +212,9 @@ func (srv *Server) listenPOP3() error {
 	within := pop3Port{port{srv: srv, daemon: pop3Daemon, service: pop3Service, timeout: srv.cfg.POP3.IdleTimeout, tooMany: srv.tooManyPOP3}, pop3Offers(c)}
 	clear := within
 	if srv.tls != nil {
-		within.tls = srv.tls.pop3s
+		within.tls = srv.tls.Configs.POP3S
 		c.OfferTLS = true
-		clear.starttls, clear.configs = srv.tls.pop3, pop3Offers(c)
+		clear.starttls, clear.configs = srv.tls.Configs.POP3, pop3Offers(c)
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
 		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(clear.open))
@@ -242,7 +243,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
 	}
 	if srv.tls != nil && within == nil {
-		p.starttls, set.OfferTLS = srv.tls.smtp, true
+		p.starttls, set.OfferTLS = srv.tls.Configs.SMTP, true
 	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		set.BareLF = smtpd.Normalize
@@ -251,7 +252,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 	switch {
 	case srv.capture != 0, !certified || within != nil:
 	case at.Auth == config.AuthRequired:
-		p.starttls = srv.tls.smtps // where a certificate is demanded
+		p.starttls = srv.tls.Configs.SMTPS // where a certificate is demanded
 	default:
 		at.Auth = config.AuthOff // hosts bring mail here with or without one
 	}
@@ -272,7 +273,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 func (srv *Server) Start() {
 	srv.group.Start()
 	if srv.tls != nil {
-		srv.tls.start(srv.cfg.TLS.ReloadEvery)
+		srv.tls.Start()
 	}
 	srv.courier.Start()
 }
@@ -359,7 +360,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.courier.Stop(ctx)
 	srv.group.Stop()
 	if srv.tls != nil {
-		srv.tls.close()
+		srv.tls.Close()
 	}
 	srv.readers.close()
 	srv.auth.close()

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"postrider/engine/certs"
 	"postrider/engine/config"
-	"postrider/engine/tlsio"
 )
 
 // numbered is a text of about n octets in which each line is different.
@@ -57,7 +57,7 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mx.pem")
 	renew := func() string {
 		_ = os.Remove(file)
-		if _, err := tlsio.SelfSigned(file, []string{"mx.test"}, time.Now()); err != nil {
+		if _, err := certs.SelfSigned(file, []string{"mx.test"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		pair, err := tls.LoadX509KeyPair(file, file)
@@ -109,7 +109,9 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	if err := os.WriteFile(file, []byte("half a renewal"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.tls.reload(true)
+	log := f.listenIn()
+	f.ReloadCertificates()
+	until(t, "the log has the fault", func() bool { return strings.Contains(log.text(), "new TLS certificates can't be used") })
 	if p := f.dialSMTPS(t, modern); serial(t, p) != last {
 		t.Error("what can't be loaded has replaced what serves")
 	}
@@ -177,7 +179,7 @@ func TestSessionsAreResumedAfterARestart(t *testing.T) {
 	if !resumed(g, tls.VersionTLS12) || !resumed(g, tls.VersionTLS13) {
 		t.Error("a session was not resumed by another process")
 	}
-	for _, name := range []string{selfSignedFile, ticketFile} {
+	for _, name := range []string{certs.SelfSignedFile, certs.TicketFile} {
 		info, err := os.Stat(filepath.Join(data, name))
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v; want mode 0600", name, info.Mode(), err)

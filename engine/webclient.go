@@ -53,7 +53,7 @@ func (srv *Server) WebTLS() *tls.Config {
 	if srv.tls == nil {
 		return nil
 	}
-	return srv.tls.https
+	return srv.tls.Configs.HTTPS
 }
 
 // webClaim is a login of the web client in the pool that hashes.

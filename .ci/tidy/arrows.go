@@ -18,7 +18,6 @@ var only = []struct {
 	{"postrider/storage/lsm", []string{"cmd", "storage/lsm"}, "only cmd picks an engine of the store; take a storage.Store"},
 	{"github.com/cockroachdb/pebble", []string{"storage/lsm"}, "only storage/lsm knows Pebble"},
 	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/transfer"}, "only storage/lsm, and engine/transfer for the files of others, know compression"},
-	{"postrider/engine/config", []string{"cmd", "engine/config"}, "only package engine and cmd know the configuration; take settings of your own, as values"},
 	{"github.com/panjf2000/gnet", []string{"engine/loop"}, "only engine/loop knows gnet"},
 }
 
