@@ -11,6 +11,7 @@ import (
 	"postrider/codec/binarymime"
 	"postrider/codec/dot"
 	"postrider/codec/smtp"
+	"postrider/engine/budget"
 	"postrider/engine/dkim"
 	"postrider/storage"
 )
@@ -29,7 +30,7 @@ const (
 
 // maxConverted is what a draft may hold in memory that is being written: a part of the
 // window that its session has booked.
-const maxConverted = largeWindow / 4
+const maxConverted = budget.LargeWindow / 4
 
 // conversion is a message on its way from one draft to another. The transaction belongs
 // to it until the store has it.

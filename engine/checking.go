@@ -20,7 +20,7 @@ import (
 func (s *smtpConn) maxChecksReached() bool {
 	g := s.srv.guard
 	return s.isStrange() && g.cfg.Verify &&
-		(g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.ofStrangers().tight() || g.open.isFull(s.ip))
+		(g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.OfStrangers().Tight() || g.open.isFull(s.ip))
 }
 
 // beginCheck is called when a message begins.

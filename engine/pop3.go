@@ -228,7 +228,7 @@ func (s *pop3Conn) release() {
 	}
 	s.out.close(s.srv)
 	s.unlock()
-	s.srv.budget.listings.Release(s.listing)
+	s.srv.budget.Listings.Release(s.listing)
 	s.listing = 0
 }
 

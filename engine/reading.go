@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"postrider/codec/dot"
-	"postrider/engine/ledger"
+	"postrider/engine/budget"
 	"postrider/engine/pop3d"
 	"postrider/storage"
 )
@@ -47,7 +47,7 @@ type reading struct {
 	next   int             // the message that a sequential reader asks for next
 	streak int             // how many messages were asked for in order
 	asked  bool            // in the ledger's queue for a buffer
-	waiter ledger.Waiter
+	waiter budget.Waiter
 }
 
 // readAhead is a message that stands whole in the buffer.
@@ -93,17 +93,17 @@ func (s *pop3Conn) startReading() {
 // session has to wait for that.
 func (s *pop3Conn) bookBuffer() bool {
 	r := &s.out
-	if r.streak >= longStreak && s.srv.budget.bulk.Reserve(wideBuffer) {
-		r.buf = s.srv.wide.get()
+	if r.streak >= longStreak && s.srv.budget.Bulk.Reserve(wideBuffer) {
+		r.buf = s.srv.wide.Get()
 		return true
 	}
 	r.waiter.Loop, r.waiter.Task = s.shard.loop, (*bufferGranted)(s)
-	if !s.srv.budget.bulk.Wait(&r.waiter, readBuffer) {
+	if !s.srv.budget.Bulk.Wait(&r.waiter, readBuffer) {
 		r.asked = true
 		s.srv.stats.overBudget.Add(1)
 		return false
 	}
-	r.buf = s.srv.buffers.get()
+	r.buf = s.srv.buffers.Get()
 	return true
 }
 
@@ -114,7 +114,7 @@ type bufferGranted pop3Conn
 func (g *bufferGranted) Run() {
 	s := (*pop3Conn)(g)
 	s.out.asked = false
-	s.out.buf = s.srv.buffers.get()
+	s.out.buf = s.srv.buffers.Get()
 	if !s.conn.Alive() {
 		s.release()
 		return
@@ -280,7 +280,7 @@ func (r *reading) idle(srv *Server) {
 
 // close lets go of everything. No job may be under way.
 func (r *reading) close(srv *Server) {
-	if r.asked && srv.budget.bulk.Cancel(&r.waiter) {
+	if r.asked && srv.budget.Bulk.Cancel(&r.waiter) {
 		r.asked = false
 	}
 	if r.large != nil {
@@ -288,12 +288,12 @@ func (r *reading) close(srv *Server) {
 		r.large = nil
 	}
 	if r.buf != nil {
-		from := &srv.buffers
+		from := srv.buffers
 		if cap(r.buf) == wideBuffer {
-			from = &srv.wide
+			from = srv.wide
 		}
-		from.put(r.buf)
-		srv.budget.bulk.Release(int64(from.size))
+		from.Put(r.buf)
+		srv.budget.Bulk.Release(int64(from.Size()))
 		r.buf = nil
 	}
 	r.ahead, r.whole, r.piece, r.cut = r.ahead[:0], nil, nil, false

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"postrider/engine/allowance"
+	"postrider/engine/budget"
 	"postrider/engine/config"
 	"postrider/engine/courier"
 	"postrider/engine/dkim"
@@ -42,15 +43,15 @@ type Server struct {
 	pop3    []*loop.Listener
 	pop3s   []*loop.Listener
 	tls     *tlsEdge // nil: none
-	budget  budget
+	budget  budget.Memory
 	clients *clients
 	readers *pool
 	auth    *pool
 	// converters make lines of binary messages.
 	converters *pool
-	placers    *pool   // of recipients, anew
-	buffers    buffers // of readBuffer
-	wide       buffers // of wideBuffer
+	placers    *pool           // of recipients, anew
+	buffers    *budget.Buffers // of readBuffer
+	wide       *budget.Buffers // of wideBuffer
 	logins     loginTimes
 	courier    *courier.Courier
 	keys       *dkim.Keys
@@ -114,9 +115,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		cfg:     cfg, store: store, log: mailLog{log},
 		router:   router.New(store, cfg.RouterSettings()),
 		shards:   make(map[*loop.Loop]*shard),
-		budget:   newBudget(cfg.Limits.Memory),
-		buffers:  buffers{size: readBuffer},
-		wide:     buffers{size: wideBuffer},
+		budget:   budget.New(cfg.Limits.Memory),
+		buffers:  budget.NewBuffers(readBuffer),
+		wide:     budget.NewBuffers(wideBuffer),
 		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient, offeredBy(cfg)),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),
@@ -166,7 +167,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	names := NewResolver(cfg, srv.SMTPAddrs(), log)
-	srv.guard = newGuard(cfg, names, srv.budget.ofStrangers(), srv.log)
+	srv.guard = newGuard(cfg, names, srv.budget.OfStrangers(), srv.log)
 	if srv.courier, err = srv.newCourier(names, log); err != nil {
 		group.Stop()
 		return nil, err

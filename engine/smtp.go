@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"postrider/engine/budget"
 	"postrider/engine/loop"
 	"postrider/engine/smtpd"
 	"postrider/storage"
@@ -18,7 +19,7 @@ type smtpConn struct {
 	m      smtpd.Session
 	tx     *transaction // made at the first MAIL, then kept for the next ones
 
-	window window
+	window budget.Window
 	rate   progress // of the message that comes in
 
 	mayRelay bool // mail for other domains is taken from its network
@@ -251,7 +252,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 	if srv.draining.Load() {
 		return smtpd.Shutdown
 	}
-	if srv.budget.tight() || s.maxChecksReached() {
+	if srv.budget.Tight() || s.maxChecksReached() {
 		srv.stats.overBudget.Add(1)
 		return smtpd.Busy
 	}

@@ -283,7 +283,7 @@ func TestThousandStalledReaders(t *testing.T) {
 		p := dialNarrow(t, f.POP3Addrs()[0].String())
 		p.send("USER " + name + "\r\nPASS secret\r\nRETR 1\r\n")
 	}
-	until(t, "the budget is booked", func() bool { return !f.budget.bulk.Reserve(readBuffer) || release(f) })
+	until(t, "the budget is booked", func() bool { return !f.budget.Bulk.Reserve(readBuffer) || release(f) })
 	f.deliver(t, "jsmith@localhost", "\r\nsmall\r\n")
 	reader := f.login(t, "mbrain")
 	delivered := make(chan string, 1)
@@ -302,6 +302,6 @@ func TestThousandStalledReaders(t *testing.T) {
 
 // release gives back what a look at the budget took.
 func release(f *fixture) bool {
-	f.budget.bulk.Release(readBuffer)
+	f.budget.Bulk.Release(readBuffer)
 	return false
 }

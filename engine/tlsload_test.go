@@ -44,7 +44,7 @@ func TestLargeMessageWithinTLS(t *testing.T) {
 		t.Errorf("%d octets came, the text has %d", len(got), len(text))
 	}
 	q.say("QUIT", "+OK")
-	until(t, "nothing is booked", func() bool { return f.budget.used() == 0 })
+	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 })
 }
 
 // serial is the serial number of the certificate that a client is shown.

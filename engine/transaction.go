@@ -6,6 +6,7 @@ import (
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/budget"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
 	"postrider/storage"
@@ -31,7 +32,7 @@ type transaction struct {
 	taken   []byte // in capture mode: a Delivered-To field for each
 	untold  int    // forward-paths that had no room in taken
 
-	held int64 // octets of budget.held for the recipients
+	held int64 // octets of budget.Held for the recipients
 
 	out    outgoing
 	booked booking
@@ -124,7 +125,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 func (t *transaction) openDraft(s *smtpConn) {
 	srv := s.srv
 	m := s.m.Transaction()
-	t.draft = srv.store.NewDraft(min(m.Mail.Size, smallWindow)) // what SIZE says is not booked yet
+	t.draft = srv.store.NewDraft(min(m.Mail.Size, budget.SmallWindow)) // what SIZE says is not booked yet
 	t.arrival = time.Now()
 	var id [16]byte
 	f := message.Received{

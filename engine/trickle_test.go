@@ -132,13 +132,13 @@ func TestAnOctetDoesNotKeepWhatWasReadAhead(t *testing.T) {
 		p.say(fmt.Sprint("RETR ", i), "+OK")
 		p.listing()
 	}
-	if f.budget.bulk.Used() == 0 {
+	if f.budget.Bulk.Used() == 0 {
 		t.Fatal("nothing was read ahead")
 	}
 	until(t, "the buffer is given up", func() bool {
 		p.send(" ")
 		time.Sleep(20 * time.Millisecond)
-		return f.budget.bulk.Used() == 0
+		return f.budget.Bulk.Used() == 0
 	})
 	p.say("", "-ERR")
 	p.say("RETR 3", "+OK")

@@ -41,7 +41,7 @@ func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 // webBounds are those of the web client and the view of captured mail. Captured mail is
 // anybody's who may connect, so the name that it is asked for by always counts.
 func (srv *Server) webBounds() web.Bounds {
-	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.pages}
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.Pages}
 }
 
 func (srv *Server) webHosts() web.Hosts {
