@@ -12,7 +12,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine/config"
 	"postrider/engine/policy"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/vetting"
 )
 

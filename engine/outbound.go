@@ -11,7 +11,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/courier"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/storage"
 )

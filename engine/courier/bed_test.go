@@ -18,8 +18,8 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/mtasts"
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
+	resolver "postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/router"
 	"postrider/storage"
 	"postrider/storage/lsm"

@@ -14,7 +14,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/dkim"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/storage"
 )

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"syscall"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 )
 
 const (

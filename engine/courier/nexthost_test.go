@@ -11,7 +11,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine/config"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/storage"
 )

@@ -9,7 +9,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )

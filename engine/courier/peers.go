@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 )
 
 // peers counts the connections to each address that domains lead us to, whatever the

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/smtpclient"
 	"postrider/storage"
 )

@@ -10,7 +10,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/mtasts"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )

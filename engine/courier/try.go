@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/engine/smtpclient"
 	"postrider/engine/tlspolicy"

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/smtpclient"
 	"postrider/storage"
 )

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/smtpclient"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )

@@ -15,8 +15,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
+	resolver "postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/tlspolicy"
 )
 

@@ -13,7 +13,7 @@ import (
 
 	"postrider/codec/dot"
 	"postrider/engine/policy"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // memory is a Memory of so many octets.

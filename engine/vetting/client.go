@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"postrider/engine/policy"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 )
 
 // Vetter looks up what DNS says of clients and of their mail. It is safe for use by

@@ -11,7 +11,7 @@ import (
 	"blitiri.com.ar/go/spf"
 
 	"postrider/engine/policy"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 )
 
 // Envelope is what is known of a message before its first octet.

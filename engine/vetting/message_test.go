@@ -19,7 +19,7 @@ import (
 
 	"postrider/codec/dot"
 	"postrider/engine/policy"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // hang is how long a test waits before it says that something hangs.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
+	resolver "postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 )
 
 // vetterOf makes a Vetter that asks this server only.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // Where mail goes as a real DNS server says it (RFC 5321 section 5.1, RFC 7505).

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // startOperated starts a server whose queue moves only when an operator has it

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"postrider/bench"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // One message to recipients that fare differently: who was taken gets it once, who

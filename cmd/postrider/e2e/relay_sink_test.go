@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // startSink starts Postfix's test receiver and ends it with the test.

@@ -14,7 +14,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine"
 	"postrider/engine/courier"
-	"postrider/engine/resolver"
+	resolver "postrider/engine/dns"
 	"postrider/engine/router"
 )
 

@@ -1,4 +1,4 @@
-package resolver
+package dns
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/router"
 )
 

@@ -1,4 +1,4 @@
-package resolver
+package dns
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // mxs are MX records of example.org: mxN with preference N, from the worst to the best.

@@ -1,4 +1,4 @@
-// Package resolver finds the hosts to try for a next hop: by DNS as RFC 5321
+// Package dns finds the hosts to try for a next hop: by DNS as RFC 5321
 // section 5.1 has it, through name servers that do recursion, with a cache of its
 // own.
 //
@@ -108,4 +108,4 @@
 // Additional records, the addresses that some servers send along with MX records,
 // are not used: they save a question when nothing is in the cache, and are what
 // an attacker would like to have us believe.
-package resolver
+package dns

@@ -1,4 +1,4 @@
-package resolver
+package dns
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // hang is how long a test waits before it says that something hangs.
