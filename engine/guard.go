@@ -11,8 +11,8 @@ import (
 	"postrider/codec/address"
 	"postrider/codec/smtp"
 	"postrider/engine/config"
+	"postrider/engine/dns"
 	"postrider/engine/policy"
-	resolver "postrider/engine/dns"
 	"postrider/engine/vetting"
 )
 
@@ -48,7 +48,7 @@ type guardStats struct {
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
-func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memory, log mailLog) *guard {
+func newGuard(cfg *config.Config, names *dns.Resolver, memory vetting.Memory, log mailLog) *guard {
 	p := &cfg.Policy
 	rates := func(client, network string) [2]*policy.Rates {
 		c, _ := policy.ParseRate(client)

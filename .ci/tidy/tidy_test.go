@@ -45,6 +45,8 @@ func TestRules_Broken(t *testing.T) {
 	f("codec/dot/a_test.go", "package dot\n\nimport _ \"postrider/engine\"\n", "codec imports only codec")
 	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine\"\n", "a pure machine imports only")
 	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine/loop\"\n", "a pure machine imports only")
+	f("engine/dns/a.go", "package dns\n\nimport _ \"postrider/engine/router\"\n", "knows no next hops")
+	f("engine/mtasts/a.go", "package mtasts\n\nimport _ \"postrider/engine/mx\"\n", "ask engine/dns")
 	f("engine/pop3d/a.go", "package pop3d\n\nimport \"time\"\n\nvar x = time.Now()\n", "reads the clock")
 	f("engine/pop3d/a.go", "package pop3d\n\nfunc f() {\n\tgo f()\n}\n", "starts a goroutine")
 	f("engine/loop/a.go", "package loop\n\nimport _ \"postrider/codec/smtp\"\n", "knows nothing of mail")

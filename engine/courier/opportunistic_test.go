@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	resolver "postrider/engine/dns"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )
@@ -130,8 +130,8 @@ func TestPasswordsWantTLS(t *testing.T) {
 	f := func(addr string, login, allowed bool, want tlspolicy.Level) {
 		t.Helper()
 		b.cfg.Relay.AuthWithoutTLS = allowed
-		host := resolver.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
-		one := &try{c: b.Courier, bearing: &Bearing{s: b.security, Level: tlspolicy.May}, answer: new(resolver.Answer), attempt: new(relay.Attempt)}
+		host := mx.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
+		one := &try{c: b.Courier, bearing: &Bearing{s: b.security, Level: tlspolicy.May}, answer: new(mx.Answer), attempt: new(relay.Attempt)}
 		if d, err := one.demand(host, login); err != nil || d.Level != want {
 			t.Errorf("%s %t %t: %s %v", addr, login, allowed, d.Level, err)
 		}

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
-	resolver "postrider/engine/dns"
+	"postrider/engine/mx"
 )
 
 // peers counts the connections to each address that domains lead us to, whatever the
@@ -60,7 +60,7 @@ func (c *Courier) mostOfPeer() int {
 
 // enter counts a connection to a host in; leave is nil when its address has most of
 // them. A next hop that the operator named has no such bound.
-func (t *try) enter(host resolver.Host) (leave func(), most int) {
+func (t *try) enter(host mx.Host) (leave func(), most int) {
 	if t.c.rules.Names(t.hop) {
 		return func() {}, 0
 	}

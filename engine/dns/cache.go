@@ -26,7 +26,7 @@ type cache struct {
 }
 
 type entry struct {
-	rec    *records
+	rec    *Records
 	until  time.Time
 	octets int
 }
@@ -40,7 +40,7 @@ func newCache(size, octets int) *cache {
 }
 
 // get returns nil if the answer is not there or its time is over.
-func (c *cache) get(q question, now time.Time) *records {
+func (c *cache) get(q question, now time.Time) *Records {
 	c.mu.RLock()
 	e, ok := c.entries[q]
 	c.mu.RUnlock()
@@ -51,7 +51,7 @@ func (c *cache) get(q question, now time.Time) *records {
 }
 
 // put keeps an answer, unless it alone is larger than an eighth of the cache.
-func (c *cache) put(q question, rec *records, until time.Time) {
+func (c *cache) put(q question, rec *Records, until time.Time) {
 	e := entry{rec, until, entryOctets + len(q.name) + rec.octets()}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,9 +8,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/miekg/dns"
-
-	"postrider/engine/tlspolicy"
+	miekg "github.com/miekg/dns"
 )
 
 // DNSSEC says of which name servers it is believed that they have checked
@@ -60,7 +58,7 @@ func (r *Resolver) Vouches(ctx context.Context) (yes bool, why string) {
 		return false, "no name server of relay.resolvers is believed; see relay.dnssec"
 	}
 	for _, addr := range believed {
-		m, err := r.servers.one(ctx, addr, ".", dns.TypeSOA)
+		m, err := r.servers.one(ctx, addr, ".", miekg.TypeSOA)
 		switch {
 		case err != nil:
 			why = addr + ": " + strings.TrimSpace(err.Error())
@@ -75,32 +73,33 @@ func (r *Resolver) Vouches(ctx context.Context) (yes bool, why string) {
 
 // TLSA finds the records about the certificate of a host at a port (RFC 7672). Only
 // those count that DNSSEC vouches for; ask only for a host that is Secure: name
-// servers of others often answer wrong (RFC 7672 section 2.2.2).
-func (r *Resolver) TLSA(ctx context.Context, host string, port uint16) ([]tlspolicy.TLSA, tlspolicy.Lookup) {
-	name, ok := toQuestion(host)
-	if !ok {
-		return nil, tlspolicy.LookupNone
-	}
-	rec := r.lookup(ctx, question{fmt.Sprintf("_%d._tcp.%s", port, name), dns.TypeTLSA})
-	switch {
-	case rec.outcome == failed:
-		return nil, tlspolicy.LookupFailed
-	case !rec.secure || len(rec.tlsa) == 0:
-		return nil, tlspolicy.LookupNone
-	}
-	return rec.tlsa, tlspolicy.LookupFound
-}
-
-// TXT finds the TXT records at a label under a domain, each with its strings joined.
-// The error is that nobody knows now.
-func (r *Resolver) TXT(ctx context.Context, label, domain string) ([]string, error) {
-	name, ok := toQuestion(domain)
+// servers of others often answer wrong (RFC 7672 section 2.2.2). The error is that no
+// name server gave an answer.
+func (r *Resolver) TLSA(ctx context.Context, host string, port uint16) ([]TLSA, error) {
+	name, ok := FQDN(host)
 	if !ok {
 		return nil, nil
 	}
-	rec := r.lookup(ctx, question{label + "." + name, dns.TypeTXT})
-	if rec.outcome == failed {
-		return nil, errors.New(rec.why)
+	rec := r.lookup(ctx, question{fmt.Sprintf("_%d._tcp.%s", port, name), miekg.TypeTLSA})
+	switch {
+	case rec.Outcome == Failed:
+		return nil, errors.New(rec.Why)
+	case !rec.Secure:
+		return nil, nil
 	}
-	return rec.texts, nil
+	return rec.TLSA, nil
+}
+
+// TXT finds the TXT records at a label under a domain, each with its strings joined.
+// The error is that no name server gave an answer.
+func (r *Resolver) TXT(ctx context.Context, label, domain string) ([]string, error) {
+	name, ok := FQDN(domain)
+	if !ok {
+		return nil, nil
+	}
+	rec := r.lookup(ctx, question{label + "." + name, miekg.TypeTXT})
+	if rec.Outcome == Failed {
+		return nil, errors.New(rec.Why)
+	}
+	return rec.Texts, nil
 }

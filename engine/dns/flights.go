@@ -15,7 +15,7 @@ type flights struct {
 
 type flight struct {
 	done   chan struct{}
-	rec    *records        // once done
+	rec    *Records        // once done
 	wanted context.Context // ends when all have left before the question was asked
 	giveUp context.CancelFunc
 
@@ -26,7 +26,7 @@ type flight struct {
 
 // join waits with others for the answer to q. The first has take wait for a slot, and then
 // ask find it. nil: ctx has ended before.
-func (f *flights) join(ctx context.Context, q question, take func(wanted context.Context) (release func(), err error), ask func() *records) *records {
+func (f *flights) join(ctx context.Context, q question, take func(wanted context.Context) (release func(), err error), ask func() *Records) *Records {
 	f.mu.Lock()
 	one := f.open[q]
 	if one == nil || one.leaving {
@@ -49,7 +49,7 @@ func (f *flights) join(ctx context.Context, q question, take func(wanted context
 	}
 }
 
-func (f *flights) run(q question, one *flight, take func(wanted context.Context) (release func(), err error), ask func() *records) {
+func (f *flights) run(q question, one *flight, take func(wanted context.Context) (release func(), err error), ask func() *Records) {
 	release, err := take(one.wanted)
 	if err == nil {
 		if f.mayAsk(one) {

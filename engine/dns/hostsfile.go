@@ -67,7 +67,7 @@ func readHosts(from io.Reader) map[string][]netip.Addr {
 			continue
 		}
 		for _, name := range words[1:] {
-			if q, ok := toQuestion(name); ok {
+			if q, ok := FQDN(name); ok {
 				name = strings.TrimSuffix(q, ".")
 				names[name] = append(names[name], addr)
 			}

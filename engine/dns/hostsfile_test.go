@@ -15,7 +15,7 @@ func FuzzReadHosts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		names := readHosts(bytes.NewReader(text))
 		for name, addrs := range names {
-			if q, ok := toQuestion(name); !ok || strings.TrimSuffix(q, ".") != name || len(addrs) == 0 {
+			if q, ok := FQDN(name); !ok || strings.TrimSuffix(q, ".") != name || len(addrs) == 0 {
 				t.Fatalf("%q %v", name, addrs)
 			}
 		}

@@ -6,50 +6,49 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 )
 
-// The lookups below are for those who judge mail, in the shape of [net.Resolver],
-// which the libraries for SPF, DKIM and DMARC know. They go through the same name
-// servers and the same cache as Hosts; Options.Families does not concern them. The
+// The lookups below are for checks of mail, in the shape of [net.Resolver],
+// which the libraries for SPF, DKIM and DMARC know. The
 // error is always a *[net.DNSError]: IsNotFound for a name or type that is not there,
-// IsTemporary when nobody knows now.
+// IsTemporary when no name server gave an answer.
 
 // LookupTXT returns the TXT records of a name. Where there are too many, those that
 // begin with "v=" come first; when even they are too many, the error is a
 // temporary one: a record that counts may be missing.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
-	rec, err := r.find(ctx, name, dns.TypeTXT)
+	rec, err := r.find(ctx, name, miekg.TypeTXT)
 	if err != nil {
 		return nil, err
 	}
-	return rec.texts, nil
+	return rec.Texts, nil
 }
 
 // LookupMX returns the MX records of a domain. The null MX is "".
 func (r *Resolver) LookupMX(ctx context.Context, domain string) ([]*net.MX, error) {
-	rec, err := r.find(ctx, domain, dns.TypeMX)
+	rec, err := r.find(ctx, domain, miekg.TypeMX)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*net.MX, 0, len(rec.mx))
-	for _, x := range rec.mx {
-		all = append(all, &net.MX{Host: x.name, Pref: x.preference})
+	all := make([]*net.MX, 0, len(rec.MX))
+	for _, x := range rec.MX {
+		all = append(all, &net.MX{Host: x.Name, Pref: x.Preference})
 	}
 	return all, nil
 }
 
 // LookupAddrs returns the addresses of one kind that a host has.
 func (r *Resolver) LookupAddrs(ctx context.Context, host string, six bool) ([]netip.Addr, error) {
-	qtype := dns.TypeA
+	qtype := miekg.TypeA
 	if six {
-		qtype = dns.TypeAAAA
+		qtype = miekg.TypeAAAA
 	}
 	rec, err := r.find(ctx, host, qtype)
 	if err != nil {
 		return nil, err
 	}
-	return rec.addrs, nil
+	return rec.Addrs, nil
 }
 
 // LookupIPAddr returns the addresses of both kinds that a host has.
@@ -72,35 +71,35 @@ func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr,
 // LookupAddr returns the names of an address by reverse DNS, with the final dot. Any
 // of them may be a lie.
 func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
-	name, err := dns.ReverseAddr(addr)
+	name, err := miekg.ReverseAddr(addr)
 	if err != nil {
 		return nil, &net.DNSError{Err: err.Error(), Name: addr, IsNotFound: true}
 	}
-	rec, err := r.find(ctx, name, dns.TypePTR)
+	rec, err := r.find(ctx, name, miekg.TypePTR)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(rec.names))
-	for _, n := range rec.names {
+	names := make([]string, 0, len(rec.Names))
+	for _, n := range rec.Names {
 		names = append(names, n+".")
 	}
 	return names, nil
 }
 
 // find asks one question.
-func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (*records, error) {
-	q, ok := toQuestion(strings.TrimSuffix(name, "."))
+func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (*Records, error) {
+	q, ok := FQDN(strings.TrimSuffix(name, "."))
 	if !ok {
 		q, ok = looseQuestion(name)
 	}
 	if !ok {
 		return nil, &net.DNSError{Err: "not a name of DNS", Name: name, IsNotFound: true}
 	}
-	switch rec := r.lookup(ctx, question{q, qtype}); rec.outcome {
-	case found:
+	switch rec := r.lookup(ctx, question{q, qtype}); rec.Outcome {
+	case Found:
 		return rec, nil
-	case failed:
-		return nil, &net.DNSError{Err: rec.why, Name: name, IsTemporary: true, IsTimeout: ctx.Err() != nil}
+	case Failed:
+		return nil, &net.DNSError{Err: rec.Why, Name: name, IsTemporary: true, IsTimeout: ctx.Err() != nil}
 	}
 	return nil, &net.DNSError{Err: "no such record", Name: name, IsNotFound: true}
 }
@@ -117,8 +116,8 @@ func looseQuestion(name string) (string, bool) {
 		}
 		b.WriteByte(c)
 	}
-	q := dns.CanonicalName(b.String())
-	_, ok := dns.IsDomainName(q)
+	q := miekg.CanonicalName(b.String())
+	_, ok := miekg.IsDomainName(q)
 	return q, ok && name != "" && name != "."
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 
 	"postrider/engine/dns/dnstest"
 )
@@ -25,7 +25,7 @@ func TestLookups(t *testing.T) {
 		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 60 IN PTR mx.example.org.",
 		"2.2.0.192.in-addr.arpa. 60 IN CNAME 2.sub.2.0.192.in-addr.arpa.",
 		"2.sub.2.0.192.in-addr.arpa. 60 IN PTR classless.example.org.")
-	server.Behave("broken.example.org", dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
+	server.Behave("broken.example.org", miekg.TypeANY, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
 	r := New(Options{Servers: []string{server.Addr()}, Timeout: 5 * time.Second, Attempts: 1})
 	ctx := context.Background()
 
@@ -69,8 +69,8 @@ func TestLookups(t *testing.T) {
 
 func TestLookupErrors(t *testing.T) {
 	server := dnstest.Start(t, "example.org. 60 IN A 192.0.2.1")
-	server.Behave("broken.example.org", dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
-	server.Behave("silent.example.org", dns.TypeANY, dnstest.Behaviour{Silent: true})
+	server.Behave("broken.example.org", miekg.TypeANY, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
+	server.Behave("silent.example.org", miekg.TypeANY, dnstest.Behaviour{Silent: true})
 	r := New(Options{Servers: []string{server.Addr()}, Timeout: 5 * time.Second, Attempts: 1})
 	ctx := context.Background()
 	f := func(err error, temporary, timeout bool) {

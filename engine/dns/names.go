@@ -1,27 +1,25 @@
 package dns
 
 import (
-	"strings"
-
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 	"golang.org/x/net/idna"
 
-	"postrider/engine/router"
+	"postrider/codec/address"
 )
 
-// toQuestion writes a domain as DNS has it: lower case, U-labels as A-labels (RFC
+// FQDN writes a domain as DNS has it: lower case, U-labels as A-labels (RFC
 // 5890), with the final dot. ok is false for what can't be a domain; nothing is
 // asked then.
-func toQuestion(domain string) (name string, ok bool) {
-	domain, err := router.ParseDomain(domain)
+func FQDN(domain string) (name string, ok bool) {
+	domain, err := address.ParseDomain(domain)
 	if err != nil {
 		return "", false
 	}
 	if domain, ok = ALabels(domain); !ok {
 		return "", false
 	}
-	name = dns.Fqdn(domain)
-	if _, ok := dns.IsDomainName(name); !ok {
+	name = miekg.Fqdn(domain)
+	if _, ok := miekg.IsDomainName(name); !ok {
 		return "", false
 	}
 	return name, true
@@ -45,9 +43,4 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
-}
-
-// isSingleLabel: such names mean something only in a network of one's own.
-func isSingleLabel(name string) bool {
-	return !strings.Contains(strings.TrimSuffix(name, "."), ".")
 }

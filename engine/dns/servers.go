@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 )
 
 // servers puts questions to the name servers in turn, and is safe for use by many
@@ -35,7 +35,7 @@ var errAnswer = errors.New("")
 
 // ask gets an answer, NOERROR or NXDOMAIN, from the first server that gives one.
 // Servers that are silent are asked again in the next round.
-func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*miekg.Msg, error) {
 	out := make([]bool, len(s.addrs))
 	var faults []string
 	for range s.rounds {
@@ -61,11 +61,11 @@ func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*dns.Msg,
 
 // one asks one server: by UDP, without EDNS0 if it does not know that, by TCP if
 // the answer is too long.
-func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*dns.Msg, error) {
-	q := new(dns.Msg).SetQuestion(name, qtype).SetEdns0(bufferSize, false)
+func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*miekg.Msg, error) {
+	q := new(miekg.Msg).SetQuestion(name, qtype).SetEdns0(bufferSize, false)
 	q.AuthenticatedData = true // "we know what AD means" (RFC 6840 section 5.7)
 	m, err := s.exchange(ctx, "udp", addr, q)
-	if err == nil && (m.Rcode == dns.RcodeFormatError || m.Rcode == dns.RcodeNotImplemented) {
+	if err == nil && (m.Rcode == miekg.RcodeFormatError || m.Rcode == miekg.RcodeNotImplemented) {
 		q.Extra = nil
 		m, err = s.exchange(ctx, "udp", addr, q)
 	}
@@ -77,7 +77,7 @@ func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*dn
 	}
 	m.AuthenticatedData = m.AuthenticatedData && s.believes(addr)
 	switch {
-	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
+	case m.Rcode != miekg.RcodeSuccess && m.Rcode != miekg.RcodeNameError:
 		return nil, fmt.Errorf("%s%w", rcode(m.Rcode), errAnswer)
 	case !m.RecursionAvailable && !m.Authoritative && len(m.Answer) == 0:
 		return nil, fmt.Errorf("refers to other servers; it does not do recursion%w", errAnswer)
@@ -86,7 +86,7 @@ func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*dn
 }
 
 func rcode(n int) string {
-	if s, ok := dns.RcodeToString[n]; ok {
+	if s, ok := miekg.RcodeToString[n]; ok {
 		return s
 	}
 	return fmt.Sprintf("RCODE %d", n)
@@ -95,26 +95,26 @@ func rcode(n int) string {
 // exchange sends q from a port of its own, under an id of its own, and waits for
 // the answer. What comes over UDP and does not answer q, be it late or false, is
 // passed over: only silence until the time is up is a failure.
-func (s *servers) exchange(ctx context.Context, network, addr string, q *dns.Msg) (*dns.Msg, error) {
+func (s *servers) exchange(ctx context.Context, network, addr string, q *miekg.Msg) (*miekg.Msg, error) {
 	deadline := time.Now().Add(s.timeout)
 	dialer := net.Dialer{Deadline: deadline}
 	socket, err := dialer.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, plain(err)
 	}
-	conn := &dns.Conn{Conn: socket, UDPSize: bufferSize}
+	conn := &miekg.Conn{Conn: socket, UDPSize: bufferSize}
 	defer conn.Close()
 	_ = conn.SetDeadline(deadline)
-	q.Id = dns.Id()
+	q.Id = miekg.Id()
 	if err := conn.WriteMsg(q); err != nil {
 		return nil, plain(err)
 	}
 	for {
 		wire, err := conn.ReadMsgHeader(nil)
-		if err != nil && !errors.Is(err, dns.ErrShortRead) {
+		if err != nil && !errors.Is(err, miekg.ErrShortRead) {
 			return nil, plain(err)
 		}
-		m := new(dns.Msg)
+		m := new(miekg.Msg)
 		fault := m.Unpack(wire)
 		switch {
 		case !answers(m, q):
@@ -131,10 +131,10 @@ func (s *servers) exchange(ctx context.Context, network, addr string, q *dns.Msg
 
 // answers says whether m is the answer to q. Servers may write the name in other
 // case.
-func answers(m, q *dns.Msg) bool {
+func answers(m, q *miekg.Msg) bool {
 	if m.Id != q.Id || !m.Response || len(m.Question) != 1 {
 		// A server that can't read a question may leave it out of what it says about it.
-		return m.Id == q.Id && m.Response && len(m.Question) == 0 && m.Rcode == dns.RcodeFormatError
+		return m.Id == q.Id && m.Response && len(m.Question) == 0 && m.Rcode == miekg.RcodeFormatError
 	}
 	a, b := m.Question[0], q.Question[0]
 	return a.Qtype == b.Qtype && a.Qclass == b.Qclass && strings.EqualFold(a.Name, b.Name)

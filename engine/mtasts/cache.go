@@ -6,23 +6,25 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
-	resolver "postrider/engine/dns"
+	"postrider/engine/dns"
 	"postrider/engine/tlspolicy"
 )
 
 // Options are what a Cache is made from.
 type Options struct {
-	Hosts    *resolver.Resolver // for the records, and for the addresses of web servers
-	Roots    *x509.CertPool     // authorities; nil: those of the system
-	Port     uint16             // of web servers; 0: 443
-	Timeout  time.Duration      // of a fetch; 0: 1 minute
-	Patience time.Duration      // of those who wait for one; 0: 10 s
-	Size     int                // domains; 0: 10,000
+	Names    *dns.Resolver                                                                 // for the records
+	Hosts    func(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error) // finds the addresses of a web server
+	Roots    *x509.CertPool                                                                // authorities; nil: those of the system
+	Port     uint16                                                                        // of web servers; 0: 443
+	Timeout  time.Duration                                                                 // of a fetch; 0: 1 minute
+	Patience time.Duration                                                                 // of those who wait for one; 0: 10 s
+	Size     int                                                                           // domains; 0: 10,000
 	Now      func() time.Time
 	Log      *slog.Logger // nil: no log
 }
@@ -30,7 +32,8 @@ type Options struct {
 // Cache keeps policies. It is safe for use by many goroutines.
 type Cache struct {
 	ctx      context.Context // of the fetches
-	hosts    *resolver.Resolver
+	names    *dns.Resolver
+	hosts    func(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error)
 	client   *http.Client
 	port     uint16
 	patience time.Duration
@@ -63,7 +66,7 @@ const (
 // New makes a cache; its fetches end with ctx.
 func New(ctx context.Context, o Options) *Cache {
 	c := &Cache{
-		ctx: ctx, hosts: o.Hosts, port: cmp.Or(o.Port, 443), patience: cmp.Or(o.Patience, 10*time.Second),
+		ctx: ctx, names: o.Names, hosts: o.Hosts, port: cmp.Or(o.Port, 443), patience: cmp.Or(o.Patience, 10*time.Second),
 		size: cmp.Or(o.Size, 10_000), now: o.Now, log: o.Log,
 		slots: make(chan struct{}, fetches), entries: make(map[string]entry),
 	}
@@ -87,7 +90,7 @@ type Finding struct {
 func (c *Cache) For(ctx context.Context, domain string) Finding {
 	asking, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
-	records, err := c.hosts.TXT(asking, "_mta-sts", domain)
+	records, err := c.names.TXT(asking, "_mta-sts", domain)
 	id, has := tlspolicy.ParseRecord(records)
 	e, alive := c.get(domain)
 	switch {

@@ -9,8 +9,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
+	"postrider/codec/address"
 	"postrider/engine/dkim"
-	"postrider/engine/router"
 )
 
 // DKIMCommand is "postrider dkim".
@@ -46,7 +46,7 @@ signs beside an RSA key, for those who can check it.`,
 			if err != nil {
 				return err
 			}
-			domain, err := router.ParseDomain(args[0])
+			domain, err := address.ParseDomain(args[0])
 			if err != nil {
 				return sysexits.Usage.With(err)
 			}

@@ -9,7 +9,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/router"
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -28,7 +28,7 @@ func domainAdd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.With(cmd.Context(), workspace.Create, func(ws *workspace.Workspace) error {
 				for _, arg := range args {
-					domain, err := router.ParseDomain(arg)
+					domain, err := address.ParseDomain(arg)
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}
@@ -54,7 +54,7 @@ func domainRemove() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
 				for _, arg := range args {
-					domain, err := router.ParseDomain(arg)
+					domain, err := address.ParseDomain(arg)
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}

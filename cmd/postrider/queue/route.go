@@ -14,7 +14,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine"
 	"postrider/engine/courier"
-	resolver "postrider/engine/dns"
+	"postrider/engine/mx"
 	"postrider/engine/router"
 )
 
@@ -31,7 +31,7 @@ type routed struct {
 type relayed struct {
 	Address string `json:"address"`
 	Rule    string `json:"rule"`
-	resolver.Explanation
+	mx.Explanation
 	TLS *courier.Outlook `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
 }
 
@@ -41,7 +41,7 @@ type routing struct {
 	ctx   context.Context // of the command
 	from  string          // the reverse-path that is assumed
 	rules *router.Transports
-	dns   *resolver.Resolver // asked as the server asks
+	hosts *mx.Finder // asked as the server asks
 	tls   *courier.Security
 }
 
@@ -77,8 +77,8 @@ func route(ws *workspace.Workspace, ctx context.Context, out io.Writer, args []s
 		return sysexits.Config.With(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	r := &routing{ws, ctx, from, rules, engine.NewResolver(ws.Config, listeners(ws, ctx), quiet), nil}
-	if r.tls, err = courier.NewSecurity(ctx, ws.Config, r.dns, quiet); err != nil {
+	r := &routing{ws, ctx, from, rules, engine.NewFinder(ws.Config, engine.NewResolver(ws.Config, quiet), listeners(ws, ctx)), nil}
+	if r.tls, err = courier.NewSecurity(ctx, ws.Config, r.hosts, quiet); err != nil {
 		return sysexits.Config.With(err)
 	}
 	all := []*routed{}
@@ -137,7 +137,7 @@ func (r *routing) find(text string) (*routed, error) {
 			continue
 		}
 		hop, rule := r.Router.NextHop(r.rules, t.Domain, r.from)
-		relay := relayed{t.Remote, rule, r.dns.Explain(r.ctx, hop), nil}
+		relay := relayed{t.Remote, rule, r.hosts.Explain(r.ctx, hop), nil}
 		if relay.Error == nil {
 			o := r.tls.Explain(r.ctx, hop, &relay.Explanation)
 			relay.TLS = &o

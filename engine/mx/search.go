@@ -1,4 +1,4 @@
-package dns
+package mx
 
 import (
 	"cmp"
@@ -7,12 +7,12 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/miekg/dns"
+	"postrider/engine/dns"
 )
 
 // search is one look for the hosts of a next hop.
 type search struct {
-	*Resolver
+	*Finder
 	ctx    context.Context
 	port   uint16
 	chosen bool // the operator named the next hop
@@ -21,39 +21,39 @@ type search struct {
 
 // maxExchangers bounds the mail hosts whose addresses are asked for at once: those
 // with the best preference, and the next ones if none of them has an address. A domain
-// can't make us ask for more than maxRecords.
+// can't make us ask for more than the 100 that package dns keeps.
 const maxExchangers = 20
 
 // byMX finds the mail hosts of a domain as RFC 5321 section 5.1 says.
 func (s *search) byMX(domain string) *Error {
-	name, ok := toQuestion(domain)
+	name, ok := dns.FQDN(domain)
 	if !ok {
 		return nameError(ErrNoDomain, "5.1.2", domain, "MX", malformed)
 	}
 	// What the machine's own file says of a name without a dot is not a matter for DNS.
 	if isSingleLabel(name) {
-		if addrs := s.file.lookup(name, s.now()); addrs != nil {
-			return s.finish(domain, []candidate{s.fromFile(name, addrs)})
+		if addrs, file := s.names.InHostsFile(name); addrs != nil {
+			return s.finish(domain, []candidate{s.fromFile(name, file, addrs)})
 		}
 	}
-	mx := s.lookup(s.ctx, question{name, dns.TypeMX})
-	s.answer.Secure = mx.secure
-	switch mx.outcome {
-	case failed:
-		s.note("%s: %s", undotted(name), mx.why)
+	mx := s.names.Ask(s.ctx, name, dns.TypeMX)
+	s.answer.Secure = mx.Secure
+	switch mx.Outcome {
+	case dns.Failed:
+		s.note("%s: %s", undotted(name), mx.Why)
 		return nameError(ErrTemporary, "4.4.3", domain, "MX", tryAgain)
-	case noName:
+	case dns.NoName:
 		return nameError(ErrNoDomain, "5.1.2", domain, "MX", notFound)
-	case noData:
+	case dns.NoData:
 		s.note("%s has no MX record: its own addresses are used", undotted(name))
-		return s.finish(domain, []candidate{{exchange: exchange{name: undotted(name)}, question: name}})
+		return s.finish(domain, []candidate{{Exchange: dns.Exchange{Name: undotted(name)}, question: name}})
 	}
-	all, null := s.exchangers(mx.mx)
+	all, null := s.exchangers(mx.MX)
 	if len(all) == 0 && null {
 		return nullMX(domain)
 	}
 	failure := s.finish(domain, all)
-	if failure != nil && failure.Permanent && mx.cut && failure.Cause != ErrLoop {
+	if failure != nil && failure.Permanent && mx.Cut && failure.Cause != ErrLoop {
 		return nameError(ErrTemporary, "4.4.3", domain, "MX", tooMany) // one of the others may take the mail
 	}
 	return failure
@@ -61,21 +61,21 @@ func (s *search) byMX(domain string) *Error {
 
 // exchangers makes the candidates of MX records: sorted by preference, in random
 // order where that is equal.
-func (s *search) exchangers(mx []exchange) (all []candidate, null bool) {
+func (s *search) exchangers(mx []dns.Exchange) (all []candidate, null bool) {
 	for _, x := range mx {
-		if x.name == "" {
+		if x.Name == "" {
 			null = true
 			continue
 		}
-		name, ok := toQuestion(x.name)
+		name, ok := dns.FQDN(x.Name)
 		if !ok {
-			s.note("MX %s is not the name of a host: passed over", x.name)
+			s.note("MX %s is not the name of a host: passed over", x.Name)
 			continue
 		}
-		all = append(all, candidate{exchange: x, question: name})
+		all = append(all, candidate{Exchange: x, question: name})
 	}
 	s.shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.preference, b.preference) })
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.Preference, b.Preference) })
 	return all, null
 }
 
@@ -83,24 +83,24 @@ func (s *search) exchangers(mx []exchange) (all []candidate, null bool) {
 func (s *search) byHost(host string) *Error {
 	s.answer.Secure = true
 	if addr, err := netip.ParseAddr(host); err == nil {
-		c := candidate{exchange: exchange{name: host}, addrs: []netip.Addr{addr.Unmap()}}
+		c := candidate{Exchange: dns.Exchange{Name: host}, addrs: []netip.Addr{addr.Unmap()}}
 		return s.finish(host, []candidate{c})
 	}
-	name, ok := toQuestion(host)
+	name, ok := dns.FQDN(host)
 	if !ok {
 		return nameError(ErrNoDomain, "5.1.2", host, s.typeName(), malformed)
 	}
-	c := candidate{exchange: exchange{name: undotted(name)}, question: name}
-	if addrs := s.file.lookup(name, s.now()); addrs != nil {
-		c = s.fromFile(name, addrs)
+	c := candidate{Exchange: dns.Exchange{Name: undotted(name)}, question: name}
+	if addrs, file := s.names.InHostsFile(name); addrs != nil {
+		c = s.fromFile(name, file, addrs)
 	}
 	return s.finish(host, []candidate{c})
 }
 
 // fromFile makes a candidate of what /etc/hosts says.
-func (s *search) fromFile(name string, addrs []netip.Addr) candidate {
-	s.note("%s is in %s", undotted(name), s.file.path)
-	c := candidate{exchange: exchange{name: undotted(name)}, fault: noData}
+func (s *search) fromFile(name, file string, addrs []netip.Addr) candidate {
+	s.note("%s is in %s", undotted(name), file)
+	c := candidate{Exchange: dns.Exchange{Name: undotted(name)}, fault: dns.NoData}
 	for _, addr := range addrs {
 		qtype := dns.TypeAAAA
 		if addr.Is4() {
@@ -150,15 +150,15 @@ func (s *search) withoutUs(all []candidate, isUs func(candidate) bool) []candida
 	if at < 0 {
 		return all
 	}
-	s.note("%s, preference %d, is this host: hosts with this preference and above are left out", all[at].name, all[at].preference)
-	for at > 0 && all[at-1].preference == all[at].preference {
+	s.note("%s, preference %d, is this host: hosts with this preference and above are left out", all[at].Name, all[at].Preference)
+	for at > 0 && all[at-1].Preference == all[at].Preference {
 		at--
 	}
 	return all[:at]
 }
 
 func (s *search) isOurName(c candidate) bool {
-	return s.port == s.Resolver.port && c.question != "" && s.ownNames[c.question]
+	return s.port == s.Finder.port && c.question != "" && s.ownNames[c.question]
 }
 
 func (s *search) isOurAddress(c candidate) bool {
@@ -168,16 +168,16 @@ func (s *search) isOurAddress(c candidate) bool {
 // ask looks up the addresses of all candidates at once, and takes in those that a
 // host can have.
 func (s *search) ask(all []candidate) {
-	answers := make([]*records, len(all)*len(s.types))
+	answers := make([]*dns.Records, len(all)*len(s.types))
 	var running sync.WaitGroup
 	for i, c := range all {
 		for j, qtype := range s.types {
 			if c.question == "" {
 				continue
 			}
-			q, at := question{c.question, qtype}, i*len(s.types)+j
-			if answers[at] = s.cache.get(q, s.now()); answers[at] == nil {
-				running.Go(func() { answers[at] = s.lookup(s.ctx, q) })
+			at := i*len(s.types) + j
+			if answers[at] = s.names.Cached(c.question, qtype); answers[at] == nil {
+				running.Go(func() { answers[at] = s.names.Ask(s.ctx, c.question, qtype) })
 			}
 		}
 	}
@@ -189,12 +189,12 @@ func (s *search) ask(all []candidate) {
 		all[i].addrs = slices.DeleteFunc(all[i].addrs, func(a netip.Addr) bool {
 			switch {
 			case !isOfHost(a):
-				s.note("%s has the address %s, which is not that of a host: passed over", all[i].name, a)
+				s.note("%s has the address %s, which is not that of a host: passed over", all[i].Name, a)
 				return true
 			case s.chosen || s.mayBe(a) || s.isOwn(netip.AddrPortFrom(a, s.port)): // ourselves: see withoutUs
 				return false
 			}
-			s.note("%s has the address %s, which is private or local and not in relay.private_networks: passed over", all[i].name, a)
+			s.note("%s has the address %s, which is private or local and not in relay.private_networks: passed over", all[i].Name, a)
 			all[i].private = append(all[i].private, a)
 			return true
 		})
@@ -202,24 +202,24 @@ func (s *search) ask(all []candidate) {
 }
 
 // take puts the answers about a host together.
-func (s *search) take(c *candidate, answers []*records) {
-	c.fault, c.secure = noName, true
+func (s *search) take(c *candidate, answers []*dns.Records) {
+	c.fault, c.secure = dns.NoName, true
 	for i, rec := range answers {
-		c.addrs = append(c.addrs, rec.addrs...)
-		c.secure = c.secure && (rec.secure || len(rec.addrs) == 0)
-		switch rec.outcome {
-		case failed:
-			c.fault = failed
-			s.note("%s type=%s: %s", c.name, dns.TypeToString[s.types[i]], rec.why)
-		case noData, found:
-			if c.fault == noName {
-				c.fault = noData
+		c.addrs = append(c.addrs, rec.Addrs...)
+		c.secure = c.secure && (rec.Secure || len(rec.Addrs) == 0)
+		switch rec.Outcome {
+		case dns.Failed:
+			c.fault = dns.Failed
+			s.note("%s type=%s: %s", c.Name, dns.TypeName(s.types[i]), rec.Why)
+		case dns.NoData, dns.Found:
+			if c.fault == dns.NoName {
+				c.fault = dns.NoData
 			}
 		}
 	}
 	c.secure = c.secure && len(c.addrs) > 0
-	if len(c.addrs) == 0 && c.fault != failed {
-		s.note("%s has no address: passed over", c.name)
+	if len(c.addrs) == 0 && c.fault != dns.Failed {
+		s.note("%s has no address: passed over", c.Name)
 	}
 }
 
@@ -234,24 +234,24 @@ func isOfHost(a netip.Addr) bool {
 // them may still turn out to have one, the mail waits.
 func (s *search) noAddress(domain string, all []candidate) *Error {
 	for _, c := range all {
-		if c.fault == failed {
-			return nameError(ErrTemporary, "4.4.3", c.name, s.typeName(), tryAgain)
+		if c.fault == dns.Failed {
+			return nameError(ErrTemporary, "4.4.3", c.Name, s.typeName(), tryAgain)
 		}
 	}
 	for _, c := range all {
 		if len(c.private) > 0 {
-			return private(domain, c.name, c.private[0])
+			return private(domain, c.Name, c.private[0])
 		}
 	}
 	if len(all) == 0 {
 		return nameError(ErrNoAddress, "5.4.4", domain, "MX", unexpected)
 	}
 	what := noRecord
-	if all[0].fault == noName {
+	if all[0].fault == dns.NoName {
 		what = notFound
 	}
-	return nameError(ErrNoAddress, "5.4.4", all[0].name, s.typeName(), what)
+	return nameError(ErrNoAddress, "5.4.4", all[0].Name, s.typeName(), what)
 }
 
 // typeName is the type of address that an error names.
-func (s *search) typeName() string { return dns.TypeToString[s.types[0]] }
+func (s *search) typeName() string { return dns.TypeName(s.types[0]) }

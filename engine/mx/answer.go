@@ -1,10 +1,12 @@
-package dns
+package mx
 
 import (
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"postrider/engine/dns"
 )
 
 // Answer is where mail is to be tried.
@@ -32,12 +34,12 @@ func (h Host) String() string {
 
 // candidate is a mail host on its way into an Answer.
 type candidate struct {
-	exchange
+	dns.Exchange
 	question string // the name as it is asked for; "" when nothing is to be asked
 	addrs    []netip.Addr
 	private  []netip.Addr // that the domain may not lead to: see mayBe
 	secure   bool         // DNSSEC vouches for all of addrs
-	fault    outcome      // what became of it, when it has no address: noData, noName, failed
+	fault    dns.Outcome  // what became of it, when it has no address: dns.NoData, dns.NoName, dns.Failed
 }
 
 // order puts the addresses of the candidates, which are sorted, into the order to
@@ -53,7 +55,7 @@ func (s *search) order(all []candidate) []Host {
 		s.shuffle(len(c.addrs), func(i, j int) { c.addrs[i], c.addrs[j] = c.addrs[j], c.addrs[i] })
 		byTurns(c.addrs)
 		for _, addr := range c.addrs {
-			h := Host{c.name, netip.AddrPortFrom(addr, s.port), c.preference, c.secure}
+			h := Host{c.Name, netip.AddrPortFrom(addr, s.port), c.Preference, c.secure}
 			if !slices.ContainsFunc(hosts, func(o Host) bool { return o.Addr == h.Addr }) {
 				hosts = append(hosts, h)
 			}
@@ -91,3 +93,7 @@ func (s *search) note(format string, args ...any) {
 
 // undotted is a name for people.
 func undotted(name string) string { return strings.TrimSuffix(name, ".") }
+
+// isSingleLabel says whether a name has no dot in it: such names mean something only in
+// the operator's own network.
+func isSingleLabel(name string) bool { return !strings.Contains(undotted(name), ".") }

@@ -1,4 +1,4 @@
-package dns
+package mx
 
 import (
 	"net/netip"
@@ -6,8 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 
 	"postrider/engine/dns/dnstest"
 	"postrider/engine/router"
@@ -46,7 +47,7 @@ func TestDomainsLeadToPublicAddressesOnly(t *testing.T) {
 		if err := b.dns.Set("mx.example.org", record("mx.example.org", addr)); err != nil {
 			t.Fatal(err)
 		}
-		b.Resolver.cache = newCache(100, 1<<20)
+		b.now = b.now.Add(time.Hour) // nothing comes from the cache
 		shown := netip.MustParseAddr(addr).String()
 		b.want("example.org", "5.4.4 mail for example.org is not sent to mx.example.org["+shown+"]: this address is private or local, and not in relay.private_networks")
 		b.wantCause("example.org", ErrPrivate)
@@ -55,7 +56,7 @@ func TestDomainsLeadToPublicAddressesOnly(t *testing.T) {
 		if err := b.dns.Set("mx.example.org", record("mx.example.org", addr)); err != nil {
 			t.Fatal(err)
 		}
-		b.Resolver.cache = newCache(100, 1<<20)
+		b.now = b.now.Add(time.Hour) // nothing comes from the cache
 		b.want("example.org", "10 mx.example.org "+netip.AddrPortFrom(netip.MustParseAddr(addr), 25).String())
 	}
 }
@@ -81,7 +82,7 @@ func TestWaysToPrivateAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := start(t, func(o *Options) { o.HostsFile, o.Own, o.Named = file, own, rules.Names }, records...)
+	b := start(t, func(o *settings) { o.HostsFile, o.Own, o.Named = file, own, rules.Names }, records...)
 	const why = "]: this address is private or local, and not in relay.private_networks"
 	b.want("plain.example", "5.4.4 mail for plain.example is not sent to plain.example[127.0.0.5"+why)
 	b.want("mixed.example", "20 out.example 192.0.2.9:25")
@@ -99,7 +100,7 @@ func TestWaysToPrivateAddresses(t *testing.T) {
 	b.want("[127.0.0.5]:2525", "0 127.0.0.5 127.0.0.5:2525")
 
 	// What the operator permits.
-	b = start(t, func(o *Options) {
+	b = start(t, func(o *settings) {
 		o.Named = func(router.Hop) bool { return false }
 		o.Private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::/0")}
 	}, append(records, "six.example. 300 IN AAAA 64:ff9b::a00:1", "zero.example. 300 IN AAAA ::", "link.example. 300 IN AAAA fe80::1", "mapped.example. 300 IN AAAA ::ffff:10.0.0.1")...)
@@ -115,6 +116,6 @@ func TestWaysToPrivateAddresses(t *testing.T) {
 func TestPrivateAddressWhileTheOtherFamilyFails(t *testing.T) {
 	b := start(t, nil, "example.org. 300 IN MX 10 mx.example.org.", "mx.example.org. 300 IN A 127.0.0.5",
 		"example.org. 300 IN MX 20 servfail.example.")
-	b.dns.Behave("servfail.example", dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
+	b.dns.Behave("servfail.example", miekg.TypeANY, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
 	b.want("example.org", "4.4.3 "+serviceError+"servfail.example type=A: Host not found, try again")
 }

@@ -1,4 +1,4 @@
-package dns
+package mx
 
 import (
 	"context"
@@ -23,7 +23,7 @@ type Explanation struct {
 }
 
 // Explain finds the hosts of a next hop, to be shown.
-func (r *Resolver) Explain(ctx context.Context, hop router.Hop) Explanation {
+func (f *Finder) Explain(ctx context.Context, hop router.Hop) Explanation {
 	e := Explanation{Hop: hop.String(), How: "by MX"}
 	switch hop.Kind {
 	case router.ByHost:
@@ -31,7 +31,7 @@ func (r *Resolver) Explain(ctx context.Context, hop router.Hop) Explanation {
 	case router.Refused:
 		e.How = "refused"
 	}
-	answer, err := r.Hosts(ctx, hop)
+	answer, err := f.Hosts(ctx, hop)
 	if err != nil {
 		e.Error, _ = errors.AsType[*Error](err)
 		e.Notes = e.Error.Notes

@@ -1,4 +1,4 @@
-package dns
+package mx
 
 import (
 	"net/netip"
@@ -71,21 +71,20 @@ func inIPv6(a netip.Addr) (four netip.Addr, ok bool) {
 
 // mayBe says whether the domain of somebody else may lead to an address: it is a public
 // one, or the operator permits it.
-func (r *Resolver) mayBe(a netip.Addr) bool {
+func (f *Finder) mayBe(a netip.Addr) bool {
 	a = a.WithZone("")
 	in := func(networks []netip.Prefix) bool {
 		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
 	}
-	if in(r.private) {
+	if in(f.private) {
 		return true
 	}
 	if in(notPublic) {
 		return false
 	}
 	four, ok := inIPv6(a)
-	return !ok || r.mayBe(four)
+	return !ok || f.mayBe(four)
 }
 
-// namedByHost is Options.Named of a Resolver that is told nothing: a hop by host is a
-// choice of whoever asks for it.
+// namedByHost is the default of Options.Named: a hop by host is a choice of the caller.
 func namedByHost(hop router.Hop) bool { return hop.Kind == router.ByHost }
