@@ -3,6 +3,8 @@ package engine
 import (
 	"net/netip"
 	"sync"
+
+	"postrider/engine/limit"
 )
 
 // clients counts the connections, in total and by client. An IPv6 client is its
@@ -19,16 +21,9 @@ func newClients(total, perClient int) *clients {
 	return &clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32)}
 }
 
-// clientOf is what counts as one client.
+// clientOf is what counts as one client; see limit.Client.
 func clientOf(ip netip.Addr) netip.Addr {
-	if !ip.IsValid() || ip.Is4() || ip.Is4In6() {
-		return ip.Unmap()
-	}
-	p, err := ip.Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return p.Addr()
+	return limit.Client(ip).Addr()
 }
 
 // admit counts a connection in, or says that there are too many.

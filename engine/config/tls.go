@@ -17,7 +17,7 @@ type TLS struct {
 	SMTPMinVersion   TLSVersion // of STARTTLS at smtp.listen
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int    // open at once
-	ClientHandshakes string // a rate, for policy.ParseRate; "": no limit
+	ClientHandshakes string // a rate, for limit.ParseRate; "": no limit
 	Tokens           int    // handshakes that compute at once; 0: half the cores
 	ReloadEvery      time.Duration
 

@@ -88,7 +88,7 @@ func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *mx.Fi
 		n = 1 // mail of one destination may go to any site
 	}
 	c.limits = make(map[string]relay.Limit)
-	c.peers.by = make(map[netip.Addr]int)
+	c.peers.by = make(map[netip.Prefix]int)
 	for _, text := range cfg.Relay.Limits {
 		l, err := config.ParseLimit(text)
 		if err != nil {

@@ -148,8 +148,8 @@ func TestClearHosts(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	for i := range 3 * mostClear {
 		c.add(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 25), now)
-		if len(c.until) > mostClear {
-			t.Fatalf("%d hosts", len(c.until))
+		if c.until.Len() > mostClear {
+			t.Fatalf("%d hosts", c.until.Len())
 		}
 	}
 	a := netip.MustParseAddrPort("192.0.2.1:25")

@@ -3,6 +3,8 @@ package dns
 import (
 	"sync"
 	"time"
+
+	"postrider/engine/limit"
 )
 
 // question is what is asked, and the key of the cache.
@@ -21,8 +23,8 @@ type cache struct {
 	max, most int
 
 	mu      sync.RWMutex
-	entries map[question]entry // under mu
-	octets  int                // of entries; under mu
+	entries *limit.Map[question, entry] // under mu
+	octets  int                         // of entries; under mu
 }
 
 type entry struct {
@@ -36,13 +38,13 @@ type entry struct {
 const entryOctets = 400
 
 func newCache(size, octets int) *cache {
-	return &cache{max: size, most: octets, entries: make(map[question]entry)}
+	return &cache{max: size, most: octets, entries: limit.NewMap[question](size, endsFirst, nil)}
 }
 
 // get returns nil if the answer is not there or its time is over.
 func (c *cache) get(q question, now time.Time) *Records {
 	c.mu.RLock()
-	e, ok := c.entries[q]
+	e, ok := c.entries.Get(q)
 	c.mu.RUnlock()
 	if !ok || !now.Before(e.until) {
 		return nil
@@ -59,40 +61,26 @@ func (c *cache) put(q question, rec *Records, until time.Time) {
 	if e.octets > c.most/8 {
 		return
 	}
-	for len(c.entries) > 0 && (len(c.entries) >= c.max || c.octets+e.octets > c.most) {
-		c.evict()
+	for c.entries.Len() > 0 && (c.entries.Len() >= c.max || c.octets+e.octets > c.most) {
+		victim, _ := c.entries.Evict(time.Time{})
+		c.octets -= victim.octets
 	}
-	c.entries[q] = e
+	c.entries.Set(q, e, time.Time{})
 	c.octets += e.octets
 }
 
 // remove takes an entry out, if it is there.
 func (c *cache) remove(q question) {
-	c.octets -= c.entries[q].octets
-	delete(c.entries, q)
+	e, _ := c.entries.Get(q)
+	c.octets -= e.octets
+	c.entries.Delete(q)
 }
 
-// evict takes one out. Maps are walked from a random place on, which is
-// where the few come from.
-func (c *cache) evict() {
-	const few = 8
-	var victim question
-	var soonest time.Time
-	n := 0
-	for q, e := range c.entries {
-		if n == 0 || e.until.Before(soonest) {
-			victim, soonest = q, e.until
-		}
-		if n++; n == few {
-			break
-		}
-	}
-	c.remove(victim)
-}
+func endsFirst(a, b entry) bool { return a.until.Before(b.until) }
 
 // size is how many entries there are, those whose time is over included.
 func (c *cache) size() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return len(c.entries)
+	return c.entries.Len()
 }

@@ -96,7 +96,7 @@ func TestEvictionPrefersWhatEndsFirst(t *testing.T) {
 		c.put(question{fmt.Sprint("late", i), 1}, new(Records), now.Add(time.Hour))
 	}
 	left := 0
-	for q := range c.entries {
+	for q := range c.entries.All() {
 		if !strings.HasPrefix(q.name, "old") {
 			left++
 		}

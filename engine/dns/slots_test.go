@@ -163,23 +163,23 @@ func TestCacheIsBoundedInOctets(t *testing.T) {
 		before := heap()
 		c := newCache(20_000, most)
 		for i := range 30_000 {
-			if i > 2000 && c.octets > most/2 && len(c.entries) < 1000 {
+			if i > 2000 && c.octets > most/2 && c.entries.Len() < 1000 {
 				break // full since long
 			}
 			c.put(question{fmt.Sprintf("%s%d.example.", strings.Repeat("a", 100), i), 16}, record(i), time.Now().Add(time.Hour))
-			if c.octets > most || len(c.entries) > 20_000 {
-				t.Fatalf("%s: %d octets, %d entries", what, c.octets, len(c.entries))
+			if c.octets > most || c.entries.Len() > 20_000 {
+				t.Fatalf("%s: %d octets, %d entries", what, c.octets, c.entries.Len())
 			}
 		}
 		if took := heap() - before; took > most*3/2 {
 			t.Errorf("%s: %d octets, counted %d", what, took, c.octets)
 		}
 		sum := 0
-		for _, e := range c.entries {
+		for _, e := range c.entries.All() {
 			sum += e.octets
 		}
-		if sum != c.octets || len(c.entries) < 100 {
-			t.Errorf("%s: counted %d, it is %d, in %d entries", what, c.octets, sum, len(c.entries))
+		if sum != c.octets || c.entries.Len() < 100 {
+			t.Errorf("%s: counted %d, it is %d, in %d entries", what, c.octets, sum, c.entries.Len())
 		}
 		runtime.KeepAlive(c)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"postrider/engine/dns"
+	"postrider/engine/limit"
 	"postrider/engine/tlspolicy"
 )
 
@@ -37,14 +38,13 @@ type Cache struct {
 	client   *http.Client
 	port     uint16
 	patience time.Duration
-	size     int
 	now      func() time.Time
 	log      *slog.Logger
 	slots    chan struct{} // bounds the fetches
 	flights  singleflight.Group
 
 	mu      sync.Mutex
-	entries map[string]entry // under mu
+	entries *limit.Map[string, entry] // under mu
 }
 
 // entry is what is known of a domain that says that it has a policy.
@@ -67,8 +67,8 @@ const (
 func New(ctx context.Context, o Options) *Cache {
 	c := &Cache{
 		ctx: ctx, names: o.Names, hosts: o.Hosts, port: cmp.Or(o.Port, 443), patience: cmp.Or(o.Patience, 10*time.Second),
-		size: cmp.Or(o.Size, 10_000), now: o.Now, log: o.Log,
-		slots: make(chan struct{}, fetches), entries: make(map[string]entry),
+		now: o.Now, log: o.Log,
+		slots: make(chan struct{}, fetches), entries: limit.NewMap[string](cmp.Or(o.Size, 10_000), endsFirst, nil),
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -148,7 +148,7 @@ func (e *entry) finding(alive bool) Finding {
 // get returns what is known of a domain, and whether its policy counts.
 func (c *Cache) get(domain string) (e entry, alive bool) {
 	c.mu.Lock()
-	e = c.entries[domain]
+	e, _ = c.entries.Get(domain)
 	c.mu.Unlock()
 	return e, e.policy != nil && c.now().Before(e.until())
 }
@@ -189,10 +189,7 @@ func (c *Cache) fetchOnce(domain, id string) <-chan singleflight.Result {
 func (c *Cache) note(domain, id string, p *tlspolicy.STS, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, has := c.entries[domain]
-	if !has && len(c.entries) >= c.size {
-		c.evict()
-	}
+	e, _ := c.entries.Get(domain)
 	e.id = id
 	if err != nil {
 		e.failed, e.fault = c.now(), err.Error()
@@ -201,22 +198,7 @@ func (c *Cache) note(domain, id string, p *tlspolicy.STS, err error) {
 		e = entry{id: id, policy: p, policyID: id, fetched: c.now()}
 		c.log.Info("MTA-STS policy", "domain", domain, "policy", p.String())
 	}
-	c.entries[domain] = e
+	c.entries.Set(domain, e, c.now())
 }
 
-// evict makes room for one: of a few, which a map gives in random order, the one
-// that ends first.
-func (c *Cache) evict() {
-	const few = 8
-	victim, n := "", 0
-	var soonest time.Time
-	for domain, e := range c.entries {
-		if until := e.until(); n == 0 || until.Before(soonest) {
-			victim, soonest = domain, until
-		}
-		if n++; n == few {
-			break
-		}
-	}
-	delete(c.entries, victim)
-}
+func endsFirst(a, b entry) bool { return a.until().Before(b.until()) }

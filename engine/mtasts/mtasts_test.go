@@ -255,11 +255,11 @@ func TestCacheIsBounded(t *testing.T) {
 	b := start(t, func(o *Options) { o.Size = 5 })
 	for i := range 20 {
 		b.note(fmt.Sprintf("d%d.test", i), "1", &tlspolicy.STS{Mode: tlspolicy.ModeNone}, nil)
-		if n := len(b.entries); n > 5 {
+		if n := b.entries.Len(); n > 5 {
 			t.Fatalf("%d domains", n)
 		}
 	}
-	if n := len(b.entries); n != 5 {
+	if n := b.entries.Len(); n != 5 {
 		t.Errorf("%d domains", n)
 	}
 }
