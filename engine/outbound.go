@@ -19,7 +19,7 @@ import (
 
 // NewResolver returns the resolver as cfg has it.
 func NewResolver(cfg *config.Config, log *slog.Logger) *dns.Resolver {
-	return dns.New(dns.Options{Servers: cfg.Relay.Resolvers, DNSSEC: dns.DNSSEC(cfg.Relay.DNSSEC), Log: log})
+	return dns.New(dns.Options{Servers: cfg.Relay.Resolvers, DNSSEC: dns.DNSSEC(cfg.Relay.DNSSEC), Questions: cfg.Process.Questions, Log: log})
 }
 
 // NewFinder returns what finds the hosts of next hops as cfg has it, for a server that
@@ -35,6 +35,9 @@ func NewFinder(cfg *config.Config, names *dns.Resolver, listeners []netip.AddrPo
 		Own: mx.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
 	})
 }
+
+// MostQuestions is how many questions to name servers are open at once.
+const MostQuestions = dns.MostQuestions
 
 // newCourier makes what works the queue.
 func (srv *Server) newCourier(hosts *mx.Finder, log *slog.Logger) (*courier.Courier, error) {
