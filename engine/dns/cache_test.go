@@ -147,6 +147,6 @@ func BenchmarkCachePut(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		c.put(question{names[i%len(names)], miekg.TypeMX}, nil, now.Add(time.Duration(i%3600)*time.Second))
+		c.put(question{names[i%len(names)], miekg.TypeMX}, new(Records), now.Add(time.Duration(i%3600)*time.Second))
 	}
 }

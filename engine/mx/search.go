@@ -175,9 +175,9 @@ func (s *search) ask(all []candidate) {
 			if c.question == "" {
 				continue
 			}
-			at := i*len(s.types) + j
-			if answers[at] = s.names.Cached(c.question, qtype); answers[at] == nil {
-				running.Go(func() { answers[at] = s.names.Ask(s.ctx, c.question, qtype) })
+			name, at := c.question, i*len(s.types)+j
+			if answers[at] = s.names.Cached(name, qtype); answers[at] == nil {
+				running.Go(func() { answers[at] = s.names.Ask(s.ctx, name, qtype) })
 			}
 		}
 	}
