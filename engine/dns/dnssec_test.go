@@ -89,3 +89,17 @@ func TestTXT(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// An alias whose other end is asked for apart is as secure as its weaker half.
+func TestSecureAlias(t *testing.T) {
+	records := []string{"a.signed.example. 300 IN CNAME b.plain.example.", "b.plain.example. 300 IN A 192.0.2.1",
+		"c.plain.example. 300 IN CNAME d.signed.example.", "d.signed.example. 300 IN A 192.0.2.2", "e.signed.example. 300 IN CNAME d.signed.example."}
+	b := start(t, nil, records...)
+	b.dns.Vouch("signed.example")
+	for name, want := range map[string]bool{"a.signed.example.": false, "b.plain.example.": false, "c.plain.example.": false, "d.signed.example.": true, "e.signed.example.": true} {
+		b.dns.Behave(name, miekg.TypeANY, dnstest.Behaviour{Partial: true})
+		if rec := b.Ask(t.Context(), name, TypeA); rec.Outcome != Found || rec.Secure != want {
+			t.Errorf("%s: %+v, want secure %v", name, rec, want)
+		}
+	}
+}

@@ -31,3 +31,16 @@ func TestASiteIsRememberedForItsRate(t *testing.T) {
 		t.Error("remembered for nothing")
 	}
 }
+
+// A job that gets no session costs its site no token.
+func TestAJobWithoutASessionCostsNoToken(t *testing.T) {
+	hop := router.Hop{Host: "example.org"}
+	s := New(Config{Rate: 10, PerSite: 1, Initial: 1, Sessions: 0, NextHop: func(string, string) router.Hop { return hop }})
+	now := time.Unix(1e9, 0)
+	st := s.site(hop)
+	st.jobs = []*Job{{Hop: hop}}
+	var e Effects
+	if s.pump(st, now, &e); !st.waiting || !st.bucket.IsFull(now) {
+		t.Errorf("it waits: %v; %v tokens are missing", st.waiting, st.bucket.Used(st.rate, now))
+	}
+}
