@@ -64,7 +64,8 @@ type Report struct {
 	// set, else its header (see HeaderOf). Append only reads it.
 	Original     []byte
 	WholeMessage bool
-	// Bare: nothing is returned, and the third part is not there (RFC 6522 section 3).
+	// Bare: nothing of Original is used, and the third part is not there (RFC 6522
+	// section 3).
 	Bare bool
 }
 

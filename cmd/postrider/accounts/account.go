@@ -74,7 +74,8 @@ func accountPasswd() *cobra.Command {
 		Short: "Change the password of an account",
 		Long: `Change the password of an account. What is stored then serves PLAIN, LOGIN and
 SCRAM-SHA-256, also for an account that was imported with a hash of another server,
-and APOP and CRAM-MD5 when the account was made with --apop.`,
+and APOP and CRAM-MD5 when the account was made with --apop. Sessions of the account end
+before their next command: what they were let in with does not hold any more.`,
 		Example: "  postrider account passwd alice",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,8 +111,10 @@ and APOP and CRAM-MD5 when the account was made with --apop.`,
 func accountRemove() *cobra.Command {
 	var t workspace.Target
 	cmd := &cobra.Command{
-		Use:     "remove NAME[@DOMAIN]...",
-		Short:   "Delete accounts and their mail",
+		Use:   "remove NAME[@DOMAIN]...",
+		Short: "Delete accounts and their mail",
+		Long: `Delete accounts and their mail. Sessions of the accounts are not waited for; they end
+before their next command, and delete nothing.`,
 		Example: "  postrider account remove alice",
 		Args:    workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

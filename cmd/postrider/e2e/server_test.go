@@ -23,9 +23,10 @@ const patience = 60 * time.Second
 
 // server is one data folder and the process that serves it, if one does.
 type server struct {
-	t    *testing.T
-	data string
-	args []string // of serve, after the common ones
+	t      *testing.T
+	data   string
+	args   []string // of serve, after the common ones
+	nofile int      // its limit of open files; 0: that of the test
 
 	cmd   *exec.Cmd
 	smtp  []string // addresses that accept SMTP
@@ -95,6 +96,9 @@ func (s *server) start() {
 	args := append([]string{"serve", "--data", s.data, "--hostname", "mx.localhost", "--domain", "localhost",
 		"--smtp", "127.0.0.1:0", "--pop3", "127.0.0.1:0"}, s.args...)
 	s.cmd = exec.Command(binary, args...)
+	if s.nofile > 0 {
+		s.cmd = limitFiles(s.nofile, args)
+	}
 	// The process must not outlive a test binary that is killed.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.log = &tail{}

@@ -111,7 +111,7 @@ func (l *Life) next(e *storage.QueueEntry) string {
 	if e.IsDue(l.Now) {
 		return "due now" + after
 	}
-	return "next attempt at " + entry.Time(e.Due) + after
+	return "next attempt at " + entry.Time(e.DueAt()) + after
 }
 
 // Line is a life in JSON.
