@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/engine/config"
 )
@@ -276,5 +277,25 @@ func TestStrangersThatHoldConnections(t *testing.T) {
 	f.named(t, f.SubmissionAddrs()[0], "192.0.2.1").expect("220 ")
 	if n := f.clients.refusals[tooManyOfStrangers].Load(); n != 28 {
 		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+// Refused connections fill no log: one line in refusalsEvery says how many there were.
+func TestRefusalsAreToldSeldom(t *testing.T) {
+	var c clients
+	at := time.Unix(1000, 0)
+	lines := 0
+	for i := range 1000 {
+		untold, yes := c.mayTell(at.Add(time.Duration(i) * refusalsEvery / 100))
+		if !yes {
+			continue
+		}
+		if want := min(lines, 1) * 99; untold != want {
+			t.Errorf("line %d tells of %d more, want %d", lines, untold, want)
+		}
+		lines++
+	}
+	if lines != 10 {
+		t.Errorf("%d lines of 1,000 refusals in the time of 10", lines)
 	}
 }
