@@ -94,7 +94,7 @@ func (r *Run) dialer(ctx context.Context) func(context.Context, string, string) 
 	return func(_ context.Context, _, to string) (net.Conn, error) { return r.stranger(ctx, to) }
 }
 
-// victim is who gets the strangers' mail.
+// victim is the account that gets the strangers' mail.
 func (r *Run) victim() string { return "victim@" + r.Domain }
 
 // hold is how long a session is held, with an octet each second if there are any, before
