@@ -280,22 +280,19 @@ func TestStrangersThatHoldConnections(t *testing.T) {
 	}
 }
 
-// Refused connections fill no log: one line in refusalsEvery says how many there were.
-func TestRefusalsAreToldSeldom(t *testing.T) {
-	var c clients
-	at := time.Unix(1000, 0)
-	lines := 0
-	for i := range 1000 {
-		untold, yes := c.mayTell(at.Add(time.Duration(i) * refusalsEvery / 100))
-		if !yes {
-			continue
+// Lines of the log about refused connections come one in ten seconds; the next one says how
+// many were left out.
+func TestRefusalsAreToldNowAndThen(t *testing.T) {
+	c := newClients(1, 1, [services]bool{})
+	now := time.Unix(1_800_000_000, 0)
+	for i, want := range []struct {
+		after  time.Duration
+		untold int
+		told   bool
+	}{{0, 0, true}, {0, 0, false}, {refusalsEvery - 1, 0, false}, {1, 2, true}, {refusalsEvery, 0, true}} {
+		now = now.Add(want.after)
+		if untold, told := c.mayTell(now); told != want.told || untold != want.untold {
+			t.Errorf("%d: %d left out, told %v; want %+v", i, untold, told, want)
 		}
-		if want := min(lines, 1) * 99; untold != want {
-			t.Errorf("line %d tells of %d more, want %d", lines, untold, want)
-		}
-		lines++
-	}
-	if lines != 10 {
-		t.Errorf("%d lines of 1,000 refusals in the time of 10", lines)
 	}
 }
