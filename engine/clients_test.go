@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/engine/config"
 )
@@ -276,5 +277,22 @@ func TestStrangersThatHoldConnections(t *testing.T) {
 	f.named(t, f.SubmissionAddrs()[0], "192.0.2.1").expect("220 ")
 	if n := f.clients.refusals[tooManyOfStrangers].Load(); n != 28 {
 		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+// Lines of the log about refused connections come one in ten seconds; the next one says how
+// many were left out.
+func TestRefusalsAreToldNowAndThen(t *testing.T) {
+	c := newClients(1, 1, [services]bool{})
+	now := time.Unix(1_800_000_000, 0)
+	for i, want := range []struct {
+		after  time.Duration
+		untold int
+		told   bool
+	}{{0, 0, true}, {0, 0, false}, {refusalsEvery - 1, 0, false}, {1, 2, true}, {refusalsEvery, 0, true}} {
+		now = now.Add(want.after)
+		if untold, told := c.mayTell(now); told != want.told || untold != want.untold {
+			t.Errorf("%d: %d left out, told %v; want %+v", i, untold, told, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -117,6 +118,31 @@ func TestAnOctetDoesNotRenewTheTimeOfACommand(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What was read ahead for a client is given up after a reply, also when octets of its next
+// command come. The client goes on all the same.
+func TestAnOctetDoesNotKeepWhatWasReadAhead(t *testing.T) {
+	f := start(t, nil, nil)
+	for range 3 {
+		f.deliver(t, "mbrain@localhost", "\r\nx\r\n")
+	}
+	p := f.login(t, "mbrain")
+	for i := 1; i <= 2; i++ {
+		p.say(fmt.Sprint("RETR ", i), "+OK")
+		p.listing()
+	}
+	if f.budget.bulk.Used() == 0 {
+		t.Fatal("nothing was read ahead")
+	}
+	until(t, "the buffer is given up", func() bool {
+		p.send(" ")
+		time.Sleep(20 * time.Millisecond)
+		return f.budget.bulk.Used() == 0
+	})
+	p.say("", "-ERR")
+	p.say("RETR 3", "+OK")
+	p.listing()
 }
 
 // A message has to come at smtp.min_data_rate, whatever way it comes.

@@ -127,7 +127,7 @@ func (h *Hosts) answer(w dns.ResponseWriter, q *dns.Msg) {
 }
 
 // records are those of a name: good.test takes the own mail, tN.test is a domain whose
-// host trickles and which lets anybody send for it, evil.test has a key, wide.test a policy of many questions.
+// host trickles and for which any host may send, evil.test has a key, wide.test a policy of many questions.
 func (h *Hosts) records(name string) []string {
 	switch host, domain, _ := strings.Cut(name, "."); {
 	case name == "good.test.":
