@@ -23,7 +23,7 @@ const (
 )
 
 // inOrder is the order in which the addresses of a next hop are tried: as the
-// resolver has it, without the one that was asked already, and with the last places
+// package mx has it, without the one that was asked already, and with the last places
 // of mostHosts for the other IP version.
 func inOrder(hosts []mx.Host, been netip.AddrPort) []mx.Host {
 	all := slices.DeleteFunc(slices.Clone(hosts), func(h mx.Host) bool { return h.Addr == been })

@@ -10,7 +10,7 @@ import (
 var (
 	ErrNullMX    = errors.New("the domain takes no mail")    // RFC 7505
 	ErrNoDomain  = errors.New("the domain does not exist")   // NXDOMAIN, or not a name at all
-	ErrNoAddress = errors.New("no mail host has an address") // the domain exists, but nobody takes its mail
+	ErrNoAddress = errors.New("no mail host has an address") // the domain exists, but no host takes its mail
 	ErrPrivate   = errors.New("all mail hosts have private or local addresses")
 	ErrLoop      = errors.New("this host is the best mail host") // RFC 5321 section 5.1
 	ErrTemporary = errors.New("the name servers give no answer") // SERVFAIL, REFUSED, silence

@@ -7,9 +7,9 @@ import (
 	"postrider/engine/router"
 )
 
-// Whoever owns a domain says where its mail goes, and so what this host connects to. So
+// The owner of a domain says where its mail goes, and so what this host connects to. So
 // a domain may not lead to addresses that mean something only here, or only in the
-// networks of the operator: programs there often believe whoever can reach them.
+// networks of the operator: programs there often believe every client that can reach them.
 
 // notPublic are the addresses of the special-purpose registries (RFC 6890 and IANA) that
 // no host on the Internet has; those of documentation are left out, since nothing is
@@ -69,7 +69,7 @@ func inIPv6(a netip.Addr) (four netip.Addr, ok bool) {
 	return four, false
 }
 
-// mayBe says whether the domain of somebody else may lead to an address: it is a public
+// mayBe says whether a domain of others may lead to an address: it is a public
 // one, or the operator permits it.
 func (f *Finder) mayBe(a netip.Addr) bool {
 	a = a.WithZone("")

@@ -223,7 +223,7 @@ func (s *search) take(c *candidate, answers []*dns.Records) {
 	}
 }
 
-// isOfHost leaves out what connects to nobody, to everybody, or to this machine by
+// isOfHost leaves out addresses that lead to no host, to many, or to this machine by
 // another name: a domain must not lead us to ourselves with "MX 0.0.0.0".
 func isOfHost(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() &&
