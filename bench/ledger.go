@@ -80,7 +80,7 @@ func (l *Ledger) Found(message []byte) {
 	}
 }
 
-// Forget begins the search anew.
+// Forget begins the search again.
 func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -55,18 +55,18 @@ func ParseProfile(text string) (Profile, error) {
 	return p, nil
 }
 
-// once says whether this is asked of the maildrop, not of each message.
+// once reports whether this is asked of the maildrop, not of each message.
 func (e Errand) once() bool {
 	return e.Stage == StageStat || e.Stage == StageList || e.Stage == StageUidl
 }
 
-// takes says whether message number is of the part. Of each 100 in a row it is
+// takes reports whether message number is of the part. Of each 100 in a row it is
 // Percent.
 func (e Errand) takes(number int) bool {
 	return number*e.Percent/100 > (number-1)*e.Percent/100
 }
 
-// Reads says whether something is asked of each message.
+// Reads reports whether something is asked of each message.
 func (p Profile) Reads() bool {
 	return slices.ContainsFunc(p, func(e Errand) bool { return !e.once() })
 }

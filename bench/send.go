@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Mode says whether a client waits.
+// Mode reports whether a client waits.
 type Mode bool
 
 // The modes.
@@ -28,7 +28,7 @@ type Load struct {
 	// Messages is the number in all, numbered from 0; 0: until the context ends.
 	Messages int
 	// PerConnection is the number after which a session says QUIT and connects
-	// anew; 0: one connection for all.
+	// again; 0: one connection for all.
 	PerConnection int
 	Mode          Mode
 	// BDAT sends each message as one chunk (RFC 3030) in place of DATA.
@@ -53,14 +53,14 @@ type Load struct {
 	Head func(dst []byte, n int) []byte
 	// Accepted, unless nil, hears of each 250 before its session goes on.
 	Accepted func(n int, reply Reply)
-	// KeepGoing counts a broken session as one refused message and connects anew
+	// KeepGoing counts a broken session as one refused message and connects again
 	// after RetryPause; otherwise the session is over, and Run returns the error.
 	KeepGoing bool
 	// Meter, unless nil, counts; a display can watch it. NewMeter just before Run.
 	Meter *Meter
 }
 
-// RetryPause is the wait before a session that broke connects anew.
+// RetryPause is the wait before a session that broke connects again.
 const RetryPause = 50 * time.Millisecond
 
 // Run sends the load and returns when the last session is over. The error joins

@@ -12,7 +12,7 @@ import (
 // and NFC; what is not so is ErrInvalid. Reads are answered from memory and never block; changes are synced
 // before they return.
 type Directory interface {
-	// HostsDomain says whether the domain is one of ours. Never blocks.
+	// HostsDomain reports whether the domain is one of ours. Never blocks.
 	HostsDomain(domain string) bool
 	// Lookup finds what is stored under local@domain exactly as given, both folded; an
 	// empty local is the domain's catch-all. ErrNotFound when nothing
@@ -76,7 +76,7 @@ type Proofs struct {
 // Verifier is the scheme of a hash that serves SCRAM-SHA-256.
 const Verifier = "{SCRAM-SHA-256}"
 
-// HasVerifier says whether a hash has a verifier among its schemes: they are separated by
+// HasVerifier reports whether a hash has a verifier among its schemes: they are separated by
 // blanks, and each begins with its name in any case.
 func HasVerifier[T string | []byte](hash T) bool {
 	for i := 0; i+len(Verifier) <= len(hash); i++ {
@@ -102,7 +102,7 @@ type Alias struct {
 	Targets []string
 }
 
-// NamesItself says whether the alias is one of its own targets: an account of its name
+// NamesItself reports whether the alias is one of its own targets: an account of its name
 // is to get a copy.
 func (a *Alias) NamesItself() bool {
 	for _, t := range a.Targets {

@@ -10,7 +10,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: the name is taken.
 	ErrExists = errors.New("exists already")
-	// ErrInvalid: the argument can't be stored; the wrapping text says why.
+	// ErrInvalid: the argument can't be stored; the wrapping text reports why.
 	ErrInvalid = errors.New("invalid")
 	// ErrInUse: another session holds the maildrop (POP3: [IN-USE]).
 	ErrInUse = errors.New("maildrop in use")
@@ -25,7 +25,7 @@ var (
 	ErrCorrupt = errors.New("corrupt")
 	// ErrTemporary: not now; nothing was done that lasts (SMTP: 451 4.3.0).
 	ErrTemporary = errors.New("temporary failure")
-	// ErrFailed: the store can write no more until it is opened anew, for
+	// ErrFailed: the store can write no more until it is opened again, for
 	// example after a failed sync. Nothing that got a Receipt is lost.
 	ErrFailed = errors.New("store failed")
 	// ErrClosed: the store was closed.

@@ -11,7 +11,7 @@ import (
 
 // Queue is the mail that waits for other hosts, ordered by destination and, within
 // one, by when it is due. A destination is the domain of the forward-paths, folded
-// (see package address), so that a domain has one; where its mail goes is decided anew at each attempt.
+// (see package address), so that a domain has one; where its mail goes is decided again at each attempt.
 //
 // # Who looks at what, and when
 //
@@ -85,7 +85,7 @@ func (e EntryID) String() string {
 	return e.Message.String() + "-" + strconv.FormatUint(uint64(e.Part), 10)
 }
 
-// Before says whether e comes before o: messages in order of arrival, then parts.
+// Before reports whether e comes before o: messages in order of arrival, then parts.
 func (e EntryID) Before(o EntryID) bool {
 	return e.Message < o.Message || e.Message == o.Message && e.Part < o.Part
 }
@@ -187,7 +187,7 @@ type QueueEntry struct {
 // that the process before may have given.
 const dueAhead = time.Second
 
-// IsDue says whether the next attempt may be made at now. For people who look: an
+// IsDue reports whether the next attempt may be made at now. For people who look: an
 // entry that was made due at once is due, whatever its stamp.
 func (e *QueueEntry) IsDue(now time.Time) bool {
 	return !e.Held && !e.Due.After(now.Add(dueAhead))

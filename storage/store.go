@@ -36,7 +36,7 @@ type Store interface {
 
 // Inbox is how messages get in.
 type Inbox interface {
-	// Admit says whether a message of about size octets (0: unknown) would be
+	// Admit reports whether a message of about size octets (0: unknown) would be
 	// taken now: nil, ErrFull, ErrTemporary or ErrFailed. Never blocks.
 	Admit(size int64) error
 	// NewDraft begins a body of about size octets (a hint; 0: unknown). Never

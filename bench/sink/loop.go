@@ -180,7 +180,7 @@ func (l *loop) feed(c *conn, now time.Time, in []byte) {
 	}
 }
 
-// free says whether nothing of a session is on its way or waits.
+// free reports whether nothing of a session is on its way or waits.
 func (l *loop) free(c *conn) bool {
 	return l.conns[c.fd] == c && c.effect == None && len(c.unsent) == 0 && c.index < 0
 }

@@ -175,7 +175,7 @@ func (r *Rule) condition(word string) bool {
 	return true
 }
 
-// fires says whether the fault is played this time.
+// fires reports whether the fault is played this time.
 func (r *Rule) fires(random *rand.Rand) bool {
 	n := r.seen.Add(1) - r.after
 	if n <= 0 || n > r.first || n%r.every != 0 {

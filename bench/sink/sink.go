@@ -82,7 +82,7 @@ const (
 	lastCount
 )
 
-// maxKnown bounds each table that clients can fill. A full one begins anew.
+// maxKnown bounds each table that clients can fill. A full one begins again.
 const maxKnown = 1_000_000
 
 // bucket holds the tokens of one client.
@@ -194,7 +194,7 @@ func (s *Sink) refused(code int) {
 	s.mu.Unlock()
 }
 
-// isGrey says whether this triplet has to come again later.
+// isGrey reports whether this triplet has to come again later.
 func (s *Sink) isGrey(now time.Time, client, from, to string) bool {
 	if s.options.Greylist == 0 {
 		return false

@@ -127,7 +127,7 @@ func (c *Converter) delimiter(line []byte, lineEnd bool) {
 
 // coder64 writes base64 in lines of 76 octets, with CRLF between them.
 type coder64 struct {
-	left []byte // of a line
+	left []byte // the octets left over from a line
 	any  bool
 }
 

@@ -19,7 +19,7 @@ type Binary struct {
 type linePlace uint8
 
 const (
-	atStart linePlace = iota // of a line
+	atStart linePlace = iota // where a line begins
 	afterCR
 	elsewhere
 )
@@ -35,7 +35,7 @@ func (b *Binary) IsText() bool {
 	return !b.notText && !b.cr && b.line+len("\r\n") <= maxTextLine
 }
 
-// AtLineStart says whether what was scanned ends with CRLF or is empty.
+// AtLineStart reports whether what was scanned ends with CRLF or is empty.
 func (b *Binary) AtLineStart() bool { return b.place == atStart }
 
 // CountCRLF tells that the caller has put CRLF at the end of a message that lacks it.

@@ -10,7 +10,7 @@ import (
 type lengthField struct {
 	line  []byte // the beginning of the line that is open
 	n     int64
-	count int // of these fields
+	count int // how many of these fields there are
 }
 
 // maxLengthLine is what is kept of a line; longer ones are passed over.
@@ -46,7 +46,7 @@ func (l *lengthField) take(piece []byte) (ended bool) {
 	return false
 }
 
-// HasLength says whether a header, with which text begins, has a Content-Length that
+// HasLength reports whether a header, with which text begins, has a Content-Length that
 // a [Reader] could see, also after lines that are no fields. It is true as well if
 // the header does not end in text. Lines may end with CRLF.
 func HasLength(text []byte) bool {

@@ -24,7 +24,7 @@
 // All other lines are text and stay. What was close, either way, is told to
 // Reader.Doubt.
 //
-// Of the older forms: mboxo and mboxcl differ only in that lines that had a ">"
+// The older forms mboxo and mboxcl differ only in that lines that had a ">"
 // of their own lose it, which can't be seen from the file. mboxcl2 quotes nothing
 // and has a Content-Length in each header. It is wrong in many files, so it counts
 // only where it agrees with the file: where it says that the body ends, the file

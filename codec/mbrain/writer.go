@@ -25,7 +25,7 @@ type Entry struct {
 
 var rule = quote.Rule{Word: "from:", Fold: true, CR: true}
 
-// headerNames are the header lines behind From, in lower case with the colon.
+// headerNames are the header lines after From, in lower case with the colon.
 var headerNames = [...]string{"to:", "date:", "subject:", "arrived:", "octets:"}
 
 const longestName = len("arrived:")
@@ -38,7 +38,7 @@ const maxValue = 4096
 type Writer struct {
 	q     quote.Quoter
 	raw   bool
-	last  byte   // of the text
+	last  byte   // the last octet of the text so far
 	first []byte // the text's beginning, until it is known whether an empty line is needed
 	begun bool   // that is known
 }

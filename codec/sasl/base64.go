@@ -14,7 +14,7 @@ const MaxLine = 4096
 
 // Decode decodes a response and appends it to dst; ok is false when text is not
 // base64 (RFC 4648 section 4): another alphabet, blanks, line ends, missing or
-// spare padding, bits behind the end.
+// spare padding, bits after the end.
 func Decode(dst, text []byte) (out []byte, ok bool) {
 	if bytes.ContainsAny(text, "\r\n") { // which the library passes over
 		return dst, false
@@ -24,7 +24,7 @@ func Decode(dst, text []byte) (out []byte, ok bool) {
 }
 
 // DecodeInitial is Decode for the initial response in the command, where "="
-// stands for an empty one (RFC 4954 section 4, RFC 5034 section 4).
+// means an empty one (RFC 4954 section 4, RFC 5034 section 4).
 func DecodeInitial(dst, text []byte) (out []byte, ok bool) {
 	if string(text) == "=" {
 		return dst, true

@@ -23,7 +23,7 @@
 //
 // A local part may be as long as its path, which has at most 256 octets as it is
 // written (RFC 5321 section 4.5.3.1: where possible no limit should be imposed).
-// Bulk mail, lists and ticket systems put whole addresses and tokens into it, and to
-// refuse those would lose mail that every other server takes. Names of accounts keep
+// Bulk mail, lists and ticket systems put whole addresses and tokens into it, and
+// refusing them would lose mail that every other server takes. Names of accounts keep
 // to the 64 octets of section 4.5.3.1.1.
 package smtp

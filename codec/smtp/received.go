@@ -11,7 +11,7 @@ import (
 // ReceivedReply is a reply that a server sent: one line or several (RFC 5321
 // section 4.2.1). It borrows from the input of ParseReply.
 type ReceivedReply struct {
-	Code  int    // of the last line, 200 to 599
+	Code  int    // the code in the last line, 200 to 599
 	lines []byte // as they came
 }
 
@@ -22,16 +22,16 @@ var (
 	ErrReplyLength = errors.New("smtp: the peer sent a reply over the limit")
 )
 
-// ParseReply reads the reply at the start of src and says how many octets it
-// takes. n is 0 when its end is not there yet: show the same octets again with
-// more behind them. A reply over limit octets is an error. Lines may end with LF
+// ParseReply reads the reply at the start of src and returns its length n.
+// n is 0 when its end is not there yet: show the same octets again with
+// more after them. A reply over limit octets is an error. Lines may end with LF
 // alone.
 //
 // A reply ends with the first line that has a code and no "-" after it. The RFC
-// wants a code on every line, and the same one. Servers whose texts come from
+// wants a code on every line, and the same one. Servers with texts from
 // scanners, scripts and configuration files break that, so other lines before the
-// last are text, and the last line's code counts, as with Postfix. Only a reply
-// whose first line has text and no code is an error: the peer may speak another
+// last are text, and the last line's code counts, as with Postfix. Only a first line
+// with text and no code is an error: the peer may speak another
 // protocol. A line that is empty or begins with a blank is text there as well.
 func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 	begun := false // there was a line with a code
@@ -61,13 +61,13 @@ func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 	return ReceivedReply{}, 0, nil
 }
 
-// isBlankStart says whether a line is empty or begins with a blank.
+// isBlankStart reports whether a line is empty or begins with a blank.
 func isBlankStart(line []byte) bool {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	return len(line) == 0 || line[0] == ' ' || line[0] == '\t'
 }
 
-// IsFiller says whether src, where a reply begins, has nothing so far but lines that
+// IsFiller reports whether src, where a reply begins, has nothing so far but lines that
 // are empty or begin with a blank: ParseReply takes them for text of the reply.
 func IsFiller(src []byte) bool {
 	for len(src) > 0 {
@@ -118,7 +118,7 @@ func (r ReceivedReply) Lines() iter.Seq[[]byte] {
 // and a blank between two. It begins with a code: text that came before the first
 // one is at the end. It is clean: see AppendClean.
 func (r ReceivedReply) AppendText(dst []byte) []byte {
-	first := 0 // of the lines with a code
+	first := 0 // the code of the first line that has one
 	for line := range bytes.Lines(r.lines) {
 		if !isBlankStart(line[:len(line)-1]) {
 			break
@@ -171,7 +171,7 @@ func (r ReceivedReply) Enhanced() []byte {
 // the one given; else nil.
 func enhancedOf(text []byte, class int) []byte {
 	code, _, _ := bytes.Cut(text, []byte(" "))
-	part := 0 // of class.subject.detail
+	part := 0 // 0: class, 1: subject, 2: detail
 	digits := 0
 	for _, c := range code {
 		switch {

@@ -144,7 +144,7 @@ func FuzzParseReply_Slow(f *testing.F) {
 	})
 }
 
-// FuzzParseReply: no panic, and a reply is found the same with anything behind it.
+// FuzzParseReply: no panic, and a reply is found the same with anything after it.
 func FuzzParseReply(f *testing.F) {
 	f.Add([]byte("250-a\r\n250 2.0.0 b\r\n"), []byte("x"))
 	f.Fuzz(func(t *testing.T, src, behind []byte) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Alphabet is what stands for zero.
+// Alphabet is the character that means zero.
 type Alphabet uint8
 
 // The alphabets.
@@ -89,7 +89,7 @@ func AppendEncode(dst, src []byte, a Alphabet) []byte {
 	dst = grow(dst, n)
 	out := dst[at:]
 	if useAVX2 {
-		// The kernel reads and writes a few octets behind a line: another one has to follow.
+		// The kernel reads and writes a few octets after a line: another one has to follow.
 		if lines := len(src)/perLine - 1; lines > 0 {
 			encodeAVX2(&out[0], &src[0], lines, uint64(a.zero()-' ')*0x0101010101010101)
 			out, src = out[lines*lineLen:], src[lines*perLine:]

@@ -95,7 +95,7 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 	})
 }
 
-// mayAdd says whether a name is free for an account under a domain of ours, and what
+// mayAdd reports whether a name is free for an account under a domain of ours, and what
 // targets the alias of that name has, which names itself.
 func (s *Store) mayAdd(local, domain string) (targets []string, err error) {
 	s.dir.mu.RLock()

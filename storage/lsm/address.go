@@ -136,7 +136,7 @@ func (s *Store) SetAliases(as []storage.Alias) error {
 	})
 }
 
-// maySetAlias says whether an alias can be made, and which account has its name.
+// maySetAlias reports whether an alias can be made, and which account has its name.
 func (s *Store) maySetAlias(a *storage.Alias) (account storage.AccountID, err error) {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
@@ -242,7 +242,7 @@ func splitTargets(b []byte) []string {
 	return targets
 }
 
-// checkAccount says whether an account's fields can be stored.
+// checkAccount reports whether an account's fields can be stored.
 func checkAccount(a *storage.NewAccount) error {
 	if err := checkName("name", a.Name, maxName, address.FoldLocal); err != nil {
 		return err
@@ -256,7 +256,7 @@ func checkAccount(a *storage.NewAccount) error {
 	return nil
 }
 
-// checkAlias says whether an alias's fields can be stored.
+// checkAlias reports whether an alias's fields can be stored.
 func checkAlias(a *storage.Alias) error {
 	if a.Name != "" {
 		if err := checkName("name", a.Name, maxName, address.FoldLocal); err != nil {

@@ -48,7 +48,7 @@ const (
 	allowanceMost  = time.Second / allowanceShare
 )
 
-// open says whether there is some left at now.
+// open reports whether there is some left at now.
 func (a *allowance) open(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -229,7 +229,7 @@ func (c *committer) flush() {
 	}
 }
 
-// unheard says whether nobody waits for the group: then it need not be synced.
+// unheard reports whether nobody waits for the group: then it need not be synced.
 func (g *group) unheard() bool { return len(g.deliveries)+len(g.calls) == 0 }
 
 // flushUnheard applies a group that nobody waits for.

@@ -127,7 +127,7 @@ func (c *committer) deliver(dl *storage.Delivery) {
 	}
 }
 
-// admit says whether all recipients can have the message, and counts it.
+// admit reports whether all recipients can have the message, and counts it.
 func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if err := c.s.refusal(); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (c *committer) admitSettlements(ss []storage.Settlement) (err error) {
 	return c.planSettlements(ss, true)
 }
 
-// mostSeen is from when on the map of twice is made anew rather than cleared.
+// mostSeen is from when on the map of twice is made again rather than cleared.
 const mostSeen = 1024
 
 // twice returns an account that stands in rs more than once; 0: there is none.

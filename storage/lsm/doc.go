@@ -78,7 +78,7 @@
 //   - the R row of a shared body counts its M and Q rows together;
 //   - N is what the Q rows add up to.
 //
-// An entry is put (delivery*), moved (settle*, an operator's move*: Q, E and G anew in
+// An entry is put (delivery*), moved (settle*, an operator's move*: Q, E and G again in
 // one batch) and removed (settle*, move*). A settlement may be in the batch of a
 // delivery: then a notification and the end of what it tells of are one step.
 //
@@ -132,14 +132,14 @@
 //
 // What reads a whole maildrop in order does so by iterators that stay where they are
 // (sequence.go), and what a login lists is kept (listings.go): each point read finds
-// its way through all levels and files anew, and costs more than the octets.
+// its way through all levels and files again, and costs more than the octets.
 //
 // # When the disk fails
 //
 // Any failed write or sync of the WAL, the MANIFEST or a blob file ends the
 // writing for good: all in flight is answered ErrFailed, and so is all that comes
 // later, reads go on as far as they can, and Options.Failed is called. The process
-// has to start anew. See faultFS for what of this Pebble could not do by itself.
+// has to start again. See faultFS for what of this Pebble could not do by itself.
 //
 // Every read checks length and checksum: Pebble v2.1.7 may return nothing, without
 // an error, for a damaged blob. What fails is ErrCorrupt; a panic under a read is
@@ -147,7 +147,7 @@
 //
 // # Diagnostics
 //
-//   - "the store can write no more": the disk failed; look at its log; start anew.
+//   - "the store can write no more": the disk failed; look at its log; start again.
 //   - "the disk is almost full", "the ballast was given up": make room; the store
 //     takes mail again by itself.
 //   - "a file of the store is damaged": run the check; restore from a backup.

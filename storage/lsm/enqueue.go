@@ -44,7 +44,7 @@ func newMailQueue(st *stamps) mailQueue {
 	}
 }
 
-// mostStaged is from when on the maps of a group are made anew rather than cleared.
+// mostStaged is from when on the maps of a group are made again rather than cleared.
 const mostStaged = 4096
 
 // applied is called when no group is open: the rows tell everything.

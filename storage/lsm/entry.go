@@ -71,10 +71,10 @@ func (e *entry) parse(v []byte) error {
 // octets is Entry.Octets.
 func (e *entry) octets() int64 { return int64(len(e.trace)) + e.size }
 
-// shared says whether the body has an R row.
+// shared reports whether the body has an R row.
 func (e *entry) shared() bool { return e.flags&entryShared != 0 }
 
-// packed says whether some chunk of the body is compressed.
+// packed reports whether some chunk of the body is compressed.
 func (e *entry) packed() bool { return e.flags&entryPacked != 0 }
 
 // public is the entry as the contract has it. Trace stays borrowed.
@@ -88,5 +88,5 @@ func (e *entry) public(id storage.MessageID) storage.Entry {
 	}
 }
 
-// wireForm says whether the body may be sent as it is stored.
+// wireForm reports whether the body may be sent as it is stored.
 func (e *entry) wireForm() bool { return e.flags&entryWireForm != 0 }

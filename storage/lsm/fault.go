@@ -12,7 +12,7 @@ import (
 // fail marks the store as one that can't write any more. After a failed write or
 // sync of the WAL nobody knows what is on the disk behind it, and Pebble can't go
 // on: everything in flight is answered ErrFailed, reads go on as far as they can,
-// and the process has to open the store anew.
+// and the process has to open the store again.
 func (s *Store) fail(err error) {
 	if errors.Is(err, storage.ErrFailed) || !s.failed.CompareAndSwap(nil, &err) {
 		return

@@ -253,7 +253,7 @@ func TestAFlippedBitIsFound(t *testing.T) {
 		if ext := path.Ext(name); ext != ".sst" && ext != ".blob" {
 			continue
 		}
-		// A copy for each file: what is read often, Pebble writes anew in another file.
+		// A copy for each file: what is read often, Pebble writes again in another file.
 		copied := mem.CrashClone(vfs.CrashCloneCfg{})
 		flipEach(t, copied, path.Join("data", name), bodies)
 	}

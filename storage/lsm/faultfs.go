@@ -20,7 +20,7 @@ import (
 // files pass: Pebble tries the flush or compaction again.
 //
 // A full disk is another matter. Flushes and compactions that meet it wait until
-// there is room, instead of being tried anew thousands of times a second.
+// there is room, instead of being tried again thousands of times a second.
 type faultFS struct {
 	vfs.FS
 	fail    func(error)

@@ -61,14 +61,14 @@ func (s *Store) take(account storage.AccountID, held bool) (*lock, error) {
 	return l, nil
 }
 
-// valid says whether the session still holds the maildrop.
+// valid reports whether the session still holds the maildrop.
 func (l *lock) valid() bool {
 	l.s.locks.mu.Lock()
 	defer l.s.locks.mu.Unlock()
 	return l.s.locks.held[l.account] == l
 }
 
-// notFound says why a message of the maildrop is not there.
+// notFound reports why a message of the maildrop is not there.
 func (l *lock) notFound(id storage.MessageID) error {
 	if !l.valid() {
 		return storage.ErrFenced // with its account, perhaps
@@ -159,7 +159,7 @@ func (s *Store) awaitDurable() error {
 	return s.refusal()
 }
 
-// lists says whether the session's listing has the message.
+// lists reports whether the session's listing has the message.
 func (l *lock) lists(id storage.MessageID) bool {
 	if l.listed == nil {
 		return false

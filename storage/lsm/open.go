@@ -60,12 +60,12 @@ type Options struct {
 	// "none". What is stored can be read under either.
 	Compression string
 	// Failed is called once, on a goroutine of its own, when the store can write no
-	// more and has to be opened anew by another process; nil: nobody is told.
+	// more and has to be opened again by another process; nil: nobody is told.
 	Failed func(error)
 }
 
 // formatVersion is what this program writes in the X row "format". A store with
-// a higher one is refused; one with a lower one is marked anew. Format 1 had no mail
+// a higher one is refused; one with a lower one is marked again. Format 1 had no mail
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
 // only in lower case (see foldDirectory). All rows of earlier formats are good.
 const formatVersion = 3

@@ -200,7 +200,7 @@ func bodyOf(e *storage.QueueEntry) entry {
 	}
 }
 
-// checkQueued says whether what the caller sets of an entry can be stored.
+// checkQueued reports whether what the caller sets of an entry can be stored.
 func checkQueued(e *storage.QueueEntry) error {
 	if err := checkName("destination", e.Domain, maxDomain, address.FoldDomain); err != nil {
 		return err

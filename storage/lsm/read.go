@@ -78,7 +78,7 @@ func (m *message) nextChunk() (piece []byte, err error) {
 	return piece, nil
 }
 
-// missing says why a chunk is not there. A maildrop is locked while it is read, but the
+// missing reports why a chunk is not there. A maildrop is locked while it is read, but the
 // lock is lost when its account is removed; an entry of the queue may be removed under its
 // reader.
 func (m *message) missing() error {

@@ -10,7 +10,7 @@ import (
 )
 
 // sequence reads messages of a locked maildrop in ascending order. Open asks Pebble
-// twice a message, and each time all levels, files and blob files are found anew;
+// twice a message, and each time all levels, files and blob files are found again;
 // two iterators that only move forwards are where the next row is, or near it.
 type sequence struct {
 	lock    *lock

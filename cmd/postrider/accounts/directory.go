@@ -14,7 +14,7 @@ import (
 // directory is what accounts and aliases are checked against before they are made.
 type directory struct{ *workspace.Workspace }
 
-// Free implements accountfile.Directory: it says why no account can be made under the
+// Free implements accountfile.Directory: it reports why no account can be made under the
 // name; nil: one can.
 func (d directory) Free(local, domain string) error {
 	if !d.HostsDomain(domain) {

@@ -131,7 +131,7 @@ func normalize(octets []byte) []byte {
 	return octets
 }
 
-// unsendable says why DATA can't carry a message as it is, or nothing.
+// unsendable reports why DATA can't carry a message as it is, or nothing.
 func unsendable(message []byte) string {
 	switch {
 	case bytes.IndexByte(message, 0) >= 0:

@@ -314,7 +314,7 @@ func compareUnpacked(t *testing.T, s *server, list []parcel) {
 	}
 }
 
-// readableBy says whether another program can be expected to unpack file i: munpack
+// readableBy reports whether another program can be expected to unpack file i: munpack
 // makes a file of the first uuencoded one only, and of no text.
 func (p *parcel) readableBy(program string, i int) bool {
 	if program == "ripmime" {

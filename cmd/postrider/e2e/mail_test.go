@@ -246,7 +246,7 @@ func mailHostile(t *testing.T, s *server, c *mailClient) {
 	c.must("", "delete", "1", "-a", "clear")
 }
 
-// mailRefusals: what must not go well doesn't, and says why.
+// mailRefusals: what must not go well doesn't, and reports why.
 func mailRefusals(t *testing.T, s *server, c *mailClient) {
 	refused := func(want int, reason, stdin string, args ...string) {
 		t.Helper()

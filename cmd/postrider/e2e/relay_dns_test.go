@@ -24,7 +24,7 @@ func TestRelayAsks(t *testing.T) {
 	names.Behave("silent.test", dns.TypeANY, dnstest.Behaviour{Silent: true})
 
 	s := newServer(t, "writer")
-	// Each message over a connection of its own, for which a host is chosen anew.
+	// Each message over a connection of its own, for which a host is chosen again.
 	s.configure(relayConfig(names, port, "messages_per_connection = 1"))
 	s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.5:%d", port))
 	s.start()

@@ -22,7 +22,7 @@ type call struct {
 }
 
 // submitter is a client that sends a file to recipients within TLS, after a login as
-// reader. It says whether all of it went well.
+// reader. It reports whether all of it went well.
 type submitter struct {
 	program    string
 	mechanisms []string

@@ -133,7 +133,7 @@ func TestCiphers(t *testing.T) {
 	s.terminate()
 }
 
-// RFC 5746, CVE-2012-4929: the session is never negotiated anew, nor compressed.
+// RFC 5746, CVE-2012-4929: the session is never negotiated again, nor compressed.
 func TestNoRenegotiationNoCompression(t *testing.T) {
 	need(t, "openssl")
 	s := scanned(t, newAuthority(t), "")

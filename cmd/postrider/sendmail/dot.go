@@ -38,7 +38,7 @@ func (u *untilDot) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// isDot says whether a line is a "." alone.
+// isDot reports whether a line is a "." alone.
 func isDot(line []byte) bool {
 	switch string(line) {
 	case ".", ".\n", ".\r\n":

@@ -15,7 +15,7 @@ import (
 // A store whose log can't be written any more (a failed sync, a disk that broke
 // off) can't be repaired in place: what the failed handle still holds in memory
 // must not reach the disk later. The process then replaces itself by a fresh one,
-// which opens the store anew: everything that got its 250 is there. When the
+// which opens the store again: everything that got its 250 is there. When the
 // fault lasts, the new process fails to open or fails again; the pauses between
 // the tries double up to restartMax.
 

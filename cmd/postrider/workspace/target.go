@@ -41,7 +41,7 @@ func (t *Target) Config() (*config.Config, error) {
 // AdminSocket is where the running server of a configuration answers commands.
 func AdminSocket(cfg *config.Config) string { return filepath.Join(cfg.Server.Data, "admin.sock") }
 
-// MayCreate says whether a command may begin a store that is not there.
+// MayCreate reports whether a command may begin a store that is not there.
 type MayCreate bool
 
 // Whether the store has to be there already.

@@ -38,7 +38,7 @@ type Account struct {
 type Directory interface {
 	// ParseName reads NAME or NAME@DOMAIN.
 	ParseName(text string) (local, domain string, err error)
-	// Free says whether an account can be made under the name; nil: it can.
+	// Free reports whether an account can be made under the name; nil: it can.
 	Free(local, domain string) error
 }
 
