@@ -25,7 +25,7 @@ type Corpus struct {
 // A text is what messages share.
 type text struct {
 	wire   []byte // the header's rest, the empty line and the body, stuffed
-	digest string // of the body
+	digest string // the SHA-256 of the body
 }
 
 // NewCorpus makes texts of random sizes. The same seed makes the same.

@@ -206,7 +206,7 @@ func (c *POP3Conn) readIDs() (n int, err error) {
 	return n, nil
 }
 
-// Quit says QUIT, waits for the answer and closes the connection.
+// Quit sends QUIT, waits for the answer and closes the connection.
 func (c *POP3Conn) Quit() error {
 	defer c.Close()
 	_, err := c.Cmd("QUIT")

@@ -22,12 +22,12 @@ const (
 // must be set. The functions are called from all sessions at once.
 type Load struct {
 	Addr string
-	// Client says how sessions begin; its Addr is that of Load unless set.
+	// Client says how sessions begin; its Addr is Load's unless set.
 	Client   Client
 	Sessions int
 	// Messages is the number in all, numbered from 0; 0: until the context ends.
 	Messages int
-	// PerConnection is the number after which a session says QUIT and connects
+	// PerConnection is the number after which a session sends QUIT and connects
 	// again; 0: one connection for all.
 	PerConnection int
 	Mode          Mode
@@ -101,9 +101,9 @@ type sender struct {
 	load  *Load
 	ctx   context.Context
 	next  *atomic.Int64 // the number of the next message, for all sessions
-	begin time.Time     // of the load
-	out   []byte        // what is being put together to be written
-	head  []byte        // of the message at hand
+	begin time.Time     // when the load began
+	out   []byte        // what is written next
+	head  []byte        // the current message's header
 }
 
 // take claims the next message.
@@ -163,7 +163,7 @@ func (s *sender) run() error {
 	return nil
 }
 
-// connection sends message n and those after it over one connection. It returns
+// connection sends message n and the next ones over one connection. It returns
 // the message that the next connection begins with.
 func (s *sender) connection(n int) (next int, more bool, err error) {
 	c, err := s.load.Client.SMTP(s.load.Meter)
@@ -193,7 +193,7 @@ func (s *sender) more(sent int) (n int, last, ok bool) {
 	return n, !ok || sent == s.load.PerConnection, ok
 }
 
-// each sends message n and those after it, one after the other.
+// each sends message n and the next ones, one after the other.
 func (s *sender) each(c *SMTPConn, n int) (int, bool, error) {
 	for sent := 1; ; sent++ {
 		from, ok := s.due(n)

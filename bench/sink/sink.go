@@ -111,7 +111,7 @@ func New(o Options) *Sink {
 type Counts struct {
 	Sessions   int64            `json:"sessions"`
 	Messages   int64            `json:"messages"` // taken: answered by 250
-	Octets     int64            `json:"octets"`   // of those
+	Octets     int64            `json:"octets"`   // the size of Messages
 	Recipients int64            `json:"recipients"`
 	Broken     int64            `json:"broken"`  // sessions that a fault ended without a reply
 	Refused    map[int]int64    `json:"refused"` // replies of 4yz and 5yz, by code
@@ -124,7 +124,7 @@ type POP3Counts struct {
 	Sessions int64 `json:"sessions"`
 	Logins   int64 `json:"logins"`
 	Messages int64 `json:"messages"` // begun by RETR and TOP
-	Octets   int64 `json:"octets"`   // of those, with stuffed dots
+	Octets   int64 `json:"octets"`   // the size of Messages, with stuffed dots
 	Deleted  int64 `json:"deleted"`
 	Refused  int64 `json:"refused"` // -ERR
 }
