@@ -158,7 +158,7 @@ func TestCapture(t *testing.T) {
 	s.check()
 }
 
-// Who waits for mail hears of it when it comes, and not before.
+// A client that waits for mail gets its answer when mail comes, and not before.
 func TestCaptureWait(t *testing.T) {
 	t.Parallel()
 	s := startCapture(t)

@@ -141,7 +141,7 @@ func unsendable(message []byte) string {
 	case longestLine(message) > 998:
 		return "it holds a line of more than 998 octets (RFC 5321 section 4.5.3.1.6)"
 	case message[0] == ' ' || message[0] == '\t':
-		return "it begins with a folded line, so that nobody can tell where the trace fields end"
+		return "it begins with a folded line, so it is unknown where the trace fields end"
 	}
 	return ""
 }

@@ -75,7 +75,7 @@ func TestRelayAsks(t *testing.T) {
 	}
 	waits("servfail.test", "4.4.3")
 	waits("silent.test", "4.4.3")
-	waits("backup.test", "4.4.1") // the hosts behind us are not for us to try
+	waits("backup.test", "4.4.1") // hosts with a higher preference number than ours are not tried
 
 	for _, domain := range []string{"servfail.test", "silent.test"} {
 		names.Behave(domain, dns.TypeANY, dnstest.Behaviour{})

@@ -97,7 +97,7 @@ func tryRelay(t *testing.T, c *bench.SMTPConn, from, to string) bench.Reply {
 		}
 		reply, err := c.ReadReply()
 		if err != nil {
-			t.Fatalf("behind %q: %v", line, err)
+			t.Fatalf("after %q: %v", line, err)
 		}
 		return reply
 	}
@@ -111,7 +111,7 @@ func tryRelay(t *testing.T, c *bench.SMTPConn, from, to string) bench.Reply {
 		}
 	}
 	if again := say("RSET"); again.Code != 250 {
-		t.Fatalf("RSET behind %s: %s", to, again)
+		t.Fatalf("RSET after %s: %s", to, again)
 	}
 	return reply
 }

@@ -13,9 +13,8 @@ import (
 	"postrider/engine/resolver/dnstest"
 )
 
-// startOperated starts a server whose queue moves only when an operator has it
-// moved: two hosts, of which busy.test refuses everybody for now and dead.test is
-// down, and an hour between two attempts.
+// startOperated starts a server with a queue that moves only when an operator moves
+// it: two hosts, busy.test refuses all recipients for now and dead.test is down, and an hour between two attempts.
 func startOperated(t *testing.T) (s *server, busy, dead *peer) {
 	t.Helper()
 	port, hosts := startPeers(t, "127.0.0.2", "127.0.0.3")
@@ -111,7 +110,7 @@ func TestQueueListing(t *testing.T) {
 	f("a@busy.test b@busy.test c@dead.test d@busy.test e@busy.test", "--younger", "1h")
 	f("a@busy.test b@busy.test", "--from", "writer@localhost", "--error", "4.2")
 	f("c@dead.test", id+"-1")
-	if status, said := s.fails("queue", "list", "--error", "4.4.1.1"); status != 64 || !strings.Contains(said, "want a status") {
+	if status, said := s.fails("queue", "list", "--error", "4.4.1.1"); status != 64 || !strings.Contains(said, "expected a status") {
 		t.Errorf("nonsense for a status: exit status %d, %s", status, said)
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"postrider/engine/resolver/dnstest"
 )
 
-// One message to recipients that fare differently: who was taken gets it once, who
-// was refused for good is returned at once, who was refused for now gets it later.
+// One message to recipients that fare differently: an accepted recipient gets it once,
+// one that was refused for good is returned at once, one that was refused for now gets
+// it later.
 func TestRelayRecipientsFareDifferently(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2")
@@ -43,14 +44,14 @@ func TestRelayRecipientsFareDifferently(t *testing.T) {
 		t.Errorf("the host has %d messages: one for those that it took at once, one for those that had to wait", n)
 	}
 	_, about := s.notice("writer", "550-gone@mixed.test", "failed")
-	if about.Get("Status") != "5.1.1" || about.Get("Diagnostic-Code") != "smtp; 550 5.1.1 nobody of that name" || about.Get("Remote-Mta") == "" {
+	if about.Get("Status") != "5.1.1" || about.Get("Diagnostic-Code") != "smtp; 550 5.1.1 no such user" || about.Get("Remote-Mta") == "" {
 		t.Errorf("the notification says %v", about)
 	}
 	if n := len(s.fetch("writer", false)); n != 1 {
 		t.Errorf("%d notifications for one attempt at one destination", n)
 	}
 	life := s.run("why", id)
-	for _, words := range []string{"450-busy@mixed.test", "450 4.2.1 come again", "550 5.1.1 nobody of that name", "It has left the queue"} {
+	for _, words := range []string{"450-busy@mixed.test", "450 4.2.1 come again", "550 5.1.1 no such user", "It has left the queue"} {
 		if !strings.Contains(life, words) {
 			t.Errorf("why does not say %q:\n%s", words, life)
 		}
@@ -91,8 +92,8 @@ func TestRelayOldAndWaryHosts(t *testing.T) {
 	}
 }
 
-// A host that breaks off behind the message may have it or not: it is sent again,
-// and nothing else is.
+// A host that closes the connection after the message may have it or not: it is sent
+// again, and nothing else is.
 func TestRelayDropAfterTheDot(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2", "127.0.0.3", "127.0.0.4")
@@ -206,7 +207,7 @@ func TestRelayHostsThatRefuseConnections(t *testing.T) {
 	}
 }
 
-// What a host gets is what came in, octet for octet behind one Received field.
+// A host gets a message as it came in, octet for octet after one Received field.
 func TestRelayOctetForOctet(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2")
@@ -229,7 +230,7 @@ func TestRelayOctetForOctet(t *testing.T) {
 			t.Errorf("%s was changed: %.300q", m.name, got[0].text)
 		}
 		if !strings.Contains(got[0].from, " SIZE=") || !strings.Contains(got[0].from, " BODY=8BITMIME") || !got[0].ahead {
-			t.Errorf("%s: to a host that offers PIPELINING, SIZE and 8BITMIME, MAIL had %q, RCPT behind it at once: %v", m.name, got[0].from, got[0].ahead)
+			t.Errorf("%s: to a host that offers PIPELINING, SIZE and 8BITMIME, MAIL had %q, RCPT after it at once: %v", m.name, got[0].from, got[0].ahead)
 		}
 	}
 }

@@ -38,8 +38,8 @@ func startSink(t *testing.T, addr string, args ...string) {
 	})
 }
 
-// Postfix's load generator before us, its test receiver behind: all that one sends
-// the other gets, once. Receivers that refuse or break off are borne.
+// Postfix's load generator as the client, its test receiver as the next hop: all that
+// one sends the other gets, once, also when the receiver refuses or closes connections.
 func TestRelayToSink(t *testing.T) {
 	t.Parallel()
 	need(t, "smtp-sink")
@@ -49,7 +49,7 @@ func TestRelayToSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil { // for nobody
+	if err := os.Chmod(dir, 0o777); err != nil { // for the user nobody
 		t.Fatal(err)
 	}
 	port := freePort(t)
@@ -71,7 +71,7 @@ func TestRelayToSink(t *testing.T) {
 		t.Errorf("refused for now: %s, %s", status, reason)
 	}
 	if status, reason := s.deferred("rude.test", "r@rude.test"); status != "4.4.2" || !strings.Contains(reason, "message may be sent more than once") {
-		t.Errorf("broken off behind the message: %s, %s", status, reason)
+		t.Errorf("broken off after the message: %s, %s", status, reason)
 	}
 	eventually(t, "the mail for good.test has left", func() bool { return len(s.queue("--to-domain", "good.test")) == 0 })
 

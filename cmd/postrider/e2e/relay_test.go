@@ -14,7 +14,7 @@ import (
 
 // startRelay starts a server that asks dns about the hosts of other domains,
 // reaches them at port, and does not wait long. more are lines of [relay] that
-// come behind, and may be nothing. Accounts are made for the senders.
+// come last, and may be empty. Accounts are made for the senders.
 func startRelay(t *testing.T, dns *dnstest.Server, port int, more string, accounts ...string) *server {
 	t.Helper()
 	s := newServer(t, accounts...)

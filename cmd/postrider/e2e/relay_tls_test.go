@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// certificate writes a self-signed certificate for 127.0.0.1 behind its key
+// certificate writes a self-signed certificate for 127.0.0.1 after its key
 // into a file.
 func certificate(t *testing.T) (path string) {
 	t.Helper()
@@ -51,8 +51,8 @@ func certificate(t *testing.T) (path string) {
 	return path
 }
 
-// A real Postfix takes mail over TLS: from whoever offers it; with a certificate that
-// is looked at, and found wrong where nobody we know has signed it; and in TLS 1.2.
+// A real Postfix takes mail over TLS: from any client that offers it; with a certificate
+// that is checked, and found wrong if no authority we know has signed it; and in TLS 1.2.
 func TestRelayToPostfixOverTLS(t *testing.T) {
 	t.Parallel()
 	heavy(t)

@@ -25,7 +25,7 @@ const patience = 60 * time.Second
 type server struct {
 	t    *testing.T
 	data string
-	args []string // of serve, after the common ones
+	args []string // arguments of serve, after the common ones
 
 	cmd     *exec.Cmd
 	smtp    []string      // addresses that accept SMTP
@@ -39,8 +39,8 @@ type server struct {
 	log     *tail
 }
 
-// newServer makes a data folder with accounts, whose passwords are password of
-// their names. The process is started by start and ended with the test.
+// newServer makes a data folder with accounts; the password of NAME is password(NAME).
+// The process is started by start and ended with the test.
 func newServer(t *testing.T, accounts ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: filepath.Join(t.TempDir(), "data")}
@@ -86,7 +86,7 @@ func (s *server) run(args ...string) string {
 	return string(out)
 }
 
-// start starts the process and waits until it says that it is ready.
+// start starts the process and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
 	args := append([]string{"serve", "--data", s.data, "--hostname", "mx.localhost", "--domain", "localhost",

@@ -22,12 +22,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// visitor is a person with a browser of his own.
+// visitor is a user with a browser.
 type visitor struct {
 	t       *testing.T
 	ctx     context.Context
 	url     string
-	folder  string      // of downloads
+	folder  string      // where downloads go
 	fetched chan string // the GUID of each download that is complete
 }
 

@@ -9,7 +9,7 @@ import (
 // typed, or to the end.
 type untilDot struct {
 	in    *bufio.Reader
-	left  []byte // of the line that was read
+	left  []byte // the rest of the line that was read
 	start bool   // left begins a line
 	ended bool
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Connections of HTTP are counted with those of the other protocols, by client. One that
-// does nothing makes room for a new one. When all work, the new one is still accepted,
-// up to reserveHTTP of them, and hears 503 unless it asks how the server is: health checks
+// HTTP connections are counted together with the other protocols', by client. An idle
+// connection makes room for a new one. When all are busy, up to reserveHTTP new ones are
+// still accepted, and get a 503 unless they ask for the server's health: health checks
 // always get through.
 
 const (
@@ -41,7 +41,7 @@ type httpLimits struct {
 	reserved int                       // beyond them
 	by       map[netip.Addr]*list.List // idle connections of each client, the longest idle first
 	counts   map[netip.Addr]int
-	idle     *list.List // of all clients
+	idle     *list.List // the idle connections of all clients
 }
 
 func newHTTPLimits(others admission, exempt func(netip.Addr) bool) *httpLimits {

@@ -46,8 +46,8 @@ func New(store admin.Store, cfg *config.Config) *Workspace {
 	return &Workspace{store, cfg, router.New(store, cfg.RouterSettings())}
 }
 
-// ErrNoStore: the data directory is not there.
-var ErrNoStore = errors.New("there is no store")
+// ErrNoStore: the data directory does not exist.
+var ErrNoStore = errors.New("no store")
 
 // open finds the store of cfg.
 func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, error) {
@@ -56,13 +56,13 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 		return client, nil
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used only by root and the server's user: run the command as one of them (%w)", cfg.Server.Data, err))
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, sysexits.Unavailable.With(fmt.Errorf("the running server can't be asked: %w", err))
+		return nil, sysexits.Unavailable.With(fmt.Errorf("can't connect to the running server: %w", err))
 	}
 	if _, err := os.Stat(cfg.Server.Data); c == MustExist && errors.Is(err, fs.ErrNotExist) {
-		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
+		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: use --data with its directory, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
 	}
 	if err := BecomeServer(cfg); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 	return store, nil
 }
 
-// AccountNamed finds the account that the operator named.
+// AccountNamed finds an account by its name.
 func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 	local, domain, err := ws.ParseName(name)
 	if err != nil {
@@ -91,7 +91,7 @@ func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 		if _, err := ws.Lookup(local, domain); err == nil {
 			return a, sysexits.NoUser.With(fmt.Errorf("%s is an alias, not an account (see \"postrider alias list\")", router.Mailbox(local, domain)))
 		}
-		return a, sysexits.NoUser.With(fmt.Errorf("there is no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
+		return a, sysexits.NoUser.With(fmt.Errorf("no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
 	}
 	return a, err
 }

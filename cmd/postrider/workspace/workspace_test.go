@@ -68,14 +68,14 @@ func TestCommandLines(t *testing.T) {
 	f("group", "")
 	f("group leaf a", "")
 	f("group more a b", "")
-	f("group nothing", `there is no command "nothing" (see "prog group --help")`)
-	f("group leaf", "1 arguments are wanted and 0 are there: prog group leaf NAME")
-	f("group leaf a b", "1 arguments are wanted and 2 are there")
-	f("group more", "arguments are missing: prog group more NAME...")
+	f("group nothing", `unknown command "nothing" (see "prog group --help")`)
+	f("group leaf", "expected 1 arguments, got 0: prog group leaf NAME")
+	f("group leaf a b", "expected 1 arguments, got 2")
+	f("group more", "missing arguments: prog group more NAME...")
 	f("group leaf a --frob", `(see "prog group leaf --help")`)
 }
 
-// --data is in place of what the configuration says.
+// --data replaces server.data of the configuration.
 func TestTargetConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.toml")
 	if err := os.WriteFile(file, []byte("[server]\ndata = \"one\"\n"), 0o600); err != nil {

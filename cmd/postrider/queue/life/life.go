@@ -49,7 +49,7 @@ func Read(s Store, id storage.MessageID, now time.Time) (*Life, error) {
 		return nil, err
 	}
 	if len(l.Entries)+len(l.Records) == 0 {
-		return nil, sysexits.NoUser.With(fmt.Errorf(`the queue knows nothing of %s. It is mail for accounts here, or its history was dropped, or the id is of another host: look for it in the server's log, for example with "journalctl -u postrider | grep %s"`, id, id))
+		return nil, sysexits.NoUser.With(fmt.Errorf(`%s is unknown to the queue. It was mail for local accounts only, or its history was dropped, or the id is another host's: look for it in the server's log, for example with "journalctl -u postrider | grep %s"`, id, id))
 	}
 	return l, nil
 }
