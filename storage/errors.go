@@ -10,7 +10,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: the name is taken.
 	ErrExists = errors.New("exists already")
-	// ErrInvalid: the argument can't be stored; the wrapping text reports why.
+	// ErrInvalid: the argument can't be stored; the wrapping text says why.
 	ErrInvalid = errors.New("invalid")
 	// ErrInUse: another session holds the maildrop (POP3: [IN-USE]).
 	ErrInUse = errors.New("maildrop in use")

@@ -14,7 +14,7 @@
 //	'B' id(8) chunk(4)        codec(1) crc32c(4, of what follows) octets(4) data
 //	'C' acct(4)               messages(8) octets(8): Merge adds, signed
 //	'D' domain                1
-//	'E' id(8) part(4)         flags(1) due(8, us) domain: where the Q row stands
+//	'E' id(8) part(4)         flags(1) due(8, us) domain: the place of the Q row
 //	'F' path 00 id(8) part(4) nothing: queue entries by reverse-path, lower case
 //	'G' status 00 id part     nothing: queue entries by last status
 //	'J' id(8) at(8, us) part(4)  text: a line of the message's history
@@ -38,7 +38,7 @@
 //	'X' "account"             the next AccountID(8)
 //	'Z' acct(4)               nothing: an account that is being removed
 //
-// A Q row of version 2 has Envelope.Front behind its other texts; one of version 1
+// A Q row of version 2 has Envelope.Front after its other texts; one of version 1
 // has none.
 //
 // A chunk is 64 KiB of the body in wire form, the last one less; octets is its
@@ -74,16 +74,16 @@
 //
 //   - each Q row has its E row with the same domain and due time, its F row, and its
 //     G row if a status is known; there are no others of these;
-//   - a destination with a Q row that is not held has a W row: somebody will look;
+//   - a destination with a Q row that is not held has a W row: it will be looked at;
 //   - the R row of a shared body counts its M and Q rows together;
 //   - N is what the Q rows add up to.
 //
 // An entry is put (delivery*), moved (settle*, an operator's move*: Q, E and G again in
 // one batch) and removed (settle*, move*). A settlement may be in the batch of a
-// delivery: then a notification and the end of what it tells of are one step.
+// delivery: then a notification and the settlement that it reports are one step.
 //
-// The committer gives the due times, by the clock of stamps: a row never comes to
-// stand before one that a reader has been shown, so the reader's Cursor is all that
+// The committer gives the due times, by the clock of stamps: a row is never put
+// before one that a reader has been shown, so the reader's Cursor is all that
 // a sweep of a destination has to remember, and it steps over the tombstones of what
 // it has settled only once. Since each change gives an entry another due time, that
 // is also the fence that tells whether a Settlement was made of the entry as it is.
@@ -95,13 +95,13 @@
 // time; a new row is always in a later bucket. See wake.go.
 //
 // Settlements of many callers go in one batch. What they have to read (where the
-// entry stands, the owners of its body) may be changed by the open batch, where Get
+// entry is, the owners of its body) may be changed by the open batch, where Get
 // does not see it: mailQueue keeps these changes in memory until they are applied.
 // Flushing before every such read was the alternative, and makes groups of one.
 //
 // # Why it is so
 //
-// Bodies stand under the global, rising id and not under the account: 2.7 times
+// Bodies are under the global, rising id and not under the account: 2.7 times
 // the deliveries, 1.7 times fewer octets written with a million accounts. 64 KiB
 // chunks bound every step and were the fastest of 16 to 256 KiB; a large value
 // would take batches of its size, each with a new WAL. Chunks are applied unsynced

@@ -11,14 +11,14 @@ import (
 // entryVersion is the first octet of a maildrop row's value.
 const entryVersion = 1
 
-// entryShared marks an entry whose body has an R row, because it was delivered
-// to more than one maildrop. Without it the entry owns its body.
+// entryShared marks an entry with a body that has an R row, because it was delivered
+// to more than one maildrop. Without the mark the entry owns its body.
 const entryShared = 1
 
-// entryPacked marks an entry whose body has a compressed chunk.
+// entryPacked marks an entry with a compressed chunk in its body.
 const entryPacked = 2
 
-// entryWireForm marks an entry whose body is in the one wire form that it has: see
+// entryWireForm marks an entry with a body in the wire form of package dot: see
 // mend.go.
 const entryWireForm = 4
 
@@ -32,7 +32,7 @@ type entry struct {
 	arrival int64 // ms since 1970
 	wire    int64
 	size    int64
-	crc     uint32 // of the whole body in wire form
+	crc     uint32 // the checksum of the whole body in wire form
 	chunks  uint32
 	trace   []byte // borrowed from the value that was parsed
 }

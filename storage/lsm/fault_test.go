@@ -352,7 +352,7 @@ func sequenceFlipped(t *testing.T, l storage.Lock, bodies map[storage.MessageID]
 	}
 }
 
-// A chunk that was changed behind Pebble's checksums is found by ours.
+// A chunk that was changed so that Pebble's checksums fit is found by ours.
 func TestAChangedRowIsFound(t *testing.T) {
 	s := openOn(t, vfs.NewMem())
 	defer s.Close()

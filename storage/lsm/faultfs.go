@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// faultFS stands between Pebble and the disk. When a write fails that Pebble can't
-// do without (of the WAL, the MANIFEST, a marker, a directory, and in v2.1.7 of a
+// faultFS is between Pebble and the disk. When a write fails that Pebble can't do
+// without (the WAL, the MANIFEST, a marker, a directory, and in v2.1.7 a
 // blob file too), Pebble panics, and partly in ways that end the process at once
 // ("unlock of unlocked mutex"), with every session in it. So the error does not
 // reach Pebble: the store is marked as failed, which answers all that is in
@@ -135,7 +135,7 @@ func (fs *faultFS) judge(k kind, err error) error {
 	return err
 }
 
-// faultFile is a file whose errors are judged.
+// faultFile is a file with judged errors.
 type faultFile struct {
 	vfs.File
 	fs   *faultFS

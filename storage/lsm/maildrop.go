@@ -229,9 +229,9 @@ func (l *lock) Expunge(ids []storage.MessageID) error {
 }
 
 // expunge adds the deletion of messages of a maildrop: their entries, and the
-// bodies that no other maildrop has. Ids that are not there are passed over. It
-// runs on the committer's goroutine, so that what it reads of the R rows is what
-// the batch will meet: no body is left behind and none is taken from another.
+// bodies that no other maildrop has. Unknown ids are skipped. It runs on the
+// committer's goroutine, so that the R rows that it reads are the ones that the batch
+// will meet: no body is left over and none is taken from another maildrop.
 func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
 	var gone counter
 	for _, id := range ids {
@@ -354,16 +354,16 @@ func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter
 	}
 }
 
-// usageMost bounds the accounts with a quota whose counters are kept in memory.
-const usageMost = 1 << 20
+// maxUsage bounds the counters, of accounts with a quota, that are kept in memory.
+const maxUsage = 1 << 20
 
-// used is the counter of an account with a quota, the open group included: an
-// account whose rows the open group changes is in memory already.
+// used is the counter of an account with a quota, the open group included: if the open
+// group changes the account's rows, the counter is in memory already.
 func (c *committer) used(account storage.AccountID) (counter, error) {
 	if u, ok := c.usage[account]; ok {
 		return u, nil
 	}
-	if len(c.usage) >= usageMost {
+	if len(c.usage) >= maxUsage {
 		c.flush() // what is forgotten must be readable
 		clear(c.usage)
 	}

@@ -14,8 +14,8 @@ import (
 //     that can be read yet.
 //
 // So no row is ever put before one that a reader has been shown. Without the
-// second promise an entry that was stamped, but not applied yet, could come to
-// stand before one that fell due meanwhile and that a reader has passed.
+// second promise an entry that was stamped, but not applied yet, could be put
+// before one that fell due meanwhile and that a reader has passed.
 type stamps struct {
 	now  func() time.Time
 	mu   sync.Mutex
@@ -24,14 +24,14 @@ type stamps struct {
 
 	// bound is above all stamps on the disk; the batch that first needs it moves it,
 	// as for ids. A process begins there: a due time is the fence of an entry, and
-	// must not come back after a restart with a clock that stands, or was put back.
+	// must not come back after a restart with a clock that stopped, or was put back.
 	bound uint64
 }
 
 // stampReserve is how far ahead of the newest stamp the bound is put: 1 s.
 const stampReserve = 1_000_000
 
-// begin has stamps go on behind those of the processes before.
+// begin makes stamps continue after the stamps of the processes before.
 func (s *stamps) begin(bound uint64) { s.last, s.bound = bound, bound }
 
 // reserve moves the bound if a stamp that is not applied has reached it.

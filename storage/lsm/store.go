@@ -24,7 +24,7 @@ type Store struct {
 	sync    *pebble.WriteOptions
 
 	dir         *directory
-	nextAccount storage.AccountID // of the committer's goroutine
+	nextAccount storage.AccountID // used by the committer's goroutine only
 	ids         idSource
 	locks       lockTable
 	listings    listings
@@ -32,11 +32,11 @@ type Store struct {
 	damaged     damaged
 
 	packs     bool       // bodies are compressed
-	zstd      allowance  // of the packers
+	zstd      allowance  // the packers'
 	packing   chan chunk // to the packers
 	queue     *queue
 	committer committer
-	groups    sync.Pool     // of *group
+	groups    sync.Pool     // has *group
 	ended     chan struct{} // closed by the committer at its end
 	inFlight  atomic.Int64
 	expected  atomic.Int64                       // see Expect
@@ -81,7 +81,7 @@ func newStore(opts Options) *Store {
 	s.stamps.now = opts.Now
 	s.locks.held = make(map[storage.AccountID]*lock)
 	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
-	s.committer.crossing.broken = &s.failed
+	s.committer.guard.broken = &s.failed
 	base := opts.FS
 	if base == nil {
 		base, s.closeFS = machineFS(opts.Log)
@@ -129,7 +129,7 @@ func (s *Store) Admit(size int64) error {
 	return s.busy()
 }
 
-// busy is ErrTemporary when the writer is behind.
+// busy is ErrTemporary when too many deliveries wait for the writer.
 func (s *Store) busy() error {
 	n := s.inFlight.Load()
 	if n >= maxInFlight || s.stalled.Load() && n > maxInFlight*3/4 {

@@ -45,7 +45,7 @@ func sequences(t *testing.T, s storage.Store) {
 			before := bytes.Clone(buf)
 			buf = sameAsOpened(t, l, q, buf, id)
 			if !bytes.HasPrefix(buf, before) {
-				t.Fatal("Append changed what stood before")
+				t.Fatal("Append changed what was before")
 			}
 		}
 		_, _, err = q.Append(nil, ids[len(ids)-1]+1000)
