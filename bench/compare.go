@@ -18,7 +18,7 @@ type Comparison struct {
 	Chance float64 `json:"chance"`
 }
 
-// Verdict says whether B is better than A.
+// Verdict is how B compares with A.
 type Verdict string
 
 // The verdicts.

@@ -222,7 +222,7 @@ func (p *POP3Session) auth(response string, out []byte) []byte {
 	return p.login(out)
 }
 
-// login lets anybody in.
+// login accepts every user.
 func (p *POP3Session) login(out []byte) []byte {
 	out, _, done := p.fault(Pass, out)
 	if done {

@@ -70,8 +70,8 @@ func address(text, port string) (string, error) {
 }
 
 // portLater leaves choosing a port to connect. bind would look for one that no connection
-// from this address has, to whomever: with some ten thousand of the last minute that are
-// not forgotten yet, a search of milliseconds for each.
+// from this address has, to any peer: with some ten thousand ports of the last minute
+// still in TIME_WAIT, that search takes milliseconds.
 func portLater(_, _ string, c syscall.RawConn) (err error) {
 	wrong := c.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)

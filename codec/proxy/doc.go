@@ -7,7 +7,7 @@
 //	}
 //
 // The header comes once, first on the connection, before TLS and before any
-// greeting. It is believed from trusted balancers only: anybody else could name
+// greeting. It is believed from trusted balancers only: any other client could name
 // any address. Which balancers are trusted is the caller's decision.
 //
 // A header that names no client ("PROXY UNKNOWN", LOCAL of version 2: the balancer's

@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 )
 
-// MaxLine is the most octets of a line with a response, with its end: for the
-// caller, who reads lines. RFC 4954 section 4 lets a server say 500 5.5.6 to what
+// MaxLine is the limit for a line with a response, in octets, with its end: the
+// caller reads lines. RFC 4954 section 4 lets a server say 500 5.5.6 to what
 // its buffer doesn't hold. The longest that we need is PLAIN, and it leaves 3,000
 // octets for name and password; 12,288, which the RFC finds large enough for
 // Kerberos, would be memory that each stranger may fill.

@@ -62,9 +62,9 @@ func (x *Exchange) clientFirst(response []byte) Step {
 }
 
 // bind reads the flag of the GS2 header (RFC 5802 section 6). False: it doesn't
-// go with the mechanism. A binding that is only not there, or was taken away by
-// somebody between us, makes a proof that doesn't fit, not an error: whoever looks
-// on learns no more than of a wrong password.
+// go with the mechanism. A binding that is missing, or was changed on the way, makes a
+// proof that doesn't fit, not an error: an attacker on the way learns no more than from a
+// wrong password.
 func (x *Exchange) bind(flag string) bool {
 	s := &x.scram
 	plus := x.claim.Mechanism == ScramSHA256Plus

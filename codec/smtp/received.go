@@ -40,7 +40,7 @@ func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 		if end < 0 {
 			break
 		}
-		// The length first: whoever gets the line in pieces is over it before the end.
+		// The length first: a caller that gets the line in pieces is over it before the end.
 		if n+end+1 > limit {
 			return ReceivedReply{}, 0, ErrReplyLength
 		}

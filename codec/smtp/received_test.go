@@ -82,7 +82,7 @@ func TestAppendText(t *testing.T) {
 	f("550 \u6f22 \ufffd \u0301\r\n", "550 \u6f22 \ufffd \u0301")
 }
 
-// Whoever gets a line in pieces sees the limit before the end of the line.
+// A caller that gets a line in pieces sees the limit before the end of the line.
 func TestParseReply_LimitBeforeSyntax(t *testing.T) {
 	src := "250-" + strings.Repeat("x", 36) + "\r\n?" + strings.Repeat("y", 30) + "\r\n"
 	if _, _, err := ParseReply([]byte(src), 50); !errors.Is(err, ErrReplyLength) {

@@ -138,8 +138,8 @@ func TestAliasThatKeepsACopy(t *testing.T) {
 	})
 }
 
-// Whoever runs the server hears of members that lead nowhere.
-func TestDeadMembersAreTold(t *testing.T) {
+// Warnings and check report members that lead nowhere.
+func TestDeadMembersAreReported(t *testing.T) {
 	both(t, func(s *shelltest.Shell) {
 		s.Want(0, "ruth:x\nleaver:x\n", "account import -")
 		s.Want(0, "", "domain add old.example")

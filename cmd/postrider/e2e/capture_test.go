@@ -79,7 +79,7 @@ func (s *server) swaks(args ...string) {
 	}
 }
 
-// Mail for anybody, by anybody, is taken and shown whole, and nothing goes out.
+// Mail for any address, from any sender, is taken and shown whole, and nothing goes out.
 func TestCapture(t *testing.T) {
 	t.Parallel()
 	s := startCapture(t)

@@ -38,8 +38,8 @@ var harmless = []string{
 	"<reader@localhost> ORCPT=rfc822;v@victim.test", `<"reader"@localhost>`, "<reader@[127.0.0.1]>",
 }
 
-// Nothing of a stranger's mail leaves, whatever the address looks like and whoever
-// it pretends to be from.
+// No mail of an untrusted client is relayed, whatever the addresses and the sender look
+// like.
 func TestRelayIsNotOpen(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2")

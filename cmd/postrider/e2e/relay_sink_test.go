@@ -49,7 +49,7 @@ func TestRelayToSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil { // for the user nobody
+	if err := os.Chmod(dir, 0o777); err != nil { // smtp-sink runs as another user
 		t.Fatal(err)
 	}
 	port := freePort(t)

@@ -144,8 +144,8 @@ func TestTLSForgets(t *testing.T) {
 }
 
 // RFC 4954 section 4, RFC 5034 section 4: AUTH where it may not be, twice, cancelled,
-// too long, no base64, with NUL in it. None lets anybody in, and after each the
-// session goes on.
+// too long, not base64, with NUL in it. None succeeds, and after each the session goes
+// on.
 func TestBrokenLogins(t *testing.T) {
 	a := newAuthority(t)
 	s := secureServer(t, a, openMechanisms, "reader")

@@ -264,8 +264,8 @@ func TestWebClientInABrowser(t *testing.T) {
 	s.check()
 }
 
-// What somebody hostile writes does nothing: no request goes out, no script runs, nothing
-// but the frame shows it.
+// A hostile message does nothing: no request goes out, no script runs, nothing but the
+// frame shows it.
 func TestWebClientWithHostileHTML(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64

@@ -119,8 +119,8 @@ func (l *httpLimits) admit(conn net.Conn) *httpConn {
 	return c
 }
 
-// longestIdle is the connection to close for a new one: of the same client, or, if it has
-// none and others hold all, of anybody.
+// longestIdle is the connection to close for a new one: the same client's, or, if it has
+// none and others hold all, any client's.
 func (l *httpLimits) longestIdle(client netip.Addr, ofClient bool) *httpConn {
 	if own := l.by[client]; own != nil && own.Len() > 0 {
 		return own.Front().Value.(*httpConn)

@@ -41,7 +41,7 @@ func (t *Target) Config() (*config.Config, error) {
 // AdminSocket is where the running server of a configuration answers commands.
 func AdminSocket(cfg *config.Config) string { return filepath.Join(cfg.Server.Data, "admin.sock") }
 
-// MayCreate says whether a command may make a store that does not exist.
+// MayCreate: whether a command may make a store that does not exist.
 type MayCreate bool
 
 // Whether the store has to be there already.
