@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// idField names the field that says which message of which run this is.
+// idField names the field with the run and the number of the message.
 const idField = "X-Bench-ID"
 
 // Corpus is what a load sends: texts made or read before the clock starts, which

@@ -75,7 +75,7 @@ func (i Idle) open(meter *Meter) (held, error) {
 }
 
 // Run opens the sessions, holds them, asks each whether it is alive, and closes
-// them. Sessions that the server doesn't let in are told in the report.
+// them. Refused sessions are in the report.
 func (i Idle) Run(ctx context.Context) (r IdleReport, err error) {
 	var before Usage
 	if len(i.PIDs) > 0 {

@@ -99,7 +99,7 @@ func (m *Meter) Count(octets int, took time.Duration) {
 	m.seconds[second]++
 }
 
-// maxRefusals bounds the kinds of refusal that are told apart; a server may put
+// maxRefusals bounds the kinds of refusal that are counted separately; a server may put
 // a queue id into each.
 const maxRefusals = 50
 
@@ -113,7 +113,7 @@ func (m *Meter) Refuse(text string) {
 	m.refused[text]++
 }
 
-// Progress tells the messages and refusals so far, and the time that 99 % of the
+// Progress returns the messages and refusals so far, and the time that 99 % of the
 // messages stayed within.
 func (m *Meter) Progress() (messages, refused int, p99 time.Duration) {
 	m.mu.Lock()

@@ -20,7 +20,7 @@ type Usage struct {
 // clockTick is the unit of /proc/PID/stat: USER_HZ, 100 on every Linux port of Go.
 const clockTick = 10 * time.Millisecond
 
-// ReadUsage tells what the process pid has used.
+// ReadUsage returns what the process pid has used.
 func ReadUsage(pid int) (Usage, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -51,7 +51,7 @@ type Load struct {
 	// it messages differ that share the rest. It is borrowed until the next call
 	// with the same dst, to which it appends.
 	Head func(dst []byte, n int) []byte
-	// Accepted, unless nil, hears of each 250 before its session goes on.
+	// Accepted, unless nil, is called for each 250 before its session goes on.
 	Accepted func(n int, reply Reply)
 	// KeepGoing counts a broken session as one refused message and connects again
 	// after RetryPause; otherwise the session is over, and Run returns the error.
@@ -187,7 +187,7 @@ func (s *sender) connection(n int) (next int, more bool, err error) {
 }
 
 // more claims the next message unless this connection has had its share, which
-// is told by last; the claimed message is then the first of the next connection.
+// last reports; the claimed message is then the first of the next connection.
 func (s *sender) more(sent int) (n int, last, ok bool) {
 	n, ok = s.take()
 	return n, !ok || sent == s.load.PerConnection, ok

@@ -45,15 +45,11 @@ const (
 // for nothing while the owner's password is remembered.
 func (srv *Server) consider(c *sasl.Claim, ip netip.Addr, a *attempt) (account storage.Account, r ruling, wait time.Duration) {
 	now := time.Now()
-	*a = srv.door.guesses.attempt(srv.router.LoginName([]byte(c.User)), ip)
-	remembered := false
-	if c.Need == sasl.NeedPassword {
-		var err error
-		account, err = srv.router.Login([]byte(c.User))
-		remembered = err == nil && srv.door.known.knows(&account, c.Password, now) && srv.mayActAs(account, c.Authzid)
-		if remembered && srv.door.guesses.knows(a, now) {
-			return account, granted, 0
-		}
+	account, err := srv.router.Login([]byte(c.User))
+	*a = srv.door.guesses.attempt(srv.router.LoginName([]byte(c.User)), account.Hash+account.Secret, ip)
+	remembered := c.Need == sasl.NeedPassword && err == nil && srv.door.known.knows(&account, c.Password, now) && srv.mayActAs(account, c.Authzid)
+	if remembered && srv.door.guesses.knows(a, now) {
+		return account, granted, 0
 	}
 	wait, ok := srv.admit(a, now)
 	switch {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 
 	"postrider/codec/sasl"
 	"postrider/engine/config"
+	files "postrider/engine/guard"
 	"postrider/engine/password"
 	"postrider/storage"
 )
@@ -209,7 +211,7 @@ func TestTheSecretIsPrivateAndABrokenOneIsSaid(t *testing.T) {
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := loadSecret(dir); err == nil || !strings.Contains(err.Error(), "remove it") {
+	if _, err := loadSecret(dir); !errors.Is(err, files.ErrDamaged) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a broken secret: %v", err)
 	}
 	if _, err := loadSecret(filepath.Join(dir, "not there")); err == nil {

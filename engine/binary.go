@@ -41,7 +41,7 @@ type conversion struct {
 
 // convert has the message, which d.Draft holds as it came, converted and delivered.
 func (t *transaction) convert() {
-	t.conn.srv.converters.submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.port.config.MaxSize})
+	t.conn.srv.converters.submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.config.MaxSize})
 }
 
 // unqueued implements job.
@@ -177,7 +177,7 @@ type convertedDraft struct {
 func (w *convertedDraft) write(c *conversion, old storage.Draft, lead []byte, plan *binarymime.Plan) error {
 	id := w.draft.ID().String()
 	lead = bytes.Replace(lead, []byte(old.ID().String()), []byte(id), 1)
-	lead = append(lead, plan.Field(c.t.conn.port.config.Hostname, id)...)
+	lead = append(lead, plan.Field(c.t.conn.config.Hostname, id)...)
 	w.lead = int64(len(lead))
 	w.draft.Append(lead)
 	in := binarymime.NewConverter(plan)

@@ -59,14 +59,16 @@ func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
 		pace:       newPace(cfg), obtained: make(chan obtained, 1),
 		log: log, hurry: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
-	files, err := certFiles(cfg)
+	files, err := certFiles(cfg, log)
 	if err != nil {
 		return nil, fmt.Errorf("tls.self_signed: %w", err)
 	}
 	if err := t.load(cfg, files); err != nil {
 		return nil, err
 	}
-	if t.tickets, err = tlsio.OpenTicketKeys(filepath.Join(cfg.Server.Data, ticketFile)); err != nil {
+	tickets := filepath.Join(cfg.Server.Data, ticketFile)
+	t.tickets, err = orAnew(tickets, "clients can't resume their TLS sessions", log, func() (*tlsio.TicketKeys, error) { return tlsio.OpenTicketKeys(tickets) })
+	if err != nil {
 		return nil, fmt.Errorf("keys of session tickets: %w", err)
 	}
 	oldest := versionOf[cfg.TLS.MinVersion]
@@ -121,7 +123,7 @@ var versionOf = map[config.TLSVersion]uint16{
 }
 
 // certFiles are those of the configuration, or the one we make.
-func certFiles(cfg *config.Config) (files []tlsio.CertFile, err error) {
+func certFiles(cfg *config.Config, log mailLog) (files []tlsio.CertFile, err error) {
 	for _, f := range cfg.TLS.Certificates {
 		files = append(files, tlsio.CertFile(f))
 	}
@@ -134,7 +136,9 @@ func certFiles(cfg *config.Config) (files []tlsio.CertFile, err error) {
 			names = append(names, d)
 		}
 	}
-	f, err := tlsio.SelfSigned(filepath.Join(cfg.Server.Data, selfSignedFile), names, time.Now())
+	file := filepath.Join(cfg.Server.Data, selfSignedFile)
+	f, err := orAnew(file, "clients that have pinned the self-signed certificate refuse the new one", log,
+		func() (tlsio.CertFile, error) { return tlsio.SelfSigned(file, names, time.Now()) })
 	return []tlsio.CertFile{f}, err
 }
 

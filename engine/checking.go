@@ -12,8 +12,8 @@ import (
 )
 
 // The message of a stranger is checked while it comes in: each run goes to a
-// vetting.Check as well as to the draft, and at the end of data the session stays
-// parked until the check has a verdict; only then the message goes to the store, with
+// vetting.Check as well as to the draft, and at the end of data the session waits
+// until the check has a verdict; only then the message goes to the store, with
 // the verdict in its trace fields.
 
 // maxChecksReached says that no more messages can be checked now.
@@ -110,13 +110,13 @@ func (d *checkDone) Run() {
 	s.endCheck()
 	if v.Busy {
 		s.srv.stats.overBudget.Add(1)
-		s.notStored(smtpd.Answer{Verdict: smtpd.Busy})
+		s.resume(smtpd.Answer{Verdict: smtpd.Busy})
 		return
 	}
 	g.stats.checked.Add(1)
 	s.logVerdict(v)
 	if r := g.fails(v); r != nil {
-		s.notStored(refusal(r))
+		s.resume(refusal(r))
 		return
 	}
 	if tail := st.sift.End(s.shard.scratch[:0]); len(tail) > 0 {
@@ -125,15 +125,6 @@ func (d *checkDone) Run() {
 	s.tx.received -= st.sift.Removed
 	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.ip, &st.facts, v)
 	s.decideSuccess(v)
-}
-
-// notStored answers AskStored with a refusal, before the store has heard of the message.
-func (s *smtpConn) notStored(a smtpd.Answer) {
-	e := s.begin()
-	s.parked = false
-	s.m.Answer(a, e)
-	s.effects(e)
-	s.resumed(e)
 }
 
 // fails says why a message is refused for what was found; nil: it is not.

@@ -1,22 +1,138 @@
 package engine
 
 import (
+	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/engine/config"
 )
 
-// clients counts the connections, in total and by client. An IPv6 client is its
-// /64: a host has as many addresses in it as it likes.
+// clients counts the connections: in total, by client, by service, and by network. An
+// IPv6 client is its /64: a host has as many addresses in it as it likes.
+//
+// Networks of our own (relay.networks, smtp.trusted_networks) may have all of
+// limits.connections. Strangers leave a tenth of it free for them. Of what strangers may
+// have, each service that is offered has a tenth of limits.connections to itself, and the
+// rest is for whichever needs it: whoever holds all that port 25 has leaves room for
+// logins at submission, POP3 and the web client, and the other way round. As Postfix has a
+// process limit for each service.
+//
+// Within that, strangers of one network (IPv4: /24, IPv6: /48) that have not logged in
+// have at most as many connections to a service as it has free at the moment. One network
+// alone gets half of the room, two a third each, and with n of them a newcomer still finds
+// an n-th part free. A fixed bound would either let a handful of networks take everything,
+// or keep the clients of a large site away while there is room.
 type clients struct {
-	max, perClient int // 0: no limit
+	max, perClient int
+	reserve        int           // that strangers leave free
+	ours           [services]int // of each service that strangers of the others can't take
+	shared         int           // that strangers of all services share
 
-	mu    sync.Mutex
-	total int
-	by    map[netip.Addr]int32
+	mu       sync.Mutex
+	total    int
+	strange  [services]int // connections from other networks than our own
+	by       map[netip.Addr]int32
+	networks map[networkAt]int32 // strangers that have not logged in
+
+	refusals [reasons]atomic.Int64
+	told     time.Time // when a refusal was logged
+	untold   int       // refusals since
 }
 
-func newClients(total, perClient int) *clients {
-	return &clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32)}
+// service is what a connection is for.
+type service uint8
+
+const (
+	mailService       service = iota // hosts that bring mail
+	submissionService                // SMTP that needs a login
+	pop3Service
+	webService
+	services // how many there are
+)
+
+var serviceNames = [services]string{"smtp", "submission", "pop3", "http"}
+
+// networkAt is a network at a service.
+type networkAt struct {
+	service service
+	network netip.Addr
+}
+
+// seat is how a connection is counted.
+type seat struct {
+	service  service
+	own      bool // it is from a network of our own
+	loggedIn bool
+}
+
+// reason is why a connection is refused.
+type reason uint8
+
+const (
+	admitted reason = iota
+	tooManyInAll
+	tooManyOfClient
+	tooManyOfStrangers
+	tooManyOfNetwork
+	reasons // how many there are
+)
+
+var reasonWords = [reasons]string{
+	tooManyInAll:       "limits.connections are in use",
+	tooManyOfClient:    "the client has limits.connections_per_client",
+	tooManyOfStrangers: "what strangers may have of limits.connections at this service is in use",
+	tooManyOfNetwork:   "the client's network has its share of what is free at this service",
+}
+
+// newClients makes the books of a server that offers these services.
+func newClients(total, perClient int, offered [services]bool) *clients {
+	c := &clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32), networks: make(map[networkAt]int32)}
+	c.reserve = total / 10
+	c.shared = total - c.reserve
+	for s := range c.ours {
+		if offered[s] {
+			c.ours[s] = total / 10
+			c.shared -= c.ours[s]
+		}
+	}
+	return c
+}
+
+// MaxConns is how many connections are open at once under limits.connections: besides
+// those that are counted there are some that hear why they are refused, some that have
+// ended and wait for the client's end, and balancers' that have not said yet for which
+// client they come. What is over that is turned away without a word more.
+func MaxConns(connections int) int { return connections + connections/64 + 16 }
+
+// spareConns is how many of those are for connections that are counted alone, so that
+// others can't keep our own networks out.
+func spareConns(connections int) int { return (MaxConns(connections) - connections) / 2 }
+
+// ConnectionsIn is the most that limits.connections may be for so many open connections.
+func ConnectionsIn(files int) int { return max(0, (files-16)*64/65) }
+
+// offeredBy are the services that a configuration has addresses for.
+func offeredBy(c *config.Config) (offered [services]bool) {
+	for _, l := range [][]config.SMTPListener{c.SMTP.Listen, c.SMTP.ListenTLS} {
+		for _, at := range l {
+			offered[serviceOf(at)] = true
+		}
+	}
+	offered[submissionService] = offered[submissionService] || len(c.Submission.Listen)+len(c.Submission.ListenTLS) > 0
+	offered[pop3Service] = len(c.POP3.Listen)+len(c.POP3.ListenTLS) > 0
+	offered[webService] = len(c.Web.Listen)+len(c.Web.ListenTLS) > 0
+	return offered
+}
+
+// serviceOf is what an address of SMTP is for.
+func serviceOf(at config.SMTPListener) service {
+	if at.Auth == config.AuthRequired {
+		return submissionService
+	}
+	return mailService
 }
 
 // clientOf is what counts as one client.
@@ -24,98 +140,181 @@ func clientOf(ip netip.Addr) netip.Addr {
 	if !ip.IsValid() || ip.Is4() || ip.Is4In6() {
 		return ip.Unmap()
 	}
-	p, err := ip.Prefix(64)
+	return masked(ip, 64)
+}
+
+// clientNetwork is what counts as one network.
+func clientNetwork(ip netip.Addr) netip.Addr {
+	if ip = ip.Unmap(); ip.Is4() {
+		return masked(ip, 24)
+	}
+	return masked(ip, 48)
+}
+
+func masked(ip netip.Addr, bits int) netip.Addr {
+	p, err := ip.Prefix(bits)
 	if err != nil {
 		return ip
 	}
 	return p.Addr()
 }
 
-// admit counts a connection in, or says that there are too many.
-func (c *clients) admit(ip netip.Addr) bool {
-	ip = clientOf(ip)
+// free is how many more strangers a service may have.
+func (c *clients) free(s service) int {
+	shared := c.shared
+	for i, n := range c.strange {
+		shared -= max(n-c.ours[i], 0)
+	}
+	return min(c.max-c.reserve-c.total, max(c.ours[s]-c.strange[s], 0)+max(shared, 0))
+}
+
+// judge says whether there is room for a connection, or why not.
+func (c *clients) judge(ip netip.Addr, at seat) reason {
+	client := clientOf(ip)
+	switch {
+	case c.total >= c.max:
+		return tooManyInAll
+	case c.perClient > 0 && client.IsValid() && int(c.by[client]) >= c.perClient:
+		return tooManyOfClient
+	case at.own:
+		return admitted
+	}
+	free := c.free(at.service)
+	switch {
+	case free <= 0:
+		return tooManyOfStrangers
+	case !at.loggedIn && int(c.networks[networkAt{at.service, clientNetwork(ip)}]) > free:
+		return tooManyOfNetwork
+	}
+	return admitted
+}
+
+// count adds n to what a connection is counted in; n is 1 or -1.
+func (c *clients) count(ip netip.Addr, at seat, n int) {
+	c.total += n
+	add(c.by, clientOf(ip), int32(n)) //nolint:gosec // 1 or -1
+	if at.own {
+		return
+	}
+	c.strange[at.service] += n
+	if !at.loggedIn {
+		add(c.networks, networkAt{at.service, clientNetwork(ip)}, int32(n)) //nolint:gosec // 1 or -1
+	}
+}
+
+// add counts under a key; a key with nothing is forgotten.
+func add[K comparable](m map[K]int32, k K, n int32) {
+	if m[k] += n; m[k] == 0 {
+		delete(m, k)
+	}
+}
+
+// admit counts a connection in, or says why it is one too many.
+func (c *clients) admit(ip netip.Addr, at seat) reason {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.max > 0 && c.total >= c.max || c.perClient > 0 && ip.IsValid() && int(c.by[ip]) >= c.perClient {
-		return false
+	why := c.judge(ip, at)
+	if why == admitted {
+		c.count(ip, at, 1)
+	} else {
+		c.refusals[why].Add(1)
 	}
-	c.total++
-	c.by[ip]++
-	return true
+	return why
 }
 
 // move counts a connection of one client as that of another, if there is room.
-func (c *clients) move(from, to netip.Addr) bool {
-	from, to = clientOf(from), clientOf(to)
+func (c *clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool {
+	next := *at
+	next.own = own
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if from != to && c.perClient > 0 && int(c.by[to]) >= c.perClient {
-		return false
+	c.count(from, *at, -1)
+	if clientOf(from) != clientOf(to) || next != *at {
+		if why := c.judge(to, next); why != admitted {
+			c.refusals[why].Add(1)
+			c.count(from, *at, 1)
+			return false
+		}
 	}
-	c.by[to]++
-	if c.by[from]--; c.by[from] == 0 {
-		delete(c.by, from)
-	}
+	c.count(to, next, 1)
+	*at = next
 	return true
 }
 
-// leave counts a connection out.
-func (c *clients) leave(ip netip.Addr) {
-	ip = clientOf(ip)
+// login notes that a connection has logged in: it is no longer one of those that a
+// network may open as it likes.
+func (c *clients) login(ip netip.Addr, at *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total--
-	if c.by[ip]--; c.by[ip] == 0 {
-		delete(c.by, ip)
-	}
+	c.count(ip, *at, -1)
+	at.loggedIn = true
+	c.count(ip, *at, 1)
 }
+
+// leave counts a connection out.
+func (c *clients) leave(ip netip.Addr, at seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count(ip, at, -1)
+}
+
+// open is how many connections there are, and how many of them are strangers'.
+func (c *clients) open() (all, strange int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.strange {
+		strange += n
+	}
+	return c.total, strange
+}
+
+// refusalsEvery is the least time between two lines of the log about connections that are
+// refused.
+const refusalsEvery = 10 * time.Second
+
+// mayTell says whether a refusal is to be logged, and how many were not since the last one.
+func (c *clients) mayTell(now time.Time) (untold int, yes bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.told.IsZero() && now.Sub(c.told) < refusalsEvery {
+		c.untold++
+		return 0, false
+	}
+	untold, c.told, c.untold = c.untold, now, 0
+	return untold, true
+}
+
+// admits counts a connection in; if there is no room for it, it is logged why.
+func (srv *Server) admits(ip netip.Addr, at seat) bool {
+	why := srv.clients.admit(ip, at)
+	if why == admitted {
+		return true
+	}
+	if more, tell := srv.clients.mayTell(time.Now()); tell {
+		srv.log.LogAttrs(noContext, slog.LevelWarn, "too many connections: refused "+ip.String()+" at "+serviceNames[at.service]+": "+reasonWords[why],
+			slog.Int("refused_before", more))
+	}
+	return false
+}
+
+// isOwn says whether an address is of a network of our own.
+func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.cfg.MayRelay(ip) }
 
 // AdmitHTTP counts a connection of HTTP in, with those of the other protocols, or says
 // that there are too many. A proxy in web.proxies is not one client: its connections count
-// in total only.
-func (srv *Server) AdmitHTTP(ip netip.Addr) bool {
-	return srv.clients.admit(srv.httpClient(ip))
-}
+// in total only, as those of a network of our own.
+func (srv *Server) AdmitHTTP(ip netip.Addr) bool { return srv.admits(srv.httpSeat(ip)) }
 
 // LeaveHTTP counts it out.
-func (srv *Server) LeaveHTTP(ip netip.Addr) { srv.clients.leave(srv.httpClient(ip)) }
+func (srv *Server) LeaveHTTP(ip netip.Addr) { srv.clients.leave(srv.httpSeat(ip)) }
 
-// httpClient is what counts as the client; the zero Addr is one without a limit.
-func (srv *Server) httpClient(ip netip.Addr) netip.Addr {
+// httpSeat is how a connection of HTTP is counted; the zero Addr is a client without a
+// limit.
+func (srv *Server) httpSeat(ip netip.Addr) (netip.Addr, seat) {
 	for _, n := range srv.cfg.Web.Proxies {
 		if n.Contains(ip.Unmap()) {
-			return netip.Addr{}
+			return netip.Addr{}, seat{service: webService, own: true}
 		}
 	}
-	return ip
-}
-
-// buffers is a bounded free list of buffers of one size: a sync.Pool would be
-// emptied by each garbage collection and filled anew by each login.
-type buffers struct {
-	size int
-	mu   sync.Mutex
-	free [][]byte
-}
-
-// keptBuffers bounds what a list holds on to, in octets.
-const keptBuffers = 16 << 20
-
-func (b *buffers) get() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n := len(b.free); n > 0 {
-		p := b.free[n-1]
-		b.free = b.free[:n-1]
-		return p
-	}
-	return make([]byte, 0, b.size)
-}
-
-func (b *buffers) put(p []byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if (len(b.free)+1)*b.size <= keptBuffers {
-		b.free = append(b.free, p[:0])
-	}
+	return ip, seat{service: webService, own: srv.isOwn(ip)}
 }

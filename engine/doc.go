@@ -48,9 +48,10 @@
 //
 // # Whose goroutine
 //
-// Everything in a session belongs to its loop's goroutine. While a session is
-// parked, the job or transaction that it waits for belongs to a pool or to the
-// store; it comes back through the loop's mailbox. Nothing here waits for a disk,
+// Everything in a session belongs to its loop's goroutine. While a session waits for
+// an answer (driver.go has all that a session can wait for), the job or transaction
+// that it waits for belongs to a pool or to the store; it comes back through the
+// loop's mailbox. Nothing here waits for a disk,
 // a lock that is held for long, or a hash on a loop.
 //
 // # TLS

@@ -131,6 +131,54 @@ func TestDrainWaitsForADeliveryUnderWay(t *testing.T) {
 	}
 }
 
+// A session that waits for its peer to read is between two commands: a drain ends it too.
+func TestDrainEndsASessionWhosePeerDoesNotRead(t *testing.T) {
+	f := start(t, nil, nil)
+	f.deliver(t, "mbrain@localhost", "\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 500))
+	box := dialNarrow(t, f.POP3Addrs()[0].String())
+	box.expect("+OK")
+	box.say("USER mbrain", "+OK")
+	box.say("PASS secret", "+OK")
+	mail := dialNarrow(t, f.SMTPAddrs()[0].String())
+	mail.expect("220 ")
+	waiting := 0
+	count := func() {
+		waiting = 0
+		f.sessions(func(s *session) {
+			if s.waits == forReplies {
+				waiting++
+			}
+		})
+	}
+	for sent := int64(1); waiting == 0; sent++ {
+		box.send("RETR 1\r\n") // one by one, or the session waits for a part of the replies
+		until(t, "the message is sent", func() bool {
+			count()
+			return waiting == 1 || f.stats.retrieved.Load() == sent
+		})
+	}
+	flooded := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(mail, strings.Repeat("HELP\r\n", 20000))
+		flooded <- err
+	}()
+	until(t, "both sessions wait", func() bool { count(); return waiting == 2 })
+	done := f.drain()
+	for p, want := range map[*peer]string{box: "-ERR [SYS/TEMP] ", mail: "421 4.3.2 "} {
+		if err := p.SetReadDeadline(time.Now().Add(hang)); err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(p.r)
+		last := string(b[strings.LastIndex(strings.TrimSuffix(string(b), "\r\n"), "\r\n")+2:])
+		if err != nil || !strings.HasPrefix(last, want) {
+			t.Errorf("the last reply is %q, %v; want %q", last, err, want)
+		}
+	}
+	<-flooded // it may have failed
+	ended(t, done)
+	f.maildropIsFree(t, 1)
+}
+
 // TestPeerGoneWhileLoginIsUnderWay: the login ends after its peer, by FIN or
 // reset, and must not keep the maildrop.
 func TestPeerGoneWhileLoginIsUnderWay(t *testing.T) {

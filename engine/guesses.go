@@ -17,7 +17,8 @@ import (
 // A network has one login for a name that waits; more of them are refused. So the number of
 // networks bounds how many passwords are tried in auth.account_delay. From a network where
 // the name has logged in before, nothing waits: an owner does not notice the guesses of
-// others. The network's own failures count all the same.
+// others. The network's own failures count all the same. With another password no network is
+// known any more: one of them may be that of a thief.
 //
 // What is under way counts as wrong, as in failures. All that is kept is in memory and
 // bounded: of maxNames names and maxPlaces places one goes by sample when there are more.
@@ -29,8 +30,8 @@ type guesses struct {
 
 	mu      sync.Mutex
 	of      map[uint64]guessed   // by the hash of the name
-	places  map[uint64]time.Time // name and network: when a login was right there
-	waiting map[uint64]struct{}  // name and network: a login of an open session waits
+	places  map[uint64]time.Time // by attempt.place: when a login was right there
+	waiting map[uint64]struct{}  // by attempt.place: a login of an open session waits
 }
 
 // guessed is the wrong passwords for one name.
@@ -58,18 +59,21 @@ func newGuesses(free int, most, window time.Duration) *guesses {
 // attempt is a login that was admitted, until it is settled.
 type attempt struct {
 	ip          netip.Addr
-	name, place uint64 // hashes: of the name, and of the name and the network
+	name, place uint64 // hashes: of the name, and of the name, its credentials and the network
 	open        bool   // it counts as wrong
 	counted     float64
 	waits       bool // before its password is looked at
 }
 
-// attempt is that of a name, folded, at an address.
-func (g *guesses) attempt(name string, ip netip.Addr) attempt {
+// attempt is that of a name, folded, at an address. credentials are those of the account of
+// that name, in any form.
+func (g *guesses) attempt(name, credentials string, ip netip.Addr) attempt {
 	var h maphash.Hash
 	h.SetSeed(g.seed)
 	h.WriteString(name)
 	a := attempt{ip: ip, name: h.Sum64()}
+	h.WriteByte(0)
+	h.WriteString(credentials)
 	h.WriteByte(0)
 	network := networkOf(ip).As16()
 	h.Write(network[:])

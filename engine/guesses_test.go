@@ -26,14 +26,14 @@ func TestGuessesFromManyNetworks(t *testing.T) {
 	const networks, span, most = 27, 45 * time.Second, 20 * time.Second
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	g := newGuesses(20, most, 10*time.Minute)
-	home := g.attempt("alice", site(1000))
+	home := g.attempt("alice", "hash", site(1000))
 	g.admit(&home, now)
 	g.settle(&home, true, false, now)
 	looked := 0
 	for at, end := now, now.Add(span); at.Before(end); at = at.Add(100 * time.Millisecond) {
 		for n := range networks {
 			for range 3 { // connections
-				a := g.attempt("alice", site(n))
+				a := g.attempt("alice", "hash", site(n))
 				wait, ok := g.admit(&a, at)
 				if !ok {
 					continue
@@ -54,21 +54,21 @@ func TestGuessesFromManyNetworks(t *testing.T) {
 		t.Errorf("%d guesses were looked at, more than %d", looked, most)
 	}
 	end := now.Add(span)
-	if a := g.attempt("alice", site(1000)); !g.knows(&a, end) {
+	if a := g.attempt("alice", "hash", site(1000)); !g.knows(&a, end) {
 		t.Error("the owner's network is not known")
 	} else if wait, ok := g.admit(&a, end); wait != 0 || !ok {
 		t.Errorf("the owner waits for %v, %v", wait, ok)
 	}
-	if a := g.attempt("alice", site(2000)); g.knows(&a, end) {
+	if a := g.attempt("alice", "hash", site(2000)); g.knows(&a, end) {
 		t.Error("another network is known")
 	} else if wait, ok := g.admit(&a, end); wait == 0 || wait > most || !ok {
 		t.Errorf("elsewhere the owner waits for %v, %v", wait, ok)
 	}
-	if a := g.attempt("bob", site(0)); g.wait(g.of[a.name].count) != 0 {
+	if a := g.attempt("bob", "hash", site(0)); g.wait(g.of[a.name].count) != 0 {
 		t.Error("another name waits")
 	}
 	later := end.Add(time.Hour)
-	if a := g.attempt("alice", site(3000)); g.wait(g.refilled(g.of[a.name], later).count) != 0 {
+	if a := g.attempt("alice", "hash", site(3000)); g.wait(g.refilled(g.of[a.name], later).count) != 0 {
 		t.Error("the wrong passwords are not forgotten")
 	}
 }
@@ -78,7 +78,7 @@ func TestGuessesThatDoNotCount(t *testing.T) {
 	now := time.Now()
 	g := newGuesses(3, time.Second, time.Hour)
 	for n := range 100 {
-		a := g.attempt("alice", site(n))
+		a := g.attempt("alice", "hash", site(n))
 		if wait, ok := g.admit(&a, now); wait != 0 || !ok {
 			t.Fatalf("login %d waits for %v, %v", n, wait, ok)
 		}
@@ -89,12 +89,12 @@ func TestGuessesThatDoNotCount(t *testing.T) {
 		t.Errorf("%d names, %d wait", len(g.of), len(g.waiting))
 	}
 	for n := range 100 {
-		a := g.attempt("bob", site(n))
+		a := g.attempt("bob", "hash", site(n))
 		g.admit(&a, now)
 		g.settle(&a, false, true, now)
 	}
 	for n := range 100 { // clients that leave while they wait
-		a := g.attempt("bob", site(n))
+		a := g.attempt("bob", "hash", site(n))
 		if wait, ok := g.admit(&a, now); wait != time.Second || !ok {
 			t.Fatalf("after %d clients that have left a login waits for %v, %v", n, wait, ok)
 		}
@@ -102,7 +102,7 @@ func TestGuessesThatDoNotCount(t *testing.T) {
 	}
 	off := newGuesses(0, time.Second, time.Hour)
 	for n := range 100 {
-		a := off.attempt("alice", site(n))
+		a := off.attempt("alice", "hash", site(n))
 		if wait, ok := off.admit(&a, now); wait != 0 || !ok {
 			t.Fatalf("login %d waits for %v, %v", n, wait, ok)
 		}
@@ -115,24 +115,30 @@ func TestGuessesAreBounded(t *testing.T) {
 	now := time.Now()
 	g := newGuesses(20, time.Second, time.Hour)
 	for range 40 {
-		a := g.attempt("alice", site(0))
+		a := g.attempt("alice", "hash", site(0))
 		g.admit(&a, now)
 		g.settle(&a, false, true, now)
 	}
 	for n := range maxNames + 2000 {
-		a := g.attempt(fmt.Sprint("name", n), site(n))
+		a := g.attempt(fmt.Sprint("name", n), "hash", site(n))
 		g.admit(&a, now)
 		g.settle(&a, false, true, now)
-		b := g.attempt(fmt.Sprint("other", n), site(n))
+		b := g.attempt(fmt.Sprint("other", n), "hash", site(n))
 		g.admit(&b, now)
 		g.settle(&b, true, false, now.Add(time.Duration(n)))
 	}
 	if len(g.of) > maxNames || len(g.places) > maxPlaces || len(g.waiting) > 0 {
 		t.Errorf("%d names, %d places, %d wait", len(g.of), len(g.places), len(g.waiting))
 	}
-	if a := g.attempt("alice", site(1)); g.wait(g.of[a.name].count) == 0 {
+	if a := g.attempt("alice", "hash", site(1)); g.wait(g.of[a.name].count) == 0 {
 		t.Error("the name with the most wrong passwords was forgotten")
 	}
+}
+
+// attempt is a login of mbrain.
+func (f *fixture) attempt(t *testing.T, ip netip.Addr) attempt {
+	a := f.mbrain(t)
+	return f.door.guesses.attempt("mbrain@localhost", a.Hash+a.Secret, ip)
 }
 
 // patient has many wrong passwords for mbrain from elsewhere, so that a login waits for ever.
@@ -146,7 +152,7 @@ func patient(t *testing.T, more func(*config.Config)) *fixture {
 	}, nil)
 	f.setPassword(t, "mbrain", "secret")
 	for n := range 30 {
-		a := f.door.guesses.attempt("mbrain@localhost", site(n))
+		a := f.attempt(t, site(n))
 		if _, ok := f.door.guesses.admit(&a, time.Now()); !ok {
 			t.Fatal("not admitted")
 		}
@@ -213,7 +219,7 @@ func TestEachWayToLogInWaits(t *testing.T) {
 	if n := waits(); n != 4 {
 		t.Errorf("%d wait", n)
 	}
-	home := f.door.guesses.attempt("mbrain@localhost", netip.MustParseAddr("127.0.9.1"))
+	home := f.attempt(t, netip.MustParseAddr("127.0.9.1"))
 	f.door.guesses.admit(&home, time.Now())
 	f.door.guesses.settle(&home, true, false, time.Now())
 	from("127.0.9.7", smtp, "220 ").say(plain("mbrain", "wrong"), "535 ")
@@ -280,13 +286,17 @@ func TestTheWaitComesToAnEnd(t *testing.T) {
 	}
 	n := f.stats.slowed.Load()
 	for _, ip := range []string{"127.0.1.9", "127.0.2.9", "127.0.3.9"} {
-		a := f.door.guesses.attempt("mbrain@localhost", netip.MustParseAddr(ip))
+		a := f.attempt(t, netip.MustParseAddr(ip))
 		if !f.door.guesses.knows(&a, time.Now()) {
 			t.Errorf("%s is not known", ip)
 		}
 	}
 	if f.stats.slowed.Load() != n || n != 6 {
 		t.Errorf("%d logins waited", n)
+	}
+	f.setPassword(t, "mbrain", "new word")
+	if a := f.attempt(t, netip.MustParseAddr("127.0.1.9")); f.door.guesses.knows(&a, time.Now()) {
+		t.Error("a network is known where another password was right")
 	}
 }
 

@@ -100,7 +100,8 @@ func (j *pop3Job) Run() {
 			s.failed("the store can't read on", j.err)
 			return
 		}
-		s.stream(s.begin())
+		s.begin()
+		s.stream()
 	case jobClose:
 		s.srv.stats.octetsOut.Add(s.out.sent)
 		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: s.out.sent})

@@ -69,7 +69,7 @@ func (l mailLog) secured(h *handshaking) {
 		if f.Client != nil {
 			kind = "Trusted"
 		}
-		l.info(kind+" TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.daemon,
+		l.info(kind+" TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.s.port.daemon,
 			slog.String("sni", f.ServerName), clientName(f.Client), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
 	}
 }

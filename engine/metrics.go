@@ -63,6 +63,12 @@ func (srv *Server) registry() *prometheus.Registry {
 		}
 		return 1
 	})
+	gauge("connections", "Open connections, of all protocols, of limits.connections.", func() float64 { n, _ := srv.clients.open(); return float64(n) })
+	gauge("connections_strangers", "Those of them that come from other networks than relay.networks and smtp.trusted_networks.", func() float64 { _, n := srv.clients.open(); return float64(n) })
+	counter("connections_refused_total", "Connections refused because limits.connections were in use.", &srv.clients.refusals[tooManyInAll])
+	counter("connections_refused_client_total", "Connections refused because the client had limits.connections_per_client.", &srv.clients.refusals[tooManyOfClient])
+	counter("connections_refused_strangers_total", "Connections refused because strangers had all of limits.connections that they may have at the service.", &srv.clients.refusals[tooManyOfStrangers])
+	counter("connections_refused_network_total", "Connections refused because the client's network had its share of what was free at the service.", &srv.clients.refusals[tooManyOfNetwork])
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
 	srv.guard.metrics(gauge, counter)

@@ -27,9 +27,12 @@ func NewResolver(cfg *config.Config, listeners []netip.AddrPort, log *slog.Logge
 		Named: rules.Names, Private: cfg.Relay.PrivateNetworks,
 		Servers: cfg.Relay.Resolvers, Port: uint16(cfg.Relay.Port), Families: resolver.Families(cfg.Relay.Families),
 		Own: resolver.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
-		DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC), Log: log,
+		DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC), Questions: cfg.Process.Questions, Log: log,
 	})
 }
+
+// MostQuestions is how many questions to name servers are open at once.
+const MostQuestions = resolver.MostQuestions
 
 // newCourier makes what works the queue.
 func (srv *Server) newCourier(names *resolver.Resolver, log *slog.Logger) (*courier.Courier, error) {

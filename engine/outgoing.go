@@ -131,8 +131,8 @@ func (o *outgoing) complete(held []byte, head *message.Head, s *smtpConn) []byte
 		header = nil
 	}
 	c := message.Completion{
-		Domain: s.srv.cfg.DefaultDomain(), From: "<" + cmp.Or(o.author(s), "MAILER-DAEMON@"+s.port.config.Hostname) + ">", Date: o.when,
-		MessageID: o.when.UTC().Format("20060102150405") + "." + o.id.String() + "@" + s.port.config.Hostname,
+		Domain: s.srv.cfg.DefaultDomain(), From: "<" + cmp.Or(o.author(s), "MAILER-DAEMON@"+s.config.Hostname) + ">", Date: o.when,
+		MessageID: o.when.UTC().Format("20060102150405") + "." + o.id.String() + "@" + s.config.Hostname,
 	}
 	full := append(c.Append(make([]byte, 0, len(held)+256), header), "\r\n"...)
 	full = append(full, body...)

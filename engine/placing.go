@@ -12,7 +12,7 @@ import (
 // What is known of a message at its end may change where it goes: it was at an alias
 // before (Delivered-To), or its sender is told of success. Then its recipients are placed
 // anew. There may be thousands, at aliases with thousands of members, so this is done by
-// a pool, and the session is parked meanwhile.
+// a pool, and the session waits meanwhile.
 
 // placers is how many transactions are placed anew at once, maxPlacing how many more may
 // wait, of our own people and again of strangers, whose turn comes after them.
@@ -34,7 +34,7 @@ type placing struct {
 }
 
 // placeAgain has all recipients placed anew after change, then calls then on the loop with
-// the number of them that are in a loop. The session has to be parked, or about to be.
+// the number of them that are in a loop. The session has to wait, or be about to.
 func (s *smtpConn) placeAgain(change func(*router.Placement), then func(looped int)) {
 	p := &placing{conn: s, places: s.tx.places, rcpts: s.m.Transaction().Recipients, mayRelay: s.tx.mayRelay(), then: then}
 	p.places.Targets = nil // the session's own
@@ -70,7 +70,7 @@ func (p *placing) Run() {
 		return
 	}
 	if p.err != nil {
-		s.notStored(smtpd.Answer{Verdict: verdictOf(p.err)})
+		s.resume(smtpd.Answer{Verdict: verdictOf(p.err)})
 		return
 	}
 	s.tx.places = p.places
@@ -94,7 +94,7 @@ func (s *smtpConn) store() {
 func (s *smtpConn) unlessLooped(looped int) {
 	rcpts := s.m.Transaction().Recipients
 	if looped == len(rcpts) {
-		s.notStored(refusal(&smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Mail forwarding loop for " + rcpts[0].To.String()}))
+		s.resume(refusal(&smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Mail forwarding loop for " + rcpts[0].To.String()}))
 		return
 	}
 	s.check()

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/netip"
 
@@ -12,41 +11,33 @@ import (
 
 // pop3Conn is one POP3 connection: the pure machine of pop3d on one side, the
 // event loop and the store on the other. Everything in it belongs to its loop's
-// goroutine, except the job while a pool has it; the session is parked meanwhile.
+// goroutine, except the job while a pool has it; the session waits meanwhile.
 type pop3Conn struct {
 	session
-	port   *pop3Port
-	m      pop3d.Session
-	unread int    // octets that the last Input left
-	user   string // who is logged in, for the log
-	lock   storage.Lock
-	job    *pop3Job
-	out    reading // the message that is being sent, and those read ahead
+	m    pop3d.Session
+	user string // who is logged in, for the log
+	lock storage.Lock
+	job  *pop3Job
+	out  reading // the message that is being sent, and those read ahead
 
 	listing int64 // octets of the ledger for the listing
+	early   bool  // the deadline comes when keepAhead is over, the rest of the time after that
 
-	held pop3d.Verdict // on a login that has failed, until its delay is over; 0: none
+	held pop3d.Verdict // on a login that has failed, that waits for its delay
 }
 
 // pop3Port is what the connections of one listener share.
 type pop3Port struct {
-	srv     *Server
+	port
 	configs [offers]pop3d.Config // see offer
-
-	tls  *tls.Config // TLS from the first octet; nil: clear text first
-	stls *tls.Config // of STLS; nil: there is none
 }
 
 // listingOctets is what a message costs in a listing.
 const listingOctets = 12
 
 func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
-	s := &pop3Conn{port: p}
-	if !s.session.open(p.srv, c, from, s) {
-		if p.tls == nil {
-			c.Write(p.srv.tooManyPOP3)
-		}
-		c.Close()
+	s := new(pop3Conn)
+	if !s.session.open(&p.port, c, from, s) {
 		return refused{}
 	}
 	config := &p.configs[p.srv.offer()]
@@ -56,55 +47,40 @@ func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	}
 	s.m.Init(config, timestamp, pop3d.Peer{Loopback: s.ip.IsLoopback()})
 	p.srv.stats.pop3Sessions.Add(1)
-	p.srv.log.connect(pop3Daemon, s.addr)
-	if p.tls != nil {
-		return s.handshake(p.tls, true, pop3Daemon, s, s.secured)
-	}
-	s.greet()
-	return s
+	return s.start()
 }
 
-func (s *pop3Conn) greet() {
-	e := s.begin()
-	s.m.Greet(e)
-	s.effects(e)
-	s.finish(e)
-}
+// The methods below implement dialogue.
 
-// begin returns the loop's effects, empty.
-func (s *pop3Conn) begin() *pop3d.Effects {
-	e := &s.shard.pop3
-	e.Reset()
-	return e
-}
+func (s *pop3Conn) begin()     { s.shard.pop3.Reset() }
+func (s *pop3Conn) greet()     { s.m.Greet(&s.shard.pop3) }
+func (s *pop3Conn) timeOut()   { s.m.TimeOut(&s.shard.pop3) }
+func (s *pop3Conn) left() bool { return s.m.Left() }
+func (s *pop3Conn) secure()    { s.m.Secured(pop3d.TLSFacts{Binding: s.tls.ChannelBinding}) }
+func (s *pop3Conn) say()       { s.flush() }
+func (s *pop3Conn) spoke()     {} // POP3 has no rule about that
 
-// Input implements loop.Handler.
-func (s *pop3Conn) Input(c *loop.Conn, in []byte) int {
-	if s.closing {
-		return 0
+// shutDown ends the session now, or after the answer that it waits for. Deletions without
+// QUIT are not carried out (RFC 1939 section 6).
+func (s *pop3Conn) shutDown() {
+	if s.abandonLogin() {
+		s.waits = nothing
+		s.m.Answer(pop3d.Answer{Verdict: pop3d.Shutdown}, &s.shard.pop3)
 	}
-	if s.parked {
-		c.Pause() // the answer comes first, and resumes
-		return 0
-	}
-	e := s.begin()
-	n := s.feed(in, e)
-	s.unread = len(in) - n
-	s.finish(e)
-	return n
+	s.m.Shutdown(&s.shard.pop3)
 }
 
 // feed gives the machine what it takes of in.
-func (s *pop3Conn) feed(in []byte, e *pop3d.Effects) int {
-	total := 0
-	for !s.parked && !s.closing {
-		if total < len(in) && s.expired(e) {
+func (s *pop3Conn) feed(in []byte) int {
+	e, total := &s.shard.pop3, 0
+	for s.waits == nothing && !s.closing {
+		if total < len(in) && s.loginEnds() {
 			break
 		}
 		n := s.m.Feed(in[total:], e)
 		total += n
 		idle := n == 0 && e.Ask == pop3d.AskNothing && !e.Close
-		s.effects(e)
+		s.carryOut()
 		if idle {
 			break
 		}
@@ -112,22 +88,25 @@ func (s *pop3Conn) feed(in []byte, e *pop3d.Effects) int {
 	return total
 }
 
-// effects does what the machine asked for, and answers what can be answered at
-// once; otherwise the session is parked until its answer comes.
-func (s *pop3Conn) effects(e *pop3d.Effects) {
-	for !s.parked {
-		if e.Close {
+// carryOut does what the machine asked for, and answers what can be answered at
+// once; otherwise the session waits for the answer.
+func (s *pop3Conn) carryOut() {
+	for e := &s.shard.pop3; ; {
+		switch {
+		case e.Close:
 			s.closing = true
+			return
+		case e.StartTLS:
+			s.waits = forHandshake
+			return
+		case e.Ask == pop3d.AskNothing:
 			return
 		}
 		q := e.Ask
-		if q == pop3d.AskNothing {
-			return
-		}
 		e.Ask = pop3d.AskNothing
-		a, known := s.answer(q, e)
+		a, known := s.answer(q)
 		if !known {
-			if !s.parked { // for the peer, with a deadline
+			if s.waits == nothing { // else with a deadline
 				s.park()
 			}
 			return
@@ -136,78 +115,51 @@ func (s *pop3Conn) effects(e *pop3d.Effects) {
 	}
 }
 
-// await parks the session until its peer has read what waits for it.
-func (s *pop3Conn) await(what sending) {
-	s.out.state = what
-	s.parkUnsent(s.srv.cfg.POP3.IdleTimeout)
-}
-
 // flush sends the replies so far and says whether the connection took them all.
-func (s *pop3Conn) flush(e *pop3d.Effects) bool {
+func (s *pop3Conn) flush() bool {
+	e := &s.shard.pop3
 	if len(e.Reply) > 0 {
-		s.conn.Write(e.Reply)
+		s.write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	return s.conn.Pending() == 0
 }
 
-// finish sends the replies and sets what the loop does next.
-func (s *pop3Conn) finish(e *pop3d.Effects) {
-	if s.closing {
-		s.unlock() // before the answer to QUIT: who has heard it may log in again at once
-	}
-	s.flush(e)
-	if !s.parked && !s.closing && s.conn.Pending() > maxUnsent {
-		s.await(replying)
-	}
-	if s.closing || s.eof && !s.parked {
-		s.release()
-		if s.closing && s.m.Left() && s.unread == 0 {
-			s.conn.Part()
-		} else {
-			s.conn.Close()
-		}
-		return
-	}
-	if e.StartTLS {
-		s.startTLS()
-		return
-	}
-	if s.parked {
-		return
-	}
+// expect sets the read limit and the time that the peer has.
+func (s *pop3Conn) expect() {
 	s.out.idle(s.srv)
-	s.conn.SetReadLimit(commandRead)
-	if s.hoards() {
-		s.conn.SetDeadline(keepAhead)
-	} else {
-		s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout)
+	limit, early := s.port.timeout, s.hoards()
+	if early {
+		limit = keepAhead
+	}
+	if s.expectCommand(limit) {
+		s.early = early
 	}
 }
 
 // hoards says whether the session holds messages read ahead that it must give up
 // when its peer is silent for keepAhead: others may wait for the memory.
-func (s *pop3Conn) hoards() bool { return s.out.buf != nil && s.srv.cfg.POP3.IdleTimeout > keepAhead }
+func (s *pop3Conn) hoards() bool { return s.out.buf != nil && s.port.timeout > keepAhead }
 
 // answer answers a question at once, or starts finding out and says so.
-func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, known bool) {
+func (s *pop3Conn) answer(q pop3d.Question) (a pop3d.Answer, known bool) {
 	switch q {
 	case pop3d.AskLogin, pop3d.AskAPOP, pop3d.AskAuth:
 		return s.login(q)
 	case pop3d.AskRead:
 		return s.openMessage()
 	case pop3d.AskSent:
-		return s.send(e)
+		return s.sendMessage()
 	case pop3d.AskUpdate:
 		s.job.begin(jobUpdate)
 		s.job.ids = s.m.AppendDeleted(s.job.ids[:0])
 		s.srv.readers.submit(s.job)
 		return a, false
 	case pop3d.AskDrained:
-		if s.flush(e) {
+		if s.flush() {
 			return pop3d.Answer{Verdict: pop3d.Yes}, true
 		}
-		s.await(listing)
+		s.await(forListing)
 		return a, false
 	case pop3d.AskTLS:
 		return pop3d.Answer{Verdict: s.mayStartTLS()}, true
@@ -215,25 +167,13 @@ func (s *pop3Conn) answer(q pop3d.Question, e *pop3d.Effects) (a pop3d.Answer, k
 	panic("BUG: pop3d asked an unknown question")
 }
 
-// resume answers the question that parked the session, and goes on.
+// resume answers the question that the session waits for, and goes on.
 func (s *pop3Conn) resume(a pop3d.Answer) {
-	e := s.begin()
-	s.parked = false
-	s.m.Answer(a, e)
-	s.effects(e)
-	s.resumed(e)
-}
-
-// resumed sends what there is and lets the loop present kept input again; a peer
-// that has said goodbye with a FIN still gets the answers to it.
-func (s *pop3Conn) resumed(e *pop3d.Effects) {
-	eof := s.eof
-	s.eof = eof && s.conn.Kept() == 0
-	s.finish(e)
-	s.eof = eof
-	if !s.closing && !s.parked {
-		s.conn.Resume()
-	}
+	s.waits = nothing
+	s.begin()
+	s.m.Answer(a, &s.shard.pop3)
+	s.carryOut()
+	s.resumed()
 }
 
 // updated is the answer to AskUpdate.
@@ -246,81 +186,38 @@ func (s *pop3Conn) updated(j *pop3Job) {
 	s.resume(a)
 }
 
-// shutdown implements ender: nothing is lost by ending a session that has no
-// update under way; its deletions are not carried out (RFC 1939 section 6).
-func (s *pop3Conn) shutdown() {
-	if s.closing {
-		return
-	}
-	if s.abandonLogin() {
-		s.resume(pop3d.Answer{Verdict: pop3d.Shutdown})
-		return
-	}
-	e := s.begin()
-	s.m.Shutdown(e) // now, or after the answer that the session is parked for
-	s.effects(e)
-	s.finish(e)
-}
-
-// Drained implements loop.Handler: the peer has read what we sent.
-func (s *pop3Conn) Drained(*loop.Conn) {
-	st := s.out.state
-	s.out.state = still
-	switch st {
-	case streaming:
-		s.stream(s.begin())
-	case listing:
+// drained goes on when the peer has taken what was sent.
+func (s *pop3Conn) drained(w wait) {
+	if w == forListing {
 		s.resume(pop3d.Answer{Verdict: pop3d.Yes})
-	case replying:
-		s.parked = false
-		s.resumed(s.begin())
+		return
 	}
+	s.begin()
+	s.stream()
 }
 
-// EOF implements loop.Handler: a half-closed peer still gets its replies, but a
-// QUIT that never came deletes nothing.
-func (s *pop3Conn) EOF(c *loop.Conn) {
-	s.eof = true
-	if !s.parked {
-		s.release()
-		c.Close()
-	}
-}
-
-// Timeout implements loop.Handler.
-func (s *pop3Conn) Timeout(c *loop.Conn) {
+// expired says whether the peer has more time: it has when only what was read ahead for it
+// is given up.
+func (s *pop3Conn) expired(w wait) (again bool) {
 	switch {
-	case s.waits():
+	case w == forTurn:
 		s.waited()
-	case s.held != 0:
-		v := s.held
-		s.held = 0
-		s.resume(pop3d.Answer{Verdict: v})
-	case s.parked:
-		s.reason = "stalled"
-		s.srv.stats.timeouts.Add(1)
-		c.Abort()
-	case s.hoards():
+	case w == forPenalty:
+		s.resume(pop3d.Answer{Verdict: s.held})
+	case w == nothing && s.early:
+		s.early = false
 		s.out.close(s.srv)
-		s.conn.SetDeadline(s.srv.cfg.POP3.IdleTimeout - keepAhead)
-	default:
-		s.reason = "timeout"
-		s.srv.stats.timeouts.Add(1)
-		e := s.begin()
-		s.m.TimeOut(e)
-		s.effects(e)
-		s.closing = true
-		s.finish(e)
+		s.conn.SetDeadline(s.port.timeout - keepAhead)
+		return true
 	}
+	return false
 }
 
-// Closed implements loop.Handler.
-func (s *pop3Conn) Closed(_ *loop.Conn, err error) {
+func (s *pop3Conn) closed(err error) {
 	s.abandonLogin()
 	s.release()
 	s.srv.stats.pop3Sessions.Add(-1)
 	s.srv.log.disconnectPOP3(s, err)
-	s.session.close()
 }
 
 // release gives the maildrop and the memory back, as soon as the session is over

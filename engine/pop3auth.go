@@ -39,8 +39,7 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 		return s.refuseLogin(j)
 	case slowed:
 		j.busy = false
-		s.park()
-		s.conn.SetDeadline(wait)
+		s.waitFor(forTurn, wait)
 		return pop3d.Answer{}, false
 	}
 	return s.judge(j)
@@ -72,14 +71,12 @@ func (s *pop3Conn) judge(j *pop3Job) (pop3d.Answer, bool) {
 	return pop3d.Answer{}, false
 }
 
-// waits says whether a claim waits to be judged.
-func (s *pop3Conn) waits() bool { return s.job != nil && s.job.waits }
-
 // waited goes on with a claim whose wait is over.
 func (s *pop3Conn) waited() {
 	j := s.job
 	s.srv.door.guesses.waited(&j.attempt)
 	j.ruling = unclear
+	s.park()
 	if a, now := s.judge(j); now {
 		s.resume(a)
 	}
@@ -87,7 +84,7 @@ func (s *pop3Conn) waited() {
 
 // abandonLogin gives up a claim that waits to be judged, and says whether there was one.
 func (s *pop3Conn) abandonLogin() bool {
-	if !s.waits() {
+	if s.job == nil || !s.job.attempt.waits {
 		return false
 	}
 	s.srv.settle(&s.job.attempt, errNotJudged)
@@ -114,8 +111,7 @@ func (s *pop3Conn) refuseLogin(j *pop3Job) (pop3d.Answer, bool) {
 		return pop3d.Answer{Verdict: v}, true
 	}
 	s.held = v
-	s.park()
-	s.conn.SetDeadline(wait)
+	s.waitFor(forPenalty, wait)
 	return pop3d.Answer{}, false
 }
 
@@ -138,6 +134,7 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 		}
 		s.lock, s.user = j.lock, j.claim.User
 		s.srv.stats.logins.Add(1)
+		s.srv.clients.login(s.ip, &s.seat)
 		if j.ruling == granted && j.claim.Need == sasl.NeedPassword {
 			s.srv.stats.remembered.Add(1)
 		}

@@ -19,16 +19,6 @@ import (
 // read only when the connection has sent it all. What is sent is the wire form
 // as it is stored; nothing is done per octet.
 
-// sending is what the session waits for while its connection sends.
-type sending uint8
-
-const (
-	still     sending = iota
-	streaming         // the next piece of a message
-	listing           // the next part of LIST or UIDL, or of pipelined replies
-	replying          // the next command
-)
-
 // readBuffer is what one trip to the pool may bring, and what a session that
 // sends messages holds of the ledger. A client that has asked for longStreak
 // messages in order fetches them all, and gets a wideBuffer where the ledger has
@@ -45,7 +35,6 @@ const keepAhead = 3 * time.Second
 
 // reading is the message that is being sent and those that were read ahead.
 type reading struct {
-	state  sending
 	buf    []byte          // nil while nothing is read; from the server's free list
 	ahead  []readAhead     // messages that stand whole in buf
 	whole  []byte          // the message to send, when it stands whole in buf
@@ -236,11 +225,12 @@ func (s *pop3Conn) opened(j *pop3Job) {
 	s.resume(a)
 }
 
-// send answers AskSent: at once for a message that is in the buffer, else when
+// sendMessage answers AskSent: at once for a message that is in the buffer, else when
 // its last piece is written.
-func (s *pop3Conn) send(e *pop3d.Effects) (pop3d.Answer, bool) {
+func (s *pop3Conn) sendMessage() (pop3d.Answer, bool) {
 	r := &s.out
 	if r.large == nil {
+		e := &s.shard.pop3
 		e.Reply = append(e.Reply, r.whole...)
 		n := int64(len(r.whole))
 		s.srv.stats.octetsOut.Add(n)
@@ -248,17 +238,17 @@ func (s *pop3Conn) send(e *pop3d.Effects) (pop3d.Answer, bool) {
 		return pop3d.Answer{Verdict: pop3d.Yes, Octets: n}, true
 	}
 	r.sent = 0
-	s.stream(e)
+	s.stream()
 	return pop3d.Answer{}, false
 }
 
 // stream writes what is read of the large message and goes for more, when the
 // connection has sent what it has.
-func (s *pop3Conn) stream(e *pop3d.Effects) {
+func (s *pop3Conn) stream() {
 	r := &s.out
-	clear := s.flush(e)
+	clear := s.flush()
 	if len(r.piece) > 0 {
-		s.conn.Write(r.piece)
+		s.write(r.piece)
 		r.sent += int64(len(r.piece))
 		r.piece = nil
 		clear = s.conn.Pending() == 0
@@ -274,7 +264,7 @@ func (s *pop3Conn) stream(e *pop3d.Effects) {
 		s.job.begin(jobPiece)
 		s.srv.readers.submit(s.job)
 	default:
-		s.await(streaming)
+		s.await(forPiece)
 	}
 }
 

@@ -8,7 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	files "postrider/engine/guard"
 )
+
+// secretFile is the file of the server's secret, in the data directory.
+const secretFile = "scram-secret"
 
 // secretOctets is the length of the server's secret.
 const secretOctets = 32
@@ -17,12 +22,12 @@ const secretOctets = 32
 // the first start. It has to stay the same over restarts: a salt that changes
 // then is that of nobody.
 func loadSecret(dir string) ([]byte, error) {
-	path := filepath.Join(dir, "scram-secret")
+	path := filepath.Join(dir, secretFile)
 	text, err := os.ReadFile(path)
 	if err == nil {
 		secret, err := base64.StdEncoding.DecodeString(string(text))
 		if err != nil || len(secret) != secretOctets {
-			return nil, fmt.Errorf("%s is not base64 of %d octets: remove it, and the next start makes another", path, secretOctets)
+			return nil, fmt.Errorf("%s: %w: it is not base64 of %d octets", path, files.ErrDamaged, secretOctets)
 		}
 		return secret, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -109,7 +110,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		budget:   newBudget(cfg.Limits.Memory),
 		buffers:  buffers{size: readBuffer},
 		wide:     buffers{size: wideBuffer},
-		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient),
+		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient, offeredBy(cfg)),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),
 		door: door{
@@ -122,7 +123,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err
 	}
-	if srv.door.secret, err = loadSecret(cfg.Server.Data); err != nil {
+	srv.door.secret, err = orAnew(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", srv.log,
+		func() ([]byte, error) { return loadSecret(cfg.Server.Data) })
+	if err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
 	}
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
@@ -138,6 +141,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	edge := kernel
 	edge.Loops, edge.Log = loops, log
+	edge.MaxConns, edge.SpareConns = MaxConns(cfg.Limits.Connections), spareConns(cfg.Limits.Connections)
 	group, err := loop.New(edge)
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)
@@ -198,15 +202,15 @@ func (srv *Server) listenPOP3() error {
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}
-	within := pop3Port{srv: srv, configs: pop3Offers(c)}
-	port := within
+	within := pop3Port{port{srv: srv, daemon: pop3Daemon, service: pop3Service, timeout: srv.cfg.POP3.IdleTimeout, tooMany: srv.tooManyPOP3}, pop3Offers(c)}
+	clear := within
 	if srv.tls != nil {
 		within.tls = srv.tls.pop3s
 		c.OfferTLS = true
-		port.stls, port.configs = srv.tls.pop3, pop3Offers(c)
+		clear.starttls, clear.configs = srv.tls.pop3, pop3Offers(c)
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(port.open))
+		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(clear.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
@@ -226,7 +230,7 @@ func (srv *Server) listenPOP3() error {
 // first octet, or nil.
 func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{srv: srv, tls: within}
+	p := &smtpPort{port: port{srv: srv, daemon: smtpDaemon, timeout: c.SMTP.CommandTimeout, tooMany: srv.tooMany, tls: within, service: serviceOf(at)}}
 	set := smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,

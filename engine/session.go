@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"net/netip"
@@ -24,22 +25,41 @@ type shard struct {
 	first   *session      // all open sessions, for the drain
 }
 
-// session is what every connection has, whatever it speaks.
-type session struct {
-	srv     *Server
-	shard   *shard
-	conn    *loop.Conn
-	tls     *tlsio.Session // nil: clear text
-	addr    string         // of the peer, without port
-	name    string         // of the peer by reverse DNS, or "unknown"
-	ip      netip.Addr
-	trusted bool
-	opened  time.Time
-	reason  string // why it ends, for the log; "" when the peer said goodbye
+// port is what the sessions of one listener share.
+type port struct {
+	srv      *Server
+	daemon   slog.Attr     // for the log
+	service  service       // in the server's books
+	timeout  time.Duration // for a command, and for the replies to be taken
+	tooMany  []byte        // what a connection reads that gets no session
+	tls      *tls.Config   // TLS from the first octet; nil: clear text first
+	starttls *tls.Config   // of STARTTLS or STLS; nil: there is none
+}
 
-	parked  bool // a question is with another goroutine: nothing is read
-	closing bool // no input is looked at any more
-	eof     bool // the peer has sent FIN
+// session is what every connection has, whatever it speaks. It implements loop.Handler: it
+// decides when its dialogue is fed, waits, and ends (driver.go).
+type session struct {
+	dialogue dialogue
+	srv      *Server
+	port     *port
+	shard    *shard
+	conn     *loop.Conn
+	tls      *tlsio.Session // nil: clear text
+	addr     string         // of the peer, without port
+	name     string         // of the peer by reverse DNS, or "unknown"
+	ip       netip.Addr
+	trusted  bool
+	seat     seat // in the server's books
+	opened   time.Time
+	reason   string // why it ends, for the log; "" when the peer said goodbye
+
+	waits   wait
+	unread  int   // octets that the last Input left
+	timed   bool  // the deadline is that of what the peer sends next
+	said    bool  // something was written since that deadline was set
+	closing bool  // no input is looked at any more
+	eof     bool  // the peer has sent FIN
+	owed    int64 // conn.Taken once the peer has taken what was written before that deadline was set
 
 	ender      ender
 	prev, next *session
@@ -53,15 +73,21 @@ type ender interface{ shutdown() }
 // needs, little enough for every connection at once.
 const commandRead = 4 << 10
 
-// open takes the connection into the server's books: false when there are too
-// many in total or from this client.
-func (s *session) open(srv *Server, c *loop.Conn, from netip.AddrPort, e ender) bool {
-	s.srv, s.conn, s.ender = srv, c, e
+// open takes the connection into the server's books. It is false, and the connection is
+// closed, when there are too many (see clients).
+func (s *session) open(p *port, c *loop.Conn, from netip.AddrPort, d dialogue) bool {
+	srv := p.srv
+	s.srv, s.port, s.conn, s.dialogue, s.ender = srv, p, c, d, s
 	s.shard = srv.shards[c.Loop()]
 	s.ip = from.Addr()
 	s.addr, s.name = s.ip.String(), "unknown"
 	s.opened = time.Now()
-	if !srv.clients.admit(s.ip) {
+	s.seat = seat{service: p.service, own: srv.isOwn(s.ip)}
+	if !srv.admits(s.ip, s.seat) {
+		if p.tls == nil {
+			c.Write(p.tooMany)
+		}
+		c.Close()
 		return false
 	}
 	s.trusted = srv.trusts(s.ip)
@@ -70,6 +96,7 @@ func (s *session) open(srv *Server, c *loop.Conn, from netip.AddrPort, e ender) 
 		s.next.prev = s
 	}
 	s.shard.first = s
+	srv.log.connect(p.daemon, s.addr)
 	return true
 }
 
@@ -102,30 +129,7 @@ func (s *session) close() {
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
-	s.srv.clients.leave(s.ip)
-}
-
-// park marks that an answer has to come before any input is looked at. Reading
-// is paused only when the peer sends something meanwhile, which most don't: that
-// saves two system calls a message.
-//
-// There is no deadline meanwhile: it is not the peer who is waited for.
-func (s *session) park() {
-	s.parked = true
-	s.conn.SetReadLimit(commandRead)
-	s.conn.SetDeadline(0)
-}
-
-// maxUnsent is how many octets of replies may wait for a peer that does not read
-// them before its next commands are looked at.
-const maxUnsent = 64 << 10
-
-// parkUnsent parks the session until its peer has read what waits for it: Drained
-// goes on. A peer that does not read for limit is cut off by Timeout.
-func (s *session) parkUnsent(limit time.Duration) {
-	s.park()
-	s.conn.SetDeadline(limit)
-	s.conn.WantDrained()
+	s.srv.clients.leave(s.ip, s.seat)
 }
 
 // refused is the handler of a connection that was told to come back later.

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"postrider/codec/smtp"
-	"postrider/engine/pop3d"
-	"postrider/engine/smtpd"
 	"postrider/engine/web"
 	"postrider/storage"
 )
@@ -47,14 +45,14 @@ func (s *smtpConn) loginIsOver() bool {
 	return s.login != nil && s.m.Account() != "" && s.login.account.ID != 0 && !s.srv.stillHolds(&s.login.signedIn)
 }
 
-// expired ends a session before its next command if its login is over.
-func (s *smtpConn) expired(e *smtpd.Effects) bool {
+// loginEnds ends a session before its next command if its login is over.
+func (s *smtpConn) loginEnds() bool {
 	if s.m.InData() || !s.loginIsOver() {
 		return false
 	}
 	s.reason = credentialsChanged
-	s.m.Expire(e)
-	s.effects(e)
+	s.m.Expire(&s.shard.smtp)
+	s.carryOut()
 	return true
 }
 
@@ -83,18 +81,18 @@ func (s *smtpConn) refusesExpired() *smtp.Reply {
 	}
 	s.reason = credentialsChanged
 	return &smtp.Reply{Code: 421, Enhanced: "4.7.0",
-		Text: s.port.config.Hostname + " the message is not taken: the account of this session has another password or is gone, sign in again"}
+		Text: s.config.Hostname + " the message is not taken: the account of this session has another password or is gone, sign in again"}
 }
 
-// expired: see that of smtpConn. The maildrop is given back, and what was marked as
+// loginEnds: see that of smtpConn. The maildrop is given back, and what was marked as
 // deleted stays.
-func (s *pop3Conn) expired(e *pop3d.Effects) bool {
+func (s *pop3Conn) loginEnds() bool {
 	if s.lock == nil || s.srv.stillHolds(&s.job.signedIn) {
 		return false
 	}
 	s.reason = credentialsChanged
-	s.m.Expire(e)
-	s.effects(e)
+	s.m.Expire(&s.shard.pop3)
+	s.carryOut()
 	return true
 }
 

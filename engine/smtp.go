@@ -1,10 +1,8 @@
 package engine
 
 import (
-	"crypto/tls"
 	"errors"
 	"net/netip"
-	"time"
 
 	"postrider/engine/loop"
 	"postrider/engine/smtpd"
@@ -16,106 +14,77 @@ import (
 // its loop's goroutine, except the transaction while the store has it.
 type smtpConn struct {
 	session
-	port *smtpPort
-	m    smtpd.Session
-	tx   *transaction // made at the first MAIL, then kept for the next ones
+	config *smtpd.Config // of the port
+	m      smtpd.Session
+	tx     *transaction // made at the first MAIL, then kept for the next ones
 
 	window window
-	unread int // octets that the last Input left
-	rate   rateCheck
+	rate   progress // of the message that comes in
 
 	mayRelay bool // mail for other domains is taken from its network
 	login    *smtpLogin
 	stranger *stranger // nil: [policy] does not concern this client
-
-	unsent bool // parked until the peer reads its replies
 }
 
 // smtpPort is what the connections of one listener share.
 type smtpPort struct {
-	srv     *Server
+	port
 	config  smtpd.Config
 	configs [offers]smtpd.Config // what sessions have of it: see offer
-
-	tls      *tls.Config // TLS from the first octet; nil: clear text first
-	starttls *tls.Config // of STARTTLS; nil: there is none
 }
 
 func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
-	s := &smtpConn{port: p}
-	if !s.session.open(p.srv, c, from, s) {
-		if p.tls == nil {
-			c.Write(p.srv.tooMany)
-		}
-		c.Close()
+	s := &smtpConn{config: &p.config}
+	if !s.session.open(&p.port, c, from, s) {
 		return refused{}
 	}
 	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
 	s.m.Init(&p.configs[p.srv.offer()], smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.ip)})
 	p.srv.stats.smtpSessions.Add(1)
-	p.srv.log.connect(smtpDaemon, s.addr)
 	if r := s.overRate(); r != nil {
 		s.welcome(r)
-		return s
+		return &s.session
 	}
-	if p.tls != nil {
-		return s.handshake(p.tls, true, smtpDaemon, s, s.secured)
-	}
-	s.greet()
-	return s
+	return s.start()
 }
+
+// The methods below implement dialogue.
+
+func (s *smtpConn) begin()     { s.shard.smtp.Reset() }
+func (s *smtpConn) timeOut()   { s.m.TimeOut(&s.shard.smtp) }
+func (s *smtpConn) left() bool { return s.m.Left() }
+func (s *smtpConn) secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.tls.ChannelBinding}) }
+func (s *smtpConn) release()   {} // closed does
 
 func (s *smtpConn) greet() {
-	if !s.receive(s.welcome) {
-		return
+	if s.receive(s.welcome) {
+		s.m.Greet(&s.shard.smtp)
 	}
-	e := s.begin()
-	s.m.Greet(e)
-	s.effects(e)
-	s.finish(e)
 }
 
-// begin returns the loop's effects, empty.
-func (s *smtpConn) begin() *smtpd.Effects {
-	e := &s.shard.smtp
-	e.Reset()
-	return e
-}
-
-// Input implements loop.Handler.
-func (s *smtpConn) Input(c *loop.Conn, in []byte) int {
-	if s.closing {
-		return 0
+func (s *smtpConn) shutDown() {
+	if s.abandonLogin() {
+		s.waits = nothing
+		s.m.Answer(smtpd.Answer{Verdict: smtpd.Shutdown}, &s.shard.smtp)
 	}
-	if s.parked {
-		if s.stranger != nil {
-			s.stranger.spoke()
-		}
-		c.Pause() // the answer comes first, and resumes
-		return 0
-	}
-	e := s.begin()
-	n := s.feed(in, e)
-	s.unread = len(in) - n
-	s.finish(e)
-	return n
+	s.m.Shutdown(&s.shard.smtp)
 }
 
 // feed gives the machine what it takes of in and does what it says, until it
-// wants more input, a question is open, or the session ends.
-func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
-	total := 0
-	for !s.parked && !s.closing {
-		if s.m.InData() && !s.room() || total < len(in) && s.expired(e) {
+// wants more input, the session has to wait, or it ends.
+func (s *smtpConn) feed(in []byte) int {
+	e, total := &s.shard.smtp, 0
+	for s.waits == nothing && !s.closing {
+		if s.m.InData() && !s.room() || total < len(in) && s.loginEnds() {
 			break
 		}
 		n := s.m.Feed(in[total:], e)
 		total += n
 		s.rate.octets += int64(n)
 		idle := n == 0 && e.Ask == smtpd.AskNothing && len(e.Body) == 0 && !e.Drop && !e.Close
-		s.effects(e)
+		s.carryOut()
 		if len(e.Reply) > maxUnsent {
-			s.say(e)
+			s.send()
 		}
 		if idle {
 			break
@@ -124,10 +93,10 @@ func (s *smtpConn) feed(in []byte, e *smtpd.Effects) int {
 	return total
 }
 
-// effects does what the machine asked for, and answers what can be answered at
-// once; otherwise the session is parked until its answer comes.
-func (s *smtpConn) effects(e *smtpd.Effects) {
-	for {
+// carryOut does what the machine asked for, and answers what can be answered at
+// once; otherwise the session waits for the answer.
+func (s *smtpConn) carryOut() {
+	for e := &s.shard.smtp; ; {
 		if e.Drop {
 			s.dropDraft()
 			e.Drop = false
@@ -140,18 +109,21 @@ func (s *smtpConn) effects(e *smtpd.Effects) {
 			s.body(e.Body)
 			e.Body = nil
 		}
-		if e.Close {
+		switch {
+		case e.Close:
 			s.closing = true
+			return
+		case e.StartTLS:
+			s.waits = forHandshake
+			return
+		case e.Ask == smtpd.AskNothing:
 			return
 		}
 		q := e.Ask
-		if q == smtpd.AskNothing {
-			return
-		}
 		e.Ask = smtpd.AskNothing
 		a, known := s.answer(q)
 		if !known {
-			if !s.parked { // for a failed login, with a deadline
+			if s.waits == nothing { // else with a deadline
 				s.park()
 			}
 			return
@@ -160,63 +132,83 @@ func (s *smtpConn) effects(e *smtpd.Effects) {
 	}
 }
 
-// say sends the replies in one write. A peer that sends commands and does not read
-// the replies gets no more of them, or it would have all memory.
-func (s *smtpConn) say(e *smtpd.Effects) {
+// say sends the replies in one write, and logs the refusals.
+func (s *smtpConn) say() {
+	e := &s.shard.smtp
 	for _, r := range e.Refused {
 		s.srv.stats.refused.Add(1)
 		s.srv.log.reject(&s.session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
 	}
 	if len(e.Reply) > 0 {
-		s.conn.Write(e.Reply)
+		s.write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	e.Refused = e.Refused[:0]
-	if !s.parked && !s.closing && s.conn.Pending() > maxUnsent {
-		s.unsent = true
-		s.parkUnsent(s.srv.cfg.SMTP.CommandTimeout)
-	}
 }
 
-// finish sends the replies and sets what the loop does next.
-func (s *smtpConn) finish(e *smtpd.Effects) {
-	s.say(e)
-	switch {
-	case s.closing && s.m.Left() && s.unread == 0:
-		s.conn.Part()
-		return
-	case s.closing, s.eof && !s.parked:
-		s.conn.Close()
-		return
-	}
-	if e.StartTLS {
-		s.startTLS()
-		return
-	}
-	s.expectMore()
-}
-
-// expectMore sets the read limit and the time that the peer has.
-func (s *smtpConn) expectMore() {
-	if s.parked {
-		return
-	}
-	cfg := s.srv.cfg
+// expect sets the read limit and the time that the peer has.
+func (s *smtpConn) expect() {
 	if s.m.InData() {
 		if !s.room() {
 			return
 		}
 		s.conn.SetReadLimit(s.readLimit())
 		if !s.rate.on {
-			s.rate = rateCheck{on: true}
-			s.conn.SetDeadline(ratePeriod)
+			s.rate.begin(s.srv.cfg.SMTP.DataTimeout)
+			s.timed = false
+		}
+		if !s.timed {
+			s.allow(lookEvery(s.srv.cfg.SMTP.DataTimeout))
 		}
 		return
 	}
-	s.rate = rateCheck{}
+	if s.rate.on {
+		s.rate.on, s.timed = false, false
+	}
 	s.settleWindow()
-	s.conn.SetReadLimit(commandRead)
-	s.conn.SetDeadline(cfg.SMTP.CommandTimeout)
+	s.expectCommand(s.port.timeout)
+}
+
+// resume answers the question that the session waits for, and goes on.
+func (s *smtpConn) resume(a smtpd.Answer) {
+	s.waits = nothing
+	s.begin()
+	s.m.Answer(a, &s.shard.smtp)
+	s.carryOut()
+	s.resumed()
+}
+
+// drained: the waits of dialogue.drained are those of POP3.
+func (s *smtpConn) drained(wait) {}
+
+// expired says whether the peer has more time: it has while its message comes fast enough.
+func (s *smtpConn) expired(w wait) (again bool) {
+	switch {
+	case w == forTurn:
+		s.waited()
+	case w == forPenalty:
+		s.resume(smtpd.Answer{Verdict: s.login.held})
+	case w == forGreeting:
+		s.stranger.delayOver()
+	case w == nothing && s.rate.on && s.rate.look(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout):
+		s.conn.SetDeadline(lookEvery(s.srv.cfg.SMTP.DataTimeout))
+		return true
+	}
+	return false
+}
+
+// closed ends what is left. A message under way is void; one that the store already has
+// is delivered all the same.
+func (s *smtpConn) closed(err error) {
+	s.abandonLogin()
+	if s.tx == nil || !s.tx.committing {
+		s.dropDraft()
+		s.unbook()
+		s.releaseWindow()
+		s.forgetRecipients()
+	}
+	s.srv.stats.smtpSessions.Add(-1)
+	s.srv.log.disconnectSMTP(s, err)
 }
 
 // answer answers a question from memory, or starts finding out and says so.
@@ -234,6 +226,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		}
 		return s.mayAddress(), true
 	case smtpd.AskStored:
+		s.rate.on, s.timed = false, false
 		if r := s.refusesMessage(); r != nil {
 			return refusal(r), true
 		}
@@ -348,125 +341,5 @@ func (s *smtpConn) stored() {
 		s.forgetRecipients()
 		return // durable, but the peer never hears of it: it will send it again
 	}
-	e := s.begin()
-	s.parked = false
-	s.m.Answer(a, e)
-	s.effects(e)
-	s.resumed(e)
-}
-
-// resumed goes on after a parked session got what it waited for. What it had
-// unread is presented again by the loop; a peer that has said goodbye with a FIN
-// still gets the answers to it.
-func (s *smtpConn) resumed(e *smtpd.Effects) {
-	eof := s.eof
-	s.eof = eof && s.conn.Kept() == 0
-	s.finish(e)
-	s.eof = eof
-	if !s.closing && !s.parked {
-		s.conn.Resume()
-	}
-}
-
-// shutdown ends the session at the next point where nothing is lost by it: now,
-// or when the machine has come to the end of the transaction, whatever that is.
-func (s *smtpConn) shutdown() {
-	if s.closing {
-		return
-	}
-	if s.abandonLogin() {
-		s.judged(smtpd.Answer{Verdict: smtpd.Shutdown})
-		return
-	}
-	e := s.begin()
-	s.m.Shutdown(e)
-	s.effects(e)
-	s.finish(e)
-}
-
-// Drained implements loop.Handler: the peer has read its replies.
-func (s *smtpConn) Drained(*loop.Conn) {
-	if !s.unsent {
-		return
-	}
-	s.unsent, s.parked = false, false
-	s.rate = rateCheck{}
-	s.resumed(s.begin())
-}
-
-// EOF implements loop.Handler: a half-closed peer still gets its replies.
-func (s *smtpConn) EOF(c *loop.Conn) {
-	s.eof = true
-	if !s.parked {
-		c.Close()
-	}
-}
-
-// Timeout implements loop.Handler.
-func (s *smtpConn) Timeout(c *loop.Conn) {
-	if s.unsent {
-		s.srv.stats.timeouts.Add(1)
-		s.reason = "stalled"
-		c.Abort()
-		return
-	}
-	if s.login.holds() {
-		s.release()
-		return
-	}
-	if s.parked {
-		if s.stranger != nil && s.stranger.delayed {
-			s.stranger.delayOver()
-		}
-		return
-	}
-	if s.rate.on && s.rate.pass(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout) {
-		s.conn.SetDeadline(ratePeriod)
-		return
-	}
-	s.srv.stats.timeouts.Add(1)
-	s.reason = "timeout"
-	e := s.begin()
-	s.m.TimeOut(e)
-	s.effects(e)
-	s.closing = true
-	s.finish(e)
-}
-
-// Closed implements loop.Handler. A message under way is void; one that the
-// store already has is delivered all the same.
-func (s *smtpConn) Closed(_ *loop.Conn, err error) {
-	s.abandonLogin()
-	if s.tx == nil || !s.tx.committing {
-		s.dropDraft()
-		s.unbook()
-		s.releaseWindow()
-		s.forgetRecipients()
-	}
-	s.srv.stats.smtpSessions.Add(-1)
-	s.srv.log.disconnectSMTP(s, err)
-	s.session.close()
-}
-
-// ratePeriod is how often the data rate of a message under way is looked at.
-const ratePeriod = 60 * time.Second
-
-// rateCheck finds peers that drip-feed a message (smtp.min_data_rate).
-type rateCheck struct {
-	on     bool
-	octets int64 // since the last look
-	silent time.Duration
-}
-
-// pass says whether the peer was fast enough since the last look, of one
-// ratePeriod ago, and was not silent for limit.
-func (r *rateCheck) pass(minRate int64, limit time.Duration) bool {
-	got := r.octets
-	r.octets = 0
-	if got > 0 {
-		r.silent = 0
-		return got >= minRate*int64(ratePeriod/time.Second)
-	}
-	r.silent += ratePeriod
-	return r.silent < limit
+	s.resume(a)
 }

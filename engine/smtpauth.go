@@ -19,7 +19,7 @@ type smtpLogin struct {
 	signedIn
 	attempt
 	err  error
-	held smtpd.Verdict // until the delay of a failed login is over; 0: none
+	held smtpd.Verdict // that waits for the delay of a failed login
 }
 
 // authenticate answers AskAuth: at once, or by way of the pool that hashes.
@@ -52,8 +52,7 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 		srv.stats.throttled.Add(1)
 		return s.hold(smtpd.TooManyNow)
 	case slowed:
-		s.park()
-		s.conn.SetDeadline(wait)
+		s.waitFor(forTurn, wait)
 		return smtpd.Answer{}, false
 	}
 	return s.judge()
@@ -81,6 +80,7 @@ func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
 	switch {
 	case l.err == nil:
 		s.srv.stats.authenticated.Add(1)
+		s.srv.clients.login(s.ip, &s.seat)
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(l.account.Name, l.account.Domain)}, true
 	case errors.Is(l.err, errDenied):
 		s.srv.stats.denied.Add(1)
@@ -91,53 +91,33 @@ func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
 	return smtpd.Answer{Verdict: smtpd.Failed}, true
 }
 
-// hold parks the session with the verdict on a login that failed, for as long as
-// a failed login costs.
+// hold keeps the verdict on a login that failed for as long as a failed login costs.
 func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
 	wait := s.srv.failureDelay(s.login.asked)
 	if wait <= 0 {
 		return smtpd.Answer{Verdict: v}, true
 	}
 	s.login.held = v
-	s.park()
-	s.conn.SetDeadline(wait)
+	s.waitFor(forPenalty, wait)
 	return smtpd.Answer{}, false
 }
 
-// holds says whether the session waits for a deadline of its login.
-func (l *smtpLogin) holds() bool { return l != nil && (l.held != 0 || l.waits) }
-
-// release goes on after that deadline: it judges a claim that had to wait, or answers with
-// the verdict that was held back.
-func (s *smtpConn) release() {
-	if s.login.waits {
-		s.srv.door.guesses.waited(&s.login.attempt)
-		if a, now := s.judge(); now {
-			s.judged(a)
-		}
-		return
+// waited goes on with a claim that had to wait.
+func (s *smtpConn) waited() {
+	s.srv.door.guesses.waited(&s.login.attempt)
+	s.park()
+	if a, now := s.judge(); now {
+		s.resume(a)
 	}
-	v := s.login.held
-	s.login.held = 0
-	s.judged(smtpd.Answer{Verdict: v})
 }
 
 // abandonLogin gives up a claim that waits to be judged, and says whether there was one.
 func (s *smtpConn) abandonLogin() bool {
-	if s.login == nil || !s.login.waits {
+	if s.login == nil || !s.login.attempt.waits {
 		return false
 	}
 	s.srv.settle(&s.login.attempt, errNotJudged)
 	return true
-}
-
-// judged goes on with the answer to AskAuth.
-func (s *smtpConn) judged(a smtpd.Answer) {
-	e := s.begin()
-	s.parked = false
-	s.m.Answer(a, e)
-	s.effects(e)
-	s.resumed(e)
 }
 
 // work implements job: it runs on a goroutine of the pool that hashes.
@@ -164,6 +144,6 @@ func (l *smtpLogin) Run() {
 		return
 	}
 	if a, now := s.authenticated(); now {
-		s.judged(a)
+		s.resume(a)
 	}
 }

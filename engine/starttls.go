@@ -31,25 +31,7 @@ func (s *smtpConn) mayStartTLS() smtpd.Answer {
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
 
-// startTLS begins the handshake that the machine has promised with 220.
-func (s *smtpConn) startTLS() {
-	s.unsent, s.parked = false, false // the handshake waits for the peer to read
-	s.rate = rateCheck{}
-	s.conn.SetHandler(s.handshake(s.port.starttls, false, smtpDaemon, s, s.secured))
-}
-
-// secured goes on after the handshake: with the greeting where TLS comes first,
-// else with whatever the client says now; all that it said before is forgotten.
-func (s *smtpConn) secured() {
-	s.m.Secured(smtpd.TLSFacts{Binding: s.tls.ChannelBinding})
-	if s.port.tls != nil {
-		s.greet()
-		return
-	}
-	s.finish(s.begin())
-}
-
-// mayStartTLS: see that of smtpConn.
+// mayStartTLS answers AskTLS.
 func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
 	switch {
 	case s.srv.draining.Load():
@@ -58,20 +40,4 @@ func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
 		return pop3d.Temporary
 	}
 	return pop3d.Yes
-}
-
-// startTLS: see that of smtpConn.
-func (s *pop3Conn) startTLS() {
-	s.out.state, s.parked = still, false
-	s.conn.SetHandler(s.handshake(s.port.stls, false, pop3Daemon, s, s.secured))
-}
-
-// secured: see that of smtpConn.
-func (s *pop3Conn) secured() {
-	s.m.Secured(pop3d.TLSFacts{Binding: s.tls.ChannelBinding})
-	if s.port.tls != nil {
-		s.greet()
-		return
-	}
-	s.finish(s.begin())
 }

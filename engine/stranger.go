@@ -41,7 +41,7 @@ func (s *smtpConn) overRate() *smtp.Reply {
 }
 
 // receive finds out about a client what is to be known before the greeting. When that
-// takes time, the session is parked and known is false: then is called at the end.
+// takes time, the session waits and known is false: then is called at the end.
 func (s *smtpConn) receive(then func(refused *smtp.Reply)) (known bool) {
 	s.stranger = nil
 	if s.isKnown() {
@@ -54,10 +54,9 @@ func (s *smtpConn) receive(then func(refused *smtp.Reply)) (known bool) {
 		return true
 	}
 	st.then = then
-	s.park()
+	s.waitFor(forGreeting, g.cfg.GreetDelay)
 	if g.cfg.GreetDelay > 0 {
 		st.delayed = true
-		s.conn.SetDeadline(g.cfg.GreetDelay)
 		if !g.mayLookUp() {
 			return false
 		}
@@ -94,7 +93,7 @@ func (st *stranger) goOn() {
 	}
 	then := st.then
 	st.then = nil
-	s.parked = false
+	s.waits = nothing
 	if st.facts.Name != "" {
 		s.name = st.facts.Name
 		s.m.Introduce(s.name)
@@ -116,10 +115,10 @@ func (st *stranger) verdict() *smtp.Reply {
 	return g.turnedAway(s.ip, &st.facts)
 }
 
-// spoke notes that the client sent something while the greeting waits.
-func (st *stranger) spoke() {
-	if st.then != nil && st.conn.m.Asking() == smtpd.AskNothing {
-		st.early = true
+// spoke notes that the client sent something before its greeting.
+func (s *smtpConn) spoke() {
+	if s.waits == forGreeting && s.m.Asking() == smtpd.AskNothing {
+		s.stranger.early = true
 	}
 }
 
@@ -131,21 +130,22 @@ func (st *stranger) delayOver() {
 
 // welcome greets the client, or turns it away.
 func (s *smtpConn) welcome(refused *smtp.Reply) {
-	e := s.begin()
+	s.begin()
 	if refused != nil {
 		s.srv.stats.refused.Add(1)
 		s.srv.log.reject(&s.session, "CONNECT", refused.AppendTo(nil), nil, false)
-		s.turnAway(refused, e)
+		s.turnAway(refused)
 	} else {
-		s.m.Greet(e)
+		s.m.Greet(&s.shard.smtp)
 	}
-	s.effects(e)
-	s.resumed(e)
+	s.carryOut()
+	s.resumed()
 }
 
 // turnAway says no in the place of the greeting. Before the handshake of TLS nothing
 // that can be said would be understood.
-func (s *smtpConn) turnAway(r *smtp.Reply, e *smtpd.Effects) {
+func (s *smtpConn) turnAway(r *smtp.Reply) {
+	e := &s.shard.smtp
 	s.m.TurnAway(r, e)
 	if s.port.tls != nil && s.tls == nil {
 		e.Reply = e.Reply[:0]
@@ -191,7 +191,7 @@ func (s *smtpConn) outOfTurn() *smtp.Reply {
 // speakFor answers XCLIENT: the session is the other client's from now on.
 func (s *smtpConn) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Addr.IsValid() {
-		if !s.srv.clients.move(s.ip, c.Addr) {
+		if !s.srv.clients.move(s.ip, &s.seat, c.Addr, s.srv.isOwn(c.Addr)) {
 			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.srv.cfg.Server.Hostname + " Too many connections, come back later"}), true
 		}
 		s.identify(c.Addr)
@@ -208,10 +208,7 @@ func (s *smtpConn) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 		if refused != nil {
 			a = refusal(refused)
 		}
-		e := s.begin()
-		s.m.Answer(a, e)
-		s.effects(e)
-		s.resumed(e)
+		s.resume(a)
 	})
 	return smtpd.Answer{Verdict: smtpd.Yes}, known
 }

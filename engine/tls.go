@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"crypto/tls"
-	"log/slog"
 	"time"
 
 	"postrider/engine/loop"
@@ -14,26 +13,20 @@ import (
 // session's own handler is away meanwhile: it sees nothing that was said in clear
 // text after the decision, and begins anew with what comes through the layer.
 type handshaking struct {
-	s      *session
-	cfg    *tls.Config
-	back   loop.Handler // the session's own handler
-	then   func()       // called when it is back
-	daemon slog.Attr    // for the log
+	s   *session
+	cfg *tls.Config
 
 	hs    *tlsio.Handshake // nil: nothing came yet
 	busy  bool             // hs belongs to its goroutine
-	first bool             // TLS comes first; behind STARTTLS it was booked when that was answered
 	began time.Time
 }
 
-// handshake returns the handler that speaks TLS with the peer as server, and then
-// gives way to back. Until the first octet nothing is made for it. first: the
-// connection begins with TLS.
-func (s *session) handshake(cfg *tls.Config, first bool, daemon slog.Attr, back loop.Handler, then func()) *handshaking {
-	h := &handshaking{s: s, cfg: cfg, back: back, then: then, daemon: daemon, first: first}
+// handshake returns the handler that speaks TLS with the peer as server, and then gives way
+// to the session. Until the first octet nothing is made for it.
+func (s *session) handshake(cfg *tls.Config) *handshaking {
+	h := &handshaking{s: s, cfg: cfg}
 	s.ender = h
-	s.conn.SetReadLimit(commandRead)
-	s.conn.SetDeadline(s.srv.cfg.TLS.HandshakeTimeout) // of all of it
+	s.waitFor(forHandshake, s.srv.cfg.TLS.HandshakeTimeout) // for all of it
 	return h
 }
 
@@ -45,7 +38,7 @@ func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 		h.hs.Feed(octets)
 	} else {
 		h.began = time.Now()
-		if h.first && h.s.tlsTooOften() {
+		if h.s.port.tls != nil && h.s.tlsTooOften() { // that after STARTTLS was counted with its reply
 			h.fail("too many TLS handshakes from this client (tls.client_handshakes)")
 			return len(in)
 		}
@@ -96,11 +89,11 @@ func (h *handshaking) succeed(session *tlsio.Session) {
 	s.tls = session
 	s.srv.stats.tlsHandshakes.Add(1)
 	s.srv.log.secured(h)
-	s.ender = h.back.(ender)
-	s.conn.SetHandler(h.back)
+	s.ender = s
+	s.conn.SetHandler(s)
 	s.conn.SetLayer(session)
 	s.conn.Resume()
-	h.then()
+	s.secured()
 }
 
 // fail ends the connection in order: an alert is on its way.
@@ -128,7 +121,7 @@ func (h *handshaking) Closed(c *loop.Conn, err error) {
 	if h.hs != nil && !h.busy {
 		h.hs.Abort()
 	}
-	h.back.Closed(c, err)
+	h.s.Closed(c, err)
 }
 
 // shutdown implements ender.

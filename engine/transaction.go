@@ -14,7 +14,7 @@ import (
 // transaction is the engine's half of a mail transaction: the maildrops and the
 // destinations that the recipients lead to, and the draft. It is made at a session's first MAIL and
 // used again for the next ones. Between deliver and stored it belongs to the
-// store; the session is parked meanwhile.
+// store; the session waits meanwhile.
 type transaction struct {
 	conn *smtpConn
 
@@ -128,7 +128,7 @@ func (t *transaction) openDraft(s *smtpConn) {
 	t.arrival = time.Now()
 	var id [16]byte
 	f := message.Received{
-		Helo: s.m.Helo(), RDNS: s.rdns(), IP: s.ip, Host: s.port.config.Hostname,
+		Helo: s.m.Helo(), RDNS: s.rdns(), IP: s.ip, Host: s.config.Hostname,
 		With: s.with(m),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}

@@ -86,7 +86,7 @@ func (b budget) ledgerOf(window int64) *ledger.Ledger {
 }
 
 // room makes sure that the session may take message octets. When it may not yet,
-// it is parked, and goes on by itself.
+// it waits, and goes on by itself.
 func (s *smtpConn) room() bool {
 	if s.checkIsBehind() {
 		s.park()
@@ -168,7 +168,5 @@ func (g *windowGranted) Run() {
 		s.releaseWindow()
 		return
 	}
-	s.parked = false
-	s.rate = rateCheck{}
-	s.resumed(s.begin())
+	s.goOn()
 }

@@ -11,7 +11,7 @@ type Listing struct {
 	blocks []listingBlock
 	n      int
 	octets int64
-	// More says that the maildrop holds more messages than the listing.
+	// More: the maildrop holds more messages than the listing.
 	More bool
 }
 

@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +100,7 @@ func ParseEntryID(s string) (EntryID, error) {
 	}
 	n, err := strconv.ParseUint(part, 10, 32)
 	if err != nil {
-		return EntryID{}, fmt.Errorf("not a queue entry: %q: expected a number after the hyphen", s)
+		return EntryID{}, errors.New("not a queue entry id: expected a number after the hyphen")
 	}
 	return EntryID{m, uint32(n)}, nil
 }
@@ -166,10 +166,15 @@ type QueueEntry struct {
 	Arrival    time.Time
 	Body       BodyRef
 
-	// Due is when the next attempt may be made; zero while the entry is held. Each
-	// change by the store gives the entry another one: it tells one state of the
-	// entry from the next (see Settlement).
+	// Due is when the next attempt may be made, by the clock of the queue; zero while
+	// the entry is held. Each change by the store gives the entry another one: it tells
+	// one state of the entry from the next (see Settlement).
 	Due time.Time
+	// Ahead is how far the clock of the queue was ahead of the machine's when the entry
+	// was read: not zero after a step of the machine's clock. Arrival is by the
+	// machine's clock as it was then, and its age is the time that has passed: what is
+	// in a queue grows no older by a step.
+	Ahead time.Duration
 	// Held: an operator holds the entry; it is never due.
 	Held bool
 	// Warned: the sender was notified that the message is late.
@@ -190,7 +195,15 @@ const dueAhead = time.Second
 // IsDue reports whether the next attempt may be made at now. For people who look: an
 // entry that was made due at once is due, whatever its stamp.
 func (e *QueueEntry) IsDue(now time.Time) bool {
-	return !e.Held && !e.Due.After(now.Add(dueAhead))
+	return !e.Held && !e.DueAt().After(now.Add(dueAhead))
+}
+
+// DueAt is Due by the machine's clock.
+func (e *QueueEntry) DueAt() time.Time {
+	if e.Due.IsZero() {
+		return e.Due
+	}
+	return e.Due.Add(-e.Ahead)
 }
 
 // StatusOf and ReasonOf return the status and reason of a recipient's last attempt.
@@ -240,7 +253,8 @@ type Settlement struct {
 	// Keep is the recipients that stay, with their new Status and Reason; none: the
 	// entry goes, and with its last owner the body.
 	Keep []QueuedRecipient
-	// The new state of what stays. Due is put into the future if it is not there.
+	// The new state of what stays. Due is by the machine's clock, and is put into the
+	// future if it is not there.
 	Due                  time.Time
 	Warned               bool
 	Attempts             int

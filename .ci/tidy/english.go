@@ -55,8 +55,8 @@ func english(f *file) (found []finding) {
 			}
 			for n, line := range strings.Split(c.Text, "\n") {
 				line = strings.TrimLeft(line, "/* \t")
-				if i+n > 0 || isDocOf(f, group, "Of") {
-					line = " " + line // no opening of a comment, or that of a function Of
+				if i+n > 0 || isDocOf(f, group, "of") {
+					line = " " + line // no opening of a comment, or the doc comment of a function "of"
 				}
 				found = append(found, wordings(f, c.Pos(), n, line, inComments)...)
 			}
@@ -96,11 +96,12 @@ func wordings(f *file, pos token.Pos, down int, text string, rules []wording) (f
 	return found
 }
 
-// isDocOf reports whether a comment is the doc comment of a function with this name.
+// isDocOf reports whether a comment is the doc comment of a function with this name, in
+// any case.
 func isDocOf(f *file, group *ast.CommentGroup, name string) bool {
 	for _, decl := range f.syntax.Decls {
 		if d, ok := decl.(*ast.FuncDecl); ok && d.Doc == group {
-			return d.Name.Name == name
+			return strings.EqualFold(d.Name.Name, name)
 		}
 	}
 	return false

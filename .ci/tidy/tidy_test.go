@@ -109,6 +109,7 @@ func TestEnglish_Kept(t *testing.T) {
 		}
 	}
 	f("codec/dot/a.go", "// Of finds the dot.\nfunc Of() {}")
+	f("codec/dot/a.go", "// of finds the dot.\nfunc of() {}")
 	f("codec/dot/a.go", "// n is the number\n// of dots.\nvar n int")
 	f("codec/dot/a.go", "// user is a user who has logged in; those are few. The standard says so.\nvar user int")
 	f("codec/dot/a.go", "var name = \"nobody\"")

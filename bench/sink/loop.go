@@ -141,7 +141,7 @@ func addressOf(peer unix.Sockaddr) string {
 	return ""
 }
 
-// ready is told that a socket can be read or written, or is gone.
+// ready is called when a socket can be read or written, or is closed.
 func (l *loop) ready(c *conn, now time.Time, events uint32) {
 	if events&unix.EPOLLERR != 0 {
 		l.close(c)

@@ -53,7 +53,7 @@ func (m *maildrops) open(user string) []*mail {
 	return slices.Clip(m.drop(nameOf(user)))
 }
 
-// drop makes a maildrop when its name is first heard.
+// drop makes a maildrop when its name is first used.
 func (m *maildrops) drop(name string) []*mail {
 	drop, known := m.drops[name]
 	if known {

@@ -25,7 +25,7 @@ const (
 	finalDot
 )
 
-// told is the number of octets to tell, in place of the true one.
+// told is the number of octets to send in an answer, true or false.
 func (p *POP3Session) told(octets int, lies lie) int {
 	if lies&miscount == 0 {
 		return octets

@@ -22,7 +22,7 @@ type Options struct {
 	// it came first; 0: not.
 	Greylist time.Duration
 	// Limit is the messages a second of one client's address, Burst how many at
-	// once; beyond, MAIL hears LimitCode. 0: no limit.
+	// once; beyond, MAIL gets LimitCode. 0: no limit.
 	Limit     float64
 	Burst     int
 	LimitCode int
@@ -31,7 +31,7 @@ type Options struct {
 	TLS *tls.Config
 	// Keep is how many octets of a message are kept for Arrived; 0: none.
 	Keep int
-	// Arrived, unless nil, hears of each message before its 250 is sent, from many
+	// Arrived, unless nil, is called for each message before its 250 is sent, from many
 	// sessions at once. The arrival is the callee's.
 	Arrived func(Arrival)
 	POP3    POP3Options
@@ -129,7 +129,7 @@ type POP3Counts struct {
 	Refused  int64 `json:"refused"` // -ERR
 }
 
-// Counts tells the counters as they are.
+// Counts returns the current counters.
 func (s *Sink) Counts() Counts {
 	c := Counts{
 		s.counts[sessions].Load(), s.counts[messages].Load(), s.counts[octets].Load(),

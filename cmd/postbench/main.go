@@ -55,7 +55,7 @@ server can't be reached.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return sysexits.Usage.With(fmt.Errorf("%w (see \"%s --help\")", err, cmd.CommandPath()))
 	})
-	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), maildropCommand(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), timedCommand(), tableCommand(), compareCommand())
+	root.AddCommand(smtpCommand(), smtpSourceCommand(), pop3Command(), maildropCommand(), mixedCommand(), idleCommand(), relayCommand(), sinkCommand(), verifyCommand(), timedCommand(), tableCommand(), compareCommand(), strangersCommand())
 	return root
 }
 

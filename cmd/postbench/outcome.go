@@ -15,7 +15,7 @@ import (
 	"postrider/cmd/sysexits"
 )
 
-// outcome is how a measurement is repeated and told of.
+// outcome is how a measurement is repeated and reported.
 type outcome struct {
 	rounds     int
 	pids       []int
@@ -158,7 +158,7 @@ func (o *outcome) files(cmd *cobra.Command, result *bench.Result) error {
 		write(o.html, func(f *os.File) error { return result.Page(f) }))
 }
 
-// machine says what this was measured on.
+// machine describes the machine of the measurement.
 func machine() string {
 	cpu := "unknown CPU"
 	info, _ := os.ReadFile("/proc/cpuinfo")

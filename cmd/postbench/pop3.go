@@ -138,7 +138,7 @@ func (r *reading) visit(ctx context.Context, meter *bench.Meter, names []string,
 	return meter.Report(), errs.Err()
 }
 
-// one is one visit of one maildrop.
+// one is one session at one maildrop.
 func (r *reading) one(ctx context.Context, meter *bench.Meter, user string) error {
 	fetch := r.fetch
 	fetch.Client.User, fetch.Client.Password, fetch.Meter = user, r.fetch.Password, meter

@@ -29,7 +29,7 @@ type smtpSource struct {
 	window, tries             int
 }
 
-// smtpSourceCommand is smtp with the letters and the defaults of smtp-source(1).
+// smtpSourceCommand is smtp with the flags and the defaults of smtp-source(1).
 func smtpSourceCommand() *cobra.Command {
 	var s sending
 	var old smtpSource

@@ -102,7 +102,7 @@ func (c *class) utf8(b []byte) {
 // isText reports whether octets, all of a body, are lines of text.
 func (c *class) isText() bool { return !(c.nul || c.bare || c.long || c.cr) }
 
-// textType is a Content-Type for octets of which nothing was said.
+// textType is a Content-Type for octets without one.
 func (c *class) textType() string {
 	switch {
 	case c.nul:

@@ -22,7 +22,7 @@ var fields = map[string]field{
 	"dkim-signature": signature, "arc-message-signature": signature,
 }
 
-// head is what the header of a part says.
+// head is the parsed header of a part.
 type head struct {
 	has       [signature + 1]bool
 	mediaType string // in lower case; "": nothing that can be read

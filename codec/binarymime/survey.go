@@ -151,7 +151,7 @@ func (s *Survey) encode(p *surveyed, a *act) {
 	a.version = p.isRoot && !p.head.has[mimeVersion]
 }
 
-// close tells the part around what it has to know.
+// close passes what was found to the enclosing part.
 func (s *Survey) close() {
 	p := *s.top()
 	s.open = s.open[:len(s.open)-1]

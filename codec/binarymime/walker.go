@@ -20,7 +20,7 @@ const (
 // ErrLimit: the message has more parts than can be converted, or deeper ones.
 var ErrLimit = errors.New("binarymime: over the limits")
 
-// handler is told what a walker meets, in its order.
+// handler gets what a walker meets, in order.
 type handler interface {
 	begin()              // a part begins, inside the current one, with its header
 	field(f field)       // a header field begins

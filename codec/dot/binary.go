@@ -28,7 +28,7 @@ const (
 // host take, with CRLF.
 const maxTextLine = 1000
 
-// IsText says of a message that is there whole whether it is lines of text, as they
+// IsText reports whether a whole message is lines of text, as they
 // may go by DATA: CR and LF only as CRLF, no NUL, no line over 998 octets. The CRLF of
 // the last line may be missing.
 func (b *Binary) IsText() bool {
@@ -62,7 +62,7 @@ func (b *Binary) Scan(src []byte) (n, skip int, v Verdict) {
 	return len(src), 0, More
 }
 
-// after tells the place of the octet after src, when src comes next.
+// after returns the place of the octet after src, when src comes next.
 func (b *Binary) after(src []byte) linePlace {
 	n := len(src)
 	switch {

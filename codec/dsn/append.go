@@ -9,6 +9,11 @@ import (
 // Append appends the notification to dst, a message from its header on, in plain
 // form.
 func Append(dst []byte, r *Report) []byte {
+	if r.Bare {
+		bare := *r
+		bare.Original, bare.WholeMessage = nil, false
+		r = &bare
+	}
 	boundary, wide := r.boundary(), r.wide()
 	dst = r.appendHeader(dst, boundary, wide || eightBit(r.Original))
 	dst = append(dst, "This is a MIME-encapsulated message.\r\n"...)

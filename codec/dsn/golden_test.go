@@ -75,12 +75,19 @@ func several() *Report {
 	return r
 }
 
+// bare is a report of success to a stranger.
+func bare() *Report {
+	r := report(Success)
+	r.Bare = true
+	return r
+}
+
 // TestGolden: what is written, to read. It is for people, so no test of single
 // fields can say that it is good.
 func TestGolden(t *testing.T) {
 	for name, r := range map[string]*Report{
 		"failure": report(Failure), "delay": report(Delay), "success": report(Success), "relayed": report(Relayed), "expanded": report(Expanded),
-		"international": international(), "double": double(), "several": several(),
+		"international": international(), "double": double(), "several": several(), "bare": bare(),
 	} {
 		file := filepath.Join("testdata", name+".eml")
 		got := bytes.ReplaceAll(Append(nil, r), []byte("\r\n"), []byte("\n"))

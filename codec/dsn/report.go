@@ -6,7 +6,7 @@ import (
 	"postrider/codec/smtp"
 )
 
-// Kind is what a report says about a recipient (RFC 3464 section 2.3.3).
+// Kind is the kind of a report for a recipient (RFC 3464 section 2.3.3).
 type Kind uint8
 
 // The kinds. Failure: given up. Delay: late, still tried. Success: delivered to a
@@ -64,7 +64,8 @@ type Report struct {
 	// set, else its header (see HeaderOf). Append only reads it.
 	Original     []byte
 	WholeMessage bool
-	// Bare: nothing is returned, and the third part is not there (RFC 6522 section 3).
+	// Bare: nothing of Original is used, and the third part is not there (RFC 6522
+	// section 3).
 	Bare bool
 }
 

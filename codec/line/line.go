@@ -4,7 +4,7 @@
 // # What it does
 //
 // The caller shows what it has read. Reader.Next returns the first line without
-// its end, or says that there is no whole line yet; then the caller shows the
+// its end, or More while there is no whole line; then the caller shows the
 // same octets again with more after them. A line borrows from the input:
 // nothing is copied or allocated.
 //
@@ -25,7 +25,7 @@ package line
 
 import "bytes"
 
-// Verdict says what Next found.
+// Verdict is what Next found.
 type Verdict uint8
 
 const (

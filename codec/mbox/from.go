@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// From is what a From_ line says.
+// From is a parsed From_ line.
 type From struct {
 	Sender string    // empty for MAILER-DAEMON, and for the "-" of Mozilla
 	Date   time.Time // zero when it can't be read
@@ -16,7 +16,7 @@ type From struct {
 // maxDate is the most words of a date.
 const maxDate = 8
 
-// parseFrom reads "SENDER DATE", what follows "From ". zoned says that a numeric
+// parseFrom reads "SENDER DATE", what follows "From ". zoned: a numeric
 // zone ends the date.
 func parseFrom(s string) (f From, zoned bool) {
 	words := strings.Fields(s)
@@ -139,7 +139,7 @@ func (d *date) clock(s string) bool {
 	return ok && a && b && c
 }
 
-// zone reads a zone, and says how many words it is: 2 of "MET DST", 0 if it is none.
+// zone reads a zone, and returns how many words it has: 2 for "MET DST", 0 for no zone.
 // A name that is not known, or that means several zones, is UTC.
 func (d *date) zone(w []string) int {
 	s := w[0]

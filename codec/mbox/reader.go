@@ -16,7 +16,7 @@ var ErrNoMbox = errors.New("not an mbox file")
 // Reader reads the messages of an mbox file one after the other, in bounded
 // memory: Next begins a message, Read reads it.
 type Reader struct {
-	// Doubt, if it is set, hears of each line that could be read otherwise.
+	// Doubt, if it is set, is called for each line that could be read otherwise.
 	Doubt func(line int, what string)
 
 	in   *bufio.Reader

@@ -15,7 +15,7 @@ import (
 type Entry struct {
 	From, To, Date, Subject string
 
-	// Raw says that the text is a whole message of Octets octets.
+	// Raw: the text is a whole message of Octets octets.
 	Raw     bool
 	Octets  int64
 	Arrived time.Time // zero: unknown; raw entries only
@@ -138,7 +138,7 @@ func clean(s string) string {
 	return strings.Trim(s, " ")
 }
 
-// headerName says which of headerNames text begins with.
+// headerName returns which of headerNames text begins with.
 func headerName(text []byte) (which int, ok bool) {
 	for i, name := range headerNames {
 		if len(text) >= len(name) && bytes.EqualFold(text[:len(name)], []byte(name)) {

@@ -39,8 +39,10 @@ type listScanner struct {
 	comment string
 	glued   bool // the next piece belongs to the last word
 	angles  int  // mailboxes that the entry has given
-	// Openers that have no end anywhere in the rest are plain octets.
+	// Openers that have no end anywhere in the rest are plain octets. So are the quotes up
+	// to plainTo, which are within a quoted string that was taken for none.
 	noQuote, noComment bool
+	plainTo            int
 	looked             int // octets that were looked at: what the work is
 }
 
@@ -147,7 +149,7 @@ func (s *listScanner) quoted() {
 	}
 	inner := s.text[s.at+1 : end]
 	if s.odd && holdsEntry(inner) {
-		s.at++
+		s.at, s.plainTo = s.at+1, end
 		return
 	}
 	var b strings.Builder
@@ -165,7 +167,7 @@ func (s *listScanner) quoted() {
 
 // quoteEnd is where the quoted string that begins at i has its closing quote; -1: nowhere.
 func (s *listScanner) quoteEnd(i int) int {
-	if s.noQuote {
+	if s.noQuote || i < s.plainTo {
 		return -1
 	}
 	for j := i + 1; j < len(s.text); j++ {
@@ -239,6 +241,8 @@ loop:
 		case '"':
 			if end := s.quoteEnd(i); end >= 0 && strings.HasPrefix(s.text[end+1:], "@") {
 				i = end
+			} else if end >= 0 {
+				s.plainTo = end
 			}
 		case ',', ';':
 			if !strings.HasPrefix(strings.TrimLeft(s.text[start:min(i, start+20)], " \t"), "@") {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Received is what a trace field says of one hop (RFC 5321 section 4.4). Its
+// Received has the contents of a trace field for one hop (RFC 5321 section 4.4). Its
 // slices are borrowed for the call only.
 type Received struct {
 	Helo []byte     // as the client gave it; made harmless, cut at 255 octets
@@ -90,7 +90,7 @@ func AppendReceived(dst []byte, r Received) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendCertificate appends what Postfix says of a client's certificate, on a line of
+// appendCertificate appends what Postfix writes about a client's certificate, on a line of
 // its own, or a blank.
 func appendCertificate(dst []byte, r Received) []byte {
 	if r.Client == "" {

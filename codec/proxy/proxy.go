@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Header is what the balancer says about its client.
+// Header is a parsed header: the balancer's client.
 type Header struct {
 	Source      netip.AddrPort // the client; zero: the balancer speaks for itself
 	Destination netip.AddrPort // what the client has dialled

@@ -1,4 +1,4 @@
-// Package sasl is the server's side of SASL (RFC 4422): what a peer says in the
+// Package sasl is the server's side of SASL (RFC 4422): what a peer sends in the
 // course of an authentication, taken apart and answered, without knowing a
 // protocol, an account or a password file. It does no I/O, reads no clock and
 // makes no random octets.

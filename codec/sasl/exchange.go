@@ -8,7 +8,7 @@ import (
 // MaxName is the most octets of a user name.
 const MaxName = 512
 
-// Step says what comes next in an exchange.
+// Step is what comes next in an exchange.
 type Step uint8
 
 // The steps: see the package.
@@ -19,7 +19,7 @@ const (
 	Judge
 )
 
-// Need says what a Claim is to be judged by.
+// Need is what a Claim is judged by.
 type Need uint8
 
 // The needs.
@@ -65,7 +65,7 @@ type Context struct {
 	// Binding returns the data of a channel binding by its type, "tls-exporter" or
 	// "tls-server-end-point"; nil when there is none. A nil function: no TLS.
 	Binding func(kind string) []byte
-	// OfferedPlus says that the peer was told of SCRAM-SHA-256-PLUS.
+	// OfferedPlus: the peer was offered SCRAM-SHA-256-PLUS.
 	OfferedPlus bool
 }
 

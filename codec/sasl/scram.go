@@ -108,7 +108,7 @@ func (x *Exchange) Use(v Verifier) Step {
 }
 
 // clientFinal is c=binding,r=nonce,p=proof. A peer that knows the password gets
-// our signature, and says with an empty response that it has seen it.
+// our signature, and acknowledges it with an empty response.
 func (x *Exchange) clientFinal(response []byte) Step {
 	s := &x.scram
 	text := string(response)

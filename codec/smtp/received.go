@@ -34,24 +34,43 @@ var (
 // with text and no code is an error: the peer may speak another
 // protocol. A line that is empty or begins with a blank is text there as well.
 func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
-	begun := false // there was a line with a code
-	for n < len(src) {
-		end := bytes.IndexByte(src[n:], '\n')
+	return new(ReplyScan).Next(src, limit)
+}
+
+// ReplyScan is ParseReply for a reply that comes in pieces: what was looked at is not
+// looked at again. The zero value is ready, and is so again after each reply. Until then
+// it has to be shown the same octets, with more after them.
+type ReplyScan struct {
+	lines  int  // octets of the lines that were read
+	begun  bool // one of them has a code
+	filler int  // octets of the lines that IsFiller has read
+	seen   int  // up to here no other line ends
+}
+
+// Next is ParseReply.
+func (s *ReplyScan) Next(src []byte, limit int) (r ReceivedReply, n int, err error) {
+	for s.lines < len(src) {
+		from := max(s.lines, s.seen)
+		end := bytes.IndexByte(src[from:], '\n')
 		if end < 0 {
+			s.seen = len(src)
 			break
 		}
+		end += from
 		// The length first: a caller that gets the line in pieces is over it before the end.
-		if n+end+1 > limit {
+		if end+1 > limit {
 			return ReceivedReply{}, 0, ErrReplyLength
 		}
-		line := src[n : n+end]
+		line := src[s.lines:end]
 		code, last, ok := replyHead(line)
-		if !ok && !begun && !isBlankStart(line) {
+		if !ok && !s.begun && !isBlankStart(line) {
 			return ReceivedReply{}, 0, ErrReplySyntax
 		}
-		begun = begun || ok
-		n += end + 1
+		s.begun = s.begun || ok
+		s.lines = end + 1
 		if last {
+			n = s.lines
+			*s = ReplyScan{}
 			return ReceivedReply{Code: code, lines: src[:n]}, n, nil
 		}
 	}
@@ -61,26 +80,32 @@ func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 	return ReceivedReply{}, 0, nil
 }
 
+// IsFiller reports whether src, where a reply begins, has nothing so far but lines that
+// are empty or begin with a blank: Next takes them for text of the reply.
+func (s *ReplyScan) IsFiller(src []byte) bool {
+	for s.filler < len(src) {
+		from := max(s.filler, s.seen)
+		end := bytes.IndexByte(src[from:], '\n')
+		if end < 0 {
+			s.seen = len(src)
+			rest := src[s.filler:]
+			return rest[0] == ' ' || rest[0] == '\t' || len(rest) == 1 && rest[0] == '\r'
+		}
+		if !isBlankStart(src[s.filler : from+end]) {
+			return false
+		}
+		s.filler = from + end + 1
+	}
+	return true
+}
+
+// IsFiller is ReplyScan.IsFiller for octets that are shown once.
+func IsFiller(src []byte) bool { return new(ReplyScan).IsFiller(src) }
+
 // isBlankStart reports whether a line is empty or begins with a blank.
 func isBlankStart(line []byte) bool {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	return len(line) == 0 || line[0] == ' ' || line[0] == '\t'
-}
-
-// IsFiller reports whether src, where a reply begins, has nothing so far but lines that
-// are empty or begin with a blank: ParseReply takes them for text of the reply.
-func IsFiller(src []byte) bool {
-	for len(src) > 0 {
-		end := bytes.IndexByte(src, '\n')
-		if end < 0 {
-			return src[0] == ' ' || src[0] == '\t' || len(src) == 1 && src[0] == '\r'
-		}
-		if !isBlankStart(src[:end]) {
-			return false
-		}
-		src = src[end+1:]
-	}
-	return true
 }
 
 // replyHead reads the code of a reply line, and whether the line is the last.

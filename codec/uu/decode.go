@@ -34,7 +34,8 @@ const (
 	padded               // after the last line of base64
 )
 
-// maxLine is too long for a line: what is kept of one that is cut by the end of a piece.
+// maxLine is too long for a line: it bounds the kept part of a line that is cut by the
+// end of a piece.
 // Within a file it is an error, elsewhere it is passed over.
 const maxLine = 1024
 
@@ -163,7 +164,7 @@ func (d *Decoder) takeLine(dst, line []byte) []byte {
 		return dst
 	case "":
 		if !d.modern { // in the modern alphabet no line of octets is blank, so it is one that was put in
-			d.state = ending // the blank that says zero may be lost
+			d.state = ending // the blank that means zero may be lost
 		}
 		return dst
 	}
@@ -204,7 +205,7 @@ func (d *Decoder) takeLine(dst, line []byte) []byte {
 	return dst
 }
 
-// quoted is the beginning of what a line says, for an error.
+// quoted is the quoted beginning of a line, for an error.
 func quoted(line []byte) string {
 	if len(line) > 24 {
 		return fmt.Sprintf("%q...", line[:24])

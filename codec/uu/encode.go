@@ -24,7 +24,7 @@ func (a Alphabet) zero() byte {
 	return '`'
 }
 
-// Header is what the line of begin says.
+// Header is a parsed begin line.
 type Header struct {
 	Mode   uint32 // permissions, as 0o644
 	Name   string
@@ -154,7 +154,7 @@ func encodeLines(out, src []byte, a Alphabet) {
 }
 
 // AppendBase64 appends the lines of src for a file with Header.Base64, 60 characters
-// each. What AppendEncode says of pieces holds here too.
+// each. The rule of AppendEncode for pieces applies too.
 func AppendBase64(dst, src []byte) []byte {
 	for len(src) > 0 {
 		n := min(perLine, len(src))

@@ -21,7 +21,7 @@ func SafeName(name string) string {
 		return r
 	}, name)
 	name = strings.TrimSpace(strings.TrimLeft(name, ".- "))
-	if len(name) > maxName { // the end says what kind of file it is
+	if len(name) > maxName { // the end shows what kind of file it is
 		extension := path.Ext(name)
 		if len(extension) > 20 {
 			extension = ""

@@ -111,8 +111,22 @@ func (f *Repaired) rewrap(lines []string) {
 	f.Done = append(f.Done, fmt.Sprintf("%d lines were joined and split again into %d, by the length that each begins with", len(lines), count))
 }
 
+// maxDoubts is how many doubts about the lines of a file are kept.
+const maxDoubts = 50
+
+// doubt keeps a doubt about a line.
+func (f *Repaired) doubt(format string, args ...any) {
+	switch n := len(f.Doubts); {
+	case n < maxDoubts:
+		f.Doubts = append(f.Doubts, fmt.Sprintf(format, args...))
+	case n == maxDoubts:
+		f.Doubts = append(f.Doubts, "and so are more lines")
+	}
+}
+
 // recut decodes text as one line after the other and counts them.
 func (f *Repaired) recut(text string) (count int) {
+	zeros := len(text) - len(strings.TrimRight(text, " `")) // at the end
 	for len(text) > 0 {
 		n := int(value[text[0]])
 		need := (n + 2) / 3 * 4
@@ -127,12 +141,12 @@ func (f *Repaired) recut(text string) (count int) {
 		got := min(need, len(chars))
 		if n == perLine {
 			got = min(need+slip(chars, need), len(chars))
-		} else if len(chars) > need && strings.Trim(chars[need:], " `") != "" {
-			f.Doubts = append(f.Doubts, fmt.Sprintf("line %d of the file has %d octets: every line but the last should have %d", count, n, perLine))
+		} else if len(chars) > need+zeros {
+			f.doubt("line %d of the file has %d octets: every line but the last should have %d", count, n, perLine)
 		}
 		text = chars[got:]
 		if got != need {
-			f.Doubts = append(f.Doubts, fmt.Sprintf("line %d of the file has %d characters, expected %d: some of its octets are wrong", count, got, need))
+			f.doubt("line %d of the file has %d characters, expected %d: some of its octets are wrong", count, got, need)
 		}
 		d := Decoder{state: within}
 		line := chars[:min(got, need)] + strings.Repeat("`", need-min(got, need))

@@ -1,7 +1,7 @@
 package uu
 
 // appendRun decodes the run of whole lines of 45 octets, all with LF or all with CRLF,
-// that src begins with, and says how many there are and how long they are in src.
+// that src begins with, and returns how many there are and their length in src.
 func appendRun(dst, src []byte) (out []byte, lines, octets int) {
 	stride := lineLen
 	switch {

@@ -24,7 +24,10 @@ type Refusal struct {
 type Book struct {
 	limits Limits
 
+	passed func(from, to time.Time) time.Duration // time as it passes
+
 	mu       sync.Mutex
+	began    time.Time // when the first one came
 	accounts map[storage.AccountID]*hour
 	swept    int64 // the minute when the last sweep was
 }
@@ -37,7 +40,16 @@ type hour struct {
 
 // New makes an empty book.
 func New(l Limits) *Book {
-	return &Book{limits: l, accounts: make(map[storage.AccountID]*hour)}
+	return &Book{limits: l, accounts: make(map[storage.AccountID]*hour), passed: func(from, to time.Time) time.Duration { return to.Sub(from) }}
+}
+
+// steady is a time by a clock that knows no steps: after one back, an account that has
+// sent to its limit would have to wait until the clock has caught up. b.mu is held.
+func (b *Book) steady(now time.Time) time.Time {
+	if b.began.IsZero() {
+		b.began = now
+	}
+	return b.began.Round(0).Add(b.passed(b.began, now))
 }
 
 // Message books one message of the account, or says why not.
@@ -54,9 +66,10 @@ func (b *Book) take(a storage.AccountID, now time.Time, messages, recipients uin
 	if b.limits == (Limits{}) {
 		return nil
 	}
-	minute := now.Unix() / 60
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	steady := b.steady(now)
+	minute := steady.Unix() / 60
 	b.sweep(minute)
 	h := b.accounts[a]
 	if h == nil {
@@ -64,11 +77,14 @@ func (b *Book) take(a storage.AccountID, now time.Time, messages, recipients uin
 		b.accounts[a] = h
 	}
 	h.advance(minute)
+	var r *Refusal
 	if messages > 0 {
-		if r := h.refusal("messages", b.limits.Messages, func(i int) uint32 { return h.parts[i].messages }); r != nil {
-			return r
-		}
-	} else if r := h.refusal("recipients", b.limits.Recipients, func(i int) uint32 { return h.parts[i].recipients }); r != nil {
+		r = h.refusal("messages", b.limits.Messages, func(i int) uint32 { return h.parts[i].messages })
+	} else {
+		r = h.refusal("recipients", b.limits.Recipients, func(i int) uint32 { return h.parts[i].recipients })
+	}
+	if r != nil {
+		r.Again = now.Add(r.Again.Sub(steady))
 		return r
 	}
 	part := &h.parts[h.at%minutes]
@@ -108,9 +124,9 @@ func (h *hour) advance(minute int64) {
 
 // Return takes back what was booked at a time and not sent.
 func (b *Book) Return(a storage.AccountID, at time.Time, messages, recipients int) {
-	minute := at.Unix() / 60
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	minute := b.steady(at).Unix() / 60
 	h := b.accounts[a]
 	if h == nil || minute <= h.at-minutes || minute > h.at {
 		return

@@ -50,6 +50,44 @@ func TestTheHourSlides(t *testing.T) {
 	}
 }
 
+// An account that has sent to its limit waits an hour at most, whatever the clock does.
+func TestStepsOfTheClockChangeNoAllowance(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour, 48 * time.Hour, 400 * 24 * time.Hour, -400 * 24 * time.Hour} {
+		b := New(Limits{Messages: 3})
+		now, passed := start, time.Duration(0)
+		began := passed
+		b.passed = func(_, _ time.Time) time.Duration { return passed - began }
+		wait := func(d time.Duration) { now, passed = now.Add(d), passed+d }
+		for range 2 {
+			if b.Message(1, now) != nil {
+				t.Fatalf("%v: refused below the limit", step)
+			}
+			wait(time.Minute)
+		}
+		now = now.Add(step)
+		if b.Message(1, now) != nil {
+			t.Fatalf("%v: refused below the limit", step)
+		}
+		if b.Message(1, now) == nil {
+			t.Errorf("%v: the step has emptied the hour", step)
+		}
+		now = now.Add(-step)
+		wait(time.Minute)
+		r := b.Message(1, now)
+		if r == nil || r.Again.Sub(now) > time.Hour || !r.Again.After(now) {
+			t.Fatalf("%v: at %s: %+v", step, now, r)
+		}
+		wait(r.Again.Sub(now))
+		if b.Message(1, now) != nil {
+			t.Errorf("%v: refused at the time that was said", step)
+		}
+		wait(2 * time.Hour)
+		if b.Message(2, now) != nil || len(b.accounts) != 1 {
+			t.Errorf("%v: %d accounts are kept", step, len(b.accounts))
+		}
+	}
+}
+
 func TestNoLimits(t *testing.T) {
 	b := New(Limits{})
 	for range 100 {

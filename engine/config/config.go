@@ -29,8 +29,16 @@ type Config struct {
 	Web        Web
 	Log        Log
 	Capture    Capture
+	Process    Process
 
 	keys []*Key
+}
+
+// Process is what the process may use. No file says it: the server finds it out when it
+// starts, see cmd/postrider. The zero value is enough of everything.
+type Process struct {
+	Questions  int // to name servers at once; 0: as many as are of use
+	StoreFiles int // of the store that are kept open; 0: as many as are of use
 }
 
 // Server is the group [server].

@@ -66,11 +66,11 @@ func keysOfEdge(c *Config) []*Key {
 		choice("smtp.bare_lf", &c.SMTP.BareLF, BareLFReject, BareLFNormalize).
 			help("What becomes of a message with a bare LF: reject it, or normalize it to CRLF. Only CRLF.CRLF ends a message either way."),
 		duration("smtp.command_timeout", &c.SMTP.CommandTimeout, 5*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.7: at least 5m").
-			help("How long a client may be silent between commands."),
+			help("How long a client may take from a reply to the end of its next command, and to take the replies."),
 		duration("smtp.data_timeout", &c.SMTP.DataTimeout, 3*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.5: 3m").
-			help("How long a client may be silent inside a message."),
+			help("How long a client may be silent inside a message. See smtp.min_data_rate."),
 		octets("smtp.min_data_rate", &c.SMTP.MinDataRate, 100, 0, gib).
-			help("Octets a second that a client has to send inside a message; 0: no minimum. Against drip-feeding."),
+			help("Octets a second that a client has to send of a message on average over smtp.data_timeout; 0: no minimum, an octet renews smtp.data_timeout."),
 		list("smtp.trusted_networks", &c.SMTP.TrustedNetworks, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 			network, netip.Prefix.String, "networks such as 192.0.2.0/24").
 			help("Who gets answers to VRFY and EXPN. Others hear 252."),
@@ -80,7 +80,7 @@ func keysOfEdge(c *Config) []*Key {
 		list("pop3.listen_tls", &c.POP3.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("pop3s").
 			help("Addresses to give mail out at by POP3 within TLS from the first octet (port 995)."),
 		duration("pop3.idle_timeout", &c.POP3.IdleTimeout, 10*time.Minute, time.Second, day).rfc("RFC 1939 section 3: at least 10m").
-			help("How long a client may be silent."),
+			help("How long a client may take from a reply to the end of its next command, and to take a reply or a piece of 64 KiB of a message."),
 		boolean("pop3.apop", &c.POP3.APOP, false).
 			help("Offer APOP to all while there is an account made with --apop (its secret is kept in clear text, RFC 1939 section 13). Clients that see the offer may try APOP with other accounts too, and fail."),
 		duration("pop3.login_delay", &c.POP3.LoginDelay, 0, 0, day).
@@ -96,7 +96,7 @@ func keysOfEdge(c *Config) []*Key {
 func keysOfHouse(c *Config) []*Key {
 	return []*Key{
 		count("limits.connections", &c.Limits.Connections, 20000, 1, 10_000_000).
-			help("Connections at once, of all protocols; the next one hears 421. The limit of open files has to be higher."),
+			help("Connections at once, of all protocols; the next one hears 421. A tenth is for relay.networks and smtp.trusted_networks alone. Of what others may have, SMTP, submission, POP3 and HTTP have a tenth of this each, and the rest is for whichever needs it; before a login, one network (IPv4: /24, IPv6: /48) may have as many as are still free. If the limit of open files (LimitNOFILE) is too low for this, fewer are accepted."),
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
 			help("Connections at once of one IP address, HTTP among them, of which one address has up to 512."),
 		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).

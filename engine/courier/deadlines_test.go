@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -135,4 +136,35 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 		}
 	}
 	b.peers.mu.Unlock()
+}
+
+// A domain with many hosts that are slow does not get the time of each: after three times
+// relay.command_timeout no other host is asked.
+func TestAnAttemptHasItsTime(t *testing.T) {
+	records := []string{}
+	for i := 2; i <= 6; i++ {
+		records = append(records, fmt.Sprintf("slow.test. MX %d mx%d.slow.test.", i, i), fmt.Sprintf("mx%d.slow.test. A 127.0.0.%d", i, i))
+	}
+	b := newBed(t, nil, 0, func(cfg *config.Config) {
+		cfg.Relay.CommandTimeout = 500 * time.Millisecond
+		cfg.Relay.MTASTS = false
+	}, records...)
+	for i := 2; i <= 5; i++ {
+		startTrickle(t, b.at(i), "220-", false)
+	}
+	l, err := net.Listen("tcp", b.at(6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+			t.Error("the fifth host was asked, after four that took all their time")
+		}
+	}()
+	b.deferred("x@slow.test")
+	l.Close()
+	<-asked
 }

@@ -9,6 +9,7 @@ import (
 // params reads a value with parameters (RFC 2045 section 5.1, RFC 2231): what stands
 // before the first ";" in lower case, and the parameters by name in lower case, in
 // UTF-8. What can't be read is left out. Of a name that is given twice the first counts.
+// At most maxParams are read.
 func params(value string) (first string, named map[string]string) {
 	first, rest, _ := strings.Cut(value, ";")
 	first = strings.TrimSpace(stripComment(first))
@@ -18,13 +19,14 @@ func params(value string) (first string, named map[string]string) {
 	first = strings.ToLower(first)
 	named = make(map[string]string)
 	pieces := make(map[string][]piece)
-	for rest != "" {
+	for read := 0; rest != "" && read < maxParams; {
 		var name, v string
 		name, v, rest = param(rest)
 		base, section, star := strings.Cut(name, "*")
-		if base == "" || len(named)+len(pieces) > 100 {
+		if base == "" {
 			continue
 		}
+		read++
 		if !star {
 			if _, twice := named[name]; !twice {
 				named[name] = encodedWords(v)
@@ -45,6 +47,10 @@ func params(value string) (first string, named map[string]string) {
 	}
 	return first, named
 }
+
+// maxParams is how many parameters are read. The longest file name in sections of the
+// shortest lines has some hundred.
+const maxParams = 500
 
 // specials are what a "\" in quotes makes plain (RFC 2045 section 5.1). Before other
 // characters it stands for itself: some programs write whole paths of Windows.

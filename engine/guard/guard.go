@@ -1,11 +1,16 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
 )
+
+// ErrDamaged is wrapped by the error of a file that this server wrote, and in which
+// something else stands now.
+var ErrDamaged = errors.New("the file is damaged")
 
 // Directory checks that nobody but its owner gets into a directory. One that is not
 // there is no fault: it will be made.

@@ -38,7 +38,8 @@ const maxLinks = 1 << 20
 
 type plainText struct {
 	z      *html.Tokenizer
-	out    []byte // written and not read yet
+	out    []byte // written last; its memory is used again
+	left   []byte // of out: not read yet
 	hidden int    // depth within what is not shown
 	fresh  int    // line ends that were written last
 	blank  bool   // a blank is due before the next word
@@ -54,16 +55,18 @@ type plainText struct {
 
 // Read implements io.Reader.
 func (t *plainText) Read(p []byte) (int, error) {
-	for len(t.out) == 0 {
+	for len(t.left) == 0 {
 		if t.ended {
 			return 0, io.EOF
 		}
+		t.out = t.out[:0]
 		if err := t.token(); err != nil && err != io.EOF {
 			return 0, err
 		}
+		t.left = t.out
 	}
-	n := copy(p, t.out)
-	t.out = append(t.out[:0], t.out[n:]...)
+	n := copy(p, t.left)
+	t.left = t.left[n:]
 	return n, nil
 }
 

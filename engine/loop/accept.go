@@ -96,6 +96,12 @@ func (l *Loop) acceptFrom(lis *Listener) {
 		l.group.reserves.RUnlock()
 		switch err {
 		case nil:
+			if l.group.isFull() {
+				turnAway(fd, lis)
+				l.refused++
+				l.warn("too many connections are open or about to end; new clients are turned away", lis, nil)
+				continue
+			}
 			l.begin(fd, sa, lis)
 		case unix.EAGAIN:
 			return
@@ -139,14 +145,25 @@ func (l *Loop) acceptFailed(lis *Listener, err error) {
 	if err == unix.EMFILE || err == unix.ENFILE {
 		l.refused += l.refuse(lis)
 	}
-	if l.warned == 0 || l.wheel.now >= l.warned+warnEvery {
-		l.log.Warn("can't accept; new clients wait or are turned away (EMFILE: raise the limit of open files)",
-			"listener", lis.addr, "error", os.NewSyscallError("accept", err), "refused", l.refused)
-		l.warned, l.refused = l.wheel.now+1, 0
-	}
+	l.warn("can't accept; new clients wait or are turned away (EMFILE: raise the limit of open files)", lis, os.NewSyscallError("accept", err))
 	l.resting = true
 	l.armDoors()
 	time.AfterFunc(acceptRest, func() { l.Post((*endRest)(l)) })
+}
+
+// warn logs, now and then, that clients are turned away.
+func (l *Loop) warn(text string, lis *Listener, err error) {
+	if l.warned == 0 || l.wheel.now >= l.warned+warnEvery {
+		l.log.Warn(text, "listener", lis.addr, "error", err, "refused", l.refused)
+		l.warned, l.refused = l.wheel.now+1, 0
+	}
+}
+
+// turnAway tells a client that it is not served, and closes.
+func turnAway(fd int, lis *Listener) {
+	_, _ = unix.Write(fd, lis.overload)
+	_ = unix.Shutdown(fd, unix.SHUT_WR)
+	_ = unix.Close(fd)
 }
 
 // refuse gives up the reserve descriptor to accept waiting clients, one after
@@ -166,9 +183,7 @@ func (l *Loop) refuse(lis *Listener) (refused int) {
 		if err != nil {
 			break
 		}
-		_, _ = unix.Write(fd, lis.overload)
-		_ = unix.Shutdown(fd, unix.SHUT_WR)
-		_ = unix.Close(fd)
+		turnAway(fd, lis)
 		refused++
 	}
 	_ = l.openReserve() // or the next failure tries again

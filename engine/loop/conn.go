@@ -20,6 +20,7 @@ type Conn struct {
 	out     backlog  // output the kernel has not taken
 	layer   *layered // what it speaks through; nil: nothing
 	err     error    // for Closed
+	taken   int64    // output that the kernel has taken; after Close: since the last look at it
 	fd      int32    // -1: closed
 	limit   int32    // the most that one read takes
 
@@ -86,6 +87,7 @@ func (c *Conn) send(p []byte) {
 			c.destroy(err)
 			return
 		}
+		c.taken += int64(n)
 		p = p[n:]
 	}
 	if len(p) > 0 {
@@ -97,6 +99,10 @@ func (c *Conn) send(p []byte) {
 // Pending returns the octets written but not yet taken by the kernel, as they go
 // on the wire.
 func (c *Conn) Pending() int { return c.out.len() }
+
+// Taken returns the octets of output that the kernel has taken since the connection began,
+// as they go on the wire. With Pending they are all that was written, until Close.
+func (c *Conn) Taken() int64 { return c.taken }
 
 // WantDrained asks for one call of Handler.Drained, when no output is pending in
 // user space and the socket takes more: at the next turn of the loop at the
@@ -163,7 +169,7 @@ func (c *Conn) setTimer(after time.Duration) {
 }
 
 // Close ends the connection in order: pending output is sent, for as long as the
-// peer takes some of it every Config.Stall; then comes FIN, and what the peer still
+// peer takes 16 KiB of it or the rest in each Config.Stall; then comes FIN, and what the peer still
 // sends is read and dropped until its FIN or for Config.Linger, so that no RST
 // overtakes the last reply. Kept input is dropped. Handler.Closed is the only
 // callback that follows.
@@ -176,6 +182,7 @@ func (c *Conn) Close() {
 		return
 	}
 	c.phase = flushing
+	c.taken = 0
 	c.expired = false
 	c.kept.free(&c.loop.stock)
 	c.setTimer(c.loop.group.cfg.Stall)
@@ -212,6 +219,10 @@ func (c *Conn) flushed() {
 	c.phase = lingering
 	if err := unix.Shutdown(int(c.fd), unix.SHUT_WR); err != nil {
 		c.destroy(err)
+		return
+	}
+	if !c.loop.group.mayLinger() {
+		c.destroy(nil)
 		return
 	}
 	c.setTimer(c.loop.group.cfg.Linger)

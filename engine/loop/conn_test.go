@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -602,6 +603,86 @@ func TestClose_APeerThatTakesNothingIsCut(t *testing.T) {
 	if err := receive(t, closed); err != ErrStalled {
 		t.Errorf("Closed(%v)", err)
 	}
+}
+
+// After Close an octet that the peer takes does not renew its time; 16 KiB do.
+func TestClose_APeerThatTakesLittleIsCut(t *testing.T) {
+	const stall = time.Hour // the test moves the wheel
+	begin := func(t *testing.T) (c *Conn, conn *net.TCPConn, closed chan error) {
+		opened := make(chan *Conn, 1)
+		closed = make(chan error, 1)
+		_, lis := serve(t, Config{Loops: 1, Stall: stall, NotSentLowat: 1 << 10}, func(c *Conn) Handler {
+			c.Write(make([]byte, 1<<20))
+			c.Close()
+			opened <- c
+			return &script{closed: func(_ *Conn, err error) { closed <- err }}
+		})
+		conn = dialNarrow(t, lis)
+		return receive(t, opened), conn, closed
+	}
+	taken := func(c *Conn) (n int64) {
+		on(t, c.Loop(), func() { n = c.Taken() })
+		return n
+	}
+	// take reads until the kernel has taken at least n octets since the last look, and returns
+	// how many.
+	take := func(c *Conn, conn *net.TCPConn, n int64) int64 {
+		for begun := time.Now(); taken(c) < n; {
+			_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond)) // there may be nothing
+			_, _ = conn.Read(make([]byte, 512))
+			if time.Since(begun) > hang {
+				t.Fatal("the kernel takes nothing")
+			}
+		}
+		return taken(c)
+	}
+	pass := func(c *Conn) {
+		on(t, c.Loop(), func() {
+			w := &c.Loop().wheel
+			w.advance(w.now+int64(stall/time.Second)+1, expire)
+		})
+	}
+	t.Run("little", func(t *testing.T) {
+		c, conn, closed := begin(t)
+		for take(c, conn, 1) >= minTaken { // at once
+			pass(c)
+		}
+		pass(c)
+		if err := receive(t, closed); err != ErrStalled {
+			t.Errorf("Closed(%v)", err)
+		}
+	})
+	t.Run("enough", func(t *testing.T) {
+		c, conn, closed := begin(t)
+		for range 5 {
+			take(c, conn, minTaken)
+			pass(c)
+			turns(t, c.Loop().group)
+			if len(closed) > 0 {
+				t.Fatalf("Closed(%v)", <-closed)
+			}
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(hang))
+		_, _ = io.Copy(io.Discard, conn)
+		conn.Close()
+		if err := receive(t, closed); err != nil {
+			t.Errorf("Closed(%v)", err)
+		}
+	})
+}
+
+// dialNarrow is dial with a small receive buffer.
+func dialNarrow(t testing.TB, lis *Listener) *net.TCPConn {
+	t.Helper()
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10) })
+	}}
+	conn, err := d.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.(*net.TCPConn)
 }
 
 func TestSetDeadline_FiresOnce(t *testing.T) {

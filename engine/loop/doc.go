@@ -55,9 +55,9 @@
 // Close is the orderly end: output is sent, FIN, what still comes is dropped until
 // the peer's FIN or Config.Linger, close(2). Closing a socket with unread input
 // would send a reset, which may destroy the last reply on its way. The handler is
-// out of it at once; only Closed follows. A peer that takes none of the output for
-// Config.Stall is cut. Abort is the end at once. Part spares the wait for a peer that has
-// nothing more to say.
+// out of it at once; only Closed follows. A peer that takes less than 16 KiB of the output
+// in Config.Stall is cut, so that one that takes it octet by octet comes to an end. Abort
+// is the end at once. Part spares the wait for a peer that has nothing more to say.
 //
 // The peer's FIN is reported by EOF and ends nothing: a client may half-close after
 // its last command and still reads all its replies. The handler finishes and calls
@@ -88,10 +88,14 @@
 // for the clients that wait; then it leaves its listeners alone for 50 ms. Other
 // failures of accept have the 50 ms only. Connections are served meanwhile.
 //
+// With Config.MaxConns it does not come to that: a client that is one too many hears
+// the overload text, and is closed. So the rest of the program has descriptors, too.
+//
 // # Diagnostics
 //
 //   - "can't accept": see above; every 10 s at most, with the number of clients
 //     turned away. EMFILE: raise the limit of open files (RLIMIT_NOFILE).
+//   - "too many connections are open or about to end": Config.MaxConns are.
 //   - "a handler panicked", "a task panicked": a defect in the handler, with its
 //     stack. "BUG: Input consumed": its result was not within its input.
 //   - "FATAL: an event loop has failed": epoll_wait refused to work; its connections

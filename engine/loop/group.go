@@ -13,7 +13,7 @@ import (
 var (
 	// ErrStopped: Group.Stop ended the loops.
 	ErrStopped = errors.New("loop: stopped")
-	// ErrStalled: after Conn.Close the peer took no output for Config.Stall.
+	// ErrStalled: after Conn.Close the peer took too little output in Config.Stall.
 	ErrStalled = errors.New("loop: the peer takes no output")
 )
 
@@ -36,9 +36,15 @@ type Config struct {
 	// Linger is how long Conn.Close reads and drops what the peer still sends,
 	// waiting for its FIN; 0: 2 s.
 	Linger time.Duration
-	// Stall is how long after Conn.Close the peer may take none of the pending
+	// Stall is how long after Conn.Close the peer may take for 16 KiB of the pending
 	// output before the connection is cut; 0: 2 minutes.
 	Stall time.Duration
+	// MaxConns is how many connections may be open at once, those included that are about
+	// to end; a client over that hears the listener's overload text; 0: no limit. With
+	// so many that fewer than SpareConns are left, a connection that is closed does not
+	// wait for its peer's FIN (see Linger): clients that hear a refusal and stay would
+	// take all.
+	MaxConns, SpareConns int
 	// Log takes panics of handlers and failures to accept; nil: slog.Default().
 	Log *slog.Logger
 }
@@ -104,6 +110,15 @@ func (g *Group) Conns() int {
 		n += l.open.Load()
 	}
 	return int(n)
+}
+
+// isFull says whether Config.MaxConns are open. Loops that accept at the same moment may
+// go one over each.
+func (g *Group) isFull() bool { return g.cfg.MaxConns > 0 && g.Conns() >= g.cfg.MaxConns }
+
+// mayLinger says whether a connection that is closed may wait for its peer.
+func (g *Group) mayLinger() bool {
+	return g.cfg.MaxConns <= 0 || g.Conns() <= g.cfg.MaxConns-g.cfg.SpareConns
 }
 
 // Start runs the loops, each on a goroutine of its own. From here on the

@@ -1,12 +1,15 @@
 package loop
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -185,5 +188,80 @@ func TestListenFile_RefusesWhatDoesNotListen(t *testing.T) {
 		if _, err := g.ListenFile(f, nil, echo); err == nil {
 			t.Errorf("%s was taken for a listener", f.Name())
 		}
+	}
+}
+
+// With Config.MaxConns open a client hears the overload text and is closed, also while
+// those that were closed wait for their peers; when some have gone, clients are served.
+func TestMaxConns_TurnsAwayAndGoesOn(t *testing.T) {
+	g, err := New(Config{Loops: 2, MaxConns: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Stop)
+	lis, err := g.Listen("127.0.0.1:0", []byte("421 busy\r\n"), func(c *Conn) Handler {
+		c.Write([]byte("220 hello\r\n"))
+		return &script{}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Start()
+	var served []*net.TCPConn
+	refused := 0
+	for range 60 {
+		conn := dial(t, lis)
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		switch {
+		case err != nil:
+			t.Fatalf("%d served, %d refused, then %v", len(served), refused, err)
+		case line == "220 hello\r\n":
+			served = append(served, conn)
+		case line == "421 busy\r\n":
+			refused++
+			if rest, err := io.ReadAll(conn); err != nil || len(rest) > 0 {
+				t.Errorf("a client that is turned away: %q, %v", rest, err)
+			}
+		default:
+			t.Fatalf("%q", line)
+		}
+	}
+	if len(served) < 20 || len(served) > 21 || refused != 60-len(served) || g.Conns() != len(served) {
+		t.Errorf("%d are served, %d refused; %d are open", len(served), refused, g.Conns())
+	}
+	for _, conn := range served {
+		conn.Close()
+	}
+	eventually(t, "a new client is served", func() bool {
+		conn := dial(t, lis)
+		defer conn.Close()
+		line, _ := bufio.NewReader(conn).ReadString('\n')
+		return line == "220 hello\r\n"
+	})
+}
+
+// Clients that are refused by a handler, and stay, leave room for others.
+func TestMaxConns_RefusedClientsThatStayLeaveRoom(t *testing.T) {
+	g, err := New(Config{Loops: 2, MaxConns: 40, SpareConns: 10, Linger: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Stop)
+	lis, err := g.Listen("127.0.0.1:0", []byte("421 busy\r\n"), func(c *Conn) Handler {
+		c.Write([]byte("421 come back later\r\n"))
+		return nil // and the connection is closed
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Start()
+	for i := range 200 {
+		line, err := bufio.NewReader(dial(t, lis)).ReadString('\n')
+		if err != nil || line != "421 come back later\r\n" {
+			t.Fatalf("client %d hears %q, %v; %d are open", i, line, err, g.Conns())
+		}
+	}
+	if n := g.Conns(); n < 25 || n > 32 {
+		t.Errorf("%d are open", n)
 	}
 }

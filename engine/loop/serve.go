@@ -90,10 +90,25 @@ func (c *Conn) timeout() {
 	case open:
 		c.handler.Timeout(c)
 	case flushing:
-		c.destroy(ErrStalled)
+		c.stalled()
 	case lingering:
 		c.destroy(nil)
 	}
+}
+
+// minTaken is how many octets of pending output a peer has to take in each Config.Stall
+// after Close.
+const minTaken = 16 << 10
+
+// stalled cuts a peer that takes its output too slowly. A single octet must not renew the
+// time, so what was taken is looked at when the time is over.
+func (c *Conn) stalled() {
+	if c.taken < minTaken {
+		c.destroy(ErrStalled)
+		return
+	}
+	c.taken = 0
+	c.setTimer(c.loop.group.cfg.Stall)
 }
 
 // read takes what the peer sent, once: behind what was kept, so that the handler
@@ -185,10 +200,8 @@ func (c *Conn) flush() bool {
 		c.destroy(err)
 		return false
 	}
+	c.taken += int64(n)
 	c.out.drop(&c.loop.stock, n)
-	if c.phase == flushing && n > 0 {
-		c.setTimer(c.loop.group.cfg.Stall)
-	}
 	if c.Pending() > 0 {
 		return false
 	}

@@ -17,13 +17,17 @@ type wheel struct {
 // timer is a connection's place in the wheel.
 type timer struct {
 	next, prev *Conn
-	deadline   int64 // tick at which it fires; 0: none
-	place      int64 // tick whose slot holds it; 0: not in the wheel
+	deadline   int32 // tick at which it fires; 0: none
+	place      int32 // tick whose slot holds it; 0: not in the wheel
 }
+
+// maxAfter bounds how far a deadline is away, in ticks: a connection is small, so a tick
+// is an int32.
+const maxAfter = 1 << 30
 
 // set lets c fire after at least the given ticks.
 func (w *wheel) set(c *Conn, after int64) {
-	c.timer.deadline = w.now + after + 1 // now is a moment within the tick
+	c.timer.deadline = int32(w.now + min(after, maxAfter) + 1) // now is a moment within the tick
 	switch {
 	case c.timer.place == 0:
 		w.insert(c)
@@ -48,7 +52,7 @@ func (w *wheel) advance(now int64, fire func(*Conn)) {
 			w.remove(c)
 			switch {
 			case c.timer.deadline == 0:
-			case c.timer.deadline > w.now:
+			case int64(c.timer.deadline) > w.now:
 				w.insert(c)
 			default:
 				c.timer.deadline = 0
@@ -60,7 +64,7 @@ func (w *wheel) advance(now int64, fire func(*Conn)) {
 
 func (w *wheel) insert(c *Conn) {
 	t := &c.timer
-	t.place = min(t.deadline, w.now+slots-1)
+	t.place = min(t.deadline, int32(w.now+slots-1))
 	head := &w.slot[t.place%slots]
 	t.next = *head
 	if t.next != nil {

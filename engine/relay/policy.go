@@ -149,7 +149,7 @@ func (p *Policy) Judge(e *storage.QueueEntry, a *Attempt, random float64) Judgem
 	j.notice(relayed, done)
 	if len(j.Settlement.Keep) > 0 {
 		j.Settlement.Warned = e.Warned || late
-		j.Settlement.Due = e.Due
+		j.Settlement.Due = e.DueAt()
 		if !a.NotMade {
 			j.Settlement.Due = p.due(e, a.At, e.Attempts+1, random)
 		}

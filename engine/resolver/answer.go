@@ -49,12 +49,14 @@ func (s *search) order(all []candidate) []Host {
 		n += len(c.addrs)
 	}
 	hosts := make([]Host, 0, n)
+	has := make(map[netip.AddrPort]bool, n)
 	for _, c := range all {
 		s.shuffle(len(c.addrs), func(i, j int) { c.addrs[i], c.addrs[j] = c.addrs[j], c.addrs[i] })
 		byTurns(c.addrs)
 		for _, addr := range c.addrs {
 			h := Host{c.name, netip.AddrPortFrom(addr, s.port), c.preference, c.secure}
-			if !slices.ContainsFunc(hosts, func(o Host) bool { return o.Addr == h.Addr }) {
+			if !has[h.Addr] {
+				has[h.Addr] = true
 				hosts = append(hosts, h)
 			}
 		}
@@ -81,8 +83,14 @@ func byTurns(addrs []netip.Addr) {
 	}
 }
 
+// maxNotes is how many notes an answer has. Each address of each host could bring one.
+const maxNotes = 50
+
 // note says something for people, once.
 func (s *search) note(format string, args ...any) {
+	if len(s.answer.Notes) == maxNotes {
+		return
+	}
 	text := fmt.Sprintf(format, args...)
 	if !slices.Contains(s.answer.Notes, text) {
 		s.answer.Notes = append(s.answer.Notes, text)

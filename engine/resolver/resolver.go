@@ -54,6 +54,8 @@ type Options struct {
 
 	DNSSEC DNSSEC // whose word is taken for it
 
+	Questions int // open at once, each with a socket; 0: MostQuestions
+
 	Log *slog.Logger // nil: no log
 }
 
@@ -88,13 +90,24 @@ const (
 	strangerSlots, strangerOfDomain = 64, 8
 )
 
+// MostQuestions is how many questions are open at once when nothing less is said.
+const MostQuestions = ownSlots + strangerSlots
+
+// part is a part of n, as of MostQuestions, and at least one.
+func part(n, of int) int {
+	if of == 0 {
+		return n
+	}
+	return max(1, n*min(of, MostQuestions)/MostQuestions)
+}
+
 // New makes a Resolver. It reads resolv.conf now, and no more later.
 func New(o Options) *Resolver {
 	r := &Resolver{
 		servers:  nameServers(o),
 		cache:    newCache(cmp.Or(o.CacheSize, 20_000), cmp.Or(o.CacheBytes, 16<<20)),
-		own:      questions{slots: newSlots(ownSlots, ownOfDomain)},
-		stranger: questions{slots: newSlots(strangerSlots, strangerOfDomain)},
+		own:      questions{slots: newSlots(part(ownSlots, o.Questions), part(ownOfDomain, o.Questions))},
+		stranger: questions{slots: newSlots(part(strangerSlots, o.Questions), part(strangerOfDomain, o.Questions))},
 		file:     hostsFile{path: cmp.Or(o.HostsFile, "/etc/hosts")},
 		port:     cmp.Or(o.Port, 25),
 		types:    []uint16{dns.TypeA, dns.TypeAAAA},

@@ -88,10 +88,16 @@ func TestDeliveredToOfAnAlias(t *testing.T) {
 // The longest alias fits before the message beside the longest signature.
 func TestDeliveredToOfALongAlias(t *testing.T) {
 	domain := strings.Repeat(strings.Repeat("d", 49)+".", 5) + "test"
-	for _, local := range []string{strings.Repeat("ö", 32), strings.Repeat(`"`, 64), strings.Repeat(`ö"`, 21)} {
-		front := message.AppendDeliveredTo(nil, []byte(mark(mailbox{local, domain}, mailbox{})))
-		if len(front) > storage.MaxFront-storage.MaxSignature {
-			t.Errorf("%d octets", len(front))
+	for _, local := range []string{strings.Repeat("ö", 32), strings.Repeat(`"`, 64), strings.Repeat(`ö"`, 21), strings.Repeat("ö", 120)} {
+		text := mark(mailbox{"", domain}, mailbox{local, domain})
+		front := message.AppendDeliveredTo(nil, []byte(text))
+		if len(front) > storage.MaxFront-storage.MaxSignature || len(local) <= maxLocal && !strings.HasSuffix(text, "@"+domain) {
+			t.Errorf("%d octets: %s", len(front), text)
+		}
+		var head message.Head
+		head.Feed(front)
+		if !head.DeliveredTo([]byte(text)) {
+			t.Errorf("%s is not found again", text)
 		}
 	}
 }

@@ -31,11 +31,16 @@ func mark(at, asked mailbox) string {
 	if at.local == "" {
 		at = asked
 	}
-	if text := at.String(); address.IsDNS(text) {
-		return text
+	text := at.String()
+	if !address.IsDNS(text) {
+		text = string(smtp.AppendXtext(nil, []byte(text)))
 	}
-	return string(smtp.AppendXtext(nil, []byte(at.String())))
+	return text[:min(len(text), maxMark)]
 }
+
+// maxMark bounds a mark: with its field's name it fits into storage.MaxFront beside a
+// signature. Only what a catch-all caught can be longer, and is cut.
+const maxMark = 480
 
 // expansion is one alias being expanded.
 type expansion struct {

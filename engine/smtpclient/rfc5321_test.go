@@ -13,13 +13,12 @@ import (
 // hear plays what the peer says, a line each; "~" is the end of the message. It
 // returns what was sent.
 func hear(p *player, said ...string) string {
-	var pending []byte
 	for _, s := range said {
 		if s == "~" {
 			p.bodyDone()
 			continue
 		}
-		pending = p.feedAll(append(pending, s+"\r\n"...))
+		p.left = p.feedAll(append(p.left, s+"\r\n"...))
 	}
 	return string(p.sent)
 }

@@ -29,8 +29,9 @@ type Session struct {
 	heard    bool   // and the peer has answered us there
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
-	declined bool   // the peer refused STARTTLS, and the session went on in clear text
-	unheard  bool   // the session broke at STARTTLS
+	scan     smtp.ReplyScan
+	declined bool // the peer refused STARTTLS, and the session went on in clear text
+	unheard  bool // the session broke at STARTTLS
 }
 
 // Init makes s ready for a connection that has been made. cfg is kept.
@@ -91,7 +92,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			break
 		}
 		if s.at.phase == idle || s.at.phase == streaming {
-			if len(in)-n < s.cfg.maxReply() && smtp.IsFiller(in[n:]) {
+			if len(in)-n < s.cfg.maxReply() && s.scan.IsFiller(in[n:]) {
 				break // it belongs to the next reply, for which nothing was said yet
 			}
 			s.early = true
@@ -99,7 +100,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 				break // one at a time; the rest is early, whenever it is presented
 			}
 		}
-		r, k, err := smtp.ParseReply(in[n:], s.cfg.maxReply())
+		r, k, err := s.scan.Next(in[n:], s.cfg.maxReply())
 		if err != nil {
 			if s.at.phase == idle {
 				s.close(e)

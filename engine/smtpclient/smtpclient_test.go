@@ -21,6 +21,7 @@ type player struct {
 	e       Effects
 	sent    []byte
 	effects []string
+	left    []byte // what hear has said and was not consumed
 	closed  bool
 
 	begun, ended int

@@ -3,12 +3,15 @@ package tlsio
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"postrider/engine/guard"
 )
 
 // shown is the certificate that a client of this configuration gets.
@@ -230,7 +233,7 @@ func TestTicketKeys(t *testing.T) {
 		if err := os.WriteFile(file, []byte(damage+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenTicketKeys(file); err == nil || !strings.Contains(err.Error(), "remove the file") {
+		if _, err := OpenTicketKeys(file); !errors.Is(err, guard.ErrDamaged) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%q: %v", damage, err)
 		}
 	}

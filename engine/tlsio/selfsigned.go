@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"postrider/codec/address"
+	"postrider/engine/guard"
 )
 
 // selfSignedLife is long: nobody renews what nobody checks.
@@ -29,6 +30,12 @@ const selfSignedLife = 10 * 365 * 24 * time.Hour
 func SelfSigned(file string, names []string, now time.Time) (CertFile, error) {
 	pair := CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
+	if err == nil {
+		if _, err := loadPair(pair); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return pair, fmt.Errorf("%w: %w: the certificate that this server made for itself", guard.ErrDamaged, err)
+		}
+		return pair, nil
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return pair, err
 	}

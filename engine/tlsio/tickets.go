@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"postrider/engine/guard"
 )
 
 const (
@@ -50,11 +52,11 @@ func OpenTicketKeys(file string) (*TicketKeys, error) {
 		made, secret, _ := strings.Cut(strings.TrimSpace(line), " ")
 		at, err := time.Parse(time.RFC3339, made)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %q is not a time; remove the file, and sessions begin anew: %w", file, made, err)
+			return nil, fmt.Errorf("%s: %w: %q is not a time: %w", file, guard.ErrDamaged, made, err)
 		}
 		k := ticketKey{made: at}
 		if n, err := hex.Decode(k.key[:], []byte(secret)[:min(len(secret), 2*len(k.key))]); err != nil || n != len(k.key) || len(secret) != 2*n {
-			return nil, fmt.Errorf("%s: the key made at %s is not 64 hexadecimal digits; remove the file, and sessions begin anew", file, made)
+			return nil, fmt.Errorf("%s: %w: the key made at %s is not 64 hexadecimal digits", file, guard.ErrDamaged, made)
 		}
 		t.keys = append(t.keys, k)
 	}

@@ -29,6 +29,8 @@ type gallery struct {
 	remote bool            // pictures from other hosts may be loaded
 	names  bool            // octets are not kept
 	base   string          // Content-Location of the HTML
+	root   *url.URL        // base, once it was read; nil as well if there is none that can be
+	rooted bool            // it was read
 
 	pictures   []*picture
 	byID       map[string]int
@@ -157,15 +159,30 @@ func (g *gallery) find(src string) int {
 	if n := g.byLocation[location]; n > 0 {
 		return n
 	}
-	base, err := url.Parse(g.base)
-	if err != nil || g.base == "" {
+	root := g.ofHTML()
+	if root == nil {
 		return 0
 	}
-	u, err := base.Parse(location)
+	u, err := root.Parse(location)
 	if err != nil {
 		return 0
 	}
 	return g.byLocation[u.String()]
+}
+
+// maxBase is how long a Content-Location may be that sources are read by: each source
+// costs as much.
+const maxBase = 500
+
+// ofHTML is what sources are relative to; nil: nothing.
+func (g *gallery) ofHTML() *url.URL {
+	if !g.rooted {
+		g.rooted = true
+		if u, err := url.Parse(g.base); err == nil && g.base != "" && len(g.base) <= maxBase {
+			g.root = u
+		}
+	}
+	return g.root
 }
 
 // write writes what sanitise has left, with the pictures in it. A picture that is there

@@ -228,7 +228,7 @@ func parseAddress(v []byte) (addressValue, error) {
 	return addressValue{}, storage.ErrCorrupt
 }
 
-// splitTargets reads targets of which each is ended by NUL.
+// splitTargets reads targets that each end with NUL.
 func splitTargets(b []byte) []string {
 	if len(b) == 0 {
 		return nil

@@ -65,7 +65,7 @@ func (a *allowance) spend(d time.Duration) {
 	a.mu.Unlock()
 }
 
-// choose says how a chunk of n octets is to be stored.
+// choose returns the codec for a chunk of n octets.
 func choose(n int, inFlight int64) codec {
 	switch {
 	case n < leastPacked, inFlight > deliveryRush:

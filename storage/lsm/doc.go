@@ -39,7 +39,8 @@
 //	'Z' acct(4)               nothing: an account that is being removed
 //
 // A Q row of version 2 has Envelope.Front after its other texts; one of version 1
-// has none.
+// has none. One of version 3 has Front and then Ahead, in microseconds: the machine's
+// clock, which gave its arrival, differed from the queue's clock.
 //
 // A chunk is 64 KiB of the body in wire form, the last one less; octets is its
 // length in wire form, data what the codec (0 raw, 1 S2, 2 zstd) made of it. Flag
@@ -82,8 +83,9 @@
 // one batch) and removed (settle*, move*). A settlement may be in the batch of a
 // delivery: then a notification and the settlement that it reports are one step.
 //
-// The committer gives the due times, by the clock of stamps: a row is never put
-// before one that a reader has been shown, so the reader's Cursor is all that
+// The committer gives the due times, by the clock of stamps, which knows no steps of the
+// machine's clock (see stamp.go): a row is never put before one that a reader has been
+// shown, so the reader's Cursor is all that
 // a sweep of a destination has to remember, and it steps over the tombstones of what
 // it has settled only once. Since each change gives an entry another due time, that
 // is also the fence that tells whether a Settlement was made of the entry as it is.

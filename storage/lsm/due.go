@@ -27,6 +27,7 @@ func (s *Store) ReadDue(domain string, after storage.Cursor, limit int) (due []*
 			s.opts.Log.Error("an entry of the queue can't be read and is skipped: run the check", "destination", domain, "err", err)
 			return true, nil
 		}
+		s.stamps.present(e)
 		due = append(due, e)
 		return len(due) < limit, nil
 	})
@@ -94,7 +95,11 @@ func (s *Store) QueuedEntry(id storage.EntryID) (_ *storage.QueueEntry, err erro
 	if err != nil {
 		return nil, err
 	}
-	return readEntry(rows, id, &at)
+	e, err := readEntry(rows, id, &at)
+	if err == nil {
+		s.stamps.present(e)
+	}
+	return e, err
 }
 
 // OpenQueued implements storage.Queue.

@@ -47,7 +47,7 @@ func newMailQueue(st *stamps) mailQueue {
 // maxStaged is from when on the maps of a group are made again rather than cleared.
 const maxStaged = 4096
 
-// applied is called when no group is open: the rows tell everything.
+// applied is called when no group is open: everything is in the rows.
 func (q *mailQueue) applied() {
 	q.stamps.applied()
 	if len(q.staged) > maxStaged || len(q.owners) > maxStaged {
@@ -60,6 +60,10 @@ func (q *mailQueue) applied() {
 
 // enqueue adds the queue entries of a delivery.
 func (c *committer) enqueue(g *group, dl *storage.Delivery, d *draft, body entry) {
+	if len(dl.Relayed) == 0 {
+		return
+	}
+	ahead, _ := c.mail.stamps.ahead()
 	for i, r := range dl.Relayed {
 		e := storage.QueueEntry{
 			ID:         storage.EntryID{Message: d.id, Part: uint32(i)},
@@ -67,12 +71,13 @@ func (c *committer) enqueue(g *group, dl *storage.Delivery, d *draft, body entry
 			Envelope:   r.Envelope,
 			Recipients: r.Recipients,
 			Arrival:    dl.Arrival,
+			Ahead:      ahead,
 			Body: storage.BodyRef{
 				Wire: body.wire, Size: body.size, CRC: body.crc, Chunks: body.chunks, Flags: body.flags,
 			},
 		}
 		now := c.mail.stamps.next()
-		at := standing{domain: r.Domain, due: max(micros(r.Due), now)}
+		at := standing{domain: r.Domain, due: max(c.mail.stamps.of(r.Due), now)}
 		c.setEntry(g.batch, &e, &at)
 		c.setPlace(g.batch, e.ID, &at)
 		c.mail.key = appendSenderKey(c.mail.key[:0], e.Envelope.ReversePath, e.ID)

@@ -21,10 +21,15 @@ import (
 //
 // A full disk is another matter. Flushes and compactions that meet it wait until
 // there is room, instead of being tried again thousands of times a second.
+//
+// So is a file that can't be opened because the process, or the machine, has too many
+// open: nothing was lost by it, and some are closed soon. Opening a file for writing
+// waits as long as it takes; a reader waits a second, then it gets the error.
 type faultFS struct {
 	vfs.FS
 	fail    func(error)
 	full    func()          // told that the disk is full
+	short   func(error)     // told that no more files can be opened
 	closing <-chan struct{} // ends the wait for room
 	armed   atomic.Bool     // not while the store is being opened: then errors are returned
 }
@@ -78,6 +83,39 @@ func (fs *faultFS) waits() bool {
 	}
 }
 
+// lacksFiles reports whether an error is EMFILE or ENFILE: too many open files.
+func lacksFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// filesRetry is the pause before a file is opened again that could not be opened.
+const filesRetry = 100 * time.Millisecond
+
+// tryOpen repeats open while there are too many open files, so many times; 0: always.
+func (fs *faultFS) tryOpen(times int, open func() error) error {
+	for n := 1; ; n++ {
+		err := open()
+		if err == nil || !lacksFiles(err) || !fs.armed.Load() || n == times {
+			return err
+		}
+		fs.short(err)
+		select {
+		case <-fs.closing:
+			return err
+		case <-time.After(filesRetry):
+		}
+	}
+}
+
+// readTimes is how often a reader tries.
+const readTimes = 10
+
+// Open implements vfs.FS.
+func (fs *faultFS) Open(name string, o ...vfs.OpenOption) (f vfs.File, err error) {
+	err = fs.tryOpen(readTimes, func() error { f, err = fs.FS.Open(name, o...); return err })
+	return f, err
+}
+
 // Unwrap implements vfs.FS.
 func (fs *faultFS) Unwrap() vfs.FS { return fs.FS }
 
@@ -85,7 +123,8 @@ func (fs *faultFS) Unwrap() vfs.FS { return fs.FS }
 func (fs *faultFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	k := kindOf(name)
 	for {
-		f, err := fs.FS.Create(name, c)
+		var f vfs.File
+		err := fs.tryOpen(0, func() (err error) { f, err = fs.FS.Create(name, c); return err })
 		if err == nil {
 			return fs.file(k, f), nil
 		}
@@ -96,8 +135,8 @@ func (fs *faultFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error
 }
 
 // ReuseForWrite implements vfs.FS. Only WAL files are reused.
-func (fs *faultFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := fs.FS.ReuseForWrite(old, name, c)
+func (fs *faultFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (f vfs.File, err error) {
+	err = fs.tryOpen(0, func() error { f, err = fs.FS.ReuseForWrite(old, name, c); return err })
 	if err != nil {
 		fs.stop(err)
 		return nil, err
@@ -106,8 +145,8 @@ func (fs *faultFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs
 }
 
 // OpenDir implements vfs.FS.
-func (fs *faultFS) OpenDir(name string) (vfs.File, error) {
-	f, err := fs.FS.OpenDir(name)
+func (fs *faultFS) OpenDir(name string) (f vfs.File, err error) {
+	err = fs.tryOpen(0, func() error { f, err = fs.FS.OpenDir(name); return err })
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (s *Store) History(id storage.MessageID, f func(storage.Record) bool) error
 func (s *Store) ForgetHistory(t time.Time) error {
 	return s.do(&call{alone: true, stage: func(b *pebble.Batch) error {
 		c := &s.committer
-		from, to := c.mail.forgotten, firstIDAt(t)
+		from, to := c.mail.forgotten, firstIDAt(s.stamps.shift(t))
 		if to <= from {
 			return nil
 		}

@@ -36,9 +36,10 @@ func (s *Store) run(from, end []byte, read func(rows pebble.Reader, k, v []byte)
 	return next, err
 }
 
-// Queued implements storage.Queue. The most selective condition says which index
+// Queued implements storage.Queue. The most selective condition chooses the index
 // is read; the others are held against what it finds.
 func (s *Store) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) bool) error {
+	filter.ArrivedBefore, filter.ArrivedAfter = s.stamps.shift(filter.ArrivedBefore), s.stamps.shift(filter.ArrivedAfter)
 	from, end := filterRange(&filter)
 	if bytes.Compare(from, end) >= 0 {
 		return nil
@@ -49,6 +50,7 @@ func (s *Store) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) b
 		next, err := s.run(from, end, func(rows pebble.Reader, k, v []byte) error {
 			e, err := filtered(&filter, rows, k, v)
 			if err == nil && e != nil {
+				s.stamps.present(e)
 				found = append(found, e)
 			}
 			return err

@@ -12,7 +12,7 @@ import (
 	"postrider/storage"
 )
 
-// lockTable says which session holds which maildrop. It is memory only: a lock
+// lockTable has the session that holds each locked maildrop. It is memory only: a lock
 // does not outlive its process, and no other process can have the store open.
 type lockTable struct {
 	mu   sync.Mutex
@@ -107,7 +107,7 @@ func (l *lock) List(limit int) (_ *storage.Listing, err error) {
 }
 
 // grown is the listing that is kept with what has come since; nil when there is none,
-// or when the counter says that something else has changed. See listings.
+// or when the counter shows that something else has changed. See listings.
 func (l *lock) grown(limit int) (*storage.Listing, error) {
 	kept := l.s.listings.get(l.account)
 	if kept == nil || kept.Len() > limit {
@@ -328,7 +328,7 @@ func deleteBody(b *pebble.Batch, id storage.MessageID, chunks uint32) {
 }
 
 // deleteSizedBody adds the deletion of an entry's body. Where the sizes of its
-// rows are known they tell Pebble where room can be won by compaction.
+// rows are known they show Pebble where compaction frees space.
 func deleteSizedBody(b *pebble.Batch, id storage.MessageID, e *entry) {
 	if e.chunks >= rangeDeleteFrom || e.packed() {
 		deleteBody(b, id, e.chunks)

@@ -43,6 +43,9 @@ type Options struct {
 	Log *slog.Logger
 	// CacheSize is the octets of the block cache; 0: 256 MiB.
 	CacheSize int64
+	// MaxOpenFiles is how many files of the store may be open at once; 0: 16,384, the
+	// most that is of use. Fewer are opened more often.
+	MaxOpenFiles int
 	// MemTableSize is the octets of one memtable; 0: 24 MiB. Up to 8 of them are
 	// in memory before writes stall, and all of them are read at start after a
 	// crash. A WAL as large is kept for each.
@@ -62,6 +65,8 @@ type Options struct {
 	// Failed is called once, on a goroutine of its own, when the store can write no
 	// more and has to be opened again by another process; nil: no call.
 	Failed func(error)
+
+	pass func() time.Duration // see stamps; for tests
 }
 
 // formatVersion is what this program writes in the X row "format". A store with
@@ -69,6 +74,15 @@ type Options struct {
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
 // only in lower case (see foldDirectory). All rows of earlier formats are good.
 const formatVersion = 3
+
+// DefaultOpenFiles is Options.MaxOpenFiles when it is not set: there are many blob files.
+// MinOpenFiles is its minimum; FilesBeside counts the other files that the store opens:
+// logs, manifest, directories, and what flushes and compactions write.
+const (
+	DefaultOpenFiles = 16384
+	MinOpenFiles     = 80
+	FilesBeside      = 32
+)
 
 // Defaults of Options.
 const (
@@ -90,6 +104,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.CacheSize == 0 {
 		o.CacheSize = defaultCacheSize
+	}
+	if o.MaxOpenFiles == 0 {
+		o.MaxOpenFiles = DefaultOpenFiles
 	}
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTableSize
@@ -173,6 +190,11 @@ func (s *Store) openFiles() error {
 	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
+	if err := s.setDamagedOptionsAside(o); err != nil {
+		_ = lock.Close()
+		s.closeFS()
+		return err
+	}
 	o.Lock = lock
 	db, err := openDB(dir, o)
 	if err == nil {
@@ -218,7 +240,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableSize:                s.opts.MemTableSize, // below 32 MB malloc keeps the arenas
 		MemTableStopWritesThreshold: 8,
 		Cache:                       pebble.NewCache(s.opts.CacheSize),
-		MaxOpenFiles:                16384, // blob files are many
+		MaxOpenFiles:                s.opts.MaxOpenFiles,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
 		LBaseMaxBytes:               64 << 20,
@@ -284,13 +306,13 @@ func (s *Store) loadRows() error {
 	if err != nil {
 		return err
 	}
-	s.stamps.begin(stamp)
 	s.ids.last.Store(max(bound, 1))
 	s.committer.idBound = storage.MessageID(bound)
 	s.nextAccount = storage.AccountID(max(next, 1))
 	if err := s.loadQueueTotal(); err != nil {
 		return err
 	}
+	s.beginStamps(stamp, bound)
 	if err := s.foldDirectory(); err != nil {
 		return err
 	}

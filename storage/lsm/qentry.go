@@ -12,10 +12,12 @@ import (
 )
 
 // queueVersion is the first octet of a Q row's value; queueFronted is the first octet
-// if there is an Envelope.Front after the other texts.
+// if there is an Envelope.Front after the other texts; queueAhead, if there are a Front
+// and then an Ahead, in microseconds.
 const (
 	queueVersion = 1
 	queueFronted = 2
+	queueAhead   = 3
 )
 
 // The flags of a Q row's second octet. RET and BODY have two bits each, from these on.
@@ -46,7 +48,10 @@ func appendQueueEntry(dst []byte, e *storage.QueueEntry) []byte {
 		flags |= queueStranger
 	}
 	version := byte(queueVersion)
-	if e.Envelope.Front != "" {
+	switch {
+	case e.Ahead != 0:
+		version = queueAhead
+	case e.Envelope.Front != "":
 		version = queueFronted
 	}
 	dst = append(dst, version, flags, e.Body.Flags)
@@ -63,8 +68,11 @@ func appendQueueEntry(dst []byte, e *storage.QueueEntry) []byte {
 	} {
 		dst = appendText(dst, t)
 	}
-	if version == queueFronted {
+	if version >= queueFronted {
 		dst = appendText(dst, e.Envelope.Front)
+	}
+	if version >= queueAhead {
+		dst = binary.AppendVarint(dst, e.Ahead.Microseconds())
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Recipients)))
 	for i := range e.Recipients {
@@ -89,7 +97,7 @@ const leastRecipient = 5
 func parseQueueEntry(v []byte) (*storage.QueueEntry, error) {
 	r := reader{rest: string(v)}
 	version := r.octet()
-	if version != queueVersion && version != queueFronted {
+	if version < queueVersion || version > queueAhead {
 		return nil, fmt.Errorf("%w: queue row of %d octets can't be read", storage.ErrCorrupt, len(v))
 	}
 	e := new(storage.QueueEntry)
@@ -115,8 +123,11 @@ func parseQueueEntry(v []byte) (*storage.QueueEntry, error) {
 	} {
 		*t = r.text()
 	}
-	if version == queueFronted {
+	if version >= queueFronted {
 		e.Envelope.Front = r.text()
+	}
+	if version >= queueAhead {
+		e.Ahead = r.lead()
 	}
 	n := r.uvarint()
 	if n > uint64(len(r.rest)/leastRecipient) {
@@ -161,6 +172,19 @@ func (r *reader) uvarint() (n uint64) {
 	}
 	r.short = true // longer than any that was written
 	return 0
+}
+
+// maxLead bounds an Ahead: 142 years, in half microseconds. A Duration holds 292.
+const maxLead = 1 << 53
+
+// lead is a signed number of microseconds, as encoding/binary writes it.
+func (r *reader) lead() time.Duration {
+	n := min(r.uvarint(), maxLead)
+	us := int64(n >> 1) //nolint:gosec // at most maxLead
+	if n&1 != 0 {
+		us = ^us
+	}
+	return time.Duration(us) * time.Microsecond
 }
 
 func (r *reader) text() string {

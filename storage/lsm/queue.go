@@ -6,7 +6,7 @@ import (
 	"postrider/storage"
 )
 
-// op is one thing for the committer to do. Exactly one of the fields says what.
+// op is one thing for the committer to do. Exactly one of the fields is set.
 type op struct {
 	chunk    chunk             // a sealed piece of a draft
 	delivery *storage.Delivery // a finished draft

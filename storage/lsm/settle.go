@@ -81,7 +81,7 @@ func (c *committer) planSettlement(st *storage.Settlement) (there bool, err erro
 	e.Recipients, e.Warned, e.Attempts = st.Keep, st.Warned, st.Attempts
 	e.LastAttempt, e.Status, e.Reason, e.Peer = st.LastAttempt, cut(st.Status, storage.MaxReason), st.Reason, st.Peer
 	ch := change{id: id, was: at, old: st.Entry, new: &e, now: c.mail.stamps.next()}
-	ch.at = standing{domain: at.domain, due: max(micros(st.Due), ch.now), warned: st.Warned}
+	ch.at = standing{domain: at.domain, due: max(c.mail.stamps.of(st.Due), ch.now), warned: st.Warned}
 	if ch.at.due == at.due {
 		ch.at.due++ // the fence falls in any case
 	}

@@ -80,6 +80,7 @@ func (sp *space) watch() {
 			return
 		case <-t.C:
 			sp.look()
+			sp.s.tellOfStep()
 		}
 	}
 }

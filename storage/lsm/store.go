@@ -53,6 +53,9 @@ type Store struct {
 	closing chan struct{}
 	closed  atomic.Bool
 	others  sync.WaitGroup // goroutines besides the committer
+
+	shortTold atomic.Int64  // when it was logged that files can't be opened
+	leadTold  time.Duration // the lead that was logged last
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -63,7 +66,6 @@ func newStore(opts Options) *Store {
 		closeFS: func() {},
 		sync:    pebble.Sync,
 		dir:     newDirectory(),
-		ids:     idSource{now: opts.Now},
 		drafts:  drafts{open: make(map[storage.MessageID]struct{})},
 		queue:   newQueue(),
 		groups:  sync.Pool{New: func() any { return new(group) }},
@@ -78,7 +80,8 @@ func newStore(opts Options) *Store {
 	if opts.Durability == None {
 		s.sync = pebble.NoSync
 	}
-	s.stamps.now = opts.Now
+	s.stamps.now, s.stamps.pass = opts.Now, opts.pass
+	s.ids.now = s.stamps.clock
 	s.locks.held = make(map[storage.AccountID]*lock)
 	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
 	s.committer.guard.broken = &s.failed
@@ -87,8 +90,20 @@ func newStore(opts Options) *Store {
 		base, s.closeFS = machineFS(opts.Log)
 	}
 	s.space.init(s, base)
-	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, closing: s.closing}
+	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, short: s.lacksFiles, closing: s.closing}
 	return s
+}
+
+// shortEvery is the least time between two lines of the log about open files.
+const shortEvery = 10 * time.Second
+
+// lacksFiles logs that the store waits until it can open a file.
+func (s *Store) lacksFiles(err error) {
+	now := time.Now().UnixNano()
+	if before := s.shortTold.Load(); now-before < int64(shortEvery) || !s.shortTold.CompareAndSwap(before, now) {
+		return
+	}
+	s.opts.Log.Error("the store waits until it may open a file: raise the limit of open files (LimitNOFILE in the unit, ulimit -n)", "err", err)
 }
 
 // start starts the goroutines of an open store.

@@ -165,7 +165,7 @@ func (c *committer) sleep(sl *sleeper) {
 	kept, awake := c.mail.awake[sl.domain]
 	delete(c.mail.awake, sl.domain)
 	if ok {
-		bucket := bucketOf(max(due, micros(sl.notBefore), c.mail.stamps.read()))
+		bucket := bucketOf(max(due, c.mail.stamps.of(sl.notBefore), c.mail.stamps.read()))
 		awake = awake && bucket != kept
 		c.mail.key = appendWakeKey(c.mail.key[:0], bucket, sl.domain)
 		_ = g.batch.Set(c.mail.key, nil, nil)

@@ -43,7 +43,7 @@ type logTail struct {
 	silent bool  // the first of these chunks does not tell what was synced
 }
 
-// damaged tells whether octets that had been synced can't be read: a crash alone
+// damaged reports whether octets that had been synced can't be read: a crash alone
 // never does that.
 func (t logTail) damaged() bool { return t.synced > t.end || t.silent && !t.hole }
 
@@ -84,7 +84,7 @@ func maskedCRC(b []byte) uint32 {
 	return (c>>15 | c<<17) + 0xa282ead8
 }
 
-// inspectLog reads a log to its end and tells what follows the first chunk that can't
+// inspectLog reads a log to its end and returns what follows the first chunk that can't
 // be read.
 func inspectLog(r io.Reader, number uint32) (t logTail, err error) {
 	block := make([]byte, walBlock)
@@ -142,7 +142,7 @@ func (t *logTail) block(b []byte, at int64, number uint32, ended bool) bool {
 // sector is the least that a disk writes whole.
 const sector = 512
 
-// zeroSector tells whether b has as many zeros in a row as a sector.
+// zeroSector reports whether b has as many zeros in a row as a sector.
 func zeroSector(b []byte) bool {
 	run := 0
 	for _, c := range b {

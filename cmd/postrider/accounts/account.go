@@ -74,7 +74,8 @@ func accountPasswd() *cobra.Command {
 		Short: "Change the password of an account",
 		Long: `Change the password of an account. It then works with PLAIN, LOGIN and
 SCRAM-SHA-256, also if the account was imported with another server's hash,
-and with APOP and CRAM-MD5 if the account was made with --apop.`,
+and with APOP and CRAM-MD5 if the account was made with --apop. Open sessions of the
+account end before their next command.`,
 		Example: "  postrider account passwd alice",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,8 +111,10 @@ and with APOP and CRAM-MD5 if the account was made with --apop.`,
 func accountRemove() *cobra.Command {
 	var t workspace.Target
 	cmd := &cobra.Command{
-		Use:     "remove NAME[@DOMAIN]...",
-		Short:   "Delete accounts and their mail",
+		Use:   "remove NAME[@DOMAIN]...",
+		Short: "Delete accounts and their mail",
+		Long: `Delete accounts and their mail. Sessions of the accounts are not waited for; they end
+before their next command, and delete nothing.`,
 		Example: "  postrider account remove alice",
 		Args:    workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

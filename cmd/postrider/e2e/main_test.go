@@ -15,7 +15,8 @@
 //	POSTRIDER_CRASH_ROUNDS  rounds of TestKillDashNine; 30 unless set
 //	POSTRIDER_PARCELS       messages of TestMailRoundTrip; 60 unless set
 //	POSTRIDER_PICTURES      folder for pictures of the web client's pages; none unless set
-//	POSTRIDER_FULL          anything: TestImportKeepsTheOrder has 10,000 messages; 600 unless set
+//	POSTRIDER_FULL          anything: TestImportKeepsTheOrder has 10,000 messages, 600 unless set;
+//	                        TestStrangersAtOnce is of 3 minutes, 20 s unless set
 //	POSTRIDER_RELAY_MESSAGES  messages of TestRelayKillDashNine; 20,000 unless set
 package e2e
 

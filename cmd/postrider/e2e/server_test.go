@@ -23,17 +23,21 @@ const patience = 60 * time.Second
 
 // server is one data folder and the process that serves it, if one does.
 type server struct {
-	t    *testing.T
-	data string
-	args []string // arguments of serve, after the common ones
+	t      *testing.T
+	data   string
+	args   []string // arguments of serve, after the common ones
+	nofile int      // its limit of open files; 0: the test's
 
-	cmd     *exec.Cmd
-	smtp    []string      // addresses that accept SMTP
-	pop3    []string      // addresses that accept POP3
-	smtps   []string      // addresses that accept SMTP within TLS, if configured
-	pop3s   []string      // addresses that accept POP3 within TLS, if configured
-	http    []string      // addresses of HTTP, if configured
-	https   []string      // addresses of HTTPS, if configured
+	cmd   *exec.Cmd
+	smtp  []string // addresses that accept SMTP
+	pop3  []string // addresses that accept POP3
+	smtps []string // addresses that accept SMTP within TLS, if configured
+	pop3s []string // addresses that accept POP3 within TLS, if configured
+	http  []string // addresses of HTTP, if configured
+	https []string // addresses of HTTPS, if configured
+
+	submission []string // addresses of submission, if configured
+
 	started time.Duration // from the start of the process to its ready line
 	exited  chan error    // the outcome of Wait, once
 	log     *tail
@@ -92,6 +96,9 @@ func (s *server) start() {
 	args := append([]string{"serve", "--data", s.data, "--hostname", "mx.localhost", "--domain", "localhost",
 		"--smtp", "127.0.0.1:0", "--pop3", "127.0.0.1:0"}, s.args...)
 	s.cmd = exec.Command(binary, args...)
+	if s.nofile > 0 {
+		s.cmd = limitFiles(s.nofile, args)
+	}
 	// The process must not outlive a test binary that is killed.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.log = &tail{}
@@ -124,6 +131,7 @@ func (s *server) start() {
 		s.smtp, s.pop3 = addresses(line, "smtp"), addresses(line, "pop3")
 		s.http, s.https = addresses(line, "http"), addresses(line, "https")
 		s.smtps, s.pop3s = addresses(line, "smtps"), addresses(line, "pop3s")
+		s.submission = addresses(line, "submission")
 	case err := <-s.exited:
 		s.cmd = nil
 		s.t.Fatalf("serve ended before it was ready: %v\n%s", err, s.log)

@@ -17,7 +17,7 @@ import (
 	"postrider/engine/useragent"
 )
 
-// Command is the mail client. It works with any server, and knows nothing of ours.
+// Command is the mail client. It works with any server.
 func Command() *cobra.Command {
 	cmd := workspace.Group("mail", "Read and write mail, at any server",
 		listCommand(), readCommand(), sendCommand(), saveCommand(), deleteCommand(), fetchCommand(), accountCommand())

@@ -101,7 +101,7 @@ func saveFiles(p *useragent.POP3, it useragent.Item, dir string, replace bool) (
 	return files, err
 }
 
-// giveName gives a finished file its name in dir, or the name with a number, and says which.
+// giveName gives a finished file its name in dir, or the name with a number, and returns it.
 func giveName(temp, dir, name string, replace bool) (string, error) {
 	path := filepath.Join(dir, name)
 	if replace {

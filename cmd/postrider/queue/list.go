@@ -198,7 +198,7 @@ func recipientsOf(e *storage.QueueEntry, now time.Time) (lines []recipientLine) 
 			State: string(admin.StateOf(e, now)), Status: e.StatusOf(r), Attempts: e.Attempts,
 		}
 		if !e.Held {
-			line.Due = e.Due.UTC()
+			line.Due = e.DueAt().UTC()
 		}
 		lines = append(lines, line)
 	}

@@ -137,7 +137,7 @@ func TestSelections(t *testing.T) {
 
 	s.Want(sysexits.Usage, "", "queue requeue", "ALL for the whole queue")
 	s.Want(sysexits.Usage, "", "queue requeue xyz", "not a message id", "queue list")
-	s.Want(sysexits.Usage, "", "queue requeue 0000000000001-x", "behind the hyphen")
+	s.Want(sysexits.Usage, "", "queue requeue 0000000000001-x", "after the hyphen")
 	s.Want(sysexits.Usage, "", "queue requeue ALL 0000000000001", "exclude")
 	s.Want(sysexits.Usage, "", "queue requeue --error refused", "such as 4.4.1")
 	s.Want(sysexits.Usage, "", "queue requeue --older soon", "--older soon", "4h or 5d")

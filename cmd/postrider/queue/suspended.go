@@ -48,14 +48,14 @@ func (s *suspended) explain(e *storage.QueueEntry) {
 		return
 	}
 	hop, _ := s.ws.Router.NextHop(s.rules, e.Domain, e.Envelope.ReversePath)
-	if why := s.waits[hop.String()]; why != "" && e.Reason == "" && !e.Due.After(time.Now()) {
+	if why := s.waits[hop.String()]; why != "" && e.Reason == "" && !e.DueAt().After(time.Now()) {
 		e.Reason = "waits for a connection: " + why
 	}
 	dead, ok := s.dead[hop.String()]
-	if !ok || e.Due.After(dead.RetryAt) {
+	if !ok || e.DueAt().After(dead.RetryAt) {
 		return
 	}
-	e.Due = dead.RetryAt
+	e.Due, e.Ahead = dead.RetryAt, 0
 	if e.Reason == "" {
 		e.Reason = "delivery temporarily suspended: " + dead.Reason
 	}

@@ -40,7 +40,7 @@ type arguments struct {
 	recipients []string
 }
 
-// The options of sendmail, which programs have called for forty years: letters
+// The options of sendmail: letters
 // after one hyphen, several in a row, a value in the same word or the next.
 const (
 	withValue = "ABCFLNORVXbefhopr" // have a value

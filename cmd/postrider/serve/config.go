@@ -23,10 +23,22 @@ func configCheck() *cobra.Command {
 		Example: "  postrider config check --config /etc/postrider.toml",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := t.Config(); err != nil {
+			cfg, err := t.Config()
+			if err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
+			limit, err := openFileLimit()
+			if err != nil {
+				return sysexits.Unavailable.With(err)
+			}
+			s, err := shareFiles(cfg, limit)
+			if err != nil {
+				return sysexits.Config.With(fmt.Errorf("a server that is started from here would not run: %w", err))
+			}
+			if cuts := s.cuts(cfg, limit); cuts != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), "a server that is started from here would have less than that: "+cuts)
+			}
 			return nil
 		},
 	})

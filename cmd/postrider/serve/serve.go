@@ -125,6 +125,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 	defer sockets.Close()
 
+	if err := setFilesAside(cfg, log); err != nil {
+		return err
+	}
 	failed := make(chan error, 1)
 	store, err := workspace.OpenStore(cfg, log, func(err error) { failed <- err })
 	for err != nil && isReplacement() && ctx.Err() == nil {

@@ -73,7 +73,7 @@ func check(ws *workspace.Workspace, cmd *cobra.Command, asJSON bool) error {
 	return err
 }
 
-// deadMembers tells what of all aliases leads to no mailbox.
+// deadMembers reports the targets of aliases that lead to no mailbox.
 func deadMembers(ws *workspace.Workspace) ([]string, error) {
 	all, err := workspace.NewRoster(ws)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
+	"time"
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/admin"
@@ -51,15 +52,9 @@ var ErrNoStore = errors.New("no store")
 
 // open finds the store of cfg.
 func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, error) {
-	client, err := admin.Dial(ctx, AdminSocket(cfg))
-	if err == nil {
-		return client, nil
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used only by root and the server's user: run the command as one of them (%w)", cfg.Server.Data, err))
-	}
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, sysexits.Unavailable.With(fmt.Errorf("can't connect to the running server: %w", err))
+	client, err := runningServer(ctx, cfg)
+	if client != nil || err != nil {
+		return client, err
 	}
 	if _, err := os.Stat(cfg.Server.Data); c == MustExist && errors.Is(err, fs.ErrNotExist) {
 		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: use --data with its directory, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
@@ -69,6 +64,18 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := OpenStore(cfg, log, nil)
+	for until := time.Now().Add(lockPatience); errors.Is(err, lsm.ErrLocked) && time.Now().Before(until) && ctx.Err() == nil; {
+		// A server that starts has the store before it has its socket; one that stops, or
+		// another command, gives the store back.
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		if client, err := runningServer(ctx, cfg); client != nil || err != nil {
+			return client, err
+		}
+		store, err = OpenStore(cfg, log, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +85,24 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 		}
 	}
 	return store, nil
+}
+
+// lockPatience is how long a command waits for a store that another process has open while
+// no server answers: a start after a crash takes some seconds.
+var lockPatience = 20 * time.Second
+
+// runningServer finds the running server; nil without an error: there is none.
+func runningServer(ctx context.Context, cfg *config.Config) (admin.Store, error) {
+	client, err := admin.Dial(ctx, AdminSocket(cfg))
+	switch {
+	case err == nil:
+		return client, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used only by root and the server's user: run the command as one of them (%w)", cfg.Server.Data, err))
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, nil
+	}
+	return nil, sysexits.Unavailable.With(fmt.Errorf("can't connect to the running server: %w", err))
 }
 
 // AccountNamed finds an account by its name.
@@ -114,7 +139,8 @@ func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storag
 		Dir: cfg.Server.Data, Log: log, Failed: failed,
 		CacheSize: cfg.Storage.Cache, MemTableSize: uint64(cfg.Storage.Memtable),
 		FreeFloor: cfg.Storage.FreeFloor, BallastSize: noneIfZero(cfg.Storage.Ballast),
-		Durability: lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
+		MaxOpenFiles: cfg.Process.StoreFiles,
+		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
 	if err != nil {
 		return nil, sysexits.Unavailable.With(err)

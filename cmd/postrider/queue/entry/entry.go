@@ -64,7 +64,7 @@ func LineOf(e *storage.QueueEntry, now time.Time) Line {
 		LastAttempt: e.LastAttempt.UTC(), Status: e.Status, Reason: e.Reason, Peer: e.Peer,
 	}
 	if !e.Held {
-		l.Due = e.Due.UTC()
+		l.Due = e.DueAt().UTC()
 	}
 	for i := range e.Recipients {
 		r := &e.Recipients[i]
@@ -155,7 +155,7 @@ func due(e *storage.QueueEntry, now time.Time) string {
 	case e.IsDue(now):
 		return "now"
 	}
-	return Time(e.Due)
+	return Time(e.DueAt())
 }
 
 // RetName is the value of RET; nothing when it was not given.

@@ -1,4 +1,4 @@
-// Package life tells the life of a message to other hosts: where it came from, what was
+// Package life prints the history of a message to other hosts: where it came from, what was
 // done at each attempt, and what comes next. It is what "postrider why" prints.
 //
 // The past is the history that the store keeps for a while, the future is in the
@@ -54,7 +54,7 @@ func Read(s Store, id storage.MessageID, now time.Time) (*Life, error) {
 	return l, nil
 }
 
-// Print tells the life in order.
+// Print prints the history in order.
 func (l *Life) Print(out io.Writer) {
 	fmt.Fprintln(out, l.ID)
 	if len(l.Entries) > 0 {
@@ -84,7 +84,7 @@ func (l *Life) Print(out io.Writer) {
 	}
 }
 
-// future tells what comes next for an entry.
+// future describes what comes next for an entry.
 func (l *Life) future(out io.Writer, e *storage.QueueEntry) {
 	fmt.Fprintf(out, "%s  to %s: %s\n", entry.Name(e.ID), entry.Printable(e.Domain), l.next(e))
 	for i := range e.Recipients {
@@ -111,7 +111,7 @@ func (l *Life) next(e *storage.QueueEntry) string {
 	if e.IsDue(l.Now) {
 		return "due now" + after
 	}
-	return "next attempt at " + entry.Time(e.Due) + after
+	return "next attempt at " + entry.Time(e.DueAt()) + after
 }
 
 // Line is a life in JSON.
