@@ -10,7 +10,7 @@
 // [Load] sends messages in many SMTP sessions, [Fetch] reads or empties a maildrop by
 // POP3, with the commands in a [Profile], [Client.Open] times how a maildrop opens,
 // [Idle] holds sessions. Load and Fetch run in step (each command waits for
-// its reply) or pipelined (RFC 2920, RFC 2449 section 6.6). [Client] says how a
+// its reply) or pipelined (RFC 2920, RFC 2449 section 6.6). [Client] has how a
 // session begins: TLS, AUTH, source address. A [Corpus] makes or reads what is
 // sent, a [Ledger] keeps what was acknowledged and checks what is found. A
 // [Meter] counts while a run goes on, [Intervals] cut it into pieces; a [Report] is one round, a [Result] several,

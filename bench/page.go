@@ -114,7 +114,7 @@ func curveChart(r Report) template.HTML {
 		}
 		look := fmt.Sprintf("l%d", line%8)
 		if line >= 8 {
-			look += " again" // dashed: there are no more colours that are told apart
+			look += " again" // dashed: more colours could not be distinguished
 		}
 		fmt.Fprintf(&b, `<polyline class="%s" points="`, look)
 		for _, p := range s.Curve {

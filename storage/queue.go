@@ -23,7 +23,7 @@ import (
 // due costs what is due, however much is queued.
 type Queue interface {
 	// Watch has f called after each commit that put entries of a destination that are
-	// due into the queue, or made some due at once; flush says that an operator asked for it,
+	// due into the queue, or made some due at once; flush: an operator asked for it,
 	// which ends waiting of any kind. f is called on a goroutine of the store and
 	// must not block. There is one watcher; the next call replaces it.
 	Watch(f func(domain string, flush bool))

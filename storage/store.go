@@ -165,7 +165,7 @@ type Message interface {
 	// octets, which stays as it is until the next call of Next or Close; io.EOF
 	// after the last one, ErrCorrupt when it is not what was stored.
 	Next() ([]byte, error)
-	// Close lets go of what Next returned.
+	// Close frees what Next returned.
 	Close()
 }
 

@@ -1,6 +1,6 @@
 // Package sink is the other end for tests of clients: an SMTP server that takes mail
 // and throws it away, fast, and a POP3 server that has made messages and what arrived;
-// or both fail as foreign servers do, when they are told to.
+// or both fail as foreign servers do, when rules make them.
 //
 // # Use
 //

@@ -183,7 +183,7 @@ func TestSMTP_Recipients(t *testing.T) {
 	f("x@v.example y@v.example", "-m", "2", "--to-file", file)
 }
 
-// A refused message is exit code 1 and told; a server that isn't there is 69; a
+// A refused message is reported and exit code 1; a server that isn't there is 69; a
 // wrong command line is 64.
 func TestExitCodes(t *testing.T) {
 	r := receive(t, sink.Options{})

@@ -4,7 +4,7 @@
 //
 // # Two passes
 //
-// What is to become of a part depends on all of it, and is told in its header. So a
+// The conversion of a part depends on all of it, and changes its header. So a
 // message is read twice, in plain form and in pieces cut anywhere: a [Survey] finds its
 // parts and makes a [Plan], then a [Converter] with that plan appends the message as
 // lines. Both walk the message by the same code (walker).

@@ -38,7 +38,7 @@ func trimEnd(line string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 }
 
-// delimiter says which of the boundaries, the outermost first, a line delimits.
+// delimiter returns which of the boundaries, the outermost first, a line delimits.
 func delimiter(line string, open []string) (which int, last bool) {
 	for i := len(open) - 1; i >= 0; i-- {
 		rest, ok := strings.CutPrefix(line, "--"+open[i])

@@ -38,7 +38,7 @@ func (b *Binary) IsText() bool {
 // AtLineStart reports whether what was scanned ends with CRLF or is empty.
 func (b *Binary) AtLineStart() bool { return b.place == atStart }
 
-// CountCRLF tells that the caller has put CRLF at the end of a message that lacks it.
+// CountCRLF counts a CRLF that the caller has put at the end of a message that lacks it.
 func (b *Binary) CountCRLF() {
 	b.Wire += 2
 	b.Size += 2

@@ -18,13 +18,13 @@
 //
 // # The tools
 //
-//   - [Scanner] reads a message in wire form as it streams in, tells which runs
+//   - [Scanner] reads a message in wire form as it streams in, returns which runs
 //     of the input are the message, and finds its end. Nothing is copied.
-//   - [Stuffer] does the same for plain input (BDAT, files): it tells where dots
+//   - [Stuffer] does the same for plain input (BDAT, files): it returns where dots
 //     are to be put between the runs.
 //   - [Normalizer] brings text with any line ends (files, pipes) to wire form.
 //   - [Mender] brings what an older version stored to wire form.
-//   - [Binary] reads a message that may be anything (BINARYMIME), and tells whether
+//   - [Binary] reads a message that may be anything (BINARYMIME), and reports whether
 //     it is lines.
 //   - [AppendStuffed], [AppendUnstuffed] and [Unstuffer] convert.
 //   - [Top] cuts a message in wire form for POP3's TOP.

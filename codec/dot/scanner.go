@@ -57,7 +57,7 @@ type Scanner struct {
 	at    place
 	crs   bool // a bare CR was seen: counting proves nothing any more
 	line  int  // octets of the current line
-	plain bool // the input is not stuffed: this is the heart of a Stuffer
+	plain bool // the input is not stuffed: for a Stuffer
 }
 
 // Reset makes s ready for the next message.
@@ -66,7 +66,7 @@ func (s *Scanner) Reset() { *s = Scanner{} }
 // AtLineStart reports whether what was scanned ends with CRLF or is empty.
 func (s *Scanner) AtLineStart() bool { return s.at != insideLine }
 
-// CountCRLF tells that the caller has put a CRLF into the message, in place of a
+// CountCRLF counts a CRLF that the caller has put into the message, in place of a
 // bare LF or at the end of a body that lacks it.
 func (s *Scanner) CountCRLF() {
 	s.Wire += 2

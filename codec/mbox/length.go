@@ -13,12 +13,12 @@ type lengthField struct {
 	count int // how many of these fields there are
 }
 
-// maxLengthLine is what is kept of a line; longer ones are passed over.
+// maxLengthLine is what is kept of a line; longer ones are ignored.
 const maxLengthLine = 64
 
 func (l *lengthField) reset() { *l = lengthField{line: l.line[:0]} }
 
-// take reads a piece of a header, which is of one line only. ended says that it
+// take reads a piece of a header, which is of one line only. ended: it
 // was the empty line.
 func (l *lengthField) take(piece []byte) (ended bool) {
 	l.line = append(l.line, piece[:min(len(piece), maxLengthLine-len(l.line))]...)

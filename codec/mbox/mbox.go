@@ -42,7 +42,7 @@ var rule = quote.Rule{Word: "From "}
 
 // Writer writes messages in mboxrd form, by appending. The zero Writer is ready.
 type Writer struct {
-	// OwnLength says that the message that begins has a Content-Length, see HasLength. It may
+	// OwnLength: the message that begins has a Content-Length, see HasLength. It may
 	// say anything, and a reader must not follow it over the beginning of the next
 	// message: the From_ line gets a zone after its year, which tells a [Reader] so.
 	OwnLength bool

@@ -90,7 +90,7 @@ func TestReader_contentLength(t *testing.T) {
 	}
 }
 
-// What was close is told with its line.
+// Close decisions are reported with their line.
 func TestReader_doubts(t *testing.T) {
 	file := "From a" + asctime + "A: b\n\nFrom one\ntwo\nFrom three\n\nFrom four\nFive: 6\n\nseven\nFrom eight" + asctime + "nine\n"
 	var got []string

@@ -57,7 +57,7 @@ package mbrain
 
 import "strconv"
 
-// FormatError says where and why a file can't be understood.
+// FormatError has where and why a file can't be understood.
 type FormatError struct {
 	Line int // from 1
 	Text string

@@ -36,7 +36,7 @@ const (
 
 // maxLine is too long for a line: it bounds the kept part of a line that is cut by the
 // end of a piece.
-// Within a file it is an error, elsewhere it is passed over.
+// Within a file it is an error, elsewhere it is ignored.
 const maxLine = 1024
 
 // Decoder finds the files in a text that comes in pieces, and decodes them. The zero
@@ -58,7 +58,7 @@ func (d *Decoder) Line() int { return d.number }
 
 // Decode reads text, appends the octets of the open file to dst, and returns how
 // much of text it has taken: all, or less at a Begin or an End, after which the next
-// call goes on. Text outside of files is passed over. An error is an [*Error], and
+// call goes on. Text outside of files is ignored. An error is an [*Error], and
 // final; what was decoded before it is in out. text is borrowed for the call.
 func (d *Decoder) Decode(dst, text []byte) (out []byte, n int, ev Event, err error) {
 	for n < len(text) && d.err == nil {

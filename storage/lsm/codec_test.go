@@ -67,7 +67,7 @@ func TestChoose(t *testing.T) {
 	f(4096, deliveryRush+1, raw)
 }
 
-// A frame that holds more than its row says is refused before it is unpacked.
+// A frame that is larger than in its row is refused before it is unpacked.
 func TestFramesThatHoldMoreThanTheRowSays(t *testing.T) {
 	huge := make([]byte, 64*chunkLen)
 	for c, frame := range map[codec][]byte{fast: s2.Encode(nil, huge), strong: zstdEncoder.EncodeAll(huge, nil)} {

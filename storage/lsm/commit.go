@@ -21,7 +21,7 @@ import (
 //
 // The committer is one goroutine. It takes all that waits in the queue, gathers it into
 // groups, each one Pebble batch, and applies them: after that they are visible, and in
-// the WAL's order. Then it waits for their sync and tells the waiting callers. What
+// the WAL's order. Then it waits for their sync and answers the waiting callers. What
 // comes in meanwhile is the next round: syncs gather by themselves, and the longer one
 // takes, the more the next one covers.
 //
@@ -316,7 +316,7 @@ func (call *call) finish(err error) {
 	close(call.done)
 }
 
-// settle waits for the sync of all applied groups, and tells their callers.
+// settle waits for the sync of all applied groups, and answers their callers.
 // Once one group is not synced, none after it is.
 func (c *committer) settle() {
 	for i, g := range c.unsynced {
@@ -345,7 +345,7 @@ func (c *committer) awaitSync(g *group) error {
 	return err
 }
 
-// finish tells all callers that wait for the group, and frees it.
+// finish answers all callers that wait for the group, and frees it.
 func (g *group) finish(s *Store, err error) {
 	if err == nil {
 		_ = g.batch.Close() // gives the batch back; it is not touched after an error

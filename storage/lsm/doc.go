@@ -88,7 +88,7 @@
 // shown, so the reader's Cursor is all that
 // a sweep of a destination has to remember, and it steps over the tombstones of what
 // it has settled only once. Since each change gives an entry another due time, that
-// is also the fence that tells whether a Settlement was made of the entry as it is.
+// is also the fence that shows whether a Settlement was made from the entry as it is.
 //
 // A destination that is awake keeps the W row that woke it until Sleep puts another
 // in its place, so that all that is queued meanwhile writes none. Only Sleep is not

@@ -28,8 +28,8 @@ import (
 type faultFS struct {
 	vfs.FS
 	fail    func(error)
-	full    func()          // told that the disk is full
-	short   func(error)     // told that no more files can be opened
+	full    func()          // called when the disk is full
+	short   func(error)     // called when no more files can be opened
 	closing <-chan struct{} // ends the wait for room
 	armed   atomic.Bool     // not while the store is being opened: then errors are returned
 }
@@ -69,7 +69,7 @@ func kindOf(name string) kind {
 	return other
 }
 
-// waits says, after it has waited for room, whether to try a write again.
+// waits waits for room, and reports whether to try a write again.
 func (fs *faultFS) waits() bool {
 	if !fs.armed.Load() {
 		return false
@@ -181,7 +181,7 @@ type faultFile struct {
 	kind kind
 }
 
-// try repeats f for as long as judge says so.
+// try repeats f while judge allows it.
 func (f *faultFile) try(do func() error) error {
 	for {
 		err := do()

@@ -113,7 +113,7 @@ func (m *model) settled(ss []storage.Settlement, fresh map[storage.EntryID]bool)
 	}
 }
 
-// fresh says which entries are as they were read, and not held.
+// fresh returns the entries that are as they were read, and not held.
 func (m *model) fresh(rt *rapid.T, ss []storage.Settlement) map[storage.EntryID]bool {
 	fresh := make(map[storage.EntryID]bool)
 	for i := range ss {

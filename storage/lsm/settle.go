@@ -46,7 +46,7 @@ func checkSettlements(ss []storage.Settlement) error {
 }
 
 // planSettlements plans all settlements or none. whole: an entry that is gone
-// makes it ErrFenced; otherwise it is passed over.
+// makes it ErrFenced; otherwise it is skipped.
 func (c *committer) planSettlements(ss []storage.Settlement, whole bool) error {
 	for i := range ss {
 		there, err := c.planSettlement(&ss[i])

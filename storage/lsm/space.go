@@ -80,7 +80,7 @@ func (sp *space) watch() {
 			return
 		case <-t.C:
 			sp.look()
-			sp.s.tellOfStep()
+			sp.s.logStep()
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (sp *space) look() {
 	sp.spent.Store(0)
 	u, err := sp.base.GetDiskUsage(sp.s.opts.Dir)
 	if err != nil {
-		return // this file system doesn't tell; writes will
+		return // this file system doesn't report it; writes will
 	}
 	avail := int64(min(u.AvailBytes, math.MaxInt64))
 	floor := sp.floor(int64(min(u.TotalBytes, math.MaxInt64)))

@@ -221,7 +221,7 @@ func (s *stamps) shift(t time.Time) time.Time {
 	return t
 }
 
-// ahead is how far stamps are ahead of the machine's clock, and what that says it is.
+// ahead is how far stamps are ahead of the machine's clock, and the machine's time.
 func (s *stamps) ahead() (time.Duration, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,12 +251,12 @@ func (s *Store) beginStamps(stamp, id uint64) {
 		stamp = max(stamp, at)
 	}
 	s.stamps.begin(stamp, s.queued.messages.Load() > 0)
-	s.tellOfStep()
+	s.logStep()
 }
 
-// tellOfStep tells the operator that the machine's clock and that of the queue have come
+// logStep logs that the machine's clock and the queue's clock have come
 // apart, or together. It is called at the start, and then by one goroutine.
-func (s *Store) tellOfStep() {
+func (s *Store) logStep() {
 	lead, now := s.stamps.ahead()
 	if (lead - s.leadTold).Abs() < stampStep*time.Microsecond {
 		return

@@ -151,7 +151,7 @@ func (c *committer) sleep(sl *sleeper) {
 		return
 	}
 	if c.group != nil && c.group.touched[sl.domain] != 0 {
-		c.flush() // so that the rows tell everything
+		c.flush() // so that everything is in the rows
 	}
 	due, ok, err := c.firstDue(sl)
 	if err != nil {

@@ -57,7 +57,7 @@ func sequences(t *testing.T, s storage.Store) {
 	want(t, err, storage.ErrFenced)
 }
 
-// sameAsOpened appends a message by Sequence, and fails unless Open tells the same.
+// sameAsOpened appends a message by Sequence, and fails unless Open gives the same.
 func sameAsOpened(t *testing.T, l storage.Lock, q storage.Sequence, dst []byte, id storage.MessageID) []byte {
 	t.Helper()
 	room := cap(dst) - len(dst)

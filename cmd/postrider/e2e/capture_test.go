@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// captured is what the API says of messages, as far as the tests look at it.
+// captured is the API's answer about messages, as far as the tests look at it.
 type captured struct {
 	Total    int  `json:"total"`
 	Matching int  `json:"messages_count"`

@@ -73,7 +73,7 @@ func withoutReturnPath(header []byte) []byte {
 
 // withoutTrace takes off the fields that our server puts before a message: one
 // Return-Path, Delivered-To where an alias was expanded, one Received. The
-// second result says what is wrong with them.
+// second result describes what is wrong with them.
 func withoutTrace(message []byte) ([]byte, string) {
 	name, rest := cutField(message)
 	if name != "return-path" {

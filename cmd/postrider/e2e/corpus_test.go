@@ -31,7 +31,7 @@ var corpusHomes = regexp.MustCompile(`/test_email/data/msg_\w+\.txt$` + // libpy
 	`|/mailman/.*/tests/data/[^/]+\.eml$` + // mailman3
 	`|/spamassassin/examples/sample-\w+\.txt$`) // spamassassin
 
-// corpus loads the sample mail, each message once, and says what it found. In CI
+// corpus loads the sample mail, each message once, and logs what it found. In CI
 // there have to be 100 messages that SMTP can carry.
 var corpus = sync.OnceValues(func() (good []sample, report string) {
 	var log strings.Builder
@@ -99,7 +99,7 @@ func samples(t *testing.T, limit int) []sample {
 	return spread
 }
 
-// reportOnce has one test tell what the corpus holds.
+// reportOnce makes one test log what the corpus holds.
 var reportOnce sync.Once
 
 // corpusFiles lists the files of the corpus in a fixed order.

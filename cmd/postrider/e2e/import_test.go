@@ -39,7 +39,7 @@ func TestImportKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// The exit code of an import says what was wrong, and the words say it once.
+// The exit code of an import shows what was wrong, and the text has it once.
 func TestImportSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

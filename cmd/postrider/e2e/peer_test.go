@@ -45,7 +45,7 @@ type manners struct {
 	hang        string                                             // sends nothing more from this stage on
 	refuse      func(to string, try int, age time.Duration) string // the reply to a recipient; "": yes
 	endOfData   func(m taken) (reply string, keep bool)            // "": closes without a reply
-	connections int                                                // others hear 421; 0: any number
+	connections int                                                // others get 421; 0: any number
 	pause       time.Duration                                      // before the reply to a message
 }
 

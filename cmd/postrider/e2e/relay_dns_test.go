@@ -10,7 +10,7 @@ import (
 	"postrider/engine/resolver/dnstest"
 )
 
-// Where mail goes as a real DNS server says it (RFC 5321 section 5.1, RFC 7505).
+// Where mail goes with a real DNS server (RFC 5321 section 5.1, RFC 7505).
 // All mail is handed in first, so that the waits go on side by side.
 func TestRelayAsks(t *testing.T) {
 	t.Parallel()
@@ -30,11 +30,11 @@ func TestRelayAsks(t *testing.T) {
 	s.start()
 	const equal = 40
 	for i := range equal {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@equal.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@equal.test", i)}})
 	}
 	for _, domain := range strings.Fields(`prefer.test failover.test implicit.test null.test nothere.test nomail.test servfail.test
 		silent.test self.test selfaddr.test backup.test alias.test aliasmx.test multi.test [127.0.0.2]`) {
-		s.submit(letter{from: "writer@localhost", to: []string{"r@" + domain}})
+		s.submit(submission{from: "writer@localhost", to: []string{"r@" + domain}})
 	}
 
 	f := func(domain string, at *peer) {

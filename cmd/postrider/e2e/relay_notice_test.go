@@ -51,7 +51,7 @@ func fieldsAre(t *testing.T, got textproto.MIMEHeader, want map[string]string) {
 func TestRelayWarnsAndReturns(t *testing.T) {
 	t.Parallel()
 	s, _, _, no := startNoticeRelay(t)
-	s.submit(letter{
+	s.submit(submission{
 		from: "writer@localhost> RET=HDRS ENVID=QQ+2B314159",
 		to: []string{
 			"late1@no.test> ORCPT=rfc822;Bob+2BTag@original.test", "late2@no.test> NOTIFY=FAILURE",
@@ -100,7 +100,7 @@ func TestRelayReturnsTheMessage(t *testing.T) {
 	large := original + strings.Repeat("a line of a large message, 40 octets.\r\n", 2000)
 	f := func(rcpt, args, text string, whole bool) {
 		t.Helper()
-		s.submit(letter{from: "writer@localhost" + args, to: []string{rcpt}, text: text})
+		s.submit(submission{from: "writer@localhost" + args, to: []string{rcpt}, text: text})
 		n, about := s.notice("writer", rcpt, "failed")
 		fieldsAre(t, about, map[string]string{"Status": "5.1.1", "Diagnostic-Code": "smtp; 550 5.1.1 no such user", "Original-Recipient": ""})
 		if n.header.Get("Subject") != "Undelivered Mail Returned to Sender" || !strings.Contains(n.words, "<"+rcpt+">:") || !strings.Contains(n.words, "said: 550 5.1.1 no such user") {
@@ -124,7 +124,7 @@ func TestRelayReturnsTheMessage(t *testing.T) {
 	f("550-d@no.test", "", large, false) // over relay.return_size
 	f("550-e@no.test", "> RET=FULL", large, false)
 
-	s.submit(letter{from: "writer@localhost", to: []string{"550-quiet@no.test> NOTIFY=NEVER", "550-late@no.test> NOTIFY=DELAY", "550-yes@no.test> NOTIFY=SUCCESS"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"550-quiet@no.test> NOTIFY=NEVER", "550-late@no.test> NOTIFY=DELAY", "550-yes@no.test> NOTIFY=SUCCESS"}})
 	s.emptied()
 	if n := len(s.fetch("writer", false)); n != 5 {
 		t.Errorf("%d notifications; three more recipients did not want one of failure", n)
@@ -137,8 +137,8 @@ func TestRelayTellsOfSuccess(t *testing.T) {
 	t.Parallel()
 	s, plain, able, _ := startNoticeRelay(t)
 	from := "writer@localhost> RET=FULL ENVID=env+2B1"
-	s.submit(letter{from: from, to: []string{"a@plain.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@plain.test", "b@plain.test> NOTIFY=FAILURE", "c@plain.test"}})
-	s.submit(letter{from: from, to: []string{"a@dsn.test> NOTIFY=SUCCESS ORCPT=rfc822;first@dsn.test", "b@dsn.test> NOTIFY=NEVER"}})
+	s.submit(submission{from: from, to: []string{"a@plain.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@plain.test", "b@plain.test> NOTIFY=FAILURE", "c@plain.test"}})
+	s.submit(submission{from: from, to: []string{"a@dsn.test> NOTIFY=SUCCESS ORCPT=rfc822;first@dsn.test", "b@dsn.test> NOTIFY=NEVER"}})
 	n, about := s.notice("writer", "a@plain.test", "relayed")
 	fieldsAre(t, n.message, map[string]string{"Original-Envelope-Id": "env+1"})
 	fieldsAre(t, about, map[string]string{"Original-Recipient": "rfc822; first@plain.test", "Remote-Mta": "dns; plain.test"})
@@ -166,10 +166,10 @@ func TestRelayTellsOfSuccess(t *testing.T) {
 func TestRelayNoticesLeave(t *testing.T) {
 	t.Parallel()
 	s, plain, _, no := startNoticeRelay(t)
-	s.submit(letter{from: "someone@plain.test", to: []string{"550-x@no.test"}, text: original})
-	s.submit(letter{from: "550-forged@no.test", to: []string{"550-y@no.test"}, text: original})
-	s.submit(letter{from: "", to: []string{"550-z@no.test"}, text: original})
-	s.submit(letter{from: "nobody-here@localhost", to: []string{"550-w@no.test"}, text: original})
+	s.submit(submission{from: "someone@plain.test", to: []string{"550-x@no.test"}, text: original})
+	s.submit(submission{from: "550-forged@no.test", to: []string{"550-y@no.test"}, text: original})
+	s.submit(submission{from: "", to: []string{"550-z@no.test"}, text: original})
+	s.submit(submission{from: "nobody-here@localhost", to: []string{"550-w@no.test"}, text: original})
 	eventually(t, "the notification is at the sender's host", func() bool { return plain.got("someone@plain.test") == 1 })
 	out := plain.messagesFor("someone@plain.test")[0]
 	if !strings.HasPrefix(out.from, "<>") {
@@ -196,8 +196,8 @@ func TestRelayNoticesLeave(t *testing.T) {
 func TestRelayNoticesNeverLoop(t *testing.T) {
 	t.Parallel()
 	s, _, _, no := startNoticeRelay(t, "postmaster", "550-postmaster@no.test")
-	s.submit(letter{from: "", to: []string{"550-x@no.test"}})
-	s.submit(letter{from: "550-y@no.test", to: []string{"550-z@no.test"}})
+	s.submit(submission{from: "", to: []string{"550-x@no.test"}})
+	s.submit(submission{from: "550-y@no.test", to: []string{"550-z@no.test"}})
 	eventually(t, "the postmaster was told twice", func() bool { return no.tried("550-postmaster@no.test") == 2 })
 	s.emptied()
 	if n := no.tried("550-postmaster@no.test"); n != 2 {

@@ -83,7 +83,7 @@ func TestRelayIsNotOpen(t *testing.T) {
 		t.Errorf("%d notifications went to somebody whose name was used", n)
 	}
 	// The peer can be reached: by an address of ours that its owner sends on.
-	s.submit(letter{from: "v@victim.test", to: []string{"out@localhost"}})
+	s.submit(submission{from: "v@victim.test", to: []string{"out@localhost"}})
 	eventually(t, "an alias leads out", func() bool { return hosts[0].got("v@victim.test") == 1 })
 }
 

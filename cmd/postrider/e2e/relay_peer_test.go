@@ -22,7 +22,7 @@ func TestRelayRecipientsFareDifferently(t *testing.T) {
 	names := dnstest.Start(t, "mixed.test. 300 IN A 127.0.0.2")
 	s := startRelay(t, names, port, "", "writer")
 	rcpts := []string{"good1@mixed.test", "550-gone@mixed.test", "450-busy@mixed.test", "good2@mixed.test", "451-full@mixed.test", "553-no@mixed.test"}
-	id := s.submit(letter{from: "writer@localhost", to: rcpts})
+	id := s.submit(submission{from: "writer@localhost", to: rcpts})
 	s.emptied()
 
 	for _, to := range rcpts {
@@ -71,9 +71,9 @@ func TestRelayOldAndWaryHosts(t *testing.T) {
 	s := startRelay(t, names, port, "", "writer")
 	const many = 30
 	for i := range many {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@few.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@few.test", i)}})
 	}
-	s.submit(letter{from: "writer@localhost", to: []string{"r@wary.test", "r@old.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@wary.test", "r@old.test"}})
 	s.emptied()
 	if n := wary.got("r@wary.test"); n != 1 || wary.tried("r@wary.test") < 2 {
 		t.Errorf("the host that greylists has %d messages after %d tries", n, wary.tried("r@wary.test"))
@@ -114,8 +114,8 @@ func TestRelayDropAfterTheDot(t *testing.T) {
 	}
 	drops(hosts[0], true)
 	drops(hosts[1], false)
-	s.submit(letter{from: "writer@localhost", to: []string{"r@kept.test"}})
-	s.submit(letter{from: "writer@localhost", to: []string{"r@lost.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@kept.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@lost.test"}})
 	status, reason := s.deferred("kept.test", "r@kept.test")
 	if status == "" || !strings.Contains(reason, "message may be sent more than once") {
 		t.Errorf("it waits with %q, %q, which does not say that it may be sent twice", status, reason)
@@ -133,7 +133,7 @@ func TestRelayDropAfterTheDot(t *testing.T) {
 }
 
 // A host that falls silent is given up after its time, at whatever stage; the
-// reason says at which.
+// reason has the stage.
 func TestRelayHostHangs(t *testing.T) {
 	t.Parallel()
 	stages := []struct{ stage, words string }{
@@ -154,7 +154,7 @@ reply_timeout = "2s"`, "writer")
 	for i, stage := range stages {
 		// Without PIPELINING each command is waited for.
 		hosts[i].behave(manners{hang: stage.stage, offers: []string{"SIZE"}})
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r@hang%d.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r@hang%d.test", i)}})
 	}
 	for i, stage := range stages {
 		domain := fmt.Sprintf("hang%d.test", i)
@@ -190,7 +190,7 @@ func TestRelayHostsThatRefuseConnections(t *testing.T) {
 	}
 	s := startRelay(t, names, port, `retry = ["2s"]`, "writer")
 	for i := range greetings {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r@two%d.test", i), fmt.Sprintf("r@one%d.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r@two%d.test", i), fmt.Sprintf("r@one%d.test", i)}})
 	}
 	for i, greeting := range greetings {
 		two, one := fmt.Sprintf("r@two%d.test", i), fmt.Sprintf("one%d.test", i)
@@ -216,7 +216,7 @@ func TestRelayOctetForOctet(t *testing.T) {
 	mail := madeSamples()
 	mail = append(mail, sample{"large", bytes.Repeat([]byte("Subject: large\r\n\r\n"+strings.Repeat(".line of text\r\n", 9)), 9000)})
 	for i, m := range mail {
-		s.submit(letter{from: "writer@localhost> BODY=8BITMIME", to: []string{fmt.Sprintf("r%d@far.test", i)}, text: string(bench.Stuff(m.message))})
+		s.submit(submission{from: "writer@localhost> BODY=8BITMIME", to: []string{fmt.Sprintf("r%d@far.test", i)}, text: string(bench.Stuff(m.message))})
 	}
 	s.emptied()
 	for i, m := range mail {

@@ -218,7 +218,7 @@ func TestRelayToPostfix(t *testing.T) {
 
 // postfixNotifies: Postfix offers DSN, so Postfix notifies of success.
 func postfixNotifies(t *testing.T, s *server, p *postfix) {
-	s.submit(letter{
+	s.submit(submission{
 		from: "writer@localhost> ENVID=QQ314159 RET=HDRS BODY=8BITMIME",
 		to:   []string{"reader@postfix.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@postfix.test"}, text: original,
 	})
@@ -250,13 +250,13 @@ func postfixNotifies(t *testing.T, s *server, p *postfix) {
 // postfixRefuses: an unknown user, and a message over the limit of Postfix's SIZE: not
 // an octet of it is sent.
 func postfixRefuses(t *testing.T, s *server) {
-	s.submit(letter{from: "writer@localhost", to: []string{"nobody@postfix.test", "reader@postfix.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"nobody@postfix.test", "reader@postfix.test"}})
 	_, about := s.notice("writer", "nobody@postfix.test", "failed")
 	if about.Get("Status") != "5.1.1" || !strings.Contains(about.Get("Diagnostic-Code"), "User unknown in virtual mailbox table") {
 		t.Errorf("the bounce says %v", about)
 	}
 	s.fetch("writer", true)
-	s.submit(letter{from: "writer@localhost", to: []string{"reader@postfix.test"}, text: original + strings.Repeat("much too much\r\n", 50_000)})
+	s.submit(submission{from: "writer@localhost", to: []string{"reader@postfix.test"}, text: original + strings.Repeat("much too much\r\n", 50_000)})
 	_, about = s.notice("writer", "reader@postfix.test", "failed")
 	if about.Get("Status") != "5.3.4" || !strings.Contains(about.Get("Diagnostic-Code"), "exceeds size limit 500000") {
 		t.Errorf("the bounce says %v", about)

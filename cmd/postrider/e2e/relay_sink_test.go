@@ -63,7 +63,7 @@ func TestRelayToSink(t *testing.T) {
 
 	const messages = 1000
 	execute(t, nil, "smtp-source", "-s", "10", "-m", fmt.Sprint(messages), "-l", "2000", "-f", "writer@localhost", "-t", "r@good.test", "inet:"+s.smtp[0])
-	s.submit(letter{from: "writer@localhost", to: []string{"r@hard.test", "r@soft.test", "r@rude.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@hard.test", "r@soft.test", "r@rude.test"}})
 	if _, about := s.notice("writer", "r@hard.test", "failed"); !strings.HasPrefix(about.Get("Diagnostic-Code"), "smtp; 500 ") {
 		t.Errorf("the bounce says %v", about)
 	}

@@ -67,7 +67,7 @@ func TestRelayToPostfixOverTLS(t *testing.T) {
 			s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n%s\n", portOf(t, p.addr), relay))
 			s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.1:%d", ours))
 			s.start()
-			s.submit(letter{from: "writer@localhost", to: []string{"reader@postfix.test"}})
+			s.submit(submission{from: "writer@localhost", to: []string{"reader@postfix.test"}})
 			if received == "" {
 				eventually(t, "the message is deferred", func() bool {
 					return strings.Contains(s.log.String(), "status=deferred (host 127.0.0.1[127.0.0.1]: Server certificate not trusted: relay.tls_default demands it: ")

@@ -125,7 +125,7 @@ func TestSubmissionWithinTLS(t *testing.T) {
 }
 
 // arrived wants one message with this subject in the maildrop of reader, and no
-// other, and empties it. Its Received field says how it came (RFC 3848).
+// other, and empties it. Its Received field has the protocol (RFC 3848).
 func arrived(t *testing.T, s *server, subject string) {
 	t.Helper()
 	messages := s.fetch("reader", true)

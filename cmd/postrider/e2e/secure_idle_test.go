@@ -143,7 +143,7 @@ func TestHandshakeStorm(t *testing.T) {
 var connectionsInTime = regexp.MustCompile(`(\d+) connections in \d+ real seconds`)
 
 // Handshakes that begin and go no further are capped: more of them are hung up on,
-// STARTTLS hears 454, sessions go on, and there is room again when they have gone.
+// STARTTLS gets 454, sessions go on, and there is room again once they have ended.
 // POSTRIDER_STALLED=8000 tries so many against the default limit.
 func TestStalledHandshakes(t *testing.T) {
 	heavy(t)

@@ -20,7 +20,7 @@ var doors = []door{{"smtp", upgraded}, {"smtp", implicit}, {"pop3", upgraded}, {
 
 func (d door) String() string { return fmt.Sprint(d.protocol, " ", d.mode) }
 
-// probe makes one connection with openssl s_client, says QUIT within TLS and
+// probe makes one connection with openssl s_client, sends QUIT within TLS and
 // returns all that openssl has to say. Levels that the system's openssl.cnf forbids
 // to clients are open, so that a refusal is the server's.
 func probe(t *testing.T, s *server, d door, args ...string) (report string, ok bool) {

@@ -121,7 +121,7 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	s.check()
 }
 
-// In capture mode mail that a program hands in is captured like all other, whatever its
+// In capture mode mail that a program submits is captured like all other, whatever its
 // recipients are.
 func TestSendmailIntoCapture(t *testing.T) {
 	root(t)

@@ -195,7 +195,7 @@ func TestChangesAreNotBounded(t *testing.T) {
 	}
 }
 
-// What only a running server can do says so where none runs.
+// A command that needs a running server fails with a hint when none runs.
 func TestWithoutAServer(t *testing.T) {
 	_, q, _ := withQueue(t)
 	shelltest.Fill(q)

@@ -86,7 +86,7 @@ func (c *httpConn) Close() error {
 	return c.Conn.Close()
 }
 
-// admit counts a connection in; nil: there is no room.
+// admit counts a connection; nil: there is no room.
 func (l *httpLimits) admit(conn net.Conn) *httpConn {
 	c := &httpConn{Conn: conn, limits: l}
 	if at, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {

@@ -99,7 +99,7 @@ func TestIdleConnectionsOfHTTPMakeRoom(t *testing.T) {
 	}
 }
 
-// While all connections work, health checks get through, and others hear why not.
+// While all connections are busy, health checks get through, and others get a 503.
 func TestHealthChecksGetThrough(t *testing.T) {
 	t.Parallel()
 	began, end := make(chan bool, 10), make(chan bool)

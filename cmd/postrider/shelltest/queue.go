@@ -160,7 +160,7 @@ func (m *memMessage) Next() ([]byte, error) {
 	return piece, nil
 }
 
-// memDraft keeps a copy of what goes into a draft of the real store.
+// memDraft keeps a copy of what is appended to a draft of the real store.
 type memDraft struct {
 	storage.Draft
 	body bytes.Buffer

@@ -53,7 +53,7 @@ func run(line string) error {
 	return root.Execute()
 }
 
-// A wrong command line is a usage error, which says how the command is used.
+// A wrong command line is a usage error, which shows how the command is used.
 func TestCommandLines(t *testing.T) {
 	f := func(line, want string) {
 		t.Helper()
@@ -129,7 +129,7 @@ func (d directory) Aliases(f func(storage.Alias) bool) error {
 	return nil
 }
 
-// The copy answers as the store would, and what leads nowhere is told in words.
+// The copy answers as the store would, and targets that lead nowhere are worded.
 func TestRoster(t *testing.T) {
 	ws := New(directory{
 		domains:  []string{"a.example"},

@@ -11,7 +11,8 @@
 // caller: commands ("|cmd"), files (/file), and ":include:". So are an alias without other
 // targets, a second one with the same name, and one that would take an account's mail.
 //
-// If lines can't be read, the error lists every wrong line, and there are no aliases. A line has at most 1 MiB.
+// If lines can't be read, the error lists every wrong line, and there are no aliases. A
+// line has at most 1 MiB.
 package aliasfile
 
 import (

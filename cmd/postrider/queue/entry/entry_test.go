@@ -64,7 +64,7 @@ func TestNames(t *testing.T) {
 }
 
 // What an entry has is shown, what it does not have is left out, and the next attempt
-// is told in words.
+// is worded.
 func TestShow(t *testing.T) {
 	f := func(e storage.QueueEntry, wanted ...string) {
 		t.Helper()
