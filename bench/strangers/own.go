@@ -113,9 +113,17 @@ func (r *Run) arrive(id string) {
 	if begin, ok := r.own.sent[id]; ok {
 		delete(r.own.sent, id)
 		r.meters[delivered].Count(0, time.Since(begin))
-		r.own.early[id] = !r.own.acknowledged[id]
+		r.own.isThere(id)
 	}
-	delete(r.own.acknowledged, id)
+}
+
+// isThere notes that a message has arrived, perhaps before its 250. The caller has mu.
+func (o *ownMail) isThere(id string) {
+	if o.acknowledged[id] {
+		delete(o.acknowledged, id)
+		return
+	}
+	o.early[id] = true
 }
 
 // poll reads what is in the maildrop, and deletes it.
@@ -150,7 +158,7 @@ func (r *Run) poll() error {
 	r.own.mu.Lock()
 	defer r.own.mu.Unlock()
 	for _, id := range ids {
-		delete(r.own.acknowledged, id)
+		r.own.isThere(id)
 	}
 	return nil
 }

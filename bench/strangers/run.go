@@ -41,6 +41,8 @@ memory = %[4]q
 [storage]
 cache = "16MiB"
 memtable = "8MiB"
+[tls]
+self_signed = true
 [submission]
 messages_per_hour = 0
 recipients_per_hour = 0

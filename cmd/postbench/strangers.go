@@ -39,9 +39,8 @@ by relay, and read it by POP3, all the time. The report has the times of
 the own mail and the memory that the server has held. It is an error when the server has
 ended, has held more than the limit, or has lost own mail that it had acknowledged.
 
-Strangers connect from 127.64.0.0/10. A server does not send to a stranger's host on the
-loopback network, so that hosts which answer an octet a second are met only with
---addresses 198.18.0.0/15, in a network of its own: bench/run strangers makes it.`,
+Strangers connect from 127.64.0.0/10, or from --addresses, which have to be addresses of
+this host: bench/run strangers makes a network of its own for that.`,
 		Example: "  postbench strangers --server ./postrider --duration 10m --memory 256MiB --limit-mb 1200",
 		Args:    exactly(0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context(), cmd.OutOrStdout()) },

@@ -18,6 +18,7 @@
 package growth
 
 import (
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -35,6 +36,9 @@ const (
 	someOctets      = 16 << 10
 	someWork        = 4000
 )
+
+// searchedPerStep is how many searched octets count as one statement.
+const searchedPerStep = 8
 
 // rounds is how often each size is measured. The least counts: a collection of garbage,
 // and what other goroutines do, only add.
@@ -54,24 +58,33 @@ func Linear(t *testing.T, what string, n int, begin func(n int) func()) {
 	for i := range all {
 		all[i] = measure(n<<i, begin)
 	}
+	for _, wrong := range tooMuch(all) {
+		t.Errorf("%.100s, size %d: %s", what, n, wrong)
+	}
+}
+
+// tooMuch says what has grown faster than the input, of the costs of n, 2n and 4n.
+func tooMuch(all [3]cost) (wrong []string) {
 	for i, smaller := range [3]int{0, 0, 1} {
 		more := uint64(i - smaller) // doublings
 		if more == 0 {
 			continue
 		}
 		before, got := all[smaller], all[i]
-		compare(t, what, n<<i, "allocations", got.allocations, before.allocations*5*more/2+someAllocations)
-		compare(t, what, n<<i, "octets of memory", got.octets, before.octets*7*more/2+someOctets)
-		compare(t, what, n<<i, "steps of work", got.work, before.work*5*more/2+someWork)
+		for _, c := range []struct {
+			name       string
+			got, limit uint64
+		}{
+			{"allocations", got.allocations, before.allocations*5*more/2 + someAllocations},
+			{"octets of memory", got.octets, before.octets*7*more/2 + someOctets},
+			{"steps of work", got.work, before.work*5*more/2 + someWork},
+		} {
+			if c.got > c.limit {
+				wrong = append(wrong, fmt.Sprintf("%d %s for %d times the input, where %d are the most", c.got, c.name, 1<<i, c.limit))
+			}
+		}
 	}
-}
-
-// compare wants got to be at most limit.
-func compare(t *testing.T, what string, n int, name string, got, limit uint64) {
-	t.Helper()
-	if got > limit {
-		t.Errorf("%.100s, size %d: %d %s; by the smaller input it may be %d", what, n, got, name, limit)
-	}
+	return wrong
 }
 
 // measure is what one call on an input of size n costs.
