@@ -23,8 +23,8 @@ type attack struct {
 	make  func(ctx context.Context, r *Run, n int) error
 }
 
-// attacks are those of a Run. How many are made at once is chosen so that two cores are
-// busy with the server for the most part, and not with the strangers.
+// attacks are the attacks of a Run. The numbers at once are chosen so that two cores are
+// mostly busy with the server, and not with the strangers.
 var attacks = []attack{
 	{"transactions of 1,000 recipients", 150, wave, openTransaction},
 	{"empty lines under 8 signatures", 2, time.Second, mail(emptyLines)},

@@ -66,7 +66,7 @@ func (r *Run) ownFlows(ctx context.Context, all *sync.WaitGroup) {
 	flow(health, func(int) error { return r.healthy() })
 }
 
-// withoutNumbers makes one refusal of those that differ by a queue id or a port.
+// withoutNumbers makes refusals equal that differ by a queue id or a port only.
 func withoutNumbers(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c >= '0' && c <= '9' {
@@ -106,7 +106,7 @@ func (r *Run) hand(client *bench.Client, id, to string) error {
 	return err
 }
 
-// arrive is told of what the sink has.
+// arrive is called for each message that the sink has.
 func (r *Run) arrive(id string) {
 	r.own.mu.Lock()
 	defer r.own.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 
 const counts = true
 
-// counters are those of one package.
+// counters are the coverage counters of one package.
 type counters struct {
 	first  *atomic.Uint32
 	length uint64

@@ -9,8 +9,8 @@
 //   - octets that come from a reader of the test (see Reader), if the test has one;
 //   - statements that were run, and octets that package bytes and package strings have
 //     searched. They are counted when the test was built for that, as
-//     `bash .ci/run growth` does: the coverage counters of the compiler tell of
-//     statements, in our packages and in those of libraries that read for us, and two
+//     `bash .ci/run growth` does: the coverage counters of the compiler count
+//     statements, in our packages and in libraries that read for us, and two
 //     files in place of the library's assembler count what is searched. See counted.go.
 //
 // Without that build the tests count allocations only, so that `go test` of a package
@@ -48,7 +48,7 @@ const rounds = 3
 // which does not count. Work and allocations of each doubling may be 2.5 times as much at
 // most, and 5 times for four times the input. Octets of memory may be 3.5 and 7 times as
 // much: append doubles small slices and lets large ones grow by a quarter, and all the
-// slices that it has left behind count.
+// slices that it has dropped count.
 func Linear(t *testing.T, what string, n int, begin func(n int) func()) {
 	t.Helper()
 	if testing.Short() {
