@@ -16,10 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/mtasts"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
@@ -102,9 +103,11 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings),
 	if b.store, err = lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
-	hosts := resolver.New(resolver.Options{
-		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Port: uint16(b.port), Timeout: 5 * time.Second,
-		Families: resolver.OnlyIPv4, DNSSEC: resolver.DNSSECAuto,
+	names := dns.New(dns.Options{
+		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Timeout: 5 * time.Second, DNSSEC: dns.DNSSECAuto,
+	})
+	hosts := mx.New(names, mx.Options{
+		Port: uint16(b.port), Families: mx.OnlyIPv4,
 		Named: set.Rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	log := slog.New(slog.NewTextHandler(b.log, nil))
@@ -116,7 +119,7 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings),
 	}
 	b.security.roots = roots
 	if b.security.sts != nil {
-		b.security.sts = mtasts.New(b.ctx, mtasts.Options{Hosts: hosts, Roots: roots, Port: uint16(web), Log: log})
+		b.security.sts = mtasts.New(b.ctx, mtasts.Options{Names: names, Hosts: hosts.Addrs, Roots: roots, Port: uint16(web), Log: log})
 	}
 	b.Start()
 	t.Cleanup(func() {

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"postrider/engine/dkim"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -24,7 +24,7 @@ type Courier struct {
 	store     storage.Store
 	router    *router.Router
 	passwords *Passwords
-	hosts     *resolver.Resolver
+	hosts     *mx.Finder
 	security  *Security
 	log       *slog.Logger
 
@@ -58,7 +58,7 @@ type Stats struct {
 const readers = 8
 
 // New prepares a courier; the error is about the settings.
-func New(set Settings, store storage.Store, r *router.Router, hosts *resolver.Resolver, log *slog.Logger) (*Courier, error) {
+func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
 	passwords, err := ReadPasswords(set.Passwords)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func New(set Settings, store storage.Store, r *router.Router, hosts *resolver.Re
 	if set.Rules.BySender() {
 		n = 1 // mail of one destination may go to any site
 	}
-	c.peers.by = make(map[netip.Addr]int)
+	c.peers.by = make(map[netip.Prefix]int)
 	for range n {
 		c.shards = append(c.shards, &shard{c: c, s: relay.New(relay.Config{
 			Policy: set.Policy, Initial: set.InitialConnections, PerSite: set.ConnectionsPerDestination,

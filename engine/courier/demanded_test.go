@@ -14,7 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/tlspolicy"
 )
 
