@@ -42,11 +42,11 @@ type conversion struct {
 
 // convert has the message, which d.Draft holds as it came, converted and delivered.
 func (t *transaction) convert() {
-	t.conn.srv.converters.submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.config.MaxSize})
+	t.conn.srv.converters.Submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.config.MaxSize})
 }
 
-// unqueued implements job.
-func (c *conversion) unqueued() {
+// Unqueued implements conn.Job.
+func (c *conversion) Unqueued() {
 	c.fail(fmt.Errorf("%w: %d binary messages wait for their conversion", storage.ErrTemporary, maxConversions))
 }
 
@@ -57,8 +57,8 @@ func (c *conversion) fail(err error) {
 	c.t.done(d, storage.Receipt{}, err)
 }
 
-// work implements job.
-func (c *conversion) work() {
+// Work implements conn.Job.
+func (c *conversion) Work() {
 	front, err := c.guarded()
 	if err != nil {
 		c.fail(err)

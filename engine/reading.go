@@ -7,6 +7,7 @@ import (
 
 	"postrider/codec/dot"
 	"postrider/engine/budget"
+	"postrider/engine/conn"
 	"postrider/engine/pop3d"
 	"postrider/storage"
 )
@@ -86,7 +87,7 @@ func (s *pop3Conn) openMessage() (pop3d.Answer, bool) {
 // startReading sends a reader for the message that the machine asks for.
 func (s *pop3Conn) startReading() {
 	s.job.begin(jobRead)
-	s.srv.readers.submit(s.job)
+	s.srv.readers.Submit(s.job)
 }
 
 // bookBuffer gets a buffer, once the ledger has room for it: false when the
@@ -115,8 +116,8 @@ func (g *bufferGranted) Run() {
 	s := (*pop3Conn)(g)
 	s.out.asked = false
 	s.out.buf = s.srv.buffers.Get()
-	if !s.conn.Alive() {
-		s.release()
+	if !s.Conn.Alive() {
+		s.Release()
 		return
 	}
 	s.startReading()
@@ -248,23 +249,23 @@ func (s *pop3Conn) stream() {
 	r := &s.out
 	clear := s.flush()
 	if len(r.piece) > 0 {
-		s.write(r.piece)
+		s.Write(r.piece)
 		r.sent += int64(len(r.piece))
 		r.piece = nil
-		clear = s.conn.Pending() == 0
+		clear = s.Conn.Pending() == 0
 	}
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		return
 	}
-	switch s.park(); {
+	switch s.Park(); {
 	case r.last:
 		s.job.begin(jobClose)
-		s.srv.readers.submit(s.job)
+		s.srv.readers.Submit(s.job)
 	case clear:
 		s.job.begin(jobPiece)
-		s.srv.readers.submit(s.job)
+		s.srv.readers.Submit(s.job)
 	default:
-		s.await(forPiece)
+		s.Await(conn.ForPiece)
 	}
 }
 

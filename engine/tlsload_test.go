@@ -118,7 +118,7 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	stop.Store(true)
 	clients.Wait()
 	long.submit("x\r\n")
-	if n := f.stats.tlsFailed.Load(); n != 0 {
+	if n := f.edge.Stats.TLSFailed.Load(); n != 0 {
 		t.Errorf("%d handshakes failed", n)
 	}
 }
@@ -218,9 +218,9 @@ func TestOldVersionsAreRefusedUnlessAskedFor(t *testing.T) {
 	q = q.secure(version(tls.VersionTLS10))
 	q.say("EHLO c", "250 ")
 	q.say("QUIT", "221 ")
-	until(t, "the failure is counted", func() bool { return f.stats.tlsFailed.Load() == 1 })
-	if f.stats.tlsHandshakes.Load() != 1 {
-		t.Errorf("%d handshakes", f.stats.tlsHandshakes.Load())
+	until(t, "the failure is counted", func() bool { return f.edge.Stats.TLSFailed.Load() == 1 })
+	if f.edge.Stats.TLSHandshakes.Load() != 1 {
+		t.Errorf("%d handshakes", f.edge.Stats.TLSHandshakes.Load())
 	}
 }
 
@@ -229,7 +229,7 @@ func TestDrainWithinTLS(t *testing.T) {
 	f := start(t, withTLS, nil)
 	half := dial(t, f.SMTPSAddrs()[0].String())
 	half.send(clientHello(t))
-	until(t, "it is under way", func() bool { return f.tls.handshaker.Open() == 1 })
+	until(t, "it is under way", func() bool { return f.edge.TLS.Handshaker.Open() == 1 })
 	p := f.dialSMTPS(t, modern)
 	p.expect("220 ")
 	go f.Drain(t.Context())
@@ -238,5 +238,5 @@ func TestDrainWithinTLS(t *testing.T) {
 	if _, err := io.Copy(io.Discard, half.r); err != nil {
 		t.Log(err) // a reset is as good an end
 	}
-	until(t, "all are gone", func() bool { return f.group.Conns() == 0 && f.tls.handshaker.Open() == 0 })
+	until(t, "all are gone", func() bool { return f.group.Conns() == 0 && f.edge.TLS.Handshaker.Open() == 0 })
 }

@@ -1,19 +1,22 @@
 package engine
 
-import "postrider/engine/budget"
+import (
+	"postrider/engine/budget"
+	"postrider/engine/conn"
+)
 
 // room makes sure that the session may take message octets. When it may not yet,
 // it waits, and goes on by itself.
 func (s *smtpConn) room() bool {
 	if s.checkIsBehind() {
-		s.park()
+		s.Park()
 		return false
 	}
 	if s.readLimit() > 0 {
 		return true
 	}
 	if s.window.Octets() == budget.LargeWindow {
-		s.park()
+		s.Park()
 		s.tx.notify(budget.LargeWindow/4, s.writerHasTaken)
 		return false
 	}
@@ -21,7 +24,7 @@ func (s *smtpConn) room() bool {
 		return true
 	}
 	s.srv.stats.overBudget.Add(1)
-	s.park()
+	s.Park()
 	return false
 }
 
@@ -37,7 +40,7 @@ func (s *smtpConn) readLimit() int {
 // settleWindow gives the window back between messages, unless unread input that
 // was read against it is still there: the next message is in it.
 func (s *smtpConn) settleWindow() {
-	if s.unread <= commandRead {
+	if s.Unread <= conn.CommandRead {
 		s.releaseWindow()
 	}
 }
@@ -56,9 +59,9 @@ type windowGranted smtpConn
 func (g *windowGranted) Run() {
 	s := (*smtpConn)(g)
 	s.window.Grow(s.srv.budget)
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		s.releaseWindow()
 		return
 	}
-	s.goOn()
+	s.GoOn()
 }

@@ -11,25 +11,12 @@ import (
 	"postrider/engine/tlsio"
 )
 
-// tlsEdge is what TLS with clients needs beside the sessions.
-type tlsEdge struct {
-	*certs.Manager
-	handshaker *tlsio.Handshaker
-	pace       *pace
-}
-
 // newTLS loads the certificates; nil when there shall be no TLS.
-func newTLS(cfg *config.Config, log mailLog) (*tlsEdge, error) {
+func newTLS(cfg *config.Config, log mailLog) (*certs.Manager, error) {
 	if !cfg.HasTLS() {
 		return nil, nil
 	}
-	m, err := certs.New(certsSettings(cfg, log))
-	if err != nil {
-		return nil, err
-	}
-	t := &tlsEdge{Manager: m, handshaker: tlsio.NewHandshaker(cfg.HandshakeTokens(), cfg.TLS.MaxHandshakes), pace: newPace(cfg)}
-	t.handshaker.Clients = m.Clients
-	return t, nil
+	return certs.New(certsSettings(cfg, log))
 }
 
 // certsSettings are the settings for our certificates.
