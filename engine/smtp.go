@@ -80,8 +80,11 @@ func (s *smtpConn) ShutDown() {
 func (s *smtpConn) Feed(in []byte) int {
 	e, total := &s.shard.smtp, 0
 	for s.Waits == conn.Nothing && !s.Closing {
-		if s.m.InData() && !s.room() || total < len(in) && s.loginEnds() {
+		if s.m.InData() && !s.room() {
 			break
+		}
+		if total < len(in) {
+			s.loginEnds()
 		}
 		n := s.m.Feed(in[total:], e)
 		total += n

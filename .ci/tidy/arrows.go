@@ -71,6 +71,10 @@ func wrongArrow(f *file, p string) string {
 		}
 	case in(f.folder, "engine/vetting", "engine/mtasts", "engine/dkim") && in(room, "engine/mx"):
 		return "SPF, DKIM, DMARC and MTA-STS ask engine/dns; only the relay needs the hosts of next hops"
+	case f.folder == "engine/conn":
+		if ours && !in(room, "codec/proxy", "engine/conn", "engine/loop", "engine/tlsio", "engine/limit") {
+			return "engine/conn knows no protocol, no store and no settings: an Edge or a Port hands in what it needs"
+		}
 	case in(f.folder, "engine"):
 		if ours && in(room, "cmd", "bench") {
 			return "arrows go cmd -> engine, and bench stands apart"

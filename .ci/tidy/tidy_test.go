@@ -52,6 +52,7 @@ func TestRules_Broken(t *testing.T) {
 	f("engine/mtasts/a.go", "package mtasts\n\nimport _ \"postrider/engine/mx\"\n", "ask engine/dns")
 	f("engine/pop3d/a.go", "package pop3d\n\nimport \"time\"\n\nvar x = time.Now()\n", "reads the clock")
 	f("engine/pop3d/a.go", "package pop3d\n\nfunc f() {\n\tgo f()\n}\n", "starts a goroutine")
+	f("engine/conn/a.go", "package conn\n\nimport _ \"postrider/engine/smtpd\"\n", "knows no protocol")
 	f("engine/loop/a.go", "package loop\n\nimport _ \"postrider/codec/smtp\"\n", "knows nothing of mail")
 	f("engine/a.go", "package engine\n\nimport _ \"postrider/storage/lsm\"\n", "only cmd picks")
 	f("engine/a.go", "package engine\n\nimport \"postrider/storage/lsm\"\n\nvar x = lsm.Y\n", "only cmd picks")
