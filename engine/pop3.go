@@ -156,6 +156,7 @@ func (s *pop3Conn) answer(q pop3d.Question) (a pop3d.Answer, known bool) {
 		return s.sendMessage()
 	case pop3d.AskUpdate:
 		s.job.begin(jobUpdate)
+		s.job.request = readRequest{lock: s.lock}
 		s.job.ids = s.m.AppendDeleted(s.job.ids[:0])
 		s.srv.readers.Submit(s.job)
 		return a, false

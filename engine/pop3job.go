@@ -35,6 +35,8 @@ type pop3Job struct {
 	signedIn                 // of a login that is granted
 	attempt                  // of a login, until it is settled
 	ids               []storage.MessageID
+	request           readRequest // of jobRead; of jobUpdate its lock
+	out               *reading    // of the connection: it belongs to the pool while busy
 
 	err     error
 	lock    storage.Lock
@@ -65,13 +67,13 @@ func (j *pop3Job) Work() {
 	case jobLogin:
 		j.lock, j.listing, j.err = j.conn.srv.openMaildrop(j)
 	case jobRead:
-		j.err = j.conn.read()
+		j.octets, j.err = j.out.read(&j.request)
 	case jobPiece:
-		j.err = j.conn.nextPiece()
+		j.err = j.out.nextPiece()
 	case jobClose:
-		j.conn.out.large.Close()
+		j.out.large.Close()
 	case jobUpdate:
-		j.err = j.conn.lock.Expunge(j.ids)
+		j.err = j.request.lock.Expunge(j.ids)
 	}
 }
 
