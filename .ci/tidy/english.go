@@ -10,7 +10,7 @@ import (
 
 // plainFolders have comments and texts in plain English. A folder joins the list once
 // it is rewritten.
-var plainFolders = []string{"bench", "cmd", "codec", "storage"}
+var plainFolders = []string{"bench", "cmd", "codec", "engine/login", "storage"}
 
 // A wording is a habit that slows a reader, and what to write instead.
 type wording struct {
