@@ -73,6 +73,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
 	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(srv.commitsOpen.Load()) })
+	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
 	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })
 	gauge("store_accepting", "1 while the store takes mail, else 0.", func() float64 {
 		if srv.store.Health().Err != nil {
