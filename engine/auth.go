@@ -36,9 +36,8 @@ func (srv *Server) hash(a *login.Attempt, last bool) bool {
 	return srv.auth.Submit(hashing{a})
 }
 
-// hashing is a login in the pool. It implements conn.Job.
+// hashing is a login in the pool. With the method Work of its Attempt it implements conn.Job.
 type hashing struct{ *login.Attempt }
 
-func (h hashing) Work() { h.Work() }
-
-func (h hashing) Unqueued() {} // Door.Judge says so
+// Unqueued implements conn.Job. Door.Judge has the outcome Busy then.
+func (hashing) Unqueued() {}
