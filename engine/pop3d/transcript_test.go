@@ -68,7 +68,7 @@ func TestTranscripts(t *testing.T) {
 	})
 }
 
-// exported stands for a channel binding.
+// exported is a channel binding for tests.
 func exported(kind string) []byte {
 	if kind != sasl.TLSExporter {
 		return nil

@@ -19,7 +19,7 @@ type server struct {
 	draft []byte
 	mail  []letter
 
-	orcpts []string // of the recipients taken: the machine keeps one until it is answered
+	orcpts []string // ORCPT of the recipients taken: the machine keeps one until it is answered
 }
 
 type letter struct {
@@ -88,7 +88,7 @@ func (v *server) answer(q smtpd.Question) smtpd.Answer {
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
 
-// talk lets both talk until neither has anything to say. The client's body is
+// talk lets both talk until neither has anything to send. The client's body is
 // in plain form.
 func talk(t *testing.T, p *player, v *server, body string) {
 	for !p.closed {

@@ -21,5 +21,5 @@ const (
 // enter is the one place where the phase changes.
 func (s *Session) enter(p Phase) { s.phase = p }
 
-// inTransaction says whether a transaction is open.
+// inTransaction reports whether a transaction is open.
 func (p Phase) inTransaction() bool { return p >= Mailed && p <= InChunk }

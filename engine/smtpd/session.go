@@ -5,7 +5,7 @@ import (
 	"postrider/codec/smtp"
 )
 
-// maxLine is the most octets of a command line with its end: 512 (RFC 5321
+// maxLine bounds the octets of a command line with its end: 512 (RFC 5321
 // section 4.5.3.1.4) and what SIZE, SMTPUTF8 and DSN add, rounded up.
 const maxLine = 2048
 
@@ -21,12 +21,12 @@ type Session struct {
 	peer  Peer
 	tx    *Transaction
 	helo  []byte
-	arg   []byte // of the open AskVerify or AskExpand
+	arg   []byte // argument of the open AskVerify or AskExpand
 	chunk int64  // octets of the BDAT chunk still to come
 	tally Counts
 
 	login   *login                   // AUTH was said
-	binding func(kind string) []byte // of TLS
+	binding func(kind string) []byte // channel binding of TLS; nil without
 
 	messages int32 // transactions that MAIL began
 	errors   int32 // refusals since the last accepted message
@@ -35,16 +35,16 @@ type Session struct {
 	phase    Phase
 	after    Phase // where a dropped chunk leads
 	asking   Question
-	verb     smtp.Verb    // of the command that is being answered
+	verb     smtp.Verb    // the command that is being answered
 	extended bool         // EHLO
 	verbose  bool         // VERB
 	last     bool         // BDAT LAST
 	dropping bool         // the octets of a refused BDAT
 	leaving  bool         // Shutdown was called
 	binds    bool         // there is a channel binding
-	early    bool         // octets stand behind STARTTLS
+	early    bool         // octets after STARTTLS were seen before the handshake
 	eager    bool         // see Eager
-	client   *smtp.Client // of the open AskClient
+	client   *smtp.Client // argument of the open AskClient
 }
 
 // Init makes s ready for a connection. cfg is kept, and must not change.
@@ -55,10 +55,10 @@ var greeting = smtp.Reply{Code: 220, Text: " ESMTP postrider"}
 // Greet begins the session.
 func (s *Session) Greet(e *Effects) { s.sayHost(&greeting, e) }
 
-// Feed gives what the peer sent and returns how many octets were consumed. The
-// rest is to be presented again with more behind it. Feed returns as soon as it
+// Feed takes input from the peer and returns how many octets were consumed. The
+// rest is to be presented again with more after it. Feed returns as soon as it
 // has produced a Body, a question, Drop or Close, or many replies; the caller
-// does what the Effects say and calls again while there is input, until nothing
+// carries out the Effects and calls again while there is input, until nothing
 // is consumed: then it needs more input, or the answer to the open question, or
 // it is closed. Nothing is ever produced without something consumed.
 func (s *Session) Feed(in []byte, e *Effects) (n int) {
@@ -101,7 +101,7 @@ func (s *Session) Shutdown(e *Effects) {
 
 // Expire ends the session with 421: what its peer has logged in with does not hold any
 // more. A transaction that is open is void; the client has the message still, and logs in
-// anew. No question may be open.
+// again. No question may be open.
 func (s *Session) Expire(e *Effects) { s.close(&expired, e) }
 
 // leave closes the session if it is to be closed and nothing is open.
@@ -122,8 +122,8 @@ var (
 	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}
 )
 
-// close says r and ends the session. A draft is void. In a handshake nothing is
-// said: it would not be TLS.
+// close sends r and ends the session. A draft is void. In a handshake no reply
+// is sent: it would not be TLS.
 func (s *Session) close(r *smtp.Reply, e *Effects) {
 	if s.phase == Closed {
 		return
@@ -163,13 +163,13 @@ func (s *Session) forget(e *Effects) {
 	}
 }
 
-// Left says whether the peer has ended the session, by QUIT.
+// Left reports whether the peer has ended the session, by QUIT.
 func (s *Session) Left() bool { return s.tally[smtp.Quit].Good > 0 }
 
-// Phase is where the session stands.
+// Phase returns the phase of the session.
 func (s *Session) Phase() Phase { return s.phase }
 
-// InData says whether message octets come next, and not a command: other time
+// InData reports whether message octets come next, and not a command: other time
 // limits count.
 func (s *Session) InData() bool { return s.phase == InData || s.phase == InChunk }
 
@@ -183,7 +183,7 @@ func (s *Session) Peer() Peer { return s.peer }
 // nil before.
 func (s *Session) Helo() []byte { return s.helo }
 
-// Extended says whether the peer said EHLO, and not HELO: "with ESMTP" in a
+// Extended reports whether the peer said EHLO, and not HELO: "with ESMTP" in a
 // Received field.
 func (s *Session) Extended() bool { return s.extended }
 

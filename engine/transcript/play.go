@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the machine's lines and the E: lines of the transcripts anew")
+var rewrite = flag.Bool("rewrite", false, "rewrite the machine's lines and the E: lines of the transcripts")
 
 // Machine is a session machine as the player sees it. The test of each machine
 // writes the adapter.
@@ -137,7 +137,7 @@ func (s *script) play(m Machine, cut int) (string, error) {
 // and gathers what one step brings.
 type player struct {
 	machine Machine
-	tag     string // of what the machine sends
+	tag     string // tag of the lines that the machine sends
 	pending []byte
 	closed  bool
 
@@ -203,7 +203,7 @@ func poison(b []byte) {
 	}
 }
 
-// take gathers what the machine brought and says whether there was anything.
+// take gathers what the machine brought and reports whether there was anything.
 func (p *player) take() bool {
 	reply, effects, closed := p.machine.Take()
 	p.reply = append(p.reply, reply...)
