@@ -70,7 +70,7 @@ func (l *Loop) armDoors() {
 			err = l.poller.Delete(d.lis.fd)
 		}
 		if err != nil {
-			l.log.Error("a loop can't change whether it accepts", "listener", d.lis.addr, "error", err)
+			l.log.Error("cannot change whether an event loop accepts connections", "listener", d.lis.addr, "error", err)
 		}
 	}
 }
@@ -138,9 +138,9 @@ func (l *Loop) greet(c *Conn, lis *Listener) {
 	}
 }
 
-// acceptFailed turns away whom it can and lets the loop leave its listeners alone
+// acceptFailed turns away the clients that it can and has the loop leave its listeners alone
 // for a while: a level-triggered listener would report the same client again at
-// once. What failed for want of descriptors or memory works when some are back.
+// once. What failed for lack of descriptors or memory works when some are free again.
 func (l *Loop) acceptFailed(lis *Listener, err error) {
 	if err == unix.EMFILE || err == unix.ENFILE {
 		l.refused += l.refuse(lis)
@@ -169,7 +169,7 @@ func turnAway(fd int, lis *Listener) {
 // refuse gives up the reserve descriptor to accept waiting clients, one after
 // another, and tell them why they are not served. No other loop accepts meanwhile:
 // it would take the descriptor given up for a client of its own, and with all
-// reserves gone that way those who wait would hear nothing.
+// reserves gone that way the waiting clients would get no reply.
 func (l *Loop) refuse(lis *Listener) (refused int) {
 	l.group.reserves.Lock()
 	defer l.group.reserves.Unlock()

@@ -273,7 +273,7 @@ func TestInput_KeptIsBoundedByTheReadBuffer(t *testing.T) {
 	const size = 4096
 	var most atomic.Int64
 	conns := make(chan *Conn, 1)
-	refuse := true // of the loop
+	refuse := true // only the loop uses it
 	_, lis := serve(t, Config{ReadBuffer: size}, func(c *Conn) Handler {
 		conns <- c
 		return &script{input: func(c *Conn, in []byte) int {

@@ -15,9 +15,9 @@ import (
 // that they return for the wire are borrowed until the next call of any layer of
 // that loop, so layers of one loop may share a buffer.
 type Layer interface {
-	// Open takes all of wire, which came from the peer, and puts what it says into
-	// plain, n octets. What finds no room there is kept, see Held, and so is what
-	// says nothing yet. reply is what the layer itself has to say to the peer.
+	// Open takes all of wire, which came from the peer, and puts its plaintext into
+	// plain, n octets. What finds no room there is kept, see Held, and so is a part
+	// of a record. reply is what the layer itself has to send to the peer.
 	//
 	// io.EOF: the peer has ended its stream in order. Another error: the stream
 	// can't be trusted from here on; the n octets before it can.
@@ -96,7 +96,7 @@ func (c *Conn) writeSealed(p []byte) {
 }
 
 // unseal gives the layer what came from the wire, or nothing when it holds
-// something, and presents what that brings behind what was kept; with again, what
+// something, and presents what that brings after what was kept; with again, what
 // was kept is presented in any case.
 func (c *Conn) unseal(wire []byte, again bool) {
 	c.traffic()
@@ -125,7 +125,7 @@ func (c *Conn) unseal(wire []byte, again bool) {
 	}
 }
 
-// plainBuffer is the buffer for what layers say, made when the first one speaks.
+// plainBuffer is the buffer for the plaintext of layers, made for the first one.
 func (l *Loop) plainBuffer() []byte {
 	if l.plain == nil {
 		l.plain = make([]byte, len(l.buf))

@@ -207,7 +207,7 @@ func TestReadLimitThroughALayer(t *testing.T) {
 	}
 }
 
-// What the handler leaves stands in front of what the layer says next, once.
+// Input that the handler leaves comes once more before the layer's next plaintext.
 func TestKeptInputThroughALayer(t *testing.T) {
 	seen := make(chan string, 10)
 	_, lis := serve(t, Config{}, dressed(nil, func(*Conn) Handler {
@@ -235,7 +235,7 @@ func TestKeptInputThroughALayer(t *testing.T) {
 	}
 }
 
-// The end of the stream waits behind a pause, as FIN does.
+// The end of the stream waits after a pause, as FIN does.
 func TestEndOfStreamThroughALayer(t *testing.T) {
 	events := make(chan string, 10)
 	var conn *Conn

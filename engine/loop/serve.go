@@ -111,7 +111,7 @@ func (c *Conn) stalled() {
 	c.setTimer(c.loop.group.cfg.Stall)
 }
 
-// read takes what the peer sent, once: behind what was kept, so that the handler
+// read takes what the peer sent, once: after what was kept, so that the handler
 // sees one run of octets.
 func (c *Conn) read() {
 	buf := c.loop.buf

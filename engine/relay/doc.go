@@ -1,6 +1,6 @@
-// Package relay decides when mail for other hosts is tried, by whom, and what
+// Package relay decides when mail for other hosts is tried, by which session, and what
 // becomes of it: the schedule of a message and the scheduler of all of them. It
-// is pure: it is told what happened and at what time, and says what to do.
+// is pure: it is told what happened and at what time, and returns what to do.
 //
 // # The life of an entry
 //

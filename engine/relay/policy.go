@@ -88,11 +88,11 @@ type NoticeRecipient struct {
 // Judgement is what follows from an attempt.
 type Judgement struct {
 	Settlement storage.Settlement
-	// Notices go to the reverse-path; to whom those of a null reverse-path go is
-	// the caller's to know.
+	// Notices go to the reverse-path; the caller
+	// decides where notices for a null reverse-path go.
 	Notices []Notice
-	// Delivered and Gone count recipients: delivered ones, and those that failed
-	// for good.
+	// Delivered and Gone count recipients: delivered ones, and ones that failed
+	// permanently.
 	Delivered, Gone int
 }
 
@@ -197,10 +197,10 @@ func Postpone(e *storage.QueueEntry, due time.Time, status, reason string) stora
 	return s
 }
 
-// Overdue says what is owed to an entry that no attempt has told the sender of:
-// its site is dead, and its destination sleeps. nil: nothing. It is an attempt
+// Overdue returns what is due for an entry while its site is dead and its
+// destination sleeps, so that no attempt informs the sender. nil: nothing. It is an attempt
 // that was not made, with what is known for its result; slack is how much longer
-// than the schedule says an attempt may be waited for.
+// than in the schedule an attempt may be waited for.
 func (p *Policy) Overdue(e *storage.QueueEntry, now time.Time, slack time.Duration) *Attempt {
 	age := now.Sub(e.Arrival) - slack
 	if e.Held || age < p.Lifetime && (p.WarnAfter == 0 || e.Warned || age < p.WarnAfter) {

@@ -21,18 +21,18 @@ type site struct {
 	failed   float64 // failures since the last success, in windows
 	deaths   int     // in a row
 	deadTill time.Time
-	why      Fault // of the death
+	why      Fault // cause of the death
 	asleep   []string
 }
 
-// mostAsleep bounds the destinations that a dead site remembers to wake early.
-const mostAsleep = 1000
+// maxAsleep bounds the destinations that a dead site remembers to wake early.
+const maxAsleep = 1000
 
-// dead says whether nothing is to be sent there. Once its time has come a site is
+// dead reports whether nothing is to be sent there. Once its time has come a site is
 // probed.
 func (s *site) dead(now time.Time) bool { return now.Before(s.deadTill) }
 
-// probing says whether the site has died and has not been reached since.
+// probing reports whether the site has died and has not been reached since.
 func (s *site) probing() bool { return s.deaths > 0 }
 
 // room is how many sessions the site may have now.
@@ -54,7 +54,7 @@ func (s *site) succeeded(initial float64) {
 	s.failed, s.deaths, s.deadTill, s.why = 0, 0, time.Time{}, Fault{}
 }
 
-// failedOnce notes a failure of the host and says whether that was its death.
+// failedOnce notes a failure of the host and reports whether that was its death.
 func (s *site) failedOnce() bool {
 	s.failed += 1 / s.window
 	s.window = max(s.window-1/s.window, 1)
@@ -93,7 +93,7 @@ func (b *bucket) untake() {
 	}
 }
 
-// full says whether a new bucket would be no better.
+// full reports whether a new bucket would be no better.
 func (b *bucket) full(now time.Time) bool {
 	return b.perSecond == 0 || now.Sub(b.at).Seconds()*b.perSecond >= 1
 }

@@ -36,7 +36,7 @@ func findLayout(conn reflect.Type) offsets {
 }
 
 // releaseIdle gives back the buffers of a session in which nothing is half read,
-// and reports whether it did. Nobody may be in a call of conn.
+// and reports whether it did. No other goroutine may use conn meanwhile.
 func releaseIdle(conn *tls.Conn) bool {
 	if !layout.known {
 		return false

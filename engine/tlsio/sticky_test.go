@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// What this package takes for granted about crypto/tls, and nobody has promised. If
+// These tests check what this package takes for granted about crypto/tls, whose
+// documentation does not promise it. If
 // one of these tests fails with a new version of Go, read crypto/tls again before
 // anything is changed here.
 
