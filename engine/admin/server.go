@@ -146,7 +146,7 @@ func serveView(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sendNext sends the message that view stands at.
+// sendNext sends the message that view is at.
 func sendNext(out io.Writer, view storage.View) error {
 	m, err := view.Open()
 	if err != nil {
@@ -215,7 +215,7 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	answer(line[none]{End: true, Error: toWire(<-stored)})
 }
 
-var errFrames = errors.New("the frames of the delivery don't fit together")
+var errFrames = errors.New("the frames of the delivery are inconsistent")
 
 // receive reads the body into draft and the envelope after it.
 func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.Delivery, error) {
@@ -247,7 +247,7 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 	}
 }
 
-// wait holds up the sender while the store's writer is behind.
+// wait holds up the sender while the store's writer has a backlog.
 func wait(ctx context.Context, draft storage.Draft) error {
 	if draft.Backlog() <= maxBacklog {
 		return nil

@@ -19,8 +19,8 @@ var (
 	filtered = regexp.MustCompile(`(?i)^([a-z-]{3,20}: [a-z0-9#., %()'"-]{1,200}(; |$))*$`)
 )
 
-// properties are those of CSS that may be set, and to what. None of them can name
-// another document, or put something where it does not stand.
+// properties are the CSS properties that may be set, and their values. None of them
+// can name another document, or move content to another place.
 var properties = map[string]*regexp.Regexp{
 	"color": colour, "background-color": colour,
 	"font-family": words, "font-weight": words, "font-style": words, "text-align": words, "text-decoration": words, "text-transform": words,

@@ -19,12 +19,12 @@ type Config struct {
 	// takes as long as that takes: ErrDenied, ErrThrottled, ErrBusy.
 	Login func(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error)
 	// Submit sends a message of an account, by the rules for its mail: ErrRefused, or
-	// what pickup.Pickup.Submit says.
+	// an error of pickup.Pickup.Submit.
 	Submit func(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error)
-	// Addresses are those that an account may send as; the first is its own.
+	// Addresses returns the addresses that an account may send as; the first is its own.
 	Addresses func(account storage.Account) []string
 
-	DefaultDomain string // of addresses without one
+	DefaultDomain string // for addresses without one
 	Hostname      string // in message ids
 	Spool         string // a folder of the client's own, for uploads
 	MaxSize       int64  // octets of a message
@@ -32,19 +32,19 @@ type Config struct {
 	TLSOnly       bool   // not even from this host
 	Idle          time.Duration
 	Lifetime      time.Duration
-	Bounds        Bounds // of requests
+	Bounds        Bounds // for requests
 	Log           *slog.Logger
 }
 
-// What Login and Submit may say.
+// Errors that Login and Submit may return.
 var (
 	// ErrDenied: the name and the password don't go together.
 	ErrDenied = errors.New("the name or the password is wrong")
 	// ErrThrottled: too many from that network were wrong.
-	ErrThrottled = errors.New("too many attempts failed from your network; try again later")
+	ErrThrottled = errors.New("too many failed logins from your network; try again later")
 	// ErrBusy: the server has too much to do.
 	ErrBusy = errors.New("the server is busy; try again in a moment")
-	// ErrRefused: the account may not send this, now; the text says why.
+	// ErrRefused: the account may not send this now; the text tells why.
 	ErrRefused = errors.New("refused")
 )
 
