@@ -120,7 +120,7 @@ func (d *Draft) header() (f fields) {
 	return f
 }
 
-// addText says how the text is written: as it is, if it and the names of the files that
+// addText adds the fields about how the text is written: as it is, if it and the names of the files that
 // are uuencoded in it are ASCII (RFC 2045 section 2.7).
 func (d *Draft) addText(f *fields) {
 	f.add("Content-Type", []string{"text/plain;", " charset=utf-8"})
@@ -135,7 +135,7 @@ func (d *Draft) addText(f *fields) {
 	}
 }
 
-// isPlain says whether text can go as it is.
+// isPlain reports whether text can go as it is.
 func isPlain(text string) bool {
 	line := 0
 	for i := range len(text) {
@@ -180,7 +180,7 @@ func (a *Attachment) open() (in io.ReadCloser, name, kind string, err error) {
 		kind = TypeByName(name)
 	}
 	if strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "multipart/") || !strings.Contains(kind, "/") {
-		kind = "application/octet-stream" // RFC 2046 section 5.2.1: those can't be in base64
+		kind = "application/octet-stream" // RFC 2046 section 5.2.1: these can't be in base64
 	}
 	in, err = a.Open()
 	if err != nil {

@@ -46,7 +46,7 @@ func (f *fields) add(name string, pieces []string) {
 
 // set gives a header the fields.
 func (f fields) set(h *message.Header) {
-	for i := len(f) - 1; i >= 0; i-- { // fields are put before those that are there
+	for i := len(f) - 1; i >= 0; i-- { // each new field comes before the others
 		h.AddRaw([]byte(f[i]))
 	}
 }
@@ -76,7 +76,7 @@ func textPieces(text string, column int) []string {
 // maxBare is how long a word may be that isn't encoded: encoded words can be folded.
 const maxBare = 900
 
-// needsWords says whether a text can't be in a header as it is, or would be read as
+// needsWords reports whether a text can't be in a header as it is, or would be read as
 // something else.
 func needsWords(text string) bool {
 	run := 0

@@ -15,7 +15,7 @@ import (
 
 // Limits bound what a message may cost its reader.
 type Limits struct {
-	Depth  int // of parts within parts; a multipart deeper is given as a file
+	Depth  int // levels of parts within parts; a multipart deeper is given as a file
 	Parts  int // multiparts, leaves, and uuencoded files; after them ErrLimit comes
 	Header int // octets that are kept of one header
 }
@@ -26,14 +26,14 @@ var DefaultLimits = Limits{Depth: 20, Parts: 1000, Header: 256 << 10}
 // ErrLimit: the message goes beyond the Limits.
 var ErrLimit = errors.New("the message has more parts than are read")
 
-// ErrDamaged: a body is not what its encoding says.
+// ErrDamaged: a body does not follow its encoding.
 var ErrDamaged = errors.New("damaged")
 
 // Leaf is a part that has no parts itself.
 type Leaf struct {
 	// Path numbers it within the message as IMAP does (RFC 9051 section 6.4.5.1):
 	// "1", "2.1". A file uuencoded in the text of part 2 is "2u1", "2u2", and the
-	// text behind it, if there is any, is "2" once more.
+	// text after it, if there is any, is "2" once more.
 	Path string
 	Type string // "text/plain", in lower case; of a uuencoded file by its name
 	// Name is what to call a file; safe (see uu.SafeName); "" when the message gives
@@ -43,12 +43,12 @@ type Leaf struct {
 	// Location is what an HTML part may call this one by (RFC 2557): the value of
 	// Content-Location without blanks; "": it has none.
 	Location string
-	// Disposition is what the message says of showing the part (RFC 2183):
-	// "inline", "attachment", or another word in lower case; "": nothing.
+	// Disposition is how the message wants the part shown (RFC 2183): "inline",
+	// "attachment", or another word in lower case; "": not given.
 	Disposition string
 	// Attachment: it is a file for the reader rather than text of the message.
 	Attachment bool
-	// Alternative: it says the same as others of its multipart (RFC 2046 section 5.1.4).
+	// Alternative: the same content as other parts of its multipart (RFC 2046 section 5.1.4).
 	Alternative bool
 	UU          bool
 }
@@ -85,14 +85,14 @@ func Walk(r io.Reader, l Limits, visit func(leaf Leaf, body io.Reader) error) (H
 
 // Reader goes through a message. It belongs to one goroutine.
 type Reader struct {
-	// WholeText says that uuencoded files stay in the text that they are in.
+	// WholeText means that uuencoded files stay in the text that they are in.
 	WholeText bool
 
 	limits Limits
 	split  splitter
 	header []byte // the message's
 	first  bool   // it was not looked at yet
-	count  int    // of leaves
+	count  int    // leaves so far
 	inner  int    // multiparts
 	texts  int    // texts of the message, which are no files
 	broken error  // how the reader below has failed
@@ -189,7 +189,7 @@ func (r *Reader) counted(leaf Leaf, body io.Reader) (Leaf, io.Reader, error) {
 	return leaf, body, nil
 }
 
-// part goes on behind the delimiter that was met: a leaf, or not ok for a multipart, whose
+// part goes on after the delimiter that was met: a leaf, or not ok for a multipart, whose
 // parts come next, and for the end of one.
 func (r *Reader) part() (leaf Leaf, body io.Reader, ok bool, err error) {
 	s := &r.split
@@ -281,8 +281,8 @@ var forPrograms = map[string]bool{
 	"text/css": true, "text/javascript": true, "text/x-amp-html": true,
 }
 
-// isFile says whether a leaf is a file rather than text of the message. What it says of
-// itself decides (RFC 2183); without that, text with a name is a file if the message has
+// isFile reports whether a leaf is a file rather than text of the message. Its disposition
+// decides (RFC 2183); without one, text with a name is a file if the message has
 // given a text before, which is its body then. Text of any type is read as plain text
 // (RFC 2046 section 4.1.4), but as a variant of a text that was given it is a file.
 func (r *Reader) isFile(leaf Leaf, disposition, label string) bool {
@@ -334,5 +334,5 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == io.ErrUnexpectedEOF && !b.r.split.ended {
 		return n, fmt.Errorf("part %s is %w: the message ends within it, %d octets could be read", b.path, ErrDamaged, b.done)
 	}
-	return n, fmt.Errorf("part %s is %w: it can't be decoded behind octet %d (%w)", b.path, ErrDamaged, b.done, err)
+	return n, fmt.Errorf("part %s is %w: it can't be decoded after octet %d (%w)", b.path, ErrDamaged, b.done, err)
 }

@@ -57,7 +57,7 @@ func topOf(text []byte, file bool) (t top) {
 	}
 }
 
-// isEnvelope says whether a line is a From_ line, "From " or ">From ", and no field
+// isEnvelope reports whether a line is a From_ line, "From " or ">From ", and no field
 // of that name.
 func isEnvelope(line []byte) bool {
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, ">"), []byte("From "))

@@ -100,7 +100,7 @@ const trace = "Return-Path: <jsmith@example.com>\r\nDelivered-To: mbrain@example
 const lunch = "From: John <jsmith@example.com>\r\nDate: Sun, 22 Nov 2026 22:59:00 +0000\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\r\n" +
 	"Marshall,\r\nCan we have lunch Monday?\r\nJohn\r\n"
 
-// plain is the message as POP3 gives it, behind any trace.
+// plain is the message as POP3 gives it, after any trace.
 func (s stored) plain() string {
 	return string(s.entry.Trace) + string(dot.AppendUnstuffed(nil, []byte(s.body)))
 }
