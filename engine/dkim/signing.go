@@ -18,8 +18,8 @@ import (
 	"postrider/codec/dot"
 )
 
-// signedFields are the fields that a signature covers. Those that a reader sees stand
-// here twice: a second one that somebody adds breaks the signature.
+// signedFields are the fields that a signature covers. Fields that a reader sees are
+// here twice: a second one that is added later breaks the signature.
 var signedFields = []string{
 	"From", "From", "To", "To", "Cc", "Cc", "Subject", "Subject", "Date", "Date", "Reply-To", "Reply-To",
 	"Sender", "Message-ID", "Message-ID", "In-Reply-To", "References",
@@ -77,7 +77,7 @@ func (s *Signing) Append(run []byte) {
 	_, _ = s.body.Write(rest)
 }
 
-// takeHeader keeps octets until the empty line, and returns those after it.
+// takeHeader keeps octets until the empty line, and returns the octets after it.
 func (s *Signing) takeHeader(run []byte) (rest []byte) {
 	seen := max(len(s.header)-3, 0) // the end may have begun in the run before
 	s.header = append(s.header, run...)

@@ -36,11 +36,11 @@ const (
 	Passed                 // came back in time
 )
 
-// Wait says whether the recipient has to be refused for now.
+// Wait reports whether the recipient has to be refused for now.
 func (g Greyed) Wait() bool { return g == New || g == TooEarly }
 
-// Judge says what becomes of a triplet that comes now, and remembers it. Addresses are
-// to be folded by the caller as far as case does not matter.
+// Judge decides about a triplet that comes now, and remembers it. The caller folds the
+// addresses as far as case does not matter.
 func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time) Greyed {
 	if g.seen == nil {
 		g.seen = make(map[[16]byte]sighting)
@@ -95,8 +95,9 @@ func (g *Greylist) over(s sighting, now time.Time) bool {
 	return now.Sub(s.first) > g.Window
 }
 
-// makeRoom forgets some of what is over, and what was not seen for the longest time
-// of a sample, when the bound is reached. Those who wait go before those who passed.
+// makeRoom forgets, when the bound is reached, some triplets that are over, and of a
+// sample the one that was not seen for the longest time. Triplets that wait go before
+// triplets that passed.
 func (g *Greylist) makeRoom(now time.Time) {
 	if len(g.seen) < g.Max {
 		return

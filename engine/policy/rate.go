@@ -21,10 +21,10 @@ func ParseRate(s string) (r Rate, err error) {
 	}
 	count, per, ok := strings.Cut(s, "/")
 	if r.Count, err = strconv.Atoi(count); err != nil || !ok || r.Count < 1 {
-		return Rate{}, fmt.Errorf("%q is not COUNT/TIME, such as 30/1m", s)
+		return Rate{}, fmt.Errorf("%q: expected COUNT/TIME, such as 30/1m", s)
 	}
 	if r.Per, err = time.ParseDuration(per); err != nil || r.Per < time.Second || r.Per > 24*time.Hour {
-		return Rate{}, fmt.Errorf("%q: behind the / stands a time from 1s to 24h, such as 1m", s)
+		return Rate{}, fmt.Errorf("%q: expected a duration from 1s to 24h after the slash, such as 1m", s)
 	}
 	return r, nil
 }
@@ -88,7 +88,7 @@ func (r *Rates) Take(who netip.Prefix, now time.Time) bool {
 	return true
 }
 
-// Has says whether there is a token in the bucket of who, and leaves it there.
+// Has reports whether there is a token in the bucket of who, and leaves it there.
 func (r *Rates) Has(who netip.Prefix, now time.Time) bool {
 	return r.rate.Count == 0 || r.fullAt[who].Sub(now) <= r.rate.Per-r.rate.Per/time.Duration(r.rate.Count)
 }

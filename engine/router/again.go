@@ -8,11 +8,11 @@ import (
 	"postrider/storage"
 )
 
-// Forwards says whether an alias among the recipients leads to a mailbox elsewhere: then
+// Forwards reports whether an alias among the recipients leads to a mailbox elsewhere: then
 // the message may be in a loop, and it matters where it has been.
 func (p *Placement) Forwards() bool { return p.far }
 
-// WantsSuccess says whether NOTIFY=SUCCESS was passed over because of NoSuccess.
+// WantsSuccess reports whether NOTIFY=SUCCESS was passed over because of NoSuccess.
 func (p *Placement) WantsSuccess() bool { return p.wished }
 
 // Successes is how many queue entries have a recipient of ours of whose success the
@@ -33,7 +33,7 @@ func (p *Placement) wish(rcpt *smtp.RcptArgs) {
 	p.octets += entryOctets + recipientOctets + 2*(len(rcpt.To.Local())+len(rcpt.To.Domain())) + len(rcpt.ORcpt)
 }
 
-// Again places all recipients anew, when Been or NoSuccess has changed. They were added before, and
+// Again places all recipients again, when Been or NoSuccess has changed. They were added before, and
 // their ORCPT need not be in rcpts any more. An alias that has sent the message elsewhere
 // before is put into the queue under its own address: the attempt to deliver it there
 // fails, and so the sender is told. looped is how many recipients were only such

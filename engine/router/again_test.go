@@ -102,7 +102,7 @@ func TestDeliveredToOfALongAlias(t *testing.T) {
 	}
 }
 
-// again adds recipients as RCPT has them and places them anew, now that the header is
+// again adds recipients as RCPT has them and places them again, now that the header is
 // known.
 func again(t *testing.T, r *Router, header string, args ...string) (looped int, p *Placement) {
 	t.Helper()
@@ -206,7 +206,7 @@ func TestForwardLoopEnds(t *testing.T) {
 	}
 }
 
-// The octets that are booked don't shrink when recipients are placed anew.
+// The octets that are booked don't shrink when recipients are placed again.
 func TestAgainIsBooked(t *testing.T) {
 	p := new(Placement)
 	r := forwarding()

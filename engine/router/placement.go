@@ -15,7 +15,7 @@ import (
 // there: its Delivered-To is before the message (see storage.Envelope.Front). Reset it
 // for the next message.
 type Placement struct {
-	// Been says whether the message has been at an address already, by its Delivered-To
+	// Been reports whether the message has been at an address already, by its Delivered-To
 	// fields (message.Head.DeliveredTo); nil: they are not known, or there are none.
 	Been func(address []byte) bool
 
@@ -28,8 +28,8 @@ type Placement struct {
 	// are not used again after Reset.
 	Relayed []*storage.QueueEntry
 
-	places map[string]*storage.QueueEntry // of Relayed, by address.Key and by @destination; nil: none
-	octets int                            // of Relayed and of what Targets have of their own
+	places map[string]*storage.QueueEntry // entries of Relayed, by address.Key and by @destination; nil: none
+	octets int                            // size of Relayed, and of the own strings of Targets
 	far    bool                           // an alias leads to a mailbox elsewhere
 	wished bool                           // NOTIFY=SUCCESS was passed over
 	asked  map[string]string              // ORCPT of recipients that have no queue entry, by address.Key; nil: none
@@ -56,7 +56,7 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	}
 	switch {
 	case o == Local && rcpt.Notify&smtp.NotifySuccess != 0:
-		// Whoever wants to hear of success gets it by way of the queue: there the
+		// A notification of success goes by way of the queue: there the
 		// notification is as durable as the message.
 		p.Targets = p.Targets[:before]
 		p.relay(r.Domain(rcpt.To.Domain()), "", rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
@@ -95,7 +95,7 @@ func (p *Placement) Octets() int {
 	return p.octets + cap(p.Targets)*int(unsafe.Sizeof(Target{}))
 }
 
-// isFar says whether t is a mailbox elsewhere.
+// isFar reports whether t is a mailbox elsewhere.
 func (t Target) isFar() bool { return t.Remote != "" }
 
 // splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
@@ -154,7 +154,7 @@ func (p *Placement) relay(domain, alias, path, original string, notify smtp.Noti
 }
 
 // Maildrops are the Targets with their trace fields: the Return-Path everywhere,
-// Delivered-To where an alias was expanded, and front, whole fields that stand before
+// Delivered-To where an alias was expanded, and front, whole fields that come before
 // the message everywhere. reversePath is text without brackets.
 func (p *Placement) Maildrops(reversePath, front string) []storage.Recipient {
 	rs := make([]storage.Recipient, 0, len(p.Targets))

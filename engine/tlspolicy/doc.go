@@ -8,13 +8,13 @@
 //
 //	none     no TLS, whatever the host offers and its domain wishes
 //	may      TLS where it is offered; without it the mail goes in clear text
-//	encrypt  TLS, whoever the other side is
+//	encrypt  TLS, without a check of the host's certificate
 //	verify   TLS with a certificate for the name of the host, from a known authority
 //	dane     TLS with a certificate that TLSA records name (RFC 7672)
 //
 // A level is the least that is demanded. From "may" on, what the domain itself asks
 // for counts as well: TLSA records, and an MTA-STS policy (RFC 8461) that is to be
-// enforced. Against somebody who sits on the way, "may" and "encrypt" protect from
+// enforced. Against an attacker on the way, "may" and "encrypt" protect from
 // reading along only, "verify" for a destination by MX is worth as much as the
 // answer to the MX question: use it for next hops that are named, such as a
 // smarthost, or dane, or leave it to the domain's own policy.

@@ -28,7 +28,7 @@ func (r TLSA) String() string {
 	return fmt.Sprintf("%s%d %d %d", name, r.Usage, r.Selector, r.Matching)
 }
 
-// Usable says whether the record means something for SMTP. One whose digest has
+// Usable reports whether the record means something for SMTP. One whose digest has
 // not the length of a digest is malformed, and could only fail.
 func (r TLSA) Usable() bool {
 	length := map[uint8]int{0: len(r.Data), 1: sha256.Size, 2: sha512.Size}
@@ -36,7 +36,7 @@ func (r TLSA) Usable() bool {
 	return known && r.Selector <= 1 && (r.Usage == usageTA || r.Usage == usageEE) && len(r.Data) == n && n > 0
 }
 
-// names says whether the record is about this certificate.
+// names reports whether the record is about this certificate.
 func (r TLSA) names(c *x509.Certificate) bool {
 	octets := c.Raw
 	if r.Selector == 1 {

@@ -28,7 +28,7 @@ const maxSignatures = 8
 type signature struct {
 	outcome Signature // Result is "" as long as it may pass
 	field   *dkim.Signature
-	key     *dkim.Key // of the goroutine that looks it up, until that is done
+	key     *dkim.Key // owned by the goroutine that looks it up, until that is done
 	err     error     // why there is no key
 }
 
@@ -165,7 +165,7 @@ func (c *Check) discard(rest io.Reader) error {
 	return err
 }
 
-// judge says what a signature is worth.
+// judge sets the result of a signature.
 func (c *Check) judge(s *signature, header *dkim.Header, sums *bodies) {
 	o := &s.outcome
 	permanent := dkim.Permanent("")

@@ -67,8 +67,8 @@ func value(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
-// quoted appends a quoted string of what a peer may have written: "?" stands for what
-// has no place in one, and for ";", at which simple readers take the field apart.
+// quoted appends a quoted string of text that a peer may have written: "?" replaces
+// what has no place in one, and ";", at which simple readers take the field apart.
 func quoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, c := range []byte(s[:min(len(s), maxReason)]) {

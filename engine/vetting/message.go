@@ -49,7 +49,7 @@ type Check struct {
 	cancel  context.CancelFunc
 	roll    int
 
-	verdict Verdict // of the goroutines, until done
+	verdict Verdict // owned by the goroutines, until done
 	done    chan struct{}
 }
 
@@ -67,7 +67,7 @@ func (v *Vetter) Begin(env Envelope) *Check {
 	return c
 }
 
-// Busy is Begin for a message that can't be checked now: its Verdict says Busy.
+// Busy is Begin for a message that can't be checked now: its Verdict is Busy.
 func (v *Vetter) Busy() *Check {
 	c := &Check{vetter: v, stream: newStream(nil), budget: new(resolver.Budget), ofSPF: new(resolver.Budget), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -84,11 +84,11 @@ func (c *Check) refuse() *Check {
 // Write takes a copy of octets of the message, in wire form. It never waits.
 func (c *Check) Write(octets []byte) { c.stream.write(octets) }
 
-// Full says whether much waits to be looked at: the caller should take no more from
+// Full reports whether much waits to be looked at: the caller should take no more from
 // the client until room is called, on another goroutine.
 func (c *Check) Full(room func()) bool { return c.stream.full(room) }
 
-// Finish says that the message is whole. report is called on another goroutine when
+// Finish reports that the message is whole. report is called on another goroutine when
 // the Verdict is there; after timeout the work ends, and what is not known by then is a
 // TempError.
 func (c *Check) Finish(timeout time.Duration, report func()) {

@@ -22,7 +22,7 @@ import (
 	"postrider/engine/resolver/dnstest"
 )
 
-// hang is how long a test waits before it says that something hangs.
+// hang is how long a test waits before it reports that something hangs.
 const hang = 30 * time.Second
 
 // signer has a key and the record that publishes it.
@@ -241,7 +241,7 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// A message that is given up leaves no goroutine behind.
+// A message that is given up leaves no goroutine running.
 func TestAbort(t *testing.T) {
 	server := dnstest.Start(t)
 	server.Behave("s._domainkey.example.com", dns.TypeTXT, dnstest.Behaviour{Silent: true})
@@ -264,8 +264,8 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// Of a header that is too large for a signature the authors are found all the same: it is
-// no way around a policy, and neither is a From field that is too long itself.
+// The authors are found also in a header that is too large for a signature: it is no
+// way around a policy, and neither is a From field that is too long itself.
 func TestHugeHeader(t *testing.T) {
 	server := dnstest.Start(t, `_dmarc.example.com. 60 IN TXT "v=DMARC1; p=reject"`)
 	v := vetterOf(server)
