@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"postrider/engine/router"
+	"postrider/codec/address"
 )
 
 const (
@@ -36,9 +36,9 @@ func keys(c *Config) []*Key {
 // keysOfEdge returns the keys of SMTP and POP3 listeners.
 func keysOfEdge(c *Config) []*Key {
 	return []*Key{
-		text("server.hostname", &c.Server.Hostname, hostname(), router.ParseDomain, "a domain name").flag("hostname").
+		text("server.hostname", &c.Server.Hostname, hostname(), address.ParseDomain, "a domain name").flag("hostname").
 			help("The name of this host: in greetings, Received fields and message ids. It should resolve to this host, and the address back to it."),
-		list("server.domains", &c.Server.Domains, []string{"localhost"}, router.ParseDomain, sameString, "domain names").flag("domain").
+		list("server.domains", &c.Server.Domains, []string{"localhost"}, address.ParseDomain, sameString, "domain names").flag("domain").
 			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
 			help("The data directory. It is created at the first start."),
@@ -123,7 +123,7 @@ func keysOfProcess(c *Config) []*Key {
 			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics."),
 		boolean("web.client", &c.Web.Client, true).
 			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics."),
-		list("web.hosts", &c.Web.Hosts, nil, router.ParseDomain, sameString, "domain names").
+		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that have another name are refused (421): another site's page could read mail through such a name. A proxy on this host that forwards the browser's Host needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").
 			help("Networks of HTTP proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted: the client's address, and whether it used HTTPS. Without it all clients of a proxy count as one, and wrong passwords of some lock out all."),
@@ -145,7 +145,7 @@ func hostname() string {
 	if err != nil {
 		return "localhost"
 	}
-	name, err = router.ParseDomain(name)
+	name, err = address.ParseDomain(name)
 	if err != nil {
 		return "localhost"
 	}

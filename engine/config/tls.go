@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"postrider/engine/router"
+	"postrider/codec/address"
 )
 
 // TLS is the group [tls].
@@ -17,7 +17,7 @@ type TLS struct {
 	SMTPMinVersion   TLSVersion // for STARTTLS at smtp.listen
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int    // open at once
-	ClientHandshakes string // a rate, for policy.ParseRate; "": no limit
+	ClientHandshakes string // a rate, for limit.ParseRate; "": no limit
 	Tokens           int    // handshakes that compute at once; 0: half the cores
 	ReloadEvery      time.Duration
 
@@ -112,7 +112,7 @@ func keysOfTLS(c *Config) []*Key {
 			help("Whether to ask clients for a certificate by an authority of tls.client_roots. \"ask\": a valid one is logged and named in the Received field, others are ignored. \"require\": clients without a valid one are refused, and there is no login without TLS; at smtp.listen, where other hosts deliver mail, it is asked for only, and there is no login. A login is needed in addition."),
 		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
 			help("PEM file with the certificate authorities for tls.client_certificates. It is read again when it changes."),
-		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, router.ParseDomain, sameString, "host names").
+		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, address.ParseDomain, sameString, "host names").
 			help("Names to get and renew certificates for by ACME (RFC 8555), from an authority such as Let's Encrypt. Each has to resolve to this host. Until the first certificate is issued, a self-signed one is used."),
 		list("tls.acme_listen", &c.TLS.ACMEListen, nil, hostPort, sameString, "HOST:PORT, as 0.0.0.0:80").
 			help("Addresses to listen on for the HTTP challenges by which the authority validates the names of tls.acme_domains. It connects to port 80; no other request is answered there."),
