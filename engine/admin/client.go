@@ -14,8 +14,8 @@ import (
 )
 
 // Client is the store of a running server, reached over its socket. Unlike a
-// store's, its methods wait for the server, also those that "never block": it is
-// for commands, not for event loops.
+// store's, its methods wait for the server, also methods that "never block" there:
+// Client is for commands, not for event loops.
 type Client struct {
 	http http.Client
 	path string

@@ -74,8 +74,8 @@ func (d *remoteDraft) send(r *io.PipeReader) {
 	d.answer <- err
 }
 
-// exchange reads the answers: the id, that the store has the message, and what
-// became of it.
+// exchange reads the answers: the id, that the store has the message, and the
+// outcome.
 func (d *remoteDraft) exchange(r io.Reader) error {
 	begun := sync.OnceFunc(func() { close(d.begun) })
 	defer begun()
@@ -108,7 +108,7 @@ func (d *remoteDraft) exchange(r io.Reader) error {
 	return nil
 }
 
-// ID implements storage.Draft; 0 when there is no server any more.
+// ID implements storage.Draft; 0 when the server is gone.
 func (d *remoteDraft) ID() storage.MessageID { return d.id }
 
 // Append implements storage.Draft. An error shows in Deliver's outcome.

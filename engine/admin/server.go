@@ -183,14 +183,14 @@ const maxBacklog = 1 << 20
 // serveDeliver takes one message as frames. It answers at once with the id that the
 // message will have, so that its sender can write it into a Received field; when the
 // store has the message, if asked, so that its sender can keep an order; and at the
-// end with what became of it.
+// end with the outcome.
 func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	turn := http.NewResponseController(w)
 	if err := turn.EnableFullDuplex(); err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	// net/http does not bear a full-duplex request whose end is not read before its
+	// net/http can't handle a full-duplex request whose end is not read before its
 	// handler returns.
 	defer func() { _, _ = io.Copy(io.Discard, r.Body) }()
 	answers := json.NewEncoder(w)

@@ -38,8 +38,8 @@ type Relay interface {
 	// Bounce returns the entries to their senders with reason, now, and returns the
 	// number of entries that were there.
 	Bounce(ids []storage.EntryID, reason string) (int, error)
-	// Flush ends all waiting for a destination, also one that is taken for dead;
-	// "": for all of them. What is due is tried at once.
+	// Flush ends all waiting for a destination, also a dead one; "": for all of them.
+	// Mail that is due is tried at once.
 	Flush(domain string)
 	// RelayStatus returns what the relay is doing.
 	RelayStatus() RelayStatus

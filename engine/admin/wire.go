@@ -107,7 +107,7 @@ const (
 )
 
 // askHanded is the query of a delivery whose sender wants to be told when the message
-// is handed to the store. Programs before this answer would take it for the end.
+// is handed to the store. Older programs would read this answer as the end.
 const askHanded = "handed"
 
 // maxFrame bounds a payload: a piece, or an envelope with many recipients.

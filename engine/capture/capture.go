@@ -68,7 +68,7 @@ func mayChange(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// Envelope is what SMTP said of a message.
+// Envelope is the SMTP envelope of a message.
 type Envelope struct {
 	From string   // the reverse-path; "": the null path
 	To   []string // the forward-paths, as they were given
@@ -105,7 +105,7 @@ func envelopeFields(e storage.Entry) []web.Field {
 	env := envelopeOf(e)
 	from := env.From
 	if from == "" {
-		from = "<> (nobody)"
+		from = "<> (null reverse-path)"
 	}
 	fields := []web.Field{{Name: "MAIL FROM", Value: from}}
 	for i, to := range env.To {

@@ -207,7 +207,7 @@ func (q query) names(field string) bool {
 // for. sure is false if more of its text could change the answer; then ok is false.
 //
 // Mailpit's from: and to: look at the header alone. With loose they look at the envelope
-// too, where tests look for who a message was for.
+// too, where tests look for the recipients of a message.
 func (q query) matches(s *summary, text string, whole, loose bool) (ok, sure bool) {
 	ok, sure = true, true
 	for _, t := range q {

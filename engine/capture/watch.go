@@ -61,7 +61,8 @@ func (v *View) watch() (end func(), err error) {
 	return func() { v.watchers.Add(-1) }, nil
 }
 
-// next waits until the mailbox is no longer as it was, for at most limit. ok: it isn't.
+// next waits until the mailbox differs from was, for at most limit, and returns its
+// state; ok reports whether it differs.
 func (v *View) next(ctx context.Context, was state, limit time.Duration) (now state, ok bool, err error) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()

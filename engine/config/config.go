@@ -158,7 +158,7 @@ const (
 	DNSSECOff  DNSSEC = "off"
 )
 
-// DoubleError is what becomes of a notification that can't be delivered.
+// DoubleError is what is done with a notification that can't be delivered.
 type DoubleError string
 
 // The values of relay.double_bounce.
@@ -221,7 +221,7 @@ type Log struct {
 	Level  slog.Level
 }
 
-// BareLF is what becomes of a message with a line end that is not CRLF.
+// BareLF is what is done with a message with a line end that is not CRLF.
 type BareLF string
 
 // The values of smtp.bare_lf.
@@ -288,7 +288,7 @@ func (c *Config) AuthWorkers() int {
 	return c.Auth.Workers
 }
 
-// RouterSettings is what the router knows besides the directory. Our own address
+// RouterSettings returns what the router knows besides the directory. Our own address
 // literals are the loopback addresses and the IP addresses that SMTP listens on.
 func (c *Config) RouterSettings() router.Settings {
 	s := router.Settings{

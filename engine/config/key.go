@@ -64,7 +64,7 @@ func (k *Key) String() string {
 func (k *Key) Type() string { return k.value.kind() }
 
 // Set takes the argument of a flag; a list grows with each, and the first
-// replaces what the file said.
+// replaces the value of the file.
 func (k *Key) Set(text string) error { return k.value.parse(text) }
 
 // Keys returns the keys, bound to c, in the order of the manual.

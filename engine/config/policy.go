@@ -33,7 +33,7 @@ type Policy struct {
 	VerifyTimeout time.Duration // for results that are missing when the message has ended
 	Verifications int           // at once
 	Questions     string        // to name servers, for the mail of one client
-	Notifications string        // of success, caused by the mail of one client
+	Notifications string        // notifications of success, caused by the mail of one client
 
 	Greylist        bool
 	GreylistDelay   time.Duration
@@ -42,7 +42,7 @@ type Policy struct {
 	GreylistEntries int
 }
 
-// Manners is what becomes of a client that speaks out of turn.
+// Manners is what is done with a client that speaks out of turn.
 type Manners string
 
 // The values of policy.early_talkers and policy.pipelining.

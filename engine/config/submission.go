@@ -13,7 +13,7 @@ type Submission struct {
 	HideClient        bool
 }
 
-// ForeignFrom is what becomes of a message under an address that is not the account's.
+// ForeignFrom is what is done with a message whose From has another address than the account's.
 type ForeignFrom string
 
 // The values of submission.foreign_from.

@@ -6,8 +6,8 @@
 // A key is a file DIR/SELECTOR._domainkey.DOMAIN.pem, the name of its DNS record
 // with ".pem" after it: PKCS #8, mode 0600. [Create] makes one, [Key.Record] is the
 // TXT record that has to be published, [Open] reads all of a directory. A file whose
-// name or text is no key stops the server: it would sign nothing, and nobody would
-// notice until mail is refused elsewhere.
+// name or text is not valid for a key stops the server: it would sign nothing, which
+// would only be noticed when other hosts refuse the mail.
 //
 // # Which key signs
 //

@@ -23,7 +23,7 @@ type Keys struct {
 	tokens chan struct{}                     // one for each signature that is computed at once
 }
 
-// Open reads the keys in dir; a directory that is not there has none.
+// Open reads the keys in dir; a directory that does not exist has none.
 func Open(dir string) (*Keys, error) {
 	k := &Keys{dir: dir, tokens: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	return k, k.Reload()

@@ -101,7 +101,7 @@ func (s *Signing) takeHeader(run []byte) (rest []byte) {
 }
 
 // Finish returns the DKIM-Signature fields, whole lines, to be put in front of the
-// message. It fails for what is no message, a header without an end for example.
+// message. It fails for an invalid message, for example a header without an end.
 func (s *Signing) Finish() (fields string, err error) {
 	keys := s.keys
 	s.keys = nil
@@ -175,8 +175,8 @@ func unsigned(key *Key, sum []byte, now time.Time) string {
 	return b.String()
 }
 
-// signature signs a digest when the key has a token, and not at all for a message that
-// was given up.
+// signature signs a digest when the key has a token, but not for a message that was
+// given up.
 func (s *Signing) signature(key *Key, digest []byte) ([]byte, error) {
 	if s.void.Load() {
 		return nil, ErrVoid

@@ -10,8 +10,8 @@ import (
 )
 
 // ReadAddresses reads the value of a field with addresses, as message.Mailboxes does:
-// no address is lost, and no two are merged. Names and addresses are in UTF-8 and Printable. What
-// is no address is a name with an Address of "".
+// no address is lost, and no two are merged. Names and addresses are in UTF-8 and Printable. Text
+// that is not an address is a name with an Address of "".
 func ReadAddresses(value string) []*mail.Address {
 	var list []*mail.Address
 	for _, m := range message.Mailboxes(value) {

@@ -17,8 +17,8 @@
 // and then an error that wraps [ErrDamaged] and names the part.
 //
 // [ReadText], [ReadAddresses] and [ReadDate] read values of header fields, piece by
-// piece: what can't be read stays as it is and spoils nothing beside it. Everybody who
-// shows a field uses them, so that pages, terminal, API and export agree.
+// piece: what can't be read stays as it is and does not affect the rest. All code
+// that shows a field uses them, so that pages, terminal, API and export agree.
 //
 // A message/rfc822 part is a file, as in most mail programs: what it contains is not
 // mixed with what contains it. So is a multipart deeper than [Limits.Depth].

@@ -41,8 +41,8 @@ type Attachment struct {
 const maxPlainLine = 998
 
 // WriteTo writes the message in plain form with CRLF, 7-bit throughout, no line longer
-// than 998 octets. An Attachment that can't be read ends it with an error; then what was
-// written is no message.
+// than 998 octets. An Attachment that can't be read ends it with an error; the output
+// is not a whole message then.
 //
 // Text that isn't ASCII is quoted-printable, and files that are uuencoded in it with it:
 // a reader that knows MIME undoes both.

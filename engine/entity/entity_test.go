@@ -203,7 +203,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestWalk_WhatAPartSaysOfItself(t *testing.T) {
+func TestWalk_HeadersOfParts(t *testing.T) {
 	f := func(fields, disposition, location string) {
 		t.Helper()
 		_, err := Walk(strings.NewReader("Content-Type: image/gif\n"+fields+"\nGIF89a"), DefaultLimits, func(leaf Leaf, _ io.Reader) error {

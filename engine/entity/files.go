@@ -13,7 +13,7 @@ import (
 	"postrider/codec/uu"
 )
 
-// maxLine is how long a line of a uuencoded file, or one that begins it, can be.
+// maxLine bounds a line of a uuencoded file, and its first line.
 const maxLine = 1 << 10
 
 // text is a part of text, told apart from the files that are uuencoded in it.
@@ -115,7 +115,7 @@ func (t textRun) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// file reads a uuencoded file, and leaves what is no line of it to the text.
+// file reads a uuencoded file, and leaves other lines to the text.
 type file struct {
 	in     *bufio.Reader
 	path   string

@@ -20,8 +20,8 @@ type Head struct {
 	DateField             string    // value of the Date field; "": there is no such field
 	MessageID             string    // without angle brackets, as in References
 	InReplyTo, References []string
-	// Files: the message is one of several parts (multipart/mixed), so that it is
-	// likely to bring files. Only reading it tells.
+	// Files: the message has several parts (multipart/mixed), so that it probably has
+	// files. Only reading it shows them.
 	Files bool
 }
 

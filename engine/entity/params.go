@@ -117,8 +117,8 @@ type piece struct {
 	value   string
 }
 
-// joined puts the sections of a value together. They may come in any order; after one
-// that is missing nothing is known.
+// joined puts the sections of a value together. They may come in any order; sections
+// after a missing one are lost.
 func joined(list []piece) (string, bool) {
 	slices.SortStableFunc(list, func(a, b piece) int { return a.section - b.section })
 	var octets strings.Builder

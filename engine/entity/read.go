@@ -109,7 +109,8 @@ func NewReader(r io.Reader, l Limits) (*Reader, error) {
 	return in, err
 }
 
-// faithful remembers how reading has failed, so that it isn't taken for damage.
+// faithful remembers how reading has failed, so that the failure isn't reported as
+// damage.
 type faithful struct {
 	in     io.Reader
 	broken *error
@@ -129,8 +130,8 @@ func (r *Reader) Head() Head { return head(r.header) }
 // Header is the header as it came, without the empty line. It belongs to the Reader.
 func (r *Reader) Header() []byte { return r.header }
 
-// Next is the next leaf and its body, which holds until the next call; what is left of it
-// then is passed over. Text for people (no Attachment) is in UTF-8 with LF, everything
+// Next returns the next leaf and its body, which is valid until the next call; what is
+// left of it then is skipped. Text for people (no Attachment) is in UTF-8 with LF, everything
 // else octet for octet. A body that can't be decoded gives what can, and then an error
 // that wraps ErrDamaged. io.EOF: there is no other leaf.
 func (r *Reader) Next() (Leaf, io.Reader, error) {
@@ -317,7 +318,7 @@ func (r *Reader) decoded(encoding, path string) io.Reader {
 	return &body{r, octets, path, 0}
 }
 
-// body tells damage from the end.
+// body reports damage, and not only the end.
 type body struct {
 	r    *Reader
 	in   io.Reader

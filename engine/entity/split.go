@@ -168,7 +168,7 @@ func isBoundary(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || bytes.IndexByte([]byte("'()+_,-./:=? "), c) >= 0
 }
 
-// header reads the header of an entity, of which at most limit octets are kept; whole
+// header reads the header of an entity, and keeps at most limit octets of it; whole
 // reports whether that was all of it. It ends at an empty line, which is taken, or at a
 // line that can't be a header's, which is not.
 func (s *splitter) header(limit int) (text []byte, whole bool, err error) {

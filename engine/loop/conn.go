@@ -190,7 +190,7 @@ func (c *Conn) Close() {
 	c.touch()
 }
 
-// Part is Close for a peer that has said goodbye: the connection is closed at once,
+// Part is Close for a peer that has ended its session: the connection is closed at once,
 // without a wait for the peer's FIN, which spares three system calls. If the peer sends
 // something all the same, a reset may overtake the last reply. With a layer, and while
 // input or output is pending, it is Close.

@@ -853,7 +853,7 @@ func TestPart(t *testing.T) {
 		t.Errorf("Closed(%v)", err)
 	}
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("behind the reply: %d, %v", n, err)
+		t.Errorf("after the reply: %d, %v", n, err)
 	}
 }
 

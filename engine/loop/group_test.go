@@ -93,7 +93,7 @@ func TestStop_ClosesAllAndRunsWhatWasPosted(t *testing.T) {
 	}
 }
 
-func TestStop_LeavesNoDescriptorBehind(t *testing.T) {
+func TestStop_LeavesNoDescriptorOpen(t *testing.T) {
 	cycle := func() {
 		g, err := New(Config{Loops: 3, Log: quiet})
 		if err != nil {

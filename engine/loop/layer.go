@@ -26,7 +26,7 @@ type Layer interface {
 	Held() bool
 	// Seal returns p in the form for the wire.
 	Seal(p []byte) (wire []byte, err error)
-	// End returns what tells the peer that nothing follows.
+	// End returns the octets that tell the peer that nothing follows.
 	End() (wire []byte)
 	// Idle is called when the connection has been silent for a while: memory that
 	// only traffic needs can be given back.
@@ -53,9 +53,9 @@ type layered struct {
 // until the next SetHandler.
 func (c *Conn) SetHandler(h Handler) { c.handler = h }
 
-// SetLayer has the connection speak through a layer from now on, whose turn is
-// over all octets that are not written or presented yet. No input may be kept: what
-// came before the layer must not be taken for what came through it.
+// SetLayer has the connection use a layer from now on, for all octets that are not
+// written or presented yet. No input may be kept: octets from before the layer must
+// not be read as octets that came through it.
 func (c *Conn) SetLayer(layer Layer) {
 	if c.phase != open {
 		return

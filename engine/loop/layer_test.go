@@ -130,7 +130,7 @@ func dressed(coats chan<- *coat, open func(c *Conn) Handler) func(c *Conn) Handl
 	}
 }
 
-func TestLayerStandsBetweenHandlerAndWire(t *testing.T) {
+func TestLayerIsBetweenHandlerAndWire(t *testing.T) {
 	_, lis := serve(t, Config{Loops: 1}, dressed(nil, func(*Conn) Handler {
 		return &script{input: func(c *Conn, in []byte) int { c.Write(in); return len(in) }}
 	}))
@@ -153,7 +153,7 @@ func TestLayerStandsBetweenHandlerAndWire(t *testing.T) {
 	}
 }
 
-func TestLayerHearsOctetByOctet(t *testing.T) {
+func TestLayerGetsOctetByOctet(t *testing.T) {
 	_, lis := serve(t, Config{}, dressed(nil, echo))
 	conn := &coated{Conn: dial(t, lis)}
 	for _, b := range record([]byte("hello")) {

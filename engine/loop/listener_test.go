@@ -131,7 +131,7 @@ func TestAccepting_StopsAndResumes(t *testing.T) {
 }
 
 // A new process takes the socket over while clients dial: none is refused.
-func TestListenFile_HandOverRefusesNobody(t *testing.T) {
+func TestListenFile_HandOverRefusesNoClient(t *testing.T) {
 	answer := func(s string) func(c *Conn) Handler {
 		return func(c *Conn) Handler { c.Write([]byte(s)); c.Close(); return &script{} }
 	}

@@ -23,23 +23,23 @@ type Loop struct {
 	open    atomic.Int64 // connections whose Closed is to come
 
 	// Used by the loop's goroutine only:
-	conns   []*Conn // by descriptor
-	doors   []door
-	buf     []byte
-	plain   []byte  // plaintext of layers; nil before the first one
-	warm    []*Conn // with a layer that was in use since the last cool
-	cooled  int64   // tick of it
-	wheel   wheel
-	timerfd int
-	reserve int // a descriptor to give up when there are no more; -1: lost
-	stock   stock
-	resting bool    // accepting failed; the listeners are not watched for a while
-	warned  int64   // tick of the last warning about it; 0: none yet
-	refused int     // clients turned away since
-	touched []*Conn // to be served when the running event is done
-	later   []*Conn // to be served at the next turn
-	woken   bool    // the eventfd is written for later
-	stop    bool
+	conns     []*Conn // by descriptor
+	listeners []watched
+	buf       []byte
+	plain     []byte  // plaintext of layers; nil before the first one
+	warm      []*Conn // with a layer that was in use since the last cool
+	cooled    int64   // tick of it
+	wheel     wheel
+	timerfd   int
+	reserve   int // a descriptor to give up when there are no more; -1: lost
+	stock     stock
+	resting   bool    // accepting failed; the listeners are not watched for a while
+	warned    int64   // tick of the last warning about it; 0: none yet
+	refused   int     // clients turned away since
+	touched   []*Conn // to be served when the running event is done
+	later     []*Conn // to be served at the next turn
+	woken     bool    // the eventfd is written for later
+	stop      bool
 }
 
 func newLoop(g *Group) (*Loop, error) {
@@ -196,8 +196,7 @@ func (l *Loop) settle() {
 	}
 }
 
-// forget takes a connection whose descriptor is about to be closed out of the
-// loop. The poller forgets the descriptor by itself.
+// forget removes a connection from the loop, before its descriptor is closed. The poller forgets the descriptor by itself.
 func (l *Loop) forget(c *Conn) {
 	l.conns[c.fd] = nil
 	l.wheel.remove(c)

@@ -209,7 +209,7 @@ func (c *Conn) flush() bool {
 	return true
 }
 
-// writeSome is write(2) where a full socket is no error.
+// writeSome is write(2), but a full socket is not an error.
 func writeSome(fd int, p []byte) (int, error) {
 	n, err := unix.Write(fd, p)
 	if err == unix.EAGAIN || err == unix.EINTR {

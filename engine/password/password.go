@@ -141,8 +141,8 @@ func checkPart(hash string) error {
 	return err
 }
 
-// IsHash reports whether text has a scheme before it, known or not: what tells a
-// hash from a password in an import.
+// IsHash reports whether text has a scheme before it, known or not: this
+// distinguishes a hash from a password in an import.
 func IsHash(text string) bool {
 	name, _, ok := strings.Cut(strings.TrimPrefix(text, "{"), "}")
 	return ok && text[0] == '{' && name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == ""

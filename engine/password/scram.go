@@ -20,8 +20,8 @@ const (
 
 // Prepare brings a password into the form that SCRAM hashes (SASLprep, RFC 4013).
 // One with characters that the RFC forbids stays as it is: the clients that would
-// send it differ, and it works with clients that do the same. So does one of which
-// nothing would be left.
+// send it differ, and it works with clients that do the same. A password of which
+// nothing would be left stays as it is, too.
 func Prepare(password []byte) string {
 	s, err := stringprep.SASLprep.Prepare(string(password))
 	if err != nil || s == "" {

@@ -32,8 +32,8 @@ type DMARCFacts struct {
 }
 
 // EvaluateDMARC reports whether the author's domain is proven and, if not, what its
-// owner wants (RFC 7489 section 6.6.2). found is the domain that the record is of:
-// From itself, or its organizational domain, which organization tells of any domain.
+// owner wants (RFC 7489 section 6.6.2). found is the domain that has the record:
+// From itself, or its organizational domain, which organization returns for a domain.
 // roll, 0 to 99, decides whether the message is one of Percent; the others get the
 // next milder disposition (section 6.6.4).
 func EvaluateDMARC(r DMARCRecord, found string, f DMARCFacts, organization func(string) string, roll int) (pass bool, d Disposition) {

@@ -8,10 +8,10 @@ import (
 	"postrider/engine/limit"
 )
 
-// Greylist lets a sender wait that was never seen before (RFC 6647): a triplet of
-// the client's network, the reverse-path and the forward-path is taken when it comes
-// back after Delay and before Window has passed; then it is known as long as it comes
-// again within Keep. A network of which five triplets have come back is known by itself.
+// Greylist has an unknown sender wait (RFC 6647): a triplet of the client's network,
+// the reverse-path and the forward-path is accepted when it comes again after Delay
+// and before Window has passed; then it is known as long as it comes again within
+// Keep. A network with five triplets that came again is known by itself.
 type Greylist struct {
 	Delay, Window, Keep time.Duration
 	Max                 int // triplets and networks remembered
@@ -27,7 +27,7 @@ type sighting struct {
 // knownAfter is how many triplets of a network have to come back.
 const knownAfter = 5
 
-// Greyed is what becomes of a recipient.
+// Greyed is the verdict on a recipient.
 type Greyed uint8
 
 // The outcomes of Greylist.Judge.

@@ -11,7 +11,7 @@ import (
 // at a time. It is small while idle, because most sessions are idle.
 type Session struct {
 	cfg       *Config
-	exchange  *sasl.Exchange // of an AUTH that is not finished
+	exchange  *sasl.Exchange // an AUTH exchange that is not finished
 	binding   func(kind string) []byte
 	timestamp string // in the greeting, for APOP
 	user      string // named by USER or APOP

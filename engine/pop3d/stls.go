@@ -44,7 +44,7 @@ type TLSFacts struct {
 
 // Secured tells the machine that the session uses TLS from now on: after the handshake that
 // Effects.StartTLS began, or before Greet where TLS comes first. All that the peer
-// has said is forgotten (RFC 2595 section 4).
+// has sent is forgotten (RFC 2595 section 4).
 func (s *Session) Secured(f TLSFacts) {
 	s.peer.Secure, s.binding, s.binds = true, f.Binding, sasl.Binds(f.Binding)
 	s.user, s.named, s.utf8, s.lang = "", false, false, iDefault

@@ -120,7 +120,7 @@ type HostVerdict uint8
 
 // The verdicts on a host.
 const (
-	// HostOK: the host took part in the delivery to its end, whatever it said of
+	// HostOK: the host took part in the delivery to its end, whatever it replied to
 	// the message. The session may have another job.
 	HostOK HostVerdict = iota
 	// HostDone: likewise, but the session is over.
@@ -135,7 +135,7 @@ const (
 	HostBusy
 )
 
-// BusyWait is how long a site waits whose address has no room for more connections.
+// BusyWait is how long a site waits when its address has no room for more connections.
 const BusyWait = 10 * time.Second
 
 // SiteStatus is a site as an operator sees it.

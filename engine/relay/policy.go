@@ -39,7 +39,7 @@ type Result struct {
 	Status  string // enhanced status code, "4.4.1"
 	Reason  string // for people: "host mx[192.0.2.1] said: 450 ... (in reply to RCPT TO command)"
 	// Diagnostic is the peer's own words, for a notification: "450 4.2.1 ..."; "":
-	// no peer said anything.
+	// no peer replied.
 	Diagnostic string
 	Remote     string // name of the host that said it; ""
 	Peer       string // the host, "mx[192.0.2.1]:25"; "": that of the attempt
@@ -61,7 +61,7 @@ type Attempt struct {
 	Record string
 }
 
-// NoticeKind is what a notice tells.
+// NoticeKind is the kind of a notice.
 type NoticeKind uint8
 
 // The kinds of notices.
@@ -96,7 +96,7 @@ type Judgement struct {
 	Delivered, Gone int
 }
 
-// notify is RFC 3461 section 4.1: what was not said means failure and delay.
+// notify is RFC 3461 section 4.1: the default is failure and delay.
 func notify(n, kind smtp.Notify) bool {
 	if n == 0 {
 		n = smtp.NotifyFailure | smtp.NotifyDelay
@@ -104,7 +104,7 @@ func notify(n, kind smtp.Notify) bool {
 	return n&kind != 0
 }
 
-// Judge decides what becomes of an entry after an attempt. random is from 0 to 1.
+// Judge decides what is done with an entry after an attempt. random is from 0 to 1.
 // The entry is not changed.
 func (p *Policy) Judge(e *storage.QueueEntry, a *Attempt, random float64) Judgement {
 	age := a.At.Sub(e.Arrival)

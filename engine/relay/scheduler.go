@@ -24,18 +24,18 @@ type Scheduler struct {
 
 // domain is a destination that is awake.
 type domain struct {
-	name    string
-	cursor  storage.Cursor // after the last entry that was loaded
-	jobs    int
-	loading bool
-	more    bool      // there may be more after the cursor
-	retry   time.Time // not to be looked at before: its site is dead, or reading failed
-	again   bool      // woken while it was loading
-	stale   bool      // the cursor went back while it was loading
-	twice             // what was read while a job of it was in memory
+	name     string
+	cursor   storage.Cursor // after the last entry that was loaded
+	jobs     int
+	loading  bool
+	more     bool      // there may be more after the cursor
+	retry    time.Time // not to be looked at before: its site is dead, or reading failed
+	again    bool      // woken while it was loading
+	stale    bool      // the cursor went back while it was loading
+	inFlight           // what was read while a job of it was in memory
 }
 
-// Overload is how long a destination sleeps for which there is no room in memory.
+// Overload is how long a destination sleeps when there is no room in memory for it.
 const Overload = 10 * time.Second
 
 // maxSites bounds the sites that are remembered only because they are dead.
@@ -98,8 +98,8 @@ func (s *Scheduler) limit(d *domain) int {
 	return min(most, max(s.cfg.MaxEntries-s.jobs, 1))
 }
 
-// refill loads more of a destination when it has few jobs left, and lets go of one
-// that has none.
+// refill loads more entries of a destination when it has few jobs left, and drops a
+// destination that has none.
 func (s *Scheduler) refill(d *domain, e *Effects) {
 	if d.loading {
 		return
@@ -147,7 +147,7 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 	var st *site
 	for _, entry := range entries {
 		d.cursor = entry.Cursor()
-		if d.isTwice(entry) {
+		if d.isInFlight(entry) {
 			continue
 		}
 		j := &Job{Entry: entry, Hop: s.cfg.NextHop(d.name, entry.Envelope.ReversePath), domain: d}
@@ -236,7 +236,7 @@ func (s *Scheduler) slow(st *site) {
 	}
 }
 
-// wakeIdle takes an idle session of a site for something else; nil: it has none.
+// wakeIdle takes an idle session of a site for another use; nil: it has none.
 func (s *Scheduler) wakeIdle(st *site) *Session {
 	n := len(st.idle)
 	if n == 0 {

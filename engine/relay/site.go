@@ -16,7 +16,7 @@ type site struct {
 	window  float64 // sessions that it may have now
 	most    float64 // the bound of window
 	rate    limit.Rate
-	bucket  limit.Bucket // of rate
+	bucket  limit.Bucket // tokens of rate
 	waiting bool         // in Scheduler.waiting: it wants a session, and there is none
 	slowed  bool         // in Scheduler.slowed: its rate limit has run out
 
@@ -46,7 +46,7 @@ func (s *site) room() int {
 }
 
 // succeeded notes that the host took part in a delivery to its end, whatever it
-// said of the message.
+// replied to the message.
 func (s *site) succeeded(initial float64) {
 	if s.probing() {
 		s.window = min(initial, s.most)

@@ -18,8 +18,8 @@
 //
 // "postmaster" is always taken (RFC 5321 section 4.5.1): in place of step 3 it
 // is looked for in the default domain, and at last falls to the first account
-// there is, by domain and name. A server makes an account "postmaster" that
-// nobody can log in to at its first start, so the last resort is for stores
+// there is, by domain and name. A server makes an account "postmaster"
+// without a login at its first start, so the last resort is for stores
 // where that was removed. Only a store without any account refuses postmaster.
 //
 // An alias expands to its targets, each resolved by the same steps, as often as

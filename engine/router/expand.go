@@ -25,8 +25,8 @@ type alias struct {
 // mark is the address of an alias, found at at, as Delivered-To has it. It has the
 // same form for each spelling of the address, and for each tag after the delimiter. A
 // letter beyond ASCII would keep the message from hosts without SMTPUTF8: it is written
-// in xtext (RFC 3461 section 4). A catch-all has no address: there it is asked, the one
-// that it catches.
+// in xtext (RFC 3461 section 4). A catch-all has no address: its mark is asked, the
+// address that it catches.
 func mark(at, asked mailbox) string {
 	if at.local == "" {
 		at = asked
@@ -293,7 +293,7 @@ func (x *expansion) bury() {
 	}
 }
 
-// Dead lists what of an alias leads to no mailbox: members that do not exist and
+// Dead lists the members of an alias that lead to no mailbox: members that do not exist and
 // members that lead in a circle; the alias itself when it does so as a whole, or when it
 // names itself, to keep a copy, and there is no account of its name.
 func (r *Router) Dead(a storage.Alias) []Dead {

@@ -19,7 +19,7 @@ type Placement struct {
 	// fields (message.Head.DeliveredTo); nil: they are not known, or there are none.
 	Been func(address []byte) bool
 
-	// NoSuccess: NOTIFY=SUCCESS is passed over.
+	// NoSuccess: NOTIFY=SUCCESS is ignored.
 	NoSuccess bool
 
 	// Targets are the maildrops.
@@ -62,7 +62,7 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 		p.relay(r.Domain(rcpt.To.Domain()), "", rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	case o == Local:
 		p.splitRemote(before, rcpt)
-		// The sender is told of members without a mailbox by way of the queue too: the
+		// The sender is notified of members without a mailbox by way of the queue too: the
 		// attempt to deliver there fails, with a notification and a line in the log.
 		for _, d := range dead {
 			p.relay(d.Domain, "", d.Mailbox, original(rcpt), rcpt.Notify)
@@ -83,8 +83,8 @@ func (p *Placement) Return(domain, path string, notify smtp.Notify) {
 	p.relay(domain, "", path, "", notify)
 }
 
-// What a queue entry and a recipient in one take besides their texts, and the place in
-// the map with them.
+// These are the sizes of a queue entry and of a recipient in one without their texts,
+// but with their place in the map.
 const (
 	entryOctets     = 512
 	recipientOctets = 256
@@ -168,7 +168,7 @@ func (p *Placement) Maildrops(reversePath, front string) []storage.Recipient {
 	return rs
 }
 
-// Seal gives all queue entries what MAIL said of their message. The Front of e is before
+// Seal gives all queue entries the envelope of their message. The Front of e is before
 // the message everywhere, after the Delivered-To of the entry's own.
 func (p *Placement) Seal(e storage.Envelope) {
 	for _, q := range p.Relayed {

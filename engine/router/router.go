@@ -8,7 +8,7 @@ import (
 	"postrider/storage"
 )
 
-// Outcome is what became of an address.
+// Outcome is the result of routing an address.
 type Outcome uint8
 
 // The outcomes.
@@ -85,7 +85,7 @@ func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
 	return dst, o
 }
 
-// Resolve is Route that tells of the members of an alias that lead to no mailbox too.
+// Resolve is Route, and also returns the members of an alias that lead to no mailbox.
 func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
 	return r.resolve(local, domain, dst, nil)
 }

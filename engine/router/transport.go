@@ -199,8 +199,8 @@ func (t *Transports) NextHop(domain, sender string) (hop Hop, rule string) {
 	return Hop{}.of(domain), "MX"
 }
 
-// Names reports whether an operator named a next hop: it is no choice of the recipient's
-// domain.
+// Names reports whether an operator named a next hop: the recipient's domain did not
+// choose it.
 func (t *Transports) Names(h Hop) bool {
 	return t.named[h] || t.smarthost != nil && *t.smarthost == h
 }

@@ -56,7 +56,7 @@ func (s *Session) answerCommand(r smtp.ReceivedReply, class int, e *Effects) {
 }
 
 // answerReset takes a refusal of RSET, which no server may refuse. QUIT can only
-// be said when no other replies are due.
+// be sent when no other replies are due.
 func (s *Session) answerReset(r smtp.ReceivedReply, e *Effects) {
 	refusal := soften(s.refusal(r, ScopeHost))
 	if s.after(s.at) == s.next {

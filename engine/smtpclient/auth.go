@@ -12,8 +12,8 @@ import (
 // section 4).
 const maxCommand = 512
 
-// exchange is what is still to be told in an AUTH exchange, in its order, or who
-// tells it.
+// exchange has the responses that an AUTH exchange has still to send, in order, or the
+// function that makes them.
 type exchange struct {
 	responses []string
 	chosen    *Exchange
@@ -112,6 +112,6 @@ func firstText(r smtp.ReceivedReply) []byte {
 	return nil
 }
 
-// unproven reports whether the host tells of success before it has shown what the
-// exchange wants of it.
+// unproven reports whether the host accepts the login before it has proven what the
+// exchange requires.
 func (s *Session) unproven() bool { return s.auth.chosen != nil && !s.auth.chosen.Proven() }

@@ -74,7 +74,7 @@ func (c *Config) maxReply() int {
 	return 64 << 10
 }
 
-// Credentials are what AUTH tells (RFC 4954).
+// Credentials are sent by AUTH (RFC 4954).
 type Credentials struct{ User, Password string }
 
 // Exchange is our side of one SASL exchange (RFC 4422) that the caller makes. The
@@ -116,7 +116,7 @@ type Recipient struct {
 	Notify      smtp.Notify
 }
 
-// Outcome is what became of a transaction.
+// Outcome is the outcome of a transaction.
 type Outcome struct {
 	// Results has one for each recipient, in the order of the transaction.
 	Results []Result
@@ -132,7 +132,7 @@ type Outcome struct {
 	Doubt bool
 }
 
-// Result is what became of one recipient.
+// Result is the outcome for one recipient.
 type Result struct {
 	Code    int    // the reply's; 0: there was no such reply, Reply is our own text
 	Status  string // enhanced code (RFC 3463), of the class of the Verdict: "5.1.1"

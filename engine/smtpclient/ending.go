@@ -21,7 +21,7 @@ func (s *Session) finish(e *Effects) {
 	s.enter(idle)
 }
 
-// refused ends a session whose peer refuses it, and takes leave.
+// refused ends a session whose peer refuses it, and sends QUIT.
 func (s *Session) refused(r Result, e *Effects) {
 	s.blame(r, e)
 	s.quit(e)

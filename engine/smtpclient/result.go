@@ -66,7 +66,7 @@ func soften(r Result) Result {
 	return r
 }
 
-// maxQuote bounds what is quoted of input that is no reply.
+// maxQuote bounds what is quoted of input that is not a reply.
 const maxQuote = 150
 
 // words describes a failure of the parser for a postmaster: what the host sent in

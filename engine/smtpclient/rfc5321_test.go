@@ -183,7 +183,7 @@ func TestTheDotComesAfterTheMessage(t *testing.T) {
 		t.Fatalf("sent %q", before)
 	}
 	if after := receive(p, "~"); after != before+".\r\n" {
-		t.Errorf("sent %q behind the message", after[len(before):])
+		t.Errorf("sent %q after the message", after[len(before):])
 	}
 }
 

@@ -38,7 +38,7 @@ type Session struct {
 func (s *Session) Init(cfg *Config) { *s = Session{cfg: cfg, results: s.results[:0]} }
 
 // Ready reports whether Begin may be called: there is no transaction, and the
-// session will do, or may still turn out to do, for one more.
+// session is usable, or may still become usable, for one more.
 func (s *Session) Ready() bool {
 	return s.tx == nil && !s.early && s.at.phase <= idle
 }
@@ -175,8 +175,8 @@ func (s *Session) gone(how string, e *Effects) {
 // Waiting is what the peer is waited for now.
 func (s *Session) Waiting() Wait { return stages[s.at.phase].wait }
 
-// Fault is what is wrong with the host, and whether anything is: others than this
-// session would fare the same. That a peer ends an idle session is no fault.
+// Fault returns what is wrong with the host, and whether anything is: other sessions
+// would meet it too. It is no fault that a peer ends an idle session.
 func (s *Session) Fault() (Result, bool) { return s.fault, s.fault.Verdict != Undecided }
 
 // enter changes the phase where no transaction's cursor does.

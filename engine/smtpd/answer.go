@@ -120,7 +120,7 @@ func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 }
 
 // answerRcpt names a recipient of ours by its local part, as sendmail does: "250
-// 2.1.5 jsmith... Recipient ok", "550 5.1.1 nobody... User unknown".
+// 2.1.5 jsmith... Recipient ok", "550 5.1.1 jones... User unknown".
 func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
 	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
 	if r.Refuses() {

@@ -71,7 +71,7 @@ func (s *Session) unfit(v dot.Verdict) *smtp.Reply {
 	return nil
 }
 
-// mend puts into the message what the peer left out. A dot that src begins with
+// mend inserts into the message what the peer left out. A dot that src begins with
 // is handed out and consumed together with the one that stuffs it, so that there
 // is no Body without something consumed.
 func (s *Session) mend(src []byte, v dot.Verdict, e *Effects) (n int) {

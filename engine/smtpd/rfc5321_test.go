@@ -103,7 +103,7 @@ func TestQUITGets221(t *testing.T) {
 		t.Error("not closed")
 	}
 	if n := p.s.Feed([]byte("NOOP\r\n"), &p.e); n != 0 {
-		t.Errorf("%d octets consumed behind QUIT", n)
+		t.Errorf("%d octets consumed after QUIT", n)
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *Session) Shutdown(e *Effects) {
 // again. No question may be open.
 func (s *Session) Expire(e *Effects) { s.close(&expired, e) }
 
-// leave closes the session if it is to be closed and nothing is open.
+// leave closes the session if it is to be closed and no transaction is open.
 func (s *Session) leave(e *Effects) {
 	if s.leaving && s.asking == AskNothing && !s.phase.inTransaction() && s.phase != Closed {
 		s.close(&shuttingDown, e)
@@ -183,7 +183,7 @@ func (s *Session) Peer() Peer { return s.peer }
 // nil before.
 func (s *Session) Helo() []byte { return s.helo }
 
-// Extended reports whether the peer said EHLO, and not HELO: "with ESMTP" in a
+// Extended reports whether the peer sent EHLO, and not HELO: "with ESMTP" in a
 // Received field.
 func (s *Session) Extended() bool { return s.extended }
 
@@ -208,5 +208,5 @@ func (s *Session) ForwardPath() smtp.ForwardPath {
 // control octets. It is borrowed until the answer.
 func (s *Session) Argument() []byte { return s.arg }
 
-// Counts tells which commands were given.
+// Counts returns which commands were given.
 func (s *Session) Counts() Counts { return s.tally }

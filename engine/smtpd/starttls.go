@@ -53,7 +53,7 @@ type TLSFacts struct {
 
 // Secured tells the machine that the session uses TLS from now on: after the handshake that
 // Effects.StartTLS began, or before Greet where TLS comes first. All that the peer
-// has said is forgotten (RFC 3207 section 4.2): its name, its login; only the
+// has sent is forgotten (RFC 3207 section 4.2): its name, its login; only the
 // counts remain.
 func (s *Session) Secured(f TLSFacts) {
 	s.peer.Secure, s.binding, s.binds = true, f.Binding, sasl.Binds(f.Binding)

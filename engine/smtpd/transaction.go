@@ -47,7 +47,7 @@ type owed struct {
 	tail    bool // the last octet of the message, and a CRLF that it lacks
 }
 
-// Counts tells of the message's octets so far.
+// Counts returns the counts of the message's octets so far.
 func (t *Transaction) Counts() dot.Counts { return t.scan.Counts }
 
 // Body is the body type of the message: what MAIL named, but 7BIT or 8BITMIME for a
@@ -67,7 +67,7 @@ func (t *Transaction) Body() smtp.Body {
 	return smtp.Body7Bit
 }
 
-// begin starts a transaction with what MAIL said.
+// begin starts a transaction with the arguments of MAIL.
 func (t *Transaction) begin(m smtp.MailArgs) {
 	t.mem = t.mem[:0]
 	t.room(len(m.From.Local()) + len(m.From.Domain()) + len(m.EnvID))
@@ -140,8 +140,8 @@ func (t *Transaction) reset() {
 	t.drafted, t.heldCR = false, false
 }
 
-// refuse dooms the message: its octets are read and dropped from now on, and r
-// is said at its end. The first reason counts.
+// refuse refuses the message: its octets are read and dropped from now on, and r
+// is sent at its end. The first reason counts.
 func (t *Transaction) refuse(r *smtp.Reply, e *Effects) {
 	if t.refused == nil {
 		t.refused = r

@@ -36,9 +36,9 @@ type certificates struct {
 	all    []*tls.Certificate            // for all other names
 }
 
-// Load reads the files and puts what they have in the place of what was there. With
-// an error nothing has changed: half a renewal never serves. The first file's
-// certificate is that of clients that ask for no name, or for one that none has.
+// Load reads the files, whose certificates replace the ones before. After an error
+// nothing has changed: half a renewal is never used. The first file's certificate is
+// for clients that ask for no name, or for a name that no certificate has.
 func (s *CertStore) Load(files []CertFile) error {
 	var loaded []*tls.Certificate
 	var errs []error
@@ -176,7 +176,7 @@ func (s *CertStore) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return certs[0], nil // crypto/tls reports what is wrong
 }
 
-// Expires returns when the first of the certificates ends, and whose it is.
+// Expires returns when the first of the certificates expires, and its name.
 func (s *CertStore) Expires() (at time.Time, name string) {
 	c := s.now.Load()
 	if c == nil {

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 )
 
-// ClientStore has the authorities whose certificates clients may show. Its methods
+// ClientStore has the authorities whose certificates clients may present. Its methods
 // may be called from any goroutine.
 //
-// The authorities are not named to clients, so that a new file serves without new
-// configurations: a client shows whatever it was told to use.
+// The authorities are not named to clients, so that a new file takes effect without new
+// configurations: a client presents the certificate that it was told to use.
 type ClientStore struct{ roots atomic.Pointer[x509.CertPool] }
 
 // Load reads a PEM file of authorities, which replace the ones before. After an
@@ -45,7 +45,7 @@ func (s *ClientStore) Verify(chain []*x509.Certificate) error {
 }
 
 // ask makes cfg ask for a certificate. A client with none, or with one that proves
-// nothing, is served if demanded is false: hosts that send mail show all kinds.
+// nothing, is served if demanded is false: hosts that send mail present all kinds.
 func (s *ClientStore) ask(cfg *tls.Config, demanded bool) {
 	cfg.ClientAuth = tls.RequestClientCert
 	if demanded {

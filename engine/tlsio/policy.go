@@ -9,8 +9,8 @@ type Policy struct {
 	// Tickets: clients may resume. Never at port 25: Exchange Online gives up when
 	// Go sends its ticket, and falls back to nothing (golang/go#70232).
 	Tickets bool
-	// Protocols of ALPN. With any, a client that offers others only is refused; one
-	// that offers none is not.
+	// Protocols are offered by ALPN. If there are any, a client that offers only others is
+	// refused; a client that offers none is not.
 	Protocols []string
 	// Clients has the authorities for certificates of clients; nil: clients are not asked
 	// for one. Demanded: clients without one are turned away.

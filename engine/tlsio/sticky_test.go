@@ -61,7 +61,7 @@ func TestWhichErrorsAreFinal(t *testing.T) {
 			s.wire.in = c.mustSeal(t, "hello")
 			n, err := s.conn.Read(p)
 			if final := err != nil; final != f.final {
-				t.Errorf("behind %#v: %q, %v", f.err, p[:n], err)
+				t.Errorf("after %#v: %q, %v", f.err, p[:n], err)
 			}
 		}
 	})

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Lookup is what became of the question for the TLSA records of a host.
+// Lookup is the outcome of the lookup of a host's TLSA records.
 type Lookup uint8
 
 // The ends of it.
@@ -33,7 +33,7 @@ type Demand struct {
 	Names   []string // that a certificate may be for; the first is the host's
 	Records []TLSA   // at level DANE: the usable ones
 	// Testing: an MTA-STS policy that is not enforced yet demands more. What it would
-	// find wrong is told of, and nothing else.
+	// find wrong is only reported.
 	Testing bool
 }
 

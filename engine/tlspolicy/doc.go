@@ -22,10 +22,10 @@
 // # Which one counts
 //
 // TLSA records come first: a host that has some has to match them, and the MTA-STS
-// policy of the domain is not looked at for that host (RFC 8461 section 2). Records
-// that all are of a kind that means nothing here demand TLS, and of nobody in
-// particular (RFC 7672 section 2.2). A question for them that fails closes the host
-// for now: an attacker could see to it that it does. With an MTA-STS policy, hosts
+// policy of the domain is not looked at for that host (RFC 8461 section 2). If
+// none of the records is usable here, TLS is required, with any certificate
+// (RFC 7672 section 2.2). After a failed lookup the host is not used
+// for now: an attacker could have made the lookup fail. With an MTA-STS policy, hosts
 // that it does not list are not used. One in testing is checked, told of in the log,
 // and changes nothing.
 //

@@ -23,7 +23,7 @@ type Machine interface {
 	// Answer answers the open question in the words of an A: line. An error, for
 	// example that no question is open, fails the test.
 	Answer(text string) error
-	// TimeOut tells that the peer was silent for too long.
+	// TimeOut reports that the peer was silent for too long.
 	TimeOut()
 	// Take returns what the calls since the last Take brought, and forgets it: the
 	// octets of replies, the effects (body octets as made by Body), and whether
@@ -34,7 +34,7 @@ type Machine interface {
 // bodyPrefix marks the effects that are joined before they are compared.
 const bodyPrefix = "body "
 
-// Body is the effect that tells of octets of a message. It copies run.
+// Body is the effect that shows octets of a message. It copies run.
 func Body(run []byte) string { return bodyPrefix + escapeASCII(run) }
 
 // Play plays each file that matches glob, as a subtest, whole and cut. The

@@ -163,7 +163,7 @@ func (f *fileItems) next() (item, error) {
 	}
 }
 
-// open opens a file; without text, it is no message and was reported.
+// open opens a file. An item without text is not a message and was reported.
 func (f *fileItems) open(one found) (item, error) {
 	s, err := openSource(one.path)
 	if err != nil {

@@ -270,7 +270,7 @@ func TestImport_bomb(t *testing.T) {
 }
 
 // What is stored when an import breaks off is told exactly.
-func TestImport_saysWhatIsStored(t *testing.T) {
+func TestImport_tellsWhatIsStored(t *testing.T) {
 	file := ""
 	for i := range 5 {
 		file += "From a x\n" + letterOf(fmt.Sprint(i)) + "\n"

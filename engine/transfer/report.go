@@ -19,8 +19,8 @@ type kinded struct {
 func (k kinded) Unwrap() error        { return k.error }
 func (k kinded) Is(target error) bool { return target == k.kind }
 
-// Passed is something of one kind that an import has passed over, or has read in a
-// way that it could be wrong about.
+// Passed counts files or messages of one kind that an import has skipped, or has read
+// in a way that may be wrong.
 type Passed struct {
 	Count int
 	Names []string // the first ones
@@ -66,7 +66,7 @@ func (p Passed) String() string {
 	return fmt.Sprintf("%d %s: %s", p.Count, what, names)
 }
 
-// report collects what was passed over.
+// report collects what was skipped.
 type report struct {
 	kinds []*kind
 	list  []Passed

@@ -22,8 +22,8 @@ const maxTop = 32 << 10
 var outlook = []byte("Microsoft Mail Internet Headers Version 2.0")
 
 // topOf looks at the beginning of a message: From_ lines, quoted or not, and Outlook's
-// line are no part of it; of a file, a byte order mark and empty lines before a
-// header aren't either.
+// line are not part of it. In a file, a byte order mark and empty lines before the
+// header are not part of it either.
 func topOf(text []byte, file bool) (t top) {
 	rest := text
 	if file {

@@ -289,7 +289,7 @@ func TestImport_normalizes(t *testing.T) {
 	f("a\x00:\x00b\x00\r\x00\n\x00", "a:b\r\n")
 }
 
-func TestImport_saysHowManyWereStored(t *testing.T) {
+func TestImport_tellsHowManyWereStored(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.mbox")
 	if err := os.WriteFile(path, []byte("From a x\nOne: 1\n\nFrom b x\nTwo: 2\n\n"), 0o600); err != nil {
 		t.Fatal(err)

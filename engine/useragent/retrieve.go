@@ -26,8 +26,8 @@ type Body struct {
 	buf     []byte
 }
 
-// Retrieve reads a message. size is what List said of it: a host that sends far more
-// is stopped.
+// Retrieve reads a message. size is its size from List: a host that sends far more is
+// stopped.
 func (p *POP3) Retrieve(number int, size int64) (*Body, error) {
 	if _, err := p.command("RETR", strconv.Itoa(number)); err != nil {
 		return nil, err

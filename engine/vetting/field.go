@@ -7,7 +7,7 @@ import (
 // maxResults bounds the field; storage.MaxTrace has room for it.
 const maxResults = 2000
 
-// maxReason bounds what is told of why a signature does not pass.
+// maxReason bounds the text about why a signature does not pass.
 const maxReason = 80
 
 // AppendResults appends the Authentication-Results field (RFC 8601) of a message to
@@ -57,7 +57,7 @@ func result(dst []byte, method string, r Result) []byte {
 	return append(append(append(append(dst, ";\r\n\t"...), method...), '='), r...)
 }
 
-// value appends an address, quoted where it is no token.
+// value appends an address, quoted if it is not a token.
 func value(dst []byte, s string) []byte {
 	for _, c := range s {
 		if c == ':' {

@@ -29,7 +29,7 @@ type SPFResult struct {
 	Helo   bool // it was the name in HELO
 }
 
-// Verdict is all that came of a message.
+// Verdict has all results of the checks of a message.
 type Verdict struct {
 	SPF        SPFResult
 	Signatures []Signature // none: it is not signed
@@ -111,7 +111,7 @@ func (c *Check) Abort() {
 // Questions is how many questions name servers were asked for it so far.
 func (c *Check) Questions() int { return c.budget.Asked() + c.ofSPF.Asked() }
 
-// Verdict is what came of it, once report was called.
+// Verdict returns the verdict, once report was called.
 func (c *Check) Verdict() *Verdict { return &c.verdict }
 
 // run is the goroutine of the message.
@@ -191,7 +191,7 @@ func (c *Check) spf() SPFResult {
 	return r
 }
 
-// facts is what policy wants to know for DMARC: the domains whose check had the outcome.
+// facts returns what package policy needs for DMARC: the domains whose check had the outcome.
 func (v *Verdict) facts(from string, outcome Result) policy.DMARCFacts {
 	f := policy.DMARCFacts{From: from}
 	if v.SPF.Result == outcome {
@@ -205,7 +205,7 @@ func (v *Verdict) facts(from string, outcome Result) policy.DMARCFacts {
 	return f
 }
 
-// Signed is the best that can be said of the signatures, in one word.
+// Signed returns the best result of the signatures, in one word.
 func (v *Verdict) Signed() string {
 	best := None
 	for _, s := range v.Signatures {

@@ -209,8 +209,8 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
-// isBlank reports whether a reader may take r for white space: Unicode's, controls, what has
-// no width, and octets that are no UTF-8.
+// isBlank reports whether a reader may take r for white space: Unicode's, controls, characters
+// without width, and octets that are not UTF-8.
 func isBlank(r rune) bool {
 	return r <= ' ' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) || r == utf8.RuneError
 }

@@ -177,7 +177,7 @@ func attribution(l *content) string {
 	return who + " wrote:"
 }
 
-// readable is the text of a message; of one that has only HTML, that without its tags.
+// readable returns the text of a message, or its HTML without the tags if it has no text.
 func readable(l *content) string {
 	text := string(l.text)
 	if len(l.text) == 0 && len(l.html) > 0 {

@@ -44,8 +44,8 @@ func parsePages(names ...string) map[string]*template.Template {
 	return all
 }
 
-// show writes a page. It is made before the first octet goes out, so that an error in
-// it is no half page.
+// show writes a page. It is rendered before the first octet is sent, so that an error
+// does not leave half a page.
 func show(w http.ResponseWriter, status int, page string, data any) {
 	var b bytes.Buffer
 	if err := pages[page].ExecuteTemplate(&b, "layout", data); err != nil {
@@ -62,7 +62,7 @@ func show(w http.ResponseWriter, status int, page string, data any) {
 	_, _ = w.Write(b.Bytes())
 }
 
-// said is the page of a sentence.
+// said is the data of a page with one text.
 type said struct {
 	Frame Frame
 	Text  string

@@ -11,7 +11,7 @@ import (
 
 // Hosts are the names by which a server is asked for. Another site's page may have its own
 // name lead to our address (DNS rebinding), and then is "the same origin" for a browser;
-// the name in Host tells.
+// the name in Host shows it.
 type Hosts struct {
 	// Names are the server's: its host name, and the names under which a proxy or a
 	// network knows it. IP addresses, localhost and names without a dot are accepted
@@ -66,7 +66,7 @@ func overLoopback(r *http.Request) bool {
 	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
-// Proxies are the networks of proxies, whose word for the client is taken.
+// Proxies are the networks of proxies whose X-Forwarded fields are trusted.
 type Proxies []netip.Prefix
 
 // Has reports whether an address is a proxy's.
@@ -78,8 +78,8 @@ type secureKey struct{}
 
 // Believe puts the client that a proxy names (X-Forwarded-For) in the place of the proxy,
 // and remembers whether the client came by HTTPS (X-Forwarded-Proto). Of several addresses
-// the last one counts that is no proxy's: what is before it the client may have
-// written.
+// the last one counts that is not a proxy's: the client may have written the ones
+// before it.
 func (p Proxies) Believe(next http.Handler) http.Handler {
 	if len(p) == 0 {
 		return next

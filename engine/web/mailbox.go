@@ -37,7 +37,7 @@ type Row struct {
 type Listing struct {
 	Rows  []Row
 	Total int64 // messages of the mailbox
-	// More is the message to go on from; 0: there are no older ones.
+	// More is the message to continue from; 0: there are no older ones.
 	More storage.MessageID
 	// Looked is how many messages a search has looked at.
 	Looked int
@@ -121,7 +121,7 @@ func (r *Row) has(words []string) bool {
 }
 
 // row reads the row of the message that v is at. A message that can't be read has a
-// row that tells it, so that the others are still shown.
+// row with an error text, so that the others are still shown.
 func (b Mailbox) row(v storage.View) (Row, error) {
 	m, err := v.Open()
 	if err != nil {
@@ -231,7 +231,7 @@ const (
 )
 
 // Delete deletes messages, all or none, under the lock of the maildrop: ErrInUse when a
-// POP3 session holds it and goes on to. Messages that are gone already are passed over.
+// POP3 session keeps holding it. Messages that are gone already are skipped.
 func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 	lock, err := b.Store.LockMaildrop(b.Account)
 	for until := time.Now().Add(lockPatience); errors.Is(err, storage.ErrInUse) && time.Now().Before(until); {

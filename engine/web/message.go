@@ -20,7 +20,7 @@ import (
 // content is a message as it is read for a page: its text and HTML whole, and a
 // description of each of its files.
 type content struct {
-	ctx      context.Context // of the request that the message is read for
+	ctx      context.Context // context of the request that the message is read for
 	head     entity.Head
 	text     []byte // all text parts
 	html     []byte // all HTML parts, as they came

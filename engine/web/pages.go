@@ -23,8 +23,8 @@ type View struct {
 
 // Pages are the pages for looking at a mailbox.
 type Pages struct {
-	// Of returns the view of a request. When there is nothing to show it has answered
-	// and returns false.
+	// The function Of returns the view of a request. When there is nothing to show it
+	// has answered and returns false.
 	Of func(http.ResponseWriter, *http.Request) (View, bool)
 	// MayChange reports whether a POST comes from our own pages; when not, it has answered.
 	// Its form is parsed.

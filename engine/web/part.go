@@ -13,7 +13,7 @@ import (
 	"postrider/storage"
 )
 
-// streamPause is how long a client may take nothing of what is sent to it.
+// streamPause is how long a client may read nothing of what is sent to it.
 const streamPause = time.Minute
 
 // errFound ends a walk.
@@ -37,7 +37,7 @@ func (p *Pages) part(w http.ResponseWriter, r *http.Request) {
 
 // SendPart sends the attachment with this path (entity.Leaf) as a file to save. If it
 // is damaged, SendPart sends what can be read; the page of the message tells it. ErrNotFound:
-// there is none, and nothing was sent. At any other error the answer is not whole.
+// there is none, and nothing was sent. After any other error the answer is incomplete.
 func SendPart(w http.ResponseWriter, m storage.Message, path string) error {
 	_, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		if leaf.Path != path || !isFile(leaf) {

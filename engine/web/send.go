@@ -42,8 +42,8 @@ func (f *form) get(name string) string {
 	return ""
 }
 
-// send takes the form. What is wrong with it is said above the form, which comes back
-// with everything in it, attachments too.
+// send handles the form. An error is shown above the form, which is returned with all
+// that it had, attachments too.
 func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 	s, ok := c.session(w, r)
 	if !ok {

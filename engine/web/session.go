@@ -25,7 +25,7 @@ type sessions struct {
 	swept time.Time
 }
 
-// session is one browser that has signed in. What is not said otherwise stays as it is.
+// session is one browser that has signed in. Fields do not change unless noted.
 type session struct {
 	account storage.Account // as it was then
 	token   string          // in the forms

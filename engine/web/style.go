@@ -89,7 +89,7 @@ func colourOf(value string) string {
 var (
 	colourWords = regexp.MustCompile(`(?i)#[0-9a-f]{3,8}\b|(rgb|hsl)a?\([^()]{1,40}\)|[a-z-]{3,30}`)
 
-	// placing are words of backgrounds and gradients that are no colours.
+	// placing are words of backgrounds and gradients that are not colours.
 	placing = map[string]bool{"none": true, "repeat": true, "space": true, "round": true, "scroll": true, "fixed": true, "local": true, "top": true, "bottom": true, "left": true,
 		"right": true, "center": true, "cover": true, "contain": true, "auto": true, "inherit": true, "initial": true, "unset": true, "revert": true, "circle": true, "ellipse": true,
 		"deg": true, "turn": true, "rad": true, "grad": true, "rem": true, "vmin": true, "vmax": true, "url": true}

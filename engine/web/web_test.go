@@ -226,7 +226,7 @@ func (h *house) spooledFiles() int {
 	return len(files)
 }
 
-func TestWhoSignsInGetsASession(t *testing.T) {
+func TestSigningInMakesASession(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	r, _ := b.get("/m/0000000000001")
@@ -330,7 +330,7 @@ func TestWhatChangesSomethingNeedsTheToken(t *testing.T) {
 	}
 }
 
-func TestNobodySeesTheMailOfOthers(t *testing.T) {
+func TestAccountsSeeOnlyTheirOwnMail(t *testing.T) {
 	h := newHouse(t)
 	id := h.deliver("Subject: for bob\nContent-Type: application/pdf\n\ny\n").String()
 	b := h.as("alice")
@@ -415,7 +415,7 @@ func TestADeletionAndASessionNeverMeet(t *testing.T) {
 	status(t, r, http.StatusConflict)
 	has(t, page, "POP3 session", "Nothing was deleted")
 	if r, _ := b.get("/m/" + id.String()); r.StatusCode != http.StatusOK {
-		t.Error("nobody can read meanwhile")
+		t.Error("no one can read meanwhile")
 	}
 	deleted := make(chan error)
 	go func() { deleted <- box.Delete(t.Context(), []storage.MessageID{id}) }()

@@ -12,9 +12,9 @@ import (
 	"postrider/engine/hypertext"
 )
 
-// letter reads a message as people do: its text, and after it its attachments as
-// uuencoded files. It streams; a line in brackets tells of whatever can't be shown.
-type letter struct {
+// plainMessage reads a message as people do: its text, and after it its attachments as
+// uuencoded files. It streams; a line in brackets replaces what can't be shown.
+type plainMessage struct {
 	in    *entity.Reader
 	now   io.Reader // what is read; nil: the next leaf comes
 	texts int       // shown so far
@@ -26,11 +26,11 @@ type letter struct {
 func newLetter(message io.Reader) (io.Reader, error) {
 	in, err := entity.NewReader(message, entity.DefaultLimits)
 	in.WholeText = true
-	return &letter{in: in}, err
+	return &plainMessage{in: in}, err
 }
 
 // Read implements io.Reader.
-func (l *letter) Read(p []byte) (int, error) {
+func (l *plainMessage) Read(p []byte) (int, error) {
 	for {
 		for l.now == nil {
 			if l.err != nil {
@@ -61,7 +61,7 @@ func (l *letter) Read(p []byte) (int, error) {
 }
 
 // shown is how a leaf is shown; nil: not at all, for it repeats other content.
-func (l *letter) shown(leaf entity.Leaf, body io.Reader) io.Reader {
+func (l *plainMessage) shown(leaf entity.Leaf, body io.Reader) io.Reader {
 	if leaf.Attachment {
 		return newAttached(leaf, body)
 	}
