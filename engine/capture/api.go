@@ -51,7 +51,7 @@ func (v *View) register(mux *http.ServeMux) {
 	handle("GET /api/v1/message/{id}/part/{part}", v.part)
 }
 
-// badRequest is an error of the one who asks.
+// badRequest is an error of the client.
 type badRequest struct{ error }
 
 // failed answers an error.
@@ -106,7 +106,7 @@ func (v *View) info(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// found is a part of the mailbox, or of what a search has found.
+// found is a part of the mailbox, or of the results of a search.
 type found struct {
 	Total    int64     `json:"total"` // messages of the mailbox
 	Unread   int64     `json:"unread"`

@@ -131,7 +131,7 @@ func TestAttachmentsAndInline(t *testing.T) {
 }
 
 // A message of HTML only has a text and a snippet, and its words are found whatever is
-// between them; what is no text is not found.
+// between them; parts that are not text are not found.
 func TestHTMLOnly(t *testing.T) {
 	d := newDesk(t)
 	id := d.deliver("Subject: offer\nMIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"+

@@ -170,7 +170,7 @@ const (
 // Auth is the group [auth].
 type Auth struct {
 	Memory  int64 // octets for one argon2 hash
-	Time    int   // passes of one argon2 hash
+	Time    int   // passes for one argon2 hash
 	Threads int   // threads for one argon2 hash
 	Workers int   // hashes at once; 0: one per core
 

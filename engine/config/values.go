@@ -24,7 +24,7 @@ type number[T ~int | ~int64] struct {
 type unit struct {
 	name   string
 	read   func(string) (int64, error)
-	write  func(int64) string // as it is said
+	write  func(int64) string // as it is written
 	quoted bool               // a string in TOML
 }
 

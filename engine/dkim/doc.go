@@ -29,11 +29,10 @@
 //
 // The hash of the body comes with the octets: nothing of a large message is kept but its
 // header, of at most 256 KiB, and all keys share the one hash. Empty lines, which may be
-// the last ones, are a number.
-// [Signing] is for a caller that may wait; [Stream] is for an event loop, which may
-// not: octets are copied into its queue, a goroutine that exists only while there
-// are some hashes them, and its Backlog stops the peer when that is after. The
-// signature, a millisecond with RSA, waits for one of a few tokens.
+// the last ones, are a number. [Signing] is for a caller that may wait; [Stream] is for an
+// event loop, which may not: octets are copied into its queue, a goroutine that exists
+// only while there are some hashes them, and its Backlog stops the peer when that is
+// too long. The signature, a millisecond with RSA, waits for one of a few tokens.
 //
 // # Dropped
 //

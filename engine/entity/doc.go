@@ -25,10 +25,10 @@
 //
 // # What is used, and what not
 //
-// Charsets come from golang.org/x/text, and writing parts is emersion/go-message's. Splitting into parts is done here, in some hundred
-// lines: package mime/multipart and go-message's form of it give up at the first line of
-// a part's header that is none, which ended 10 of the 3,061 messages of the test
-// corpus before their end, and neither tells a part that was cut off. So are
-// parameters: package mime knows RFC 2231 in two charsets, and drops all parameters for
-// one that is wrong.
+// Charsets come from golang.org/x/text, and writing parts is emersion/go-message's.
+// Splitting into parts is done here, in some hundred lines: package mime/multipart and
+// go-message's form of it give up at the first line of a part's header that is none, which
+// ended 10 of the 3,061 messages of the test corpus before their end, and neither tells a
+// part that was cut off. So are parameters: package mime knows RFC 2231 in two charsets,
+// and drops all parameters for one that is wrong.
 package entity

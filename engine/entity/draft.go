@@ -120,8 +120,8 @@ func (d *Draft) header() (f fields) {
 	return f
 }
 
-// addText adds the fields about how the text is written: as it is, if it and the names of the files that
-// are uuencoded in it are ASCII (RFC 2045 section 2.7).
+// addText adds the fields about how the text is written: as it is, if it and the names of
+// the files that are uuencoded in it are ASCII (RFC 2045 section 2.7).
 func (d *Draft) addText(f *fields) {
 	f.add("Content-Type", []string{"text/plain;", " charset=utf-8"})
 	plain := isPlain(d.Text)

@@ -170,8 +170,8 @@ func addressPieces(list []netmail.Address, column int) (pieces []string) {
 	return pieces
 }
 
-// idPieces are the pieces of a list of message ids. What is not ASCII is no id that others
-// could refer to, and is left out.
+// idPieces are the pieces of a list of message ids. An id that is not ASCII is not one
+// that others could refer to, and is left out.
 func idPieces(ids []string) (pieces []string) {
 	for _, id := range ids {
 		if id == "" || len(id) > maxBare || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' }) {

@@ -94,7 +94,7 @@ type Reader struct {
 	first  bool   // it was not looked at yet
 	count  int    // leaves so far
 	inner  int    // multiparts
-	texts  int    // texts of the message, which are no files
+	texts  int    // texts of the message that are not files
 	broken error  // how the reader below has failed
 	text   *text  // the leaf that is read, if it is text with files in it perhaps
 }

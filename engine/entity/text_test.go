@@ -62,7 +62,7 @@ func TestCharsets(t *testing.T) {
 	f("text/plain; charset=utf-8", "Åre \xe5 Ö", "Åre \ufffd Ö")
 	f("text/plain; charset=utf-8", "Ystad \xe5 x", "Ystad å x")
 	f("text/plain", "Åre Ö \xe5 Ä", "Åre Ö \ufffd Ä")
-	// Nothing is said: the first octets beyond ASCII decide, wherever they are.
+	// Without a label the first octets beyond ASCII decide, wherever they are.
 	far := strings.Repeat("plain words\n", 1000)
 	f("text/plain", far+"fran\xe7ais", far+"français")
 	f("text/plain; charset=unknown-8bit", far+"français", far+"français")
@@ -152,7 +152,8 @@ func FuzzFlowed(f *testing.F) {
 	})
 }
 
-// A draft has short lines, the usual order and names of fields, and is labelled 7bit only when it is.
+// A draft has short lines, the usual order and names of fields, and is labelled 7bit only
+// when it is.
 func TestDraft_Header(t *testing.T) {
 	d := Draft{
 		From: netmail.Address{Name: "Пётр Ильич Чайковский, композитор", Address: "p@p.example"}, Date: time.Unix(1e9, 0).UTC(), MessageID: "1@x",

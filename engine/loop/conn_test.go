@@ -832,7 +832,7 @@ func TestRead_UrgentDataIsNoTrap(t *testing.T) {
 	}
 }
 
-// A peer that has said goodbye is not waited for; one that sends more is, and so
+// A peer that has ended its session is not waited for; one that sends more is, and so
 // its reply is not lost by a reset.
 func TestPart(t *testing.T) {
 	closed := make(chan error, 1)

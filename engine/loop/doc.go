@@ -40,7 +40,7 @@
 //
 // While a connection does not read, neither its peer's FIN nor, if it does not
 // write, a reset is noticed: a deadline should be set. What a peer sent before a
-// reset is presented before Closed says so.
+// reset is presented before Closed reports it.
 //
 // # Writing
 //

@@ -6,7 +6,7 @@ import (
 )
 
 // Layer is what a connection speaks through, once Conn.SetLayer has put it there:
-// it makes octets of the wire of what the handler writes, and what the handler is
+// it turns what the handler writes into octets of the wire, and what the handler is
 // to see of octets of the wire. The connection keeps all its promises above it:
 // limits of reading count what the handler sees, and one octet more is read from
 // the peer only when the layer has given all that it had.

@@ -235,7 +235,7 @@ func TestKeptInputThroughALayer(t *testing.T) {
 	}
 }
 
-// The end of the stream waits after a pause, as FIN does.
+// The end of the stream waits for the end of a pause, as FIN does.
 func TestEndOfStreamThroughALayer(t *testing.T) {
 	events := make(chan string, 10)
 	var conn *Conn

@@ -196,7 +196,8 @@ func (l *Loop) settle() {
 	}
 }
 
-// forget removes a connection from the loop, before its descriptor is closed. The poller forgets the descriptor by itself.
+// forget removes a connection from the loop, before its descriptor is closed. The poller
+// forgets the descriptor by itself.
 func (l *Loop) forget(c *Conn) {
 	l.conns[c.fd] = nil
 	l.wheel.remove(c)

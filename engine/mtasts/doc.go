@@ -1,5 +1,5 @@
 // Package mtasts finds and keeps the MTA-STS policies of other domains (RFC 8461):
-// what TLS a domain wants its mail to come over, said in DNS and by HTTPS.
+// the TLS that a domain requires for its mail, published in DNS and by HTTPS.
 //
 //	policies := mtasts.New(ctx, mtasts.Options{Names: resolver, Hosts: hosts, Roots: roots})
 //	finding := policies.For(ctx, "example.org")
@@ -24,7 +24,7 @@
 //
 // # What it does not do
 //
-// Policies are in memory only, of 10,000 domains: after a restart an attacker who
+// Policies are in memory only, of 10,000 domains: after a restart an attacker that
 // can keep us from fetching one has that first chance again. Reports (RFC 8460) are
 // not sent.
 package mtasts

@@ -203,7 +203,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// Many who ask at once wait for one fetch, and not for ever.
+// Many callers at once wait for one fetch, and not for ever.
 func TestPatience(t *testing.T) {
 	b := start(t, func(o *Options) { o.Patience = time.Second })
 	b.hold = make(chan struct{})

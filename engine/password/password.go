@@ -103,7 +103,7 @@ func Verify(hash string, password []byte) (bool, error) {
 	}
 }
 
-// Dummy takes the time of a VerifyTyped that fails, for a user who is not there.
+// Dummy takes the time of a VerifyTyped that fails, for a user that does not exist.
 func Dummy(typed []byte, cost Cost) {
 	for _, form := range forms(typed) {
 		key(form, make([]byte, saltLen), cost, keyLen)

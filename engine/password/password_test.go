@@ -116,7 +116,7 @@ func TestIsHash(t *testing.T) {
 	}
 }
 
-// A user who is not there costs the hashes of a wrong password: were Dummy to skip
+// A user that does not exist costs the hashes of a wrong password: were Dummy to skip
 // one, its allocations (the argon2 memory) would be missing.
 func TestDummyDoesTheWork(t *testing.T) {
 	cost := Cost{Memory: 4096, Time: 1, Threads: 1}

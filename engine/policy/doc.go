@@ -7,7 +7,7 @@
 //     again, most senders of junk do not (RFC 6647).
 //   - [Blocklist] and [Score] weigh the DNS lists that an address is on (RFC 5782).
 //   - [EvaluateDMARC] tells whether the sender in the From field is proven by SPF or
-//     DKIM, and what the owner of that domain wants done if not (RFC 7489).
+//     DKIM, and what the policy of that domain is if not (RFC 7489).
 //
 // # Memory
 //

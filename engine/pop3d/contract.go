@@ -55,7 +55,7 @@ const (
 	// commands, when the connection has sent what it has. Answer Yes then.
 	AskDrained
 	// AskAuth: what of Session.Claim? For sasl.NeedVerifier, Yes with the Verifier
-	// of the user, or with a sasl.Decoy; a refusal would tell who is not there. For
+	// of the user, or with a sasl.Decoy; a refusal would show that the user does not exist. For
 	// the rest answers as AskLogin, and Denied when the claim's Authzid may not be
 	// acted as.
 	AskAuth

@@ -149,7 +149,7 @@ func (s *Session) offers(v pop3.Verb) bool {
 }
 
 // TimeOut ends the session of a peer that was silent for too long: no reply, no
-// deletions (RFC 1939 section 3). In the UPDATE state it is not the peer who is
+// deletions (RFC 1939 section 3). In the UPDATE state it is not the peer that is
 // waited for: the answer is, and ends the session.
 func (s *Session) TimeOut(e *Effects) {
 	if s.phase == update {

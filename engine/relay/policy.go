@@ -41,7 +41,7 @@ type Result struct {
 	// Diagnostic is the peer's own words, for a notification: "450 4.2.1 ..."; "":
 	// no peer replied.
 	Diagnostic string
-	Remote     string // name of the host that said it; ""
+	Remote     string // name of the host that replied; or ""
 	Peer       string // the host, "mx[192.0.2.1]:25"; "": that of the attempt
 	// PeerNotifies: the peer took over the duty to notify of success (RFC 3461
 	// section 5.2.1).
@@ -88,8 +88,8 @@ type NoticeRecipient struct {
 // Judgement is what follows from an attempt.
 type Judgement struct {
 	Settlement storage.Settlement
-	// Notices go to the reverse-path; the caller
-	// decides where notices for a null reverse-path go.
+	// Notices go to the reverse-path; the caller decides where notices for a null
+	// reverse-path go.
 	Notices []Notice
 	// Delivered and Gone count recipients: delivered ones, and ones that failed
 	// permanently.

@@ -8,7 +8,7 @@ import (
 	"postrider/storage"
 )
 
-// Scheduler decides who is tried when. One goroutine at a time calls it. now never
+// Scheduler decides which entry is tried when. One goroutine at a time calls it. now never
 // goes back.
 type Scheduler struct {
 	cfg      Config

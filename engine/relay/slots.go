@@ -6,11 +6,11 @@ import (
 	"postrider/engine/router"
 )
 
-// Sessions are scarce, and an untrusted client can make us connect to hosts of its
-// own that are as slow as their deadlines let them be. So a site is known or strange: known when the
-// operator named it, or when it took part in a delivery that was not slow. Strange sites,
-// and sessions that are at one message for longer than slowAfter, share Config.Strange
-// sessions; the rest is always there for mail to known sites.
+// Sessions are scarce, and an untrusted client can make us connect to hosts of its own
+// that are as slow as their deadlines let them be. So a site is known or strange: known
+// when the operator named it, or when it took part in a delivery that was not slow.
+// Strange sites, and sessions that are at one message for longer than slowAfter, share
+// Config.Strange sessions; the rest is always there for mail to known sites.
 
 // slowAfter is from when on a session with one message is slow.
 const slowAfter = time.Minute

@@ -13,7 +13,7 @@ import (
 )
 
 // world is everything about a Scheduler in simulated time: a store's queue with its
-// durable marks, hosts that behave as hosts do, and an operator who pulls the plug.
+// durable marks, hosts that behave as hosts do, and crashes of the machine.
 type world struct {
 	random *rand.Rand
 	now    time.Time

@@ -33,11 +33,11 @@ func (p *Placement) wish(rcpt *smtp.RcptArgs) {
 	p.octets += entryOctets + recipientOctets + 2*(len(rcpt.To.Local())+len(rcpt.To.Domain())) + len(rcpt.ORcpt)
 }
 
-// Again places all recipients again, when Been or NoSuccess has changed. They were added before, and
-// their ORCPT need not be in rcpts any more. An alias that has sent the message elsewhere
-// before is put into the queue under its own address: the attempt to deliver it there
-// fails, and so the sender is told. looped is how many recipients were only such
-// aliases. A recipient that does not exist any more is treated likewise.
+// Again places all recipients again, when Been or NoSuccess has changed. They were added
+// before, and their ORCPT need not be in rcpts any more. An alias that has sent the
+// message elsewhere before is put into the queue under its own address: the attempt to
+// deliver it there fails, and so the sender is told. looped is how many recipients were
+// only such aliases. A recipient that does not exist any more is treated likewise.
 func (p *Placement) Again(r *Router, rcpts []smtp.RcptArgs, mayRelay bool) (looped int) {
 	old := *p
 	*p = Placement{Targets: old.Targets[:0], Been: old.Been, NoSuccess: old.NoSuccess}

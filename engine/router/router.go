@@ -44,8 +44,8 @@ type Target struct {
 	// elsewhere it is the alias that was asked for, always in ASCII.
 	Expanded string
 	// Remote is a mailbox in a domain that is not ours that an alias led to, its local
-	// part in the case that the alias has, and
-	// Domain that domain, folded; then there is no Account. "": a maildrop.
+	// part in the case that the alias has, and Domain that domain, folded; then there is
+	// no Account. "": a maildrop.
 	Remote, Domain string
 }
 
@@ -186,7 +186,7 @@ func (r *Router) find(a mailbox) (found storage.Address, at mailbox, ok bool) {
 
 const postmaster = "postmaster"
 
-// findPostmaster finds who answers for the host as a whole.
+// findPostmaster finds the postmaster of the host.
 func (r *Router) findPostmaster() (found storage.Address, at mailbox, ok bool) {
 	at = mailbox{postmaster, r.set.DefaultDomain}
 	if found, err := r.dir.Lookup(at.local, at.domain); err == nil {

@@ -98,12 +98,13 @@ type Transaction struct {
 	ASCIIReversePath string
 	// Size is the octets of the message in plain form (RFC 1870); 0: not known.
 	Size int64
-	// Body: a message that is called binary consists of lines all the same, and goes as 8BITMIME. Only
-	// entries of a queue that is older than package binarymime are called so.
+	// Body: a message that is called binary consists of lines all the same, and goes as
+	// 8BITMIME. Only entries of a queue that is older than package binarymime are called
+	// so.
 	Body     smtp.Body
 	SMTPUTF8 bool // the message needs it, for its header, whatever the addresses are
 	Ret      smtp.Ret
-	EnvID    string // xtext; "": not said
+	EnvID    string // xtext; "": not given
 	// Recipients has one at least.
 	Recipients []Recipient
 }
@@ -112,7 +113,7 @@ type Transaction struct {
 type Recipient struct {
 	ForwardPath string // as text without brackets
 	ASCIIPath   string // as ASCIIReversePath
-	ORcpt       string // "addr-type;xtext"; "": not said
+	ORcpt       string // "addr-type;xtext"; "": not given
 	Notify      smtp.Notify
 }
 

@@ -33,14 +33,14 @@
 //
 // # How far a failure reaches
 //
-// ScopeHost is what any message would meet: no greeting or a refusal in it, EHLO
-// and HELO refused, AUTH refused, no TLS where it must be, 421 at any time, a lost
-// connection, a time-out, a peer that is out of step. Another host of the destination is worth a try.
-// These are Temporary, whatever the digit, as with Postfix (a blocklist that is
-// wrong for an hour should not return the mail of that hour), except 521, by which
-// a host declares that it accepts no mail at all (RFC 7504). ScopeMessage is a refusal of
-// MAIL, DATA or the message, ScopeRecipient one of RCPT. What was known before the
-// host failed stays: a recipient that was refused is refused.
+// ScopeHost is what any message would meet: no greeting or a refusal in it, EHLO and HELO
+// refused, AUTH refused, no TLS where it must be, 421 at any time, a lost connection, a
+// time-out, a peer that is out of step. Another host of the destination is worth a try.
+// These are Temporary, whatever the digit, as with Postfix (a blocklist that is wrong for
+// an hour should not return the mail of that hour), except 521, by which a host declares
+// that it accepts no mail at all (RFC 7504). ScopeMessage is a refusal of MAIL, DATA or
+// the message, ScopeRecipient one of RCPT. What was known before the host failed stays: a
+// recipient that was refused is refused.
 //
 // After the whole message was sent, the lack of a reply leaves a Doubt: Temporary,
 // and the peer may have the message (RFC 1047).

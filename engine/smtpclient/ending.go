@@ -8,7 +8,7 @@ func (s *Session) end(e *Effects) {
 	}
 }
 
-// finish decides who is undecided, and hands out the Outcome.
+// finish gives undecided recipients their result, and hands out the Outcome.
 func (s *Session) finish(e *Effects) {
 	for i := range s.results {
 		if s.results[i].Verdict == Undecided {

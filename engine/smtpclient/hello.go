@@ -12,7 +12,7 @@ import (
 type offer struct {
 	pipelining bool  // RFC 2920
 	size       bool  // RFC 1870
-	maxSize    int64 // octets; 0: not said
+	maxSize    int64 // octets; 0: not given
 	eightBit   bool  // RFC 6152
 	utf8       bool  // RFC 6531
 	dsn        bool  // RFC 3461

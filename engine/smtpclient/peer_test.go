@@ -111,7 +111,7 @@ func talk(t *testing.T, p *player, v *server, body string) {
 }
 
 // What our client sends, our server takes: three messages in a session, each
-// with what the envelope said.
+// with the envelope.
 func TestClientAgainstOurServer(t *testing.T) {
 	v := newServer(&smtpd.Config{Hostname: "mx.example", MaxSize: 1 << 20, MaxRecipients: 1000, MaxErrors: 20, MaxHops: 100})
 	p := open(t, nil)

@@ -231,7 +231,7 @@ func TestNoParameterHoldsALineEnd(t *testing.T) {
 	}
 }
 
-// A 250 that came with the 354 is no answer to the message, also when the caller
+// A 250 that came with the 354 is not the reply to the message, also when the caller
 // sends the message before it feeds the rest of its input.
 func TestAnEarlyYesDeliversNothing(t *testing.T) {
 	p := begun(t, "")

@@ -19,7 +19,7 @@ type Session struct {
 	accepted int    // recipients that the peer took
 	rest     Result // for the recipients that are undecided at the end
 	utf8     bool   // this transaction goes with SMTPUTF8
-	crowded  bool   // too many recipients, the peer said
+	crowded  bool   // the peer refused recipients because there were too many
 	outcome  Outcome
 
 	fault    Result // what failed at the host
@@ -93,7 +93,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 		}
 		if s.at.phase == idle || s.at.phase == streaming {
 			if len(in)-n < s.cfg.maxReply() && s.scan.IsFiller(in[n:]) {
-				break // it belongs to the next reply, for which nothing was said yet
+				break // it belongs to the next reply, whose command was not sent yet
 			}
 			s.early = true
 			if e.Outcome != nil || e.Ask != AskNothing {
@@ -119,7 +119,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 }
 
 // BodyDone reports that the message has been sent. It is called before anything is fed
-// that was read after the last octet: what is fed until then is no answer to the
+// that was read after the last octet: what is fed until then is not the reply to the
 // message.
 func (s *Session) BodyDone(e *Effects) {
 	switch s.at.phase {
@@ -134,7 +134,7 @@ func (s *Session) BodyDone(e *Effects) {
 }
 
 // BodyFailed reports that the message can't be read to its end. The connection is
-// closed: there is no other way not to send a message that has begun.
+// closed: a message that has begun can't be ended in another way.
 func (s *Session) BodyFailed(e *Effects) {
 	if s.at.phase != streaming {
 		return

@@ -56,9 +56,10 @@ const (
 	// AskTransaction: may a transaction begin? Session.Transaction has the
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
-	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown,
-	// AliasLoop, NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one),
-	// Failed, Refused. After Yes and Here its ORcpt is gone: a caller that needs it copies it first.
+	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown, AliasLoop,
+	// NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one), Failed,
+	// Refused. After Yes and Here its ORcpt is gone: a caller that needs it copies it
+	// first.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,

@@ -41,7 +41,7 @@
 // between the runs of the input. A message that doesn't end with CRLF gets one,
 // which counts in its size. A bare CR or LF refuses the message as in DATA. With
 // BODY=BINARYMIME it is content: Transaction.Body says at the end whether the message
-// is binary indeed, and then its Body runs are no wire form yet: the caller turns it
+// is binary indeed, and then its Body runs are not in wire form yet: the caller turns it
 // into lines (package binarymime) before it is stored. A refused BDAT is
 // answered at once and its octets are read and dropped; the transaction is over
 // when its message was refused.

@@ -5,7 +5,7 @@ type Phase uint8
 
 // The phases.
 const (
-	Connected      Phase = iota // the peer has not said who it is
+	Connected      Phase = iota // the peer has not sent HELO or EHLO
 	Greeted                     // HELO or EHLO was taken; no transaction
 	Mailed                      // MAIL was taken; no recipient yet
 	Addressed                   // there are recipients

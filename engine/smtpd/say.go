@@ -74,7 +74,7 @@ func (s *Session) sayHost(r *smtp.Reply, e *Effects) {
 	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
 }
 
-// refuse appends r, a refusal of what the peer did, and closes the session when
+// refuse appends r, a refusal for a fault of the peer, and closes the session when
 // there were too many.
 func (s *Session) refuse(r *smtp.Reply, e *Effects) {
 	s.decline(r, e)

@@ -25,7 +25,7 @@ type Session struct {
 	chunk int64  // octets of the BDAT chunk still to come
 	tally Counts
 
-	login   *login                   // AUTH was said
+	login   *login                   // set by AUTH
 	binding func(kind string) []byte // channel binding of TLS; nil without
 
 	messages int32 // transactions that MAIL began

@@ -25,7 +25,7 @@ const keptRecipients = 128
 type Transaction struct {
 	Mail       smtp.MailArgs   // reverse-path and parameters
 	Recipients []smtp.RcptArgs // accepted, in order; ORcpt is there until the recipient is answered
-	Head       message.Head    // what the header said so far
+	Head       message.Head    // what was read of the header so far
 
 	scan    dot.Stuffer // finds the end of DATA; counts
 	binary  dot.Binary  // does the same for a body of BINARYMIME

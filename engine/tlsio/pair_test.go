@@ -81,7 +81,7 @@ func client(v uint16) *tls.Config {
 type end struct {
 	*Handshake
 	reports chan struct{}
-	queue   []byte // what the other end has said and this one has not heard
+	queue   []byte // what the other end has sent and this one has not read
 }
 
 func (e *end) wait(t testing.TB) {

@@ -2,7 +2,7 @@ package tlsio
 
 import "crypto/tls"
 
-// Policy is what the listeners of one protocol do differently.
+// Policy is the TLS configuration for the listeners of one protocol.
 type Policy struct {
 	// MinVersion is the oldest version that is spoken, tls.VersionTLS12 for one.
 	MinVersion uint16

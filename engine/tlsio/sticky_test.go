@@ -10,9 +10,8 @@ import (
 )
 
 // These tests check what this package takes for granted about crypto/tls, whose
-// documentation does not promise it. If
-// one of these tests fails with a new version of Go, read crypto/tls again before
-// anything is changed here.
+// documentation does not promise it. If one of these tests fails with a new version of Go,
+// read crypto/tls again before anything is changed here.
 
 // flaw is an error of the wire with the words of net.Error.
 type flaw struct{ timeout, temporary bool }

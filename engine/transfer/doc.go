@@ -38,7 +38,7 @@
 //
 // A file that is to be a message begins with a header field. Before it, a byte order
 // mark, empty lines, From_ lines and Outlook's "Microsoft Mail Internet Headers" are
-// taken off. What is no message is counted, and the import ends with ErrData. In an
+// taken off. A file that is not a message is counted, and the import ends with ErrData. In an
 // mbox file (see package mbox) nothing is left out for that: text without a header
 // gets one.
 //

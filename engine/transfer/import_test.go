@@ -229,7 +229,7 @@ func TestImport_mboxOfMozilla(t *testing.T) {
 	}
 }
 
-// What is no mail at all is refused by name, and nothing of it stored.
+// A file that is not mail is refused by name, and nothing of it is stored.
 func TestImport_refuses(t *testing.T) {
 	f := func(format Format, text, want string, kind error) {
 		t.Helper()

@@ -9,7 +9,7 @@ import (
 
 // top is what a message begins with.
 type top struct {
-	skip    int  // octets that are no part of it
+	skip    int  // octets that are not part of it
 	field   bool // a header field follows
 	blank   bool // an empty line follows: the header is empty
 	deleted bool // Mozilla has deleted it

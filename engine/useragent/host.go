@@ -20,7 +20,7 @@ const (
 	Clear    Security = "none"     // not at all: with this host only, unless Host.ClearText
 )
 
-// Host is a server, and who we are there.
+// Host is a server, and our account there.
 type Host struct {
 	Addr     string // host:port
 	Security Security

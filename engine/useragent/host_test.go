@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// To another host nothing goes in clear text, unless that was said in so many words.
+// To another host nothing goes in clear text, unless the option allows it.
 func TestClearText(t *testing.T) {
 	l, err := net.Listen("tcp", ":0")
 	if err != nil {

@@ -88,7 +88,7 @@ func (p *POP3) startTLS(ctx context.Context) error {
 	}
 	p.conn = under
 	p.r.Reset(under)
-	return p.capabilities() // what was said in clear text counts for nothing
+	return p.capabilities() // replies in clear text are not trusted
 }
 
 // capabilities asks what the host can do (RFC 2449). Old ones don't know the question.

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable is text of one line for a terminal: whatever could command the terminal or
-// turn the direction of what follows is replaced.
+// Printable is text of one line for a terminal: characters that could command the terminal
+// or change the direction of the text are replaced.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r == '\r' {

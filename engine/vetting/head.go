@@ -180,7 +180,7 @@ func domainOf(address string) string {
 	return asDomain(address[at+1:])
 }
 
-// asDomain makes of what a peer wrote a domain in lower case with A-labels; "" of what
+// asDomain turns what a peer wrote into a domain in lower case with A-labels; "" for what
 // is none, such as an address literal.
 func asDomain(s string) string {
 	s = strings.TrimSuffix(strings.TrimSpace(s), ".")

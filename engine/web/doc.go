@@ -25,15 +25,16 @@
 // # HTML of strangers
 //
 // An HTML part is sanitised (bluemonday, an allow list), and shown in a frame of its own
-// document whose policy is default-src 'none' and which is sandboxed twice, by the
-// frame and by the document: no scripts, no forms, no origin. Elements that the page
-// hides go with their text (package hypertext). Nothing is loaded from anywhere, unless
-// the reader asks for the pictures of other hosts, for this message and this time; the
-// page says how many there are. Images that came with the message are in the document as
-// data, each once, and repeated within a bound: their first octets tell what they are, and
-// their Content-ID or Content-Location where they belong. A link opens a page of its own, without a referrer; for this the sandbox has allow-popups,
-// which without scripts only a person's click can use. Tried and dropped: srcdoc, which
-// would put the message into the page's own octets and inherit the page's policy.
+// document whose policy is default-src 'none' and which is sandboxed twice, by the frame
+// and by the document: no scripts, no forms, no origin. Elements that the page hides go
+// with their text (package hypertext). Nothing is loaded from anywhere, unless the reader
+// asks for the pictures of other hosts, for this message and this time; the page says how
+// many there are. Images that came with the message are in the document as data, each
+// once, and repeated within a bound: their first octets tell what they are, and their
+// Content-ID or Content-Location where they belong. A link opens a page of its own,
+// without a referrer; for this the sandbox has allow-popups, which without scripts only a
+// person's click can use. Tried and dropped: srcdoc, which would put the message into the
+// page's own octets and inherit the page's policy.
 //
 // # Signing in
 //
@@ -63,6 +64,6 @@
 // for some seconds and then is answered with 503 and Retry-After. One account has
 // maxTurns requests worked on at once. When the client has gone the work ends. A request
 // has to name the server ([Hosts]): else another site's page could have its own name
-// lead here and read what is open to this host. [Proxies] are believed when they tell who
+// lead here and read what is open to this host. [Proxies] are trusted when they tell who
 // the client is.
 package web

@@ -25,7 +25,7 @@ type Frame struct {
 	// CanWrite: mail can be sent from here, and there is a session to sign out from.
 	CanWrite  bool
 	Token     string // the session's, for forms
-	Good, Bad string // what is to be said above the content
+	Good, Bad string // texts above the content
 }
 
 // pages are the templates, each with the layout around it.

@@ -9,7 +9,7 @@ const (
 	// answerTime is how long a page may take to be read and made; what streams sets
 	// its own times.
 	answerTime = time.Minute
-	// maxForm bounds the body of a POST that is no upload, in octets.
+	// maxForm bounds the body of a POST without an upload, in octets.
 	maxForm = 1 << 20
 )
 

@@ -7,7 +7,8 @@ import (
 )
 
 // plainControls returns text without control characters but tabs and line ends, and
-// without the characters that change the direction of writing, by which a name or an address can be made to look like another.
+// without the characters that change the direction of writing, by which a name or an
+// address can be made to look like another.
 func plainControls(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
