@@ -55,7 +55,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "SAMEORIGIN")
 	h.Set("Referrer-Policy", "no-referrer")
 	if _, err = io.WriteString(w, frameHead); err == nil {
-		err = g.write(patient(w), clean)
+		err = g.write(slowWriter(w), clean)
 	}
 	if err == nil {
 		_, _ = io.WriteString(w, "</body></html>\n")
@@ -176,7 +176,7 @@ func makePolicy() *bluemonday.Policy {
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
 	p.AddTargetBlankToFullyQualifiedLinks(true)
-	p.AllowNoAttrs().OnElements("img") // of a picture that is not shown
+	p.AllowNoAttrs().OnElements("img") // for a picture that is not shown
 	p.AllowAttrs("style").Matching(filtered).Globally()
 	return p
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// allowedAttribute says what an attribute of sanitised HTML may be.
+// allowedAttribute reports whether sanitised HTML may have an attribute.
 func allowedAttribute(tag, key, value string) bool {
 	switch key {
 	case "href":
