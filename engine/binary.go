@@ -203,10 +203,5 @@ func (w *convertedDraft) put() error {
 	if w.signing != nil {
 		w.signing.Append(w.wire)
 	}
-	if w.draft.Backlog() > maxConverted {
-		taken := make(chan struct{})
-		w.draft.Notify(maxConverted/2, func() { close(taken) })
-		<-taken
-	}
-	return nil
+	return storage.Await(noContext, w.draft, maxConverted) // a draft that fails lets it go on
 }

@@ -120,24 +120,15 @@ func (c *Courier) copyBody(d *storage.Delivery, e *storage.QueueEntry) error {
 			return err
 		}
 		draft.Append(piece)
-		waitFor(draft)
+		if err := storage.Await(c.ctx, draft, maxBacklog); err != nil {
+			draft.Discard()
+			return err
+		}
 	}
 	d.Draft, d.Size = draft, e.Size()
-	done := make(chan error, 1)
-	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
-	c.store.Deliver(d)
-	return <-done
+	_, err = storage.Put(c.ctx, c.store, d)
+	return err
 }
 
-// mostBacklog is what a draft of ours may have in memory.
-const mostBacklog = 1 << 20
-
-// waitFor waits while the store's writer is behind.
-func waitFor(draft storage.Draft) {
-	if draft.Backlog() <= mostBacklog {
-		return
-	}
-	down := make(chan struct{})
-	draft.Notify(mostBacklog/2, func() { close(down) })
-	<-down
-}
+// maxBacklog is what a draft may have in memory.
+const maxBacklog = 1 << 20

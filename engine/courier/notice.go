@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -240,12 +241,13 @@ func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
 	for len(wire) > 0 {
 		n := min(len(wire), storage.MaxPiece)
 		draft.Append(wire[:n])
-		waitFor(draft)
+		if err := storage.Await(c.ctx, draft, maxBacklog); err != nil {
+			draft.Discard()
+			return err
+		}
 		wire = wire[n:]
 	}
 	d.Draft, d.Size = draft, int64(len(received)+len(text))
-	done := make(chan error, 1)
-	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
-	c.store.Deliver(d)
-	return <-done
+	_, err := storage.Put(context.WithoutCancel(c.ctx), c.store, d) // at the end too: what is not recorded is sent again
+	return err
 }

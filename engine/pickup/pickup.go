@@ -99,7 +99,7 @@ func (p *Pickup) Submit(ctx context.Context, m Mail) (Result, error) {
 		}
 		return result, err
 	}
-	result.Receipt, err = s.deliver()
+	result.Receipt, err = s.deliver(ctx)
 	return result, err
 }
 
@@ -214,28 +214,17 @@ func (s *submission) append(ctx context.Context, piece []byte) error {
 	if s.signing != nil {
 		s.signing.Append(piece)
 	}
-	return wait(ctx, s.draft, cmp.Or(s.p.MaxBacklog, maxBacklog))
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return storage.Await(ctx, s.draft, cmp.Or(s.p.MaxBacklog, maxBacklog))
 }
 
 // maxBacklog is what a message may have in memory before its reader waits.
 const maxBacklog = 4 << 20
 
-func wait(ctx context.Context, draft storage.Draft, limit int64) error {
-	if draft.Backlog() <= limit {
-		return ctx.Err()
-	}
-	down := make(chan struct{})
-	draft.Notify(limit/2, func() { close(down) })
-	select {
-	case <-down:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // deliver waits until the message is durable.
-func (s *submission) deliver() (storage.Receipt, error) {
+func (s *submission) deliver(ctx context.Context) (storage.Receipt, error) {
 	front, err := s.front()
 	if err != nil {
 		s.draft.Discard()
@@ -249,22 +238,15 @@ func (s *submission) deliver() (storage.Receipt, error) {
 			q.Envelope.Body = smtp.Body8BitMIME
 		}
 	}
-	type outcome struct {
-		r   storage.Receipt
-		err error
-	}
 	recipients := s.e.places.Maildrops(s.e.reverse, front)
 	for i := range recipients {
 		recipients[i].Trace = append(recipients[i].Trace, s.e.taken...)
 	}
-	done := make(chan outcome, 1)
-	s.p.Inbox.Deliver(&storage.Delivery{
+	r, err := storage.Put(ctx, s.p.Inbox, &storage.Delivery{
 		Draft: s.draft, Arrival: s.m.At, Size: s.size + c.Size, Recipients: recipients, Relayed: s.e.places.Relayed,
-		Done: func(_ *storage.Delivery, r storage.Receipt, err error) { done <- outcome{r, err} },
 	})
-	o := <-done
-	if errors.Is(o.err, storage.ErrNotFound) { // an account was removed meanwhile: ask again who it is
-		o.err = fmt.Errorf("%w: %w", storage.ErrTemporary, o.err)
+	if errors.Is(err, storage.ErrNotFound) { // an account was removed meanwhile: ask again who it is
+		err = fmt.Errorf("%w: %w", storage.ErrTemporary, err)
 	}
-	return o.r, o.err
+	return r, err
 }
