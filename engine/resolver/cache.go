@@ -89,10 +89,3 @@ func (c *cache) evict() {
 	}
 	c.remove(victim)
 }
-
-// size is how many entries there are, those whose time is over included.
-func (c *cache) size() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.entries)
-}

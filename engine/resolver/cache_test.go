@@ -165,3 +165,10 @@ func BenchmarkHosts(b *testing.B) {
 		}
 	}
 }
+
+// size is how many entries there are, those whose time is over included.
+func (c *cache) size() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.entries)
+}
