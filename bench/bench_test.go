@@ -218,7 +218,7 @@ func TestQuantile(t *testing.T) {
 	f(1, 100)
 }
 
-// The cost of a process is what the kernel says of this one.
+// The cost of a process is as the kernel reports it for this one.
 func TestReadUsage(t *testing.T) {
 	u, err := ReadUsage(1 << 30)
 	if err == nil {

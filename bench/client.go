@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Security says when a session turns to TLS.
+// Security is when a session turns to TLS.
 type Security uint8
 
 // The ways.
@@ -20,7 +20,7 @@ const (
 	ImplicitTLS                 // before the greeting
 )
 
-// Client says how a session is begun. Addr must be set.
+// Client has the settings for beginning a session. Addr must be set.
 type Client struct {
 	Addr string
 	// Hello is the name in EHLO; empty: bench.example.
@@ -74,7 +74,7 @@ func (c *Client) handshake(conn net.Conn) (net.Conn, error) {
 }
 
 // SMTP begins a session: the greeting, EHLO, and STARTTLS and AUTH where they are
-// asked for. meter hears of each stage.
+// asked for. meter counts each stage.
 func (c *Client) SMTP(meter *Meter) (*SMTPConn, error) {
 	conn, err := c.connect(meter)
 	if err != nil {
@@ -123,7 +123,7 @@ func (c *Client) greet(s *SMTPConn, meter *Meter) error {
 	return s.timed(meter, StageAuth, 235, "AUTH PLAIN "+secret)
 }
 
-// timed is Cmd, and tells meter how long a wanted answer took.
+// timed is Cmd, and gives meter the time of a wanted answer.
 func (c *SMTPConn) timed(meter *Meter, stage Stage, code int, line string) error {
 	begin := time.Now()
 	err := c.Cmd(code, line)

@@ -18,7 +18,7 @@ type Comparison struct {
 	Chance float64 `json:"chance"`
 }
 
-// Verdict says what B is beside A.
+// Verdict is how B compares with A.
 type Verdict string
 
 // The verdicts.
@@ -48,7 +48,7 @@ func (s Spread) String() string { return fmt.Sprintf("%.4g (%.4g-%.4g)", s.Media
 // Compare compares all figures that both have. Two servers differ in a figure when
 // the worst round of one is better than the best of the other: with three rounds
 // each that happens by chance once in ten, with five once in 126. Every figure is
-// judged by itself, so look at those that the measurement was made for.
+// judged by itself, so look at the figures that the measurement was made for.
 func Compare(a, b *Result) []Comparison {
 	var all []Comparison
 	for _, m := range metrics {

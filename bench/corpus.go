@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// idField names the field that says which message of which run this is.
+// idField names the field with the run and the number of the message.
 const idField = "X-Bench-ID"
 
 // Corpus is what a load sends: texts made or read before the clock starts, which
@@ -25,7 +25,7 @@ type Corpus struct {
 // A text is what messages share.
 type text struct {
 	wire   []byte // the header's rest, the empty line and the body, stuffed
-	digest string // of the body
+	digest string // the SHA-256 of the body
 }
 
 // NewCorpus makes texts of random sizes. The same seed makes the same.

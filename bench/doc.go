@@ -1,30 +1,30 @@
-// Package bench loads a mail server over TCP and says what came of it: how many
+// Package bench loads a mail server over TCP and reports the result: how many
 // messages were accepted or fetched, how long each took and each stage of it, what
 // the server's processes cost, and whether what was acknowledged is there. It
 // speaks SMTP and POP3 with code of its own and imports neither the engine nor the
-// store, so it measures any server with the same ruler, and a misreading of an RFC
+// store, so it measures every server in the same way, and a misreading of an RFC
 // in the server isn't hidden by the same misreading here.
 //
 // # Use
 //
 // [Load] sends messages in many SMTP sessions, [Fetch] reads or empties a maildrop by
-// POP3, with the commands that a [Profile] says, [Client.Open] times how one opens,
+// POP3, with the commands in a [Profile], [Client.Open] times how a maildrop opens,
 // [Idle] holds sessions. Load and Fetch run in step (each command waits for
-// its reply) or pipelined (RFC 2920, RFC 2449 section 6.6). [Client] says how a
+// its reply) or pipelined (RFC 2920, RFC 2449 section 6.6). [Client] has how a
 // session begins: TLS, AUTH, source address. A [Corpus] makes or reads what is
 // sent, a [Ledger] keeps what was acknowledged and checks what is found. A
 // [Meter] counts while a run goes on, [Intervals] cut it into pieces; a [Report] is one round, a [Result] several,
-// and [Compare] judges two of those. The command postbench is a thin face over
+// and [Compare] judges two results. The command postbench is a thin layer over
 // them; the end-to-end tests use them too. [SMTPConn] and [POP3Conn] are the two
 // conversations by hand. Package sink is the other end.
 //
 // # Times
 //
 // A closed loop (Load.Rate 0) asks how fast a server can be: each session sends as
-// soon as it is answered. Its latencies leave out what a stall costs those who
-// would have come meanwhile. An open loop asks what users see at a given rate:
+// soon as it is answered. Its latencies leave out what a stall costs the messages
+// that would have come meanwhile. An open loop asks what users see at a given rate:
 // message n is meant to begin at a fixed time, and its latency counts from there,
-// so the wait behind a stall is in it. Histograms are HDR: three digits, from a
+// so it includes the wait after a stall. Histograms are HDR: three digits, from a
 // microsecond to an hour. The tests compare both with times computed by hand.
 //
 // # Promises
@@ -37,7 +37,7 @@
 //
 // # Limits
 //
-// The cost of a server is that of the processes named and their descendants.
+// The cost of a server is the cost of the named processes and their descendants.
 // CPU comes in ticks of 10 ms, so take enough messages. The work of a process that
 // became an orphan and ended is lost. RSS of a tree counts shared pages for each
 // process; PSS doesn't. A compare has no more to go by than its rounds: with three

@@ -13,7 +13,7 @@ type Failures struct {
 	order []string
 }
 
-// maxFailures bounds the errors that are told apart.
+// maxFailures bounds the errors that are counted separately.
 const maxFailures = 20
 
 // Add takes an error; nil is none.

@@ -9,12 +9,12 @@ import (
 // Fetch reads a maildrop by POP3. Addr, User and Password must be set.
 type Fetch struct {
 	Addr, User, Password string
-	// Client says how sessions begin; its Addr, User and Password are those of
+	// Client says how sessions begin; its Addr, User and Password are taken from
 	// Fetch unless set.
 	Client Client
 	Mode   Mode
-	// Window is the number of messages whose commands are on their way when
-	// pipelined; 0: 64.
+	// Window is the number of messages with commands under way when pipelined;
+	// 0: 64.
 	Window int
 	// Limit is the number of messages to fetch; 0: all.
 	Limit int
@@ -34,8 +34,8 @@ type Fetch struct {
 
 // Run fetches and returns after the answer to QUIT. The latency of a message is
 // the time from the first command for it, or the write that it is in when pipelined, to
-// the last octet of the answers. With a profile that asks nothing of messages, the
-// visit is what counts as one.
+// the last octet of the answers. With a profile without commands for messages, the
+// session counts as one message.
 func (f Fetch) Run(ctx context.Context) (Report, error) {
 	if f.Client.Addr == "" {
 		f.Client.Addr = f.Addr
@@ -53,7 +53,7 @@ func (f Fetch) Run(ctx context.Context) (Report, error) {
 	return report, err
 }
 
-// profile is the one in effect.
+// profile returns the profile in effect.
 func (f Fetch) profile() Profile {
 	if f.Profile != nil {
 		return f.Profile
@@ -63,19 +63,19 @@ func (f Fetch) profile() Profile {
 		p[1].Stage = StageTop
 	}
 	if f.Delete {
-		p = append(p, Errand{StageDele, 100})
+		p = append(p, Command{StageDele, 100})
 	}
 	return p
 }
 
-// A visit is one session of a Fetch.
-type visit struct {
+// A fetchSession is one session of a Fetch.
+type fetchSession struct {
 	Fetch
 	conn     *POP3Conn
-	asked    []Errand // of the maildrop
-	errands  []Errand // with each message
-	messages int      // -1: not known yet
-	sizes    []int64  // by LIST; nil: unknown
+	once     []Command // asked once
+	each     []Command // asked for each message
+	messages int       // -1: not known yet
+	sizes    []int64   // by LIST; nil: unknown
 	out      []byte
 	message  []byte
 }
@@ -87,12 +87,12 @@ func (f Fetch) session(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	v := visit{Fetch: f, conn: c, messages: -1}
+	v := fetchSession{Fetch: f, conn: c, messages: -1}
 	for _, e := range f.profile() {
 		if e.once() {
-			v.asked = append(v.asked, e)
+			v.once = append(v.once, e)
 		} else {
-			v.errands = append(v.errands, e)
+			v.each = append(v.each, e)
 		}
 	}
 	if err := v.survey(); err != nil {
@@ -108,7 +108,7 @@ func (f Fetch) session(ctx context.Context) error {
 	if f.Limit > 0 {
 		count = min(count, f.Limit)
 	}
-	for from := 0; from < count && len(v.errands) > 0 && ctx.Err() == nil; from += window {
+	for from := 0; from < count && len(v.each) > 0 && ctx.Err() == nil; from += window {
 		if err := v.group(from, min(from+window, count)); err != nil {
 			return err
 		}
@@ -118,24 +118,24 @@ func (f Fetch) session(ctx context.Context) error {
 		return fmt.Errorf("QUIT: %w", err)
 	}
 	f.Meter.Time(StageQuit, time.Since(asked))
-	if len(v.errands) == 0 {
+	if len(v.each) == 0 {
 		f.Meter.Count(0, time.Since(begin))
 	}
 	return ctx.Err()
 }
 
-// survey asks what there is, in one write when pipelined.
-func (v *visit) survey() error {
-	ask := func(asked []Errand) error {
+// survey sends STAT, LIST and UIDL, in one write when pipelined.
+func (v *fetchSession) survey() error {
+	ask := func(commands []Command) error {
 		v.out = v.out[:0]
-		for _, e := range asked {
+		for _, e := range commands {
 			v.out = append(append(v.out, verbs[e.Stage]...), "\r\n"...)
 		}
 		if err := v.conn.Send(v.out); err != nil {
 			return err
 		}
 		begin := time.Now()
-		for _, e := range asked {
+		for _, e := range commands {
 			if err := v.count(e); err != nil {
 				return fmt.Errorf("%s: %w", verbs[e.Stage], err)
 			}
@@ -144,10 +144,10 @@ func (v *visit) survey() error {
 		return nil
 	}
 	if v.Mode == Pipelined {
-		return ask(v.asked)
+		return ask(v.once)
 	}
-	for i := range v.asked {
-		if err := ask(v.asked[i : i+1]); err != nil {
+	for i := range v.once {
+		if err := ask(v.once[i : i+1]); err != nil {
 			return err
 		}
 	}
@@ -155,7 +155,7 @@ func (v *visit) survey() error {
 }
 
 // count reads the answer to STAT, LIST or UIDL. They have to agree.
-func (v *visit) count(e Errand) (err error) {
+func (v *fetchSession) count(e Command) (err error) {
 	var n int
 	switch e.Stage {
 	case StageStat:
@@ -170,22 +170,22 @@ func (v *visit) count(e Errand) (err error) {
 		return err
 	}
 	if v.messages >= 0 && v.messages != n {
-		return fmt.Errorf("%d messages, the command before said %d", n, v.messages)
+		return fmt.Errorf("%d messages, but the command before said %d", n, v.messages)
 	}
 	v.messages = n
 	return nil
 }
 
-// verbs are the commands of errands.
+// verbs are the commands by stage.
 var verbs = map[Stage]string{StageStat: "STAT", StageList: "LIST", StageUidl: "UIDL", StageTop: "TOP", StageRetr: "RETR", StageDele: "DELE"}
 
 // group gives the commands for the messages from number from+1 to number to, in one
 // write when pipelined, and reads the answers.
-func (v *visit) group(from, to int) error {
+func (v *fetchSession) group(from, to int) error {
 	if v.Mode == Pipelined {
 		v.out = v.out[:0]
 		for number := from + 1; number <= to; number++ {
-			for _, e := range v.errands {
+			for _, e := range v.each {
 				v.command(e, number)
 			}
 		}
@@ -197,7 +197,7 @@ func (v *visit) group(from, to int) error {
 	for number := from + 1; number <= to; number++ {
 		octets, did, took := 0, false, time.Duration(0)
 		first := begin
-		for _, e := range v.errands {
+		for _, e := range v.each {
 			if !e.takes(number) {
 				continue
 			}
@@ -231,8 +231,8 @@ func (v *visit) group(from, to int) error {
 	return nil
 }
 
-// command appends one.
-func (v *visit) command(e Errand, number int) {
+// command appends a command for a message.
+func (v *fetchSession) command(e Command, number int) {
 	switch {
 	case !e.takes(number):
 	case e.Stage == StageTop:
@@ -242,8 +242,8 @@ func (v *visit) command(e Errand, number int) {
 	}
 }
 
-// answer reads one, and tells the octets of the message in it.
-func (v *visit) answer(e Errand, number int) (octets int, err error) {
+// answer reads the answer to a command and returns the octets of the message in it.
+func (v *fetchSession) answer(e Command, number int) (octets int, err error) {
 	if _, err = v.conn.Status(); err != nil || e.Stage == StageDele {
 		return 0, err
 	}
@@ -251,7 +251,7 @@ func (v *visit) answer(e Errand, number int) (octets int, err error) {
 		return 0, err
 	}
 	if e.Stage == StageRetr && v.sizes != nil && int64(len(v.message)) != v.sizes[number-1] {
-		return 0, fmt.Errorf("%d octets came, LIST said %d", len(v.message), v.sizes[number-1])
+		return 0, fmt.Errorf("got %d octets, but LIST said %d", len(v.message), v.sizes[number-1])
 	}
 	return len(v.message), nil
 }

@@ -16,18 +16,18 @@ type Idle struct {
 	Sessions int
 	Openers  int // connects at once
 	Hold     time.Duration
-	PIDs     []int // of the server; none: its memory isn't told
+	PIDs     []int // the server's processes; none: its memory isn't reported
 }
 
-// IdleReport is what holding sessions came to.
+// IdleReport is the result of holding sessions.
 type IdleReport struct {
 	Open       int           `json:"open"`        // sessions that were there at once
-	Alive      int           `json:"alive"`       // that answered NOOP after the hold
+	Alive      int           `json:"alive"`       // sessions that answered NOOP after the hold
 	Opening    time.Duration `json:"opening_ns"`  // the time to open all
-	PSSBefore  int64         `json:"pss_before"`  // of the server and its children
+	PSSBefore  int64         `json:"pss_before"`  // the server and its children before the first session
 	PSS        int64         `json:"pss"`         // with all of them open
 	PerSession int64         `json:"per_session"` // octets of PSS that a session adds
-	CPUOpening time.Duration `json:"cpu_open_ns"` // of the server, a session
+	CPUOpening time.Duration `json:"cpu_open_ns"` // the server's CPU time to open a session
 	NOOPs      time.Duration `json:"noops_ns"`    // the time of NOOP on all, one after the other
 	Fresh      Summary       `json:"fresh_ehlo"`  // connect to EHLO's answer of new sessions meanwhile
 	Failed     []string      `json:"failed,omitempty"`
@@ -75,7 +75,7 @@ func (i Idle) open(meter *Meter) (held, error) {
 }
 
 // Run opens the sessions, holds them, asks each whether it is alive, and closes
-// them. Sessions that the server doesn't let in are told in the report.
+// them. Refused sessions are in the report.
 func (i Idle) Run(ctx context.Context) (r IdleReport, err error) {
 	var before Usage
 	if len(i.PIDs) > 0 {
@@ -117,7 +117,7 @@ func (i Idle) Run(ctx context.Context) (r IdleReport, err error) {
 	}
 	r.NOOPs = time.Since(begin)
 	if len(failed) > 0 || r.Alive < r.Open {
-		err = errors.Join(err, fmt.Errorf("of %d sessions %d were not let in and %d did not live on", i.Sessions, len(failed), r.Open-r.Alive))
+		err = errors.Join(err, fmt.Errorf("of %d sessions %d were refused and %d did not survive", i.Sessions, len(failed), r.Open-r.Alive))
 	}
 	return r, err
 }

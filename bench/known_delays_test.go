@@ -13,8 +13,7 @@ import (
 )
 
 // delays is a server of known delays, in the time of a synctest bubble: each reply
-// to a command takes as long as told, and the reply to message n's dot as long as
-// dot says.
+// to a command takes a fixed time, and the reply to message n's dot takes dot(n).
 type delays struct {
 	rcpt, data time.Duration
 	dot        func(n int) time.Duration
@@ -119,9 +118,9 @@ func TestLoad_TimesOfAKnownServer(t *testing.T) {
 	})
 }
 
-// A closed loop omits what a stall costs those who would have come meanwhile (one
-// sample of 100 is long); an open loop at 100 a second has the wait of all that
-// queued behind the stall in their times.
+// A closed loop omits what a stall costs the messages that would have come meanwhile
+// (one sample of 100 is long); an open loop at 100 a second has in its times the wait
+// of all messages that queued after the stall.
 func TestLoad_CoordinatedOmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed, err := (&delays{dot: stall}).load(0).Run(t.Context())
@@ -148,7 +147,7 @@ func TestLoad_CoordinatedOmission(t *testing.T) {
 		wantTimes(t, open, StageMessage, want)
 		wantTimes(t, open, StageDot, times(100, stall)) // the service times are as they were
 		if p50 := open.Stages["message"].P50; p50 < 100*time.Millisecond {
-			t.Errorf("open loop: p50 is %s, so the wait behind the stall is left out", p50)
+			t.Errorf("open loop: p50 is %s, so the wait after the stall is left out", p50)
 		}
 	})
 }

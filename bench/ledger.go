@@ -19,7 +19,7 @@ type Ledger struct {
 	rows map[string]*entry
 
 	corrupt   []string
-	unbooked  int // of this run, but never acknowledged to us
+	unbooked  int // messages of this run that were never acknowledged to us
 	strangers int
 }
 
@@ -80,7 +80,7 @@ func (l *Ledger) Found(message []byte) {
 	}
 }
 
-// Forget begins the search anew.
+// Forget begins the search again.
 func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,9 +96,9 @@ type Audit struct {
 	Found        int      `json:"found"`
 	Missing      []string `json:"missing,omitempty"` // ids, the first ones
 	Lost         int      `json:"lost"`              // copies missing in all
-	Corrupt      []string `json:"corrupt,omitempty"` // ids whose body isn't the one that was sent
+	Corrupt      []string `json:"corrupt,omitempty"` // ids with another body than was sent
 	Repeated     int      `json:"repeated"`          // copies too many
-	Unbooked     int      `json:"unbooked"`          // of this run, though no 250 was seen: allowed, a connection may break between
+	Unbooked     int      `json:"unbooked"`          // found though no 250 was seen: allowed, a connection may break before it
 	Strangers    int      `json:"strangers"`         // mail of others
 }
 
@@ -160,11 +160,11 @@ func ReadLedger(r io.Reader) (*Ledger, error) {
 		case l != nil && len(cells) == 4:
 			l.rows[cells[0]] = &entry{digest: cells[1], to: strings.Split(cells[2], ","), reply: cells[3]}
 		default:
-			return nil, fmt.Errorf("line %d isn't of a ledger: it has %d cells", number, len(cells))
+			return nil, fmt.Errorf("line %d isn't a ledger line: it has %d fields", number, len(cells))
 		}
 	}
 	if lines.Err() == nil && l == nil {
-		return nil, fmt.Errorf("the ledger is empty: not even its first line is there")
+		return nil, fmt.Errorf("the ledger is empty: it has no first line")
 	}
 	return l, lines.Err()
 }

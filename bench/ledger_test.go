@@ -26,7 +26,7 @@ func booked(n int) (*Ledger, [][]byte) {
 	return ledger, mail
 }
 
-// What is missing, damaged, repeated or of others is told apart.
+// Missing, damaged, repeated and foreign messages are counted separately.
 func TestLedger(t *testing.T) {
 	f := func(name string, change func([][]byte) [][]byte, want Audit, wantErr bool) {
 		t.Helper()

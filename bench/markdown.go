@@ -48,7 +48,7 @@ func figure(v float64) string {
 	return fmt.Sprintf("%.3g", v)
 }
 
-// custody says whether what was acknowledged was found.
+// custody reports whether what was acknowledged was found.
 func custody(rounds []Report) string {
 	var sum Audit
 	searched := 0

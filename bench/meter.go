@@ -32,7 +32,7 @@ const (
 	StageTop
 	StageRetr
 	StageDele
-	StageQuit // of POP3: until what was marked is deleted
+	StageQuit // POP3: until what was marked is deleted
 	stages
 )
 
@@ -99,7 +99,7 @@ func (m *Meter) Count(octets int, took time.Duration) {
 	m.seconds[second]++
 }
 
-// maxRefusals bounds the kinds of refusal that are told apart; a server may put
+// maxRefusals bounds the kinds of refusal that are counted separately; a server may put
 // a queue id into each.
 const maxRefusals = 50
 
@@ -113,7 +113,7 @@ func (m *Meter) Refuse(text string) {
 	m.refused[text]++
 }
 
-// Progress tells the messages and refusals so far, and the time that 99 % of the
+// Progress returns the messages and refusals so far, and the time that 99 % of the
 // messages stayed within.
 func (m *Meter) Progress() (messages, refused int, p99 time.Duration) {
 	m.mu.Lock()
@@ -159,7 +159,7 @@ type Summary struct {
 	Curve []Point       `json:"curve,omitempty"` // by percentile, ascending
 }
 
-// Point says that Percent of all samples were At or shorter.
+// Point: Percent of all samples were At or shorter.
 type Point struct {
 	Percent float64       `json:"percent"`
 	At      time.Duration `json:"ns"`
@@ -171,7 +171,7 @@ var curve = []float64{0, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 9
 func summarize(h *hdrhistogram.Histogram) Summary {
 	at := func(percent float64) time.Duration {
 		if percent == 0 {
-			return time.Duration(h.Min()) // of which the quantile 0 knows nothing
+			return time.Duration(h.Min()) // the quantile 0 isn't the minimum
 		}
 		return time.Duration(h.ValueAtQuantile(percent))
 	}
@@ -180,7 +180,7 @@ func summarize(h *hdrhistogram.Histogram) Summary {
 		P50: at(50), P90: at(90), P99: at(99), P999: at(99.9),
 	}
 	for _, percent := range curve {
-		// A percentile that fewer samples than one are beyond says nothing.
+		// A percentile with less than one sample beyond it means nothing.
 		if percent == 100 || float64(s.Count)*(100-percent) >= 100 {
 			s.Curve = append(s.Curve, Point{percent, at(percent)})
 		}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Opening is what it takes to open one maildrop and to see what is in it. All times but
-// those of UIDL are of a reader who waits; each begins when its command was sent.
+// Opening has the times to open one maildrop and to list it. A reader waits for all of
+// them but UIDL; each begins when its command was sent.
 type Opening struct {
 	Messages int           `json:"messages"` // by STAT
 	First    time.Duration `json:"first_ns"` // from PASS to the first octet of its answer
@@ -19,7 +19,8 @@ type Opening struct {
 
 // Open logs in, asks STAT and, if all is set, LIST and UIDL of the whole maildrop. User
 // and Password must be set. A wait may last as long as patience: a server may have to
-// read the maildrop first. A listing whose lines aren't as many as STAT said is an error.
+// read the maildrop first. A listing with another number of lines than STAT said is an
+// error.
 func (c *Client) Open(patience time.Duration, all bool) (o Opening, err error) {
 	anonymous := *c
 	anonymous.User = ""
@@ -59,7 +60,7 @@ func (c *Client) Open(patience time.Duration, all bool) (o Opening, err error) {
 	return o, p.Quit()
 }
 
-// listing times a command whose answer has a line for each message.
+// listing times LIST or UIDL, which answers with a line for each message.
 func (c *POP3Conn) listing(command string, messages int) (time.Duration, error) {
 	begin := time.Now()
 	if _, err := c.Cmd(command); err != nil {

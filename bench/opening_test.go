@@ -30,7 +30,7 @@ func maildropOf(t *testing.T, lines int) string {
 	})
 }
 
-// TestOpen: the times of a maildrop add up, and a listing that is too short is told.
+// TestOpen: the times of a maildrop add up, and a listing that is too short is an error.
 func TestOpen(t *testing.T) {
 	client := Client{Addr: maildropOf(t, 3), User: "reader", Password: "secret"}
 	o, err := client.Open(time.Minute, true)

@@ -101,7 +101,7 @@ func curveChart(r Report) template.HTML {
 		fmt.Fprintf(&b, `<line class="grid" x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f"/>`, left, right, y, y)
 		label(&b, left-6, max(y+4, 10), "end", time.Duration(math.Pow(10, decade)).String())
 	}
-	// The longest of n samples stands at 1 - 1/n: nothing is known beyond.
+	// The longest of n samples is at 1 - 1/n: nothing is known beyond.
 	nines := func(percent, n float64) float64 { return min(5, -math.Log10(max(1-percent/100, 1/n))) }
 	for _, percent := range []float64{0, 90, 99, 99.9, 99.99} {
 		label(&b, left+(right-left)*nines(percent, 1e5)/5, height-8, "middle", fmt.Sprintf("%g %%", percent))
@@ -114,7 +114,7 @@ func curveChart(r Report) template.HTML {
 		}
 		look := fmt.Sprintf("l%d", line%8)
 		if line >= 8 {
-			look += " again" // dashed: there are no more colours that are told apart
+			look += " again" // dashed: more colours could not be distinguished
 		}
 		fmt.Fprintf(&b, `<polyline class="%s" points="`, look)
 		for _, p := range s.Curve {
@@ -140,5 +140,5 @@ func label(b *strings.Builder, x, y float64, anchor, text string) {
 
 func end(b *strings.Builder) template.HTML {
 	b.WriteString(`</svg>`)
-	return template.HTML(b.String()) // made of numbers and of names of our own
+	return template.HTML(b.String()) // it has only numbers and our own names
 }

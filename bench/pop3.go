@@ -24,7 +24,7 @@ func Login(addr, user, password string) (*POP3Conn, error) {
 }
 
 // POP3 begins a session: the greeting, and STLS, USER and PASS where they are
-// asked for. meter hears of each stage.
+// asked for. meter counts each stage.
 func (c *Client) POP3(meter *Meter) (*POP3Conn, error) {
 	conn, err := c.connect(meter)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *POP3Conn) Retr(number int) ([]byte, error) {
 	return c.Multi(nil)
 }
 
-// Stat tells the number of messages and their octets.
+// Stat returns the number of messages and their octets.
 func (c *POP3Conn) Stat() (messages int, octets int64, err error) {
 	if err := c.Send([]byte("STAT\r\n")); err != nil {
 		return 0, 0, err
@@ -179,7 +179,7 @@ func (c *POP3Conn) readSizes() (sizes []int64, err error) {
 	return sizes, nil
 }
 
-// readIDs reads the answer to UIDL, and tells how many there are. No two are the
+// readIDs reads the answer to UIDL, and returns how many there are. No two are the
 // same (RFC 1939 section 7).
 func (c *POP3Conn) readIDs() (n int, err error) {
 	if _, err := c.Status(); err != nil {
@@ -200,7 +200,7 @@ func (c *POP3Conn) readIDs() (n int, err error) {
 	return n, nil
 }
 
-// Quit says QUIT, waits for the answer and closes the connection.
+// Quit sends QUIT, waits for the answer and closes the connection.
 func (c *POP3Conn) Quit() error {
 	defer c.Close()
 	_, err := c.Cmd("QUIT")

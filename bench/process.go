@@ -14,13 +14,13 @@ type Usage struct {
 	CPU     time.Duration // user and system, its waited-for children included
 	RSS     int64         // octets resident now
 	PeakRSS int64         // octets resident at most
-	PSS     int64         // octets, shared pages divided among those who share them
+	PSS     int64         // octets, shared pages divided among the processes that share them
 }
 
 // clockTick is the unit of /proc/PID/stat: USER_HZ, 100 on every Linux port of Go.
 const clockTick = 10 * time.Millisecond
 
-// ReadUsage tells what the process pid has used.
+// ReadUsage returns what the process pid has used.
 func ReadUsage(pid int) (Usage, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -63,7 +63,7 @@ type Cost struct {
 	CPU        time.Duration `json:"cpu_ns"`
 	PerMessage time.Duration `json:"cpu_per_message_ns"`
 	RSS        int64         `json:"rss"`      // afterwards
-	PeakRSS    int64         `json:"peak_rss"` // of the largest process
+	PeakRSS    int64         `json:"peak_rss"` // the largest process's
 	PSS        int64         `json:"pss"`      // afterwards, of all
 }
 

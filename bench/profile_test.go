@@ -76,7 +76,7 @@ func TestFetch_Profile(t *testing.T) {
 	}
 }
 
-// A server that contradicts itself or refuses is told of, with the command.
+// A server that contradicts itself or refuses is an error with the command.
 func TestFetch_ProfileFailures(t *testing.T) {
 	for _, mode := range []bench.Mode{bench.Step, bench.Pipelined} {
 		f := func(profile, fault, want string) {

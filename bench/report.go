@@ -21,17 +21,17 @@ func (l Latencies) Quantile(q float64) time.Duration {
 	return l[min(len(l)-1, int(q*float64(len(l))))]
 }
 
-// Report is what came of a run.
+// Report is the result of a run.
 type Report struct {
 	Messages int                `json:"messages"`            // accepted, or fetched
-	Octets   int64              `json:"octets"`              // of those messages, on the wire
+	Octets   int64              `json:"octets"`              // the messages' size on the wire
 	Elapsed  time.Duration      `json:"elapsed_ns"`          // from the first connect to the last reply
 	Seconds  []int              `json:"per_second"`          // messages done in each second
 	Stages   map[string]Summary `json:"stages,omitempty"`    // by name of [Stage]
 	Refused  map[string]int     `json:"refused,omitempty"`   // other replies to messages, by text, and their number
 	Errors   []string           `json:"errors,omitempty"`    // what ended sessions early
-	Cost     *Cost              `json:"server,omitempty"`    // of the server's processes, where they are known
-	Own      *Cost              `json:"postbench,omitempty"` // of this process
+	Cost     *Cost              `json:"server,omitempty"`    // the server's processes, where they are known
+	Own      *Cost              `json:"postbench,omitempty"` // this process
 	Audit    *Audit             `json:"audit,omitempty"`     // where the mail was looked for afterwards
 }
 

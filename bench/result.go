@@ -14,7 +14,7 @@ import (
 type Result struct {
 	Workload string    `json:"workload"` // "smtp", "pop3" ...
 	Target   string    `json:"target"`
-	Args     []string  `json:"args"` // of the command, to repeat it
+	Args     []string  `json:"args"` // the command's arguments, to repeat it
 	Time     time.Time `json:"time"`
 	Machine  string    `json:"machine"`
 	Rounds   []Report  `json:"rounds"`
@@ -35,10 +35,10 @@ func ReadResult(name string) (*Result, error) {
 	}
 	var r Result
 	if err := json.Unmarshal(octets, &r); err != nil {
-		return nil, fmt.Errorf("%s is not a result of postbench --json: %w", name, err)
+		return nil, fmt.Errorf("%s was not written by postbench --json: %w", name, err)
 	}
 	if len(r.Rounds) == 0 {
-		return nil, fmt.Errorf("%s has no rounds: is it a result of postbench --json?", name)
+		return nil, fmt.Errorf("%s has no rounds: was it written by postbench --json?", name)
 	}
 	return &r, nil
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Mode says whether a client waits.
+// Mode reports whether a client waits.
 type Mode bool
 
 // The modes.
@@ -22,13 +22,13 @@ const (
 // must be set. The functions are called from all sessions at once.
 type Load struct {
 	Addr string
-	// Client says how sessions begin; its Addr is that of Load unless set.
+	// Client says how sessions begin; its Addr is Load's unless set.
 	Client   Client
 	Sessions int
 	// Messages is the number in all, numbered from 0; 0: until the context ends.
 	Messages int
-	// PerConnection is the number after which a session says QUIT and connects
-	// anew; 0: one connection for all.
+	// PerConnection is the number after which a session sends QUIT and connects
+	// again; 0: one connection for all.
 	PerConnection int
 	Mode          Mode
 	// BDAT sends each message as one chunk (RFC 3030) in place of DATA.
@@ -51,16 +51,16 @@ type Load struct {
 	// it messages differ that share the rest. It is borrowed until the next call
 	// with the same dst, to which it appends.
 	Head func(dst []byte, n int) []byte
-	// Accepted, unless nil, hears of each 250 before its session goes on.
+	// Accepted, unless nil, is called for each 250 before its session goes on.
 	Accepted func(n int, reply Reply)
-	// KeepGoing counts a broken session as one refused message and connects anew
+	// KeepGoing counts a broken session as one refused message and connects again
 	// after RetryPause; otherwise the session is over, and Run returns the error.
 	KeepGoing bool
 	// Meter, unless nil, counts; a display can watch it. NewMeter just before Run.
 	Meter *Meter
 }
 
-// RetryPause is the wait before a session that broke connects anew.
+// RetryPause is the wait before a session that broke connects again.
 const RetryPause = 50 * time.Millisecond
 
 // Run sends the load and returns when the last session is over. The error joins
@@ -101,9 +101,9 @@ type sender struct {
 	load  *Load
 	ctx   context.Context
 	next  *atomic.Int64 // the number of the next message, for all sessions
-	begin time.Time     // of the load
-	out   []byte        // what is being put together to be written
-	head  []byte        // of the message at hand
+	begin time.Time     // when the load began
+	out   []byte        // what is written next
+	head  []byte        // the current message's header
 }
 
 // take claims the next message.
@@ -163,7 +163,7 @@ func (s *sender) run() error {
 	return nil
 }
 
-// connection sends message n and those after it over one connection. It returns
+// connection sends message n and the next ones over one connection. It returns
 // the message that the next connection begins with.
 func (s *sender) connection(n int) (next int, more bool, err error) {
 	c, err := s.load.Client.SMTP(s.load.Meter)
@@ -187,13 +187,13 @@ func (s *sender) connection(n int) (next int, more bool, err error) {
 }
 
 // more claims the next message unless this connection has had its share, which
-// is told by last; the claimed message is then the first of the next connection.
+// last reports; the claimed message is then the first of the next connection.
 func (s *sender) more(sent int) (n int, last, ok bool) {
 	n, ok = s.take()
 	return n, !ok || sent == s.load.PerConnection, ok
 }
 
-// each sends message n and those after it, one after the other.
+// each sends message n and the next ones, one after the other.
 func (s *sender) each(c *SMTPConn, n int) (int, bool, error) {
 	for sent := 1; ; sent++ {
 		from, ok := s.due(n)

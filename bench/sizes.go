@@ -42,10 +42,10 @@ func ParseSizes(s string) (Sizes, error) {
 			d.b, err = strconv.ParseFloat(factor, 64)
 		}
 		if err == nil && !(d.b >= 1) {
-			err = fmt.Errorf("the factor %q is not 1 or more", factor)
+			err = fmt.Errorf("invalid factor %q: expected 1 or more", factor)
 		}
 	default:
-		err = fmt.Errorf("there is no distribution %q", form)
+		err = fmt.Errorf("unknown distribution %q", form)
 	}
 	if err != nil {
 		return d, fmt.Errorf("size %q: %w (give 4096, 4k, uniform:1k-10k or lognormal:4k,2)", s, err)
@@ -68,7 +68,7 @@ func octets(s string) (float64, error) {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(n > 0 && n*unit <= maxSize) {
-		return 0, fmt.Errorf("%q is not a number of octets up to 1g", s)
+		return 0, fmt.Errorf("invalid size %q: expected octets, up to 1g", s)
 	}
 	return n * unit, nil
 }

@@ -28,7 +28,7 @@ type SMTPConn struct {
 	r *bufio.Reader
 }
 
-// DialSMTP connects to addr, reads the greeting and says EHLO.
+// DialSMTP connects to addr, reads the greeting and sends EHLO.
 func DialSMTP(addr string) (*SMTPConn, error) {
 	return DialSMTPFrom(&net.Dialer{}, addr)
 }
@@ -134,7 +134,7 @@ func (c *SMTPConn) reset(err error) (Reply, error) {
 	return refused.Reply, c.Cmd(250, "RSET")
 }
 
-// Quit says QUIT, waits for the answer and closes the connection.
+// Quit sends QUIT, waits for the answer and closes the connection.
 func (c *SMTPConn) Quit() error {
 	defer c.Close()
 	return c.Cmd(221, "QUIT")

@@ -68,7 +68,7 @@ func message(n int, text []byte) []byte {
 		"Message-ID: <%d@bench.example>\r\nX-Digest: %x\r\n\r\n%s", n, n, sha256.Sum256(text), text)
 }
 
-// CheckMessage tells the number of a message that [Message] made, after a server
+// CheckMessage returns the number of a message that [Message] made, after a server
 // has put its trace fields before it. It fails when the text isn't whole.
 func CheckMessage(message []byte) (n int, err error) {
 	header, text, ok := bytes.Cut(message, []byte("\r\n\r\n"))

@@ -71,7 +71,7 @@ func (srv *Server) admit(a *attempt, now time.Time) (wait time.Duration, ok bool
 		return 0, false
 	}
 	if wait, ok = srv.door.guesses.admit(a, now); !ok {
-		srv.door.failures.forgive(a.ip)
+		srv.door.failures.forgive(a.ip, now)
 	}
 	if wait > 0 {
 		srv.stats.slowed.Add(1)
@@ -92,11 +92,11 @@ func (srv *Server) hash(j job, ip netip.Addr) bool {
 // settle ends what consider began: only a wrong password costs its network and its name.
 // After a right one that network is known.
 func (srv *Server) settle(a *attempt, err error) {
-	wrong := errors.Is(err, errDenied)
+	wrong, now := errors.Is(err, errDenied), time.Now()
 	if a.open && !wrong {
-		srv.door.failures.forgive(a.ip)
+		srv.door.failures.forgive(a.ip, now)
 	}
-	srv.door.guesses.settle(a, err == nil, wrong, time.Now())
+	srv.door.guesses.settle(a, err == nil, wrong, now)
 }
 
 // errNotJudged is the outcome of a claim that was not looked at.

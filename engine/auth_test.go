@@ -19,6 +19,7 @@ import (
 	"postrider/codec/sasl"
 	"postrider/engine/config"
 	files "postrider/engine/guard"
+	"postrider/engine/limit"
 	"postrider/engine/password"
 	"postrider/storage"
 )
@@ -380,7 +381,7 @@ func TestFailures(t *testing.T) {
 	admit(true, "::ffff:192.0.2.3", at)
 	admit(false, "192.0.2.1", at)
 	admit(true, "192.0.3.1", at)
-	f.forgive(netip.MustParseAddr("192.0.2.9"))
+	f.forgive(netip.MustParseAddr("192.0.2.9"), at)
 	admit(true, "192.0.2.1", at)
 	admit(false, "192.0.2.1", at.Add(10*time.Second-1))
 	admit(true, "192.0.2.1", at.Add(11*time.Second))
@@ -394,16 +395,16 @@ func TestFailures(t *testing.T) {
 		f.admit(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), at)
 		f.admit(netip.AddrFrom4([4]byte{byte(i >> 8), byte(i), 1, 1}), at)
 	}
-	if len(f.of) > maxNetworks {
-		t.Errorf("%d networks are kept", len(f.of))
+	if f.of.Len() > maxNetworks {
+		t.Errorf("%d networks are kept", f.of.Len())
 	}
 	for range 10 {
-		f.forgive(netip.MustParseAddr("2001:db8:0:1::1"))
+		f.forgive(netip.MustParseAddr("2001:db8:0:1::1"), at)
 	}
-	if b, ok := f.of[networkOf(netip.MustParseAddr("2001:db8:0:1::1"))]; ok {
-		t.Errorf("a network without a failure is kept: %+v", b)
+	if n := f.of.Used(limit.Customer(netip.MustParseAddr("2001:db8:0:1::1")), at); n != 0 {
+		t.Errorf("a network has %v failures that were forgiven", n)
 	}
-	if all := newFailures(0, time.Second); !all.admit(netip.MustParseAddr("192.0.2.1"), at) || len(all.of) != 0 {
+	if all := newFailures(0, time.Second); !all.admit(netip.MustParseAddr("192.0.2.1"), at) || all.of.Len() != 0 {
 		t.Error("0 is no limit, and keeps nothing")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"postrider/engine/config"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // eventually waits until f is true.

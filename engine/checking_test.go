@@ -14,7 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"postrider/engine/config"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 	"postrider/storage"
 )
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/limit"
 )
 
 // clients counts the connections: in total, by client, by service, and by network. An
@@ -135,29 +136,13 @@ func serviceOf(at config.SMTPListener) service {
 	return mailService
 }
 
-// clientOf is what counts as one client.
+// clientOf is what counts as one client; see limit.Client.
 func clientOf(ip netip.Addr) netip.Addr {
-	if !ip.IsValid() || ip.Is4() || ip.Is4In6() {
-		return ip.Unmap()
-	}
-	return masked(ip, 64)
+	return limit.Client(ip).Addr()
 }
 
-// clientNetwork is what counts as one network.
-func clientNetwork(ip netip.Addr) netip.Addr {
-	if ip = ip.Unmap(); ip.Is4() {
-		return masked(ip, 24)
-	}
-	return masked(ip, 48)
-}
-
-func masked(ip netip.Addr, bits int) netip.Addr {
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return ip
-	}
-	return p.Addr()
-}
+// clientNetwork is what counts as one network; see limit.Network.
+func clientNetwork(ip netip.Addr) netip.Addr { return limit.Network(ip).Addr() }
 
 // free is how many more strangers a service may have.
 func (c *clients) free(s service) int {

@@ -11,8 +11,9 @@ import (
 	"postrider/codec/address"
 	"postrider/codec/smtp"
 	"postrider/engine/config"
+	"postrider/engine/dns"
+	"postrider/engine/limit"
 	"postrider/engine/policy"
-	"postrider/engine/resolver"
 	"postrider/engine/vetting"
 )
 
@@ -28,10 +29,10 @@ type guard struct {
 	open    opened       // those of them of each client
 
 	mu         sync.Mutex // of what follows
-	connecting [2]*policy.Rates
-	mailing    [2]*policy.Rates
-	asking     *policy.Rates // questions to name servers because of a client's mail
-	notifying  *policy.Rates // notifications of success because of a client's mail
+	connecting [2]*limit.Buckets[netip.Prefix]
+	mailing    [2]*limit.Buckets[netip.Prefix]
+	asking     *limit.Buckets[netip.Prefix] // questions to name servers because of a client's mail
+	notifying  *limit.Buckets[netip.Prefix] // notifications of success because of a client's mail
 	grey       policy.Greylist
 
 	stats guardStats
@@ -48,12 +49,12 @@ type guardStats struct {
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
-func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memory, log mailLog) *guard {
+func newGuard(cfg *config.Config, names *dns.Resolver, memory vetting.Memory, log mailLog) *guard {
 	p := &cfg.Policy
-	rates := func(client, network string) [2]*policy.Rates {
-		c, _ := policy.ParseRate(client)
-		n, _ := policy.ParseRate(network)
-		return [2]*policy.Rates{policy.NewRates(c, p.RateEntries), policy.NewRates(n, p.RateEntries)}
+	rates := func(client, network string) [2]*limit.Buckets[netip.Prefix] {
+		c, _ := limit.ParseRate(client)
+		n, _ := limit.ParseRate(network)
+		return [2]*limit.Buckets[netip.Prefix]{limit.NewBuckets[netip.Prefix](c, p.RateEntries), limit.NewBuckets[netip.Prefix](n, p.RateEntries)}
 	}
 	g := &guard{
 		cfg: p, host: cfg.Server.Hostname, vet: vetting.Vetter{Names: names, Memory: memory, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
@@ -62,10 +63,10 @@ func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memor
 		open:       opened{of: make(map[netip.Prefix]int)},
 		grey:       policy.Greylist{Delay: p.GreylistDelay, Window: p.GreylistWindow, Keep: p.GreylistKeep, Max: p.GreylistEntries},
 	}
-	questions, _ := policy.ParseRate(p.Questions)
-	g.asking = policy.NewRates(questions, p.RateEntries)
-	notifications, _ := policy.ParseRate(p.Notifications)
-	g.notifying = policy.NewRates(notifications, p.RateEntries)
+	questions, _ := limit.ParseRate(p.Questions)
+	g.asking = limit.NewBuckets[netip.Prefix](questions, p.RateEntries)
+	notifications, _ := limit.ParseRate(p.Notifications)
+	g.notifying = limit.NewBuckets[netip.Prefix](notifications, p.RateEntries)
 	for _, s := range p.Blocklists {
 		if l, err := policy.ParseBlocklist(s); err == nil {
 			g.vet.Lists = append(g.vet.Lists, l)
@@ -76,27 +77,27 @@ func newGuard(cfg *config.Config, names *resolver.Resolver, memory vetting.Memor
 
 // take takes a token of the client and one of its network. It says which limit is
 // reached, or nothing.
-func (g *guard) take(rates [2]*policy.Rates, ip netip.Addr) string {
+func (g *guard) take(rates [2]*limit.Buckets[netip.Prefix], ip netip.Addr) string {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !rates[0].Take(policy.Client(ip), now) {
+	if !rates[0].Take(limit.Client(ip), now) {
 		return "your address, limit " + rates[0].Rate().String()
 	}
-	if !rates[1].Take(policy.Network(ip), now) {
-		return "your network " + policy.Network(ip).String() + ", limit " + rates[1].Rate().String()
+	if !rates[1].Take(limit.Network(ip), now) {
+		return "your network " + limit.Network(ip).String() + ", limit " + rates[1].Rate().String()
 	}
 	return ""
 }
 
 // mayConnect says why a client can't be served now; nil: it can.
 func (g *guard) mayConnect(ip netip.Addr) *smtp.Reply {
-	limit := g.take(g.connecting, ip)
-	if limit == "" {
+	reached := g.take(g.connecting, ip)
+	if reached == "" {
 		return nil
 	}
 	g.stats.connectionRate.Add(1)
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.host + " Too many connections from " + limit + "; come back later"}
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.host + " Too many connections from " + reached + "; come back later"}
 }
 
 // mayMail says why a client may not begin a message now; nil: it may.
@@ -106,26 +107,26 @@ func (g *guard) mayMail(ip netip.Addr) *smtp.Reply {
 		return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many DNS questions because of mail from your address, limit " +
 			g.asking.Rate().String() + "; come back later"}
 	}
-	limit := g.take(g.mailing, ip)
-	if limit == "" {
+	reached := g.take(g.mailing, ip)
+	if reached == "" {
 		return nil
 	}
 	g.stats.messageRate.Add(1)
-	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + limit + "; come back later"}
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + reached + "; come back later"}
 }
 
 // mayAsk says whether name servers may be asked because of a client's mail.
 func (g *guard) mayAsk(ip netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.asking.Has(policy.Client(ip), time.Now())
+	return g.asking.Has(limit.Client(ip), time.Now())
 }
 
 // asked books questions that were asked.
 func (g *guard) asked(ip netip.Addr, questions int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asking.Owe(policy.Client(ip), questions, time.Now())
+	g.asking.Owe(limit.Client(ip), questions, time.Now())
 }
 
 // greylisted says that a recipient has to wait; nil: not.

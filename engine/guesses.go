@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"postrider/engine/limit"
 )
 
 // guesses counts wrong passwords by the name that they were for, whether there is such an
@@ -23,21 +25,14 @@ import (
 // What is under way counts as wrong, as in failures. All that is kept is in memory and
 // bounded: of maxNames names and maxPlaces places one goes by sample when there are more.
 type guesses struct {
-	free   float64       // wrong passwords that cost nothing; 0: none ever waits
-	most   time.Duration // the longest wait
-	window time.Duration // in which free wrong passwords are forgotten
-	seed   maphash.Seed
+	free float64       // wrong passwords that cost nothing; 0: none ever waits
+	most time.Duration // the longest wait
+	seed maphash.Seed
 
 	mu      sync.Mutex
-	of      map[uint64]guessed   // by the hash of the name
-	places  map[uint64]time.Time // by attempt.place: when a login was right there
-	waiting map[uint64]struct{}  // by attempt.place: a login of an open session waits
-}
-
-// guessed is the wrong passwords for one name.
-type guessed struct {
-	count float64
-	at    time.Time
+	of      *limit.Buckets[uint64]        // wrong passwords by the hash of the name; free are forgotten in a window
+	places  *limit.Map[uint64, time.Time] // by attempt.place: when a login was right there
+	waiting map[uint64]struct{}           // by attempt.place: a login of an open session waits
 }
 
 const (
@@ -51,10 +46,14 @@ const (
 
 func newGuesses(free int, most, window time.Duration) *guesses {
 	return &guesses{
-		free: float64(free), most: most, window: window, seed: maphash.MakeSeed(),
-		of: make(map[uint64]guessed), places: make(map[uint64]time.Time), waiting: make(map[uint64]struct{}),
+		free: float64(free), most: most, seed: maphash.MakeSeed(),
+		of:      limit.NewBuckets[uint64](limit.Rate{Count: free, Per: window}, maxNames),
+		places:  limit.NewMap[uint64](maxPlaces, time.Time.Before, placeIsOver),
+		waiting: make(map[uint64]struct{}),
 	}
 }
+
+func placeIsOver(at, now time.Time) bool { return now.Sub(at) >= placeTime }
 
 // attempt is a login that was admitted, until it is settled.
 type attempt struct {
@@ -75,15 +74,10 @@ func (g *guesses) attempt(name, credentials string, ip netip.Addr) attempt {
 	h.WriteByte(0)
 	h.WriteString(credentials)
 	h.WriteByte(0)
-	network := networkOf(ip).As16()
+	network := limit.Customer(ip).Addr().As16()
 	h.Write(network[:])
 	a.place = h.Sum64()
 	return a
-}
-
-// refilled is b at a later time.
-func (g *guesses) refilled(b guessed, now time.Time) guessed {
-	return guessed{max(0, b.count-g.free*float64(now.Sub(b.at))/float64(g.window)), now}
 }
 
 // wait is how long a login waits after that many wrong passwords.
@@ -104,10 +98,9 @@ func (g *guesses) admit(a *attempt, now time.Time) (wait time.Duration, ok bool)
 	if g.free == 0 {
 		return 0, true
 	}
-	b, met := g.of[a.name]
-	b = g.refilled(b, now)
+	count := g.of.Used(a.name, now)
 	if !g.isPlace(a, now) {
-		wait = g.wait(b.count)
+		wait = g.wait(count)
 	}
 	if wait > 0 {
 		if _, another := g.waiting[a.place]; another {
@@ -116,12 +109,8 @@ func (g *guesses) admit(a *attempt, now time.Time) (wait time.Duration, ok bool)
 		}
 		g.waiting[a.place], a.waits = struct{}{}, true
 	}
-	if !met && len(g.of) >= maxNames {
-		g.forgetName(now)
-	}
-	a.counted = max(0, min(1, g.free+waitSteps-b.count))
-	b.count += a.counted
-	g.of[a.name] = b
+	a.counted = max(0, min(1, g.free+waitSteps-count))
+	g.of.Add(a.name, a.counted, now)
 	return wait, true
 }
 
@@ -146,13 +135,13 @@ func (g *guesses) knows(a *attempt, now time.Time) bool {
 	if !g.isPlace(a, now) {
 		return false
 	}
-	g.places[a.place] = now
+	g.places.Set(a.place, now, now)
 	return true
 }
 
 func (g *guesses) isPlace(a *attempt, now time.Time) bool {
-	at, ok := g.places[a.place]
-	return ok && now.Sub(at) < placeTime
+	at, ok := g.places.Get(a.place)
+	return ok && !placeIsOver(at, now)
 }
 
 // settle ends a login that was admitted. wrong: its password was; right: it was not. Else
@@ -166,49 +155,9 @@ func (g *guesses) settle(a *attempt, right, wrong bool, now time.Time) {
 	}
 	a.open = false
 	if right {
-		if _, met := g.places[a.place]; !met && len(g.places) >= maxPlaces {
-			g.forgetPlace()
-		}
-		g.places[a.place] = now
+		g.places.Set(a.place, now, now)
 	}
-	b, met := g.of[a.name]
-	if wrong || !met {
-		return
+	if !wrong {
+		g.of.Give(a.name, a.counted, now)
 	}
-	if b.count -= a.counted; b.count <= 0 {
-		delete(g.of, a.name)
-		return
-	}
-	g.of[a.name] = b
-}
-
-// forgetName forgets one of a few names, the one with the fewest wrong passwords.
-func (g *guesses) forgetName(now time.Time) {
-	var name uint64
-	least, looked := -1.0, 0
-	for n, b := range g.of {
-		if count := g.refilled(b, now).count; least < 0 || count < least {
-			name, least = n, count
-		}
-		if looked++; looked == sampled {
-			break
-		}
-	}
-	delete(g.of, name)
-}
-
-// forgetPlace forgets one of a few places, the one that was not used for longest.
-func (g *guesses) forgetPlace() {
-	var place uint64
-	var oldest time.Time
-	looked := 0
-	for p, at := range g.places {
-		if looked == 0 || at.Before(oldest) {
-			place, oldest = p, at
-		}
-		if looked++; looked == sampled {
-			break
-		}
-	}
-	delete(g.places, place)
 }

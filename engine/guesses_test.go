@@ -64,11 +64,11 @@ func TestGuessesFromManyNetworks(t *testing.T) {
 	} else if wait, ok := g.admit(&a, end); wait == 0 || wait > most || !ok {
 		t.Errorf("elsewhere the owner waits for %v, %v", wait, ok)
 	}
-	if a := g.attempt("bob", "hash", site(0)); g.wait(g.of[a.name].count) != 0 {
+	if a := g.attempt("bob", "hash", site(0)); g.wait(g.of.Used(a.name, end)) != 0 {
 		t.Error("another name waits")
 	}
 	later := end.Add(time.Hour)
-	if a := g.attempt("alice", "hash", site(3000)); g.wait(g.refilled(g.of[a.name], later).count) != 0 {
+	if a := g.attempt("alice", "hash", site(3000)); g.wait(g.of.Used(a.name, later)) != 0 {
 		t.Error("the wrong passwords are not forgotten")
 	}
 }
@@ -85,8 +85,8 @@ func TestGuessesThatDoNotCount(t *testing.T) {
 		g.settle(&a, n%2 == 0, false, now)
 		g.settle(&a, false, false, now) // again: nothing
 	}
-	if len(g.of) != 0 || len(g.waiting) != 0 {
-		t.Errorf("%d names, %d wait", len(g.of), len(g.waiting))
+	if g.of.Len() != 0 || len(g.waiting) != 0 {
+		t.Errorf("%d names, %d wait", g.of.Len(), len(g.waiting))
 	}
 	for n := range 100 {
 		a := g.attempt("bob", "hash", site(n))
@@ -127,10 +127,10 @@ func TestGuessesAreBounded(t *testing.T) {
 		g.admit(&b, now)
 		g.settle(&b, true, false, now.Add(time.Duration(n)))
 	}
-	if len(g.of) > maxNames || len(g.places) > maxPlaces || len(g.waiting) > 0 {
-		t.Errorf("%d names, %d places, %d wait", len(g.of), len(g.places), len(g.waiting))
+	if g.of.Len() > maxNames || g.places.Len() > maxPlaces || len(g.waiting) > 0 {
+		t.Errorf("%d names, %d places, %d wait", g.of.Len(), g.places.Len(), len(g.waiting))
 	}
-	if a := g.attempt("alice", "hash", site(1)); g.wait(g.of[a.name].count) == 0 {
+	if a := g.attempt("alice", "hash", site(1)); g.wait(g.of.Used(a.name, now)) == 0 {
 		t.Error("the name with the most wrong passwords was forgotten")
 	}
 }

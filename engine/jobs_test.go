@@ -60,7 +60,7 @@ func TestWhoWaitsForOthers(t *testing.T) {
 	if f.owes(ip, at.Add(time.Second)) {
 		t.Error("a failure counts for ever")
 	}
-	f.forgive(ip)
+	f.forgive(ip, at)
 	if f.owes(neighbour, at) {
 		t.Error("a login that was right still counts")
 	}

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
-	"postrider/engine/policy"
+	"postrider/engine/limit"
 )
 
 // maxChecksOfClient is how many messages of one client are checked at once: a client whose
@@ -23,12 +23,12 @@ type opened struct {
 func (o *opened) isFull(ip netip.Addr) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.of[policy.Client(ip)] >= maxChecksOfClient
+	return o.of[limit.Client(ip)] >= maxChecksOfClient
 }
 
 // begin counts one more, if there may be one more.
 func (o *opened) begin(ip netip.Addr) bool {
-	client := policy.Client(ip)
+	client := limit.Client(ip)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.of[client] >= maxChecksOfClient {
@@ -40,7 +40,7 @@ func (o *opened) begin(ip netip.Addr) bool {
 
 // end counts one less.
 func (o *opened) end(ip netip.Addr) {
-	client := policy.Client(ip)
+	client := limit.Client(ip)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.of[client]--; o.of[client] == 0 {

@@ -10,33 +10,38 @@ import (
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/courier"
+	"postrider/engine/dns"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/storage"
 )
 
-// NewResolver returns the resolver of next hops as cfg has it, for a server that
+// NewResolver returns the resolver as cfg has it.
+func NewResolver(cfg *config.Config, log *slog.Logger) *dns.Resolver {
+	return dns.New(dns.Options{Servers: cfg.Relay.Resolvers, DNSSEC: dns.DNSSEC(cfg.Relay.DNSSEC), Questions: cfg.Process.Questions, Log: log})
+}
+
+// NewFinder returns what finds the hosts of next hops as cfg has it, for a server that
 // takes mail at these addresses.
-func NewResolver(cfg *config.Config, listeners []netip.AddrPort, log *slog.Logger) *resolver.Resolver {
+func NewFinder(cfg *config.Config, names *dns.Resolver, listeners []netip.AddrPort) *mx.Finder {
 	rules, err := cfg.RelayRules()
 	if err != nil { // there is no courier with such rules
 		rules = new(router.Transports)
 	}
-	return resolver.New(resolver.Options{
+	return mx.New(names, mx.Options{
 		Named: rules.Names, Private: cfg.Relay.PrivateNetworks,
-		Servers: cfg.Relay.Resolvers, Port: uint16(cfg.Relay.Port), Families: resolver.Families(cfg.Relay.Families),
-		Own: resolver.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
-		DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC), Questions: cfg.Process.Questions, Log: log,
+		Port: uint16(cfg.Relay.Port), Families: mx.Families(cfg.Relay.Families),
+		Own: mx.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
 	})
 }
 
 // MostQuestions is how many questions to name servers are open at once.
-const MostQuestions = resolver.MostQuestions
+const MostQuestions = dns.MostQuestions
 
 // newCourier makes what works the queue.
-func (srv *Server) newCourier(names *resolver.Resolver, log *slog.Logger) (*courier.Courier, error) {
-	return courier.New(srv.cfg, srv.store, srv.router, names, log)
+func (srv *Server) newCourier(hosts *mx.Finder, log *slog.Logger) (*courier.Courier, error) {
+	return courier.New(srv.cfg, srv.store, srv.router, hosts, log)
 }
 
 // Operator is what the commands of an operator may do with the relay of a running

@@ -6,26 +6,26 @@ import (
 	"time"
 
 	"postrider/engine/config"
-	"postrider/engine/policy"
+	"postrider/engine/limit"
 )
 
 // pace bounds how often one client begins a TLS handshake: half a millisecond of CPU
 // or two each, which a client has us spend for a few octets.
 type pace struct {
 	mu    sync.Mutex
-	rates *policy.Rates
+	rates *limit.Buckets[netip.Prefix]
 }
 
 func newPace(cfg *config.Config) *pace {
-	r, _ := policy.ParseRate(cfg.TLS.ClientHandshakes) // it was checked when it was read
-	return &pace{rates: policy.NewRates(r, cfg.Policy.RateEntries)}
+	r, _ := limit.ParseRate(cfg.TLS.ClientHandshakes) // it was checked when it was read
+	return &pace{rates: limit.NewBuckets[netip.Prefix](r, cfg.Policy.RateEntries)}
 }
 
 // take books a handshake of the client, or says that it has to wait.
 func (p *pace) take(ip netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.rates.Take(policy.Client(ip), time.Now())
+	return p.rates.Take(limit.Client(ip), time.Now())
 }
 
 // tlsTooOften says whether the client begins handshakes faster than

@@ -158,9 +158,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		group.Stop()
 		return nil, err
 	}
-	names := NewResolver(cfg, srv.SMTPAddrs(), log)
+	names := NewResolver(cfg, log)
 	srv.guard = newGuard(cfg, names, srv.budget.ofStrangers(), srv.log)
-	if srv.courier, err = srv.newCourier(names, log); err != nil {
+	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.SMTPAddrs()), log); err != nil {
 		group.Stop()
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"postrider/engine/config"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // among makes loopback a network of strangers, who may speak for others by XCLIENT,

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postrider/engine/policy"
+	"postrider/engine/limit"
 	"postrider/engine/router"
 	"postrider/engine/vetting"
 )
@@ -42,12 +42,12 @@ func (s *smtpConn) decideSuccess(verdict *vetting.Verdict) {
 func (g *guard) mayNotify(ip netip.Addr) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.notifying.Has(policy.Client(ip), time.Now())
+	return g.notifying.Has(limit.Client(ip), time.Now())
 }
 
 // notifies books notifications that will be sent because of a client's mail.
 func (g *guard) notifies(ip netip.Addr, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.notifying.Owe(policy.Client(ip), n, time.Now())
+	g.notifying.Owe(limit.Client(ip), n, time.Now())
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"postrider/engine/config"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 	"postrider/storage"
 )
 

@@ -7,16 +7,16 @@ import (
 	"postrider/codec/address"
 )
 
-// Directory is the store's knowledge of who has mail here. Names are kept folded, as
+// Directory has the domains, accounts and aliases of the store. Names are kept folded, as
 // package codec/address has it: domains as A-labels, local parts unquoted in lower case
-// and NFC; what is not so is ErrInvalid. Reads are answered from memory and never block; changes are synced
-// before they return.
+// and NFC; other names are ErrInvalid. Reads are answered from memory and never block;
+// changes are synced before they return.
 type Directory interface {
-	// HostsDomain says whether the domain is one of ours. Never blocks.
+	// HostsDomain reports whether the domain is one of ours. Never blocks.
 	HostsDomain(domain string) bool
 	// Lookup finds what is stored under local@domain exactly as given, both folded; an
-	// empty local is the domain's catch-all. ErrNotFound when nothing
-	// does. The Address must not be changed. Never blocks.
+	// empty local is the domain's catch-all. ErrNotFound when nothing is. The Address
+	// must not be changed. Never blocks.
 	Lookup(local, domain string) (Address, error)
 
 	// Account returns an account by its id; ErrNotFound. Never blocks.
@@ -35,7 +35,7 @@ type Directory interface {
 	Accounts(f func(Account) bool) error
 
 	// AddDomain makes the domain ours; ErrExists. RemoveDomain: ErrNotFound, or
-	// ErrInUse while accounts or aliases stand under it.
+	// ErrInUse while it has accounts or aliases.
 	AddDomain(domain string) error
 	RemoveDomain(domain string) error
 	Domains() []string
@@ -53,21 +53,21 @@ type Directory interface {
 // account gets what the alias's own name among the targets leads to.
 type Address struct {
 	Account AccountID // 0: an alias alone
-	Targets []string  // of an alias: see Alias; empty: an account alone
+	Targets []string  // the alias's, see Alias; empty: an account alone
 }
 
 // Account is one maildrop with a name and a password.
 type Account struct {
 	ID           AccountID
 	Name, Domain string // folded
-	Hash         string // of the password, with its scheme; "" when nobody can log in
+	Hash         string // the password's, with its scheme; "": no login is possible
 	Secret       string // clear text for APOP (RFC 1939 section 7); "" unless asked for
 	Quota        int64  // octets; 0: no limit
 	Created      time.Time
 }
 
-// Proofs is how many accounts have what a login needs that proves the password and
-// does not tell it.
+// Proofs counts the accounts with what a login needs that proves the password without
+// sending it.
 type Proofs struct {
 	Verifiers int // accounts with a verifier in Account.Hash: see HasVerifier
 	Secrets   int // accounts with an Account.Secret
@@ -76,7 +76,7 @@ type Proofs struct {
 // Verifier is the scheme of a hash that serves SCRAM-SHA-256.
 const Verifier = "{SCRAM-SHA-256}"
 
-// HasVerifier says whether a hash has a verifier among its schemes: they are separated by
+// HasVerifier reports whether a hash has a verifier among its schemes: they are separated by
 // blanks, and each begins with its name in any case.
 func HasVerifier[T string | []byte](hash T) bool {
 	for i := 0; i+len(Verifier) <= len(hash); i++ {
@@ -93,7 +93,7 @@ type NewAccount struct {
 	Quota                      int64
 }
 
-// Alias is an address that stands for others. An empty Name is the domain's
+// Alias is an address that forwards to others. An empty Name is the domain's
 // catch-all.
 type Alias struct {
 	Name, Domain string // folded
@@ -102,8 +102,8 @@ type Alias struct {
 	Targets []string
 }
 
-// NamesItself says whether the alias is one of its own targets: an account of its name
-// is to get a copy.
+// NamesItself reports whether the alias is one of its own targets: the account with its
+// name gets a copy then.
 func (a *Alias) NamesItself() bool {
 	for _, t := range a.Targets {
 		local, domain, _ := address.Cut(t)

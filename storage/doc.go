@@ -15,11 +15,11 @@
 //     that it was called through is lost.
 //   - What a [Lock] lists was durable before List returned.
 //
-// # Who may block
+// # What may block
 //
 // The methods that say "never blocks" may be called on an event loop: they hand
-// over and return, and the outcome comes through a Done function on a goroutine
-// of the store. Done must not block either: it posts to a loop and returns.
+// over and return, and the outcome comes through a Done function on one of the
+// store's goroutines. Done must not block either: it posts to a loop and returns.
 // All other methods may wait for the disk and belong in a bounded pool.
 //
 // # Wire form

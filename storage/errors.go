@@ -25,7 +25,7 @@ var (
 	ErrCorrupt = errors.New("corrupt")
 	// ErrTemporary: not now; nothing was done that lasts (SMTP: 451 4.3.0).
 	ErrTemporary = errors.New("temporary failure")
-	// ErrFailed: the store can write no more until it is opened anew, for
+	// ErrFailed: the store can write no more until it is opened again, for
 	// example after a failed sync. Nothing that got a Receipt is lost.
 	ErrFailed = errors.New("store failed")
 	// ErrClosed: the store was closed.

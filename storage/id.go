@@ -39,7 +39,7 @@ func (id MessageID) AppendTo(dst []byte) []byte {
 func (id MessageID) String() string { return string(id.AppendTo(nil)) }
 
 // errNotAnID is the one error of ParseMessageID.
-var errNotAnID = errors.New("not a message id: 13 characters of 0-9 and A-Z (without I, L, O, U) are wanted")
+var errNotAnID = errors.New("not a message id: expected 13 characters of 0-9 and A-Z (without I, L, O, U)")
 
 // ParseMessageID reads what String wrote; lower case is understood.
 func ParseMessageID(s string) (MessageID, error) {

@@ -11,7 +11,7 @@ type Listing struct {
 	blocks []listingBlock
 	n      int
 	octets int64
-	// More says that the maildrop holds more messages than the listing.
+	// More: the maildrop holds more messages than the listing.
 	More bool
 }
 
@@ -27,7 +27,7 @@ const (
 )
 
 // Extend returns a listing of the same messages that can be appended to, while l
-// stays as it is for those who read it. Full blocks are shared.
+// stays as it is for its readers. Full blocks are shared.
 func (l *Listing) Extend() *Listing {
 	e := &Listing{blocks: slices.Clone(l.blocks), n: l.n, octets: l.octets}
 	if n := len(e.blocks); n > 0 {

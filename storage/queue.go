@@ -1,7 +1,7 @@
 package storage
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -11,26 +11,26 @@ import (
 
 // Queue is the mail that waits for other hosts, ordered by destination and, within
 // one, by when it is due. A destination is the domain of the forward-paths, folded
-// (see package address), so that a domain has one; where its mail goes is decided anew at each attempt.
+// (see package address), so that a domain has one; where its mail goes is decided again at each attempt.
 //
-// # Who looks at what, and when
+// # How the scheduler works
 //
 // One scheduler works a queue. It never lists it: Awake names the destinations
-// that are to be looked at by now, ReadDue reads what is due of one, Settle says
-// what became of it, and Sleep gives the destination back. The store keeps, for
+// that are to be looked at by now, ReadDue reads what is due for one, Settle records
+// the result, and Sleep gives the destination back. The store keeps, for
 // each destination that has an entry with a due time, a durable mark of when to
 // look at it; so a crash at any moment forgets no destination, and finding what is
 // due costs what is due, however much is queued.
 type Queue interface {
 	// Watch has f called after each commit that put entries of a destination that are
-	// due into the queue, or made some due at once; flush says that an operator asked for it,
+	// due into the queue, or made some due at once; flush: an operator asked for it,
 	// which ends waiting of any kind. f is called on a goroutine of the store and
 	// must not block. There is one watcher; the next call replaces it.
 	Watch(f func(domain string, flush bool))
-	// Awake calls f for each destination whose time to be looked at has come since
+	// Awake calls f for each destination that is to be looked at and was not at
 	// the last call, and for each one that was awake when the store was opened. It
-	// may name a destination again, and one of which nothing is due. What it has
-	// named, the caller has to put to Sleep some time.
+	// may name a destination again, and one without due entries. The caller has to put
+	// each named destination to Sleep at some time.
 	Awake(f func(domain string)) error
 	// ReadDue reads the entries of a destination that are due and come after the
 	// cursor, in the order in which they are due, at most limit. The zero Cursor is
@@ -40,11 +40,12 @@ type Queue interface {
 	ReadDue(domain string, after Cursor, limit int) ([]*QueueEntry, error)
 	// Sleep gives a destination back: the store wakes it when the first of its
 	// entries after the cursor is due, but not before notBefore (zero: no bound). An
-	// entry that was read and is not settled has to be behind the cursor (see
-	// QueueEntry.Before): nobody would look at it again after a crash. Never blocks.
+	// entry that was read and is not settled has to be after the cursor (see
+	// QueueEntry.Before): otherwise it is lost to the scheduler after a crash. Never
+	// blocks.
 	Sleep(domain string, after Cursor, notBefore time.Time)
-	// Settle carries out what became of entries, all in one synced step. An entry
-	// that is not there any more is passed over: an operator has removed it.
+	// Settle records the results for entries, all in one synced step. An entry that
+	// is not there any more is skipped: an operator has removed it.
 	Settle(ss []Settlement) error
 	// OpenQueued opens the body of an entry; ErrNotFound when it is gone.
 	OpenQueued(e *QueueEntry) (Message, error)
@@ -56,9 +57,9 @@ type Queue interface {
 	// come first then. It holds no lock while f runs.
 	Queued(filter QueueFilter, f func(*QueueEntry) bool) error
 	// MoveQueued does the same to all of the entries, in synced steps of up to 1,000,
-	// and returns how many it changed: those that are there and not held, or not
-	// held any more, already. Entries that an attempt
-	// is being made for are moved as well: what it delivers is done all the same.
+	// and returns how many it changed: an entry that is gone, or is held or released
+	// already, is not counted. Entries with an attempt under way are moved as well: what
+	// the attempt delivers is done all the same.
 	MoveQueued(ids []EntryID, m QueueMove) (int, error)
 	// QueueTotal is how many entries there are, and the octets of their messages.
 	// Never blocks.
@@ -77,7 +78,7 @@ type EntryID struct {
 	Part    uint32 // counts the entries of a message from 0
 }
 
-// String is the message's id, and behind a hyphen the part unless it is the first.
+// String is the message's id, and after a hyphen the part unless it is the first.
 func (e EntryID) String() string {
 	if e.Part == 0 {
 		return e.Message.String()
@@ -85,7 +86,7 @@ func (e EntryID) String() string {
 	return e.Message.String() + "-" + strconv.FormatUint(uint64(e.Part), 10)
 }
 
-// Before says whether e comes before o: messages in order of arrival, then parts.
+// Before reports whether e comes before o: messages in order of arrival, then parts.
 func (e EntryID) Before(o EntryID) bool {
 	return e.Message < o.Message || e.Message == o.Message && e.Part < o.Part
 }
@@ -99,12 +100,12 @@ func ParseEntryID(s string) (EntryID, error) {
 	}
 	n, err := strconv.ParseUint(part, 10, 32)
 	if err != nil {
-		return EntryID{}, fmt.Errorf("not an entry of the queue: %q: behind the hyphen stands a number", s)
+		return EntryID{}, errors.New("not a queue entry id: expected a number after the hyphen")
 	}
 	return EntryID{m, uint32(n)}, nil
 }
 
-// Envelope is what MAIL said of a message, and where the message came from.
+// Envelope has the parameters of MAIL, and where the message came from.
 type Envelope struct {
 	ReversePath string // as text without brackets; "": the null path
 	EnvID       string // ENVID as it came, xtext; "": not said
@@ -114,13 +115,12 @@ type Envelope struct {
 	// Stranger: it was brought by a client that may not relay. A notification of success
 	// returns nothing of it.
 	Stranger bool
-	// Origin says who brought the message, for people: "client unknown[192.0.2.1]
+	// Origin says where the message came from, for people: "client unknown[192.0.2.1]
 	// helo=<x> by ESMTP". At most MaxReason octets are kept.
 	Origin string
-	// Front is fields that stand before the body, for what only this destination gets
-	// (Delivered-To) or is known only when the end of the body is there
-	// (DKIM-Signature): whole lines that end with CRLF, of which none begins with a
-	// dot. At most MaxFront octets. OpenQueued reads it as the first piece of the
+	// Front has fields before the body that only this destination gets (Delivered-To)
+	// or that are known only at the end of the body (DKIM-Signature): whole lines that
+	// end with CRLF and do not begin with a dot. At most MaxFront octets. OpenQueued reads it as the first piece of the
 	// message.
 	Front string
 }
@@ -161,7 +161,7 @@ type QueueEntry struct {
 	ID       EntryID
 	Domain   string // the destination
 	Envelope Envelope
-	// Recipients are those of the destination that are not done with.
+	// Recipients are the destination's open recipients.
 	Recipients []QueuedRecipient
 	Arrival    time.Time
 	Body       BodyRef
@@ -177,7 +177,7 @@ type QueueEntry struct {
 	Ahead time.Duration
 	// Held: an operator holds the entry; it is never due.
 	Held bool
-	// Warned: the sender was told that the message is late.
+	// Warned: the sender was notified that the message is late.
 	Warned   bool
 	Attempts int
 	// LastAttempt, Status ("4.4.1"), Reason (one line of text) and Peer
@@ -188,11 +188,11 @@ type QueueEntry struct {
 }
 
 // dueAhead is how far the due time of an entry that was made due at once may be
-// ahead of the clock: a store that was just opened goes on behind every due time
-// that the process before may have given.
+// ahead of the clock: a store that was just opened begins after every due time that
+// the process before may have given.
 const dueAhead = time.Second
 
-// IsDue says whether the next attempt may be made at now. For people who look: an
+// IsDue reports whether the next attempt may be made at now. For people who look: an
 // entry that was made due at once is due, whatever its stamp.
 func (e *QueueEntry) IsDue(now time.Time) bool {
 	return !e.Held && !e.DueAt().After(now.Add(dueAhead))
@@ -206,7 +206,7 @@ func (e *QueueEntry) DueAt() time.Time {
 	return e.Due.Add(-e.Ahead)
 }
 
-// StatusOf and ReasonOf are what is known of a recipient's last attempt.
+// StatusOf and ReasonOf return the status and reason of a recipient's last attempt.
 func (e *QueueEntry) StatusOf(r *QueuedRecipient) string {
 	if r.Status != "" {
 		return r.Status
@@ -222,13 +222,13 @@ func (e *QueueEntry) ReasonOf(r *QueuedRecipient) string {
 	return e.Reason
 }
 
-// Cursor is a place in the queue of one destination: behind an entry.
+// Cursor is a place in the queue of one destination: after an entry.
 type Cursor struct {
 	Due time.Time
 	ID  EntryID
 }
 
-// Cursor is the place behind e.
+// Cursor is the place after e.
 func (e *QueueEntry) Cursor() Cursor { return Cursor{e.Due, e.ID} }
 
 // Before is the place just before e.
@@ -245,9 +245,9 @@ func (e *QueueEntry) Before() Cursor {
 	return Cursor{e.Due, id}
 }
 
-// Settlement is what became of an entry. It is made of the entry as it was read:
-// when an operator has held it or made it due meanwhile, the recipients that are
-// done with go all the same, and the others stay where the operator put them.
+// Settlement is the result for an entry. It is made from the entry as it was read:
+// when an operator has held it or made it due meanwhile, the finished recipients go
+// all the same, and the others stay where the operator put them.
 type Settlement struct {
 	Entry *QueueEntry // as it was read; not changed
 	// Keep is the recipients that stay, with their new Status and Reason; none: the
@@ -275,7 +275,7 @@ type QueueMove uint8
 
 // The moves. RequeueNow makes an entry due at once, whether held or not; Hold
 // keeps it from being due, Release undoes that and makes it due at once;
-// DropQueued removes it without telling anybody.
+// DropQueued removes it without a notification.
 const (
 	RequeueNow QueueMove = iota + 1
 	Hold
@@ -290,11 +290,11 @@ type QueueFilter struct {
 	Domain      string    // this destination, folded (see package address); "": any
 	ReversePath *string   // this reverse-path, compared without case; nil: any
 	Status      string    // the last Status is this one, or begins with it and a dot ("4.4"); "": any
-	// ArrivedBefore and ArrivedAfter go by the message's id, whose time may be some
-	// seconds ahead of QueueEntry.Arrival. Zero: any.
+	// ArrivedBefore and ArrivedAfter compare the time in the message's id, which may be
+	// some seconds ahead of QueueEntry.Arrival. Zero: any.
 	ArrivedBefore, ArrivedAfter time.Time
 	Held                        *bool
 	Unwarned                    bool
-	// AnyOrder: the order is of no interest, and speed is.
+	// AnyOrder: entries may come in any order, which is faster.
 	AnyOrder bool
 }

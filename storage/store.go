@@ -13,18 +13,18 @@ type Store interface {
 	Maildrops
 	Queue
 
-	// Expect says that n more transactions are under way whose messages may soon be
-	// delivered, or -n fewer. While there are many the store may hold a sync back for
-	// a moment, to have more of them in it. Never blocks.
+	// Expect adds n to the number of transactions under way that may soon deliver a
+	// message; n may be negative. While there are many the store may hold a sync back
+	// for a moment, to have more of them in it. Never blocks.
 	Expect(n int)
 	// Proofs counts the accounts that can prove their password. Never blocks, and a
 	// change counts as soon as it can be read.
 	Proofs() Proofs
 	// CredentialChanges counts changed passwords and removed accounts: while it is the
 	// same, so are Hash and Secret of each account that was there. It is at least as new
-	// as what was read of the directory after it. Never blocks, and costs next to nothing.
+	// as what is read from the directory after it. Never blocks, and is cheap.
 	CredentialChanges() uint64
-	// Health says how the store is. Never blocks.
+	// Health returns the state of the store. Never blocks.
 	Health() Health
 	// Check reads the whole store and calls report for each fault it finds; the
 	// store may be in use meanwhile. The error is for a check that could not be
@@ -36,7 +36,7 @@ type Store interface {
 
 // Inbox is how messages get in.
 type Inbox interface {
-	// Admit says whether a message of about size octets (0: unknown) would be
+	// Admit reports whether a message of about size octets (0: unknown) would be
 	// taken now: nil, ErrFull, ErrTemporary or ErrFailed. Never blocks.
 	Admit(size int64) error
 	// NewDraft begins a body of about size octets (a hint; 0: unknown). Never
@@ -48,8 +48,8 @@ type Inbox interface {
 	Deliver(d *Delivery)
 }
 
-// Drafts is how a draft is read again before it is delivered: one that can't be
-// delivered as it is, to make another one of it.
+// Drafts reads a draft again before it is delivered: if it can't be delivered as it
+// is, to make another draft from it.
 type Drafts interface {
 	// OpenDraft opens what was appended to a draft, as it was appended. It blocks until
 	// the store's writer has taken the draft's full chunks. Until the Message is closed
@@ -59,7 +59,7 @@ type Drafts interface {
 }
 
 // Draft is a message body on its way in. It is used by one goroutine at a time.
-// Nothing of it can be seen by anybody before it is delivered.
+// It is invisible before it is delivered.
 type Draft interface {
 	// ID is the id that the message will have.
 	ID() MessageID
@@ -86,15 +86,15 @@ type Delivery struct {
 	Arrival time.Time
 	// Size is the body's octets without stuffed dots, at most its wire length.
 	Size int64
-	// Recipients are the maildrops; an account may stand here only once.
+	// Recipients are the maildrops; each account may be in it only once.
 	Recipients []Recipient
 	// Relayed are entries for the queue, one for each destination. The caller sets
 	// Domain, Envelope and Recipients, and Due if the first attempt is to wait; the
 	// store fills in the rest. Either Recipients or Relayed has to have something.
 	Relayed []*QueueEntry
-	// Settle is carried out in the same step: a notification is stored with the end
-	// of what it tells of. When one of the entries is gone, nothing is stored, and
-	// the outcome is ErrFenced.
+	// Settle is carried out in the same step: a notification is stored together with
+	// the settlement that it reports. When one of the entries is gone, nothing is
+	// stored, and the outcome is ErrFenced.
 	Settle []Settlement
 	// Done gets the outcome: a Receipt and nil, or an error (ErrFull, ErrTemporary,
 	// ErrFailed, ErrNotFound when an account was removed meanwhile) and nothing stored.
@@ -104,10 +104,10 @@ type Delivery struct {
 // Recipient is one maildrop of a delivery.
 type Recipient struct {
 	Account AccountID
-	// Trace is the fields that stand before the body in this maildrop only
-	// (Return-Path, Delivered-To, and what is known only at the message's end, such
-	// as DKIM-Signature): whole lines that end with CRLF, of which none begins with a
-	// dot. At most MaxTrace octets.
+	// Trace has the fields before the body in this maildrop only (Return-Path,
+	// Delivered-To, and what is known only at the message's end, such as
+	// DKIM-Signature): whole lines that end with CRLF and do not begin with a dot. At
+	// most MaxTrace octets.
 	Trace []byte
 }
 
@@ -145,7 +145,7 @@ type Lock interface {
 	// List lists the oldest max messages of the maildrop. No body is read.
 	List(max int) (*Listing, error)
 	// Open opens a message of the maildrop for reading: ErrNotFound, ErrCorrupt. An
-	// engine refuses a message whose body could not be read to its end before.
+	// engine refuses a message after its body could not be read to its end once.
 	Open(id MessageID) (Message, error)
 	// Sequence is for many messages in order: it gives what Open gives, for less
 	// each. The caller must close it soon: it pins files.
@@ -159,13 +159,13 @@ type Lock interface {
 
 // Message is a stored message, open for reading, used by one goroutine at a time.
 type Message interface {
-	// Entry is what the maildrop says of the message.
+	// Entry is the message's entry in the maildrop.
 	Entry() Entry
 	// Next returns the next piece of the body in wire form, at most MaxPiece
 	// octets, which stays as it is until the next call of Next or Close; io.EOF
 	// after the last one, ErrCorrupt when it is not what was stored.
 	Next() ([]byte, error)
-	// Close lets go of what Next returned.
+	// Close frees what Next returned.
 	Close()
 }
 
@@ -174,8 +174,8 @@ type Message interface {
 type Sequence interface {
 	// Append appends the message, its trace and its body in wire form, to dst and
 	// returns the result. It needs no more room than dst has: io.ErrShortBuffer when
-	// the message does not fit. Other errors are those of Open and Message.Next. With
-	// an error dst is returned as it was, though there may be octets behind it.
+	// the message does not fit. Other errors are as from Open and Message.Next. With
+	// an error dst is returned as it was, though there may be octets after it.
 	// The entry's Trace may be used until the next call.
 	Append(dst []byte, id MessageID) ([]byte, Entry, error)
 	Close()
@@ -188,7 +188,7 @@ const MaxPiece = 64 << 10
 type Entry struct {
 	ID      MessageID
 	Arrival time.Time
-	// Trace stands before the body; see Recipient.Trace.
+	// Trace comes before the body; see Recipient.Trace.
 	Trace []byte
 	// Wire is the body's octets in wire form, Size the same without stuffed dots.
 	Wire, Size int64

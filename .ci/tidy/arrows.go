@@ -7,7 +7,7 @@ import (
 const module = "postrider/"
 
 // machines are the pure rooms under engine: sessions and decisions, with no I/O.
-var machines = []string{"engine/smtpd", "engine/pop3d", "engine/smtpclient", "engine/router", "engine/relay", "engine/policy", "engine/tlspolicy"}
+var machines = []string{"engine/smtpd", "engine/pop3d", "engine/smtpclient", "engine/router", "engine/relay", "engine/policy", "engine/tlspolicy", "engine/limit"}
 
 // only lists what is known to few: an import, and the rooms that may have it.
 var only = []struct {
@@ -61,6 +61,12 @@ func wrongArrow(f *file, p string) string {
 		if ours && !in(room, "engine/loop") {
 			return "engine/loop knows nothing of mail"
 		}
+	case in(f.folder, "engine/dns"):
+		if ours && !in(room, "codec", "engine/dns", "engine/limit") {
+			return "engine/dns asks name servers; it knows no next hops and no relay (engine/mx does)"
+		}
+	case in(f.folder, "engine/vetting", "engine/mtasts", "engine/dkim") && in(room, "engine/mx"):
+		return "SPF, DKIM, DMARC and MTA-STS ask engine/dns; only the relay needs the hosts of next hops"
 	case in(f.folder, "engine"):
 		if ours && in(room, "cmd", "bench") {
 			return "arrows go cmd -> engine, and bench stands apart"

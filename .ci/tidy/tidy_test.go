@@ -25,7 +25,7 @@ func findings(t *testing.T, name, source string) string {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, rule := range []func(*file) []finding{imports, pure, receipts, size, documented, words, formatted} {
+	for _, rule := range []func(*file) []finding{imports, pure, receipts, size, documented, words, english, formatted} {
 		for _, found := range rule(f) {
 			all = append(all, found.String())
 		}
@@ -45,6 +45,8 @@ func TestRules_Broken(t *testing.T) {
 	f("codec/dot/a_test.go", "package dot\n\nimport _ \"postrider/engine\"\n", "codec imports only codec")
 	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine\"\n", "a pure machine imports only")
 	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine/loop\"\n", "a pure machine imports only")
+	f("engine/dns/a.go", "package dns\n\nimport _ \"postrider/engine/router\"\n", "knows no next hops")
+	f("engine/mtasts/a.go", "package mtasts\n\nimport _ \"postrider/engine/mx\"\n", "ask engine/dns")
 	f("engine/pop3d/a.go", "package pop3d\n\nimport \"time\"\n\nvar x = time.Now()\n", "reads the clock")
 	f("engine/pop3d/a.go", "package pop3d\n\nfunc f() {\n\tgo f()\n}\n", "starts a goroutine")
 	f("engine/loop/a.go", "package loop\n\nimport _ \"postrider/codec/smtp\"\n", "knows nothing of mail")
@@ -67,6 +69,55 @@ func TestRules_Broken(t *testing.T) {
 	f("engine/a.go", "package engine\n\nvar  x int\n", "gofmt")
 	f("engine/a.go", "package engine\n"+strings.Repeat("\n// x\n", 300), "say in its first lines why")
 	f("engine/a.go", "package engine\n\nfunc f() {\n"+strings.Repeat("\tf()\n", 120)+"}\n", "split it at its ideas")
+}
+
+func TestEnglish_Broken(t *testing.T) {
+	f := func(source, want string) {
+		t.Helper()
+		source = "package dot\n\n" + source + "\n"
+		if got := findings(t, "codec/dot/a.go", source); !strings.Contains(got, want) {
+			t.Errorf("%s\nfindings %q, want one with %q", source, got, want)
+		}
+		if got := findings(t, "engine/dot/a.go", source); got != "" {
+			t.Errorf("%s\nfindings in a folder that is not on the list: %q", source, got)
+		}
+	}
+	f("// next is the line behind it.\nvar next int", `a.go:3: "behind": write "after"`)
+	f("// place is the place\n// where it stands.\nvar place int", `a.go:4: "stands": write "is"`)
+	f("/*\nplace is where it stands.\n*/\nvar place int", `a.go:4: "stands": write "is"`)
+	f("// wait waits for Somebody.\nvar wait int", "a noun with it")
+	f("// to is whom it is for.\nvar to int", "the recipient")
+	f("// Who asks gets it.\nvar asks int", `"Who": write a noun before it`)
+	f("// asks counts, who asks gets it.\nvar asks int", "write a noun before it")
+	f("// user has his own.\nvar user int", "the operator")
+	f("// octets are those of the file.\nvar octets int", "repeat the noun")
+	f("// again begins anew.\nvar again int", `write "again"`)
+	f("// is says whether it is.\nvar is bool", "reports whether")
+	f("var count int // of these", "begin with a noun")
+	f("var err = \"%s stands there\"", `a.go:3: "stands"`)
+	f("var err = \"goes on behind it\"", `write "after"`)
+	f("var err = \"this is nobody's address\"", "the recipient")
+	f("var err = `see below.\nIt is made anew.`", `write "again"`)
+	f("var err = \"an address is wanted\"", "expected")
+	f("var err = \"there is no user %s\"", "no such")
+	f("var err = \"%q is no level\"", "unknown")
+}
+
+func TestEnglish_Kept(t *testing.T) {
+	f := func(name, source string) {
+		t.Helper()
+		if got := findings(t, name, "package dot\n\n"+source+"\n"); got != "" {
+			t.Errorf("%s\nfindings %q, want none", source, got)
+		}
+	}
+	f("codec/dot/a.go", "// Of finds the dot.\nfunc Of() {}")
+	f("codec/dot/a.go", "// of finds the dot.\nfunc of() {}")
+	f("codec/dot/a.go", "// n is the number\n// of dots.\nvar n int")
+	f("codec/dot/a.go", "// user is a user who has logged in; those are few. The standard says so.\nvar user int")
+	f("codec/dot/a.go", "var name = \"nobody\"")
+	f("codec/dot/a.go", "var text = \"user nobody\"")
+	f("codec/dot/a_test.go", "var text = \"he stands behind it\"")
+	f("engine/dot/a.go", "// Behind it stands nobody.\nvar x int")
 }
 
 func TestRules_Kept(t *testing.T) {

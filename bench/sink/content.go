@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// endOfData is what ends a message. The first two octets are also those before it.
+// endOfData ends a message. Its first two octets belong to the message too.
 const endOfData = "\r\n.\r\n"
 
 // data swallows message octets up to the end of data.

@@ -36,9 +36,9 @@ type conn struct {
 	session machine
 	unread  []byte // input that the session hasn't taken
 	unsent  []byte // replies that the socket hasn't taken, or that wait
-	effect  Effect // to be done once unsent is gone
+	effect  Effect // to be done once unsent is sent
 	delay   time.Duration
-	more    bool // the session has more to say once unsent is gone
+	more    bool // the session has more to send after unsent
 	due     time.Time
 	index   int    // in timers; -1: not there
 	watched uint32 // events
@@ -141,7 +141,7 @@ func addressOf(peer unix.Sockaddr) string {
 	return ""
 }
 
-// ready is told that a socket can be read or written, or is gone.
+// ready is called when a socket can be read or written, or is closed.
 func (l *loop) ready(c *conn, now time.Time, events uint32) {
 	if events&unix.EPOLLERR != 0 {
 		l.close(c)
@@ -180,7 +180,7 @@ func (l *loop) feed(c *conn, now time.Time, in []byte) {
 	}
 }
 
-// free says whether nothing of a session is on its way or waits.
+// free reports whether the session has nothing to send and does not wait.
 func (l *loop) free(c *conn) bool {
 	return l.conns[c.fd] == c && c.effect == None && len(c.unsent) == 0 && c.index < 0
 }
@@ -306,7 +306,7 @@ func (t *timers) remove(c *conn) {
 	}
 }
 
-// over takes a session whose wait is over, or nil.
+// over takes a session that has waited long enough, or nil.
 func (t *timers) over(now time.Time) *conn {
 	if len(*t) == 0 || (*t)[0].due.After(now) {
 		return nil

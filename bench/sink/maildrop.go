@@ -28,9 +28,9 @@ type maildrops struct {
 
 	mu      sync.Mutex // guards what follows
 	drops   map[string][]*mail
-	entries int     // of all drops
+	entries int     // in all drops
 	kept    []entry // what arrived, the oldest first
-	octets  int64   // of those
+	octets  int64   // the size of kept
 	number  int64
 }
 
@@ -53,7 +53,7 @@ func (m *maildrops) open(user string) []*mail {
 	return slices.Clip(m.drop(nameOf(user)))
 }
 
-// drop makes a maildrop when its name is first heard.
+// drop makes a maildrop when its name is first used.
 func (m *maildrops) drop(name string) []*mail {
 	drop, known := m.drops[name]
 	if known {
@@ -115,7 +115,7 @@ func (m *maildrops) delete(user string, mails map[*mail]bool) {
 	name := nameOf(user)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	left := make([]*mail, 0, len(m.drops[name])) // those that are open keep the old one
+	left := make([]*mail, 0, len(m.drops[name])) // open sessions keep the old slice
 	for _, one := range m.drops[name] {
 		if !mails[one] {
 			left = append(left, one)
@@ -150,13 +150,13 @@ const maxMade = 1 << 30
 func Made(n int, sizes bench.Sizes, seed uint64) ([][]byte, error) {
 	random := rand.New(rand.NewPCG(seed, seed))
 	if n > maxKnown {
-		return nil, fmt.Errorf("%d messages are more than %d", n, maxKnown)
+		return nil, fmt.Errorf("%d messages are over the limit of %d", n, maxKnown)
 	}
 	all, size, total := make([][]byte, n), make([]int, n), 0
 	for i := range size {
 		size[i] = sizes.Draw(random)
 		if total += size[i]; total > maxMade {
-			return nil, fmt.Errorf("the first %d messages have more than 1 GiB, which all must be within", i+1)
+			return nil, fmt.Errorf("the first %d messages have more than 1 GiB, the limit for all", i+1)
 		}
 	}
 	for i := range all {

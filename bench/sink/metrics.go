@@ -15,13 +15,13 @@ var counters = []struct {
 }{
 	{sessions, "smtp_sessions_total", "SMTP sessions begun."},
 	{messages, "messages_total", "Messages answered by 250."},
-	{octets, "octets_total", "Octets of those messages."},
-	{recipients, "recipients_total", "Recipients of those messages."},
-	{broken, "broken_total", "Times that a fault gave no answer: reset, close, silence."},
+	{octets, "octets_total", "Octets of messages answered by 250."},
+	{recipients, "recipients_total", "Recipients of messages answered by 250."},
+	{broken, "broken_total", "Sessions that a fault ended without an answer: reset, close, silence."},
 	{pop3Sessions, "pop3_sessions_total", "POP3 sessions begun."},
 	{logins, "pop3_logins_total", "Logins."},
-	{retrieved, "pop3_retrieved_total", "Messages begun to be sent by RETR and TOP."},
-	{octetsOut, "pop3_octets_total", "Octets of those messages."},
+	{retrieved, "pop3_retrieved_total", "Messages sent by RETR and TOP."},
+	{octetsOut, "pop3_octets_total", "Octets of messages sent by RETR and TOP."},
 	{deleted, "pop3_deleted_total", "Messages deleted."},
 	{pop3Refused, "pop3_refused_total", "Answers of -ERR."},
 }
@@ -44,7 +44,7 @@ type labelled struct{ sink *Sink }
 
 var (
 	refusedDesc = prometheus.NewDesc("postbench_sink_refused_total", "SMTP replies of 4yz and 5yz.", []string{"code"}, nil)
-	faultDesc   = prometheus.NewDesc("postbench_sink_faults_total", "Faults played, by rule; those that addresses ask for are one.", []string{"rule"}, nil)
+	faultDesc   = prometheus.NewDesc("postbench_sink_faults_total", "Faults played, by rule; faults that addresses ask for are counted as one rule.", []string{"rule"}, nil)
 )
 
 // Describe is for prometheus.Collector.

@@ -28,14 +28,14 @@ type POP3Session struct {
 	secure bool
 
 	user    string
-	rules   []*Rule // that the user name is
+	rules   []*Rule // the user name as a rule
 	inDrop  bool    // logged in
 	isAuth  bool    // the next line is a response of AUTH
 	drop    []*mail
 	deleted map[*mail]bool
 
-	letter *letter // a message on its way
-	held   *played // to be done once what is written so far has gone
+	answer *multiline // the multi-line answer that is being sent
+	held   *played    // to be done once everything written so far is sent
 	step   Step
 }
 
@@ -47,7 +47,7 @@ func (s *Sink) POP3Session(string) *POP3Session {
 	return &POP3Session{sink: s, number: uint64(s.counts[pop3Sessions].Add(1))}
 }
 
-// chance is like that of [Session], and doesn't depend on how many of those there are.
+// chance is like [Session]'s, and doesn't depend on the number of SMTP sessions.
 func (p *POP3Session) chance() *rand.Rand {
 	if p.random == nil {
 		p.random = rand.New(rand.NewPCG(p.sink.options.Seed, ^p.number))
@@ -85,7 +85,7 @@ func (p *POP3Session) Feed(_ time.Time, in, out []byte) ([]byte, Step) {
 			p.held = nil
 			continue
 		}
-		if p.letter != nil {
+		if p.answer != nil {
 			out = p.write(out)
 			continue
 		}
@@ -101,7 +101,7 @@ func (p *POP3Session) Feed(_ time.Time, in, out []byte) ([]byte, Step) {
 		p.step.Consumed += end + 1
 		out = p.line(string(bytes.TrimRight(rest[:end], "\r\n")), out)
 	}
-	p.step.More = p.step.More || p.letter != nil || p.held != nil
+	p.step.More = p.step.More || p.answer != nil || p.held != nil
 	return out, p.step
 }
 
@@ -203,7 +203,7 @@ func (p *POP3Session) authorization(verb, argument string, out []byte) []byte {
 	return p.refuse(out, "log in first")
 }
 
-// name notes who it is; the name may be a rule.
+// name keeps the user name, which may be a rule.
 func (p *POP3Session) name(user string) {
 	p.user, p.rules = user, nil
 	if r := p.sink.ruleOf(user, p.sink.asked, ParsePOP3Rule); r != nil {
@@ -222,7 +222,7 @@ func (p *POP3Session) auth(response string, out []byte) []byte {
 	return p.login(out)
 }
 
-// login lets anybody in.
+// login accepts every user.
 func (p *POP3Session) login(out []byte) []byte {
 	out, _, done := p.fault(Pass, out)
 	if done {

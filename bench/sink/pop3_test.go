@@ -142,7 +142,7 @@ func TestPOP3Session_Faults(t *testing.T) {
 	f("wait5s-body", in+"C: RETR 2\nS: +OK 16 octets\nS: Subject:\nE: wait 5s\nS:  two\nS:\nS: .")
 	f("close-body", in+"C: RETR 2\nS: +OK 16 octets\nS: Subject:\nE: close")
 	f("silence-end", in+"C: RETR 2\\r\\nNOOP\nS: +OK 16 octets\nS: Subject: two\nS:\nE: silence")
-	f("close-body", in+"C: LIST\nS: +OK\nS: 1 32\nS: 2 16\nS: 3 12\nS: .") // of messages only
+	f("close-body", in+"C: LIST\nS: +OK\nS: 1 32\nS: 2 16\nS: 3 12\nS: .") // for messages only
 	again := "C: DELE 1\\r\\nQUIT\nS: +OK\n%s\nE: close\nN:\n" + in + "C: STAT\nS: +OK 3 60"
 	f("err-quit", in+fmt.Sprintf(again, "S: -ERR as asked for by err-quit"))
 	f("close-quit", in+strings.ReplaceAll(again, "%s\n", ""))

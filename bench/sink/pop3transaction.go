@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// letter is a multi-line answer that is being sent.
-type letter struct {
+// multiline is a multi-line answer that is being sent.
+type multiline struct {
 	wire      []byte
 	sent      int
 	part      part
-	isListing bool // no message: there are no faults in its middle
+	isListing bool // not a message: there are no faults in its middle
 	noDot     bool
 }
 
-// part is what of a letter comes next.
+// part is the part of a multiline that comes next.
 type part uint8
 
 const (
@@ -25,7 +25,7 @@ const (
 	finalDot
 )
 
-// told is the number of octets to tell, in place of the true one.
+// told is the number of octets to send in an answer, true or false.
 func (p *POP3Session) told(octets int, lies lie) int {
 	if lies&miscount == 0 {
 		return octets
@@ -81,8 +81,8 @@ func (p *POP3Session) listing(stage Stage, number string, out []byte) []byte {
 			rows = row(rows, strconv.Itoa(n+1), m)
 		}
 	}
-	// No faults in the middle: those are of messages.
-	p.letter = &letter{wire: rows, part: secondHalf, isListing: true, noDot: lies&noDot != 0}
+	// No faults in the middle: only messages have them.
+	p.answer = &multiline{wire: rows, part: secondHalf, isListing: true, noDot: lies&noDot != 0}
 	return append(out, "+OK\r\n"...)
 }
 
@@ -110,7 +110,7 @@ func (p *POP3Session) message(verb, argument string, out []byte) []byte {
 	if lies&unstuffed != 0 {
 		wire = bytes.ReplaceAll(wire, []byte("\r\n.."), []byte("\r\n."))
 	}
-	p.letter = &letter{wire: wire, noDot: lies&noDot != 0}
+	p.answer = &multiline{wire: wire, noDot: lies&noDot != 0}
 	if stage == Top {
 		return append(out, "+OK\r\n"...)
 	}
@@ -135,16 +135,16 @@ func top(wire []byte, n int) []byte {
 	return wire[:end]
 }
 
-// write appends as much of the letter as goes in one piece, and plays the faults of
+// write appends as much of the answer as goes in one piece, and plays the faults at
 // its middle and its end.
 func (p *POP3Session) write(out []byte) []byte {
-	l := p.letter
+	l := p.answer
 	until, stage := len(l.wire), End
 	switch l.part {
 	case firstHalf:
 		until, stage = len(l.wire)/2, Body
 	case finalDot:
-		p.letter = nil
+		p.answer = nil
 		if l.noDot {
 			return out
 		}

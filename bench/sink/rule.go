@@ -14,8 +14,8 @@ import (
 // Stage is the moment of a session that a fault is tied to.
 type Stage uint8
 
-// The stages. Greeting, Upgrade, Handshake and Quit are of both protocols, those
-// from User on of POP3.
+// The stages. Greeting, Upgrade, Handshake and Quit belong to both protocols, User and
+// the ones after it to POP3.
 const (
 	Greeting  Stage = iota
 	Upgrade         // STARTTLS or STLS, before the reply
@@ -39,7 +39,7 @@ const (
 	stages
 )
 
-// dialect is what rules may say in a protocol.
+// dialect is the stages and actions of a protocol.
 type dialect struct {
 	stages  map[string]Stage
 	actions map[string]action
@@ -48,7 +48,7 @@ type dialect struct {
 
 // action is what a word for a fault does.
 type action struct {
-	code   int    // of an SMTP reply; 0: none
+	code   int    // the code of an SMTP reply; 0: none
 	status string // a POP3 status line up to the text; empty: none
 	effect Effect
 	lie    lie
@@ -105,28 +105,28 @@ func ParseRule(text string) (*Rule, error) { return parseRule(text, &smtpDialect
 func parseRule(text string, d *dialect) (*Rule, error) {
 	words := strings.Split(strings.ToLower(text), "-")
 	bad := func(why string) (*Rule, error) {
-		return nil, fmt.Errorf("fault %q: %s; it is ACTION-STAGE[-afterN|-firstN|-everyN|-pN], for example %s", text, why, d.example)
+		return nil, fmt.Errorf("fault %q: %s; expected ACTION-STAGE[-afterN|-firstN|-everyN|-pN], for example %s", text, why, d.example)
 	}
 	if len(words) < 2 {
 		return bad("no stage")
 	}
 	r := &Rule{Text: text, percent: 100, every: 1, first: math.MaxInt64}
 	if !r.act(words[0], d) {
-		return bad(fmt.Sprintf("there is no action %q", words[0]))
+		return bad(fmt.Sprintf("unknown action %q", words[0]))
 	}
 	var known bool
 	if r.Stage, known = d.stages[words[1]]; !known {
-		return bad(fmt.Sprintf("there is no stage %q", words[1]))
+		return bad(fmt.Sprintf("unknown stage %q", words[1]))
 	}
 	if r.at != nil && !slices.Contains(r.at, r.Stage) {
-		return bad(fmt.Sprintf("there is no %s at the stage %s", words[0], words[1]))
+		return bad(fmt.Sprintf("%s is not possible at the stage %s", words[0], words[1]))
 	}
 	if r.Stage >= Body && r.status != "" || r.Stage == Handshake && (r.status != "" || r.code != 0) {
-		return bad(fmt.Sprintf("nothing can be answered at the stage %s, only waitDURATION, reset, close and silence", words[1]))
+		return bad(fmt.Sprintf("no answer is sent at the stage %s: use waitDURATION, reset, close or silence", words[1]))
 	}
 	for _, word := range words[2:] {
 		if !r.condition(word) {
-			return bad(fmt.Sprintf("there is no condition %q", word))
+			return bad(fmt.Sprintf("unknown condition %q", word))
 		}
 	}
 	return r, nil
@@ -175,7 +175,7 @@ func (r *Rule) condition(word string) bool {
 	return true
 }
 
-// fires says whether the fault is played this time.
+// fires reports whether the fault is played this time.
 func (r *Rule) fires(random *rand.Rand) bool {
 	n := r.seen.Add(1) - r.after
 	if n <= 0 || n > r.first || n%r.every != 0 {
@@ -204,7 +204,7 @@ func ParseWait(text string) (w Wait, err error) {
 	parse := func(s string) float64 {
 		d, perr := time.ParseDuration(s)
 		if perr != nil || d < 0 || d > maxWait {
-			err = fmt.Errorf("wait %q: %q is not a time up to an hour; give 20ms, uniform:5ms-50ms or lognormal:20ms,2", text, s)
+			err = fmt.Errorf("wait %q: %q is not a time up to an hour; use 20ms, uniform:5ms-50ms or lognormal:20ms,2", text, s)
 		}
 		return float64(d)
 	}
@@ -219,10 +219,10 @@ func ParseWait(text string) (w Wait, err error) {
 		median, factor, _ := strings.Cut(rest, ",")
 		w.a = parse(median)
 		if w.b, _ = strconv.ParseFloat(factor, 64); !(w.b >= 1) && err == nil {
-			err = fmt.Errorf("wait %q: the factor %q is not 1 or more", text, factor)
+			err = fmt.Errorf("wait %q: invalid factor %q: expected 1 or more", text, factor)
 		}
 	default:
-		err = fmt.Errorf("wait %q: there is no distribution %q; give 20ms, uniform:5ms-50ms or lognormal:20ms,2", text, form)
+		err = fmt.Errorf("wait %q: unknown distribution %q; use 20ms, uniform:5ms-50ms or lognormal:20ms,2", text, form)
 	}
 	if err == nil && form == "uniform" && w.b < w.a {
 		err = fmt.Errorf("wait %q: the second time is less than the first", text)
@@ -253,14 +253,14 @@ func POP3StageOf(name string) (Stage, bool) {
 	return stage, ok
 }
 
-// played is what the faults of a stage come to.
+// played is the sum of a stage's faults.
 type played struct {
 	wait time.Duration
-	rule *Rule // that speaks, or ends the session; nil: all goes on
+	rule *Rule // the rule that answers, or ends the session; nil: the session goes on
 	lies lie
 }
 
-// play plays the faults of a stage, of all and of one's own.
+// play plays a stage's faults: the rules for all, and the session's own.
 func (s *Sink) play(w map[Stage]Wait, all, own []*Rule, stage Stage, chance func() *rand.Rand) (p played) {
 	if wait, ok := w[stage]; ok {
 		p.wait += wait.Draw(chance())

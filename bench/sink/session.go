@@ -21,12 +21,12 @@ const (
 	StartTLS        // shake hands, then go on
 )
 
-// Step is what came of feeding a session.
+// Step is the result of feeding a session.
 type Step struct {
 	Consumed int           // octets of the input; the driver keeps the rest and feeds it again
 	Wait     time.Duration // before the replies are written
 	Effect   Effect
-	Delay    time.Duration // of StartTLS: before the handshake
+	Delay    time.Duration // for StartTLS: before the handshake
 	More     bool          // feed again once the replies are written, input or not
 }
 
@@ -45,9 +45,9 @@ type Session struct {
 	inMail  bool
 	from    string
 	to      []string
-	rules   []*Rule // that its recipients asked for
+	rules   []*Rule // the rules that its recipients asked for
 	inData  bool
-	matched int // of the end of data
+	matched int // octets of endOfData that were seen
 	chunk   int // octets of a chunk that are to come
 	last    bool
 	inChunk bool
@@ -62,8 +62,8 @@ func (s *Sink) Session(client string) *Session {
 	return &Session{sink: s, client: client, number: s.session.Add(1)}
 }
 
-// chance is the session's own random numbers: the same seed and the same number
-// of a session give the same.
+// chance is the session's own random numbers: the same seed and session number
+// give the same.
 func (s *Session) chance() *rand.Rand {
 	if s.random == nil {
 		s.random = rand.New(rand.NewPCG(s.sink.options.Seed, s.number))

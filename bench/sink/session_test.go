@@ -76,7 +76,7 @@ func converse(t *testing.T, begin func() machine, dialogue string) {
 		}
 	}
 	if len(got) > 0 {
-		t.Errorf("more than was wanted: %q", got)
+		t.Errorf("more than expected: %q", got)
 	}
 }
 
@@ -418,7 +418,7 @@ func TestServe_FaultsInTLS(t *testing.T) {
 	f("wait1ms-handshake", func(r bench.Report, err error) bool { return err == nil && r.Messages == 2 })
 }
 
-// A server that says "go on" and never shakes hands is given up by the client.
+// A server that answers 220 and never does the handshake is given up by the client.
 func TestServe_Mute(t *testing.T) {
 	certificate, err := Certificate("sink.example", false)
 	if err != nil {

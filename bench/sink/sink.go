@@ -22,7 +22,7 @@ type Options struct {
 	// it came first; 0: not.
 	Greylist time.Duration
 	// Limit is the messages a second of one client's address, Burst how many at
-	// once; beyond, MAIL hears LimitCode. 0: no limit.
+	// once; beyond, MAIL gets LimitCode. 0: no limit.
 	Limit     float64
 	Burst     int
 	LimitCode int
@@ -31,7 +31,7 @@ type Options struct {
 	TLS *tls.Config
 	// Keep is how many octets of a message are kept for Arrived; 0: none.
 	Keep int
-	// Arrived, unless nil, hears of each message before its 250 is sent, from many
+	// Arrived, unless nil, is called for each message before its 250 is sent, from many
 	// sessions at once. The arrival is the callee's.
 	Arrived func(Arrival)
 	POP3    POP3Options
@@ -82,7 +82,7 @@ const (
 	lastCount
 )
 
-// maxKnown bounds each table that clients can fill. A full one begins anew.
+// maxKnown bounds each table that clients can fill. A full one begins again.
 const maxKnown = 1_000_000
 
 // bucket holds the tokens of one client.
@@ -111,7 +111,7 @@ func New(o Options) *Sink {
 type Counts struct {
 	Sessions   int64            `json:"sessions"`
 	Messages   int64            `json:"messages"` // taken: answered by 250
-	Octets     int64            `json:"octets"`   // of those
+	Octets     int64            `json:"octets"`   // the size of Messages
 	Recipients int64            `json:"recipients"`
 	Broken     int64            `json:"broken"`  // sessions that a fault ended without a reply
 	Refused    map[int]int64    `json:"refused"` // replies of 4yz and 5yz, by code
@@ -124,12 +124,12 @@ type POP3Counts struct {
 	Sessions int64 `json:"sessions"`
 	Logins   int64 `json:"logins"`
 	Messages int64 `json:"messages"` // begun by RETR and TOP
-	Octets   int64 `json:"octets"`   // of those, with stuffed dots
+	Octets   int64 `json:"octets"`   // the size of Messages, with stuffed dots
 	Deleted  int64 `json:"deleted"`
 	Refused  int64 `json:"refused"` // -ERR
 }
 
-// Counts tells the counters as they are.
+// Counts returns the current counters.
 func (s *Sink) Counts() Counts {
 	c := Counts{
 		s.counts[sessions].Load(), s.counts[messages].Load(), s.counts[octets].Load(),
@@ -194,7 +194,7 @@ func (s *Sink) refused(code int) {
 	s.mu.Unlock()
 }
 
-// isGrey says whether this triplet has to come again later.
+// isGrey reports whether this triplet has to come again later.
 func (s *Sink) isGrey(now time.Time, client, from, to string) bool {
 	if s.options.Greylist == 0 {
 		return false

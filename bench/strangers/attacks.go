@@ -2,6 +2,7 @@ package strangers
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ type attack struct {
 	make  func(ctx context.Context, r *Run, n int) error
 }
 
-// attacks are those of a Run. How many are made at once is chosen so that two cores are
-// busy with the server for the most part, and not with the strangers.
+// attacks are the attacks of a Run. The numbers at once are chosen so that two cores are
+// mostly busy with the server, and not with the strangers.
 var attacks = []attack{
 	{"transactions of 1,000 recipients", 150, wave, openTransaction},
 	{"empty lines under 8 signatures", 2, time.Second, mail(emptyLines)},
@@ -43,7 +44,8 @@ var attacks = []attack{
 	{"HTTP headers without an end", 200, time.Second, slowHTTP},
 	{"forms without an end", 10, time.Second, form},
 	{"replies that are not read", 50, time.Second, unread},
-	{"wrong passwords", 4, 100 * time.Millisecond, guess},
+	{"TLS handshakes without an end", 100, time.Second, stalled},
+	{"wrong passwords", 20, 100 * time.Millisecond, guess},
 	{"connections that end at once", 2, 20 * time.Millisecond, knock},
 }
 
@@ -92,7 +94,7 @@ func (r *Run) dialer(ctx context.Context) func(context.Context, string, string) 
 	return func(_ context.Context, _, to string) (net.Conn, error) { return r.stranger(ctx, to) }
 }
 
-// victim is who gets the strangers' mail.
+// victim is the account that gets the strangers' mail.
 func (r *Run) victim() string { return "victim@" + r.Domain }
 
 // hold is how long a session is held, with an octet each second if there are any, before
@@ -329,9 +331,26 @@ func unread(ctx context.Context, r *Run, _ int) error {
 	return ctx.Err()
 }
 
-// guess tries a wrong password.
+// stalled begins a TLS handshake, and goes on with it an octet a second.
+func stalled(ctx context.Context, r *Run, _ int) error {
+	c, err := r.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Cmd(220, "STARTTLS"); err != nil {
+		return err
+	}
+	if err := c.Send([]byte("\x16\x03\x01\x10\x00\x01\x00\x0f\xfc\x03\x03")); err != nil {
+		return err
+	}
+	return drip(ctx, c, "x")
+}
+
+// guess tries a wrong password, within TLS: without it strangers may not.
 func guess(ctx context.Context, r *Run, n int) error {
-	client := bench.Client{Addr: r.POP3, User: r.User, Password: fmt.Sprintf("guess%d", n), Dial: r.dialer(ctx)}
+	client := bench.Client{Addr: r.POP3, User: r.User, Password: fmt.Sprintf("guess%d", n), Dial: r.dialer(ctx),
+		Security: bench.Upgrade, TLS: &tls.Config{InsecureSkipVerify: true}}
 	c, err := client.POP3(bench.NewMeter())
 	if err == nil {
 		c.Close()

@@ -1,6 +1,6 @@
-// Package strangers attacks one server with everything at once, as clients do that nothing
-// is known of, and sends the server's own mail meanwhile. It tells how long the own mail
-// has taken, and what the process has held.
+// Package strangers attacks one server with everything at once, as unknown clients do, and
+// sends the server's own mail meanwhile. It reports how long the own mail has taken, and
+// how much memory the process has held.
 //
 // # Use
 //

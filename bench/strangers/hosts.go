@@ -24,11 +24,11 @@ import (
 // that answer an octet a second.
 type Hosts struct {
 	NameServer string // its address
-	Port       int    // of SMTP, at all of the other hosts
+	Port       int    // the SMTP port of all other hosts
 
 	sink      netip.Addr
 	tricklers []netip.Addr
-	key       string // of evil.test, in base64
+	key       string // evil.test's, in base64
 	dns       []*dns.Server
 	listened  []net.Listener
 
@@ -106,7 +106,7 @@ func (h *Hosts) Close() {
 	}
 }
 
-// answer answers one question. Of slow.test nothing is ever heard.
+// answer answers one question. For slow.test there is never an answer.
 func (h *Hosts) answer(w dns.ResponseWriter, q *dns.Msg) {
 	name := strings.ToLower(q.Question[0].Name)
 	if strings.HasSuffix(name, ".slow.test.") {
@@ -126,8 +126,9 @@ func (h *Hosts) answer(w dns.ResponseWriter, q *dns.Msg) {
 	_ = w.WriteMsg(m)
 }
 
-// records are those of a name: good.test takes the own mail, tN.test is a domain whose
-// host trickles and which lets anybody send for it, evil.test has a key, wide.test a policy of many questions.
+// records returns the records of a name: good.test takes the own mail, tN.test has a host
+// that trickles and lets every host send for it, evil.test has a key, wide.test a policy
+// of many questions.
 func (h *Hosts) records(name string) []string {
 	switch host, domain, _ := strings.Cut(name, "."); {
 	case name == "good.test.":
@@ -155,7 +156,7 @@ func (h *Hosts) records(name string) []string {
 	return nil
 }
 
-// isNumbered says whether a label is t and a number.
+// isNumbered reports whether a label is t and a number.
 func isNumbered(label string) bool {
 	digits, ok := strings.CutPrefix(label, "t")
 	_, err := strconv.ParseUint(digits, 10, 31)
@@ -198,7 +199,7 @@ func (h *Hosts) trickle(c net.Conn) {
 	}
 }
 
-// take is the sink: it takes all mail, and tells of what has an idField.
+// take is the sink: it takes all mail, and reports messages with an idField.
 func (h *Hosts) take(c net.Conn) {
 	in := bufio.NewReader(c)
 	say := func(reply string) bool { _, err := c.Write([]byte(reply + "\r\n")); return err == nil }

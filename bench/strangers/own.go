@@ -66,7 +66,7 @@ func (r *Run) ownFlows(ctx context.Context, all *sync.WaitGroup) {
 	flow(health, func(int) error { return r.healthy() })
 }
 
-// withoutNumbers makes one refusal of those that differ by a queue id or a port.
+// withoutNumbers makes refusals equal that differ by a queue id or a port only.
 func withoutNumbers(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c >= '0' && c <= '9' {
@@ -106,16 +106,24 @@ func (r *Run) hand(client *bench.Client, id, to string) error {
 	return err
 }
 
-// arrive is told of what the sink has.
+// arrive is called for each message that the sink has.
 func (r *Run) arrive(id string) {
 	r.own.mu.Lock()
 	defer r.own.mu.Unlock()
 	if begin, ok := r.own.sent[id]; ok {
 		delete(r.own.sent, id)
 		r.meters[delivered].Count(0, time.Since(begin))
-		r.own.early[id] = !r.own.acknowledged[id]
+		r.own.isThere(id)
 	}
-	delete(r.own.acknowledged, id)
+}
+
+// isThere notes that a message has arrived, perhaps before its 250. The caller has mu.
+func (o *ownMail) isThere(id string) {
+	if o.acknowledged[id] {
+		delete(o.acknowledged, id)
+		return
+	}
+	o.early[id] = true
 }
 
 // poll reads what is in the maildrop, and deletes it.
@@ -150,7 +158,7 @@ func (r *Run) poll() error {
 	r.own.mu.Lock()
 	defer r.own.mu.Unlock()
 	for _, id := range ids {
-		delete(r.own.acknowledged, id)
+		r.own.isThere(id)
 	}
 	return nil
 }

@@ -16,15 +16,15 @@ import (
 // Run is one attack. All but Addresses must be set.
 type Run struct {
 	SMTP, Submission, POP3, HTTP string // where the server listens
-	Domain                       string // of the server
-	User, Password               string // of its account, at Domain
+	Domain                       string // the server's
+	User, Password               string // the server's account, at Domain
 	Duration                     time.Duration
 	Hosts                        *Hosts // see Listen
-	PID                          int    // of the server
-	// Addresses are those that strangers connect from; zero: 127.64.0.0/10.
+	PID                          int    // the server's
+	// Addresses is where strangers connect from; zero: 127.64.0.0/10.
 	Addresses netip.Prefix
 
-	from   atomic.Uint64 // of stranger
+	from   atomic.Uint64 // the number of the last stranger
 	made   []tally       // by index in attacks
 	meters [flows]*bench.Meter
 	own    ownMail
@@ -41,6 +41,8 @@ memory = %[4]q
 [storage]
 cache = "16MiB"
 memtable = "8MiB"
+[tls]
+self_signed = true
 [submission]
 messages_per_hour = 0
 recipients_per_hour = 0
@@ -82,7 +84,7 @@ type tally struct {
 	Made
 }
 
-// maxElse bounds the texts that are told apart.
+// maxElse bounds the texts that are counted separately.
 const maxElse = 20
 
 func (t *tally) begun() {
@@ -108,7 +110,7 @@ func (t *tally) ended(err error) {
 	t.Else[text]++
 }
 
-// most is what was told the most often.
+// most returns the most frequent text of Else.
 func (m Made) most() (text string, n int) {
 	for each, count := range m.Else {
 		if count > n || count == n && each < text {

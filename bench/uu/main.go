@@ -5,8 +5,7 @@
 //	cd bench/uu && go run . [ROUNDS]
 //
 // In memory: blocks of 32 KiB, which stay in the cache, and of 64 MiB. Programs: 64 MiB
-// from a file to /dev/null, with their start; those of scripts without it, by their
-// own clock. Needs sharutils, python3, perl and coreutils.
+// from a file to /dev/null, with their start; scripts without it, by their own clock. Needs sharutils, python3, perl and coreutils.
 package main
 
 import (

@@ -26,7 +26,7 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.tls, "tls", "none", "none, starttls (STLS in POP3) or implicit")
-	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "take any certificate, as of a test server")
+	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "accept any certificate, such as a test server's")
 	cmd.Flags().StringVarP(&f.hello, "hello", "M", "", "name in EHLO (default bench.example)")
 }
 
@@ -39,7 +39,7 @@ func (f *clientFlags) client(addr, port string) (bench.Client, error) {
 	}
 	security, ok := map[string]bench.Security{"none": bench.Plain, "starttls": bench.Upgrade, "implicit": bench.ImplicitTLS}[f.tls]
 	if !ok {
-		return c, sysexits.Usage.With(fmt.Errorf("--tls %s: give none, starttls or implicit", f.tls))
+		return c, sysexits.Usage.With(fmt.Errorf("--tls %s: use none, starttls or implicit", f.tls))
 	}
 	c.Security = security
 	if f.insecure {
@@ -57,7 +57,7 @@ func (f *clientFlags) client(addr, port string) (bench.Client, error) {
 func address(text, port string) (string, error) {
 	addr := strings.TrimPrefix(text, "inet:")
 	if strings.HasPrefix(addr, "unix:") {
-		return "", sysexits.Usage.With(fmt.Errorf("%s: sockets of files aren't spoken to, give HOST:PORT", addr))
+		return "", sysexits.Usage.With(fmt.Errorf("%s: Unix sockets are not supported: use HOST:PORT", addr))
 	}
 	if _, _, err := net.SplitHostPort(addr); err == nil {
 		return addr, nil
@@ -70,8 +70,8 @@ func address(text, port string) (string, error) {
 }
 
 // portLater leaves choosing a port to connect. bind would look for one that no connection
-// from this address has, to whomever: with some ten thousand of the last minute that are
-// not forgotten yet, a search of milliseconds for each.
+// from this address has, to any peer: with some ten thousand ports of the last minute
+// still in TIME_WAIT, that search takes milliseconds.
 func portLater(_, _ string, c syscall.RawConn) (err error) {
 	wrong := c.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)

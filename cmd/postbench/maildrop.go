@@ -22,10 +22,10 @@ func maildropCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "maildrop [flags] HOST:PORT",
 		Short: "Time how one maildrop opens",
-		Long: `Log in to one maildrop so often as --logins says, one session after the other, and print
-the medians of what a reader waits for: from PASS to the first octet of its answer, to its
-end, to STAT's answer; with --listings also LIST and UIDL of all, whose lines must be as
-many as STAT says.`,
+		Long: `Log in to one maildrop --logins times, one session after the other, and print the
+medians of what a reader waits for: from PASS to the first octet of its answer, to its
+end, to STAT's answer; with --listings also LIST and UIDL, which must have as many lines
+as STAT says.`,
 		Example: `  postbench maildrop --user reader --logins 20 --listings --pid 4711 127.0.0.1:110`,
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ many as STAT says.`,
 				return err
 			}
 			if logins < 1 {
-				return sysexits.Usage.With(errors.New("give --logins more than 0"))
+				return sysexits.Usage.With(errors.New("--logins must be more than 0"))
 			}
 			client.User, client.Password = user, password
 			report, err := openMaildrop(&client, logins, patience, listings, pid)
@@ -59,7 +59,7 @@ many as STAT says.`,
 	flags.IntVar(&logins, "logins", 20, "sessions, one after the other")
 	flags.BoolVar(&listings, "listings", false, "LIST and UIDL as well")
 	flags.DurationVar(&patience, "patience", 10*time.Minute, "how long the answer to PASS may take")
-	flags.IntVar(&pid, "pid", 0, "process of the server: it and its children are what it costs")
+	flags.IntVar(&pid, "pid", 0, "process of the server: its cost and its children's are reported")
 	flags.StringVar(&row, "row", "", "print a row of a table in Markdown, of this name: messages, ms to the first octet and to STAT's answer, ms of LIST and of UIDL, ms of CPU a login, MB PSS")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -68,10 +68,10 @@ many as STAT says.`,
 // maildropReport is several openings of a maildrop.
 type maildropReport struct {
 	Logins int           `json:"logins"`
-	Median bench.Opening `json:"median"` // of each time by itself
-	First  bench.Opening `json:"first"`  // the first of them
-	CPU    time.Duration `json:"cpu_ns"` // of the server, each login; 0: unknown
-	PSS    int64         `json:"pss"`    // of the server, afterwards; 0: unknown
+	Median bench.Opening `json:"median"` // the median of each time by itself
+	First  bench.Opening `json:"first"`  // the first opening
+	CPU    time.Duration `json:"cpu_ns"` // the server's, for each login; 0: unknown
+	PSS    int64         `json:"pss"`    // the server's, afterwards; 0: unknown
 }
 
 // row is the report as a row of a table; what is unknown is empty.

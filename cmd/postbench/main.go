@@ -1,6 +1,5 @@
 // Command postbench loads a mail server by SMTP and POP3 and reports what it
-// did. It is a thin face over package bench; see there for what is measured and
-// how.
+// did. It is a thin layer over package bench, which says what is measured and how.
 package main
 
 import (
@@ -36,19 +35,19 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "postbench",
 		Short: "Load a mail server, be one, and compare",
-		Long: `Postbench measures mail servers over TCP, any of them with the same ruler. It sends
-(smtp), reads (pop3), does both as a day does (mixed), holds sessions (idle), plays
+		Long: `Postbench measures mail servers over TCP, all of them in the same way. It sends
+(smtp), reads (pop3), does both as on a normal day (mixed), holds sessions (idle), plays
 the other hosts of a relay (sink, relay), checks that nothing acknowledged is lost
 (--verify, verify), and says whether one result is better than another (compare).
 
-Exit codes: 0 all went well; 1 the server refused, lost or broke something; 64 the
-command line is wrong; 65 an input is wrong; 66 it isn't there; 69 the server can't
-be reached.`,
+Exit codes: 0 success; 1 the server refused, lost or broke something; 64 the
+command line is wrong; 65 an input is wrong; 66 an input file does not exist; 69 the
+server can't be reached.`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.ArbitraryArgs, // the wrong ones are told by RunE
+		Args: cobra.ArbitraryArgs, // RunE reports wrong arguments
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return sysexits.Usage.With(fmt.Errorf("there is no command %q (see \"postbench --help\")", args[0]))
+				return sysexits.Usage.With(fmt.Errorf("unknown command %q (see \"postbench --help\")", args[0]))
 			}
 			return cmd.Help()
 		},
@@ -60,12 +59,12 @@ be reached.`,
 	return root
 }
 
-// exactly is cobra.ExactArgs with our exit code.
+// exactly is cobra.ExactArgs with exit code 64.
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n {
 			return nil
 		}
-		return sysexits.Usage.With(fmt.Errorf("%d arguments given, %d wanted: %s", len(args), n, cmd.UseLine()))
+		return sysexits.Usage.With(fmt.Errorf("expected %d arguments, got %d: %s", n, len(args), cmd.UseLine()))
 	}
 }

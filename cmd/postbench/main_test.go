@@ -73,7 +73,7 @@ func (r *receiver) arrivals() []sink.Arrival {
 	return slices.Clone(r.came)
 }
 
-// recipients lists who mail came for, sorted.
+// recipients lists the recipients of the mail that came, sorted.
 func (r *receiver) recipients() (all []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,7 +183,7 @@ func TestSMTP_Recipients(t *testing.T) {
 	f("x@v.example y@v.example", "-m", "2", "--to-file", file)
 }
 
-// A refused message is exit code 1 and told; a server that isn't there is 69; a
+// A refused message is reported and exit code 1; a server that isn't there is 69; a
 // wrong command line is 64.
 func TestExitCodes(t *testing.T) {
 	r := receive(t, sink.Options{})
@@ -196,11 +196,11 @@ func TestExitCodes(t *testing.T) {
 	f(0, "2 messages in", "smtp", "-m", "2", r.addr)
 	f(exFailed, "451 4.3.0", "smtp", "-m", "2", "-t", "tempfail-rcpt-first1@v.example", r.addr)
 	f(sysexits.Unavailable, "refused", "smtp", "-m", "2", "127.0.0.1:1")
-	f(sysexits.Usage, "1 wanted", "smtp")
+	f(sysexits.Usage, "expected 1 arguments, got 0", "smtp")
 	f(sysexits.Usage, "lognormal:4k,2", "smtp", "--size", "normal:4k", r.addr)
 	f(sysexits.Usage, "--rate", "smtp", "--rate", "fast", r.addr)
-	f(sysexits.Usage, "no command", "nonsense")
-	f(sysexits.Usage, "isn't known how many", "pop3", "--profile", "retr", r.addr)
+	f(sysexits.Usage, "unknown command", "nonsense")
+	f(sysexits.Usage, "expected one of stat, list and uidl", "pop3", "--profile", "retr", r.addr)
 	f(sysexits.Usage, "in the profile", "pop3", "--profile", "stat,dele", "--delete", r.addr)
 	f(sysexits.Usage, "tempfail-rcpt-after100", "sink", "--fault", "x", "127.0.0.1:0")
 	f(sysexits.NoInput, "no such file", "verify", "--verify", "127.0.0.1:1", "/nowhere/ledger")
@@ -275,12 +275,12 @@ func TestVerify(t *testing.T) {
 	f(exFailed, "2 missing")
 }
 
-// The next hop of a relay: a sink stands in for the relay here, so nothing comes,
+// The next hop of a relay: a sink takes the place of the relay here, so nothing comes,
 // and relay says so.
 func TestRelay_NothingComes(t *testing.T) {
 	r := receive(t, sink.Options{})
 	out, code := postbench(t, "relay", "--next", "127.0.0.1:0", "-m", "3", "--arrive-within", "10ms", r.addr)
-	if code != exFailed || !strings.Contains(out, "3 of 3 had not come") {
+	if code != exFailed || !strings.Contains(out, "3 of 3 messages had not arrived") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
@@ -387,7 +387,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A maildrop that nobody gives out is told, and so is a wrong number.
+// A maildrop that no server gives out is an error, and so is a wrong number.
 func TestMaildrop_Fails(t *testing.T) {
 	f := func(want sysexits.Code, args ...string) {
 		t.Helper()

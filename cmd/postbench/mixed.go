@@ -31,7 +31,7 @@ func mixedCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mixed [flags] --pop3 HOST:PORT HOST:PORT",
 		Short: "Deliveries, polls, fetches and large messages at once, as in a day",
-		Long: `Do what an Internet provider's day is made of, all at once for --duration: deliveries
+		Long: `Do what an Internet provider's server does in a day, all at once for --duration: deliveries
 at a rate (an open loop), sessions that log in, STAT and QUIT, sessions that empty
 maildrops, and sessions that send large messages. The report's messages are all of
 them; the times of a "message" mix them too, so look at the stages (--stages): login
@@ -44,8 +44,8 @@ for polls, dot for deliveries, retr for fetches.`,
 	m.outcome.add(cmd)
 	m.source.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&m.pop3Addr, "pop3", "127.0.0.1:110", "where maildrops are read")
-	flags.StringVar(&m.password, "password", "secret", "of all accounts")
+	flags.StringVar(&m.pop3Addr, "pop3", "127.0.0.1:110", "HOST:PORT of the POP3 server")
+	flags.StringVar(&m.password, "password", "secret", "password of all accounts")
 	flags.BoolVar(&m.local, "local", false, "log in with the part before the @ alone")
 	flags.Float64Var(&m.rate, "rate", 100, "deliveries a second")
 	flags.IntVar(&m.sessions, "sessions", 50, "sessions for deliveries")
@@ -67,7 +67,7 @@ func (m *mixing) run(cmd *cobra.Command, addr string) error {
 		return err
 	}
 	if m.duration <= 0 || m.rate <= 0 {
-		return sysexits.Usage.With(errors.New("give --duration and --rate more than 0"))
+		return sysexits.Usage.With(errors.New("--duration and --rate must be more than 0"))
 	}
 	sizes, err := bench.ParseSizes(m.largeSize)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"postrider/cmd/sysexits"
 )
 
-// outcome is how a measurement is repeated and told of.
+// outcome is how a measurement is repeated and reported.
 type outcome struct {
 	rounds     int
 	pids       []int
@@ -25,13 +25,13 @@ type outcome struct {
 	duration   time.Duration
 	every      time.Duration
 
-	before bench.Usage // of pids, at the begin of the round
+	before bench.Usage // the usage of pids at the start of the round
 }
 
 func (o *outcome) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVar(&o.rounds, "rounds", 1, "measure so often; compare wants 3 or more")
-	flags.IntSliceVar(&o.pids, "pid", nil, "processes of the server: they and their children are what it costs")
+	flags.IntVar(&o.rounds, "rounds", 1, "number of rounds; compare needs 3 or more")
+	flags.IntSliceVar(&o.pids, "pid", nil, "processes of the server: their cost and their children's is reported")
 	flags.StringVar(&o.json, "json", "", "write the result to this file; - is standard output, and then nothing else")
 	flags.StringVar(&o.html, "html", "", "write a page with charts to this file")
 	flags.BoolVar(&o.benchstat, "benchstat", false, "print a line a round for benchstat")
@@ -40,9 +40,9 @@ func (o *outcome) add(cmd *cobra.Command) {
 	flags.DurationVar(&o.duration, "duration", 0, "end each round after this time")
 }
 
-// measure runs the rounds, prints what came of each, and writes the files. total
-// is the messages of a round, 0 if unknown. run does one round, of which it is
-// told the number, and calls start before it sends.
+// measure runs the rounds, prints the result of each, and writes the files. total
+// is the messages of a round, 0 if unknown. run does one round, gets the number of
+// the round, and calls start before it sends.
 func (o *outcome) measure(cmd *cobra.Command, target string, total int, run func(ctx context.Context, round int, meter *bench.Meter) (bench.Report, error)) error {
 	if o.rounds < 1 {
 		return sysexits.Usage.With(fmt.Errorf("--rounds %d: give 1 or more", o.rounds))
@@ -158,7 +158,7 @@ func (o *outcome) files(cmd *cobra.Command, result *bench.Result) error {
 		write(o.html, func(f *os.File) error { return result.Page(f) }))
 }
 
-// machine says what this was measured on.
+// machine describes the machine of the measurement.
 func machine() string {
 	cpu := "unknown CPU"
 	info, _ := os.ReadFile("/proc/cpuinfo")

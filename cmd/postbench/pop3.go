@@ -32,15 +32,15 @@ func pop3Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pop3 [flags] HOST:PORT",
 		Short: "Read maildrops",
-		Long: `Read maildrops, each once, or log in and ask STAT so often as --logins says. The
-accounts are one, or with %d in --user as many as --users, read in --sessions at once;
+		Long: `Read maildrops, each once, or log in and ask STAT --logins times. There is one
+account, or with %d in --user as many as --users, read in --sessions at once;
 no maildrop is in two sessions at a time. In rates of logins a "message" is a login.
 
-A visit is LIST and a RETR of each message, or what --profile says: stat, list and uidl,
+A session is LIST and a RETR of each message, or what --profile says: stat, list and uidl,
 asked once, in their order, and then top (of --top lines less one), retr and dele of each
 message, or of a part of them, spread evenly (retr=50%). Each command has its times
-among the stages. With --logins visits are repeated; of a profile without top, retr and
-dele a "message" is a visit.`,
+among the stages. With --logins sessions are repeated; with a profile without top, retr
+and dele a "message" is a session.`,
 		Example: `  postbench pop3 --user reader --password secret --pipelined 127.0.0.1:110
   postbench pop3 --user user%d@example.org --users 1000 --sessions 20 --delete 127.0.0.1:110
   postbench pop3 --user user%d --users 100 --sessions 20 --logins 5000 --stages 127.0.0.1:110
@@ -53,16 +53,16 @@ dele a "message" is a visit.`,
 	r.outcome.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&r.user, "user", "reader", "account, or a pattern with %d")
-	flags.StringVar(&r.fetch.Password, "password", "secret", "of all accounts")
-	flags.IntVar(&r.users, "users", 100, "how many a pattern makes, from 0")
+	flags.StringVar(&r.fetch.Password, "password", "secret", "password of all accounts")
+	flags.IntVar(&r.users, "users", 100, "number of accounts of a pattern, from 0")
 	flags.IntVar(&r.sessions, "sessions", 1, "sessions at once")
-	flags.IntVar(&r.fetch.Window, "window", 64, "messages whose commands are on their way when pipelined")
-	flags.IntVar(&r.fetch.Limit, "messages", 0, "messages to read of each maildrop; 0: all")
+	flags.IntVar(&r.fetch.Window, "window", 64, "messages with commands under way when pipelined")
+	flags.IntVar(&r.fetch.Limit, "messages", 0, "messages to read from each maildrop; 0: all")
 	flags.BoolVar(&r.pipelined, "pipelined", false, "send many commands in one write")
 	flags.BoolVar(&r.fetch.Delete, "delete", false, "DELE each message that was read")
 	flags.IntVar(&r.fetch.Top, "top", 0, "read the header and one line less than this by TOP; 0: RETR")
-	flags.IntVar(&r.logins, "logins", 0, "log in, STAT (or as --profile says), QUIT so often in all, and read nothing else")
-	flags.StringVar(&r.profile, "profile", "", "commands of a visit, as above (default list,retr)")
+	flags.IntVar(&r.logins, "logins", 0, "number of sessions in all: log in, STAT (or as --profile says), QUIT")
+	flags.StringVar(&r.profile, "profile", "", "commands of a session, as above (default list,retr)")
 	return cmd
 }
 
@@ -79,14 +79,14 @@ func (r *reading) run(cmd *cobra.Command, addr string) error {
 		}
 	}
 	if len(names) == 0 || r.sessions < 1 {
-		return sysexits.Usage.With(errors.New("give --users and --sessions more than 0"))
+		return sysexits.Usage.With(errors.New("--users and --sessions must be more than 0"))
 	}
 	if r.profile != "" {
 		if r.fetch.Profile, err = bench.ParseProfile(r.profile); err != nil {
 			return sysexits.Usage.With(fmt.Errorf("--profile: %w", err))
 		}
 		if r.fetch.Delete {
-			return sysexits.Usage.With(errors.New("--delete and --profile: give dele in the profile"))
+			return sysexits.Usage.With(errors.New("--delete and --profile: use dele in the profile"))
 		}
 	}
 	r.fetch.Mode, r.fetch.Client = bench.Mode(r.pipelined), client
@@ -138,7 +138,7 @@ func (r *reading) visit(ctx context.Context, meter *bench.Meter, names []string,
 	return meter.Report(), errs.Err()
 }
 
-// one is one visit of one maildrop.
+// one is one session at one maildrop.
 func (r *reading) one(ctx context.Context, meter *bench.Meter, user string) error {
 	fetch := r.fetch
 	fetch.Client.User, fetch.Client.Password, fetch.Meter = user, r.fetch.Password, meter

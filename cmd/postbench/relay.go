@@ -34,8 +34,8 @@ func relayCommand() *cobra.Command {
 		Long: `Listen at --next, send messages to the relay at HOST:PORT, and wait until each of them
 arrived: the server must be configured to send mail for these recipients to --next.
 The time is from the first connect to the last arrival. Each body is compared by
-SHA-256 with what was acknowledged, and repeated arrivals are told. --fault and --wait
-give the next hop ways to fail, as those of "postbench sink".`,
+SHA-256 with what was acknowledged, and repeated arrivals are reported. --fault and
+--wait make the next hop fail, as in "postbench sink".`,
 		Example: `  postbench relay --next 127.0.0.1:2600 -m 10000 -t u@d%d.example --users 50 127.0.0.1:2525
   postbench relay --next 127.0.0.1:2600 -m 1000 --fault tempfail-rcpt-first100 127.0.0.1:2525`,
 		Args: exactly(1),
@@ -45,15 +45,15 @@ give the next hop ways to fail, as those of "postbench sink".`,
 	r.outcome.add(cmd)
 	r.source.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&r.next, "next", "127.0.0.1:2600", "where the relay's next hop is played")
+	flags.StringVar(&r.next, "next", "127.0.0.1:2600", "HOST:PORT to listen at as the relay's next hop")
 	flags.IntVarP(&r.load.Sessions, "sessions", "s", 20, "sessions at once")
 	flags.IntVarP(&r.load.Messages, "messages", "m", 1000, "messages")
 	flags.StringVarP(&r.load.From, "from", "f", "sender@bench.example", "reverse-path")
 	flags.BoolVar(&r.pipelined, "pipelined", false, "send pipelined")
 	flags.StringVar(&r.auth, "auth", "", "NAME:PASSWORD for AUTH PLAIN")
-	flags.DurationVar(&r.wait, "arrive-within", time.Minute, "how long after the last 250 all may take to come")
-	flags.StringSliceVar(&r.sink.faults, "fault", nil, "a rule of how the next hop fails")
-	flags.StringArrayVar(&r.sink.waits, "wait", nil, "a wait of the next hop, STAGE=DISTRIBUTION")
+	flags.DurationVar(&r.wait, "arrive-within", time.Minute, "how long to wait for arrivals after the last 250")
+	flags.StringSliceVar(&r.sink.faults, "fault", nil, "a rule for how the next hop fails")
+	flags.StringArrayVar(&r.sink.waits, "wait", nil, "a wait at the next hop, STAGE=DISTRIBUTION")
 	r.sink.tls, r.sink.loops = "none", 1
 	return cmd
 }
@@ -63,7 +63,7 @@ func (r *relaying) run(cmd *cobra.Command, addr string) (err error) {
 		return err
 	}
 	if r.load.Messages < 1 || r.load.Sessions < 1 {
-		return sysexits.Usage.With(errors.New("give --messages and --sessions more than 0"))
+		return sysexits.Usage.With(errors.New("--messages and --sessions must be more than 0"))
 	}
 	if err := r.sink.prepare(); err != nil {
 		return err
@@ -100,8 +100,8 @@ func (a *arrivals) count() int {
 	return len(a.mail)
 }
 
-// round sends and waits. The report's messages and time are those of arrivals; the
-// stages are those of sending.
+// round sends and waits. The report counts and times arrivals; its stages are the
+// stages of sending.
 func (r *relaying) round(ctx context.Context, meter *bench.Meter, next string) (bench.Report, error) {
 	corpus, to, err := r.source.make()
 	if err != nil {
@@ -140,7 +140,7 @@ func (r *relaying) round(ctx context.Context, meter *bench.Meter, next string) (
 	audit := ledger.Audit()
 	report.Audit = &audit
 	if audit.Lost > 0 {
-		err = errors.Join(err, fmt.Errorf("%d of %d had not come %s after the last 250", audit.Lost, want, r.wait))
+		err = errors.Join(err, fmt.Errorf("%d of %d messages had not arrived %s after the last 250", audit.Lost, want, r.wait))
 	}
 	return report, err
 }

@@ -44,7 +44,7 @@ func sinkCommand() *cobra.Command {
 		Use:   "sink [flags] HOST:PORT",
 		Short: "Take mail and throw it away, or fail as other hosts do",
 		Long: `Take mail by SMTP and throw it away, for tests of senders, until interrupted; then
-print what came as JSON. Faults are rules, given by --fault for all mail, or by a
+print a report as JSON. Faults are rules, given by --fault for all mail, or by a
 recipient: its local part may be a rule (unless --deaf).
 
 ` + sink.Grammar + `
@@ -62,7 +62,7 @@ lock each other out.
 ` + sink.POP3Grammar + `
 Profiles: locked, torn, liar, flaky, tarpit.
 
-What arrived is told in three ways: --list (a line for each message), --maildir (the
+Arrived mail is reported in three ways: --list (a line for each message), --maildir (the
 messages), and --metrics (counters for Prometheus).`,
 		Example: `  postbench sink 127.0.0.1:2500
   postbench sink --profile flaky --seed 7 127.0.0.1:2500
@@ -80,15 +80,15 @@ messages), and --metrics (counters for Prometheus).`,
 	flags.StringSliceVar(&s.profiles, "profile", nil, "rules by name")
 	flags.StringArrayVar(&s.waits, "wait", nil, "a wait, STAGE=DISTRIBUTION")
 	flags.BoolVar(&s.options.Deaf, "deaf", false, "ignore rules in recipients")
-	flags.DurationVar(&s.options.Greylist, "greylist", 0, "451 until so long after a client, sender and recipient came first")
-	flags.StringVar(&s.limit, "limit", "", "messages a second of a client, how many at once, and the code beyond: 10/s,20,421")
-	flags.StringVar(&s.tls, "tls", "none", "offer STARTTLS and STLS: good (signed by itself), wrong (other name, expired), slow (5 s before the handshake), mute (no handshake)")
+	flags.DurationVar(&s.options.Greylist, "greylist", 0, "451 until this long after a client, sender and recipient first came")
+	flags.StringVar(&s.limit, "limit", "", "messages a second from a client, how many at once, and the reply code over the limit: 10/s,20,421")
+	flags.StringVar(&s.tls, "tls", "none", "offer STARTTLS and STLS: good (self-signed), wrong (other name, expired), slow (5 s before the handshake), mute (no handshake)")
 	flags.Uint64Var(&s.options.Seed, "seed", 1, "of chance")
-	flags.StringVar(&s.options.Hostname, "hostname", "", "in replies (default sink.example)")
+	flags.StringVar(&s.options.Hostname, "hostname", "", "host name in replies (default sink.example)")
 	flags.IntVar(&s.loops, "loops", max(1, runtime.NumCPU()/2), "event loops")
 	flags.StringVar(&s.list, "list", "", "write a line for each message to this file: time, client, octets, from, recipients, X-Bench-ID or Message-ID")
 	flags.StringVar(&s.maildir, "maildir", "", "keep each message in the maildir of each recipient's local part, under this folder")
-	flags.Int64Var(&s.messages, "messages", 0, "end after so many; 0: when interrupted")
+	flags.Int64Var(&s.messages, "messages", 0, "end after this many messages; 0: when interrupted")
 	flags.StringVar(&s.metrics, "metrics", "", "serve counters for Prometheus at http://HOST:PORT/metrics")
 	s.pop3.add(cmd)
 	return cmd
@@ -153,7 +153,7 @@ func (s *sinking) prepare() (err error) {
 		profile, ok := profiles[name]
 		_, also := pop3Profiles[name]
 		if !ok && !also {
-			return sysexits.Usage.With(fmt.Errorf("there is no profile %q (see \"postbench sink --help\")", name))
+			return sysexits.Usage.With(fmt.Errorf("unknown profile %q (see \"postbench sink --help\")", name))
 		}
 		rules = append(rules, profile...)
 	}
@@ -174,7 +174,7 @@ func (s *sinking) prepare() (err error) {
 		s.options.Burst, s.options.LimitCode = 1, 450
 		n, _ := fmt.Sscanf(s.limit, "%g/s,%d,%d", &s.options.Limit, &s.options.Burst, &s.options.LimitCode)
 		if n == 0 || s.options.Limit <= 0 || s.options.LimitCode < 400 || s.options.LimitCode > 599 {
-			return sysexits.Usage.With(fmt.Errorf("--limit %s: give a rate, a burst and a code, such as 10/s,20,421", s.limit))
+			return sysexits.Usage.With(fmt.Errorf("--limit %s: use a rate, a burst and a code, such as 10/s,20,421", s.limit))
 		}
 	}
 	return s.certificate()
@@ -194,7 +194,7 @@ func (s *sinking) certificate() (err error) {
 		err = s.handshake("silence-handshake")
 	case "good", "wrong":
 	default:
-		err = sysexits.Usage.With(fmt.Errorf("--tls %s: give none, good, wrong, slow or mute", s.tls))
+		err = sysexits.Usage.With(fmt.Errorf("--tls %s: use none, good, wrong, slow or mute", s.tls))
 	}
 	if err != nil {
 		return err

@@ -31,9 +31,9 @@ var pop3Profiles = map[string][]string{
 func (p *sinkPOP3) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&p.addr, "pop3", "", "serve maildrops by POP3 at HOST:PORT")
-	flags.IntVar(&p.messages, "pop3-messages", 0, "made messages in each maildrop at the begin")
-	flags.StringVar(&p.size, "pop3-size", "4096", "octets of those, about, or a distribution")
-	flags.StringVar(&p.keep, "pop3-keep", "64m", "octets of arrived messages that can be read; the oldest give way")
+	flags.IntVar(&p.messages, "pop3-messages", 0, "made messages in each maildrop at the start")
+	flags.StringVar(&p.size, "pop3-size", "4096", "octets of a made message, about, or a distribution")
+	flags.StringVar(&p.keep, "pop3-keep", "64m", "octets of arrived messages to keep; the oldest are dropped")
 	flags.StringSliceVar(&p.faults, "pop3-fault", nil, "a rule for POP3, as above")
 	flags.StringArrayVar(&p.waits, "pop3-wait", nil, "a wait, STAGE=DISTRIBUTION")
 }
@@ -86,7 +86,7 @@ func waits(flag string, texts []string, stageOf func(string) (sink.Stage, bool))
 		stage, distribution, _ := strings.Cut(text, "=")
 		at, ok := stageOf(stage)
 		if !ok {
-			return nil, sysexits.Usage.With(fmt.Errorf("%s %s: there is no stage %q", flag, text, stage))
+			return nil, sysexits.Usage.With(fmt.Errorf("%s %s: unknown stage %q", flag, text, stage))
 		}
 		w, err := sink.ParseWait(distribution)
 		if err != nil {

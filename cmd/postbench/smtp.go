@@ -38,10 +38,10 @@ func smtpCommand() *cobra.Command {
 		Long: `Send messages in many sessions and report how many were accepted and how long each
 took. Sessions send as fast as they are answered (a closed loop) or, with --rate, at
 the times of a timetable (an open loop); then a message's time counts from when it
-was meant to begin, so a server that stalls has the wait of all that queued behind
-in its figures. Give an open loop sessions enough.
+was meant to begin, so the figures of a server that stalls include the wait of all
+messages that queued meanwhile. Give an open loop enough sessions.
 
-The letters are those of Postfix's smtp-source; but sessions keep their connection
+The one-letter flags are smtp-source's (Postfix); but sessions keep their connection
 unless --new-connection or --per-connection say otherwise. "postbench smtp-source"
 takes its command lines as they are.
 
@@ -67,16 +67,16 @@ line, or a pattern with %d and --users; each message goes to the next --rcpts of
 	flags.IntVarP(&s.load.Messages, "messages", "m", 1000, "messages in all; with --duration and not given: no end")
 	flags.IntVar(&s.load.PerConnection, "per-connection", 0, "messages before QUIT and a new connection; 0: no end")
 	flags.BoolVar(&s.fresh, "new-connection", false, "a new connection for each message")
-	flags.BoolP("keep", "d", true, "keep the connection (as ever)")
+	flags.BoolP("keep", "d", true, "keep the connection (always so)")
 	flags.StringVarP(&s.load.From, "from", "f", "sender@bench.example", "reverse-path")
 	flags.BoolVar(&s.pipelined, "pipelined", false, "send the dot of a message and the envelope of the next in one write")
 	flags.BoolVar(&s.load.BDAT, "bdat", false, "send each message as a chunk (RFC 3030)")
-	flags.BoolVarP(&s.load.KeepGoing, "keep-going", "A", false, "connect anew when a session breaks, and count it")
+	flags.BoolVarP(&s.load.KeepGoing, "keep-going", "A", false, "connect again when a session breaks, and count it")
 	flags.StringVar(&s.rate, "rate", "", "messages a second at fixed times, for example 100/s")
 	flags.StringVar(&s.auth, "auth", "", "NAME:PASSWORD for AUTH PLAIN")
 	flags.StringSliceVar(&s.sources, "source", nil, "addresses of this host to connect from, in turn")
 	flags.StringVar(&s.ledger, "ledger", "", "write the list of acknowledged messages to this file, for \"postbench verify\"")
-	flags.BoolP("counter", "c", false, "show a running counter (as ever, on a terminal)")
+	flags.BoolP("counter", "c", false, "show a running counter (always so on a terminal)")
 	return cmd
 }
 
@@ -155,7 +155,7 @@ func writeLedger(name string, ledger *bench.Ledger) error {
 	return errors.Join(ledger.Write(f), f.Close())
 }
 
-// source is what is sent, and to whom.
+// source is what is sent, and its recipients.
 type source struct {
 	size, folder, to, toFile string
 	users, rcpts, texts      int

@@ -29,7 +29,7 @@ type smtpSource struct {
 	window, tries             int
 }
 
-// smtpSourceCommand is smtp with the letters and the defaults of smtp-source(1).
+// smtpSourceCommand is smtp with the flags and the defaults of smtp-source(1).
 func smtpSourceCommand() *cobra.Command {
 	var s sending
 	var old smtpSource
@@ -37,9 +37,9 @@ func smtpSourceCommand() *cobra.Command {
 		Use:   "smtp-source [flags] [inet:]HOST[:PORT]",
 		Short: "Send as Postfix's smtp-source does, with its flags",
 		Long: `Send messages as smtp-source(1) does: one message, one session, a new connection for
-each message, unless the flags say otherwise. The report is that of "postbench smtp".
-A link to postbench of the name smtp-source does the same. LMTP (-L), the old mode (-o)
-and sockets of files are not offered, and are errors. Pauses (-R, -w) are not in the
+each message, unless the flags say otherwise. The report is as of "postbench smtp".
+A link to postbench named smtp-source does the same. LMTP (-L), the old mode (-o)
+and Unix sockets are not supported, and are errors. Pauses (-R, -w) are not in the
 time of a message; for messages at fixed times see --rate of "postbench smtp".`,
 		Example: `  postbench smtp-source -d -s 20 -m 20000 -l 4096 -f a@example.org -t b@example.org inet:127.0.0.1:25
   postbench smtp-source -4 -R 5 -s 50 -m 1000 -T 4096 127.0.0.1:25`,
@@ -55,10 +55,10 @@ time of a message; for messages at fixed times see --rate of "postbench smtp".`,
 	flags.BoolP("counter", "c", false, "show a running counter")
 	flags.BoolVarP(&old.v4, "ipv4", "4", false, "connect by IPv4")
 	flags.BoolVarP(&old.v6, "ipv6", "6", false, "connect by IPv6")
-	flags.IntVarP(&old.random, "random-pause", "R", 0, "whole seconds at random, up to so many, between the messages of a session")
+	flags.IntVarP(&old.random, "random-pause", "R", 0, "random pause between the messages of a session, up to this many seconds")
 	flags.IntVarP(&old.fixed, "pause", "w", 0, "seconds between the messages of a session")
-	flags.IntVarP(&old.window, "window", "T", 0, "octets of the socket's buffers, and so of the TCP window")
-	flags.IntVarP(&old.tries, "connects", "C", 1, "tries of a connect that is refused")
+	flags.IntVarP(&old.window, "window", "T", 0, "octets of the socket buffers, which limit the TCP window")
+	flags.IntVarP(&old.tries, "connects", "C", 1, "how often to try a connect that is refused")
 	flags.BoolVarP(&old.keep, "keep", "d", false, "don't disconnect after a message")
 	flags.StringVarP(&s.load.From, "from", "f", "foo@"+host, "sender")
 	flags.StringVarP(&old.file, "file", "F", "", "send the message in this file")
@@ -66,13 +66,13 @@ time of a message; for messages at fixed times see --rate of "postbench smtp".`,
 	flags.BoolVarP(&old.lmtp, "lmtp", "L", false, "LMTP: refused")
 	flags.IntVarP(&s.load.Messages, "messages", "m", 1, "messages")
 	flags.StringVarP(&s.hello, "hello", "M", host, "name in EHLO")
-	flags.BoolVarP(&old.numbered, "numbered", "N", false, "a number before each recipient, that doesn't repeat")
+	flags.BoolVarP(&old.numbered, "numbered", "N", false, "a number before each recipient, without repeats")
 	flags.BoolVarP(&old.old, "old", "o", false, "no greeting and no header: refused")
 	flags.IntVarP(&old.rcpts, "rcpts", "r", 1, "recipients of each message, with a number before each")
 	flags.IntVarP(&s.load.Sessions, "sessions", "s", 1, "sessions at once")
 	flags.StringVarP(&old.subject, "subject", "S", "", "subject")
 	flags.StringVarP(&s.to, "to", "t", "foo@"+host, "recipient")
-	flags.BoolP("verbose", "v", false, "more words (there are none)")
+	flags.BoolP("verbose", "v", false, "ignored")
 	flags.BoolVarP(&s.load.KeepGoing, "keep-going", "A", false, "go on after a refusal")
 	return cmd
 }
@@ -80,7 +80,7 @@ time of a message; for messages at fixed times see --rate of "postbench smtp".`,
 // asSource runs with the meaning that smtp-source gives the flags.
 func (s *sending) asSource(cmd *cobra.Command, old smtpSource, addr string) error {
 	if old.lmtp || old.old {
-		return sysexits.Usage.With(fmt.Errorf("-L and -o are not offered: this speaks SMTP with EHLO"))
+		return sysexits.Usage.With(fmt.Errorf("-L and -o are not supported: only SMTP with EHLO is"))
 	}
 	if err := s.prepare(cmd, addr); err != nil {
 		return err
@@ -113,10 +113,10 @@ func (s *sending) asSource(cmd *cobra.Command, old smtpSource, addr string) erro
 // check finds numbers that mean nothing, as smtp-source does.
 func (o smtpSource) check(cmd *cobra.Command) error {
 	if o.fixed > 0 && o.random > 0 {
-		return sysexits.Usage.With(errors.New("-w and -R can't be at the same time"))
+		return sysexits.Usage.With(errors.New("-w and -R exclude each other"))
 	}
 	if o.v4 && o.v6 {
-		return sysexits.Usage.With(errors.New("-4 and -6 can't be at the same time"))
+		return sysexits.Usage.With(errors.New("-4 and -6 exclude each other"))
 	}
 	for name, n := range map[string]int{"random-pause": o.random, "pause": o.fixed, "window": o.window, "connects": o.tries} {
 		if flag := cmd.Flag(name); flag.Changed && (n < 1 || n > 1<<30) {
@@ -137,7 +137,7 @@ func (o smtpSource) pause() func() time.Duration {
 	return nil
 }
 
-// dial connects, with the buffers of -T, so often as -C says.
+// dial connects, with the buffers of -T, and tries as often as -C says.
 func (o smtpSource) dial(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 	if o.v4 {
 		network = "tcp4"
@@ -153,7 +153,7 @@ func (o smtpSource) dial(ctx context.Context, network, addr string) (conn net.Co
 	return nil, err
 }
 
-// buffers sets those of a socket before it connects: later the window stays as it is.
+// buffers sets a socket's buffers before it connects: later the window stays as it is.
 func (o smtpSource) buffers(_, _ string, c syscall.RawConn) (err error) {
 	if o.window == 0 {
 		return nil

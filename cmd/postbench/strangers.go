@@ -33,24 +33,23 @@ func strangersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "strangers --server PROGRAM",
 		Short: "Attack a postrider with everything at once, and send its own mail meanwhile",
-		Long: `Start a postrider of its own in a temporary folder, under a limit of memory (a memory
-cgroup, where one can be made), and be many strangers that attack it; send own mail by
-submission and by relay, and read it by POP3, all the time. The report has the times of
+		Long: `Start a postrider in a temporary folder, under a limit of memory (a memory cgroup, if
+one can be made), and attack it as many unknown clients; send own mail by submission and
+by relay, and read it by POP3, all the time. The report has the times of
 the own mail and the memory that the server has held. It is an error when the server has
 ended, has held more than the limit, or has lost own mail that it had acknowledged.
 
-Strangers connect from 127.64.0.0/10. A server does not send to a stranger's host on the
-loopback network, so that hosts which answer an octet a second are met only with
---addresses 198.18.0.0/15, in a network of its own: bench/run strangers makes it.`,
+Strangers connect from 127.64.0.0/10, or from --addresses, which have to be addresses of
+this host: bench/run strangers makes a network of its own for that.`,
 		Example: "  postbench strangers --server ./postrider --duration 10m --memory 256MiB --limit-mb 1200",
 		Args:    exactly(0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&a.server, "server", "postrider", "the program")
-	flags.DurationVar(&a.duration, "duration", time.Minute, "how long")
+	flags.StringVar(&a.server, "server", "postrider", "postrider program to start")
+	flags.DurationVar(&a.duration, "duration", time.Minute, "how long the attack lasts")
 	flags.StringVar(&a.memory, "memory", "256MiB", "limits.memory of the server")
-	flags.Int64Var(&a.limit, "limit-mb", 1200, "what the process may hold, in 10^6 octets")
+	flags.Int64Var(&a.limit, "limit-mb", 1200, "memory limit of the process, in 10^6 octets")
 	flags.StringVar(&a.addresses, "addresses", "", "the network of the strangers and of their hosts")
 	return cmd
 }
@@ -115,7 +114,7 @@ type victim struct {
 	limited      string // how, for people
 }
 
-// start makes the accounts and starts the server, and tells r where it listens.
+// start makes the accounts, starts the server, and sets its addresses in r.
 func (v *victim) start(ctx context.Context, config string, limit int64, r *strangers.Run) error {
 	data, file, people := filepath.Join(v.dir, "data"), filepath.Join(v.dir, "postrider.toml"), filepath.Join(v.dir, "people")
 	lines := fmt.Sprintf("%s@%s:%s\nvictim@%s:%s\n", r.User, r.Domain, r.Password, r.Domain, r.Password)

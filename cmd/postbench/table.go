@@ -17,7 +17,7 @@ func tableCommand() *cobra.Command {
 		Use:   "table NAME=FILE...",
 		Short: "Print results side by side, as a table in Markdown",
 		Long: `Print results that were written with --json, a row for each name, with medians and
-the least and most over all rounds. Files of the same name are rounds of one row.`,
+the minimum and maximum over all rounds. Files of the same name are rounds of one row.`,
 		Example: `  postbench table postrider=a1.json postrider=a2.json postfix=b1.json postfix=b2.json`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,6 +49,6 @@ the least and most over all rounds. Files of the same name are rounds of one row
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&perMB, "per-mb", false, "tell the server's CPU of a MB, in place of that of a message")
+	cmd.Flags().BoolVar(&perMB, "per-mb", false, "print the server's CPU for a MB, not for a message")
 	return cmd
 }

@@ -18,9 +18,9 @@ func timedCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "timed [flags] -- COMMAND...",
 		Short: "Measure what another load generator does",
-		Long: `Run another load generator, such as Postfix's smtp-source, and make a result of it: the
-time it took and what the server's processes used meanwhile. How many messages it
-sends is taken from --messages, so a generator that fails must say so by its exit code.`,
+		Long: `Run another load generator, such as Postfix's smtp-source, and write a result: the
+time it took and what the server's processes used meanwhile. The number of messages is
+taken from --messages, so a generator that fails must say so by its exit code.`,
 		Example: `  postbench timed --messages 20000 --octets 4096 --pid 4711 --json a.json -- \
       smtp-source -d -s 20 -m 20000 -l 4096 inet:127.0.0.1:25`,
 		Args: cobra.MinimumNArgs(1),

@@ -26,10 +26,10 @@ type search struct {
 
 func (s *search) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&s.addr, "verify", "", "HOST:PORT of POP3, where what was acknowledged is read and compared")
-	flags.StringVar(&s.password, "verify-password", "secret", "of all accounts")
+	flags.StringVar(&s.addr, "verify", "", "HOST:PORT of the POP3 server to look for acknowledged messages at")
+	flags.StringVar(&s.password, "verify-password", "secret", "password of all accounts")
 	flags.BoolVar(&s.local, "verify-local", false, "log in with the part before the @ alone")
-	flags.StringSliceVar(&s.maildirs, "verify-maildir", nil, "folders in which to look in place of POP3, with all folders in them")
+	flags.StringSliceVar(&s.maildirs, "verify-maildir", nil, "folders to look in instead, with all folders in them")
 	flags.DurationVar(&s.wait, "verify-wait", 30*time.Second, "how long deliveries may take")
 }
 
@@ -113,11 +113,11 @@ func verifyCommand() *cobra.Command {
 	var into string
 	cmd := &cobra.Command{
 		Use:   "verify [flags] LEDGER",
-		Short: "Check that all messages on a ledger are there, whole",
+		Short: "Check that all messages of a ledger are there and whole",
 		Long: `Read a ledger that "postbench smtp --ledger" has written, fetch the recipients' mail by
 POP3 or from maildirs, and compare the SHA-256 of each body with what was sent. Copies
-missing or damaged end in exit code 1; copies too many are told, since a delivery may
-be repeated after a crash.`,
+missing or damaged end in exit code 1; repeated copies are reported only, since a
+delivery may be repeated after a crash.`,
 		Example: `  postbench smtp -m 1000 --ledger sent.ledger 127.0.0.1:25
   postbench verify --verify 127.0.0.1:110 --verify-password secret sent.ledger
   postbench verify --verify-maildir /var/mail/vhosts sent.ledger`,
@@ -141,12 +141,12 @@ be repeated after a crash.`,
 		},
 	}
 	s.add(cmd)
-	cmd.Flags().StringVar(&into, "into", "", "put what was found into the last round of this result, a file of --json")
+	cmd.Flags().StringVar(&into, "into", "", "write the audit into the last round of this result, a file of --json")
 	return cmd
 }
 
-// enter puts an audit into the last round of a result, whose run had no ledger of its own:
-// one that reads what another has sent.
+// enter puts an audit into the last round of a result of a run without a ledger of its
+// own: it read what another run had sent.
 func enter(name string, audit bench.Audit) error {
 	if name == "" {
 		return nil

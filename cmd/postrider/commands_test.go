@@ -23,7 +23,7 @@ func commands() (all []func() *cobra.Command) {
 func TestWithoutAStore(t *testing.T) {
 	s := shelltest.Bare(t, commands()...)
 	s.Config = s.File("c.toml", "[server]\ndata = \""+filepath.Join(s.Dir, "data")+"\"\n")
-	s.Want(sysexits.Unavailable, "", "account list", "there is no store in")
+	s.Want(sysexits.Unavailable, "", "account list", "no store in")
 	s.Want(sysexits.Unavailable, "", "status", "no server runs")
 	if _, err := os.Stat(filepath.Join(s.Dir, "data")); err == nil {
 		t.Error("a listing made a store")
@@ -32,7 +32,7 @@ func TestWithoutAStore(t *testing.T) {
 
 func TestUnknownCommands(t *testing.T) {
 	s := shelltest.Bare(t, commands()...)
-	s.Want(sysexits.Usage, "", "account frobnicate", `no command "frobnicate"`, "account --help")
+	s.Want(sysexits.Usage, "", "account frobnicate", `unknown command "frobnicate"`, "account --help")
 	s.Want(sysexits.Usage, "", "frobnicate", "frobnicate")
 	s.Want(0, "", "account", "passwd")
 }
@@ -51,7 +51,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	}
 }
 
-// Under the name of a program that it stands in for, the program is that command.
+// Under the name of a program that it replaces, the program is that command.
 func TestArgsOf(t *testing.T) {
 	for _, args := range [][]string{{"sendmail", "-t"}, {"/usr/sbin/sendmail", "-t"}} {
 		if got := argsOf(args); !slices.Equal(got, []string{"sendmail", "-t"}) {

@@ -25,7 +25,7 @@ import (
 )
 
 func main() {
-	// A second signal kills, as ever.
+	// A second signal kills the process.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := rootCommand()
@@ -36,8 +36,8 @@ func main() {
 	}
 }
 
-// argsOf is the arguments of a command line. Under the name of a program that we
-// stand in for, that name is the command.
+// argsOf returns the arguments of a command line. Under the name of a program that
+// postrider replaces, that name is the command.
 func argsOf(args []string) []string {
 	if len(args) == 0 {
 		return nil
@@ -57,7 +57,7 @@ func rootCommand() *cobra.Command {
 POP3. "serve" runs it; the other commands administer its store, through the
 running server if there is one, else by opening the store themselves.
 
-Exit codes are those of sysexits: 64 usage, 65 wrong data, 66 no input, 67 no such user,
+Exit codes are as in sysexits.h: 64 usage, 65 wrong data, 66 no input, 67 no such user,
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},

@@ -1,5 +1,6 @@
 // Package address has the one form in which the names of mailboxes are compared
-// and kept: domains as A-labels, local parts in lower case and NFC.
+// and kept: domains as A-labels, local parts in lower case and NFC. It also reads domains
+// that people write.
 //
 // # Domains
 //
@@ -18,6 +19,11 @@
 // Only the host that a mailbox belongs to may say that capitals mean nothing in
 // its local part (RFC 5321 section 2.4). So [FoldLocal] is for mailboxes of this
 // host alone; for another host, [Key] folds the domain and keeps the local part.
+//
+// # Names that people write
+//
+// [ParseDomain] checks the name of a domain that an operator wrote, or that a caller wants
+// to ask DNS about, and folds it. Its error says what is wrong with the text.
 //
 // # What it promises
 //

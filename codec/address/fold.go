@@ -32,7 +32,7 @@ func FoldDomain(domain string) string {
 	return folded
 }
 
-// maxDomain is above the octets of any U-labels whose A-labels fit into the 255 of
+// maxDomain is more than any U-labels have whose A-labels fit into the 255 octets of
 // a domain. Punycode takes time by the square of a label's length.
 const maxDomain = 1024
 
@@ -95,7 +95,7 @@ func Unquote(local string) string {
 	return string(b)
 }
 
-// IsDNS says whether a folded domain, or a mailbox with one, is ASCII: the domain can be
+// IsDNS reports whether a folded domain, or a mailbox with one, is ASCII: the domain can be
 // asked for in DNS and named in a certificate.
 func IsDNS(folded string) bool { return isASCII(folded) }
 
@@ -109,7 +109,7 @@ var profile = idna.New(
 	idna.VerifyDNSLength(true),
 )
 
-// isName says whether an ASCII domain has only the characters of host names and
+// isName reports whether an ASCII domain has only the characters of host names and
 // "_": mapping can make others, such as "@" of its wide form.
 func isName(domain string) bool {
 	for i := range len(domain) {
@@ -122,7 +122,7 @@ func isName(domain string) bool {
 	return true
 }
 
-// isFolded says whether s is ASCII without capitals.
+// isFolded reports whether s is ASCII without capitals.
 func isFolded(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {

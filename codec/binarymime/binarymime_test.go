@@ -106,7 +106,7 @@ func TestPlan_Broken(t *testing.T) {
 	}
 }
 
-// same says where two messages differ for a reader.
+// same returns where two messages differ for a reader.
 func same(t *testing.T, path string, was, is *node) {
 	t.Helper()
 	if was.leaf != is.leaf || len(was.parts) != len(is.parts) {

@@ -15,7 +15,7 @@ type class struct {
 	notUTF8         bool
 	cr              bool // the last octet was a CR
 	line            int
-	part            []byte // of a character that is cut
+	part            []byte // the octets so far of a character that is cut
 }
 
 // add takes the next octets.
@@ -99,10 +99,10 @@ func (c *class) utf8(b []byte) {
 	c.part = append(c.part[:0:0], b[len(whole):]...)
 }
 
-// isText says of octets that are there whole whether they are lines of text.
+// isText reports whether octets, all of a body, are lines of text.
 func (c *class) isText() bool { return !(c.nul || c.bare || c.long || c.cr) }
 
-// textType is a Content-Type for octets of which nothing was said.
+// textType is a Content-Type for octets without one.
 func (c *class) textType() string {
 	switch {
 	case c.nul:

@@ -127,7 +127,7 @@ func (c *Converter) delimiter(line []byte, lineEnd bool) {
 
 // coder64 writes base64 in lines of 76 octets, with CRLF between them.
 type coder64 struct {
-	left []byte // of a line
+	left []byte // the octets left over from a line
 	any  bool
 }
 
@@ -247,7 +247,7 @@ func (m *mender) octet(dst []byte, o byte, f form) []byte {
 	return append(dst, o)
 }
 
-// Field is a trace field that tells of the conversion, as Sendmail writes it: whole
+// Field is a trace field for the conversion, as Sendmail writes it: whole
 // lines, with CRLF.
 func (p *Plan) Field(host, id string) string {
 	text := "X-MIME-Autoconverted: from binary to "

@@ -4,7 +4,7 @@
 //
 // # Two passes
 //
-// What is to become of a part depends on all of it, and is told in its header. So a
+// The conversion of a part depends on all of it, and changes its header. So a
 // message is read twice, in plain form and in pieces cut anywhere: a [Survey] finds its
 // parts and makes a [Plan], then a [Converter] with that plan appends the message as
 // lines. Both walk the message by the same code (walker).
@@ -19,8 +19,9 @@
 //     lines. One in an encoding that is not known gets lines too, and may lose by it.
 //   - A multipart or message/rfc822 keeps its parts: RFC 2045 section 6.4 forbids base64
 //     for it. Its encoding, if it was binary, is 7bit or 8bit now. What is before its
-//     first and after its last part gets lines, with a blank for a CR or NUL. A multipart without a single delimiter
-//     line can't be read by anybody: it becomes application/octet-stream in base64.
+//     first and after its last part gets lines, with a blank for a CR or NUL. No reader
+//     can read a multipart without a single delimiter line: it becomes
+//     application/octet-stream in base64.
 //   - A message without Content-Type, with a body that becomes base64, gets one:
 //     text/plain with the charset us-ascii, utf-8, or unknown-8bit (RFC 1428), or, where
 //     it has a NUL, application/octet-stream. It gets MIME-Version if it has none.

@@ -22,13 +22,13 @@ var fields = map[string]field{
 	"dkim-signature": signature, "arc-message-signature": signature,
 }
 
-// head is what the header of a part says.
+// head is the parsed header of a part.
 type head struct {
 	has       [signature + 1]bool
 	mediaType string // in lower case; "": nothing that can be read
 	boundary  string
 	encoding  encoding
-	inDigest  bool // of the part: it is a message if it does not say what it is
+	inDigest  bool // the part is in a digest: without a type of its own it is a message
 }
 
 // encoding is a Content-Transfer-Encoding.
@@ -48,7 +48,7 @@ var encodings = map[string]encoding{
 	"": notSaid, "7bit": sevenBit, "8bit": eightBit, "binary": binary, "base64": base64Encoding, "quoted-printable": quotedPrintable,
 }
 
-// identity says whether the octets of the body are those of the content.
+// identity reports whether the body has no encoding: its octets are the content.
 func (e encoding) identity() bool { return e <= binary }
 
 func (h *head) digest() bool { return h.mediaType == "multipart/digest" }
@@ -156,10 +156,10 @@ func (w *walker) headerStart(src []byte) []byte {
 	return nil
 }
 
-// isNameOctet says whether c may be in the name of a field (RFC 5322 section 2.2).
+// isNameOctet reports whether c may be in the name of a field (RFC 5322 section 2.2).
 func isNameOctet(c byte) bool { return c > ' ' && c < 0x7f && c != ':' }
 
-// isField says whether line begins with the name of a field and a colon.
+// isField reports whether line begins with the name of a field and a colon.
 func isField(line []byte) bool {
 	i := bytes.IndexByte(line, ':')
 	if i <= 0 || i > maxName {

@@ -15,7 +15,7 @@ import (
 // node is a part.
 type node struct {
 	header  [][2]string // name in lower case, value unfolded
-	content string      // of a leaf, not decoded
+	content string      // the body of a leaf, not decoded
 	leaf    bool
 	parts   []*node
 }
@@ -38,7 +38,7 @@ func trimEnd(line string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 }
 
-// delimiter says which of the boundaries, the outermost first, a line delimits.
+// delimiter returns which of the boundaries, the outermost first, a line delimits.
 func delimiter(line string, open []string) (which int, last bool) {
 	for i := len(open) - 1; i >= 0; i-- {
 		rest, ok := strings.CutPrefix(line, "--"+open[i])
@@ -55,7 +55,7 @@ func delimiter(line string, open []string) (which int, last bool) {
 	return -1, false
 }
 
-// read reads a part up to a delimiter of one of those open.
+// read reads a part up to a delimiter of any open multipart.
 func (r *slowReader) read(open []string, inDigest bool) *node {
 	n := new(node)
 	blank := r.header(n, open)

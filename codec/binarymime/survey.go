@@ -33,7 +33,7 @@ type form uint8
 const (
 	asIs      form = iota
 	encode         // to base64
-	mendLines      // of what no reader takes for content, or of an encoding that is not known
+	mendLines      // mend line ends in what no reader takes for content, or in an unknown encoding
 	mendBase64
 	mendQuoted // quoted-printable
 )
@@ -43,7 +43,7 @@ type surveyed struct {
 	index   int
 	head    *head
 	class   class
-	parts   int  // of a multipart: its delimiters
+	parts   int  // a multipart's delimiters
 	eight   bool // some part inside has octets above 127
 	changed bool // it, or some part inside
 	isRoot  bool // it is a message
@@ -151,7 +151,7 @@ func (s *Survey) encode(p *surveyed, a *act) {
 	a.version = p.isRoot && !p.head.has[mimeVersion]
 }
 
-// close tells the part around what it has to know.
+// close passes what was found to the enclosing part.
 func (s *Survey) close() {
 	p := *s.top()
 	s.open = s.open[:len(s.open)-1]

@@ -8,8 +8,8 @@ import (
 
 // The limits of a message.
 const (
-	MaxDepth = 50     // of parts within parts
-	MaxParts = 10_000 // of all kinds
+	MaxDepth = 50     // how deep parts may be nested
+	MaxParts = 10_000 // how many parts, of all kinds
 
 	maxName      = 256      // octets of a field's name
 	maxValue     = 16 << 10 // octets that are looked at of a field that matters
@@ -18,9 +18,9 @@ const (
 )
 
 // ErrLimit: the message has more parts than can be converted, or deeper ones.
-var ErrLimit = errors.New("binarymime: beyond the limits")
+var ErrLimit = errors.New("binarymime: over the limits")
 
-// handler is told what a walker meets, in its order.
+// handler gets what a walker meets, in order.
 type handler interface {
 	begin()              // a part begins, inside the current one, with its header
 	field(f field)       // a header field begins
@@ -37,7 +37,7 @@ type handler interface {
 // frame is a part that is open.
 type frame struct {
 	head     head
-	boundary string // of a multipart whose last delimiter has not come; else empty
+	boundary string // the boundary, while the multipart's last delimiter has not come; else empty
 }
 
 // walker walks through a message, in plain form and cut anywhere.
@@ -48,7 +48,7 @@ type walker struct {
 	inHeader bool
 	err      error
 
-	line  []byte // of a line whose kind is not known yet
+	line  []byte // what was read of a line whose kind is not known yet
 	start bool   // at the start of a line, or in w.line
 
 	// In a header:
@@ -131,7 +131,7 @@ func (w *walker) close() {
 
 func (w *walker) top() *frame { return &w.open[len(w.open)-1] }
 
-// maybeDelimiter says whether line may be the start of a delimiter.
+// maybeDelimiter reports whether line may be the start of a delimiter.
 func (w *walker) maybeDelimiter(line []byte) bool {
 	n := min(len(line), len(dashes))
 	return len(line) < maxDelimiter && bytes.Equal(line[:n], dashes[:n]) && w.delimited()
@@ -206,7 +206,7 @@ func (w *walker) delimit(i int, last bool, line []byte) {
 	w.begin()
 }
 
-// delimited says whether a delimiter may come.
+// delimited reports whether a delimiter may come.
 func (w *walker) delimited() bool {
 	for i := range w.open {
 		if w.open[i].boundary != "" {

@@ -18,7 +18,7 @@
 //   - A header has at most [MaxFields] fields. They are sorted by name once, and a name
 //     in h= costs a binary search.
 //   - A list in h= has at most [MaxNames] names, and each picks a field that was not
-//     picked before: the octets hashed for a signature are those of the header.
+//     picked before: a signature's hash is over the octets of the header.
 //   - An RSA key has at most [MaxKeyBits] bits. A longer record is refused by its length,
 //     before it is parsed.
 //

@@ -100,7 +100,7 @@ func (k *Key) Algorithm() string {
 	return "rsa"
 }
 
-// Verify says why a signature of a SHA-256 digest does not hold; nil: it does.
+// Verify reports why a signature of a SHA-256 digest does not hold; nil: it does.
 func (k *Key) Verify(digest [sha256.Size]byte, signature []byte) error {
 	switch key := k.public.(type) {
 	case *rsa.PublicKey:

@@ -21,10 +21,10 @@ func (p Permanent) Error() string { return "dkim: " + string(p) }
 
 func permanent(text string) error { return Permanent(text) }
 
-// Signature is what a DKIM-Signature field says (RFC 6376 section 3.5).
+// Signature is a parsed DKIM-Signature field (RFC 6376 section 3.5).
 type Signature struct {
 	Domain, Selector string
-	Algorithm        string // of the key: "rsa" or "ed25519"; the hash is SHA-256
+	Algorithm        string // "rsa" or "ed25519"; the hash is SHA-256
 	Header, Body     Canonicalization
 	BodyHash         []byte
 	Signature        []byte
@@ -32,11 +32,11 @@ type Signature struct {
 	Expires          time.Time
 
 	field    []byte // borrowed
-	names    []byte // of h=, borrowed
-	from, to int    // of the value of b= in field
+	names    []byte // the value of h=, borrowed
+	from, to int    // where the value of b= is in field
 }
 
-// tags are those of a list that are looked at, by name.
+// tags are the tags of a list that are used, by name.
 type tags map[string][]byte
 
 // maxTags bounds the tags of a list.
@@ -200,14 +200,14 @@ func valueOf(field []byte, tag string) (from, to int) {
 	return len(field), len(field)
 }
 
-// isWithin says whether the identity of i= is of a domain or of one below it.
+// isWithin reports whether the identity in i= is in a domain or in one below it.
 func isWithin(identity, domain string) bool {
 	at := strings.LastIndexByte(identity, '@')
 	of, domain := strings.ToLower(identity[at+1:]), strings.ToLower(domain)
 	return at >= 0 && (of == domain || strings.HasSuffix(of, "."+domain))
 }
 
-// hasWord says whether a list with colons has a word, in any case.
+// hasWord reports whether a list with colons has a word, in any case.
 func hasWord(list []byte, word string) bool {
 	for w := range bytes.SplitSeq(list, []byte(":")) {
 		if compareFold(bytes.Trim(w, white), []byte(word)) == 0 {

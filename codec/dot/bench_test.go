@@ -11,7 +11,7 @@ import (
 // BenchmarkBeside sets the three jobs of this package beside the library and beside the
 // plainest thing there is, bytes.Index, in cache and out of it: bench/run lines makes a
 // table of it. What is sent in place (Scanner, Stuffer) copies nothing, as in the server;
-// the others make a copy, as whoever needs one must.
+// the others make a copy, as a caller that needs one must.
 func BenchmarkBeside(b *testing.B) {
 	for _, size := range []struct {
 		name   string

@@ -19,7 +19,7 @@ type Binary struct {
 type linePlace uint8
 
 const (
-	atStart linePlace = iota // of a line
+	atStart linePlace = iota // where a line begins
 	afterCR
 	elsewhere
 )
@@ -28,17 +28,17 @@ const (
 // host take, with CRLF.
 const maxTextLine = 1000
 
-// IsText says of a message that is there whole whether it is lines of text, as they
+// IsText reports whether a whole message is lines of text, as they
 // may go by DATA: CR and LF only as CRLF, no NUL, no line over 998 octets. The CRLF of
 // the last line may be missing.
 func (b *Binary) IsText() bool {
 	return !b.notText && !b.cr && b.line+len("\r\n") <= maxTextLine
 }
 
-// AtLineStart says whether what was scanned ends with CRLF or is empty.
+// AtLineStart reports whether what was scanned ends with CRLF or is empty.
 func (b *Binary) AtLineStart() bool { return b.place == atStart }
 
-// CountCRLF tells that the caller has put CRLF at the end of a message that lacks it.
+// CountCRLF counts a CRLF that the caller has put at the end of a message that lacks it.
 func (b *Binary) CountCRLF() {
 	b.Wire += 2
 	b.Size += 2
@@ -62,7 +62,7 @@ func (b *Binary) Scan(src []byte) (n, skip int, v Verdict) {
 	return len(src), 0, More
 }
 
-// after tells the place of the octet after src, when src comes next.
+// after returns the place of the octet after src, when src comes next.
 func (b *Binary) after(src []byte) linePlace {
 	n := len(src)
 	switch {

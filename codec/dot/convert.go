@@ -44,7 +44,7 @@ func (u *Unstuffer) Append(dst, src []byte) []byte {
 	return append(dst, src[from:]...)
 }
 
-// startsLine says whether src[i] is the first octet of a line.
+// startsLine reports whether src[i] is the first octet of a line.
 func (u *Unstuffer) startsLine(src []byte, i int) bool {
 	switch i {
 	case 0:
@@ -68,12 +68,12 @@ func (u *Unstuffer) see(src []byte) {
 	}
 }
 
-// startsLine says whether src[i] is the first octet of a line, when src[0] is.
+// startsLine reports whether src[i] is the first octet of a line, when src[0] is.
 func startsLine(src []byte, i int) bool {
 	return i == 0 || i > 1 && src[i-1] == '\n' && src[i-2] == '\r'
 }
 
-// nextDot returns the index of the first dot at or behind from, or -1. Dots are
+// nextDot returns the index of the first dot at or after from, or -1. Dots are
 // rare in mail: searching them and looking back is faster than searching lines.
 func nextDot(src []byte, from int) int {
 	i := bytes.IndexByte(src[from:], '.')

@@ -8,7 +8,7 @@
 // Wire form: lines end with CRLF, no CR or LF is anywhere else, and each line that
 // begins with a dot has a second dot put before it ("stuffed"). The terminator, a
 // line that is a dot alone, is not part of the message. Plain form: the same without
-// the stuffed dots. Size counts octets of the plain form, Wire those of the wire form.
+// the stuffed dots. Size counts octets of the plain form, Wire octets of the wire form.
 //
 // A message has one wire form. A sender may also write a line that begins with one
 // dot and something else: a receiver takes the dot away whatever follows (RFC 5321
@@ -18,13 +18,13 @@
 //
 // # The tools
 //
-//   - [Scanner] reads a message in wire form as it streams in, tells which runs
+//   - [Scanner] reads a message in wire form as it streams in, returns which runs
 //     of the input are the message, and finds its end. Nothing is copied.
-//   - [Stuffer] does the same for plain input (BDAT, files): it tells where dots
+//   - [Stuffer] does the same for plain input (BDAT, files): it returns where dots
 //     are to be put between the runs.
 //   - [Normalizer] brings text with any line ends (files, pipes) to wire form.
 //   - [Mender] brings what an older version stored to wire form.
-//   - [Binary] reads a message that may be anything (BINARYMIME), and tells whether
+//   - [Binary] reads a message that may be anything (BINARYMIME), and reports whether
 //     it is lines.
 //   - [AppendStuffed], [AppendUnstuffed] and [Unstuffer] convert.
 //   - [Top] cuts a message in wire form for POP3's TOP.
@@ -35,13 +35,13 @@
 // takes LF "." LF, or CRLF "." CR CRLF, for the end can be made to see two
 // messages where its neighbour saw one (SMTP smuggling, CVE-2023-51764). So a CR
 // without LF and a LF without CR are reported, never passed on: what the Scanner
-// calls message is always good wire form, from which nobody can read another end,
+// calls message is always good wire form, in which no reader can find another end,
 // whatever the caller does about them. So is what Normalizer and Mender write.
 //
 // # Speed
 //
 // Lines are found by bytes.IndexByte, which is vectorized, with a look at the
-// octets beside each LF; that no CR stands alone is proved by counting: there are
+// octets beside each LF; that no CR is bare is proved by counting: there are
 // as many CRs as lines. With all checks this is 7.3 GB/s on text of 76 columns
 // (EPYC, one core), and every input takes linear time. Tried and dropped: one
 // pass of 8 octets at a time in Go (2.5 times slower); IndexByte of LF and of CR

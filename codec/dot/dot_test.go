@@ -100,7 +100,7 @@ func TestScan_WireFormIsSafe(t *testing.T) {
 	}
 }
 
-// isWireForm says whether wire is whole lines of the one wire form: CRLF ends each
+// isWireForm reports whether wire is whole lines of the one wire form: CRLF ends each
 // line, CR and LF are nowhere else, and a first dot has a second one.
 func isWireForm(wire string) bool {
 	lines := strings.Split(wire, "\r\n")
@@ -113,7 +113,7 @@ func isWireForm(wire string) bool {
 }
 
 // RFC 5321 section 4.5.2: "If the first character is a period and there are other
-// characters on the line, the first character is deleted", whatever those are.
+// characters on the line, the first character is deleted", whatever they are.
 func TestScan_LoneDot(t *testing.T) {
 	f := func(src, want string) {
 		t.Helper()

@@ -2,7 +2,7 @@ package dot
 
 import "encoding/binary"
 
-// eightBit says whether an octet of b is above 127.
+// eightBit reports whether an octet of b is above 127.
 func eightBit(b []byte) bool {
 	const high = 0x8080808080808080
 	for len(b) >= 32 {

@@ -13,7 +13,7 @@ import (
 // and no fast path. It returns the wire form, what it met, and the octets consumed.
 func slowScan(src string, stuffed bool) (wire string, events []string, used int, ended bool) {
 	var out strings.Builder
-	place := "start" // of a line, for the sender too; "inside"; "ours": start for us only
+	place := "start" // "start": a line begins, for the sender too; "inside"; "ours": a line begins for us only
 	dot := false     // the first dot of a line waits for what follows it
 	lone := func() {
 		if dot {

@@ -2,24 +2,24 @@ package dot
 
 import "bytes"
 
-// Verdict says why a scan stopped. In all cases src[:n] is message, and the
-// skip octets behind it are to be consumed and are not message.
+// Verdict reports why a scan stopped. In all cases src[:n] is message, and the
+// skip octets after it are to be consumed and are not message.
 type Verdict uint8
 
 const (
 	// More: what is left of src, at most 2 octets, is undecided. Present it again
-	// with more input behind it.
+	// with more input after it.
 	More Verdict = iota
 	// End: the terminator was found and is skipped. Scanner only.
 	End
 	// BareLF: a LF without CR before it is skipped, and a dot before it if that
-	// is stuffed. To normalize, put CRLF into the message behind src[:n] and call
+	// is stuffed. To normalize, put CRLF into the message after src[:n] and call
 	// CountCRLF.
 	BareLF
-	// BareCR: a CR without LF behind it is skipped, and a stuffed dot before it.
+	// BareCR: a CR without LF after it is skipped, and a stuffed dot before it.
 	BareCR
-	// Stuff: put a "." into the wire form behind src[:n]; it is counted already. A
-	// Stuffer tells it, and any Scanner of a line behind a bare line end.
+	// Stuff: put a "." into the wire form after src[:n]; it is counted already. A
+	// Stuffer reports it, and any Scanner for a line after a bare line end.
 	Stuff
 	// LoneDot: a dot that begins a line, and that no second one follows, is skipped:
 	// it is not part of the line, whatever follows (RFC 5321 section 4.5.2). Scanner only.
@@ -34,11 +34,11 @@ type Counts struct {
 	LongestLine int   // octets of the longest finished line, with CRLF, without a stuffed dot (RFC 5321 section 4.5.3.1.6)
 }
 
-// place is where in a line a scan stands.
+// place is where in a line a scan has stopped.
 type place uint8
 
 const (
-	lineStart  place = iota // behind CRLF, or at the very start
+	lineStart  place = iota // after CRLF, or at the very start
 	insideLine              // octets of the line were seen
 	afterBare               // at the start of a line for us, not for the sender: a dot is not a stuffed one
 )
@@ -57,16 +57,16 @@ type Scanner struct {
 	at    place
 	crs   bool // a bare CR was seen: counting proves nothing any more
 	line  int  // octets of the current line
-	plain bool // the input is not stuffed: this is the heart of a Stuffer
+	plain bool // the input is not stuffed: for a Stuffer
 }
 
 // Reset makes s ready for the next message.
 func (s *Scanner) Reset() { *s = Scanner{} }
 
-// AtLineStart says whether what was scanned ends with CRLF or is empty.
+// AtLineStart reports whether what was scanned ends with CRLF or is empty.
 func (s *Scanner) AtLineStart() bool { return s.at != insideLine }
 
-// CountCRLF tells that the caller has put a CRLF into the message, in place of a
+// CountCRLF counts a CRLF that the caller has put into the message, in place of a
 // bare LF or at the end of a body that lacks it.
 func (s *Scanner) CountCRLF() {
 	s.Wire += 2
@@ -77,7 +77,7 @@ func (s *Scanner) CountCRLF() {
 
 // Scan finds the run of src, from its begin, that is message in wire form: src[:n],
 // borrowed and never changed. What stopped the run is in v, and skip octets of
-// src behind the run are not message. Call it again with what is behind them,
+// src after the run are not message. Call it again with what is after them,
 // unless v is More or End. After End the scanner must be Reset.
 func (s *Scanner) Scan(src []byte) (n, skip int, v Verdict) {
 	for n < len(src) {

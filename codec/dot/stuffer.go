@@ -1,7 +1,7 @@
 package dot
 
 // Stuffer reads a message in plain form (BDAT, a file), in pieces cut anywhere,
-// and tells where dots are to be put to make it wire form. The zero value is
+// and returns where dots are to be put to make it wire form. The zero value is
 // ready. It is used as the Scanner that it is built on, with these differences:
 // the verdict Stuff comes for each dot at the start of a line, End never comes.
 //

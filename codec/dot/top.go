@@ -7,7 +7,7 @@ import "bytes"
 type Top struct {
 	left int // lines of the body still wanted
 	body bool
-	col  uint8 // of the header's current line: 0: nothing, 1: a CR, 2: more
+	col  uint8 // what the header's current line has: 0: nothing, 1: a CR, 2: more
 }
 
 // NewTop returns a Top for lines lines of the body, 0 or more.

@@ -22,8 +22,8 @@ func appendAddress(dst []byte, address string, wide bool) []byte {
 	return appendUTF8(append(dst, "utf-8; "...), address, wide)
 }
 
-// appendORcpt appends Original-Recipient (RFC 3464 section 2.3.1): what ORCPT
-// stands for. An ORCPT that is none gives no field.
+// appendORcpt appends Original-Recipient (RFC 3464 section 2.3.1): ORCPT decoded.
+// A malformed ORCPT gives no field.
 func appendORcpt(dst []byte, orcpt string, wide bool) []byte {
 	kind, address, ok := cutORcpt(orcpt)
 	if !ok {
@@ -40,7 +40,7 @@ func appendORcpt(dst []byte, orcpt string, wide bool) []byte {
 }
 
 // cutORcpt cuts ORCPT into type and encoded address. The type is an atom, and so
-// may stand in a field.
+// is safe in a field.
 func cutORcpt(orcpt string) (kind, address string, ok bool) {
 	kind, address, ok = strings.Cut(orcpt, ";")
 	for i := range len(kind) {
@@ -79,7 +79,7 @@ func appendUTF8(dst []byte, address string, wide bool) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendUnescaped appends what utf-8-addr-xtext or utf-8-addr-unitext stands for:
+// appendUnescaped decodes utf-8-addr-xtext or utf-8-addr-unitext:
 // "\x{F6}" is "ö". What is no such escape stays as it is.
 func appendUnescaped(dst []byte, s string) []byte {
 	for {

@@ -32,13 +32,13 @@ func Append(dst []byte, r *Report) []byte {
 	return append(dst, "--\r\n"...)
 }
 
-// NeedsUTF8 says whether the notification has UTF-8 in a header, its own or that of
+// NeedsUTF8 reports whether the notification has UTF-8 in a header, its own or that of
 // a part, and so has to be sent with SMTPUTF8 (RFC 6531 section 3.2).
 func (r *Report) NeedsUTF8() bool {
 	return r.UTF8 && (r.wide() || r.global())
 }
 
-// wide says whether the parts that are made here are in UTF-8.
+// wide reports whether the parts that are made here are in UTF-8.
 func (r *Report) wide() bool {
 	if !r.UTF8 {
 		return false
@@ -53,7 +53,7 @@ func (r *Report) wide() bool {
 	return eightBit(r.To)
 }
 
-// eightBit says whether an octet of s is over 127.
+// eightBit reports whether an octet of s is over 127.
 func eightBit[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
@@ -114,7 +114,7 @@ func (r *Report) appendThread(dst []byte) []byte {
 	return dst
 }
 
-// isMessageID says whether id is one msg-id that may stand in a header: printable
+// isMessageID reports whether id is one msg-id that is safe in a header: printable
 // ASCII without blanks in one pair of brackets.
 func isMessageID(id []byte) bool {
 	if len(id) < 3 || len(id) > 500 || id[0] != '<' || id[len(id)-1] != '>' {

@@ -27,7 +27,7 @@ func (r *Report) boundary() string {
 	return string(appendToken(b, r.ReportingMTA, maxBoundary-len(b)))
 }
 
-// unused is the least number from 1 on that does not occur in text behind stem.
+// unused is the least number from 1 on that does not occur in text after stem.
 func unused(text, stem []byte) int {
 	seen := make(map[int]bool)
 	for {
@@ -52,8 +52,8 @@ func unused(text, stem []byte) int {
 	}
 }
 
-// appendToken appends at most limit octets of s, with "-" for what may not stand
-// in a boundary.
+// appendToken appends at most limit octets of s, with "-" for characters that a
+// boundary can't have.
 func appendToken(dst []byte, s string, limit int) []byte {
 	for i := range min(len(s), limit) {
 		c := s[i]

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the messages of testdata anew")
+var rewrite = flag.Bool("rewrite", false, "rewrite the messages in testdata")
 
 const original = "Received: from client.example (unknown [192.0.2.7])\r\n\tby mx.example.com (postrider) with ESMTP id 0000000000042;\r\n" +
 	"\tSun, 22 Nov 2026 23:00:00 +0000 (UTC)\r\nMessage-ID: <lunch.1@example.com>\r\nFrom: <jsmith@example.com>\r\nSubject: lunch\r\n\r\n" +

@@ -39,7 +39,7 @@ func (r *Report) appendOriginal(dst []byte) []byte {
 		dst = append(dst, " Headers\r\nContent-Type: message/global-headers"...)
 	case eight && utf8.Valid(r.Original):
 		dst = append(dst, " Headers\r\nContent-Type: text/rfc822-headers; charset=utf-8"...)
-	case eight: // a name of RFC 1428 for what nobody knows
+	case eight: // RFC 1428's name for an unknown character set
 		dst = append(dst, " Headers\r\nContent-Type: text/rfc822-headers; charset=unknown-8bit"...)
 	default:
 		dst = append(dst, " Headers\r\nContent-Type: text/rfc822-headers"...)
@@ -49,9 +49,9 @@ func (r *Report) appendOriginal(dst []byte) []byte {
 	return appendLines(append(dst, "\r\n"...), r.Original)
 }
 
-// global says whether the returned header is one of RFC 6532: in UTF-8, from a
-// sender that said so. 8-bit headers that nobody agreed on exist as well; to them
-// message/rfc822 is as close as it gets.
+// global reports whether the returned header is one of RFC 6532: in UTF-8, from a
+// sender that used SMTPUTF8. 8-bit headers without SMTPUTF8 exist as well; they go
+// out as message/rfc822, the closest type there is.
 func (r *Report) global() bool {
 	if !r.UTF8 {
 		return false

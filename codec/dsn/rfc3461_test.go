@@ -7,7 +7,7 @@ import (
 	"postrider/codec/smtp"
 )
 
-// Section 4.2: ORCPT comes back as what it stands for, and people see it where the
+// Section 4.2: ORCPT comes back decoded, and people see it where the
 // address became another one.
 func TestRFC3461_4_2_orcpt(t *testing.T) {
 	f := func(orcpt, original, words string) {

@@ -169,7 +169,7 @@ func TestRFC6522_3_returned(t *testing.T) {
 	f("a\nb\rc\r\r\nd\r", true, false, "message/rfc822", "", "7bit", "a\r\nb\r\nc\r\n\r\nd\r\n")
 }
 
-// RFC 2046 section 5.1.1: the boundary stands in nothing that is returned, is
+// RFC 2046 section 5.1.1: the boundary occurs in nothing that is returned, is
 // short, and of the octets that it may have.
 func TestRFC2046_5_1_1_boundary(t *testing.T) {
 	f := func(queueID, host, original, want string) {
@@ -397,7 +397,7 @@ func TestAppendSpan(t *testing.T) {
 	}
 }
 
-// The words of a report of several kinds are those of the worst.
+// A report with recipients of several kinds is worded for the worst.
 func TestReport_worst(t *testing.T) {
 	f := func(want Kind, ks ...Kind) {
 		t.Helper()

@@ -80,9 +80,9 @@ func (p *Recipient) diagnostic() (text, kind string) {
 	return p.Diagnostic, TypePostrider
 }
 
-// appendCode appends the status code. A class that contradicts the action is put
-// right, the rest of the code stays. A failure may be of class 4: that of a message
-// that was tried until it was too old.
+// appendCode appends the status code. A class that contradicts the action is
+// corrected, the rest of the code stays. A failure may have class 4: the message was
+// tried until it was too old.
 func (p *Recipient) appendCode(dst []byte) []byte {
 	classes := "2"
 	switch p.Action {
@@ -102,7 +102,7 @@ func (p *Recipient) appendCode(dst []byte) []byte {
 	return append(dst, code...)
 }
 
-// isStatus says whether s is a status code of RFC 3463 section 2.
+// isStatus reports whether s is a status code of RFC 3463 section 2.
 func isStatus(s string) bool {
 	class, rest, _ := strings.Cut(s, ".")
 	subject, detail, _ := strings.Cut(rest, ".")
@@ -118,8 +118,8 @@ func isNumber(s string) bool {
 	return len(s) >= 1 && len(s) <= 3
 }
 
-// mtaName is the name of a host, without the address and port behind it; an
-// address that stands alone keeps its brackets.
+// mtaName is the name of a host, without the address and port after it; an
+// address without a name keeps its brackets.
 func mtaName(peer string) string {
 	if at := strings.IndexByte(peer, '['); at > 0 {
 		return peer[:at]

@@ -14,8 +14,8 @@ const (
 	fold     = "\r\n    "
 )
 
-// appendClean appends s for a line of text: "?" stands for a control, for what is
-// no UTF-8, and for all beyond ASCII unless wide.
+// appendClean appends s for a line of text: "?" replaces a control, an octet that is
+// not UTF-8, and unless wide everything beyond ASCII.
 func appendClean(dst []byte, s string, wide bool) []byte {
 	for _, c := range s {
 		if unicode.IsControl(c) || c == utf8.RuneError || c >= 0x80 && !wide {
@@ -27,7 +27,7 @@ func appendClean(dst []byte, s string, wide bool) []byte {
 }
 
 // appendClipped is appendClean for a value that can't be folded. What is too long
-// ends with "...", so that nobody takes it for the whole.
+// ends with "...", which shows that it was cut.
 func appendClipped(dst []byte, s string, wide bool) []byte {
 	if len(s) <= maxValue {
 		return appendClean(dst, s, wide)
@@ -53,7 +53,7 @@ func appendField(dst []byte, name, value string, wide bool) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendFolded appends the words of s, each behind a blank, to the line that
+// appendFolded appends the words of s, each after a blank, to the line that
 // begins at dst[line:], and folds it where it gets too long: the next line begins
 // with four blanks, as Postfix does it. Line ends in s count as blanks.
 func appendFolded(dst []byte, line int, s string, wide bool) []byte {

@@ -12,7 +12,9 @@ import (
 // still runs, so they are read where the runtime keeps them, as package
 // internal/coverage/cfile does. The build needs -ldflags=-checklinkname=0.
 
-// counters are those of one package.
+const counts = true
+
+// counters are the coverage counters of one package.
 type counters struct {
 	first  *atomic.Uint32
 	length uint64
@@ -29,9 +31,6 @@ var searched uint64
 // What the compiler keeps of a function: how many counters it has, two numbers that say
 // which function it is, and the counters.
 const preamble = 3
-
-// searchedPerStep is how many searched octets count as one statement.
-const searchedPerStep = 8
 
 func counted() (n uint64) {
 	for _, c := range counterList() {

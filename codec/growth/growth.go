@@ -9,8 +9,8 @@
 //   - octets that come from a reader of the test (see Reader), if the test has one;
 //   - statements that were run, and octets that package bytes and package strings have
 //     searched. They are counted when the test was built for that, as
-//     `bash .ci/run growth` does: the coverage counters of the compiler tell of
-//     statements, in our packages and in those of libraries that read for us, and two
+//     `bash .ci/run growth` does: the coverage counters of the compiler count
+//     statements, in our packages and in libraries that read for us, and two
 //     files in place of the library's assembler count what is searched. See counted.go.
 //
 // Without that build the tests count allocations only, so that `go test` of a package
@@ -18,6 +18,7 @@
 package growth
 
 import (
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -36,6 +37,9 @@ const (
 	someWork        = 4000
 )
 
+// searchedPerStep is how many searched octets count as one statement.
+const searchedPerStep = 8
+
 // rounds is how often each size is measured. The least counts: a collection of garbage,
 // and what other goroutines do, only add.
 const rounds = 3
@@ -44,7 +48,7 @@ const rounds = 3
 // which does not count. Work and allocations of each doubling may be 2.5 times as much at
 // most, and 5 times for four times the input. Octets of memory may be 3.5 and 7 times as
 // much: append doubles small slices and lets large ones grow by a quarter, and all the
-// slices that it has left behind count.
+// slices that it has dropped count.
 func Linear(t *testing.T, what string, n int, begin func(n int) func()) {
 	t.Helper()
 	if testing.Short() {
@@ -54,24 +58,33 @@ func Linear(t *testing.T, what string, n int, begin func(n int) func()) {
 	for i := range all {
 		all[i] = measure(n<<i, begin)
 	}
+	for _, wrong := range tooMuch(all) {
+		t.Errorf("%.100s, size %d: %s", what, n, wrong)
+	}
+}
+
+// tooMuch says what has grown faster than the input, of the costs of n, 2n and 4n.
+func tooMuch(all [3]cost) (wrong []string) {
 	for i, smaller := range [3]int{0, 0, 1} {
 		more := uint64(i - smaller) // doublings
 		if more == 0 {
 			continue
 		}
 		before, got := all[smaller], all[i]
-		compare(t, what, n<<i, "allocations", got.allocations, before.allocations*5*more/2+someAllocations)
-		compare(t, what, n<<i, "octets of memory", got.octets, before.octets*7*more/2+someOctets)
-		compare(t, what, n<<i, "steps of work", got.work, before.work*5*more/2+someWork)
+		for _, c := range []struct {
+			name       string
+			got, limit uint64
+		}{
+			{"allocations", got.allocations, before.allocations*5*more/2 + someAllocations},
+			{"octets of memory", got.octets, before.octets*7*more/2 + someOctets},
+			{"steps of work", got.work, before.work*5*more/2 + someWork},
+		} {
+			if c.got > c.limit {
+				wrong = append(wrong, fmt.Sprintf("%d %s for %d times the input, where %d are the most", c.got, c.name, 1<<i, c.limit))
+			}
+		}
 	}
-}
-
-// compare wants got to be at most limit.
-func compare(t *testing.T, what string, n int, name string, got, limit uint64) {
-	t.Helper()
-	if got > limit {
-		t.Errorf("%.100s, size %d: %d %s; by the smaller input it may be %d", what, n, got, name, limit)
-	}
+	return wrong
 }
 
 // measure is what one call on an input of size n costs.

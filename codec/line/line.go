@@ -4,8 +4,8 @@
 // # What it does
 //
 // The caller shows what it has read. Reader.Next returns the first line without
-// its end, or says that there is no whole line yet; then the caller shows the
-// same octets again with more behind them. A line borrows from the input:
+// its end, or More while there is no whole line; then the caller shows the
+// same octets again with more after them. A line borrows from the input:
 // nothing is copied or allocated.
 //
 // A line that exceeds the limit is one error. It is swallowed while it arrives
@@ -15,23 +15,22 @@
 // # Line ends
 //
 // A command line ends with CRLF or with LF alone, as in Postfix and Sendmail,
-// because a person who types into nc sends LF alone. That is safe where the same
+// because nc sends LF alone for a line that is typed in. That is safe where the same
 // leniency in message data is not: smuggling lives on two servers that differ
 // about the end of a *message*, and that end is found by package dot, which
-// knows only CRLF "." CRLF. A command line is never text that a stranger wrote;
-// a relay that let a stranger put LF into a command would let him put CRLF there
-// too. A CR anywhere but before the LF, a NUL and other control octets stay part
+// knows only CRLF "." CRLF. A command line never has text from a third party: a relay
+// that lets LF from outside into a command lets CRLF in too. A CR anywhere but before the LF, a NUL and other control octets stay part
 // of the line: every argument parser refuses them.
 package line
 
 import "bytes"
 
-// Verdict says what Next found.
+// Verdict is what Next found.
 type Verdict uint8
 
 const (
 	// More: there is no whole line. The octets that were not consumed are shown
-	// again with more behind them.
+	// again with more after them.
 	More Verdict = iota
 	// Whole: a line was found.
 	Whole
@@ -44,7 +43,7 @@ type Reader struct {
 	swallowing bool // inside a line that is over its limit
 }
 
-// Next looks for a line in src and says how many octets of it are used up. The
+// Next looks for a line in src and returns how many octets of src it has used. The
 // line is without its CRLF or LF and borrowed from src. limit is the most octets
 // a line may have, counted with its end as RFC 5321 section 4.5.3.1.4 counts
 // them; while no whole line is there, less than limit octets stay unconsumed.

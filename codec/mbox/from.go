@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// From is what a From_ line says.
+// From is a parsed From_ line.
 type From struct {
 	Sender string    // empty for MAILER-DAEMON, and for the "-" of Mozilla
 	Date   time.Time // zero when it can't be read
@@ -16,7 +16,7 @@ type From struct {
 // maxDate is the most words of a date.
 const maxDate = 8
 
-// parseFrom reads "SENDER DATE", what follows "From ". zoned says that a numeric
+// parseFrom reads "SENDER DATE", what follows "From ". zoned: a numeric
 // zone ends the date.
 func parseFrom(s string) (f From, zoned bool) {
 	words := strings.Fields(s)
@@ -93,7 +93,7 @@ func parseDate(w []string) (time.Time, bool) {
 	return d.time(), true
 }
 
-// date is a date whose parts come one after the other.
+// date is a date that is read part by part.
 type date struct{ y, m, d, hour, minute, second, offset int }
 
 func (d *date) time() time.Time {
@@ -139,7 +139,7 @@ func (d *date) clock(s string) bool {
 	return ok && a && b && c
 }
 
-// zone reads a zone, and says how many words it is: 2 of "MET DST", 0 if it is none.
+// zone reads a zone, and returns how many words it has: 2 for "MET DST", 0 for no zone.
 // A name that is not known, or that means several zones, is UTC.
 func (d *date) zone(w []string) int {
 	s := w[0]
@@ -169,7 +169,7 @@ func (d *date) zone(w []string) int {
 	return 1
 }
 
-// zones are those of RFC 5322 section 4.3, and names that mean one zone only.
+// zones has the names of RFC 5322 section 4.3, and names that mean one zone only.
 var zones = map[string]int{
 	"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
 	"CET": 1, "CEST": 2, "MET": 1, "MEST": 2, "MESZ": 2, "MEZ": 1, "EET": 2, "EEST": 3, "WEST": 1, "MSK": 3, "JST": 9, "NZST": 12, "NZDT": 13,
@@ -194,9 +194,9 @@ func indexOf(names []string, s string) int {
 	return 0
 }
 
-// number reads so many digits, up to a value.
-func number(s string, least, most, limit int) (int, bool) {
-	if len(s) < least || len(s) > most || s[0] < '0' || s[0] > '9' {
+// number reads minDigits to maxDigits digits; the value is at most limit.
+func number(s string, minDigits, maxDigits, limit int) (int, bool) {
+	if len(s) < minDigits || len(s) > maxDigits || s[0] < '0' || s[0] > '9' {
 		return 0, false
 	}
 	n, err := strconv.Atoi(s)

@@ -10,15 +10,15 @@ import (
 type lengthField struct {
 	line  []byte // the beginning of the line that is open
 	n     int64
-	count int // of these fields
+	count int // how many of these fields there are
 }
 
-// maxLengthLine is what is kept of a line; longer ones are passed over.
+// maxLengthLine is what is kept of a line; longer ones are ignored.
 const maxLengthLine = 64
 
 func (l *lengthField) reset() { *l = lengthField{line: l.line[:0]} }
 
-// take reads a piece of a header, which is of one line only. ended says that it
+// take reads a piece of a header, which is of one line only. ended: it
 // was the empty line.
 func (l *lengthField) take(piece []byte) (ended bool) {
 	l.line = append(l.line, piece[:min(len(piece), maxLengthLine-len(l.line))]...)
@@ -46,7 +46,7 @@ func (l *lengthField) take(piece []byte) (ended bool) {
 	return false
 }
 
-// HasLength says whether a header, with which text begins, has a Content-Length that
+// HasLength reports whether a header, with which text begins, has a Content-Length that
 // a [Reader] could see, also after lines that are no fields. It is true as well if
 // the header does not end in text. Lines may end with CRLF.
 func HasLength(text []byte) bool {

@@ -21,13 +21,13 @@
 //   - without a date, if an empty line is before it, or the beginning of the
 //     file, and a header field in the next line.
 //
-// All other lines are text and stay. What was close, either way, is told to
+// All other lines are text and stay. Close decisions are reported to
 // Reader.Doubt.
 //
-// Of the older forms: mboxo and mboxcl differ only in that lines that had a ">"
+// The older forms mboxo and mboxcl differ only in that lines that had a ">"
 // of their own lose it, which can't be seen from the file. mboxcl2 quotes nothing
 // and has a Content-Length in each header. It is wrong in many files, so it counts
-// only where it agrees with the file: where it says that the body ends, the file
+// only where it agrees with the file: where the body ends by it, the file
 // ends, or a From_ line with a date follows. Then no line within the body
 // begins a message.
 package mbox
@@ -42,7 +42,7 @@ var rule = quote.Rule{Word: "From "}
 
 // Writer writes messages in mboxrd form, by appending. The zero Writer is ready.
 type Writer struct {
-	// OwnLength says that the message that begins has a Content-Length, see HasLength. It may
+	// OwnLength: the message that begins has a Content-Length, see HasLength. It may
 	// say anything, and a reader must not follow it over the beginning of the next
 	// message: the From_ line gets a zone after its year, which tells a [Reader] so.
 	OwnLength bool

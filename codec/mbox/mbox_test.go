@@ -47,7 +47,7 @@ func TestReader_Success(t *testing.T) {
 	f("From a"+asctime+"one\nFrom here it is text\n>From quoted\n>>From twice\n\n", "one\nFrom here it is text\nFrom quoted\n>From twice\n")
 	f("From a"+asctime+"\nFrom b"+asctime, "", "")
 	f("From a"+asctime+"no end", "no end")
-	// A paragraph that begins with From, and one whose next line looks like no field.
+	// A paragraph that begins with From, and one whose next line doesn't look like a field.
 	f("From a"+asctime+"A: b\n\nDear all,\n\nFrom Monday on we open at 10.\n\nFrom then: nothing\nso long\n\n", "A: b\n\nDear all,\n\nFrom Monday on we open at 10.\n\nFrom then: nothing\nso long\n")
 	// No empty line between messages, in a header and in a body.
 	f("From a"+asctime+"A: b\nFrom c@d.example"+asctime+"C: d\n\ntext\nFrom -"+asctime+"E: f\n", "A: b\n", "C: d\n\ntext\n", "E: f\n")
@@ -90,7 +90,7 @@ func TestReader_contentLength(t *testing.T) {
 	}
 }
 
-// What was close is told with its line.
+// Close decisions are reported with their line.
 func TestReader_doubts(t *testing.T) {
 	file := "From a" + asctime + "A: b\n\nFrom one\ntwo\nFrom three\n\nFrom four\nFive: 6\n\nseven\nFrom eight" + asctime + "nine\n"
 	var got []string

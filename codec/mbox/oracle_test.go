@@ -96,7 +96,7 @@ func (w *twin) message(start int) (end int) {
 	return end
 }
 
-// from says whether the line at a place, which begins with "From ", begins a message,
+// from reports whether the line at a place, which begins with "From ", begins a message,
 // and whether that was close.
 func (w *twin) from(at int, empty bool) (begins, close bool) {
 	text := w.file[at+5:]
@@ -113,7 +113,7 @@ func (w *twin) from(at int, empty bool) (begins, close bool) {
 	return empty && field, empty || field
 }
 
-// agrees says whether a body may end at a place.
+// agrees reports whether a body may end at a place.
 func (w *twin) agrees(at int) bool {
 	if at > len(w.file) || at < 0 {
 		return false

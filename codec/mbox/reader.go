@@ -11,12 +11,12 @@ import (
 )
 
 // ErrNoMbox is the error of a file that does not begin as an mbox file does.
-var ErrNoMbox = errors.New("this is no mbox file")
+var ErrNoMbox = errors.New("not an mbox file")
 
 // Reader reads the messages of an mbox file one after the other, in bounded
 // memory: Next begins a message, Read reads it.
 type Reader struct {
-	// Doubt, if it is set, hears of each line that could be read otherwise.
+	// Doubt, if it is set, is called for each line that could be read otherwise.
 	Doubt func(line int, what string)
 
 	in   *bufio.Reader
@@ -26,7 +26,7 @@ type Reader struct {
 
 	u    quote.Unquoter
 	line int
-	out  []byte // of this message, not read yet
+	out  []byte // octets of this message, not read yet
 	tail []byte // the last octets of the message, up to 3, also in out
 	any  bool   // the file has begun
 	more bool   // a From_ line was found and waits for Next
@@ -109,7 +109,7 @@ func (r *Reader) begin() error {
 	r.discard(len(word))
 	r.tail = append(r.tail[:0], '\n', '\n')
 	if !r.separates() {
-		return fmt.Errorf("line %d: %w: no date that can be read is in its line \"From ...\", and no header field in the next line", r.line, ErrNoMbox)
+		return fmt.Errorf("line %d: %w: its line \"From ...\" has no date that can be read, and the next line is not a header field", r.line, ErrNoMbox)
 	}
 	r.any, r.more = true, true
 	return nil
@@ -174,7 +174,7 @@ func (r *Reader) fill() error {
 	return nil
 }
 
-// separates says whether the line whose "From " was just taken begins a message.
+// separates reports whether the line whose "From " was just taken begins a message.
 func (r *Reader) separates() bool {
 	text := r.ahead(0, maxFrom+1+maxName)
 	rest, next, whole := bytes.Cut(text, []byte("\n"))
@@ -209,7 +209,7 @@ func (r *Reader) doubt(what string) {
 	}
 }
 
-// isField says whether a line begins with the name of a header field.
+// isField reports whether a line begins with the name of a header field.
 func isField(line []byte) bool {
 	for i, c := range line {
 		if c <= ' ' || c >= 0x7f || c == ':' {
@@ -219,7 +219,7 @@ func isField(line []byte) bool {
 	return false
 }
 
-// isColon says whether a colon is next, after blanks or not (RFC 5322 section 4.5).
+// isColon reports whether a colon is next, after blanks or not (RFC 5322 section 4.5).
 func isColon(text []byte) bool {
 	text = bytes.TrimLeft(text, " \t")
 	return len(text) > 0 && text[0] == ':'
@@ -241,7 +241,7 @@ func (r *Reader) end() {
 	}
 }
 
-// endsEmpty says whether the last line is an empty one.
+// endsEmpty reports whether the last line is an empty one.
 func endsEmpty(tail []byte) bool {
 	return bytes.HasSuffix(tail, []byte("\n\n")) || bytes.HasSuffix(tail, []byte("\n\r\n"))
 }

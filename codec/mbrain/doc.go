@@ -33,10 +33,10 @@
 // the messages, to a program that knows nothing else.
 //
 // In a plain entry the text is for people: it ends with a line end (one is put
-// there), and is written as it is otherwise. Attachments stand in it as uuencoded
+// there), and is written as it is otherwise. Attachments are in it as uuencoded
 // files (package uu). In a raw entry it is a whole message octet for octet, line ends, NUL and all: "Octets: n" gives its length (before
-// quoting), an empty line always stands before it, and one LF that is not part of
-// it behind it. "Arrived: " is the time of arrival (RFC 3339).
+// quoting), an empty line always comes before it, and after it one LF that is not
+// part of it. "Arrived: " is the time of arrival (RFC 3339).
 //
 // Header lines are UTF-8 without controls, of at most 4,096 octets; lines end
 // with LF, and CRLF is understood except inside of a raw text.
@@ -46,7 +46,7 @@
 // [FileName] is the account's name in upper case and ".TXT". Letters of ASCII,
 // digits, "-", "_", "+" and "." (not as the first) stay; each other octet is "%"
 // and two hexadecimal digits. An account of another domain than the default one
-// has "@" and the domain, written likewise, behind its name: JSMITH@EXAMPLE.NET.TXT.
+// has "@" and the domain, written likewise, after its name: JSMITH@EXAMPLE.NET.TXT.
 // [ParseFileName] undoes it.
 //
 // # Errors
@@ -57,7 +57,7 @@ package mbrain
 
 import "strconv"
 
-// FormatError says where and why a file can't be understood.
+// FormatError has where and why a file can't be understood.
 type FormatError struct {
 	Line int // from 1
 	Text string

@@ -27,7 +27,7 @@ type Reader struct {
 
 	raw  bool
 	want int64 // octets of the raw text that are to come
-	end  bool  // the LF behind a raw text was seen
+	end  bool  // the LF after a raw text was seen
 }
 
 // NewReader reads the file from r.
@@ -89,7 +89,7 @@ func (r *Reader) begin() error {
 	}
 }
 
-// header reads the lines behind the From line.
+// header reads the lines after the From line.
 func (r *Reader) header(e *Entry) error {
 	var seen [len(headerNames)]bool
 	for {
@@ -140,12 +140,12 @@ func (e *Entry) set(which int, value string) (err error) {
 		e.Subject = value
 	case "arrived:":
 		if e.Arrived, err = time.Parse(time.RFC3339, value); err != nil {
-			return fmt.Errorf("the \"Arrived:\" %q is no time such as 2026-11-22T23:00:00Z", value)
+			return fmt.Errorf("malformed \"Arrived:\" %q: expected a time such as 2026-11-22T23:00:00Z", value)
 		}
 	case "octets:":
 		e.Raw = true
 		if e.Octets, err = strconv.ParseInt(value, 10, 64); err != nil || e.Octets < 0 {
-			return fmt.Errorf("the \"Octets:\" %q is no number of octets", value)
+			return fmt.Errorf("malformed \"Octets:\" %q: expected a number of octets", value)
 		}
 	}
 	return nil
@@ -212,9 +212,9 @@ func (r *Reader) hand() error {
 	switch {
 	case len(behind) > 0:
 		r.done = true
-		return &FormatError{r.line, "the text goes on behind its \"Octets:\"; was the file edited or its line ends changed?"}
+		return &FormatError{r.line, "the text is longer than its \"Octets:\"; was the file edited or its line ends changed?"}
 	case r.done && r.want > 0:
-		return &FormatError{r.line, fmt.Sprintf("%d octets of the text's \"Octets:\" are missing; was the file cut, edited or its line ends changed?", r.want)}
+		return &FormatError{r.line, fmt.Sprintf("the text is %d octets shorter than its \"Octets:\"; was the file cut, edited or its line ends changed?", r.want)}
 	}
 	return nil
 }

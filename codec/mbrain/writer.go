@@ -15,7 +15,7 @@ import (
 type Entry struct {
 	From, To, Date, Subject string
 
-	// Raw says that the text is a whole message of Octets octets.
+	// Raw: the text is a whole message of Octets octets.
 	Raw     bool
 	Octets  int64
 	Arrived time.Time // zero: unknown; raw entries only
@@ -25,7 +25,7 @@ type Entry struct {
 
 var rule = quote.Rule{Word: "from:", Fold: true, CR: true}
 
-// headerNames are the header lines behind From, in lower case with the colon.
+// headerNames are the header lines after From, in lower case with the colon.
 var headerNames = [...]string{"to:", "date:", "subject:", "arrived:", "octets:"}
 
 const longestName = len("arrived:")
@@ -38,7 +38,7 @@ const maxValue = 4096
 type Writer struct {
 	q     quote.Quoter
 	raw   bool
-	last  byte   // of the text
+	last  byte   // the last octet of the text so far
 	first []byte // the text's beginning, until it is known whether an empty line is needed
 	begun bool   // that is known
 }
@@ -138,7 +138,7 @@ func clean(s string) string {
 	return strings.Trim(s, " ")
 }
 
-// headerName says which of headerNames text begins with.
+// headerName returns which of headerNames text begins with.
 func headerName(text []byte) (which int, ok bool) {
 	for i, name := range headerNames {
 		if len(text) >= len(name) && bytes.EqualFold(text[:len(name)], []byte(name)) {

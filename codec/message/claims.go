@@ -6,17 +6,18 @@ import (
 )
 
 // Claims are the addresses that a reader may find in an unfolded list of addresses, each
-// once: those of [Mailboxes], and every word with "@" that is not within a quoted string or
+// once: what [Mailboxes] finds, and every word with "@" that is not within a quoted string or
 // a comment, whatever is around it. Readers differ about text that breaks the rules, such
-// as a name with an address in it that has no quotes; who has to vouch for all of a field
-// takes what any of them may see. The work is linear in the value, but for finding
-// duplicates among at most most addresses; more are cut off, and the result has most+1.
-func Claims(value string, most int) (found []string) {
+// as a name with an address in it that has no quotes; a caller that vouches for all of a
+// field needs every address that any reader may see. The work is linear in the value, but
+// for finding duplicates among at most limit addresses; more are cut off, and the result
+// has limit+1.
+func Claims(value string, limit int) (found []string) {
 	add := func(address string) bool {
 		if !slices.Contains(found, address) {
 			found = append(found, address)
 		}
-		return len(found) <= most
+		return len(found) <= limit
 	}
 	for _, m := range Mailboxes(value) {
 		if m.Address != "" && !add(m.Address) {
@@ -31,11 +32,11 @@ func Claims(value string, most int) (found []string) {
 	return found
 }
 
-// endsClaim says whether r is around addresses and not in them.
+// endsClaim reports whether r is around addresses and not in them.
 func endsClaim(r rune) bool { return r <= ' ' || strings.ContainsRune(",;:<>()\"\x7f", r) }
 
-// withoutStrings puts a blank in the place of each quoted string and each comment. Where
-// one has no end, the value is left as it is: it is not known what is a string then.
+// withoutStrings replaces each quoted string and each comment by a blank. If one has no
+// end, the value is left as it is, because its strings are not known then.
 func withoutStrings(value string) string {
 	var b strings.Builder
 	depth, quoted := 0, false

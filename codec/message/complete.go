@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Completion is what the header of a message that is handed in here is given, and
-// what is taken out of it. All who take mail from our own people use it.
+// Completion says what is added to the header of a submitted message, and what is
+// removed from it. Submission, sendmail and the web client use it.
 type Completion struct {
-	Domain    string // of addresses that have none; "": they stay as they are
+	Domain    string // for addresses without a domain; "": they stay as they are
 	MessageID string // without brackets
 	From      string // the value of a From field that is missing
 	Date      time.Time
@@ -18,7 +18,7 @@ type Completion struct {
 // address could bring a whole domain.
 const maxQualified = 64 << 10
 
-// Append appends header, whose lines end with CRLF or LF, to dst, and then the fields
+// Append appends header (its lines end with CRLF or LF) to dst, and then the fields
 // that it lacks (RFC 5322 section 3.6, RFC 6409 section 8). header is without its empty
 // line, and so is the result. An empty Date, From or Message-ID is missing and taken
 // out, and so is a second Date or Message-ID. Bcc, Resent-Bcc and Return-Path are
@@ -77,13 +77,13 @@ func (c *Completion) Append(dst, header []byte) []byte {
 	return dst
 }
 
-// hasMessageID says whether v has an id between angle brackets.
+// hasMessageID reports whether v has an id between angle brackets.
 func hasMessageID(v []byte) bool {
 	open := bytes.IndexByte(v, '<')
 	return open >= 0 && len(bytes.TrimSpace(v[open+1:])) > 0 && bytes.IndexByte(bytes.TrimSpace(v[open+1:]), '>') > 0
 }
 
-// hasAddresses says whether f is a list of addresses that are to be qualified.
+// hasAddresses reports whether f is a list of addresses that are to be qualified.
 func hasAddresses(f Field) bool {
 	name := f.Name
 	if len(name) > 7 && bytes.EqualFold(name[:7], []byte("Resent-")) {

@@ -3,7 +3,7 @@
 //
 //   - [Head] looks at a message while it comes in, in runs cut anywhere and in
 //     wire form (dots stuffed, CRLF): where the header ends, how many Received
-//     fields it has, to whom it was delivered before, and clips of the fields
+//     fields it has, its earlier Delivered-To addresses, and clips of the fields
 //     that a log line or a listing shows. It allocates nothing and, once the
 //     header has ended, does nothing.
 //   - [AppendReceived], [AppendReturnPath] and [AppendDeliveredTo] write the trace

@@ -10,7 +10,7 @@ type Field struct {
 	Value []byte
 }
 
-// Is says whether the field has this name, in any case.
+// Is reports whether the field has this name, in any case.
 func (f Field) Is(name string) bool {
 	return len(f.Name) == len(name) && bytes.EqualFold(f.Name, []byte(name))
 }
@@ -85,7 +85,7 @@ func Address(value []byte) string {
 	return string(bytes.TrimSpace(value))
 }
 
-// cutEmptyLine says whether text begins with an empty line, and gives the rest.
+// cutEmptyLine reports whether text begins with an empty line, and gives the rest.
 func cutEmptyLine(text []byte) (rest []byte, ok bool) {
 	if rest, ok := bytes.CutPrefix(text, []byte("\r\n")); ok {
 		return rest, true

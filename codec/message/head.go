@@ -16,7 +16,7 @@ type Head struct {
 	octets int64 // whole lines of the header so far
 	line   int64 // octets of the line that is being read
 	at     headState
-	field  fieldKind // of the line that is being read, and of its continuations
+	field  fieldKind // the field that is being read, with its continuation lines
 	dotted bool      // the stuffed dot of this line was passed
 	hops   int
 
@@ -27,7 +27,7 @@ type Head struct {
 	clips [numClips]clip
 
 	delivered  [maxDelivered]uint64 // hashes of addresses
-	deliveries int                  // of all fields; those past maxDelivered are only counted
+	deliveries int                  // the number of Delivered-To fields; fields past maxDelivered are only counted
 }
 
 // headState is what Head expects next.
@@ -81,7 +81,7 @@ func (h *Head) Feed(run []byte) {
 	}
 }
 
-// Done says whether the header has ended. A message that is all header never
+// Done reports whether the header has ended. A message that is all header never
 // gets there.
 func (h *Head) Done() bool { return h.at == pastHeader }
 
@@ -117,7 +117,7 @@ func (h *Head) clip(k fieldKind) []byte {
 // Deliveries is the number of Delivered-To fields so far.
 func (h *Head) Deliveries() int { return h.deliveries }
 
-// DeliveredTo says whether the header has a Delivered-To field with this address,
+// DeliveredTo reports whether the header has a Delivered-To field with this address,
 // compared without regard to ASCII case: the message has been there before, and going
 // there again would be a loop. It compares 64-bit hashes. Of a header with more than
 // maxDelivered such fields it is said of every address: no mail is forwarded so often
@@ -160,7 +160,7 @@ func (h *Head) octet(c byte) {
 	}
 }
 
-// continues says whether a field stands before the line that begins now.
+// continues reports whether there is a field before the line that begins now.
 func (h *Head) continues() bool { return h.octets > 0 }
 
 // nameOctets reads a field's name up to its colon and returns how much it took.

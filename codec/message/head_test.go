@@ -19,7 +19,7 @@ const sample = "Return-Path: <a@example.net>\r\n" +
 	"\r\n" +
 	"Received: not in the header\r\n"
 
-// seen is all that a Head says.
+// seen is all results of a Head.
 type seen struct {
 	done                     bool
 	octets                   int64

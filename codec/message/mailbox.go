@@ -183,7 +183,7 @@ func (s *listScanner) quoteEnd(i int) int {
 	return -1
 }
 
-// holdsEntry says whether text has the end of an address and then a separator.
+// holdsEntry reports whether text has the end of an address and then a separator.
 func holdsEntry(text string) bool {
 	for {
 		_, rest, ok := strings.Cut(text, ">")

@@ -10,7 +10,7 @@ const maxListLine = 500
 // qualifier reads a list of addresses and finds where a domain is missing.
 type qualifier struct {
 	words int  // since the address, or what is between angle brackets, began
-	end   int  // of the last word
+	end   int  // where the last word ends
 	at    bool // there is a domain, or a route
 	odd   bool // the word is no address: an encoded word
 	glue  bool // the next word belongs to the one before it: "a.b", "a . b"

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Received is what a trace field says of one hop (RFC 5321 section 4.4). Its
+// Received has the contents of a trace field for one hop (RFC 5321 section 4.4). Its
 // slices are borrowed for the call only.
 type Received struct {
 	Helo []byte     // as the client gave it; made harmless, cut at 255 octets
 	RDNS string     // the client's name by DNS; empty: unknown
-	IP   netip.Addr // of the client; the zero Addr when mail came without a network
+	IP   netip.Addr // the client's address; the zero Addr when mail came without a network
 	Host string     // this server
 	With string     // see With; empty: no protocol brought the mail
-	// Local says, of mail that a program on this host handed in, whose program it
-	// was, for the comment behind our name: "userid 1000". Empty for other mail.
+	// Local names the user whose program on this host submitted the mail, for the
+	// comment after our name: "userid 1000". Empty for other mail.
 	Local string
-	// Client and Issuer are the common names of the client's certificate, which was
-	// verified, and of who issued it; Client empty: there was none.
+	// Client and Issuer are the common names of the client's verified certificate and
+	// of its issuer; Client empty: there was none.
 	Client, Issuer string
-	ID             []byte    // under which this server logs the message
+	ID             []byte    // the message's ID in this server's log
 	For            []byte    // the recipient when there is exactly one, as path text without <>; else nil
 	At             time.Time // shown in its own zone
 }
@@ -90,7 +90,7 @@ func AppendReceived(dst []byte, r Received) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendCertificate appends what Postfix says of a client's certificate, on a line of
+// appendCertificate appends what Postfix writes about a client's certificate, on a line of
 // its own, or a blank.
 func appendCertificate(dst []byte, r Received) []byte {
 	if r.Client == "" {

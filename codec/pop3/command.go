@@ -108,7 +108,7 @@ func Parse(line []byte) (c Command, ok bool) {
 	return c, ok
 }
 
-// verbOf finds a keyword. Those of POP3 have 3 or 4 letters; they are compared
+// verbOf finds a keyword. POP3's keywords have 3 or 4 letters; they are compared
 // as one number, in upper case.
 func verbOf(keyword []byte) Verb {
 	if len(keyword) == 3 && fold(keyword) == keyTOP {
@@ -225,7 +225,7 @@ func parseNumber(b []byte) (n int, ok bool) {
 	return n, len(b) > 0
 }
 
-// isName says whether b names a mailbox: UTF-8 (RFC 6856 section 2.2), and
+// isName reports whether b names a mailbox: UTF-8 (RFC 6856 section 2.2), and
 // nothing that could spoil a log line.
 func isName(b []byte) bool {
 	for _, c := range b {
@@ -236,7 +236,7 @@ func isName(b []byte) bool {
 	return len(b) > 0 && utf8.Valid(b)
 }
 
-// isTag says whether b is a basic language range (RFC 4647 section 2.1).
+// isTag reports whether b is a basic language range (RFC 4647 section 2.1).
 func isTag(b []byte) bool {
 	for _, c := range b {
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z'

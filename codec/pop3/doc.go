@@ -10,8 +10,8 @@
 // # What is read generously, and what isn't
 //
 // Keywords are read in any case (RFC 1939 section 3), and blanks at the end of a
-// line are forgiven, except behind PASS: a password may have any. Numbers are
-// digits and nothing else: no sign, no blanks before them, nothing behind them.
+// line are forgiven, except after PASS: a password may have any. Numbers are
+// digits and nothing else: no sign, no blanks before them, nothing after them.
 // Arguments that a command does not have are an error, so that "QUIT please",
 // or the tail of some other protocol's line, never deletes mail.
 package pop3

@@ -2,10 +2,10 @@ package pop3
 
 import "strconv"
 
-// Terminator ends a multi-line response, behind the CRLF of its last line.
+// Terminator ends a multi-line response, after the CRLF of its last line.
 const Terminator = ".\r\n"
 
-// Code is a response code, which stands in brackets before the text of an -ERR
+// Code is a response code, which is put in brackets before the text of an -ERR
 // for the program that reads it (RFC 2449 section 8).
 type Code string
 

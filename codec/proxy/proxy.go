@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Header is what the balancer says.
+// Header is a parsed header: the balancer's client.
 type Header struct {
 	Source      netip.AddrPort // the client; zero: the balancer speaks for itself
 	Destination netip.AddrPort // what the client has dialled
@@ -23,7 +23,7 @@ const maxLine = 107
 
 // The reasons to refuse a connection.
 var (
-	ErrNone      = errors.New("no PROXY header: the balancer has to send one, or it is not to stand in policy.proxy_networks")
+	ErrNone      = errors.New("no PROXY header: configure the balancer to send one, or remove its address from policy.proxy_networks")
 	ErrMalformed = errors.New("malformed PROXY header")
 	ErrTooLong   = errors.New("PROXY header of more than 2048 octets")
 )
@@ -45,7 +45,7 @@ func Parse(in []byte) (h Header, n int, err error) {
 	return h, 0, ErrNone
 }
 
-// startsLike says whether in, as far as it goes, begins as s does.
+// startsLike reports whether in, as far as it goes, begins as s does.
 func startsLike(in []byte, s string) bool {
 	n := min(len(in), len(s))
 	return string(in[:n]) == s[:n]
@@ -85,7 +85,7 @@ func address(ip, port string, four bool) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(p)), true
 }
 
-// What stands behind the signature of version 2.
+// The octets after the signature of version 2.
 const (
 	fixedPart          = 16
 	local, proxied     = 0x20, 0x21

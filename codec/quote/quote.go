@@ -6,7 +6,7 @@
 // codec/mbox).
 //
 // Both ways work on pieces cut anywhere and hold back no more than the word. The
-// new ">" is put behind the others, which gives the same line as before them and
+// new ">" is put after the others, which gives the same line as before them and
 // needs no look ahead however many there are.
 package quote
 
@@ -45,7 +45,7 @@ func (h *held) appendTo(dst []byte) []byte {
 // Quoter hides the word of its Rule. It is ready for a text that begins a line.
 type Quoter struct {
 	Rule
-	inLine bool // past where the word could stand
+	inLine bool // past where the word could be
 	held   held
 }
 
@@ -89,7 +89,7 @@ type Unquoter struct {
 }
 
 // Append appends src to dst, unquoted, up to a line that begins with the bare
-// word: then found is true, used is the octets of src up to behind the word, and
+// word: then found is true, used is how many octets of src there are up to the word's end, and
 // the word is not in dst. Another Append goes on within that line.
 func (u *Unquoter) Append(dst, src []byte) (out []byte, used int, found bool) {
 	for i, c := range src {

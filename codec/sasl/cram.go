@@ -24,7 +24,7 @@ func (x *Exchange) cramMD5(response []byte) Step {
 	return Judge
 }
 
-// DigestFits says whether the claim's digest was made with the secret.
+// DigestFits reports whether the claim's digest was made with the secret.
 func (c *Claim) DigestFits(secret string) bool {
 	mac := hmac.New(md5.New, []byte(secret))
 	mac.Write([]byte(c.Nonce))

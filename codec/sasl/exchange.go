@@ -8,7 +8,7 @@ import (
 // MaxName is the most octets of a user name.
 const MaxName = 512
 
-// Step says what comes next in an exchange.
+// Step is what comes next in an exchange.
 type Step uint8
 
 // The steps: see the package.
@@ -19,7 +19,7 @@ const (
 	Judge
 )
 
-// Need says what a Claim is to be judged by.
+// Need is what a Claim is judged by.
 type Need uint8
 
 // The needs.
@@ -31,27 +31,27 @@ const (
 	NeedPassword
 	// NeedDigest: does Digest fit Nonce and the secret of User? See DigestFits.
 	NeedDigest
-	// NeedConsent: Proven says whether the peer has shown that it knows the
+	// NeedConsent: Proven reports whether the peer has shown that it knows the
 	// password of User. A peer that has not is refused in any case; the question is
 	// asked so that it is refused in the same way as after a wrong password. So is one
-	// whose Verifier is not that of User any more: the peer may take its time between the
+	// whose Verifier User no longer has: the password may change between the
 	// two steps.
 	NeedConsent
 )
 
-// Claim is what a peer says of itself.
+// Claim is what a peer claims about itself.
 type Claim struct {
 	Need      Need
 	Mechanism Mechanism
 	User      string
-	// Authzid is the identity to act as; "": that of User. Whoever judges has to
-	// refuse one that User may not act as.
+	// Authzid is the identity to act as; "": User itself. The judge of the claim has to
+	// refuse an identity that User may not act as.
 	Authzid  string
-	Password []byte // of NeedPassword; borrowed until the exchange ends
-	Nonce    string // of NeedDigest: the challenge
-	Digest   string // of NeedDigest: 32 hexadecimal digits
-	Proven   bool   // of NeedConsent
-	// Verifier is what Proven was found out with: a password that was changed meanwhile
+	Password []byte // for NeedPassword; borrowed until the exchange ends
+	Nonce    string // for NeedDigest: the challenge
+	Digest   string // for NeedDigest: 32 hexadecimal digits
+	Proven   bool   // for NeedConsent
+	// Verifier is what Proven was computed with: if the password has changed since, User
 	// has another one.
 	Verifier Verifier
 }
@@ -65,7 +65,7 @@ type Context struct {
 	// Binding returns the data of a channel binding by its type, "tls-exporter" or
 	// "tls-server-end-point"; nil when there is none. A nil function: no TLS.
 	Binding func(kind string) []byte
-	// OfferedPlus says that the peer was told of SCRAM-SHA-256-PLUS.
+	// OfferedPlus: the peer was offered SCRAM-SHA-256-PLUS.
 	OfferedPlus bool
 }
 
@@ -79,7 +79,7 @@ type Exchange struct {
 }
 
 // Start begins an exchange with mechanism m. initial is the decoded initial
-// response; has says whether there was one.
+// response; has reports whether there was one.
 func (x *Exchange) Start(ctx Context, m Mechanism, initial []byte, has bool) Step {
 	*x = Exchange{ctx: ctx, claim: Claim{Mechanism: m}}
 	switch m {
@@ -170,7 +170,7 @@ func (x *Exchange) password(word []byte) Step {
 	return Judge
 }
 
-// isName says whether b can be a user name.
+// isName reports whether b can be a user name.
 func isName(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' || c == 0x7F {

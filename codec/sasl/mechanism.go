@@ -43,7 +43,7 @@ func ParseMechanism(name []byte) Mechanism {
 	return None
 }
 
-// InTheClear says whether the mechanism sends the password itself: it needs TLS.
+// InTheClear reports whether the mechanism sends the password itself: it needs TLS.
 func (m Mechanism) InTheClear() bool { return m == Plain || m == Login }
 
 // Set is a set of mechanisms.
@@ -57,10 +57,10 @@ func SetOf(ms ...Mechanism) (s Set) {
 	return s &^ (1 << None)
 }
 
-// Has says whether m is in the set.
+// Has reports whether m is in the set.
 func (s Set) Has(m Mechanism) bool { return m != None && s>>m&1 != 0 }
 
-// Without returns the set without those of other.
+// Without returns the mechanisms of s that are not in other.
 func (s Set) Without(other Set) Set { return s &^ other }
 
 // All yields the mechanisms, the strongest first: clients tend to take the first
@@ -83,9 +83,8 @@ func (s Set) AppendTo(dst []byte) []byte {
 	return dst
 }
 
-// Usable returns those that can be used with a peer: those that send the password
-// only where clear says that it may be seen, -PLUS only where there is something
-// to bind to; see Binds.
+// Usable returns the mechanisms that a peer may use: PLAIN and LOGIN, which send the
+// password, only if clear is set, -PLUS only if binds is set; see Binds.
 func (s Set) Usable(clear, binds bool) Set {
 	if !clear {
 		s = s.Without(SetOf(Plain, Login))
@@ -96,7 +95,7 @@ func (s Set) Usable(clear, binds bool) Set {
 	return s
 }
 
-// Binds says whether there is a channel binding: what Context.Binding would bring.
+// Binds reports whether there is a channel binding: what Context.Binding would bring.
 func Binds(binding func(kind string) []byte) bool {
 	return binding != nil && (binding(TLSExporter) != nil || binding(TLSServerEndPoint) != nil)
 }

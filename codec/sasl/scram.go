@@ -11,8 +11,8 @@ import (
 // maxNonce is the most octets of a client's nonce.
 const maxNonce = 256
 
-// The channel bindings, as they stand in a GS2 header and as Context.Binding is
-// asked for them.
+// The channel bindings, named as in a GS2 header and as Context.Binding is asked
+// for them.
 const (
 	TLSExporter       = "tls-exporter"         // RFC 9266
 	TLSServerEndPoint = "tls-server-end-point" // RFC 5929 section 4
@@ -22,7 +22,7 @@ const (
 type scram struct {
 	verifier  Verifier
 	gs2       string // the header, with the commas
-	binding   []byte // the data that must stand behind it in "c="
+	binding   []byte // the data that must come after it in "c="
 	bound     bool   // the header is one that this server may go along with
 	firstBare string // client-first-message-bare
 	first     string // server-first-message
@@ -47,7 +47,7 @@ func (x *Exchange) clientFirst(response []byte) Step {
 			return Malformed
 		}
 	}
-	// A mandatory extension would stand first, as "m=" (RFC 5802 section 5.1): we
+	// A mandatory extension would come first, as "m=" (RFC 5802 section 5.1): we
 	// know none, and n= is not there then.
 	user, rest, _ := strings.Cut(bare, ",")
 	nonce, _, _ := strings.Cut(rest, ",")
@@ -62,9 +62,9 @@ func (x *Exchange) clientFirst(response []byte) Step {
 }
 
 // bind reads the flag of the GS2 header (RFC 5802 section 6). False: it doesn't
-// go with the mechanism. A binding that is only not there, or was taken away by
-// somebody between us, makes a proof that doesn't fit, not an error: whoever looks
-// on learns no more than of a wrong password.
+// go with the mechanism. A binding that is missing, or was changed on the way, makes a
+// proof that doesn't fit, not an error: an attacker on the way learns no more than from a
+// wrong password.
 func (x *Exchange) bind(flag string) bool {
 	s := &x.scram
 	plus := x.claim.Mechanism == ScramSHA256Plus
@@ -108,7 +108,7 @@ func (x *Exchange) Use(v Verifier) Step {
 }
 
 // clientFinal is c=binding,r=nonce,p=proof. A peer that knows the password gets
-// our signature, and says with an empty response that it has seen it.
+// our signature, and acknowledges it with an empty response.
 func (x *Exchange) clientFinal(response []byte) Step {
 	s := &x.scram
 	text := string(response)
@@ -136,7 +136,7 @@ func (x *Exchange) clientFinal(response []byte) Step {
 	return x.ask("v=" + base64.StdEncoding.EncodeToString(mac(s.verifier.ServerKey[:], message)))
 }
 
-// proofFits says whether the proof belongs to the key that the verifier's
+// proofFits reports whether the proof belongs to the key that the verifier's
 // StoredKey is the hash of.
 func proofFits(v *Verifier, proof []byte, message string) bool {
 	key := mac(v.StoredKey[:], message)
@@ -154,8 +154,8 @@ func (x *Exchange) seen(response []byte) Step {
 	return Judge
 }
 
-// saslName reads a name behind its attribute: "=2C" and "=3D" stand for comma and
-// equals sign, which may not stand there by themselves.
+// saslName reads a name after its attribute: "=2C" and "=3D" mean comma and
+// equals sign, which may not occur unencoded.
 func saslName(text, attribute string) (string, bool) {
 	text, ok := strings.CutPrefix(text, attribute)
 	if !ok || strings.Count(text, "=") != strings.Count(text, "=2C")+strings.Count(text, "=3D") {
@@ -165,7 +165,7 @@ func saslName(text, attribute string) (string, bool) {
 	return name, isName([]byte(name))
 }
 
-// isPrintable says whether b has no NUL and no control characters, as all
+// isPrintable reports whether b has no NUL and no control characters, as all
 // messages of SCRAM.
 func isPrintable(b []byte) bool {
 	for _, c := range b {
@@ -176,7 +176,7 @@ func isPrintable(b []byte) bool {
 	return true
 }
 
-// isNonce says whether s is printable ASCII without commas (RFC 5802 section 7).
+// isNonce reports whether s is printable ASCII without commas (RFC 5802 section 7).
 func isNonce(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] >= 0x7F || s[i] == ',' {

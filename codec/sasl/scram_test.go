@@ -61,7 +61,7 @@ func TestScram_Refused(t *testing.T) {
 	v, ctx := verifier(t, "pencil"), context(serverNonce)
 	f("another proof", ScramSHA256, ctx, v, first, final+"AAAAZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
 	f("another password", ScramSHA256, ctx, verifier(t, "Pencil"), first, final+proof)
-	f("a user who is not there", ScramSHA256, ctx, Decoy([]byte("k"), "user", 4096), first, final+proof)
+	f("an unknown user", ScramSHA256, ctx, Decoy([]byte("k"), "user", 4096), first, final+proof)
 	told := ctx
 	told.OfferedPlus = true
 	f("somebody took -PLUS off the list", ScramSHA256, told, v, "y,,n=user,r=rOprNGfwEbeRWgbNEkqO", strings.Replace(final, "biws", "eSws", 1)+proof)
@@ -99,10 +99,10 @@ func TestScram_Malformed(t *testing.T) {
 	f(ScramSHA256, "n,,n=user,r=abc", "c=biws,x=1,r=abcservernonce,p="+proof)
 	var x Exchange
 	if s := play(&x, context(serverNonce), ScramSHA256, verifier(t, "pencil"), first, final+proof, "more"); s != Malformed {
-		t.Errorf("words behind our signature: step %d", s)
+		t.Errorf("text after our signature: step %d", s)
 	}
 	if s := x.Use(Verifier{}); s != Malformed {
-		t.Errorf("a verifier that nobody asked for: step %d", s)
+		t.Errorf("an unexpected verifier: step %d", s)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestScramPlusAgainstAnotherImplementation(t *testing.T) {
 	f(xdg.ChannelBinding{Type: xdg.ChannelBindingTLSUnique, Data: []byte("exported")}, false)
 }
 
-// FuzzExchange: whatever a peer says, nobody is proven who doesn't know the
+// FuzzExchange: whatever a peer says, it is not proven unless it knows the
 // password, what is claimed is fit for a log, and an exchange comes to an end.
 func FuzzExchange(f *testing.F) {
 	f.Add(uint8(Plain), "\x00tim\x00secret", "", "")

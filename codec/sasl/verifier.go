@@ -38,7 +38,7 @@ func (v *Verifier) Equal(w *Verifier) bool {
 		subtle.ConstantTimeCompare(v.ServerKey[:], w.ServerKey[:]) == 1
 }
 
-// Decoy makes a verifier for a user who has none, or is not there: the same for
+// Decoy makes a verifier for a user that has none, or is unknown: the same for
 // the same name as long as the secret is the same, and one that no proof fits.
 func Decoy(secret []byte, user string, iterations int) Verifier {
 	v := Verifier{Iterations: iterations, Salt: mac(secret, "salt", user)[:SaltLen]}

@@ -4,8 +4,8 @@ package smtp
 const (
 	atext   = 1 << iota // RFC 5322 section 3.2.3, and the octets of UTF-8
 	letDig              // letters, digits, and the octets of UTF-8
-	xchar               // RFC 3461 section 4: of xtext, without "+"
-	value               // of an esmtp-value, RFC 5321 section 4.1.2
+	xchar               // xtext without "+", RFC 3461 section 4
+	value               // esmtp-value, RFC 5321 section 4.1.2
 	printed             // neither control nor blank
 )
 
@@ -57,7 +57,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// equalFoldASCII says whether b is the word s, which is in lower case, in any
+// equalFoldASCII reports whether b is the word s, which is in lower case, in any
 // case.
 func equalFoldASCII(b []byte, s string) bool {
 	if len(b) != len(s) {
@@ -86,7 +86,7 @@ func trimBlanks(b []byte) []byte {
 // section 6). A number over the largest int64 is the largest int64, so that a
 // limit is never passed by wrapping.
 func parseDecimal(b []byte) (int64, bool) {
-	const most = 1<<63 - 1
+	const limit = 1<<63 - 1
 	if len(b) == 0 || len(b) > 20 {
 		return 0, false
 	}
@@ -96,8 +96,8 @@ func parseDecimal(b []byte) (int64, bool) {
 			return 0, false
 		}
 		d := int64(c - '0')
-		if n > (most-d)/10 {
-			n = most
+		if n > (limit-d)/10 {
+			n = limit
 			continue
 		}
 		n = n*10 + d

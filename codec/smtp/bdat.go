@@ -4,9 +4,9 @@ import "bytes"
 
 var badBdat = Reply{501, "5.5.4", "Syntax: BDAT count [LAST]"}
 
-// ParseBdat reads what stands behind BDAT (RFC 3030 section 2): the octets that
-// follow the line, and whether they are the last of the message. A count that
-// does not fit is refused: nobody could send that much.
+// ParseBdat reads the arguments of BDAT (RFC 3030 section 2): how many octets
+// follow the line, and whether they are the message's last. A count that does not
+// fit into an int64 is refused: no peer could send that much.
 func ParseBdat(arg []byte) (size int64, last bool, refused *Reply) {
 	i := bytes.IndexAny(arg, " \t")
 	if i < 0 {

@@ -1,7 +1,7 @@
 // Package smtp reads and writes the words of SMTP: commands, paths, the ESMTP
 // parameters of MAIL and RCPT, and replies (RFC 5321 with 1870, 2034, 3030,
 // 3461, 6152, 6531). It knows one line at a time; the order of commands is
-// engine/smtpd's. ParseReply is the client's side: it reads what a server says.
+// engine/smtpd's. ParseReply is the client's side: it reads a server's reply.
 //
 // # What it promises
 //
@@ -23,7 +23,7 @@
 //
 // A local part may be as long as its path, which has at most 256 octets as it is
 // written (RFC 5321 section 4.5.3.1: where possible no limit should be imposed).
-// Bulk mail, lists and ticket systems put whole addresses and tokens into it, and to
-// refuse those would lose mail that every other server takes. Names of accounts keep
+// Bulk mail, lists and ticket systems put whole addresses and tokens into it, and
+// refusing them would lose mail that every other server takes. Names of accounts keep
 // to the 64 octets of section 4.5.3.1.1.
 package smtp

@@ -12,8 +12,8 @@ const (
 	maxLabel  = 63  // RFC 1035 section 2.3.4
 )
 
-// cutPath reads a path at the start of s and returns its mailbox and what stands
-// behind it. The null path and a bare <Postmaster> come back as a mailbox
+// cutPath reads a path at the start of s and returns its mailbox and the rest of
+// s. The null path and a bare <Postmaster> come back as a mailbox
 // without a domain: the caller knows which of them it may take.
 func cutPath(s []byte) (m mailbox, rest []byte, ok bool) {
 	var inner []byte
@@ -45,8 +45,8 @@ func cutPath(s []byte) (m mailbox, rest []byte, ok bool) {
 	return m, rest, ok && m.written()+2 <= maxPath
 }
 
-// scanTo returns where the first octet for which stop holds stands in s, outside
-// quotes, or -1.
+// scanTo returns the index of the first octet in s, outside quotes, for which stop
+// holds, or -1.
 func scanTo(s []byte, stop func(byte) bool) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -139,9 +139,9 @@ func unescape(s []byte) []byte {
 	return out
 }
 
-// isDotString says whether s is a Dot-string: atoms with single dots between.
+// isDotString reports whether s is a Dot-string: atoms with single dots between.
 func isDotString(s []byte) bool {
-	dot := true // a dot may not stand here
+	dot := true // a dot is not allowed here
 	for _, c := range s {
 		switch {
 		case c == '.':
@@ -158,8 +158,8 @@ func isDotString(s []byte) bool {
 	return !dot
 }
 
-// isAtoms says whether s is octets of atoms and dots, the latter anywhere: phones
-// of Japan have had mailboxes such as "a..b" and "a." for decades. They are written
+// isAtoms reports whether s is octets of atoms and dots, with dots anywhere: mobile
+// phones in Japan have had mailboxes such as "a..b" and "a." for decades. They are written
 // with quotes, in which the RFC allows them.
 func isAtoms(s []byte) bool {
 	for _, c := range s {
@@ -170,7 +170,7 @@ func isAtoms(s []byte) bool {
 	return len(s) > 0
 }
 
-// isHost says whether s is a Domain or an address literal.
+// isHost reports whether s is a Domain or an address literal.
 func isHost(s []byte) bool {
 	if len(s) > 0 && s[0] == '[' {
 		return isLiteral(s)
@@ -178,7 +178,7 @@ func isHost(s []byte) bool {
 	return isDomain(s)
 }
 
-// isDomain says whether s is labels of letters, digits, "-" and "_" with single
+// isDomain reports whether s is labels of letters, digits, "-" and "_" with single
 // dots between; a label neither begins nor ends with "-". "_" is not the RFC's,
 // but it is on the net.
 func isDomain(s []byte) bool {
@@ -205,7 +205,7 @@ func isDomain(s []byte) bool {
 	return label > 0 && last != '-'
 }
 
-// isLiteral says whether s is an address literal: [192.0.2.1] or
+// isLiteral reports whether s is an address literal: [192.0.2.1] or
 // [IPv6:2001:db8::1]. No other kind was ever registered (RFC 5321 section 4.1.3).
 func isLiteral(s []byte) bool {
 	if len(s) < 3 || s[len(s)-1] != ']' {

@@ -42,7 +42,7 @@ const (
 // is not said.
 type Notify uint8
 
-// The members of NOTIFY. NotifyNever stands alone.
+// The members of NOTIFY. NotifyNever comes alone.
 const (
 	NotifyNever Notify = 1 << iota
 	NotifySuccess
@@ -50,8 +50,8 @@ const (
 	NotifyDelay
 )
 
-// WithoutSuccess is n without SUCCESS. Who wants to hear of success alone does not want to
-// hear of anything else: without it that is NEVER.
+// WithoutSuccess is n without SUCCESS. A sender that asked for SUCCESS alone wants no
+// other notification: the result is NEVER then.
 func (n Notify) WithoutSuccess() Notify {
 	if n == NotifySuccess {
 		return NotifyNever
@@ -91,9 +91,9 @@ var (
 	unsupported   = Reply{555, "5.5.4", "Unsupported parameter"}
 )
 
-// ParseMail reads what stands behind MAIL. Parameters are taken only of the
-// extensions offered. A nil Reply says that all is well; otherwise it is what
-// the peer is to be told. The result borrows from arg.
+// ParseMail reads the arguments of MAIL. Parameters are taken only if their
+// extension is offered. A nil Reply means success; otherwise it is the reply to
+// send. The result borrows from arg.
 func ParseMail(arg []byte, offered Extensions) (m MailArgs, refused *Reply) {
 	rest, ok := cutKeyword(arg, "from:")
 	if !ok {
@@ -146,8 +146,8 @@ func (m *MailArgs) set(p param, offered Extensions, seen *uint) *Reply {
 		m.EnvID = p.value
 		return p.once(4, len(p.value) > 0 && len(p.value) <= 100 && isXtext(p.value), seen)
 	case p.is("auth", ExtAuth, offered):
-		// Who first sent the message, as the client has it from another. Nobody is
-		// trusted to say that, so it is read and forgotten (RFC 4954 section 5).
+		// The message's first sender, as the client knows it. No client is trusted
+		// to say that, so it is read and forgotten (RFC 4954 section 5).
 		return p.once(5, len(p.value) > 0 && len(p.value) <= maxAuth && isXtext(p.value), seen)
 	}
 	return &unsupported
@@ -156,7 +156,7 @@ func (m *MailArgs) set(p param, offered Extensions, seen *uint) *Reply {
 // maxAuth is the most octets of the AUTH parameter (RFC 4954 section 3).
 const maxAuth = 500
 
-// ParseRcpt reads what stands behind RCPT, as ParseMail does. international says
+// ParseRcpt reads the arguments of RCPT, as ParseMail does. international means
 // that MAIL had SMTPUTF8.
 func ParseRcpt(arg []byte, offered Extensions, international bool) (r RcptArgs, refused *Reply) {
 	rest, ok := cutKeyword(arg, "to:")
@@ -211,7 +211,7 @@ type param struct {
 	valued     bool // "=" was there
 }
 
-// is says whether p is the parameter key, and its extension offered.
+// is reports whether p is the parameter key, and its extension offered.
 func (p param) is(key string, ext, offered Extensions) bool {
 	return offered&ext != 0 && equalFoldASCII(p.key, key)
 }
@@ -229,7 +229,7 @@ func (p param) once(bit uint, ok bool, seen *uint) *Reply {
 	return nil
 }
 
-// cutKeyword drops word, in any case, and the blanks behind it from s.
+// cutKeyword drops word, in any case, and the blanks after it from s.
 func cutKeyword(s []byte, word string) ([]byte, bool) {
 	if len(s) < len(word) || !equalFoldASCII(s[:len(word)], word) {
 		return nil, false

@@ -5,15 +5,15 @@ package smtp
 // command line that was parsed; Clone keeps them.
 type ReversePath struct{ mailbox }
 
-// IsNull says whether the path is <>: the sender of notifications, to whom
-// nothing is ever returned (RFC 5321 section 4.5.5).
+// IsNull reports whether the path is <>: the sender of notifications, which never
+// gets one itself (RFC 5321 section 4.5.5).
 func (p ReversePath) IsNull() bool { return len(p.local) == 0 && len(p.domain) == 0 }
 
 // ForwardPath is where a message goes to: the argument of RCPT TO. Only
 // ParseRcpt makes one. Borrowed like ReversePath.
 type ForwardPath struct{ mailbox }
 
-// IsPostmaster says whether the path is <Postmaster> without a domain, in any
+// IsPostmaster reports whether the path is <Postmaster> without a domain, in any
 // case, which every server takes (RFC 5321 section 4.5.1).
 func (p ForwardPath) IsPostmaster() bool {
 	return len(p.domain) == 0 && equalFoldASCII(p.local, "postmaster")
@@ -110,6 +110,6 @@ func (m mailbox) AppendLocalTo(dst []byte) []byte {
 // String returns the mailbox as AppendTo writes it.
 func (m mailbox) String() string { return string(m.AppendTo(nil)) }
 
-// NeedsUTF8 says whether the mailbox can only go where SMTPUTF8 is offered (RFC
+// NeedsUTF8 reports whether the mailbox can only go where SMTPUTF8 is offered (RFC
 // 6531 section 3.1).
 func (m mailbox) NeedsUTF8() bool { return !isASCII(m.local) || !isASCII(m.domain) }

@@ -181,7 +181,7 @@ func FuzzXtext(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v []byte) {
 		x := AppendXtext(nil, v)
 		if !isXtext(x) {
-			t.Fatalf("%q is no xtext", x)
+			t.Fatalf("%q is not xtext", x)
 		}
 		for _, c := range v {
 			if c < ' ' || c > '~' {

@@ -11,7 +11,7 @@ import (
 // ReceivedReply is a reply that a server sent: one line or several (RFC 5321
 // section 4.2.1). It borrows from the input of ParseReply.
 type ReceivedReply struct {
-	Code  int    // of the last line, 200 to 599
+	Code  int    // the code in the last line, 200 to 599
 	lines []byte // as they came
 }
 
@@ -22,16 +22,16 @@ var (
 	ErrReplyLength = errors.New("smtp: the peer sent a reply over the limit")
 )
 
-// ParseReply reads the reply at the start of src and says how many octets it
-// takes. n is 0 when its end is not there yet: show the same octets again with
-// more behind them. A reply over limit octets is an error. Lines may end with LF
+// ParseReply reads the reply at the start of src and returns its length n.
+// n is 0 when its end is not there yet: show the same octets again with
+// more after them. A reply over limit octets is an error. Lines may end with LF
 // alone.
 //
 // A reply ends with the first line that has a code and no "-" after it. The RFC
-// wants a code on every line, and the same one. Servers whose texts come from
+// wants a code on every line, and the same one. Servers with texts from
 // scanners, scripts and configuration files break that, so other lines before the
-// last are text, and the last line's code counts, as with Postfix. Only a reply
-// whose first line has text and no code is an error: the peer may speak another
+// last are text, and the last line's code counts, as with Postfix. Only a first line
+// with text and no code is an error: the peer may speak another
 // protocol. A line that is empty or begins with a blank is text there as well.
 func ParseReply(src []byte, limit int) (r ReceivedReply, n int, err error) {
 	return new(ReplyScan).Next(src, limit)
@@ -57,7 +57,7 @@ func (s *ReplyScan) Next(src []byte, limit int) (r ReceivedReply, n int, err err
 			break
 		}
 		end += from
-		// The length first: whoever gets the line in pieces is over it before the end.
+		// The length first: a caller that gets the line in pieces is over it before the end.
 		if end+1 > limit {
 			return ReceivedReply{}, 0, ErrReplyLength
 		}
@@ -80,7 +80,7 @@ func (s *ReplyScan) Next(src []byte, limit int) (r ReceivedReply, n int, err err
 	return ReceivedReply{}, 0, nil
 }
 
-// IsFiller says whether src, where a reply begins, has nothing so far but lines that
+// IsFiller reports whether src, where a reply begins, has nothing so far but lines that
 // are empty or begin with a blank: Next takes them for text of the reply.
 func (s *ReplyScan) IsFiller(src []byte) bool {
 	for s.filler < len(src) {
@@ -99,10 +99,10 @@ func (s *ReplyScan) IsFiller(src []byte) bool {
 	return true
 }
 
-// IsFiller is that of a ReplyScan, of octets that are shown once.
+// IsFiller is ReplyScan.IsFiller for octets that are shown once.
 func IsFiller(src []byte) bool { return new(ReplyScan).IsFiller(src) }
 
-// isBlankStart says whether a line is empty or begins with a blank.
+// isBlankStart reports whether a line is empty or begins with a blank.
 func isBlankStart(line []byte) bool {
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	return len(line) == 0 || line[0] == ' ' || line[0] == '\t'
@@ -143,7 +143,7 @@ func (r ReceivedReply) Lines() iter.Seq[[]byte] {
 // and a blank between two. It begins with a code: text that came before the first
 // one is at the end. It is clean: see AppendClean.
 func (r ReceivedReply) AppendText(dst []byte) []byte {
-	first := 0 // of the lines with a code
+	first := 0 // the code of the first line that has one
 	for line := range bytes.Lines(r.lines) {
 		if !isBlankStart(line[:len(line)-1]) {
 			break
@@ -196,7 +196,7 @@ func (r ReceivedReply) Enhanced() []byte {
 // the one given; else nil.
 func enhancedOf(text []byte, class int) []byte {
 	code, _, _ := bytes.Cut(text, []byte(" "))
-	part := 0 // of class.subject.detail
+	part := 0 // 0: class, 1: subject, 2: detail
 	digits := 0
 	for _, c := range code {
 		switch {

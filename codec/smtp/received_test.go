@@ -82,7 +82,7 @@ func TestAppendText(t *testing.T) {
 	f("550 \u6f22 \ufffd \u0301\r\n", "550 \u6f22 \ufffd \u0301")
 }
 
-// Whoever gets a line in pieces sees the limit before the end of the line.
+// A caller that gets a line in pieces sees the limit before the end of the line.
 func TestParseReply_LimitBeforeSyntax(t *testing.T) {
 	src := "250-" + strings.Repeat("x", 36) + "\r\n?" + strings.Repeat("y", 30) + "\r\n"
 	if _, _, err := ParseReply([]byte(src), 50); !errors.Is(err, ErrReplyLength) {
@@ -144,7 +144,7 @@ func FuzzParseReply_Slow(f *testing.F) {
 	})
 }
 
-// FuzzParseReply: no panic, and a reply is found the same with anything behind it.
+// FuzzParseReply: no panic, and a reply is found the same with anything after it.
 func FuzzParseReply(f *testing.F) {
 	f.Add([]byte("250-a\r\n250 2.0.0 b\r\n"), []byte("x"))
 	f.Fuzz(func(t *testing.T, src, behind []byte) {

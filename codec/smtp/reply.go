@@ -9,13 +9,13 @@ const MaxReplyLine = 512
 type Reply struct {
 	Code     int    // 200 to 599
 	Enhanced string // "5.1.1", or empty where RFC 2034 section 4 wants none
-	Text     string // of one line, without CRLF
+	Text     string // one line, without CRLF
 }
 
-// Refuses says whether the reply is of the 4yz or 5yz kind.
+// Refuses reports whether the reply is of the 4yz or 5yz kind.
 func (r *Reply) Refuses() bool { return r.Code >= 400 }
 
-// String returns the reply as it stands on the line.
+// String returns the reply as it is sent, without CRLF.
 func (r *Reply) String() string {
 	b := r.AppendTo(nil)
 	return string(b[:len(b)-2])
@@ -55,11 +55,11 @@ func (r *Reply) begin(dst []byte, sep byte) []byte {
 // loses control octets, and gets its CRLF. A line that holds what a peer sent
 // passes through here.
 func EndLine(dst []byte, start int) []byte {
-	if most := start + MaxReplyLine - 2; len(dst) > most {
-		for most > start && dst[most]&0xC0 == 0x80 {
-			most-- // don't cut a character of UTF-8
+	if end := start + MaxReplyLine - 2; len(dst) > end {
+		for end > start && dst[end]&0xC0 == 0x80 {
+			end-- // don't cut a character of UTF-8
 		}
-		dst = dst[:most]
+		dst = dst[:end]
 	}
 	for i, c := range dst[start:] {
 		if c < ' ' || c == 0x7F {

@@ -60,7 +60,7 @@ func notifyOf(name []byte) Notify {
 	return 0
 }
 
-// isORcpt says whether v is addr-type ";" xtext of at most 500 octets (RFC 3461
+// isORcpt reports whether v is addr-type ";" xtext of at most 500 octets (RFC 3461
 // section 4.2). UTF-8 is taken for the type utf-8 only (RFC 6533 section 3).
 func isORcpt(v []byte, international bool) bool {
 	kind, address, found := bytes.Cut(v, semicolon)
@@ -78,9 +78,9 @@ func isORcpt(v []byte, international bool) bool {
 	return isXtext(address)
 }
 
-// isXtext says whether v is xtext (RFC 3461 section 4): printable ASCII without
-// "+" and "=", and hexchars, "+" with two digits of upper case. A hexchar may
-// stand for any octet: whoever decodes it must look again.
+// isXtext reports whether v is xtext (RFC 3461 section 4): printable ASCII without
+// "+" and "=", and hexchars, "+" with two upper-case digits. A hexchar may
+// encode any octet: check it again after decoding.
 func isXtext(v []byte) bool {
 	for i := 0; i < len(v); i++ {
 		switch {
@@ -94,8 +94,8 @@ func isXtext(v []byte) bool {
 	return true
 }
 
-// AppendXtextDecoded appends what the xtext v stands for to dst. What is no
-// printable ASCII comes out as "?", so that the result may stand in a header.
+// AppendXtextDecoded appends the xtext v, decoded, to dst. Octets that are not
+// printable ASCII come out as "?", so that the result is safe in a header.
 func AppendXtextDecoded(dst, v []byte) []byte {
 	for i := 0; i < len(v); i++ {
 		c := v[i]

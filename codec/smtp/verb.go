@@ -3,7 +3,7 @@ package smtp
 // Verb is the first word of a command.
 type Verb uint8
 
-// The verbs. Those before Etrn are counted in a session's log line.
+// The verbs. Verbs before Etrn are counted in a session's log line.
 const (
 	Unknown Verb = iota // no command we know
 	Helo

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Client is what XCLIENT says of the client that the peer speaks for.
+// Client has XCLIENT's values about the client that the peer speaks for.
 type Client struct {
 	Addr netip.Addr // zero: as it was
 	Name string     // "": as it was; "unknown": it has none
@@ -20,7 +20,7 @@ var (
 const maxClientName = 255
 
 // ParseXclient reads the argument of XCLIENT, Postfix's extension. HELO, PROTO and
-// PORT are read over: the client says its name anew, and the rest is for logs.
+// PORT are ignored: the client sends its name again, and the rest is for logs.
 func ParseXclient(arg []byte) (c Client, refused *Reply) {
 	words := bytes.Fields(arg)
 	if len(words) == 0 {

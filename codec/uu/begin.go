@@ -41,8 +41,8 @@ func ParseBegin(line []byte) (h Header, ok bool) {
 	return h, true
 }
 
-// IsLine says whether a line, without its line end, can be one of octets, the
-// line of zero octets or the end: what has to come behind a line of begin.
+// IsLine reports whether a line, without its line end, can be one of octets, the
+// line of zero octets or the end: what has to come after a begin line.
 func IsLine(line []byte) bool {
 	line = bytes.TrimRight(line, "\r")
 	if isEnd(line) {
@@ -61,7 +61,7 @@ func (d *Decoder) takeBase64(dst, line []byte) (out []byte, ev Event) {
 		return dst, End
 	}
 	if d.state == padded && len(line) > 0 {
-		d.fail("%s stands behind the end of the base64, where \"====\" has to", quoted(line))
+		d.fail("%s after the end of the base64: expected \"====\"", quoted(line))
 		return dst, More
 	}
 	out, err := base64.StdEncoding.AppendDecode(dst, line)

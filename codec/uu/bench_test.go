@@ -17,7 +17,7 @@ func noise(n int) []byte {
 	return octets
 }
 
-// each runs f with and without vectors for each size. Octets are those of the file.
+// each runs f with and without vectors for each size. Octets are counted in the file.
 func each(b *testing.B, f func(b *testing.B, octets []byte)) {
 	for _, n := range sizes {
 		octets := noise(n)

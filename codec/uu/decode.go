@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// Error says what is wrong with a line and can't be mended.
+// Error is a fault in a line that can't be repaired.
 type Error struct {
-	Line   int // of the text, from 1
+	Line   int // the line's number in the text, from 1
 	Reason string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
 
-// Event is why Decode has returned before the end of what it was given.
+// Event is why Decode has returned before the end of its input.
 type Event uint8
 
 // The events.
@@ -29,13 +29,14 @@ type state uint8
 const (
 	outside state = iota // looks for a line of begin
 	within               // lines of a file
-	ending               // behind the line of zero octets: end has to come
+	ending               // after the line of zero octets: end has to come
 	base64d              // lines of base64
-	padded               // behind the last of these
+	padded               // after the last line of base64
 )
 
-// maxLine is too long for a line: what is kept of one that is cut by the end of a piece.
-// Within a file it is an error, elsewhere it is passed over.
+// maxLine is too long for a line: it bounds the kept part of a line that is cut by the
+// end of a piece.
+// Within a file it is an error, elsewhere it is ignored.
 const maxLine = 1024
 
 // Decoder finds the files in a text that comes in pieces, and decodes them. The zero
@@ -43,21 +44,21 @@ const maxLine = 1024
 type Decoder struct {
 	state  state
 	number int    // lines read
-	line   []byte // the beginning of one that the piece before was cut in
+	line   []byte // the beginning of a line that was cut by the end of the last piece
 	modern bool   // "`" was seen in this file
 	header Header
 	err    error
 }
 
-// Header is that of the last Begin.
+// Header returns the header at the last Begin.
 func (d *Decoder) Header() Header { return d.header }
 
-// Line is how many lines were read.
+// Line returns how many lines were read.
 func (d *Decoder) Line() int { return d.number }
 
-// Decode reads text, appends the octets of the file that is open to dst, and says how
-// much of text it has taken: all, or less at a Begin or an End, behind which the next
-// call goes on. Text outside of files is passed over. An error is an [*Error], and
+// Decode reads text, appends the octets of the open file to dst, and returns how
+// much of text it has taken: all, or less at a Begin or an End, after which the next
+// call goes on. Text outside of files is ignored. An error is an [*Error], and
 // final; what was decoded before it is in out. text is borrowed for the call.
 func (d *Decoder) Decode(dst, text []byte) (out []byte, n int, ev Event, err error) {
 	for n < len(text) && d.err == nil {
@@ -91,8 +92,8 @@ func (d *Decoder) Decode(dst, text []byte) (out []byte, n int, ev Event, err err
 	return dst, n, More, d.err
 }
 
-// Close says that the text has ended. What stands behind its last line end is one more
-// line, so that there may be octets of a file in it and its End.
+// Close ends the text. Text after the last line end is one more line, so it may hold
+// octets of a file and its End.
 func (d *Decoder) Close(dst []byte) (out []byte, ev Event, err error) {
 	if len(d.line) > 0 && d.err == nil {
 		dst, ev = d.take(dst, d.line)
@@ -142,13 +143,13 @@ func (d *Decoder) take(dst, line []byte) (out []byte, ev Event) {
 		return dst, End
 	}
 	if d.state == ending {
-		d.fail("%s stands behind the line of zero octets, where \"end\" has to", quoted(line))
+		d.fail("%s after the line of zero octets: expected \"end\"", quoted(line))
 		return dst, More
 	}
 	return d.takeLine(dst, line), More
 }
 
-// isEnd says whether a line is the end of a file. No line of octets looks like it:
+// isEnd reports whether a line is the end of a file. No line of octets looks like it:
 // "n" and "d" are not in the alphabet.
 func isEnd(line []byte) bool {
 	line = bytes.TrimRight(line, " \t")
@@ -163,7 +164,7 @@ func (d *Decoder) takeLine(dst, line []byte) []byte {
 		return dst
 	case "":
 		if !d.modern { // in the modern alphabet no line of octets is blank, so it is one that was put in
-			d.state = ending // the blank that says zero may be lost
+			d.state = ending // the blank that means zero may be lost
 		}
 		return dst
 	}
@@ -175,7 +176,7 @@ func (d *Decoder) takeLine(dst, line []byte) []byte {
 	chars := line[1:]
 	whole, least := (n+2)/3*4, (n*8+5)/6
 	if extra := bytes.TrimRight(chars[min(whole, len(chars)):], " \t"); len(extra) > 1 { // one is a checksum
-		d.fail("%s has %d characters for %d octets, where %d are right", quoted(line), len(chars), n, whole)
+		d.fail("%s has %d characters for %d octets: expected %d", quoted(line), len(chars), n, whole)
 		return dst
 	}
 	chars = chars[:min(whole, len(chars))]
@@ -185,7 +186,7 @@ func (d *Decoder) takeLine(dst, line []byte) []byte {
 	}
 	d.modern = d.modern || bytes.IndexByte(line, '`') >= 0
 	if len(chars) < least && d.modern {
-		d.fail("the line is cut short: %d characters for %d octets, where %d are right", len(chars), n, whole)
+		d.fail("the line is cut short: %d characters for %d octets, expected %d", len(chars), n, whole)
 		return dst
 	}
 	var group [4]byte
@@ -204,7 +205,7 @@ func (d *Decoder) takeLine(dst, line []byte) []byte {
 	return dst
 }
 
-// quoted is the beginning of what a line says, for an error.
+// quoted is the quoted beginning of a line, for an error.
 func quoted(line []byte) string {
 	if len(line) > 24 {
 		return fmt.Sprintf("%q...", line[:24])
@@ -212,7 +213,7 @@ func quoted(line []byte) string {
 	return fmt.Sprintf("%q", line)
 }
 
-// value is what a character stands for; 0xff: nothing.
+// value is the six bits that a character means; 0xff: none.
 var value = func() (v [256]byte) {
 	for c := range v {
 		v[c] = 0xff

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Alphabet is what stands for zero.
+// Alphabet is the character that means zero.
 type Alphabet uint8
 
 // The alphabets.
@@ -24,7 +24,7 @@ func (a Alphabet) zero() byte {
 	return '`'
 }
 
-// Header is what the line of begin says.
+// Header is a parsed begin line.
 type Header struct {
 	Mode   uint32 // permissions, as 0o644
 	Name   string
@@ -89,7 +89,7 @@ func AppendEncode(dst, src []byte, a Alphabet) []byte {
 	dst = grow(dst, n)
 	out := dst[at:]
 	if useAVX2 {
-		// The kernel reads and writes a few octets behind a line: another one has to follow.
+		// The kernel reads and writes a few octets after a line: another one has to follow.
 		if lines := len(src)/perLine - 1; lines > 0 {
 			encodeAVX2(&out[0], &src[0], lines, uint64(a.zero()-' ')*0x0101010101010101)
 			out, src = out[lines*lineLen:], src[lines*perLine:]
@@ -154,7 +154,7 @@ func encodeLines(out, src []byte, a Alphabet) {
 }
 
 // AppendBase64 appends the lines of src for a file with Header.Base64, 60 characters
-// each. What AppendEncode says of pieces holds here too.
+// each. The rule of AppendEncode for pieces applies too.
 func AppendBase64(dst, src []byte) []byte {
 	for len(src) > 0 {
 		n := min(perLine, len(src))

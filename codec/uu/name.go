@@ -9,9 +9,9 @@ import (
 // maxName is the longest name of a file, in octets.
 const maxName = 120
 
-// SafeName is what a file may be called that somebody else has named: the last part of
-// the name, of 120 octets at most, without what would hide it, take it for a flag
-// or spoil a terminal.
+// SafeName makes an untrusted file name safe: the last part of the name, of 120 octets
+// at most, without characters that would hide the file, make it a flag or spoil a
+// terminal.
 func SafeName(name string) string {
 	name = name[strings.LastIndexAny(name, `/\`)+1:]
 	name = strings.Map(func(r rune) rune {
@@ -21,7 +21,7 @@ func SafeName(name string) string {
 		return r
 	}, name)
 	name = strings.TrimSpace(strings.TrimLeft(name, ".- "))
-	if len(name) > maxName { // the end says what kind of file it is
+	if len(name) > maxName { // the end shows what kind of file it is
 		extension := path.Ext(name)
 		if len(extension) > 20 {
 			extension = ""

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Whatever somebody calls a file, it is made in the folder, in the open.
+// Whatever the name of a file, it is made in the folder, and is not hidden.
 func TestSafeName(t *testing.T) {
 	for name, want := range map[string]string{
 		"/etc/passwd": "passwd", "../../x": "x", `..\x`: "x", ".bashrc": "bashrc", "..": "file", "a/": "file", "-rf": "rf",

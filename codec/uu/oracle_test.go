@@ -148,7 +148,7 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// octetsLine is the text behind its first line.
+// octetsLine is the text after its first line.
 func octetsLine(text []byte) []byte {
 	_, rest, _ := bytes.Cut(text, []byte("\n"))
 	return rest

@@ -14,11 +14,11 @@ type Repaired struct {
 	Doubts []string // what may be wrong all the same
 }
 
-// Repair finds the files in a text and makes the best of those that a web page or a word
-// processor has damaged: quotes that became typographic ones, characters that became
-// entities of HTML, lines that were indented or wrapped anew. It knows how long each
-// line was, for its first character says so. A text without a line of begin is an
-// [*Error], and so is a file of base64, which has nothing to be told from.
+// Repair finds the files in a text and repairs what a web page or a word processor
+// has damaged: quotes that became typographic ones, characters that became
+// entities of HTML, lines that were indented or wrapped again. It knows how long each
+// line was from its first character. A text without a begin line is an [*Error], and so
+// is a file in base64, which has no lengths.
 func Repair(text []byte) ([]Repaired, error) {
 	var files []Repaired
 	number := 0
@@ -44,7 +44,7 @@ func Repair(text []byte) ([]Repaired, error) {
 			}
 		}
 		if !ended {
-			f.Doubts = append(f.Doubts, "there is no line \"end\": octets may be missing")
+			f.Doubts = append(f.Doubts, "no line \"end\": octets may be missing")
 		}
 		f.repair(lines)
 		files = append(files, f)
@@ -74,7 +74,7 @@ func (f *Repaired) repair(lines []string) {
 		}
 	}
 	if mended > 0 {
-		f.Done = append(f.Done, fmt.Sprintf("in %d lines characters of print and of HTML were made plain again", mended))
+		f.Done = append(f.Done, fmt.Sprintf("%d lines with typographic characters or HTML entities were made plain", mended))
 	}
 	var d Decoder
 	d.state = within
@@ -105,10 +105,10 @@ func (f *Repaired) rewrap(lines []string) {
 		}
 	}
 	if foreign > 0 {
-		f.Doubts = append(f.Doubts, fmt.Sprintf("%d characters are not of uuencode and were taken for zero", foreign))
+		f.Doubts = append(f.Doubts, fmt.Sprintf("%d characters are not uuencode and were read as zero", foreign))
 	}
 	count := f.recut(b.String())
-	f.Done = append(f.Done, fmt.Sprintf("%d lines were joined and cut anew into %d, by the length that each tells", len(lines), count))
+	f.Done = append(f.Done, fmt.Sprintf("%d lines were joined and split again into %d, by the length that each begins with", len(lines), count))
 }
 
 // maxDoubts is how many doubts about the lines of a file are kept.
@@ -132,7 +132,7 @@ func (f *Repaired) recut(text string) (count int) {
 		need := (n + 2) / 3 * 4
 		if n == 0 {
 			if rest := strings.Trim(text, " `"); rest != "" {
-				f.Doubts = append(f.Doubts, fmt.Sprintf("%d characters behind the line of zero octets were left out", len(rest)))
+				f.Doubts = append(f.Doubts, fmt.Sprintf("%d characters after the line of zero octets were left out", len(rest)))
 			}
 			break
 		}
@@ -142,11 +142,11 @@ func (f *Repaired) recut(text string) (count int) {
 		if n == perLine {
 			got = min(need+slip(chars, need), len(chars))
 		} else if len(chars) > need+zeros {
-			f.doubt("line %d of the file has %d octets, and only the last one should have other than %d", count, n, perLine)
+			f.doubt("line %d of the file has %d octets: every line but the last should have %d", count, n, perLine)
 		}
 		text = chars[got:]
 		if got != need {
-			f.doubt("line %d of the file has %d characters, where %d are right: some of its octets are wrong", count, got, need)
+			f.doubt("line %d of the file has %d characters, expected %d: some of its octets are wrong", count, got, need)
 		}
 		d := Decoder{state: within}
 		line := chars[:min(got, need)] + strings.Repeat("`", need-min(got, need))
@@ -156,7 +156,7 @@ func (f *Repaired) recut(text string) (count int) {
 }
 
 // slip is by how many characters a line of 45 octets is too long, or too short if
-// negative: up to three, if so the lines behind it begin where they should, and 0
+// negative: up to three, if so the lines after it begin where they should, and 0
 // does not.
 func slip(chars string, need int) int {
 	fits := func(at int) bool {

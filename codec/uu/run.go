@@ -1,7 +1,7 @@
 package uu
 
 // appendRun decodes the run of whole lines of 45 octets, all with LF or all with CRLF,
-// that src begins with, and says how many there are and how long they are in src.
+// that src begins with, and returns how many there are and their length in src.
 func appendRun(dst, src []byte) (out []byte, lines, octets int) {
 	stride := lineLen
 	switch {
@@ -10,21 +10,21 @@ func appendRun(dst, src []byte) (out []byte, lines, octets int) {
 	case src[lineLen-1] == '\r':
 		stride++
 	}
-	at, most := len(dst), (len(src)-1)/stride
-	dst = grow(dst, most*perLine+slack)
+	at, limit := len(dst), (len(src)-1)/stride
+	dst = grow(dst, limit*perLine+slack)
 	if useAVX2 {
 		ends, mask := uint64('\n'), uint64(0xff)
 		if stride > lineLen {
 			ends, mask = '\r'|'\n'<<8, 0xffff
 		}
-		lines = decodeAVX2(&dst[at], &src[0], most, stride, ends, mask)
+		lines = decodeAVX2(&dst[at], &src[0], limit, stride, ends, mask)
 	} else {
-		lines = decodeLines(dst[at:], src, most, stride)
+		lines = decodeLines(dst[at:], src, limit, stride)
 	}
 	return dst[:at+lines*perLine], lines, lines * stride
 }
 
-// slack is how many octets behind a line the kernel may write to.
+// slack is how many octets after a line the kernel may write to.
 const slack = 4
 
 // bits have what a character at place 0 to 3 of its group adds to the 24 bits of it;
@@ -41,10 +41,10 @@ var bits = func() (b [4][256]uint32) {
 	return b
 }()
 
-// decodeLines decodes up to most lines into out and stops at the first that is not
-// whole or has a character that is none.
-func decodeLines(out, src []byte, most, stride int) int {
-	for n := range most {
+// decodeLines decodes up to limit lines into out and stops at the first that is not
+// whole or has a character outside the alphabet.
+func decodeLines(out, src []byte, limit, stride int) int {
+	for n := range limit {
 		line := src[n*stride : n*stride+stride]
 		if line[0] != 'M' || line[stride-1] != '\n' || stride > lineLen && line[lineLen-1] != '\r' {
 			return n
@@ -60,5 +60,5 @@ func decodeLines(out, src []byte, most, stride int) int {
 			return n
 		}
 	}
-	return most
+	return limit
 }

@@ -46,16 +46,16 @@ func TestDecode_Failure(t *testing.T) {
 	}
 	f("begin 644 a\n#0V%T\n", `line 2: the text ends within the file "a": no line "end"`)
 	f("begin 644 a\n#0V%T\n`\n", `line 3: the text ends within the file "a"`)
-	f("begin 644 a\n#0V%T\n`\n#0V%T\nend\n", "line 4: \"#0V%T\" stands behind the line of zero octets")
+	f("begin 644 a\n#0V%T\n`\n#0V%T\nend\n", "line 4: \"#0V%T\" after the line of zero octets: expected")
 	f("x\nbegin 644 a\n#0V%t\n", `line 3: "t" is not a character of uuencode, at place 5 of the line`)
 	f("begin 644 a\nhello\n", `line 2: "hello" can't begin with the number of its octets`)
-	f("begin 644 a\n#0V%TXY\n", `line 2: "#0V%TXY" has 6 characters for 3 octets, where 4 are right`)
-	f("begin 644 a\n!``\n#0V\n", `line 3: the line is cut short: 2 characters for 3 octets, where 4 are right`)
+	f("begin 644 a\n#0V%TXY\n", `line 2: "#0V%TXY" has 6 characters for 3 octets: expected 4`)
+	f("begin 644 a\n!``\n#0V\n", `line 3: the line is cut short: 2 characters for 3 octets, expected 4`)
 	f("begin 644 a\nM9W)E<\u2019\n", "line 2: \"\u2019\" is not a character of uuencode, at place 7 of the line")
 	f("begin-base64 644 a\nQ2F\n", `line 2: "Q2F" is not base64 in groups of four`)
 	f("begin-base64 644 a\n"+strings.Repeat("Q2F0", 300)+"\n====\n", "line 2: the line has 1024 characters or more")
 	f("begin 644 a\n#0V%T"+strings.Repeat(" ", 1020)+"\n`\nend\n", "line 2: the line has 1024 characters or more")
-	f("begin-base64 644 a\nQ2E=\nQ2F0\n", `line 3: "Q2F0" stands behind the end of the base64`)
+	f("begin-base64 644 a\nQ2E=\nQ2F0\n", `line 3: "Q2F0" after the end of the base64: expected`)
 }
 
 func TestParseBegin_Success(t *testing.T) {
@@ -96,7 +96,7 @@ func TestIsLine(t *testing.T) {
 }
 
 // seedFile is the file that the seed document shows, as it was before a web page made
-// the quotes typographic and wrapped the lines anew.
+// the quotes typographic and wrapped the lines again.
 const seedFile = `grep "pl?" /var/log/httpd/web664f6.access.log | cut -f 2 -d "?" | cut -f 1 -d "&" > search-data-$1
 ~/count-pages | sort > stats-$1
 cp  ~/website/cgi-bin/suggest-data/data suggest-$1
@@ -129,7 +129,7 @@ func TestSeedFile(t *testing.T) {
 	if f.Header.Name != "reports" || f.Header.Mode != 0o644 || string(f.Octets) != seedFile || len(f.Doubts) > 0 {
 		t.Errorf("%+v:\n%s", f, f.Octets)
 	}
-	want := "[in 3 lines characters of print and of HTML were made plain again 10 lines were joined and cut anew into 7, by the length that each tells]"
+	want := "[3 lines with typographic characters or HTML entities were made plain 10 lines were joined and split again into 7, by the length that each begins with]"
 	if got := fmt.Sprint(f.Done); got != want {
 		t.Errorf("did %s\nwant %s", got, want)
 	}

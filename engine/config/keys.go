@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"postrider/engine/router"
+	"postrider/codec/address"
 )
 
 const (
@@ -36,9 +36,9 @@ func keys(c *Config) []*Key {
 // keysOfEdge are those of taking mail in and giving it out.
 func keysOfEdge(c *Config) []*Key {
 	return []*Key{
-		text("server.hostname", &c.Server.Hostname, hostname(), router.ParseDomain, "a domain name").flag("hostname").
+		text("server.hostname", &c.Server.Hostname, hostname(), address.ParseDomain, "a domain name").flag("hostname").
 			help("The name of this host: in greetings, Received fields and message ids. Should resolve to this host, and back."),
-		list("server.domains", &c.Server.Domains, []string{"localhost"}, router.ParseDomain, sameString, "domain names").flag("domain").
+		list("server.domains", &c.Server.Domains, []string{"localhost"}, address.ParseDomain, sameString, "domain names").flag("domain").
 			help("The domains that mail is taken for, besides those made with \"domain add\". The first is the default domain, of addresses and logins that name none. A domain may be written with U-labels or with A-labels (xn--...): mail for both comes here."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
 			help("The data directory. It is made at the first start."),
@@ -123,7 +123,7 @@ func keysOfHouse(c *Config) []*Key {
 			help("Addresses of the web client within TLS (HTTPS), with the certificates of [tls]. /metrics is not there."),
 		boolean("web.client", &c.Web.Client, true).
 			help("The web client is at web.listen as well. False: there are /healthz, /readyz and /metrics alone."),
-		list("web.hosts", &c.Web.Hosts, nil, router.ParseDomain, sameString, "domain names").
+		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that give another name are refused (421): a page of somebody else could read mail through such a name. A proxy on this host that passes the browser's Host on needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").
 			help("Networks of HTTP proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: who the client is, and whether it came by HTTPS. Without it all clients of a proxy are one, and wrong passwords of some keep out all."),
@@ -145,7 +145,7 @@ func hostname() string {
 	if err != nil {
 		return "localhost"
 	}
-	name, err = router.ParseDomain(name)
+	name, err = address.ParseDomain(name)
 	if err != nil {
 		return "localhost"
 	}

@@ -4,12 +4,13 @@ import (
 	"net/netip"
 	"time"
 
+	"postrider/engine/limit"
 	"postrider/engine/policy"
 )
 
 // Policy is the group [policy].
 type Policy struct {
-	ClientConnections  string // policy.ParseRate reads it; "": no limit
+	ClientConnections  string // limit.ParseRate reads it; "": no limit
 	NetworkConnections string
 	ClientMessages     string
 	NetworkMessages    string
@@ -60,7 +61,7 @@ const (
 )
 
 func rate(s string) (string, error) {
-	r, err := policy.ParseRate(s)
+	r, err := limit.ParseRate(s)
 	return r.String(), err
 }
 

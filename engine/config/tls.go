@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"postrider/engine/router"
+	"postrider/codec/address"
 )
 
 // TLS is the group [tls].
@@ -17,7 +17,7 @@ type TLS struct {
 	SMTPMinVersion   TLSVersion // of STARTTLS at smtp.listen
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int    // open at once
-	ClientHandshakes string // a rate, for policy.ParseRate; "": no limit
+	ClientHandshakes string // a rate, for limit.ParseRate; "": no limit
 	Tokens           int    // handshakes that compute at once; 0: half the cores
 	ReloadEvery      time.Duration
 
@@ -112,7 +112,7 @@ func keysOfTLS(c *Config) []*Key {
 			help("Whether clients are asked for a certificate by an authority of tls.client_roots. \"ask\": one that proves who the client is stands in the log and in the Received field, others count as none. \"require\": who has none is turned away, and nobody logs in without TLS; at smtp.listen, where other hosts bring mail, it is asked for only, and nobody logs in. A login is needed all the same."),
 		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
 			help("PEM file of the authorities of tls.client_certificates. It is read again when it changes."),
-		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, router.ParseDomain, sameString, "host names").
+		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, address.ParseDomain, sameString, "host names").
 			help("Names to get certificates for from an authority by ACME, as Let's Encrypt (RFC 8555), and to renew them for. Each has to lead to this host in DNS. Until the first is there, a certificate that we make serves."),
 		list("tls.acme_listen", &c.TLS.ACMEListen, nil, hostPort, sameString, "HOST:PORT, as 0.0.0.0:80").
 			help("Where the authority looks whether the names of tls.acme_domains are ours. It asks at port 80; nothing else is answered there."),

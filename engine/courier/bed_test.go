@@ -17,9 +17,10 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/mtasts"
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/mx"
 	"postrider/engine/router"
 	"postrider/storage"
 	"postrider/storage/lsm"
@@ -73,9 +74,11 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, set func(*config.Config
 	if b.store, err = lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
-	hosts := resolver.New(resolver.Options{
-		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Port: uint16(b.port), Timeout: 5 * time.Second,
-		Families: resolver.OnlyIPv4, DNSSEC: resolver.DNSSEC(cfg.Relay.DNSSEC),
+	names := dns.New(dns.Options{
+		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Timeout: 5 * time.Second, DNSSEC: dns.DNSSEC(cfg.Relay.DNSSEC),
+	})
+	hosts := mx.New(names, mx.Options{
+		Port: uint16(b.port), Families: mx.OnlyIPv4,
 		Named: rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	log := slog.New(slog.NewTextHandler(b.log, nil))
@@ -84,7 +87,7 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, set func(*config.Config
 	}
 	b.security.roots = roots
 	if b.security.sts != nil {
-		b.security.sts = mtasts.New(b.ctx, mtasts.Options{Hosts: hosts, Roots: roots, Port: uint16(web), Log: log})
+		b.security.sts = mtasts.New(b.ctx, mtasts.Options{Names: names, Hosts: hosts.Addrs, Roots: roots, Port: uint16(web), Log: log})
 	}
 	b.Start()
 	t.Cleanup(func() {

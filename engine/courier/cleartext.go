@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/engine/limit"
 	"postrider/engine/smtpclient"
 )
 
@@ -16,7 +17,7 @@ import (
 // refusal that may be about the clear text takes the host out.
 type clearHosts struct {
 	mu    sync.Mutex
-	until map[netip.AddrPort]time.Time // under mu
+	until *limit.Map[netip.AddrPort, time.Time] // under mu; nil: none
 }
 
 const (
@@ -27,33 +28,34 @@ const (
 func (c *clearHosts) has(a netip.AddrPort, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	until, ok := c.until[a]
+	if c.until == nil {
+		return false
+	}
+	until, ok := c.until.Get(a)
 	if ok && !now.Before(until) {
-		delete(c.until, a)
+		c.until.Delete(a)
 		return false
 	}
 	return ok
 }
 
+func isOver(until, now time.Time) bool { return !now.Before(until) }
+
 func (c *clearHosts) add(a netip.AddrPort, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.until == nil {
-		c.until = make(map[netip.AddrPort]time.Time)
+		c.until = limit.NewMap[netip.AddrPort](mostClear, time.Time.Before, isOver)
 	}
-	for victim := range c.until {
-		if len(c.until) < mostClear {
-			break
-		}
-		delete(c.until, victim) // any: it costs one handshake
-	}
-	c.until[a] = now.Add(clearFor)
+	c.until.Set(a, now.Add(clearFor), now) // one that is forgotten costs one handshake
 }
 
 func (c *clearHosts) remove(a netip.AddrPort) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.until, a)
+	if c.until != nil {
+		c.until.Delete(a)
+	}
 }
 
 // clearTextWorks says that the host took mail over the connection. Only the first time

@@ -13,8 +13,8 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/dkim"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -26,7 +26,7 @@ type Courier struct {
 	router    *router.Router
 	rules     *router.Transports
 	passwords *Passwords
-	hosts     *resolver.Resolver
+	hosts     *mx.Finder
 	security  *Security
 	log       *slog.Logger
 	policy    relay.Policy
@@ -62,7 +62,7 @@ type Stats struct {
 const readers = 8
 
 // New prepares a courier; the error is about the configuration.
-func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *resolver.Resolver, log *slog.Logger) (*Courier, error) {
+func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
 	rules, err := cfg.RelayRules()
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *resol
 		n = 1 // mail of one destination may go to any site
 	}
 	c.limits = make(map[string]relay.Limit)
-	c.peers.by = make(map[netip.Addr]int)
+	c.peers.by = make(map[netip.Prefix]int)
 	for _, text := range cfg.Relay.Limits {
 		l, err := config.ParseLimit(text)
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/miekg/dns"
 
 	"postrider/engine/config"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // tlsa is a record for mx.b.test.

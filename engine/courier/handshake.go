@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"postrider/engine/resolver"
+	"postrider/engine/mx"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )
@@ -93,7 +93,7 @@ func (w *wire) secured(conn *tls.Conn, f *facts) {
 }
 
 // serverName is the name that the host is asked for (RFC 7672 section 8.1).
-func serverName(h resolver.Host) string { return strings.TrimSuffix(h.Name, ".") }
+func serverName(h mx.Host) string { return strings.TrimSuffix(h.Name, ".") }
 
 // plainTLS says what is wrong with a handshake in few words.
 func plainTLS(err error) string {

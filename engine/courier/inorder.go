@@ -7,7 +7,7 @@ import (
 	"slices"
 	"syscall"
 
-	"postrider/engine/resolver"
+	"postrider/engine/mx"
 )
 
 const (
@@ -23,14 +23,14 @@ const (
 )
 
 // inOrder is the order in which the addresses of a next hop are tried: as the
-// resolver has it, without the one that was asked already, and with the last places
+// package mx has it, without the one that was asked already, and with the last places
 // of mostHosts for the other IP version.
-func inOrder(hosts []resolver.Host, been netip.AddrPort) []resolver.Host {
-	all := slices.DeleteFunc(slices.Clone(hosts), func(h resolver.Host) bool { return h.Addr == been })
+func inOrder(hosts []mx.Host, been netip.AddrPort) []mx.Host {
+	all := slices.DeleteFunc(slices.Clone(hosts), func(h mx.Host) bool { return h.Addr == been })
 	if len(all) <= mostHosts {
 		return all
 	}
-	is4 := func(h resolver.Host) bool { return h.Addr.Addr().Unmap().Is4() }
+	is4 := func(h mx.Host) bool { return h.Addr.Addr().Unmap().Is4() }
 	best, others := is4(all[0]), 0
 	for _, h := range all {
 		if is4(h) != best {
@@ -38,7 +38,7 @@ func inOrder(hosts []resolver.Host, been netip.AddrPort) []resolver.Host {
 		}
 	}
 	room := mostHosts - min(others, keptPlaces) // for the version of the best one
-	var first, rest []resolver.Host
+	var first, rest []mx.Host
 	for _, h := range all {
 		switch {
 		case len(first) == mostHosts, is4(h) == best && room == 0:

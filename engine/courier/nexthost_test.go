@@ -10,8 +10,8 @@ import (
 
 	"postrider/codec/smtp"
 	"postrider/engine/config"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -250,13 +250,13 @@ func TestNextHost_None(t *testing.T) {
 func TestInOrder(t *testing.T) {
 	f := func(have, want string) {
 		t.Helper()
-		var hosts []resolver.Host
+		var hosts []mx.Host
 		for i, c := range have {
 			a := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
 			if c == '6' {
 				a = netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)})
 			}
-			hosts = append(hosts, resolver.Host{Name: string(rune('a' + i)), Addr: netip.AddrPortFrom(a, 25)})
+			hosts = append(hosts, mx.Host{Name: string(rune('a' + i)), Addr: netip.AddrPortFrom(a, 25)})
 		}
 		got := ""
 		for _, h := range inOrder(hosts, netip.AddrPort{}) {
@@ -281,7 +281,7 @@ func TestInOrder(t *testing.T) {
 
 // The host that was asked already is left out.
 func TestInOrder_Been(t *testing.T) {
-	hosts := []resolver.Host{{Name: "a", Addr: netip.MustParseAddrPort("192.0.2.1:25")}, {Name: "b", Addr: netip.MustParseAddrPort("192.0.2.2:25")}}
+	hosts := []mx.Host{{Name: "a", Addr: netip.MustParseAddrPort("192.0.2.1:25")}, {Name: "b", Addr: netip.MustParseAddrPort("192.0.2.2:25")}}
 	got := inOrder(hosts, hosts[0].Addr)
 	if len(got) != 1 || got[0].Name != "b" || hosts[0].Name != "a" {
 		t.Errorf("%v %v", got, hosts)

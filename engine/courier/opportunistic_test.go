@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
 )
@@ -130,8 +130,8 @@ func TestPasswordsWantTLS(t *testing.T) {
 	f := func(addr string, login, allowed bool, want tlspolicy.Level) {
 		t.Helper()
 		b.cfg.Relay.AuthWithoutTLS = allowed
-		host := resolver.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
-		one := &try{c: b.Courier, bearing: &Bearing{s: b.security, Level: tlspolicy.May}, answer: new(resolver.Answer), attempt: new(relay.Attempt)}
+		host := mx.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
+		one := &try{c: b.Courier, bearing: &Bearing{s: b.security, Level: tlspolicy.May}, answer: new(mx.Answer), attempt: new(relay.Attempt)}
 		if d, err := one.demand(host, login); err != nil || d.Level != want {
 			t.Errorf("%s %t %t: %s %v", addr, login, allowed, d.Level, err)
 		}
@@ -148,8 +148,8 @@ func TestClearHosts(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	for i := range 3 * mostClear {
 		c.add(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 25), now)
-		if len(c.until) > mostClear {
-			t.Fatalf("%d hosts", len(c.until))
+		if c.until.Len() > mostClear {
+			t.Fatalf("%d hosts", c.until.Len())
 		}
 	}
 	a := netip.MustParseAddrPort("192.0.2.1:25")

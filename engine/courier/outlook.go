@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"postrider/engine/resolver"
+	"postrider/engine/mx"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )
@@ -29,7 +29,7 @@ type HostOutlook struct {
 }
 
 // Explain finds what the hosts of a next hop would have to show. None is asked.
-func (s *Security) Explain(ctx context.Context, hop router.Hop, found *resolver.Explanation) Outlook {
+func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explanation) Outlook {
 	b := s.Bearing(ctx, hop)
 	o := Outlook{Level: b.Level.String(), Rule: b.Rule}
 	if b.STS != nil {
@@ -39,9 +39,9 @@ func (s *Security) Explain(ctx context.Context, hop router.Hop, found *resolver.
 		o.Notes = append(o.Notes, "MTA-STS: "+b.Note)
 	}
 	if b.Level != tlspolicy.None {
-		_, o.DNSSEC = s.hosts.Vouches(ctx)
+		_, o.DNSSEC = s.hosts.Names().Vouches(ctx)
 	}
-	answer := &resolver.Answer{Hosts: found.Hosts, Secure: found.Secure}
+	answer := &mx.Answer{Hosts: found.Hosts, Secure: found.Secure}
 	seen := make(map[string]bool)
 	for _, host := range found.Hosts {
 		if seen[host.Name] {

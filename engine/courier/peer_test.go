@@ -77,8 +77,8 @@ func (a *authority) pool() *x509.CertPool {
 	return p
 }
 
-// mx is a mail host that speaks TLS, or breaks it.
-type mx struct {
+// mailHost is a host that speaks TLS, or breaks it.
+type mailHost struct {
 	l    net.Listener
 	mode string // "", refuse, inject, garbage, hangup, hangup-later, greylist, no-tls, silent, leave, hiccup
 	tls  *tls.Config
@@ -100,13 +100,13 @@ type arrived struct {
 func (a arrived) String() string { return fmt.Sprintf("tls=%t name=%s auth=%s", a.tls, a.name, a.auth) }
 
 // startMX runs a mail host at HOST:PORT until the test ends.
-func startMX(t testing.TB, addr, mode string, cert tls.Certificate) *mx {
+func startMX(t testing.TB, addr, mode string, cert tls.Certificate) *mailHost {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &mx{l: l, mode: mode, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
+	h := &mailHost{l: l, mode: mode, tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
 	if mode == "old" {
 		h.tls.MinVersion, h.tls.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}
@@ -137,7 +137,7 @@ func startMX(t testing.TB, addr, mode string, cert tls.Certificate) *mx {
 const hang = 60 * time.Second
 
 // serve talks SMTP.
-func (h *mx) serve(c net.Conn) {
+func (h *mailHost) serve(c net.Conn) {
 	r := bufio.NewReader(c)
 	say := func(s string) { _, _ = io.WriteString(c, s+"\r\n") }
 	var now arrived
@@ -210,7 +210,7 @@ func (h *mx) serve(c net.Conn) {
 }
 
 // inClear is the reply to a command in clear text, if there is a special one.
-func (h *mx) inClear(verb string) string {
+func (h *mailHost) inClear(verb string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.clear[0] == verb {
@@ -220,21 +220,21 @@ func (h *mx) inClear(verb string) string {
 }
 
 // refuseInClear has a command refused in clear text; "": none.
-func (h *mx) refuseInClear(verb, reply string) {
+func (h *mailHost) refuseInClear(verb, reply string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clear = [2]string{verb, reply}
 }
 
 // become changes the mode.
-func (h *mx) become(mode string) {
+func (h *mailHost) become(mode string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mode = mode
 }
 
 // secure answers STARTTLS; nil: no TLS came of it.
-func (h *mx) secure(c net.Conn, say func(string)) *tls.Conn {
+func (h *mailHost) secure(c net.Conn, say func(string)) *tls.Conn {
 	h.mu.Lock()
 	mode, first := h.mode, h.startTLS == 1
 	h.mu.Unlock()
@@ -275,7 +275,7 @@ func (h *mx) secure(c net.Conn, say func(string)) *tls.Conn {
 }
 
 // got is what has arrived, one a line.
-func (h *mx) got() string {
+func (h *mailHost) got() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var lines []string
@@ -285,7 +285,7 @@ func (h *mx) got() string {
 	return strings.Join(lines, "\n")
 }
 
-func (h *mx) asked() int {
+func (h *mailHost) asked() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.startTLS

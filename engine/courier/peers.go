@@ -4,7 +4,8 @@ import (
 	"net/netip"
 	"sync"
 
-	"postrider/engine/resolver"
+	"postrider/engine/limit"
+	"postrider/engine/mx"
 )
 
 // peers counts the connections to each address that domains lead us to, whatever the
@@ -12,37 +13,24 @@ import (
 // domains of a stranger's lead to it.
 type peers struct {
 	mu sync.Mutex
-	by map[netip.Addr]int // guarded by mu
-}
-
-// peerOf is what counts as one address: of IPv6 the /64.
-func peerOf(ip netip.Addr) netip.Addr {
-	ip = ip.Unmap().WithZone("")
-	if ip.Is4() {
-		return ip
-	}
-	p, err := ip.Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return p.Addr()
+	by map[netip.Prefix]int // under mu; an IPv6 /64 is one address
 }
 
 // enter counts a connection in, if there are less than most, and returns what counts it
 // out; nil: there is no place.
 func (p *peers) enter(ip netip.Addr, most int) (leave func()) {
-	ip = peerOf(ip)
+	peer := limit.Client(ip)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.by[ip] >= most {
+	if p.by[peer] >= most {
 		return nil
 	}
-	p.by[ip]++
+	p.by[peer]++
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.by[ip]--; p.by[ip] == 0 {
-			delete(p.by, ip)
+		if p.by[peer]--; p.by[peer] == 0 {
+			delete(p.by, peer)
 		}
 	}
 }
@@ -60,7 +48,7 @@ func (c *Courier) mostOfPeer() int {
 
 // enter counts a connection to a host in; leave is nil when its address has most of
 // them. A next hop that the operator named has no such bound.
-func (t *try) enter(host resolver.Host) (leave func(), most int) {
+func (t *try) enter(host mx.Host) (leave func(), most int) {
 	if t.c.rules.Names(t.hop) {
 		return func() {}, 0
 	}

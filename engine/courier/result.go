@@ -6,15 +6,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/smtpclient"
 	"postrider/storage"
 )
 
 // asked is a host of an attempt, and what came of it.
 type asked struct {
-	host    resolver.Host
+	host    mx.Host
 	channel string // what it was spoken to over; "": it was not reached
 	said    string
 }
@@ -67,7 +67,7 @@ func inReplyTo(res *smtpclient.Result) string {
 }
 
 // nameOf is a host in the words of Postfix's log, without the port.
-func nameOf(h resolver.Host) string { return fmt.Sprintf("%s[%s]", h.Name, h.Addr.Addr()) }
+func nameOf(h mx.Host) string { return fmt.Sprintf("%s[%s]", h.Name, h.Addr.Addr()) }
 
 // conclude gives a result to the recipients of which no host said a word, and tells
 // of the hosts to those that are to be tried again.
@@ -107,7 +107,7 @@ const mostNamed = 4
 // which were not.
 func (t *try) others(r *relay.Result) string {
 	var tried, untried []string
-	add := func(to *[]string, h resolver.Host) {
+	add := func(to *[]string, h mx.Host) {
 		if name := nameOf(h); !strings.Contains(r.Reason, name) && !slices.Contains(*to, name) {
 			*to = append(*to, name)
 		}

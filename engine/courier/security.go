@@ -10,7 +10,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/mtasts"
-	"postrider/engine/resolver"
+	"postrider/engine/mx"
 	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )
@@ -21,7 +21,7 @@ import (
 type Security struct {
 	ctx   context.Context
 	rules *tlspolicy.Rules
-	hosts *resolver.Resolver
+	hosts *mx.Finder
 	sts   *mtasts.Cache // nil: not looked for
 	roots *x509.CertPool
 	log   *slog.Logger
@@ -31,7 +31,7 @@ type Security struct {
 
 // NewSecurity reads what the configuration says; what it fetches later ends with
 // ctx.
-func NewSecurity(ctx context.Context, cfg *config.Config, hosts *resolver.Resolver, log *slog.Logger) (*Security, error) {
+func NewSecurity(ctx context.Context, cfg *config.Config, hosts *mx.Finder, log *slog.Logger) (*Security, error) {
 	rules, err := cfg.TLSRules()
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func NewSecurity(ctx context.Context, cfg *config.Config, hosts *resolver.Resolv
 	}
 	s := &Security{ctx: ctx, rules: rules, hosts: hosts, roots: roots, log: log}
 	if cfg.Relay.MTASTS {
-		s.sts = mtasts.New(ctx, mtasts.Options{Hosts: hosts, Roots: roots, Log: log})
+		s.sts = mtasts.New(ctx, mtasts.Options{Names: hosts.Names(), Hosts: hosts.Addrs, Roots: roots, Log: log})
 	}
 	return s, nil
 }
@@ -98,12 +98,27 @@ func (s *Security) Bearing(ctx context.Context, hop router.Hop) *Bearing {
 
 // Demand is what a host of the answer about the next hop has to show. The error says
 // why the host must not be used now.
-func (b *Bearing) Demand(ctx context.Context, answer *resolver.Answer, host resolver.Host) (tlspolicy.Demand, error) {
+func (b *Bearing) Demand(ctx context.Context, answer *mx.Answer, host mx.Host) (tlspolicy.Demand, error) {
 	c := tlspolicy.Case{Level: b.Level, Rule: b.Rule, Domain: b.domain, Host: host.Name, STS: b.STS}
 	if b.Level != tlspolicy.None && answer.Secure && host.Secure {
-		c.Found, c.TLSA = b.s.hosts.TLSA(ctx, host.Name, host.Addr.Port())
+		c.Found, c.TLSA = b.s.tlsa(ctx, host)
 	}
 	return tlspolicy.Decide(c)
+}
+
+// tlsa finds the records about the certificate of a host.
+func (s *Security) tlsa(ctx context.Context, host mx.Host) (found []tlspolicy.TLSA, lookup tlspolicy.Lookup) {
+	records, err := s.hosts.Names().TLSA(ctx, host.Name, host.Addr.Port())
+	switch {
+	case err != nil:
+		return nil, tlspolicy.LookupFailed
+	case len(records) == 0:
+		return nil, tlspolicy.LookupNone
+	}
+	for _, r := range records {
+		found = append(found, tlspolicy.TLSA(r))
+	}
+	return found, tlspolicy.LookupFound
 }
 
 // tell logs, once, whether TLSA records can count: a server that nothing vouches to
@@ -111,7 +126,7 @@ func (b *Bearing) Demand(ctx context.Context, answer *resolver.Answer, host reso
 func (s *Security) tell() {
 	s.told.Do(func() {
 		go func() {
-			if yes, why := s.hosts.Vouches(s.ctx); yes {
+			if yes, why := s.hosts.Names().Vouches(s.ctx); yes {
 				s.log.Info("DANE is on", "because", why, slog.String("daemon", "smtp"))
 			} else {
 				s.log.Info("DANE is off", "because", why, slog.String("daemon", "smtp"))

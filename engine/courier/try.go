@@ -8,8 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/engine/smtpclient"
 	"postrider/engine/tlspolicy"
@@ -28,9 +28,9 @@ type try struct {
 	attempt *relay.Attempt
 	left    []int // recipients that another host may be asked for
 	asked   []asked
-	untried []resolver.Host // that were not asked: there are too many, or it must not be
+	untried []mx.Host // that were not asked: there are too many, or it must not be
 	bearing *Bearing
-	answer  *resolver.Answer
+	answer  *mx.Answer
 	waited  bool // see hasWaited
 	utf8    need // whether the message's header needs SMTPUTF8
 	took    bool // a host took part to the end: the site is alive
@@ -115,7 +115,7 @@ func (t *try) askInTurn(been netip.AddrPort) relay.Fault {
 }
 
 // tellNext logs what the last host said, when another one is asked.
-func (t *try) tellNext(host resolver.Host) {
+func (t *try) tellNext(host mx.Host) {
 	if len(t.asked) == 0 || !t.took {
 		return
 	}
@@ -137,7 +137,7 @@ func (t *try) verdict() relay.HostVerdict {
 // unresolved is the end of an attempt without hosts.
 func (t *try) unresolved(err error) (relay.HostVerdict, relay.Fault) {
 	res := relay.Result{Verdict: relay.Temporary, Status: "4.4.3", Reason: err.Error()}
-	var e *resolver.Error
+	var e *mx.Error
 	if errors.As(err, &e) {
 		if t.hop.Kind == router.ByMX && t.hop.Host != t.entry.Domain {
 			e = e.Softened() // the operator named it
@@ -158,7 +158,7 @@ func (t *try) unresolved(err error) (relay.HostVerdict, relay.Fault) {
 
 // tryHost connects and sends the message. down: the host took no part in it. counts:
 // it took time, and one of the places for hosts.
-func (t *try) tryHost(host resolver.Host) (fault relay.Fault, down, counts bool) {
+func (t *try) tryHost(host mx.Host) (fault relay.Fault, down, counts bool) {
 	login := t.c.passwords.For(t.hop)
 	demand, err := t.demand(host, login != nil)
 	if err != nil {
@@ -185,7 +185,7 @@ func (t *try) hasWaited(now time.Time) bool {
 
 // demand is what a host has to show. A password is not told in clear text, but to
 // this machine.
-func (t *try) demand(host resolver.Host, login bool) (tlspolicy.Demand, error) {
+func (t *try) demand(host mx.Host, login bool) (tlspolicy.Demand, error) {
 	d, err := t.bearing.Demand(t.c.ctx, t.answer, host)
 	if login && !t.c.cfg.Relay.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
 		d.Raise(tlspolicy.Encrypt, "relay.passwords")
@@ -203,7 +203,7 @@ type ending struct {
 
 // overWire is tryHost with one connection. plain: in clear text, though the host may
 // offer TLS.
-func (t *try) overWire(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) ending {
+func (t *try) overWire(host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) ending {
 	leave, most := t.enter(host)
 	if leave == nil {
 		t.full++

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"postrider/engine/resolver"
+	"postrider/engine/dns"
 	"postrider/engine/smtpclient"
 	"postrider/storage"
 )
@@ -99,7 +99,7 @@ func asciiPath(path string) string {
 	if !ok || isASCII(domain) || !isASCII(local) {
 		return ""
 	}
-	domain, ok = resolver.ALabels(domain)
+	domain, ok = dns.ALabels(domain)
 	if !ok {
 		return ""
 	}

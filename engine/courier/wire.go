@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"postrider/engine/resolver"
+	"postrider/engine/mx"
 	"postrider/engine/smtpclient"
 	"postrider/engine/tlspolicy"
 	"postrider/storage"
@@ -19,7 +19,7 @@ import (
 type wire struct {
 	conn   net.Conn // the socket, or TLS over it
 	socket net.Conn
-	host   resolver.Host
+	host   mx.Host
 	demand tlspolicy.Demand
 	tls    *facts // nil: clear text
 	// The handshake failed, or what was seen in it is not what is demanded.
@@ -39,7 +39,7 @@ type wire struct {
 
 // connect dials a host. The machine has not yet read its greeting. plain: STARTTLS is
 // not said, though nothing speaks against it but that it is broken.
-func (c *Courier) connect(host resolver.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*wire, error) {
+func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*wire, error) {
 	d := net.Dialer{Timeout: c.cfg.Relay.ConnectTimeout}
 	if local := c.cfg.SourceAddr(); local != nil {
 		d.LocalAddr = local

@@ -8,8 +8,8 @@ import (
 
 	"postrider/codec/smtp"
 	"postrider/engine/config"
+	"postrider/engine/mx"
 	"postrider/engine/relay"
-	"postrider/engine/resolver"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -88,6 +88,6 @@ func TestNextHost_Success(t *testing.T) {
 // is no host of the attempt that follows.
 func TestRecordOf_StalePeer(t *testing.T) {
 	one := &try{entry: &storage.QueueEntry{Recipients: make([]storage.QueuedRecipient, 1)}, attempt: &relay.Attempt{Peer: "old.test[192.0.2.1]:25", Results: make([]relay.Result, 1)}}
-	one.asked = []asked{{host: resolver.Host{Name: "new.test", Addr: netip.MustParseAddrPort("192.0.2.2:25")}, said: "connection refused"}}
+	one.asked = []asked{{host: mx.Host{Name: "new.test", Addr: netip.MustParseAddrPort("192.0.2.2:25")}, said: "connection refused"}}
 	wantText(t, one.recordOf(), "attempt 1, old.test[192.0.2.1]:25\ndeferred ")
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"postrider/codec/dot"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 const letter = "Received: by mx.test\r\nFrom: Alice <alice@example.org>\r\nTo: bob@example.net\r\n" +

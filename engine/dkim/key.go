@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"postrider/codec/address"
 	"postrider/engine/guard"
-	"postrider/engine/router"
 )
 
 // Key is the private key of a domain under a selector.
@@ -127,7 +127,7 @@ func read(path string) (*Key, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: the name of a DKIM key is SELECTOR%sDOMAIN%s", path, between, suffix)
 	}
-	folded, err := router.ParseDomain(domain)
+	folded, err := address.ParseDomain(domain)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -6,23 +6,26 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
-	"postrider/engine/resolver"
+	"postrider/engine/dns"
+	"postrider/engine/limit"
 	"postrider/engine/tlspolicy"
 )
 
 // Options are what a Cache is made from.
 type Options struct {
-	Hosts    *resolver.Resolver // for the records, and for the addresses of web servers
-	Roots    *x509.CertPool     // authorities; nil: those of the system
-	Port     uint16             // of web servers; 0: 443
-	Timeout  time.Duration      // of a fetch; 0: 1 minute
-	Patience time.Duration      // of those who wait for one; 0: 10 s
-	Size     int                // domains; 0: 10,000
+	Names    *dns.Resolver                                                                 // for the records
+	Hosts    func(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error) // finds the addresses of a web server
+	Roots    *x509.CertPool                                                                // authorities; nil: those of the system
+	Port     uint16                                                                        // of web servers; 0: 443
+	Timeout  time.Duration                                                                 // of a fetch; 0: 1 minute
+	Patience time.Duration                                                                 // of those who wait for one; 0: 10 s
+	Size     int                                                                           // domains; 0: 10,000
 	Now      func() time.Time
 	Log      *slog.Logger // nil: no log
 }
@@ -30,18 +33,18 @@ type Options struct {
 // Cache keeps policies. It is safe for use by many goroutines.
 type Cache struct {
 	ctx      context.Context // of the fetches
-	hosts    *resolver.Resolver
+	names    *dns.Resolver
+	hosts    func(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error)
 	client   *http.Client
 	port     uint16
 	patience time.Duration
-	size     int
 	now      func() time.Time
 	log      *slog.Logger
 	slots    chan struct{} // bounds the fetches
 	flights  singleflight.Group
 
 	mu      sync.Mutex
-	entries map[string]entry // under mu
+	entries *limit.Map[string, entry] // under mu
 }
 
 // entry is what is known of a domain that says that it has a policy.
@@ -63,9 +66,9 @@ const (
 // New makes a cache; its fetches end with ctx.
 func New(ctx context.Context, o Options) *Cache {
 	c := &Cache{
-		ctx: ctx, hosts: o.Hosts, port: cmp.Or(o.Port, 443), patience: cmp.Or(o.Patience, 10*time.Second),
-		size: cmp.Or(o.Size, 10_000), now: o.Now, log: o.Log,
-		slots: make(chan struct{}, fetches), entries: make(map[string]entry),
+		ctx: ctx, names: o.Names, hosts: o.Hosts, port: cmp.Or(o.Port, 443), patience: cmp.Or(o.Patience, 10*time.Second),
+		now: o.Now, log: o.Log,
+		slots: make(chan struct{}, fetches), entries: limit.NewMap[string](cmp.Or(o.Size, 10_000), endsFirst, nil),
 	}
 	if c.now == nil {
 		c.now = time.Now
@@ -87,7 +90,7 @@ type Finding struct {
 func (c *Cache) For(ctx context.Context, domain string) Finding {
 	asking, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
-	records, err := c.hosts.TXT(asking, "_mta-sts", domain)
+	records, err := c.names.TXT(asking, "_mta-sts", domain)
 	id, has := tlspolicy.ParseRecord(records)
 	e, alive := c.get(domain)
 	switch {
@@ -145,7 +148,7 @@ func (e *entry) finding(alive bool) Finding {
 // get returns what is known of a domain, and whether its policy counts.
 func (c *Cache) get(domain string) (e entry, alive bool) {
 	c.mu.Lock()
-	e = c.entries[domain]
+	e, _ = c.entries.Get(domain)
 	c.mu.Unlock()
 	return e, e.policy != nil && c.now().Before(e.until())
 }
@@ -186,10 +189,7 @@ func (c *Cache) fetchOnce(domain, id string) <-chan singleflight.Result {
 func (c *Cache) note(domain, id string, p *tlspolicy.STS, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, has := c.entries[domain]
-	if !has && len(c.entries) >= c.size {
-		c.evict()
-	}
+	e, _ := c.entries.Get(domain)
 	e.id = id
 	if err != nil {
 		e.failed, e.fault = c.now(), err.Error()
@@ -198,22 +198,7 @@ func (c *Cache) note(domain, id string, p *tlspolicy.STS, err error) {
 		e = entry{id: id, policy: p, policyID: id, fetched: c.now()}
 		c.log.Info("MTA-STS policy", "domain", domain, "policy", p.String())
 	}
-	c.entries[domain] = e
+	c.entries.Set(domain, e, c.now())
 }
 
-// evict makes room for one: of a few, which a map gives in random order, the one
-// that ends first.
-func (c *Cache) evict() {
-	const few = 8
-	victim, n := "", 0
-	var soonest time.Time
-	for domain, e := range c.entries {
-		if until := e.until(); n == 0 || until.Before(soonest) {
-			victim, soonest = domain, until
-		}
-		if n++; n == few {
-			break
-		}
-	}
-	delete(c.entries, victim)
-}
+func endsFirst(a, b entry) bool { return a.until().Before(b.until()) }

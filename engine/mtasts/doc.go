@@ -1,7 +1,7 @@
 // Package mtasts finds and keeps the MTA-STS policies of other domains (RFC 8461):
 // what TLS a domain wants its mail to come over, said in DNS and by HTTPS.
 //
-//	policies := mtasts.New(ctx, mtasts.Options{Hosts: resolver, Roots: roots})
+//	policies := mtasts.New(ctx, mtasts.Options{Names: resolver, Hosts: hosts, Roots: roots})
 //	finding := policies.For(ctx, "example.org")
 //
 // # When a policy is fetched

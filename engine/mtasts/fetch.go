@@ -10,12 +10,11 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
 
-	"postrider/engine/resolver"
-	"postrider/engine/router"
 	"postrider/engine/tlspolicy"
 )
 
@@ -38,7 +37,7 @@ func newClient(o Options, dial func(ctx context.Context, network, addr string) (
 // mostAddrs is how many addresses of a web server are tried.
 const mostAddrs = 3
 
-// dial connects to a web server, which the resolver finds as it finds mail hosts.
+// dial connects to a web server, at the addresses that Options.Hosts finds.
 func (c *Cache) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, digits, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -48,17 +47,17 @@ func (c *Cache) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.hosts.Hosts(ctx, router.Hop{Kind: router.ByHost, Host: host, Port: uint16(port)})
+	addrs, err := c.hosts(ctx, host, uint16(port))
 	if err != nil {
 		return nil, err
 	}
-	return dialFirst(ctx, network, answer.Hosts[:min(mostAddrs, len(answer.Hosts))])
+	return dialFirst(ctx, network, addrs[:min(mostAddrs, len(addrs))])
 }
 
-func dialFirst(ctx context.Context, network string, hosts []resolver.Host) (conn net.Conn, err error) {
+func dialFirst(ctx context.Context, network string, addrs []netip.AddrPort) (conn net.Conn, err error) {
 	d := net.Dialer{Timeout: 10 * time.Second}
-	for _, h := range hosts {
-		if conn, err = d.DialContext(ctx, network, h.Addr.String()); err == nil {
+	for _, a := range addrs {
+		if conn, err = d.DialContext(ctx, network, a.String()); err == nil {
 			return conn, nil
 		}
 	}

@@ -1,11 +1,13 @@
 package mtasts
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,10 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/tlspolicy"
 )
 
@@ -71,8 +73,9 @@ func start(t *testing.T, change func(*Options)) *bench {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(web.Certificate())
+	names := dns.New(dns.Options{Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Timeout: 5 * time.Second, Now: clock})
 	o := Options{
-		Hosts: resolver.New(resolver.Options{Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Families: resolver.OnlyIPv4, Timeout: 5 * time.Second, Now: clock}),
+		Names: names, Hosts: addrsIn(names),
 		Roots: roots, Port: uint16(web.Listener.Addr().(*net.TCPAddr).Port), Now: clock, Patience: time.Minute,
 	}
 	if change != nil {
@@ -80,6 +83,17 @@ func start(t *testing.T, change func(*Options)) *bench {
 	}
 	b.Cache = New(t.Context(), o)
 	return b
+}
+
+// addrsIn finds the IPv4 addresses of web servers.
+func addrsIn(names *dns.Resolver) func(context.Context, string, uint16) ([]netip.AddrPort, error) {
+	return func(ctx context.Context, name string, port uint16) (all []netip.AddrPort, err error) {
+		addrs, err := names.LookupAddrs(ctx, name, false)
+		for _, a := range addrs {
+			all = append(all, netip.AddrPortFrom(a, port))
+		}
+		return all, err
+	}
 }
 
 func (b *bench) pass(d time.Duration) {
@@ -140,7 +154,7 @@ func TestRecordIsGone(t *testing.T) {
 	}
 	b.pass(time.Hour)
 	b.want(enforced, "", 1)
-	b.dns.Behave("_mta-sts.example.com", dns.TypeTXT, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
+	b.dns.Behave("_mta-sts.example.com", miekg.TypeTXT, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
 	b.pass(time.Hour)
 	b.want(enforced, "", 1)
 	b.pass(604800 * time.Second)
@@ -241,11 +255,11 @@ func TestCacheIsBounded(t *testing.T) {
 	b := start(t, func(o *Options) { o.Size = 5 })
 	for i := range 20 {
 		b.note(fmt.Sprintf("d%d.test", i), "1", &tlspolicy.STS{Mode: tlspolicy.ModeNone}, nil)
-		if n := len(b.entries); n > 5 {
+		if n := b.entries.Len(); n > 5 {
 			t.Fatalf("%d domains", n)
 		}
 	}
-	if n := len(b.entries); n != 5 {
+	if n := b.entries.Len(); n != 5 {
 		t.Errorf("%d domains", n)
 	}
 }

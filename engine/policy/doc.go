@@ -1,9 +1,8 @@
-// Package policy decides, of a client that nobody knows, whether it is served and
+// Package policy decides, of a client that is not known, whether it is served and
 // whether its mail is taken. It decides only: what is known of the client is handed
-// in, with the time, and the caller says the reply. No I/O, no clock, no goroutine.
+// in, with the time, and the caller says the reply. No I/O, no clock, no goroutine. How
+// often a client may come is the question of package limit.
 //
-//   - [Rates] bounds how often somebody comes: token buckets in bounded memory, for a
-//     client and for the network that it is in.
 //   - [Greylist] lets those wait who were never seen before: a true mail server
 //     comes back, most senders of junk do not (RFC 6647).
 //   - [Blocklist] and [Score] weigh what DNS lists say of an address (RFC 5782).
@@ -12,11 +11,10 @@
 //
 // # Memory
 //
-// Everything that grows with clients has a bound. Rates and Greylist forget what does
-// not matter any more when the bound is reached, and then whatever matters least: a
-// stranger may get a fresh bucket or has to wait once more, nobody is locked out for
-// good. They are kept in memory only: a restart forgets them, which costs a sender who was
-// greylisted one more round.
+// The Greylist has a bound. When it is reached, it forgets what does not matter any
+// more, and then what matters least: a stranger may have to wait once more. It is kept in
+// memory only: a restart forgets it, which costs a sender that was greylisted one more
+// round.
 //
 // A value of these types belongs to one goroutine at a time; the caller locks.
 package policy

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"time"
+
+	"postrider/engine/limit"
 )
 
 // Greylist lets a sender wait that was never seen before (RFC 6647): a triplet of
@@ -14,7 +16,7 @@ type Greylist struct {
 	Delay, Window, Keep time.Duration
 	Max                 int // triplets and networks remembered
 
-	seen map[[16]byte]sighting
+	seen *limit.Map[[16]byte, sighting]
 }
 
 type sighting struct {
@@ -43,13 +45,13 @@ func (g Greyed) Wait() bool { return g == New || g == TooEarly }
 // to be folded by the caller as far as case does not matter.
 func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time) Greyed {
 	if g.seen == nil {
-		g.seen = make(map[[16]byte]sighting)
+		g.seen = limit.NewMap[[16]byte](g.Max, goesFirst, g.over)
 	}
-	network := Network(ip).String()
+	network := limit.Network(ip).String()
 	neighbours := key(network)
 	if n, ok := g.alive(neighbours, now); ok && n.passes >= knownAfter {
 		n.last = now
-		g.seen[neighbours] = n
+		g.seen.Set(neighbours, n, now)
 		return Known
 	}
 	triplet := key(network, sender, recipient)
@@ -57,7 +59,6 @@ func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time)
 	outcome := Known
 	switch {
 	case !ok:
-		g.makeRoom(now)
 		s, outcome = sighting{first: now}, New
 	case s.passes == 0 && now.Sub(s.first) < g.Delay:
 		outcome = TooEarly
@@ -66,7 +67,7 @@ func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time)
 		g.vouch(neighbours, now)
 	}
 	s.last = now
-	g.seen[triplet] = s
+	g.seen.Set(triplet, s, now)
 	return outcome
 }
 
@@ -74,17 +75,16 @@ func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time)
 func (g *Greylist) vouch(neighbours [16]byte, now time.Time) {
 	n, ok := g.alive(neighbours, now)
 	if !ok {
-		g.makeRoom(now)
 		n = sighting{first: now}
 	}
 	n.passes++
 	n.last = now
-	g.seen[neighbours] = n
+	g.seen.Set(neighbours, n, now)
 }
 
 // alive finds what is remembered and still counts.
 func (g *Greylist) alive(k [16]byte, now time.Time) (sighting, bool) {
-	s, ok := g.seen[k]
+	s, ok := g.seen.Get(k)
 	return s, ok && !g.over(s, now)
 }
 
@@ -95,27 +95,13 @@ func (g *Greylist) over(s sighting, now time.Time) bool {
 	return now.Sub(s.first) > g.Window
 }
 
-// makeRoom forgets some of what is over, and what was not seen for the longest time
-// of a sample, when the bound is reached. Those who wait go before those who passed.
-func (g *Greylist) makeRoom(now time.Time) {
-	if len(g.seen) < g.Max {
-		return
+// goesFirst says which of two is forgotten first: those that wait before those that passed,
+// and the one that was not seen for longer.
+func goesFirst(a, b sighting) bool {
+	if (a.passes == 0) != (b.passes == 0) {
+		return a.passes == 0
 	}
-	var worst [16]byte
-	var w sighting
-	looked := 0
-	for k, s := range g.seen {
-		if looked == 0 || (s.passes == 0) != (w.passes == 0) && s.passes == 0 || (s.passes == 0) == (w.passes == 0) && s.last.Before(w.last) {
-			worst, w = k, s
-		}
-		if g.over(s, now) {
-			delete(g.seen, k)
-		}
-		if looked++; looked == sample {
-			break
-		}
-	}
-	delete(g.seen, worst)
+	return a.last.Before(b.last)
 }
 
 // key is a fixed size for what may be long.

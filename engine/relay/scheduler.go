@@ -3,6 +3,7 @@ package relay
 import (
 	"time"
 
+	"postrider/engine/limit"
 	"postrider/engine/router"
 	"postrider/storage"
 )
@@ -189,7 +190,7 @@ func (s *Scheduler) site(hop router.Hop) *site {
 			rate = s.cfg.Rate
 		}
 		st = &site{hop: hop, most: float64(most), window: float64(min(s.cfg.Initial, most))}
-		st.rate = bucket{perSecond: float64(rate), tokens: 1}
+		st.rate = limit.Rate{Count: rate, Per: time.Second}
 		s.sites[hop] = st
 	}
 	return st
@@ -201,7 +202,7 @@ func (s *Scheduler) pump(st *site, now time.Time, e *Effects) {
 		if len(st.idle) == 0 && st.active >= st.room() {
 			return
 		}
-		if !st.rate.take(now) {
+		if !st.bucket.Take(st.rate, now) {
 			s.slow(st)
 			return
 		}
@@ -210,7 +211,7 @@ func (s *Scheduler) pump(st *site, now time.Time, e *Effects) {
 			continue
 		}
 		if !s.hasSlot(st, now) {
-			st.rate.untake()
+			st.bucket.Give(st.rate, 1)
 			s.await(st, e)
 			return
 		}
@@ -401,7 +402,7 @@ func (s *Scheduler) forget(st *site, now time.Time) {
 	if st.active > 0 || len(st.jobs) > 0 || st.waiting || st.slowed || st.probing() {
 		return
 	}
-	if !st.rate.full(now) {
+	if !st.bucket.IsFull(now) {
 		s.slow(st) // a new one would have its tokens too early
 		return
 	}

@@ -3,6 +3,7 @@ package relay
 import (
 	"time"
 
+	"postrider/engine/limit"
 	"postrider/engine/router"
 )
 
@@ -14,9 +15,10 @@ type site struct {
 	idle    []*Session
 	window  float64 // sessions that it may have now
 	most    float64 // the bound of window
-	rate    bucket
-	waiting bool // in Scheduler.waiting: it wants a session, and there is none
-	slowed  bool // in Scheduler.slowed: its rate limit has run out
+	rate    limit.Rate
+	bucket  limit.Bucket // of rate
+	waiting bool         // in Scheduler.waiting: it wants a session, and there is none
+	slowed  bool         // in Scheduler.slowed: its rate limit has run out
 
 	failed   float64 // failures since the last success, in windows
 	deaths   int     // in a row
@@ -61,39 +63,4 @@ func (s *site) failedOnce() bool {
 	// Failures of a window that is full of successes otherwise are its bound: a
 	// peer that takes so many connections from us and no more.
 	return s.probing() || s.failed > 0.999
-}
-
-// bucket is a token bucket: perSecond messages, at most a second's worth at once.
-type bucket struct {
-	perSecond float64 // 0: no limit
-	tokens    float64
-	at        time.Time
-}
-
-// take takes a token, if there is one.
-func (b *bucket) take(now time.Time) bool {
-	if b.perSecond == 0 {
-		return true
-	}
-	if gone := now.Sub(b.at).Seconds(); gone > 0 {
-		b.tokens = min(b.tokens+gone*b.perSecond, max(b.perSecond, 1))
-		b.at = now
-	}
-	if b.tokens < 0.999999 { // sums of fractions are not whole
-		return false
-	}
-	b.tokens--
-	return true
-}
-
-// untake gives a token back that was not used.
-func (b *bucket) untake() {
-	if b.perSecond != 0 {
-		b.tokens++
-	}
-}
-
-// full says whether a new bucket would be no better.
-func (b *bucket) full(now time.Time) bool {
-	return b.perSecond == 0 || now.Sub(b.at).Seconds()*b.perSecond >= 1
 }

@@ -117,7 +117,7 @@ func (s *Scheduler) pumpOne(st *site, now time.Time, e *Effects) {
 	if len(st.jobs) == 0 || st.dead(now) || st.active >= st.room() {
 		return
 	}
-	if !st.rate.take(now) {
+	if !st.bucket.Take(st.rate, now) {
 		s.slow(st)
 		return
 	}

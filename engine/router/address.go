@@ -1,9 +1,7 @@
 package router
 
 import (
-	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
 
@@ -64,9 +62,8 @@ func cut(text string) (local, domain string) {
 
 // The limits of RFC 5321 section 4.5.3.1, in octets.
 const (
-	maxLocal  = 64 // of accounts and aliases here
-	maxDomain = 255
-	maxPath   = 256 // with angle brackets
+	maxLocal = 64  // of accounts and aliases here
+	maxPath  = 256 // with angle brackets
 )
 
 // ParseMailbox reads an address that an operator wrote, NAME or NAME@DOMAIN, with
@@ -93,7 +90,7 @@ func ParseMailbox(text, defaultDomain string) (local, domain string, err error) 
 	if strings.ContainsAny(local, "<>\" \\,:;@()[]") && !strings.HasPrefix(strings.TrimSpace(text), `"`) {
 		return "", "", fmt.Errorf("the name in %q has characters that need quotes about it", text)
 	}
-	if domain, err = ParseDomain(domain); err != nil {
+	if domain, err = address.ParseDomain(domain); err != nil {
 		return "", "", err
 	}
 	if n := len(Mailbox(local, domain)); n > maxPath-2 {
@@ -113,45 +110,4 @@ func ParseAddress(text, defaultDomain string) (local, domain string, err error) 
 		return "", "", fmt.Errorf("the name in %q is longer than %d octets", text, maxLocal)
 	}
 	return local, domain, nil
-}
-
-// ParseDomain checks and folds the name of a domain that an operator wrote: it comes
-// back with A-labels, "xn--caf-dma.example" for "Café.example". A final dot is dropped.
-func ParseDomain(text string) (string, error) {
-	domain := address.FoldDomain(strings.TrimSuffix(strings.TrimSpace(text), "."))
-	if domain == "" {
-		return "", errors.New("the domain is empty")
-	}
-	if len(domain) > maxDomain {
-		return "", fmt.Errorf("the domain %q is longer than %d octets", text, maxDomain)
-	}
-	if _, err := netip.ParseAddr(domain); err == nil || domain[0] == '[' {
-		return "", fmt.Errorf("%q is an IP address, not a domain", text)
-	}
-	if !utf8.ValidString(domain) {
-		return "", fmt.Errorf("the domain %q is not UTF-8", text)
-	}
-	if !address.IsDNS(domain) {
-		return "", fmt.Errorf("the domain %q can't be written with A-labels, as DNS has it: a character is not allowed in domains (IDNA), or a label is too long", text)
-	}
-	for label := range strings.SplitSeq(domain, ".") {
-		if !isLabel(label) {
-			return "", fmt.Errorf("%q is not a domain: between its dots stand 1 to 63 letters, digits and hyphens, no hyphen first or last", text)
-		}
-	}
-	return domain, nil
-}
-
-// isLabel follows RFC 1123 section 2.1, with "_" as it is found in test networks.
-func isLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return false
-		}
-	}
-	return true
 }

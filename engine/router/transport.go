@@ -92,7 +92,7 @@ func (h Hop) withPort(port, whole string) (Hop, error) {
 			return h, nil
 		}
 	}
-	if _, err := ParseDomain(h.Host); err != nil {
+	if _, err := address.ParseDomain(h.Host); err != nil {
 		return h, fmt.Errorf("%q: %w", whole, errHop)
 	}
 	return h, nil

@@ -240,9 +240,9 @@ func TestImport_refuses(t *testing.T) {
 			t.Errorf("got %v, want %q; %d messages", err, want, len(to.messages))
 		}
 	}
-	f(Mbox, "hello\n", "in: line 1: this is no mbox file", ErrData)
+	f(Mbox, "hello\n", "in: line 1: not an mbox file", ErrData)
 	f(Mbox, "PK\x03\x04", "a zip archive", ErrData)
-	f(Mbox, packed(t, "gzip", "hello\n"), "line 1: this is no mbox file", ErrData)
+	f(Mbox, packed(t, "gzip", "hello\n"), "line 1: not an mbox file", ErrData)
 	f(Mbox, "\x28\xb5\x2f\xfd\x00\x00", "this zstd file can't be unpacked", ErrData)
 	f(EML, "hello\n", "1 file is no message", ErrData)
 	f(EML, "\x1f\x8bgarbage", "this gzip file can't be unpacked", ErrData)

@@ -12,8 +12,8 @@ import (
 	"github.com/miekg/dns"
 
 	"postrider/codec/dot"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/policy"
-	"postrider/engine/resolver/dnstest"
 )
 
 // memory is a Memory of so many octets.

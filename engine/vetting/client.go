@@ -7,14 +7,14 @@ import (
 	"strings"
 	"sync"
 
+	"postrider/engine/dns"
 	"postrider/engine/policy"
-	"postrider/engine/resolver"
 )
 
 // Vetter looks up what DNS says of clients and of their mail. It is safe for use by
 // many goroutines.
 type Vetter struct {
-	Names  *resolver.Resolver
+	Names  *dns.Resolver
 	Lists  []policy.Blocklist
 	Memory Memory // of checks; nil: there is no bound
 	// Panicked is told of a panic while a message was checked; nil: nobody is.
@@ -36,7 +36,7 @@ const maxNames = 5
 // count against the client.
 func (v *Vetter) Client(ctx context.Context, ip netip.Addr, name bool) (c Client) {
 	ip = ip.Unmap().WithZone("")
-	ctx = resolver.ForStranger(ctx, resolver.NewBudget(1+maxNames+len(v.Lists)))
+	ctx = dns.ForStranger(ctx, dns.NewBudget(1+maxNames+len(v.Lists)))
 	var wg sync.WaitGroup
 	if name {
 		wg.Go(func() { c.Name, c.Rev = v.nameOf(ctx, ip) })

@@ -10,8 +10,8 @@ import (
 
 	"blitiri.com.ar/go/spf"
 
+	"postrider/engine/dns"
 	"postrider/engine/policy"
-	"postrider/engine/resolver"
 )
 
 // Envelope is what is known of a message before its first octet.
@@ -44,8 +44,8 @@ type Check struct {
 	stream  *stream
 	booking booking
 	ctx     context.Context // its questions are a stranger's
-	budget  *resolver.Budget
-	ofSPF   *resolver.Budget // see maxSPF
+	budget  *dns.Budget
+	ofSPF   *dns.Budget // see maxSPF
 	cancel  context.CancelFunc
 	roll    int
 
@@ -58,8 +58,8 @@ func (v *Vetter) Begin(env Envelope) *Check {
 	env.IP = env.IP.Unmap().WithZone("")
 	c := &Check{vetter: v, env: env, booking: booking{memory: v.Memory}, roll: rand.IntN(100), done: make(chan struct{})}
 	c.stream = newStream(func() bool { return c.booking.grow(LargeCheck) })
-	c.budget, c.ofSPF = resolver.NewBudget(maxSignatures+2*maxAuthors), resolver.NewBudget(maxSPF)
-	c.ctx, c.cancel = context.WithCancel(resolver.ForStranger(context.Background(), c.budget))
+	c.budget, c.ofSPF = dns.NewBudget(maxSignatures+2*maxAuthors), dns.NewBudget(maxSPF)
+	c.ctx, c.cancel = context.WithCancel(dns.ForStranger(context.Background(), c.budget))
 	if !c.booking.grow(SmallCheck) {
 		return c.refuse()
 	}
@@ -69,7 +69,7 @@ func (v *Vetter) Begin(env Envelope) *Check {
 
 // Busy is Begin for a message that can't be checked now: its Verdict says Busy.
 func (v *Vetter) Busy() *Check {
-	c := &Check{vetter: v, stream: newStream(nil), budget: new(resolver.Budget), ofSPF: new(resolver.Budget), done: make(chan struct{})}
+	c := &Check{vetter: v, stream: newStream(nil), budget: new(dns.Budget), ofSPF: new(dns.Budget), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c.refuse()
 }
@@ -180,7 +180,7 @@ func (c *Check) spf() SPFResult {
 		return r
 	}
 	outcome, _ := spf.CheckHostWithSender(net.IP(c.env.IP.AsSlice()), asDomain(c.env.Helo), sender,
-		spf.WithResolver(c.vetter.Names), spf.WithContext(resolver.ForStranger(c.ctx, c.ofSPF)))
+		spf.WithResolver(c.vetter.Names), spf.WithContext(dns.ForStranger(c.ctx, c.ofSPF)))
 	r.Result = Result(outcome)
 	if c.ofSPF.Spent() && r.Result != Pass && r.Result != Fail {
 		r.Result = PermError

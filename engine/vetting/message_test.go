@@ -18,8 +18,8 @@ import (
 	"github.com/miekg/dns"
 
 	"postrider/codec/dot"
+	"postrider/engine/dns/dnstest"
 	"postrider/engine/policy"
-	"postrider/engine/resolver/dnstest"
 )
 
 // hang is how long a test waits before it says that something hangs.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // dkimpy is where Debian's python3-dkim has the sample messages of its own tests.

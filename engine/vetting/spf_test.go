@@ -8,15 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
+	miekg "github.com/miekg/dns"
 
-	"postrider/engine/resolver"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns"
+	"postrider/engine/dns/dnstest"
 )
 
 // vetterOf makes a Vetter that asks this server only.
 func vetterOf(server *dnstest.Server) *Vetter {
-	return &Vetter{Names: resolver.New(resolver.Options{Servers: []string{server.Addr()}, Timeout: 10 * time.Second, Attempts: 1})}
+	return &Vetter{Names: dns.New(dns.Options{Servers: []string{server.Addr()}, Timeout: 10 * time.Second, Attempts: 1})}
 }
 
 // The test suite of the SPF project for RFC 7208 (its licence is beside it; the YAML was
@@ -49,7 +49,7 @@ func TestSPFSuite(t *testing.T) {
 				}
 			}
 			for name := range suite.Broken {
-				server.Behave(name, dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
+				server.Behave(name, miekg.TypeANY, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
 			}
 			v := vetterOf(server)
 			for name, test := range suite.Tests {
@@ -57,7 +57,7 @@ func TestSPFSuite(t *testing.T) {
 					continue
 				}
 				run++
-				c := &Check{vetter: v, env: Envelope{IP: netip.MustParseAddr(test.Host), Helo: test.Helo, Sender: test.Mailfrom}, ctx: t.Context(), ofSPF: resolver.NewBudget(maxSPF)}
+				c := &Check{vetter: v, env: Envelope{IP: netip.MustParseAddr(test.Host), Helo: test.Helo, Sender: test.Mailfrom}, ctx: t.Context(), ofSPF: dns.NewBudget(maxSPF)}
 				if got := c.spf(); !slices.Contains(test.Result, got.Result) {
 					t.Errorf("%s: %s, want %s", name, got.Result, test.Result)
 				}

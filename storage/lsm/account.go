@@ -53,7 +53,7 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 			return nil, err
 		}
 		key := string(addressKey(as[i].Name, as[i].Domain))
-		if _, twice := names[key]; twice {
+		if _, ok := names[key]; ok {
 			return nil, fmt.Errorf("%w: %s@%s is named twice", storage.ErrExists, as[i].Name, as[i].Domain)
 		}
 		names[key] = struct{}{}
@@ -95,7 +95,7 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 	})
 }
 
-// mayAdd says whether a name is free for an account under a domain of ours, and what
+// mayAdd reports whether a name is free for an account under a domain of ours, and what
 // targets the alias of that name has, which names itself.
 func (s *Store) mayAdd(local, domain string) (targets []string, err error) {
 	s.dir.mu.RLock()
@@ -146,8 +146,8 @@ func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
 // Z row; then its mail goes in steps of bounded size, the last of which takes
 // the Z row. A start finishes what a crash cut off.
 //
-// A session that holds the maildrop loses it: else a client that stays would keep the
-// account for ever, and one whose password was stolen is removed because of that client.
+// A session that holds the maildrop loses it: else a connected client would keep the
+// account for ever, and it may be removed because that client has stolen the password.
 func (s *Store) RemoveAccount(id storage.AccountID) error {
 	lock, err := s.seize(id)
 	if err != nil {

@@ -95,7 +95,7 @@ func (s *Store) RemoveDomain(domain string) error {
 				return fmt.Errorf("%w: domain %s", storage.ErrNotFound, domain)
 			}
 			if d.addresses > 0 {
-				return fmt.Errorf("%w: %d addresses stand under domain %s", storage.ErrInUse, d.addresses, domain)
+				return fmt.Errorf("%w: domain %[3]s has %[2]d addresses", storage.ErrInUse, d.addresses, domain)
 			}
 			return b.Delete(domainKey(domain), nil)
 		},
@@ -136,7 +136,7 @@ func (s *Store) SetAliases(as []storage.Alias) error {
 	})
 }
 
-// maySetAlias says whether an alias can be made, and which account has its name.
+// maySetAlias reports whether an alias can be made, and which account has its name.
 func (s *Store) maySetAlias(a *storage.Alias) (account storage.AccountID, err error) {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
@@ -228,7 +228,7 @@ func parseAddress(v []byte) (addressValue, error) {
 	return addressValue{}, storage.ErrCorrupt
 }
 
-// splitTargets reads targets of which each is ended by NUL.
+// splitTargets reads targets that each end with NUL.
 func splitTargets(b []byte) []string {
 	if len(b) == 0 {
 		return nil
@@ -242,7 +242,7 @@ func splitTargets(b []byte) []string {
 	return targets
 }
 
-// checkAccount says whether an account's fields can be stored.
+// checkAccount reports whether an account's fields can be stored.
 func checkAccount(a *storage.NewAccount) error {
 	if err := checkName("name", a.Name, maxName, address.FoldLocal); err != nil {
 		return err
@@ -256,7 +256,7 @@ func checkAccount(a *storage.NewAccount) error {
 	return nil
 }
 
-// checkAlias says whether an alias's fields can be stored.
+// checkAlias reports whether an alias's fields can be stored.
 func checkAlias(a *storage.Alias) error {
 	if a.Name != "" {
 		if err := checkName("name", a.Name, maxName, address.FoldLocal); err != nil {
@@ -274,7 +274,7 @@ func checkAlias(a *storage.Alias) error {
 		octets += len(t) + 1
 	}
 	if octets == 0 || octets > maxTargets {
-		return fmt.Errorf("%w: alias %s@%s has %d octets of targets; 1 to %d are possible", storage.ErrInvalid, a.Name, a.Domain, octets, maxTargets)
+		return fmt.Errorf("%w: alias %s@%s has %d octets of targets: expected 1 to %d", storage.ErrInvalid, a.Name, a.Domain, octets, maxTargets)
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func checkName(what, name string, limit int, fold func(string) string) error {
 	case name == "":
 		return fmt.Errorf("%w: an empty %s", storage.ErrInvalid, what)
 	case len(name) > limit:
-		return fmt.Errorf("%w: a %s of %d octets; at most %d", storage.ErrInvalid, what, len(name), limit)
+		return fmt.Errorf("%w: a %s of %d octets: at most %d are possible", storage.ErrInvalid, what, len(name), limit)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return fmt.Errorf("%w: the %s %q holds a control character or is not UTF-8", storage.ErrInvalid, what, name)
 	case fold != nil && fold(name) != name:
@@ -310,7 +310,7 @@ func (s *Store) loadDirectory() error {
 			return false, err
 		}
 		if s.dir.domains[a.Domain] == nil {
-			return false, fmt.Errorf("%w: account %s@%s stands under no domain", storage.ErrCorrupt, a.Name, a.Domain)
+			return false, fmt.Errorf("%w: account %s@%s has no domain", storage.ErrCorrupt, a.Name, a.Domain)
 		}
 		s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a, nil))
 		return true, nil
@@ -323,7 +323,7 @@ func (s *Store) loadDirectory() error {
 			return true, nil
 		}
 		if s.dir.domains[domain] == nil {
-			return false, fmt.Errorf("%w: alias %s@%s stands under no domain", storage.ErrCorrupt, local, domain)
+			return false, fmt.Errorf("%w: alias %s@%s has no domain", storage.ErrCorrupt, local, domain)
 		}
 		s.dir.setTargets(local, domain, v.targets)
 		return true, nil

@@ -38,7 +38,7 @@ func (a *arena) from(ref uint32) []byte {
 // waste notes that a record of n octets is not referred to any more.
 func (a *arena) waste(n int) { a.wasted += n }
 
-// wasteful says whether copying the living records would halve the arena.
+// wasteful reports whether copying the living records would halve the arena.
 func (a *arena) wasteful() bool {
 	return a.wasted > arenaBlock && a.wasted > len(a.blocks)*arenaBlock/2
 }

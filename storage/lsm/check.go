@@ -16,8 +16,8 @@ import (
 
 // Check implements storage.Store. It reads a snapshot in passes: the directory,
 // the maildrops with their bodies, the counters, the mail queue with its bodies and
-// its index rows, the owners of shared bodies, the bodies that nobody owns, and what a
-// crash should have left no trace of. It keeps 8 octets in memory for each body, the
+// its index rows, the owners of shared bodies, bodies without an owner, and what no
+// crash should leave. It keeps 8 octets in memory for each body, the
 // accounts, and the destinations.
 func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error) {
 	c := &check{ctx: ctx, s: s, report: report,
@@ -55,7 +55,7 @@ type check struct {
 	domains  map[string]struct{}
 	counted  map[storage.AccountID]counter // what the M rows add up to
 	owners   map[storage.MessageID]uint32  // M and Q rows of each shared body
-	owned    []storage.MessageID           // of all bodies that have an owner
+	owned    []storage.MessageID           // all bodies that have an owner
 	last     storage.MessageID             // the highest id that was met
 	marked   map[string]struct{}           // destinations with a W row
 	queued   counter                       // what the Q rows add up to
@@ -77,7 +77,7 @@ func (c *check) pass(f func() error) error {
 		return f()
 	}()
 	if errors.Is(err, storage.ErrCorrupt) {
-		c.fault(0, 0, "a part of the store can't be read, and what stands in it was not checked: %v", err)
+		c.fault(0, 0, "a part of the store can't be read and was not checked: %v", err)
 		return nil
 	}
 	return err
@@ -127,7 +127,7 @@ func (c *check) account(k, v []byte) error {
 	a.Hash, a.Secret = "", ""
 	c.accounts[id] = a
 	if _, ok := c.domains[a.Domain]; !ok {
-		c.fault(id, 0, "account %s@%s stands under a domain that is not ours", a.Name, a.Domain)
+		c.fault(id, 0, "account %s@%s has a domain that is not ours", a.Name, a.Domain)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (c *check) address(k, v []byte, unnamed map[storage.AccountID]storage.Accou
 	default:
 		acct, ok := c.accounts[a.account]
 		if !ok || string(addressKey(acct.Name, acct.Domain)) != string(k) {
-			c.fault(a.account, 0, "the address %q leads to account %d, which has another name or is not there", k[1:], a.account)
+			c.fault(a.account, 0, "the address %q leads to account %d, which has another name or does not exist", k[1:], a.account)
 		}
 		delete(unnamed, a.account)
 	}
@@ -200,7 +200,7 @@ func (c *check) owner(id storage.AccountID) {
 		_ = closer.Close()
 		return
 	}
-	c.fault(id, 0, "a maildrop belongs to no account: nobody can read it")
+	c.fault(id, 0, "a maildrop belongs to no account: it can't be read")
 }
 
 // body reads a body to its end, which checks its lengths and checksums.
@@ -231,14 +231,14 @@ func (c *check) counters() error {
 			return nil
 		}
 		if want := c.counted[id]; n != want {
-			c.fault(id, 0, "the maildrop's counter says %d messages of %d octets; it holds %d of %d: its quota is kept wrongly", n.messages, n.octets, want.messages, want.octets)
+			c.fault(id, 0, "the maildrop's counter says %d messages of %d octets; it holds %d of %d: its quota is applied wrongly", n.messages, n.octets, want.messages, want.octets)
 		}
 		delete(c.counted, id)
 		return nil
 	})
 	for _, id := range slices.Sorted(maps.Keys(c.counted)) {
 		if n := c.counted[id]; err == nil {
-			c.fault(id, 0, "the maildrop has no counter, and holds %d messages: its quota is kept wrongly", n.messages)
+			c.fault(id, 0, "the maildrop has no counter, and holds %d messages: its quota is applied wrongly", n.messages)
 		}
 	}
 	return err
@@ -250,26 +250,26 @@ func (c *check) refs() error {
 	err := c.scan(tagRefs, func(k, v []byte) error {
 		id := idOfKey(k)
 		if len(v) != 4 || binary.BigEndian.Uint32(v) != owners[id] {
-			c.fault(0, id, "the body is said to have owners %x, and has %d: it will go too early or never", v, owners[id])
+			c.fault(0, id, "the count of the body's owners is %x, but it has %d: it will be deleted too early or never", v, owners[id])
 		}
 		delete(owners, id)
 		return nil
 	})
 	for id := range owners {
 		if err == nil {
-			c.fault(0, id, "a shared body has no count of its owners: it will never go")
+			c.fault(0, id, "a shared body has no count of its owners: it will never be deleted")
 		}
 	}
 	return err
 }
 
-// bodies looks for bodies without an owner: both stand in the order of ids.
+// bodies looks for bodies without an owner: both lists are in the order of ids.
 func (c *check) bodies() error {
 	slices.Sort(c.owned)
 	owned := c.owned
 	for i := 1; i < len(owned); i++ {
 		if owned[i] == owned[i-1] {
-			c.fault(0, owned[i], "a body has several owners and no count of them: it will go too early")
+			c.fault(0, owned[i], "a body has several owners and no count of them: it will be deleted too early")
 		}
 	}
 	var last storage.MessageID
@@ -286,7 +286,7 @@ func (c *check) bodies() error {
 			return
 		}
 		if _, ok := c.drafts[id]; !ok {
-			c.fault(0, id, "a body is in no maildrop and not in the queue: it takes room for nothing")
+			c.fault(0, id, "a body is in no maildrop and not in the queue: it wastes space")
 		}
 	})
 }
@@ -309,11 +309,11 @@ func (c *check) keys(tag byte, f func(k []byte)) error {
 // remains looks for what a start should have ended.
 func (c *check) remains() error {
 	for _, path := range c.s.damagedLogs() {
-		c.fault(0, 0, "the disk damaged a log of the store, and acknowledged messages are missing: %s is what the log held; delete it when you need it no more", path)
+		c.fault(0, 0, "the disk damaged a log of the store, and acknowledged messages are missing: %s is a copy of the log; delete it when you don't need it", path)
 	}
 	return c.keys(tagDraft, func(k []byte) {
 		if _, ok := c.drafts[idOfKey(k)]; !ok {
-			c.fault(0, idOfKey(k), "a draft was left behind: the next start of the store removes it")
+			c.fault(0, idOfKey(k), "a draft is left over: the next start of the store removes it")
 		}
 	})
 }

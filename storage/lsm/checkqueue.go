@@ -40,7 +40,7 @@ func (c *check) queue() error {
 		c.owns(0, id, bodyOf(e))
 		if _, ok := c.marked[e.Domain]; !ok && !e.Held && missed != e.Domain {
 			missed = e.Domain
-			c.fault(0, id, "destination %s has mail and no mark of when to look at it: it will not leave", e.Domain)
+			c.fault(0, id, "destination %s has mail and no time to look at it: the mail will not be sent", e.Domain)
 		}
 		return c.placeOf(e)
 	})
@@ -51,11 +51,11 @@ func (c *check) placeOf(e *storage.QueueEntry) error {
 	at, err := readPlace(c.rows, e.ID)
 	switch {
 	case errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrCorrupt):
-		c.fault(0, e.ID.Message, "entry %s can't be found by its id, and never settled: %v", e.ID, err)
+		c.fault(0, e.ID.Message, "entry %s can't be found by its id, and will never be settled: %v", e.ID, err)
 	case err != nil:
 		return err
 	case at != standing{e.Domain, dueOf(e), e.Warned}:
-		c.fault(0, e.ID.Message, "entry %s stands in the queue of %s under %d, and is looked for in that of %s under %d", e.ID, e.Domain, dueOf(e), at.domain, at.due)
+		c.fault(0, e.ID.Message, "entry %s is in the queue of %s under %d, but its id leads to the queue of %s under %d", e.ID, e.Domain, dueOf(e), at.domain, at.due)
 	default:
 		c.inPlace++
 	}
@@ -92,7 +92,7 @@ func (c *check) places() error {
 			_, err = readEntry(c.rows, id, &at)
 		}
 		if err != nil {
-			c.fault(0, id.Message, "entry %s is said to be in the queue: %v", id, err)
+			c.fault(0, id.Message, "the id of entry %s leads to no entry: %v", id, err)
 		}
 		return nil
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// codec is how the octets of a chunk stand in its row. The numbers are on disk.
+// codec is how the octets of a chunk are encoded in its row. The numbers are on disk.
 type codec byte
 
 const (
@@ -28,7 +28,7 @@ const (
 // compressed: then the time of a core is dearer than the octets on the disk.
 const (
 	leastPacked  = 600
-	mostFast     = 16 << 10
+	maxFast      = 16 << 10
 	packedSaves  = 8   // one part in so many at least, or the chunk stays raw
 	packQueue    = 16  // chunks that wait for the packers; more go raw
 	deliveryRush = 256 // deliveries in flight above which nothing is compressed
@@ -45,15 +45,15 @@ type allowance struct {
 
 const (
 	allowanceShare = 10
-	allowanceMost  = time.Second / allowanceShare
+	maxAllowance   = time.Second / allowanceShare
 )
 
-// open says whether there is some left at now.
+// open reports whether there is some left at now.
 func (a *allowance) open(now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	cores := time.Duration(runtime.NumCPU())
-	a.left = min(a.left+min(now.Sub(a.at), time.Second)*cores/allowanceShare, allowanceMost*cores)
+	a.left = min(a.left+min(now.Sub(a.at), time.Second)*cores/allowanceShare, maxAllowance*cores)
 	a.at = now
 	return a.left > 0
 }
@@ -65,12 +65,12 @@ func (a *allowance) spend(d time.Duration) {
 	a.mu.Unlock()
 }
 
-// choose says how a chunk of n octets is to be stored.
+// choose returns the codec for a chunk of n octets.
 func choose(n int, inFlight int64) codec {
 	switch {
 	case n < leastPacked, inFlight > deliveryRush:
 		return raw
-	case n <= mostFast:
+	case n <= maxFast:
 		return fast
 	}
 	return strong
@@ -124,12 +124,12 @@ func (b *buffer) value() []byte {
 var (
 	errChunkHead  = errors.New("the row can't be read")
 	errChunkCRC   = errors.New("the row is damaged")
-	errChunkCodec = errors.New("the codec is not known")
+	errChunkCodec = errors.New("unknown codec")
 )
 
-// openChunk checks the value of a B row and returns the wire octets in it: a part
-// of v, or, when they have to be decompressed, of plain, which has room for a
-// whole chunk then.
+// openChunk checks the value of a B row and returns the wire octets in it, as a part of
+// v, or of plain when they have to be decompressed; plain has room for a whole chunk
+// then.
 func openChunk(v, plain []byte) (piece []byte, err error) {
 	if len(v) < chunkHeadLen {
 		return nil, errChunkHead // also: Pebble returned nothing, without an error

@@ -26,7 +26,7 @@ func TestPackedChunksComeBack(t *testing.T) {
 	var p packer
 	plain := new([chunkLen]byte)
 	for name, source := range sources {
-		for _, n := range []int{0, 1, leastPacked, 4096, mostFast, chunkLen - 1, chunkLen} {
+		for _, n := range []int{0, 1, leastPacked, 4096, maxFast, chunkLen - 1, chunkLen} {
 			for _, c := range []codec{raw, fast, strong} {
 				b := chunkOf(source[:n])
 				p.pack(b, c)
@@ -60,14 +60,14 @@ func TestChoose(t *testing.T) {
 	f(0, 0, raw)
 	f(leastPacked-1, 0, raw)
 	f(leastPacked, 0, fast)
-	f(mostFast, deliveryRush, fast)
-	f(mostFast+1, 1, strong)
+	f(maxFast, deliveryRush, fast)
+	f(maxFast+1, 1, strong)
 	f(chunkLen, 1, strong)
 	f(chunkLen, deliveryRush+1, raw)
 	f(4096, deliveryRush+1, raw)
 }
 
-// A frame that holds more than its row says is refused before it is unpacked.
+// A frame that is larger than in its row is refused before it is unpacked.
 func TestFramesThatHoldMoreThanTheRowSays(t *testing.T) {
 	huge := make([]byte, 64*chunkLen)
 	for c, frame := range map[codec][]byte{fast: s2.Encode(nil, huge), strong: zstdEncoder.EncodeAll(huge, nil)} {
@@ -120,13 +120,13 @@ func TestAllowance(t *testing.T) {
 			used += 3 * time.Millisecond
 		}
 	}
-	least, most := cores*time.Second, cores*(time.Second+allowanceMost)+3*time.Millisecond
+	least, most := cores*time.Second, cores*(time.Second+maxAllowance)+3*time.Millisecond
 	if used < least || used > most {
 		t.Errorf("%v were used, want %v to %v", used, least, most)
 	}
 	a.open(now.Add(time.Hour))
 	a.open(now.Add(2 * time.Hour))
-	if want := allowanceMost * cores; a.left != want {
+	if want := maxAllowance * cores; a.left != want {
 		t.Errorf("%v after an hour, want %v", a.left, want)
 	}
 }

@@ -21,14 +21,14 @@ import (
 //
 // The committer is one goroutine. It takes all that waits in the queue, gathers it into
 // groups, each one Pebble batch, and applies them: after that they are visible, and in
-// the WAL's order. Then it waits for their sync and tells those who wait. What comes
-// in meanwhile is the next round: syncs gather by themselves, and the longer one
+// the WAL's order. Then it waits for their sync and answers the waiting callers. What
+// comes in meanwhile is the next round: syncs gather by themselves, and the longer one
 // takes, the more the next one covers.
 //
-// Apply and SyncWait may wait long (for a new WAL file, for a flush), so nobody else calls
-// them. They may also never return, when the disk has failed (see faultFS): then another
-// goroutine goes on in the committer's place and answers ErrFailed (see crossing and
-// bury).
+// Apply and SyncWait may wait long (for a new WAL file, for a flush), so only the
+// committer calls them. They may also never return, when the disk has failed (see
+// faultFS): then another goroutine takes the committer's place and answers ErrFailed
+// (see pebbleGuard and failPending).
 const (
 	// maxInFlight bounds the deliveries between Deliver and Done. Past it Deliver
 	// answers ErrTemporary.
@@ -42,16 +42,16 @@ const (
 	groupMembers = 64
 )
 
-// group is one synced batch and those who wait for it.
+// group is one synced batch and the callers that wait for it.
 type group struct {
 	number     uint64 // counts groups; see Store.applied
 	batch      *pebble.Batch
 	deliveries []*storage.Delivery
 	calls      []*call
-	unwaited   int             // changes in it that nobody waits for
+	unwaited   int             // changes in it that no caller waits for
 	touched    map[string]wake // destinations of the mail queue
 	queued     counter         // what it adds to the mail queue
-	failed     error           // of apply
+	failed     error           // apply's error
 }
 
 // call is a change that a goroutine waits for.
@@ -82,10 +82,10 @@ func (s *Store) do(c *call) error {
 	return c.err
 }
 
-// committer is what its goroutine owns.
+// committer is the state of the committer's goroutine.
 type committer struct {
 	s        *Store
-	crossing crossing
+	guard    pebbleGuard
 	ops      []op              // taken from the queue
 	next     int               // ops[next:] are still to be handled
 	op       op                // is being handled
@@ -94,9 +94,9 @@ type committer struct {
 	unsynced []*group          // applied, in this order
 	idBound  storage.MessageID // the durable one, or that of the open group
 	usage    map[storage.AccountID]counter
-	seen     map[storage.AccountID]bool // scratch of twice
+	seen     map[storage.AccountID]bool // scratch of duplicate
 	value    []byte                     // scratch
-	packer   packer                     // of the last chunks
+	packer   packer                     // the codecs' scratch
 	mail     mailQueue
 	gather   gather // what a round waits for
 }
@@ -108,7 +108,7 @@ func (c *committer) run() {
 			c.next++
 			c.handle(&c.op)
 		}
-		c.op = op{} // bury has to tell of it no more than of its group
+		c.op = op{} // failPending has to answer only its group
 		c.flush()
 		c.settle()
 		n := c.s.queue.wait()
@@ -132,32 +132,33 @@ func (s *Store) watchCommitter() {
 	case <-s.ended:
 		return
 	}
-	if s.committer.crossing.abandon() {
-		s.committer.bury()
+	if s.committer.guard.abandon() {
+		s.committer.failPending()
 		s.committer.run()
 	}
 }
 
-// bury ends what the committer did not come back from: its groups have failed, and
-// so has the op that it was handling, unless that is in one of them.
-func (c *committer) bury() {
+// failPending answers everything that was pending when the committer did not return
+// from Pebble: its groups have failed, and so has the op that it was handling, unless a
+// group has it.
+func (c *committer) failPending() {
 	lost, o := c.unsynced, c.op
 	if c.applying != nil {
 		lost = append(lost, c.applying)
 	}
 	c.applying, c.unsynced, c.op = nil, nil, op{}
-	c.crossing.state.Store(ashore) // of the goroutine that goes on
-	told := false
+	c.guard.state.Store(outside) // for the goroutine that takes over
+	answered := false
 	for _, g := range lost {
 		if g == nil {
-			continue // told already
+			continue // answered already
 		}
-		told = told || o.delivery != nil && slices.Contains(g.deliveries, o.delivery) ||
+		answered = answered || o.delivery != nil && slices.Contains(g.deliveries, o.delivery) ||
 			o.call != nil && slices.Contains(g.calls, o.call)
 		g.finish(c.s, c.s.refusal())
 	}
 	switch {
-	case told:
+	case answered:
 	case o.chunk.draft != nil:
 		c.chunkDone(o.chunk)
 	default:
@@ -196,8 +197,8 @@ func (c *committer) flush() {
 		c.mail.applied()
 		return
 	}
-	if g.unheard() {
-		c.flushUnheard(g)
+	if g.needsNoSync() {
+		c.flushWithoutSync(g)
 		return
 	}
 	c.group, c.applying = nil, g
@@ -229,11 +230,11 @@ func (c *committer) flush() {
 	}
 }
 
-// unheard says whether nobody waits for the group: then it need not be synced.
-func (g *group) unheard() bool { return len(g.deliveries)+len(g.calls) == 0 }
+// needsNoSync reports whether no caller waits for the group: then it need not be synced.
+func (g *group) needsNoSync() bool { return len(g.deliveries)+len(g.calls) == 0 }
 
-// flushUnheard applies a group that nobody waits for.
-func (c *committer) flushUnheard(g *group) {
+// flushWithoutSync applies a group that no caller waits for.
+func (c *committer) flushWithoutSync(g *group) {
 	c.group = nil
 	err := c.apply(g.batch, pebble.NoSync)
 	c.mail.applied()
@@ -248,11 +249,11 @@ func (c *committer) flushUnheard(g *group) {
 // apply applies a batch. After an error the batch is not to be touched.
 func (c *committer) apply(b *pebble.Batch, how *pebble.WriteOptions) error {
 	c.s.space.spend(b.Len())
-	if !c.crossing.enter() {
+	if !c.guard.enter() {
 		return storage.ErrFailed
 	}
 	err := c.s.applyOne(b, how)
-	c.crossing.leave()
+	c.guard.leave()
 	return err
 }
 
@@ -292,11 +293,11 @@ func (c *committer) carryOut(call *call) {
 
 // staged runs the call's stage, which reads.
 func (c *committer) staged(call *call, b *pebble.Batch) error {
-	if !c.crossing.enter() {
+	if !c.guard.enter() {
 		return storage.ErrFailed
 	}
 	err := stageOne(call, b)
-	c.crossing.leave()
+	c.guard.leave()
 	return err
 }
 
@@ -315,7 +316,7 @@ func (call *call) finish(err error) {
 	close(call.done)
 }
 
-// settle waits for the sync of all that was applied, and tells those who wait for it.
+// settle waits for the sync of all applied groups, and answers their callers.
 // Once one group is not synced, none after it is.
 func (c *committer) settle() {
 	for i, g := range c.unsynced {
@@ -323,7 +324,7 @@ func (c *committer) settle() {
 		if err == nil && c.s.sync.Sync {
 			err = c.awaitSync(g)
 		}
-		c.unsynced[i] = nil // from here on bury has nothing to tell of it
+		c.unsynced[i] = nil // from here on failPending does not answer it
 		if err == nil {
 			c.s.durable.reach(g.number)
 		} else {
@@ -336,15 +337,15 @@ func (c *committer) settle() {
 }
 
 func (c *committer) awaitSync(g *group) error {
-	if !c.crossing.enter() {
+	if !c.guard.enter() {
 		return storage.ErrFailed
 	}
 	err := g.batch.SyncWait()
-	c.crossing.leave()
+	c.guard.leave()
 	return err
 }
 
-// finish tells everybody who waits for the group, and lets it go.
+// finish answers all callers that wait for the group, and frees it.
 func (g *group) finish(s *Store, err error) {
 	if err == nil {
 		_ = g.batch.Close() // gives the batch back; it is not touched after an error
@@ -372,7 +373,7 @@ func (g *group) finish(s *Store, err error) {
 func (g *group) reset(s *Store) {
 	clear(g.deliveries)
 	clear(g.calls)
-	if len(g.touched) > mostStaged {
+	if len(g.touched) > maxStaged {
 		g.touched = nil // a map that was large once is slow to walk for ever
 	}
 	clear(g.touched)
@@ -405,7 +406,7 @@ func (w *watermark) reach(n uint64) {
 	w.mu.Unlock()
 }
 
-// giveUp lets all who wait go: the mark will not rise any more.
+// giveUp ends all waits: the mark will not rise any more.
 func (w *watermark) giveUp() {
 	w.mu.Lock()
 	w.broken = true

@@ -40,7 +40,7 @@ type atomicCounter struct{ messages, octets atomic.Int64 }
 // without reading it. Its name is on the disk: a store can't be opened with
 // another one.
 //
-// A row whose sums are zero stays until its account is removed. Pebble can let it
+// A row with sums of zero stays until its account is removed. Pebble can let it
 // go (DeletableValueMerger), but in v2.1.7 that brings an older sum back, or
 // panics in the compaction ("skip=true, but iterator is at iterPosNext"), when a
 // merge to zero meets a SET below it; TestTheStoreIsAMap found it.

@@ -21,7 +21,7 @@ import (
 // operation that changes it.
 type crasher struct {
 	mem     *vfs.MemFS
-	percent int // of what was not synced that is kept
+	percent int // the part of unsynced data that is kept
 	rand    *rand.Rand
 
 	mu     sync.Mutex
@@ -194,7 +194,7 @@ func (c *crasher) ack() {
 // wanted is what must be found after a crash, by the number of acknowledged steps.
 type wanted struct {
 	states []string
-	newest []storage.MessageID // of those acknowledged
+	newest []storage.MessageID // the newest acknowledged id after each step
 }
 
 // verify opens what a crash has left.

@@ -9,10 +9,10 @@ import (
 	"postrider/storage"
 )
 
-// damaged are the messages whose body could not be read to its end once. Open refuses
-// them from then on. A long message is sent as it is read, so the first reader hears of
-// the damage in the middle of it; a POP3 client has to close the connection then, comes
-// back, and would meet the same message in the same way for ever.
+// damaged are the messages with a body that could not be read to its end once. Open
+// refuses them from then on. A long message is sent as it is read, so the first reader
+// gets the error in the middle of it; a POP3 client has to close the connection then,
+// connects again, and would fail at the same message for ever.
 type damaged struct {
 	count atomic.Int32 // so that a store without damage takes no lock
 	mu    sync.Mutex
@@ -23,7 +23,7 @@ type damaged struct {
 // whole.
 const maxDamaged = 4096
 
-// note remembers a message whose read failed with err, if err tells of damage.
+// note remembers a message after a read failed with err, if err means damage.
 func (d *damaged) note(id storage.MessageID, err error) {
 	if d == nil || !errors.Is(err, storage.ErrCorrupt) {
 		return

@@ -127,13 +127,13 @@ func (c *committer) deliver(dl *storage.Delivery) {
 	}
 }
 
-// admit says whether all recipients can have the message, and counts it.
+// admit returns why the recipients can't have the message; nil: they can.
 func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if err := c.s.refusal(); err != nil {
 		return err
 	}
-	if a := c.twice(dl.Recipients); a != 0 {
-		return fmt.Errorf("%w: account %d stands twice in a delivery", storage.ErrInvalid, a)
+	if a := c.duplicate(dl.Recipients); a != 0 {
+		return fmt.Errorf("%w: account %d is twice in a delivery", storage.ErrInvalid, a)
 	}
 	for i := range dl.Recipients {
 		r := &dl.Recipients[i]
@@ -160,23 +160,23 @@ func (c *committer) admitSettlements(ss []storage.Settlement) (err error) {
 	if len(ss) == 0 {
 		return nil
 	}
-	if !c.crossing.enter() {
+	if !c.guard.enter() {
 		return storage.ErrFailed
 	}
-	defer c.crossing.leave()
+	defer c.guard.leave()
 	defer recoverRead(&err)
 	return c.planSettlements(ss, true)
 }
 
-// mostSeen is from when on the map of twice is made anew rather than cleared.
-const mostSeen = 1024
+// maxSeen is the size over which the map of duplicate is made again, not cleared.
+const maxSeen = 1024
 
-// twice returns an account that stands in rs more than once; 0: there is none.
-func (c *committer) twice(rs []storage.Recipient) storage.AccountID {
+// duplicate returns an account that is in rs more than once; 0: there is none.
+func (c *committer) duplicate(rs []storage.Recipient) storage.AccountID {
 	if len(rs) < 2 {
 		return 0
 	}
-	if len(c.seen) > mostSeen {
+	if len(c.seen) > maxSeen {
 		c.seen = make(map[storage.AccountID]bool)
 	}
 	clear(c.seen)

@@ -11,7 +11,7 @@ import (
 )
 
 // directory is the memory copy of the A, D and U rows: every address, by exact
-// name, so that RCPT is answered without the disk. Records stand in an arena of
+// name, so that RCPT is answered without the disk. Records are in an arena of
 // octets and are found by the hash of their name through a map without pointers,
 // which keeps a million addresses out of the garbage collector's sight. Records
 // with the same hash are chained.
@@ -35,7 +35,7 @@ type directory struct {
 type domain struct {
 	name      string
 	number    uint32
-	addresses int // accounts and aliases that stand under it
+	addresses int // its accounts and aliases
 }
 
 // A record is, in the arena:
@@ -43,8 +43,8 @@ type domain struct {
 //	next(4) domain(4) account(4) nameLen(2) name
 //
 // and then, for an account, quota(8) created(8) hashLen(2) hash secretLen(2)
-// secret; and for all, length(4) targets, each ended by NUL: those of the alias of this
-// name. An account most often has none.
+// secret; and for all, length(4) targets, each ended by NUL: the targets of the alias
+// with this name. Most accounts have none.
 const recordHeadLen = 4 + 4 + 4 + 2
 
 // record is a view of one record in the arena.
@@ -174,8 +174,8 @@ func targetsAt(r record) int {
 	return n + 2 + int(binary.LittleEndian.Uint16(rest[n:]))
 }
 
-// setTargets makes the targets those of the alias of a name; none: there is no alias of
-// that name. Call it with mu held.
+// setTargets sets the targets of the alias with a name; none: the name is no alias. Call
+// it with mu held.
 func (d *directory) setTargets(local, domain string, targets []string) {
 	ref := d.find(local, domain)
 	var account storage.Account

@@ -14,7 +14,7 @@
 //	'B' id(8) chunk(4)        codec(1) crc32c(4, of what follows) octets(4) data
 //	'C' acct(4)               messages(8) octets(8): Merge adds, signed
 //	'D' domain                1
-//	'E' id(8) part(4)         flags(1) due(8, us) domain: where the Q row stands
+//	'E' id(8) part(4)         flags(1) due(8, us) domain: the place of the Q row
 //	'F' path 00 id(8) part(4) nothing: queue entries by reverse-path, lower case
 //	'G' status 00 id part     nothing: queue entries by last status
 //	'J' id(8) at(8, us) part(4)  text: a line of the message's history
@@ -38,9 +38,9 @@
 //	'X' "account"             the next AccountID(8)
 //	'Z' acct(4)               nothing: an account that is being removed
 //
-// A Q row of version 2 has Envelope.Front behind its other texts; one of version 1
-// has none. One of version 3 has Front and then Ahead, in microseconds: its arrival is by
-// a clock of the machine that was not that of the queue.
+// A Q row of version 2 has Envelope.Front after its other texts; one of version 1
+// has none. One of version 3 has Front and then Ahead, in microseconds: the machine's
+// clock, which gave its arrival, differed from the queue's clock.
 //
 // A chunk is 64 KiB of the body in wire form, the last one less; octets is its
 // length in wire form, data what the codec (0 raw, 1 S2, 2 zstd) made of it. Flag
@@ -75,20 +75,20 @@
 //
 //   - each Q row has its E row with the same domain and due time, its F row, and its
 //     G row if a status is known; there are no others of these;
-//   - a destination with a Q row that is not held has a W row: somebody will look;
+//   - a destination with a Q row that is not held has a W row: it will be looked at;
 //   - the R row of a shared body counts its M and Q rows together;
 //   - N is what the Q rows add up to.
 //
-// An entry is put (delivery*), moved (settle*, an operator's move*: Q, E and G anew in
+// An entry is put (delivery*), moved (settle*, an operator's move*: Q, E and G again in
 // one batch) and removed (settle*, move*). A settlement may be in the batch of a
-// delivery: then a notification and the end of what it tells of are one step.
+// delivery: then a notification and the settlement that it reports are one step.
 //
 // The committer gives the due times, by the clock of stamps, which knows no steps of the
-// machine's clock (see stamp.go): a row never comes to
-// stand before one that a reader has been shown, so the reader's Cursor is all that
+// machine's clock (see stamp.go): a row is never put before one that a reader has been
+// shown, so the reader's Cursor is all that
 // a sweep of a destination has to remember, and it steps over the tombstones of what
 // it has settled only once. Since each change gives an entry another due time, that
-// is also the fence that tells whether a Settlement was made of the entry as it is.
+// is also the fence that shows whether a Settlement was made from the entry as it is.
 //
 // A destination that is awake keeps the W row that woke it until Sleep puts another
 // in its place, so that all that is queued meanwhile writes none. Only Sleep is not
@@ -97,13 +97,13 @@
 // time; a new row is always in a later bucket. See wake.go.
 //
 // Settlements of many callers go in one batch. What they have to read (where the
-// entry stands, the owners of its body) may be changed by the open batch, where Get
+// entry is, the owners of its body) may be changed by the open batch, where Get
 // does not see it: mailQueue keeps these changes in memory until they are applied.
 // Flushing before every such read was the alternative, and makes groups of one.
 //
 // # Why it is so
 //
-// Bodies stand under the global, rising id and not under the account: 2.7 times
+// Bodies are under the global, rising id and not under the account: 2.7 times
 // the deliveries, 1.7 times fewer octets written with a million accounts. 64 KiB
 // chunks bound every step and were the fastest of 16 to 256 KiB; a large value
 // would take batches of its size, each with a new WAL. Chunks are applied unsynced
@@ -134,14 +134,14 @@
 //
 // What reads a whole maildrop in order does so by iterators that stay where they are
 // (sequence.go), and what a login lists is kept (listings.go): each point read finds
-// its way through all levels and files anew, and costs more than the octets.
+// its way through all levels and files again, and costs more than the octets.
 //
 // # When the disk fails
 //
 // Any failed write or sync of the WAL, the MANIFEST or a blob file ends the
 // writing for good: all in flight is answered ErrFailed, and so is all that comes
 // later, reads go on as far as they can, and Options.Failed is called. The process
-// has to start anew. See faultFS for what of this Pebble could not do by itself.
+// has to start again. See faultFS for what of this Pebble could not do by itself.
 //
 // Every read checks length and checksum: Pebble v2.1.7 may return nothing, without
 // an error, for a damaged blob. What fails is ErrCorrupt; a panic under a read is
@@ -149,7 +149,7 @@
 //
 // # Diagnostics
 //
-//   - "the store can write no more": the disk failed; look at its log; start anew.
+//   - "the store can write no more": the disk failed; look at its log; start again.
 //   - "the disk is almost full", "the ballast was given up": make room; the store
 //     takes mail again by itself.
 //   - "a file of the store is damaged": run the check; restore from a backup.

@@ -12,7 +12,7 @@ import (
 // fastest of 16 to 256 KiB, and one read of it is what a session may wait for.
 const chunkLen = storage.MaxPiece
 
-// chunkHeadLen is what stands before the octets in a B row's value:
+// chunkHeadLen is the length of what comes before the octets in a B row's value:
 // codec(1) crc32c(4, of all that follows) wire octets(4).
 const chunkHeadLen = 1 + 4 + 4
 
@@ -35,7 +35,7 @@ type draft struct {
 	notify func() // Notify's; called when backlog is at most mark
 	mark   int64
 
-	// Of the committer's goroutine:
+	// Only the committer's goroutine uses these:
 	final  *storage.Delivery // waits for pending to reach 0
 	dropIt bool              // likewise
 	onDisk bool              // a P row and chunks were applied

@@ -23,8 +23,8 @@ func (s *Store) ReadDue(domain string, after storage.Cursor, limit int) (due []*
 	err = scanRange(s.db, from, end, func(k, v []byte) (bool, error) {
 		e, err := entryOfRow(k, v)
 		if err != nil {
-			// It must not keep those behind it from going.
-			s.opts.Log.Error("an entry of the queue can't be read and is passed over: run the check", "destination", domain, "err", err)
+			// It must not block the entries after it.
+			s.opts.Log.Error("an entry of the queue can't be read and is skipped: run the check", "destination", domain, "err", err)
 			return true, nil
 		}
 		s.stamps.present(e)
@@ -37,8 +37,8 @@ func (s *Store) ReadDue(domain string, after storage.Cursor, limit int) (due []*
 	if len(due) == 0 {
 		return nil, nil
 	}
-	// What the queue is shown to hold, an attempt is made for: it must not be
-	// mail that nobody was told of.
+	// An attempt is made for every entry that is returned: it must not be mail
+	// without a Receipt.
 	return due, s.awaitDurable()
 }
 
@@ -69,7 +69,7 @@ func readPlace(rows pebble.Reader, id storage.EntryID) (standing, error) {
 	return parseStanding(v)
 }
 
-// readEntry reads the entry that stands at a place.
+// readEntry reads the entry at a place.
 func readEntry(rows pebble.Reader, id storage.EntryID, at *standing) (*storage.QueueEntry, error) {
 	k := appendQueueKey(nil, at.domain, at.due, id)
 	v, closer, err := rows.Get(k)

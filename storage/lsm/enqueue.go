@@ -9,18 +9,18 @@ import (
 	"postrider/storage"
 )
 
-// mailQueue is what the committer keeps of the mail queue. All of it but the
-// counters and the watcher is of its goroutine.
+// mailQueue is the committer's state of the mail queue. Only the committer's goroutine
+// uses it.
 type mailQueue struct {
 	stamps *stamps
-	// awake is the destinations that the scheduler has, or is about to be told of,
-	// each with the bucket of the one W row that is kept for it.
+	// awake has the destinations that the scheduler has, or is about to get, each
+	// with the bucket of the one W row that is kept for it.
 	awake map[string]uint32
 	// woken is the W key before which Awake has seen all.
 	woken []byte
 	// forgotten is where the next DeleteRange of the history begins.
 	forgotten storage.MessageID
-	// staged is what the open group does to entries, where the rows don't tell it yet.
+	// staged is what the open group does to entries, which is not in the rows yet.
 	staged map[storage.EntryID]staged
 	// owners is the same for R rows.
 	owners  map[storage.MessageID]uint32
@@ -44,13 +44,13 @@ func newMailQueue(st *stamps) mailQueue {
 	}
 }
 
-// mostStaged is from when on the maps of a group are made anew rather than cleared.
-const mostStaged = 4096
+// maxStaged is from when on the maps of a group are made again rather than cleared.
+const maxStaged = 4096
 
-// applied is called when no group is open: the rows tell everything.
+// applied is called when no group is open: everything is in the rows.
 func (q *mailQueue) applied() {
 	q.stamps.applied()
-	if len(q.staged) > mostStaged || len(q.owners) > mostStaged {
+	if len(q.staged) > maxStaged || len(q.owners) > maxStaged {
 		q.staged, q.owners = make(map[storage.EntryID]staged), make(map[storage.MessageID]uint32)
 		return
 	}
@@ -84,7 +84,7 @@ func (c *committer) enqueue(g *group, dl *storage.Delivery, d *draft, body entry
 		_ = g.batch.Set(c.mail.key, nil, nil)
 		g.queued.messages++
 		g.queued.octets += e.Body.Size
-		c.stir(g, &at, now, false)
+		c.markDue(g, &at, now, false)
 	}
 }
 
@@ -100,19 +100,19 @@ func (c *committer) setPlace(b *pebble.Batch, id storage.EntryID, at *standing) 
 	_ = b.Set(c.mail.key, c.mail.value, nil)
 }
 
-// change is what becomes of one entry.
+// change is a change of one entry.
 type change struct {
 	id      storage.EntryID
 	was, at standing
-	old     *storage.QueueEntry // as it stands: for the keys of its index rows
+	old     *storage.QueueEntry // before the change: for the keys of its index rows
 	new     *storage.QueueEntry // nil: it goes
 	now     uint64              // the stamp of the change; 0: it does not make the entry due
 	flush   bool                // an operator wants the destination looked at
-	owners  uint32              // of the body, after an entry went; 0: the body goes
+	owners  uint32              // the body's, after an entry was removed; 0: the body goes
 	counted bool                // the body has an R row
 }
 
-// place is where an entry stands, the open group included; false: it is gone.
+// place is where an entry is, the open group included; false: it is gone.
 func (c *committer) place(id storage.EntryID) (standing, bool, error) {
 	if s, ok := c.mail.staged[id]; ok {
 		return s.at, s.entry != nil, nil
@@ -130,7 +130,7 @@ func (c *committer) place(id storage.EntryID) (standing, bool, error) {
 	return at, err == nil, err
 }
 
-// standingEntry is the entry that stands at a place that c.place returned.
+// standingEntry is the entry at a place that c.place returned.
 func (c *committer) standingEntry(id storage.EntryID, at *standing) (*storage.QueueEntry, error) {
 	if s, ok := c.mail.staged[id]; ok {
 		return s.entry, nil
@@ -139,9 +139,8 @@ func (c *committer) standingEntry(id storage.EntryID, at *standing) (*storage.Qu
 }
 
 // plan notes a change that is to be written, so that the next one of the same
-// group meets it. When a plan can't be made to its end, its caller drops it, and the
-// one who is back from Pebble flushes: after that the rows tell everything again,
-// and nothing of it is in them.
+// group meets it. When a plan fails, its caller drops it, and the committer flushes once
+// it is back from Pebble: after that everything is in the rows again, without the plan.
 func (c *committer) plan(ch change) error {
 	if ch.new == nil {
 		ch.counted = ch.old.Body.Flags&entryShared != 0
@@ -234,7 +233,7 @@ func (c *committer) rewriteEntry(g *group, ch *change) {
 		g.touch(ch.at.domain, touched)
 		return
 	}
-	c.stir(g, &ch.at, ch.now, ch.flush)
+	c.markDue(g, &ch.at, ch.now, ch.flush)
 }
 
 func (c *committer) deleteKey(b *pebble.Batch, key []byte) {

@@ -11,14 +11,14 @@ import (
 // entryVersion is the first octet of a maildrop row's value.
 const entryVersion = 1
 
-// entryShared marks an entry whose body has an R row, because it was delivered
-// to more than one maildrop. Without it the entry owns its body.
+// entryShared marks an entry with a body that has an R row, because it was delivered
+// to more than one maildrop. Without the mark the entry owns its body.
 const entryShared = 1
 
-// entryPacked marks an entry whose body has a compressed chunk.
+// entryPacked marks an entry with a compressed chunk in its body.
 const entryPacked = 2
 
-// entryWireForm marks an entry whose body is in the one wire form that it has: see
+// entryWireForm marks an entry with a body in the wire form of package dot: see
 // mend.go.
 const entryWireForm = 4
 
@@ -32,7 +32,7 @@ type entry struct {
 	arrival int64 // ms since 1970
 	wire    int64
 	size    int64
-	crc     uint32 // of the whole body in wire form
+	crc     uint32 // the checksum of the whole body in wire form
 	chunks  uint32
 	trace   []byte // borrowed from the value that was parsed
 }
@@ -71,10 +71,10 @@ func (e *entry) parse(v []byte) error {
 // octets is Entry.Octets.
 func (e *entry) octets() int64 { return int64(len(e.trace)) + e.size }
 
-// shared says whether the body has an R row.
+// shared reports whether the body has an R row.
 func (e *entry) shared() bool { return e.flags&entryShared != 0 }
 
-// packed says whether some chunk of the body is compressed.
+// packed reports whether some chunk of the body is compressed.
 func (e *entry) packed() bool { return e.flags&entryPacked != 0 }
 
 // public is the entry as the contract has it. Trace stays borrowed.
@@ -88,5 +88,5 @@ func (e *entry) public(id storage.MessageID) storage.Entry {
 	}
 }
 
-// wireForm says whether the body may be sent as it is stored.
+// wireForm reports whether the body may be sent as it is stored.
 func (e *entry) wireForm() bool { return e.flags&entryWireForm != 0 }

@@ -10,14 +10,14 @@ import (
 )
 
 // fail marks the store as one that can't write any more. After a failed write or
-// sync of the WAL nobody knows what is on the disk behind it, and Pebble can't go
+// sync of the WAL it is unknown what is on the disk after it, and Pebble can't go
 // on: everything in flight is answered ErrFailed, reads go on as far as they can,
-// and the process has to open the store anew.
+// and the process has to open the store again.
 func (s *Store) fail(err error) {
 	if errors.Is(err, storage.ErrFailed) || !s.failed.CompareAndSwap(nil, &err) {
 		return
 	}
-	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened anew; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", err)
+	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened again; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", err)
 	close(s.broken)
 	s.durable.giveUp()
 	if s.opts.Failed != nil {
@@ -28,7 +28,7 @@ func (s *Store) fail(err error) {
 // pebbleLog is the log that Pebble writes to.
 type pebbleLog struct{ s *Store }
 
-// Infof drops what Pebble tells of its daily work.
+// Infof drops Pebble's messages about its normal work.
 func (l pebbleLog) Infof(string, ...any) {}
 
 func (l pebbleLog) Errorf(format string, args ...any) {
@@ -47,11 +47,11 @@ func (s *Store) events() *pebble.EventListener {
 		BackgroundError: s.space.backgroundError,
 		// The default ends the process. The reader gets ErrCorrupt for its message.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			s.opts.Log.Error("a file of the store is damaged: what stands in it can't be read; restore it from a backup", "path", i.Path, "err", i.Details)
+			s.opts.Log.Error("a file of the store is damaged and can't be read; restore it from a backup", "path", i.Path, "err", i.Details)
 		},
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
 			s.stalled.Store(true)
-			s.opts.Log.Warn("the store holds writes back until the disk has caught up", "reason", i.Reason)
+			s.opts.Log.Warn("the store holds back writes until the disk has caught up", "reason", i.Reason)
 		},
 		WriteStallEnd: func() { s.stalled.Store(false) },
 		DiskSlow: func(i pebble.DiskSlowInfo) {

@@ -253,7 +253,7 @@ func TestAFlippedBitIsFound(t *testing.T) {
 		if ext := path.Ext(name); ext != ".sst" && ext != ".blob" {
 			continue
 		}
-		// A copy for each file: what is read often, Pebble writes anew in another file.
+		// A copy for each file: what is read often, Pebble writes again in another file.
 		copied := mem.CrashClone(vfs.CrashCloneCfg{})
 		flipEach(t, copied, path.Join("data", name), bodies)
 	}
@@ -352,7 +352,7 @@ func sequenceFlipped(t *testing.T, l storage.Lock, bodies map[storage.MessageID]
 	}
 }
 
-// A chunk that was changed behind Pebble's checksums is found by ours.
+// A chunk that was changed so that Pebble's checksums fit is found by ours.
 func TestAChangedRowIsFound(t *testing.T) {
 	s := openOn(t, vfs.NewMem())
 	defer s.Close()

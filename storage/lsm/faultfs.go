@@ -11,8 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// faultFS stands between Pebble and the disk. When a write fails that Pebble can't
-// do without (of the WAL, the MANIFEST, a marker, a directory, and in v2.1.7 of a
+// faultFS is between Pebble and the disk. When a write fails that Pebble can't do
+// without (the WAL, the MANIFEST, a marker, a directory, and in v2.1.7 a
 // blob file too), Pebble panics, and partly in ways that end the process at once
 // ("unlock of unlocked mutex"), with every session in it. So the error does not
 // reach Pebble: the store is marked as failed, which answers all that is in
@@ -20,16 +20,16 @@ import (
 // files pass: Pebble tries the flush or compaction again.
 //
 // A full disk is another matter. Flushes and compactions that meet it wait until
-// there is room, instead of being tried anew thousands of times a second.
+// there is room, instead of being tried again thousands of times a second.
 //
 // So is a file that can't be opened because the process, or the machine, has too many
-// open: nothing was lost by it, and some are closed soon. Whatever opens a file to write
-// it waits, for as long as it takes; a reader waits a second, then it gets the error.
+// open: nothing was lost by it, and some are closed soon. Opening a file for writing
+// waits as long as it takes; a reader waits a second, then it gets the error.
 type faultFS struct {
 	vfs.FS
 	fail    func(error)
-	full    func()          // told that the disk is full
-	short   func(error)     // told that no more files can be opened
+	full    func()          // called when the disk is full
+	short   func(error)     // called when no more files can be opened
 	closing <-chan struct{} // ends the wait for room
 	armed   atomic.Bool     // not while the store is being opened: then errors are returned
 }
@@ -69,7 +69,7 @@ func kindOf(name string) kind {
 	return other
 }
 
-// waits says, after it has waited for room, whether to try a write again.
+// waits waits for room, and reports whether to try a write again.
 func (fs *faultFS) waits() bool {
 	if !fs.armed.Load() {
 		return false
@@ -83,12 +83,12 @@ func (fs *faultFS) waits() bool {
 	}
 }
 
-// lacksFiles says whether an error is that of too many open files.
+// lacksFiles reports whether an error is EMFILE or ENFILE: too many open files.
 func lacksFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// filesRetry is how often a file is opened anew that could not be.
+// filesRetry is the pause before a file is opened again that could not be opened.
 const filesRetry = 100 * time.Millisecond
 
 // tryOpen repeats open while there are too many open files, so many times; 0: always.
@@ -174,14 +174,14 @@ func (fs *faultFS) judge(k kind, err error) error {
 	return err
 }
 
-// faultFile is a file whose errors are judged.
+// faultFile is a file with judged errors.
 type faultFile struct {
 	vfs.File
 	fs   *faultFS
 	kind kind
 }
 
-// try repeats f for as long as judge says so.
+// try repeats f while judge allows it.
 func (f *faultFile) try(do func() error) error {
 	for {
 		err := do()

@@ -17,9 +17,9 @@ import (
 // A-labels, names with decomposed letters NFC. Accounts keep their ids, and with them
 // their mail and passwords; targets of aliases are folded when they are read.
 //
-// Names that were two may be one now. Of two aliases one is made, with the targets of
-// both. An account or alias whose name is taken by another gets the next free name,
-// "info.2" for "info": it stays within reach of the commands, and the log tells.
+// Names that were two may be one now. Two aliases become one, with the targets of both.
+// An account or alias with a name that is taken gets the next free name, "info.2" for
+// "info": the commands can find it, and it is logged.
 type folding struct {
 	s     *Store
 	b     *pebble.Batch
@@ -27,7 +27,7 @@ type folding struct {
 	odd   []oddName
 }
 
-// oddName is an A row whose name is not folded.
+// oddName is an A row with a name that is not folded.
 type oddName struct {
 	key           []byte
 	local, domain string
@@ -59,7 +59,7 @@ func (s *Store) foldDirectory() error {
 	if f.b.Empty() {
 		return nil
 	}
-	s.opts.Log.Info("the names in the directory were brought into one form: domains with A-labels, letters composed", "names", len(f.odd))
+	s.opts.Log.Info("names in the directory were normalized: domains with A-labels, letters composed", "names", len(f.odd))
 	return s.db.Apply(f.b, pebble.Sync)
 }
 
@@ -88,7 +88,7 @@ func (f *folding) move(o *oddName) error {
 				there.targets = append(there.targets, t)
 			}
 		}
-		f.s.opts.Log.Warn("two aliases have one name now: they were made one, with the targets of both", "alias", local+"@"+domain, "was", o.local+"@"+o.domain)
+		f.s.opts.Log.Warn("two aliases have one name now: they were merged, with the targets of both", "alias", local+"@"+domain, "was", o.local+"@"+o.domain)
 		f.put(o, local, domain, there)
 		return nil
 	}
@@ -100,7 +100,7 @@ func (f *folding) move(o *oddName) error {
 		}
 	}
 	if name != local {
-		f.s.opts.Log.Warn("two names in the directory are one address now: the second has another name from now on; move its mail, or tell its owner",
+		f.s.opts.Log.Warn("two names in the directory are one address now: the second was renamed; move its mail, or inform its owner",
 			"address", local+"@"+domain, "second", o.local+"@"+o.domain, "name", name+"@"+domain)
 	}
 	if o.account != 0 {
@@ -142,7 +142,7 @@ func (f *folding) rename(id storage.AccountID, local, domain string) error {
 	var k [accountKeyLen]byte
 	row, closer, err := f.s.db.Get(putAccountKey(&k, tagAccount, id))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil // Check tells of it
+		return nil // Check reports it
 	}
 	if err != nil {
 		return readError(err)

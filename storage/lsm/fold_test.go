@@ -40,7 +40,7 @@ func (o old) set(k, v []byte) {
 }
 
 // TestOldNamesAreFolded: a store with U-labels and decomposed letters serves on, with
-// all accounts, mail and aliases, and with clashes told apart.
+// all accounts, mail and aliases, and with clashing names kept apart.
 func TestOldNamesAreFolded(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	s := openOn(t, fs)

@@ -15,7 +15,7 @@ import (
 //     more than a few, so that a client with a session or two never waits for nothing;
 //   - at the pace of the last rounds at least two of them arrive within longestPause.
 type gather struct {
-	last time.Time // of the last round
+	last time.Time // when the last round was
 	ops  float64   // taken in the last rounds, older ones count less
 	secs float64   // that these rounds took, likewise
 }

@@ -32,7 +32,7 @@ const idReserve = 10_000 << idTimeShift
 //   - a process begins at the bound that it finds.
 //
 // After a restart ids may therefore be up to 10 s ahead of the clock. A draft
-// that never got a row and was never told to anybody may lose its id to another.
+// that never got a row and that no client knows of may lose its id to another.
 type idSource struct {
 	last atomic.Uint64
 	now  func() time.Time

@@ -10,22 +10,22 @@ import (
 // its mail on the server and polls would have all rows read each time, 300 ns a
 // message.
 //
-// What is kept is never believed as it is. A session reads the rows behind the last
-// one, and the maildrop's counter after that: when both together say that nothing
-// else has come (ids are given before messages are delivered, so one can come late
-// and stand before the last) the listing is whole, else all rows are read. Only the
+// A kept listing is always verified. A session reads the rows after its last message,
+// and the maildrop's counter after that: when both together show that nothing else has
+// come (ids are given before messages are delivered, so a message can come late and be
+// before the last) the listing is whole, else all rows are read. Only the
 // holder of the maildrop can take messages away, and drops the listing. Listings
 // live in two generations; the older is dropped when the younger is full.
 type listings struct {
 	mu         sync.Mutex
 	young, old map[storage.AccountID]*storage.Listing
-	size       int // of young
+	size       int // the size of young
 }
 
 const (
 	keptListing  = 64      // messages, from which on keeping gains more than it costs
 	keptListings = 1 << 20 // messages in a generation, 12 MiB
-	listingCosts = 16      // of a listing itself, in messages
+	listingCosts = 16      // the cost of a listing itself, in messages
 )
 
 // get returns what is kept for the account, or nil.

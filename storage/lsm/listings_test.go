@@ -10,8 +10,8 @@ import (
 	"postrider/storage/storetest"
 )
 
-// Listings that were kept are as those of all rows, while messages come, also with
-// ids from before, and go.
+// Kept listings equal listings of all rows, while messages come, also with earlier
+// ids, and go.
 func TestKeptListingsAreWhole(t *testing.T) {
 	s := openOn(t, vfs.NewMem())
 	defer s.Close()

@@ -36,7 +36,7 @@ func (s *Store) run(from, end []byte, read func(rows pebble.Reader, k, v []byte)
 	return next, err
 }
 
-// Queued implements storage.Queue. The most selective condition says which index
+// Queued implements storage.Queue. The most selective condition chooses the index
 // is read; the others are held against what it finds.
 func (s *Store) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) bool) error {
 	filter.ArrivedBefore, filter.ArrivedAfter = s.stamps.shift(filter.ArrivedBefore), s.stamps.shift(filter.ArrivedAfter)
@@ -130,19 +130,19 @@ func filtered(q *storage.QueueFilter, rows pebble.Reader, k, v []byte) (*storage
 	return e, nil
 }
 
-// hasOneSpelling says whether text has no domain that may be written with U-labels and
+// hasOneSpelling reports whether text has no domain that may be written with U-labels and
 // with A-labels. Of others the index may have either: that of senders as MAIL had it,
 // that of destinations as programs before format 3 kept it.
 func hasOneSpelling(text string) bool {
 	return !strings.Contains(strings.ToLower(text), "xn--") && !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
-// isTo says whether the filter lets a destination through.
+// isTo reports whether the filter lets a destination through.
 func isTo(q *storage.QueueFilter, domain string) bool {
 	return q.Domain == "" || q.Domain == domain || q.Domain == address.FoldDomain(domain)
 }
 
-// inTime says whether a message arrived in the filter's time, by its id.
+// inTime reports whether a message arrived in the filter's time, by its id.
 func inTime(q *storage.QueueFilter, id storage.MessageID) bool {
 	return (q.Message == 0 || q.Message == id) &&
 		id >= firstIDAt(q.ArrivedAfter) &&

@@ -14,7 +14,7 @@ import (
 	"postrider/storage/storetest"
 )
 
-// quiet is a log that nobody reads.
+// quiet is a log that drops everything.
 var quiet = slog.New(slog.DiscardHandler)
 
 // testOptions are small, so that a test meets flushes and new WALs.

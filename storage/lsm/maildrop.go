@@ -12,7 +12,7 @@ import (
 	"postrider/storage"
 )
 
-// lockTable says which session holds which maildrop. It is memory only: a lock
+// lockTable has the session that holds each locked maildrop. It is memory only: a lock
 // does not outlive its process, and no other process can have the store open.
 type lockTable struct {
 	mu   sync.Mutex
@@ -61,14 +61,14 @@ func (s *Store) take(account storage.AccountID, held bool) (*lock, error) {
 	return l, nil
 }
 
-// valid says whether the session still holds the maildrop.
+// valid reports whether the session still holds the maildrop.
 func (l *lock) valid() bool {
 	l.s.locks.mu.Lock()
 	defer l.s.locks.mu.Unlock()
 	return l.s.locks.held[l.account] == l
 }
 
-// notFound says why a message of the maildrop is not there.
+// notFound reports why a message of the maildrop is not there.
 func (l *lock) notFound(id storage.MessageID) error {
 	if !l.valid() {
 		return storage.ErrFenced // with its account, perhaps
@@ -107,7 +107,7 @@ func (l *lock) List(limit int) (_ *storage.Listing, err error) {
 }
 
 // grown is the listing that is kept with what has come since; nil when there is none,
-// or when the counter says that something else has changed. See listings.
+// or when the counter shows that something else has changed. See listings.
 func (l *lock) grown(limit int) (*storage.Listing, error) {
 	kept := l.s.listings.get(l.account)
 	if kept == nil || kept.Len() > limit {
@@ -159,7 +159,7 @@ func (s *Store) awaitDurable() error {
 	return s.refusal()
 }
 
-// lists says whether the session's listing has the message.
+// lists reports whether the session's listing has the message.
 func (l *lock) lists(id storage.MessageID) bool {
 	if l.listed == nil {
 		return false
@@ -229,9 +229,9 @@ func (l *lock) Expunge(ids []storage.MessageID) error {
 }
 
 // expunge adds the deletion of messages of a maildrop: their entries, and the
-// bodies that no other maildrop has. Ids that are not there are passed over. It
-// runs on the committer's goroutine, so that what it reads of the R rows is what
-// the batch will meet: no body is left behind and none is taken from another.
+// bodies that no other maildrop has. Unknown ids are skipped. It runs on the
+// committer's goroutine, so that the R rows that it reads are the ones that the batch
+// will meet: no body is left over and none is taken from another maildrop.
 func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
 	var gone counter
 	for _, id := range ids {
@@ -328,7 +328,7 @@ func deleteBody(b *pebble.Batch, id storage.MessageID, chunks uint32) {
 }
 
 // deleteSizedBody adds the deletion of an entry's body. Where the sizes of its
-// rows are known they tell Pebble where room can be won by compaction.
+// rows are known they show Pebble where compaction frees space.
 func deleteSizedBody(b *pebble.Batch, id storage.MessageID, e *entry) {
 	if e.chunks >= rangeDeleteFrom || e.packed() {
 		deleteBody(b, id, e.chunks)
@@ -354,16 +354,16 @@ func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter
 	}
 }
 
-// usageMost bounds the accounts with a quota whose counters are kept in memory.
-const usageMost = 1 << 20
+// maxUsage bounds the counters, of accounts with a quota, that are kept in memory.
+const maxUsage = 1 << 20
 
-// used is the counter of an account with a quota, the open group included: an
-// account whose rows the open group changes is in memory already.
+// used is the counter of an account with a quota, the open group included: if the open
+// group changes the account's rows, the counter is in memory already.
 func (c *committer) used(account storage.AccountID) (counter, error) {
 	if u, ok := c.usage[account]; ok {
 		return u, nil
 	}
-	if len(c.usage) >= usageMost {
+	if len(c.usage) >= maxUsage {
 		c.flush() // what is forgotten must be readable
 		clear(c.usage)
 	}

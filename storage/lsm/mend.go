@@ -22,7 +22,7 @@ import (
 type mending struct {
 	m     dot.Mender
 	buf   []byte
-	left  []byte // of buf, not returned yet
+	left  []byte // the part of buf that was not returned yet
 	ended bool
 }
 

@@ -17,7 +17,7 @@ import (
 	"postrider/storage"
 )
 
-// Durability is what a Receipt stands for.
+// Durability is what a Receipt promises.
 type Durability string
 
 const (
@@ -57,31 +57,31 @@ type Options struct {
 	// BallastSize is the octets of a file that is given up when the disk is full
 	// all the same, so that what is under way can end; 0: 64 MiB; negative: none.
 	BallastSize int64
-	// Durability is what a Receipt stands for; "": Commit.
+	// Durability is what a Receipt promises; "": Commit.
 	Durability Durability
 	// Compression of bodies: "auto" (or ""): by size and load, see codec.go; or
 	// "none". What is stored can be read under either.
 	Compression string
 	// Failed is called once, on a goroutine of its own, when the store can write no
-	// more and has to be opened anew by another process; nil: nobody is told.
+	// more and has to be opened again by another process; nil: no call.
 	Failed func(error)
 
 	pass func() time.Duration // see stamps; for tests
 }
 
 // formatVersion is what this program writes in the X row "format". A store with
-// a higher one is refused; one with a lower one is marked anew. Format 1 had no mail
+// a higher one is refused; one with a lower one is marked again. Format 1 had no mail
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
 // only in lower case (see foldDirectory). All rows of earlier formats are good.
 const formatVersion = 3
 
-// MostOpenFiles is Options.MaxOpenFiles when it is not set: blob files are many.
-// LeastOpenFiles is the least that does; FilesBeside are those that the store opens
-// besides: logs, manifest, directories, and what flushes and compactions write.
+// DefaultOpenFiles is Options.MaxOpenFiles when it is not set: there are many blob files.
+// MinOpenFiles is its minimum; FilesBeside counts the other files that the store opens:
+// logs, manifest, directories, and what flushes and compactions write.
 const (
-	MostOpenFiles  = 16384
-	LeastOpenFiles = 80
-	FilesBeside    = 32
+	DefaultOpenFiles = 16384
+	MinOpenFiles     = 80
+	FilesBeside      = 32
 )
 
 // Defaults of Options.
@@ -106,7 +106,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.CacheSize = defaultCacheSize
 	}
 	if o.MaxOpenFiles == 0 {
-		o.MaxOpenFiles = MostOpenFiles
+		o.MaxOpenFiles = DefaultOpenFiles
 	}
 	if o.MemTableSize == 0 {
 		o.MemTableSize = defaultMemTableSize
@@ -119,12 +119,12 @@ func (o Options) withDefaults() (Options, error) {
 		o.Durability = Commit
 	case Commit, None:
 	default:
-		return o, fmt.Errorf("%w: durability %q: %q or %q is wanted", storage.ErrInvalid, o.Durability, Commit, None)
+		return o, fmt.Errorf("%w: durability %q: expected %q or %q", storage.ErrInvalid, o.Durability, Commit, None)
 	}
 	switch o.Compression {
 	case "", "auto", "none":
 	default:
-		return o, fmt.Errorf("%w: compression %q: \"auto\" or \"none\" is wanted", storage.ErrInvalid, o.Compression)
+		return o, fmt.Errorf("%w: compression %q: expected \"auto\" or \"none\"", storage.ErrInvalid, o.Compression)
 	}
 	return o, nil
 }
@@ -154,7 +154,7 @@ func Open(opts Options) (_ *Store, err error) {
 }
 
 // ErrLocked is wrapped by Open's error when a process has the store open.
-var ErrLocked = errors.New("it is open already: is a postrider running on it?")
+var ErrLocked = errors.New("already open: is a postrider running on it?")
 
 // makeDir makes the data directory, for its owner only.
 func (s *Store) makeDir() error {
@@ -163,7 +163,7 @@ func (s *Store) makeDir() error {
 	info, err := base.Stat(dir)
 	switch {
 	case err == nil && !info.IsDir():
-		return fmt.Errorf("data directory %s: it is a file; name a directory", dir)
+		return fmt.Errorf("data directory %s is a file: expected a directory", dir)
 	case err == nil:
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -219,8 +219,8 @@ func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, o)
 }
 
-// lockError tells a lock that somebody holds from a directory that can't be used:
-// in the latter the lock file can't be opened for writing either.
+// lockError distinguishes a held lock from a directory that can't be used: there the
+// lock file can't be opened for writing either.
 func lockError(fsys vfs.FS, dir string, err error) error {
 	f, opening := fsys.OpenReadWrite(fsys.PathJoin(dir, "LOCK"), vfs.WriteCategoryUnspecified)
 	if opening != nil {
@@ -333,7 +333,7 @@ func (s *Store) checkFormat() (fresh bool, err error) {
 	case err != nil:
 		return false, err
 	case v > formatVersion:
-		return false, fmt.Errorf("the store in %s has format %d; this program knows formats up to %d: run the program that wrote it, or a later one", s.opts.Dir, v, formatVersion)
+		return false, fmt.Errorf("the store in %s has format %d, but this program knows formats up to %d: run the program that wrote it, or a later one", s.opts.Dir, v, formatVersion)
 	case v == formatVersion:
 		return false, nil
 	}

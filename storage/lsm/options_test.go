@@ -40,7 +40,7 @@ func writeFile(t *testing.T, fsys vfs.FS, name string, text []byte) {
 	}
 }
 
-// A store opens whatever stands in its OPTIONS file: one damaged octet anywhere, half of
+// A store opens whatever is in its OPTIONS file: one damaged octet anywhere, half of
 // it, or nothing like it. What can't be read is kept under another name.
 func TestADamagedOptionsFileKeepsNoStoreFromOpening(t *testing.T) {
 	mem := vfs.NewMem()
@@ -107,8 +107,8 @@ func TestADamagedOptionsFileKeepsNoStoreFromOpening(t *testing.T) {
 	storetest.Clean(t, s)
 }
 
-// What stands in the files that only exist (markers, whose names tell all, and LOCK) is of
-// no interest.
+// The content of files that only exist (markers, which are read by name, and LOCK) is
+// never read.
 func TestTheContentOfMarkersIsOfNoInterest(t *testing.T) {
 	mem := vfs.NewMem()
 	if err := openOn(t, mem).Close(); err != nil {

@@ -11,9 +11,9 @@ import (
 	"postrider/storage"
 )
 
-// queueVersion is the first octet of a Q row's value; queueFronted that of one with
-// an Envelope.Front behind the other texts; queueAhead that of one with a Front and an
-// Ahead, in microseconds, behind that.
+// queueVersion is the first octet of a Q row's value; queueFronted is the first octet
+// if there is an Envelope.Front after the other texts; queueAhead, if there are a Front
+// and then an Ahead, in microseconds.
 const (
 	queueVersion = 1
 	queueFronted = 2
@@ -35,7 +35,7 @@ const (
 const maxPath = 4096
 
 // appendQueueEntry appends the value of a Q row. The domain, the due time, the id
-// and whether the entry is held stand in the key.
+// and whether the entry is held are in the key.
 func appendQueueEntry(dst []byte, e *storage.QueueEntry) []byte {
 	flags := byte(e.Envelope.Ret&3)<<queueRetShift | byte(e.Envelope.Body&3)<<queueBodyShift
 	if e.Warned {
@@ -224,7 +224,7 @@ func bodyOf(e *storage.QueueEntry) entry {
 	}
 }
 
-// checkQueued says whether what the caller sets of an entry can be stored.
+// checkQueued reports whether what the caller sets of an entry can be stored.
 func checkQueued(e *storage.QueueEntry) error {
 	if err := checkName("destination", e.Domain, maxDomain, address.FoldDomain); err != nil {
 		return err
@@ -250,7 +250,7 @@ func checkQueuedRecipients(rs []storage.QueuedRecipient, domain string) error {
 	return nil
 }
 
-// standing is the value of an E row: where an entry stands in the queue.
+// standing is the value of an E row: the place of an entry in the queue.
 type standing struct {
 	domain string
 	due    uint64
@@ -259,8 +259,8 @@ type standing struct {
 
 func (p *standing) held() bool { return p.due == heldDue }
 
-// The flags of an E row. Held is told by the due time too; it stands here so that
-// a listing of what is held, or not warned of, reads no entry in vain.
+// The flags of an E row. The due time shows held entries too; the flag is here so that
+// a listing of held or unwarned entries reads no other entries.
 const (
 	queuedHeld   = 1
 	queuedWarned = 2

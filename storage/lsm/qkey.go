@@ -12,10 +12,10 @@ import (
 // The rows of the mail queue. doc.go has the layout.
 const (
 	tagQueue   = 'Q' // the entries, by destination and due time
-	tagQueued  = 'E' // where an entry stands, by its id
+	tagQueued  = 'E' // the place of an entry, by its id
 	tagSender  = 'F' // entries by reverse-path
 	tagStatus  = 'G' // entries by last status
-	tagHistory = 'J' // what became of messages
+	tagHistory = 'J' // the history of messages
 	tagWake    = 'W' // when to look at a destination
 )
 
@@ -45,7 +45,7 @@ func entryIDOf(k []byte) (id storage.EntryID, ok bool) {
 }
 
 // appendQueuePrefix begins the Q keys of a destination. The NUL, which no domain
-// holds, keeps one domain's rows apart from those of a longer one.
+// holds, keeps one domain's rows apart from a longer domain's.
 func appendQueuePrefix(k []byte, domain string) []byte {
 	k = append(k, tagQueue)
 	k = append(k, domain...)
@@ -68,7 +68,7 @@ func parseQueueKey(k []byte) (domain []byte, due uint64, id storage.EntryID, ok 
 	return k[1:end], binary.BigEndian.Uint64(k[end+1:]), id, ok
 }
 
-// appendCursorKey is the first key behind a cursor.
+// appendCursorKey appends the first key after a cursor.
 func appendCursorKey(k []byte, domain string, c storage.Cursor) []byte {
 	if c == (storage.Cursor{}) {
 		return appendQueuePrefix(k, domain)

@@ -6,12 +6,12 @@ import (
 	"postrider/storage"
 )
 
-// op is one thing for the committer to do. Exactly one of the fields says what.
+// op is one thing for the committer to do. Exactly one of the fields is set.
 type op struct {
 	chunk    chunk             // a sealed piece of a draft
 	delivery *storage.Delivery // a finished draft
 	discard  *draft            // a draft to be dropped
-	call     *call             // a change that somebody waits for
+	call     *call             // a change that a goroutine waits for
 	sleep    *sleeper          // a destination of the mail queue that is given back
 }
 

@@ -18,7 +18,7 @@ import (
 	"postrider/storage/storetest"
 )
 
-// clock is a clock that stands until it is set.
+// clock is a clock that does not move until it is set.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -422,7 +422,7 @@ func FuzzQueueEntry(f *testing.F) {
 }
 
 // A due time is the fence of an entry. A process that begins with the clock where
-// the last one left it, or behind, gives none again that was given before.
+// the last one left it, or earlier, never gives a due time again.
 func TestDueTimesAreNotGivenAgainAfterARestart(t *testing.T) {
 	mem, c := vfs.NewCrashableMem(), newClock()
 	given := make(map[int64]bool)

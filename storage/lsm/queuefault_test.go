@@ -15,7 +15,7 @@ import (
 
 // queueAcks is what a store that may fail has acknowledged of its mail queue.
 type queueAcks struct {
-	queued  []storage.EntryID // and nobody has tried to settle it
+	queued  []storage.EntryID // and not settled
 	settled []storage.EntryID
 }
 

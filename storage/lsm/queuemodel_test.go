@@ -66,7 +66,7 @@ func (m *model) put(rt *rapid.T, ss []storage.Settlement) error {
 
 func (m *model) enqueue(rt *rapid.T) { must(rt, m.put(rt, nil)) }
 
-// someIDs draws entries, of which some may stand twice.
+// someIDs draws entries, some perhaps twice.
 func (m *model) someIDs(rt *rapid.T) []storage.EntryID {
 	if len(m.queue) == 0 {
 		rt.Skip("the queue is empty")
@@ -113,7 +113,7 @@ func (m *model) settled(ss []storage.Settlement, fresh map[storage.EntryID]bool)
 	}
 }
 
-// fresh says which entries are as they were read, and not held.
+// fresh returns the entries that are as they were read, and not held.
 func (m *model) fresh(rt *rapid.T, ss []storage.Settlement) map[storage.EntryID]bool {
 	fresh := make(map[storage.EntryID]bool)
 	for i := range ss {

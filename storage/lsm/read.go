@@ -23,13 +23,13 @@ type message struct {
 	next   uint32 // chunk
 	read   int64
 	crc    uint32
-	hold   io.Closer        // of the piece that Next returned
-	queued *storage.EntryID // whose body it is; nil: that of a maildrop
+	hold   io.Closer        // holds the piece that Next returned
+	queued *storage.EntryID // the queue entry with this body; nil: a maildrop has it
 	lock   *lock            // that it was opened with; nil: none
 	front  []byte           // a piece of its own before the body
-	mend   *mending         // of a body that may not be in wire form; nil until it is read
+	mend   *mending         // for a body that may not be in wire form; nil until it is read
 	plain  *[chunkLen]byte  // where chunks are decompressed; nil until one has to be
-	told   *damaged         // hears of damage; nil: nothing is remembered
+	told   *damaged         // remembers damage; nil: nothing is remembered
 }
 
 // plains are buffers for decompressed chunks.
@@ -78,7 +78,7 @@ func (m *message) nextChunk() (piece []byte, err error) {
 	return piece, nil
 }
 
-// missing says why a chunk is not there. A maildrop is locked while it is read, but the
+// missing reports why a chunk is not there. A maildrop is locked while it is read, but the
 // lock is lost when its account is removed; an entry of the queue may be removed under its
 // reader.
 func (m *message) missing() error {
@@ -140,7 +140,7 @@ func (m *message) Close() {
 	}
 }
 
-// scan calls f for each row whose key begins with prefix, until f returns false
+// scan calls f for each row with a key that begins with prefix, until f returns false
 // or an error. Key and value are f's until it returns.
 func scan(rows pebble.Reader, prefix []byte, f func(k, v []byte) (more bool, err error)) (err error) {
 	return scanRange(rows, bytes.Clone(prefix), after(prefix), f)

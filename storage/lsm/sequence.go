@@ -10,7 +10,7 @@ import (
 )
 
 // sequence reads messages of a locked maildrop in ascending order. Open asks Pebble
-// twice a message, and each time all levels, files and blob files are found anew;
+// twice a message, and each time all levels, files and blob files are found again;
 // two iterators that only move forwards are where the next row is, or near it.
 type sequence struct {
 	lock    *lock
@@ -37,7 +37,7 @@ func (l *lock) Sequence() (_ storage.Sequence, err error) {
 	return q, nil
 }
 
-// iterate opens an iterator over the rows whose keys begin with prefix.
+// iterate opens an iterator over the rows with keys that begin with prefix.
 func iterate(rows pebble.Reader, prefix []byte) (*pebble.Iterator, error) {
 	it, err := rows.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	return it, readError(err)
@@ -115,7 +115,7 @@ func (q *sequence) chunk(dst []byte) ([]byte, error) {
 		return dst, err
 	}
 	m.next++
-	if codec(v[0]) != raw { // it stands there already
+	if codec(v[0]) != raw { // piece is there already
 		return dst[:len(dst)+len(piece)], nil
 	}
 	return append(dst, piece...), nil

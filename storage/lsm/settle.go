@@ -46,7 +46,7 @@ func checkSettlements(ss []storage.Settlement) error {
 }
 
 // planSettlements plans all settlements or none. whole: an entry that is gone
-// makes it ErrFenced; otherwise it is passed over.
+// makes it ErrFenced; otherwise it is skipped.
 func (c *committer) planSettlements(ss []storage.Settlement, whole bool) error {
 	for i := range ss {
 		there, err := c.planSettlement(&ss[i])
@@ -61,9 +61,9 @@ func (c *committer) planSettlements(ss []storage.Settlement, whole bool) error {
 	return nil
 }
 
-// planSettlement plans what becomes of one entry. The due time that the entry was
-// read with is the fence: each change by anybody gives it another one, and while it
-// is held there is none. While it still is the same, the entry is as it was read, and
+// planSettlement plans the settlement of one entry. The due time that the entry was
+// read with is the fence: each change gives it another one, and while it is held there is
+// none. While it still is the same, the entry is as it was read, and
 // its row need not be read again.
 func (c *committer) planSettlement(st *storage.Settlement) (there bool, err error) {
 	id := st.Entry.ID
@@ -88,8 +88,8 @@ func (c *committer) planSettlement(st *storage.Settlement) (there bool, err erro
 	return true, c.plan(ch)
 }
 
-// planMoved settles an entry that an operator has moved since it was read: who is
-// done with goes, the rest stays as it stands.
+// planMoved settles an entry that an operator has moved since it was read: finished
+// recipients go, the rest stays as it is.
 func (c *committer) planMoved(st *storage.Settlement, at standing) error {
 	id := st.Entry.ID
 	old, err := c.standingEntry(id, &at)

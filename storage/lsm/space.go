@@ -26,7 +26,7 @@ type space struct {
 	hasBall atomic.Bool
 	spent   atomic.Int64 // octets written since the last look
 	looking sync.Mutex
-	lastErr time.Time // of the background error that was logged; under looking
+	lastErr time.Time // when a background error was logged; guarded by looking
 }
 
 // spaceInterval is how often the free space is looked at, and lookAfter the
@@ -66,7 +66,7 @@ func (sp *space) dropBallast() {
 		return
 	}
 	_ = sp.base.Remove(sp.ballast)
-	sp.s.opts.Log.Error("the disk is full: the ballast was given up and no mail is taken", "dir", sp.s.opts.Dir)
+	sp.s.opts.Log.Error("the disk is full: the ballast was removed and no mail is taken", "dir", sp.s.opts.Dir)
 }
 
 // watch looks at the free space once a second until the store closes.
@@ -80,7 +80,7 @@ func (sp *space) watch() {
 			return
 		case <-t.C:
 			sp.look()
-			sp.s.tellOfStep()
+			sp.s.logStep()
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (sp *space) look() {
 	sp.spent.Store(0)
 	u, err := sp.base.GetDiskUsage(sp.s.opts.Dir)
 	if err != nil {
-		return // this file system doesn't tell; writes will
+		return // this file system doesn't report it; writes will
 	}
 	avail := int64(min(u.AvailBytes, math.MaxInt64))
 	floor := sp.floor(int64(min(u.TotalBytes, math.MaxInt64)))
@@ -147,7 +147,7 @@ func (sp *space) makeBallast() {
 	sp.hasBall.Store(true)
 }
 
-// backgroundError is told of failed flushes and compactions. Pebble tries them
+// backgroundError logs failed flushes and compactions. Pebble tries them
 // again at once and for ever: one line a second is enough.
 func (sp *space) backgroundError(err error) {
 	sp.look()

@@ -16,27 +16,27 @@ import (
 //     that can be read yet.
 //
 // So no row is ever put before one that a reader has been shown. Without the
-// second promise an entry that was stamped, but not applied yet, could come to
-// stand before one that fell due meanwhile and that a reader has passed.
+// second promise an entry that was stamped, but not applied yet, could be put
+// before one that fell due meanwhile and that a reader has passed.
 //
 // # Steps of the machine's clock
 //
 // While the two clocks are within stampStep of each other they show the same: if the
-// machine's is ahead it is followed, and if it is behind the stamps wait for it. When
+// machine's is ahead it is followed, and if it is late the stamps wait for it. When
 // it steps further, forward or back, the stamps go on at the pace of time as it passes
 // (Go's monotonic clock), from where they are, and the lead is what they are ahead.
-// What waits in the queue waits as long as it was meant to, and no message is older
-// than the time that it has really waited: a clock that is a week ahead for an hour
-// makes nothing due, delays nothing and has nothing returned to its sender.
+// An entry waits in the queue as long as it was meant to, and no message is older than
+// the time that it has really waited: a clock that is a week ahead for an hour makes
+// nothing due, delays nothing and has nothing returned to its sender.
 //
-// Due times in rows are of this clock. What callers say in the time of the machine is
-// brought over at the door (see of), what they read has its lead with it
-// (storage.QueueEntry.Ahead).
+// Due times in rows are by this clock. Times from callers are by the machine's clock and
+// are converted when they come in (see of); entries that callers read have the lead with
+// them (storage.QueueEntry.Ahead).
 //
-// Two other ways were looked at. To rewrite what is due too late whenever the clock has
-// stepped costs a pass over the queue, and readers with a cursor would meet rows before
-// it. Stamps that just follow the later of the two clocks, as they once did, stand still
-// for as long as the clock had been ahead, and what is deferred meanwhile with them.
+// Two other ways were rejected. Rewriting entries that are due too late, whenever the
+// clock has stepped, costs a pass over the queue, and readers with a cursor would meet
+// rows before it. Stamps that just follow the later of the two clocks, as they once did,
+// do not move for as long as the clock had been ahead, and neither do deferred entries.
 type stamps struct {
 	now  func() time.Time
 	pass func() time.Duration // time as it passes, in tests; nil: as now has it
@@ -55,7 +55,7 @@ type stamps struct {
 
 	// bound is above all stamps on the disk; the batch that first needs it moves it,
 	// as for ids. A process begins there: a due time is the fence of an entry, and
-	// must not come back after a restart with a clock that stands, or was put back.
+	// must not come back after a restart with a clock that stopped, or was put back.
 	bound uint64
 }
 
@@ -63,22 +63,21 @@ type stamps struct {
 const stampReserve = 1_000_000
 
 // stampStep is how far the machine's clock may be from the stamps before it has
-// stepped: what a clock is corrected by as a matter of course, and more than what many
-// starts in a short time, each of which begins behind the reserve of the one before, are
-// ahead.
+// stepped: more than normal corrections of a clock, and more than many starts in a short
+// time are ahead, each of which begins after the reserve of the start before.
 const stampStep = 120_000_000
 
-// idsApart is how far ids may be ahead of the machine's clock before stamps begin behind
+// idsApart is how far ids may be ahead of the machine's clock before stamps begin after
 // them, too. Each start puts ids ahead by their reserve, of 10 s.
 const idsApart = 3600 * 1_000_000
 
 // longestGap is the most that mail in the queue ages over a start. A server that was
-// off for longer than that, or whose clock is wrong when it starts, would otherwise
-// give up all that waits after one more attempt, or none.
+// off for longer, or starts with a wrong clock, would otherwise give up all waiting mail
+// after one more attempt, or none.
 const longestGap = 24 * 3600 * 1_000_000
 
-// begin has stamps go on behind those of the processes before. queued: there is mail
-// in the queue.
+// begin makes stamps continue after the stamps of the processes before. queued: there is
+// mail in the queue.
 func (s *stamps) begin(bound uint64, queued bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,7 +90,7 @@ func (s *stamps) begin(bound uint64, queued bool) {
 	s.lead = leadOf(s.last, now)
 }
 
-// goOnFrom has last go on from here by time as it passes.
+// goOnFrom makes last continue from here by time as it passes.
 func (s *stamps) goOnFrom(now time.Time) {
 	s.since, s.from = now, s.last
 	if s.pass != nil {
@@ -108,7 +107,7 @@ func (s *stamps) passed(now time.Time) time.Duration {
 	return now.Sub(s.since)
 }
 
-// advance brings last up to the time, and returns what the machine says it is.
+// advance brings last up to the time, and returns the machine's time.
 func (s *stamps) advance() time.Time {
 	now := s.now()
 	if s.since.IsZero() {
@@ -194,8 +193,8 @@ func (s *stamps) horizon() uint64 {
 // clock is the time as ids have it.
 func (s *stamps) clock() time.Time { return time.UnixMicro(int64(s.read())) } //nolint:gosec // since 1970
 
-// of is a time of the machine in stamps; the zero time is 0. A time that was made of
-// time.Now is right also if the clock has stepped since.
+// of converts a time by the machine's clock into a stamp; the zero time is 0. A time from
+// time.Now is converted rightly also if the clock has stepped since.
 func (s *stamps) of(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0
@@ -222,7 +221,7 @@ func (s *stamps) shift(t time.Time) time.Time {
 	return t
 }
 
-// ahead is how far stamps are ahead of the machine's clock, and what that says it is.
+// ahead is how far stamps are ahead of the machine's clock, and the machine's time.
 func (s *stamps) ahead() (time.Duration, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,19 +244,19 @@ func (s *stamps) present(e *storage.QueueEntry) {
 // maxAge is above all ages that a clock can make of a message.
 const maxAge = 200 * 365 * 24 * time.Hour
 
-// beginStamps sets the clock of the queue behind all that the processes before have
-// given: stamps, and ids, which have the time in them.
+// beginStamps sets the clock of the queue after everything that the processes before
+// have given: stamps, and ids, which have the time in them.
 func (s *Store) beginStamps(stamp, id uint64) {
 	if at := id >> idTimeShift * 1000; at > micros(s.opts.Now())+idsApart {
 		stamp = max(stamp, at)
 	}
 	s.stamps.begin(stamp, s.queued.messages.Load() > 0)
-	s.tellOfStep()
+	s.logStep()
 }
 
-// tellOfStep tells the operator that the machine's clock and that of the queue have come
+// logStep logs that the machine's clock and the queue's clock have come
 // apart, or together. It is called at the start, and then by one goroutine.
-func (s *Store) tellOfStep() {
+func (s *Store) logStep() {
 	lead, now := s.stamps.ahead()
 	if (lead - s.leadTold).Abs() < stampStep*time.Microsecond {
 		return

@@ -213,7 +213,7 @@ func TestTheAgeOfAMessageKnowsNoSteps(t *testing.T) {
 		c.wait(time.Hour)
 		want("wrong for an hour", early, 3*time.Hour, 3*time.Hour)
 		want("wrong for an hour", during, time.Hour, time.Hour)
-		c.deferAll(t, s, "a.test") // written anew
+		c.deferAll(t, s, "a.test") // written again
 		c.step(-step)
 		c.wait(time.Hour)
 		want("right again", early, 4*time.Hour, 4*time.Hour)
@@ -225,7 +225,7 @@ func TestTheAgeOfAMessageKnowsNoSteps(t *testing.T) {
 		}
 		c.step(step)
 		s = openStepped(t, mem, c)
-		// Behind, it is not believed for what came before the last stamp, of an hour ago.
+		// A clock that is late is not believed for what came before the last stamp, an hour ago.
 		more := min(max(step, 0), longestGap*time.Microsecond)
 		less := min(max(-step, 0), time.Hour)
 		want("a start", early, 4*time.Hour-less, 4*time.Hour+more)

@@ -24,7 +24,7 @@ type Store struct {
 	sync    *pebble.WriteOptions
 
 	dir         *directory
-	nextAccount storage.AccountID // of the committer's goroutine
+	nextAccount storage.AccountID // used by the committer's goroutine only
 	ids         idSource
 	locks       lockTable
 	listings    listings
@@ -32,11 +32,11 @@ type Store struct {
 	damaged     damaged
 
 	packs     bool       // bodies are compressed
-	zstd      allowance  // of the packers
+	zstd      allowance  // the packers'
 	packing   chan chunk // to the packers
 	queue     *queue
 	committer committer
-	groups    sync.Pool     // of *group
+	groups    sync.Pool     // has *group
 	ended     chan struct{} // closed by the committer at its end
 	inFlight  atomic.Int64
 	expected  atomic.Int64                       // see Expect
@@ -55,7 +55,7 @@ type Store struct {
 	others  sync.WaitGroup // goroutines besides the committer
 
 	shortTold atomic.Int64  // when it was logged that files can't be opened
-	leadTold  time.Duration // of the lead that was logged last
+	leadTold  time.Duration // the lead that was logged last
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -84,7 +84,7 @@ func newStore(opts Options) *Store {
 	s.ids.now = s.stamps.clock
 	s.locks.held = make(map[storage.AccountID]*lock)
 	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
-	s.committer.crossing.broken = &s.failed
+	s.committer.guard.broken = &s.failed
 	base := opts.FS
 	if base == nil {
 		base, s.closeFS = machineFS(opts.Log)
@@ -97,7 +97,7 @@ func newStore(opts Options) *Store {
 // shortEvery is the least time between two lines of the log about open files.
 const shortEvery = 10 * time.Second
 
-// lacksFiles tells the operator that the store waits until it may open a file.
+// lacksFiles logs that the store waits until it can open a file.
 func (s *Store) lacksFiles(err error) {
 	now := time.Now().UnixNano()
 	if before := s.shortTold.Load(); now-before < int64(shortEvery) || !s.shortTold.CompareAndSwap(before, now) {
@@ -144,7 +144,7 @@ func (s *Store) Admit(size int64) error {
 	return s.busy()
 }
 
-// busy is ErrTemporary when the writer is behind.
+// busy is ErrTemporary when too many deliveries wait for the writer.
 func (s *Store) busy() error {
 	n := s.inFlight.Load()
 	if n >= maxInFlight || s.stalled.Load() && n > maxInFlight*3/4 {

@@ -28,7 +28,7 @@ func (s *Store) sweep() error {
 	return nil
 }
 
-// sweepDrafts deletes the bodies that nobody was told of.
+// sweepDrafts deletes the bodies of drafts that were never delivered.
 func (s *Store) sweepDrafts() error {
 	b := s.db.NewBatch()
 	defer b.Close()

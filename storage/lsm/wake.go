@@ -14,17 +14,17 @@ import (
 // keeps one row, the one that woke it, until it is put to sleep again; what comes
 // in meanwhile writes none.
 
-// mostAwake bounds the destinations that are remembered to be awake. Others write
+// maxAwake bounds the destinations that are remembered to be awake. Others write
 // a W row for each entry, and are named by Awake once more than they need to be.
-const mostAwake = 1 << 20
+const maxAwake = 1 << 20
 
-// wake says what a group did to a destination.
+// wake is what a group did to a destination.
 type wake byte
 
 const (
-	touched wake = iota + 1 // its rows changed
-	stirred                 // something is due at once: the watcher is told
-	flushed                 // likewise, and an operator asked for it
+	touched   wake = iota + 1 // its rows changed
+	becameDue                 // an entry is due at once: the watcher is called
+	flushed                   // likewise, and an operator asked for it
 )
 
 func (g *group) touch(domain string, w wake) {
@@ -36,15 +36,15 @@ func (g *group) touch(domain string, w wake) {
 	}
 }
 
-// stir sees to it that somebody looks at an entry that has got a new place: the
-// mark is in the same batch.
-func (c *committer) stir(g *group, at *standing, now uint64, flush bool) {
+// markDue makes the scheduler look at an entry with a new place: the W row is in the
+// same batch.
+func (c *committer) markDue(g *group, at *standing, now uint64, flush bool) {
 	w := touched
 	switch {
 	case at.due <= now && flush:
 		w = flushed
 	case at.due <= now:
-		w = stirred
+		w = becameDue
 	}
 	g.touch(at.domain, w)
 	if _, ok := c.mail.awake[at.domain]; ok {
@@ -53,7 +53,7 @@ func (c *committer) stir(g *group, at *standing, now uint64, flush bool) {
 	bucket := bucketOf(max(at.due, now))
 	c.mail.key = appendWakeKey(c.mail.key[:0], bucket, at.domain)
 	_ = g.batch.Set(c.mail.key, nil, nil)
-	if w != touched && len(c.mail.awake) < mostAwake {
+	if w != touched && len(c.mail.awake) < maxAwake {
 		c.mail.awake[at.domain] = bucket
 	}
 }
@@ -61,14 +61,14 @@ func (c *committer) stir(g *group, at *standing, now uint64, flush bool) {
 // Watch implements storage.Queue.
 func (s *Store) Watch(f func(domain string, flush bool)) { s.watcher.Store(&f) }
 
-// tellWatcher tells of what the group made due. The group is synced.
+// tellWatcher calls the watcher for what the group made due. The group is synced.
 func (s *Store) tellWatcher(g *group) {
 	f := s.watcher.Load()
 	if f == nil || *f == nil {
 		return
 	}
 	for domain, w := range g.touched {
-		if w >= stirred {
+		if w >= becameDue {
 			(*f)(domain, w == flushed)
 		}
 	}
@@ -95,8 +95,8 @@ func (s *Store) Awake(f func(domain string)) error {
 	return nil
 }
 
-// wakeUp reads the next W rows whose bucket has ended. The first row of a
-// destination is kept while it is awake; a second one is needed by nobody.
+// wakeUp reads the next W rows with an ended bucket. The first row of a destination is
+// kept while it is awake; a second one is deleted.
 func (c *committer) wakeUp(b *pebble.Batch) (domains []string, more bool, err error) {
 	end := appendWakeKey(nil, bucketOf(c.mail.stamps.read()), "")
 	from := c.mail.woken
@@ -120,7 +120,7 @@ func (c *committer) wakeUp(b *pebble.Batch) (domains []string, more bool, err er
 		switch {
 		case ok && kept != bucket:
 			return true, b.Delete(k, nil)
-		case !ok && len(c.mail.awake) < mostAwake:
+		case !ok && len(c.mail.awake) < maxAwake:
 			c.mail.awake[domain] = bucket
 		}
 		domains = append(domains, domain)
@@ -151,14 +151,14 @@ func (c *committer) sleep(sl *sleeper) {
 		return
 	}
 	if c.group != nil && c.group.touched[sl.domain] != 0 {
-		c.flush() // so that the rows tell everything
+		c.flush() // so that everything is in the rows
 	}
 	due, ok, err := c.firstDue(sl)
 	if err != nil {
 		if c.s.refusal() != nil {
 			return
 		}
-		due, ok = 0, true // somebody has to look again
+		due, ok = 0, true // the scheduler has to look again
 	}
 	g := c.open()
 	g.unwaited++
@@ -178,13 +178,13 @@ func (c *committer) sleep(sl *sleeper) {
 	}
 }
 
-// firstDue is when the first entry of a destination behind the cursor is due; false:
+// firstDue is when the first entry of a destination after the cursor is due; false:
 // there is none, or all are held.
 func (c *committer) firstDue(sl *sleeper) (due uint64, ok bool, err error) {
-	if !c.crossing.enter() {
+	if !c.guard.enter() {
 		return 0, false, storage.ErrFailed
 	}
-	defer c.crossing.leave()
+	defer c.guard.leave()
 	defer recoverRead(&err)
 	from := appendCursorKey(nil, sl.domain, sl.after)
 	end := appendQueueKey(nil, sl.domain, heldDue, storage.EntryID{})

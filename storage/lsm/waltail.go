@@ -22,13 +22,13 @@ import (
 // this log that were synced when the chunk was written (8), payload. The first log of a
 // store is of an older format, without the synced octets. A power cut may keep a later
 // page of it and not an earlier one. It is a new file, so that the page that was not kept
-// is zeros; damage is told from it by that.
+// is zeros; damage differs from it in that.
 
 const (
 	walBlock       = 32 << 10
 	walHeader      = 19
 	walRecyclable  = 11 // the header without the synced octets
-	walChunkTypes  = 12 // 9 to 12 are those with the synced octets
+	walChunkTypes  = 12 // 9 to 12 have the synced octets
 	walSyncedTypes = 9
 	walLogTypes    = 5 // 5 to 8 have the number of the log only
 )
@@ -43,7 +43,7 @@ type logTail struct {
 	silent bool  // the first of these chunks does not tell what was synced
 }
 
-// damaged tells whether octets that had been synced can't be read: a crash alone
+// damaged reports whether octets that had been synced can't be read: a crash alone
 // never does that.
 func (t logTail) damaged() bool { return t.synced > t.end || t.silent && !t.hole }
 
@@ -84,7 +84,7 @@ func maskedCRC(b []byte) uint32 {
 	return (c>>15 | c<<17) + 0xa282ead8
 }
 
-// inspectLog reads a log to its end and tells what follows the first chunk that can't
+// inspectLog reads a log to its end and returns what follows the first chunk that can't
 // be read.
 func inspectLog(r io.Reader, number uint32) (t logTail, err error) {
 	block := make([]byte, walBlock)
@@ -142,7 +142,7 @@ func (t *logTail) block(b []byte, at int64, number uint32, ended bool) bool {
 // sector is the least that a disk writes whole.
 const sector = 512
 
-// zeroSector tells whether b has as many zeros in a row as a sector.
+// zeroSector reports whether b has as many zeros in a row as a sector.
 func zeroSector(b []byte) bool {
 	run := 0
 	for _, c := range b {
@@ -170,12 +170,12 @@ const damagedPrefix = "damaged-"
 
 // inspectLastLog looks at the store's last log before Pebble replays it. If octets that
 // had been synced can't be read, the log is copied, since Pebble deletes it once the
-// readable part is in its tables, and the operator is told. Damage in the chunks that
-// were written last is not seen: no later one tells that they were synced.
+// readable part is in its tables, and an error is logged. Damage in the chunks that
+// were written last is not seen: no later chunk shows that they were synced.
 func (s *Store) inspectLastLog() error {
 	names, err := s.fs.List(s.opts.Dir)
 	if err != nil {
-		return nil // Pebble finds the same, and says it better
+		return nil // Pebble finds the same error, and words it better
 	}
 	var last uint64
 	name := ""
@@ -205,7 +205,7 @@ func (s *Store) inspectLastLog() error {
 	if err := vfs.Copy(s.fs, path, aside); err != nil {
 		return fmt.Errorf("log %s of the store is damaged at octet %d, and a copy can't be kept: %w: make room or copy it elsewhere, then start again", path, tail.end, err)
 	}
-	s.opts.Log.Error("a log of the store is damaged on the disk: acknowledged messages are lost; what the log holds was copied, and check tells of it until the copy is deleted",
+	s.opts.Log.Error("a log of the store is damaged on the disk: acknowledged messages are lost; the log was copied, and check reports it until the copy is deleted",
 		"log", path, "at", tail.end, "synced", tail.synced, "chunks_lost", tail.chunks, "octets_lost", tail.octets, "copy", aside)
 	return nil
 }

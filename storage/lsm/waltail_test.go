@@ -90,10 +90,10 @@ func crashed(t *testing.T, first bool, messages, octets int) (*vfs.MemFS, storag
 	return clone, alice
 }
 
-// A bit of the last log flips while no process runs. Whatever is lost by it, but for
-// the message written last, is told: Open refuses, or it logs the damage, keeps a copy
-// of the log, and check tells of it.
-func TestAFlippedBitInTheLastLogIsTold(t *testing.T) {
+// A bit of the last log flips while no process runs. Every loss by it, except the message
+// written last, is reported: Open refuses, or it logs the damage, keeps a copy of the
+// log, and check reports it.
+func TestAFlippedBitInTheLastLogIsReported(t *testing.T) {
 	const messages = 40
 	for _, life := range []struct {
 		first  bool

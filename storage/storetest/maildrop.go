@@ -17,7 +17,7 @@ func oneSession(t *testing.T, s storage.Store) {
 	l.Release()
 	l2, err := s.LockMaildrop(a)
 	must(t, err)
-	l.Release() // of a lock that was given back: takes nothing from its successor
+	l.Release() // the lock was given back: takes nothing from its successor
 	_, err = s.LockMaildrop(a)
 	want(t, err, storage.ErrInUse)
 	l2.Release()
@@ -43,7 +43,7 @@ func fenced(t *testing.T, s storage.Store) {
 }
 
 // A session keeps no account: it loses its lock, and what it has open ends with an error
-// that tells of no damage.
+// that is not ErrCorrupt.
 func removedWhileOpen(t *testing.T, s storage.Store) {
 	a, b := Account(t, s, "alice"), Account(t, s, "bob")
 	var ids []storage.MessageID
@@ -85,7 +85,7 @@ func removedWhileOpen(t *testing.T, s storage.Store) {
 	again := Account(t, s, "alice")
 	l2, err := s.LockMaildrop(again)
 	must(t, err)
-	l.Release() // of the lost lock: takes nothing from the account of the same name
+	l.Release() // the lock was lost: takes nothing from the account of the same name
 	_, err = s.LockMaildrop(again)
 	want(t, err, storage.ErrInUse)
 	l2.Release()

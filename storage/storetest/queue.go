@@ -205,7 +205,7 @@ func cursors(t *testing.T, s storage.Store) {
 	wg.Wait()
 	es, err := s.ReadDue("a.test", at, 1000)
 	must(t, err)
-	wantIDs(t, "behind the last cursor", es)
+	wantIDs(t, "after the last cursor", es)
 	first := due(t, s, "a.test")[0]
 	es, err = s.ReadDue("a.test", first.Before(), 1)
 	must(t, err)
@@ -357,13 +357,13 @@ func movedMeanwhile(t *testing.T, s storage.Store) {
 		if !slices.Equal(paths, left) || got.Held != moved.Held || got.Due.After(time.Now()) || got.Attempts != 0 {
 			t.Errorf("%s: %+v is left", what, got)
 		}
-		// One that was read before the settlement is behind the fence, too.
+		// An entry that was read before the settlement is fenced, too.
 		st = Later(moved, time.Now().Add(time.Hour), "4.0.0")
 		must(t, s.Settle([]storage.Settlement{st}))
 		got, err = s.QueuedEntry(e.ID)
 		must(t, err)
 		if len(got.Recipients) != len(left) {
-			t.Errorf("%s: recipients who are done with came back: %+v", what, got)
+			t.Errorf("%s: finished recipients came back: %+v", what, got)
 		}
 		must(t, s.Settle([]storage.Settlement{Done(got)}))
 	}

@@ -75,7 +75,7 @@ func longListing(t *testing.T, s storage.Store) {
 	listed := 0
 	must(t, s.Queued(storage.QueueFilter{}, func(e *storage.QueueEntry) bool {
 		if e.ID.Message <= last.Message {
-			t.Errorf("entry %s stands after %s", e.ID, last)
+			t.Errorf("entry %s comes after %s", e.ID, last)
 		}
 		last = e.ID
 		listed++

@@ -45,7 +45,7 @@ func sequences(t *testing.T, s storage.Store) {
 			before := bytes.Clone(buf)
 			buf = sameAsOpened(t, l, q, buf, id)
 			if !bytes.HasPrefix(buf, before) {
-				t.Fatal("Append changed what stood before")
+				t.Fatal("Append changed what was before")
 			}
 		}
 		_, _, err = q.Append(nil, ids[len(ids)-1]+1000)
@@ -57,7 +57,7 @@ func sequences(t *testing.T, s storage.Store) {
 	want(t, err, storage.ErrFenced)
 }
 
-// sameAsOpened appends a message by Sequence, and fails unless Open tells the same.
+// sameAsOpened appends a message by Sequence, and fails unless Open gives the same.
 func sameAsOpened(t *testing.T, l storage.Lock, q storage.Sequence, dst []byte, id storage.MessageID) []byte {
 	t.Helper()
 	room := cap(dst) - len(dst)

@@ -110,7 +110,7 @@ func Trace(a storage.AccountID) []byte {
 	return fmt.Appendf(nil, "Delivered-To: %d\r\n", a)
 }
 
-// Body is a body of about n octets that can be told from others.
+// Body is a body of about n octets, distinguished by mark.
 func Body(n int, mark string) []byte {
 	b := fmt.Appendf(make([]byte, 0, n+100), "Subject: %s\r\n\r\n", mark)
 	for i := 0; len(b) < n; i++ {
@@ -192,7 +192,7 @@ func Contents(t testing.TB, s storage.Store, a storage.AccountID) map[storage.Me
 	for i := range list.Len() {
 		id, octets := list.At(i)
 		if id <= last {
-			t.Errorf("message %s stands after %s", id, last)
+			t.Errorf("message %s comes after %s", id, last)
 		}
 		last = id
 		m, err := l.Open(id)

@@ -62,7 +62,7 @@ default domain with the name alone.`,
 		},
 	}
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
-	cmd.Flags().BoolVar(&apop, "apop", false, "allow APOP: the password is kept in clear text as well")
+	cmd.Flags().BoolVar(&apop, "apop", false, "allow APOP: the password is also stored in clear text")
 	return t.Flags(cmd)
 }
 
@@ -72,10 +72,10 @@ func accountPasswd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "passwd NAME[@DOMAIN]",
 		Short: "Change the password of an account",
-		Long: `Change the password of an account. What is stored then serves PLAIN, LOGIN and
-SCRAM-SHA-256, also for an account that was imported with a hash of another server,
-and APOP and CRAM-MD5 when the account was made with --apop. Sessions of the account end
-before their next command: what they were let in with does not hold any more.`,
+		Long: `Change the password of an account. It then works with PLAIN, LOGIN and
+SCRAM-SHA-256, also if the account was imported with another server's hash,
+and with APOP and CRAM-MD5 if the account was made with --apop. Open sessions of the
+account end before their next command.`,
 		Example: "  postrider account passwd alice",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -129,7 +129,7 @@ before their next command, and delete nothing.`,
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", workspace.Mailbox(a))
 					words, err := stillNamed(ws, func(local, domain string) bool { return local == a.Name && domain == a.Domain },
-						"what it gets for the alias is returned to the sender, unless an alias or a catch-all has the name; \"postrider alias add\" makes the alias without it")
+						"mail to the alias is returned to the sender for it, unless an alias or a catch-all has the name; use \"postrider alias add\" to make the alias without it")
 					if err != nil {
 						return err
 					}

@@ -21,13 +21,13 @@ func accountImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Make many accounts from a file of name:password lines",
-		Long: `Make an account of each line NAME[@DOMAIN]:PASSWORD. In place of the password a
-hash may stand, as in a Dovecot passwd file: {ARGON2ID}, {SSHA256}, {BLF-CRYPT},
-{SHA512-CRYPT} or {SCRAM-SHA-256}; what follows the hash after a colon is passed over. Empty
-lines and lines that begin with # are passed over too.
+		Long: `Make an account for each line NAME[@DOMAIN]:PASSWORD. In place of the password there
+may be a hash, as in a Dovecot passwd file: {ARGON2ID}, {SSHA256}, {BLF-CRYPT},
+{SHA512-CRYPT} or {SCRAM-SHA-256}; fields after the hash are ignored. Empty
+lines and lines that begin with # are ignored too.
 
 All accounts are made in one step. If a line is wrong none is made, and every
-wrong line is named with its number.`,
+wrong line is reported with its number.`,
 		Example: `  postrider account import people.txt
   postrider account import - < /etc/dovecot/users`,
 		Args: workspace.Exactly(1),
@@ -76,7 +76,7 @@ func importAccounts(ws *workspace.Workspace, cmd *cobra.Command, in io.Reader, f
 	return len(people), nil
 }
 
-// hashAll hashes the passwords, as many at once as auth.workers says.
+// hashAll hashes the passwords, auth.workers at once.
 func hashAll(ws *workspace.Workspace, cmd *cobra.Command, people []accountfile.Account) error {
 	bar := workspace.NewBar(cmd, "hashing", int64(len(people)))
 	defer bar.Done()

@@ -20,7 +20,7 @@ import (
 	"postrider/storage/lsm"
 )
 
-// both runs f with the commands of this package, and those that show what became of it.
+// both runs f with the commands of this package, and with commands that show the result.
 func both(t *testing.T, f func(*shelltest.Shell)) {
 	t.Helper()
 	shelltest.Both(t, f, AccountCommand, DomainCommand, AliasCommand, NewaliasesCommand, queue.RouteCommand, store.CheckCommand)
@@ -44,7 +44,7 @@ func TestAccounts(t *testing.T) {
 		}
 		s.Want(0, "", "account remove alice carol", "removed alice@a.example", "removed carol@a.example")
 		s.Want(0, "", "account list --json", "[]")
-		s.Want(sysexits.Usage, "", "account add", "wanted")
+		s.Want(sysexits.Usage, "", "account add", "expected 1 arguments, got 0")
 		s.Want(sysexits.Usage, "", "account list --frob", "--help")
 	})
 }
@@ -67,7 +67,7 @@ func TestAccountImport(t *testing.T) {
 		bad := s.File("bad.txt", "dave:secret\nnocolon\nalice:x\neve:\nfrank:{MD5}abc\ngrace@x.example:y\nDAVE:z\nheidi:{SSHA256}!\n")
 		out := s.Want(sysexits.DataErr, "", "account import "+bad, "bad.txt:2: no colon", "bad.txt:3: the account alice@a.example exists",
 			"bad.txt:4: the password is empty", "bad.txt:5: unusable", "{MD5} is not known", "bad.txt:6: the domain x.example",
-			"bad.txt:7: dave@a.example stands in line 1 already", "bad.txt:8:", "nothing was added")
+			"bad.txt:7: dave@a.example is in line 1 already", "bad.txt:8:", "nothing was added")
 		if strings.Contains(out, "bad.txt:1:") {
 			t.Error(out)
 		}
@@ -119,10 +119,10 @@ func TestAliases(t *testing.T) {
 func TestAliasThatKeepsACopy(t *testing.T) {
 	both(t, func(s *shelltest.Shell) {
 		s.Want(0, "x\n", "account add ruth --password-stdin")
-		s.Want(sysexits.CantCreate, "", "alias add ruth ruth.k@far.example", "name it among the targets")
+		s.Want(sysexits.CantCreate, "", "alias add ruth ruth.k@far.example", "add it to the targets")
 		s.Want(0, "", `alias add Ruth \ruth Ruth.K@far.example`, "ruth@a.example: ruth@a.example, Ruth.K@far.example\n")
 		s.Want(0, "", "alias import "+s.File("two", "paul: \\paul, Pa.Ul@Far.example\nvera: vera, ruth\n"), "added 2 aliases",
-			"warning: the alias paul@a.example names itself, and there is no account of that name", "warning: the alias vera@a.example names itself")
+			"warning: the alias paul@a.example names itself, and no account has that name", "warning: the alias vera@a.example names itself")
 		s.Want(0, "x\n", "account add paul --password-stdin", "added paul@a.example")
 		s.Want(sysexits.CantCreate, "x\n", "account add paul --password-stdin", "exists already")
 		s.Want(0, "p1:x\nvera:x\n", "account import -", "2")
@@ -138,8 +138,8 @@ func TestAliasThatKeepsACopy(t *testing.T) {
 	})
 }
 
-// Whoever runs the server hears of members that lead nowhere.
-func TestDeadMembersAreTold(t *testing.T) {
+// Warnings and check report members that lead nowhere.
+func TestDeadMembersAreReported(t *testing.T) {
 	both(t, func(s *shelltest.Shell) {
 		s.Want(0, "ruth:x\nleaver:x\n", "account import -")
 		s.Want(0, "", "domain add old.example")
@@ -180,7 +180,7 @@ func TestInternationalNames(t *testing.T) {
 func TestAliasImport(t *testing.T) {
 	both(t, func(s *shelltest.Shell) {
 		s.Want(0, "x\n", "account add alice --password-stdin")
-		path := s.File("aliases", `# who gets what
+		path := s.File("aliases", `# recipients
 mailer-daemon: postmaster
 postmaster: root
 root: alice, # the boss
@@ -193,9 +193,9 @@ alice: bob
 "two words": alice
 `)
 		s.Want(0, "", "alias import "+path, "aliases:6: prog@a.example: \"|/usr/bin/vacation a, b\" (a command",
-			"aliases:7: file@a.example: /dev/null (a file", "aliases:7: file@a.example: no target is left",
+			"aliases:7: file@a.example: /dev/null (a file", "aliases:7: file@a.example: no targets are left",
 			"aliases:8: list@a.example: :include:/etc/list",
-			"aliases:10: alice@a.example: an account has the name", "added 6 aliases")
+			"aliases:10: alice@a.example: the name is an account's", "added 6 aliases")
 		s.Want(0, "", "alias list", "out@a.example: friend@elsewhere.example", "root@a.example: alice@a.example, bob@a.example", "prog@a.example: alice@a.example\n",
 			`"two words"@a.example: alice@a.example`)
 		bad := s.File("bad", "good: alice\nnocolon\nx y: alice\ngood: bob\n")
@@ -206,8 +206,8 @@ alice: bob
 	})
 }
 
-// The postmaster of the first start is a stand-in; one who can log in is not.
-func TestAliasTakesThePlaceOfTheStandIn(t *testing.T) {
+// The postmaster of the first start is a placeholder; one with a password is not.
+func TestAnAliasReplacesThePlaceholderOfPostmaster(t *testing.T) {
 	store, err := lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

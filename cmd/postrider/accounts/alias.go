@@ -23,12 +23,13 @@ func aliasAdd() *cobra.Command {
 	var t workspace.Target
 	return t.Flags(&cobra.Command{
 		Use:   "add FROM TO...",
-		Short: "Make an address stand for others",
-		Long: `Make the address FROM stand for the addresses TO, accounts or other aliases here,
-in place of what it stood for. FROM may be @DOMAIN, the catch-all: it gets the
-mail of every name in the domain that nothing else has. An account may have an alias
-of its name if the alias names it: then it keeps a copy of what is sent on. The case
-of names at other hosts is kept. A warning tells of addresses that do not exist.`,
+		Short: "Forward an address to others",
+		Long: `Make the address FROM an alias for the addresses TO, accounts or other aliases here,
+or addresses elsewhere. It replaces an older alias with that name. FROM may be @DOMAIN,
+the catch-all: it gets the mail for every name in the domain that is neither an account
+nor an alias. An account may have an alias with its name if the alias names the account:
+then it keeps a copy. The case of names at other hosts is kept. Addresses that do not
+exist give a warning.`,
 		Example: `  postrider alias add sales alice bob@example.org
   postrider alias add bob bob bob.smith@example.net
   postrider alias add @example.org alice`,
@@ -55,7 +56,7 @@ of names at other hosts is kept. A warning tells of addresses that do not exist.
 func setAliases(ws *workspace.Workspace, as []storage.Alias) error {
 	for _, a := range as {
 		found, err := ws.Lookup(a.Name, a.Domain)
-		if err != nil || a.NamesItself() || !isStandIn(ws, found.Account) {
+		if err != nil || a.NamesItself() || !isPlaceholder(ws, found.Account) {
 			continue
 		}
 		if err := ws.RemoveAccount(found.Account); err != nil {
@@ -65,9 +66,9 @@ func setAliases(ws *workspace.Workspace, as []storage.Alias) error {
 	return ws.SetAliases(as)
 }
 
-// isStandIn reports whether the account is the postmaster that serve made: without a
+// isPlaceholder reports whether the account is the postmaster that serve made: without a
 // password, and without mail.
-func isStandIn(ws *workspace.Workspace, id storage.AccountID) bool {
+func isPlaceholder(ws *workspace.Workspace, id storage.AccountID) bool {
 	a, err := ws.Account(id)
 	if err != nil || a.Name != "postmaster" || a.Hash != "" || a.Secret != "" {
 		return false
@@ -78,7 +79,7 @@ func isStandIn(ws *workspace.Workspace, id storage.AccountID) bool {
 
 func aliasError(a storage.Alias, err error) error {
 	if errors.Is(err, storage.ErrExists) {
-		return sysexits.CantCreate.With(fmt.Errorf("%s is an account: name it among the targets too, to keep a copy there; or remove it first, with its mail; or choose another name", workspace.AliasName(a)))
+		return sysexits.CantCreate.With(fmt.Errorf("%s is an account: add it to the targets, to keep a copy there; or remove it first, with its mail; or choose another name", workspace.AliasName(a)))
 	}
 	return fmt.Errorf("%s: %w", workspace.AliasName(a), err)
 }
@@ -119,7 +120,7 @@ func aliasRemove() *cobra.Command {
 					name := workspace.AliasName(storage.Alias{Name: local, Domain: domain})
 					err = ws.RemoveAlias(local, domain)
 					if errors.Is(err, storage.ErrNotFound) {
-						return sysexits.NoUser.With(fmt.Errorf("there is no alias %s (see \"postrider alias list\")", name))
+						return sysexits.NoUser.With(fmt.Errorf("no alias %s (see \"postrider alias list\")", name))
 					}
 					if err != nil {
 						return fmt.Errorf("%s: %w", name, err)
@@ -145,7 +146,7 @@ func aliasList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the aliases, in the form of /etc/aliases",
-		Long:    "List the aliases, in the form of /etc/aliases. Comments tell of members that lead to no\nmailbox. Programs before format 3 of the store kept all targets in lower case: make an\nalias again if a host elsewhere needs the case of its names.",
+		Long:    "List the aliases, in the form of /etc/aliases. Comments mark members that lead to no\nmailbox. Stores before format 3 kept all targets in lower case: make an alias again\nif a host elsewhere needs the case of its names.",
 		Example: "  postrider alias list --json",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

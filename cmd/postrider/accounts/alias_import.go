@@ -16,11 +16,11 @@ func aliasImport() *cobra.Command {
 		Short: "Make aliases from a file in the form of /etc/aliases",
 		Long: `Make aliases from lines "name: target, target". Lines that begin with a blank
 continue the one before; # begins a comment. Commands ("|cmd"), files (/file),
-and ":include:" are skipped and named with their line; so is an alias of which
-nothing is left, a second one of the same name, and one whose name is an account,
-unless it names the account too, to keep a copy ("bob: \bob, bob@example.net"). All
-aliases are made in one step; if a line can't be read none is made. Warnings tell of
-addresses that do not exist, and of aliases that lead in a circle.`,
+and ":include:" are skipped and reported with their line; so is an alias without
+other targets, a second one with the same name, and one with the name of an account,
+unless the account is among its targets, to keep a copy ("bob: \bob, bob@example.net").
+All aliases are made in one step; if a line can't be read none is made. Addresses that
+do not exist, and aliases that lead in a circle, give a warning.`,
 		Example: "  postrider alias import /etc/aliases",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -17,7 +17,7 @@ func warn(cmd *cobra.Command, words []string) {
 	}
 }
 
-// stillNamed tells which aliases have targets that went: those for which gone says so.
+// stillNamed lists the aliases with targets that were removed: gone reports which are.
 func stillNamed(ws *workspace.Workspace, gone func(local, domain string) bool, consequence string) (words []string, err error) {
 	err = ws.Aliases(func(a storage.Alias) bool {
 		for _, t := range a.Targets {

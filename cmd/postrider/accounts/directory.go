@@ -14,11 +14,11 @@ import (
 // directory is what accounts and aliases are checked against before they are made.
 type directory struct{ *workspace.Workspace }
 
-// Free implements accountfile.Directory: it says why no account can be made under the
+// Free implements accountfile.Directory: it reports why no account can be made under the
 // name; nil: one can.
 func (d directory) Free(local, domain string) error {
 	if !d.HostsDomain(domain) {
-		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
+		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: add it with \"postrider domain add %s\"", domain, domain))
 	}
 	found, err := d.Lookup(local, domain)
 	alias := storage.Alias{Name: local, Domain: domain, Targets: found.Targets}
@@ -29,10 +29,10 @@ func (d directory) Free(local, domain string) error {
 		return err
 	case found.Account != 0:
 		return sysexits.CantCreate.With(fmt.Errorf("the account %s exists already (\"postrider account passwd\" changes its password)", router.Mailbox(local, domain)))
-	case alias.NamesItself(): // the account is to get a copy
+	case alias.NamesItself(): // the account gets a copy
 		return nil
 	}
-	return sysexits.CantCreate.With(fmt.Errorf("%s is an alias: remove that first, or name the address among its targets, to keep a copy there", router.Mailbox(local, domain)))
+	return sysexits.CantCreate.With(fmt.Errorf("%s is an alias: remove it first, or add the address to its targets, to keep a copy there", router.Mailbox(local, domain)))
 }
 
 // Alias implements aliasfile.Directory. "@DOMAIN" is the catch-all.
@@ -42,7 +42,7 @@ func (d directory) Alias(name string) (storage.Alias, error) {
 		return storage.Alias{}, sysexits.Usage.With(err)
 	}
 	if !d.HostsDomain(domain) {
-		return storage.Alias{}, sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: \"postrider domain add %s\" makes it so", domain, domain))
+		return storage.Alias{}, sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours: add it with \"postrider domain add %s\"", domain, domain))
 	}
 	return storage.Alias{Name: local, Domain: domain}, nil
 }
@@ -63,8 +63,8 @@ func (d directory) Target(text string) (string, error) {
 	return router.Mailbox(local, domain), nil
 }
 
-// TakesMail implements aliasfile.Directory. A stand-in gives way to an alias.
+// TakesMail implements aliasfile.Directory. An alias replaces a placeholder.
 func (d directory) TakesMail(a storage.Alias) bool {
 	found, err := d.Lookup(a.Name, a.Domain)
-	return err == nil && found.Account != 0 && !a.NamesItself() && !isStandIn(d.Workspace, found.Account)
+	return err == nil && found.Account != 0 && !a.NamesItself() && !isPlaceholder(d.Workspace, found.Account)
 }

@@ -9,8 +9,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
+	"postrider/codec/address"
 	"postrider/engine/dkim"
-	"postrider/engine/router"
 )
 
 // DKIMCommand is "postrider dkim".
@@ -33,10 +33,10 @@ for its zone file. The key is the file dkim/SELECTOR._domainkey.DOMAIN.pem in th
 data directory. Publish the record first; then send the server SIGHUP, or start
 it, and it signs.
 
-Where the domain has a key of that kind already, the old one signs on until its
-file is gone: publish the new record, wait until it has spread, remove the old
+If the domain has a key of that kind already, the old key is used until its file
+is removed: publish the new record, wait until it has spread, remove the old
 file, send SIGHUP, and leave the old record for a week. An Ed25519 key (RFC 8463)
-signs beside an RSA key, for those who can check it.`,
+signs beside an RSA key, for receivers that can check it.`,
 		Example: `  postrider dkim key example.org
   postrider dkim key example.org --bits ed25519
   postrider dkim key example.org --selector winter2026 --bits 3072`,
@@ -46,14 +46,14 @@ signs beside an RSA key, for those who can check it.`,
 			if err != nil {
 				return err
 			}
-			domain, err := router.ParseDomain(args[0])
+			domain, err := address.ParseDomain(args[0])
 			if err != nil {
 				return sysexits.Usage.With(err)
 			}
 			n := 0
 			if bits != "ed25519" {
 				if _, err := fmt.Sscanf(bits, "%d", &n); err != nil || n < dkim.LeastBits || n > dkim.MostBits {
-					return sysexits.Usage.With(fmt.Errorf("--bits %s: want a number from %d to %d, or ed25519", bits, dkim.LeastBits, dkim.MostBits))
+					return sysexits.Usage.With(fmt.Errorf("--bits %s: expected a number from %d to %d, or ed25519", bits, dkim.LeastBits, dkim.MostBits))
 				}
 			}
 			if selector == "" {
@@ -70,7 +70,7 @@ signs beside an RSA key, for those who can check it.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&selector, "selector", "", "name of the key beneath _domainkey (default: its kind and the date)")
+	cmd.Flags().StringVar(&selector, "selector", "", "name of the key below _domainkey (default: its kind and the date)")
 	cmd.Flags().StringVar(&bits, "bits", fmt.Sprint(defaultBits), "length of an RSA key, or \"ed25519\"")
 	return t.Flags(cmd)
 }
@@ -93,7 +93,7 @@ func dkimList() *cobra.Command {
 		Use:   "list",
 		Short: "List the keys that sign mail",
 		Long: `List the keys that sign mail, or with --records their DNS records, for a zone file.
-"waits" is a key that takes over when those before it are gone.`,
+A key that "waits" is used once the keys before it are removed.`,
 		Example: "  postrider dkim list\n  postrider dkim list --records\n  postrider dkim list --json",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

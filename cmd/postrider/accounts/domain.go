@@ -9,7 +9,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/router"
+	"postrider/codec/address"
 	"postrider/storage"
 )
 
@@ -28,7 +28,7 @@ func domainAdd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.With(cmd.Context(), workspace.Create, func(ws *workspace.Workspace) error {
 				for _, arg := range args {
-					domain, err := router.ParseDomain(arg)
+					domain, err := address.ParseDomain(arg)
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}
@@ -48,13 +48,13 @@ func domainRemove() *cobra.Command {
 	return t.Flags(&cobra.Command{
 		Use:     "remove DOMAIN...",
 		Short:   "Take no more mail for domains",
-		Long:    "Take no more mail for domains. Their accounts and aliases have to be removed first.",
+		Long:    "Take no more mail for domains. Remove their accounts and aliases first.",
 		Example: "  postrider domain remove example.org",
 		Args:    workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
 				for _, arg := range args {
-					domain, err := router.ParseDomain(arg)
+					domain, err := address.ParseDomain(arg)
 					if err != nil {
 						return sysexits.Usage.With(err)
 					}
@@ -63,7 +63,7 @@ func domainRemove() *cobra.Command {
 					}
 					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", domain)
 					words, err := stillNamed(ws, func(_, of string) bool { return of == domain },
-						"the alias sends mail on to the hosts of "+domain+" now; \"postrider alias add\" makes it without the address")
+						"the alias sends mail on to the hosts of "+domain+" now; use \"postrider alias add\" to make it without the address")
 					if err != nil {
 						return err
 					}
@@ -77,12 +77,12 @@ func domainRemove() *cobra.Command {
 
 func removeDomain(ws *workspace.Workspace, domain string) error {
 	if slices.Contains(ws.Config.Server.Domains, domain) {
-		return sysexits.Config.With(fmt.Errorf("%s is in server.domains of the configuration, which would add it again: take it out there first", domain))
+		return sysexits.Config.With(fmt.Errorf("%s is in server.domains of the configuration, which would add it again: remove it there first", domain))
 	}
 	err := ws.RemoveDomain(domain)
 	switch {
 	case errors.Is(err, storage.ErrInUse):
-		return sysexits.CantCreate.With(fmt.Errorf("%s still has accounts or aliases: remove those first (\"postrider account list\", \"postrider alias list\")", domain))
+		return sysexits.CantCreate.With(fmt.Errorf("%s still has accounts or aliases: remove them first (\"postrider account list\", \"postrider alias list\")", domain))
 	case errors.Is(err, storage.ErrNotFound):
 		return sysexits.NoUser.With(fmt.Errorf("the domain %s is not ours (see \"postrider domain list\")", domain))
 	case err != nil:

@@ -20,11 +20,11 @@ func NewaliasesCommand() *cobra.Command {
 	var t workspace.Target
 	cmd := &cobra.Command{
 		Use:   "newaliases",
-		Short: "Take over /etc/aliases; the program answers to the name newaliases too",
-		Long: `Take over the aliases of /etc/aliases, as "alias import /etc/aliases" does: packages
+		Short: "Import /etc/aliases; also runs under the name newaliases",
+		Long: `Import the aliases of /etc/aliases, as "alias import /etc/aliases" does: packages
 call newaliases when they have changed that file. Aliases are kept in the store: one
 that is not in the file, or no longer, stays as it is ("alias list", "alias remove").
-Without the file there is nothing to do.`,
+Without the file nothing is done.`,
 		Example: "  newaliases\n  postrider newaliases --data /var/lib/postrider",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,7 +45,7 @@ func TakeSystemAliases(cmd *cobra.Command, t *workspace.Target) error {
 // takeAliases imports the aliases of a file, if it is there.
 func takeAliases(cmd *cobra.Command, t *workspace.Target, path string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "there is no %s: aliases are kept in the store (\"postrider alias add\", \"postrider alias list\")\n", path)
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "no %s: aliases are kept in the store (\"postrider alias add\", \"postrider alias list\")\n", path)
 		return sysexits.IOErr.With(err)
 	}
 	return importAliases(cmd, t, path)

@@ -37,8 +37,8 @@ func TestTextExportHasAttachments(t *testing.T) {
 	need(t, "python3")
 	need(t, "uudecode")
 	dir := t.TempDir()
-	letter := filepath.Join(dir, "letter")
-	out, err := exec.CommandContext(t.Context(), "python3", "-c", makeAttachments, letter).Output()
+	file := filepath.Join(dir, "message")
+	out, err := exec.CommandContext(t.Context(), "python3", "-c", makeAttachments, file).Output()
 	if err != nil {
 		said := new(exec.ExitError)
 		errors.As(err, &said)
@@ -48,7 +48,7 @@ func TestTextExportHasAttachments(t *testing.T) {
 	if err := json.Unmarshal(out, &want); err != nil {
 		t.Fatal(err)
 	}
-	message, err := os.ReadFile(letter)
+	message, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

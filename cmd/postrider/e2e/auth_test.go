@@ -77,7 +77,7 @@ func TestLogins(t *testing.T) {
 	s.terminate()
 }
 
-// succeeds runs a client and says whether it ended well.
+// succeeds runs a client and reports whether it ended well.
 func succeeds(t *testing.T, stdin, program string, args ...string) bool {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)

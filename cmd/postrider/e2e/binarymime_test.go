@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // rawClient speaks SMTP octet by octet: no library sends what these tests send.
@@ -150,7 +150,7 @@ func decodedParts(t *testing.T, message []byte) (all []string) {
 	}
 }
 
-// sameParts wants one message for each of those that were sent, whole.
+// sameParts wants each sent message once, whole.
 func sameParts(t *testing.T, got [][]byte) {
 	t.Helper()
 	sent := oddMessages()

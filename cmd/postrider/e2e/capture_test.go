@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// captured is what the API says of messages, as far as the tests look at it.
+// captured is the API's answer about messages, as far as the tests look at it.
 type captured struct {
 	Total    int  `json:"total"`
 	Matching int  `json:"messages_count"`
@@ -79,7 +79,7 @@ func (s *server) swaks(args ...string) {
 	}
 }
 
-// Mail for anybody, by anybody, is taken and shown whole, and nothing goes out.
+// Mail for any address, from any sender, is taken and shown whole, and nothing goes out.
 func TestCapture(t *testing.T) {
 	t.Parallel()
 	s := startCapture(t)
@@ -158,7 +158,7 @@ func TestCapture(t *testing.T) {
 	s.check()
 }
 
-// Who waits for mail hears of it when it comes, and not before.
+// A client that waits for mail gets its answer when mail comes, and not before.
 func TestCaptureWait(t *testing.T) {
 	t.Parallel()
 	s := startCapture(t)

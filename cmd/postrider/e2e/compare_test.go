@@ -45,7 +45,7 @@ func compare(t *testing.T, sent []sample, got [][]byte, undo func([]byte) []byte
 
 // digest is the identity of a message: its octets, but for Return-Path fields
 // that came with it. RFC 5321 section 4.4 lets the server that makes the final
-// delivery take those out.
+// delivery take them out.
 func digest(message []byte) [32]byte {
 	header, text, _ := bytes.Cut(message, []byte("\r\n\r\n"))
 	if hasField(header, "return-path:") {
@@ -73,7 +73,7 @@ func withoutReturnPath(header []byte) []byte {
 
 // withoutTrace takes off the fields that our server puts before a message: one
 // Return-Path, Delivered-To where an alias was expanded, one Received. The
-// second result says what is wrong with them.
+// second result describes what is wrong with them.
 func withoutTrace(message []byte) ([]byte, string) {
 	name, rest := cutField(message)
 	if name != "return-path" {

@@ -31,7 +31,7 @@ var corpusHomes = regexp.MustCompile(`/test_email/data/msg_\w+\.txt$` + // libpy
 	`|/mailman/.*/tests/data/[^/]+\.eml$` + // mailman3
 	`|/spamassassin/examples/sample-\w+\.txt$`) // spamassassin
 
-// corpus loads the sample mail, each message once, and says what it found. In CI
+// corpus loads the sample mail, each message once, and logs what it found. In CI
 // there have to be 100 messages that SMTP can carry.
 var corpus = sync.OnceValues(func() (good []sample, report string) {
 	var log strings.Builder
@@ -99,7 +99,7 @@ func samples(t *testing.T, limit int) []sample {
 	return spread
 }
 
-// reportOnce has one test tell what the corpus holds.
+// reportOnce makes one test log what the corpus holds.
 var reportOnce sync.Once
 
 // corpusFiles lists the files of the corpus in a fixed order.
@@ -131,7 +131,7 @@ func normalize(octets []byte) []byte {
 	return octets
 }
 
-// unsendable says why DATA can't carry a message as it is, or nothing.
+// unsendable reports why DATA can't carry a message as it is, or nothing.
 func unsendable(message []byte) string {
 	switch {
 	case bytes.IndexByte(message, 0) >= 0:
@@ -141,7 +141,7 @@ func unsendable(message []byte) string {
 	case longestLine(message) > 998:
 		return "it holds a line of more than 998 octets (RFC 5321 section 4.5.3.1.6)"
 	case message[0] == ' ' || message[0] == '\t':
-		return "it begins with a folded line, so that nobody can tell where the trace fields end"
+		return "it begins with a folded line, so it is unknown where the trace fields end"
 	}
 	return ""
 }

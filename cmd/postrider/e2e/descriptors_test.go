@@ -99,7 +99,7 @@ func TestIdleClientsLeaveTheStoreItsFiles(t *testing.T) {
 	}
 }
 
-// With fewer files than any server needs it says so, and how many it needs.
+// With fewer files than any server needs there is an error with the number needed.
 func TestTooFewFilesToStart(t *testing.T) {
 	s := newServer(t, "alice")
 	s.nofile = 80

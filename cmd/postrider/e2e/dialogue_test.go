@@ -116,7 +116,7 @@ func TestSeedDialogue(t *testing.T) {
 	p.sees(`250 2\.0\.0 [0-9A-Za-z]+ Message accepted for delivery`)
 	p.types("quit")
 	p.sees(`221 2\.0\.0 mx\.localhost closing connection`)
-	p.stdin.Close() // or nc stays; it doesn't tell the server
+	p.stdin.Close() // or nc stays; the server sees nothing of it
 	if line := p.line(); line != "" {
 		t.Errorf("after 221 comes %q, want the end of the connection", line)
 	}

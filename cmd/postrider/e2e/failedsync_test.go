@@ -69,7 +69,7 @@ func TestFailedSync(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	if !strings.Contains(s.log.String(), "starting anew") {
+	if !strings.Contains(s.log.String(), "the store failed: restarting") {
 		t.Error("the process was not replaced: the test shows something else")
 	}
 	s.kill()

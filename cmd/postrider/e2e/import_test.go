@@ -39,7 +39,7 @@ func TestImportKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// The exit code of an import says what was wrong, and the words say it once.
+// The exit code of an import shows what was wrong, and the text has it once.
 func TestImportSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: exit code %d, %q", path, status, said)
 		}
 	}
-	f(filepath.Join(dir, "notes"), 65, "notes: line 1: this is no mbox file")
+	f(filepath.Join(dir, "notes"), 65, "notes: line 1: not an mbox file")
 	f(dir, 66, "this is a folder without reader.mbox")
 	f(filepath.Join(dir, "none"), 66, "none")
 }

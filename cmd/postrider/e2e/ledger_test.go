@@ -61,7 +61,7 @@ func (l *ledger) collect(t *testing.T, s *server, accounts []string) {
 	}
 }
 
-// settle wants every acknowledged message to have come out, and tells their
+// settle wants every acknowledged message to have come out, and returns their
 // number. A message may come out without its 250: the reply was lost with the
 // connection. What was seen stays on the books, so that a message that comes back
 // after its DELE is noticed.

@@ -77,7 +77,7 @@ func (s *socket) say(octets string) (string, error) {
 // steps are lines and how the replies to them begin.
 type steps [][2]string
 
-// play says the lines and wants the replies.
+// play sends the lines and wants the replies.
 func (s *socket) play(what steps) error {
 	for _, step := range what {
 		got, err := s.say(step[0] + "\r\n")

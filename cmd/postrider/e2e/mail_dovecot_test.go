@@ -129,7 +129,7 @@ func TestMailClientWithDovecotAndPostfix(t *testing.T) {
 	c.tries("clear", "clear text, SCRAM-SHA-256", "clear text, SCRAM-SHA-256")
 	c.tries("starttls", "TLS 1.3, SCRAM-SHA-256", "TLS 1.3, SCRAM-SHA-256")
 	c.tries("tls", "TLS 1.3, SCRAM-SHA-256", "TLS 1.3, SCRAM-SHA-256")
-	large := write(t, "large.bin", make([]byte, 600_000)) // over the limit that Postfix's SIZE tells
+	large := write(t, "large.bin", make([]byte, 600_000)) // over the limit in Postfix's SIZE
 	if _, said, code := c.run("x", "send", "-a", "tls", "--to", "reader@postfix.test", "--attach", large); code != 69 || !strings.Contains(said, "size limit") {
 		t.Errorf("a message that is too large: exit code %d, %s", code, said)
 	}

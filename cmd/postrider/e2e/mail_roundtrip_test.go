@@ -29,9 +29,9 @@ type parcel struct {
 	uu, raw bool // uuencoded in the text; written here with an encoding that the client doesn't use
 }
 
-// oddNames are names that have gone wrong somewhere. One that looks like an encoded word
-// of RFC 2047 is not among them: too many programs encode names so for it to be taken
-// as it is.
+// oddNames are names that have gone wrong somewhere. A name that looks like an encoded
+// word (RFC 2047) is not among them: too many programs encode names that way for it to be
+// taken as it is.
 var oddNames = []string{
 	"plain.bin", "two words.txt", "dög 犬 🐕.bin", `quo"ted'.bin`, "semi;colon=1.dat", "100%41.bin", ".hidden", "-rf",
 	strings.Repeat("long", 40) + ".bin", "no extension", "a.tar.gz", "tab\tand line\nend.bin", `back\slash.bin`, "é\u0301\u202egpj.bin", "(brackets) [and] {more}.bin",
@@ -92,7 +92,7 @@ func parcels(n int) (list []parcel) {
 	return list
 }
 
-// rawMessage writes a message whose files are encoded in the ways that other programs use.
+// rawMessage writes a message with files that are encoded as other programs do it.
 func (p *parcel) rawMessage() []byte {
 	var m bytes.Buffer
 	fmt.Fprintf(&m, "From: writer@localhost\r\nTo: reader@localhost\r\nSubject: %s\r\nMIME-Version: 1.0\r\n"+
@@ -142,7 +142,7 @@ func (p *parcel) rawMessage() []byte {
 	return m.Bytes()
 }
 
-// digests are those of files, sorted. Empty ones are left out for programs that make none.
+// digests are the files' digests, sorted. Empty files are left out for programs that make none.
 func digests(files [][]byte, empty bool) (sums []string) {
 	for _, octets := range files {
 		if len(octets) > 0 || empty {
@@ -302,7 +302,7 @@ func compareUnpacked(t *testing.T, s *server, list []parcel) {
 				}
 				compared++
 				sum := digests([][]byte{octets}, false)
-				if p.raw { // ripmime keeps the line end behind what is not base64
+				if p.raw { // ripmime keeps the line end after what is not base64
 					sum = append(sum, digests([][]byte{append(slices.Clone(octets), '\n')}, false)...)
 				}
 				if !slices.ContainsFunc(sum, func(s string) bool { return slices.Contains(unpacked, s) }) {
@@ -314,7 +314,7 @@ func compareUnpacked(t *testing.T, s *server, list []parcel) {
 	}
 }
 
-// readableBy says whether another program can be expected to unpack file i: munpack
+// readableBy reports whether another program can be expected to unpack file i: munpack
 // makes a file of the first uuencoded one only, and of no text.
 func (p *parcel) readableBy(program string, i int) bool {
 	if program == "ripmime" {

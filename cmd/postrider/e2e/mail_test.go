@@ -210,8 +210,8 @@ const hostileMessage = "From: =?utf-8?q?=1B]0;owned=07?= <x@y>\r\nSubject: =?utf
 	"--b\r\nContent-Type: application/x-\x1b[2J; name=\"../../etc/\x1b[2Jpass\"\r\nContent-Transfer-Encoding: base64\r\n\r\nd2hvbGU=\r\n" +
 	"--b\r\nContent-Disposition: attachment; filename=half.bin\r\nContent-Transfer-Encoding: base64\r\n\r\naGFsZ!!!!\r\n--b--\r\n"
 
-// mailHostile: nothing of a message reaches the terminal but text, and what is damaged is
-// told.
+// mailHostile: nothing of a message reaches the terminal but text, and damage is
+// reported.
 func mailHostile(t *testing.T, s *server, c *mailClient) {
 	s.send("writer", []byte(hostileMessage))
 	dir := t.TempDir()
@@ -246,7 +246,7 @@ func mailHostile(t *testing.T, s *server, c *mailClient) {
 	c.must("", "delete", "1", "-a", "clear")
 }
 
-// mailRefusals: what must not go well doesn't, and says why.
+// mailRefusals: what must not go well doesn't, and reports why.
 func mailRefusals(t *testing.T, s *server, c *mailClient) {
 	refused := func(want int, reason, stdin string, args ...string) {
 		t.Helper()
@@ -263,12 +263,12 @@ func mailRefusals(t *testing.T, s *server, c *mailClient) {
 	refused(77, "login was refused", "", "list", "-a", "mistaken")
 	refused(77, "login was refused", "x", "send", "-a", "mistaken", "--to", "writer@localhost")
 	refused(77, "login was refused", "", "account", "try", "mistaken")
-	refused(69, "nobody@localhost did not get it: 550", "x", "send", "-a", "tls", "--to", "nobody@localhost,writer@localhost")
+	refused(69, "not sent to nobody@localhost: 550", "x", "send", "-a", "tls", "--to", "nobody@localhost,writer@localhost")
 	if lines := c.list("-a", "tls"); len(lines) != 1 {
 		t.Errorf("the other recipient has %d messages", len(lines))
 	}
 	refused(66, "no such file", "x", "send", "-a", "tls", "--to", "writer@localhost", "--attach", "not-there")
-	refused(64, "nobody is to get it", "x", "send", "-a", "tls")
+	refused(64, "no recipients", "x", "send", "-a", "tls")
 	refused(64, "another folder", "", "fetch", "-a", "tls", "--out", t.TempDir(), "--delete", "--overwrite")
 	if err := os.Chmod(c.file, 0o644); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// reader is somebody who has signed in at the web client, without a browser.
+// reader is a signed-in user of the web client, without a browser.
 type reader struct {
 	t    *testing.T
 	http http.Client

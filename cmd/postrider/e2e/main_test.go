@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// inCI says that everything has to be there and nothing may be skipped.
+// inCI: everything has to be there and nothing may be skipped.
 func inCI() bool { return os.Getenv("CI") == "true" }
 
 // need skips the test when a program isn't installed, and fails it in CI.

@@ -22,7 +22,7 @@ const (
 	boundedMemory = "[limits]\nmemory = \"64MiB\"\nconnections_per_client = 20000\n\n[storage]\ncache = \"16MiB\"\nmemtable = \"8MiB\"\n\n"
 )
 
-// startBounded starts a server whose memory is limited.
+// startBounded starts a server with limited memory.
 func startBounded(t *testing.T) *server {
 	s := newServer(t, "reader")
 	s.configure(boundedMemory)
@@ -79,7 +79,7 @@ func TestBlastOfCommands(t *testing.T) {
 	s.terminate()
 }
 
-// A client blasts 1 GB of message text behind DATA: it is refused at its end or
+// A client sends 1 GB of message text after DATA: it is refused at its end or
 // cut off, and never held.
 func TestBlastOfData(t *testing.T) {
 	heavy(t)

@@ -22,7 +22,7 @@ type peer struct {
 	mu       sync.Mutex // guards what follows
 	manners  manners
 	taken    []taken
-	tries    map[string]int // of RCPT, by recipient
+	tries    map[string]int // RCPT commands by recipient
 	begun    map[string]time.Time
 	open     map[net.Conn]bool
 	done     bool
@@ -42,10 +42,10 @@ type manners struct {
 	greeting    string                                             // in place of the 220
 	offers      []string                                           // keywords of EHLO in place of the usual ones
 	noESMTP     bool                                               // EHLO is an unknown command
-	hang        string                                             // says nothing more from this stage on
+	hang        string                                             // sends nothing more from this stage on
 	refuse      func(to string, try int, age time.Duration) string // the reply to a recipient; "": yes
 	endOfData   func(m taken) (reply string, keep bool)            // "": closes without a reply
-	connections int                                                // others hear 421; 0: any number
+	connections int                                                // others get 421; 0: any number
 	pause       time.Duration                                      // before the reply to a message
 }
 
@@ -119,7 +119,7 @@ func (p *peer) total() int {
 // got is how many messages were taken for a recipient.
 func (p *peer) got(to string) (n int) { return len(p.messagesFor(to)) }
 
-// messagesFor are those that were taken for a recipient.
+// messagesFor returns the messages that were taken for a recipient.
 func (p *peer) messagesFor(to string) (ms []taken) {
 	for _, m := range p.messages() {
 		if slices.ContainsFunc(m.to, func(arg string) bool { return strings.HasPrefix(arg, "<"+to+">") }) {
@@ -136,7 +136,7 @@ func (p *peer) tried(to string) int {
 	return p.tries[to]
 }
 
-// close is a host that goes down: nobody is answered any more.
+// close is a host that goes down: it answers no connection any more.
 func (p *peer) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -355,7 +355,7 @@ func (s *peerSession) data(m manners) bool {
 	return true
 }
 
-// refuseByName refuses recipients whose local part begins with the reply's code:
+// refuseByName refuses recipients with a local part that begins with the reply's code:
 // 550-x always, 450-x at the first try.
 func refuseByName(to string, try int, _ time.Duration) string {
 	code, _, _ := strings.Cut(to, "-")
@@ -365,7 +365,7 @@ func refuseByName(to string, try int, _ time.Duration) string {
 	case code[0] == '4':
 		return code + " 4.2.1 come again"
 	case code[0] == '5':
-		return code + " 5.1.1 nobody of that name"
+		return code + " 5.1.1 no such user"
 	}
 	return ""
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // TestServe_Profiles: the profiles of a run are there when it has ended, and that of
-// allocations tells where mail was taken in.
+// allocations has the places where mail was taken in.
 func TestServe_Profiles(t *testing.T) {
 	s := newServer(t, "reader")
 	cpu, allocs := filepath.Join(t.TempDir(), "cpu"), filepath.Join(t.TempDir(), "allocs")

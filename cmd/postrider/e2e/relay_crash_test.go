@@ -78,7 +78,7 @@ func TestRelayKillDashNine(t *testing.T) {
 	}
 }
 
-// enqueue hands in numbered messages for many domains, and returns the numbers that
+// enqueue submits numbered messages for many domains, and returns the numbers that
 // were acknowledged.
 func enqueue(t *testing.T, s *server, messages, domains int) map[int]bool {
 	t.Helper()

@@ -7,10 +7,10 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
-// Where mail goes as a real DNS server says it (RFC 5321 section 5.1, RFC 7505).
+// Where mail goes with a real DNS server (RFC 5321 section 5.1, RFC 7505).
 // All mail is handed in first, so that the waits go on side by side.
 func TestRelayAsks(t *testing.T) {
 	t.Parallel()
@@ -24,17 +24,17 @@ func TestRelayAsks(t *testing.T) {
 	names.Behave("silent.test", dns.TypeANY, dnstest.Behaviour{Silent: true})
 
 	s := newServer(t, "writer")
-	// Each message over a connection of its own, for which a host is chosen anew.
+	// Each message over a connection of its own, for which a host is chosen again.
 	s.configure(relayConfig(names, port, "messages_per_connection = 1"))
 	s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.5:%d", port))
 	s.start()
 	const equal = 40
 	for i := range equal {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@equal.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@equal.test", i)}})
 	}
 	for _, domain := range strings.Fields(`prefer.test failover.test implicit.test null.test nothere.test nomail.test servfail.test
 		silent.test self.test selfaddr.test backup.test alias.test aliasmx.test multi.test [127.0.0.2]`) {
-		s.submit(letter{from: "writer@localhost", to: []string{"r@" + domain}})
+		s.submit(submission{from: "writer@localhost", to: []string{"r@" + domain}})
 	}
 
 	f := func(domain string, at *peer) {
@@ -75,7 +75,7 @@ func TestRelayAsks(t *testing.T) {
 	}
 	waits("servfail.test", "4.4.3")
 	waits("silent.test", "4.4.3")
-	waits("backup.test", "4.4.1") // the hosts behind us are not for us to try
+	waits("backup.test", "4.4.1") // hosts with a higher preference number than ours are not tried
 
 	for _, domain := range []string{"servfail.test", "silent.test"} {
 		names.Behave(domain, dns.TypeANY, dnstest.Behaviour{})

@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 const original = "From: <writer@localhost>\r\nTo: <all@far.test>\r\nSubject: to be returned\r\nMessage-ID: <returned@localhost>\r\n\r\n" +
 	"First line.\r\n..leading dot\r\nLast line.\r\n"
 
-// startNoticeRelay starts a server whose mail is late after 3 s and too old after
+// startNoticeRelay starts a server where mail is late after 3 s and too old after
 // 8, and three hosts: plain.test takes mail, dsn.test takes it and offers DSN,
 // no.test refuses recipients by their names.
 func startNoticeRelay(t *testing.T, aliases ...string) (s *server, plain, able, no *peer) {
@@ -47,11 +47,11 @@ func fieldsAre(t *testing.T, got textproto.MIMEHeader, want map[string]string) {
 	}
 }
 
-// The warning, then the returned mail, and who gets neither (RFC 3461 section 4.1).
+// The warning, then the returned mail, and senders that get neither (RFC 3461 section 4.1).
 func TestRelayWarnsAndReturns(t *testing.T) {
 	t.Parallel()
 	s, _, _, no := startNoticeRelay(t)
-	s.submit(letter{
+	s.submit(submission{
 		from: "writer@localhost> RET=HDRS ENVID=QQ+2B314159",
 		to: []string{
 			"late1@no.test> ORCPT=rfc822;Bob+2BTag@original.test", "late2@no.test> NOTIFY=FAILURE",
@@ -100,10 +100,10 @@ func TestRelayReturnsTheMessage(t *testing.T) {
 	large := original + strings.Repeat("a line of a large message, 40 octets.\r\n", 2000)
 	f := func(rcpt, args, text string, whole bool) {
 		t.Helper()
-		s.submit(letter{from: "writer@localhost" + args, to: []string{rcpt}, text: text})
+		s.submit(submission{from: "writer@localhost" + args, to: []string{rcpt}, text: text})
 		n, about := s.notice("writer", rcpt, "failed")
-		fieldsAre(t, about, map[string]string{"Status": "5.1.1", "Diagnostic-Code": "smtp; 550 5.1.1 nobody of that name", "Original-Recipient": ""})
-		if n.header.Get("Subject") != "Undelivered Mail Returned to Sender" || !strings.Contains(n.words, "<"+rcpt+">:") || !strings.Contains(n.words, "said: 550 5.1.1 nobody of that name") {
+		fieldsAre(t, about, map[string]string{"Status": "5.1.1", "Diagnostic-Code": "smtp; 550 5.1.1 no such user", "Original-Recipient": ""})
+		if n.header.Get("Subject") != "Undelivered Mail Returned to Sender" || !strings.Contains(n.words, "<"+rcpt+">:") || !strings.Contains(n.words, "said: 550 5.1.1 no such user") {
 			t.Errorf("the words for %s are\n%s", rcpt, n.raw)
 		}
 		if !strings.HasPrefix(string(n.raw), "Return-Path: <>\r\n") || n.header.Get("In-Reply-To") != "<returned@localhost>" {
@@ -113,7 +113,7 @@ func TestRelayReturnsTheMessage(t *testing.T) {
 		plain := strings.ReplaceAll(text, "\r\n..", "\r\n.")
 		switch {
 		case whole && (n.kind != "message/rfc822" || name != "received" || strings.TrimSuffix(string(rest), "\r\n") != strings.TrimSuffix(plain, "\r\n")):
-			t.Errorf("%s: not returned whole, as %s behind %s:\n%.600s", rcpt, n.kind, name, n.returned)
+			t.Errorf("%s: not returned whole, as %s after %s:\n%.600s", rcpt, n.kind, name, n.returned)
 		case !whole && (n.kind != "text/rfc822-headers" || strings.Contains(n.returned, "First line")):
 			t.Errorf("%s: more than the header was returned, as %s:\n%.600s", rcpt, n.kind, n.returned)
 		}
@@ -124,21 +124,21 @@ func TestRelayReturnsTheMessage(t *testing.T) {
 	f("550-d@no.test", "", large, false) // over relay.return_size
 	f("550-e@no.test", "> RET=FULL", large, false)
 
-	s.submit(letter{from: "writer@localhost", to: []string{"550-quiet@no.test> NOTIFY=NEVER", "550-late@no.test> NOTIFY=DELAY", "550-yes@no.test> NOTIFY=SUCCESS"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"550-quiet@no.test> NOTIFY=NEVER", "550-late@no.test> NOTIFY=DELAY", "550-yes@no.test> NOTIFY=SUCCESS"}})
 	s.emptied()
 	if n := len(s.fetch("writer", false)); n != 5 {
 		t.Errorf("%d notifications; three more recipients did not want one of failure", n)
 	}
 }
 
-// Who wants to hear of success hears it from us when the next host does not notify
-// (RFC 3461 section 5.2.2), and from that host otherwise, which is told all.
+// A sender that asked for SUCCESS is notified by us if the next host does not notify
+// (RFC 3461 section 5.2.2), and otherwise by that host, which gets all parameters.
 func TestRelayTellsOfSuccess(t *testing.T) {
 	t.Parallel()
 	s, plain, able, _ := startNoticeRelay(t)
 	from := "writer@localhost> RET=FULL ENVID=env+2B1"
-	s.submit(letter{from: from, to: []string{"a@plain.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@plain.test", "b@plain.test> NOTIFY=FAILURE", "c@plain.test"}})
-	s.submit(letter{from: from, to: []string{"a@dsn.test> NOTIFY=SUCCESS ORCPT=rfc822;first@dsn.test", "b@dsn.test> NOTIFY=NEVER"}})
+	s.submit(submission{from: from, to: []string{"a@plain.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@plain.test", "b@plain.test> NOTIFY=FAILURE", "c@plain.test"}})
+	s.submit(submission{from: from, to: []string{"a@dsn.test> NOTIFY=SUCCESS ORCPT=rfc822;first@dsn.test", "b@dsn.test> NOTIFY=NEVER"}})
 	n, about := s.notice("writer", "a@plain.test", "relayed")
 	fieldsAre(t, n.message, map[string]string{"Original-Envelope-Id": "env+1"})
 	fieldsAre(t, about, map[string]string{"Original-Recipient": "rfc822; first@plain.test", "Remote-Mta": "dns; plain.test"})
@@ -161,15 +161,15 @@ func TestRelayTellsOfSuccess(t *testing.T) {
 	}
 }
 
-// A notification to somebody elsewhere leaves as any mail, with the null
-// reverse-path. One that nobody takes goes to the postmaster, once.
+// A notification to another host leaves as any mail, with the null reverse-path. One
+// that is refused goes to the postmaster, once.
 func TestRelayNoticesLeave(t *testing.T) {
 	t.Parallel()
 	s, plain, _, no := startNoticeRelay(t)
-	s.submit(letter{from: "someone@plain.test", to: []string{"550-x@no.test"}, text: original})
-	s.submit(letter{from: "550-forged@no.test", to: []string{"550-y@no.test"}, text: original})
-	s.submit(letter{from: "", to: []string{"550-z@no.test"}, text: original})
-	s.submit(letter{from: "nobody-here@localhost", to: []string{"550-w@no.test"}, text: original})
+	s.submit(submission{from: "someone@plain.test", to: []string{"550-x@no.test"}, text: original})
+	s.submit(submission{from: "550-forged@no.test", to: []string{"550-y@no.test"}, text: original})
+	s.submit(submission{from: "", to: []string{"550-z@no.test"}, text: original})
+	s.submit(submission{from: "nobody-here@localhost", to: []string{"550-w@no.test"}, text: original})
 	eventually(t, "the notification is at the sender's host", func() bool { return plain.got("someone@plain.test") == 1 })
 	out := plain.messagesFor("someone@plain.test")[0]
 	if !strings.HasPrefix(out.from, "<>") {
@@ -192,19 +192,19 @@ func TestRelayNoticesLeave(t *testing.T) {
 	}
 }
 
-// Even a postmaster whose mail is refused makes no loop.
+// Even refused mail to the postmaster makes no loop.
 func TestRelayNoticesNeverLoop(t *testing.T) {
 	t.Parallel()
 	s, _, _, no := startNoticeRelay(t, "postmaster", "550-postmaster@no.test")
-	s.submit(letter{from: "", to: []string{"550-x@no.test"}})
-	s.submit(letter{from: "550-y@no.test", to: []string{"550-z@no.test"}})
+	s.submit(submission{from: "", to: []string{"550-x@no.test"}})
+	s.submit(submission{from: "550-y@no.test", to: []string{"550-z@no.test"}})
 	eventually(t, "the postmaster was told twice", func() bool { return no.tried("550-postmaster@no.test") == 2 })
 	s.emptied()
 	if n := no.tried("550-postmaster@no.test"); n != 2 {
 		t.Errorf("%d notifications went to the postmaster, of 2 messages", n)
 	}
 	if n := strings.Count(s.log.String(), "could not be delivered and is dropped"); n != 2 {
-		t.Errorf("the log tells of %d notifications that were dropped, want 2", n)
+		t.Errorf("the log has %d notifications that were dropped, want 2", n)
 	}
 	if n := len(s.fetch("writer", false)); n != 0 {
 		t.Errorf("somebody who sent nothing got %d notifications", n)

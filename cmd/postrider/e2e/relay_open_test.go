@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"postrider/bench"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // The tricks by which relays were found open, as arguments of RCPT.
@@ -38,8 +38,8 @@ var harmless = []string{
 	"<reader@localhost> ORCPT=rfc822;v@victim.test", `<"reader"@localhost>`, "<reader@[127.0.0.1]>",
 }
 
-// Nothing of a stranger's mail leaves, whatever the address looks like and whoever
-// it pretends to be from.
+// No mail of an untrusted client is relayed, whatever the addresses and the sender look
+// like.
 func TestRelayIsNotOpen(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2")
@@ -83,7 +83,7 @@ func TestRelayIsNotOpen(t *testing.T) {
 		t.Errorf("%d notifications went to somebody whose name was used", n)
 	}
 	// The peer can be reached: by an address of ours that its owner sends on.
-	s.submit(letter{from: "v@victim.test", to: []string{"out@localhost"}})
+	s.submit(submission{from: "v@victim.test", to: []string{"out@localhost"}})
 	eventually(t, "an alias leads out", func() bool { return hosts[0].got("v@victim.test") == 1 })
 }
 
@@ -97,7 +97,7 @@ func tryRelay(t *testing.T, c *bench.SMTPConn, from, to string) bench.Reply {
 		}
 		reply, err := c.ReadReply()
 		if err != nil {
-			t.Fatalf("behind %q: %v", line, err)
+			t.Fatalf("after %q: %v", line, err)
 		}
 		return reply
 	}
@@ -111,7 +111,7 @@ func tryRelay(t *testing.T, c *bench.SMTPConn, from, to string) bench.Reply {
 		}
 	}
 	if again := say("RSET"); again.Code != 250 {
-		t.Fatalf("RSET behind %s: %s", to, again)
+		t.Fatalf("RSET after %s: %s", to, again)
 	}
 	return reply
 }

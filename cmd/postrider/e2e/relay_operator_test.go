@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
-// startOperated starts a server whose queue moves only when an operator has it
-// moved: two hosts, of which busy.test refuses everybody for now and dead.test is
-// down, and an hour between two attempts.
+// startOperated starts a server with a queue that moves only when an operator moves
+// it: two hosts, busy.test refuses all recipients for now and dead.test is down, and an hour between two attempts.
 func startOperated(t *testing.T) (s *server, busy, dead *peer) {
 	t.Helper()
 	port, hosts := startPeers(t, "127.0.0.2", "127.0.0.3")
@@ -69,11 +68,11 @@ func TestQueueListing(t *testing.T) {
 		}
 	}
 	s.says(`^Mail queue is empty\n$`, "queue", "list")
-	id := s.submit(letter{from: "writer@localhost", to: []string{"a@busy.test", "b@busy.test", "c@dead.test"}})
+	id := s.submit(submission{from: "writer@localhost", to: []string{"a@busy.test", "b@busy.test", "c@dead.test"}})
 	s.deferred("busy.test", "a@busy.test")
 	s.deferred("dead.test", "c@dead.test")
-	other := s.submit(letter{from: "other@localhost", to: []string{"d@busy.test"}})
-	s.submit(letter{from: "", to: []string{"e@busy.test"}})
+	other := s.submit(submission{from: "other@localhost", to: []string{"d@busy.test"}})
+	s.submit(submission{from: "", to: []string{"e@busy.test"}})
 	s.deferred("busy.test", "d@busy.test")
 	s.deferred("busy.test", "e@busy.test")
 	s.run("queue", "hold", other)
@@ -111,7 +110,7 @@ func TestQueueListing(t *testing.T) {
 	f("a@busy.test b@busy.test c@dead.test d@busy.test e@busy.test", "--younger", "1h")
 	f("a@busy.test b@busy.test", "--from", "writer@localhost", "--error", "4.2")
 	f("c@dead.test", id+"-1")
-	if status, said := s.fails("queue", "list", "--error", "4.4.1.1"); status != 64 || !strings.Contains(said, "want a status") {
+	if status, said := s.fails("queue", "list", "--error", "4.4.1.1"); status != 64 || !strings.Contains(said, "expected a status") {
 		t.Errorf("nonsense for a status: exit status %d, %s", status, said)
 	}
 }
@@ -120,10 +119,10 @@ func TestQueueListing(t *testing.T) {
 func TestQueueDeadDestination(t *testing.T) {
 	t.Parallel()
 	s, _, dead := startOperated(t)
-	id := s.submit(letter{from: "writer@localhost", to: []string{"a@dead.test"}})
+	id := s.submit(submission{from: "writer@localhost", to: []string{"a@dead.test"}})
 	s.deferred("dead.test", "a@dead.test")
 	for range 20 {
-		s.submit(letter{from: "writer@localhost", to: []string{"b@dead.test"}})
+		s.submit(submission{from: "writer@localhost", to: []string{"b@dead.test"}})
 	}
 	s.says(`(?s)21 entries, \d+ octets in the queue\n.*relay: \d+ sessions, \d+ destinations awake, 1 dead\n  dead\.test: until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: connect to dead\.test\[127\.0\.0\.3\]:\d+: [Cc]onnection refused\n`+
 		`.* T +5 +10 +20 .*\n +TOTAL +21 +21 .*\n +dead\.test +21 +21 `, "queue", "stat")
@@ -147,7 +146,7 @@ func TestQueueFlushWhileSending(t *testing.T) {
 	busy.behave(manners{pause: 300 * time.Millisecond})
 	const many = 20
 	for i := range many {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@busy.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@busy.test", i)}})
 	}
 	eventually(t, "all is sent", func() bool {
 		s.run("queue", "flush")
@@ -164,9 +163,9 @@ func TestQueueFlushWhileSending(t *testing.T) {
 func TestQueueHands(t *testing.T) {
 	t.Parallel()
 	s, busy, _ := startOperated(t)
-	one := s.submit(letter{from: "writer@localhost", to: []string{"a@busy.test"}})
-	two := s.submit(letter{from: "writer@localhost", to: []string{"b@busy.test", "c@dead.test"}})
-	s.submit(letter{from: "", to: []string{"d@busy.test"}})
+	one := s.submit(submission{from: "writer@localhost", to: []string{"a@busy.test"}})
+	two := s.submit(submission{from: "writer@localhost", to: []string{"b@busy.test", "c@dead.test"}})
+	s.submit(submission{from: "", to: []string{"d@busy.test"}})
 	for _, to := range []string{"a", "b", "d"} {
 		s.deferred("busy.test", to+"@busy.test")
 	}
@@ -196,7 +195,7 @@ func TestQueueHands(t *testing.T) {
 	}
 	s.emptied()
 
-	three := s.submit(letter{from: "writer@localhost", to: []string{"e@dead.test"}})
+	three := s.submit(submission{from: "writer@localhost", to: []string{"e@dead.test"}})
 	s.says(`1 entry, \d+ octets, would be deleted; nothing was changed\n$`, "queue", "delete", "--dry-run", three)
 	s.says(`^1 entry deleted\n$`, "queue", "delete", three)
 	s.says(`^Mail queue is empty\n$`, "queue", "list")
@@ -216,9 +215,9 @@ func TestQueueHands(t *testing.T) {
 func TestQueueHandsOnStoppedServer(t *testing.T) {
 	t.Parallel()
 	s, busy, _ := startOperated(t)
-	one := s.submit(letter{from: "writer@localhost", to: []string{"a@busy.test"}})
-	two := s.submit(letter{from: "writer@localhost", to: []string{"b@busy.test"}})
-	three := s.submit(letter{from: "writer@localhost", to: []string{"c@busy.test"}})
+	one := s.submit(submission{from: "writer@localhost", to: []string{"a@busy.test"}})
+	two := s.submit(submission{from: "writer@localhost", to: []string{"b@busy.test"}})
+	three := s.submit(submission{from: "writer@localhost", to: []string{"c@busy.test"}})
 	for _, to := range []string{"a", "b", "c"} {
 		s.deferred("busy.test", to+"@busy.test")
 	}

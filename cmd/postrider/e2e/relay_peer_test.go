@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"postrider/bench"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
-// One message to recipients that fare differently: who was taken gets it once, who
-// was refused for good is returned at once, who was refused for now gets it later.
+// One message to recipients that fare differently: an accepted recipient gets it once,
+// one that was refused for good is returned at once, one that was refused for now gets
+// it later.
 func TestRelayRecipientsFareDifferently(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2")
@@ -21,7 +22,7 @@ func TestRelayRecipientsFareDifferently(t *testing.T) {
 	names := dnstest.Start(t, "mixed.test. 300 IN A 127.0.0.2")
 	s := startRelay(t, names, port, "", "writer")
 	rcpts := []string{"good1@mixed.test", "550-gone@mixed.test", "450-busy@mixed.test", "good2@mixed.test", "451-full@mixed.test", "553-no@mixed.test"}
-	id := s.submit(letter{from: "writer@localhost", to: rcpts})
+	id := s.submit(submission{from: "writer@localhost", to: rcpts})
 	s.emptied()
 
 	for _, to := range rcpts {
@@ -43,14 +44,14 @@ func TestRelayRecipientsFareDifferently(t *testing.T) {
 		t.Errorf("the host has %d messages: one for those that it took at once, one for those that had to wait", n)
 	}
 	_, about := s.notice("writer", "550-gone@mixed.test", "failed")
-	if about.Get("Status") != "5.1.1" || about.Get("Diagnostic-Code") != "smtp; 550 5.1.1 nobody of that name" || about.Get("Remote-Mta") == "" {
+	if about.Get("Status") != "5.1.1" || about.Get("Diagnostic-Code") != "smtp; 550 5.1.1 no such user" || about.Get("Remote-Mta") == "" {
 		t.Errorf("the notification says %v", about)
 	}
 	if n := len(s.fetch("writer", false)); n != 1 {
 		t.Errorf("%d notifications for one attempt at one destination", n)
 	}
 	life := s.run("why", id)
-	for _, words := range []string{"450-busy@mixed.test", "450 4.2.1 come again", "550 5.1.1 nobody of that name", "It has left the queue"} {
+	for _, words := range []string{"450-busy@mixed.test", "450 4.2.1 come again", "550 5.1.1 no such user", "It has left the queue"} {
 		if !strings.Contains(life, words) {
 			t.Errorf("why does not say %q:\n%s", words, life)
 		}
@@ -70,9 +71,9 @@ func TestRelayOldAndWaryHosts(t *testing.T) {
 	s := startRelay(t, names, port, "", "writer")
 	const many = 30
 	for i := range many {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@few.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r%d@few.test", i)}})
 	}
-	s.submit(letter{from: "writer@localhost", to: []string{"r@wary.test", "r@old.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@wary.test", "r@old.test"}})
 	s.emptied()
 	if n := wary.got("r@wary.test"); n != 1 || wary.tried("r@wary.test") < 2 {
 		t.Errorf("the host that greylists has %d messages after %d tries", n, wary.tried("r@wary.test"))
@@ -91,8 +92,8 @@ func TestRelayOldAndWaryHosts(t *testing.T) {
 	}
 }
 
-// A host that breaks off behind the message may have it or not: it is sent again,
-// and nothing else is.
+// A host that closes the connection after the message may have it or not: it is sent
+// again, and nothing else is.
 func TestRelayDropAfterTheDot(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2", "127.0.0.3", "127.0.0.4")
@@ -113,8 +114,8 @@ func TestRelayDropAfterTheDot(t *testing.T) {
 	}
 	drops(hosts[0], true)
 	drops(hosts[1], false)
-	s.submit(letter{from: "writer@localhost", to: []string{"r@kept.test"}})
-	s.submit(letter{from: "writer@localhost", to: []string{"r@lost.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@kept.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@lost.test"}})
 	status, reason := s.deferred("kept.test", "r@kept.test")
 	if status == "" || !strings.Contains(reason, "message may be sent more than once") {
 		t.Errorf("it waits with %q, %q, which does not say that it may be sent twice", status, reason)
@@ -132,7 +133,7 @@ func TestRelayDropAfterTheDot(t *testing.T) {
 }
 
 // A host that falls silent is given up after its time, at whatever stage; the
-// reason says at which.
+// reason has the stage.
 func TestRelayHostHangs(t *testing.T) {
 	t.Parallel()
 	stages := []struct{ stage, words string }{
@@ -153,7 +154,7 @@ reply_timeout = "2s"`, "writer")
 	for i, stage := range stages {
 		// Without PIPELINING each command is waited for.
 		hosts[i].behave(manners{hang: stage.stage, offers: []string{"SIZE"}})
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r@hang%d.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r@hang%d.test", i)}})
 	}
 	for i, stage := range stages {
 		domain := fmt.Sprintf("hang%d.test", i)
@@ -189,7 +190,7 @@ func TestRelayHostsThatRefuseConnections(t *testing.T) {
 	}
 	s := startRelay(t, names, port, `retry = ["2s"]`, "writer")
 	for i := range greetings {
-		s.submit(letter{from: "writer@localhost", to: []string{fmt.Sprintf("r@two%d.test", i), fmt.Sprintf("r@one%d.test", i)}})
+		s.submit(submission{from: "writer@localhost", to: []string{fmt.Sprintf("r@two%d.test", i), fmt.Sprintf("r@one%d.test", i)}})
 	}
 	for i, greeting := range greetings {
 		two, one := fmt.Sprintf("r@two%d.test", i), fmt.Sprintf("one%d.test", i)
@@ -206,7 +207,7 @@ func TestRelayHostsThatRefuseConnections(t *testing.T) {
 	}
 }
 
-// What a host gets is what came in, octet for octet behind one Received field.
+// A host gets a message as it came in, octet for octet after one Received field.
 func TestRelayOctetForOctet(t *testing.T) {
 	t.Parallel()
 	port, hosts := startPeers(t, "127.0.0.2")
@@ -215,7 +216,7 @@ func TestRelayOctetForOctet(t *testing.T) {
 	mail := madeSamples()
 	mail = append(mail, sample{"large", bytes.Repeat([]byte("Subject: large\r\n\r\n"+strings.Repeat(".line of text\r\n", 9)), 9000)})
 	for i, m := range mail {
-		s.submit(letter{from: "writer@localhost> BODY=8BITMIME", to: []string{fmt.Sprintf("r%d@far.test", i)}, text: string(bench.Stuff(m.message))})
+		s.submit(submission{from: "writer@localhost> BODY=8BITMIME", to: []string{fmt.Sprintf("r%d@far.test", i)}, text: string(bench.Stuff(m.message))})
 	}
 	s.emptied()
 	for i, m := range mail {
@@ -229,7 +230,7 @@ func TestRelayOctetForOctet(t *testing.T) {
 			t.Errorf("%s was changed: %.300q", m.name, got[0].text)
 		}
 		if !strings.Contains(got[0].from, " SIZE=") || !strings.Contains(got[0].from, " BODY=8BITMIME") || !got[0].ahead {
-			t.Errorf("%s: to a host that offers PIPELINING, SIZE and 8BITMIME, MAIL had %q, RCPT behind it at once: %v", m.name, got[0].from, got[0].ahead)
+			t.Errorf("%s: to a host that offers PIPELINING, SIZE and 8BITMIME, MAIL had %q, RCPT after it at once: %v", m.name, got[0].from, got[0].ahead)
 		}
 	}
 }

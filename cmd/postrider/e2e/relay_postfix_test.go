@@ -22,7 +22,7 @@ import (
 type postfix struct {
 	t    *testing.T
 	dir  string
-	addr string // of its smtpd
+	addr string // the address of its smtpd
 }
 
 const postfixMain = `compatibility_level = 3.6
@@ -177,7 +177,7 @@ func (p *postfix) maildrop(name string) (messages [][]byte) {
 }
 
 // texts are the messages of a maildrop without what Postfix put before them and
-// without the Received field behind that, sorted.
+// without the Received field after that, sorted.
 func (p *postfix) texts(name string) (texts []string) {
 	p.t.Helper()
 	for _, m := range p.maildrop(name) {
@@ -199,7 +199,7 @@ func (p *postfix) texts(name string) (texts []string) {
 	return texts
 }
 
-// With a real Postfix behind the relay: real mail arrives as if its client had sent
+// With a real Postfix as the next hop: real mail arrives as if its client had sent
 // it there itself, and what Postfix offers is used.
 func TestRelayToPostfix(t *testing.T) {
 	t.Parallel()
@@ -216,9 +216,9 @@ func TestRelayToPostfix(t *testing.T) {
 	s.terminate()
 }
 
-// postfixNotifies: Postfix offers DSN, so it is Postfix that tells of success.
+// postfixNotifies: Postfix offers DSN, so Postfix notifies of success.
 func postfixNotifies(t *testing.T, s *server, p *postfix) {
-	s.submit(letter{
+	s.submit(submission{
 		from: "writer@localhost> ENVID=QQ314159 RET=HDRS BODY=8BITMIME",
 		to:   []string{"reader@postfix.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;first@postfix.test"}, text: original,
 	})
@@ -247,16 +247,16 @@ func postfixNotifies(t *testing.T, s *server, p *postfix) {
 	}
 }
 
-// postfixRefuses: nobody of that name, and a message over the limit that Postfix's
-// SIZE tells: not an octet of it is sent.
+// postfixRefuses: an unknown user, and a message over the limit of Postfix's SIZE: not
+// an octet of it is sent.
 func postfixRefuses(t *testing.T, s *server) {
-	s.submit(letter{from: "writer@localhost", to: []string{"nobody@postfix.test", "reader@postfix.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"nobody@postfix.test", "reader@postfix.test"}})
 	_, about := s.notice("writer", "nobody@postfix.test", "failed")
 	if about.Get("Status") != "5.1.1" || !strings.Contains(about.Get("Diagnostic-Code"), "User unknown in virtual mailbox table") {
 		t.Errorf("the bounce says %v", about)
 	}
 	s.fetch("writer", true)
-	s.submit(letter{from: "writer@localhost", to: []string{"reader@postfix.test"}, text: original + strings.Repeat("much too much\r\n", 50_000)})
+	s.submit(submission{from: "writer@localhost", to: []string{"reader@postfix.test"}, text: original + strings.Repeat("much too much\r\n", 50_000)})
 	_, about = s.notice("writer", "reader@postfix.test", "failed")
 	if about.Get("Status") != "5.3.4" || !strings.Contains(about.Get("Diagnostic-Code"), "exceeds size limit 500000") {
 		t.Errorf("the bounce says %v", about)
@@ -317,12 +317,12 @@ func postfixGetsCorpus(t *testing.T, s *server, p *postfix) {
 		if found {
 			same++
 		}
-		// Of a header that is none, Postfix makes one.
+		// Postfix makes a header for a message without one.
 		if !found && properHeader.Match(m.message) {
 			t.Errorf("%s did not come octet for octet", m.name)
 		}
 	}
-	t.Logf("%d messages relayed in %.1f s; %d are in Postfix's maildir octet for octet, %d as Postfix writes them anew for any client",
+	t.Logf("%d messages relayed in %.1f s; %d are in Postfix's maildir octet for octet, %d as Postfix rewrites them for any client",
 		len(got), time.Since(begin).Seconds(), same, len(got)-same)
 	if same < len(mail)/2 {
 		t.Errorf("that is too few of %d", len(mail))

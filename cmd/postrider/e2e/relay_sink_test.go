@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // startSink starts Postfix's test receiver and ends it with the test.
@@ -38,8 +38,8 @@ func startSink(t *testing.T, addr string, args ...string) {
 	})
 }
 
-// Postfix's load generator before us, its test receiver behind: all that one sends
-// the other gets, once. Receivers that refuse or break off are borne.
+// Postfix's load generator as the client, its test receiver as the next hop: all that
+// one sends the other gets, once, also when the receiver refuses or closes connections.
 func TestRelayToSink(t *testing.T) {
 	t.Parallel()
 	need(t, "smtp-sink")
@@ -49,7 +49,7 @@ func TestRelayToSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil { // for nobody
+	if err := os.Chmod(dir, 0o777); err != nil { // smtp-sink runs as another user
 		t.Fatal(err)
 	}
 	port := freePort(t)
@@ -63,7 +63,7 @@ func TestRelayToSink(t *testing.T) {
 
 	const messages = 1000
 	execute(t, nil, "smtp-source", "-s", "10", "-m", fmt.Sprint(messages), "-l", "2000", "-f", "writer@localhost", "-t", "r@good.test", "inet:"+s.smtp[0])
-	s.submit(letter{from: "writer@localhost", to: []string{"r@hard.test", "r@soft.test", "r@rude.test"}})
+	s.submit(submission{from: "writer@localhost", to: []string{"r@hard.test", "r@soft.test", "r@rude.test"}})
 	if _, about := s.notice("writer", "r@hard.test", "failed"); !strings.HasPrefix(about.Get("Diagnostic-Code"), "smtp; 500 ") {
 		t.Errorf("the bounce says %v", about)
 	}
@@ -71,7 +71,7 @@ func TestRelayToSink(t *testing.T) {
 		t.Errorf("refused for now: %s, %s", status, reason)
 	}
 	if status, reason := s.deferred("rude.test", "r@rude.test"); status != "4.4.2" || !strings.Contains(reason, "message may be sent more than once") {
-		t.Errorf("broken off behind the message: %s, %s", status, reason)
+		t.Errorf("broken off after the message: %s, %s", status, reason)
 	}
 	eventually(t, "the mail for good.test has left", func() bool { return len(s.queue("--to-domain", "good.test")) == 0 })
 

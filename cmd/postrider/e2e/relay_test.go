@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"postrider/bench"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // startRelay starts a server that asks dns about the hosts of other domains,
 // reaches them at port, and does not wait long. more are lines of [relay] that
-// come behind, and may be nothing. Accounts are made for the senders.
+// come last, and may be empty. Accounts are made for the senders.
 func startRelay(t *testing.T, dns *dnstest.Server, port int, more string, accounts ...string) *server {
 	t.Helper()
 	s := newServer(t, accounts...)
@@ -39,8 +39,8 @@ func relayConfig(dns *dnstest.Server, port int, more string) string {
 	return b.String() + more + "\n"
 }
 
-// letter is one message for submit.
-type letter struct {
+// submission is one message for submit.
+type submission struct {
 	from string   // "addr", or "addr> PARAMETERS"
 	to   []string // each likewise
 	text string   // in wire form, without the dot; "": a short one
@@ -58,7 +58,7 @@ var queuedAs = regexp.MustCompile(`(\w+) Message accepted`)
 
 // submit hands a message to the server, wants a 250 for all of it, and returns
 // its id.
-func (s *server) submit(m letter) string {
+func (s *server) submit(m submission) string {
 	s.t.Helper()
 	c, err := bench.DialSMTP(s.smtp[0])
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *server) submit(m letter) string {
 	return id
 }
 
-func (m letter) send(c *bench.SMTPConn) (id string, err error) {
+func (m submission) send(c *bench.SMTPConn) (id string, err error) {
 	if err := c.Cmd(250, "MAIL FROM:"+path(m.from)); err != nil {
 		return "", err
 	}

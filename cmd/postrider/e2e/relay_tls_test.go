@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// certificate writes a self-signed certificate for 127.0.0.1 behind its key
+// certificate writes a self-signed certificate for 127.0.0.1 after its key
 // into a file.
 func certificate(t *testing.T) (path string) {
 	t.Helper()
@@ -51,8 +51,8 @@ func certificate(t *testing.T) (path string) {
 	return path
 }
 
-// A real Postfix takes mail over TLS: from whoever offers it; with a certificate that
-// is looked at, and found wrong where nobody we know has signed it; and in TLS 1.2.
+// A real Postfix takes mail over TLS: from any client that offers it; with a certificate
+// that is checked, and found wrong if no authority we know has signed it; and in TLS 1.2.
 func TestRelayToPostfixOverTLS(t *testing.T) {
 	t.Parallel()
 	heavy(t)
@@ -67,7 +67,7 @@ func TestRelayToPostfixOverTLS(t *testing.T) {
 			s.configure(fmt.Sprintf("[relay]\nretry = [\"1s\"]\ntransports = [\"postfix.test=[127.0.0.1]:%s\"]\n%s\n", portOf(t, p.addr), relay))
 			s.args = append(s.args, "--smtp", fmt.Sprintf("127.0.0.1:%d", ours))
 			s.start()
-			s.submit(letter{from: "writer@localhost", to: []string{"reader@postfix.test"}})
+			s.submit(submission{from: "writer@localhost", to: []string{"reader@postfix.test"}})
 			if received == "" {
 				eventually(t, "the message is deferred", func() bool {
 					return strings.Contains(s.log.String(), "status=deferred (host 127.0.0.1[127.0.0.1]: Server certificate not trusted: relay.tls_default demands it: ")

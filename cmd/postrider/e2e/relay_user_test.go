@@ -6,12 +6,12 @@ import (
 	"testing"
 
 	"postrider/bench"
-	"postrider/engine/resolver/dnstest"
+	"postrider/engine/dns/dnstest"
 )
 
 // outward are the tricks that name a mailbox of another host and say so (RFC 5321
 // sections 4.1.2 and 3.6.1: a source route is ignored), and where their mail goes.
-// Somebody who has logged in may write to these.
+// A logged-in user may send to them.
 var outward = map[string]string{
 	"<v@victim.test>": "v@victim.test", "<v@VICTIM.TEST>": "v@victim.test", "<v@localhost.victim.test>": "v@localhost.victim.test",
 	`<"v"@victim.test>`: "v@victim.test", `<"reader@localhost"@victim.test>`: `"reader@localhost"@victim.test`,
@@ -82,7 +82,7 @@ func TestRelayOfAnAccountIsFromThatAccount(t *testing.T) {
 		}
 		reply, err := c.ReadReply()
 		if err != nil {
-			t.Fatalf("behind %q: %v", from, err)
+			t.Fatalf("after %q: %v", from, err)
 		}
 		if !slices.Contains(codes, reply.Code) {
 			t.Errorf("MAIL FROM:%s is answered by %s", from, reply)

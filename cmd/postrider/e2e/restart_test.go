@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A process that stands in for one whose store failed waits for its disk: it comes
-// up by itself once there is room.
+// A process that replaces one with a failed store waits for its disk: it starts by
+// itself once there is room.
 func TestReplacementWaitsForTheDisk(t *testing.T) {
 	heavy(t)
 	disk := smallDisk(t, 160<<20)

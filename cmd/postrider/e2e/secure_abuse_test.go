@@ -37,8 +37,8 @@ func upgrades(s *server) []upgrade {
 	}
 }
 
-// RFC 3207 section 4.2, RFC 2595 section 4, CVE-2011-0411: what somebody on the way
-// puts behind the command for TLS is never run, within TLS or before.
+// RFC 3207 section 4.2, RFC 2595 section 4, CVE-2011-0411: commands that an attacker on
+// the way puts after STARTTLS are never run, within TLS or before.
 func TestInjectionBeforeTLS(t *testing.T) {
 	a := newAuthority(t)
 	s := secureServer(t, a, openMechanisms, "reader")
@@ -57,10 +57,10 @@ func TestInjectionBeforeTLS(t *testing.T) {
 				c := begin(t)
 				got, err := c.say(u.command + behind)
 				if err != nil || !strings.HasPrefix(got, u.refused) {
-					t.Errorf("with %.20q behind it got %q, %v; want %s", behind, got, err, u.refused)
+					t.Errorf("with %.20q after it got %q, %v; want %s", behind, got, err, u.refused)
 				}
 				if rest := c.gone(); rest != "" {
-					t.Errorf("with %.20q behind it, after the refusal came %q", behind, rest)
+					t.Errorf("with %.20q after it, following the refusal came %q", behind, rest)
 				}
 			}
 		})
@@ -144,8 +144,8 @@ func TestTLSForgets(t *testing.T) {
 }
 
 // RFC 4954 section 4, RFC 5034 section 4: AUTH where it may not be, twice, cancelled,
-// too long, no base64, with NUL in it. None lets anybody in, and after each the
-// session goes on.
+// too long, not base64, with NUL in it. None succeeds, and after each the session goes
+// on.
 func TestBrokenLogins(t *testing.T) {
 	a := newAuthority(t)
 	s := secureServer(t, a, openMechanisms, "reader")
@@ -164,7 +164,7 @@ func TestBrokenLogins(t *testing.T) {
 		{"cancel of a later response", []string{"AUTH LOGIN", encoded("reader"), "*"}},
 		{"cancel of SCRAM", []string{"AUTH SCRAM-SHA-256 " + encoded("n,,n=reader,r=abcdefgh"), "*"}},
 		{"an empty password", []string{"AUTH PLAIN " + encoded("\x00reader\x00")}},
-		{"NUL behind the password", []string{"AUTH PLAIN " + encoded("\x00reader\x00"+password("reader")+"\x00")}},
+		{"NUL after the password", []string{"AUTH PLAIN " + encoded("\x00reader\x00"+password("reader")+"\x00")}},
 		{"NUL in the name", []string{"AUTH LOGIN", encoded("reader\x00x")}},
 		{"NUL in the password", []string{"AUTH LOGIN", encoded("reader"), encoded(password("reader") + "\x00x")}},
 		{"for somebody else", []string{"AUTH PLAIN " + encoded("postmaster\x00reader\x00"+password("reader"))}},

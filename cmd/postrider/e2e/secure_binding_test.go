@@ -32,7 +32,7 @@ func TestChannelBinding(t *testing.T) {
 	s.terminate()
 }
 
-// greeted is an address that leads to addr and says EHLO there first, which gsasl
+// greeted is an address that leads to addr and sends EHLO there first, which gsasl
 // leaves out before STARTTLS.
 func greeted(t *testing.T, addr string) string {
 	t.Helper()
@@ -57,7 +57,7 @@ func lead(client net.Conn, addr string) {
 	defer client.Close()
 	server, err := bench.DialSMTP(addr)
 	if err != nil {
-		return // gsasl fails, and says that it was hung up on
+		return // gsasl fails, and prints that the connection was closed
 	}
 	defer server.Close()
 	io.WriteString(client, "220 mx.localhost ESMTP\r\n")

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// tls.client_certificates by openssl s_client: who shows one by the authority is
-// named in the log and in the Received field; who has to and does not is turned away,
-// but at port 25.
+// tls.client_certificates by openssl s_client: a client with a certificate by the
+// authority is named in the log and in the Received field; a client without a required
+// one is refused, except at port 25.
 func TestClientCertificates(t *testing.T) {
 	need(t, "openssl")
 	a, other := newAuthority(t), newAuthority(t)
@@ -58,7 +58,7 @@ func TestClientCertificates(t *testing.T) {
 				}
 			}
 			if trusted != 2 {
-				t.Errorf("%d messages tell of the certificate", trusted)
+				t.Errorf("%d messages name the certificate", trusted)
 			}
 		})
 	}

@@ -22,7 +22,7 @@ type call struct {
 }
 
 // submitter is a client that sends a file to recipients within TLS, after a login as
-// reader. It says whether all of it went well.
+// reader. It reports whether all of it went well.
 type submitter struct {
 	program    string
 	mechanisms []string
@@ -125,7 +125,7 @@ func TestSubmissionWithinTLS(t *testing.T) {
 }
 
 // arrived wants one message with this subject in the maildrop of reader, and no
-// other, and empties it. Its Received field says how it came (RFC 3848).
+// other, and empties it. Its Received field has the protocol (RFC 3848).
 func arrived(t *testing.T, s *server, subject string) {
 	t.Helper()
 	messages := s.fetch("reader", true)

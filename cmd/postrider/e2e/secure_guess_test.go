@@ -15,7 +15,7 @@ import (
 // 10,000 wrong passwords from one network, by a thousand connections of both
 // protocols. Most are never hashed, and none gets in; the network is then refused even
 // the right one. Meanwhile the owner logs in from another network, again and again,
-// each time with a hash since nothing is remembered; his waits are printed.
+// each time with a hash since nothing is remembered; the owner's waits are printed.
 func TestGuessingFromOneNetwork(t *testing.T) {
 	heavy(t)
 	const connections, guesses = 1000, 10

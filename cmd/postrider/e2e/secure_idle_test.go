@@ -80,9 +80,9 @@ func visit(s *server, a *authority, from net.IP) error {
 	return c.play(steps{{"QUIT", "221 "}})
 }
 
-// A storm of full handshakes, by processes of their own and of less priority, so that
-// the measuring client is kept up by the server alone: how many there are in a
-// second, and what an established session waits for the answer to NOOP, printed.
+// Full handshakes at a high rate, by processes with less priority, so that only the
+// server slows the measuring client. The test prints how many there are in a second, and
+// how long an established session waits for the answer to NOOP.
 func TestHandshakeStorm(t *testing.T) {
 	heavy(t)
 	need(t, "openssl")
@@ -114,7 +114,7 @@ func TestHandshakeStorm(t *testing.T) {
 				t.Errorf("s_time: %v\n%s", err, out)
 				return
 			}
-			n, _ := strconv.Atoi(string(m[1])) // of digits
+			n, _ := strconv.Atoi(string(m[1])) // it has only digits
 			handshakes.Add(int64(n))
 		})
 	}
@@ -143,7 +143,7 @@ func TestHandshakeStorm(t *testing.T) {
 var connectionsInTime = regexp.MustCompile(`(\d+) connections in \d+ real seconds`)
 
 // Handshakes that begin and go no further are capped: more of them are hung up on,
-// STARTTLS hears 454, sessions go on, and there is room again when they have gone.
+// STARTTLS gets 454, sessions go on, and there is room again once they have ended.
 // POSTRIDER_STALLED=8000 tries so many against the default limit.
 func TestStalledHandshakes(t *testing.T) {
 	heavy(t)
@@ -156,7 +156,7 @@ func TestStalledHandshakes(t *testing.T) {
 	s.start()
 	session := must(t, s.smtps[0], a.trusts())
 	before := s.usage()
-	hello := clientHello(t) // all of it: those that have computed and wait are the dear ones
+	hello := clientHello(t) // the whole hello: a session that has computed its keys and waits costs the most
 	gone := make(chan int, stalled)
 	var conns []net.Conn
 	for i := range stalled {

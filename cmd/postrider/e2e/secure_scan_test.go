@@ -20,7 +20,7 @@ var doors = []door{{"smtp", upgraded}, {"smtp", implicit}, {"pop3", upgraded}, {
 
 func (d door) String() string { return fmt.Sprint(d.protocol, " ", d.mode) }
 
-// probe makes one connection with openssl s_client, says QUIT within TLS and
+// probe makes one connection with openssl s_client, sends QUIT within TLS and
 // returns all that openssl has to say. Levels that the system's openssl.cnf forbids
 // to clients are open, so that a refusal is the server's.
 func probe(t *testing.T, s *server, d door, args ...string) (report string, ok bool) {
@@ -133,7 +133,7 @@ func TestCiphers(t *testing.T) {
 	s.terminate()
 }
 
-// RFC 5746, CVE-2012-4929: the session is never negotiated anew, nor compressed.
+// RFC 5746, CVE-2012-4929: the session is never negotiated again, nor compressed.
 func TestNoRenegotiationNoCompression(t *testing.T) {
 	need(t, "openssl")
 	s := scanned(t, newAuthority(t), "")

@@ -99,9 +99,8 @@ func (a *authority) trusts() *tls.Config {
 	return &tls.Config{RootCAs: a.pool, ServerName: "mx.localhost"}
 }
 
-// secureServer is a server of every TLS mode, on ports of its own, that nobody may
-// relay through without a login. Extra is of its configuration, and so is ofTLS, of
-// the group [tls].
+// secureServer is a server with every TLS mode, on ports of its own, that relays only
+// after a login. extra is added to its configuration, ofTLS to the group [tls].
 func secureServer(t *testing.T, a *authority, extra string, account string, ofTLS ...string) *server {
 	t.Helper()
 	s := newServer(t)

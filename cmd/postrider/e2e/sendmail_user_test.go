@@ -50,7 +50,7 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 		}
 		return out
 	}
-	if out := run(75, "x\n", "reader"); !strings.Contains(out, "no server takes mail here") && !strings.Contains(out, "reader") {
+	if out := run(75, "x\n", "reader"); !strings.Contains(out, "no server takes mail on this host") && !strings.Contains(out, "reader") {
 		t.Errorf("without a server: %s", out)
 	}
 	s.start()
@@ -121,7 +121,7 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	s.check()
 }
 
-// In capture mode mail that a program hands in is captured like all other, whatever its
+// In capture mode mail that a program submits is captured like all other, whatever its
 // recipients are.
 func TestSendmailIntoCapture(t *testing.T) {
 	root(t)

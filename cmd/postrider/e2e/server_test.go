@@ -25,8 +25,8 @@ const patience = 60 * time.Second
 type server struct {
 	t      *testing.T
 	data   string
-	args   []string // of serve, after the common ones
-	nofile int      // its limit of open files; 0: that of the test
+	args   []string // arguments of serve, after the common ones
+	nofile int      // its limit of open files; 0: the test's
 
 	cmd   *exec.Cmd
 	smtp  []string // addresses that accept SMTP
@@ -43,8 +43,8 @@ type server struct {
 	log     *tail
 }
 
-// newServer makes a data folder with accounts, whose passwords are password of
-// their names. The process is started by start and ended with the test.
+// newServer makes a data folder with accounts; the password of NAME is password(NAME).
+// The process is started by start and ended with the test.
 func newServer(t *testing.T, accounts ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: filepath.Join(t.TempDir(), "data")}
@@ -90,7 +90,7 @@ func (s *server) run(args ...string) string {
 	return string(out)
 }
 
-// start starts the process and waits until it says that it is ready.
+// start starts the process and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
 	args := append([]string{"serve", "--data", s.data, "--hostname", "mx.localhost", "--domain", "localhost",

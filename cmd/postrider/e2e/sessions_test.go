@@ -31,7 +31,7 @@ func TestSecondPOP3Session(t *testing.T) {
 		login(t, s).Quit()
 	}
 	if left := s.fetch("reader", false); len(left) != 1 {
-		t.Errorf("%d messages are left, nobody deleted the one", len(left))
+		t.Errorf("%d messages are left, the deleted one is not gone", len(left))
 	}
 	s.terminate()
 }

@@ -15,12 +15,12 @@ type talk struct {
 	t      *testing.T
 	in     io.WriteCloser
 	out    *bufio.Reader
-	errors *bytes.Buffer // what openssl says; complete after end
+	errors *bytes.Buffer // what openssl prints; complete after end
 	done   chan error
 }
 
 // openssl starts s_client. The server's certificate must be good for mx.localhost,
-// and what openssl itself has to say goes elsewhere than what the server says.
+// and what openssl itself prints goes elsewhere than what the server sends.
 func openssl(t *testing.T, protocol, host, port string, m mode, a *authority, args ...string) *talk {
 	t.Helper()
 	args = append([]string{"s_client", "-connect", host + ":" + port, "-CAfile", a.file, "-verify_return_error",

@@ -22,12 +22,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// visitor is a person with a browser of his own.
+// visitor is a user with a browser.
 type visitor struct {
 	t       *testing.T
 	ctx     context.Context
 	url     string
-	folder  string      // of downloads
+	folder  string      // where downloads go
 	fetched chan string // the GUID of each download that is complete
 }
 
@@ -264,8 +264,8 @@ func TestWebClientInABrowser(t *testing.T) {
 	s.check()
 }
 
-// What somebody hostile writes does nothing: no request goes out, no script runs, nothing
-// but the frame shows it.
+// A hostile message does nothing: no request goes out, no script runs, nothing but the
+// frame shows it.
 func TestWebClientWithHostileHTML(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
@@ -322,13 +322,13 @@ func TestWebClientWithHostileHTML(t *testing.T) {
 	}
 	title("<img src=")
 
-	// A letter that means well keeps its looks, and the picture that came with it.
+	// A harmless message keeps its formatting and its inline picture.
 	s.send("bob", []byte(strings.ReplaceAll(formatted, "\n", "\r\n")))
 	bob.do(chromedp.Navigate(bob.url + "/"))
 	bob.click(`.row a`, `iframe`)
 	bob.picture("html")
 	if left = bob.fetches(`document.querySelector("iframe").src`); !strings.Contains(left, `<h1 style="color: #1f5f8b; font-family: Georgia, serif">`) || !strings.Contains(left, `src="data:image/png;base64,iVBOR`) {
-		t.Errorf("of a harmless letter is left:\n%s", left)
+		t.Errorf("of a harmless message is left:\n%s", left)
 	}
 	bob.click(`.views a[href$=text]`, `.text`)
 	bob.sees(`.text`, "The ferry runs again.")
@@ -337,7 +337,7 @@ func TestWebClientWithHostileHTML(t *testing.T) {
 	}
 }
 
-// formatted is a letter with formatting.
+// formatted is a message with formatting.
 const formatted = `From: The Harbour Weekly <weekly@example.org>
 To: Bob <bob@localhost>
 Subject: What changed this week in the harbour

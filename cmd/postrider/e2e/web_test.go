@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// The web client stands within TLS too, with what browsers then hold it to; metrics are
-// not there, and without it they are alone.
+// The web client is served within TLS too, with the headers that browsers enforce; that
+// listener has no metrics. Without the web client there are only metrics.
 func TestWebClientWithinTLS(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "alice")

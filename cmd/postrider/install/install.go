@@ -36,9 +36,9 @@ func Command() *cobra.Command {
 		Short: "Print what systemd needs to run the server",
 		Long: `Print the files by which systemd runs the server as a user of its own: the user
 (sysusers.d), the data directory (tmpfiles.d), a hardened service, and an example
-of a socket that systemd binds. The service lets the user bind ports below 1024, so
-the socket is needed only by those who don't want that. Nothing is written: look at
-the files, then put them where the line above each says.`,
+of a socket that systemd binds. The service lets the user bind ports below 1024; the
+socket is for systems where it must not. Nothing is written: read the files, then put
+them where the line above each says.`,
 		Example: `  postrider install --print
   postrider install --print --only sysusers > /usr/lib/sysusers.d/postrider.conf && systemd-sysusers
   postrider install --print --only tmpfiles > /usr/lib/tmpfiles.d/postrider.conf && systemd-tmpfiles --create
@@ -46,7 +46,7 @@ the files, then put them where the line above each says.`,
 		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !show {
-				return sysexits.Usage.With(errors.New("this command changes nothing by itself: say --print, and put what it prints where it belongs"))
+				return sysexits.Usage.With(errors.New("the command only prints files: use --print, and put them where the line above each says"))
 			}
 			self, err := os.Executable()
 			if err != nil {
@@ -73,7 +73,7 @@ the files, then put them where the line above each says.`,
 				}))
 			}
 			if !found {
-				return sysexits.Usage.With(fmt.Errorf("--only %s: there are sysusers, tmpfiles, service and socket", only))
+				return sysexits.Usage.With(fmt.Errorf("--only %s: expected sysusers, tmpfiles, service or socket", only))
 			}
 			return nil
 		},

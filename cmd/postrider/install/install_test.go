@@ -17,7 +17,7 @@ func TestInstallPrints(t *testing.T) {
 		t.Errorf("the service is not filled in:\n%s", out)
 	}
 	s.Want(64, "", "install", "--print")
-	s.Want(64, "", "install --print --only nothing", "sysusers, tmpfiles, service and socket")
+	s.Want(64, "", "install --print --only nothing", "sysusers, tmpfiles, service or socket")
 }
 
 // systemd reads the service without a complaint, and thinks well of it.

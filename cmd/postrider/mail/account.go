@@ -25,11 +25,11 @@ func accountAdd() *cobra.Command {
 	var fromStdin, byDefault, replace bool
 	cmd := &cobra.Command{
 		Use:   "add NAME",
-		Short: "Add an account: where mail is read and sent, and who as",
+		Short: "Add an account: its servers, address and login",
 		Long: `Add an account to the file of accounts, which only its owner can read: the password
 is in it. Security is tls (from the start), starttls (STLS and STARTTLS, never without)
-or none; left out it is tls at the ports 995 and 465, else starttls. Without TLS only
-this host is talked to.`,
+or none; the default is tls at the ports 995 and 465, else starttls. Without TLS only
+this host is connected to.`,
 		Example: `  postrider mail account add home --from "Jane <jane@example.org>" --user jane \
       --pop3 pop.example.org:995 --smtp smtp.example.org:587`,
 		Args: workspace.Exactly(1),
@@ -39,7 +39,7 @@ this host is talked to.`,
 				return err
 			}
 			if all.Account[args[0]] != nil && !replace {
-				return sysexits.CantCreate.With(fmt.Errorf("there is an account %s already: --replace replaces it", args[0]))
+				return sysexits.CantCreate.With(fmt.Errorf("the account %s exists already: use --replace", args[0]))
 			}
 			if err := complete(&a); err != nil {
 				return sysexits.Usage.With(err)
@@ -63,28 +63,28 @@ this host is talked to.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&a.From, "from", "", "who mail is from: an address, with a name or without")
-	f.StringVar(&a.User, "user", "", "name to log in with (default: nobody logs in)")
+	f.StringVar(&a.From, "from", "", "sender of mail: an address, with a name or without")
+	f.StringVar(&a.User, "user", "", "name to log in with (default: no login)")
 	f.StringVar(&a.POP3, "pop3", "", "HOST:PORT of the POP3 server")
 	f.StringVar((*string)(&a.POP3Security), "pop3-security", "", "tls, starttls or none")
-	f.StringVar(&a.SMTP, "smtp", "", "HOST:PORT of the server that takes mail")
+	f.StringVar(&a.SMTP, "smtp", "", "HOST:PORT of the SMTP server")
 	f.StringVar((*string)(&a.SMTPSecurity), "smtp-security", "", "tls, starttls or none")
-	f.StringVar(&a.CAFile, "ca-file", "", "PEM file of the authorities to believe, in place of the system's")
-	f.BoolVar(&a.AnyCertificate, "any-certificate", false, "believe any certificate: whoever sits on the way can read password and mail")
-	f.BoolVar(&a.ClearText, "clear-text", false, "let security none be used with other hosts: all on the way can read password and mail")
+	f.StringVar(&a.CAFile, "ca-file", "", "PEM file of the authorities to trust, in place of the system's")
+	f.BoolVar(&a.AnyCertificate, "any-certificate", false, "trust any certificate: password and mail can be read on the way")
+	f.BoolVar(&a.ClearText, "clear-text", false, "allow security none with other hosts: password and mail can be read on the way")
 	f.BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
 	f.BoolVar(&byDefault, "default", false, "use this account unless another one is named")
-	f.BoolVar(&replace, "replace", false, "replace an account of that name")
+	f.BoolVar(&replace, "replace", false, "replace an account with that name")
 	return c.flags(cmd)
 }
 
 // complete checks an account that is to be added.
 func complete(a *useragent.Account) error {
 	if _, err := mail.ParseAddress(a.From); err != nil {
-		return fmt.Errorf("--from %q: an address is wanted, as \"Jane <jane@example.org>\" or jane@example.org: %w", a.From, err)
+		return fmt.Errorf("--from %q: expected an address, such as \"Jane <jane@example.org>\" or jane@example.org: %w", a.From, err)
 	}
 	if a.POP3 == "" && a.SMTP == "" {
-		return errors.New("an account without a server is of no use: give --pop3 or --smtp")
+		return errors.New("the account has no server: use --pop3 or --smtp")
 	}
 	if a.POP3 != "" {
 		if _, err := a.Maildrop(); err != nil {
@@ -100,7 +100,7 @@ func complete(a *useragent.Account) error {
 		switch s {
 		case "", useragent.TLS, useragent.StartTLS, useragent.Clear:
 		default:
-			return fmt.Errorf("the security %q is unknown: tls, starttls and none are known", s)
+			return fmt.Errorf("unknown security %q: expected tls, starttls or none", s)
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ func accountRemove() *cobra.Command {
 				return err
 			}
 			if all.Account[args[0]] == nil {
-				return sysexits.NoUser.With(fmt.Errorf("there is no account %s", args[0]))
+				return sysexits.NoUser.With(fmt.Errorf("no account %s", args[0]))
 			}
 			delete(all.Account, args[0])
 			if all.Default == args[0] {
@@ -173,8 +173,8 @@ func accountTry() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "try [NAME]",
-		Short:   "Log in at the servers of an account, and say how that went",
-		Long:    "Log in at the servers of an account, and say how that went. Nothing is sent and nothing deleted.",
+		Short:   "Log in at the servers of an account, and report the result",
+		Long:    "Log in at the servers of an account, and report the result. Nothing is sent or deleted.",
 		Example: "  postrider mail account try home",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

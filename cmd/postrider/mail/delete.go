@@ -15,8 +15,8 @@ func deleteCommand() *cobra.Command {
 		Use:   "delete MESSAGE...",
 		Short: "Delete messages at the server",
 		Long: `Delete messages at the server: all that are named, or none. Numbers may have
-changed since they were listed, if others read the same maildrop: scripts had better
-call messages by --uid.`,
+changed since they were listed, if another client reads the same maildrop: use --uid
+in scripts.`,
 		Example: `  postrider mail delete 3 5-7
   postrider mail delete --uid 0000000000ABC`,
 		Args: workspace.AtLeast(1),

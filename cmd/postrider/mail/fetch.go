@@ -21,11 +21,11 @@ func fetchCommand() *cobra.Command {
 		Short: "Fetch messages into files",
 		Long: `Fetch messages, all unless some are named, into files below DIR: text (for people),
 text with --raw (whole messages), mbox, maildir or eml (one file a message). The files
-are those of "postrider export".
+have the form that "postrider export" writes.
 
-Mail stays at the server, unless --delete is given: then it is deleted there after all of
-it is on this disk, synced. An older fetch in the same folder is never replaced by one
-that deletes.`,
+Mail stays at the server, unless --delete is given: then it is deleted there once all of
+it is on this disk, synced. A fetch with --delete never replaces an older fetch in the
+same folder.`,
 		Example: `  postrider mail fetch --format maildir --out backup
   postrider mail fetch --format mbox --out 2026-11-26 --delete`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,7 +35,7 @@ that deletes.`,
 			case remove && keep:
 				err = errors.New("--keep or --delete, not both")
 			case remove && overwrite:
-				err = errors.New("--delete with --overwrite could replace what is nowhere else: choose another folder")
+				err = errors.New("--delete with --overwrite could replace the only copy of mail: choose another folder")
 			case out == "":
 				err = errors.New("--out DIR is missing")
 			}
@@ -45,7 +45,7 @@ that deletes.`,
 			if len(args) == 0 {
 				args = []string{"all"}
 				if c.byUID {
-					return sysexits.Usage.With(errors.New("--uid wants the unique-ids of messages"))
+					return sysexits.Usage.With(errors.New("--uid: expected the unique-ids of messages"))
 				}
 			}
 			return c.fetch(cmd, args, out, transfer.Options{Format: f, Overwrite: overwrite}, remove)
@@ -54,9 +54,9 @@ that deletes.`,
 	f := cmd.Flags()
 	f.StringVar(&format, "format", "mbox", "text, mbox, maildir or eml")
 	f.BoolVar(&raw, "raw", false, "with text: whole messages, octet for octet")
-	f.StringVar(&out, "out", "", "the directory to write into; it is made if it is not there")
-	f.BoolVar(&keep, "keep", false, "leave the mail at the server, as without it")
-	f.BoolVar(&remove, "delete", false, "delete at the server what was fetched")
+	f.StringVar(&out, "out", "", "directory to write into; made if it does not exist")
+	f.BoolVar(&keep, "keep", false, "leave the mail at the server (the default)")
+	f.BoolVar(&remove, "delete", false, "delete fetched mail at the server")
 	f.BoolVar(&overwrite, "overwrite", false, "replace an older fetch")
 	return c.selecting(cmd)
 }

@@ -25,8 +25,8 @@ type mailLine struct {
 	Subject   string    `json:"subject"`
 	Date      time.Time `json:"date,omitzero"`
 	MessageID string    `json:"message_id,omitempty"`
-	// Files says that there may be attachments: by the header alone, unless they
-	// were looked for (Attachments).
+	// Files says that there may be attachments: judged by the header alone, unless
+	// Attachments was filled.
 	Files       bool       `json:"files"`
 	Attachments []mailFile `json:"attachments,omitempty"`
 	Error       string     `json:"error,omitempty"`
@@ -52,7 +52,7 @@ func listCommand() *cobra.Command {
 		Short: "List the messages of a maildrop",
 		Long: `List the messages of a maildrop: number, sender, subject, date, size, and "+" where
 there may be attachments. Only headers are read (TOP, pipelined where the server
-can), and a header tells no more than that a message has several parts. With --full
+can), and a header shows only that a message has several parts. With --full
 the messages are read whole, and their attachments are counted.`,
 		Example: `  postrider mail list
   postrider mail list --full --json`,
@@ -73,7 +73,7 @@ the messages are read whole, and their attachments are counted.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&full, "full", false, "read the messages whole, to tell of their attachments")
+	cmd.Flags().BoolVar(&full, "full", false, "read whole messages, to count their attachments")
 	return c.flags(cmd)
 }
 

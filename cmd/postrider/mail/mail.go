@@ -17,17 +17,17 @@ import (
 	"postrider/engine/useragent"
 )
 
-// Command is the mail client. It works with any server, and knows nothing of ours.
+// Command is the mail client. It works with any server.
 func Command() *cobra.Command {
 	cmd := workspace.Group("mail", "Read and write mail, at any server",
 		listCommand(), readCommand(), sendCommand(), saveCommand(), deleteCommand(), fetchCommand(), accountCommand())
 	cmd.Long = `A mail client for the command line. It reads a maildrop by POP3 and sends by SMTP,
-with any server, under TLS (from the start, or by STLS and STARTTLS) and by
-SCRAM-SHA-256 where the server has it. "mail account add" comes first.
+with any server, under TLS (from the start, or by STLS and STARTTLS) and with
+SCRAM-SHA-256 if the server has it. Begin with "mail account add".
 
-Messages are called by their number, as "mail list" shows it: 3, 5-7, or all. Numbers
-change when mail is deleted, by whomever; with --uid the messages are called by the
-unique-ids that "mail list --json" shows, which don't.
+Messages are named by their number, as "mail list" shows it: 3, 5-7, or all. Numbers
+change when mail is deleted, also by another client; with --uid messages are named by
+the unique-ids that "mail list --json" shows, which don't change.
 
 Exit codes: 64 usage, 65 damaged or no such message, 69 the server refuses or is not
 there, 73 can't create, 75 try again, 77 the login was refused, 78 configuration.`
@@ -39,7 +39,7 @@ there, 73 can't create, 75 try again, 77 the login was refused, 78 configuration
 	return cmd
 }
 
-// correspondent is the flags that say whose mail a command is about.
+// correspondent is the flags that name the account that a command uses.
 type correspondent struct {
 	file, account string
 	byUID         bool
@@ -48,13 +48,13 @@ type correspondent struct {
 // flags adds --mail-config and --account to cmd.
 func (c *correspondent) flags(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&c.file, "mail-config", "", "file with the accounts (default: postrider/mail.toml in the folder for configuration, ~/.config)")
-	cmd.Flags().StringVarP(&c.account, "account", "a", "", "account to use (default: the one that is marked so, or the only one)")
+	cmd.Flags().StringVarP(&c.account, "account", "a", "", "account to use (default: the one added with --default, or the only one)")
 	return cmd
 }
 
 // selecting adds --uid too.
 func (c *correspondent) selecting(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().BoolVar(&c.byUID, "uid", false, "the messages are called by unique-ids, not by numbers")
+	cmd.Flags().BoolVar(&c.byUID, "uid", false, "messages are named by unique-ids, not by numbers")
 	return c.flags(cmd)
 }
 
@@ -154,7 +154,7 @@ func (c *correspondent) choose(items []useragent.Item, wanted []bool, arg string
 	}
 	first, last, ok := numbers(arg)
 	if !ok {
-		return fmt.Errorf("%q names no message: a number, N-M or all is wanted", arg)
+		return fmt.Errorf("%q is not a message: expected a number, N-M or all", arg)
 	}
 	found := false
 	for i, it := range items {
@@ -163,7 +163,7 @@ func (c *correspondent) choose(items []useragent.Item, wanted []bool, arg string
 		}
 	}
 	if !found && arg != "all" {
-		return fmt.Errorf("there is no message %s: the maildrop has %d", arg, len(items))
+		return fmt.Errorf("no message %s: the maildrop has %d", arg, len(items))
 	}
 	return nil
 }

@@ -29,10 +29,10 @@ func readCommand() *cobra.Command {
 	var asJSON, raw bool
 	cmd := &cobra.Command{
 		Use:   "read MESSAGE...",
-		Short: "Show messages: their text, and what is attached",
+		Short: "Show messages: their text, and a list of attachments",
 		Long: `Show messages: sender, recipients, date and subject, the text in UTF-8, and a list
-of what is attached. HTML is shown as text, where there is nothing better. Nothing in
-a message can command the terminal: control characters are replaced.`,
+of attachments. HTML is shown as text if there is no plain text. A message can't
+control the terminal: control characters are replaced.`,
 		Example: `  postrider mail read 3
   postrider mail read 3 --raw > message.eml`,
 		Args: workspace.AtLeast(1),
@@ -70,7 +70,7 @@ a message can command the terminal: control characters are replaced.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cmd.Flags().BoolVar(&raw, "raw", false, "show the message as it came, octet for octet unless on a terminal")
+	cmd.Flags().BoolVar(&raw, "raw", false, "show the message as it came, unchanged unless on a terminal")
 	return c.selecting(cmd)
 }
 
@@ -119,7 +119,7 @@ func printMessage(w io.Writer, p *useragent.POP3, it useragent.Item) error {
 	return nil
 }
 
-// note tells of a text that is damaged.
+// note prints that a text is damaged.
 func note(w io.Writer, err error) error {
 	if !errors.Is(err, entity.ErrDamaged) {
 		return nil
@@ -148,8 +148,8 @@ func printHead(w io.Writer, h entity.Head) {
 }
 
 // showMessage goes through a message: head, when it is known, then show for each text
-// that is to be read, in UTF-8 with LF. Of several that say the same it is the first
-// that is plain. All else is told as a file.
+// that is to be read, in UTF-8 with LF. Among alternatives it is the first plain one.
+// Everything else is listed as a file.
 func showMessage(p *useragent.POP3, it useragent.Item, head func(entity.Head), show func(text io.Reader) error) (files []mailFile, h entity.Head, err error) {
 	body, err := p.Retrieve(it.Number, it.Size)
 	if err != nil {

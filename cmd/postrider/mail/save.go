@@ -26,8 +26,8 @@ func saveCommand() *cobra.Command {
 		Short: "Save the attachments of messages into a folder",
 		Long: `Save the attachments of messages, MIME parts and uuencoded files alike, into a
 folder. Names are made safe, and where there is a file of that name already, the new
-one gets a number: photo.jpg, photo-2.jpg. Of an attachment that is damaged, what can
-be decoded is saved, and the exit code is 65.`,
+one gets a number: photo.jpg, photo-2.jpg. The part of a damaged attachment that can be
+decoded is saved, and the exit code is 65.`,
 		Example: `  postrider mail save 3 --out attachments
   postrider mail save all --json`,
 		Args: workspace.AtLeast(1),
@@ -63,13 +63,13 @@ be decoded is saved, and the exit code is 65.`,
 				}
 			}
 			if err == nil && damaged > 0 {
-				return sysexits.DataErr.With(fmt.Errorf("%d of %d attachments are damaged: what is saved of them is not all", damaged, len(files)))
+				return sysexits.DataErr.With(fmt.Errorf("%d of %d attachments are damaged: they were saved in part", damaged, len(files)))
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&out, "out", ".", "folder to save into; it is made if it is not there")
-	cmd.Flags().BoolVar(&replace, "overwrite", false, "replace files of the same name")
+	cmd.Flags().StringVar(&out, "out", ".", "folder to save into; made if it does not exist")
+	cmd.Flags().BoolVar(&replace, "overwrite", false, "replace files with the same name")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c.selecting(cmd)
 }
@@ -101,7 +101,7 @@ func saveFiles(p *useragent.POP3, it useragent.Item, dir string, replace bool) (
 	return files, err
 }
 
-// giveName gives a finished file its name in dir, or the name with a number, and says which.
+// giveName gives a finished file its name in dir, or the name with a number, and returns it.
 func giveName(temp, dir, name string, replace bool) (string, error) {
 	path := filepath.Join(dir, name)
 	if replace {

@@ -43,10 +43,10 @@ func sendCommand() *cobra.Command {
 		Short: "Send a message, with attachments",
 		Long: `Send a message. Its text comes from --file, else from the standard input, else, at a
 terminal, from the editor ($VISUAL or $EDITOR). Attachments are MIME parts, or with
---uuencode uuencoded files in the text, as mail had them before MIME.
+--uuencode uuencoded files in the text, as before MIME.
 
-The server may take the message for some recipients and not for others: these are
-told, and the exit code is 69, or 75 where it may go well later.`,
+The server may refuse the message for some of the recipients: they are reported, and
+the exit code is 69, or 75 if a later attempt may succeed.`,
 		Example: `  postrider mail send --to bob@example.net --subject lunch < text
   postrider mail send --to "Bob <bob@example.net>,al@example.org" --subject "two files" \
       --file text --attach menu.pdf --attach map.png`,
@@ -56,8 +56,8 @@ told, and the exit code is 69, or 75 where it may go well later.`,
 	f := cmd.Flags()
 	f.StringArrayVar(&w.to, "to", nil, "recipients: addresses with or without names, several with commas or semicolons, or by repeating")
 	f.StringArrayVar(&w.cc, "cc", nil, "recipients of copies")
-	f.StringArrayVar(&w.bcc, "bcc", nil, "recipients whom the others don't see")
-	f.StringVarP(&w.subject, "subject", "s", "", "what it is about")
+	f.StringArrayVar(&w.bcc, "bcc", nil, "recipients that the other recipients don't see")
+	f.StringVarP(&w.subject, "subject", "s", "", "subject")
 	f.StringVar(&w.file, "file", "", "file with the text, in UTF-8; - is the standard input")
 	f.StringVar(&w.charset, "charset", "", "charset of the text, if it is not UTF-8, such as iso-8859-1")
 	f.StringArrayVar(&w.attach, "attach", nil, "file to attach; may be repeated")
@@ -97,7 +97,7 @@ func submit(cmd *cobra.Command, host *useragent.Host, envelope useragent.Envelop
 	refusals, err := useragent.Submit(cmd.Context(), host, envelope, message)
 	temporary := true
 	for _, r := range refusals {
-		fmt.Fprintf(cmd.ErrOrStderr(), "postrider: %s did not get it: %s\n", r.To, r.Reply)
+		fmt.Fprintf(cmd.ErrOrStderr(), "postrider: not sent to %s: %s\n", r.To, r.Reply)
 		temporary = temporary && r.Temporary
 	}
 	switch {
@@ -112,7 +112,7 @@ func submit(cmd *cobra.Command, host *useragent.Host, envelope useragent.Envelop
 	if temporary {
 		code = sysexits.TempFail
 	}
-	return code.With(fmt.Errorf("%d of %d recipients did not get it", len(refusals), len(envelope.To)))
+	return code.With(fmt.Errorf("the server refused %d of %d recipients", len(refusals), len(envelope.To)))
 }
 
 // draft is the message without its text, and its envelope.
@@ -120,7 +120,7 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 	var envelope useragent.Envelope
 	from, err := mail.ParseAddress(account.From)
 	if err != nil {
-		return nil, envelope, sysexits.Config.With(fmt.Errorf("from = %q of the account: %w", account.From, err))
+		return nil, envelope, sysexits.Config.With(fmt.Errorf("from = %q in the account: %w", account.From, err))
 	}
 	if !utf8.ValidString(w.subject) {
 		return nil, envelope, sysexits.Usage.With(fmt.Errorf("--subject: %q is not UTF-8: convert it, or use a terminal with a UTF-8 locale", w.subject))
@@ -143,13 +143,13 @@ func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.En
 		}
 	}
 	if len(envelope.To) == 0 {
-		return nil, envelope, sysexits.Usage.With(errors.New("nobody is to get it: --to, --cc or --bcc is missing"))
+		return nil, envelope, sysexits.Usage.With(errors.New("no recipients: use --to, --cc or --bcc"))
 	}
 	envelope.UTF8 = beyondASCII(from.Address + strings.Join(envelope.To, ""))
 	for _, file := range w.attach {
 		info, err := os.Stat(file)
 		if err == nil && !info.Mode().IsRegular() {
-			err = fmt.Errorf("%s is no file", file)
+			err = fmt.Errorf("%s is not a regular file", file)
 		}
 		if err != nil {
 			return nil, envelope, sysexits.NoInput.With(fmt.Errorf("--attach: %w", err))
@@ -197,11 +197,11 @@ func (w *writing) inUTF8(text []byte) (string, error) {
 	}
 	marked := bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff"))
 	if w.charset == "" && !marked {
-		return "", sysexits.DataErr.With(fmt.Errorf("the text is not UTF-8: octet 0x%02X in line %d; say what it is, such as --charset iso-8859-1", firstBad(text), lineOfBad(text)))
+		return "", sysexits.DataErr.With(fmt.Errorf("the text is not UTF-8: octet 0x%02X in line %d; use --charset, such as --charset iso-8859-1", firstBad(text), lineOfBad(text)))
 	}
 	in, known := entity.NewText(bytes.NewReader(text), w.charset)
 	if !known {
-		return "", sysexits.Usage.With(fmt.Errorf("--charset: unknown charset %q; known are the names that mail programs use, such as utf-8, iso-8859-1, shift_jis", w.charset))
+		return "", sysexits.Usage.With(fmt.Errorf("--charset: unknown charset %q; use a name such as utf-8, iso-8859-1, shift_jis", w.charset))
 	}
 	out, err := io.ReadAll(in)
 	if err != nil {
@@ -253,7 +253,7 @@ func (w *writing) text(cmd *cobra.Command) (string, error) {
 		return "", sysexits.IOErr.With(fmt.Errorf("the text: %w", err))
 	}
 	if len(text) > maxText {
-		return "", sysexits.DataErr.With(fmt.Errorf("the text has more than %d MiB: attach it as a file", maxText>>20))
+		return "", sysexits.DataErr.With(fmt.Errorf("the text is larger than %d MiB: attach it as a file", maxText>>20))
 	}
 	return w.inUTF8(text)
 }
@@ -265,7 +265,7 @@ func edited(cmd *cobra.Command) (string, error) {
 		editor = os.Getenv("EDITOR")
 	}
 	if editor == "" {
-		return "", sysexits.Usage.With(errors.New("there is no text: give --file FILE, or set $EDITOR"))
+		return "", sysexits.Usage.With(errors.New("no text: use --file FILE, or set $EDITOR"))
 	}
 	f, err := os.CreateTemp("", "letter-*.txt")
 	if err != nil {

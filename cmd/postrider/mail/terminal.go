@@ -12,7 +12,7 @@ import (
 	"postrider/engine/useragent"
 )
 
-// terminalWidth is how many columns a table may have: those of the terminal, else
+// terminalWidth is how many columns a table may have: the terminal's width, else
 // $COLUMNS, else 120.
 func terminalWidth(w io.Writer) int {
 	if f, ok := w.(*os.File); ok {

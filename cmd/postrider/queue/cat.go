@@ -23,9 +23,9 @@ func catCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cat ID",
 		Short: "Print the envelope and the text of mail in the queue",
-		Long: `Print the envelope and the text of a message in the queue, in the shape of
-Postfix's "postcat -q", for reading: lines end with LF. --raw prints the message
-alone, octet for octet as it will leave, without stuffed dots.`,
+		Long: `Print the envelope and the text of a message in the queue, in the format of
+Postfix's "postcat -q": lines end with LF. --raw prints the message alone, octet for
+octet as it will be sent, without stuffed dots.`,
 		Example: "  postrider queue cat 06FV1Q2C80000\n  postrider queue cat --raw 06FV1Q2C80000 > message.eml",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,7 +39,7 @@ alone, octet for octet as it will leave, without stuffed dots.`,
 					return err
 				}
 				if len(found) == 0 {
-					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (\"postrider why %s\" says what became of it)", id, id.Entry.Message))
+					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (see \"postrider why %s\")", id, id.Entry.Message))
 				}
 				return cat(ws, cmd.OutOrStdout(), found, raw)
 			})

@@ -48,7 +48,7 @@ func holdCommand() *cobra.Command {
 
 func releaseCommand() *cobra.Command {
 	return change{
-		name: "release", done: "released", short: "Let held mail go, and try it now",
+		name: "release", done: "released", short: "Release held mail, and try it now",
 		examples: "  postrider queue release ALL\n  postrider queue release --from alice@example.org",
 		skip:     isNotHeld, do: move(storage.Release),
 	}.command()
@@ -57,8 +57,8 @@ func releaseCommand() *cobra.Command {
 func requeueCommand() *cobra.Command {
 	return change{
 		name: "requeue", done: "requeued", short: "Make mail due now, whether held or not",
-		long: `Make mail due now, whether held or not. Where it goes is decided anew, as at each
-attempt. A destination that is taken for dead is probed with it.`,
+		long: `Make mail due now, whether held or not. It is routed again, as before each
+attempt. A dead destination is probed with it.`,
 		examples: "  postrider queue requeue 06FV1Q2C80000-1\n  postrider queue requeue --error 4.7 --held",
 		do:       move(storage.RequeueNow),
 	}.command()
@@ -66,9 +66,9 @@ attempt. A destination that is taken for dead is probed with it.`,
 
 func deleteCommand() *cobra.Command {
 	return change{
-		name: "delete", done: "deleted", short: "Remove mail from the queue without telling anybody",
-		long: `Remove mail from the queue without telling its sender ("queue bounce" does). The
-copies of recipients here stay in their maildrops.`,
+		name: "delete", done: "deleted", short: "Remove mail from the queue without notifying its sender",
+		long: `Remove mail from the queue without notifying its sender (see "queue bounce"). The
+copies of local recipients stay in their maildrops.`,
 		examples: `  postrider queue delete --from '<>' --to-domain example.org --dry-run
   postrider queue delete ALL
   postrider queue list --json --error 5 | jq -r .queue_id | postrider queue delete -`,
@@ -80,16 +80,16 @@ func flushCommand() *cobra.Command { return flushChange().command() }
 
 func flushChange() change {
 	return change{
-		name: "flush", done: "made due", short: "Try mail now, also of destinations that are taken for dead",
-		long: `Make mail due now, and have the running server try it without waiting for anything,
-also at destinations that could not be reached. Held mail stays held. Without
-arguments it is about the whole queue, as "sendmail -q".`,
+		name: "flush", done: "made due", short: "Try mail now, also for dead destinations",
+		long: `Make mail due now, and have the running server try it at once, also for destinations
+that could not be reached. Held mail stays held. Without arguments the whole queue is
+flushed, as by "sendmail -q".`,
 		examples: "  postrider queue flush\n  postrider queue flush --to-domain example.org",
 		bare:     true, skip: isHeld, do: move(storage.RequeueNow), end: endFlush,
 	}
 }
 
-// endFlush tells the running server.
+// endFlush flushes the running server's queue.
 func endFlush(ws *workspace.Workspace, out io.Writer, what *selection.Selection) error {
 	server := ws.Running()
 	if server == nil {
@@ -105,15 +105,15 @@ func bounceChange() change {
 	reason := "returned by the postmaster"
 	return change{
 		name: "bounce", done: "returned", short: "Return mail to its senders now",
-		long: `Return mail to its senders now, as if it had become too old. The server has to be
+		long: `Return mail to its senders now, as if it had become too old. The server must be
 running: it writes the notifications.`,
 		examples: "  postrider queue bounce --to-domain exmaple.org --reason 'the domain is misspelt'",
 		flags: func(cmd *cobra.Command) {
-			cmd.Flags().StringVar(&reason, "reason", reason, "what the senders are told")
+			cmd.Flags().StringVar(&reason, "reason", reason, "reason to put into the notifications")
 		},
 		begin: func(ws *workspace.Workspace) error {
 			if ws.Running() == nil {
-				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s, and only a running one writes notifications: start it with \"postrider serve\", or remove mail without telling anybody by \"postrider queue delete\"", ws.Config.Server.Data))
+				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s, and only the server writes notifications: start it with \"postrider serve\", or remove mail without notifications by \"postrider queue delete\"", ws.Config.Server.Data))
 			}
 			return nil
 		},
@@ -140,7 +140,7 @@ func (c change) command() *cobra.Command {
 		Long: c.long + "\n\n" + selectionHelp + " --dry-run shows what would be\ndone and changes nothing.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if s.None(args) && !c.bare {
-				return sysexits.Usage.With(fmt.Errorf("nothing is selected: give ids or flags, or ALL for the whole queue (see \"%s --help\")", cmd.CommandPath()))
+				return sysexits.Usage.With(fmt.Errorf("nothing is selected: use ids or flags, or ALL for the whole queue (see \"%s --help\")", cmd.CommandPath()))
 			}
 			what, err := selection.Read(&s, args, cmd.InOrStdin(), time.Now())
 			if err != nil {
@@ -200,7 +200,7 @@ func carryOut(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selec
 // sample is how many entries a dry run shows.
 const sample = 10
 
-// dryRun says what a change would do.
+// dryRun prints what a change would do.
 func dryRun(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selection.Selection) error {
 	n, octets := 0, int64(0)
 	err := each(ws, what, func(e *storage.QueueEntry) bool {

@@ -6,9 +6,9 @@
 //	why     the life of a message
 //	route   where mail for an address would go
 //
-// Listings have the shapes that Postfix prints (postqueue -p and -j, postcat -q, qshape),
-// so that scripts for those read ours. Package selection reads which entries a command
-// is about, package entry writes entries, package life tells a message's life.
+// Listings have the formats that Postfix prints (postqueue -p and -j, postcat -q, qshape),
+// so that scripts for Postfix can read them. Package selection reads which entries a
+// command works on, package entry prints entries, package life prints a message's history.
 //
 // A change is carried out while the queue is read, in steps of the store, so that a
 // change of a large queue is never in memory. What was done before an error stays done,

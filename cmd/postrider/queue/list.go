@@ -25,14 +25,14 @@ func listCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list [ID... | ALL | -]",
-		Short: "List the queue in the shape of Postfix's postqueue -p",
-		Long: `List the mail that waits for other hosts, in the shape of Postfix's "postqueue -p",
-by arrival. Behind an id, * means that the message is being tried or is due, ! that
-it is held. In parentheses stands why the recipients below it still wait.
+		Short: "List the queue in the format of Postfix's postqueue -p",
+		Long: `List the mail that waits for other hosts, in the format of Postfix's "postqueue -p",
+by arrival. After an id, * means that the message is being tried or is due, ! that
+it is held. The reason in parentheses is why the recipients below it still wait.
 
---json prints an object for each message on a line of its own, with the names of
-"postqueue -j" and, for each recipient, the entry that it belongs to, the entry's
-domain, status and attempts, and when it is due.
+--json prints a line with an object for each message, with the names of
+"postqueue -j" and, for each recipient, its entry and the entry's domain, status,
+attempts and due time.
 
 ` + selectionHelp,
 		Example: `  postrider queue list
@@ -55,7 +55,7 @@ func Print(ws *workspace.Workspace, to io.Writer) error {
 	return printEntries(ws, to, &selection.Selection{Whole: true}, false)
 }
 
-// printEntries prints the selected entries, those of a message together.
+// printEntries prints the selected entries, grouped by message.
 func printEntries(ws *workspace.Workspace, to io.Writer, what *selection.Selection, asJSON bool) error {
 	out := bufio.NewWriter(to)
 	l := lister{out: out, now: time.Now()}
@@ -90,10 +90,10 @@ type lister struct {
 	now      time.Time
 	messages int64
 	octets   int64
-	err      error // of out: the reader has gone
+	err      error // writing to out failed: its reader is gone
 }
 
-// stateOfAll is the state of a message: active before deferred before held.
+// stateOfAll returns the state of a message: active before deferred before held.
 func stateOfAll(group []*storage.QueueEntry, now time.Time) admin.QueueState {
 	state := admin.OnHold
 	for _, e := range group {
@@ -107,8 +107,8 @@ func stateOfAll(group []*storage.QueueEntry, now time.Time) admin.QueueState {
 	return state
 }
 
-// The columns are those that Postfix prints with enable_long_queue_ids: its short
-// ones have no room for our ids.
+// columns are as in Postfix with enable_long_queue_ids: its short columns have no room
+// for our ids.
 const columns = "%-17s %8v %-19s %s\n"
 
 // text prints a message as "postqueue -p" does: a reason in parentheses is

@@ -10,7 +10,7 @@ import (
 func MailqCommand() *cobra.Command {
 	cmd := listCommand()
 	cmd.Use = "mailq [ID... | ALL | -]"
-	cmd.Short = "The same as queue list; the program answers to the name mailq too"
+	cmd.Short = "The same as queue list; also runs under the name mailq"
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if cmd.Flags().Changed("config") {
 			return nil

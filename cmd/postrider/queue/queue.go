@@ -18,19 +18,19 @@ func Command() *cobra.Command {
 // selectionHelp is what the commands of the queue say of their arguments.
 const selectionHelp = `A message that goes to several domains has an entry for each. ID names all entries
 of a message, ID-PART one of them (ID-0 is the first), ALL the whole queue, and
-"-" stands for ids on the standard input. Flags narrow that down, and alone select
-from the whole queue; all of them have to fit.`
+"-" reads ids from the standard input. Flags narrow that down, and alone select
+from the whole queue; all of them have to match.`
 
 // flags adds the flags of a selection to cmd.
 func flags(c *selection.Criteria, cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.Domain, "to-domain", "", "entries for this domain")
 	f.StringVar(&c.From, "from", "", "entries from this address; '<>': notifications")
-	f.StringVar(&c.Older, "older", "", "entries that came longer ago than this: 30m, 4h, 5d")
-	f.StringVar(&c.Younger, "younger", "", "entries that came since: 30m, 4h, 5d")
-	f.StringVar(&c.Status, "error", "", "entries whose last attempt ended in this status, or one that begins so: 4, 4.4, 4.4.1")
-	f.BoolVar(&c.Held, "held", false, "entries that are held")
-	f.Int64Var(&c.Limit, "limit", 0, "at most so many entries; 0: all")
+	f.StringVar(&c.Older, "older", "", "entries that arrived longer ago than this: 30m, 4h, 5d")
+	f.StringVar(&c.Younger, "younger", "", "entries that arrived within this time: 30m, 4h, 5d")
+	f.StringVar(&c.Status, "error", "", "entries with this status of the last attempt, or its beginning: 4, 4.4, 4.4.1")
+	f.BoolVar(&c.Held, "held", false, "held entries")
+	f.Int64Var(&c.Limit, "limit", 0, "maximum number of entries; 0: all")
 	c.Given = f.Changed
 	return cmd
 }

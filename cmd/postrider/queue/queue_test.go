@@ -137,12 +137,12 @@ func TestSelections(t *testing.T) {
 
 	s.Want(sysexits.Usage, "", "queue requeue", "ALL for the whole queue")
 	s.Want(sysexits.Usage, "", "queue requeue xyz", "not a message id", "queue list")
-	s.Want(sysexits.Usage, "", "queue requeue 0000000000001-x", "behind the hyphen")
+	s.Want(sysexits.Usage, "", "queue requeue 0000000000001-x", "after the hyphen")
 	s.Want(sysexits.Usage, "", "queue requeue ALL 0000000000001", "exclude")
 	s.Want(sysexits.Usage, "", "queue requeue --error refused", "such as 4.4.1")
 	s.Want(sysexits.Usage, "", "queue requeue --older soon", "--older soon", "4h or 5d")
 	s.Want(sysexits.Usage, "", "queue requeue --younger -5m", "--younger -5m")
-	s.Want(sysexits.Usage, "", "queue requeue --limit -1", "from 0 on")
+	s.Want(sysexits.Usage, "", "queue requeue --limit -1", "expected 0 or more")
 	s.Want(sysexits.Usage, "", "queue requeue --to-domain bob@x.example", "not an address")
 	s.Want(sysexits.NoUser, "", "queue requeue --dry-run 0000000000009 0000000000001-7 0000000000002",
 		"0000000000009 is not in the queue", "0000000000001-7 is not in the queue", "postrider why 0000000000009", "1 entry, 3600 octets")
@@ -195,7 +195,7 @@ func TestChangesAreNotBounded(t *testing.T) {
 	}
 }
 
-// What only a running server can do says so where none runs.
+// A command that needs a running server fails with a hint when none runs.
 func TestWithoutAServer(t *testing.T) {
 	_, q, _ := withQueue(t)
 	shelltest.Fill(q)

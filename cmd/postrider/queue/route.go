@@ -14,7 +14,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine"
 	"postrider/engine/courier"
-	"postrider/engine/resolver"
+	"postrider/engine/mx"
 	"postrider/engine/router"
 )
 
@@ -31,17 +31,17 @@ type routed struct {
 type relayed struct {
 	Address string `json:"address"`
 	Rule    string `json:"rule"`
-	resolver.Explanation
+	mx.Explanation
 	TLS *courier.Outlook `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
 }
 
-// routing is what addresses are routed with.
+// routing routes addresses.
 type routing struct {
 	*workspace.Workspace
-	ctx   context.Context // of the command
+	ctx   context.Context // the command's
 	from  string          // the reverse-path that is assumed
 	rules *router.Transports
-	dns   *resolver.Resolver // asked as the server asks
+	hosts *mx.Finder // asked as the server asks
 	tls   *courier.Security
 }
 
@@ -54,9 +54,9 @@ func RouteCommand() *cobra.Command {
 		Use:   "route ADDRESS...",
 		Short: "Print where mail for an address would go, and send nothing",
 		Long: `Print where mail for an address would go now: to which maildrops, or by which rule
-to which next hop, with the hosts that would be tried in their order, and what TLS
-each of them would have to show. Nothing is sent; the name servers are asked, and
-for an MTA-STS policy the domain's web server. Exit code 67 if an address is nobody's.`,
+to which next hop, with the hosts that would be tried in their order, and the TLS that
+each host must have. Nothing is sent; the name servers are asked, and for an MTA-STS
+policy the domain's web server. Exit code 67 if an address does not exist.`,
 		Example: `  postrider route jsmith@mindspring.com
   postrider route --from newsletter@example.org bob@example.net --json`,
 		Args: workspace.AtLeast(1),
@@ -66,7 +66,7 @@ for an MTA-STS policy the domain's web server. Exit code 67 if an address is nob
 			})
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "the sender, where relay.sender_transports has rules")
+	cmd.Flags().StringVar(&from, "from", "", "sender, for the rules of relay.sender_transports")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return t.Flags(cmd)
 }
@@ -77,8 +77,8 @@ func route(ws *workspace.Workspace, ctx context.Context, out io.Writer, args []s
 		return sysexits.Config.With(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	r := &routing{ws, ctx, from, rules, engine.NewResolver(ws.Config, listeners(ws, ctx), quiet), nil}
-	if r.tls, err = courier.NewSecurity(ctx, ws.Config, r.dns, quiet); err != nil {
+	r := &routing{ws, ctx, from, rules, engine.NewFinder(ws.Config, engine.NewResolver(ws.Config, quiet), listeners(ws, ctx)), nil}
+	if r.tls, err = courier.NewSecurity(ctx, ws.Config, r.hosts, quiet); err != nil {
 		return sysexits.Config.With(err)
 	}
 	all := []*routed{}
@@ -101,7 +101,7 @@ func route(ws *workspace.Workspace, ctx context.Context, out io.Writer, args []s
 		}
 	}
 	if err == nil && unknown > 0 {
-		err = sysexits.NoUser.With(fmt.Errorf("%d of %d addresses are nobody's", unknown, len(args)))
+		err = sysexits.NoUser.With(fmt.Errorf("%d of %d addresses do not exist", unknown, len(args)))
 	}
 	return err
 }
@@ -137,7 +137,7 @@ func (r *routing) find(text string) (*routed, error) {
 			continue
 		}
 		hop, rule := r.Router.NextHop(r.rules, t.Domain, r.from)
-		relay := relayed{t.Remote, rule, r.dns.Explain(r.ctx, hop), nil}
+		relay := relayed{t.Remote, rule, r.hosts.Explain(r.ctx, hop), nil}
 		if relay.Error == nil {
 			o := r.tls.Explain(r.ctx, hop, &relay.Explanation)
 			relay.TLS = &o
@@ -166,8 +166,8 @@ func (r *routed) print(out io.Writer) {
 	}
 }
 
-// listeners are the addresses that mail is taken at: those of the running server,
-// else those of the configuration.
+// listeners are the addresses that the running server takes mail at, or without a
+// running server the configured ones.
 func listeners(ws *workspace.Workspace, ctx context.Context) (at []netip.AddrPort) {
 	var texts []string
 	if server := ws.Running(); server != nil {

@@ -19,9 +19,9 @@ func showCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show ID...",
-		Short: "Print everything that is known of mail in the queue",
-		Long: `Print everything that the queue knows of a message (ID) or of one entry of it
-(ID-PART). What was tried before is told by "postrider why ID".`,
+		Short: "Print everything that is known about mail in the queue",
+		Long: `Print everything that the queue knows about a message (ID) or one of its entries
+(ID-PART). For earlier attempts see "postrider why ID".`,
 		Example: "  postrider queue show 06FV1Q2C80000\n  postrider queue show 06FV1Q2C80000-1 --json",
 		Args:    workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

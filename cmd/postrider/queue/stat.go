@@ -25,18 +25,18 @@ func statCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stat",
 		Short: "Count the queue by domain and age, as qshape does, or by error",
-		Long: `Count what waits: in all, and as a table in the shape of Postfix's qshape, with a
-row for each domain, the largest first, and a column for each age, up to so many
-minutes. It counts recipients; with --by sender, messages by the sender's domain.
+		Long: `Count the queue: in all, and as a table in the format of Postfix's qshape, with a
+row for each domain, the largest first, and a column for each age in minutes.
+It counts recipients; with --by sender, messages by the sender's domain.
 --errors counts recipients by how their last attempt ended, with an example each.
-Flags narrow down what is counted. It reads the whole queue.`,
+Flags narrow down what is counted. The command reads the whole queue.`,
 		Example: `  postrider queue stat
   postrider queue stat --by sender --top 50
   postrider queue stat --errors --to-domain example.org`,
 		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if by != "domain" && by != "sender" {
-				return sysexits.Usage.With(fmt.Errorf("--by %s: want domain or sender", by))
+				return sysexits.Usage.With(fmt.Errorf("--by %s: expected domain or sender", by))
 			}
 			what, err := selection.Read(&s, nil, nil, time.Now())
 			if err != nil {
@@ -60,9 +60,9 @@ Flags narrow down what is counted. It reads the whole queue.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&by, "by", "domain", "what the rows are: domain, or sender (the sender's domain)")
+	f.StringVar(&by, "by", "domain", "rows: domain, or sender (the sender's domain)")
 	f.BoolVar(&errors, "errors", false, "count by the status of the last attempt")
-	f.IntVar(&top, "top", 20, "at most so many rows; 0: all")
+	f.IntVar(&top, "top", 20, "maximum number of rows; 0: all")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return t.Flags(flags(&s, cmd))
 }
@@ -90,7 +90,7 @@ func takeCensus(ws *workspace.Workspace, arg admin.CensusArg) (*admin.Census, er
 	return admin.TakeCensus(ws.Store, arg)
 }
 
-// askRelay adds what the running server says of its relay, if there is one.
+// askRelay adds the relay's state, if a server runs.
 func (c *census) askRelay(ws *workspace.Workspace) {
 	if server := ws.Running(); server != nil {
 		if status, err := server.RelayStatus(); err == nil {

@@ -18,10 +18,10 @@ func WhyCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "why ID",
-		Short: "Tell a message's life: where it came from, each attempt, what comes next",
-		Long: `Tell the life of a message to other hosts: where it came from, each attempt with
-what the hosts replied, and when it is tried next, or that it has left the queue.
-The history of a message stays for a while after it has left.`,
+		Short: "Print a message's history: its origin, each attempt, what comes next",
+		Long: `Print the history of a message to other hosts: where it came from, each attempt with
+the replies of the hosts, and when it is tried next, or that it has left the queue.
+The history of a message is kept for a while after it has left.`,
 		Example: "  postrider why 06FV1Q2C80000\n  postrider why 06FV1Q2C80000 --json",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

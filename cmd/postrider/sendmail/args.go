@@ -40,7 +40,7 @@ type arguments struct {
 	recipients []string
 }
 
-// The options of sendmail, which programs have called for forty years: letters
+// The options of sendmail: letters
 // after one hyphen, several in a row, a value in the same word or the next.
 const (
 	withValue = "ABCFLNORVXbefhopr" // have a value
@@ -82,7 +82,7 @@ func (a *arguments) long(word string, args []string) ([]string, error) {
 	}
 	to := map[string]*string{"--config": &a.target.File, "--data": &a.target.Data}[name]
 	if to == nil {
-		return nil, fmt.Errorf("%s is not known", name)
+		return nil, fmt.Errorf("unknown option %s", name)
 	}
 	if !has {
 		if len(args) == 0 {
@@ -128,7 +128,7 @@ func (a *arguments) flag(letter byte) error {
 	case letter == 'I':
 		a.mode = modeAliases
 	case strings.IndexByte(ignored, letter) < 0:
-		return fmt.Errorf("-%c is not known", letter)
+		return fmt.Errorf("unknown option -%c", letter)
 	}
 	return nil
 }
@@ -168,12 +168,12 @@ func (a *arguments) become(name string) error {
 		a.mode = m
 		return nil
 	case name == "d" || name == "D":
-		return errors.New("-bd: the server is run by \"postrider serve\"")
+		return errors.New("-bd: run the server with \"postrider serve\"")
 	}
-	return fmt.Errorf("-b%s is not known: want -bm, -bs, -bp, -bv or -bi", name)
+	return fmt.Errorf("unknown option -b%s: expected -bm, -bs, -bp, -bv or -bi", name)
 }
 
-// flush takes the value of -q: nothing, or what of the queue it is about.
+// flush takes the value of -q: nothing, or the part of the queue to flush.
 func (a *arguments) flush(what string) error {
 	a.mode = modeFlush
 	kind, value := byte(0), ""
@@ -187,19 +187,18 @@ func (a *arguments) flush(what string) error {
 	case kind == 'R' && value != "":
 		a.flushTo = value
 	case '0' <= kind && kind <= '9':
-		return fmt.Errorf("-q%s: how often mail is tried is said by relay.retry of the configuration", what)
+		return fmt.Errorf("-q%s: the queue runs by itself; relay.retry in the configuration has the intervals", what)
 	default:
-		return fmt.Errorf("-q%s is not known: want -q, -qI and an id, or -qR and a domain", what)
+		return fmt.Errorf("unknown option -q%s: expected -q, -qI and an id, or -qR and a domain", what)
 	}
 	return nil
 }
 
-// The values of -N, -R and -V are those of the parameters of RFC 3461, and read by
-// its grammar.
+// The values of -N, -R and -V are parameters of RFC 3461, and are parsed as such.
 func parseNotify(value string) (smtp.Notify, error) {
 	args, refused := smtp.ParseRcpt([]byte("TO:<a@b> NOTIFY="+value), smtp.ExtDSN, false)
 	if refused != nil || args.Notify == 0 {
-		return 0, fmt.Errorf("-N %s: want never, or a list of success, failure and delay", value)
+		return 0, fmt.Errorf("-N %s: expected never, or a list of success, failure and delay", value)
 	}
 	return args.Notify, nil
 }
@@ -207,7 +206,7 @@ func parseNotify(value string) (smtp.Notify, error) {
 func parseRet(value string) (smtp.Ret, error) {
 	args, refused := smtp.ParseMail([]byte("FROM:<> RET="+value), smtp.ExtDSN)
 	if refused != nil || args.Ret == smtp.RetUnsaid {
-		return 0, fmt.Errorf("-R %s: want full or hdrs", value)
+		return 0, fmt.Errorf("-R %s: expected full or hdrs", value)
 	}
 	return args.Ret, nil
 }
@@ -215,7 +214,7 @@ func parseRet(value string) (smtp.Ret, error) {
 func parseEnvID(value string) (string, error) {
 	coded := smtp.AppendXtext(nil, []byte(value))
 	if _, refused := smtp.ParseMail(append([]byte("FROM:<> ENVID="), coded...), smtp.ExtDSN); refused != nil {
-		return "", fmt.Errorf("-V %s: want 1 to 100 octets", value)
+		return "", fmt.Errorf("-V %s: expected 1 to 100 octets", value)
 	}
 	return string(coded), nil
 }

@@ -1,12 +1,12 @@
-// Package sendmail has the command that programs call to hand in mail: sendmail, with
-// the options that it has had for forty years.
+// Package sendmail has the command that programs call to submit mail: sendmail, with
+// the options that sendmail programs have.
 //
-// A message goes one of four ways, whichever is open first: into the store, which the
-// command opens or which a running server has open (for root and the server's user);
-// to the running server at its socket for all users; by SMTP to the server's first
-// address. Sendmail says so by its exit code: 0 is a promise that the message is stored.
+// A message goes the first way that works: into the store, which the command opens or
+// which a running server has open (for root and the server's user); to the running server
+// at its socket for all users; by SMTP to the server's first address. Exit code 0 is a
+// promise that the message is stored.
 //
-// Sendmail is also called for what other commands do: -bp (mailq), -bi (newaliases), -q
-// (queue flush). Main hands these in (Others), so that this package imports no other folder of
+// Sendmail also does what other commands do: -bp (mailq), -bi (newaliases), -q (queue
+// flush). Main passes them in (Others), so that this package imports no other folder of
 // commands.
 package sendmail

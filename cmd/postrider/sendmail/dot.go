@@ -9,7 +9,7 @@ import (
 // typed, or to the end.
 type untilDot struct {
 	in    *bufio.Reader
-	left  []byte // of the line that was read
+	left  []byte // the rest of the line that was read
 	start bool   // left begins a line
 	ended bool
 }
@@ -38,7 +38,7 @@ func (u *untilDot) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// isDot says whether a line is a "." alone.
+// isDot reports whether a line is a "." alone.
 func isDot(line []byte) bool {
 	switch string(line) {
 	case ".", ".\n", ".\r\n":

@@ -21,9 +21,9 @@ import (
 )
 
 // take reads the message, and then finds the way into the store: the store itself or the
-// running server's admin socket for those who may use them, else the server's socket for
+// running server's admin socket, if the caller may use them, else the server's socket for
 // all users, else SMTP. The text is read before, so a program that writes it slowly keeps
-// no connection open, and whichever way is taken, the whole text goes.
+// no connection open, and the whole text is there for every way.
 func (a *arguments) take(cmd *cobra.Command) error {
 	if len(a.recipients) == 0 && !a.fromHeader {
 		return sysexits.Usage.With(pickup.ErrNoRecipients)
@@ -57,8 +57,8 @@ func (a *arguments) take(cmd *cobra.Command) error {
 	return a.handIn(cmd, cfg, text)
 }
 
-// handIn gives the message to the running server at the socket for all users, and by SMTP
-// where there is none.
+// handIn submits the message to the running server at the socket for all users, or by
+// SMTP without the socket.
 func (a *arguments) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSpool) error {
 	path := config.SystemMailSocket
 	switch {
@@ -69,7 +69,7 @@ func (a *arguments) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSp
 		other.Server.Data = a.target.Data
 		path = other.LocalMailSocket()
 	}
-	letter := localmail.Letter{
+	message := localmail.Letter{
 		Sender: a.sender, FullName: a.fullName, Recipients: a.recipients, FromHeader: a.fromHeader,
 		Notify: a.notify, Ret: a.ret, EnvID: a.envID,
 	}
@@ -77,14 +77,14 @@ func (a *arguments) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSp
 	if err != nil {
 		return sysexits.TempFail.With(err)
 	}
-	answer, err := localmail.Send(cmd.Context(), path, letter, in)
+	answer, err := localmail.Send(cmd.Context(), path, message, in)
 	switch {
 	case errors.Is(err, localmail.ErrNoServer):
 		return a.bySMTP(cmd, cfg, text, fmt.Errorf("%s: %w", path, err))
 	case errors.Is(err, localmail.ErrForged):
 		return sysexits.TempFail.With(fmt.Errorf("nothing was sent to %s: %w; start the server as root or as the directory's owner, or set server.mail_socket", path, err))
 	case err != nil:
-		return sysexits.TempFail.With(fmt.Errorf("the server at %s broke off: %w", path, err))
+		return sysexits.TempFail.With(fmt.Errorf("the connection to the server at %s failed: %w", path, err))
 	}
 	if a.verbose && answer.ID != "" {
 		fmt.Fprintf(cmd.OutOrStdout(), "stored as %s\n", answer.ID)
@@ -133,7 +133,7 @@ func (a *arguments) bySMTP(cmd *cobra.Command, cfg *config.Config, text *inputSp
 	host := &useragent.Host{Addr: smtpAddress(cfg), Security: useragent.Clear}
 	refusals, err := useragent.Submit(cmd.Context(), host, useragent.Envelope{From: c.Sender, To: c.Recipients, Size: c.Size, UTF8: c.UTF8, EightBit: c.EightBit}, in)
 	if err != nil && len(refusals) == 0 {
-		return sysexits.TempFail.With(fmt.Errorf("no server takes mail here: start it with \"postrider serve\", or let it make its socket (%w; SMTP: %w)", noSocket, err))
+		return sysexits.TempFail.With(fmt.Errorf("no server takes mail on this host: start it with \"postrider serve\", or set server.mail_socket (%w; SMTP: %w)", noSocket, err))
 	}
 	if len(refusals) == 0 {
 		return nil

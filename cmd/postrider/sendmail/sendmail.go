@@ -34,36 +34,35 @@ type Others struct {
 func Command(others Others) *cobra.Command {
 	return &cobra.Command{
 		Use:   "sendmail [OPTION...] [RECIPIENT...]",
-		Short: "Take a message from a program; the program answers to the name sendmail too",
-		Long: `Take a message on the standard input, in the way that programs have called
-sendmail for. It is stored before the command ends: recipients here have it then,
-those elsewhere are in the queue.
+		Short: "Take a message from a program; also runs under the name sendmail",
+		Long: `Take a message from the standard input, as sendmail does. It is stored before the
+command ends: local recipients have it then, mail for other hosts is in the queue.
 
-  -t            recipients are those of To, Cc and Bcc too; Bcc is removed
+  -t            take recipients from To, Cc and Bcc too; Bcc is removed
   -i, -oi       a line with a "." alone is text, and does not end the message
-  -f, -r ADDR   the sender, in place of who calls; '<>': the null path
+  -f, -r ADDR   the sender, in place of the calling user; '<>': the null path
   -F NAME       the sender's full name, for a From field that is missing
-  -N LIST       who is told: never, or success, failure and delay (RFC 3461)
-  -R full|hdrs  how much of the message a notification brings back
+  -N LIST       when to notify the sender: never, or success, failure and delay (RFC 3461)
+  -R full|hdrs  how much of the message a notification returns
   -V ID         an envelope id for notifications
-  -v            say under which id the message is stored
-  -bs           speak SMTP, by the running server
+  -v            print the id of the stored message
+  -bs           speak SMTP with the running server
   -bp           list the queue, as mailq
-  -bv           say where mail for the recipients would go
-  -bi           take over /etc/aliases, as newaliases
-  -q            try the queue now; -qI and an id: that message, -qR and a
+  -bv           print where mail for the recipients would go
+  -bi           import /etc/aliases, as newaliases
+  -q            flush the queue; -qI and an id: that message, -qR and a
                 domain: the mail for that domain
-  -C, --config  configuration file; else that of $POSTRIDER_CONFIG, or
+  -C, --config  configuration file; default: $POSTRIDER_CONFIG, or
                 /etc/postrider.toml if it is there
   --data DIR    the data directory
 
-Who may not use the store hands the message to the running server at its socket for
-all users (server.mail_socket), or, where there is none, by SMTP at the first address of
-smtp.listen. The sender is told by mail of recipients who can't get the message.
+A user without access to the store submits the message to the running server at its
+socket for all users (server.mail_socket), or, without the socket, by SMTP at the first
+address of smtp.listen. The sender is notified by mail of recipients that failed.
 
-Other options of sendmail's that mean nothing here are passed over. Exit codes: 64
-usage, 65 the message or an address is wrong, 67 no recipient is known here, 75 not
-now, try again, 77 only root and the server's user may do this.`,
+Other options of sendmail are ignored. Exit codes: 64 usage, 65 the message or an
+address is wrong, 67 no recipient exists, 75 try again later, 77 only root and the
+server's user may do this.`,
 		Example: `  postrider sendmail -t < message
   echo hello | sendmail -f alice@example.org bob@example.net
   sendmail -bv postmaster`,
@@ -78,7 +77,7 @@ now, try again, 77 only root and the server's user may do this.`,
 			}
 			err = args.run(cmd, &others)
 			if errors.Is(err, fs.ErrPermission) && args.mode != modeDeliver {
-				err = fmt.Errorf("%w; all users may hand in mail by sendmail, with -t or recipients", err)
+				err = fmt.Errorf("%w; all users may submit mail with sendmail, with -t or recipients", err)
 			}
 			return err
 		},
@@ -149,7 +148,7 @@ func pickupOf(ws *workspace.Workspace) (*pickup.Pickup, error) {
 	return p, nil
 }
 
-// mail is the message as the command line and the caller's account say it.
+// mail makes the message from the command line and the caller's account.
 func (a *arguments) mail() (m pickup.Mail) {
 	name := "nobody"
 	if u, err := user.Current(); err == nil {
@@ -157,7 +156,7 @@ func (a *arguments) mail() (m pickup.Mail) {
 	}
 	m.Sender, m.FromHeader = name, a.fromHeader
 	if a.sender != nil {
-		m.Sender, m.FullName = *a.sender, "" // the name is not that of another address
+		m.Sender, m.FullName = *a.sender, "" // the name does not belong to another address
 	}
 	if a.fullName != "" {
 		m.FullName = a.fullName
@@ -193,17 +192,17 @@ func refusedError(result pickup.Result) error {
 func outcomeName(o router.Outcome) string {
 	switch o {
 	case router.Loop:
-		return "the alias leads to nobody but itself, or to too many"
+		return "the alias leads only to itself, or to too many addresses"
 	case router.ForwardLoop:
-		return "mail forwarding loop: the alias has sent this message elsewhere before, as a Delivered-To field of it says"
+		return "mail forwarding loop: a Delivered-To field shows that the alias has forwarded this message before"
 	}
-	return "there is no such user here"
+	return "no such user here"
 }
 
-// verify says for each address where its mail would go.
+// verify prints for each address where its mail would go.
 func verify(ws *workspace.Workspace, out io.Writer, addresses []string) error {
 	if len(addresses) == 0 {
-		return sysexits.Usage.With(errors.New("-bv: addresses are wanted"))
+		return sysexits.Usage.With(errors.New("-bv: no addresses"))
 	}
 	rules, err := ws.Config.RelayRules()
 	if err != nil {
@@ -248,7 +247,7 @@ func maildropNames(ws *workspace.Workspace, targets []router.Target) string {
 	return strings.Join(names, ", ")
 }
 
-// speak lets the caller speak SMTP with the running server.
+// speak connects the caller with the running server's SMTP.
 func (a *arguments) speak(cmd *cobra.Command) error {
 	cfg, err := a.target.Config()
 	if errors.Is(err, fs.ErrPermission) {
@@ -262,12 +261,12 @@ func (a *arguments) speak(cmd *cobra.Command) error {
 		return a.connect(cmd, smtpAddress(cfg))
 	}
 	if err != nil {
-		return sysexits.TempFail.With(fmt.Errorf("-bs: no server runs on %s, and SMTP is spoken by the server: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
+		return sysexits.TempFail.With(fmt.Errorf("-bs: no server runs on %s: start it with \"postrider serve\" (%w)", cfg.Server.Data, err))
 	}
 	defer server.Close()
 	status, err := server.Status(cmd.Context())
 	if err == nil && len(status.SMTP) == 0 {
-		err = errors.New("the server listens at no address (smtp.listen)")
+		err = errors.New("the server listens on no address (smtp.listen)")
 	}
 	if err != nil {
 		return sysexits.TempFail.With(fmt.Errorf("-bs: %w", err))
@@ -279,7 +278,7 @@ func (a *arguments) speak(cmd *cobra.Command) error {
 func (a *arguments) connect(cmd *cobra.Command, addr string) error {
 	err := connect(cmd.Context(), addr, cmd.InOrStdin(), cmd.OutOrStdout())
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		err = fmt.Errorf("%w: no server listens at %s: start it with \"postrider serve\"", err, addr)
+		err = fmt.Errorf("%w: no server listens on %s: start it with \"postrider serve\"", err, addr)
 	}
 	return sysexits.TempFail.With(err)
 }

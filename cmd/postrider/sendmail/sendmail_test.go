@@ -23,8 +23,8 @@ import (
 	"postrider/codec/smtp"
 )
 
-// commands are what the tests run: sendmail as main joins it, and those that it stands
-// in for.
+// commands are what the tests run: sendmail as main makes it, and the commands that it
+// does the work of.
 var commands = []func() *cobra.Command{
 	func() *cobra.Command {
 		return Command(Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases})
@@ -93,10 +93,10 @@ func TestParse_Failure(t *testing.T) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
-	f("-k", "-k is not known")
-	f("-tk", "-k is not known")
+	f("-k", "unknown option -k")
+	f("-tk", "unknown option -k")
 	f("-tf", "-f needs a value")
-	f("--frob", "--frob is not known")
+	f("--frob", "unknown option --frob")
 	f("--config", "needs a value")
 	f("-bd", "postrider serve")
 	f("-bx", "-bs, -bp")
@@ -171,7 +171,7 @@ func TestSendmail(t *testing.T) {
 	s.Want(sysexits.Usage, "x\n", "sendmail", "no recipients", "-t")
 	s.Want(sysexits.Usage, "x\n", "sendmail -k alice", "sendmail --help")
 	s.Want(sysexits.DataErr, "To: a b\n\n", "sendmail -t", "a comma is missing")
-	s.Want(sysexits.NoUser, "x\n", "sendmail nobody", "nobody@a.example: there is no such user", "nothing was sent")
+	s.Want(sysexits.NoUser, "x\n", "sendmail nobody", "nobody@a.example: no such user", "nothing was sent")
 	if len(q.Entries) != n {
 		t.Error("something was sent")
 	}
@@ -197,7 +197,7 @@ func TestOtherNames(t *testing.T) {
 	s.Want(0, "", "alias add team alice")
 	shelltest.Same(t, "-bp", s.Want(0, "", "sendmail -bp"), s.Want(0, "", "queue list"))
 	s.Want(0, "", "sendmail -bv Team x@o.example", "Team@a.example... deliverable: maildrop alice@a.example\n", "x@o.example... deliverable: relayed to o.example (MX)\n")
-	s.Want(sysexits.NoUser, "", "sendmail -bv nobody alice", "nobody@a.example... there is no such user", "alice@a.example... deliverable")
+	s.Want(sysexits.NoUser, "", "sendmail -bv nobody alice", "nobody@a.example... no such user", "alice@a.example... deliverable")
 	s.Want(sysexits.Usage, "", "sendmail -bv", "addresses")
 	s.Want(0, "", "sendmail -q", "2 entries made due")
 	s.Want(0, "", "sendmail -qRX.example", "2 entries made due")

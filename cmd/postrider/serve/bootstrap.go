@@ -14,8 +14,8 @@ import (
 )
 
 // bootstrap makes what a server needs before it takes mail: its domains, a
-// postmaster in the default one (RFC 5321 section 4.5.1), and the accounts of
-// --demo. It tells a first user what to do next.
+// postmaster in the default domain (RFC 5321 section 4.5.1), and the accounts of
+// --demo. It prints what to do next for a new store.
 func bootstrap(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
 	for _, d := range cfg.Server.Domains {
 		if err := store.AddDomain(d); err != nil && !errors.Is(err, storage.ErrExists) {
@@ -54,13 +54,13 @@ func bootstrap(store storage.Store, cfg *config.Config, demo bool, out io.Writer
 or start with --demo for the accounts mbrain and jsmith.
 `, cfg.Server.Data)
 	}
-	return tellOfPostmaster(store, domain, out)
+	return warnOfPostmaster(store, domain, out)
 }
 
-// tellOfPostmaster says when mail waits in the account that was made for the
-// postmaster: it has no password, so it is out of everybody's reach. What arrives there
-// are letters to the postmaster, and mail that came back twice.
-func tellOfPostmaster(store storage.Store, domain string, out io.Writer) error {
+// warnOfPostmaster prints when mail waits in the account that was made for the
+// postmaster: it has no password, so the mail can't be read. It is mail for the
+// postmaster, and notifications that could not be delivered.
+func warnOfPostmaster(store storage.Store, domain string, out io.Writer) error {
 	at, err := store.Lookup("postmaster", domain)
 	if err != nil || at.Account == 0 {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"postrider/storage/lsm"
 )
 
-// The start tells of mail in the stand-in for a postmaster, and of nothing else.
+// The start reports mail in the placeholder for a postmaster, and nothing else.
 func TestStartTellsOfThePostmastersMail(t *testing.T) {
 	store, err := lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

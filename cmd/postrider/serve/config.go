@@ -83,7 +83,7 @@ func configShow() *cobra.Command {
 func configDefaults() *cobra.Command {
 	return &cobra.Command{
 		Use:     "defaults",
-		Short:   "Print every key with its default and its help: a file to begin with",
+		Short:   "Print every key with its default and its help, as a file to start from",
 		Example: "  postrider config defaults > postrider.toml",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -22,7 +22,7 @@ func TestConfigCommands(t *testing.T) {
 	}
 }
 
-// Status is told by the server that runs, and its absence is an exit code.
+// The running server prints its status, and without one there is an exit code.
 func TestStatus(t *testing.T) {
 	shelltest.Both(t, func(s *shelltest.Shell) {
 		if s.Server {

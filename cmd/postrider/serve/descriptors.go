@@ -18,9 +18,9 @@ import (
 // next hops, which come as they like, leave the store and the spools theirs. With fewer
 // than all wants, there are fewer of everything, and connections get what the others leave.
 
-// fileShare is how many open files are for what.
+// fileShare divides the open files among their uses.
 type fileShare struct {
-	connections int // of clients: limits.connections
+	connections int // from clients: limits.connections
 	relay       int // to other hosts: relay.connections
 	questions   int // to name servers
 	store       int
@@ -30,17 +30,17 @@ type fileShare struct {
 // uploadFiles are for uploads in the web client that come in at the same moment.
 const uploadFiles = 256
 
-// usualStore is what a store does well with that has no more than some thousand files.
+// usualStore is enough for a store with no more than some thousand files.
 const usualStore = 1024 + lsm.FilesBeside
 
-// leastFiles is what nothing works without.
+// leastFiles is the minimum to run with.
 var leastFiles = fileShare{connections: 8, relay: 4, questions: 4, store: 40, beside: 16}
 
-// wantedFiles is what a configuration wants.
+// wantedFiles is the share for a whole configuration.
 func wantedFiles(cfg *config.Config) fileShare {
 	s := fileShare{
 		connections: cfg.Limits.Connections, relay: cfg.Relay.Connections, questions: engine.MostQuestions,
-		store: lsm.MostOpenFiles + lsm.FilesBeside, beside: 160,
+		store: lsm.DefaultOpenFiles + lsm.FilesBeside, beside: 160,
 	}
 	if len(cfg.Web.Listen)+len(cfg.Web.ListenTLS) > 0 {
 		s.beside += reserveHTTP + uploadFiles
@@ -48,8 +48,8 @@ func wantedFiles(cfg *config.Config) fileShare {
 	return s
 }
 
-// all is the open files of a share: those connections that linger are not counted by
-// limits.connections any more.
+// all is the open files of a share: limits.connections does not count lingering
+// connections.
 func (s fileShare) all() int {
 	return engine.MaxConns(s.connections) + s.relay + s.questions + s.store + s.beside
 }
@@ -70,7 +70,7 @@ func shareFiles(cfg *config.Config, limit int) (fileShare, error) {
 		return want, nil
 	}
 	if least.all() > room {
-		return least, fmt.Errorf("the limit of open files is %d, and nothing works with fewer than %d: %s", limit, process+least.all(), raiseFiles(process+want.all()))
+		return least, fmt.Errorf("the limit of open files is %d, but at least %d are needed: %s", limit, process+least.all(), raiseFiles(process+want.all()))
 	}
 	part := func(least, share, want int) int { return min(want, max(least, room/share)) }
 	s := fileShare{
@@ -92,7 +92,7 @@ func shareFiles(cfg *config.Config, limit int) (fileShare, error) {
 	return s, nil
 }
 
-// cuts says what a share has less of than is wanted; "": nothing.
+// cuts describes what a share has less of than the configuration wants; "": nothing.
 func (s fileShare) cuts(cfg *config.Config, limit int) string {
 	want := wantedFiles(cfg)
 	var cut []string
@@ -111,7 +111,7 @@ func (s fileShare) cuts(cfg *config.Config, limit int) string {
 	return fmt.Sprintf("the limit of open files is %d: %s; %s", limit, strings.Join(cut, ", "), raiseFiles(filesOfProcess(cfg)+want.all()))
 }
 
-// raiseFiles says how a limit is raised.
+// raiseFiles describes how to raise the limit.
 func raiseFiles(to int) string {
 	return fmt.Sprintf("set LimitNOFILE=%d in the unit (or \"ulimit -n %[1]d\" before the start), or a lower limits.connections", to)
 }
@@ -145,6 +145,6 @@ func setFilesAside(cfg *config.Config, log *slog.Logger) error {
 		log.Warn(cuts)
 	}
 	cfg.Limits.Connections, cfg.Relay.Connections = s.connections, s.relay
-	cfg.Process = config.Process{Questions: s.questions, StoreFiles: max(s.store-lsm.FilesBeside, lsm.LeastOpenFiles)}
+	cfg.Process = config.Process{Questions: s.questions, StoreFiles: max(s.store-lsm.FilesBeside, lsm.MinOpenFiles)}
 	return nil
 }

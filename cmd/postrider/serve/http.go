@@ -28,24 +28,24 @@ type httpServers struct {
 	http    []netip.AddrPort
 	https   []netip.AddrPort
 	limits  *httpLimits
-	ctx     context.Context // of all requests
+	ctx     context.Context // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
 	servers []*http.Server
-	stop    []func() // of what works beside them
+	stop    []func() // stops the admin and the sendmail socket
 }
 
 // handlersEnd is how long requests may take to notice that they are cancelled.
 const handlersEnd = 20 * time.Second
 
 // end stops all: listeners at once; requests have until ctx is done, and are cancelled
-// then. When it returns, nothing of HTTP uses the store any more.
+// then. After it returns, no HTTP request uses the store.
 func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	var all sync.WaitGroup
 	for _, s := range h.servers {
 		all.Go(func() { _ = s.Shutdown(ctx) })
 	}
-	h.limits.closeIdle() // Shutdown waits for those that never had a request
+	h.limits.closeIdle() // Shutdown waits for connections without a request
 	all.Wait()
 	h.cancel()
 	for _, s := range h.servers {
@@ -53,7 +53,7 @@ func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	}
 	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
-			log.Error("requests by HTTP do not come to an end", "requests", h.working.Load(), "waited", handlersEnd)
+			log.Error("HTTP requests do not end", "requests", h.working.Load(), "waited", handlersEnd)
 			break
 		}
 	}
@@ -119,15 +119,15 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	h.stop = append(h.stop, stop)
 	if stop, err = srv.ServeLocalMail(cfg.LocalMailSocket()); err != nil {
-		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a place that the server may write to", "err", err)
+		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a path that the server can write to", "err", err)
 		return h, nil
 	}
 	h.stop = append(h.stop, stop)
 	return h, nil
 }
 
-// serveWeb opens web.listen and web.listen_tls. The web client is made when it is
-// wanted somewhere.
+// serveWeb opens web.listen and web.listen_tls. The web client is made if one of them
+// needs it.
 func (h *httpServers) serveWeb(ctx context.Context, p *httpParams) error {
 	cfg, srv, log := p.cfg, p.srv, p.log
 	plain := srv.HTTP()

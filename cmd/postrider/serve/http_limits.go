@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Connections of HTTP are counted with those of the other protocols, by client. One that
-// does nothing makes room for a new one. When all work, the new one is still accepted,
-// up to reserveHTTP of them, and hears 503 unless it asks how the server is: health checks
+// HTTP connections are counted together with the other protocols', by client. An idle
+// connection makes room for a new one. When all are busy, up to reserveHTTP new ones are
+// still accepted, and get a 503 unless they ask for the server's health: health checks
 // always get through.
 
 const (
@@ -41,7 +41,7 @@ type httpLimits struct {
 	reserved int                       // beyond them
 	by       map[netip.Addr]*list.List // idle connections of each client, the longest idle first
 	counts   map[netip.Addr]int
-	idle     *list.List // of all clients
+	idle     *list.List // the idle connections of all clients
 }
 
 func newHTTPLimits(others admission, exempt func(netip.Addr) bool) *httpLimits {
@@ -86,7 +86,7 @@ func (c *httpConn) Close() error {
 	return c.Conn.Close()
 }
 
-// admit counts a connection in; nil: there is no room.
+// admit counts a connection; nil: there is no room.
 func (l *httpLimits) admit(conn net.Conn) *httpConn {
 	c := &httpConn{Conn: conn, limits: l}
 	if at, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
@@ -119,8 +119,8 @@ func (l *httpLimits) admit(conn net.Conn) *httpConn {
 	return c
 }
 
-// longestIdle is the connection to close for a new one: of the same client, or, if it has
-// none and others hold all, of anybody.
+// longestIdle is the connection to close for a new one: the same client's, or, if it has
+// none and others hold all, any client's.
 func (l *httpLimits) longestIdle(client netip.Addr, ofClient bool) *httpConn {
 	if own := l.by[client]; own != nil && own.Len() > 0 {
 		return own.Front().Value.(*httpConn)

@@ -15,14 +15,14 @@ import (
 
 // books are the connections of the other protocols, of which there may be so many.
 type books struct {
-	mu         sync.Mutex
-	open, most int
+	mu          sync.Mutex
+	open, limit int
 }
 
 func (b *books) AdmitHTTP(netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.open == b.most {
+	if b.open == b.limit {
 		return false
 	}
 	b.open++
@@ -36,7 +36,7 @@ func (b *books) LeaveHTTP(netip.Addr) {
 }
 
 // serveLimited serves a handler under limits until the test ends.
-func serveLimited(t *testing.T, most int, handler http.Handler) (*httpServers, *books, string) {
+func serveLimited(t *testing.T, limit int, handler http.Handler) (*httpServers, *books, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -47,7 +47,7 @@ func serveLimited(t *testing.T, most int, handler http.Handler) (*httpServers, *
 		t.Fatal(err)
 	}
 	l.Close()
-	b := &books{most: most}
+	b := &books{limit: limit}
 	h := &httpServers{limits: newHTTPLimits(b, func(netip.Addr) bool { return false })}
 	h.ctx, h.cancel = context.WithCancel(t.Context())
 	at, err := h.open(f, handler, nil, slog.New(slog.DiscardHandler))
@@ -70,8 +70,7 @@ func get(t *testing.T, at, path string) (int, string) {
 	return r.StatusCode, string(b)
 }
 
-// Connections that do nothing make room for those that ask for something, and all are
-// counted with the other protocols.
+// Idle connections make room for new ones, and all are counted with the other protocols.
 func TestIdleConnectionsOfHTTPMakeRoom(t *testing.T) {
 	t.Parallel()
 	h, b, at := serveLimited(t, 20, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "here") }))
@@ -100,7 +99,7 @@ func TestIdleConnectionsOfHTTPMakeRoom(t *testing.T) {
 	}
 }
 
-// While all connections work, health checks get through, and others hear why not.
+// While all connections are busy, health checks get through, and others get a 503.
 func TestHealthChecksGetThrough(t *testing.T) {
 	t.Parallel()
 	began, end := make(chan bool, 10), make(chan bool)

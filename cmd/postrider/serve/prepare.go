@@ -15,8 +15,8 @@ import (
 	"postrider/engine/privilege"
 )
 
-// prepare does what is root's to do, stops being root, and looks whether secrets are
-// secret. What follows in serve runs as the user whose files they are.
+// prepare does what only root can do, stops being root, and checks that secrets are
+// secret. Everything after it in serve runs as the owner of the files.
 func prepare(cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
 	if err := mayBeRoot(cfg, log); err != nil {
 		return nil, err
@@ -41,11 +41,11 @@ func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 	for _, part := range cfg.Listeners() {
 		for _, addr := range part.Addrs {
 			if at, err := netip.ParseAddrPort(addr); err != nil || !at.Addr().IsLoopback() {
-				return sysexits.Config.With(fmt.Errorf("%s %s: the server would face others as root: name the user to run as in server.user (--user), or \"root\" there if that is meant", part.Key, addr))
+				return sysexits.Config.With(fmt.Errorf("%s %s: the server would listen for other hosts as root: set server.user (--user) to the user to run as, or to \"root\" to allow it", part.Key, addr))
 			}
 		}
 	}
-	log.Warn("running as root, on loopback only; server.user names another user")
+	log.Warn("running as root, on loopback only; set server.user to run as another user")
 	return nil
 }
 

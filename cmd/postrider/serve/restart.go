@@ -12,11 +12,10 @@ import (
 	"postrider/engine/privilege"
 )
 
-// A store whose log can't be written any more (a failed sync, a disk that broke
-// off) can't be repaired in place: what the failed handle still holds in memory
-// must not reach the disk later. The process then replaces itself by a fresh one,
-// which opens the store anew: everything that got its 250 is there. When the
-// fault lasts, the new process fails to open or fails again; the pauses between
+// A store that can't write its log any more (a failed sync, a disk that failed) can't
+// be repaired in place: what the failed handle still holds in memory must not reach
+// the disk later. The process then replaces itself by a new one, which opens the store
+// again: everything that got its 250 is there. When the fault lasts, the new process fails to open or fails again; the pauses between
 // the tries double up to restartMax.
 
 const (
@@ -27,10 +26,9 @@ const (
 	healthyAfter = time.Minute
 )
 
-// isReplacement reports whether this process was started in place of one whose store
-// failed.
-// It does not give up when the store can't be opened: the fault that broke the
-// store may well be the one that keeps it closed, a full disk for example.
+// isReplacement reports whether this process replaces one with a failed store. It does
+// not give up when the store can't be opened: the fault may be the same, a full disk
+// for example.
 func isReplacement() bool { return os.Getenv(restartEnv) != "" }
 
 // wait sleeps, unless ctx ends before.

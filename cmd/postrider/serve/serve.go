@@ -39,12 +39,12 @@ func Command() *cobra.Command {
 		Use:   "serve",
 		Short: "Take mail by SMTP, keep it, give it out by POP3",
 		Long: `Run the mail server in the foreground until SIGTERM or SIGINT, then let the
-sessions come to an end and stop. Without a configuration it listens on
+sessions end and stop. Without a configuration it listens on
 127.0.0.1:2525 (SMTP) and 127.0.0.1:1110 (POP3), keeps its data in
 ./postrider-data, and takes mail for the domain localhost.
 
-When it is ready it prints one line, "ready", with its addresses. Its log goes
-to the standard error output.`,
+When it is ready it prints one line, "ready", with its addresses. It logs to the
+standard error output.`,
 		Example: `  postrider serve
   postrider serve --demo
   postrider serve --data /var/lib/postrider --domain example.org --smtp :25 --pop3 :110
@@ -71,7 +71,7 @@ to the standard error output.`,
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML); flags override it")
 	cmd.Flags().BoolVar(&demo, "demo", false, "make the accounts mbrain and jsmith and print their passwords")
 	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the run to this file, for go tool pprof")
-	cmd.Flags().StringVar(&allocs, "profile-allocs", "", "write a profile of all that the run allocated to this file, for go tool pprof")
+	cmd.Flags().StringVar(&allocs, "profile-allocs", "", "write a profile of the run's allocations to this file, for go tool pprof")
 	for _, k := range config.Default().Keys() {
 		if k.Flag == "" {
 			continue
@@ -106,7 +106,7 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 	return cfg, nil
 }
 
-// serve runs the server until it is told to stop, or until its store fails and
+// serve runs the server until ctx ends, or until its store fails and
 // the process replaces itself.
 func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) error {
 	started := time.Now()
@@ -131,7 +131,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	failed := make(chan error, 1)
 	store, err := workspace.OpenStore(cfg, log, func(err error) { failed <- err })
 	for err != nil && isReplacement() && ctx.Err() == nil {
-		log.Error("the store can't be opened yet; it is tried again", "err", err, "pause", restartPause(started))
+		log.Error("the store can't be opened yet; trying again", "err", err, "pause", restartPause(started))
 		wait(ctx, restartPause(started))
 		store, err = workspace.OpenStore(cfg, log, func(err error) { failed <- err })
 	}
@@ -142,7 +142,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return errors.Join(err, store.Close())
 	}
 	if cfg.Storage.Durability == config.DurabilityNone {
-		log.Warn("storage.durability is none: mail that got its 250 is lost when the machine fails, and when this process is killed")
+		log.Warn("storage.durability is none: accepted mail is lost when the machine fails or this process is killed")
 	}
 	srv, err := engine.NewOn(sockets, cfg, store, log)
 	if err != nil {
@@ -171,7 +171,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)
-		log.Error("the store failed: starting anew", "err", err, "pause", pause)
+		log.Error("the store failed: restarting", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
 		handler.Close()

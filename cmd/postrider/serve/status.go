@@ -21,8 +21,8 @@ func StatusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "status",
-		Short:   "Ask the running server how it is",
-		Long:    "Ask the running server how it is. Exit code 69 if none runs, 75 if it takes no mail now.",
+		Short:   "Print the state of the running server",
+		Long:    "Print the state of the running server. Exit code 69 if none runs, 75 if it takes no mail now.",
 		Example: "  postrider status --json",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -26,7 +26,7 @@ import (
 // What the commands print is compared whatever the zone of the machine.
 func init() { time.Local = time.UTC }
 
-// Queue is a store whose queue is in memory: a plain reading of the contract,
+// Queue is a store with a queue in memory: it implements the contract plainly,
 // beside the maildrops of a real store.
 type Queue struct {
 	storage.Store
@@ -160,7 +160,7 @@ func (m *memMessage) Next() ([]byte, error) {
 	return piece, nil
 }
 
-// memDraft keeps a copy of what goes into a draft of the real store.
+// memDraft keeps a copy of what is appended to a draft of the real store.
 type memDraft struct {
 	storage.Draft
 	body bytes.Buffer
@@ -235,7 +235,7 @@ func (r *Relay) Takes() string {
 	return said
 }
 
-// WithQueue is a shell whose commands find a running server with a queue in memory.
+// WithQueue is a shell with a running server that has a queue in memory.
 func WithQueue(t *testing.T, commands ...func() *cobra.Command) (*Shell, *Queue, *Relay) {
 	t.Helper()
 	s := New(t, commands...)

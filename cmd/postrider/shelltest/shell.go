@@ -20,7 +20,7 @@ import (
 
 // Shell runs commands on one store.
 type Shell struct {
-	Dir    string // of the test
+	Dir    string // the test's temporary directory
 	Config string // file that each command is given with --config; "": none
 	Server bool   // a server has the store open
 

@@ -24,10 +24,10 @@ func CheckCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Read the whole store and report what is wrong with it",
+		Short: "Read the whole store and report its faults",
 		Long: `Read every message of the store and compare it with its checksums and its
-index. The store may be in use meanwhile. Notes tell of aliases that lead to no
-mailbox, which are no faults. Exit code 65 if there are faults.`,
+index. The store may be in use meanwhile. Aliases that lead to no mailbox are noted,
+but are not faults. Exit code 65 if there are faults.`,
 		Example: "  postrider check --data /var/lib/postrider",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,7 +49,7 @@ func check(ws *workspace.Workspace, cmd *cobra.Command, asJSON bool) error {
 		fmt.Fprintln(cmd.OutOrStdout(), strings.Join(strings.Fields(line.Account+" "+line.Message), " ")+": "+line.Text)
 	})
 	if err != nil {
-		return workspace.IOError(fmt.Errorf("the check was not carried out: %w", err))
+		return workspace.IOError(fmt.Errorf("the check failed: %w", err))
 	}
 	lost, err := deadMembers(ws)
 	if err != nil {
@@ -73,7 +73,7 @@ func check(ws *workspace.Workspace, cmd *cobra.Command, asJSON bool) error {
 	return err
 }
 
-// deadMembers tells what of all aliases leads to no mailbox.
+// deadMembers reports the targets of aliases that lead to no mailbox.
 func deadMembers(ws *workspace.Workspace) ([]string, error) {
 	all, err := workspace.NewRoster(ws)
 	if err != nil {

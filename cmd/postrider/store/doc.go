@@ -1,3 +1,3 @@
-// Package store has the commands about the mail of the store as a whole: check reads all
-// of it, export writes it into files, import reads files into an account.
+// Package store has the commands about all mail of the store: check reads the whole
+// store, export writes mail into files, import reads files into an account.
 package store

@@ -22,15 +22,15 @@ func ExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export (NAME[@DOMAIN]... | --all) --format FORMAT --out DIR",
 		Short: "Write mail into files",
-		Long: `Write the mail of accounts, as it is now, into files below DIR. The accounts may
-be in use meanwhile. Formats: text (for people), text with --raw (whole messages),
+		Long: `Write the current mail of accounts into files below DIR. The accounts may be in use
+meanwhile. Formats: text (for people), text with --raw (whole messages),
 mbox, maildir, eml (one file a message).`,
 		Example: `  postrider export alice --format mbox --out backup
   postrider export --all --format maildir --out backup`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
-				return sysexits.Usage.With(errors.New("either the names of accounts or --all is wanted"))
+				return sysexits.Usage.With(errors.New("expected either the names of accounts or --all"))
 			}
 			if out == "" {
 				return sysexits.Usage.With(errors.New("--out DIR is missing"))
@@ -54,7 +54,7 @@ mbox, maildir, eml (one file a message).`,
 	cmd.Flags().BoolVar(&all, "all", false, "every account")
 	cmd.Flags().StringVar(&format, "format", "text", "text, mbox, maildir or eml")
 	cmd.Flags().BoolVar(&raw, "raw", false, "with text: whole messages, octet for octet")
-	cmd.Flags().StringVar(&out, "out", "", "the directory to write into; it is made if it is not there")
+	cmd.Flags().StringVar(&out, "out", "", "directory to write into; made if it does not exist")
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "replace files of an older export")
 	return t.Flags(cmd)
 }
@@ -78,8 +78,8 @@ func chosenAccounts(ws *workspace.Workspace, names []string) (accounts []storage
 	return accounts, nil
 }
 
-// exportAccounts writes the accounts one after the other. A fault of one does not keep
-// the others from being written.
+// exportAccounts writes the accounts one after the other. A fault in one account does
+// not stop the others.
 func exportAccounts(ws *workspace.Workspace, cmd *cobra.Command, accounts []storage.Account, out string, o transfer.Options) error {
 	o.DefaultDomain = ws.Config.DefaultDomain()
 	var errs []error
@@ -121,13 +121,13 @@ func ImportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import NAME[@DOMAIN] --format FORMAT PATH",
 		Short: "Read mail from files into an account",
-		Long: `Read mail in one of the formats of "export" from PATH into an account, after
-what it has, in the order of the file. Of a Maildir, the order is that of
-dovecot-uidlist, or of the times in the names; of eml files, that of their times and
-then their names. Files packed by gzip, zstd or bzip2 are unpacked. What is passed
-over is told: deleted mail, subfolders, links. Files that are no messages are told
-too, all others are imported, and the exit code is 65. Importing twice stores
-everything twice.`,
+		Long: `Read mail in one of the formats of "export" from PATH into an account, after the
+mail that it has, in the order of the file. A Maildir is read in the order of
+dovecot-uidlist, or of the times in the names; eml files by their times and then by
+their names. Files compressed with gzip, zstd or bzip2 are unpacked. Skipped items
+are reported: deleted mail, subfolders, links. Files that are not messages are
+reported too, all others are imported, and the exit code is 65. Importing twice
+stores everything twice.`,
 		Example: `  postrider import alice --format mbox /var/mail/alice
   postrider import alice --format maildir ~alice/Maildir`,
 		Args: workspace.Exactly(2),

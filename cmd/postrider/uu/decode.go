@@ -16,15 +16,15 @@ import (
 
 // decoding is a run of uudecode.
 type decoding struct {
-	out              string // of -o
+	out              string // the value of -o
 	force, plainMode bool
 	stdout, said     io.Writer
 	files            int             // made so far
-	names            map[string]bool // of them
+	names            map[string]bool // the names of files
 }
 
-// targetFile is where the octets of a file go: a new one that gets its name when it is
-// whole, or the standard output.
+// targetFile takes the octets of a file: a new file that gets its name when it is whole,
+// or the standard output.
 type targetFile struct {
 	*os.File
 	name   string // "": the standard output
@@ -86,7 +86,7 @@ func (d *decoding) decode(from io.Reader) error {
 		return err
 	}
 	if found == 0 {
-		return sysexits.DataErr.With(errors.New("no line \"begin MODE NAME\" is in the text"))
+		return sysexits.DataErr.With(errors.New("the text has no line \"begin MODE NAME\""))
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (d *decoding) repair(from io.Reader) error {
 		return sysexits.IOErr.With(fmt.Errorf("reading: %w", err))
 	}
 	if len(text) > maxRepair {
-		return sysexits.DataErr.With(fmt.Errorf("texts of more than %d MiB are not repaired: cut out the part with the file", maxRepair>>20))
+		return sysexits.DataErr.With(fmt.Errorf("the text is larger than %d MiB and can't be repaired: cut out the part with the file", maxRepair>>20))
 	}
 	files, err := uu.Repair(text)
 	if err != nil {
@@ -150,10 +150,10 @@ func (d *decoding) begin(h uu.Header) (*targetFile, error) {
 			fmt.Fprintf(d.said, "another %q is made as %q\n", h.Name, name)
 		}
 	} else if d.files > 0 {
-		return nil, sysexits.Usage.With(fmt.Errorf("a second file, %q, can't go to %s too: give a folder to -o", h.Name, d.out))
+		return nil, sysexits.Usage.With(fmt.Errorf("a second file, %q, can't be written to %s too: use -o with a folder", h.Name, d.out))
 	}
 	if _, err := os.Lstat(name); err == nil && !d.force {
-		return nil, sysexits.CantCreate.With(fmt.Errorf("%s is there already: --force replaces it, -o DIR makes the file elsewhere", name))
+		return nil, sysexits.CantCreate.With(fmt.Errorf("%s exists: use --force to replace it, or -o DIR to write elsewhere", name))
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".uudecode-")
 	if err != nil {
@@ -162,7 +162,7 @@ func (d *decoding) begin(h uu.Header) (*targetFile, error) {
 	return &targetFile{File: f, name: name}, nil
 }
 
-// numbered is a name with the first number, from 2, that makes it one which is not there.
+// numbered adds to name the first number, from 2, with which no file exists.
 func (d *decoding) numbered(name string) string {
 	extension := filepath.Ext(name)
 	for n := 2; n < workspace.MaxNames; n++ {
@@ -182,8 +182,8 @@ func (t *targetFile) Write(octets []byte) (int, error) {
 	return t.File.Write(octets)
 }
 
-// end gives a file that is whole its name and permissions: those that the text says,
-// but nothing to execute and nothing special.
+// end gives a whole file its name and permissions: the permissions in the text, without
+// execute and special bits.
 func (d *decoding) end(t *targetFile, h uu.Header) error {
 	d.files++
 	if t.File == nil {

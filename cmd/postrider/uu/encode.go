@@ -20,9 +20,8 @@ func EncodeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "uuencode [FILE] NAME",
 		Short: "Write a file as lines of text",
-		Long: `Write FILE, or what comes on the standard input, as lines of text that survive mail,
-to the standard output. NAME is what uudecode will call the file. As the program of that
-name in GNU sharutils.`,
+		Long: `Write FILE, or the standard input, to the standard output as lines of text that survive
+mail. NAME is the file name for uudecode. Compatible with GNU sharutils.`,
 		Example: `  postrider uuencode photo.jpg photo.jpg >letter.txt
   tar c folder | postrider uuencode folder.tar | sendmail jsmith@mindspring.com
   postrider uuencode -m photo.jpg photo.jpg          # in base64`,
@@ -51,8 +50,8 @@ name in GNU sharutils.`,
 			return encode(cmd.OutOrStdout(), from, h, alphabet)
 		},
 	}
-	cmd.Flags().BoolVarP(&asBase64, "base64", "m", false, "in base64")
-	cmd.Flags().BoolVar(&old, "space", false, "a blank for zero, as at first, in the place of \"`\"")
+	cmd.Flags().BoolVarP(&asBase64, "base64", "m", false, "encode in base64")
+	cmd.Flags().BoolVar(&old, "space", false, "write a blank for zero, as old programs do, in place of \"`\"")
 	return cmd
 }
 
@@ -61,7 +60,7 @@ const piece = 45 * 5825
 
 func encode(to io.Writer, from io.Reader, h uu.Header, a uu.Alphabet) error {
 	if h.Name == "" {
-		return sysexits.Usage.With(errors.New("the name is empty: uudecode would not know what to call the file"))
+		return sysexits.Usage.With(errors.New("the name is empty: uudecode needs one for the file"))
 	}
 	octets := make([]byte, piece)
 	out := uu.AppendBegin(make([]byte, 0, uu.EncodedLen(piece)+len(h.Name)+100), h)
@@ -94,17 +93,16 @@ func DecodeCommand() *cobra.Command {
 	var repair bool
 	cmd := &cobra.Command{
 		Use:   "uudecode [FILE]...",
-		Short: "Make files of lines that uuencode wrote",
-		Long: `Make the files that uuencode has written into the texts, or into what comes on the
-standard input. What stands around them, as a mail, is passed over. They are called as
-the texts say, without folders, and are made in the current one or in that of -o. None
-that is there is replaced, unless by --force; the second of one name in the texts gets a
-number, as with "mail save": photo-2.jpg. As the program of that name in GNU sharutils, which
-replaces them.
+		Short: "Make files from uuencoded text",
+		Long: `Make the files that are uuencoded in the texts, or in the standard input. Text around
+them, such as a mail, is ignored. Their names come from the texts, without folders, and
+they are made in the current folder or in the folder of -o. An existing file is not
+replaced, unless by --force; a second file with the same name in the texts gets a number,
+as with "mail save": photo-2.jpg. Compatible with GNU sharutils, which replaces files.
 
-A text that was damaged is refused with the number of the line. With --repair the best is made
-of it: quotes that became typographic, HTML, lines that were wrapped anew; what was
-done, and what may be wrong, is told.`,
+A damaged text is refused with the number of the line. --repair repairs typographic
+quotes, HTML, and lines that were wrapped again; it reports what was done, and what
+may be wrong.`,
 		Example: `  postrider uudecode letter.txt
   postrider mail read 3 | postrider uudecode -o ~/attachments
   postrider uudecode -o /dev/stdout letter.txt | less
@@ -132,10 +130,10 @@ done, and what may be wrong, is told.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&d.out, "output-file", "o", "", "a file, a folder, or /dev/stdout")
-	cmd.Flags().BoolVarP(&d.plainMode, "ignore-chmod", "c", false, "leave the permissions as they come")
-	cmd.Flags().BoolVar(&d.force, "force", false, "replace files that are there")
-	cmd.Flags().BoolVar(&repair, "repair", false, "make the best of a damaged text")
+	cmd.Flags().StringVarP(&d.out, "output-file", "o", "", "file, folder, or /dev/stdout to write to")
+	cmd.Flags().BoolVarP(&d.plainMode, "ignore-chmod", "c", false, "ignore the permissions in the text")
+	cmd.Flags().BoolVar(&d.force, "force", false, "replace existing files")
+	cmd.Flags().BoolVar(&repair, "repair", false, "repair a damaged text")
 	return cmd
 }
 

@@ -49,7 +49,7 @@ func TestUudecode(t *testing.T) {
 	if info, err := os.Stat("cat.txt"); err != nil || info.Mode() != 0o644 {
 		t.Errorf("the mode is %v, %v", info.Mode(), err)
 	}
-	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), sysexits.CantCreate, "cat.txt is there already: --force replaces it")
+	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), sysexits.CantCreate, "cat.txt exists: use --force")
 	want("cat.txt", "Cat")
 	f(strings.Replace(catText, "#0V%T", "#1&]G", 1), 0, "", "--force")
 	want("cat.txt", "Dog")
@@ -61,7 +61,7 @@ func TestUudecode(t *testing.T) {
 	want("in/cat.txt", "Cat")
 	f(catText, 0, "", "-o", "in/other")
 	want("in/other", "Cat")
-	f(catText+strings.ReplaceAll(catText, "cat", "dog"), sysexits.Usage, "a second file, \"dog.txt\", can't go to in/two too", "-o", "in/two")
+	f(catText+strings.ReplaceAll(catText, "cat", "dog"), sysexits.Usage, "a second file, \"dog.txt\", can't be written to in/two too", "-o", "in/two")
 	f(catText, 0, "", "-o", "/dev/stdout")
 	if out, _, _ := run(t, catText, "uudecode", "-o", "/dev/stdout"); out != "Cat" {
 		t.Errorf("at the standard output: %q", out)
@@ -74,7 +74,7 @@ func TestUudecode(t *testing.T) {
 	if err := os.Symlink("/nowhere/at/all", "link"); err != nil {
 		t.Fatal(err)
 	}
-	f(strings.Replace(catText, "cat.txt", "link", 1), sysexits.CantCreate, "link is there already")
+	f(strings.Replace(catText, "cat.txt", "link", 1), sysexits.CantCreate, "link exists")
 
 	// Files of one name in the texts are numbered; one that was there is left alone.
 	if err := os.WriteFile("in/a-2.b", []byte("old"), 0o600); err != nil {
@@ -85,7 +85,7 @@ func TestUudecode(t *testing.T) {
 	for file, octets := range map[string]string{"in/a.b": "Cat", "in/a-2.b": "old", "in/a-3.b": "Dog", "in/a-4.b": "a"} {
 		want(file, octets)
 	}
-	f(two, sysexits.CantCreate, "in/a.b is there already", "-o", "in")
+	f(two, sysexits.CantCreate, "in/a.b exists", "-o", "in")
 	f(two, 0, "", "--force", "--repair", "-o", "in")
 	want("in/a.b", "Cat")
 	want("in/a-5.b", "Dog")

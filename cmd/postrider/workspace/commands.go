@@ -8,7 +8,7 @@ import (
 	"postrider/cmd/sysexits"
 )
 
-// Root makes the command that all others are below. Its errors are told by the program.
+// Root makes the top command with its subcommands. The program prints its errors.
 func Root(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -23,7 +23,7 @@ func Root(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 func AtLeast(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
-			return sysexits.Usage.With(fmt.Errorf("arguments are missing: %s", cmd.UseLine()))
+			return sysexits.Usage.With(fmt.Errorf("missing arguments: %s", cmd.UseLine()))
 		}
 		return nil
 	}
@@ -33,7 +33,7 @@ func AtLeast(n int) cobra.PositionalArgs {
 func Exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return sysexits.Usage.With(fmt.Errorf("%d arguments are wanted and %d are there: %s", n, len(args), cmd.UseLine()))
+			return sysexits.Usage.With(fmt.Errorf("expected %d arguments, got %d: %s", n, len(args), cmd.UseLine()))
 		}
 		return nil
 	}
@@ -45,7 +45,7 @@ func Group(use, short string, subs ...*cobra.Command) *cobra.Command {
 		Use: use, Short: short,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return sysexits.Usage.With(fmt.Errorf("there is no command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
+				return sysexits.Usage.With(fmt.Errorf("unknown command %q (see \"%s --help\")", args[0], cmd.CommandPath()))
 			}
 			return cmd.Help()
 		},

@@ -14,13 +14,13 @@
 //
 // With asks the running server at its admin socket; where none runs it opens the store
 // itself, as the user that the server runs as, until the function returns. The command
-// does not see which of both it is, unless it asks Running.
+// does not see the difference, unless it asks Running.
 //
-// Errors end in an exit code: the one that they were given (package sysexits), else that
-// of their kind (ExitCode). An error that has no kind is a usage error: IOError gives it
-// the code of input and output.
+// Errors end in an exit code: their own (package sysexits), else the code for their kind
+// (ExitCode). An error without a kind is a usage error: IOError gives it the code for
+// input and output.
 //
-// Besides: Root, Group, AtLeast and Exactly for the tree of commands; PrintJSON, Bar and
+// Other parts: Root, Group, AtLeast and Exactly for the tree of commands; PrintJSON, Bar and
 // ReadPassword for terminals and scripts; Roster and DeadWords for commands that look at
 // all aliases.
 package workspace

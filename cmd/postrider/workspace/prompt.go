@@ -16,7 +16,7 @@ import (
 
 // ReadPassword reads a new password: one line of the standard input, or twice
 // from the terminal without showing it.
-func ReadPassword(cmd *cobra.Command, fromStdin bool, whose string) ([]byte, error) {
+func ReadPassword(cmd *cobra.Command, fromStdin bool, account string) ([]byte, error) {
 	if fromStdin {
 		line, err := bufio.NewReader(cmd.InOrStdin()).ReadBytes('\n')
 		if err != nil && err != io.EOF {
@@ -26,9 +26,9 @@ func ReadPassword(cmd *cobra.Command, fromStdin bool, whose string) ([]byte, err
 	}
 	fd := int(os.Stdin.Fd())
 	if !term.IsTerminal(fd) {
-		return nil, sysexits.Usage.With(errors.New("there is no terminal to ask for the password at: use --password-stdin"))
+		return nil, sysexits.Usage.With(errors.New("no terminal to ask for the password at: use --password-stdin"))
 	}
-	first, err := ask(cmd, fd, "Password for "+whose+": ")
+	first, err := ask(cmd, fd, "Password for "+account+": ")
 	if err != nil {
 		return nil, err
 	}

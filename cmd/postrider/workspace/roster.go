@@ -64,7 +64,7 @@ func NewRoster(ws *Workspace) (*Roster, error) {
 	return r, err
 }
 
-// DeadWords tells what of an alias leads to no mailbox.
+// DeadWords words the targets of an alias that lead to no mailbox.
 func DeadWords(a storage.Alias, dead []router.Dead) (words []string) {
 	own := router.Mailbox(a.Name, a.Domain)
 	for _, m := range dead {
@@ -74,7 +74,7 @@ func DeadWords(a storage.Alias, dead []router.Dead) (words []string) {
 		case m.Outcome == router.Loop:
 			words = append(words, fmt.Sprintf("the alias %s leads to %s, which leads in a circle: its copy is returned to the sender", AliasName(a), m.Mailbox))
 		case m.Mailbox == own:
-			words = append(words, fmt.Sprintf("the alias %s names itself, and there is no account of that name: no copy is kept", AliasName(a)))
+			words = append(words, fmt.Sprintf("the alias %s names itself, and no account has that name: no copy is kept", AliasName(a)))
 		default:
 			words = append(words, fmt.Sprintf("the alias %s leads to %s, which does not exist: its copy is returned to the sender", AliasName(a), m.Mailbox))
 		}

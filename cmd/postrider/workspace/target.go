@@ -41,7 +41,7 @@ func (t *Target) Config() (*config.Config, error) {
 // AdminSocket is where the running server of a configuration answers commands.
 func AdminSocket(cfg *config.Config) string { return filepath.Join(cfg.Server.Data, "admin.sock") }
 
-// MayCreate says whether a command may begin a store that is not there.
+// MayCreate: whether a command may make a store that does not exist.
 type MayCreate bool
 
 // Whether the store has to be there already.
@@ -50,8 +50,8 @@ const (
 	Create    MayCreate = true
 )
 
-// With calls f at the store: that of the running server if one answers, else the
-// one that is opened for the time of the call.
+// With calls f with the store: the running server's if one answers, else a store that
+// is opened for the time of the call.
 func (t *Target) With(ctx context.Context, c MayCreate, f func(*Workspace) error) error {
 	cfg, err := t.Config()
 	if err != nil {
@@ -65,8 +65,8 @@ func (t *Target) With(ctx context.Context, c MayCreate, f func(*Workspace) error
 	return errors.Join(err, sysexits.IOErr.With(ws.Close()))
 }
 
-// SystemConfig is the configuration of commands that are called without knowing
-// of us; "" when there is none.
+// SystemConfig is the configuration file for programs that call sendmail without
+// naming one; "" when there is none.
 func SystemConfig() string {
 	const path = "/etc/postrider.toml"
 	if env := os.Getenv("POSTRIDER_CONFIG"); env != "" {

@@ -52,11 +52,11 @@ func becomeNamed(cfg *config.Config) error {
 	return privilege.Become(u)
 }
 
-// makeDataDir makes the data directory for u. One that is there has to be theirs.
+// makeDataDir makes the data directory for u. An existing one has to belong to u.
 func makeDataDir(path string, u privilege.User) error {
 	if info, err := os.Stat(path); err == nil {
 		if owner := info.Sys().(*syscall.Stat_t); int(owner.Uid) != u.UID {
-			return fmt.Errorf("the data directory %s belongs to user %d, and the server becomes %s: chown -R %[3]s %[1]s", path, owner.Uid, u.Name)
+			return fmt.Errorf("the data directory %s belongs to user %d, but the server runs as %s: chown -R %[3]s %[1]s", path, owner.Uid, u.Name)
 		}
 		return nil
 	}

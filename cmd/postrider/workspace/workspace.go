@@ -47,8 +47,8 @@ func New(store admin.Store, cfg *config.Config) *Workspace {
 	return &Workspace{store, cfg, router.New(store, cfg.RouterSettings())}
 }
 
-// ErrNoStore: the data directory is not there.
-var ErrNoStore = errors.New("there is no store")
+// ErrNoStore: the data directory does not exist.
+var ErrNoStore = errors.New("no store")
 
 // open finds the store of cfg.
 func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, error) {
@@ -57,7 +57,7 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 		return client, err
 	}
 	if _, err := os.Stat(cfg.Server.Data); c == MustExist && errors.Is(err, fs.ErrNotExist) {
-		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: give its directory with --data, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
+		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: use --data with its directory, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
 	}
 	if err := BecomeServer(cfg); err != nil {
 		return nil, err
@@ -87,8 +87,8 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 	return store, nil
 }
 
-// lockPatience is how long a command waits for a store that another process has open and
-// that no server answers for: a start after a crash takes some seconds.
+// lockPatience is how long a command waits for a store that another process has open while
+// no server answers: a start after a crash takes some seconds.
 var lockPatience = 20 * time.Second
 
 // runningServer finds the running server; nil without an error: there is none.
@@ -98,14 +98,14 @@ func runningServer(ctx context.Context, cfg *config.Config) (admin.Store, error)
 	case err == nil:
 		return client, nil
 	case errors.Is(err, fs.ErrPermission):
-		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used by root and by the user that runs the server only: run the command as one of them (%w)", cfg.Server.Data, err))
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%s can be used only by root and the server's user: run the command as one of them (%w)", cfg.Server.Data, err))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, nil
 	}
-	return nil, sysexits.Unavailable.With(fmt.Errorf("the running server can't be asked: %w", err))
+	return nil, sysexits.Unavailable.With(fmt.Errorf("can't connect to the running server: %w", err))
 }
 
-// AccountNamed finds the account that the operator named.
+// AccountNamed finds an account by its name.
 func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 	local, domain, err := ws.ParseName(name)
 	if err != nil {
@@ -116,7 +116,7 @@ func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 		if _, err := ws.Lookup(local, domain); err == nil {
 			return a, sysexits.NoUser.With(fmt.Errorf("%s is an alias, not an account (see \"postrider alias list\")", router.Mailbox(local, domain)))
 		}
-		return a, sysexits.NoUser.With(fmt.Errorf("there is no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
+		return a, sysexits.NoUser.With(fmt.Errorf("no account %s (see \"postrider account list\")", router.Mailbox(local, domain)))
 	}
 	return a, err
 }

@@ -53,7 +53,7 @@ func run(line string) error {
 	return root.Execute()
 }
 
-// A wrong command line is a usage error, which says how the command is used.
+// A wrong command line is a usage error, which shows how the command is used.
 func TestCommandLines(t *testing.T) {
 	f := func(line, want string) {
 		t.Helper()
@@ -68,14 +68,14 @@ func TestCommandLines(t *testing.T) {
 	f("group", "")
 	f("group leaf a", "")
 	f("group more a b", "")
-	f("group nothing", `there is no command "nothing" (see "prog group --help")`)
-	f("group leaf", "1 arguments are wanted and 0 are there: prog group leaf NAME")
-	f("group leaf a b", "1 arguments are wanted and 2 are there")
-	f("group more", "arguments are missing: prog group more NAME...")
+	f("group nothing", `unknown command "nothing" (see "prog group --help")`)
+	f("group leaf", "expected 1 arguments, got 0: prog group leaf NAME")
+	f("group leaf a b", "expected 1 arguments, got 2")
+	f("group more", "missing arguments: prog group more NAME...")
 	f("group leaf a --frob", `(see "prog group leaf --help")`)
 }
 
-// --data is in place of what the configuration says.
+// --data replaces server.data of the configuration.
 func TestTargetConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.toml")
 	if err := os.WriteFile(file, []byte("[server]\ndata = \"one\"\n"), 0o600); err != nil {
@@ -129,7 +129,7 @@ func (d directory) Aliases(f func(storage.Alias) bool) error {
 	return nil
 }
 
-// The copy answers as the store would, and what leads nowhere is told in words.
+// The copy answers as the store would, and targets that lead nowhere are worded.
 func TestRoster(t *testing.T) {
 	ws := New(directory{
 		domains:  []string{"a.example"},

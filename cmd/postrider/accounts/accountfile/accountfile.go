@@ -1,12 +1,11 @@
 // Package accountfile reads files of accounts: a line NAME[@DOMAIN]:PASSWORD for each.
 //
-// In place of the password a hash may be given, as in a Dovecot passwd file; what
-// follows the hash after a colon is passed over. So are empty lines and lines that begin
-// with #. A quoted name may hold a colon. A password may hold all characters except a
+// In place of the password a hash may be given, as in a Dovecot passwd file; fields
+// after the hash are ignored. So are empty lines and lines that begin with #. A quoted name may hold a colon. A password may hold all characters except a
 // line end.
 //
 // The lines are checked against each other and against the directory. If one is wrong,
-// the error tells of every wrong line, and there are no accounts. A line has at most 64
+// the error lists every wrong line, and there are no accounts. A line has at most 64
 // KiB.
 package accountfile
 
@@ -30,15 +29,15 @@ const maxLine = 64 << 10
 type Account struct {
 	Line int
 	New  storage.NewAccount
-	// Password is what New.Hash has yet to be made of; nil: the line had a hash.
+	// Password is yet to be hashed into New.Hash; nil: the line had a hash.
 	Password []byte
 }
 
-// Directory says what may be made.
+// Directory says which accounts can be made.
 type Directory interface {
 	// ParseName reads NAME or NAME@DOMAIN.
 	ParseName(text string) (local, domain string, err error)
-	// Free says whether an account can be made under the name; nil: it can.
+	// Free returns why no account can be made under the name; nil: it can.
 	Free(local, domain string) error
 }
 
@@ -63,8 +62,8 @@ func Read(in io.Reader, from string, d Directory) ([]Account, error) {
 		}
 		a.Line = n
 		name := [2]string{a.New.Name, a.New.Domain}
-		if first, twice := seen[name]; twice {
-			wrong.Add(n, "%s stands in line %d already", router.Mailbox(name[0], name[1]), first)
+		if first, ok := seen[name]; ok {
+			wrong.Add(n, "%s is in line %d already", router.Mailbox(name[0], name[1]), first)
 			continue
 		}
 		seen[name] = n
@@ -84,7 +83,7 @@ func parse(text string, d Directory) (a Account, err error) {
 	from := quotedLen(text)
 	i := strings.IndexByte(text[from:], ':')
 	if i < 0 {
-		return a, errors.New("no colon: NAME[@DOMAIN]:PASSWORD is wanted")
+		return a, errors.New("no colon: expected NAME[@DOMAIN]:PASSWORD")
 	}
 	name, word := text[:from+i], text[from+i+1:]
 	local, domain, err := d.ParseName(name)

@@ -7,13 +7,12 @@
 //
 // A line that begins with a blank continues the one before, # begins a comment, and
 // neither a comma, a colon nor # counts between quotes. Targets are addresses, here or
-// elsewhere. What other programs may have as a target and this server does not is left
-// out, and the caller is told of it: commands ("|cmd"), files (/file), and ":include:".
-// So are an alias of which nothing is left, a second one of the same name, and one that
-// would take the mail of an account.
+// elsewhere. Targets that this server does not support are left out, and reported to the
+// caller: commands ("|cmd"), files (/file), and ":include:". So are an alias without other
+// targets, a second one with the same name, and one that would take an account's mail.
 //
-// What can't be read is an error, which tells of every wrong line; there are no aliases
-// then. A line has at most 1 MiB.
+// If lines can't be read, the error lists every wrong line, and there are no aliases. A
+// line has at most 1 MiB.
 package aliasfile
 
 import (
@@ -31,7 +30,7 @@ import (
 // maxLine bounds a line.
 const maxLine = 1 << 20
 
-// Directory says what addresses are.
+// Directory parses addresses and knows the accounts.
 type Directory interface {
 	// Alias reads the name of an alias.
 	Alias(name string) (storage.Alias, error)
@@ -59,7 +58,7 @@ func Read(in io.Reader, from string, d Directory) (aliases []storage.Alias, skip
 	for _, e := range entries {
 		i := indexOutside(e.text, ':')
 		if i < 0 {
-			r.wrong.Add(e.line, "no colon: name: target, target is wanted")
+			r.wrong.Add(e.line, "no colon: expected name: target, target")
 			continue
 		}
 		a, err := d.Alias(e.text[:i])
@@ -68,7 +67,7 @@ func Read(in io.Reader, from string, d Directory) (aliases []storage.Alias, skip
 			continue
 		}
 		key := [2]string{a.Name, a.Domain}
-		if first, twice := at[key]; twice {
+		if first, ok := at[key]; ok {
 			r.skipped.Add(e.line, "%s is in line %d already", workspace.AliasName(a), first)
 			continue
 		}
@@ -98,7 +97,7 @@ func readEntries(in io.Reader, from string) ([]entry, error) {
 		case text[0] != ' ' && text[0] != '\t':
 			entries = append(entries, entry{line: n, lines: []string{text}})
 		case len(entries) == 0:
-			return nil, sysexits.DataErr.With(fmt.Errorf("%s:%d: the line continues nothing: nothing was added", from, n))
+			return nil, sysexits.DataErr.With(fmt.Errorf("%s:%d: the line begins with a blank, and there is no line to continue: nothing was added", from, n))
 		default:
 			last := &entries[len(entries)-1]
 			last.lines = append(last.lines, text)
@@ -163,7 +162,7 @@ type reading struct {
 	wrong, skipped lines.Faults
 }
 
-// fill adds the targets of an entry, whose text they begin in at from, and reports
+// fill adds the targets of an entry, which begin in its text at from, and reports
 // whether the alias can be made.
 func (r *reading) fill(a *storage.Alias, e entry, from int) bool {
 	met := make(map[string]bool)
@@ -182,24 +181,24 @@ func (r *reading) fill(a *storage.Alias, e entry, from int) bool {
 		}
 	}
 	if len(a.Targets) == 0 {
-		r.skipped.Add(e.line, "%s: no target is left", workspace.AliasName(*a))
+		r.skipped.Add(e.line, "%s: no targets are left", workspace.AliasName(*a))
 		return false
 	}
 	if r.directory.TakesMail(*a) {
-		r.skipped.Add(e.line, "%s: an account has the name, and is not among the targets", workspace.AliasName(*a))
+		r.skipped.Add(e.line, "%s: the name is an account's, and the account is not among the targets", workspace.AliasName(*a))
 		return false
 	}
 	return true
 }
 
-// notAnAddress says what a target is that is no address, or "".
+// notAnAddress says why a target is not an address, or "".
 func notAnAddress(text string) string {
 	bare := strings.TrimPrefix(text, `"`)
 	switch {
 	case strings.HasPrefix(bare, "|"):
-		return "a command: mail is not handed to programs"
+		return "a command: mail is not piped to programs"
 	case strings.HasPrefix(bare, "/"):
-		return "a file: mail is kept in the store only"
+		return "a file: mail is delivered to the store only"
 	case strings.HasPrefix(strings.ToLower(bare), ":include:"):
 		return "a list in a file: put its addresses here"
 	}

@@ -69,12 +69,12 @@ func TestRead_Success(t *testing.T) {
 	f("@b.example: bob\n", "@b.example: bob@a.example\n")
 	f("\"two words\": bob\n\"a:b\": \"c,d\"@x.example, \"e#f\"@x.example\n", "\"two words\"@a.example: bob@a.example\n\"a:b\"@a.example: \"c,d\"@x.example, e#f@x.example\n")
 	f("alice: \\alice, bob", "alice@a.example: alice@a.example, bob@a.example\n")
-	f("alice: bob\nroot: bob", "root@a.example: bob@a.example\n", "aliases:1: alice@a.example: an account has the name")
+	f("alice: bob\nroot: bob", "root@a.example: bob@a.example\n", "aliases:1: alice@a.example: the name is an account's")
 	f("a: b\na: c\n", "a@a.example: b@a.example\n", "aliases:2: a@a.example is in line 1 already")
 	f("a: \"|/usr/bin/vacation x, y\", b\nc: /dev/null\nd: :Include:/etc/list\n", "a@a.example: b@a.example\n",
-		"aliases:1: a@a.example: \"|/usr/bin/vacation x, y\" (a command", "aliases:2: c@a.example: /dev/null (a file", "aliases:2: c@a.example: no target is left",
-		"aliases:3: d@a.example: :Include:/etc/list (a list", "aliases:3: d@a.example: no target is left")
-	f("a:\n", "", "no target is left")
+		"aliases:1: a@a.example: \"|/usr/bin/vacation x, y\" (a command", "aliases:2: c@a.example: /dev/null (a file", "aliases:2: c@a.example: no targets are left",
+		"aliases:3: d@a.example: :Include:/etc/list (a list", "aliases:3: d@a.example: no targets are left")
+	f("a:\n", "", "no targets are left")
 }
 
 func TestRead_Failure(t *testing.T) {
@@ -92,7 +92,7 @@ func TestRead_Failure(t *testing.T) {
 		}
 	}
 	f("good: bob\nnocolon\nx\x01: bob\nfine: b\x02\n", sysexits.DataErr, "aliases:2: no colon", "aliases:3: ", "aliases:4: ")
-	f("\n  bob\nroot: bob\n", sysexits.DataErr, "aliases:2: the line continues nothing")
+	f("\n  bob\nroot: bob\n", sysexits.DataErr, "aliases:2: the line begins with a blank")
 	f("\"a: bob\n", sysexits.DataErr, "aliases:1: no colon") // the quote does not end
 	f("a: b\n"+strings.Repeat("x", maxLine+1), sysexits.IOErr, "aliases:2: ")
 	_, _, err := Read(iotest.ErrReader(errors.New("broken")), "aliases", names{})

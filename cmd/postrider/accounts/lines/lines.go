@@ -1,5 +1,5 @@
 // Package lines gathers what is wrong with the lines of a file that accounts or aliases
-// are made of. All lines are read before anything is made, so that a person hears of
+// are made of. All lines are read before anything is made, so that the user sees
 // every fault at once, each with the name of the file and the number of its line.
 package lines
 

@@ -73,7 +73,7 @@ func LineOf(e *storage.QueueEntry, now time.Time) Line {
 	return l
 }
 
-// Show prints an entry for people, without what it does not have.
+// Show prints an entry for people, without empty fields.
 func Show(out io.Writer, e *storage.QueueEntry, now time.Time) error {
 	l := LineOf(e, now)
 	utf8 := ""
@@ -88,7 +88,7 @@ func Show(out io.Writer, e *storage.QueueEntry, now time.Time) error {
 		{"status", l.Status}, {"reason", l.Reason}, {"due", due(e, now)},
 	}
 	if l.Warned {
-		fields = append(fields, [2]string{"warned", "the sender was told that it is late"})
+		fields = append(fields, [2]string{"warned", "the sender was notified of the delay"})
 	}
 	for _, f := range fields {
 		if f[1] != "" {
@@ -103,8 +103,8 @@ func Show(out io.Writer, e *storage.QueueEntry, now time.Time) error {
 	return nil
 }
 
-// showRecipient prints a recipient, and its last attempt where that ended in another
-// way than the entry's.
+// showRecipient prints a recipient, and its last attempt if it ended in another way
+// than the entry's.
 func showRecipient(out io.Writer, e *storage.QueueEntry, r *storage.QueuedRecipient) error {
 	line := "<" + r.ForwardPath + ">"
 	if r.ORcpt != "" {
@@ -120,7 +120,7 @@ func showRecipient(out io.Writer, e *storage.QueueEntry, r *storage.QueuedRecipi
 	return err
 }
 
-// Sender is the reverse-path; the null path under the name that Postfix lists it by.
+// Sender returns the reverse-path; for the null path, the name that Postfix prints.
 func Sender(e *storage.QueueEntry) string {
 	if e.Envelope.ReversePath == "" {
 		return "MAILER-DAEMON"
@@ -128,8 +128,8 @@ func Sender(e *storage.QueueEntry) string {
 	return Printable(e.Envelope.ReversePath)
 }
 
-// Printable puts "?" for what could drive a terminal: reasons are in the words of
-// other hosts.
+// Printable replaces control characters by "?": reasons are text from other hosts,
+// which must not control a terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || 0x7f <= r && r < 0xa0 {
@@ -139,7 +139,7 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Time is a time for people; nothing for the zero time.
+// Time formats a time for people; the zero time is "".
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -147,7 +147,7 @@ func Time(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05 -0700")
 }
 
-// due says when an entry is tried next.
+// due formats when an entry is tried next.
 func due(e *storage.QueueEntry, now time.Time) string {
 	switch {
 	case e.Held:

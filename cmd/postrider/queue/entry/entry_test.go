@@ -57,14 +57,14 @@ func TestNames(t *testing.T) {
 	f(RetName(smtp.RetUnsaid), "")
 	f(RetName(smtp.RetHdrs), "HDRS")
 	f(BodyName(smtp.Body8BitMIME), "8BITMIME")
-	f(BodyName(200), "BINARYMIME") // of a store that a later version has written
+	f(BodyName(200), "BINARYMIME") // from a store that a later version has written
 	f(notifyName(smtp.NotifyNever), "NEVER")
 	f(notifyName(smtp.NotifySuccess|smtp.NotifyDelay), "SUCCESS,DELAY")
 	f(Time(time.Time{}), "")
 }
 
 // What an entry has is shown, what it does not have is left out, and the next attempt
-// is told in words.
+// is worded.
 func TestShow(t *testing.T) {
 	f := func(e storage.QueueEntry, wanted ...string) {
 		t.Helper()
@@ -80,7 +80,7 @@ func TestShow(t *testing.T) {
 	}
 	f(storage.QueueEntry{}, "sender:       <>\n", "attempts:     0\n", "due:          now\n", "no origin:", "no warned:", "no smtputf8:", "no last attempt:", "no reason:")
 	f(storage.QueueEntry{Held: true, Due: now}, "state:        hold\n", "due:          never: it is held")
-	f(storage.QueueEntry{Attempts: 1, Due: now.Add(time.Hour), Warned: true, Envelope: storage.Envelope{SMTPUTF8: true}}, "state:        deferred\n", "warned:       the sender was told", "smtputf8:     yes\n", "no due:          now")
+	f(storage.QueueEntry{Attempts: 1, Due: now.Add(time.Hour), Warned: true, Envelope: storage.Envelope{SMTPUTF8: true}}, "state:        deferred\n", "warned:       the sender was notified of the delay", "smtputf8:     yes\n", "no due:          now")
 	f(storage.QueueEntry{Status: "4.4.1", Reason: "all", Recipients: []storage.QueuedRecipient{
 		{ForwardPath: "a@x.example"}, {ForwardPath: "b@x.example", Status: "4.2.2", Reason: "full\x1b", ORcpt: "rfc822;b@y.example"},
 	}}, "recipient:    <a@x.example>\n", "recipient:    <b@x.example> orcpt=rfc822;b@y.example: 4.2.2 full?\n")

@@ -1,4 +1,4 @@
-// Package life tells the life of a message to other hosts: where it came from, what was
+// Package life prints the history of a message to other hosts: where it came from, what was
 // done at each attempt, and what comes next. It is what "postrider why" prints.
 //
 // The past is the history that the store keeps for a while, the future is in the
@@ -49,12 +49,12 @@ func Read(s Store, id storage.MessageID, now time.Time) (*Life, error) {
 		return nil, err
 	}
 	if len(l.Entries)+len(l.Records) == 0 {
-		return nil, sysexits.NoUser.With(fmt.Errorf(`the queue knows nothing of %s. It is mail for accounts here, or its history was dropped, or the id is of another host: look for it in the server's log, for example with "journalctl -u postrider | grep %s"`, id, id))
+		return nil, sysexits.NoUser.With(fmt.Errorf(`%s is unknown to the queue. It was mail for local accounts only, or its history was dropped, or the id is another host's: look for it in the server's log, for example with "journalctl -u postrider | grep %s"`, id, id))
 	}
 	return l, nil
 }
 
-// Print tells the life in order.
+// Print prints the history in order.
 func (l *Life) Print(out io.Writer) {
 	fmt.Fprintln(out, l.ID)
 	if len(l.Entries) > 0 {
@@ -84,7 +84,7 @@ func (l *Life) Print(out io.Writer) {
 	}
 }
 
-// future tells what comes next for an entry.
+// future describes what comes next for an entry.
 func (l *Life) future(out io.Writer, e *storage.QueueEntry) {
 	fmt.Fprintf(out, "%s  to %s: %s\n", entry.Name(e.ID), entry.Printable(e.Domain), l.next(e))
 	for i := range e.Recipients {

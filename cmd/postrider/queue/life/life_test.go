@@ -38,7 +38,7 @@ func (m memory) History(_ storage.MessageID, f func(storage.Record) bool) error 
 	return nil
 }
 
-// told is the life of message 1 in words.
+// told is the printed history of message 1.
 func told(t *testing.T, m memory) string {
 	t.Helper()
 	l, err := Read(m, 1, now)
@@ -57,7 +57,7 @@ func waiting(set func(*storage.QueueEntry)) *storage.QueueEntry {
 	return e
 }
 
-// What comes next is told for each state that an entry can be in.
+// What comes next is printed for each state that an entry can be in.
 func TestNext(t *testing.T) {
 	f := func(want string, set func(*storage.QueueEntry)) {
 		t.Helper()

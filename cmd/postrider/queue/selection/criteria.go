@@ -34,14 +34,14 @@ func (c *Criteria) None(ids []string) bool {
 func (c *Criteria) Filter(now time.Time) (f storage.QueueFilter, err error) {
 	f.Domain = address.FoldDomain(strings.TrimSuffix(c.Domain, "."))
 	if strings.Contains(f.Domain, "@") {
-		return f, sysexits.Usage.With(fmt.Errorf("--to-domain %s: a domain is wanted, not an address", c.Domain))
+		return f, sysexits.Usage.With(fmt.Errorf("--to-domain %s: expected a domain, not an address", c.Domain))
 	}
 	if c.Given("from") {
 		path := strings.TrimSuffix(strings.TrimPrefix(c.From, "<"), ">")
 		f.ReversePath = &path
 	}
 	if c.Status != "" && !isStatus(c.Status) {
-		return f, sysexits.Usage.With(fmt.Errorf("--error %s: want a status such as 4.4.1, or its beginning, 4.4 or 4", c.Status))
+		return f, sysexits.Usage.With(fmt.Errorf("--error %s: expected a status such as 4.4.1, or its beginning, 4.4 or 4", c.Status))
 	}
 	f.Status = c.Status
 	if c.Older != "" {
@@ -62,13 +62,13 @@ func (c *Criteria) Filter(now time.Time) (f storage.QueueFilter, err error) {
 		f.Held = &c.Held
 	}
 	if c.Limit < 0 {
-		return f, sysexits.Usage.With(fmt.Errorf("--limit %d: want a number from 0 on", c.Limit))
+		return f, sysexits.Usage.With(fmt.Errorf("--limit %d: expected 0 or more", c.Limit))
 	}
 	return f, nil
 }
 
-// isStatus reports whether text is an enhanced status code (RFC 3463) or the beginning
-// of one: 4, 4.4, 4.4.1.
+// isStatus reports whether text is an enhanced status code (RFC 3463) or its first
+// parts: 4, 4.4, 4.4.1.
 func isStatus(text string) bool {
 	parts := strings.Split(text, ".")
 	if !slices.Contains([]string{"2", "4", "5"}, parts[0]) || len(parts) > 3 {
@@ -88,7 +88,7 @@ func ParseAge(s string) (time.Duration, error) {
 		d = time.Duration(n * 24 * float64(time.Hour))
 	}
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%s: want a duration such as 30m, 4h or 5d", s)
+		return 0, fmt.Errorf("%s: expected a duration such as 30m, 4h or 5d", s)
 	}
 	return d, nil
 }

@@ -1,14 +1,13 @@
-// Package selection reads which entries of the queue a command is about: ids, ALL, "-"
+// Package selection reads which entries of the queue a command works on: ids, ALL, "-"
 // for ids on the standard input, and flags that narrow that down.
 //
 // A message that goes to several domains has an entry for each. An id without a part
 // (06FV1Q2C80000) names all entries of a message, an id with a part (06FV1Q2C80000-1)
-// one of them. A listing puts "*" or "!" after an id; both are passed over, so that a
-// line of a listing can be given back.
+// one of them. A listing puts "*" or "!" after an id; both are ignored, so that a line
+// of a listing can be used as an argument.
 //
-// Everything that is wrong with what was given is an error with the exit code of a
-// wrong command line. An id that selects nothing is told when the queue is read, after
-// the entries of the other ids.
+// Wrong arguments are an error with the exit code of a wrong command line. An id that
+// selects nothing is reported when the queue is read, after the entries of the other ids.
 package selection
 
 import (
@@ -47,8 +46,8 @@ func ParseID(text string) (ID, error) {
 	return ID{id, !strings.Contains(text, "-")}, nil
 }
 
-// ReadIDs reads the ids of the arguments; "-" is those of in. It reports all for "ALL"
-// and for no arguments: the whole queue.
+// ReadIDs reads the ids from the arguments; for "-" it reads them from in. It reports
+// all for "ALL" and for no arguments: the whole queue.
 func ReadIDs(args []string, in io.Reader) (ids []ID, all bool, err error) {
 	add := func(text string) error {
 		id, err := ParseID(text)
@@ -97,16 +96,16 @@ func (id ID) Entries(q Queue) (found []*storage.QueueEntry, err error) {
 	return found, err
 }
 
-// Selection is a selection that was read: what a command is to look at.
+// Selection is the part of the queue that a command works on.
 type Selection struct {
 	Filter storage.QueueFilter
 	Whole  bool                           // the queue, not ids
 	IDs    []ID                           // when not whole
-	Limit  int64                          // at most so many entries; 0: all
+	Limit  int64                          // the maximum number of entries; 0: all
 	Skip   func(*storage.QueueEntry) bool // entries that the command is not about; nil: none
 }
 
-// Read reads the flags and the ids of args; "-" is those of in.
+// Read reads the flags and the ids from args; for "-" it reads them from in.
 func Read(c *Criteria, args []string, in io.Reader, now time.Time) (*Selection, error) {
 	filter, err := c.Filter(now)
 	if err != nil {
@@ -152,7 +151,7 @@ func (s *Selection) Each(q Queue, look func(*storage.QueueEntry), f func(*storag
 			return errors.Join(append(missing, err)...)
 		}
 		if !found {
-			missing = append(missing, sysexits.NoUser.With(fmt.Errorf("%s is not in the queue, or the flags leave it out (\"postrider why %s\" says what became of it)", id, id.Entry.Message)))
+			missing = append(missing, sysexits.NoUser.With(fmt.Errorf("%s is not in the queue, or the flags leave it out (see \"postrider why %s\")", id, id.Entry.Message)))
 		}
 	}
 	return errors.Join(missing...)

@@ -1,0 +1,22 @@
+package accountfile
+
+import (
+	"testing"
+
+	"postrider/codec/growth"
+)
+
+// A file is read in one pass: lines that can't be read, names twice, quotes without an
+// end, hashes that are none.
+func TestRead_Growth(t *testing.T) {
+	for _, unit := range []string{"a:b\n", "\"a\n", "\"\\\":\n", ":\n", "#\n", "\n", "x\n", "a@b@c:d\n", "alice:{X}\n", "alice:$argon2id$\n", "\"a:b\":c:d:e\n", "a b:c\n"} {
+		growth.Linear(t, unit, 8<<10, func(n int) func() {
+			text := "first:x\n" + growth.Repeat(unit, n)
+			return func() { _, _ = Read(growth.Reader(text), "file", taken{}) }
+		})
+	}
+	growth.Linear(t, "one line", 8<<10, func(n int) func() {
+		text := "\"" + growth.Repeat(`\"`, n) + "\":x\n"
+		return func() { _, _ = Read(growth.Reader(text), "file", taken{}) }
+	})
+}
