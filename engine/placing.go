@@ -36,7 +36,7 @@ type placing struct {
 // placeAgain has all recipients placed anew after change, then calls then on the loop with
 // the number of them that are in a loop. The session has to wait, or be about to.
 func (s *smtpConn) placeAgain(change func(*router.Placement), then func(looped int)) {
-	p := &placing{conn: s, places: s.tx.places, rcpts: s.m.Transaction().Recipients, mayRelay: s.tx.mayRelay(), then: then}
+	p := &placing{conn: s, places: s.tx.Places, rcpts: s.m.Transaction().Recipients, mayRelay: s.tx.MayRelay(), then: then}
 	p.places.Targets = nil // the session's own
 	change(&p.places)
 	if s.isStrange() {
@@ -73,7 +73,7 @@ func (p *placing) Run() {
 		s.resume(smtpd.Answer{Verdict: verdictOf(p.err)})
 		return
 	}
-	s.tx.places = p.places
+	s.tx.Places = p.places
 	p.then(p.looped)
 }
 
@@ -81,7 +81,7 @@ func (p *placing) Run() {
 // The answer comes as a task.
 func (s *smtpConn) store() {
 	head := &s.m.Transaction().Head
-	if !s.tx.places.Forwards() || head.Deliveries() == 0 {
+	if !s.tx.Places.Forwards() || head.Deliveries() == 0 {
 		s.check()
 		return
 	}

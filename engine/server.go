@@ -17,6 +17,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/courier"
 	"postrider/engine/dkim"
+	"postrider/engine/incoming"
 	"postrider/engine/loop"
 	"postrider/engine/password"
 	"postrider/engine/pop3d"
@@ -53,7 +54,8 @@ type Server struct {
 	logins     loginTimes
 	courier    *courier.Courier
 	keys       *dkim.Keys
-	sent       *allowance.Book   // by accounts
+	sent       *allowance.Book // by accounts
+	entrance   *incoming.Entrance
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
 	submission  []*loop.Listener
@@ -131,6 +133,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
 		return nil, err
 	}
+	srv.entrance = srv.newEntrance()
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")

@@ -103,7 +103,7 @@ func (s *smtpConn) room() bool {
 		w.asked = largeWindow
 	default:
 		s.park()
-		s.tx.notify(largeWindow/4, s.writerHasTaken)
+		s.tx.Notify(largeWindow/4, s.writerHasTaken)
 		return false
 	}
 	w.waiter.Loop, w.waiter.Task = s.shard.loop, (*windowGranted)(s)
@@ -129,8 +129,8 @@ func (s *smtpConn) grow() {
 // readLimit is how many message octets the session may read now.
 func (s *smtpConn) readLimit() int {
 	left := s.window.octets
-	if s.tx != nil && s.tx.draft != nil {
-		left -= s.tx.draft.Backlog() + s.tx.out.backlog()
+	if s.tx != nil {
+		left -= s.tx.Backlog()
 	}
 	return int(max(left, 0))
 }

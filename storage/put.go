@@ -3,10 +3,14 @@ package storage
 import "context"
 
 // Await waits while more than mark octets of a draft's full chunks are not taken by the
-// store's writer, so that a message that is larger than memory can be appended. The error
+// store's writer, so that a message that is larger than memory can be appended. d is a
+// Draft, or what has one and does the same. The error
 // is that of ctx, and comes only when there was something to wait for; then the draft can
 // be discarded and nothing else.
-func Await(ctx context.Context, d Draft, mark int64) error {
+func Await(ctx context.Context, d interface {
+	Backlog() int64
+	Notify(mark int64, f func())
+}, mark int64) error {
 	if d.Backlog() <= mark {
 		return nil
 	}

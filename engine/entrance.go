@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"postrider/engine/config"
+	"postrider/engine/incoming"
+)
+
+// conversions is how many binary messages are converted at once, maxConversions how many
+// more may wait for that.
+const (
+	conversions    = 2
+	maxConversions = 256
+)
+
+// maxHeld is the longest header that is looked at. It is a part of the window, as is what
+// a draft that is converted has in memory.
+const maxHeld = largeWindow / 4
+
+// newEntrance is where all messages come in. srv.keys and srv.capture have to be there.
+func (srv *Server) newEntrance() *incoming.Entrance {
+	c := srv.cfg
+	return &incoming.Entrance{
+		Inbox: srv.store, Drafts: srv.store, Router: srv.router, Keys: srv.keys, Capture: srv.capture,
+		Hostname: c.Server.Hostname, DefaultDomain: c.DefaultDomain(),
+		MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients, MaxHops: c.SMTP.MaxHops, MaxHeld: maxHeld,
+		CompleteHeader: c.Relay.CompleteHeader,
+		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
+		Convert: func(work, full func()) { srv.converters.submit(conversion{work, full}) },
+		Log:     srv.log.Logger,
+	}
+}
+
+// conversion is the job of the pool that converts a binary message.
+type conversion struct{ convert, full func() }
+
+func (c conversion) work()     { c.convert() }
+func (c conversion) unqueued() { c.full() }
