@@ -167,7 +167,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		group.Stop()
 		return nil, err
 	}
-	srv.courier.Keys = srv.keys
+	srv.courier.Entrance = srv.entrance
 	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
 	srv.auth = newPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = newPool(conversions, maxConversions, 0)

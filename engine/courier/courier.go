@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
-	"postrider/engine/dkim"
+	"postrider/engine/incoming"
 	"postrider/engine/mx"
 	"postrider/engine/relay"
 	"postrider/engine/router"
@@ -43,8 +43,9 @@ type Courier struct {
 	ended   chan struct{} // closed when closing is set
 	running sync.WaitGroup
 
-	// Keys sign our notifications; nil: nothing is signed. To be set before Start.
-	Keys *dkim.Keys
+	// Entrance is where our notifications and copies come in. New makes one that signs
+	// nothing. To be set before Start.
+	Entrance *incoming.Entrance
 
 	// Stats count since the start.
 	Stats Stats
@@ -78,6 +79,9 @@ func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *mx.Fi
 			WarnAfter: cfg.Relay.WarnAfter, Lifetime: cfg.Relay.Lifetime,
 		},
 		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
+	}
+	c.Entrance = &incoming.Entrance{
+		Inbox: store, Router: r, Log: log, Hostname: cfg.Server.Hostname, DefaultDomain: cfg.DefaultDomain(),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if c.security, err = NewSecurity(c.ctx, cfg, hosts, log); err != nil {

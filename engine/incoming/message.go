@@ -50,6 +50,8 @@ type From struct {
 	Head *message.Head
 	// At is when the message began to arrive; zero: now.
 	At time.Time
+	// NoFor: the Received field does not name a single recipient.
+	NoFor bool
 	// Size is about how long the message is; 0: unknown.
 	Size int64
 	// Account is who has logged in, and User its name; 0: a network that may relay, or an
@@ -123,7 +125,7 @@ func (m *Message) Open(f *From) {
 	r := f.Received
 	var id [16]byte
 	r.ID, r.At = m.draft.ID().AppendTo(id[:0]), m.Arrival
-	if m.Paths == 1 && !(m.wide && len(m.Places.Relayed) > 0) {
+	if m.Paths == 1 && !f.NoFor && !(m.wide && len(m.Places.Relayed) > 0) {
 		r.For = m.forward // beyond ASCII it would keep the message from hosts without SMTPUTF8
 	}
 	m.trace = message.AppendReceived(m.trace[:0], r)

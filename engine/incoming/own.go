@@ -21,13 +21,13 @@ func (in *Entrance) New(reverse string) *Message {
 }
 
 // Write stores a message that this host has written: text, in plain form, with a whole
-// header. f and e need no Head, Account and Size. It is signed by the domain of its From
+// header. f and e need no Head, Account, Size and NoFor. It is signed by the domain of its From
 // field, and gets a Received field. Write returns when the message is durable. ctx bounds
 // how long the text waits for the store's writer; then nothing is stored.
 func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (storage.Receipt, error) {
 	var form dot.Normalizer
 	wire := form.End(form.Append(nil, text))
-	f.Size, e.Size = int64(len(wire)), form.Counts().Size
+	f.Size, f.NoFor, e.Size = int64(len(wire)), true, form.Counts().Size
 	m.Open(f)
 	m.header.own, m.header.decided = m.in.Capture == 0, true
 	if m.header.own {
