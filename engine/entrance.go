@@ -25,13 +25,13 @@ func (srv *Server) newEntrance() *incoming.Entrance {
 		MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients, MaxHops: c.SMTP.MaxHops, MaxHeld: maxHeld,
 		CompleteHeader: c.Relay.CompleteHeader,
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
-		Convert: func(work, full func()) { srv.converters.submit(conversion{work, full}) },
+		Convert: func(work, full func()) { srv.converters.submit(step{work, full}) },
 		Log:     srv.log.Logger,
 	}
 }
 
-// conversion is the job of the pool that converts a binary message.
-type conversion struct{ convert, full func() }
+// step is the job of a pool that carries out a step of a message.
+type step struct{ carryOut, full func() }
 
-func (c conversion) work()     { c.convert() }
-func (c conversion) unqueued() { c.full() }
+func (s step) work()     { s.carryOut() }
+func (s step) unqueued() { s.full() }

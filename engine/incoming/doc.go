@@ -10,7 +10,8 @@
 //
 // A Message is given facts (From, End), and knows nothing of the connection that it comes
 // by. What is the same for all messages is in the [Entrance]. Programs on this host, the
-// web client and sendmail hand in a whole text: [Entrance.Submit] makes the Message.
+// web client and sendmail hand in a whole text: [Entrance.Submit] makes the Message. What
+// this host writes or copies itself goes through [Message.Write] and [Message.Copy].
 //
 // # Steps
 //
@@ -24,17 +25,19 @@
 //  4. The signature is finished (package dkim).
 //  5. The trace fields are made (trace.go), and the store gets the delivery.
 //
-// The caller checks the message of an untrusted client, and places recipients anew,
-// before Finish: both may still refuse it.
+// Before Finish the caller checks the message of an untrusted client, and has recipients
+// placed anew (placing.go): both may still refuse it.
 //
 // # Goroutines
 //
-// A Message belongs to the goroutine that calls its methods, and none of them blocks.
-// From Finish on it belongs to its steps: a step that has to wait or compute goes on
-// another goroutine, of Entrance.Convert or of package dkim, and the next step follows on
-// that one. done is called on the goroutine of the last step, mostly one of the store;
-// from then on the Message is the caller's again, and Reset prepares it for the next one.
-// A message that is finished can't be dropped: it is stored, or done gets the error.
+// A Message belongs to the goroutine that calls its methods, and none of them blocks, but
+// Submit, Write and Copy, which say so. What is done for it elsewhere before Finish has a
+// copy, so that the caller can drop the message at any time. From Finish on it belongs to
+// its steps: a step that has to wait or compute goes on another goroutine, of
+// Entrance.Convert or of package dkim, and the next step follows on that one. done is
+// called on the goroutine of the last step, mostly one of the store; from then on the
+// Message is the caller's again, and Reset prepares it for the next one. A message that is
+// finished can't be dropped: it is stored, or done gets the error.
 //
 // # Errors
 //

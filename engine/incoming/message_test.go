@@ -272,3 +272,51 @@ func (s sink) Append(run []byte)            { *s.body = append(*s.body, run...) 
 func (s sink) Backlog() int64               { return 0 }
 func (s sink) Notify(_ int64, f func())     { f() }
 func (s sink) Discard()                     {}
+
+// Whatever the header is, and however it is cut, the same is stored or refused; its size is
+// that of what is stored, and what a reader gets ends where the client's message ended.
+func FuzzMessage(f *testing.F) {
+	f.Add("Subject: x\r\nBcc: a@b\r\n\r\nbody\r\n", uint8(3), true)
+	f.Add("From: bob@a.example\r\n", uint8(1), true)
+	f.Add("..\r\n\r\n.x\r\n", uint8(2), false)
+	f.Add("To: a, b\r\nDate:\r\nX: "+strings.Repeat("y", 5<<10)+"\r\n\r\nz\r\n", uint8(200), true)
+	f.Fuzz(func(t *testing.T, text string, n uint8, login bool) {
+		var form dot.Normalizer
+		wire := string(form.End(form.Append(nil, []byte(text))))
+		from := From{}
+		if login {
+			from = From{Account: 1, User: "alice@a.example"}
+		}
+		send := func(n int) (body []byte, refusal *smtp.Reply) {
+			p := newPlace()
+			o, refusal := newClient(p.entrance()).send(t, from, true, wire, n, "bob@a.example")
+			if refusal != nil {
+				if p.got != nil || !p.discarded {
+					t.Fatalf("refused with %v, and kept", refusal)
+				}
+				return nil, refusal
+			}
+			if o.err != nil || o.r.ID() != 42 {
+				t.Fatal(o)
+			}
+			if size := len(dot.AppendUnstuffed(nil, p.body)); p.got.Size != int64(size) {
+				t.Fatalf("%q: size %d, want %d", p.body, p.got.Size, size)
+			}
+			if !bytes.HasSuffix(p.body, []byte("\r\n")) || bytes.Contains(p.body, []byte("\r\n.\r\n")) {
+				t.Fatalf("%q is no wire form", p.body)
+			}
+			return p.body, nil
+		}
+		whole, refusal := send(max(len(wire), 1))
+		cut, other := send(max(int(n), 1))
+		if len(wire) > 4<<10 {
+			return // a line that is no field ends a header only at its own end, which may be too late
+		}
+		if !bytes.Equal(whole, cut) || (refusal == nil) != (other == nil) || refusal != nil && refusal.Text != other.Text {
+			t.Fatalf("whole %q %v\ncut in %d %q %v", whole, refusal, n, cut, other)
+		}
+		if !login && refusal == nil && !strings.HasSuffix(string(whole), wire) {
+			t.Fatalf("%q became %q", wire, whole)
+		}
+	})
+}
