@@ -45,15 +45,14 @@ func (s *smtpConn) loginIsOver() bool {
 	return s.login != nil && s.m.Account() != "" && s.login.account.ID != 0 && !s.srv.stillHolds(&s.login.signedIn)
 }
 
-// loginEnds ends a session before its next command if its login is over.
-func (s *smtpConn) loginEnds() bool {
+// loginEnds tells the machine before its next command if the login is over.
+func (s *smtpConn) loginEnds() {
 	if s.m.InData() || !s.loginIsOver() {
-		return false
+		return
 	}
 	s.reason = credentialsChanged
 	s.m.Expire(&s.shard.smtp)
 	s.carryOut()
-	return true
 }
 
 // credentialsChanged is why a session ends, for the log.

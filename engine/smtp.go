@@ -75,8 +75,11 @@ func (s *smtpConn) shutDown() {
 func (s *smtpConn) feed(in []byte) int {
 	e, total := &s.shard.smtp, 0
 	for s.waits == nothing && !s.closing {
-		if s.m.InData() && !s.room() || total < len(in) && s.loginEnds() {
+		if s.m.InData() && !s.room() {
 			break
+		}
+		if total < len(in) {
+			s.loginEnds()
 		}
 		n := s.m.Feed(in[total:], e)
 		total += n

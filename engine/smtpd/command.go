@@ -33,6 +33,10 @@ func (s *Session) readCommand(in []byte, e *Effects) (n int, more bool) {
 	}
 	s.verb = verb
 	s.tally[countedAs(verb)].All++
+	if s.expired != valid && verb != smtp.Quit {
+		s.refuseExpired(verb, e)
+		return n, true
+	}
 	switch c := &commands[verb]; {
 	case v == line.TooLong:
 		s.refuse(&lineTooLong, e)

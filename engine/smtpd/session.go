@@ -38,6 +38,7 @@ type Session struct {
 	verb     smtp.Verb    // of the command that is being answered
 	extended bool         // EHLO
 	verbose  bool         // VERB
+	expired  expiry       // Expire was called
 	last     bool         // BDAT LAST
 	dropping bool         // the octets of a refused BDAT
 	leaving  bool         // Shutdown was called
@@ -99,10 +100,38 @@ func (s *Session) Shutdown(e *Effects) {
 	s.leave(e)
 }
 
-// Expire ends the session with 421: what its peer has logged in with does not hold any
-// more. A transaction that is open is void; the client has the message still, and logs in
-// anew. No question may be open.
-func (s *Session) Expire(e *Effects) { s.close(&expired, e) }
+// Expire says that the login of the session does not hold any more. An open transaction is
+// void; the client still has the message. Two more commands get 421, and the session ends
+// with the second one: a client that sends two at once reads a reply to both. QUIT is as
+// ever. No question may be open.
+func (s *Session) Expire(e *Effects) {
+	if s.expired == valid {
+		s.expired = expiring
+		if s.phase.inTransaction() {
+			s.endTransaction(e)
+		}
+	}
+}
+
+// expiry is how far the end of a session is whose login does not hold any more.
+type expiry uint8
+
+const (
+	valid    expiry = iota
+	expiring        // the next command gets 421
+	told            // it had it
+)
+
+// refuseExpired answers a command of a session whose login does not hold any more. The
+// octets after BDAT are not waited for.
+func (s *Session) refuseExpired(verb smtp.Verb, e *Effects) {
+	if s.expired == told || verb == smtp.Bdat {
+		s.close(&expiredReply, e)
+		return
+	}
+	s.expired = told
+	s.sayHost(&expiredReply, e)
+}
 
 // leave closes the session if it is to be closed and nothing is open.
 func (s *Session) leave(e *Effects) {
@@ -116,7 +145,7 @@ var (
 	timedOut      = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: " timeout exceeded, closing connection"}
 	shuttingDown  = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " is shutting down, try again later"}
 	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection"}
-	expired       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again"}
+	expiredReply  = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again"}
 	notHTTP       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " speaks SMTP, not HTTP; closing connection"}
 	enoughMail    = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " takes no more messages in this session, open a new one"}
 	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}
