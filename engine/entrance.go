@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"postrider/engine/budget"
 	"postrider/engine/config"
 	"postrider/engine/incoming"
 )
@@ -14,7 +15,7 @@ const (
 
 // maxHeld is the longest header that is looked at. It is a part of the window, as is what
 // a draft that is converted has in memory.
-const maxHeld = largeWindow / 4
+const maxHeld = budget.LargeWindow / 4
 
 // newEntrance is where all messages come in. srv.keys and srv.capture have to be there.
 func (srv *Server) newEntrance() *incoming.Entrance {
@@ -25,7 +26,7 @@ func (srv *Server) newEntrance() *incoming.Entrance {
 		MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients, MaxHops: c.SMTP.MaxHops, MaxHeld: maxHeld,
 		CompleteHeader: c.Relay.CompleteHeader,
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
-		Convert: func(work, full func()) { srv.converters.submit(step{work, full}) },
+		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
 		Log:     srv.log.Logger,
 	}
 }
@@ -33,5 +34,5 @@ func (srv *Server) newEntrance() *incoming.Entrance {
 // step is the job of a pool that carries out a step of a message.
 type step struct{ carryOut, full func() }
 
-func (s step) work()     { s.carryOut() }
-func (s step) unqueued() { s.full() }
+func (s step) Work()     { s.carryOut() }
+func (s step) Unqueued() { s.full() }

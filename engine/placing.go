@@ -29,9 +29,9 @@ type placing struct {
 // placeAgain has all recipients placed anew after change, then calls then on the loop with
 // the number of them that are in a loop. The session has to wait, or be about to.
 func (s *smtpConn) placeAgain(change func(*router.Placement), then func(looped int)) {
-	submit := s.srv.placers.submit
+	submit := s.srv.placers.Submit
 	if s.isStrange() {
-		submit = s.srv.placers.submitLast
+		submit = s.srv.placers.SubmitLast
 	}
 	p := &placing{conn: s, then: then}
 	s.tx.PlaceAgain(s.m.Transaction().Recipients, change, func(work, full func()) { submit(step{work, full}) }, p.placed)
@@ -46,7 +46,7 @@ func (p *placing) placed(r incoming.Replaced) {
 // Run implements loop.Task: the places are there.
 func (p *placing) Run() {
 	s := p.conn
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		return
 	}
 	if p.Err != nil {

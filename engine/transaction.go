@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"postrider/codec/message"
+	"postrider/engine/budget"
 	"postrider/engine/incoming"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
@@ -17,7 +18,7 @@ type transaction struct {
 	incoming.Message
 	conn *smtpConn
 
-	held   int64 // octets of budget.held for the recipients
+	held   int64 // octets of budget.Held for the recipients
 	booked booking
 
 	expected   bool // see expect
@@ -76,11 +77,11 @@ func (t *transaction) verdictOn(o router.Outcome) smtpd.Verdict {
 func (t *transaction) openDraft(s *smtpConn) {
 	m := s.m.Transaction()
 	f := incoming.From{
-		Received: message.Received{Helo: s.m.Helo(), RDNS: s.rdns(), IP: s.ip, Host: s.config.Hostname, With: s.with(m)},
-		Head:     &m.Head, Size: min(m.Mail.Size, smallWindow), // what SIZE says is not booked yet
+		Received: message.Received{Helo: s.m.Helo(), RDNS: s.RDNS(), IP: s.IP, Host: s.config.Hostname, With: s.with(m)},
+		Head:     &m.Head, Size: min(m.Mail.Size, budget.SmallWindow), // what SIZE says is not booked yet
 		Account: s.account(), User: s.m.Account(),
 	}
-	if c := s.certificate(); c != nil {
+	if c := s.Certificate(); c != nil {
 		f.Received.Client, f.Received.Issuer = c.Subject.CommonName, c.Issuer.CommonName
 	}
 	if s.m.Account() != "" && s.srv.cfg.Submission.HideClient {
@@ -107,7 +108,7 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 		e.Envelope = storage.Envelope{
 			EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 			Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8, Stranger: !t.MayRelay(),
-			Origin: "client " + s.client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
+			Origin: "client " + s.Client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
 				s.with(m),
 		}
 	}

@@ -95,7 +95,7 @@ func unquoted(address string) string {
 	return address
 }
 
-// notOfNames says whether r can't be in the name of a domain.
+// notOfNames reports whether r can't be in the name of a domain.
 func notOfNames(r rune) bool {
 	return r < 0x80 && r != '.' && r != '-' && !('0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z')
 }

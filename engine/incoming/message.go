@@ -207,12 +207,17 @@ func (m *Message) seal(e *End) {
 
 // deliver hands the message to the store, with front before it.
 func (m *Message) deliver(front string) {
+	m.address(front)
+	m.in.Inbox.Deliver(&m.delivery)
+}
+
+// address gives the delivery its recipients, with front before the message.
+func (m *Message) address(front string) {
 	d := &m.delivery
 	d.Recipients = m.traces(d.Recipients[:0], front)
 	for _, e := range d.Relayed {
 		e.Envelope.Front += front
 	}
-	m.in.Inbox.Deliver(d)
 }
 
 // stored runs on a goroutine of the store.

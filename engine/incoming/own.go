@@ -60,10 +60,9 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 			return storage.Receipt{}, err
 		}
 	}
-	return m.wait(func() {
-		m.seal(e)
-		m.deliver("")
-	})
+	m.seal(e)
+	m.address("")
+	return storage.Put(ctx, m.in.Inbox, &m.delivery)
 }
 
 // ownBacklog is what a message of this host may have in memory.

@@ -5,7 +5,7 @@ import (
 	"postrider/storage"
 )
 
-// Owns says whether an address, as text, is one of the account's: mail for it gets
+// Owns reports whether an address, as text, is one of the account's: mail for it gets
 // there.
 func (r *Router) Owns(account storage.AccountID, address string) bool {
 	path, refused := smtp.ParseRcpt([]byte("TO:<"+address+">"), 0, true)

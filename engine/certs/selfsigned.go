@@ -1,10 +1,11 @@
-package tlsio
+package certs
 
 import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -19,6 +20,7 @@ import (
 
 	"postrider/codec/address"
 	"postrider/engine/guard"
+	"postrider/engine/tlsio"
 )
 
 // selfSignedLife is long: nobody renews what nobody checks.
@@ -27,12 +29,12 @@ const selfSignedLife = 10 * 365 * 24 * time.Hour
 // SelfSigned makes sure that file holds a certificate and its key, and makes one
 // that is signed by itself, for these names, when there is none. It encrypts
 // against listeners and proves nothing to those who check: a start, not an end.
-func SelfSigned(file string, names []string, now time.Time) (CertFile, error) {
-	pair := CertFile{Cert: file, Key: file}
+func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
+	pair := tlsio.CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
 	if err == nil {
-		if _, err := loadPair(pair); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return pair, fmt.Errorf("%w: %w: the certificate that this server made for itself", guard.ErrDamaged, err)
+		if _, err := tls.LoadX509KeyPair(file, file); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return pair, fmt.Errorf("%s: %w: %w: the certificate that this server made for itself", file, guard.ErrDamaged, err)
 		}
 		return pair, nil
 	}
