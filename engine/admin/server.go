@@ -229,7 +229,7 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 		switch kind {
 		case framePiece:
 			draft.Append(payload)
-			if err := wait(ctx, draft); err != nil {
+			if err := storage.Await(ctx, draft, maxBacklog); err != nil {
 				return nil, err
 			}
 		case frameEnd:
@@ -244,20 +244,5 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 		default:
 			return nil, errFrames
 		}
-	}
-}
-
-// wait holds up the sender while the store's writer has a backlog.
-func wait(ctx context.Context, draft storage.Draft) error {
-	if draft.Backlog() <= maxBacklog {
-		return nil
-	}
-	down := make(chan struct{})
-	draft.Notify(maxBacklog/2, func() { close(down) })
-	select {
-	case <-down:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -57,10 +57,6 @@ func head(text []byte) Head {
 	return h
 }
 
-// Field is the value of the first field with this name in a header, in one line and as it
-// came otherwise; ReadText, ReadAddresses and ReadDate read it.
-func Field(header []byte, name string) string { return field(header, name) }
-
 // field is the first field's value in one line.
 func field(text []byte, name string) string {
 	f, ok := message.Find(text, name)

@@ -153,21 +153,6 @@ func (p *Placement) relay(domain, alias, path, original string, notify smtp.Noti
 	e.Recipients = append(e.Recipients, storage.QueuedRecipient{ForwardPath: path, ORcpt: original, Notify: notify})
 }
 
-// Maildrops are the Targets with their trace fields: the Return-Path everywhere,
-// Delivered-To where an alias was expanded, and front, whole fields that come before
-// the message everywhere. reversePath is text without brackets.
-func (p *Placement) Maildrops(reversePath, front string) []storage.Recipient {
-	rs := make([]storage.Recipient, 0, len(p.Targets))
-	for _, t := range p.Targets {
-		trace := message.AppendReturnPath(nil, []byte(reversePath))
-		if t.Expanded != "" {
-			trace = message.AppendDeliveredTo(trace, []byte(t.Expanded))
-		}
-		rs = append(rs, storage.Recipient{Account: t.Account, Trace: append(trace, front...)})
-	}
-	return rs
-}
-
 // Seal gives all queue entries the envelope of their message. The Front of e is before
 // the message everywhere, after the Delivered-To of the entry's own.
 func (p *Placement) Seal(e storage.Envelope) {

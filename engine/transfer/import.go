@@ -196,20 +196,8 @@ func (im *importer) fill(ctx context.Context, draft storage.Draft, text io.Reade
 		if err != nil {
 			return 0, err
 		}
-		if err := drain(ctx, draft); err != nil {
+		if err := storage.Await(ctx, draft, maxBacklog); err != nil {
 			return 0, err
 		}
 	}
-}
-
-// drain waits while the store's writer has a backlog.
-func drain(ctx context.Context, draft storage.Draft) error {
-	for draft.Backlog() > maxBacklog {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
-	}
-	return nil
 }

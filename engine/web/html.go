@@ -78,12 +78,6 @@ const (
 	maxReady = 2*maxHTML + 64<<10
 )
 
-// sanitise leaves of a page what can be looked at, with the pictures of the gallery as
-// cid:1, cid:2, ..., see gallery.write.
-func sanitise(page []byte, g *gallery) []byte {
-	return policy().SanitizeBytes(prepare(page, g))
-}
-
 // prepare makes the page ready for the sanitiser: hidden elements go, styles are
 // filtered (see filterStyle), pictures are found, and the body is a block, which keeps its
 // colours. The sanitiser's own filter for styles takes time by the square of their

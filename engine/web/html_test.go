@@ -237,3 +237,9 @@ func TestImagesWithinAMessageStandInItsDocument(t *testing.T) {
 		t.Errorf("%.3000s", page)
 	}
 }
+
+// sanitise leaves of a page what can be looked at, with the pictures of the gallery as
+// cid:1, cid:2, ..., see gallery.write.
+func sanitise(page []byte, g *gallery) []byte {
+	return policy().SanitizeBytes(prepare(page, g))
+}

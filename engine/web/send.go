@@ -16,7 +16,7 @@ import (
 
 	"postrider/codec/uu"
 	"postrider/engine/entity"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/storage"
 )
 
@@ -55,7 +55,7 @@ func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := c.filled(s, f)
-	var refused []pickup.Refusal
+	var refused []incoming.Refusal
 	if err == nil {
 		refused, err = c.submit(r, s, f, &d)
 	}
@@ -76,7 +76,7 @@ func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/?sent=1", http.StatusSeeOther)
 }
 
-func names(rs []pickup.Refusal) string {
+func names(rs []incoming.Refusal) string {
 	words := make([]string, len(rs))
 	for i, r := range rs {
 		words[i] = r.Address
@@ -199,7 +199,7 @@ func (c *Client) filled(s *session, f *form) composePage {
 }
 
 // submit sends the message of a form. It adds the files of a forwarded message to the page.
-func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([]pickup.Refusal, error) {
+func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([]incoming.Refusal, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), sendTime)
 	defer cancel()
 	attachments := c.uploaded(s, f)
@@ -213,7 +213,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 		MessageID: rand.Text() + "@" + c.cfg.Hostname, Text: d.Text, UU: d.UU, Attachments: append(attachments, forwarded...),
 		InReplyTo: ids(d.InReplyTo), References: ids(d.References),
 	}
-	m := pickup.Mail{Sender: draft.From.Address, Local: "web client", Origin: s.name() + " by the web client", At: draft.Date}
+	m := incoming.Mail{Sender: draft.From.Address, Local: "web client", Origin: s.name() + " by the web client", At: draft.Date}
 	var bcc []mail.Address
 	for _, line := range []struct {
 		name, text string
@@ -233,7 +233,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 }
 
 // pass writes the draft into submission, as it is taken.
-func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m pickup.Mail) ([]pickup.Refusal, error) {
+func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m incoming.Mail) ([]incoming.Refusal, error) {
 	reader, writer := io.Pipe()
 	written := make(chan error, 1)
 	go func() {

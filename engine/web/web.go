@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/storage"
 )
 
@@ -19,8 +19,8 @@ type Config struct {
 	// takes as long as that takes: see login.Door.SignIn.
 	Login func(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error)
 	// Submit sends a message of an account, by the rules for its mail: ErrRefused, or
-	// an error of pickup.Pickup.Submit.
-	Submit func(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error)
+	// an error of incoming.Entrance.Submit.
+	Submit func(ctx context.Context, account storage.Account, m incoming.Mail) (incoming.Result, error)
 	// Addresses returns the addresses that an account may send as; the first is its own.
 	Addresses func(account storage.Account) []string
 

@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"postrider/codec/dot"
+	"postrider/engine/incoming"
 	"postrider/engine/login"
-	"postrider/engine/pickup"
 	"postrider/engine/router"
 	"postrider/storage"
 	"postrider/storage/lsm"
@@ -65,11 +65,11 @@ func newHouse(t *testing.T) *house {
 			}
 			return a, nil
 		},
-		Submit: func(ctx context.Context, a storage.Account, m pickup.Mail) (pickup.Result, error) {
+		Submit: func(ctx context.Context, a storage.Account, m incoming.Mail) (incoming.Result, error) {
 			if m.Sender != a.Name+"@"+a.Domain {
-				return pickup.Result{}, ErrRefused
+				return incoming.Result{}, ErrRefused
 			}
-			p := pickup.Pickup{Inbox: store, Router: route, Hostname: "mx.example.org", DefaultDomain: "example.org", MaxSize: 4 << 20}
+			p := incoming.Entrance{Inbox: store, Router: route, Hostname: "mx.example.org", DefaultDomain: "example.org", MaxSize: 4 << 20}
 			return p.Submit(ctx, m)
 		},
 		Addresses: func(a storage.Account) []string { return []string{a.Name + "@" + a.Domain} },
