@@ -79,9 +79,6 @@ func (c *Corpus) addMail(octets []byte) {
 	c.add(append(header[:len(header):len(header)], "\r\n"...), body)
 }
 
-// Len is the number of texts.
-func (c *Corpus) Len() int { return len(c.texts) }
-
 // ID is the id of message n.
 func (c *Corpus) ID(n int) string { return fmt.Sprintf("%s-%d", c.run, n) }
 

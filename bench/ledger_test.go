@@ -189,3 +189,6 @@ func TestResult(t *testing.T) {
 		t.Errorf("for benchstat: %s", &lines)
 	}
 }
+
+// Len is the number of texts.
+func (c *Corpus) Len() int { return len(c.texts) }

@@ -17,13 +17,7 @@ type POP3Conn struct {
 	r *bufio.Reader
 }
 
-// DialPOP3 connects to addr and reads the greeting.
-func DialPOP3(addr string) (*POP3Conn, error) {
-	client := Client{Addr: addr}
-	return client.POP3(NewMeter())
-}
-
-// Login is DialPOP3 with USER and PASS after it.
+// Login connects to addr, reads the greeting, and logs in with USER and PASS.
 func Login(addr, user, password string) (*POP3Conn, error) {
 	client := Client{Addr: addr, User: user, Password: password}
 	return client.POP3(NewMeter())

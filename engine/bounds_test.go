@@ -220,3 +220,10 @@ func TestQuestionsOfOneClient(t *testing.T) {
 	}
 	f.stranger(t, "192.0.2.10").sendAs("a@bank.example", "From: a@bank.example\r\n\r\nx\r\n", "250 ")
 }
+
+// none tells whether no client has any.
+func (o *opened) none() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.of) == 0
+}

@@ -4,17 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
-	"postrider/codec/message"
 	"postrider/codec/sasl"
-	"postrider/codec/smtp"
 	"postrider/engine/capture"
 	"postrider/engine/config"
-	"postrider/engine/router"
 	"postrider/engine/smtpd"
 	"postrider/storage"
 )
@@ -72,34 +68,4 @@ func anybody(user string) string {
 		return "nobody"
 	}
 	return user[:min(len(user), 255)]
-}
-
-// maxTaken bounds the fields that tell the recipients of a captured message.
-const maxTaken = storage.MaxTrace - 1024
-
-// capture takes a forward-path, whatever it is.
-func (t *transaction) capture(account storage.AccountID, to smtp.ForwardPath) smtpd.Verdict {
-	if t.paths == 0 {
-		t.forward = to.AppendTo(t.forward[:0])
-		t.places.Targets = append(t.places.Targets, router.Target{Account: account})
-	}
-	t.paths++
-	before, shard := len(t.taken), t.conn.shard
-	shard.scratch = to.AppendTo(shard.scratch[:0])
-	t.taken = message.AppendDeliveredTo(t.taken, shard.scratch)
-	if len(t.taken) > maxTaken {
-		t.taken = t.taken[:before]
-		t.untold++
-	}
-	return smtpd.Yes
-}
-
-// appendTaken appends the fields that tell the recipients of a captured message.
-func (t *transaction) appendTaken(b []byte) []byte {
-	b = append(b, t.taken...)
-	if t.untold > 0 {
-		b = append(b, "X-Recipients-Not-Shown: "...)
-		b = append(strconv.AppendInt(b, int64(t.untold), 10), "\r\n"...)
-	}
-	return b
 }

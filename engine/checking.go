@@ -37,7 +37,7 @@ func (s *smtpConn) beginCheck() {
 		return
 	}
 	st.checkedIP = s.IP
-	st.check = g.vet.Begin(vetting.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
+	st.check = g.vet.Begin(vetting.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.Reverse)})
 }
 
 // checked shows a run of the message to its check and returns what is to be stored
@@ -120,10 +120,10 @@ func (d *checkDone) Run() {
 		return
 	}
 	if tail := st.sift.End(s.shard.scratch[:0]); len(tail) > 0 {
-		s.tx.draft.Append(tail)
+		s.tx.Append(tail)
 	}
-	s.tx.received -= st.sift.Removed
-	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.IP, &st.facts, v)
+	s.tx.Removed(st.sift.Removed)
+	s.tx.Results = vetting.AppendResults(s.tx.Results[:0], g.host, s.IP, &st.facts, v)
 	s.decideSuccess(v)
 }
 
@@ -151,5 +151,5 @@ func (s *smtpConn) logVerdict(v *vetting.Verdict) {
 	}
 	s.srv.log.info("checked mail of "+s.Client()+": spf="+string(v.SPF.Result)+" dkim="+v.Signed()+
 		" dmarc="+string(v.DMARC.Result)+" disposition="+v.DMARC.Disposition.String(), smtpDaemon,
-		slog.String("id", s.tx.draft.ID().String()), slog.String("from", strings.ToLower(v.DMARC.From)))
+		slog.String("id", s.tx.ID().String()), slog.String("from", strings.ToLower(v.DMARC.From)))
 }

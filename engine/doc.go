@@ -7,13 +7,14 @@
 // The loop hands octets to a session (smtp.go), which feeds the machine. The
 // machine's replies are gathered into one write; its message octets go from the
 // loop's read buffer into the store's draft, once; its questions are answered
-// from memory (the router, the governor) or park the session: IsStored goes to
-// the store with the whole transaction (transaction.go), and the answer comes
-// back as a task on the session's loop after the sync. Only then is there a 250.
+// from memory (the router, the governor) or park the session: at IsStored the message
+// is finished (transaction.go), and the answer comes back as a task on the session's loop
+// after the sync. Only then is there a 250. Package incoming has the steps from the first
+// octet to the store, for all messages; it knows no session.
 //
 // What is stored is the one wire form of the message (package dot); POP3 and DATA send it
 // as it is. A message that came as BINARYMIME and is binary indeed is converted first, off
-// the loop, from its draft into another one (binary.go, package binarymime). Its size is
+// the loop, from its draft into another one (packages incoming and binarymime). Its size is
 // that of what is stored, also against smtp.max_size.
 //
 // Mail for other domains is put into the queue in the same step. Package courier

@@ -14,7 +14,7 @@ const (
 // smtpd has of it is there; the rest is an upper bound for all but an alias.
 func (s *smtpConn) hasRoomFor(rcpt *smtp.RcptArgs) bool {
 	t := s.tx
-	need := int64(s.m.Transaction().Octets() + t.places.Octets() + placeOctets +
+	need := int64(s.m.Transaction().Octets() + t.Places.Octets() + placeOctets +
 		2*(len(rcpt.To.Local())+len(rcpt.To.Domain())) + len(rcpt.ORcpt))
 	if need <= max(t.held, freeRecipients) {
 		return true
@@ -40,8 +40,8 @@ func (s *smtpConn) forgetRecipients() {
 	if t == nil {
 		return
 	}
-	t.places.Reset()
-	t.shrink()
+	t.Places.Reset()
+	t.Shrink()
 	s.srv.budget.Held.Release(t.held)
 	t.held = 0
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"postrider/engine/incoming"
 	"postrider/engine/localmail"
-	"postrider/engine/pickup"
 	"postrider/storage"
 )
 
@@ -18,16 +18,13 @@ func (srv *Server) ServeLocalMail(path string) (stop func(), err error) {
 }
 
 // localSubmit stores a message of a user of this machine.
-func (srv *Server) localSubmit(ctx context.Context, m pickup.Mail, reserve func(octets int64) bool) (pickup.Result, error) {
+func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error) {
 	if srv.draining.Load() {
-		return pickup.Result{}, fmt.Errorf("%w: the server is about to end", storage.ErrTemporary)
+		return incoming.Result{}, fmt.Errorf("%w: the server is about to end", storage.ErrTemporary)
 	}
-	p := &pickup.Pickup{
-		Inbox: srv.store, Router: srv.router, Hostname: srv.cfg.Server.Hostname, DefaultDomain: srv.cfg.DefaultDomain(),
-		MaxSize: srv.cfg.SMTP.MaxSize, MaxRecipients: srv.cfg.SMTP.MaxRecipients, MaxHops: srv.cfg.SMTP.MaxHops, Keys: srv.keys,
-		Capture: srv.capture, Reserve: reserve, MaxBacklog: localmail.Backlog,
-	}
-	result, err := p.Submit(ctx, m)
+	in := *srv.entrance
+	in.Reserve, in.MaxBacklog = reserve, localmail.Backlog
+	result, err := in.Submit(ctx, m)
 	switch id := result.Receipt.ID(); {
 	case err != nil:
 		srv.log.info("message from "+m.Origin+" not stored: "+err.Error(), pickupDaemon)

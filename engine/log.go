@@ -84,20 +84,23 @@ func (l mailLog) panicked(where string, p any) error {
 	return err
 }
 
+// keptRecords is for how many lines of one message a loop keeps the memory.
+const keptRecords = 128
+
 // log writes the life of a message: who sent it, what it is, where it went.
 func (t *transaction) log(s *smtpConn) {
 	srv := s.srv
-	if t.refusal != nil {
+	if t.Refusal() != nil {
 		return // the reply is logged
 	}
 	if t.err != nil {
 		srv.stats.refused.Add(1)
-		srv.log.fault("message from <"+string(t.reverse)+"> not stored", t.err)
+		srv.log.fault("message from <"+string(t.Reverse)+"> not stored", t.err)
 		return
 	}
 	srv.stats.messages.Add(1)
-	srv.stats.deliveries.Add(int64(len(t.places.Targets)))
-	srv.stats.octetsIn.Add(t.delivery.Size)
+	srv.stats.deliveries.Add(int64(len(t.Places.Targets)))
+	srv.stats.octetsIn.Add(t.Size())
 	if !srv.log.on() {
 		return
 	}
@@ -106,23 +109,23 @@ func (t *transaction) log(s *smtpConn) {
 	rs := append(s.shard.records[:0],
 		clientRecord(now, s, id),
 		record(now, "", smtpDaemon, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID()))),
-		record(now, "from=<"+string(t.reverse)+">, size="+strconv.FormatInt(t.delivery.Size, 10)+
-			", nrcpt="+strconv.Itoa(t.paths)+" (queue active)", smtpDaemon, id))
-	delay := strconv.FormatFloat(now.Sub(t.arrival).Seconds(), 'g', 2, 64)
-	for i := range t.places.Targets {
-		a, err := srv.store.Account(t.places.Targets[i].Account)
+		record(now, "from=<"+string(t.Reverse)+">, size="+strconv.FormatInt(t.Size(), 10)+
+			", nrcpt="+strconv.Itoa(t.Paths)+" (queue active)", smtpDaemon, id))
+	delay := strconv.FormatFloat(now.Sub(t.Arrival).Seconds(), 'g', 2, 64)
+	for i := range t.Places.Targets {
+		a, err := srv.store.Account(t.Places.Targets[i].Account)
 		if err != nil {
 			continue // removed in this very moment
 		}
 		rs = append(rs, record(now, "to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+delay+
 			", dsn=2.0.0, status=sent (delivered to maildrop)", localAgent, id))
 	}
-	if len(t.places.Relayed) == 0 {
+	if len(t.Places.Relayed) == 0 {
 		rs = append(rs, record(now, "removed", localAgent, id))
 	}
 	srv.log.all(rs)
 	clear(rs)
-	if s.shard.records = rs; cap(rs) > keptRecipients {
+	if s.shard.records = rs; cap(rs) > keptRecords {
 		s.shard.records = nil
 	}
 }

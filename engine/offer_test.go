@@ -97,7 +97,7 @@ func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	if err := f.store.RemoveAccount(id); err != nil {
 		t.Fatal(err)
 	}
-	expect("it was removed", "PLAIN LOGIN", false)
+	expect("was removed", "PLAIN LOGIN", false)
 	if got := p.say("AUTH SCRAM-SHA-256", "334 "); got != "334 " {
 		t.Errorf("the offer of an open session ended: %s", got)
 	}

@@ -38,13 +38,6 @@ func (o *opened) begin(ip netip.Addr) bool {
 	return true
 }
 
-// none tells whether no client has any.
-func (o *opened) none() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.of) == 0
-}
-
 // end counts one less.
 func (o *opened) end(ip netip.Addr) {
 	client := limit.Client(ip)

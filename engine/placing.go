@@ -1,12 +1,10 @@
 package engine
 
 import (
-	"fmt"
-
 	"postrider/codec/smtp"
+	"postrider/engine/incoming"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
-	"postrider/storage"
 )
 
 // What is known of a message at its end may change where it goes: it was at an alias
@@ -21,46 +19,28 @@ const (
 	maxPlacing = 256
 )
 
-// placing is one of them. Until Run it has a copy of what it needs: the session may end.
+// placing is one of them, and the task that brings the places back to the loop.
 type placing struct {
-	conn     *smtpConn
-	places   router.Placement
-	rcpts    []smtp.RcptArgs
-	mayRelay bool
-	then     func(looped int)
-
-	looped int
-	err    error
+	incoming.Replaced
+	conn *smtpConn
+	then func(looped int)
 }
 
 // placeAgain has all recipients placed anew after change, then calls then on the loop with
 // the number of them that are in a loop. The session has to wait, or be about to.
 func (s *smtpConn) placeAgain(change func(*router.Placement), then func(looped int)) {
-	p := &placing{conn: s, places: s.tx.places, rcpts: s.m.Transaction().Recipients, mayRelay: s.tx.mayRelay(), then: then}
-	p.places.Targets = nil // the session's own
-	change(&p.places)
+	submit := s.srv.placers.Submit
 	if s.isStrange() {
-		s.srv.placers.SubmitLast(p)
-	} else {
-		s.srv.placers.Submit(p)
+		submit = s.srv.placers.SubmitLast
 	}
+	p := &placing{conn: s, then: then}
+	s.tx.PlaceAgain(s.m.Transaction().Recipients, change, func(work, full func()) { submit(step{work, full}) }, p.placed)
 }
 
-// Unqueued implements conn.Job.
-func (p *placing) Unqueued() {
-	p.err = fmt.Errorf("%w: %d transactions are being placed", storage.ErrTemporary, maxPlacing)
+// placed runs on a goroutine of the pool.
+func (p *placing) placed(r incoming.Replaced) {
+	p.Replaced = r
 	p.conn.shard.loop.Post(p)
-}
-
-// Work implements conn.Job.
-func (p *placing) Work() {
-	defer p.conn.shard.loop.Post(p)
-	defer func() {
-		if fault := recover(); fault != nil {
-			p.err = fmt.Errorf("%w: %w", storage.ErrTemporary, p.conn.srv.log.panicked("the placing of recipients", fault))
-		}
-	}()
-	p.looped = p.places.Again(p.conn.srv.router, p.rcpts, p.mayRelay)
 }
 
 // Run implements loop.Task: the places are there.
@@ -69,19 +49,19 @@ func (p *placing) Run() {
 	if !s.Conn.Alive() {
 		return
 	}
-	if p.err != nil {
-		s.resume(smtpd.Answer{Verdict: verdictOf(p.err)})
+	if p.Err != nil {
+		s.resume(smtpd.Answer{Verdict: verdictOf(p.Err)})
 		return
 	}
-	s.tx.places = p.places
-	p.then(p.looped)
+	s.tx.Places = p.Places
+	p.then(p.Looped)
 }
 
 // store has the finished message stored, after a look at whether it goes round in a loop.
 // The answer comes as a task.
 func (s *smtpConn) store() {
 	head := &s.m.Transaction().Head
-	if !s.tx.places.Forwards() || head.Deliveries() == 0 {
+	if !s.tx.Places.Forwards() || head.Deliveries() == 0 {
 		s.check()
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"postrider/engine/conn"
 	"postrider/engine/courier"
 	"postrider/engine/dkim"
+	"postrider/engine/incoming"
 	"postrider/engine/login"
 	"postrider/engine/loop"
 	"postrider/engine/pop3d"
@@ -55,7 +56,8 @@ type Server struct {
 	logins     loginTimes
 	courier    *courier.Courier
 	keys       *dkim.Keys
-	sent       *allowance.Book   // by accounts
+	sent       *allowance.Book // by accounts
+	entrance   *incoming.Entrance
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
 	submission  []*loop.Listener
@@ -130,6 +132,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
 		return nil, err
 	}
+	srv.entrance = srv.newEntrance()
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
@@ -167,7 +170,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		group.Stop()
 		return nil, err
 	}
-	srv.courier.Keys = srv.keys
+	srv.courier.Entrance = srv.entrance
 	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
 	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = conn.NewPool(conversions, maxConversions, 0)

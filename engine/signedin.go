@@ -40,11 +40,10 @@ func (s *smtpConn) refusesMessage() *smtp.Reply {
 	if r := s.outOfTurn(); r != nil {
 		return r
 	}
-	if s.tx.draft == nil {
+	if !s.tx.IsOpen() {
 		s.tx.openDraft(s) // a message without an octet
 	}
-	s.tx.out.finish(s)
-	return s.tx.out.refusal
+	return s.tx.EndHeader()
 }
 
 // refusesExpired is what is said to the end of a message when the login is over.

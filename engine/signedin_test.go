@@ -11,7 +11,7 @@ import (
 
 	"postrider/codec/sasl"
 	"postrider/engine/config"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/storage"
 )
 
@@ -174,7 +174,7 @@ func TestSCRAMWithAPasswordThatIsChangedMeanwhile(t *testing.T) {
 func TestWebClientDoesNotSendAfterTheLogin(t *testing.T) {
 	f := submitting(t, nil)
 	was := f.mbrain(t)
-	m := pickup.Mail{Sender: "mbrain@localhost", Recipients: []string{"jsmith@localhost"}, Text: strings.NewReader("Subject: x\n\nx\n")}
+	m := incoming.Mail{Sender: "mbrain@localhost", Recipients: []string{"jsmith@localhost"}, Text: strings.NewReader("Subject: x\n\nx\n")}
 	f.setPassword(t, "mbrain", "new word")
 	if _, err := f.webSubmit(t.Context(), was, m); err == nil || !strings.Contains(err.Error(), "sign in again") {
 		t.Errorf("sent: %v", err)

@@ -270,7 +270,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 	if s.tx == nil {
 		s.tx = newTransaction(s)
 	}
-	s.tx.begin(s.m.Transaction().Mail.From)
+	s.tx.Begin(s.m.Transaction().Mail.From, s.relays())
 	s.tx.expect()
 	return smtpd.Yes
 }
@@ -282,20 +282,17 @@ func (s *smtpConn) recipient() smtpd.Verdict {
 		s.srv.stats.overBudget.Add(1)
 		return smtpd.Busy
 	}
-	if s.srv.capture != 0 {
-		return s.tx.capture(s.srv.capture, rs[len(rs)-1].To)
-	}
-	return s.tx.addRecipient(s.srv.router, &rs[len(rs)-1])
+	return s.tx.verdictOn(s.tx.Recipient(&rs[len(rs)-1]))
 }
 
 // body appends a run of the message to the draft, which begins with our
 // Received field.
 func (s *smtpConn) body(run []byte) {
-	if s.tx.draft == nil {
+	if !s.tx.IsOpen() {
 		s.tx.openDraft(s)
 	}
 	if run = s.checked(run); len(run) > 0 {
-		s.tx.out.append(run, s)
+		s.tx.Append(run)
 	}
 }
 
@@ -309,7 +306,7 @@ func (s *smtpConn) dropDraft() {
 
 // check hands the finished message to the store, when its check is over if there is one.
 func (s *smtpConn) check() {
-	if s.tx.draft == nil {
+	if !s.tx.IsOpen() {
 		s.tx.openDraft(s) // a message without an octet
 	}
 	if !s.finishCheck() {
@@ -341,8 +338,8 @@ func (s *smtpConn) stored() {
 		tx.booked = booking{} // it was sent
 	}
 	a := smtpd.Answer{Verdict: verdictOf(tx.err), Receipt: tx.receipt}
-	if tx.refusal != nil {
-		a = refusal(tx.refusal)
+	if r := tx.Refusal(); r != nil {
+		a = refusal(r)
 	}
 	tx.end()
 	if !s.Conn.Alive() {

@@ -225,5 +225,5 @@ func (s *smtpConn) greylists() *smtp.Reply {
 	if _, outcome := s.srv.router.Route(to.Local(), to.Domain(), places[:0]); outcome != router.Local {
 		return nil
 	}
-	return s.srv.guard.greylisted(s.IP, string(s.tx.reverse), to.String())
+	return s.srv.guard.greylisted(s.IP, string(s.tx.Reverse), to.String())
 }

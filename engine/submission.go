@@ -7,7 +7,6 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine/allowance"
 	"postrider/engine/config"
-	"postrider/engine/router"
 	"postrider/engine/smtpd"
 	"postrider/storage"
 )
@@ -73,7 +72,7 @@ func (s *smtpConn) mayMail() smtpd.Answer {
 	}
 	if !s.maySendAs(s.m.Transaction().Mail.From) {
 		return smtpd.Answer{Verdict: smtpd.Refused, Reply: &smtp.Reply{Code: 553, Enhanced: "5.7.1",
-			Text: "<" + string(s.tx.reverse) + ">: Sender address rejected: not owned by user " + s.m.Account()}}
+			Text: "<" + string(s.tx.Reverse) + ">: Sender address rejected: not owned by user " + s.m.Account()}}
 	}
 	now := time.Now()
 	if r := s.srv.sent.Message(s.account(), now); r != nil {
@@ -110,24 +109,5 @@ func tooMuch(account string, r *allowance.Refusal) smtpd.Answer {
 // maySendAs says whether the account may have from as its reverse-path. The null path
 // is everybody's: receipts that mail readers send have it (RFC 8098 section 2.1).
 func (s *smtpConn) maySendAs(from smtp.ReversePath) bool {
-	return s.srv.cfg.Submission.AnySender || from.IsNull() || s.srv.owns(s.account(), string(s.tx.reverse))
-}
-
-// owns says whether an address, as text, is one of the account's: mail for it gets
-// there.
-func (srv *Server) owns(account storage.AccountID, address string) bool {
-	path, refused := smtp.ParseRcpt([]byte("TO:<"+address+">"), 0, true)
-	if refused != nil {
-		return false
-	}
-	targets, outcome := srv.router.Route(path.To.Local(), path.To.Domain(), nil)
-	if outcome != router.Local {
-		return false
-	}
-	for i := range targets {
-		if targets[i].Account == account {
-			return true
-		}
-	}
-	return false
+	return s.srv.cfg.Submission.AnySender || from.IsNull() || s.srv.router.Owns(s.account(), string(s.tx.Reverse))
 }

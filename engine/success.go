@@ -20,7 +20,7 @@ import (
 // is that of its check; nil: it was not checked.
 func (s *smtpConn) decideSuccess(verdict *vetting.Verdict) {
 	t, g := s.tx, s.srv.guard
-	if !t.places.WantsSuccess() {
+	if !t.Places.WantsSuccess() {
 		t.deliver(s.m.Transaction())
 		return
 	}
@@ -31,7 +31,7 @@ func (s *smtpConn) decideSuccess(verdict *vetting.Verdict) {
 		return
 	}
 	s.placeAgain(func(p *router.Placement) { p.NoSuccess = false }, func(int) {
-		n := t.places.Successes()
+		n := t.Places.Successes()
 		g.stats.successTold.Add(int64(n))
 		g.notifies(s.IP, n)
 		t.deliver(s.m.Transaction())

@@ -13,7 +13,7 @@ import (
 
 	"postrider/codec/address"
 	"postrider/engine/config"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/engine/router"
 	"postrider/engine/web"
 	"postrider/storage"
@@ -55,25 +55,21 @@ func (srv *Server) WebTLS() *tls.Config {
 
 // webSubmit sends a message of an account by the rules of submission: under its own
 // addresses, within its allowance, completed, signed, and stored in one step.
-func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error) {
+func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m incoming.Mail) (incoming.Result, error) {
 	// While the server drains, what is being sent is still taken: the store closes after
 	// the last request.
 	if !srv.door.IsUnchanged(&account) {
-		return pickup.Result{}, errExpired
+		return incoming.Result{}, errExpired
 	}
-	if !srv.cfg.Submission.AnySender && !srv.owns(account.ID, m.Sender) {
-		return pickup.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
+	if !srv.cfg.Submission.AnySender && !srv.router.Owns(account.ID, m.Sender) {
+		return incoming.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
 	}
 	b := booking{account: account.ID, at: time.Now()}
 	if err := srv.book(&b, len(m.Recipients)); err != nil {
 		srv.sent.Return(b.account, b.at, b.messages, b.recipients)
-		return pickup.Result{}, err
+		return incoming.Result{}, err
 	}
-	p := &pickup.Pickup{
-		Inbox: srv.store, Router: srv.router, Hostname: srv.cfg.Server.Hostname, DefaultDomain: srv.cfg.DefaultDomain(),
-		MaxSize: srv.cfg.SMTP.MaxSize, MaxRecipients: srv.cfg.SMTP.MaxRecipients, MaxHops: srv.cfg.SMTP.MaxHops, Keys: srv.keys,
-	}
-	result, err := p.Submit(ctx, m)
+	result, err := srv.entrance.Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		srv.sent.Return(b.account, b.at, 0, len(result.Refused))
 		srv.stats.messages.Add(1)

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/incoming"
 	"postrider/engine/login"
-	"postrider/engine/pickup"
 	"postrider/engine/web"
 	"postrider/storage"
 )
@@ -50,8 +50,8 @@ func TestWebLoginsAreThoseOfTheProtocols(t *testing.T) {
 }
 
 // letterOf is a message of somebody, ready to be sent.
-func letterOf(sender string, to ...string) pickup.Mail {
-	return pickup.Mail{Sender: sender, Recipients: to, Text: strings.NewReader("From: <" + sender + ">\nSubject: x\n\ny\n"), At: time.Now()}
+func letterOf(sender string, to ...string) incoming.Mail {
+	return incoming.Mail{Sender: sender, Recipients: to, Text: strings.NewReader("From: <" + sender + ">\nSubject: x\n\ny\n"), At: time.Now()}
 }
 
 func TestWebSubmissionKeepsTheRules(t *testing.T) {
@@ -60,7 +60,7 @@ func TestWebSubmissionKeepsTheRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	send := func(m pickup.Mail, want error, refused int) {
+	send := func(m incoming.Mail, want error, refused int) {
 		t.Helper()
 		r, err := f.webSubmit(t.Context(), account, m)
 		if !errors.Is(err, want) || len(r.Refused) != refused || (r.Receipt.ID() != 0) != (err == nil && refused < len(m.Recipients)) {

@@ -17,7 +17,7 @@ func (s *smtpConn) room() bool {
 	}
 	if s.window.Octets() == budget.LargeWindow {
 		s.Park()
-		s.tx.notify(budget.LargeWindow/4, s.writerHasTaken)
+		s.tx.Notify(budget.LargeWindow/4, s.writerHasTaken)
 		return false
 	}
 	if s.window.Ask(s.srv.budget, s.shard.loop, (*windowGranted)(s)) {
@@ -31,8 +31,8 @@ func (s *smtpConn) room() bool {
 // readLimit is how many message octets the session may read now.
 func (s *smtpConn) readLimit() int {
 	left := s.window.Octets()
-	if s.tx != nil && s.tx.draft != nil {
-		left -= s.tx.draft.Backlog() + s.tx.out.backlog()
+	if s.tx != nil {
+		left -= s.tx.Backlog()
 	}
 	return int(max(left, 0))
 }

@@ -10,7 +10,15 @@ import (
 
 // plainFolders have comments and texts in plain English. A folder joins the list once
 // it is rewritten.
-var plainFolders = []string{"bench", "cmd", "codec", "engine/login", "storage"}
+var plainFolders = []string{
+	"bench", "cmd", "codec", "storage",
+	"engine/admin", "engine/allowance", "engine/capture", "engine/config", "engine/dkim",
+	"engine/entity", "engine/guard", "engine/hypertext", "engine/login", "engine/loop",
+	"engine/maillog", "engine/mtasts", "engine/password", "engine/policy", "engine/pop3d",
+	"engine/relay", "engine/router", "engine/smtpclient", "engine/smtpd", "engine/tlsio",
+	"engine/tlspolicy", "engine/transcript", "engine/transfer", "engine/useragent", "engine/vetting",
+	"engine/web",
+}
 
 // A wording is a habit that slows a reader, and what to write instead.
 type wording struct {

@@ -3,7 +3,6 @@ package dkim
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 )
 
@@ -143,14 +142,6 @@ func writeField(out *pieces, field []byte, c Canonicalization) {
 		out.add(" ")
 		value = bytes.TrimLeft(value[word:], white)
 	}
-}
-
-// WriteField writes a field in its relaxed canonical form, with its line end.
-func WriteField(w io.Writer, field []byte) {
-	out := pieces{w: w}
-	writeField(&out, field, Relaxed)
-	out.add("\r\n")
-	out.flush()
 }
 
 // compareFold compares without regard to the case of ASCII letters.

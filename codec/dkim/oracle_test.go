@@ -3,6 +3,7 @@ package dkim
 import (
 	"bytes"
 	"crypto/sha256"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -172,4 +173,12 @@ func FuzzParse(f *testing.F) {
 		}
 		_, _ = ParseKey(record)
 	})
+}
+
+// WriteField writes a field in its relaxed canonical form, with its line end.
+func WriteField(w io.Writer, field []byte) {
+	out := pieces{w: w}
+	writeField(&out, field, Relaxed)
+	out.add("\r\n")
+	out.flush()
 }

@@ -96,19 +96,6 @@ const (
 	TypePostrider = "X-Postrider"
 )
 
-// Wants reports whether NOTIFY asks for a report of this kind. Where the sender said
-// nothing, failures and delays are reported (RFC 3461 section 4.1); NEVER means
-// never.
-func Wants(n smtp.Notify, k Kind) bool {
-	switch k {
-	case Failure:
-		return n == 0 || n&smtp.NotifyFailure != 0
-	case Delay:
-		return n == 0 || n&smtp.NotifyDelay != 0
-	}
-	return n&smtp.NotifySuccess != 0
-}
-
 // Whole reports whether a report brings back the whole message, of size octets, or
 // its header only (RFC 3461 section 4.3): RET=HDRS gets the header, and so does
 // every report without a failure. Over limit octets even RET=FULL gets the header;

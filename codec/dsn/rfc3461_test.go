@@ -7,35 +7,6 @@ import (
 	"postrider/codec/smtp"
 )
 
-// Section 4.1: not said means failures and delays; NEVER means never.
-func TestRFC3461_4_1_notify(t *testing.T) {
-	f := func(n smtp.Notify, want ...Kind) {
-		t.Helper()
-		var got []Kind
-		for k := Failure; k <= Expanded; k++ {
-			if Wants(n, k) {
-				got = append(got, k)
-			}
-		}
-		if len(got) != len(want) {
-			t.Errorf("%b: got %v, want %v", n, got, want)
-			return
-		}
-		for i := range got {
-			if got[i] != want[i] {
-				t.Errorf("%b: got %v, want %v", n, got, want)
-			}
-		}
-	}
-	f(0, Failure, Delay)
-	f(smtp.NotifyNever)
-	f(smtp.NotifyFailure, Failure)
-	f(smtp.NotifyDelay, Delay)
-	f(smtp.NotifySuccess, Success, Relayed, Expanded)
-	f(smtp.NotifySuccess|smtp.NotifyFailure, Failure, Success, Relayed, Expanded)
-	f(smtp.NotifySuccess|smtp.NotifyFailure|smtp.NotifyDelay, Failure, Delay, Success, Relayed, Expanded)
-}
-
 // Section 4.2: ORCPT comes back decoded, and people see it where the
 // address became another one.
 func TestRFC3461_4_2_orcpt(t *testing.T) {

@@ -1,6 +1,7 @@
 package mbrain
 
 import (
+	"encoding/hex"
 	"errors"
 	"io"
 	"regexp"
@@ -156,4 +157,39 @@ func TestFileName(t *testing.T) {
 	if got := FileName("j.smith", "example.net"); got != "J.SMITH@EXAMPLE.NET.TXT" {
 		t.Error(got)
 	}
+}
+
+// ParseFileName gives the account of a file name that FileName made, in any case.
+func ParseFileName(file string) (name, domain string, ok bool) {
+	if len(file) < len(Extension) || !strings.EqualFold(file[len(file)-len(Extension):], Extension) {
+		return "", "", false
+	}
+	name, domain, at := strings.Cut(file[:len(file)-len(Extension)], "@")
+	name, ok1 := unescape(name)
+	domain, ok2 := unescape(domain)
+	return name, domain, ok1 && ok2 && name != "" && (!at || domain != "")
+}
+
+func unescape(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			b.WriteByte(c - 'A' + 'a')
+		case c == '%':
+			if i+2 >= len(s) {
+				return "", false
+			}
+			octet, err := hex.DecodeString(s[i+1 : i+3])
+			if err != nil {
+				return "", false
+			}
+			b.WriteByte(octet[0])
+			i += 2
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), true
 }

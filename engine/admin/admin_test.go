@@ -24,8 +24,8 @@ import (
 type fake struct {
 	storage.Store
 	mails  []mail
-	end    error // of the view
-	refuse error // of a delivery
+	end    error // error of the view
+	refuse error // error of a delivery
 
 	mu        sync.Mutex
 	delivered []mail

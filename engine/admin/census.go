@@ -11,18 +11,18 @@ import (
 	"postrider/storage"
 )
 
-// CensusArg says what is counted of the queue.
+// CensusArg selects what is counted in the queue.
 type CensusArg struct {
 	Filter storage.QueueFilter
 	By     CensusBy
 	Top    int // rows at most, the largest first; 0: all
 }
 
-// CensusBy is what a row of a Census stands for.
+// CensusBy is what the rows of a Census count by.
 type CensusBy string
 
-// What rows stand for: recipients by destination, messages by the domain of the
-// reverse-path, recipients by how their last attempt ended.
+// What rows count: recipients by destination, messages by the domain of the
+// reverse-path, recipients by the outcome of their last attempt.
 const (
 	ByDestination CensusBy = "domain"
 	BySender      CensusBy = "sender"
@@ -35,8 +35,8 @@ var CensusAges = [...]int{5, 10, 20, 40, 80, 160, 320, 640, 1280}
 
 // Census is the queue, counted.
 type Census struct {
-	Entries, Octets int64                // of the whole queue
-	States          map[QueueState]int64 // of the entries that were counted
+	Entries, Octets int64                // size of the whole queue
+	States          map[QueueState]int64 // states of the entries that were counted
 	Total           CensusRow
 	Rows            []CensusRow
 }
@@ -46,7 +46,7 @@ type CensusRow struct {
 	Name   string                     `json:"name"`
 	Total  int64                      `json:"total"`
 	Ages   [len(CensusAges) + 1]int64 `json:"ages,omitzero"`
-	Sample string                     `json:"sample,omitempty"` // of ByStatus: a reason
+	Sample string                     `json:"sample,omitempty"` // with ByStatus: a reason
 }
 
 // QueueState is the state of an entry in the words of Postfix's queues.
@@ -70,10 +70,10 @@ func StateOf(e *storage.QueueEntry, now time.Time) QueueState {
 	return Deferred
 }
 
-// mostRows bounds the rows that are kept while counting; what comes behind them is
+// maxRows bounds the rows that are kept while counting; what comes after them is
 // counted under otherRows.
 const (
-	mostRows  = 200_000
+	maxRows   = 200_000
 	otherRows = "(others)"
 )
 
@@ -125,7 +125,7 @@ func (t *tally) add(e *storage.QueueEntry) bool {
 func (t *tally) count(name string, age, n int64, sample string) {
 	r := t.rows[name]
 	if r == nil {
-		if len(t.rows) >= mostRows {
+		if len(t.rows) >= maxRows {
 			name = otherRows
 		}
 		if r = t.rows[name]; r == nil {

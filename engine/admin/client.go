@@ -13,9 +13,9 @@ import (
 	"postrider/storage"
 )
 
-// Client is the store of a running server, seen through its socket. Unlike a
-// store's, its methods wait for the server, also those that "never block": it is
-// for commands, not for event loops.
+// Client is the store of a running server, reached over its socket. Unlike a
+// store's, its methods wait for the server, also methods that "never block" there:
+// Client is for commands, not for event loops.
 type Client struct {
 	http http.Client
 	path string
@@ -61,7 +61,7 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 
 // gone is the error of a server that did not answer.
 func (c *Client) gone(err error) error {
-	return fmt.Errorf("%w: the server behind %s does not answer: %v", storage.ErrTemporary, c.path, err)
+	return fmt.Errorf("%w: the server at %s does not answer: %v", storage.ErrTemporary, c.path, err)
 }
 
 // post sends the request of a method and returns its answer, to be closed, or
@@ -81,7 +81,7 @@ func (c *Client) post(ctx context.Context, name string, body io.Reader) (io.Read
 	defer answer.Body.Close()
 	w := new(wireError)
 	if json.NewDecoder(answer.Body).Decode(w) != nil || w.Text == "" {
-		return nil, fmt.Errorf("the server behind %s does not know %q (%s): is it another version?", c.path, name, answer.Status)
+		return nil, fmt.Errorf("the server at %s does not know %q (%s): is it another version?", c.path, name, answer.Status)
 	}
 	return nil, w
 }

@@ -28,7 +28,7 @@ func (c *Client) NewDraft(int64) storage.Draft {
 	return d
 }
 
-var errSettle = fmt.Errorf("%w: what became of queue entries can't be told through the admin socket", storage.ErrInvalid)
+var errSettle = fmt.Errorf("%w: queue entries can't be settled through the admin socket", storage.ErrInvalid)
 
 // Deliver implements storage.Inbox, without Settle, which is the scheduler's. It
 // returns once the server has handed the message to its store, so that messages
@@ -74,8 +74,8 @@ func (d *remoteDraft) send(r *io.PipeReader) {
 	d.answer <- err
 }
 
-// exchange reads the answers: the id, that the store has the message, and what
-// became of it.
+// exchange reads the answers: the id, that the store has the message, and the
+// outcome.
 func (d *remoteDraft) exchange(r io.Reader) error {
 	begun := sync.OnceFunc(func() { close(d.begun) })
 	defer begun()
@@ -92,7 +92,7 @@ func (d *remoteDraft) exchange(r io.Reader) error {
 	}
 	begun()
 	end := line[none]{Handed: true}
-	for end.Handed { // a server that was started before an update does not say so
+	for end.Handed { // a server that was started before an update does not send it
 		end = line[none]{}
 		if err := answers.Decode(&end); err != nil {
 			return d.client.gone(err)
@@ -108,7 +108,7 @@ func (d *remoteDraft) exchange(r io.Reader) error {
 	return nil
 }
 
-// ID implements storage.Draft; 0 when there is no server any more.
+// ID implements storage.Draft; 0 when the server is gone.
 func (d *remoteDraft) ID() storage.MessageID { return d.id }
 
 // Append implements storage.Draft. An error shows in Deliver's outcome.
@@ -149,7 +149,7 @@ type remoteView struct {
 	in     *bufio.Reader
 	buf    []byte
 	entry  storage.Entry
-	fault  error // of the message that stands open
+	fault  error // fault of the message that is open
 	within bool  // the frames of a message are not all read
 	ended  bool
 	err    error
@@ -253,7 +253,7 @@ func (v *remoteView) Err() error { return v.err }
 // Close implements storage.View.
 func (v *remoteView) Close() { v.body.Close() }
 
-// remoteMessage is the message that a remoteView stands at.
+// remoteMessage is the message that a remoteView is at.
 type remoteMessage struct{ view *remoteView }
 
 func (m remoteMessage) Entry() storage.Entry  { return m.view.entry }

@@ -7,28 +7,28 @@
 //
 // # Who may call
 //
-// Who can open the socket may do everything: it has mode 0600 in a directory of
+// A process that can open the socket may do everything: it has mode 0600 in a directory of
 // mode 0700. There is no other check.
 //
 // # What goes over it
 //
-// Each method of the directory is one POST of JSON to /v1/NAME. /v1/view answers
-// with a maildrop as frames, /v1/queue-body with one message; /v1/deliver takes a
-// message as frames, and gives its id before it has come. /v1/queue-list and
-// /v1/queue-history answer with a line of JSON for each item. All of these stream:
-// a queue of millions is never in memory. /v1/relay-NAME goes to the scheduler of
-// the running server, which a store that a command opens does not have. GET /status says how the server is, in JSON: curl --unix-socket serves
-// as well as the command. A group of methods joins by one entry in the routes of
-// server.go and one method of Client.
+// Each method of the directory is one POST of JSON to /v1/NAME. /v1/view answers with a
+// maildrop as frames, /v1/queue-body with one message; /v1/deliver takes a message as
+// frames, and gives its id before it has come. /v1/queue-list and /v1/queue-history answer
+// with a line of JSON for each item. All of these stream: a queue of millions is never in
+// memory. /v1/relay-NAME goes to the scheduler of the running server, which a store that a
+// command opens does not have. GET /status returns the state of the server in JSON: curl
+// --unix-socket serves as well as the command. A group of methods joins by one entry in
+// the routes of server.go and one method of Client.
 //
 // # Errors
 //
-// The errors of the storage contract keep their identity: errors.Is says the same
+// The errors of the storage contract keep their identity: errors.Is reports the same
 // on both ends. A server that goes away gives ErrTemporary.
 //
 // # The socket file
 //
-// One that nobody listens on is replaced, one that is in use is an error, and a
+// A socket without a listener is replaced, one that is in use is an error, and a
 // path that is not a socket is never touched. A directory whose name is too long
 // for a socket's address is reached through /proc/self/fd.
 package admin

@@ -49,7 +49,7 @@ func (s *slowStore) Deliver(d *storage.Delivery) {
 }
 
 // Drafts of one client get their ids, and reach the store, in the order of the calls,
-// while the syncs of those before them are still awaited.
+// while the syncs of earlier drafts are still awaited.
 func TestDeliveriesKeepTheirOrder(t *testing.T) {
 	const n = 60
 	s := &slowStore{all: n}

@@ -27,7 +27,7 @@ func queueRoutes(mux *http.ServeMux, s Store) {
 	mux.HandleFunc("POST /v1/queue-body", func(w http.ResponseWriter, r *http.Request) { serveQueued(s, w, r) })
 }
 
-var errNoRelay = errors.New("the running server has no relay: there is nobody to do this")
+var errNoRelay = errors.New("the running server has no relay, which this needs")
 
 // relayRoutes adds what only a scheduler can do.
 func relayRoutes(mux *http.ServeMux, relay Relay) {

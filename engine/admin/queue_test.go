@@ -24,8 +24,8 @@ type queueFake struct {
 	fake
 	entries []*storage.QueueEntry
 	records []storage.Record
-	end     error // of the listings
-	open    error // of a body
+	end     error // error of the listings
+	open    error // error of a body
 	body    mail
 	asked   []any
 }
@@ -168,7 +168,7 @@ func TestQueueThroughTheSocket(t *testing.T) {
 	}
 }
 
-// A listing says at its end that it is not whole, and may be left at any item.
+// A listing reports at its end that it is not whole, and may be left at any item.
 func TestQueueListingsEnd(t *testing.T) {
 	f := &queueFake{end: storage.ErrCorrupt, records: make([]storage.Record, 3)}
 	for i := range 5_000 {

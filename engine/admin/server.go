@@ -146,7 +146,7 @@ func serveView(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sendNext sends the message that view stands at.
+// sendNext sends the message that view is at.
 func sendNext(out io.Writer, view storage.View) error {
 	m, err := view.Open()
 	if err != nil {
@@ -183,14 +183,14 @@ const maxBacklog = 1 << 20
 // serveDeliver takes one message as frames. It answers at once with the id that the
 // message will have, so that its sender can write it into a Received field; when the
 // store has the message, if asked, so that its sender can keep an order; and at the
-// end with what became of it.
+// end with the outcome.
 func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	turn := http.NewResponseController(w)
 	if err := turn.EnableFullDuplex(); err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	// net/http does not bear a full-duplex request whose end is not read before its
+	// net/http can't handle a full-duplex request whose end is not read before its
 	// handler returns.
 	defer func() { _, _ = io.Copy(io.Discard, r.Body) }()
 	answers := json.NewEncoder(w)
@@ -215,7 +215,7 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	answer(line[none]{End: true, Error: toWire(<-stored)})
 }
 
-var errFrames = errors.New("the frames of the delivery don't fit together")
+var errFrames = errors.New("the frames of the delivery are inconsistent")
 
 // receive reads the body into draft and the envelope after it.
 func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.Delivery, error) {
@@ -229,7 +229,7 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 		switch kind {
 		case framePiece:
 			draft.Append(payload)
-			if err := wait(ctx, draft); err != nil {
+			if err := storage.Await(ctx, draft, maxBacklog); err != nil {
 				return nil, err
 			}
 		case frameEnd:
@@ -244,20 +244,5 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 		default:
 			return nil, errFrames
 		}
-	}
-}
-
-// wait holds up the sender while the store's writer is behind.
-func wait(ctx context.Context, draft storage.Draft) error {
-	if draft.Backlog() <= maxBacklog {
-		return nil
-	}
-	down := make(chan struct{})
-	draft.Notify(maxBacklog/2, func() { close(down) })
-	select {
-	case <-down:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"postrider/engine/unixsocket"
 )
 
-// listen makes the socket, over one that no server listens at any more. Serve removes it.
+// listen creates the socket. It replaces one on which no server listens any more. Serve
+// removes it.
 func listen(path string) (net.Listener, error) {
 	l, err := unixsocket.Listen(path, 0o600)
 	if err != nil {

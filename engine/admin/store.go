@@ -13,10 +13,10 @@ type Store interface {
 	storage.Directory
 	storage.Inbox
 	Queue
-	// View and Usage are those of storage.Maildrops.
+	// View and Usage are as in storage.Maildrops.
 	View(account storage.AccountID) (storage.View, error)
 	Usage(account storage.AccountID) (messages, octets int64, err error)
-	// Check and Close are those of storage.Store.
+	// Check and Close are as in storage.Store.
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)
 	Close() error
 }
@@ -35,13 +35,13 @@ type Queue interface {
 // Relay is what can be asked of the scheduler of a running server only. Its
 // methods may be called from any goroutine.
 type Relay interface {
-	// Bounce returns the entries to their senders with reason, now, and says how
-	// many entries were there to return.
+	// Bounce returns the entries to their senders with reason, now, and returns the
+	// number of entries that were there.
 	Bounce(ids []storage.EntryID, reason string) (int, error)
-	// Flush ends all waiting for a destination, also one that is taken for dead;
-	// "": for all of them. What is due is tried at once.
+	// Flush ends all waiting for a destination, also a dead one; "": for all of them.
+	// Mail that is due is tried at once.
 	Flush(domain string)
-	// RelayStatus says what the relay is doing.
+	// RelayStatus returns what the relay is doing.
 	RelayStatus() RelayStatus
 }
 
@@ -51,7 +51,7 @@ type RelayStatus struct {
 	Awake    int `json:"awake"`    // destinations that are being looked at
 	// Dead are the destinations that none is sent to for now.
 	Dead []DeadDestination `json:"dead"`
-	// Waiting are those that have mail which is due, and have no connection free.
+	// Waiting are the destinations with mail that is due and no free connection.
 	Waiting []WaitingDestination `json:"waiting,omitempty"`
 }
 

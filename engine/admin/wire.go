@@ -26,8 +26,8 @@ type (
 		Summary *storage.CheckSummary `json:",omitempty"`
 		Error   *wireError            `json:",omitempty"`
 	}
-	// line is one line of an answer that streams: an item, that the store has the
-	// message of a delivery (to those who ask for it), or the end.
+	// line is one line of an answer that streams: an item; that the store has the message
+	// of a delivery (for clients that ask for it); or the end.
 	line[T any] struct {
 		Handed bool       `json:",omitempty"`
 		Item   *T         `json:",omitempty"`
@@ -86,7 +86,7 @@ func toWire(err error) *wireError {
 // Error implements error.
 func (w *wireError) Error() string { return w.Text }
 
-// Is says that w is the error it was made of.
+// Is reports whether w was made from target.
 func (w *wireError) Is(target error) bool { return w.Kind != "" && target.Error() == w.Kind }
 
 // fromWire is w as an error, nil for nil.
@@ -106,8 +106,8 @@ const (
 	frameFinish = 'Z' // JSON *wireError or null: the view ends here
 )
 
-// askHanded is the query of a delivery whose sender wants to hear when the message
-// is handed to the store. Programs before this answer would take it for the end.
+// askHanded is the query of a delivery whose sender wants to be told when the message
+// is handed to the store. Older programs would read this answer as the end.
 const askHanded = "handed"
 
 // maxFrame bounds a payload: a piece, or an envelope with many recipients.

@@ -13,14 +13,14 @@ const minutes = 60
 // Limits are what one account may send in an hour; 0: as much as it likes.
 type Limits struct{ Messages, Recipients int }
 
-// Refusal says that an account may not send more now.
+// Refusal tells that an account may not send more now.
 type Refusal struct {
 	What  string    // "messages" or "recipients"
-	Limit int       // of an hour
+	Limit int       // for an hour
 	Again time.Time // when there is room for one more
 }
 
-// Book has the accounts of those who sent something lately. Any goroutine may use it.
+// Book has the accounts that sent something lately. Any goroutine may use it.
 type Book struct {
 	limits Limits
 
@@ -52,12 +52,12 @@ func (b *Book) steady(now time.Time) time.Time {
 	return b.began.Round(0).Add(b.passed(b.began, now))
 }
 
-// Message books one message of the account, or says why not.
+// Message books one message of the account, or returns why not.
 func (b *Book) Message(a storage.AccountID, now time.Time) *Refusal {
 	return b.take(a, now, 1, 0)
 }
 
-// Recipient books one recipient of the account, or says why not.
+// Recipient books one recipient of the account, or returns why not.
 func (b *Book) Recipient(a storage.AccountID, now time.Time) *Refusal {
 	return b.take(a, now, 0, 1)
 }
@@ -114,7 +114,7 @@ func (h *hour) refusal(what string, limit int, of func(part int) uint32) *Refusa
 }
 
 // advance forgets the minutes that are more than an hour before minute. A clock that
-// goes back counts as one that stands still.
+// goes back counts as one that has stopped.
 func (h *hour) advance(minute int64) {
 	for m := max(h.at+1, minute-minutes+1); m <= minute; m++ {
 		h.parts[m%minutes].messages, h.parts[m%minutes].recipients = 0, 0

@@ -3,9 +3,9 @@
 //
 // The hour slides: what counts is the last sixty minutes, in whole minutes, so an
 // account that has used all of its allowance gets it back as it spent it, and
-// [Refusal] can say when. It is pure: the caller brings the time.
+// [Refusal] can tell when. It is pure: the caller brings the time.
 //
 // The counts are in memory, half a kilobyte for each account that sent something in
 // the last hour, and gone with the process: a restart is rare, and to be generous then
-// costs nobody anything. [Book.Return] takes back what was not sent after all.
+// is not counted. [Book.Return] takes back what was not sent after all.
 package allowance

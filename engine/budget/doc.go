@@ -23,8 +23,8 @@
 //
 // The sum of what is reserved never exceeds the maximum.
 //
-// Nobody starves: waiters are served strictly first come, first served. While
-// there is one, Reserve refuses everybody, however small; the first waiter's
+// No waiter starves: waiters are served strictly first come, first served. While
+// there is one, Reserve refuses every request, however small; the first waiter's
 // reservation is made before anything is posted, so it can't lose a race for it
 // after it woke up. The price is that a large wish at the head keeps smaller ones
 // waiting although there would be room for them.

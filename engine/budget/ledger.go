@@ -40,16 +40,16 @@ func (l *Ledger) Max() int64 { return l.max }
 func (l *Ledger) Used() int64 { return l.used.Load() }
 
 // Reserve reserves n octets, or reports false if there is no room for them or
-// somebody waits for room.
+// another caller waits for room.
 func (l *Ledger) Reserve(n int64) bool {
 	return l.waiting.Load() == 0 && l.add(n)
 }
 
 // Release gives n octets back, which were reserved before in any portions, and
-// makes the reservations of those who wait for them.
+// makes the reservations of callers that wait for them.
 func (l *Ledger) Release(n int64) {
 	if n < 0 || l.used.Add(-n) < 0 {
-		panic(fmt.Sprintf("BUG: the ledger is released of %d octets that nobody reserved", n))
+		panic(fmt.Sprintf("BUG: release of %d octets that were not reserved in the ledger", n))
 	}
 	if l.waiting.Load() > 0 {
 		l.mu.Lock()
@@ -108,8 +108,8 @@ func (l *Ledger) add(n int64) bool {
 	}
 }
 
-// serve makes the reservations of those first in the queue, for as many as there
-// is room, and posts their tasks. A loop that has ended gives its octets to the
+// serve makes the reservations at the head of the queue, for as many as there is
+// room, and posts their tasks. A loop that has ended gives its octets to the
 // next. l.mu is held, for the order of the posts is the order of the queue.
 func (l *Ledger) serve() {
 	for l.first != nil && l.add(l.first.n) {

@@ -47,7 +47,7 @@ func TestReserve_OverflowIsNoRoom(t *testing.T) {
 	}
 }
 
-func TestRelease_ServesInOrderAndOnlyWhomItHasRoomFor(t *testing.T) {
+func TestRelease_ServesInOrderAndOnlyWithRoom(t *testing.T) {
 	g := newGroup(t)
 	l := NewLedger(100)
 	l.Reserve(100)
@@ -112,7 +112,7 @@ func TestCancel_LetsTheNextOneIn(t *testing.T) {
 		t.Fatalf("%d came", got)
 	}
 	if l.Cancel(small) || l.Cancel(large) {
-		t.Error("nobody is waiting any more")
+		t.Error("no caller is waiting any more")
 	}
 	if l.Used() != 100 {
 		t.Errorf("used %d", l.Used())

@@ -51,7 +51,7 @@ func (v *View) register(mux *http.ServeMux) {
 	handle("GET /api/v1/message/{id}/part/{part}", v.part)
 }
 
-// badRequest is an error of the one who asks.
+// badRequest is an error of the client.
 type badRequest struct{ error }
 
 // failed answers an error.
@@ -60,7 +60,7 @@ func (v *View) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var bad badRequest
 	switch {
 	case r.Context().Err() != nil:
-		return // nobody listens
+		return // the client has gone
 	case errors.As(err, &bad):
 		status = http.StatusBadRequest
 	case errors.Is(err, storage.ErrNotFound):
@@ -106,17 +106,17 @@ func (v *View) info(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// found is a part of the mailbox, or of what a search has found.
+// found is a part of the mailbox, or of the results of a search.
 type found struct {
-	Total    int64     `json:"total"` // of the mailbox
+	Total    int64     `json:"total"` // messages of the mailbox
 	Unread   int64     `json:"unread"`
-	Count    int       `json:"count"`          // of messages
+	Count    int       `json:"count"`          // number of messages in Messages
 	Matching int64     `json:"messages_count"` // how many there are to page through
 	Start    int       `json:"start"`
 	Tags     []string  `json:"tags"`
 	Messages []summary `json:"messages"`
 	// Complete: all messages were looked at, and all of their text that decides. Else
-	// time was up, and Matching counts those up to there, or a text was too long to
+	// the time was up, and Matching counts the matches so far, or a text was too long to
 	// search, and its message is not among them.
 	Complete bool `json:"complete"`
 }
@@ -167,7 +167,7 @@ func number(r *http.Request, name string, without, least, most int) (int, error)
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, badRequest{fmt.Errorf("%s=%s: a number from %d to %d is asked for", name, text, least, most)}
+		return 0, badRequest{fmt.Errorf("%s=%s: expected a number from %d to %d", name, text, least, most)}
 	}
 	return n, nil
 }
@@ -219,7 +219,7 @@ func (v *View) find(ctx context.Context, q query, start, limit int) (f found, er
 	return f, err
 }
 
-// match says whether a message is what q asks for. It reads as much of the message as
+// match reports whether a message is what q asks for. It reads as much of the message as
 // that takes. sure: all that decides was read.
 func match(ctx context.Context, m storage.Message, q query, peak *int) (s summary, ok, sure bool, err error) {
 	l := looked{ctx: ctx, limit: maxGlance, text: q.needsText(), peak: peak}
@@ -390,7 +390,7 @@ func cut(err error) error {
 func (v *View) deleteMessages(w http.ResponseWriter, r *http.Request) error {
 	var body struct{ IDs []string }
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil && err != io.EOF {
-		return badRequest{fmt.Errorf(`the body can't be read: %w; {"IDs": ["..."]} is asked for, or nothing for all`, err)}
+		return badRequest{fmt.Errorf(`the body can't be read: %w; expected {"IDs": ["..."]}, or an empty body for all`, err)}
 	}
 	if len(body.IDs) == 0 {
 		return v.deleteWhere(w, r, nil)
@@ -416,7 +416,7 @@ func (v *View) deleteFound(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(q) == 0 {
-		return badRequest{errors.New("a query is needed; DELETE /api/v1/messages deletes all")}
+		return badRequest{errors.New("the query is empty; DELETE /api/v1/messages deletes all")}
 	}
 	return v.deleteWhere(w, r, q)
 }

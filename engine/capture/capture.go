@@ -17,10 +17,10 @@ type Config struct {
 	Account storage.AccountID // that has all captured mail
 	Keep    int               // messages; 0: no limit
 	Age     time.Duration     // 0: no limit
-	Version string            // of the server, for /api/v1/info
+	Version string            // the server's, for /api/v1/info
 	Started time.Time
 	Bounds  web.Bounds
-	// Draining says that the server stops: who waits for mail waits no longer. nil: it
+	// Draining reports that the server stops: requests that wait for mail end. nil: it
 	// never does.
 	Draining func() bool
 	Log      *slog.Logger
@@ -57,8 +57,8 @@ func New(cfg Config) *View {
 // ServeHTTP implements http.Handler.
 func (v *View) ServeHTTP(w http.ResponseWriter, r *http.Request) { v.handler.ServeHTTP(w, r) }
 
-// mayChange reads the form of a page. That it comes from our own pages web.Guard has
-// seen to; there is nobody to sign in.
+// mayChange reads the form of a page. web.Guard has checked
+// that it comes from our own pages; there is no login.
 func mayChange(w http.ResponseWriter, r *http.Request) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
@@ -68,7 +68,7 @@ func mayChange(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// Envelope is what SMTP said of a message.
+// Envelope is the SMTP envelope of a message.
 type Envelope struct {
 	From string   // the reverse-path; "": the null path
 	To   []string // the forward-paths, as they were given
@@ -105,7 +105,7 @@ func envelopeFields(e storage.Entry) []web.Field {
 	env := envelopeOf(e)
 	from := env.From
 	if from == "" {
-		from = "<> (nobody)"
+		from = "<> (null reverse-path)"
 	}
 	fields := []web.Field{{Name: "MAIL FROM", Value: from}}
 	for i, to := range env.To {

@@ -107,7 +107,7 @@ func mixed(subject string, parts ...string) string {
 	return "From: shop@sender.example\nSubject: " + subject + "\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n" + strings.Join(parts, "\n--b\n") + "\n--b--\n"
 }
 
-// What a part says of itself decides where it is listed and whether it is counted.
+// The header of a part decides where it is listed and whether it is counted.
 func TestAttachmentsAndInline(t *testing.T) {
 	d := newDesk(t)
 	f := func(fields string, attachments, inline int) {
@@ -131,7 +131,7 @@ func TestAttachmentsAndInline(t *testing.T) {
 }
 
 // A message of HTML only has a text and a snippet, and its words are found whatever is
-// between them; what is no text is not found.
+// between them; parts that are not text are not found.
 func TestHTMLOnly(t *testing.T) {
 	d := newDesk(t)
 	id := d.deliver("Subject: offer\nMIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"+
@@ -179,7 +179,7 @@ func TestSearchReadsAll(t *testing.T) {
 	d.search("subject:endless", "endless")
 }
 
-// A search that deletes deletes what it says and nothing else.
+// A search that deletes removes what it finds and nothing else.
 func TestDeleteBySearch(t *testing.T) {
 	d := newDesk(t)
 	for i := range 4 {

@@ -40,7 +40,7 @@ type summary struct {
 	Snippet     string
 	Envelope    Envelope
 
-	inline   int  // parts that stand within the text: images
+	inline   int  // parts within the text: images
 	strictly bool // the query is true of the header alone, see query.matches
 }
 
@@ -71,7 +71,7 @@ type whole struct {
 	Inline      []file
 	Attachments []file
 	Envelope    Envelope
-	// Damage says what of the message could not be read.
+	// Damage lists what could not be read.
 	Damage []string `json:",omitempty"`
 }
 
@@ -93,7 +93,7 @@ type looked struct {
 	peak  *int            // octets of words that memory is booked for
 	limit int64           // octets of the message
 	text  bool            // the text is wanted
-	words strings.Builder // of text, HTML and names of files, a line each
+	words strings.Builder // text, HTML and names of files, a line each
 	read  int             // octets of text
 	whole bool            // all of the message was read, and all of its text
 }
@@ -132,13 +132,13 @@ func (b booked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Kinds of parts, as Mailpit sorts them: what a part says of itself decides. One with a
-// Content-ID that says nothing is shown within the text.
+// isInline sorts parts as Mailpit does: the disposition decides. A part without one that
+// has a Content-ID is shown within the text.
 func isInline(leaf entity.Leaf) bool {
 	return leaf.Attachment && leaf.Disposition != "attachment" && !leaf.UU && (leaf.Disposition == "inline" || leaf.ContentID != "")
 }
 
-// summarize reads what a list says of a message, and what l wants of it.
+// summarize reads the entry that a list has for a message, and what l needs.
 func summarize(m storage.Message, l *looked) (summary, error) {
 	e := m.Entry()
 	s := summary{ID: e.ID.String(), Created: e.Arrival, Tags: []string{}, Size: e.Octets(), Envelope: envelopeOf(e)}
@@ -166,7 +166,7 @@ func summarize(m storage.Message, l *looked) (summary, error) {
 	case errors.Is(err, entity.ErrLimit):
 		err, l.whole = nil, false
 	case errors.Is(err, storage.ErrCorrupt): // the others are still to be seen
-		s.Subject, s.Snippet = cmp.Or(s.Subject, "(damaged)"), "This message can't be read to its end: what is stored is damaged."
+		s.Subject, s.Snippet = cmp.Or(s.Subject, "(damaged)"), "This message can't be read to its end: the stored data is damaged."
 		err, l.whole = nil, false
 	}
 	return s, unlessDamaged(err)
@@ -262,7 +262,7 @@ func read(ctx context.Context, m storage.Message) (whole, error) {
 	}
 	w.Text, w.HTML = text.b.String(), html.b.String()
 	if text.b.Len() == 0 && html.b.Len() > 0 {
-		plain, _ := io.ReadAll(io.LimitReader(hypertext.PlainText(&html.b), maxText)) // of octets in memory
+		plain, _ := io.ReadAll(io.LimitReader(hypertext.PlainText(&html.b), maxText)) // reads octets in memory
 		w.Text = string(plain)
 	}
 	w.MessageID, w.Subject, w.Date, w.ReturnPath = head.MessageID, head.Subject, head.Date, w.Envelope.From

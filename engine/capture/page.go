@@ -11,7 +11,7 @@ import (
 	"postrider/storage"
 )
 
-// searchHint says what the search box of the page takes.
+// searchHint is the hint in the search box of the page.
 const searchHint = "Search all: words, to:, after:, has:attachment …"
 
 // How much one search of the page looks at, before it offers to go on.
@@ -20,7 +20,7 @@ const (
 	pageLooked = 5000 // messages looked at
 )
 
-// row is what the list of the page says of a message.
+// row returns the row that the list of the page has for a message.
 func row(m storage.Message) (web.Row, error) {
 	s, err := summarize(m, &looked{ctx: context.Background(), limit: maxGlance})
 	return rowOf(m.Entry(), &s), err
@@ -72,7 +72,7 @@ func (v *View) listing(ctx context.Context, text string, from storage.MessageID)
 		l.More, err = next, nil
 	}
 	if open > 0 {
-		l.Note = fmt.Sprintf("The text of %d messages is too long to search to its end; they are not among these.", open)
+		l.Note = fmt.Sprintf("The text of %d messages is too long to search to its end; they are not listed.", open)
 	}
 	return l, err
 }

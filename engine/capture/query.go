@@ -30,7 +30,7 @@ var fields = map[string]func(t *term, value string, zone *time.Location) error{
 	"tag": func(*term, string, *time.Location) error { return errTags },
 }
 
-var errTags = errors.New("messages have no tags here: tag: and is:tagged can't be searched for")
+var errTags = errors.New("tags are not supported: tag: and is:tagged can't be searched for")
 
 func asWord(t *term, value string, _ *time.Location) error {
 	t.word = fold(value)
@@ -54,7 +54,7 @@ func asChoice(choices ...string) func(*term, string, *time.Location) error {
 
 func asTime(t *term, value string, zone *time.Location) (err error) {
 	if t.at, err = parseTime(value, zone); err != nil {
-		return fmt.Errorf("%s:%s is no date; use one such as %s:2026-11-29 or %s:\"2026-11-29 18:00\"", t.field, value, t.field, t.field)
+		return fmt.Errorf("%s:%s is not a date; use one such as %s:2026-11-29 or %s:\"2026-11-29 18:00\"", t.field, value, t.field, t.field)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func asSize(t *term, value string, _ *time.Location) error {
 	var n float64
 	var more string
 	if got, _ := fmt.Sscanf(number+" ", "%f%s", &n, &more); got != 1 || n < 0 || n*factor > 1<<50 || strings.Trim(number, "0123456789.") != "" {
-		return fmt.Errorf("%s:%s is no size; use octets, or a number with K or M, such as %s:200K", t.field, value, t.field)
+		return fmt.Errorf("%s:%s is not a size; use octets, or a number with K or M, such as %s:200K", t.field, value, t.field)
 	}
 	t.octets = int64(n * factor)
 	return nil
@@ -160,7 +160,7 @@ func parseTerm(word string, zone *time.Location) (t term, err error) {
 		return t, err
 	}
 	if ok && t.not && word[0] != '"' && isName(name) && !strings.HasPrefix(value, "//") {
-		return t, fmt.Errorf(`there is no filter %s:, and without it -%s would be true of nearly every message; put quotes around text: -"%s"`, name, bare, bare)
+		return t, fmt.Errorf(`unknown filter %s:, and as text -%s would match nearly every message; put quotes around text: -"%s"`, name, bare, bare)
 	}
 	if t.word = fold(bare); t.word == "" {
 		return t, fmt.Errorf("a term of the query is empty: %s", word)
@@ -168,7 +168,7 @@ func parseTerm(word string, zone *time.Location) (t term, err error) {
 	return t, nil
 }
 
-// isName says whether a word looks like the name of a filter.
+// isName reports whether a word looks like the name of a filter.
 func isName(word string) bool {
 	return word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-_") == ""
 }
@@ -188,7 +188,7 @@ func fold(text string) string {
 	return strings.ToLower(strings.Join(strings.Fields(text), " "))
 }
 
-// needsText says whether a term is looked for in the text as well; needsFiles, whether
+// needsText reports whether a term is looked for in the text as well; needsFiles, whether
 // the parts of the message decide.
 func (q query) needsText() bool { return q.names("") }
 
@@ -203,11 +203,11 @@ func (q query) names(field string) bool {
 	return false
 }
 
-// matches says whether a message with this text, folded, is what is asked for. sure is
-// false if more text of it could change the answer; then it says no.
+// matches reports whether a message with this text, folded, is one that the query asks
+// for. sure is false if more of its text could change the answer; then ok is false.
 //
 // Mailpit's from: and to: look at the header alone. With loose they look at the envelope
-// too, where tests look for who a message was for.
+// too, where tests look for the recipients of a message.
 func (q query) matches(s *summary, text string, whole, loose bool) (ok, sure bool) {
 	ok, sure = true, true
 	for _, t := range q {
@@ -223,7 +223,7 @@ func (q query) matches(s *summary, text string, whole, loose bool) (ok, sure boo
 	return ok, sure
 }
 
-// in looks for a term in what a list says of a message.
+// in looks for a term in the summary of a message.
 func (t term) in(s *summary, loose bool) bool {
 	has := func(text string) bool { return strings.Contains(fold(text), t.word) }
 	anyOf := func(as ...address) bool {

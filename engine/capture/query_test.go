@@ -84,7 +84,7 @@ func TestQuery(t *testing.T) {
 	}
 }
 
-// What a text that is too long leaves open is no match, whether the word is wanted or not.
+// A text that is too long to decide is not a match, whether the word is to be in it or not.
 func TestQuery_OpenIsNoMatch(t *testing.T) {
 	f := func(text string, ok, sure bool) {
 		t.Helper()

@@ -27,10 +27,10 @@ func (v *View) Retain(ctx context.Context) {
 		case <-tick.C:
 		}
 		err := v.trim(ctx, time.Now())
-		// While somebody reads the maildrop by POP3, it waits.
+		// While a POP3 session has the maildrop open, it waits.
 		if err != nil && !errors.Is(err, storage.ErrInUse) && ctx.Err() == nil && time.Since(told) > time.Minute {
 			told = time.Now()
-			v.cfg.Log.Error("captured mail that is too much or too old can't be deleted; it is tried again", "err", err)
+			v.cfg.Log.Error("captured mail over the limits cannot be deleted; it will be tried again", "err", err)
 		}
 	}
 }

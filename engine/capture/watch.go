@@ -12,18 +12,18 @@ import (
 )
 
 const (
-	// lookEvery is how soon somebody who waits hears of new mail.
+	// lookEvery is how soon a waiting client is told about new mail.
 	lookEvery = 200 * time.Millisecond
 	// maxWatchers is how many may wait at once.
 	maxWatchers = 256
-	// keepAlive is how often a stream of events that has nothing to say says so.
+	// keepAlive is how often a stream of events without events sends a comment.
 	keepAlive = 15 * time.Second
 	maxWait   = 10 * time.Minute
 )
 
 var errWatchers = fmt.Errorf("%d clients wait for mail already; try again later", maxWatchers)
 
-var errDraining = errors.New("the server stops; try again when it is back")
+var errDraining = errors.New("the server is stopping; try again after its restart")
 
 // state is what a change of the mailbox changes.
 type state struct {
@@ -61,7 +61,8 @@ func (v *View) watch() (end func(), err error) {
 	return func() { v.watchers.Add(-1) }, nil
 }
 
-// next waits until the mailbox is no longer as it was, for at most limit. ok: it isn't.
+// next waits until the mailbox differs from was, for at most limit, and returns its
+// state; ok reports whether it differs.
 func (v *View) next(ctx context.Context, was state, limit time.Duration) (now state, ok bool, err error) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -108,7 +109,7 @@ func (v *View) events(w http.ResponseWriter, r *http.Request) error {
 			line = "event: mailbox\ndata: " + string(b) + "\n\n"
 		}
 		if _, err := w.Write([]byte(line)); err != nil || turn.Flush() != nil {
-			return nil //nolint:nilerr // nobody listens
+			return nil //nolint:nilerr // the client has gone
 		}
 		last = now
 	}
@@ -127,7 +128,7 @@ func (v *View) wait(w http.ResponseWriter, r *http.Request) error {
 	limit := 10 * time.Second
 	if text := r.URL.Query().Get("timeout"); text != "" {
 		if limit, err = time.ParseDuration(text); err != nil || limit < 0 || limit > maxWait {
-			return badRequest{fmt.Errorf("timeout=%s: a time up to %s is asked for, such as 10s", text, maxWait)}
+			return badRequest{fmt.Errorf("timeout=%s: expected a duration up to %s, such as 10s", text, maxWait)}
 		}
 	}
 	end, err := v.watch()
@@ -181,7 +182,7 @@ func (v *View) waitFor(ctx context.Context, q query, count int, limit time.Durat
 			return found{}, err
 		}
 		if !changed {
-			return found{}, fmt.Errorf("%w: %d of %d messages came", errTime, matching, count)
+			return found{}, fmt.Errorf("%w: %d of %d messages arrived", errTime, matching, count)
 		}
 	}
 }

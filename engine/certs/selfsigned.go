@@ -23,18 +23,18 @@ import (
 	"postrider/engine/tlsio"
 )
 
-// selfSignedLife is long: nobody renews what nobody checks.
+// selfSignedLife is long: a certificate that clients don't check is not renewed.
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
 // SelfSigned makes sure that file holds a certificate and its key, and makes one
 // that is signed by itself, for these names, when there is none. It encrypts
-// against listeners and proves nothing to those who check: a start, not an end.
+// against eavesdroppers and proves nothing to clients that verify certificates.
 func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
 	pair := tlsio.CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
 	if err == nil {
 		if _, err := tls.LoadX509KeyPair(file, file); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return pair, fmt.Errorf("%s: %w: %w: the certificate that this server made for itself", file, guard.ErrDamaged, err)
+			return pair, fmt.Errorf("%s: %w: %w: the self-signed certificate of this server", file, guard.ErrDamaged, err)
 		}
 		return pair, nil
 	}
@@ -70,8 +70,8 @@ func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, err
 	return pair, writeSecret(file, b.Bytes())
 }
 
-// certified are the names as certificates have them: with A-labels (RFC 5280 section
-// 7.2), without those that have none.
+// certified returns names as certificates have them: with A-labels (RFC 5280 section
+// 7.2), without names that have no A-labels.
 func certified(names []string) (dns []string) {
 	for _, name := range names {
 		if name = address.FoldDomain(name); address.IsDNS(name) && !slices.Contains(dns, name) {

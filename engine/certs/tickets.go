@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// ticketLife is how long a key makes tickets. Who steals a key can read the
+	// ticketLife is how long a key makes tickets. An attacker that steals a key can read the
 	// sessions that were resumed with it.
 	ticketLife = 24 * time.Hour
 	// ticketKeys is how many keys are kept for the tickets of the days before; a
@@ -71,7 +71,7 @@ func (t *TicketKeys) Rotate(now time.Time, configs ...*tls.Config) error {
 		_, _ = rand.Read(k.key[:]) // never fails
 		t.keys = append([]ticketKey{k}, t.keys[:min(len(t.keys), ticketKeys-1)]...)
 		if err := t.write(); err != nil {
-			return fmt.Errorf("keys of session tickets: %w", err)
+			return fmt.Errorf("session ticket keys: %w", err)
 		}
 	}
 	keys := make([][32]byte, len(t.keys))

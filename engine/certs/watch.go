@@ -14,7 +14,7 @@ type Watch struct {
 	seen  map[string]stamp
 }
 
-// stamp tells two versions of a file apart.
+// stamp distinguishes two versions of a file.
 type stamp struct {
 	modified time.Time
 	size     int64

@@ -7,35 +7,35 @@ import (
 	"postrider/codec/sasl"
 )
 
-// keysOfAuth are those of passwords and logins.
+// keysOfAuth returns the keys of passwords and logins.
 func keysOfAuth(c *Config) []*Key {
 	return []*Key{
 		octets("auth.argon2_memory", &c.Auth.Memory, 19*mib, 64*kib, 4*gib).
-			help("Memory of one password hash (argon2id). What is stored already keeps its own cost."),
+			help("Memory for one password hash (argon2id). Stored hashes keep their own cost."),
 		count("auth.argon2_time", &c.Auth.Time, 2, 1, 1000).
-			help("Passes of one password hash (argon2id)."),
+			help("Passes for one password hash (argon2id)."),
 		count("auth.argon2_threads", &c.Auth.Threads, 1, 1, 64).
-			help("Threads of one password hash (argon2id)."),
+			help("Threads for one password hash (argon2id)."),
 		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
-			help("Passwords hashed at once; 0: one per core."),
+			help("Maximum number of passwords hashed at once; 0: one per core."),
 		mechanisms("auth.mechanisms", &c.Auth.Mechanisms, sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.Plain, sasl.Login).
-			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. A mechanism that proves the password is offered while at least one account has what it needs: CRAM-MD5 an account made with --apop, SCRAM-SHA-256 one whose password was set here; an imported hash does not do, until \"postrider account passwd\". Without SCRAM-SHA-256 here, new passwords are stored without what it needs."),
+			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. A mechanism that proves the password is offered while at least one account has what it needs: CRAM-MD5 an account made with --apop, SCRAM-SHA-256 one whose password was set here; an imported hash is not enough, until \"postrider account passwd\". Without SCRAM-SHA-256 here, new passwords are stored without its verifier."),
 		boolean("auth.plaintext_without_tls", &c.Auth.ClearText, false).
-			help("Take passwords in the clear (PLAIN, LOGIN; USER and PASS of POP3) without TLS from other hosts. From this host they are always taken."),
+			help("Accept passwords in clear text (PLAIN, LOGIN; USER and PASS of POP3) without TLS from other hosts. From this host they are always accepted."),
 		count("auth.scram_iterations", &c.Auth.ScramIterations, 16384, 4096, 2_000_000).rfc("RFC 7677 section 4: at least 4096").
-			help("Iterations of SCRAM-SHA-256 for new passwords: what each guess costs whoever has stolen the store, and each login its client."),
+			help("Iterations of SCRAM-SHA-256 for new passwords: the cost of each guess for an attacker with a copy of the store, and of each login for its client."),
 		duration("auth.cache_ttl", &c.Auth.CacheTTL, 5*time.Minute, 0, time.Hour).
-			help("How long a password that was right is remembered, so that a client which polls costs no hash each time; 0: not at all. What is kept can't be turned back into the password, and a changed password counts at once."),
+			help("How long a correct password is remembered, so that a client that polls costs no hash each time; 0: not at all. The password can't be computed from what is kept, and a changed password takes effect at once."),
 		count("auth.cache_size", &c.Auth.CacheSize, 65536, 1, 10_000_000).
-			help("Passwords remembered at once, 64 octets each; the oldest go first."),
+			help("Maximum number of remembered passwords, 64 octets each; the oldest are dropped first."),
 		duration("auth.failure_delay", &c.Auth.FailureDelay, 2*time.Second, 0, time.Minute).
-			help("How long a session waits for the answer to a wrong password."),
+			help("Delay of the reply to a wrong password."),
 		count("auth.failures_per_network", &c.Auth.NetworkFailures, 50, 0, 1<<20).
-			help("Wrong passwords that one network (/24 of IPv4, /64 of IPv6) may try in auth.failure_window; then its passwords are not looked at, but for those that are remembered of accounts that have logged in from there. 0: no limit."),
+			help("Wrong passwords that one network (/24 of IPv4, /64 of IPv6) may try in auth.failure_window; then its passwords are not checked, except remembered passwords of accounts that have logged in from there. 0: no limit."),
 		count("auth.failures_per_account", &c.Auth.AccountFailures, 20, 0, 1<<20).
-			help("Wrong passwords for one account in auth.failure_window, from all networks, from which on each further login waits before its password is looked at, but where the account has logged in before. Nobody is locked out. 0: no login waits."),
+			help("Wrong passwords for one account in auth.failure_window, from all networks, from which on each further login waits before its password is checked, except from where the account has logged in before. No account is locked. 0: no login waits."),
 		duration("auth.account_delay", &c.Auth.AccountDelay, 20*time.Second, time.Second, 5*time.Minute).
-			help("The longest of these waits; it is reached 20 wrong passwords later."),
+			help("Maximum of these waits; it is reached 20 wrong passwords later."),
 		duration("auth.failure_window", &c.Auth.FailureWindow, 10*time.Minute, time.Second, day).
 			help("See auth.failures_per_network."),
 	}
@@ -96,7 +96,7 @@ func (m *mechanismSet) list(p *[]sasl.Mechanism) *items[sasl.Mechanism] {
 func mechanism(name string) (sasl.Mechanism, error) {
 	m := sasl.ParseMechanism([]byte(name))
 	if m == sasl.None {
-		return m, fmt.Errorf("%q is no mechanism", name)
+		return m, fmt.Errorf("unknown mechanism %q", name)
 	}
 	return m, nil
 }

@@ -50,7 +50,7 @@ func TestListenersThatWantALogin(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "auth.mechanisms is empty") {
-		t.Errorf("a listener that nobody can use: %v", err)
+		t.Errorf("a listener that no client can use: %v", err)
 	}
 	if _, err := load(t, "[smtp]\nlisten = \":25 auth=maybe\"\n"); err == nil {
 		t.Error("auth=maybe was taken")

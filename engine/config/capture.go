@@ -13,13 +13,13 @@ type Capture struct {
 // captured mail.
 const CaptureAccount = "capture"
 
-// keysOfCapture are those of a server that is there for tests of what sends mail.
+// keysOfCapture returns the keys of a server for tests of programs that send mail.
 func keysOfCapture(c *Config) []*Key {
 	return []*Key{
 		boolean("capture.on", &c.Capture.On, false).flag("capture").
-			help("Take mail for every recipient of every domain, keep it in one view (web.listen) and send nothing on. AUTH takes any name and password. For load tests and developers."),
+			help("Accept mail for every recipient of every domain, show it on one page (web.listen) and send nothing on. AUTH accepts any name and password. For load tests and developers."),
 		count("capture.keep", &c.Capture.Keep, 10_000, 0, 1<<30).flag("capture-keep").
-			help("How many captured messages are kept, the newest ones; 0: all."),
+			help("Number of captured messages that are kept, the newest ones; 0: all."),
 		duration("capture.age", &c.Capture.Age, 0, 0, 3650*day).flag("capture-age").
 			help("How long captured messages are kept; 0: for ever."),
 	}

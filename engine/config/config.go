@@ -34,11 +34,11 @@ type Config struct {
 	keys []*Key
 }
 
-// Process is what the process may use. No file says it: the server finds it out when it
+// Process is what the process may use. No file has it: the server finds it out when it
 // starts, see cmd/postrider. The zero value is enough of everything.
 type Process struct {
 	Questions  int // to name servers at once; 0: as many as are of use
-	StoreFiles int // of the store that are kept open; 0: as many as are of use
+	StoreFiles int // files of the store that are kept open; 0: as many as are useful
 }
 
 // Server is the group [server].
@@ -70,14 +70,14 @@ type SMTP struct {
 // SMTPListener is an address to take mail at, with what it does differently.
 type SMTPListener struct {
 	Addr   string       // host:port
-	BareLF BareLF       // "": as smtp.bare_lf says
+	BareLF BareLF       // "": as smtp.bare_lf
 	Auth   ListenerAuth // "": AUTH is offered
 }
 
 // ListenerAuth is what an address does about AUTH.
 type ListenerAuth string
 
-// The values of auth= behind an address.
+// The values of auth= after an address.
 const (
 	AuthRequired ListenerAuth = "required"
 	AuthOff      ListenerAuth = "off"
@@ -101,8 +101,8 @@ type Relay struct {
 	Transports       []string       // "DOMAIN=NEXTHOP"; see router.Transports
 	SenderTransports []string       // "SENDER=NEXTHOP"
 	Passwords        string         // path of a file of credentials for next hops; "": none
-	Resolvers        []string       // host:port; none: those of /etc/resolv.conf
-	Port             int            // of hosts found by MX
+	Resolvers        []string       // host:port; none: from /etc/resolv.conf
+	Port             int            // port of hosts found by MX
 	PrivateNetworks  []netip.Prefix // in which hosts found by MX may be
 	Source           string         // IP address to connect from; "": the kernel picks
 	Families         Families
@@ -111,7 +111,7 @@ type Relay struct {
 	TLSDefault     tlspolicy.Level
 	TLSRoots       string // path of a PEM file; "": the authorities of the system
 	MTASTS         bool
-	CompleteHeader bool // of mail from Networks that no other server has had
+	CompleteHeader bool // complete mail from Networks that no other server has had
 	DNSSEC         DNSSEC
 	AuthWithoutTLS bool
 
@@ -134,11 +134,11 @@ type Relay struct {
 	ConnectTimeout time.Duration
 	CommandTimeout time.Duration
 	DataTimeout    time.Duration
-	ReplyTimeout   time.Duration // of the reply to a message
+	ReplyTimeout   time.Duration // for the reply to a message
 	MinDataRate    int64         // octets a second; 0: no minimum
 }
 
-// Families says which IP versions mail leaves by.
+// Families are the IP versions that mail leaves by.
 type Families string
 
 // The values of relay.families.
@@ -148,7 +148,7 @@ const (
 	FamiliesIPv6 Families = "ipv6"
 )
 
-// DNSSEC says of which name servers the AD bit is believed.
+// DNSSEC selects the name servers whose AD bit is trusted.
 type DNSSEC string
 
 // The values of relay.dnssec.
@@ -158,7 +158,7 @@ const (
 	DNSSECOff  DNSSEC = "off"
 )
 
-// DoubleError is what becomes of a notification that can't be delivered.
+// DoubleError is what is done with a notification that can't be delivered.
 type DoubleError string
 
 // The values of relay.double_bounce.
@@ -169,14 +169,14 @@ const (
 
 // Auth is the group [auth].
 type Auth struct {
-	Memory  int64 // of one argon2 hash, octets
-	Time    int   // passes of one argon2 hash
-	Threads int   // of one argon2 hash
+	Memory  int64 // octets for one argon2 hash
+	Time    int   // passes for one argon2 hash
+	Threads int   // threads for one argon2 hash
 	Workers int   // hashes at once; 0: one per core
 
 	Mechanisms      sasl.Set
 	ClearText       bool          // passwords without TLS from anywhere
-	ScramIterations int           // of new verifiers
+	ScramIterations int           // for new verifiers
 	CacheTTL        time.Duration // how long a verified password is remembered; 0: not at all
 	CacheSize       int           // passwords remembered
 	FailureDelay    time.Duration // what a wrong password costs its session
@@ -221,7 +221,7 @@ type Log struct {
 	Level  slog.Level
 }
 
-// BareLF is what becomes of a message with a line end that is not CRLF.
+// BareLF is what is done with a message with a line end that is not CRLF.
 type BareLF string
 
 // The values of smtp.bare_lf.
@@ -230,7 +230,7 @@ const (
 	BareLFNormalize BareLF = "normalize"
 )
 
-// Durability is what a 250 stands for.
+// Durability is what a 250 promises.
 type Durability string
 
 // The values of storage.durability.
@@ -288,8 +288,8 @@ func (c *Config) AuthWorkers() int {
 	return c.Auth.Workers
 }
 
-// RouterSettings is what the router knows besides the directory. Our own address
-// literals are the loopback addresses and those that SMTP listens on by number.
+// RouterSettings returns what the router knows besides the directory. Our own address
+// literals are the loopback addresses and the IP addresses that SMTP listens on.
 func (c *Config) RouterSettings() router.Settings {
 	s := router.Settings{
 		Hostname: c.Server.Hostname, DefaultDomain: c.DefaultDomain(), Delimiter: '+',

@@ -143,14 +143,14 @@ func TestLoad_Failure(t *testing.T) {
 		}
 	}
 	f("[smtp]\nmax_size = \"1KiB\"", "postrider.toml:2: smtp.max_size: 1KiB is out of bounds; allowed: 64KiB to 2GiB (RFC 5321 section 4.5.3.1.7")
-	f("[smtp]\n\nmax_sise = 3", "toml:3: smtp.max_sise: there is no such key; [smtp] has listen, listen_tls, max_size")
-	f("[smpt]\nmax_size = 3", "toml:1: smpt: there is no such group; there are [server] [smtp]")
+	f("[smtp]\n\nmax_sise = 3", "toml:3: smtp.max_sise: no such key; [smtp] has listen, listen_tls, max_size")
+	f("[smpt]\nmax_size = 3", "toml:1: smpt: no such group; known groups: [server] [smtp]")
 	f("[smtp]\nmax_size = 3\nbare_lf = \"maybe\"\n[pop3]\nidle_timeout = 600",
-		"toml:2: smtp.max_size", `toml:3: smtp.bare_lf: "maybe" is none of the words; allowed: "reject" or "normalize"`,
+		"toml:2: smtp.max_size", `toml:3: smtp.bare_lf: unknown value "maybe"; allowed: "reject" or "normalize"`,
 		"toml:5: pop3.idle_timeout: a duration needs a unit")
-	f("[pop3]\nexpire_days = 30", "toml:2: pop3.expire_days: there is no such key any more: ", "nothing ever expired by it; delete the line")
+	f("[pop3]\nexpire_days = 30", "toml:2: pop3.expire_days: this key was removed: ", "nothing ever expired by it; delete the line")
 	f("[pop3]\napop = true\nexpire_days = -1\nidle_timeout = 600", "toml:3: pop3.expire_days: ", "delete the line", "toml:4: pop3.idle_timeout: a duration")
-	f("[smtp]\nexpire_days = 3", "smtp.expire_days: there is no such key; [smtp] has")
+	f("[smtp]\nexpire_days = 3", "smtp.expire_days: no such key; [smtp] has")
 	f("smtp = 3", "smtp")
 	f("[smtp", "toml:1:")
 	f("[smtp]\nlisten = [\"127.0.0.1\"]", "is not HOST:PORT")
@@ -166,7 +166,7 @@ func TestLoad_Failure(t *testing.T) {
 	}
 }
 
-// A key is either there or retired, and each that is retired says what to do.
+// A key is either there or retired, and the error for each retired one tells what to do.
 func TestRetiredKeys(t *testing.T) {
 	c := Default()
 	for name, advice := range retired {

@@ -5,16 +5,15 @@
 // show", "config defaults" and "config check". The code reads typed fields and
 // never names a key.
 //
-// # What a file may say
+// # The content of a file
 //
-// TOML with one table per group: [server], [smtp], [pop3], [tls], [relay],
-// [auth], [limits], [storage], [web], [log]. Sizes are written "50MiB" (KiB, MiB, GiB; kB, MB, GB;
-// or plain octets), times "5m" (Go's durations). A key that is unknown or out of
-// its bounds is an error, never a warning: a server that runs with a typo in its
-// configuration runs with another configuration than its operator thinks. A key that an
-// older version had is such an error, too, which says what to do (retired.go). All
-// faults of a file are reported at once, each with file, line, key and what is
-// allowed.
+// TOML with one table per group: [server], [smtp], [pop3], [tls], [relay], [auth],
+// [limits], [storage], [web], [log]. Sizes are written "50MiB" (KiB, MiB, GiB; kB, MB, GB;
+// or plain octets), times "5m" (Go's durations). A key that is unknown or out of its
+// bounds is an error, never a warning: a server that runs with a typo in its configuration
+// runs with another configuration than its operator thinks. A key that an older version
+// had is such an error, too, which tells what to do (retired.go). All faults of a file are
+// reported at once, each with file, line, key and what is allowed.
 //
 // # Order
 //

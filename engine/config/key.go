@@ -5,18 +5,18 @@ import (
 )
 
 // Key is one thing that can be set. It is a flag's value as well (the methods
-// String, Set and Type are those of pflag.Value).
+// String, Set and Type implement pflag.Value).
 type Key struct {
 	Name string // "smtp.max_size"
 	Help string // whole sentences
 	RFC  string // where an RFC asks for a minimum: its section and words; or ""
-	Flag string // of serve, without dashes; or ""
+	Flag string // flag of serve, without dashes; or ""
 
 	value   value
 	initial string // the default, as TOML
 }
 
-// value is the field behind a key.
+// value is the field after a key.
 type value interface {
 	// set takes what TOML has: string, int64, float64, bool, []any, or other.
 	set(raw any) error
@@ -26,7 +26,7 @@ type value interface {
 	String() string
 	// kind is the type in a word: "size", "list".
 	kind() string
-	// allowed says what can be set, in words.
+	// allowed describes what can be set.
 	allowed() string
 }
 
@@ -40,16 +40,16 @@ func (k *Key) Group() string { return k.Name[:strings.IndexByte(k.Name, '.')] }
 // Base: see Group.
 func (k *Key) Base() string { return k.Name[strings.IndexByte(k.Name, '.')+1:] }
 
-// Value is the value as TOML has it, Default what it is when nobody sets it.
+// Value is the value as TOML has it, Default the value of a key that is not set.
 func (k *Key) Value() string { return k.value.String() }
 
 // Default: see Value.
 func (k *Key) Default() string { return k.initial }
 
-// Changed says whether the value is another than the default.
+// Changed reports whether the value is another than the default.
 func (k *Key) Changed() bool { return k.Value() != k.initial }
 
-// Allowed says in words what can be set.
+// Allowed describes what can be set.
 func (k *Key) Allowed() string { return k.value.allowed() }
 
 // String is Value, for flags.
@@ -64,7 +64,7 @@ func (k *Key) String() string {
 func (k *Key) Type() string { return k.value.kind() }
 
 // Set takes the argument of a flag; a list grows with each, and the first
-// replaces what the file said.
+// replaces the value of the file.
 func (k *Key) Set(text string) error { return k.value.parse(text) }
 
 // Keys returns the keys, bound to c, in the order of the manual.

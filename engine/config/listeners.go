@@ -26,7 +26,7 @@ func (c *Config) Listeners() []Listeners {
 	}
 }
 
-// smtpListeners are those that have something of their own behind the address, which
+// smtpListeners are listeners that may have options after the address, which
 // the first, second … one keeps whatever its new address is.
 func smtpListeners(name, key string, p *[]SMTPListener) Listeners {
 	l := Listeners{Name: name, Key: key}

@@ -42,7 +42,7 @@ func (f *Fault) Error() string {
 
 // Load reads the file over the defaults; with an empty path it returns the
 // defaults. The error joins every Fault of the file, in the order of its lines,
-// or says why the file can't be read. The keys are not yet looked at together:
+// or tells why the file can't be read. The keys are not yet checked together:
 // see Check.
 func Load(path string) (*Config, error) {
 	c := Default()
@@ -51,7 +51,7 @@ func Load(path string) (*Config, error) {
 	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Fault{File: path, Text: "there is no such file; \"postrider config defaults\" writes one to begin with"}
+		return nil, &Fault{File: path, Text: "no such file; \"postrider config defaults\" writes one to begin with"}
 	}
 	if err != nil {
 		return nil, &Fault{File: path, Text: err.Error(), Err: err}
@@ -77,7 +77,7 @@ func (c *Config) read(path, text string) error {
 			faults = append(faults, faultAt(path, name, err))
 			continue
 		}
-		// The decoder leaves a map empty, without an error, where no table stands.
+		// The decoder leaves a map empty, without an error, where the file has no table.
 		err := md.PrimitiveDecode(group, &spot{isTable})
 		if err == nil {
 			err = md.PrimitiveDecode(group, &values)
@@ -111,7 +111,7 @@ func (s *spot) UnmarshalTOML(raw any) error { return s.set(raw) }
 
 func isTable(raw any) error {
 	if _, ok := raw.(map[string]any); !ok {
-		return fmt.Errorf("%s stands where the table of a group belongs", tomlWord(raw))
+		return fmt.Errorf("expected the table of a group, got %s", tomlWord(raw))
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (c *Config) noSuchGroup(name string) error {
 			groups = append(groups, g)
 		}
 	}
-	return fmt.Errorf("there is no such group; there are %s", strings.Join(groups, " "))
+	return fmt.Errorf("no such group; known groups: %s", strings.Join(groups, " "))
 }
 
 func (c *Config) noSuchKey(name string) error {
@@ -170,7 +170,7 @@ func (c *Config) noSuchKey(name string) error {
 			bases = append(bases, k.Base())
 		}
 	}
-	return fmt.Errorf("there is no such key; [%s] has %s", group, strings.Join(bases, ", "))
+	return fmt.Errorf("no such key; [%s] has %s", group, strings.Join(bases, ", "))
 }
 
 // Check looks at the keys together, once file and flags are in.
@@ -188,17 +188,17 @@ func (c *Config) Check() error {
 	}
 	for _, l := range slices.Concat(c.SMTP.Listen, c.SMTP.ListenTLS) {
 		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {
-			fault("smtp.listen", "%s wants a login and auth.mechanisms is empty: nobody could send there", l)
+			fault("smtp.listen", "%s requires a login and auth.mechanisms is empty: no client could send mail there", l)
 		}
 	}
 	if implicit+len(c.Web.ListenTLS) > 0 && !c.HasTLS() {
 		fault("tls.certificates", "smtp.listen_tls, pop3.listen_tls, submission.listen_tls and web.listen_tls need a certificate: give one here, or set tls.self_signed")
 	}
 	if len(c.TLS.ACMEDomains) > 0 && (len(c.TLS.ACMEListen) == 0 || !c.TLS.ACMETerms) {
-		fault("tls.acme_domains", "tls.acme_listen has to say where the authority finds us (\"0.0.0.0:80\"), and tls.acme_accept_terms that its terms are accepted")
+		fault("tls.acme_domains", "tls.acme_listen has to have an address that the authority can reach (\"0.0.0.0:80\"), and tls.acme_accept_terms has to be true")
 	}
 	if c.TLS.ClientCertificates != CertificatesOff && (c.TLS.ClientRoots == "" || !c.HasTLS()) {
-		fault("tls.client_roots", "tls.client_certificates needs certificates of our own, and here the file of the authorities whose clients are known")
+		fault("tls.client_roots", "tls.client_certificates needs certificates of the server, and here the file of the certificate authorities")
 	}
 	if len(c.Submission.Listen)+len(c.Submission.ListenTLS) > 0 && c.Auth.Mechanisms == 0 {
 		fault("auth.mechanisms", "submission.listen needs a way to log in: name a mechanism")

@@ -8,12 +8,12 @@ type Submission struct {
 	ListenTLS         []string // host:port; TLS from the first octet
 	AnySender         bool
 	ForeignFrom       ForeignFrom
-	MessagesPerHour   int // of one account; 0: no limit
-	RecipientsPerHour int // of one account; 0: no limit
+	MessagesPerHour   int // for one account; 0: no limit
+	RecipientsPerHour int // for one account; 0: no limit
 	HideClient        bool
 }
 
-// ForeignFrom is what becomes of a message under an address that is not the account's.
+// ForeignFrom is what is done with a message whose From has another address than the account's.
 type ForeignFrom string
 
 // The values of submission.foreign_from.
@@ -22,24 +22,24 @@ const (
 	ForeignFromUnsigned ForeignFrom = "unsigned"
 )
 
-// keysOfSubmission are those of taking mail from our own people (RFC 6409).
+// keysOfSubmission returns the keys of mail submission by our own users (RFC 6409).
 func keysOfSubmission(c *Config) []*Key {
 	s := &c.Submission
 	return []*Key{
 		list("submission.listen", &s.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("submission").
-			help("Addresses where accounts hand in mail, after AUTH, with STARTTLS (port 587, RFC 6409)."),
+			help("Addresses to listen on for submission of mail by accounts, after AUTH, with STARTTLS (port 587, RFC 6409)."),
 		list("submission.listen_tls", &s.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("submissions").
-			help("Addresses where accounts hand in mail, after AUTH, within TLS from the first octet (port 465, RFC 8314)."),
+			help("Addresses to listen on for submission of mail by accounts, after AUTH, with implicit TLS (port 465, RFC 8314)."),
 		boolean("submission.any_sender", &s.AnySender, false).
-			help("Let an account send under any address. False: only under its own, and under aliases that lead to it, at all addresses that offer AUTH. That counts for the reverse-path, and for all addresses of the From and Sender fields."),
+			help("Let an account send with any sender address. False: only with its own address and aliases that lead to it, on all listeners that offer AUTH. This applies to the reverse-path, and to all addresses in the From and Sender fields."),
 		choice("submission.foreign_from", &s.ForeignFrom, ForeignFromReject, ForeignFromUnsigned).
-			help("What becomes of a message of an account, with any_sender = false, whose From or Sender field has an address that is not its own, or that has two From fields: reject it with 553, or send it unsigned: without the DKIM signature that would vouch for it."),
+			help("What to do with a message of an account, with any_sender = false, whose From or Sender field has an address that is not its own, or that has two From fields: reject it with 553, or send it unsigned: without a DKIM signature."),
 		count("submission.messages_per_hour", &s.MessagesPerHour, 1000, 0, 1<<30).
-			help("Messages that one account may send in an hour, then 450 with the time when it may go on; 0: no limit."),
+			help("Maximum number of messages per account and hour; then 450 with the time when it may send again; 0: no limit."),
 		count("submission.recipients_per_hour", &s.RecipientsPerHour, 10000, 0, 1<<30).
-			help("The same for recipients."),
+			help("Maximum number of recipients per account and hour; then 450; 0: no limit."),
 		boolean("submission.hide_client", &s.HideClient, false).
-			help("Don't say in Received from which address an account sent its mail: that is often somebody's home."),
+			help("Leave out of Received the IP address from which an account sent its mail: it is often a home address."),
 	}
 }
 

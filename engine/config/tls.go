@@ -14,7 +14,7 @@ type TLS struct {
 	Certificates     []CertFile // the first is the default one
 	SelfSigned       bool       // make one when there is none
 	MinVersion       TLSVersion // except at port 25
-	SMTPMinVersion   TLSVersion // of STARTTLS at smtp.listen
+	SMTPMinVersion   TLSVersion // for STARTTLS at smtp.listen
 	HandshakeTimeout time.Duration
 	MaxHandshakes    int    // open at once
 	ClientHandshakes string // a rate, for limit.ParseRate; "": no limit
@@ -64,7 +64,7 @@ func certFile(s string) (f CertFile, err error) {
 	case 2:
 		return CertFile{words[0], words[1]}, nil
 	}
-	return f, fmt.Errorf("%q is neither one file nor two", s)
+	return f, fmt.Errorf("%q: expected one file, or two separated by a space", s)
 }
 
 // String is the certificate as certFile reads it.
@@ -75,13 +75,13 @@ func (f CertFile) String() string {
 	return f.Cert + " " + f.Key
 }
 
-// HasTLS says whether there is a certificate to speak TLS with.
+// HasTLS reports whether there is a certificate to speak TLS with.
 func (c *Config) HasTLS() bool {
 	return len(c.TLS.Certificates) > 0 || c.TLS.SelfSigned || len(c.TLS.ACMEDomains) > 0
 }
 
 // HandshakeTokens is how many TLS handshakes compute at once. The rest of the cores
-// is for those who are connected already.
+// is for clients that are connected already.
 func (c *Config) HandshakeTokens() int {
 	if c.TLS.Tokens == 0 {
 		return max(1, runtime.NumCPU()/2)
@@ -89,40 +89,40 @@ func (c *Config) HandshakeTokens() int {
 	return c.TLS.Tokens
 }
 
-// keysOfTLS are those of encryption towards clients.
+// keysOfTLS returns the keys of encryption towards clients.
 func keysOfTLS(c *Config) []*Key {
 	return []*Key{
 		list("tls.certificates", &c.TLS.Certificates, nil, certFile, CertFile.String, "PEM files: \"CERTIFICATES KEY\", or one file with both").
-			help("Certificates, chosen by the name that the client asks for (SNI); the first is for all other names. For one name there may be one with an ECDSA key and one with RSA: clients get the first unless they can't. The files are read again when they change."),
+			help("Certificates, chosen by the name that the client asks for (SNI); the first is for all other names. A name may have one with an ECDSA key and one with an RSA key: clients get the first if they support it. The files are read again when they change."),
 		boolean("tls.self_signed", &c.TLS.SelfSigned, true).
-			help("Without tls.certificates, make a certificate that is signed by itself (in the data directory, once). False: no TLS without certificates."),
+			help("Without tls.certificates, create a self-signed certificate (in the data directory, once). False: no TLS without certificates."),
 		choice("tls.min_version", &c.TLS.MinVersion, TLS12, TLS13).
-			help("The oldest version of TLS that is spoken."),
+			help("Minimum version of TLS."),
 		choice("tls.smtp_min_version", &c.TLS.SMTPMinVersion, TLS12, TLS10, TLS11, TLS13).
 			help("The same for STARTTLS at smtp.listen, where old servers fall back to no encryption at all (RFC 7435)."),
 		duration("tls.handshake_timeout", &c.TLS.HandshakeTimeout, 30*time.Second, time.Second, 10*time.Minute).
-			help("How long a client may take for a handshake."),
+			help("How long a handshake may take."),
 		count("tls.max_handshakes", &c.TLS.MaxHandshakes, 4096, 1, 1_000_000).
-			help("Handshakes under way at once, 20 KiB each; STARTTLS hears 454 while there are so many, others are disconnected."),
+			help("Maximum number of handshakes at once, 20 KiB each; over it STARTTLS gets 454, other connections are closed."),
 		text("tls.client_handshakes", &c.TLS.ClientHandshakes, "", rate, "COUNT/TIME, such as 600/1m, or empty").
-			help("How many TLS handshakes a client (an IPv4 address, an IPv6 /64) may begin in a time; STARTTLS hears 454 beyond it, others are disconnected. This host and smtp.trusted_networks have no limit. Empty: no limit. Many clients may share one address."),
+			help("How many TLS handshakes a client (an IPv4 address, an IPv6 /64) may begin in a time; over it STARTTLS gets 454, other connections are closed. This host and smtp.trusted_networks have no limit. Empty: no limit. Many clients may share one address."),
 		count("tls.tokens", &c.TLS.Tokens, 0, 0, 1024).
-			help("Handshakes that compute at once; 0: half the cores."),
+			help("Maximum number of handshakes that use a CPU at once; 0: half the cores."),
 		choice("tls.client_certificates", &c.TLS.ClientCertificates, CertificatesOff, CertificatesAsked, CertificatesRequired).
-			help("Whether clients are asked for a certificate by an authority of tls.client_roots. \"ask\": one that proves who the client is stands in the log and in the Received field, others count as none. \"require\": who has none is turned away, and nobody logs in without TLS; at smtp.listen, where other hosts bring mail, it is asked for only, and nobody logs in. A login is needed all the same."),
+			help("Whether to ask clients for a certificate by an authority of tls.client_roots. \"ask\": a valid one is logged and named in the Received field, others are ignored. \"require\": clients without a valid one are refused, and there is no login without TLS; at smtp.listen, where other hosts deliver mail, it is asked for only, and there is no login. A login is needed in addition."),
 		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
-			help("PEM file of the authorities of tls.client_certificates. It is read again when it changes."),
+			help("PEM file with the certificate authorities for tls.client_certificates. It is read again when it changes."),
 		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, address.ParseDomain, sameString, "host names").
-			help("Names to get certificates for from an authority by ACME, as Let's Encrypt (RFC 8555), and to renew them for. Each has to lead to this host in DNS. Until the first is there, a certificate that we make serves."),
+			help("Names to get and renew certificates for by ACME (RFC 8555), from an authority such as Let's Encrypt. Each has to resolve to this host. Until the first certificate is issued, a self-signed one is used."),
 		list("tls.acme_listen", &c.TLS.ACMEListen, nil, hostPort, sameString, "HOST:PORT, as 0.0.0.0:80").
-			help("Where the authority looks whether the names of tls.acme_domains are ours. It asks at port 80; nothing else is answered there."),
+			help("Addresses to listen on for the HTTP challenges by which the authority validates the names of tls.acme_domains. It connects to port 80; no other request is answered there."),
 		boolean("tls.acme_accept_terms", &c.TLS.ACMETerms, false).
-			help("The terms of the authority are accepted. Without that nothing is asked of it."),
+			help("Accept the authority's terms of service. Without it no certificates are requested."),
 		text("tls.acme_email", &c.TLS.ACMEEmail, "", anyString, "an address, or empty").
-			help("Where the authority writes to when something is wrong with the certificates."),
+			help("Contact address for the authority's messages about the certificates."),
 		text("tls.acme_directory", &c.TLS.ACMEDirectory, "https://acme-v02.api.letsencrypt.org/directory", anyString, "a URL").
-			help("The directory of the authority."),
+			help("URL of the authority's directory."),
 		duration("tls.reload_every", &c.TLS.ReloadEvery, time.Minute, time.Second, day).
-			help("How often the files are looked at for a change; SIGHUP reads them at once."),
+			help("How often the certificate files are checked for changes; SIGHUP reads them at once."),
 	}
 }

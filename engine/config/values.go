@@ -24,7 +24,7 @@ type number[T ~int | ~int64] struct {
 type unit struct {
 	name   string
 	read   func(string) (int64, error)
-	write  func(int64) string // as it is said
+	write  func(int64) string // as it is written
 	quoted bool               // a string in TOML
 }
 
@@ -100,7 +100,7 @@ func readCount(s string) (int64, error) {
 	return v, nil
 }
 
-// sizes are the units of octets, larger ones first, those of 1024 before those of 1000.
+// sizes are the units of octets, larger ones first, powers of 1024 before powers of 1000.
 var sizes = []struct {
 	name   string
 	octets int64
@@ -280,7 +280,7 @@ func (o *oneOf[T]) set(raw any) error {
 
 func (o *oneOf[T]) parse(text string) error {
 	if !slices.Contains(o.from, T(text)) {
-		return fmt.Errorf("%q is none of the words", text)
+		return fmt.Errorf("unknown value %q", text)
 	}
 	*o.p = T(text)
 	return nil
@@ -342,7 +342,7 @@ func (l logLevel) set(raw any) error {
 
 func (l logLevel) parse(text string) error {
 	if l.p.UnmarshalText([]byte(text)) != nil {
-		return fmt.Errorf("%q is no level", text)
+		return fmt.Errorf("unknown level %q", text)
 	}
 	return nil
 }
@@ -379,7 +379,7 @@ func (t truth) parse(text string) error {
 
 func notEmpty(s string) (string, error) {
 	if s == "" {
-		return "", errors.New("it is empty")
+		return "", errors.New("empty value")
 	}
 	return s, nil
 }
@@ -397,7 +397,7 @@ func hostPort(s string) (string, error) {
 	return s, nil
 }
 
-// smtpListener reads an address and, behind blanks, what it does differently.
+// smtpListener reads an address and, after blanks, what it does differently.
 func smtpListener(s string) (l SMTPListener, err error) {
 	addr, own, _ := strings.Cut(s, " ")
 	if l.Addr, err = hostPort(addr); err != nil {
@@ -410,7 +410,7 @@ func smtpListener(s string) (l SMTPListener, err error) {
 		case "auth=required", "auth=off":
 			l.Auth = ListenerAuth(strings.TrimPrefix(word, "auth="))
 		default:
-			return l, fmt.Errorf("%q: behind the address only bare_lf=reject or bare_lf=normalize and auth=required or auth=off may stand", s)
+			return l, fmt.Errorf("%q: unknown option; an address may have bare_lf=reject or bare_lf=normalize, and auth=required or auth=off", s)
 		}
 	}
 	return l, nil

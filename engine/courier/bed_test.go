@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"postrider/codec/dot"
+	"postrider/codec/message"
+	"postrider/codec/smtp"
 	"postrider/engine/dns"
 	"postrider/engine/dns/dnstest"
 	"postrider/engine/mtasts"
@@ -232,4 +235,33 @@ func TestRootsFile(t *testing.T) {
 	if _, err := readRoots(path); err == nil || !strings.Contains(err.Error(), "PEM") {
 		t.Errorf("%v", err)
 	}
+}
+
+// address gives d a recipient and a reverse-path: false when there is no such recipient.
+func (b *bed) address(d *storage.Delivery, to, from string) bool {
+	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
+	if refused != nil {
+		return false
+	}
+	var places router.Placement
+	if o := places.Add(b.router, &rcpt, true); o != router.Local && o != router.NotOurs {
+		return false
+	}
+	places.Seal(storage.Envelope{ReversePath: from, Origin: "a test"})
+	d.Relayed = places.Relayed
+	for _, t := range places.Targets {
+		d.Recipients = append(d.Recipients, storage.Recipient{Account: t.Account, Trace: message.AppendReturnPath(nil, []byte(from))})
+	}
+	return true
+}
+
+// deliver stores text, with a Received field in front, for the recipients of d.
+func (b *bed) deliver(d *storage.Delivery, text []byte) error {
+	d.Draft = b.store.NewDraft(0)
+	text = append(message.AppendReceived(nil, message.Received{Host: "client.test", With: "local", ID: []byte(d.Draft.ID().String()), At: d.Arrival}), text...)
+	var form dot.Normalizer
+	d.Draft.Append(form.End(form.Append(nil, text)))
+	d.Size = form.Counts().Size
+	_, err := storage.Put(b.t.Context(), b.store, d)
+	return err
 }

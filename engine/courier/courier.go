@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postrider/engine/dkim"
+	"postrider/engine/incoming"
 	"postrider/engine/mx"
 	"postrider/engine/relay"
 	"postrider/engine/router"
@@ -39,8 +39,9 @@ type Courier struct {
 	ended   chan struct{} // closed when closing is set
 	running sync.WaitGroup
 
-	// Keys sign our notifications; nil: nothing is signed. To be set before Start.
-	Keys *dkim.Keys
+	// Entrance is where our notifications and copies come in. New makes one that signs
+	// nothing. To be set before Start.
+	Entrance *incoming.Entrance
 
 	// Stats count since the start.
 	Stats Stats
@@ -66,6 +67,9 @@ func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, 
 	c := &Courier{
 		settings: set, store: store, router: r, passwords: passwords, hosts: hosts, log: log,
 		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
+	}
+	c.Entrance = &incoming.Entrance{
+		Inbox: store, Router: r, Log: log, Hostname: set.Hostname, DefaultDomain: set.DefaultDomain,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if c.security, err = NewSecurity(c.ctx, set.Security, hosts, log); err != nil {

@@ -2,10 +2,10 @@ package courier
 
 import (
 	"io"
-	"time"
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/incoming"
 	"postrider/engine/relay"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -22,8 +22,8 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 		fail(a, err)
 		return relay.HostUnknown
 	}
-	d := &storage.Delivery{Arrival: time.Now()}
-	places := router.Placement{Been: head.DeliveredTo}
+	m := c.Entrance.New(e.Envelope.ReversePath)
+	m.Places.Been = head.DeliveredTo
 	var taken []int
 	for i := range e.Recipients {
 		to := &e.Recipients[i]
@@ -34,21 +34,17 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *relay.Attempt) relay.Hos
 		}
 		// The caller tells of success, once the copy is there.
 		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
-		outcome := places.Add(c.router, &rcpt, true)
+		outcome := m.Recipient(&rcpt)
 		if outcome != router.Local {
 			a.Results[i] = notHere(outcome, to.ForwardPath)
 			continue
 		}
 		taken = append(taken, i)
 	}
-	envelope := e.Envelope
-	envelope.Front = "" // it is part of the copy
-	places.Seal(envelope)
-	d.Recipients, d.Relayed = places.Maildrops(e.Envelope.ReversePath, ""), places.Relayed
 	if len(taken) == 0 {
 		return relay.HostUnknown
 	}
-	err = c.copyBody(d, e)
+	err = c.copyBody(m, e)
 	for _, i := range taken {
 		a.Results[i] = relay.Result{Verdict: relay.Delivered, Status: "2.0.0", Reason: "delivered to maildrop"}
 		if err != nil {
@@ -103,41 +99,14 @@ func (c *Courier) head(e *storage.QueueEntry) (*message.Head, error) {
 }
 
 // copyBody delivers a copy of an entry's message.
-func (c *Courier) copyBody(d *storage.Delivery, e *storage.QueueEntry) error {
-	m, err := c.store.OpenQueued(e)
+func (c *Courier) copyBody(m *incoming.Message, e *storage.QueueEntry) error {
+	body, err := c.store.OpenQueued(e)
 	if err != nil {
 		return err
 	}
-	defer m.Close()
-	draft := c.store.NewDraft(e.Size())
-	for {
-		piece, err := m.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			draft.Discard()
-			return err
-		}
-		draft.Append(piece)
-		waitFor(draft)
-	}
-	d.Draft, d.Size = draft, e.Size()
-	done := make(chan error, 1)
-	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
-	c.store.Deliver(d)
-	return <-done
-}
-
-// mostBacklog is what a draft of ours may have in memory.
-const mostBacklog = 1 << 20
-
-// waitFor waits while the store's writer is behind.
-func waitFor(draft storage.Draft) {
-	if draft.Backlog() <= mostBacklog {
-		return
-	}
-	down := make(chan struct{})
-	draft.Notify(mostBacklog/2, func() { close(down) })
-	<-down
+	defer body.Close()
+	envelope := e.Envelope
+	envelope.Front = "" // it is part of the copy
+	_, err = m.Copy(c.ctx, body, &incoming.End{Envelope: envelope, Size: e.Size()})
+	return err
 }

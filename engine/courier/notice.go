@@ -12,6 +12,7 @@ import (
 	"postrider/codec/dsn"
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/incoming"
 	"postrider/engine/relay"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -80,14 +81,17 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 	case double:
 		to, from = "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
 	}
-	d := &storage.Delivery{Arrival: time.Now(), Settle: settle}
-	if !c.address(d, to, from) {
+	m := c.address(to, from)
+	if m == nil {
 		if double {
 			return false, c.dropNotice(e, n)
 		}
 		// The sender is nobody here, or not an address: whoever runs this host is told.
 		double, to, from = true, "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
-		if c.settings.DropDoubleBounces || !c.address(d, to, from) {
+		if !c.settings.DropDoubleBounces {
+			m = c.address(to, from)
+		}
+		if m == nil {
 			return false, c.dropNotice(e, n)
 		}
 	}
@@ -95,19 +99,17 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 	if err != nil {
 		return false, err
 	}
-	text := dsn.Append(nil, report)
-	for _, e := range d.Relayed {
-		e.Envelope.SMTPUTF8 = report.NeedsUTF8()
-		e.Envelope.Body = smtp.Body8BitMIME
-	}
-	if err := c.deliver(d, text); err != nil {
+	stored, err := m.Write(c.ctx, &incoming.From{Received: message.Received{Host: c.settings.Hostname, With: "local"}}, dsn.Append(nil, report), &incoming.End{
+		Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: report.NeedsUTF8(), Body: smtp.Body8BitMIME}, Settle: settle,
+	})
+	if err != nil {
 		return false, err
 	}
 	c.Stats.Notices.Add(1)
 	if double {
 		c.log.Warn("mail that can't be delivered or returned goes to the postmaster"+c.unreadPostmaster(), "id", e.ID.String(), "to", to)
 	}
-	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+d.Draft.ID().String(), smtpAgent, slog.String("id", e.ID.String()))
+	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+stored.ID().String(), smtpAgent, slog.String("id", e.ID.String()))
 	return true, nil
 }
 
@@ -139,21 +141,19 @@ func (c *Courier) dropNotice(e *storage.QueueEntry, n *relay.Notice) error {
 	return nil
 }
 
-// address fills in where a notification goes: false when nobody has the address.
-func (c *Courier) address(d *storage.Delivery, to, from string) bool {
+// address begins a notification: nil when no recipient has the address.
+func (c *Courier) address(to, from string) *incoming.Message {
 	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
 	if refused != nil {
-		return false
+		return nil
 	}
 	// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering, and to
 	// us the failure of a notification has to come back, for the postmaster (see notify).
-	var places router.Placement
-	if o := places.Add(c.router, &rcpt, true); o != router.Local && o != router.NotOurs {
-		return false
+	m := c.Entrance.New(from)
+	if o := m.Recipient(&rcpt); o != router.Local && o != router.NotOurs {
+		return nil
 	}
-	places.Seal(storage.Envelope{ReversePath: from, Origin: "notification of this host"})
-	d.Recipients, d.Relayed = places.Maildrops(from, ""), places.Relayed
-	return true
+	return m
 }
 
 // report is what the notification tells.
@@ -222,30 +222,4 @@ func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 		return text, nil
 	}
 	return dsn.HeaderOf(text), nil
-}
-
-// deliver stores a message of our own, in plain form, with a Received field. Whatever
-// was put into it, it is in wire form then.
-func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
-	var form dot.Normalizer
-	wire := form.End(form.Append(nil, text))
-	text = dot.AppendUnstuffed(nil, wire)
-	signed := c.sign(text)
-	draft := c.store.NewDraft(int64(len(signed)+len(text)) + 256)
-	var id [16]byte
-	received := message.AppendReceived([]byte(signed), message.Received{
-		Host: c.settings.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
-	})
-	draft.Append(received)
-	for len(wire) > 0 {
-		n := min(len(wire), storage.MaxPiece)
-		draft.Append(wire[:n])
-		waitFor(draft)
-		wire = wire[n:]
-	}
-	d.Draft, d.Size = draft, int64(len(received)+len(text))
-	done := make(chan error, 1)
-	d.Done = func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }
-	c.store.Deliver(d)
-	return <-done
 }

@@ -237,7 +237,7 @@ func (t *try) rehearse(w *wire) {
 	if w.tls != nil {
 		chain = w.tls.chain
 	}
-	if err := w.demand.Rehearse(t.bearing.STS, chain, t.c.security.roots, time.Now()); err != nil {
+	if err := w.demand.TestPolicy(t.bearing.STS, chain, t.c.security.roots, time.Now()); err != nil {
 		t.c.log.Warn("MTA-STS policy in testing: "+w.host.String()+" would not be used: "+err.Error(), smtpAgent, "id", t.entry.ID.String())
 	}
 }

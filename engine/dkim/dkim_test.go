@@ -249,7 +249,7 @@ func TestStream(t *testing.T) {
 		s.Notify(10_000, func() { close(down) })
 		<-down
 		if n := s.Backlog(); n > 10_000 {
-			t.Fatalf("%d octets are behind after Notify", n)
+			t.Fatalf("%d octets are not signed after Notify", n)
 		}
 	}
 	done := make(chan string, 1)

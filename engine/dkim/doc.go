@@ -1,13 +1,13 @@
 // Package dkim signs mail with the keys of our domains (RFC 6376, and RFC 8463 for
-// Ed25519). The forms that are hashed, and the field, are those of package codec/dkim.
+// Ed25519). The forms that are hashed, and the field, are in package codec/dkim.
 //
 // # Keys
 //
 // A key is a file DIR/SELECTOR._domainkey.DOMAIN.pem, the name of its DNS record
-// with ".pem" behind it: PKCS #8, mode 0600. [Create] makes one, [Key.Record] is the
+// with ".pem" after it: PKCS #8, mode 0600. [Create] makes one, [Key.Record] is the
 // TXT record that has to be published, [Open] reads all of a directory. A file whose
-// name or text is no key stops the server: it would sign nothing, and nobody would
-// notice until mail is refused elsewhere.
+// name or text is not valid for a key stops the server: it would sign nothing, which
+// would only be noticed when other hosts refuse the mail.
 //
 // # Which key signs
 //
@@ -20,8 +20,8 @@
 //
 // # What is signed
 //
-// The body whole, and the fields in signedFields, as often as they are there; those
-// that a reader sees once more than that, so that nobody can add another one (RFC
+// The body whole, and the fields in signedFields, as often as they are there; fields
+// that a reader sees once more than that, so that another one can't be added (RFC
 // 6376 section 8.15). Spaces may change on the way (relaxed). Received and the other
 // trace fields are not signed, they grow.
 //
@@ -29,11 +29,10 @@
 //
 // The hash of the body comes with the octets: nothing of a large message is kept but its
 // header, of at most 256 KiB, and all keys share the one hash. Empty lines, which may be
-// the last ones, are a number.
-// [Signing] is for a caller that may wait; [Stream] is for an event loop, which may
-// not: octets are copied into its queue, a goroutine that exists only while there
-// are some hashes them, and its Backlog stops the peer when that is behind. The
-// signature, a millisecond with RSA, waits for one of a few tokens.
+// the last ones, are a number. [Signing] is for a caller that may wait; [Stream] is for an
+// event loop, which may not: octets are copied into its queue, a goroutine that exists
+// only while there are some hashes them, and its Backlog stops the peer when that is
+// too long. The signature, a millisecond with RSA, waits for one of a few tokens.
 //
 // # Dropped
 //

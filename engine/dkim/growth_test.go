@@ -37,7 +37,7 @@ func TestSigning_Growth(t *testing.T) {
 	}
 }
 
-// Headers that are no header, or too large for one, are not signed, and not kept.
+// Invalid or too large headers are not signed, and not kept.
 func TestSigning_LargeHeader(t *testing.T) {
 	dir := private(t)
 	create(t, dir, "example.org", "e1", 0)

@@ -56,7 +56,7 @@ func (k *Key) Bits() int {
 	return 8 * ed25519.PublicKeySize
 }
 
-// NewSelector is the selector of a key that is made now: later ones sort behind it.
+// NewSelector is the selector of a key that is made now: later ones sort after it.
 func NewSelector(ed bool, now time.Time) string {
 	if ed {
 		return "e" + now.UTC().Format("20060102")
@@ -110,22 +110,22 @@ func write(path string, text []byte) error {
 	return err
 }
 
-// checkSelector says whether s can stand in a DNS name (RFC 6376 section 3.1).
+// checkSelector reports whether s can be part of a DNS name (RFC 6376 section 3.1).
 func checkSelector(s string) error {
 	for label := range strings.SplitSeq(s, ".") {
 		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return fmt.Errorf("the selector %q: want words of a-z, 0-9 and hyphens, with dots between", s)
+			return fmt.Errorf("invalid selector %q: expected words of a-z, 0-9 and hyphens, with dots between", s)
 		}
 	}
 	return nil
 }
 
-// read reads the key in a file whose name says whose it is.
+// read reads the key in a file, whose name has the domain and the selector.
 func read(path string) (*Key, error) {
 	name := strings.TrimSuffix(filepath.Base(path), suffix)
 	selector, domain, ok := strings.Cut(name, between)
 	if !ok {
-		return nil, fmt.Errorf("%s: the name of a DKIM key is SELECTOR%sDOMAIN%s", path, between, suffix)
+		return nil, fmt.Errorf("%s: not the name of a DKIM key, which is SELECTOR%sDOMAIN%s", path, between, suffix)
 	}
 	folded, err := address.ParseDomain(domain)
 	if err != nil {
@@ -149,7 +149,7 @@ func read(path string) (*Key, error) {
 func parse(text []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("there is no PEM block in it")
+		return nil, errors.New("no PEM block in it")
 	}
 	if block.Type == "RSA PRIVATE KEY" {
 		return x509.ParsePKCS1PrivateKey(block.Bytes)

@@ -19,11 +19,11 @@ import (
 // read again.
 type Keys struct {
 	dir    string
-	held   atomic.Pointer[map[string][]*Key] // those that sign, by domain
+	held   atomic.Pointer[map[string][]*Key] // the keys that sign, by domain
 	tokens chan struct{}                     // one for each signature that is computed at once
 }
 
-// Open reads the keys in dir; a directory that is not there has none.
+// Open reads the keys in dir; a directory that does not exist has none.
 func Open(dir string) (*Keys, error) {
 	k := &Keys{dir: dir, tokens: make(chan struct{}, max(1, runtime.NumCPU()/2))}
 	return k, k.Reload()
@@ -69,7 +69,7 @@ func List(dir string) ([]*Key, error) {
 	return all, nil
 }
 
-// Active are those of all, as List has them, that sign: the first of each kind.
+// Active returns the keys of all, as List has them, that sign: the first of each kind.
 func Active(all []*Key) (first []*Key) {
 	for i, key := range all {
 		if i == 0 || key.Domain != all[i-1].Domain || key.Algorithm() != all[i-1].Algorithm() {
@@ -79,11 +79,11 @@ func Active(all []*Key) (first []*Key) {
 	return first
 }
 
-// None says whether no domain's mail is signed.
+// None reports whether no domain's mail is signed.
 func (k *Keys) None() bool { return len(*k.held.Load()) == 0 }
 
-// For are the keys that sign mail of a domain, folded: its own, or those of
-// the nearest domain above it. None: mail of the domain is not signed.
+// For returns the keys that sign mail of a domain, folded: its own, or the keys
+// of the nearest domain above it. None: mail of the domain is not signed.
 func (k *Keys) For(domain string) []*Key {
 	held := *k.held.Load()
 	for len(held) > 0 && domain != "" {

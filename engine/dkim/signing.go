@@ -18,8 +18,8 @@ import (
 	"postrider/codec/dot"
 )
 
-// signedFields are the fields that a signature covers. Those that a reader sees stand
-// here twice: a second one that somebody adds breaks the signature.
+// signedFields are the fields that a signature covers. Fields that a reader sees are
+// here twice: a second one that is added later breaks the signature.
 var signedFields = []string{
 	"From", "From", "To", "To", "Cc", "Cc", "Subject", "Subject", "Date", "Date", "Reply-To", "Reply-To",
 	"Sender", "Message-ID", "Message-ID", "In-Reply-To", "References",
@@ -77,7 +77,7 @@ func (s *Signing) Append(run []byte) {
 	_, _ = s.body.Write(rest)
 }
 
-// takeHeader keeps octets until the empty line, and returns those after it.
+// takeHeader keeps octets until the empty line, and returns the octets after it.
 func (s *Signing) takeHeader(run []byte) (rest []byte) {
 	seen := max(len(s.header)-3, 0) // the end may have begun in the run before
 	s.header = append(s.header, run...)
@@ -101,7 +101,7 @@ func (s *Signing) takeHeader(run []byte) (rest []byte) {
 }
 
 // Finish returns the DKIM-Signature fields, whole lines, to be put in front of the
-// message. It fails for what is no message, a header without an end for example.
+// message. It fails for an invalid message, for example a header without an end.
 func (s *Signing) Finish() (fields string, err error) {
 	keys := s.keys
 	s.keys = nil
@@ -175,8 +175,8 @@ func unsigned(key *Key, sum []byte, now time.Time) string {
 	return b.String()
 }
 
-// signature signs a digest when the key has a token, and not at all for a message that
-// was given up.
+// signature signs a digest when the key has a token, but not for a message that was
+// given up.
 func (s *Signing) signature(key *Key, digest []byte) ([]byte, error) {
 	if s.void.Load() {
 		return nil, ErrVoid

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Stream signs a message for somebody who may not wait. Its methods never block; they
+// Stream signs a message for a caller that may not wait. Its methods never block; they
 // are called by one goroutine at a time.
 type Stream struct {
 	signing *Signing

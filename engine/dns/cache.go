@@ -77,10 +77,3 @@ func (c *cache) remove(q question) {
 }
 
 func endsFirst(a, b entry) bool { return a.until.Before(b.until) }
-
-// size is how many entries there are, those whose time is over included.
-func (c *cache) size() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.entries.Len()
-}

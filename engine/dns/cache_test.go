@@ -150,3 +150,10 @@ func BenchmarkCachePut(b *testing.B) {
 		c.put(question{names[i%len(names)], miekg.TypeMX}, new(Records), now.Add(time.Duration(i%3600)*time.Second))
 	}
 }
+
+// size is how many entries there are, those whose time is over included.
+func (c *cache) size() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.entries.Len()
+}

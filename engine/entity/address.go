@@ -10,8 +10,8 @@ import (
 )
 
 // ReadAddresses reads the value of a field with addresses, as message.Mailboxes does:
-// no address is lost, and no two are merged. Names and addresses are in UTF-8 and Printable. What
-// is no address is a name with an Address of "".
+// no address is lost, and no two are merged. Names and addresses are in UTF-8 and Printable. Text
+// that is not an address is a name with an Address of "".
 func ReadAddresses(value string) []*mail.Address {
 	var list []*mail.Address
 	for _, m := range message.Mailboxes(value) {
@@ -24,8 +24,8 @@ func ReadAddresses(value string) []*mail.Address {
 }
 
 // TypedAddresses reads addresses that a person has typed, with or without names and with
-// commas or semicolons between. One without a domain gets this one; without a domain to
-// give, or where there is no address, it is an error that says which.
+// commas or semicolons between. An address without a domain gets domain. If domain is
+// empty then, or if there is no address, the error names the address.
 func TypedAddresses(text, domain string) ([]mail.Address, error) {
 	if strings.ContainsAny(text, "\r\n\x00") {
 		return nil, fmt.Errorf("%.200q has a line end in it: write the addresses in one line, with commas between", text)
@@ -53,14 +53,14 @@ func TypedAddresses(text, domain string) ([]mail.Address, error) {
 	return list, nil
 }
 
-// checkTyped says what is wrong with an address. What is right is the server's to say.
+// checkTyped returns what is wrong with an address. Whether it exists the server decides.
 func checkTyped(address string) error {
 	at := strings.LastIndexByte(address, '@')
 	switch local := address[:at]; {
 	case at == 0:
-		return errors.New("nothing is before the @")
+		return errors.New("no name before the @")
 	case at == len(address)-1:
-		return errors.New("nothing is after the @")
+		return errors.New("no domain after the @")
 	case strings.ContainsAny(address[at:], " \"<>(),;\\"), !strings.HasPrefix(local, `"`) && strings.ContainsAny(local, " \"<>(),;\\@"):
 		return errors.New("an address has no blanks and none of \" < > ( ) , ; \\ outside of quotes")
 	}

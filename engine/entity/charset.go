@@ -17,7 +17,7 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// Labels of charsets are those of the WHATWG Encoding Standard, as browsers and mail
+// Labels of charsets are as in the WHATWG Encoding Standard, as browsers and mail
 // programs read them: iso-8859-1 and us-ascii are Windows-1252, gb2312 is GBK,
 // ks_c_5601-1987 is code page 949. To them come names that programs write into mail and
 // the standard lacks, and then IANA's.
@@ -92,8 +92,8 @@ func decoderOf(label string) transform.Transformer {
 	return e.NewDecoder().Transformer
 }
 
-// saysNothing tells labels that say nothing of octets above 127: none at all, and those
-// of programs that did not know the charset themselves.
+// saysNothing reports whether a label tells nothing about octets above 127: no label,
+// and the labels of programs that did not know the charset themselves.
 func saysNothing(label string) bool {
 	switch cleanLabel(label) {
 	case "", "us-ascii", "ascii", "ansi_x3.4-1968", "ansi_x3.4-1986", "iso646-us", "iso_646.irv:1991", "unknown-8bit", "x-unknown", "unknown", "8bit", "7bit",

@@ -10,9 +10,9 @@ import (
 const maxDate = 200
 
 // ReadDate reads the date of a header field: RFC 5322 section 3.3 with the obsolete forms
-// of section 4.3, and what programs make of them: no blank after the comma, the name of
+// of section 4.3, and variants that programs write: no blank after the comma, the name of
 // the day left out, the month before the day, "05-Mar-2024", the year at the end. Zones are
-// those of section 4.3; any other word is taken for -0000, as that section wants it, which
+// as in section 4.3; any other word is read as -0000, as that section demands, which
 // is UTC. Not ok: it can't be read, or there is no such day.
 func ReadDate(value string) (at time.Time, ok bool) {
 	if len(value) > maxDate {

@@ -14,21 +14,21 @@
 // part without an end goes to the end of what contains it, base64 with characters
 // that are none is read without them, text of an unknown charset is shown as UTF-8 or
 // as Windows-1252, whichever it looks like. What can't be decoded gives what could be,
-// and then an error that wraps [ErrDamaged] and says which part.
+// and then an error that wraps [ErrDamaged] and names the part.
 //
 // [ReadText], [ReadAddresses] and [ReadDate] read values of header fields, piece by
-// piece: what can't be read stays as it is and spoils nothing beside it. Everybody who
-// shows a field uses them, so that pages, terminal, API and export agree.
+// piece: what can't be read stays as it is and does not affect the rest. All code
+// that shows a field uses them, so that pages, terminal, API and export agree.
 //
 // A message/rfc822 part is a file, as in most mail programs: what it contains is not
 // mixed with what contains it. So is a multipart deeper than [Limits.Depth].
 //
 // # What is used, and what not
 //
-// Charsets are those of golang.org/x/text, and writing parts is emersion/go-message's. Splitting into parts is done here, in some hundred
-// lines: package mime/multipart and go-message's form of it give up at the first line of
-// a part's header that is none, which ended 10 of the 3,061 messages of the test
-// corpus before their end, and neither tells a part that was cut off. So are
-// parameters: package mime knows RFC 2231 in two charsets, and drops all parameters for
-// one that is wrong.
+// Charsets come from golang.org/x/text, and writing parts is emersion/go-message's.
+// Splitting into parts is done here, in some hundred lines: package mime/multipart and
+// go-message's form of it give up at the first line of a part's header that is none, which
+// ended 10 of the 3,061 messages of the test corpus before their end, and neither tells a
+// part that was cut off. So are parameters: package mime knows RFC 2231 in two charsets,
+// and drops all parameters for one that is wrong.
 package entity

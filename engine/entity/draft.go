@@ -41,8 +41,8 @@ type Attachment struct {
 const maxPlainLine = 998
 
 // WriteTo writes the message in plain form with CRLF, 7-bit throughout, no line longer
-// than 998 octets. An Attachment that can't be read ends it with an error; then what was
-// written is no message.
+// than 998 octets. An Attachment that can't be read ends it with an error; the output
+// is not a whole message then.
 //
 // Text that isn't ASCII is quoted-printable, and files that are uuencoded in it with it:
 // a reader that knows MIME undoes both.
@@ -120,8 +120,8 @@ func (d *Draft) header() (f fields) {
 	return f
 }
 
-// addText says how the text is written: as it is, if it and the names of the files that
-// are uuencoded in it are ASCII (RFC 2045 section 2.7).
+// addText adds the fields about how the text is written: as it is, if it and the names of
+// the files that are uuencoded in it are ASCII (RFC 2045 section 2.7).
 func (d *Draft) addText(f *fields) {
 	f.add("Content-Type", []string{"text/plain;", " charset=utf-8"})
 	plain := isPlain(d.Text)
@@ -135,7 +135,7 @@ func (d *Draft) addText(f *fields) {
 	}
 }
 
-// isPlain says whether text can go as it is.
+// isPlain reports whether text can go as it is.
 func isPlain(text string) bool {
 	line := 0
 	for i := range len(text) {
@@ -180,7 +180,7 @@ func (a *Attachment) open() (in io.ReadCloser, name, kind string, err error) {
 		kind = TypeByName(name)
 	}
 	if strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "multipart/") || !strings.Contains(kind, "/") {
-		kind = "application/octet-stream" // RFC 2046 section 5.2.1: those can't be in base64
+		kind = "application/octet-stream" // RFC 2046 section 5.2.1: these can't be in base64
 	}
 	in, err = a.Open()
 	if err != nil {

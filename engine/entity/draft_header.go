@@ -46,7 +46,7 @@ func (f *fields) add(name string, pieces []string) {
 
 // set gives a header the fields.
 func (f fields) set(h *message.Header) {
-	for i := len(f) - 1; i >= 0; i-- { // fields are put before those that are there
+	for i := len(f) - 1; i >= 0; i-- { // each new field comes before the others
 		h.AddRaw([]byte(f[i]))
 	}
 }
@@ -76,7 +76,7 @@ func textPieces(text string, column int) []string {
 // maxBare is how long a word may be that isn't encoded: encoded words can be folded.
 const maxBare = 900
 
-// needsWords says whether a text can't be in a header as it is, or would be read as
+// needsWords reports whether a text can't be in a header as it is, or would be read as
 // something else.
 func needsWords(text string) bool {
 	run := 0
@@ -170,8 +170,8 @@ func addressPieces(list []netmail.Address, column int) (pieces []string) {
 	return pieces
 }
 
-// idPieces are the pieces of a list of message ids. What is not ASCII is no id that others
-// could refer to, and is left out.
+// idPieces are the pieces of a list of message ids. An id that is not ASCII is not one
+// that others could refer to, and is left out.
 func idPieces(ids []string) (pieces []string) {
 	for _, id := range ids {
 		if id == "" || len(id) > maxBare || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' }) {

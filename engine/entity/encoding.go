@@ -8,9 +8,9 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// newBase64 decodes base64 as mail has it: characters that are none of its alphabet are
-// left out (RFC 2045 section 6.8), "=" may be missing or stand within, where somebody
-// has put two files together.
+// newBase64 decodes base64 as mail has it: characters outside of its alphabet are left
+// out (RFC 2045 section 6.8), "=" may be missing, or be within, where two files were
+// joined.
 func newBase64(in io.Reader) io.Reader { return transform.NewReader(in, new(base64Text)) }
 
 type base64Text struct {
@@ -85,7 +85,7 @@ func (b *base64Text) flush(dst []byte) (int, error) {
 }
 
 // newQuoted decodes quoted-printable (RFC 2045 section 6.7) as mail has it: a "=" that
-// isn't one of the encoding stands for itself, and so do octets that ought to be encoded.
+// isn't part of the encoding means itself, and so do octets that ought to be encoded.
 // Package mime/quotedprintable ends at control characters and at lines of 4 KiB.
 func newQuoted(in io.Reader) io.Reader { return transform.NewReader(in, quoted{}) }
 
@@ -124,7 +124,7 @@ func (quoted) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error)
 }
 
 // escape reads what a "=" begins: how much to take, what to give for it, and whether
-// more would say more.
+// more input could change the result.
 func escape(run []byte) (take int, out []byte, more bool) {
 	if len(run) > 2 {
 		high, low := hexValue(run[1]), hexValue(run[2])

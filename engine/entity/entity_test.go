@@ -72,7 +72,7 @@ func TestWalk(t *testing.T) {
 2 image/png file attachment.png ""
 3 text/html "<broken header\n\nx"
 `)
-	// An mbox file's line, a field that was wrapped badly, an end with something behind it.
+	// An mbox file's line, a field that was wrapped badly, an end with something after it.
 	f("From x Thu Nov 26\n"+two+"--b:1\nContent-Type: image/png;\nname=\"x.png\"\nContent-Transfer-Encoding: base64\n\nYQ==\n--b:1--> \n", `
 1 image/png file x.png "a"
 `)
@@ -130,7 +130,7 @@ func TestWalk_damaged(t *testing.T) {
 	}
 	const one = "Content-Type: multipart/mixed; boundary=b\n\n--b\n"
 	f(one+"\ncut off", "1 text/plain \"cut off\"\n  part 1 is damaged: the message ends within it, 7 octets could be read\n")
-	f(one+"Content-Type: a/b\nContent-Transfer-Encoding: base64\n\nYWJjZ\n--b--\n", "\"abc\"\n  part 1 is damaged: it can't be decoded behind octet 3 (base64 ends within an octet)\n")
+	f(one+"Content-Type: a/b\nContent-Transfer-Encoding: base64\n\nYWJjZ\n--b--\n", "\"abc\"\n  part 1 is damaged: it can't be decoded after octet 3 (base64 ends within an octet)\n")
 	broken := errors.New("the disk is gone")
 	_, err := Walk(io.MultiReader(strings.NewReader(one+"\nx"), iotest.ErrReader(broken)), DefaultLimits, func(_ Leaf, body io.Reader) error {
 		_, err := io.Copy(io.Discard, body)
@@ -203,7 +203,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestWalk_WhatAPartSaysOfItself(t *testing.T) {
+func TestWalk_HeadersOfParts(t *testing.T) {
 	f := func(fields, disposition, location string) {
 		t.Helper()
 		_, err := Walk(strings.NewReader("Content-Type: image/gif\n"+fields+"\nGIF89a"), DefaultLimits, func(leaf Leaf, _ io.Reader) error {

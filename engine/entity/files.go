@@ -13,7 +13,7 @@ import (
 	"postrider/codec/uu"
 )
 
-// maxLine is how long a line of a uuencoded file, or one that begins it, can be.
+// maxLine bounds a line of a uuencoded file, and its first line.
 const maxLine = 1 << 10
 
 // text is a part of text, told apart from the files that are uuencoded in it.
@@ -43,7 +43,7 @@ func (t *text) next() (leaf Leaf, body io.Reader, ok bool, err error) {
 	}
 	if _, err := t.in.Peek(1); err != nil && !first {
 		if err == io.EOF || errors.Is(err, ErrDamaged) {
-			err = nil // who wanted the text has heard of it
+			err = nil // the reader of the text has got the error
 		}
 		return Leaf{}, nil, false, err
 	}
@@ -72,7 +72,7 @@ func TypeByName(name string) string {
 	return strings.ToLower(strings.TrimSpace(kind))
 }
 
-// file says whether a uuencoded file begins here: a line that says so, and one behind it
+// file reports whether a uuencoded file begins here: its first line, and one after it
 // that can be the file's first.
 func (t *text) file() (uu.Header, bool) {
 	if !t.begin {
@@ -115,7 +115,7 @@ func (t textRun) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// file reads a uuencoded file, and leaves what is no line of it to the text.
+// file reads a uuencoded file, and leaves other lines to the text.
 type file struct {
 	in     *bufio.Reader
 	path   string
@@ -189,7 +189,7 @@ func (l *lateFile) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if _, ok := l.t.file(); !ok {
-			return 0, errors.New("there is no uuencoded file in it")
+			return 0, errors.New("no uuencoded file in it")
 		}
 		l.file = &file{in: l.t.in}
 	}

@@ -19,7 +19,7 @@ type flowed struct {
 	out   []byte // given and not read yet
 	back  []byte // memory of out
 	open  bool   // the last line goes on
-	depth int    // of its quotation
+	depth int    // depth of its quotation
 	mid   bool   // what comes is the rest of a long line
 	files bool   // lines of a uuencoded file come
 	err   error
@@ -124,7 +124,7 @@ func (f *flowed) close() {
 	f.open = false
 }
 
-// file says whether a line begins a uuencoded file.
+// file reports whether a line begins a uuencoded file.
 func (f *flowed) file(line []byte) bool {
 	if !bytes.HasPrefix(line, []byte("begin")) {
 		return false

@@ -17,16 +17,16 @@ type Head struct {
 	From, To, Cc, ReplyTo []*mail.Address
 	Subject               string
 	Date                  time.Time // zero: none, or not readable
-	DateField             string    // what the Date field says; "": there is no such field
+	DateField             string    // value of the Date field; "": there is no such field
 	MessageID             string    // without angle brackets, as in References
 	InReplyTo, References []string
-	// Files: the message is one of several parts (multipart/mixed), so that it is
-	// likely to bring files. Only reading it tells.
+	// Files: the message has several parts (multipart/mixed), so that it probably has
+	// files. Only reading it shows them.
 	Files bool
 }
 
 // ReadHead reads the header of the message r, and not further than the window of a
-// reader that is behind it.
+// reader at the body.
 func ReadHead(r io.Reader, l Limits) (Head, error) {
 	s := splitter{in: bufio.NewReaderSize(r, 4<<10)}
 	s.mark()
@@ -57,10 +57,6 @@ func head(text []byte) Head {
 	return h
 }
 
-// Field is the value of the first field with this name in a header, in one line and as it
-// came otherwise; ReadText, ReadAddresses and ReadDate read it.
-func Field(header []byte, name string) string { return field(header, name) }
-
 // field is the first field's value in one line.
 func field(text []byte, name string) string {
 	f, ok := message.Find(text, name)
@@ -88,7 +84,7 @@ func list(text []byte, name string) string {
 	}
 }
 
-// messageIDs are those between angle brackets, at most 100.
+// messageIDs returns the ids between angle brackets, at most 100.
 func messageIDs(value string) (ids []string) {
 	for len(ids) < 100 {
 		_, rest, ok := strings.Cut(value, "<")

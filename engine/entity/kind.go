@@ -2,8 +2,8 @@ package entity
 
 import "mime"
 
-// extensions are those that people know of types, for files without a name. The table of
-// the system has several for most, in the order of the alphabet: .jfif, .f4v.
+// extensions has the usual extension for a type, for files without a name. The system's
+// table has several for most types, in alphabetical order: .jfif, .f4v.
 var extensions = map[string]string{
 	"text/plain": ".txt", "text/html": ".html", "text/csv": ".csv", "text/calendar": ".ics", "text/vcard": ".vcf", "text/x-vcard": ".vcf",
 	"text/markdown": ".md", "text/css": ".css", "text/javascript": ".js", "text/xml": ".xml", "text/rtf": ".rtf", "text/rfc822-headers": ".txt",

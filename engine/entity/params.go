@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// params reads a value with parameters (RFC 2045 section 5.1, RFC 2231): what stands
+// params reads a value with parameters (RFC 2045 section 5.1, RFC 2231): the text
 // before the first ";" in lower case, and the parameters by name in lower case, in
-// UTF-8. What can't be read is left out. Of a name that is given twice the first counts.
+// UTF-8. What can't be read is left out. If a name is given twice the first counts.
 // At most maxParams are read.
 func params(value string) (first string, named map[string]string) {
 	first, rest, _ := strings.Cut(value, ";")
@@ -53,7 +53,7 @@ func params(value string) (first string, named map[string]string) {
 const maxParams = 500
 
 // specials are what a "\" in quotes makes plain (RFC 2045 section 5.1). Before other
-// characters it stands for itself: some programs write whole paths of Windows.
+// characters it means itself: some programs write whole paths of Windows.
 const specials = `()<>@,;:\"/[]?=`
 
 // param reads one parameter off the text.
@@ -104,7 +104,7 @@ func nextParam(value string) int {
 // maxEarly is how far a value is searched for a parameter without its ";".
 const maxEarly = 200
 
-// stripComment cuts what some programs put behind a type: "text/plain (plain text)".
+// stripComment cuts what some programs put after a type: "text/plain (plain text)".
 func stripComment(s string) string {
 	before, _, _ := strings.Cut(s, "(")
 	return before
@@ -117,8 +117,8 @@ type piece struct {
 	value   string
 }
 
-// joined puts the sections of a value together. They may come in any order; behind one
-// that is missing nothing is known.
+// joined puts the sections of a value together. They may come in any order; sections
+// after a missing one are lost.
 func joined(list []piece) (string, bool) {
 	slices.SortStableFunc(list, func(a, b piece) int { return a.section - b.section })
 	var octets strings.Builder

@@ -15,7 +15,7 @@ import (
 
 // Limits bound what a message may cost its reader.
 type Limits struct {
-	Depth  int // of parts within parts; a multipart deeper is given as a file
+	Depth  int // levels of parts within parts; a multipart deeper is given as a file
 	Parts  int // multiparts, leaves, and uuencoded files; after them ErrLimit comes
 	Header int // octets that are kept of one header
 }
@@ -26,14 +26,14 @@ var DefaultLimits = Limits{Depth: 20, Parts: 1000, Header: 256 << 10}
 // ErrLimit: the message goes beyond the Limits.
 var ErrLimit = errors.New("the message has more parts than are read")
 
-// ErrDamaged: a body is not what its encoding says.
+// ErrDamaged: a body does not follow its encoding.
 var ErrDamaged = errors.New("damaged")
 
 // Leaf is a part that has no parts itself.
 type Leaf struct {
 	// Path numbers it within the message as IMAP does (RFC 9051 section 6.4.5.1):
 	// "1", "2.1". A file uuencoded in the text of part 2 is "2u1", "2u2", and the
-	// text behind it, if there is any, is "2" once more.
+	// text after it, if there is any, is "2" once more.
 	Path string
 	Type string // "text/plain", in lower case; of a uuencoded file by its name
 	// Name is what to call a file; safe (see uu.SafeName); "" when the message gives
@@ -43,12 +43,12 @@ type Leaf struct {
 	// Location is what an HTML part may call this one by (RFC 2557): the value of
 	// Content-Location without blanks; "": it has none.
 	Location string
-	// Disposition is what the message says of showing the part (RFC 2183):
-	// "inline", "attachment", or another word in lower case; "": nothing.
+	// Disposition is how the message wants the part shown (RFC 2183): "inline",
+	// "attachment", or another word in lower case; "": not given.
 	Disposition string
 	// Attachment: it is a file for the reader rather than text of the message.
 	Attachment bool
-	// Alternative: it says the same as others of its multipart (RFC 2046 section 5.1.4).
+	// Alternative: the same content as other parts of its multipart (RFC 2046 section 5.1.4).
 	Alternative bool
 	UU          bool
 }
@@ -85,16 +85,16 @@ func Walk(r io.Reader, l Limits, visit func(leaf Leaf, body io.Reader) error) (H
 
 // Reader goes through a message. It belongs to one goroutine.
 type Reader struct {
-	// WholeText says that uuencoded files stay in the text that they are in.
+	// WholeText means that uuencoded files stay in the text that they are in.
 	WholeText bool
 
 	limits Limits
 	split  splitter
 	header []byte // the message's
 	first  bool   // it was not looked at yet
-	count  int    // of leaves
+	count  int    // leaves so far
 	inner  int    // multiparts
-	texts  int    // texts of the message, which are no files
+	texts  int    // texts of the message that are not files
 	broken error  // how the reader below has failed
 	text   *text  // the leaf that is read, if it is text with files in it perhaps
 }
@@ -109,7 +109,8 @@ func NewReader(r io.Reader, l Limits) (*Reader, error) {
 	return in, err
 }
 
-// faithful remembers how reading has failed, so that it isn't taken for damage.
+// faithful remembers how reading has failed, so that the failure isn't reported as
+// damage.
 type faithful struct {
 	in     io.Reader
 	broken *error
@@ -129,8 +130,8 @@ func (r *Reader) Head() Head { return head(r.header) }
 // Header is the header as it came, without the empty line. It belongs to the Reader.
 func (r *Reader) Header() []byte { return r.header }
 
-// Next is the next leaf and its body, which holds until the next call; what is left of it
-// then is passed over. Text for people (no Attachment) is in UTF-8 with LF, everything
+// Next returns the next leaf and its body, which is valid until the next call; what is
+// left of it then is skipped. Text for people (no Attachment) is in UTF-8 with LF, everything
 // else octet for octet. A body that can't be decoded gives what can, and then an error
 // that wraps ErrDamaged. io.EOF: there is no other leaf.
 func (r *Reader) Next() (Leaf, io.Reader, error) {
@@ -189,7 +190,7 @@ func (r *Reader) counted(leaf Leaf, body io.Reader) (Leaf, io.Reader, error) {
 	return leaf, body, nil
 }
 
-// part goes on behind the delimiter that was met: a leaf, or not ok for a multipart, whose
+// part goes on after the delimiter that was met: a leaf, or not ok for a multipart, whose
 // parts come next, and for the end of one.
 func (r *Reader) part() (leaf Leaf, body io.Reader, ok bool, err error) {
 	s := &r.split
@@ -281,8 +282,8 @@ var forPrograms = map[string]bool{
 	"text/css": true, "text/javascript": true, "text/x-amp-html": true,
 }
 
-// isFile says whether a leaf is a file rather than text of the message. What it says of
-// itself decides (RFC 2183); without that, text with a name is a file if the message has
+// isFile reports whether a leaf is a file rather than text of the message. Its disposition
+// decides (RFC 2183); without one, text with a name is a file if the message has
 // given a text before, which is its body then. Text of any type is read as plain text
 // (RFC 2046 section 4.1.4), but as a variant of a text that was given it is a file.
 func (r *Reader) isFile(leaf Leaf, disposition, label string) bool {
@@ -317,7 +318,7 @@ func (r *Reader) decoded(encoding, path string) io.Reader {
 	return &body{r, octets, path, 0}
 }
 
-// body tells damage from the end.
+// body reports damage, and not only the end.
 type body struct {
 	r    *Reader
 	in   io.Reader
@@ -334,5 +335,5 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == io.ErrUnexpectedEOF && !b.r.split.ended {
 		return n, fmt.Errorf("part %s is %w: the message ends within it, %d octets could be read", b.path, ErrDamaged, b.done)
 	}
-	return n, fmt.Errorf("part %s is %w: it can't be decoded behind octet %d (%w)", b.path, ErrDamaged, b.done, err)
+	return n, fmt.Errorf("part %s is %w: it can't be decoded after octet %d (%w)", b.path, ErrDamaged, b.done, err)
 }

@@ -27,8 +27,8 @@ type splitter struct {
 
 type multipart struct {
 	delimiter []byte // "--" and the boundary
-	path      string // of its parts: "" or "2."
-	count     int    // of its parts so far
+	path      string // path of its parts: "" or "2."
+	count     int    // number of its parts so far
 	choice    bool   // multipart/alternative, or within one
 	digest    bool   // its parts are messages (RFC 2046 section 5.1.5)
 }
@@ -110,7 +110,7 @@ func (s *splitter) lookOn(text []byte) error {
 	return err
 }
 
-// delimited says whether at an offset of what comes a line begins that is a delimiter of
+// delimited reports whether at an offset of what comes a line begins that is a delimiter of
 // a multipart that is open, and takes it then.
 func (s *splitter) delimited(offset int) bool {
 	line := s.ahead(offset)
@@ -163,13 +163,13 @@ func (s *splitter) delimiter(line []byte) (level int, final bool) {
 	return -1, false
 }
 
-// isBoundary says whether a boundary may have this octet (RFC 2046 section 5.1.1).
+// isBoundary reports whether a boundary may have this octet (RFC 2046 section 5.1.1).
 func isBoundary(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || bytes.IndexByte([]byte("'()+_,-./:=? "), c) >= 0
 }
 
-// header reads the header of an entity, of which at most limit octets are kept; whole
-// says whether that was all of it. It ends at an empty line, which is taken, or at a
+// header reads the header of an entity, and keeps at most limit octets of it; whole
+// reports whether that was all of it. It ends at an empty line, which is taken, or at a
 // line that can't be a header's, which is not.
 func (s *splitter) header(limit int) (text []byte, whole bool, err error) {
 	whole = true
@@ -194,7 +194,7 @@ func (s *splitter) header(limit int) (text []byte, whole bool, err error) {
 			if len(text) == 0 || !s.goesOn(len(line)) {
 				return text, whole, nil
 			}
-			text = append(bytes.TrimRight(text, "\r\n"), ' ') // somebody has wrapped a field without a blank
+			text = append(bytes.TrimRight(text, "\r\n"), ' ') // a program has wrapped a field without a blank
 		}
 		if len(text)+len(line) <= limit {
 			text = append(text, line...)
@@ -205,7 +205,7 @@ func (s *splitter) header(limit int) (text []byte, whole bool, err error) {
 	}
 }
 
-// goesOn says whether a field of a part's header follows a line of n octets.
+// goesOn reports whether a field of a part's header follows a line of n octets.
 func (s *splitter) goesOn(n int) bool {
 	name := []byte("Content-")
 	text, _ := s.in.Peek(n + len(name))

@@ -17,10 +17,10 @@ import (
 // glance is how much of a text is looked at to find its charset.
 const glance = 4 << 10
 
-// toUTF8 reads text of a charset in UTF-8. Text that says nothing of its charset, or
-// names an unknown one, is what it looks like from its first octet beyond ASCII on:
-// UTF-8, ISO-2022-JP, or else Windows-1252. Text that says UTF-8 is UTF-8 if anything
-// in it is. An octet that is none of its charset becomes U+FFFD.
+// toUTF8 reads text of a charset in UTF-8. Text without a charset, or
+// with an unknown one, is what it looks like from its first octet beyond ASCII on:
+// UTF-8, ISO-2022-JP, or else Windows-1252. Text labelled UTF-8 is UTF-8 if anything
+// in it is. An octet that is not valid in its charset becomes U+FFFD.
 func toUTF8(in io.Reader, label string) io.Reader {
 	b := bufio.NewReaderSize(in, glance)
 	if d := markOf(b); d != nil {
@@ -50,8 +50,8 @@ func markOf(b *bufio.Reader) transform.Transformer {
 	return nil
 }
 
-// htmlToUTF8 reads HTML in UTF-8. If its header field says nothing of the charset, a byte
-// order mark or the page itself may say it.
+// htmlToUTF8 reads HTML in UTF-8. If its header field has no charset, a byte
+// order mark or the page itself may name it.
 func htmlToUTF8(in io.Reader, label string) io.Reader {
 	if !saysNothing(label) && decoderOf(label) != nil {
 		return toUTF8(in, label)
@@ -95,7 +95,7 @@ func tagEnd(text []byte) int {
 // looking reads text whose charset is found by how it looks.
 type looking struct {
 	in       *bufio.Reader
-	declared bool // it says that it is UTF-8
+	declared bool // it is labelled UTF-8
 	out      io.Reader
 }
 
@@ -139,7 +139,7 @@ func (l *looking) Read(p []byte) (int, error) {
 	return l.out.Read(p)
 }
 
-// shiftsToJapanese says whether text begins with a shift of ISO-2022-JP (RFC 1468).
+// shiftsToJapanese reports whether text begins with a shift of ISO-2022-JP (RFC 1468).
 func shiftsToJapanese(text []byte) bool {
 	for _, shift := range []string{"\x1b$B", "\x1b$@", "\x1b(J", "\x1b$(D", "\x1b(I"} {
 		if bytes.HasPrefix(text, []byte(shift)) {
@@ -201,7 +201,7 @@ func inUTF8(text, label string) string {
 	return out
 }
 
-// isUTF8 says whether a label is one of UTF-8.
+// isUTF8 reports whether a label is one of UTF-8.
 func isUTF8(label string) bool {
 	switch cleanLabel(label) {
 	case "utf-8", "utf8", "utf_8", "utf8mb4", "utf-8mb4", "unicode-1-1-utf-8":

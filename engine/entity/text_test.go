@@ -58,11 +58,11 @@ func TestCharsets(t *testing.T) {
 	f("text/plain; charset=utf-16", "\x00h\x00\xe9", "hé")
 	f("text/plain; charset=utf-7", "2 +- 2 +AD0 4, +ZeVnLIqe- +2D3cBw-+--", "2 + 2 = 4, 日本語 🐇+-")
 	f("text/plain; charset=unicode-1-1-utf-7", "+2D0- +AGE", "\ufffd a")
-	// UTF-8 with an octet that is not, and text that only says that it is UTF-8.
+	// UTF-8 with an octet that is not, and text that is only labelled UTF-8.
 	f("text/plain; charset=utf-8", "Åre \xe5 Ö", "Åre \ufffd Ö")
 	f("text/plain; charset=utf-8", "Ystad \xe5 x", "Ystad å x")
 	f("text/plain", "Åre Ö \xe5 Ä", "Åre Ö \ufffd Ä")
-	// Nothing is said: the first octets beyond ASCII decide, wherever they are.
+	// Without a label the first octets beyond ASCII decide, wherever they are.
 	far := strings.Repeat("plain words\n", 1000)
 	f("text/plain", far+"fran\xe7ais", far+"français")
 	f("text/plain; charset=unknown-8bit", far+"français", far+"français")
@@ -71,7 +71,7 @@ func TestCharsets(t *testing.T) {
 	f("text/plain", "\x1b[1m \xe9", "\x1b[1m é")
 	f("text/plain", "\xef\xbb\xbfé", "é")
 	f("text/plain", "\xff\xfeh\x00\xe9\x00", "hé")
-	// HTML says it in other places, too.
+	// HTML names its charset in other places, too.
 	f("text/html", "<html><head><META http-equiv=x content=y><meta charset='koi8-r'></head>\xf0", "<html><head><META http-equiv=x content=y><meta charset='koi8-r'></head>П")
 	f("text/html", `<meta http-equiv="Content-Type" content="text/html; charset=shift_jis">`+"\x93\xfa", `<meta http-equiv="Content-Type" content="text/html; charset=shift_jis">日`)
 	f("text/html", strings.Repeat("<!-- x -->", 300)+"<meta charset=windows-1251>\xcf", strings.Repeat("<!-- x -->", 300)+"<meta charset=windows-1251>П")
@@ -152,7 +152,8 @@ func FuzzFlowed(f *testing.F) {
 	})
 }
 
-// A draft has short lines, the usual order and names of fields, and says 7bit only when it is.
+// A draft has short lines, the usual order and names of fields, and is labelled 7bit only
+// when it is.
 func TestDraft_Header(t *testing.T) {
 	d := Draft{
 		From: netmail.Address{Name: "Пётр Ильич Чайковский, композитор", Address: "p@p.example"}, Date: time.Unix(1e9, 0).UTC(), MessageID: "1@x",

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// utf7 decodes UTF-7 (RFC 2152), which is read only where a label says so. It keeps a
-// few bits between calls and no text. What is no UTF-7 stays as it is.
+// utf7 decodes UTF-7 (RFC 2152), which is read only where a label names it. It keeps a
+// few bits between calls and no text. Text that is not UTF-7 stays as it is.
 type utf7 struct {
 	shifted bool
 	begun   bool // a character of base64 has come after the "+"
 	bits    uint32
-	count   int  // of bits
+	count   int  // number of bits kept
 	high    rune // a surrogate that waits for its other half
 }
 

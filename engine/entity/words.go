@@ -27,7 +27,7 @@ func encodedWords(v string) string {
 // wordDecoder decodes the words of a value from left to right.
 type wordDecoder struct {
 	out    strings.Builder
-	octets []byte // of the words that were read last, and
+	octets []byte // octets of the encoded words that were read last
 	label  string // their charset; "": there are none
 	looked int    // octets that were looked at: what the work is
 }
@@ -72,7 +72,7 @@ func (d *wordDecoder) flush() {
 
 // encodedWord is a word as it was written.
 type encodedWord struct {
-	label    string // of its charset, in lower case
+	label    string // label of the charset, in lower case
 	encoding byte   // 'q' or 'b'
 	text     string
 }

@@ -3,7 +3,7 @@
 //
 // A server that starts with such a file would go on for years with a secret that is
 // none. So it does not start, and its error names the chmod or chown that helps:
-// nothing is changed behind the operator's back, who may have meant somebody by it.
+// it changes nothing itself, since the operator may have set the mode on purpose.
 //
 // [Directory] wants 0700, [Secret] 0600, [SharedSecret] 0640 or less: private keys
 // of TLS are often shared with a group, such as Debian's ssl-cert. All want the file

@@ -39,7 +39,7 @@ const maxLinks = 1 << 20
 type plainText struct {
 	z      *html.Tokenizer
 	out    []byte // written last; its memory is used again
-	left   []byte // of out: not read yet
+	left   []byte // part of out that is not read yet
 	hidden int    // depth within what is not shown
 	fresh  int    // line ends that were written last
 	blank  bool   // a blank is due before the next word
@@ -139,7 +139,7 @@ func (t *plainText) text(text string) {
 	}
 }
 
-// lines sees to n line ends, two at most, behind what was written.
+// lines sees to n line ends, two at most, after what was written.
 func (t *plainText) lines(n int) {
 	for ; t.fresh < min(n, 2); t.fresh++ {
 		t.out = append(t.out, '\n')

@@ -20,13 +20,13 @@ type rules struct {
 	by     map[string]verdict // ".class", "#id", "tag", "tag.class", "tag#id"
 }
 
-// verdict is what declarations say of an element.
+// verdict is the effect of declarations on an element.
 type verdict struct {
 	hidden, shown bool // neither: nothing
 	important     bool
 }
 
-// hide says whether an element is hidden, by its attributes or by a rule.
+// hide reports whether an element is hidden, by its attributes or by a rule.
 func (r *rules) hide(tag *html.Token) bool {
 	var own, ruled verdict
 	class, id := "", ""
@@ -51,7 +51,7 @@ func (r *rules) hide(tag *html.Token) bool {
 	return own.hidden
 }
 
-// of is the verdict of the rules: those of a tag, then of classes, then of an id.
+// of returns the verdict of the rules for a tag, then for classes, then for an id.
 func (r *rules) of(tag, class, id string) (found verdict) {
 	look := func(selector string) {
 		if v, ok := r.by[selector]; ok && (v.important || !found.important) {
@@ -137,7 +137,7 @@ func block(css []byte) (body, rest []byte) {
 	return css, nil
 }
 
-// rule keeps what a rule says of its simple selectors.
+// rule keeps the verdict of a rule for its simple selectors.
 func (r *rules) rule(selectors string, body []byte) {
 	v := judge(string(body))
 	if !v.hidden && !v.shown {
@@ -157,7 +157,7 @@ func (r *rules) rule(selectors string, body []byte) {
 	}
 }
 
-// withoutComments is css without its comments, and without those of HTML around it.
+// withoutComments returns css without its comments and the HTML comments around it.
 func withoutComments(css []byte) []byte {
 	out := make([]byte, 0, len(css))
 	for {

@@ -13,11 +13,11 @@ const maxDepth = 300
 type Visible struct {
 	rules  rules
 	open   []string       // elements, outermost first
-	counts map[string]int // of names in open
+	counts map[string]int // number of each name in open
 	hidden int            // index in open of the hidden element, plus 1; 0: none is
 }
 
-// Start enters an element and says whether it is shown.
+// Start enters an element and reports whether it is shown.
 func (v *Visible) Start(tag *html.Token) bool {
 	if v.counts == nil {
 		v.counts = make(map[string]int)
@@ -37,7 +37,7 @@ func (v *Visible) Start(tag *html.Token) bool {
 	return !hidden
 }
 
-// End leaves an element and says whether its end tag is shown.
+// End leaves an element and reports whether its end tag is shown.
 func (v *Visible) End(name string) bool {
 	was := v.hidden > 0
 	if v.counts[name] == 0 {
@@ -55,7 +55,7 @@ func (v *Visible) End(name string) bool {
 	return !was
 }
 
-// Shown says whether text at this place is shown.
+// Shown reports whether text at this place is shown.
 func (v *Visible) Shown() bool { return v.hidden == 0 }
 
 // Style takes the rules of a style element.

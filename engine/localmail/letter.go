@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"postrider/codec/smtp"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 )
 
 // Letter is the envelope of a message, as sendmail's command line says it.
@@ -67,9 +67,9 @@ func (l *Letter) check() error {
 }
 
 // mailOf is the message of a user, without its text.
-func mailOf(l Letter, uid uint32) pickup.Mail {
+func mailOf(l Letter, uid uint32) incoming.Mail {
 	id := strconv.FormatUint(uint64(uid), 10)
-	m := pickup.Mail{
+	m := incoming.Mail{
 		Sender: "nobody", FullName: l.FullName, Recipients: l.Recipients, FromHeader: l.FromHeader, Return: true,
 		Notify: l.Notify, Ret: l.Ret, EnvID: l.EnvID,
 	}

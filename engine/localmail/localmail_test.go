@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"postrider/codec/smtp"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/engine/router"
 	"postrider/engine/unixsocket"
 	"postrider/storage"
@@ -52,28 +52,28 @@ func (r *room) Release(n int64) {
 
 // taken is a message that the server has been given.
 type taken struct {
-	m    pickup.Mail
+	m    incoming.Mail
 	text string
 }
 
 // start starts a server whose Submit reads what comes, and then says what f says.
-func start(t *testing.T, f func(taken) (pickup.Result, error)) (path string, r *room) {
+func start(t *testing.T, f func(taken) (incoming.Result, error)) (path string, r *room) {
 	t.Helper()
 	return startLimited(t, maxTime, f)
 }
 
 // startLimited is start with another time for a message.
-func startLimited(t *testing.T, limit time.Duration, f func(taken) (pickup.Result, error)) (path string, r *room) {
+func startLimited(t *testing.T, limit time.Duration, f func(taken) (incoming.Result, error)) (path string, r *room) {
 	t.Helper()
 	r = &room{left: 64 << 20, all: 64 << 20}
 	path = filepath.Join(t.TempDir(), "mail.sock")
-	stop, err := serve(path, r, func(_ context.Context, m pickup.Mail, reserve func(int64) bool) (pickup.Result, error) {
+	stop, err := serve(path, r, func(_ context.Context, m incoming.Mail, reserve func(int64) bool) (incoming.Result, error) {
 		text, err := io.ReadAll(m.Text)
 		if err != nil {
-			return pickup.Result{}, err
+			return incoming.Result{}, err
 		}
 		if !reserve(int64(len(text))) {
-			return pickup.Result{}, storage.ErrTemporary
+			return incoming.Result{}, storage.ErrTemporary
 		}
 		return f(taken{m, string(text)})
 	}, limit)
@@ -92,13 +92,13 @@ func startLimited(t *testing.T, limit time.Duration, f func(taken) (pickup.Resul
 	return path, r
 }
 
-func stored(taken) (pickup.Result, error) {
-	return pickup.Result{Receipt: storage.NewReceipt(42)}, nil
+func stored(taken) (incoming.Result, error) {
+	return incoming.Result{Receipt: storage.NewReceipt(42)}, nil
 }
 
 func TestSend(t *testing.T) {
 	got := make(chan taken, 1)
-	path, _ := start(t, func(m taken) (pickup.Result, error) { got <- m; return stored(m) })
+	path, _ := start(t, func(m taken) (incoming.Result, error) { got <- m; return stored(m) })
 	sender := "boss@x.example"
 	long := "Subject: long\n\n" + strings.Repeat("a line of a long text.\n", 200_000)
 	for _, l := range []Letter{
@@ -126,18 +126,18 @@ func TestSend(t *testing.T) {
 // Each failure reaches the caller as a kind that it can act on.
 func TestSendTellsWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
-		result pickup.Result
+		result incoming.Result
 		err    error
 		kind   Kind
 		text   string
 	}{
-		{pickup.Result{}, pickup.ErrNoRecipients, Usage, "no recipients"},
-		{pickup.Result{}, fmt.Errorf("%w: larger than", storage.ErrInvalid), Data, "larger than"},
-		{pickup.Result{}, storage.ErrFull, Later, storage.ErrFull.Error()},
-		{pickup.Result{}, errors.New("the disk"), Later, "the disk"},
-		{pickup.Result{Refused: []pickup.Refusal{{Address: "who@here", Outcome: router.Unknown}}}, nil, NoUser, "who@here; nothing was sent"},
+		{incoming.Result{}, incoming.ErrNoRecipients, Usage, "no recipients"},
+		{incoming.Result{}, fmt.Errorf("%w: larger than", storage.ErrInvalid), Data, "larger than"},
+		{incoming.Result{}, storage.ErrFull, Later, storage.ErrFull.Error()},
+		{incoming.Result{}, errors.New("the disk"), Later, "the disk"},
+		{incoming.Result{Refused: []incoming.Refusal{{Address: "who@here", Outcome: router.Unknown}}}, nil, NoUser, "who@here; nothing was sent"},
 	} {
-		path, _ := start(t, func(taken) (pickup.Result, error) { return c.result, c.err })
+		path, _ := start(t, func(taken) (incoming.Result, error) { return c.result, c.err })
 		a, err := Send(t.Context(), path, Letter{}, strings.NewReader("x"))
 		if err != nil || a.Kind != c.kind || !strings.Contains(a.Error, c.text) || a.ID != "" {
 			t.Errorf("%v: %+v %v", c.err, a, err)
@@ -175,7 +175,7 @@ func TestNothingButMail(t *testing.T) {
 
 // A body that is no letter, or breaks off, is no message.
 func TestBodiesThatAreNoLetter(t *testing.T) {
-	path, _ := start(t, func(m taken) (pickup.Result, error) {
+	path, _ := start(t, func(m taken) (incoming.Result, error) {
 		t.Errorf("%q was taken", m.text)
 		return stored(m)
 	})
@@ -252,7 +252,7 @@ func busy(t *testing.T, path string) Answer {
 // A message that does not end is given up when its time is over, however often an octet of
 // it comes, and its place and memory are free again.
 func TestTheTimeOfAMessageIsLimited(t *testing.T) {
-	path, _ := startLimited(t, 300*time.Millisecond, func(m taken) (pickup.Result, error) {
+	path, _ := startLimited(t, 300*time.Millisecond, func(m taken) (incoming.Result, error) {
 		t.Errorf("%q was taken", m.text)
 		return stored(m)
 	})
@@ -435,9 +435,9 @@ func TestLongPath(t *testing.T) {
 	}
 	path := filepath.Join(dir, "mail.sock")
 	r := &room{left: 8 << 20, all: 8 << 20}
-	stop, err := Serve(path, r, func(_ context.Context, m pickup.Mail, _ func(int64) bool) (pickup.Result, error) {
+	stop, err := Serve(path, r, func(_ context.Context, m incoming.Mail, _ func(int64) bool) (incoming.Result, error) {
 		_, err := io.Copy(io.Discard, m.Text)
-		return pickup.Result{Receipt: storage.NewReceipt(1)}, err
+		return incoming.Result{Receipt: storage.NewReceipt(1)}, err
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -516,10 +516,10 @@ func TestOtherUser(t *testing.T) {
 	cmd := as(t, 61234)
 	dir := public(t)
 	path := filepath.Join(dir, "mail.sock")
-	stop, err := Serve(path, &room{left: 8 << 20, all: 8 << 20}, func(_ context.Context, m pickup.Mail, _ func(int64) bool) (pickup.Result, error) {
+	stop, err := Serve(path, &room{left: 8 << 20, all: 8 << 20}, func(_ context.Context, m incoming.Mail, _ func(int64) bool) (incoming.Result, error) {
 		text, err := io.ReadAll(m.Text)
 		got <- taken{m, string(text)}
-		return pickup.Result{Receipt: storage.NewReceipt(42)}, err
+		return incoming.Result{Receipt: storage.NewReceipt(42)}, err
 	})
 	if err != nil {
 		t.Fatal(err)

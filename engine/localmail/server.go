@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/engine/unixsocket"
 	"postrider/storage"
 )
@@ -54,7 +54,7 @@ const (
 )
 
 // Submit stores a message. Reserve books memory for it, until Submit returns.
-type Submit func(ctx context.Context, m pickup.Mail, reserve func(octets int64) bool) (pickup.Result, error)
+type Submit func(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error)
 
 // Room is where memory is booked.
 type Room interface {
@@ -182,7 +182,7 @@ func (s *server) take(ctx context.Context, in io.Reader, uid uint32, b *booking)
 	m.Text = body
 	result, err := s.submit(ctx, m, b.reserve)
 	switch {
-	case errors.Is(err, pickup.ErrNoRecipients):
+	case errors.Is(err, incoming.ErrNoRecipients):
 		return Answer{Error: err.Error(), Kind: Usage}
 	case errors.Is(err, storage.ErrInvalid):
 		return Answer{Error: err.Error(), Kind: Data}
@@ -196,7 +196,7 @@ func (s *server) take(ctx context.Context, in io.Reader, uid uint32, b *booking)
 }
 
 // refusedText names the recipients who can't get the message.
-func refusedText(rs []pickup.Refusal) string {
+func refusedText(rs []incoming.Refusal) string {
 	names := make([]string, len(rs))
 	for i, r := range rs {
 		names[i] = r.Address

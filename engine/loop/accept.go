@@ -21,29 +21,29 @@ const (
 	warnEvery = 10
 )
 
-// door is a listener as one loop sees it.
-type door struct {
+// watched is a listener as one loop sees it.
+type watched struct {
 	lis   *Listener
 	armed bool // watched by the loop's poller
 }
 
-// addDoor is the task that shows a loop a new listener.
-type addDoor struct {
+// addListener is the task that shows a loop a new listener.
+type addListener struct {
 	loop *Loop
 	lis  *Listener
 }
 
 // Run is called on the loop's goroutine.
-func (t *addDoor) Run() {
-	t.loop.doors = append(t.loop.doors, door{lis: t.lis})
-	t.loop.armDoors()
+func (t *addListener) Run() {
+	t.loop.listeners = append(t.loop.listeners, watched{lis: t.lis})
+	t.loop.watchListeners()
 }
 
-// armDoors is the task that brings the poller in line with Listener.Accepting.
-type armDoors Loop
+// watchListeners is the task that brings the poller in line with Listener.Accepting.
+type watchListeners Loop
 
 // Run is called on the loop's goroutine.
-func (t *armDoors) Run() { (*Loop)(t).armDoors() }
+func (t *watchListeners) Run() { (*Loop)(t).watchListeners() }
 
 // endRest is the task that ends a loop's rest after a failure to accept.
 type endRest Loop
@@ -51,13 +51,13 @@ type endRest Loop
 // Run is called on the loop's goroutine.
 func (t *endRest) Run() {
 	t.resting = false
-	(*Loop)(t).armDoors()
+	(*Loop)(t).watchListeners()
 }
 
-// armDoors watches the listeners that may accept, and no others.
-func (l *Loop) armDoors() {
-	for i := range l.doors {
-		d := &l.doors[i]
+// watchListeners watches the listeners that may accept, and no others.
+func (l *Loop) watchListeners() {
+	for i := range l.listeners {
+		d := &l.listeners[i]
 		want := !l.resting && !d.lis.paused.Load()
 		if want == d.armed {
 			continue
@@ -70,7 +70,7 @@ func (l *Loop) armDoors() {
 			err = l.poller.Delete(d.lis.fd)
 		}
 		if err != nil {
-			l.log.Error("a loop can't change whether it accepts", "listener", d.lis.addr, "error", err)
+			l.log.Error("cannot change whether an event loop accepts connections", "listener", d.lis.addr, "error", err)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (l *Loop) armDoors() {
 // accept takes new connections from the listener with descriptor fd, if there is
 // one.
 func (l *Loop) accept(fd int) {
-	for _, d := range l.doors {
+	for _, d := range l.listeners {
 		if d.lis.fd == fd {
 			l.acceptFrom(d.lis)
 			return
@@ -138,16 +138,16 @@ func (l *Loop) greet(c *Conn, lis *Listener) {
 	}
 }
 
-// acceptFailed turns away whom it can and lets the loop leave its listeners alone
+// acceptFailed turns away the clients that it can and has the loop leave its listeners alone
 // for a while: a level-triggered listener would report the same client again at
-// once. What failed for want of descriptors or memory works when some are back.
+// once. What failed for lack of descriptors or memory works when some are free again.
 func (l *Loop) acceptFailed(lis *Listener, err error) {
 	if err == unix.EMFILE || err == unix.ENFILE {
 		l.refused += l.refuse(lis)
 	}
 	l.warn("can't accept; new clients wait or are turned away (EMFILE: raise the limit of open files)", lis, os.NewSyscallError("accept", err))
 	l.resting = true
-	l.armDoors()
+	l.watchListeners()
 	time.AfterFunc(acceptRest, func() { l.Post((*endRest)(l)) })
 }
 
@@ -169,7 +169,7 @@ func turnAway(fd int, lis *Listener) {
 // refuse gives up the reserve descriptor to accept waiting clients, one after
 // another, and tell them why they are not served. No other loop accepts meanwhile:
 // it would take the descriptor given up for a client of its own, and with all
-// reserves gone that way those who wait would hear nothing.
+// reserves gone that way the waiting clients would get no reply.
 func (l *Loop) refuse(lis *Listener) (refused int) {
 	l.group.reserves.Lock()
 	defer l.group.reserves.Unlock()

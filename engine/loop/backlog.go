@@ -25,7 +25,7 @@ func (s *stock) take(n int) []byte {
 	return b
 }
 
-// give takes a buffer back that nobody uses any more.
+// give takes back a buffer that is not used any more.
 func (s *stock) give(b []byte) {
 	if cap(b) == lineSize && len(*s) < maxStock {
 		*s = append(*s, b[:0])

@@ -42,7 +42,7 @@ func FuzzBacklog(f *testing.F) {
 			if cap(q.b) > 8*q.len()+2*lineSize+16*255*9 {
 				t.Fatalf("%d octets in a buffer of %d", q.len(), cap(q.b))
 			}
-			for _, b := range s { // what is given back is nobody's
+			for _, b := range s { // a buffer that is given back may be overwritten
 				b = b[:cap(b)]
 				for j := range b {
 					b[j] = 0xee

@@ -134,7 +134,7 @@ func (c *Conn) Resume() {
 // SetReadLimit bounds each read(2) from now on to n octets; 0: nothing is read
 // until the limit is raised; negative: no limit but Config.ReadBuffer. It is how
 // octets are paid for before they are read. Kept input is not affected. With a layer
-// it bounds, beside each read, what the layer says for one.
+// it bounds each read, and also the plaintext that the layer returns for it.
 func (c *Conn) SetReadLimit(n int) {
 	if n < 0 || n > len(c.loop.buf) {
 		n = len(c.loop.buf)
@@ -190,7 +190,7 @@ func (c *Conn) Close() {
 	c.touch()
 }
 
-// Part is Close for a peer that has said goodbye: the connection is closed at once,
+// Part is Close for a peer that has ended its session: the connection is closed at once,
 // without a wait for the peer's FIN, which spares three system calls. If the peer sends
 // something all the same, a reset may overtake the last reply. With a layer, and while
 // input or output is pending, it is Close.

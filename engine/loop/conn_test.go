@@ -273,7 +273,7 @@ func TestInput_KeptIsBoundedByTheReadBuffer(t *testing.T) {
 	const size = 4096
 	var most atomic.Int64
 	conns := make(chan *Conn, 1)
-	refuse := true // of the loop
+	refuse := true // only the loop uses it
 	_, lis := serve(t, Config{ReadBuffer: size}, func(c *Conn) Handler {
 		conns <- c
 		return &script{input: func(c *Conn, in []byte) int {
@@ -832,7 +832,7 @@ func TestRead_UrgentDataIsNoTrap(t *testing.T) {
 	}
 }
 
-// A peer that has said goodbye is not waited for; one that sends more is, and so
+// A peer that has ended its session is not waited for; one that sends more is, and so
 // its reply is not lost by a reset.
 func TestPart(t *testing.T) {
 	closed := make(chan error, 1)
@@ -853,7 +853,7 @@ func TestPart(t *testing.T) {
 		t.Errorf("Closed(%v)", err)
 	}
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("behind the reply: %d, %v", n, err)
+		t.Errorf("after the reply: %d, %v", n, err)
 	}
 }
 

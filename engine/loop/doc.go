@@ -40,12 +40,12 @@
 //
 // While a connection does not read, neither its peer's FIN nor, if it does not
 // write, a reset is noticed: a deadline should be set. What a peer sent before a
-// reset is presented before Closed says so.
+// reset is presented before Closed reports it.
 //
 // # Writing
 //
 // Write makes one write(2) at once, and copies what the kernel does not take. A
-// handler gathers what it has to say in a callback and writes it once. Large output
+// handler gathers its output in a callback and writes it once. Large output
 // is written in pieces: write one, call WantDrained, write the next in Drained. So
 // a reader that stalls holds one piece, and Config.NotSentLowat bounds what the
 // kernel holds beside it.
@@ -57,7 +57,7 @@
 // would send a reset, which may destroy the last reply on its way. The handler is
 // out of it at once; only Closed follows. A peer that takes less than 16 KiB of the output
 // in Config.Stall is cut, so that one that takes it octet by octet comes to an end. Abort
-// is the end at once. Part spares the wait for a peer that has nothing more to say.
+// is the end at once. Part spares the wait for a peer that has nothing more to send.
 //
 // The peer's FIN is reported by EOF and ends nothing: a client may half-close after
 // its last command and still reads all its replies. The handler finishes and calls
@@ -88,7 +88,7 @@
 // for the clients that wait; then it leaves its listeners alone for 50 ms. Other
 // failures of accept have the 50 ms only. Connections are served meanwhile.
 //
-// With Config.MaxConns it does not come to that: a client that is one too many hears
+// With Config.MaxConns it does not come to that: a client over the limit gets
 // the overload text, and is closed. So the rest of the program has descriptors, too.
 //
 // # Diagnostics

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Errors that Handler.Closed receives, beside those of the system calls.
+// Errors that Handler.Closed receives, besides the errors of system calls.
 var (
 	// ErrStopped: Group.Stop ended the loops.
 	ErrStopped = errors.New("loop: stopped")
 	// ErrStalled: after Conn.Close the peer took too little output in Config.Stall.
-	ErrStalled = errors.New("loop: the peer takes no output")
+	ErrStalled = errors.New("loop: the peer does not read its output")
 )
 
 // Config is the configuration of a Group. The zero value is usable.
@@ -39,10 +39,10 @@ type Config struct {
 	// Stall is how long after Conn.Close the peer may take for 16 KiB of the pending
 	// output before the connection is cut; 0: 2 minutes.
 	Stall time.Duration
-	// MaxConns is how many connections may be open at once, those included that are about
-	// to end; a client over that hears the listener's overload text; 0: no limit. With
+	// MaxConns is how many connections may be open at once, with the ones that are about
+	// to end; a client over that gets the listener's overload text; 0: no limit. With
 	// so many that fewer than SpareConns are left, a connection that is closed does not
-	// wait for its peer's FIN (see Linger): clients that hear a refusal and stay would
+	// wait for its peer's FIN (see Linger): clients that stay after a refusal would
 	// take all.
 	MaxConns, SpareConns int
 	// Log takes panics of handlers and failures to accept; nil: slog.Default().
@@ -112,11 +112,11 @@ func (g *Group) Conns() int {
 	return int(n)
 }
 
-// isFull says whether Config.MaxConns are open. Loops that accept at the same moment may
+// isFull reports whether Config.MaxConns are open. Loops that accept at the same moment may
 // go one over each.
 func (g *Group) isFull() bool { return g.cfg.MaxConns > 0 && g.Conns() >= g.cfg.MaxConns }
 
-// mayLinger says whether a connection that is closed may wait for its peer.
+// mayLinger reports whether a connection that is closed may wait for its peer.
 func (g *Group) mayLinger() bool {
 	return g.cfg.MaxConns <= 0 || g.Conns() <= g.cfg.MaxConns-g.cfg.SpareConns
 }
@@ -140,7 +140,7 @@ func (g *Group) Start() {
 }
 
 // Stop ends the loops and waits for them: all connections are closed at once,
-// with ErrStopped for those that were not closed already, tasks posted before are
+// with ErrStopped for connections that were not closed already, tasks posted before are
 // run, and the listeners are closed. To stop gently, first call
 // Listener.Accepting(false) and have the handlers finish. Stop must not be called
 // from a loop.

@@ -10,7 +10,7 @@ import (
 )
 
 func TestPost_OneWakeUpForMany(t *testing.T) {
-	g, err := New(Config{Loops: 1, Log: quiet}) // not running: nobody takes the tasks
+	g, err := New(Config{Loops: 1, Log: quiet}) // not running: the tasks are not taken
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestPost_OneWakeUpForMany(t *testing.T) {
 func TestPost_KeepsTheOrderOfEachGoroutine(t *testing.T) {
 	const posters, each = 8, 5000 // more than a turn takes
 	g := group(t, Config{Loops: 1})
-	var last [posters]int // of the loop
+	var last [posters]int // only the loop uses it
 	var all sync.WaitGroup
 	all.Add(posters * each)
 	for p := range posters {
@@ -93,7 +93,7 @@ func TestStop_ClosesAllAndRunsWhatWasPosted(t *testing.T) {
 	}
 }
 
-func TestStop_LeavesNoDescriptorBehind(t *testing.T) {
+func TestStop_LeavesNoDescriptorOpen(t *testing.T) {
 	cycle := func() {
 		g, err := New(Config{Loops: 3, Log: quiet})
 		if err != nil {

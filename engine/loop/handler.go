@@ -24,7 +24,7 @@ type Handler interface {
 	Timeout(c *Conn)
 	// Closed is the last call, made exactly once, when the descriptor is closed.
 	// err is nil if the handler ended the connection and nothing failed on the way;
-	// otherwise it says what did.
+	// otherwise it is the failure.
 	Closed(c *Conn, err error)
 }
 

@@ -17,8 +17,8 @@ func (c *Conn) mayRead() bool {
 	return !c.paused && !c.eof && c.limit > 0 && c.kept.len() < len(c.loop.buf)
 }
 
-// want says what the connection is to be watched for. It is the only place that
-// knows; everything else changes a field and calls touch.
+// want returns the events that the connection is to be watched for. Only want
+// decides it; everything else changes a field and calls touch.
 func (c *Conn) want() (w interest) {
 	switch c.phase {
 	case open:

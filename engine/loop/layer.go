@@ -6,7 +6,7 @@ import (
 )
 
 // Layer is what a connection speaks through, once Conn.SetLayer has put it there:
-// it makes octets of the wire of what the handler writes, and what the handler is
+// it turns what the handler writes into octets of the wire, and what the handler is
 // to see of octets of the wire. The connection keeps all its promises above it:
 // limits of reading count what the handler sees, and one octet more is read from
 // the peer only when the layer has given all that it had.
@@ -15,9 +15,9 @@ import (
 // that they return for the wire are borrowed until the next call of any layer of
 // that loop, so layers of one loop may share a buffer.
 type Layer interface {
-	// Open takes all of wire, which came from the peer, and puts what it says into
-	// plain, n octets. What finds no room there is kept, see Held, and so is what
-	// says nothing yet. reply is what the layer itself has to say to the peer.
+	// Open takes all of wire, which came from the peer, and puts its plaintext into
+	// plain, n octets. What finds no room there is kept, see Held, and so is a part
+	// of a record. reply is what the layer itself has to send to the peer.
 	//
 	// io.EOF: the peer has ended its stream in order. Another error: the stream
 	// can't be trusted from here on; the n octets before it can.
@@ -26,7 +26,7 @@ type Layer interface {
 	Held() bool
 	// Seal returns p in the form for the wire.
 	Seal(p []byte) (wire []byte, err error)
-	// End returns what tells the peer that nothing follows.
+	// End returns the octets that tell the peer that nothing follows.
 	End() (wire []byte)
 	// Idle is called when the connection has been silent for a while: memory that
 	// only traffic needs can be given back.
@@ -53,9 +53,9 @@ type layered struct {
 // until the next SetHandler.
 func (c *Conn) SetHandler(h Handler) { c.handler = h }
 
-// SetLayer has the connection speak through a layer from now on, whose turn is
-// over all octets that are not written or presented yet. No input may be kept: what
-// came before the layer must not be taken for what came through it.
+// SetLayer has the connection use a layer from now on, for all octets that are not
+// written or presented yet. No input may be kept: octets from before the layer must
+// not be read as octets that came through it.
 func (c *Conn) SetLayer(layer Layer) {
 	if c.phase != open {
 		return
@@ -96,7 +96,7 @@ func (c *Conn) writeSealed(p []byte) {
 }
 
 // unseal gives the layer what came from the wire, or nothing when it holds
-// something, and presents what that brings behind what was kept; with again, what
+// something, and presents what that brings after what was kept; with again, what
 // was kept is presented in any case.
 func (c *Conn) unseal(wire []byte, again bool) {
 	c.traffic()
@@ -125,7 +125,7 @@ func (c *Conn) unseal(wire []byte, again bool) {
 	}
 }
 
-// plainBuffer is the buffer for what layers say, made when the first one speaks.
+// plainBuffer is the buffer for the plaintext of layers, made for the first one.
 func (l *Loop) plainBuffer() []byte {
 	if l.plain == nil {
 		l.plain = make([]byte, len(l.buf))

@@ -130,7 +130,7 @@ func dressed(coats chan<- *coat, open func(c *Conn) Handler) func(c *Conn) Handl
 	}
 }
 
-func TestLayerStandsBetweenHandlerAndWire(t *testing.T) {
+func TestLayerIsBetweenHandlerAndWire(t *testing.T) {
 	_, lis := serve(t, Config{Loops: 1}, dressed(nil, func(*Conn) Handler {
 		return &script{input: func(c *Conn, in []byte) int { c.Write(in); return len(in) }}
 	}))
@@ -153,7 +153,7 @@ func TestLayerStandsBetweenHandlerAndWire(t *testing.T) {
 	}
 }
 
-func TestLayerHearsOctetByOctet(t *testing.T) {
+func TestLayerGetsOctetByOctet(t *testing.T) {
 	_, lis := serve(t, Config{}, dressed(nil, echo))
 	conn := &coated{Conn: dial(t, lis)}
 	for _, b := range record([]byte("hello")) {
@@ -207,7 +207,7 @@ func TestReadLimitThroughALayer(t *testing.T) {
 	}
 }
 
-// What the handler leaves stands in front of what the layer says next, once.
+// Input that the handler leaves comes once more before the layer's next plaintext.
 func TestKeptInputThroughALayer(t *testing.T) {
 	seen := make(chan string, 10)
 	_, lis := serve(t, Config{}, dressed(nil, func(*Conn) Handler {
@@ -235,7 +235,7 @@ func TestKeptInputThroughALayer(t *testing.T) {
 	}
 }
 
-// The end of the stream waits behind a pause, as FIN does.
+// The end of the stream waits for the end of a pause, as FIN does.
 func TestEndOfStreamThroughALayer(t *testing.T) {
 	events := make(chan string, 10)
 	var conn *Conn

@@ -76,7 +76,7 @@ func (g *Group) listen(fd int, overload []byte, open func(c *Conn) Handler) (*Li
 	}
 	g.listeners = append(g.listeners, lis)
 	for _, l := range g.loops {
-		l.Post(&addDoor{l, lis})
+		l.Post(&addListener{l, lis})
 	}
 	return lis, nil
 }
@@ -90,7 +90,7 @@ func (lis *Listener) Addr() netip.AddrPort { return lis.addr }
 func (lis *Listener) Accepting(yes bool) {
 	lis.paused.Store(!yes)
 	for _, l := range lis.group.loops {
-		l.Post((*armDoors)(l))
+		l.Post((*watchListeners)(l))
 	}
 }
 

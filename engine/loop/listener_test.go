@@ -131,7 +131,7 @@ func TestAccepting_StopsAndResumes(t *testing.T) {
 }
 
 // A new process takes the socket over while clients dial: none is refused.
-func TestListenFile_HandOverRefusesNobody(t *testing.T) {
+func TestListenFile_HandOverRefusesNoClient(t *testing.T) {
 	answer := func(s string) func(c *Conn) Handler {
 		return func(c *Conn) Handler { c.Write([]byte(s)); c.Close(); return &script{} }
 	}
@@ -191,8 +191,8 @@ func TestListenFile_RefusesWhatDoesNotListen(t *testing.T) {
 	}
 }
 
-// With Config.MaxConns open a client hears the overload text and is closed, also while
-// those that were closed wait for their peers; when some have gone, clients are served.
+// With Config.MaxConns open a client gets the overload text and is closed, also while
+// closed connections wait for their peers; when some have gone, clients are served.
 func TestMaxConns_TurnsAwayAndGoesOn(t *testing.T) {
 	g, err := New(Config{Loops: 2, MaxConns: 20})
 	if err != nil {

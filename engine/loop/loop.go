@@ -22,24 +22,24 @@ type Loop struct {
 	mailbox mailbox
 	open    atomic.Int64 // connections whose Closed is to come
 
-	// Of the loop's goroutine:
-	conns   []*Conn // by descriptor
-	doors   []door
-	buf     []byte
-	plain   []byte  // what layers say; nil before the first one
-	warm    []*Conn // with a layer that was in use since the last cool
-	cooled  int64   // tick of it
-	wheel   wheel
-	timerfd int
-	reserve int // a descriptor to give up when there are no more; -1: lost
-	stock   stock
-	resting bool    // accepting failed; the listeners are not watched for a while
-	warned  int64   // tick of the last warning about it; 0: none yet
-	refused int     // clients turned away since
-	touched []*Conn // to be served when the running event is done
-	later   []*Conn // to be served at the next turn
-	woken   bool    // the eventfd is written for later
-	stop    bool
+	// Used by the loop's goroutine only:
+	conns     []*Conn // by descriptor
+	listeners []watched
+	buf       []byte
+	plain     []byte  // plaintext of layers; nil before the first one
+	warm      []*Conn // with a layer that was in use since the last cool
+	cooled    int64   // tick of it
+	wheel     wheel
+	timerfd   int
+	reserve   int // a descriptor to give up when there are no more; -1: lost
+	stock     stock
+	resting   bool    // accepting failed; the listeners are not watched for a while
+	warned    int64   // tick of the last warning about it; 0: none yet
+	refused   int     // clients turned away since
+	touched   []*Conn // to be served when the running event is done
+	later     []*Conn // to be served at the next turn
+	woken     bool    // the eventfd is written for later
+	stop      bool
 }
 
 func newLoop(g *Group) (*Loop, error) {
@@ -97,7 +97,7 @@ func (l *Loop) Index() int { return l.index }
 //
 // Post reports whether t will run: it is false once the loop has ended. A task
 // for which it was true is run exactly once, at the loop's end if not before; then
-// all connections are closed and Alive says so.
+// all connections are closed and Alive is false.
 func (l *Loop) Post(t Task) bool { return l.mailbox.post(t) }
 
 // run is the loop's goroutine.
@@ -176,7 +176,7 @@ func expire(c *Conn) {
 }
 
 // settle serves the connections that callbacks and tasks have touched, each once.
-// What wants more waits for the next turn, behind other connections' events.
+// What wants more waits for the next turn, after other connections' events.
 func (l *Loop) settle() {
 	if len(l.touched) == 0 && len(l.later) == 0 {
 		return
@@ -196,8 +196,8 @@ func (l *Loop) settle() {
 	}
 }
 
-// forget takes a connection whose descriptor is about to be closed out of the
-// loop. The poller forgets the descriptor by itself.
+// forget removes a connection from the loop, before its descriptor is closed. The poller
+// forgets the descriptor by itself.
 func (l *Loop) forget(c *Conn) {
 	l.conns[c.fd] = nil
 	l.wheel.remove(c)

@@ -16,7 +16,7 @@ const maxTasks = 1024
 // The poller has a task queue of its own (Trigger). It is not used: it is drained
 // until it is empty, so a task that posts itself again would starve the loop's
 // connections, and its tasks swap places under load. The eventfd is registered
-// edge-triggered: each write is one event, and nobody needs to read it.
+// edge-triggered: each write is one event, and it need not be read.
 type mailbox struct {
 	eventfd int
 
@@ -31,7 +31,7 @@ type mailbox struct {
 var one = []byte{1, 0, 0, 0, 0, 0, 0, 0} // little or big endian: not 0
 
 // wake makes the loop have a turn with its mailbox. Only closing the eventfd can
-// make the write fail, and then there is nobody to wake.
+// make the write fail, and then no loop is left to wake.
 func (m *mailbox) wake() { _, _ = unix.Write(m.eventfd, one) }
 
 // post appends t and reports whether the mailbox is still open. The eventfd is

@@ -111,7 +111,7 @@ func (c *Conn) stalled() {
 	c.setTimer(c.loop.group.cfg.Stall)
 }
 
-// read takes what the peer sent, once: behind what was kept, so that the handler
+// read takes what the peer sent, once: after what was kept, so that the handler
 // sees one run of octets.
 func (c *Conn) read() {
 	buf := c.loop.buf
@@ -209,7 +209,7 @@ func (c *Conn) flush() bool {
 	return true
 }
 
-// writeSome is write(2) where a full socket is no error.
+// writeSome is write(2), but a full socket is not an error.
 func writeSome(fd int, p []byte) (int, error) {
 	n, err := unix.Write(fd, p)
 	if err == unix.EAGAIN || err == unix.EINTR {

@@ -1,6 +1,6 @@
 package loop
 
-// slots is the number of ticks ahead that the wheel tells apart. Later deadlines
+// slots is the number of ticks ahead that the wheel distinguishes. Later deadlines
 // wait in the last slot and are placed again when it comes up.
 const slots = 512
 

@@ -2,7 +2,7 @@ package maillog
 
 import "time"
 
-// clock writes times as RFC 3339 has them, to the microsecond and with a blank behind.
+// clock writes times as RFC 3339 has them, to the microsecond and with a blank after.
 // It keeps the text of the last second: a busy server logs twenty thousand lines in one,
 // and formatting was half the cost of a line.
 type clock struct {

@@ -1,5 +1,5 @@
 // Package maillog writes the log: a slog.Handler whose text form has the shape
-// of Postfix's lines, so that the tools that read those (pflogsumm, fail2ban)
+// of Postfix's lines, so that the tools that read them (pflogsumm, fail2ban)
 // read ours, and whose JSON form has the same facts as fields.
 //
 //	2026-11-22T23:00:00.000000+00:00 mx postrider/smtpd[42]: 01HX...: client=unknown[192.0.2.1]
@@ -35,7 +35,7 @@ type Handler struct {
 	host  string
 	pid   string
 	json  bool
-	attrs []slog.Attr // of WithAttrs
+	attrs []slog.Attr // added by WithAttrs
 }
 
 // New starts a handler that writes to w lines in text or, when json is set, in
@@ -90,7 +90,7 @@ func (h *Handler) HandleAll(rs []slog.Record) error {
 	return nil
 }
 
-// pen is where lines are made, so that nobody waits for another's.
+// pen is a buffer in which a line is made, so that no goroutine waits for another one.
 type pen struct {
 	lines []byte
 	clock clock
@@ -164,7 +164,7 @@ func appendValue(b []byte, v slog.Value) []byte {
 }
 
 // appendSafe appends s with each control octet turned into "?", as Postfix
-// does: what a peer says must not forge a line of the log.
+// does: what a peer sends must not forge a line of the log.
 func appendSafe(b []byte, s string) []byte {
 	for i := range len(s) {
 		c := s[i]

@@ -84,7 +84,7 @@ func TestSlowReaderLosesLinesAndIsToldHowMany(t *testing.T) {
 	l := slog.New(h)
 	long := strings.Repeat("x", 1<<16)
 	for range 3 * bufferLimit / len(long) {
-		l.Info(long) // returns, though nobody reads
+		l.Info(long) // returns, though the output is not read
 	}
 	close(w.release)
 	h.Close()

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sink is the buffer between those who log and the one goroutine that writes.
+// sink is the buffer between the goroutines that log and the one that writes.
 type sink struct {
 	w    io.Writer
 	wake chan struct{}
@@ -23,7 +23,7 @@ type sink struct {
 // the writer for it, cost a busy server a tenth of its processor time.
 const gather = 5 * time.Millisecond
 
-// add appends lines, n of them, or drops them all when the writer is too far behind.
+// add appends lines, n of them, or drops them all when the writer is too slow.
 func (s *sink) add(lines []byte, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

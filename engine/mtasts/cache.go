@@ -21,10 +21,10 @@ import (
 type Options struct {
 	Names    *dns.Resolver                                                                 // for the records
 	Hosts    func(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error) // finds the addresses of a web server
-	Roots    *x509.CertPool                                                                // authorities; nil: those of the system
-	Port     uint16                                                                        // of web servers; 0: 443
-	Timeout  time.Duration                                                                 // of a fetch; 0: 1 minute
-	Patience time.Duration                                                                 // of those who wait for one; 0: 10 s
+	Roots    *x509.CertPool                                                                // authorities; nil: the system's
+	Port     uint16                                                                        // port of web servers; 0: 443
+	Timeout  time.Duration                                                                 // limit of a fetch; 0: 1 minute
+	Patience time.Duration                                                                 // limit of callers that wait for one; 0: 10 s
 	Size     int                                                                           // domains; 0: 10,000
 	Now      func() time.Time
 	Log      *slog.Logger // nil: no log
@@ -32,7 +32,7 @@ type Options struct {
 
 // Cache keeps policies. It is safe for use by many goroutines.
 type Cache struct {
-	ctx      context.Context // of the fetches
+	ctx      context.Context // context of the fetches
 	names    *dns.Resolver
 	hosts    func(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error)
 	client   *http.Client
@@ -47,14 +47,14 @@ type Cache struct {
 	entries *limit.Map[string, entry] // under mu
 }
 
-// entry is what is known of a domain that says that it has a policy.
+// entry is what is known about a domain whose DNS record announces a policy.
 type entry struct {
-	id       string         // of the record for which it was tried last
+	id       string         // id of the record for which it was tried last
 	policy   *tlspolicy.STS // nil: none was ever fetched
 	policyID string         // the record's id when the policy was fetched
 	fetched  time.Time      // the policy
 	failed   time.Time      // the last try, if that came to nothing
-	fault    string         // of that try
+	fault    string         // error of that try
 }
 
 const (
@@ -82,7 +82,7 @@ func New(ctx context.Context, o Options) *Cache {
 
 // Finding is what is known of a domain.
 type Finding struct {
-	Policy *tlspolicy.STS // nil: it has none, as far as anybody knows
+	Policy *tlspolicy.STS // nil: no policy is known
 	Note   string         // what went wrong, for people; or ""
 }
 
@@ -160,12 +160,12 @@ func (e *entry) until() time.Time {
 	return e.fetched.Add(max(e.policy.MaxAge, retryAfter)) // a max_age of 0 must not cost a fetch for each message
 }
 
-// old says whether a policy is to be looked at anew.
+// old reports whether a policy is to be looked at again.
 func (c *Cache) old(e entry) bool {
 	return c.now().Sub(e.fetched) >= max(min(refreshMost, e.policy.MaxAge/2), retryAfter)
 }
 
-// fetchOnce has the policy fetched, if nobody does so now.
+// fetchOnce has the policy fetched, unless a fetch is running.
 func (c *Cache) fetchOnce(domain, id string) <-chan singleflight.Result {
 	return c.flights.DoChan(domain, func() (any, error) {
 		select {

@@ -34,8 +34,8 @@ func newClient(o Options, dial func(ctx context.Context, network, addr string) (
 	}
 }
 
-// mostAddrs is how many addresses of a web server are tried.
-const mostAddrs = 3
+// maxAddrs is how many addresses of a web server are tried.
+const maxAddrs = 3
 
 // dial connects to a web server, at the addresses that Options.Hosts finds.
 func (c *Cache) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -51,7 +51,7 @@ func (c *Cache) dial(ctx context.Context, network, addr string) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	return dialFirst(ctx, network, addrs[:min(mostAddrs, len(addrs))])
+	return dialFirst(ctx, network, addrs[:min(maxAddrs, len(addrs))])
 }
 
 func dialFirst(ctx context.Context, network string, addrs []netip.AddrPort) (conn net.Conn, err error) {
@@ -83,17 +83,17 @@ func (c *Cache) fetch(domain string) (*tlspolicy.STS, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s says %s", at.Host, resp.Status)
+		return nil, fmt.Errorf("%s replied %s", at.Host, resp.Status)
 	}
 	if kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || kind != "text/plain" {
-		return nil, fmt.Errorf("%s sends %q and not text/plain", at.Host, resp.Header.Get("Content-Type"))
+		return nil, fmt.Errorf("%s sent %q instead of text/plain", at.Host, resp.Header.Get("Content-Type"))
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, tlspolicy.MaxPolicySize+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(text) > tlspolicy.MaxPolicySize {
-		return nil, fmt.Errorf("%s sends more than %d octets", at.Host, tlspolicy.MaxPolicySize)
+		return nil, fmt.Errorf("%s sent more than %d octets", at.Host, tlspolicy.MaxPolicySize)
 	}
 	return tlspolicy.ParsePolicy(text)
 }

@@ -23,7 +23,7 @@ import (
 )
 
 // bench is a cache before a name server and a web server of its own, with a clock
-// that stands still.
+// that the test sets.
 type bench struct {
 	*Cache
 	t    *testing.T
@@ -126,7 +126,7 @@ func (b *bench) want(policy, note string, gets int64) {
 
 const enforced = "enforce, mx mx.example.org"
 
-// A policy is fetched once, and anew when its id is another.
+// A policy is fetched once, and again when its id is another.
 func TestPolicy(t *testing.T) {
 	b := start(t, nil)
 	b.want(enforced, "", 1)
@@ -179,7 +179,7 @@ func TestFetchFails(t *testing.T) {
 	b.want(enforced, "404", 3)
 }
 
-// A policy that is a day old is looked at anew, behind the back of who asks.
+// A policy that is a day old is fetched again in the background.
 func TestRefresh(t *testing.T) {
 	b := start(t, nil)
 	b.want(enforced, "", 1)
@@ -203,7 +203,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// Many who ask at once wait for one fetch, and not for ever.
+// Many callers at once wait for one fetch, and not for ever.
 func TestPatience(t *testing.T) {
 	b := start(t, func(o *Options) { o.Patience = time.Second })
 	b.hold = make(chan struct{})

@@ -6,7 +6,7 @@
 //
 //	{ARGON2ID}$argon2id$v=19$m=19456,t=2,p=1$salt$hash
 //
-// Behind it, after a blank, stands what SCRAM-SHA-256 needs (RFC 7677), which
+// After it, separated by a blank, comes what SCRAM-SHA-256 needs (RFC 7677), which
 // can't be made of another hash, only of the password:
 //
 //	{SCRAM-SHA-256}16384,salt,stored key,server key
@@ -14,7 +14,7 @@
 // Both in one stored text, so that neither the store nor what is in it changes:
 // an account from before has one scheme, logs in by password as ever, and can
 // use SCRAM after its next "account passwd". A password that comes in the clear
-// is verified by the first scheme. Whoever has the file guesses against the
+// is verified by the first scheme. An attacker that has the file guesses against the
 // weaker of the two, and PBKDF2 is weaker than argon2id whatever its iterations:
 // where SCRAM is not among auth.mechanisms, no verifier is made.
 //

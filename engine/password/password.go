@@ -24,7 +24,7 @@ type Cost struct {
 	SCRAM   int    // iterations of the verifier for SCRAM-SHA-256; 0: none is made
 }
 
-// The scheme names, as they stand before a hash.
+// The scheme names, as they come before a hash.
 const (
 	schemeArgon2id = "ARGON2ID"
 	schemeSSHA256  = "SSHA256"
@@ -33,7 +33,7 @@ const (
 	schemeSCRAM    = "SCRAM-SHA-256"
 )
 
-// separator stands between the schemes of one stored hash. No scheme has it.
+// separator is between the schemes of one stored hash. No scheme has it.
 const separator = " "
 
 // ErrHash is wrapped by every error about a stored hash.
@@ -49,8 +49,8 @@ const (
 )
 
 // Hash makes a new hash of the password, which may be any octets but not empty,
-// with a verifier for SCRAM beside it if cost says so. Both are of what Prepare
-// makes of it, so that any keyboard's way to write it will do: see VerifyTyped.
+// with a verifier for SCRAM beside it if cost has iterations for one. Both are made
+// from the output of Prepare, so that the input of any keyboard works: see VerifyTyped.
 func Hash(password []byte, cost Cost) (string, error) {
 	if len(password) == 0 {
 		return "", errors.New("the password is empty")
@@ -71,8 +71,8 @@ func Hash(password []byte, cost Cost) (string, error) {
 	return string(appendSCRAM([]byte(hash+separator), v)), nil
 }
 
-// Verify says whether the octets are those that hash was made of; of several
-// schemes the first one says it. The error is about hash, whatever the password:
+// Verify reports whether hash was made from these octets; of several schemes the
+// first one decides. The error is about hash, whatever the password:
 // it can't be read, or its scheme is not known.
 func Verify(hash string, password []byte) (bool, error) {
 	hash, _, _ = strings.Cut(hash, separator)
@@ -103,14 +103,14 @@ func Verify(hash string, password []byte) (bool, error) {
 	}
 }
 
-// Dummy takes the time of a VerifyTyped that fails, for a user who is not there.
+// Dummy takes the time of a VerifyTyped that fails, for a user that does not exist.
 func Dummy(typed []byte, cost Cost) {
 	for _, form := range forms(typed) {
 		key(form, make([]byte, saltLen), cost, keyLen)
 	}
 }
 
-// Check says whether Verify could read hash, without the cost of a Verify. It
+// Check reports whether Verify could read hash, without the cost of a Verify. It
 // is for what comes from outside: an import.
 func Check(hash string) error {
 	for part := range strings.SplitSeq(hash, separator) {
@@ -141,8 +141,8 @@ func checkPart(hash string) error {
 	return err
 }
 
-// IsHash says whether text has a scheme before it, known or not: what tells a
-// hash from a password in an import.
+// IsHash reports whether text has a scheme before it, known or not: this
+// distinguishes a hash from a password in an import.
 func IsHash(text string) bool {
 	name, _, ok := strings.Cut(strings.TrimPrefix(text, "{"), "}")
 	return ok && text[0] == '{' && name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == ""
@@ -151,7 +151,7 @@ func IsHash(text string) bool {
 // split takes the scheme off and checks that it is one of ours.
 func split(hash string) (scheme, text string, err error) {
 	if hash == "" {
-		return "", "", hashError("there is none")
+		return "", "", hashError("it is empty")
 	}
 	scheme, text, ok := strings.Cut(strings.TrimPrefix(hash, "{"), "}")
 	if !ok || hash[0] != '{' {
@@ -161,7 +161,7 @@ func split(hash string) (scheme, text string, err error) {
 	case schemeArgon2id, schemeSSHA256, schemeBcrypt, schemeSHA512, schemeSCRAM:
 		return scheme, text, nil
 	}
-	return "", "", hashError("the scheme {%s} is not known: {ARGON2ID}, {SSHA256}, {BLF-CRYPT}, {SHA512-CRYPT} and {SCRAM-SHA-256} are", scheme)
+	return "", "", hashError("unknown scheme {%s}; known are {ARGON2ID}, {SSHA256}, {BLF-CRYPT}, {SHA512-CRYPT} and {SCRAM-SHA-256}", scheme)
 }
 
 func key(password, salt []byte, c Cost, n int) []byte {

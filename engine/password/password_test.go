@@ -80,9 +80,9 @@ func TestVerify_Failure(t *testing.T) {
 			}
 		}
 	}
-	f("", "none")
+	f("", "empty")
 	f("secret", "no {SCHEME}")
-	f("{MD5}x", "{MD5} is not known")
+	f("{MD5}x", "unknown scheme {MD5}")
 	f("{ARGON2ID}x", "not $argon2id$")
 	f("{ARGON2ID}$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "out of bounds")
 	f("{ARGON2ID}$argon2id$v=19$m=64,t=0,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "out of bounds")
@@ -116,7 +116,7 @@ func TestIsHash(t *testing.T) {
 	}
 }
 
-// A user who is not there costs the hashes of a wrong password: were Dummy to skip
+// A user that does not exist costs the hashes of a wrong password: were Dummy to skip
 // one, its allocations (the argon2 memory) would be missing.
 func TestDummyDoesTheWork(t *testing.T) {
 	cost := Cost{Memory: 4096, Time: 1, Threads: 1}

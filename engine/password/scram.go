@@ -20,8 +20,8 @@ const (
 
 // Prepare brings a password into the form that SCRAM hashes (SASLprep, RFC 4013).
 // One with characters that the RFC forbids stays as it is: the clients that would
-// send it differ, and it works with those that do the same. So does one of which
-// nothing would be left.
+// send it differ, and it works with clients that do the same. A password of which
+// nothing would be left stays as it is, too.
 func Prepare(password []byte) string {
 	s, err := stringprep.SASLprep.Prepare(string(password))
 	if err != nil || s == "" {
@@ -31,7 +31,7 @@ func Prepare(password []byte) string {
 }
 
 // VerifyTyped is Verify for a password as a person typed it: first as its octets came,
-// because other servers and older versions stored a hash of those, then as Prepare has
+// because other servers and older versions stored a hash of them, then as Prepare has
 // it, which is what Hash takes. RFC 4616 section 2 asks for that of PLAIN: one keyboard
 // sends an umlaut as one character, another one as two. Dummy takes as many hashes.
 func VerifyTyped(hash string, typed []byte) (ok bool, err error) {
@@ -57,7 +57,7 @@ func isASCII(text []byte) bool {
 	return !slices.ContainsFunc(text, func(c byte) bool { return c >= 0x80 })
 }
 
-// SCRAM returns the verifier that stands in a stored hash; ok is false when there
+// SCRAM returns the verifier in a stored hash; ok is false when there
 // is none, or none that can be used.
 func SCRAM(hash string) (v sasl.Verifier, ok bool) {
 	for part := range strings.SplitSeq(hash, separator) {

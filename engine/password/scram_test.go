@@ -9,7 +9,7 @@ import (
 
 var both = Cost{Memory: 64, Time: 1, Threads: 1, SCRAM: 4096}
 
-// A new hash serves those who send the password and those who prove that they
+// A new hash serves clients that send the password and clients that prove that they
 // know it.
 func TestHashHasAVerifierForSCRAM(t *testing.T) {
 	hash, err := Hash([]byte("secret"), both)

@@ -20,7 +20,7 @@ type Blocklist struct {
 func ParseBlocklist(s string) (l Blocklist, err error) {
 	words := strings.Fields(s)
 	if len(words) == 0 || strings.ContainsAny(words[0], "=/@:") {
-		return l, errors.New("want the zone of a list, such as bl.example.org, first")
+		return l, errors.New("expected the zone of a list first, such as bl.example.org")
 	}
 	l = Blocklist{Zone: strings.ToLower(strings.TrimSuffix(words[0], ".")), Score: 1}
 	for _, w := range words[1:] {
@@ -28,7 +28,7 @@ func ParseBlocklist(s string) (l Blocklist, err error) {
 		switch name {
 		case "score":
 			if l.Score, err = strconv.Atoi(value); err != nil || l.Score == 0 {
-				return l, fmt.Errorf("%q: behind = stands a number other than 0", w)
+				return l, fmt.Errorf("%q: expected a number other than 0 after the =", w)
 			}
 		case "codes":
 			for code := range strings.SplitSeq(value, ",") {
@@ -70,8 +70,8 @@ var (
 	noAnswers = netip.MustParsePrefix("127.255.255.0/24")
 )
 
-// Lists says whether an answer means that the address is on the list. What is outside
-// 127.0.0.0/8 is somebody's search page in the place of a list that is gone.
+// Lists reports whether an answer means that the address is on the list. An answer
+// outside 127.0.0.0/8 is a search page in the place of a list that was closed.
 func (l *Blocklist) Lists(answer []netip.Addr) bool {
 	return slices.ContainsFunc(answer, func(a netip.Addr) bool {
 		if !answers.Contains(a) || noAnswers.Contains(a) {
@@ -81,8 +81,8 @@ func (l *Blocklist) Lists(answer []netip.Addr) bool {
 	})
 }
 
-// Score sums up the lists that an address is on; the names are those of the lists
-// that speak against it, the heaviest first.
+// Score sums up the lists that an address is on; the names are the lists that
+// count against it, the heaviest first.
 func Score(on []Blocklist) (sum int, against []string) {
 	on = slices.Clone(on)
 	slices.SortStableFunc(on, func(a, b Blocklist) int { return b.Score - a.Score })

@@ -18,10 +18,10 @@ func (d Disposition) String() string { return [...]string{"none", "quarantine", 
 // DMARCRecord is what counts of the record of a domain (RFC 7489 section 6.3).
 type DMARCRecord struct {
 	Policy     Disposition
-	Subdomain  Disposition // of its subdomains that have no record
+	Subdomain  Disposition // for its subdomains without a record
 	StrictDKIM bool
 	StrictSPF  bool
-	Percent    int // of the messages that the policy is meant for
+	Percent    int // share of messages that the policy is meant for
 }
 
 // DMARCFacts is what a message has proven.
@@ -31,9 +31,9 @@ type DMARCFacts struct {
 	DKIM []string // the domains whose signatures are good
 }
 
-// EvaluateDMARC says whether the author's domain is proven and, if not, what its
-// owner wants (RFC 7489 section 6.6.2). found is the domain that the record is of:
-// From itself, or its organizational domain, which organization tells of any domain.
+// EvaluateDMARC reports whether the author's domain is proven and, if not, what its
+// owner wants (RFC 7489 section 6.6.2). found is the domain that has the record:
+// From itself, or its organizational domain, which organization returns for a domain.
 // roll, 0 to 99, decides whether the message is one of Percent; the others get the
 // next milder disposition (section 6.6.4).
 func EvaluateDMARC(r DMARCRecord, found string, f DMARCFacts, organization func(string) string, roll int) (pass bool, d Disposition) {

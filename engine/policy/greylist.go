@@ -8,10 +8,10 @@ import (
 	"postrider/engine/limit"
 )
 
-// Greylist lets a sender wait that was never seen before (RFC 6647): a triplet of
-// the client's network, the reverse-path and the forward-path is taken when it comes
-// back after Delay and before Window has passed; then it is known as long as it comes
-// again within Keep. A network of which five triplets have come back is known by itself.
+// Greylist has an unknown sender wait (RFC 6647): a triplet of the client's network,
+// the reverse-path and the forward-path is accepted when it comes again after Delay
+// and before Window has passed; then it is known as long as it comes again within
+// Keep. A network with five triplets that came again is known by itself.
 type Greylist struct {
 	Delay, Window, Keep time.Duration
 	Max                 int // triplets and networks remembered
@@ -27,7 +27,7 @@ type sighting struct {
 // knownAfter is how many triplets of a network have to come back.
 const knownAfter = 5
 
-// Greyed is what becomes of a recipient.
+// Greyed is the verdict on a recipient.
 type Greyed uint8
 
 // The outcomes of Greylist.Judge.
@@ -38,11 +38,11 @@ const (
 	Passed                 // came back in time
 )
 
-// Wait says whether the recipient has to be refused for now.
+// Wait reports whether the recipient has to be refused for now.
 func (g Greyed) Wait() bool { return g == New || g == TooEarly }
 
-// Judge says what becomes of a triplet that comes now, and remembers it. Addresses are
-// to be folded by the caller as far as case does not matter.
+// Judge decides about a triplet that comes now, and remembers it. The caller folds the
+// addresses as far as case does not matter.
 func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time) Greyed {
 	if g.seen == nil {
 		g.seen = limit.NewMap[[16]byte](g.Max, goesFirst, g.over)
@@ -95,8 +95,8 @@ func (g *Greylist) over(s sighting, now time.Time) bool {
 	return now.Sub(s.first) > g.Window
 }
 
-// goesFirst says which of two is forgotten first: those that wait before those that passed,
-// and the one that was not seen for longer.
+// goesFirst reports whether a is forgotten before b: triplets that wait before triplets that
+// passed, and then the one that was not seen for longer.
 func goesFirst(a, b sighting) bool {
 	if (a.passes == 0) != (b.passes == 0) {
 		return a.passes == 0

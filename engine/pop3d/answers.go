@@ -2,8 +2,8 @@ package pop3d
 
 import "postrider/codec/pop3"
 
-// Answer closes the open question. An answer that nobody waits for, because the
-// session has closed meanwhile, does nothing.
+// Answer closes the open question. An answer to a session that has closed
+// meanwhile does nothing.
 func (s *Session) Answer(a Answer, e *Effects) {
 	q := s.asking
 	s.asking = AskNothing
@@ -56,8 +56,8 @@ func (s *Session) opened(a Answer, e *Effects) {
 }
 
 // sent ends the response to RETR or TOP. A message that was not sent to its end
-// has no terminator: the connection closes, so that nobody takes a part for the
-// whole.
+// has no terminator: the connection closes, so that the client does not take a part
+// for the whole.
 func (s *Session) sent(a Answer, e *Effects) {
 	if a.Verdict != Yes {
 		s.close(e)
@@ -90,7 +90,7 @@ func (s *Session) drained(a Answer, e *Effects) {
 	case a.Verdict != Yes:
 		s.close(e)
 	case s.running != nothing:
-		s.goOn(e)
+		s.next(e)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"postrider/codec/sasl"
 )
 
-// mechanisms are those that the peer may use here and now.
+// mechanisms returns the mechanisms that the peer may use now.
 func (s *Session) mechanisms() sasl.Set {
 	if s.needsTLS() {
 		return 0
@@ -14,13 +14,13 @@ func (s *Session) mechanisms() sasl.Set {
 	return s.cfg.Mechanisms.Usable(s.mayShowPassword(), s.binds)
 }
 
-// mayShowPassword says whether the peer may send a password as it is: USER and
+// mayShowPassword reports whether the peer may send a password as it is: USER and
 // PASS, PLAIN, LOGIN (RFC 2595 section 2.3).
 func (s *Session) mayShowPassword() bool {
 	return s.peer.Secure || (s.peer.Loopback || s.cfg.Plaintext) && !s.cfg.TLSFirst
 }
 
-// needsTLS says whether TLS has to come before any login.
+// needsTLS reports whether TLS has to come before any login.
 func (s *Session) needsTLS() bool { return s.cfg.TLSFirst && !s.peer.Secure }
 
 // auth is AUTH (RFC 5034). Without an argument it lists the mechanisms, which no

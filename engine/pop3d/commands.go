@@ -6,7 +6,7 @@ import (
 	"postrider/codec/pop3"
 )
 
-// commands says for each verb in which states it is allowed (RFC 1939 sections 4
+// commands has for each verb in which states it is allowed (RFC 1939 sections 4
 // to 7, RFC 2449 section 5, RFC 2595, RFC 5034, RFC 6856 sections 2 and 3) and what it does.
 var commands = [pop3.Verbs]struct {
 	phases phase
@@ -31,7 +31,7 @@ var commands = [pop3.Verbs]struct {
 	pop3.NOOP: {transaction, (*Session).noop},
 }
 
-// userCommand never says whether there is such a user.
+// userCommand never reports whether there is such a user.
 func (s *Session) userCommand(c pop3.Command, e *Effects) {
 	s.user, s.named = string(c.Name), true
 	s.ok(e, textSendPassword)

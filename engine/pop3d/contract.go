@@ -5,8 +5,8 @@ import (
 	"postrider/storage"
 )
 
-// Effects is what a call of the machine wants done. The caller owns it, hands
-// it to every call, and empties it (Reset) once it has done what it says.
+// Effects is what a call of the machine asks its caller to do. The caller owns it,
+// hands it to every call, and empties it (Reset) once all of it is done.
 type Effects struct {
 	// Reply is appended to: whole lines for the peer.
 	Reply []byte
@@ -17,9 +17,9 @@ type Effects struct {
 	// the maildrop.
 	Close bool
 	// StartTLS: when Reply has been sent, begin the handshake of TLS as its server.
-	// Feed consumes nothing until Session.Secured tells that it is done. Octets that
+	// Feed consumes nothing until Session.Secured is called. Octets that
 	// the machine has not seen and that were there before the handshake must not be
-	// read as part of it: whoever finds some answers AskTLS with Gone.
+	// read as part of it: a caller that finds some answers AskTLS with Gone.
 	StartTLS bool
 }
 
@@ -51,16 +51,16 @@ const (
 	// AskUpdate: delete the messages that Session.Deleted lists, in one step
 	// (the UPDATE state). Answers: Yes, Temporary.
 	AskUpdate
-	// AskDrained: there is more to say, a long listing or the replies to pipelined
+	// AskDrained: there is more output, a long listing or the replies to pipelined
 	// commands, when the connection has sent what it has. Answer Yes then.
 	AskDrained
 	// AskAuth: what of Session.Claim? For sasl.NeedVerifier, Yes with the Verifier
-	// of the user, or with a sasl.Decoy; a refusal would tell who is not there. For
+	// of the user, or with a sasl.Decoy; a refusal would show that the user does not exist. For
 	// the rest answers as AskLogin, and Denied when the claim's Authzid may not be
 	// acted as.
 	AskAuth
 	// AskTLS: can the handshake of TLS begin? Answers: Yes, Temporary, and Gone when
-	// octets are unread behind STLS: the session ends.
+	// octets after STLS are unread: the session ends.
 	AskTLS
 )
 
@@ -82,10 +82,10 @@ const (
 // Answer answers the open question.
 type Answer struct {
 	Verdict Verdict
-	Listing *storage.Listing // of AskLogin: the machine keeps and reads it
-	Octets  int64            // of AskRead: what RETR announces; of AskSent: what was sent
+	Listing *storage.Listing // answers AskLogin: the machine keeps and reads it
+	Octets  int64            // answers AskRead: what RETR announces; AskSent: what was sent
 
-	Verifier sasl.Verifier // of AskAuth
+	Verifier sasl.Verifier // answers AskAuth
 }
 
 // Config is the part of the configuration that the machine needs. It is shared
@@ -99,15 +99,15 @@ type Config struct {
 	ReplyBudget int    // octets of replies between two AskDrained, about
 
 	OfferTLS   bool     // STLS is there
-	Mechanisms sasl.Set // of AUTH; none: it is not there
+	Mechanisms sasl.Set // offered by AUTH; none: AUTH is not offered
 	Plaintext  bool     // passwords are taken in the clear from peers that are not on loopback
-	TLSFirst   bool     // nobody logs in without TLS, from loopback neither
+	TLSFirst   bool     // no login without TLS, also from loopback
 	// Nonce returns fresh random text for challenges: see sasl.Context.
 	Nonce func() string
 }
 
 // Peer is what is known of the other end.
 type Peer struct {
-	Loopback bool // on this host: nobody listens on the way
-	Secure   bool // behind TLS; see Session.Secured
+	Loopback bool // on this host: no network between that could be read
+	Secure   bool // over TLS; see Session.Secured
 }

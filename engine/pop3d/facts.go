@@ -21,10 +21,10 @@ func (s *Session) Reading() int { return s.reading }
 // Lines is how many lines of the body TOP wants; -1: RETR, the whole message.
 func (s *Session) Lines() int { return s.lines }
 
-// UTF8 says whether the peer has asked for UTF-8 (RFC 6856 section 2).
+// UTF8 reports whether the peer has asked for UTF-8 (RFC 6856 section 2).
 func (s *Session) UTF8() bool { return s.utf8 }
 
-// LoggedIn says whether the session has, or had, a maildrop.
+// LoggedIn reports whether the session has, or had, a maildrop.
 func (s *Session) LoggedIn() bool { return s.listing != nil }
 
 // Counts is what a session did, for the log.
@@ -35,10 +35,10 @@ type Counts struct {
 	Octets                int64 // listed at the login
 }
 
-// Left says whether the peer has ended the session, by QUIT.
+// Left reports whether the peer has ended the session, by QUIT.
 func (s *Session) Left() bool { return s.left }
 
-// Counts says what the session did so far.
+// Counts returns what the session did so far.
 func (s *Session) Counts() Counts {
 	c := Counts{Top: int(s.tops), Retr: int(s.retrs), TopOctets: s.topOctets, RetrOctets: s.retrOctets}
 	if s.updated {

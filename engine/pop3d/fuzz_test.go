@@ -9,8 +9,8 @@ import (
 	"postrider/codec/sasl"
 )
 
-// FuzzFeed: a session that gets its input whole and one that gets it cut say the
-// same, ask the same, and delete the same; neither panics.
+// FuzzFeed: a session that gets its input whole and one that gets it cut reply,
+// ask and delete the same; neither panics.
 func FuzzFeed(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.pop3")
 	for _, file := range files {

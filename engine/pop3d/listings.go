@@ -18,12 +18,12 @@ const (
 // begin begins a response over all messages.
 func (s *Session) begin(e *Effects, what running) {
 	s.running, s.cursor = what, 0
-	s.goOn(e)
+	s.next(e)
 }
 
-// goOn makes the next piece of the running response, and asks AskDrained when
+// next makes the next piece of the running response, and asks AskDrained when
 // there is more of it.
-func (s *Session) goOn(e *Effects) {
+func (s *Session) next(e *Effects) {
 	for {
 		s.cursor = s.nextKept(s.cursor)
 		if s.cursor == s.listing.Len() {

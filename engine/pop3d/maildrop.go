@@ -53,7 +53,7 @@ func (s *Session) isDeleted(i int) bool {
 	return s.marks != nil && s.marks[i/64]&(1<<(i%64)) != 0
 }
 
-// nextKept returns the index of the first message at or behind i that has no
+// nextKept returns the index of the first message at or after i that has no
 // mark, or the length of the listing. It passes over 64 marks in one step: a peer
 // that marks a million messages and then lists them again and again is cheap.
 func (s *Session) nextKept(i int) int {

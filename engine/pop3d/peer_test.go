@@ -70,7 +70,7 @@ func (p *peer) feed(in []byte) {
 	}
 }
 
-// do does what the effects say, and says whether a question was answered.
+// do carries out the effects, and reports whether a question was answered.
 func (p *peer) do() (answered bool) {
 	for {
 		p.replies = append(p.replies, p.effects.Reply...)

@@ -241,7 +241,7 @@ func TestUserGivesNoClueAboutNames(t *testing.T) {
 }
 
 // RFC 2449 section 6.6: "the server MUST process each command in turn", also when
-// a question is open: nothing behind it is read.
+// a question is open: nothing after it is read.
 func TestNothingIsConsumedWhileAQuestionIsOpen(t *testing.T) {
 	var s Session
 	var e Effects

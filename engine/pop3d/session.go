@@ -8,13 +8,13 @@ import (
 )
 
 // Session is one POP3 session. Init makes it ready. It is used by one goroutine
-// at a time, and small while idle, because most sessions are.
+// at a time. It is small while idle, because most sessions are idle.
 type Session struct {
 	cfg       *Config
-	exchange  *sasl.Exchange // of AUTH, while it goes on
+	exchange  *sasl.Exchange // an AUTH exchange that is not finished
 	binding   func(kind string) []byte
-	timestamp string // of the greeting, for APOP
-	user      string // of USER or APOP
+	timestamp string // in the greeting, for APOP
+	user      string // named by USER or APOP
 	secret    string // password or digest, while the login is open
 	listing   *storage.Listing
 	marks     []uint64 // deleted messages; nil until the first DELE
@@ -22,7 +22,7 @@ type Session struct {
 	deleted   int      // messages with a mark
 
 	reading int // index of the message that RETR or TOP reads
-	lines   int // of the body for TOP; -1: RETR
+	lines   int // lines of the body for TOP; -1: RETR
 	cursor  int // next message of the running listing
 
 	retrOctets, topOctets int64
@@ -41,11 +41,11 @@ type Session struct {
 	left    bool // QUIT came
 	peer    Peer
 	binds   bool // there is a channel binding
-	early   bool // octets stand behind STLS
+	early   bool // octets after STLS were seen before the handshake
 }
 
 // phase is the state of RFC 1939 section 3; inside AUTHORIZATION, the exchange of
-// AUTH and the handshake behind STLS. A session that has closed takes nothing more.
+// AUTH and the handshake after STLS. A session that has closed takes nothing more.
 type phase uint8
 
 const (
@@ -109,7 +109,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 	return n
 }
 
-// command does what the line says.
+// command runs the command of a line.
 func (s *Session) command(line []byte, e *Effects) {
 	c, ok := pop3.Parse(line)
 	named := s.named
@@ -133,7 +133,7 @@ func (s *Session) command(line []byte, e *Effects) {
 	}
 }
 
-// offers says whether a verb is there by configuration.
+// offers reports whether a verb is there by configuration.
 func (s *Session) offers(v pop3.Verb) bool {
 	switch v {
 	case pop3.Unknown:
@@ -149,7 +149,7 @@ func (s *Session) offers(v pop3.Verb) bool {
 }
 
 // TimeOut ends the session of a peer that was silent for too long: no reply, no
-// deletions (RFC 1939 section 3). In the UPDATE state it is not the peer who is
+// deletions (RFC 1939 section 3). In the UPDATE state it is not the peer that is
 // waited for: the answer is, and ends the session.
 func (s *Session) TimeOut(e *Effects) {
 	if s.phase == update {
@@ -181,8 +181,8 @@ func (s *Session) Expire(e *Effects) {
 	s.close(e)
 }
 
-// end says that the server ends, and closes. In a handshake nothing is said: it
-// would not be TLS.
+// end sends the reply about the shutdown, and closes. In a handshake no reply is
+// sent: it would not be TLS.
 func (s *Session) end(e *Effects) {
 	if s.phase == securing {
 		s.close(e)

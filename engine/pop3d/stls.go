@@ -15,8 +15,8 @@ func (s *Session) stls(_ pop3.Command, e *Effects) {
 	s.ask(e, AskTLS)
 }
 
-// answerTLS begins the handshake, unless octets stand behind STLS: nobody has
-// protected them, so they are neither run nor thrown away in silence.
+// answerTLS begins the handshake, unless there are octets after STLS: they were not
+// protected by TLS, so they are neither run nor dropped silently.
 func (s *Session) answerTLS(v Verdict, e *Effects) {
 	switch {
 	case v == Temporary:
@@ -42,9 +42,9 @@ type TLSFacts struct {
 	Binding func(kind string) []byte
 }
 
-// Secured tells that the peer is behind TLS from now on: after the handshake that
+// Secured tells the machine that the session uses TLS from now on: after the handshake that
 // Effects.StartTLS began, or before Greet where TLS comes first. All that the peer
-// has said is forgotten (RFC 2595 section 4).
+// has sent is forgotten (RFC 2595 section 4).
 func (s *Session) Secured(f TLSFacts) {
 	s.peer.Secure, s.binding, s.binds = true, f.Binding, sasl.Binds(f.Binding)
 	s.user, s.named, s.utf8, s.lang = "", false, false, iDefault
@@ -53,5 +53,5 @@ func (s *Session) Secured(f TLSFacts) {
 	}
 }
 
-// Secure says whether the peer is behind TLS.
+// Secure reports whether the session uses TLS.
 func (s *Session) Secure() bool { return s.peer.Secure }

@@ -8,8 +8,8 @@ import (
 	"postrider/codec/pop3"
 )
 
-// text is something that people read. Each stands in texts, once per language,
-// with a # for each number.
+// text is the text of a reply. Each is in texts, once per language, with a # for
+// each number.
 type text uint8
 
 const (
@@ -103,7 +103,7 @@ var englishTexts = [texts]string{
 	textDenied:       "user name or password is wrong",
 	textInUse:        "another session has the maildrop open",
 	textTooSoon:      "wait # seconds between logins",
-	textTemporary:    "failure on our side, try again later",
+	textTemporary:    "temporary server error, try again later",
 	textGone:         "the message can't be read",
 	textNotUpdated:   "some deleted messages not removed",
 	textShutdown:     "server shutting down",
@@ -116,10 +116,10 @@ var englishTexts = [texts]string{
 	textCancelled:     "authentication cancelled",
 	textTooManyFailed: "too many failed logins from your network, try again later",
 	textTLSReady:      "begin TLS negotiation",
-	textTLSOn:         "TLS is on already",
-	textTLSLater:      "no TLS at the moment",
-	textTooEarly:      "octets stand behind STLS that nobody has protected",
-	textExpired:       "the account has another password or is gone, log in again",
+	textTLSOn:         "TLS already active",
+	textTLSLater:      "TLS not available now",
+	textTooEarly:      "data received after STLS and before the TLS handshake",
+	textExpired:       "the password was changed or the account was removed, log in again",
 }
 
 var germanTexts = [texts]string{
@@ -148,7 +148,7 @@ var germanTexts = [texts]string{
 	textDenied:       "Benutzername oder Passwort ist falsch",
 	textInUse:        "eine andere Sitzung hat das Postfach geöffnet",
 	textTooSoon:      "zwischen Anmeldungen # Sekunden warten",
-	textTemporary:    "Fehler auf unserer Seite, bitte später versuchen",
+	textTemporary:    "vorübergehender Fehler des Servers, bitte später versuchen",
 	textGone:         "die Nachricht ist nicht lesbar",
 	textNotUpdated:   "gelöschte Nachrichten wurden nicht entfernt",
 	textShutdown:     "der Server wird beendet",
@@ -161,10 +161,10 @@ var germanTexts = [texts]string{
 	textCancelled:     "Anmeldung abgebrochen",
 	textTooManyFailed: "zu viele fehlgeschlagene Anmeldungen aus diesem Netz, bitte später versuchen",
 	textTLSReady:      "TLS kann beginnen",
-	textTLSOn:         "TLS läuft schon",
+	textTLSOn:         "TLS ist schon aktiv",
 	textTLSLater:      "zur Zeit kein TLS",
-	textTooEarly:      "hinter STLS stehen Oktette, die niemand geschützt hat",
-	textExpired:       "das Konto hat ein anderes Passwort oder ist gelöscht, bitte neu anmelden",
+	textTooEarly:      "Daten nach STLS und vor dem TLS-Handshake empfangen",
+	textExpired:       "das Passwort wurde geändert oder das Konto gelöscht, bitte neu anmelden",
 }
 
 // say appends a text in the language of the session, its # replaced by numbers.

@@ -14,7 +14,7 @@ import (
 	"postrider/storage"
 )
 
-// TestTranscripts plays testdata/*.pop3. The settings are those of Config, and
+// TestTranscripts plays testdata/*.pop3. The settings are the fields of Config, and
 //
 //	set messages 120,200     the octets of the messages in the maildrop
 //	set timestamp <1.2@h>    of the greeting, and APOP is offered
@@ -68,7 +68,7 @@ func TestTranscripts(t *testing.T) {
 	})
 }
 
-// exported stands for a channel binding.
+// exported is a channel binding for tests.
 func exported(kind string) []byte {
 	if kind != sasl.TLSExporter {
 		return nil

@@ -16,14 +16,14 @@ type Config struct {
 	// Strange is how many of the Sessions the sites may have that are not known, and
 	// sessions that are at one message for long; 0: all of them.
 	Strange int
-	// Named says whether the operator named a next hop: it counts as known.
+	// Named reports whether the operator named a next hop: it counts as known.
 	Named              func(router.Hop) bool
 	MessagesPerSession int
 	Rate               int // messages a second to a site; 0: no limit
 	MaxEntries         int // jobs in memory
 	// Limits are of single sites, by Hop.String: they go over PerSite and Rate.
 	Limits map[string]Limit
-	// NextHop routes mail for a destination from a reverse-path. BySender says that
+	// NextHop routes mail for a destination from a reverse-path. BySender means that
 	// the reverse-path may matter.
 	NextHop  func(domain, reversePath string) router.Hop
 	BySender bool
@@ -115,12 +115,12 @@ func (e *Effects) Reset() {
 	}
 }
 
-// HostVerdict is what a session says of the host, apart from the message.
+// HostVerdict is what a session found out about the host, apart from the message.
 type HostVerdict uint8
 
 // The verdicts on a host.
 const (
-	// HostOK: the host took part in the delivery to its end, whatever it said of
+	// HostOK: the host took part in the delivery to its end, whatever it replied to
 	// the message. The session may have another job.
 	HostOK HostVerdict = iota
 	// HostDone: likewise, but the session is over.
@@ -135,7 +135,7 @@ const (
 	HostBusy
 )
 
-// BusyWait is how long a site waits whose address has no room for more connections.
+// BusyWait is how long a site waits when its address has no room for more connections.
 const BusyWait = 10 * time.Second
 
 // SiteStatus is a site as an operator sees it.
@@ -145,6 +145,6 @@ type SiteStatus struct {
 	Sessions int
 	Window   int       // sessions that it may have
 	DeadTill time.Time // zero: it is not dead
-	Fault    Fault     // of which it died
+	Fault    Fault     // that it died of
 	Waits    string    // why it has no session, in words; "": it does not wait for one
 }

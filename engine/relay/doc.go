@@ -1,6 +1,6 @@
-// Package relay decides when mail for other hosts is tried, by whom, and what
+// Package relay decides when mail for other hosts is tried, by which session, and what
 // becomes of it: the schedule of a message and the scheduler of all of them. It
-// is pure: it is told what happened and at what time, and says what to do.
+// is pure: it is told what happened and at what time, and returns what to do.
 //
 // # The life of an entry
 //
@@ -35,7 +35,7 @@
 // window's worth of them came in a row the site is dead: its jobs leave memory,
 // its destinations sleep, and nothing is tried until a wait of the schedule has
 // passed. Then one session probes it; what it brings decides for all. What a host
-// says of a message or a recipient (greylisting, an unknown user) says nothing of
+// replies to a message or a recipient (greylisting, an unknown user) tells nothing about
 // the host: it is alive.
 //
 // # Dropped

@@ -39,9 +39,9 @@ type Result struct {
 	Status  string // enhanced status code, "4.4.1"
 	Reason  string // for people: "host mx[192.0.2.1] said: 450 ... (in reply to RCPT TO command)"
 	// Diagnostic is the peer's own words, for a notification: "450 4.2.1 ..."; "":
-	// no peer said anything.
+	// no peer replied.
 	Diagnostic string
-	Remote     string // name of the host that said it; ""
+	Remote     string // name of the host that replied; or ""
 	Peer       string // the host, "mx[192.0.2.1]:25"; "": that of the attempt
 	// PeerNotifies: the peer took over the duty to notify of success (RFC 3461
 	// section 5.2.1).
@@ -61,7 +61,7 @@ type Attempt struct {
 	Record string
 }
 
-// NoticeKind is what a notice tells.
+// NoticeKind is the kind of a notice.
 type NoticeKind uint8
 
 // The kinds of notices.
@@ -88,15 +88,15 @@ type NoticeRecipient struct {
 // Judgement is what follows from an attempt.
 type Judgement struct {
 	Settlement storage.Settlement
-	// Notices go to the reverse-path; to whom those of a null reverse-path go is
-	// the caller's to know.
+	// Notices go to the reverse-path; the caller decides where notices for a null
+	// reverse-path go.
 	Notices []Notice
-	// Delivered and Gone count recipients: delivered ones, and those that failed
-	// for good.
+	// Delivered and Gone count recipients: delivered ones, and ones that failed
+	// permanently.
 	Delivered, Gone int
 }
 
-// notify is RFC 3461 section 4.1: what was not said means failure and delay.
+// notify is RFC 3461 section 4.1: the default is failure and delay.
 func notify(n, kind smtp.Notify) bool {
 	if n == 0 {
 		n = smtp.NotifyFailure | smtp.NotifyDelay
@@ -104,7 +104,7 @@ func notify(n, kind smtp.Notify) bool {
 	return n&kind != 0
 }
 
-// Judge decides what becomes of an entry after an attempt. random is from 0 to 1.
+// Judge decides what is done with an entry after an attempt. random is from 0 to 1.
 // The entry is not changed.
 func (p *Policy) Judge(e *storage.QueueEntry, a *Attempt, random float64) Judgement {
 	age := a.At.Sub(e.Arrival)
@@ -197,10 +197,10 @@ func Postpone(e *storage.QueueEntry, due time.Time, status, reason string) stora
 	return s
 }
 
-// Overdue says what is owed to an entry that no attempt has told the sender of:
-// its site is dead, and its destination sleeps. nil: nothing. It is an attempt
+// Overdue returns what is due for an entry while its site is dead and its
+// destination sleeps, so that no attempt informs the sender. nil: nothing. It is an attempt
 // that was not made, with what is known for its result; slack is how much longer
-// than the schedule says an attempt may be waited for.
+// than in the schedule an attempt may be waited for.
 func (p *Policy) Overdue(e *storage.QueueEntry, now time.Time, slack time.Duration) *Attempt {
 	age := now.Sub(e.Arrival) - slack
 	if e.Held || age < p.Lifetime && (p.WarnAfter == 0 || e.Warned || age < p.WarnAfter) {

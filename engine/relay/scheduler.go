@@ -8,45 +8,45 @@ import (
 	"postrider/storage"
 )
 
-// Scheduler decides who is tried when. One goroutine at a time calls it. now never
+// Scheduler decides which entry is tried when. One goroutine at a time calls it. now never
 // goes back.
 type Scheduler struct {
 	cfg      Config
 	domains  map[string]*domain
 	sites    map[router.Hop]*site
 	waiting  lines   // want a session and have none
-	slots    slots   // who has which sessions
+	slots    slots   // which sites have which sessions
 	slowed   []*site // have to wait for their rate limit
 	jobs     int
 	sessions int
-	idle     int // of sessions
+	idle     int // sessions without a job
 }
 
 // domain is a destination that is awake.
 type domain struct {
-	name    string
-	cursor  storage.Cursor // behind the last entry that was loaded
-	jobs    int
-	loading bool
-	more    bool      // there may be more behind the cursor
-	retry   time.Time // not to be looked at before: its site is dead, or reading failed
-	again   bool      // woken while it was loading
-	stale   bool      // the cursor went back while it was loading
-	twice             // what was read while a job of it was in memory
+	name     string
+	cursor   storage.Cursor // after the last entry that was loaded
+	jobs     int
+	loading  bool
+	more     bool      // there may be more after the cursor
+	retry    time.Time // not to be looked at before: its site is dead, or reading failed
+	again    bool      // woken while it was loading
+	stale    bool      // the cursor went back while it was loading
+	inFlight           // what was read while a job of it was in memory
 }
 
-// Overload is how long a destination sleeps for which there is no room in memory.
+// Overload is how long a destination sleeps when there is no room in memory for it.
 const Overload = 10 * time.Second
 
-// mostSites bounds the sites that are remembered only because they are dead.
-const mostSites = 100_000
+// maxSites bounds the sites that are remembered only because they are dead.
+const maxSites = 100_000
 
 // New returns a Scheduler that knows nothing yet.
 func New(cfg Config) *Scheduler {
 	return &Scheduler{cfg: cfg, domains: make(map[string]*domain), sites: make(map[router.Hop]*site), slots: newSlots(&cfg)}
 }
 
-// Wake says that something of a destination may be due. flush: an operator wants
+// Wake reports that mail for a destination may be due. flush: an operator wants
 // it tried now, whatever is known of its site.
 func (s *Scheduler) Wake(name string, flush bool, now time.Time, e *Effects) {
 	st := s.sites[s.cfg.NextHop(name, "")]
@@ -98,8 +98,8 @@ func (s *Scheduler) limit(d *domain) int {
 	return min(most, max(s.cfg.MaxEntries-s.jobs, 1))
 }
 
-// refill loads more of a destination when it has few jobs left, and lets go of one
-// that has none.
+// refill loads more entries of a destination when it has few jobs left, and drops a
+// destination that has none.
 func (s *Scheduler) refill(d *domain, e *Effects) {
 	if d.loading {
 		return
@@ -124,7 +124,7 @@ func (d *domain) back(e *storage.QueueEntry) {
 	at := e.Cursor()
 	if at.Due.Before(d.cursor.Due) || at.Due.Equal(d.cursor.Due) && !d.cursor.ID.Before(at.ID) {
 		d.cursor = e.Before()
-		d.stale = d.loading // what is being read lies behind it
+		d.stale = d.loading // what is being read lies after it
 	}
 }
 
@@ -138,7 +138,7 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 	d.loading = false
 	d.more = len(entries) == l.Limit || d.again || d.stale
 	if d.stale {
-		entries = nil // they are read again, behind what was put back
+		entries = nil // they are read again, after what was put back
 	}
 	d.again, d.stale = false, false
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 	var st *site
 	for _, entry := range entries {
 		d.cursor = entry.Cursor()
-		if d.isTwice(entry) {
+		if d.isInFlight(entry) {
 			continue
 		}
 		j := &Job{Entry: entry, Hop: s.cfg.NextHop(d.name, entry.Envelope.ReversePath), domain: d}
@@ -236,7 +236,7 @@ func (s *Scheduler) slow(st *site) {
 	}
 }
 
-// wakeIdle takes an idle session of a site for something else; nil: it has none.
+// wakeIdle takes an idle session of a site for another use; nil: it has none.
 func (s *Scheduler) wakeIdle(st *site) *Session {
 	n := len(st.idle)
 	if n == 0 {
@@ -249,7 +249,7 @@ func (s *Scheduler) wakeIdle(st *site) *Session {
 	return session
 }
 
-// Finished says that a session has done with its job: its outcome is settled in
+// Finished reports that a session has done its job: its outcome is settled in
 // the store. The job is not to be used any more. What the session does next is in
 // Effects, as an Assign for it; without one it is idle, if the verdict was HostOK.
 func (s *Scheduler) Finished(session *Session, j *Job, v HostVerdict, f Fault, now time.Time, e *Effects) {
@@ -275,7 +275,7 @@ func (s *Scheduler) Finished(session *Session, j *Job, v HostVerdict, f Fault, n
 	s.forget(st, now)
 }
 
-// mayGoOn says whether a session may have another message.
+// mayGoOn reports whether a session may have another message.
 func (s *Scheduler) mayGoOn(st *site, session *Session) bool {
 	if session.sent >= s.cfg.MessagesPerSession || st.active > st.room() {
 		return false
@@ -341,7 +341,7 @@ func (s *Scheduler) clear(st *site, now time.Time, e *Effects) {
 
 // remember keeps the name of a destination that sleeps because of the site.
 func (st *site) remember(name string) {
-	if st.probing() && len(st.asleep) < mostAsleep { // a busy site sleeps for seconds only
+	if st.probing() && len(st.asleep) < maxAsleep { // a busy site sleeps for seconds only
 		st.asleep = append(st.asleep, name)
 	}
 }
@@ -354,16 +354,16 @@ func (s *Scheduler) drop(j *Job, e *Effects) {
 	s.refill(j.domain, e)
 }
 
-// Postponed says that the entry of a Postpone is settled.
+// Postponed reports that the entry of a Postpone is settled.
 func (s *Scheduler) Postponed(j *Job, e *Effects) { s.drop(j, e) }
 
-// Ended says that a session is over that had no job: it was closed, or the peer
+// Ended reports the end of a session that had no job: it was closed, or the peer
 // broke it off while it was idle.
 func (s *Scheduler) Ended(session *Session, now time.Time, e *Effects) {
 	st := session.site
 	s.unidle(session)
 	s.ended(session)
-	s.serveWaiting(now, e) // those that wait come first
+	s.serveWaiting(now, e) // waiting sites come first
 	s.pump(st, now, e)
 	s.forget(st, now)
 }
@@ -409,16 +409,16 @@ func (s *Scheduler) forget(st *site, now time.Time) {
 	delete(s.sites, st.hop)
 }
 
-// prune drops dead sites when there are too many: they begin anew.
+// prune drops dead sites when there are too many: they begin again.
 func (s *Scheduler) prune() {
-	if len(s.sites) <= mostSites {
+	if len(s.sites) <= maxSites {
 		return
 	}
 	for hop, st := range s.sites {
 		if st.active == 0 && len(st.jobs) == 0 && !st.waiting && !st.slowed {
 			delete(s.sites, hop)
 		}
-		if len(s.sites) <= mostSites*9/10 {
+		if len(s.sites) <= maxSites*9/10 {
 			return
 		}
 	}
@@ -437,7 +437,7 @@ func (s *Scheduler) Tick(now time.Time, e *Effects) {
 	s.serveWaiting(now, e)
 }
 
-// Idle says that Tick has nothing to do.
+// Idle reports that Tick has nothing to do.
 func (s *Scheduler) Idle() bool { return len(s.slowed) == 0 }
 
 // Jobs and Sessions are how many there are.

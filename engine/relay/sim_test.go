@@ -169,7 +169,7 @@ func TestAHostWithFewConnections(t *testing.T) {
 }
 
 // Random lives: hosts that die and come back, greylist, refuse, lose connections
-// behind the dot, and a process that is killed at any moment. Every message is
+// after the dot, and a process that is killed at any moment. Every message is
 // delivered, returned or still queued; none is delivered twice but where a 250 was
 // lost.
 func TestNothingIsLost(t *testing.T) {
@@ -296,7 +296,7 @@ func randomHost(w *world) func(router.Hop) *host {
 				}
 				return taken(w, e, r)
 			}
-		case 4: // loses connections behind the dot
+		case 4: // loses connections after the dot
 			h.loses = 0.3
 		case 5: // few connections
 			h.refuses = 1 + w.random.IntN(3)

@@ -16,25 +16,25 @@ type site struct {
 	window  float64 // sessions that it may have now
 	most    float64 // the bound of window
 	rate    limit.Rate
-	bucket  limit.Bucket // of rate
+	bucket  limit.Bucket // tokens of rate
 	waiting bool         // in Scheduler.waiting: it wants a session, and there is none
 	slowed  bool         // in Scheduler.slowed: its rate limit has run out
 
 	failed   float64 // failures since the last success, in windows
 	deaths   int     // in a row
 	deadTill time.Time
-	why      Fault // of the death
+	why      Fault // cause of the death
 	asleep   []string
 }
 
-// mostAsleep bounds the destinations that a dead site remembers to wake early.
-const mostAsleep = 1000
+// maxAsleep bounds the destinations that a dead site remembers to wake early.
+const maxAsleep = 1000
 
-// dead says whether nothing is to be sent there. Once its time has come a site is
+// dead reports whether nothing is to be sent there. Once its time has come a site is
 // probed.
 func (s *site) dead(now time.Time) bool { return now.Before(s.deadTill) }
 
-// probing says whether the site has died and has not been reached since.
+// probing reports whether the site has died and has not been reached since.
 func (s *site) probing() bool { return s.deaths > 0 }
 
 // room is how many sessions the site may have now.
@@ -46,7 +46,7 @@ func (s *site) room() int {
 }
 
 // succeeded notes that the host took part in a delivery to its end, whatever it
-// said of the message.
+// replied to the message.
 func (s *site) succeeded(initial float64) {
 	if s.probing() {
 		s.window = min(initial, s.most)
@@ -56,7 +56,7 @@ func (s *site) succeeded(initial float64) {
 	s.failed, s.deaths, s.deadTill, s.why = 0, 0, time.Time{}, Fault{}
 }
 
-// failedOnce notes a failure of the host and says whether that was its death.
+// failedOnce notes a failure of the host and reports whether that was its death.
 func (s *site) failedOnce() bool {
 	s.failed += 1 / s.window
 	s.window = max(s.window-1/s.window, 1)

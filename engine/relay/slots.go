@@ -6,21 +6,21 @@ import (
 	"postrider/engine/router"
 )
 
-// Sessions are scarce, and a stranger can make us connect to hosts of his that are as
-// slow as their deadlines let them be. So a site is known or strange: known when the
-// operator named it, or when it took part in a delivery that was not slow. Strange sites,
-// and sessions that are at one message for longer than slowAfter, share Config.Strange
-// sessions; the rest is always there for mail to known sites.
+// Sessions are scarce, and an untrusted client can make us connect to hosts of its own
+// that are as slow as their deadlines let them be. So a site is known or strange: known
+// when the operator named it, or when it took part in a delivery that was not slow.
+// Strange sites, and sessions that are at one message for longer than slowAfter, share
+// Config.Strange sessions; the rest is always there for mail to known sites.
 
 // slowAfter is from when on a session with one message is slow.
 const slowAfter = time.Minute
 
-// mostKnown bounds the sites that are remembered as known.
-const mostKnown = 20_000
+// maxKnown bounds the sites that are remembered as known.
+const maxKnown = 20_000
 
-// slots says who has which sessions.
+// slots tells which sites have which sessions.
 type slots struct {
-	most    int // of strange sessions
+	most    int // limit of strange sessions
 	named   func(router.Hop) bool
 	known   map[router.Hop]struct{}
 	strange int // sessions
@@ -47,13 +47,13 @@ func newSlots(cfg *Config) slots {
 	return s
 }
 
-// isKnown says whether a site may have any session.
+// isKnown reports whether a site may have any session.
 func (s *slots) isKnown(hop router.Hop) bool {
 	_, known := s.known[hop]
 	return known || hop.Kind == router.Maildrop || hop.Kind == router.Refused || s.named(hop)
 }
 
-// hasStrange says whether there is a session for a strange site.
+// hasStrange reports whether there is a session for a strange site.
 func (s *slots) hasStrange(now time.Time) bool {
 	for s.oldest != nil && now.Sub(s.oldest.began) >= slowAfter {
 		slow := s.oldest
@@ -64,7 +64,7 @@ func (s *slots) hasStrange(now time.Time) bool {
 	return s.strange < s.most
 }
 
-// hasRoom says whether a site may begin a session.
+// hasRoom reports whether a site may begin a session.
 func (s *slots) hasRoom(hop router.Hop, now time.Time) bool {
 	return s.isKnown(hop) || s.hasStrange(now)
 }
@@ -76,7 +76,7 @@ func (s *slots) begin(session *Session) {
 	}
 }
 
-// work says that a session begins with a message.
+// work reports that a session begins with a message.
 func (s *slots) work(session *Session, now time.Time) {
 	session.began = now
 	if session.strange {
@@ -109,7 +109,7 @@ func (s *slots) finish(session *Session, v HostVerdict, now time.Time) {
 
 // remember makes a site known. When there are too many, some others are forgotten.
 func (s *slots) remember(hop router.Hop) {
-	if _, has := s.known[hop]; !has && len(s.known) >= mostKnown {
+	if _, has := s.known[hop]; !has && len(s.known) >= maxKnown {
 		for other := range s.known {
 			delete(s.known, other)
 			break

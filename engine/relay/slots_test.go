@@ -161,11 +161,11 @@ func TestABusySiteWaits(t *testing.T) {
 // A stranger with many domains that take mail does not make us remember all of them.
 func TestKnownSitesAreBounded(t *testing.T) {
 	s := newSlots(&Config{Sessions: 4, Strange: 3})
-	for i := range mostKnown + 100 {
+	for i := range maxKnown + 100 {
 		s.remember(router.Hop{Kind: router.ByMX, Host: fmt.Sprintf("d%d.example", i)})
 	}
-	last := router.Hop{Kind: router.ByMX, Host: fmt.Sprintf("d%d.example", mostKnown+99)}
-	if _, has := s.known[last]; len(s.known) != mostKnown || !has {
+	last := router.Hop{Kind: router.ByMX, Host: fmt.Sprintf("d%d.example", maxKnown+99)}
+	if _, has := s.known[last]; len(s.known) != maxKnown || !has {
 		t.Errorf("%d sites are known, the last one: %v", len(s.known), has)
 	}
 }

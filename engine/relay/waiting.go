@@ -6,7 +6,7 @@ import "time"
 // apart; in each the first that came is served first, and the lines take turns.
 type lines struct {
 	known, strange []*site
-	turn           bool // of the strange ones
+	turn           bool // it is the turn of the strange ones
 }
 
 func (l *lines) empty() bool { return len(l.known)+len(l.strange) == 0 }
@@ -37,7 +37,7 @@ func (l *lines) next(strange bool) *site {
 	return st
 }
 
-// whyWaits says why a site has no session.
+// whyWaits returns why a site has no session.
 func (s *Scheduler) whyWaits(st *site) string {
 	switch {
 	case !st.waiting:
@@ -48,7 +48,7 @@ func (s *Scheduler) whyWaits(st *site) string {
 	return "all connections are in use (relay.connections)"
 }
 
-// hasSlot says whether a site may begin one more session, as far as the others leave
+// hasSlot reports whether a site may begin one more session, as far as the others leave
 // it one.
 func (s *Scheduler) hasSlot(st *site, now time.Time) bool {
 	return s.sessions < s.cfg.Sessions && s.slots.hasRoom(st.hop, now)
@@ -69,7 +69,7 @@ func (s *Scheduler) next(st *site, session *Session, now time.Time) *Job {
 	return st.next(session)
 }
 
-// await queues a site for a session, and ends one that somebody keeps idle.
+// await queues a site for a session, and ends one that another site keeps idle.
 func (s *Scheduler) await(st *site, e *Effects) {
 	if st.waiting {
 		return

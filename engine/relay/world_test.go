@@ -13,7 +13,7 @@ import (
 )
 
 // world is everything about a Scheduler in simulated time: a store's queue with its
-// durable marks, hosts that behave as hosts do, and an operator who pulls the plug.
+// durable marks, hosts that behave as hosts do, and crashes of the machine.
 type world struct {
 	random *rand.Rand
 	now    time.Time
@@ -42,16 +42,16 @@ type world struct {
 	got      map[string]int // deliveries, likewise
 	bounced  map[string]int
 	warned   map[string]int
-	trace    []string // of attempts and notices, if wanted
+	trace    []string // attempts and notices, if wanted
 	tracing  bool
 }
 
-// host is how a site answers: up or not at a time, and what it says of a message.
+// host is how a site answers: up or not at a time, and its reply to a message.
 type host struct {
 	latency  time.Duration
 	up       func(now time.Time) bool
 	answer   func(w *world, e *storage.QueueEntry, r *storage.QueuedRecipient) Result
-	loses    float64 // how often the connection breaks behind the dot
+	loses    float64 // how often the connection breaks after the dot
 	sessions int
 	most     int                      // sessions seen at once
 	refuses  int                      // over so many sessions it answers 421; 0: never
@@ -105,7 +105,7 @@ func (w *world) boot() {
 	for _, h := range w.hosts {
 		h.sessions = 0
 	}
-	w.after(0, w.lookAround)
+	w.after(0, w.wakeDue)
 	w.after(5*time.Minute, w.sweep)
 }
 
@@ -137,8 +137,8 @@ func (w *world) run(until time.Duration) {
 	w.now = end
 }
 
-// lookAround is Awake, every 4 seconds.
-func (w *world) lookAround() {
+// wakeDue is Awake, every 4 seconds.
+func (w *world) wakeDue() {
 	var due []string
 	for name, at := range w.marks {
 		if !w.awake[name] && !at.After(w.now) {
@@ -150,7 +150,7 @@ func (w *world) lookAround() {
 		w.awake[name] = true
 		w.do(func(e *Effects) { w.s.Wake(name, false, w.now, e) })
 	}
-	w.after(4*time.Second, w.lookAround)
+	w.after(4*time.Second, w.wakeDue)
 }
 
 // sweep looks for entries that no attempt tells the sender of.

@@ -29,7 +29,7 @@ func Mailbox(local, domain string) string {
 
 var quoter = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-// isDotString says whether local can be written without quotes (RFC 5321
+// isDotString reports whether local can be written without quotes (RFC 5321
 // Dot-string; octets from 128 on belong to an atom by RFC 6531).
 func isDotString(local string) bool {
 	for atom := range strings.SplitSeq(local, ".") {
@@ -62,15 +62,15 @@ func cut(text string) (local, domain string) {
 
 // The limits of RFC 5321 section 4.5.3.1, in octets.
 const (
-	maxLocal = 64  // of accounts and aliases here
+	maxLocal = 64  // for accounts and aliases here
 	maxPath  = 256 // with angle brackets
 )
 
 // ParseMailbox reads an address that an operator wrote, NAME or NAME@DOMAIN, with
 // quotes or without. The local part comes back without quotes and in its case, the
 // domain folded; without a domain it is defaultDomain. An empty local part, "@domain",
-// is returned as such: it is the catch-all's name, and only what makes aliases has a
-// use for it. The error says what is wrong with the text.
+// is returned as such: it is the catch-all's name, which only code that makes aliases
+// uses. The error tells what is wrong with the text.
 func ParseMailbox(text, defaultDomain string) (local, domain string, err error) {
 	local, domain = cut(strings.TrimSpace(text))
 	if domain == "" && strings.HasSuffix(text, "@") {

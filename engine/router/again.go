@@ -8,15 +8,15 @@ import (
 	"postrider/storage"
 )
 
-// Forwards says whether an alias among the recipients leads to a mailbox elsewhere: then
+// Forwards reports whether an alias among the recipients leads to a mailbox elsewhere: then
 // the message may be in a loop, and it matters where it has been.
 func (p *Placement) Forwards() bool { return p.far }
 
-// WantsSuccess says whether NOTIFY=SUCCESS was passed over because of NoSuccess.
+// WantsSuccess reports whether NOTIFY=SUCCESS was ignored because of NoSuccess.
 func (p *Placement) WantsSuccess() bool { return p.wished }
 
-// Successes is how many queue entries have a recipient of ours of whose success the
-// sender is told: each brings a notification.
+// Successes is the number of queue entries with a local recipient whose success the
+// sender is notified of: each causes a notification.
 func (p *Placement) Successes() (n int) {
 	for _, e := range p.Relayed {
 		if slices.ContainsFunc(e.Recipients, func(r storage.QueuedRecipient) bool { return r.Notify&smtp.NotifySuccess != 0 }) {
@@ -33,11 +33,11 @@ func (p *Placement) wish(rcpt *smtp.RcptArgs) {
 	p.octets += entryOctets + recipientOctets + 2*(len(rcpt.To.Local())+len(rcpt.To.Domain())) + len(rcpt.ORcpt)
 }
 
-// Again places all recipients anew, when Been or NoSuccess has changed. They were added before, and
-// their ORCPT need not be in rcpts any more. An alias that has sent the message elsewhere
-// before is put into the queue under its own address: the attempt to deliver it there
-// fails, and so the sender is told. looped is how many recipients were only such
-// aliases. The same becomes of a recipient that is not there any more.
+// Again places all recipients again, when Been or NoSuccess has changed. They were added
+// before, and their ORCPT need not be in rcpts any more. An alias that has sent the
+// message elsewhere before is put into the queue under its own address: the attempt to
+// deliver it there fails, and so the sender is told. looped is how many recipients were
+// only such aliases. A recipient that does not exist any more is treated likewise.
 func (p *Placement) Again(r *Router, rcpts []smtp.RcptArgs, mayRelay bool) (looped int) {
 	old := *p
 	*p = Placement{Targets: old.Targets[:0], Been: old.Been, NoSuccess: old.NoSuccess}

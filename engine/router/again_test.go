@@ -102,7 +102,7 @@ func TestDeliveredToOfALongAlias(t *testing.T) {
 	}
 }
 
-// again adds recipients as RCPT has them and places them anew, now that the header is
+// again adds recipients as RCPT has them and places them again, now that the header is
 // known.
 func again(t *testing.T, r *Router, header string, args ...string) (looped int, p *Placement) {
 	t.Helper()
@@ -168,7 +168,7 @@ func TestForwardLoop(t *testing.T) {
 	f("Delivered-To: gnir@a.example\r\n", []string{"<ring@a.example>"}, 0,
 		"far.example ring@far.example 0 rfc822;ring@a.example", "a.example gnir@a.example 0 rfc822;ring@a.example")
 
-	// Nothing is lost of what has another way: a maildrop, a mailbox elsewhere.
+	// Recipients with another way get the message: a maildrop, a mailbox elsewhere.
 	f(been, []string{"<list@a.example>", "<alice@a.example>", "<x@far.example> ORCPT=rfc822;x@old.example", "<u@new.example> ORCPT=rfc822;u@old.example"}, 1,
 		returned, "maildrop 1", "far.example x@far.example 0 ", "new.example u@new.example 0 rfc822;u@old.example")
 	f(been, []string{"<x@far.example> ORCPT=rfc822;x@old.example", "<list@a.example>", "<near@a.example>"}, 1,
@@ -206,7 +206,7 @@ func TestForwardLoopEnds(t *testing.T) {
 	}
 }
 
-// The octets that are booked don't shrink when recipients are placed anew.
+// The octets that are booked don't shrink when recipients are placed again.
 func TestAgainIsBooked(t *testing.T) {
 	p := new(Placement)
 	r := forwarding()

@@ -18,13 +18,13 @@
 //
 // "postmaster" is always taken (RFC 5321 section 4.5.1): in place of step 3 it
 // is looked for in the default domain, and at last falls to the first account
-// there is, by domain and name. A server makes an account "postmaster" that
-// nobody can log in to at its first start, so the last resort is for stores
+// there is, by domain and name. A server makes an account "postmaster"
+// without a login at its first start, so the last resort is for stores
 // where that was removed. Only a store without any account refuses postmaster.
 //
 // An alias expands to its targets, each resolved by the same steps, as often as
 // needed. An address met twice is expanded once, so a circle ends by itself. A target
-// in a domain of somebody else is kept as it is: the mail is sent on. Aliases that were
+// in a domain that is not ours is kept as it is: the mail is forwarded. Aliases that were
 // stored by programs that folded all targets have lost the case of names elsewhere: one
 // that has to have it must be made again.
 //
@@ -36,7 +36,7 @@
 // dead member into the queue as a recipient of its own: the attempt to deliver it fails,
 // with a line in the log and a notification to the sender ("expanded from"), as with
 // Postfix. That ends, since no dead member has a route to a mailbox. A member that
-// leads back to its alias is not dead if the alias reaches somebody: what it would get,
+// leads back to its alias is not dead if the alias reaches a recipient: what it would get,
 // they get. An alias with dead members only is Unknown; one that leads in a circle, or
 // to more than [MaxExpansion] addresses, is a [Loop].
 //
@@ -54,7 +54,7 @@
 // leads to maildrops only sends nothing elsewhere, and so it can be in no loop: it is
 // always gone through.
 //
-// SMTP says so at the end of the message, with 554 5.4.6, when all recipients are such
+// SMTP replies so at the end of the message, with 554 5.4.6, when all recipients are such
 // aliases. If others are among them the message is taken, and the loop is told of by a
 // notification. A loop ends at its first alias that is met again, so there are at most
 // as many copies as ways through aliases that are all different. A message with more

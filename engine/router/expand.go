@@ -16,17 +16,17 @@ type Dead struct {
 }
 
 // alias is an alias that mail came for: where it was found, what was asked for, and
-// what it says.
+// its entry.
 type alias struct {
 	at, asked mailbox
 	storage.Address
 }
 
-// mark is the address of an alias, found at at, as it stands in Delivered-To. It has the
+// mark is the address of an alias, found at at, as Delivered-To has it. It has the
 // same form for each spelling of the address, and for each tag after the delimiter. A
 // letter beyond ASCII would keep the message from hosts without SMTPUTF8: it is written
-// in xtext (RFC 3461 section 4). A catch-all has no address: there it is asked, the one
-// that it catches.
+// in xtext (RFC 3461 section 4). A catch-all has no address: its mark is asked, the
+// address that it catches.
 func mark(at, asked mailbox) string {
 	if at.local == "" {
 		at = asked
@@ -51,7 +51,7 @@ type expansion struct {
 	met   map[mailbox]*member
 	order []*member // met, as they came
 
-	mark string           // of the alias that is expanded
+	mark string           // mark of the alias that is expanded
 	past map[mailbox]bool // aliases that have sent the message elsewhere before
 
 	visited int  // targets looked at
@@ -72,8 +72,8 @@ type member struct {
 	told    bool   // it leads to an address that does not exist, or to past
 	far     bool   // it leads to a mailbox elsewhere
 	past    bool   // it is one of expansion.past
-	caught  string // of a catch-all: the target of its own that it catches
-	via     string // of a catch-all: the target by which it was met first
+	caught  string // for a catch-all: its own target that it catches
+	via     string // for a catch-all: the target by which it was met first
 }
 
 // maxDepth bounds aliases of aliases, and with them the stack.
@@ -200,7 +200,7 @@ func (x *expansion) target(parent *member, text string, account storage.AccountI
 	}
 }
 
-// elsewhere takes a target in a domain of somebody else.
+// elsewhere adds a target in a domain that is not ours.
 func (x *expansion) elsewhere(parent *member, a mailbox) {
 	if a.local == "" {
 		x.rise(parent, told)
@@ -214,7 +214,7 @@ func (x *expansion) elsewhere(parent *member, a mailbox) {
 	}
 }
 
-// send notes a mailbox elsewhere and says whether it is new.
+// send notes a mailbox elsewhere and reports whether it is new.
 func (x *expansion) send(remote string) bool {
 	key := address.Key(remote)
 	if x.sent[key] {
@@ -293,7 +293,7 @@ func (x *expansion) bury() {
 	}
 }
 
-// Dead lists what of an alias leads to no mailbox: members that do not exist and
+// Dead lists the members of an alias that lead to no mailbox: members that do not exist and
 // members that lead in a circle; the alias itself when it does so as a whole, or when it
 // names itself, to keep a copy, and there is no account of its name.
 func (r *Router) Dead(a storage.Alias) []Dead {
@@ -312,7 +312,7 @@ func (r *Router) Dead(a storage.Alias) []Dead {
 	return x.dead
 }
 
-// isNamed says whether an alias that leads to a mailbox names m.
+// isNamed reports whether an alias that leads to a mailbox names m.
 func (m *member) isNamed() bool {
 	for _, p := range m.parents {
 		if p.alive {
@@ -323,7 +323,7 @@ func (m *member) isNamed() bool {
 }
 
 // NextHop decides where mail for a domain goes now: to a maildrop if the domain is
-// ours, else as the transports say. rule is that in words.
+// ours, else as the transports decide. rule describes the decision.
 func (r *Router) NextHop(t *Transports, domain, reversePath string) (hop Hop, rule string) {
 	domain = address.FoldDomain(domain)
 	if r.dir.HostsDomain(domain) || r.isThisHost(domain) {

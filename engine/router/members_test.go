@@ -39,7 +39,7 @@ func TestCopyAndForward(t *testing.T) {
 	}
 }
 
-// The sender hears of members that lead nowhere; the others get the mail.
+// The sender is notified of members that lead nowhere; the others get the mail.
 func TestDeadMembers(t *testing.T) {
 	r := New(newBook("a.example b.example c.example", "ruth@a.example",
 		"crew@a.example: ruth@a.example left@a.example Left@a.example",

@@ -15,11 +15,11 @@ import (
 // there: its Delivered-To is before the message (see storage.Envelope.Front). Reset it
 // for the next message.
 type Placement struct {
-	// Been says whether the message has been at an address already, by its Delivered-To
+	// Been reports whether the message has been at an address already, by its Delivered-To
 	// fields (message.Head.DeliveredTo); nil: they are not known, or there are none.
 	Been func(address []byte) bool
 
-	// NoSuccess: NOTIFY=SUCCESS is passed over.
+	// NoSuccess: NOTIFY=SUCCESS is ignored.
 	NoSuccess bool
 
 	// Targets are the maildrops.
@@ -28,8 +28,8 @@ type Placement struct {
 	// are not used again after Reset.
 	Relayed []*storage.QueueEntry
 
-	places map[string]*storage.QueueEntry // of Relayed, by address.Key and by @destination; nil: none
-	octets int                            // of Relayed and of what Targets have of their own
+	places map[string]*storage.QueueEntry // entries of Relayed, by address.Key and by @destination; nil: none
+	octets int                            // size of Relayed, and of the own strings of Targets
 	far    bool                           // an alias leads to a mailbox elsewhere
 	wished bool                           // NOTIFY=SUCCESS was passed over
 	asked  map[string]string              // ORCPT of recipients that have no queue entry, by address.Key; nil: none
@@ -56,13 +56,13 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	}
 	switch {
 	case o == Local && rcpt.Notify&smtp.NotifySuccess != 0:
-		// Whoever wants to hear of success gets it by way of the queue: there the
+		// A notification of success goes by way of the queue: there the
 		// notification is as durable as the message.
 		p.Targets = p.Targets[:before]
 		p.relay(r.Domain(rcpt.To.Domain()), "", rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	case o == Local:
 		p.splitRemote(before, rcpt)
-		// The sender is told of members without a mailbox by way of the queue too: the
+		// The sender is notified of members without a mailbox by way of the queue too: the
 		// attempt to deliver there fails, with a notification and a line in the log.
 		for _, d := range dead {
 			p.relay(d.Domain, "", d.Mailbox, original(rcpt), rcpt.Notify)
@@ -83,8 +83,8 @@ func (p *Placement) Return(domain, path string, notify smtp.Notify) {
 	p.relay(domain, "", path, "", notify)
 }
 
-// What a queue entry and a recipient in one take besides their texts, and the place in
-// the map with them.
+// These are the sizes of a queue entry and of a recipient in one without their texts,
+// but with their place in the map.
 const (
 	entryOctets     = 512
 	recipientOctets = 256
@@ -95,7 +95,7 @@ func (p *Placement) Octets() int {
 	return p.octets + cap(p.Targets)*int(unsafe.Sizeof(Target{}))
 }
 
-// isFar says whether t is a mailbox elsewhere.
+// isFar reports whether t is a mailbox elsewhere.
 func (t Target) isFar() bool { return t.Remote != "" }
 
 // splitRemote takes the mailboxes elsewhere, to which an alias led, out of the
@@ -153,22 +153,7 @@ func (p *Placement) relay(domain, alias, path, original string, notify smtp.Noti
 	e.Recipients = append(e.Recipients, storage.QueuedRecipient{ForwardPath: path, ORcpt: original, Notify: notify})
 }
 
-// Maildrops are the Targets with their trace fields: the Return-Path everywhere,
-// Delivered-To where an alias was expanded, and front, whole fields that stand before
-// the message everywhere. reversePath is text without brackets.
-func (p *Placement) Maildrops(reversePath, front string) []storage.Recipient {
-	rs := make([]storage.Recipient, 0, len(p.Targets))
-	for _, t := range p.Targets {
-		trace := message.AppendReturnPath(nil, []byte(reversePath))
-		if t.Expanded != "" {
-			trace = message.AppendDeliveredTo(trace, []byte(t.Expanded))
-		}
-		rs = append(rs, storage.Recipient{Account: t.Account, Trace: append(trace, front...)})
-	}
-	return rs
-}
-
-// Seal gives all queue entries what MAIL said of their message. The Front of e is before
+// Seal gives all queue entries the envelope of their message. The Front of e is before
 // the message everywhere, after the Delivered-To of the entry's own.
 func (p *Placement) Seal(e storage.Envelope) {
 	for _, q := range p.Relayed {

@@ -60,7 +60,7 @@ func TestPlacement(t *testing.T) {
 	got, _ = place(t, r, false, "<alice@a.example>", "<u@b.example>", "<nobody@a.example>")
 	same(t, got, "<u@b.example>: not ours", "<nobody@a.example>: unknown", "maildrop 1 ")
 
-	// An alias leads elsewhere also for those who may not relay, under the name that
+	// An alias leads elsewhere also for clients that may not relay, under the name that
 	// was written.
 	got, _ = place(t, r, false, "<out@a.example>", "<bob@a.example>")
 	same(t, got, "maildrop 1 alice@a.example", "maildrop 2 ", "b.example <x@b.example> notify=0 orcpt=rfc822;out@a.example")
@@ -73,9 +73,6 @@ func TestPlacement(t *testing.T) {
 	p.Seal(storage.Envelope{ReversePath: "s@a.example"})
 	if p.Relayed[0].Envelope.ReversePath != "s@a.example" {
 		t.Error("the entry has no envelope")
-	}
-	if rs := p.Maildrops("s@a.example", ""); len(rs) != 1 || string(rs[0].Trace) != "Return-Path: <s@a.example>\r\n" {
-		t.Errorf("%+v", rs)
 	}
 	p.Reset()
 	if len(p.Targets)+len(p.Relayed) != 0 {

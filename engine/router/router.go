@@ -8,15 +8,15 @@ import (
 	"postrider/storage"
 )
 
-// Outcome is what became of an address.
+// Outcome is the result of routing an address.
 type Outcome uint8
 
 // The outcomes.
 const (
-	Unknown     Outcome = iota // in a domain of ours, and nobody's (550 5.1.1)
+	Unknown     Outcome = iota // in a domain of ours, but no such user (550 5.1.1)
 	Local                      // at least one maildrop, or a mailbox elsewhere that an alias of ours names
-	NotOurs                    // in a domain of somebody else
-	Loop                       // an alias that leads to nobody but itself, or to too many
+	NotOurs                    // in a domain that is not ours
+	Loop                       // an alias that leads to itself only, or to too many addresses
 	ForwardLoop                // an alias that has sent this message elsewhere before
 )
 
@@ -39,24 +39,24 @@ func (o Outcome) String() string {
 type Target struct {
 	Account storage.AccountID
 	// Expanded is the address that led here in the end, when an alias or a
-	// catch-all stands between it and the address asked for; "" otherwise.
+	// catch-all is between it and the address asked for; "" otherwise.
 	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321. Of a mailbox
 	// elsewhere it is the alias that was asked for, always in ASCII.
 	Expanded string
-	// Remote is a mailbox in a domain of somebody else that an alias led to, its local
-	// part in the case that the alias has, and
-	// Domain that domain, folded; then there is no Account. "": a maildrop.
+	// Remote is a mailbox in a domain that is not ours that an alias led to, its local
+	// part in the case that the alias has, and Domain that domain, folded; then there is
+	// no Account. "": a maildrop.
 	Remote, Domain string
 }
 
-// MaxExpansion is the most addresses that one alias may expand to, counting
+// MaxExpansion bounds the addresses that one alias may expand to, counting
 // every alias on the way.
 const MaxExpansion = 10000
 
 // Settings are what a Router knows besides the directory.
 type Settings struct {
 	Hostname      string       // mail for it is mail for the default domain
-	DefaultDomain string       // of an address without a domain
+	DefaultDomain string       // for an address without a domain
 	Delimiter     byte         // between a name and its tag, '+'; 0: no tags
 	Literals      []netip.Addr // our own addresses, for user@[192.0.2.1]
 }
@@ -68,7 +68,7 @@ type Router struct {
 	set Settings
 }
 
-// New returns a Router over dir, which must answer from memory as its contract says.
+// New returns a Router over dir, which must answer from memory, as storage.Directory promises.
 func New(dir storage.Directory, set Settings) *Router {
 	set.Hostname = address.FoldDomain(set.Hostname)
 	set.DefaultDomain = address.FoldDomain(set.DefaultDomain)
@@ -85,7 +85,7 @@ func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
 	return dst, o
 }
 
-// Resolve is Route that tells of the members of an alias that lead to no mailbox too.
+// Resolve is Route, and also returns the members of an alias that lead to no mailbox.
 func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
 	return r.resolve(local, domain, dst, nil)
 }
@@ -107,8 +107,8 @@ func (r *Router) resolve(local, domain []byte, dst []Target, been func(address [
 	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at)}), nil, Local
 }
 
-// mailbox folds the domain, puts the mailbox into one of our domains if it says so in
-// other words, and folds the local part of one that is ours.
+// mailbox folds the domain, puts the mailbox into one of our domains if it is another
+// form of it, and folds the local part of one that is ours.
 func (r *Router) mailbox(local, domain []byte) (m mailbox, ours bool) {
 	var buf [320]byte
 	b := append(append(buf[:0], local...), domain...)
@@ -133,7 +133,7 @@ func (r *Router) Domain(domain []byte) string {
 	return d
 }
 
-// isThisHost says whether domain, folded, is another word for the default domain.
+// isThisHost reports whether domain, folded, is another word for the default domain.
 func (r *Router) isThisHost(domain string) bool {
 	if domain == r.set.DefaultDomain {
 		return true
@@ -159,7 +159,7 @@ func (r *Router) isThisHost(domain string) bool {
 }
 
 // find takes the steps of the package comment for an address in a domain of
-// ours, and says under which name it was found.
+// ours, and returns under which name it was found.
 func (r *Router) find(a mailbox) (found storage.Address, at mailbox, ok bool) {
 	if a.local == "" {
 		return storage.Address{}, a, false
@@ -186,7 +186,7 @@ func (r *Router) find(a mailbox) (found storage.Address, at mailbox, ok bool) {
 
 const postmaster = "postmaster"
 
-// findPostmaster finds who answers for the host as a whole.
+// findPostmaster finds the postmaster of the host.
 func (r *Router) findPostmaster() (found storage.Address, at mailbox, ok bool) {
 	at = mailbox{postmaster, r.set.DefaultDomain}
 	if found, err := r.dir.Lookup(at.local, at.domain); err == nil {

@@ -119,7 +119,7 @@ func TestRoute(t *testing.T) {
 	f(`"a b"@a.example`, "a b@a.example")
 	f("nobody@a.example", "unknown")
 	f(`""@a.example`, "unknown")
-	f(`""@b.example`, "unknown") // the catch-all's key is nobody's address
+	f(`""@b.example`, "unknown") // the catch-all's key is not an address
 	f("nobody@b.example", "alice@a.example(alice@a.example)")
 	f("bob+t@b.example", "bob@b.example")
 	f("team@a.example", "alice@a.example(alice@a.example) bob@a.example(bob@a.example)")

@@ -27,7 +27,7 @@ type Hop struct {
 	Kind HopKind
 	Host string // folded, without brackets; an IP address as it is
 	Port uint16 // 0: that of SMTP
-	Text string // of Refused
+	Text string // with Refused
 }
 
 // String writes the hop as ParseHop reads it; a hop by MX of a recipient's own
@@ -49,7 +49,7 @@ func (h Hop) String() string {
 	return s
 }
 
-var errHop = errors.New("a next hop is HOST, HOST:PORT, [HOST] or [HOST]:PORT (brackets: no MX question), mx, or error:TEXT")
+var errHop = errors.New("a next hop is HOST, HOST:PORT, [HOST] or [HOST]:PORT (brackets: no MX lookup), mx, or error:TEXT")
 
 // ParseHop reads a next hop as an operator writes it. "mx", by MX of the
 // recipient's domain, comes back with an empty Host.
@@ -106,7 +106,7 @@ type Transports struct {
 	exact     map[string]Hop // by domain
 	suffixes  []transportRule
 	senders   map[string]Hop // by address or @domain
-	named     map[Hop]bool   // of the rules
+	named     map[Hop]bool   // hops named in the rules
 }
 
 type transportRule struct {
@@ -154,7 +154,7 @@ func parseRule(rule string) (pattern string, hop Hop, err error) {
 	pattern, text, ok := strings.Cut(rule, "=")
 	pattern = foldPattern(strings.TrimSpace(pattern))
 	if !ok || pattern == "" {
-		return "", hop, fmt.Errorf("%q is not PATTERN=NEXTHOP", rule)
+		return "", hop, fmt.Errorf("%q: expected PATTERN=NEXTHOP", rule)
 	}
 	hop, err = ParseHop(text)
 	return pattern, hop, err
@@ -172,7 +172,7 @@ func foldPattern(pattern string) string {
 }
 
 // NextHop decides where mail for domain, folded, from the reverse-path
-// sender goes. rule says which rule it was, in words, for people.
+// sender goes. rule describes the rule that decided it, for people.
 func (t *Transports) NextHop(domain, sender string) (hop Hop, rule string) {
 	if h, ok := t.exact[domain]; ok {
 		return h.of(domain), "transport of " + domain
@@ -199,16 +199,16 @@ func (t *Transports) NextHop(domain, sender string) (hop Hop, rule string) {
 	return Hop{}.of(domain), "MX"
 }
 
-// Names says whether an operator named a next hop: it is no choice of the recipient's
-// domain.
+// Names reports whether an operator named a next hop: the recipient's domain did not
+// choose it.
 func (t *Transports) Names(h Hop) bool {
 	return t.named[h] || t.smarthost != nil && *t.smarthost == h
 }
 
-// BySender says whether mail of one destination may have different next hops.
+// BySender reports whether mail of one destination may have different next hops.
 func (t *Transports) BySender() bool { return len(t.senders) > 0 }
 
-// of fills in the recipient's domain where the rule leaves it to that. Mail for an
+// of fills in the recipient's domain where the rule has no host. Mail for an
 // address literal goes to that address (RFC 5321 section 4.1.3).
 func (h Hop) of(domain string) Hop {
 	if h.Kind != ByMX || h.Host != "" {

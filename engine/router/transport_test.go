@@ -157,10 +157,10 @@ func TestNewTransports_Failure(t *testing.T) {
 		}
 	}
 	f("a b", "", "", `"a b"`)
-	f("", "example.org", "", `"example.org" is not PATTERN=NEXTHOP`)
+	f("", "example.org", "", `"example.org": expected PATTERN=NEXTHOP`)
 	f("", "example.org=[x", "", `"[x"`)
-	f("", "=mx", "", `"=mx" is not PATTERN=NEXTHOP`)
-	f("", "", "@example.org", `"@example.org" is not PATTERN=NEXTHOP`)
+	f("", "=mx", "", `"=mx": expected PATTERN=NEXTHOP`)
+	f("", "", "@example.org", `"@example.org": expected PATTERN=NEXTHOP`)
 	f("", "", "@example.org=x:0", "port")
 }
 

@@ -8,9 +8,9 @@ import (
 )
 
 // Verify answers VRFY (RFC 5321 section 3.5.1): the mailbox that arg, its
-// argument, stands for, in angle brackets; "" unless the outcome is Local. arg
+// argument, means, in angle brackets; "" unless the outcome is Local. arg
 // is an address with or without brackets and domain. An alias is answered by
-// its own name: who is behind it is Expand's to say.
+// its own name: its members are for Expand.
 func (r *Router) Verify(arg []byte) (mailbox string, o Outcome) {
 	local, domain := argument(arg)
 	targets, o := r.Route([]byte(local), []byte(domain), nil)
@@ -74,7 +74,7 @@ func (r *Router) Account(local, domain []byte) (storage.Account, error) {
 	return r.dir.Account(found.Account)
 }
 
-// LoginName is the address that a login name stands for, whether there is such an
+// LoginName returns the address that a login name means, whether there is such an
 // account or not: the same for all ways to write it.
 func (r *Router) LoginName(user []byte) string {
 	local, domain := cut(string(user))

@@ -2,7 +2,7 @@ package smtpclient
 
 import "testing"
 
-// script is what a peer says, turn by turn, and a client that is ready for it.
+// script is what a peer sends, turn by turn, and a client that is ready for it.
 type script struct {
 	s   Session
 	e   Effects
@@ -36,7 +36,7 @@ func (c *script) feed(in []byte) (delivered bool) {
 	return c.e.Outcome != nil && c.e.Outcome.Results[1].Verdict == Delivered
 }
 
-// message sends one message; it says whether the peer took it.
+// message sends one message; it reports whether the peer took it.
 func (c *script) message() bool {
 	c.e.Reset()
 	c.s.Begin(c.tx, &c.e)

@@ -19,7 +19,7 @@ func (s *Session) answer(r smtp.ReceivedReply, e *Effects) {
 	case s.early:
 		s.answerEarly(r, e)
 	case p == voiding:
-		// Nobody was to get this message, whatever the peer thinks of it.
+		// The message had no recipients left, so the peer's reply does not matter.
 		s.end(e)
 	case class != 2 && class < 4 && !(class == 3 && (p == starting || p == authing)),
 		class == 2 && p == starting:
@@ -56,7 +56,7 @@ func (s *Session) answerCommand(r smtp.ReceivedReply, class int, e *Effects) {
 }
 
 // answerReset takes a refusal of RSET, which no server may refuse. QUIT can only
-// be said when no other replies are due.
+// be sent when no other replies are due.
 func (s *Session) answerReset(r smtp.ReceivedReply, e *Effects) {
 	refusal := soften(s.refusal(r, ScopeHost))
 	if s.after(s.at) == s.next {
@@ -66,7 +66,7 @@ func (s *Session) answerReset(r smtp.ReceivedReply, e *Effects) {
 	s.broken(refusal, e)
 }
 
-// answerRecipient takes a reply to RCPT. When MAIL was refused, it says nothing.
+// answerRecipient takes a reply to RCPT. When MAIL was refused, the reply means nothing.
 func (s *Session) answerRecipient(r smtp.ReceivedReply, class int) {
 	if s.rest.Verdict != Undecided {
 		return
@@ -84,9 +84,9 @@ func (s *Session) answerRecipient(r smtp.ReceivedReply, class int) {
 	s.results[s.at.rcpt] = refusal
 }
 
-// tooMany says whether a refusal of RCPT is about how many there are, and not
-// about this one. The enhanced code tells; without one 452, and 552, which older
-// servers say for it (RFC 5321 section 4.5.3.1.10), may mean that: the next
+// tooMany reports whether a refusal of RCPT is about the number of recipients, and
+// not about this one. The enhanced code tells; without one 452, and 552, which older
+// servers use for it (RFC 5321 section 4.5.3.1.10), may mean that: the next
 // transaction, in which the recipient comes first, will show.
 func (s *Session) tooMany(r smtp.ReceivedReply) bool {
 	if s.accepted == 0 {
@@ -103,7 +103,7 @@ func (s *Session) answerStart(r smtp.ReceivedReply, class int, e *Effects) {
 	failed := s.accepted == 0 || s.rest.Verdict != Undecided
 	switch {
 	case class == 3 && failed:
-		// The peer wants a message that nobody is to get (RFC 2920 section 3.1).
+		// The peer wants a message that has no recipients (RFC 2920 section 3.1).
 		e.Send = append(e.Send, ".\r\n"...)
 		s.enter(voiding)
 	case class == 3:

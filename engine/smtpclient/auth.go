@@ -7,19 +7,19 @@ import (
 	"postrider/codec/smtp"
 )
 
-// maxCommand is the most octets of a command line with its end (RFC 5321 section
+// maxCommand bounds the octets of a command line with its end (RFC 5321 section
 // 4.5.3.1.4); an initial response that doesn't fit waits for a 334 (RFC 4954
 // section 4).
 const maxCommand = 512
 
-// exchange is what is still to be told in an AUTH exchange, in its order, or who
-// tells it.
+// exchange has the responses that an AUTH exchange has still to send, in order, or the
+// function that makes them.
 type exchange struct {
 	responses []string
 	chosen    *Exchange
 }
 
-// authenticate says who we are, if we are anybody.
+// authenticate logs in, if there are credentials.
 func (s *Session) authenticate(e *Effects) {
 	c := s.cfg.Auth
 	switch {
@@ -48,7 +48,7 @@ func (s *Session) authenticate(e *Effects) {
 	s.enter(authing)
 }
 
-// respond answers a 334. What a challenge says is for people: "Username:".
+// respond answers a 334. The text of a challenge is for people: "Username:".
 func (s *Session) respond(r smtp.ReceivedReply, e *Effects) {
 	if s.auth.chosen != nil {
 		s.respondChosen(r, e)
@@ -84,8 +84,8 @@ func (s *Session) choose(e *Effects) {
 	s.enter(authing)
 }
 
-// respondChosen answers a 334. When the exchange can't go on, the session ends: what
-// came of it so far is of no use to anybody.
+// respondChosen answers a 334. When the exchange can't go on, the session ends:
+// an exchange that is not complete proves nothing.
 func (s *Session) respondChosen(r smtp.ReceivedReply, e *Effects) {
 	x := s.auth.chosen
 	response, err := x.Initial, error(nil)
@@ -112,6 +112,6 @@ func firstText(r smtp.ReceivedReply) []byte {
 	return nil
 }
 
-// unproven says whether the host tells of success before it has shown what the
-// exchange wants of it.
+// unproven reports whether the host accepts the login before it has proven what the
+// exchange requires.
 func (s *Session) unproven() bool { return s.auth.chosen != nil && !s.auth.chosen.Proven() }

@@ -5,14 +5,14 @@ import (
 )
 
 // check decides, before anything of the transaction is sent, what the peer's
-// offer rules out, and says whether anybody is left to be tried.
+// offer rules out, and reports whether any recipient is left to be tried.
 func (s *Session) check() bool {
 	tx, o := s.tx, &s.offer
 	from := s.path(tx.ReversePath, tx.ASCIIReversePath)
 	international := tx.SMTPUTF8 || !isASCII(from)
 	switch {
 	case from != "" && !isPath(from):
-		s.rest = s.own("5.1.7", "the sender's address can't stand in a MAIL command", ScopeMessage)
+		s.rest = s.own("5.1.7", "the sender's address is not valid in a MAIL command", ScopeMessage)
 	case o.maxSize > 0 && tx.Size > o.maxSize:
 		s.rest = s.own("5.3.4", fmt.Sprintf("message size %d exceeds size limit %d of the host", tx.Size, o.maxSize), ScopeMessage)
 	case international && !o.utf8:
@@ -27,7 +27,7 @@ func (s *Session) check() bool {
 		beyond := !isASCII(to)
 		switch {
 		case !isPath(to):
-			s.results[i] = s.own("5.1.3", "the recipient's address can't stand in a RCPT command", ScopeRecipient)
+			s.results[i] = s.own("5.1.3", "the recipient's address is not valid in a RCPT command", ScopeRecipient)
 		case beyond && !o.utf8:
 			s.results[i] = s.own("5.6.7", "SMTPUTF8 is required, but was not offered by the host", ScopeRecipient)
 		case o.rcptMax > 0 && left == o.rcptMax:
@@ -52,9 +52,9 @@ func (s *Session) path(path, ascii string) string {
 	return path
 }
 
-// isPath says whether s may stand between the angle brackets of a command:
-// nothing in it ends the line or the path. Paths come from a parser that sees to
-// that; this is the last door.
+// isPath reports whether s may be between the angle brackets of a command:
+// nothing in it ends the line or the path. Paths come from a parser that makes
+// sure of it; this is the last check.
 func isPath(s string) bool {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -75,7 +75,7 @@ func isPath(s string) bool {
 	return s != "" && !quoted
 }
 
-// isValue says whether s may be the value of a parameter.
+// isValue reports whether s may be the value of a parameter.
 func isValue(s string, international bool) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c <= ' ' || c == '=' || c == 0x7F || c > 0x7F && !international {

@@ -59,5 +59,5 @@ func TestChoose(t *testing.T) {
 	f(exchange("hi"), nil, "334 ?\n", "AUTH FOO aGk=|! AUTH FOO: illegal base64 data at input byte 0")
 	f(exchange("hi"), nil, "535 5.7.8 wrong\n", "AUTH FOO aGk=|QUIT|! 535 5.7.8 wrong")
 	proven = false
-	f(exchange("hi"), nil, "235 ok\n", "AUTH FOO aGk=|! the host lets us in without having shown that it knows the password: it may be another one")
+	f(exchange("hi"), nil, "235 ok\n", "AUTH FOO aGk=|! the host accepted the login without proving that it knows the password: it may be an impostor")
 }

@@ -77,8 +77,8 @@ func (s *Session) appendRcpt(b []byte, r *Recipient) []byte {
 	return append(b, "\r\n"...)
 }
 
-// appendParam appends a parameter that has a value. One that can't stand there is
-// left out: better no notification than a command that says something else.
+// appendParam appends a parameter that has a value. A value that is not valid there
+// is left out: better no notification than a command with another meaning.
 func (s *Session) appendParam(b []byte, key, value string) []byte {
 	if value == "" || !isValue(value, s.utf8) {
 		return b

@@ -2,9 +2,9 @@ package smtpclient
 
 import "postrider/codec/smtp"
 
-// Effects is what a call of the machine wants done, in this order: Send, Ask,
+// Effects is what a call of the machine asks its caller to do, in this order: Send, Ask,
 // StartTLS, Outcome, Close. The caller owns it, hands it to every call, and empties it
-// (Reset) once it has done what it says.
+// (Reset) once all of it is done.
 type Effects struct {
 	// Send is appended to: octets for the peer, which may hold a password. The
 	// caller sends them and keeps the slice.
@@ -32,13 +32,13 @@ type Question uint8
 // be read to its end, BodyFailed.
 const (
 	AskNothing Question = iota
-	// AskBody: send the message in wire form: lines with CRLF, a dot before those
-	// that begin with one, and without the dot at the end, which the machine sends.
+	// AskBody: send the message in wire form: lines with CRLF, another dot before
+	// lines that begin with one, and without the dot at the end, which the machine sends.
 	AskBody
 )
 
-// Wait says what the peer is waited for: each has a time limit of its own (RFC
-// 5321 section 4.5.3.2).
+// Wait is what the client waits for. Each kind has a time limit of its own
+// (RFC 5321 section 4.5.3.2).
 type Wait uint8
 
 // The waits, with the least that the RFC gives them.
@@ -54,16 +54,16 @@ const (
 // Config is what all sessions of a kind have in common. It must not change.
 type Config struct {
 	Helo string // our name, or an address literal (RFC 5321 section 4.1.4)
-	// Auth is who we are to the peer; nil: nobody in particular. Without success
+	// Auth has the credentials to log in with; nil: no login. Without success
 	// no mail is sent.
 	Auth *Credentials
-	// Choose is asked in the place of Auth, with the names of the mechanisms that
-	// the peer offers; nil: Auth counts. No exchange: nobody in particular. An error
+	// Choose is called instead of using Auth, with the names of the mechanisms that
+	// the peer offers; nil: Auth counts. A nil exchange: no login. An error
 	// ends the session.
 	Choose func(offered []string) (*Exchange, error)
 	// TLS: whether the session is to go under TLS.
 	TLS TLS
-	// MaxReply is the most octets of one reply; 0: 64 KiB.
+	// MaxReply bounds the octets of one reply; 0: 64 KiB.
 	MaxReply int
 }
 
@@ -74,7 +74,7 @@ func (c *Config) maxReply() int {
 	return 64 << 10
 }
 
-// Credentials are what AUTH tells (RFC 4954).
+// Credentials are sent by AUTH (RFC 4954).
 type Credentials struct{ User, Password string }
 
 // Exchange is our side of one SASL exchange (RFC 4422) that the caller makes. The
@@ -84,12 +84,12 @@ type Exchange struct {
 	Initial   []byte // the first response; empty: the peer begins
 	// Respond answers a challenge. An error ends the session.
 	Respond func(challenge []byte) ([]byte, error)
-	// Proven says whether success may be believed: some mechanisms want the peer
+	// Proven reports whether success may be believed: some mechanisms want the peer
 	// to show first that it knows the password too.
 	Proven func() bool
 }
 
-// Transaction is a message to be sent, and to whom. It is borrowed from Begin
+// Transaction is a message to be sent, and its recipients. It is borrowed from Begin
 // until its Outcome.
 type Transaction struct {
 	ReversePath string // as text without brackets; "": the null path
@@ -98,12 +98,13 @@ type Transaction struct {
 	ASCIIReversePath string
 	// Size is the octets of the message in plain form (RFC 1870); 0: not known.
 	Size int64
-	// Body: what is said to be binary is lines all the same, and goes as 8BITMIME. Only
-	// entries of a queue that is older than package binarymime say so.
+	// Body: a message that is called binary consists of lines all the same, and goes as
+	// 8BITMIME. Only entries of a queue that is older than package binarymime are called
+	// so.
 	Body     smtp.Body
 	SMTPUTF8 bool // the message needs it, for its header, whatever the addresses are
 	Ret      smtp.Ret
-	EnvID    string // xtext; "": not said
+	EnvID    string // xtext; "": not given
 	// Recipients has one at least.
 	Recipients []Recipient
 }
@@ -112,16 +113,16 @@ type Transaction struct {
 type Recipient struct {
 	ForwardPath string // as text without brackets
 	ASCIIPath   string // as ASCIIReversePath
-	ORcpt       string // "addr-type;xtext"; "": not said
+	ORcpt       string // "addr-type;xtext"; "": not given
 	Notify      smtp.Notify
 }
 
-// Outcome is what became of a transaction.
+// Outcome is the outcome of a transaction.
 type Outcome struct {
 	// Results has one for each recipient, in the order of the transaction.
 	Results []Result
-	// DSN: the peer was told NOTIFY, ORCPT, RET and ENVID, and answers for them.
-	// Without it, whoever wanted to hear of success is told "relayed" (RFC 3461
+	// DSN: the peer was given NOTIFY, ORCPT, RET and ENVID, and is responsible for them.
+	// Without it, a sender that asked for a notification of success gets "relayed" (RFC 3461
 	// section 5.2.2).
 	DSN bool
 	// Stale: the session had been used before, and broke at the first command of
@@ -132,9 +133,9 @@ type Outcome struct {
 	Doubt bool
 }
 
-// Result is what became of one recipient.
+// Result is the outcome for one recipient.
 type Result struct {
-	Code    int    // of the reply; 0: no reply says this, Reply is in our own words
+	Code    int    // the reply's; 0: there was no such reply, Reply is our own text
 	Status  string // enhanced code (RFC 3463), of the class of the Verdict: "5.1.1"
 	Reply   string // one line, with the codes: "550 5.1.1 No such user"
 	Verb    string // what the reply is about: "RCPT TO", "end of DATA"; "": nothing was sent

@@ -8,7 +8,7 @@ func (s *Session) end(e *Effects) {
 	}
 }
 
-// finish decides who is undecided, and hands out the Outcome.
+// finish gives undecided recipients their result, and hands out the Outcome.
 func (s *Session) finish(e *Effects) {
 	for i := range s.results {
 		if s.results[i].Verdict == Undecided {
@@ -21,7 +21,7 @@ func (s *Session) finish(e *Effects) {
 	s.enter(idle)
 }
 
-// refused ends a session whose peer refuses it, and takes leave.
+// refused ends a session whose peer refuses it, and sends QUIT.
 func (s *Session) refused(r Result, e *Effects) {
 	s.blame(r, e)
 	s.quit(e)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// rest is what stands in fuzzed input for "the peer waits until the client has
+// rest means in fuzzed input "the peer waits until the client has
 // done all that it can": the message has been sent, the next transaction begun.
 const rest = 0xFE
 
@@ -37,7 +37,7 @@ func TestGoodPeer(t *testing.T) {
 
 // playAll plays what the peer sends, cut octets at a time (0: whole) in buffers
 // that are overwritten, and returns what the client sent and what came out. The
-// connection is lost behind the last octet.
+// connection is lost after the last octet.
 func playAll(t *testing.T, in []byte, cut int, settings map[string]string) (sent, results string) {
 	p := open(t, settings)
 	transactions := fuzzed
@@ -103,7 +103,7 @@ func (p *player) feedAll(pending []byte) []byte {
 
 // FuzzFeed: whatever the peer sends, and however the network cuts it, each
 // transaction has one outcome with a result for each recipient, nothing is
-// delivered but by a 2yz behind the end of the message, and what is sent are
+// delivered but by a 2yz after the end of the message, and what is sent are
 // whole lines.
 func FuzzFeed(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.smtp")
@@ -150,7 +150,7 @@ func FuzzFeed(f *testing.F) {
 	})
 }
 
-// isCommand says whether the client may send the line.
+// isCommand reports whether the client may send the line.
 func isCommand(line string) bool {
 	for _, word := range []string{"EHLO client.example", "HELO client.example", "STARTTLS", "AUTH PLAIN AGpvZQBzZWNyZXQ=", "AUTH LOGIN", "am9l", "c2VjcmV0", "RSET", "DATA", "BDAT 500 LAST", ".", "QUIT"} {
 		if line == word {

@@ -8,24 +8,24 @@ import (
 	"postrider/codec/smtp"
 )
 
-// offer is what the peer's reply to EHLO says that it can do.
+// offer has the extensions that the peer's reply to EHLO offers.
 type offer struct {
 	pipelining bool  // RFC 2920
 	size       bool  // RFC 1870
-	maxSize    int64 // octets; 0: not said
+	maxSize    int64 // octets; 0: not given
 	eightBit   bool  // RFC 6152
 	utf8       bool  // RFC 6531
 	dsn        bool  // RFC 3461
-	rcptMax    int   // of a transaction, RFC 9422; 0: not said
-	mailMax    int   // of a session, RFC 9422; 0: not said
+	rcptMax    int   // recipients a transaction, RFC 9422; 0: not limited
+	mailMax    int   // messages a session, RFC 9422; 0: not limited
 	plain      bool  // AUTH PLAIN, RFC 4616
 	login      bool  // AUTH LOGIN
 	startTLS   bool  // RFC 3207
 	mechanisms []string
 }
 
-// parseOffer reads the reply to EHLO. Keywords are in any case; those that mean
-// nothing to us, and values that make no sense, are passed over.
+// parseOffer reads the reply to EHLO. Keywords are in any case; unknown
+// keywords, and values that make no sense, are ignored.
 func parseOffer(r smtp.ReceivedReply) (o offer) {
 	first := true
 	for line := range r.Lines() {
@@ -124,7 +124,7 @@ func (s *Session) handshake(r smtp.ReceivedReply, class int, e *Effects) {
 	case p == encrypting:
 		s.answerSTARTTLS(r, class, e)
 	case class == 2 && p == authing && s.unproven():
-		s.broken(s.own("4.7.0", "the host lets us in without having shown that it knows the password: it may be another one", ScopeHost), e)
+		s.broken(s.own("4.7.0", "the host accepted the login without proving that it knows the password: it may be an impostor", ScopeHost), e)
 	case class == 2:
 		s.settled(e)
 	case class == 3:

@@ -19,7 +19,7 @@ type server struct {
 	draft []byte
 	mail  []letter
 
-	orcpts []string // of the recipients taken: the machine keeps one until it is answered
+	orcpts []string // ORCPT of the recipients taken: the machine keeps one until it is answered
 }
 
 type letter struct {
@@ -88,7 +88,7 @@ func (v *server) answer(q smtpd.Question) smtpd.Answer {
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
 
-// talk lets both talk until neither has anything to say. The client's body is
+// talk lets both talk until neither has anything to send. The client's body is
 // in plain form.
 func talk(t *testing.T, p *player, v *server, body string) {
 	for !p.closed {
@@ -111,7 +111,7 @@ func talk(t *testing.T, p *player, v *server, body string) {
 }
 
 // What our client sends, our server takes: three messages in a session, each
-// with what the envelope said.
+// with the envelope.
 func TestClientAgainstOurServer(t *testing.T) {
 	v := newServer(&smtpd.Config{Hostname: "mx.example", MaxSize: 1 << 20, MaxRecipients: 1000, MaxErrors: 20, MaxHops: 100})
 	p := open(t, nil)

@@ -24,8 +24,8 @@ const (
 	phases
 )
 
-// stages tells of each phase what people call it: as the thing that a reply is
-// about, and as what we were at; and what is waited for.
+// stages has for each phase its name in texts: as what a reply is about, and as what
+// the session was doing; and what is waited for.
 var stages = [phases]struct {
 	verb, doing string
 	wait        Wait

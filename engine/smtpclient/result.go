@@ -9,8 +9,8 @@ import (
 	"postrider/codec/smtp"
 )
 
-// maxText bounds the text of a Result: a peer may say 64 KiB for each of 1,000
-// recipients.
+// maxText bounds the text of a Result: a peer may reply with 64 KiB for each of
+// 1,000 recipients.
 const maxText = 1000
 
 // refusal is the result that a 4yz or 5yz makes.
@@ -36,8 +36,8 @@ func (s *Session) taken(r smtp.ReceivedReply) Result {
 	}
 }
 
-// own is the result of something that no reply says. The class of the code is
-// that of the verdict.
+// own is a result without a reply of the peer. The class of the code is that of
+// the verdict.
 func (s *Session) own(code, text string, scope Scope) Result {
 	r := Result{Status: code, Reply: text, Verdict: Temporary, Scope: scope}
 	if code[0] == '5' {
@@ -51,9 +51,9 @@ func (s *Session) own(code, text string, scope Scope) Result {
 
 // outOfStep is the result of a reply that makes no sense where it came.
 func (s *Session) outOfStep(r smtp.ReceivedReply) Result {
-	res := s.own("4.5.0", "the host sent a reply that makes no sense here: "+s.text(r), ScopeHost)
+	res := s.own("4.5.0", "the host sent an unexpected reply: "+s.text(r), ScopeHost)
 	if s.early {
-		res.Reply = "the host sent a reply when none was due: " + s.text(r)
+		res.Reply = "the host sent an unsolicited reply: " + s.text(r)
 	}
 	return res
 }
@@ -66,11 +66,11 @@ func soften(r Result) Result {
 	return r
 }
 
-// maxQuote bounds what is quoted of input that is no reply.
+// maxQuote bounds what is quoted of input that is not a reply.
 const maxQuote = 150
 
-// words says of a failure of the parser what a postmaster can use: what the host
-// sent in place of a reply is often the one clue.
+// words describes a failure of the parser for a postmaster: what the host sent in
+// place of a reply is often the one clue.
 func words(err error, in []byte, limit int) string {
 	what := "the host does not speak SMTP: it sent "
 	if errors.Is(err, smtp.ErrReplyLength) {
@@ -106,10 +106,10 @@ func (s *Session) text(r smtp.ReceivedReply) string {
 	return s.said
 }
 
-// status is the enhanced code of a reply: its own, or one that says no more than
-// the code does. A refusal of a recipient without one becomes 5.0.0, and not
-// "no such user": whoever cleans lists by it would remove people for a reply that
-// was about the sender's address.
+// status is the enhanced code of a reply: its own, or one that is no more specific
+// than the code. A refusal of a recipient without one becomes 5.0.0, and not
+// "no such user": an operator that cleans lists by it would remove addresses for a
+// reply that was about the sender's address.
 func status(r smtp.ReceivedReply, text string) string {
 	if own := r.Enhanced(); own != nil {
 		if strings.HasPrefix(text[min(4, len(text)):], string(own)) {

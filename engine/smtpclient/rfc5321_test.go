@@ -10,9 +10,9 @@ import (
 // The tests of this file are named after the sentence of the RFC that they hold
 // the machine to. What needs a longer dialogue is a transcript in testdata.
 
-// hear plays what the peer says, a line each; "~" is the end of the message. It
+// receive plays what the peer sends, a line each; "~" is the end of the message. It
 // returns what was sent.
-func hear(p *player, said ...string) string {
+func receive(p *player, said ...string) string {
 	for _, s := range said {
 		if s == "~" {
 			p.bodyDone()
@@ -34,10 +34,10 @@ func begun(t *testing.T, words string) *player {
 // before the client answers.
 func TestNothingIsSaidBeforeTheGreeting(t *testing.T) {
 	p := begun(t, "")
-	if sent := hear(p, "220-mx.example"); sent != "" {
+	if sent := receive(p, "220-mx.example"); sent != "" {
 		t.Errorf("sent %q", sent)
 	}
-	if sent := hear(p, "220 ready"); sent != "EHLO client.example\r\n" {
+	if sent := receive(p, "220 ready"); sent != "EHLO client.example\r\n" {
 		t.Errorf("sent %q", sent)
 	}
 }
@@ -46,16 +46,16 @@ func TestNothingIsSaidBeforeTheGreeting(t *testing.T) {
 // mail transaction", EHLO if it can.
 func TestEHLOComesFirst(t *testing.T) {
 	p := begun(t, "")
-	if sent := hear(p, "220 x", "250 x"); !strings.HasPrefix(sent, "EHLO client.example\r\nMAIL FROM:<joe@client.example>\r\n") {
+	if sent := receive(p, "220 x", "250 x"); !strings.HasPrefix(sent, "EHLO client.example\r\nMAIL FROM:<joe@client.example>\r\n") {
 		t.Errorf("sent %q", sent)
 	}
 }
 
-// RFC 5321 section 4.1.1.11: parameters belong to extensions; those that the
-// server did not offer are not used.
+// RFC 5321 section 4.1.1.11: parameters belong to extensions; parameters of
+// extensions that the server did not offer are not used.
 func TestNoParameterThatIsNotOffered(t *testing.T) {
 	p := begun(t, "size=10 body=8bit ret=full envid=x to=a@mx.example notify=never orcpt=rfc822;a@mx.example")
-	if sent := hear(p, "220 x", "250 x", "250 ok", "250 ok"); strings.Contains(sent, "> ") || strings.Contains(sent, "=") {
+	if sent := receive(p, "220 x", "250 x", "250 ok", "250 ok"); strings.Contains(sent, "> ") || strings.Contains(sent, "=") {
 		t.Errorf("sent %q", sent)
 	}
 }
@@ -70,10 +70,10 @@ func TestQuitBeforeClose(t *testing.T) {
 		{"220 x", "451 no"},
 	} {
 		p := begun(t, "")
-		if sent := hear(p, said...); !strings.HasSuffix(sent, "QUIT\r\n") || p.closed {
+		if sent := receive(p, said...); !strings.HasSuffix(sent, "QUIT\r\n") || p.closed {
 			t.Errorf("%q: sent %q, closed %t", said, sent, p.closed)
 		}
-		if hear(p, "221 bye"); !p.closed {
+		if receive(p, "221 bye"); !p.closed {
 			t.Errorf("%q: not closed after the reply to QUIT", said)
 		}
 	}
@@ -83,7 +83,7 @@ func TestQuitBeforeClose(t *testing.T) {
 // code, not by the text".
 func TestTheTextOfAReplyMeansNothing(t *testing.T) {
 	p := begun(t, "")
-	hear(p, "220 421 550 go away", "250-x 500", "250 550 PIPELINING", "250 550 5.1.1 unknown", "250 421 closing", "354 250 queued", "~", "250 554 5.7.1 refused")
+	receive(p, "220 421 550 go away", "250-x 500", "250 550 PIPELINING", "250 550 5.1.1 unknown", "250 421 closing", "354 250 queued", "~", "250 554 5.7.1 refused")
 	if results := strings.Join(p.effects, "\n"); !strings.Contains(results, "delivered <ann@mx.example> 2.0.0") {
 		t.Error(results)
 	}
@@ -96,7 +96,7 @@ func TestTheFirstDigitDecides(t *testing.T) {
 	f := func(code string, want Verdict, status string) {
 		t.Helper()
 		p := begun(t, "")
-		hear(p, "220 x", "250 x", "250 ok", code+" text")
+		receive(p, "220 x", "250 x", "250 ok", code+" text")
 		p.call(func() { p.s.Lost(&p.e) })
 		// An accepted recipient is lost with the connection.
 		if r := p.s.outcome.Results[0]; r.Verdict != want || r.Status != status {
@@ -128,7 +128,7 @@ func TestEachStepHasItsTimeout(t *testing.T) {
 	f := func(said string, want Wait) {
 		t.Helper()
 		if said != "" {
-			hear(p, said)
+			receive(p, said)
 		}
 		if got := p.s.Waiting(); got != want {
 			t.Errorf("after %q: waiting for %s, want %s", said, waits[got], waits[want])
@@ -151,16 +151,16 @@ func TestEveryStepSurvivesTheEnd(t *testing.T) {
 	for n := range len(steps) + 1 {
 		for _, end := range []string{"421", "lost", "timeout", "garbage"} {
 			p := begun(t, "")
-			hear(p, steps[:n]...)
+			receive(p, steps[:n]...)
 			switch end {
 			case "421":
-				hear(p, "421 4.3.2 bye")
+				receive(p, "421 4.3.2 bye")
 			case "lost":
 				p.call(func() { p.s.Lost(&p.e) })
 			case "timeout":
 				p.TimeOut()
 			case "garbage":
-				hear(p, "?")
+				receive(p, "?")
 			}
 			_, faulty := p.s.Fault()
 			r := p.s.outcome.Results[0]
@@ -174,25 +174,25 @@ func TestEveryStepSurvivesTheEnd(t *testing.T) {
 	}
 }
 
-// RFC 5321 section 4.5.2: the message ends with CRLF "." CRLF, and the client says
-// the dot only when the message was sent.
-func TestTheDotComesBehindTheMessage(t *testing.T) {
+// RFC 5321 section 4.5.2: the message ends with CRLF "." CRLF, and the client sends
+// the dot only after the whole message.
+func TestTheDotComesAfterTheMessage(t *testing.T) {
 	p := begun(t, "")
-	before := hear(p, "220 x", "250 x", "250 ok", "250 ok", "354 go")
+	before := receive(p, "220 x", "250 x", "250 ok", "250 ok", "354 go")
 	if !strings.HasSuffix(before, "DATA\r\n") {
 		t.Fatalf("sent %q", before)
 	}
-	if after := hear(p, "~"); after != before+".\r\n" {
-		t.Errorf("sent %q behind the message", after[len(before):])
+	if after := receive(p, "~"); after != before+".\r\n" {
+		t.Errorf("sent %q after the message", after[len(before):])
 	}
 }
 
 // RFC 5321 section 4.5.3.1.10: too many recipients are "a temporary, rather than
-// permanent, failure", and the message is sent to those that were taken.
+// permanent, failure", and the message is sent to the recipients that were taken.
 func TestTooManyRecipientsIsTemporary(t *testing.T) {
 	for _, reply := range []string{"452 too many", "552 too many", "452 4.5.3 too many", "550 5.5.3 too many"} {
 		p := begun(t, "to=a@mx.example to=b@mx.example")
-		hear(p, "220 x", "250 x", "250 ok", "250 ok", reply, "354 go", "~", "250 ok")
+		receive(p, "220 x", "250 x", "250 ok", "250 ok", reply, "354 go", "~", "250 ok")
 		r := p.s.outcome.Results
 		if r[0].Verdict != Delivered || r[1].Verdict != Temporary || !r[1].Again {
 			t.Errorf("%s: %+v", reply, r)
@@ -205,37 +205,37 @@ func TestNoAddressHoldsALineEnd(t *testing.T) {
 	for _, bad := range []string{"a@b\r\nDATA", "a@b\n", "\r", "a\x00@b", "a@b>\r\nRCPT TO:<c@d", `"a` + "\n" + `"@b`, `"a\` + "\n" + `"@b`, `"a`, `"a\`, "a b@c", "a@b> X=Y", "<a@b", "\x7f@b", ""} {
 		p := begun(t, "none")
 		p.begin(&Transaction{ReversePath: bad, Recipients: []Recipient{{ForwardPath: bad}, {ForwardPath: "ok@mx.example"}}})
-		sent := hear(p, "220 x", "250 x", "250 ok")
+		sent := receive(p, "220 x", "250 x", "250 ok")
 		if r := p.s.outcome.Results; bad != "" && (sent != "EHLO client.example\r\n" || r[1].Status != "5.1.7") {
 			t.Errorf("from %q: sent %q, %+v", bad, sent, r)
 		}
 
 		p = begun(t, "none")
 		p.begin(&Transaction{Recipients: []Recipient{{ForwardPath: bad}, {ForwardPath: "ok@mx.example"}}})
-		sent = hear(p, "220 x", "250-x", "250 DSN", "250 ok")
+		sent = receive(p, "220 x", "250-x", "250 DSN", "250 ok")
 		if sent != "EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<ok@mx.example>\r\n" {
 			t.Errorf("to %q: sent %q", bad, sent)
 		}
 	}
 }
 
-// RFC 3461 section 4: a parameter's value is xtext; nothing else ever stands there.
+// RFC 3461 section 4: a parameter's value is xtext and nothing else.
 func TestNoParameterHoldsALineEnd(t *testing.T) {
 	for _, bad := range []string{"x\r\nQUIT", "x y", "x\x00", "x=y", "x\x7f"} {
 		p := begun(t, "none")
 		p.begin(&Transaction{EnvID: bad, Recipients: []Recipient{{ForwardPath: "a@b", ORcpt: "rfc822;" + bad, Notify: smtp.NotifyDelay}}})
-		sent := hear(p, "220 x", "250-x", "250 DSN", "250 ok")
+		sent := receive(p, "220 x", "250-x", "250 DSN", "250 ok")
 		if sent != "EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<a@b> NOTIFY=DELAY\r\n" {
 			t.Errorf("%q: sent %q", bad, sent)
 		}
 	}
 }
 
-// A 250 that came with the 354 is no answer to the message, also when the caller
+// A 250 that came with the 354 is not the reply to the message, also when the caller
 // sends the message before it feeds the rest of its input.
 func TestAnEarlyYesDeliversNothing(t *testing.T) {
 	p := begun(t, "")
-	hear(p, "220 x", "250-x", "250 PIPELINING")
+	receive(p, "220 x", "250-x", "250 PIPELINING")
 	in := []byte("250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n")
 	n := p.Feed(in)
 	if p.e.Ask != AskBody || string(in[n:]) != "250 queued\r\n" {
@@ -249,10 +249,10 @@ func TestAnEarlyYesDeliversNothing(t *testing.T) {
 }
 
 // The caller may be in the middle of sending when the message is refused: what it
-// says of the message afterwards counts for nothing.
+// reports about the message afterwards is ignored.
 func TestTheEndOfARefusedMessageIsNothing(t *testing.T) {
 	p := begun(t, "")
-	sent := hear(p, "220 x", "250 x", "250 ok", "250 ok", "354 go", "552 5.3.4 too large")
+	sent := receive(p, "220 x", "250 x", "250 ok", "250 ok", "354 go", "552 5.3.4 too large")
 	p.bodyDone()
 	p.call(func() { p.s.BodyFailed(&p.e) })
 	p.call(func() { p.s.Lost(&p.e) })
@@ -262,12 +262,12 @@ func TestTheEndOfARefusedMessageIsNothing(t *testing.T) {
 	}
 }
 
-// What the peer says behind the reply to a message belongs to no later command:
+// What the peer sends after the reply to a message belongs to no later command:
 // the session is not Ready any more.
 func TestNothingIsBegunWhenThePeerHasMoreToSay(t *testing.T) {
 	for _, more := range []string{"250 queued\r\n", "421 bye\r\n", "bye\r\n", "2"} {
 		p := begun(t, "")
-		hear(p, "220 x", "250 x", "250 ok", "250 ok", "354 go", "~")
+		receive(p, "220 x", "250 x", "250 ok", "250 ok", "354 go", "~")
 		in := []byte("250 queued\r\n" + more)
 		n := p.Feed(in)
 		if p.s.outcome.Results[0].Verdict != Delivered || p.s.Ready() {

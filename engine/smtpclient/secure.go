@@ -2,7 +2,7 @@ package smtpclient
 
 import "postrider/codec/smtp"
 
-// TLS says what a session does about STARTTLS (RFC 3207).
+// TLS is the policy of a session for STARTTLS (RFC 3207).
 type TLS uint8
 
 // The ways to go about it.
@@ -12,7 +12,7 @@ const (
 	TLSMust            // without it no mail is sent
 )
 
-// secure asks for TLS, if it is to be and has not been, and then says who we are.
+// secure sends STARTTLS, if TLS is to be used and is not yet, or else logs in.
 func (s *Session) secure(e *Effects) {
 	switch {
 	case s.secured || s.cfg.TLS == TLSNone:
@@ -27,8 +27,8 @@ func (s *Session) secure(e *Effects) {
 	s.authenticate(e)
 }
 
-// answerSTARTTLS takes the reply to STARTTLS. Whoever can do without TLS goes on
-// without it: a refusal is one of TLS, and says nothing of the mail.
+// answerSTARTTLS takes the reply to STARTTLS. A session that can do without TLS
+// goes on without it: the refusal is about TLS, not about the mail.
 func (s *Session) answerSTARTTLS(r smtp.ReceivedReply, class int, e *Effects) {
 	switch {
 	case class == 2:
@@ -42,23 +42,23 @@ func (s *Session) answerSTARTTLS(r smtp.ReceivedReply, class int, e *Effects) {
 	}
 }
 
-// TLSDeclined says whether the host offered STARTTLS and refused it, and the session
+// TLSDeclined reports whether the host offered STARTTLS and refused it, and the session
 // went on in clear text.
 func (s *Session) TLSDeclined() bool { return s.declined }
 
-// BrokeAtSTARTTLS says whether the session ended because of STARTTLS: the host offered
+// BrokeAtSTARTTLS reports whether the session ended because of STARTTLS: the host offered
 // it, and answered the command with nothing, with no reply, or with 421.
 func (s *Session) BrokeAtSTARTTLS() bool { return s.unheard }
 
-// injected ends a session in which octets stand behind the reply to STARTTLS.
-// They came in clear text, from whoever sits on the way, and would be read as
-// replies that came over TLS.
+// injected ends a session in which octets follow the reply to STARTTLS. They came
+// in clear text, maybe from an attacker on the way, and would be read as replies
+// that came over TLS.
 func (s *Session) injected(e *Effects) {
-	s.broken(s.own("4.7.0", "the host sent something behind its reply to STARTTLS, before TLS began", ScopeHost), e)
+	s.broken(s.own("4.7.0", "the host sent data after its reply to STARTTLS and before the TLS handshake", ScopeHost), e)
 }
 
-// Secured says that the connection is under TLS now. What the peer said before is
-// forgotten (RFC 3207 section 4.2), and EHLO is said anew.
+// Secured reports that the connection uses TLS now. What the peer offered before is
+// forgotten (RFC 3207 section 4.2), and EHLO is sent again.
 func (s *Session) Secured(e *Effects) {
 	if s.at.phase != securing {
 		panic("BUG: smtpclient: Secured, but TLS was not to be started")
@@ -67,9 +67,9 @@ func (s *Session) Secured(e *Effects) {
 	s.sayHello("EHLO ", hello, e)
 }
 
-// TLSFailed says that the TLS handshake failed, or that what it brought to light
-// is not what was asked for; why is for people. The session is over: nobody knows
-// what the peer has read, so only a new connection can do without TLS.
+// TLSFailed reports that the TLS handshake failed, or that its outcome does not
+// meet the policy; why is for people. The session is over: what the peer has read
+// is unknown, so only a new connection can do without TLS.
 func (s *Session) TLSFailed(why string, e *Effects) {
 	if s.at.phase == closed {
 		return
@@ -77,7 +77,7 @@ func (s *Session) TLSFailed(why string, e *Effects) {
 	s.broken(s.own("4.7.5", why, ScopeHost), e)
 }
 
-// OverTLS says whether the peer has answered us under TLS: until then, an end of
+// OverTLS reports whether the peer has answered us under TLS: until then, an end of
 // the connection may still be the handshake's. With TLS 1.3 we have done our part
 // before the peer has looked at it.
 func (s *Session) OverTLS() bool { return s.heard }

@@ -2,8 +2,8 @@ package smtpclient
 
 import "testing"
 
-// The caller hears of what became of STARTTLS: a connection in clear text for want of TLS
-// is another one than a connection to a host that offers none.
+// The caller is told the outcome of STARTTLS: a connection in clear text because
+// TLS failed is another one than a connection to a host that offers none.
 func TestTLSDeclined(t *testing.T) {
 	const offered = "220 a\r\n250-a\r\n250 STARTTLS\r\n"
 	f := func(said string, end func(*player), declined, broke bool) {

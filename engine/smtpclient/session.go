@@ -2,7 +2,7 @@ package smtpclient
 
 import "postrider/codec/smtp"
 
-// keptResults is the most results whose memory a session keeps between
+// keptResults bounds the results whose memory a session keeps between
 // transactions.
 const keptResults = 1000
 
@@ -14,15 +14,15 @@ type Session struct {
 	auth  exchange
 
 	tx       *Transaction
-	at, next place // of the next reply, and of the next command to be written
+	at, next place // the command of the next reply, and the next one to be written
 	results  []Result
 	accepted int    // recipients that the peer took
-	rest     Result // of the recipients that are undecided at the end
+	rest     Result // for the recipients that are undecided at the end
 	utf8     bool   // this transaction goes with SMTPUTF8
-	crowded  bool   // too many recipients, the peer said
+	crowded  bool   // the peer refused recipients because there were too many
 	outcome  Outcome
 
-	fault    Result // of the host
+	fault    Result // what failed at the host
 	said     string // the last reply that was kept: many are alike
 	messages int    // transactions so far
 	secured  bool   // the connection is under TLS
@@ -37,8 +37,8 @@ type Session struct {
 // Init makes s ready for a connection that has been made. cfg is kept.
 func (s *Session) Init(cfg *Config) { *s = Session{cfg: cfg, results: s.results[:0]} }
 
-// Ready says whether Begin may be called: there is no transaction, and the
-// session will do, or may still turn out to do, for one more.
+// Ready reports whether Begin may be called: there is no transaction, and the
+// session is usable, or may still become usable, for one more.
 func (s *Session) Ready() bool {
 	return s.tx == nil && !s.early && s.at.phase <= idle
 }
@@ -77,9 +77,9 @@ func (s *Session) start(e *Effects) {
 	s.proceed(e)
 }
 
-// Feed gives what the peer sent and returns how many octets were consumed: whole
-// replies. The rest is to be presented again with more behind it. Feed returns as
-// soon as it asks or has an Outcome; the caller does what the Effects say and
+// Feed takes input from the peer and returns how many octets were consumed: whole
+// replies. The rest is to be presented again with more after it. Feed returns as
+// soon as it asks or has an Outcome; the caller carries out the Effects and
 // calls again while there is input, until nothing is consumed: then it needs more
 // input, or it is asking, or it is closed.
 func (s *Session) Feed(in []byte, e *Effects) (n int) {
@@ -93,7 +93,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 		}
 		if s.at.phase == idle || s.at.phase == streaming {
 			if len(in)-n < s.cfg.maxReply() && s.scan.IsFiller(in[n:]) {
-				break // it belongs to the next reply, for which nothing was said yet
+				break // it belongs to the next reply, whose command was not sent yet
 			}
 			s.early = true
 			if e.Outcome != nil || e.Ask != AskNothing {
@@ -118,8 +118,8 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 	return n
 }
 
-// BodyDone says that the message has been sent. It is said before anything is fed
-// that was read behind the last octet: what is fed until then is no answer to the
+// BodyDone reports that the message has been sent. It is called before anything is fed
+// that was read after the last octet: what is fed until then is not the reply to the
 // message.
 func (s *Session) BodyDone(e *Effects) {
 	switch s.at.phase {
@@ -133,8 +133,8 @@ func (s *Session) BodyDone(e *Effects) {
 	s.enter(ending)
 }
 
-// BodyFailed says that the message can't be read to its end. The connection is
-// closed: there is no other way not to send a message that has begun.
+// BodyFailed reports that the message can't be read to its end. The connection is
+// closed: a message that has begun can't be ended in another way.
 func (s *Session) BodyFailed(e *Effects) {
 	if s.at.phase != streaming {
 		return
@@ -156,10 +156,10 @@ func (s *Session) Quit(e *Effects) {
 	}
 }
 
-// TimeOut says that the peer took too long; Waiting says for what.
+// TimeOut reports that the peer took too long; Waiting tells for what.
 func (s *Session) TimeOut(e *Effects) { s.gone("timed out while ", e) }
 
-// Lost says that the connection is gone: the peer closed it, or the network.
+// Lost reports that the connection is gone: the peer closed it, or the network.
 func (s *Session) Lost(e *Effects) { s.gone("lost connection while ", e) }
 
 func (s *Session) gone(how string, e *Effects) {
@@ -175,8 +175,8 @@ func (s *Session) gone(how string, e *Effects) {
 // Waiting is what the peer is waited for now.
 func (s *Session) Waiting() Wait { return stages[s.at.phase].wait }
 
-// Fault is what is wrong with the host, and whether anything is: others than this
-// session would fare the same. That a peer ends an idle session is no fault.
+// Fault returns what is wrong with the host, and whether anything is: other sessions
+// would meet it too. It is no fault that a peer ends an idle session.
 func (s *Session) Fault() (Result, bool) { return s.fault, s.fault.Verdict != Undecided }
 
 // enter changes the phase where no transaction's cursor does.

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkMessage is what the machine adds to a message with two recipients; the
-// octets are those of the commands.
+// BenchmarkMessage measures what the machine adds to a message with two recipients;
+// the octets counted are the commands.
 func BenchmarkMessage(b *testing.B) {
 	c := newScript(b)
 	c.out = 0

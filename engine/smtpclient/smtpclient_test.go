@@ -21,7 +21,7 @@ type player struct {
 	e       Effects
 	sent    []byte
 	effects []string
-	left    []byte // what hear has said and was not consumed
+	left    []byte // what receive has sent and was not consumed
 	closed  bool
 
 	begun, ended int
@@ -200,7 +200,7 @@ func (p *player) bodyDone() {
 	p.call(func() { p.s.BodyDone(&p.e) })
 }
 
-// call calls the machine and notes what the Effects say.
+// call calls the machine and records the Effects.
 func (p *player) call(f func()) {
 	p.e.Reset()
 	f()

@@ -6,8 +6,8 @@ import (
 	"postrider/codec/smtp"
 )
 
-// answers has the reply to each verdict on each question. A verdict that stands
-// nowhere is a fault of the caller; it is answered as Failed.
+// answers has the reply for each question and verdict. A verdict that is not
+// in it is a fault of the caller; it is answered as Failed.
 var answers = [...][Shutdown + 1]*smtp.Reply{
 	AskTransaction: {Yes: &senderOK, Full: &diskFull, Busy: &overBudget, Failed: &failed},
 	AskRecipient: {
@@ -39,7 +39,7 @@ var (
 	stored      = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: " Message accepted for delivery"}
 	verified    = smtp.Reply{Code: 250, Enhanced: "2.1.5"}
 	noSuchUser  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "User unknown"}
-	aliasLoop   = smtp.Reply{Code: 550, Enhanced: "5.4.6", Text: "Alias loop: it leads in a circle or to too many addresses"}
+	aliasLoop   = smtp.Reply{Code: 550, Enhanced: "5.4.6", Text: "Alias loop, or an alias with too many addresses"}
 	noSuchList  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "List unknown"}
 	notRelayed  = smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Relay access denied"}
 	mailboxFull = smtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "Mailbox full"}
@@ -48,7 +48,7 @@ var (
 	overBudget  = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system resources, try again later"}
 	failed      = smtp.Reply{Code: 451, Enhanced: "4.3.0", Text: "Local error in processing, try again later"}
 	ambiguous   = smtp.Reply{Code: 553, Enhanced: "5.1.4", Text: "User ambiguous"}
-	unsaid      = smtp.Reply{Code: 252, Enhanced: "2.5.2", Text: "Cannot verify the user, but will take mail and try to deliver it"}
+	unsaid      = smtp.Reply{Code: 252, Enhanced: "2.5.2", Text: "Cannot verify the user, but will accept the message and attempt delivery"}
 )
 
 // Answer answers the open question. Without one it does nothing: the session
@@ -92,7 +92,7 @@ func (s *Session) Answer(a Answer, e *Effects) {
 	}
 }
 
-// turnDown says r, which is no Yes. What is the peer's fault is counted.
+// turnDown replies r, the answer to a verdict other than Yes. Faults of the peer are counted.
 func (s *Session) turnDown(r *smtp.Reply, e *Effects) {
 	if r.Code >= 500 {
 		s.refuse(r, e)
@@ -120,7 +120,7 @@ func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 }
 
 // answerRcpt names a recipient of ours by its local part, as sendmail does: "250
-// 2.1.5 jsmith... Recipient ok", "550 5.1.1 nobody... User unknown".
+// 2.1.5 jsmith... Recipient ok", "550 5.1.1 jones... User unknown".
 func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
 	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
 	if r.Refuses() {
@@ -162,7 +162,7 @@ func (s *Session) answerStored(r *smtp.Reply, a Answer, e *Effects) {
 	s.endTransaction(e)
 }
 
-// appendSummary tells what arrived, as the first line of the reply in verbose
+// appendSummary describes the message that arrived, as the first line of the reply in verbose
 // mode, and returns where the next begins.
 func (s *Session) appendSummary(e *Effects) int {
 	start := len(e.Reply)

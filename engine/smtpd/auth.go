@@ -8,8 +8,8 @@ import (
 	"postrider/codec/smtp"
 )
 
-// login is what a session has once AUTH was said: the exchange, and who it is
-// when that went well.
+// login is the state of a session after AUTH: the exchange, and after its
+// success the account.
 type login struct {
 	exchange sasl.Exchange
 	account  string
@@ -18,7 +18,7 @@ type login struct {
 // Replies to AUTH and to responses.
 var (
 	authSyntax      = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: AUTH mechanism [initial-response]"}
-	authAfterEhlo   = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "AUTH goes with EHLO"}
+	authAfterEhlo   = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "AUTH requires EHLO"}
 	authAgain       = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Already authenticated"}
 	noMechanism     = smtp.Reply{Code: 504, Enhanced: "5.5.4", Text: "Unrecognized authentication type"}
 	needEncryption  = smtp.Reply{Code: 538, Enhanced: "5.7.11", Text: "Encryption required for requested authentication mechanism"}
@@ -34,7 +34,7 @@ var (
 	authThrottled   = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "Too many failed logins from your network, try again later"}
 )
 
-// mechanisms are those that the peer may use here and now.
+// mechanisms returns the mechanisms that the peer may use now.
 func (s *Session) mechanisms() sasl.Set {
 	if s.cfg.Auth.TLSFirst && !s.peer.Secure {
 		return 0
@@ -42,7 +42,7 @@ func (s *Session) mechanisms() sasl.Set {
 	return s.cfg.Auth.Mechanisms.Usable(s.peer.Secure || s.peer.Loopback || s.cfg.Auth.Plaintext, s.binds)
 }
 
-// mustLogIn is what is said to a command that needs a login; nil: go on.
+// mustLogIn returns the refusal of a command that needs a login; nil: the command may run.
 func (s *Session) mustLogIn() *smtp.Reply {
 	switch {
 	case !s.cfg.Auth.Required || s.Account() != "":
@@ -78,7 +78,7 @@ func (s *Session) auth(arg []byte, e *Effects) {
 		}
 		s.login = new(login)
 		s.enter(Authenticating)
-		s.goOn(s.login.exchange.Start(sasl.Context{
+		s.next(s.login.exchange.Start(sasl.Context{
 			Hostname: s.cfg.Hostname, Nonce: s.cfg.Auth.Nonce, Binding: s.binding,
 			OfferedPlus: usable.Has(sasl.ScramSHA256Plus),
 		}, m, response, has), e)
@@ -104,16 +104,16 @@ func (s *Session) readResponse(in []byte, e *Effects) (n int, more bool) {
 		s.refuseAuth(&notBase64, e)
 		return n, true
 	}
-	s.goOn(s.login.exchange.Next(response), e)
+	s.next(s.login.exchange.Next(response), e)
 	clear(response)
 	return n, true
 }
 
-// goOn does what comes next in the exchange.
-func (s *Session) goOn(step sasl.Step, e *Effects) {
+// next does the next step of the exchange.
+func (s *Session) next(step sasl.Step, e *Effects) {
 	switch step {
 	case sasl.Challenge:
-		// Not cut to 512 octets as other replies: a challenge is what it is.
+		// A challenge is not cut to 512 octets as other replies are.
 		e.Reply = sasl.AppendEncode(append(e.Reply, "334 "...), s.login.exchange.Challenge())
 		e.Reply = append(e.Reply, "\r\n"...)
 	case sasl.Credentials, sasl.Judge:
@@ -123,7 +123,7 @@ func (s *Session) goOn(step sasl.Step, e *Effects) {
 	}
 }
 
-// answerAuth goes on with the exchange, or ends it. A peer that has not proven
+// answerAuth continues the exchange, or ends it. A peer that has not proven
 // itself is refused even by a Yes.
 func (s *Session) answerAuth(r *smtp.Reply, a Answer, e *Effects) {
 	claim := s.login.exchange.Claim()
@@ -131,7 +131,7 @@ func (s *Session) answerAuth(r *smtp.Reply, a Answer, e *Effects) {
 	case r.Refuses():
 		s.refuseAuth(r, e)
 	case claim.Need == sasl.NeedVerifier:
-		s.goOn(s.login.exchange.Use(a.Verifier), e)
+		s.next(s.login.exchange.Use(a.Verifier), e)
 	case a.Account == "", claim.Need == sasl.NeedConsent && !claim.Proven:
 		s.refuseAuth(&authLater, e)
 	default:
@@ -152,7 +152,7 @@ func (s *Session) refuseAuth(r *smtp.Reply, e *Effects) {
 	s.leave(e)
 }
 
-// Claim is what AskAuth is about. It is borrowed until the answer.
+// Claim is the claim that AskAuth asks about. It is borrowed until the answer.
 func (s *Session) Claim() sasl.Claim {
 	if s.asking != AskAuth {
 		return sasl.Claim{}

@@ -8,9 +8,9 @@ import (
 )
 
 // bdat is BDAT (RFC 3030 section 2). It does not pass through the order table
-// like the others: whatever is said, the octets behind the line are no commands
-// and must be read. A refusal is said at once, because a peer that announced
-// more than it has would wait for ever.
+// like the other commands: the octets after the line are never commands and
+// must be read, also after a refusal. A refusal is sent at once, because a peer
+// that announced more than it has would wait for ever.
 func (s *Session) bdat(arg []byte, e *Effects) {
 	size, last, refused := smtp.ParseBdat(arg)
 	if refused != nil {
@@ -37,11 +37,11 @@ func (s *Session) bdat(arg []byte, e *Effects) {
 }
 
 var (
-	needEhlo   = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BDAT goes with EHLO, not with HELO"}
+	needEhlo   = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BDAT requires EHLO"}
 	chunkTaken = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: " octets received"}
 )
 
-// readChunk reads octets behind BDAT.
+// readChunk reads the octets that follow a BDAT line.
 func (s *Session) readChunk(in []byte, e *Effects) (n int, more bool) {
 	src := in[:min(int64(len(in)), s.chunk)]
 	switch {
@@ -62,7 +62,7 @@ func (s *Session) readChunk(in []byte, e *Effects) (n int, more bool) {
 	return n, true
 }
 
-// joinCR decides about the CR at the end of the chunk before, with c behind it.
+// joinCR decides about the CR at the end of the chunk before, with c after it.
 func (s *Session) joinCR(c byte, e *Effects) (n int) {
 	s.tx.heldCR = false
 	if c != '\n' {
@@ -141,8 +141,8 @@ func (s *Session) stuff(src []byte, e *Effects) {
 	s.emit(twoDots, e)
 }
 
-// tails has each octet with the CRLF that a message lacks behind it, as a run
-// that outlives the input.
+// tails has for each octet a run of that octet and CRLF, which outlives the
+// input: the last octet of a message, and the CRLF that the message lacks.
 var tails = func() (t [256][3]byte) {
 	for c := range t {
 		t[c] = [3]byte{byte(c), '\r', '\n'}
@@ -151,13 +151,13 @@ var tails = func() (t [256][3]byte) {
 }()
 
 // emitTail hands out the last octet of a message that does not end with CRLF,
-// and CRLF: what is stored are lines. The CRLF counts in Size.
+// and CRLF: the store takes whole lines. The CRLF counts in Size.
 func (s *Session) emitTail(c byte, e *Effects) {
 	s.tx.endLine()
 	s.emit(tails[c][:], e)
 }
 
-// endLine counts the CRLF that is put behind the message.
+// endLine counts the CRLF that is appended to the message.
 func (t *Transaction) endLine() {
 	if t.Mail.Body == smtp.BodyBinaryMIME {
 		t.binary.CountCRLF()
@@ -202,7 +202,7 @@ func (t *Transaction) scanBinary(src []byte) (n, skip int, v dot.Verdict) {
 	return n, skip, v
 }
 
-// lacksLineEnd says whether the message, which is whole, lacks the CRLF of its last
+// lacksLineEnd reports whether the message, which is whole, lacks the CRLF of its last
 // line. What is binary has no lines.
 func (t *Transaction) lacksLineEnd() bool {
 	if t.Mail.Body == smtp.BodyBinaryMIME {

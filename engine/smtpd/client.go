@@ -2,7 +2,7 @@ package smtpd
 
 import "postrider/codec/smtp"
 
-// Introduce tells the peer's name by reverse DNS, found since Init.
+// Introduce sets the peer's name, which reverse DNS has given since Init.
 func (s *Session) Introduce(name string) { s.peer.Name = name }
 
 // TurnAway ends the session in place of Greet, or between two commands, with r,
@@ -15,13 +15,13 @@ func (s *Session) TurnAway(r *smtp.Reply, e *Effects) {
 	s.hangUp(e)
 }
 
-// Eager says whether the peer has spoken out of turn: sent more behind a command
-// whose reply it had to read first (RFC 2920 section 3.1). It learns from none what
-// it may do, as programs that only pour junk out do. Whether that shows depends on
-// how the network cuts its octets: what is true stays true, false proves nothing.
+// Eager reports whether the peer has spoken out of turn: sent more after a command
+// whose reply it had to read first (RFC 2920 section 3.1). Programs that send junk
+// without reading do so. The result depends on how the network cuts the octets:
+// true is reliable; false may be a miss.
 func (s *Session) Eager() bool { return s.eager }
 
-// clientTaken is what is said behind XCLIENT: the greeting.
+// clientTaken is the reply to XCLIENT: the greeting.
 var clientTaken = greeting
 
 // xclient is XCLIENT.
@@ -35,7 +35,7 @@ func (s *Session) xclient(arg []byte, e *Effects) {
 	s.ask(AskClient, e)
 }
 
-// Client is what AskClient is about.
+// Client is the client that AskClient asks about.
 func (s *Session) Client() smtp.Client {
 	if s.asking != AskClient {
 		return smtp.Client{}
@@ -43,7 +43,7 @@ func (s *Session) Client() smtp.Client {
 	return *s.client
 }
 
-// answerClient makes the client that was named the peer, and begins anew.
+// answerClient makes the client that was named the peer, and begins again.
 func (s *Session) answerClient(r *smtp.Reply, e *Effects) {
 	c := s.client
 	s.client = nil

@@ -7,7 +7,7 @@ import (
 	"postrider/storage"
 )
 
-// RFC 2920 section 3.1: EHLO and DATA end a group of commands, and who said HELO
+// RFC 2920 section 3.1: EHLO and DATA end a group of commands, and a client that sent HELO
 // may send no groups at all.
 func TestEager(t *testing.T) {
 	f := func(want bool, bursts ...string) {

@@ -13,8 +13,10 @@ var (
 	unrecognized   = smtp.Reply{Code: 500, Enhanced: "5.5.2", Text: "Command unrecognized"}
 	notImplemented = smtp.Reply{Code: 502, Enhanced: "5.5.1", Text: "Command not implemented"}
 	noArgument     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "This command has no argument"}
-	needName       = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Say your host name: 1 to 255 octets, no control characters"}
-	needArgument   = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Say whom: a user, an address or a list, without control characters"}
+	heloSyntax     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: HELO hostname (1 to 255 octets, no control characters)"}
+	ehloSyntax     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: EHLO hostname (1 to 255 octets, no control characters)"}
+	vrfySyntax     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: VRFY user"}
+	expnSyntax     = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: EXPN list"}
 	tooManyRcpts   = smtp.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients"}
 	resetDone      = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: "Reset state"}
 	noopDone       = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: "OK"}
@@ -55,19 +57,23 @@ func (s *Session) readCommand(in []byte, e *Effects) (n int, more bool) {
 
 func (s *Session) unknown(_ []byte, e *Effects) { s.refuse(&unrecognized, e) }
 
-// http closes the connection: a browser was made to send a form here, and what
-// follows is not a peer's words (Postfix: smtpd_forbidden_commands).
+// http closes the connection: a web browser was made to send a form here, and the
+// octets that follow are not commands (Postfix: smtpd_forbidden_commands).
 func (s *Session) http(_ []byte, e *Effects) {
 	s.decline(&unrecognized, e)
 	s.close(&notHTTP, e)
 }
 
-// hello is HELO and EHLO. A good one ends an open transaction, as RSET does; a
+// hello is HELO and EHLO. An accepted one ends an open transaction, as RSET does; a
 // refused one changes nothing (RFC 5321 section 4.1.4).
 func (s *Session) hello(arg []byte, e *Effects) {
 	name, ok := smtp.ParseHello(arg)
 	if !ok {
-		s.refuse(&needName, e)
+		syntax := &ehloSyntax
+		if s.verb == smtp.Helo {
+			syntax = &heloSyntax
+		}
+		s.refuse(syntax, e)
 		return
 	}
 	s.helo = append(s.helo[:0], name...)
@@ -148,7 +154,7 @@ func (s *Session) quit(arg []byte, e *Effects) {
 }
 
 // beVerbose is VERB: from now on a refusal shows the command's syntax too, and
-// the reply to a message tells what arrived.
+// the reply to a message describes what arrived.
 func (s *Session) beVerbose(_ []byte, e *Effects) {
 	s.verbose = true
 	s.accept(&verboseMode, e)
@@ -158,7 +164,10 @@ func (s *Session) beVerbose(_ []byte, e *Effects) {
 func (s *Session) lookUp(arg []byte, e *Effects) {
 	refused := s.mustLogIn()
 	if refused == nil && (len(arg) == 0 || hasControl(arg)) {
-		refused = &needArgument
+		refused = &expnSyntax
+		if s.verb == smtp.Vrfy {
+			refused = &vrfySyntax
+		}
 	}
 	if refused != nil {
 		s.refuse(refused, e)
@@ -204,7 +213,7 @@ func (s *Session) appendHello(e *Effects) {
 	}
 }
 
-// appendExtensions writes the lines of EHLO behind the first.
+// appendExtensions writes the lines of the reply to EHLO after the first.
 func (s *Session) appendExtensions(e *Effects) {
 	b := append(e.Reply, "250-PIPELINING\r\n250-SIZE "...)
 	b = strconv.AppendInt(b, s.cfg.MaxSize, 10)

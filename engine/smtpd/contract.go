@@ -6,9 +6,9 @@ import (
 	"postrider/storage"
 )
 
-// Effects is what a call of the machine wants done, in this order: Drop, Forget, Body,
+// Effects is what a call of the machine asks its caller to do, in this order: Drop, Forget, Body,
 // Reply, Ask, Close, StartTLS. The caller owns it, hands it to every call, and empties it
-// (Reset) once it has done what it says.
+// (Reset) once all of it is done.
 type Effects struct {
 	// Reply is appended to: whole reply lines for the peer. The caller sends them
 	// and keeps the slice.
@@ -27,9 +27,9 @@ type Effects struct {
 	// Close: when Reply has been sent, close the connection.
 	Close bool
 	// StartTLS: when Reply has been sent, begin the handshake of TLS as its server.
-	// Feed consumes nothing until Session.Secured tells that it is done. Octets that
+	// Feed consumes nothing until Session.Secured is called. Octets that
 	// the machine has not seen and that were there before the handshake must not be
-	// read as part of it: whoever finds some answers AskTLS with Failed.
+	// read as part of it: a caller that finds some answers AskTLS with Failed.
 	StartTLS bool
 	// Refused holds what was refused in this call, for the log: spans of Reply.
 	Refused []Refusal
@@ -46,7 +46,7 @@ type Refusal struct {
 	From, To int // Effects.Reply[From:To] is the reply, all its lines with CRLF
 }
 
-// Question is what the machine can't know by itself.
+// Question is a question of the machine to its caller.
 type Question uint8
 
 // The questions. What belongs to one is read from the Session that asks:
@@ -56,36 +56,37 @@ const (
 	// AskTransaction: may a transaction begin? Session.Transaction has the
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
-	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown,
-	// AliasLoop, NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one),
-	// Failed, Refused. After Yes and Here its ORcpt is gone: who needs it has copied it.
+	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown, AliasLoop,
+	// NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one), Failed,
+	// Refused. After Yes and Here its ORcpt is gone: a caller that needs it copies it
+	// first.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,
 	// the draft is the caller's: Drop comes if it is not Yes.
 	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, Failed.
 	AskStored
-	// AskVerify: who is Session.Argument, the argument of VRFY? Answers: Yes with
+	// AskVerify: which user is Session.Argument, the argument of VRFY? Answers: Yes with
 	// Names (one), Unknown, Ambiguous with Names, Unsaid.
 	AskVerify
-	// AskExpand: who is on the list Session.Argument, the argument of EXPN?
+	// AskExpand: which addresses are on the list Session.Argument, the argument of EXPN?
 	// Answers: Yes with Names, Unknown, Unsaid.
 	AskExpand
-	// AskAuth: what of Session.Claim? For sasl.NeedVerifier, Yes with the Verifier
-	// of the user, or with a sasl.Decoy; a refusal would tell who is not there. For
+	// AskAuth: is Session.Claim true? For sasl.NeedVerifier, Yes with the Verifier
+	// of the user, or with a sasl.Decoy; a refusal would show that the user does not exist. For
 	// the rest, Yes with Account when the claim is true and its Authzid may be acted
 	// as, or Denied. Answers besides: TooManyNow (too many failures came from that
 	// network), Busy, Failed.
 	AskAuth
 	// AskTLS: can the handshake of TLS begin? Answers: Yes, Busy, Refused, and Failed when
-	// octets are unread behind STARTTLS: the session ends.
+	// octets after STARTTLS are unread: the session ends.
 	AskTLS
 	// AskClient: may the peer speak for Session.Client from now on (XCLIENT)? Yes
 	// makes that the Peer; the caller takes the address over. Answers: Yes, Failed.
 	AskClient
 )
 
-// Verdict is the heart of an Answer.
+// Verdict is the outcome in an Answer.
 type Verdict uint8
 
 // The verdicts. Each maps to one reply per question, in one table of this package.
@@ -98,8 +99,8 @@ const (
 	MailboxFull         // 452 4.2.2
 	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own; 454 4.7.0: too many failed logins
 	Full                // 452 4.3.1: the disk is full
-	Busy                // 452 4.3.1: over budget, come back
-	Failed              // 451 4.3.0: a failure on our side, come back
+	Busy                // 452 4.3.1: over budget, try again later
+	Failed              // 451 4.3.0: a local failure, try again later
 	Ambiguous           // 553 5.1.4
 	Unsaid              // 252 2.5.2: not told to this peer; mail will be tried
 	Denied              // 535 5.7.8: user and password don't match, whichever is wrong
@@ -115,7 +116,7 @@ type Answer struct {
 	// Names answers AskVerify and AskExpand: mailboxes as they go on the wire,
 	// for example "John Smith <jsmith@localhost>" or "<jsmith@localhost>".
 	Names []string
-	// Reply is what Refused says: to AskTransaction, AskRecipient, AskStored and
+	// Reply is the reply of the verdict Refused, to AskTransaction, AskRecipient, AskStored and
 	// AskClient.
 	Reply *smtp.Reply
 	// Account and Verifier answer AskAuth.
@@ -123,7 +124,7 @@ type Answer struct {
 	Verifier sasl.Verifier
 }
 
-// BareLF says what happens to a line end that is not CRLF inside a message.
+// BareLF is the policy for line ends inside a message that are not CRLF.
 type BareLF uint8
 
 const (
@@ -139,8 +140,8 @@ const (
 type Config struct {
 	Hostname      string // in the greeting and the replies
 	MaxSize       int64  // octets of a message, announced by SIZE; 0: no limit
-	MaxRecipients int    // of a transaction; RFC 5321 section 4.5.3.1.8: at least 100
-	MaxMessages   int    // of a session, then 421; 0: no limit (RFC 9422 MAILMAX)
+	MaxRecipients int    // a transaction; RFC 5321 section 4.5.3.1.8: at least 100
+	MaxMessages   int    // a session, then 421; 0: no limit (RFC 9422 MAILMAX)
 	MaxErrors     int    // refused commands of a session, then 421
 	MaxHops       int    // Received fields of a message; RFC 5321 section 6.3: at least 100
 	BareLF        BareLF
@@ -148,12 +149,12 @@ type Config struct {
 	Auth          Auth
 }
 
-// Auth says how a peer may log in. The zero Auth is: not at all.
+// Auth is how a peer may log in. With the zero Auth it may not.
 type Auth struct {
 	Mechanisms sasl.Set
 	Plaintext  bool // passwords are taken in the clear from peers that are not on loopback
 	Required   bool // before MAIL, VRFY and EXPN
-	TLSFirst   bool // nobody logs in without TLS, from loopback neither
+	TLSFirst   bool // no login without TLS, also from loopback
 	// Nonce returns fresh random text for challenges: see sasl.Context.
 	Nonce func() string
 }
@@ -163,7 +164,7 @@ type Peer struct {
 	Addr     string // IP address without port, as in a log line
 	Name     string // reverse DNS, or "unknown"
 	Trusted  bool   // on a network that may ask VRFY and EXPN
-	Proxy    bool   // may say XCLIENT
-	Loopback bool   // on this host: nobody listens on the way
-	Secure   bool   // behind TLS; see Session.Secured
+	Proxy    bool   // may use XCLIENT
+	Loopback bool   // on this host: no network between that could be read
+	Secure   bool   // over TLS; see Session.Secured
 }

@@ -12,7 +12,7 @@ var (
 	bareLF   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "A line of the message ends with LF alone; lines end with CRLF (RFC 5321 section 2.3.8)"}
 	bareCR   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "The message has CR without LF (RFC 5321 section 2.3.8)"}
 	goAhead  = smtp.Reply{Code: 354, Text: `Enter mail, end with "." on a line by itself`}
-	noBinary = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BODY=BINARYMIME goes with BDAT, not with DATA"}
+	noBinary = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BODY=BINARYMIME requires BDAT instead of DATA"}
 )
 
 var crlf, twoDots, lastDots = []byte("\r\n"), []byte(".."), []byte("..\r\n")
@@ -30,7 +30,7 @@ func (s *Session) data(arg []byte, e *Effects) {
 	}
 }
 
-// readData reads message octets behind DATA.
+// readData reads the octets of a message that follow DATA.
 func (s *Session) readData(in []byte, e *Effects) (n int, more bool) {
 	t := s.tx
 	n, skip, v := t.next(in, t.scan.Scanner.Scan)
@@ -71,7 +71,7 @@ func (s *Session) unfit(v dot.Verdict) *smtp.Reply {
 	return nil
 }
 
-// mend puts into the message what the peer left out. A dot that src begins with
+// mend inserts into the message what the peer left out. A dot that src begins with
 // is handed out and consumed together with the one that stuffs it, so that there
 // is no Body without something consumed.
 func (s *Session) mend(src []byte, v dot.Verdict, e *Effects) (n int) {
@@ -87,7 +87,7 @@ func (s *Session) mend(src []byte, v dot.Verdict, e *Effects) (n int) {
 	return 0
 }
 
-// emit hands out a run of the message, unless that is refused, and says whether
+// emit hands out a run of the message, unless that is refused, and reports whether
 // it did.
 func (s *Session) emit(run []byte, e *Effects) bool {
 	if !s.fits(run, e) {
@@ -97,7 +97,7 @@ func (s *Session) emit(run []byte, e *Effects) bool {
 	return true
 }
 
-// fits says whether the message may still be stored with run in it, and refuses
+// fits reports whether the message may still be stored with run in it, and refuses
 // it otherwise.
 func (s *Session) fits(run []byte, e *Effects) bool {
 	t := s.tx
@@ -112,7 +112,7 @@ func (s *Session) fits(run []byte, e *Effects) bool {
 	return true
 }
 
-// refuseUnfit refuses the message for what stands behind run. What is wrong with
+// refuseUnfit refuses the message for what follows run. What is wrong with
 // run itself comes first, so that the reason does not depend on how the network
 // cut the input.
 func (s *Session) refuseUnfit(run []byte, v dot.Verdict, e *Effects) {

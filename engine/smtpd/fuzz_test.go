@@ -51,7 +51,7 @@ var replyLine = regexp.MustCompile(`^[2-5][0-9][0-9][ -][^\x00-\x1f\x7f]*\r$`)
 
 // FuzzFeed: the replies and the accepted messages don't depend on how the network
 // cuts the input; every reply line is well formed and short, but a challenge; every message is
-// wire form that nobody can read another end from.
+// wire form with one end only.
 func FuzzFeed(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.smtp")
 	for _, file := range files {
@@ -140,7 +140,7 @@ func FuzzChunks(f *testing.F) {
 	})
 }
 
-// isWireForm says whether m is the one wire form of a message: only CRLF ends a line,
+// isWireForm reports whether m is the one wire form of a message: only CRLF ends a line,
 // and a first dot has a second one.
 func isWireForm(m string) bool {
 	for line := range strings.SplitAfterSeq(m, "\r\n") {
@@ -151,7 +151,7 @@ func isWireForm(m string) bool {
 	return onlyCRLF([]byte(m))
 }
 
-// onlyCRLF says whether each CR and LF of b is part of a CRLF.
+// onlyCRLF reports whether each CR and LF of b is part of a CRLF.
 func onlyCRLF(b []byte) bool {
 	n := bytes.Count(b, crlf)
 	return bytes.Count(b, crlf[:1]) == n && bytes.Count(b, crlf[1:]) == n

@@ -4,7 +4,7 @@ import "postrider/codec/smtp"
 
 var (
 	helpReply = smtp.Reply{Code: 214, Enhanced: "2.0.0"}
-	helpOne   = smtp.Reply{Code: 504, Enhanced: "5.5.4", Text: "No help for that; HELP alone lists the commands"}
+	helpOne   = smtp.Reply{Code: 504, Enhanced: "5.5.4", Text: "No such topic; HELP without an argument lists the commands"}
 	helpEnd   = smtp.Reply{Code: 214, Enhanced: "2.0.0", Text: "End of HELP info"}
 )
 

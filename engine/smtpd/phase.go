@@ -5,7 +5,7 @@ type Phase uint8
 
 // The phases.
 const (
-	Connected      Phase = iota // the peer has not said who it is
+	Connected      Phase = iota // the peer has not sent HELO or EHLO
 	Greeted                     // HELO or EHLO was taken; no transaction
 	Mailed                      // MAIL was taken; no recipient yet
 	Addressed                   // there are recipients
@@ -21,5 +21,5 @@ const (
 // enter is the one place where the phase changes.
 func (s *Session) enter(p Phase) { s.phase = p }
 
-// inTransaction says whether a transaction is open.
+// inTransaction reports whether a transaction is open.
 func (p Phase) inTransaction() bool { return p >= Mailed && p <= InChunk }

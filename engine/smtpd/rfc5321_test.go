@@ -103,12 +103,12 @@ func TestQUITGets221(t *testing.T) {
 		t.Error("not closed")
 	}
 	if n := p.s.Feed([]byte("NOOP\r\n"), &p.e); n != 0 {
-		t.Errorf("%d octets consumed behind QUIT", n)
+		t.Errorf("%d octets consumed after QUIT", n)
 	}
 }
 
 // RFC 5321 section 4.1.4: a MAIL command must not be sent if a mail transaction
-// is already open; 503 is the answer, and the first one stands.
+// is already open; 503 is the answer, and the first one stays valid.
 func TestMAILIsNotNested(t *testing.T) {
 	expect(t, nil, "EHLO a", "250", "MAIL FROM:<a@b>", "250", "MAIL FROM:<c@d>", "503", "RCPT TO:<b@c>", "250", "MAIL FROM:<c@d>", "503")
 }

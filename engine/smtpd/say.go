@@ -10,7 +10,7 @@ import (
 // unknown.
 const countedVerbs = smtp.Etrn
 
-// Count tells how often a command was given, and how often it succeeded.
+// Count is how often a command was given, and how often it succeeded.
 type Count struct{ Good, All uint32 }
 
 // Counts are the commands of a session by verb.
@@ -52,7 +52,7 @@ func (c Count) appendTo(dst []byte, name string, sum *Count) []byte {
 	return append(dst, ' ')
 }
 
-// say appends r.
+// say appends the reply r.
 func (s *Session) say(r *smtp.Reply, e *Effects) { e.Reply = r.AppendTo(e.Reply) }
 
 // accept appends r, the good end of a command.
@@ -74,7 +74,7 @@ func (s *Session) sayHost(r *smtp.Reply, e *Effects) {
 	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
 }
 
-// refuse appends r, a refusal of what the peer did, and closes the session when
+// refuse appends r, a refusal for a fault of the peer, and closes the session when
 // there were too many.
 func (s *Session) refuse(r *smtp.Reply, e *Effects) {
 	s.decline(r, e)
@@ -84,8 +84,8 @@ func (s *Session) refuse(r *smtp.Reply, e *Effects) {
 	}
 }
 
-// decline appends r, a refusal that is not the peer's fault. In verbose mode the
-// command's syntax stands in it too.
+// decline appends r, a refusal that is not the peer's fault. In verbose mode it
+// includes the command's syntax.
 func (s *Session) decline(r *smtp.Reply, e *Effects) {
 	start := len(e.Reply)
 	if usage := commands[s.verb].help; s.verbose && usage != "" {

@@ -5,7 +5,7 @@ import (
 	"postrider/codec/smtp"
 )
 
-// maxLine is the most octets of a command line with its end: 512 (RFC 5321
+// maxLine bounds the octets of a command line with its end: 512 (RFC 5321
 // section 4.5.3.1.4) and what SIZE, SMTPUTF8 and DSN add, rounded up.
 const maxLine = 2048
 
@@ -21,12 +21,12 @@ type Session struct {
 	peer  Peer
 	tx    *Transaction
 	helo  []byte
-	arg   []byte // of the open AskVerify or AskExpand
+	arg   []byte // argument of the open AskVerify or AskExpand
 	chunk int64  // octets of the BDAT chunk still to come
 	tally Counts
 
-	login   *login                   // AUTH was said
-	binding func(kind string) []byte // of TLS
+	login   *login                   // set by AUTH
+	binding func(kind string) []byte // channel binding of TLS; nil without
 
 	messages int32 // transactions that MAIL began
 	errors   int32 // refusals since the last accepted message
@@ -35,7 +35,7 @@ type Session struct {
 	phase    Phase
 	after    Phase // where a dropped chunk leads
 	asking   Question
-	verb     smtp.Verb    // of the command that is being answered
+	verb     smtp.Verb    // the command that is being answered
 	extended bool         // EHLO
 	verbose  bool         // VERB
 	expired  expiry       // Expire was called
@@ -43,9 +43,9 @@ type Session struct {
 	dropping bool         // the octets of a refused BDAT
 	leaving  bool         // Shutdown was called
 	binds    bool         // there is a channel binding
-	early    bool         // octets stand behind STARTTLS
+	early    bool         // octets after STARTTLS were seen before the handshake
 	eager    bool         // see Eager
-	client   *smtp.Client // of the open AskClient
+	client   *smtp.Client // argument of the open AskClient
 }
 
 // Init makes s ready for a connection. cfg is kept, and must not change.
@@ -56,10 +56,10 @@ var greeting = smtp.Reply{Code: 220, Text: " ESMTP postrider"}
 // Greet begins the session.
 func (s *Session) Greet(e *Effects) { s.sayHost(&greeting, e) }
 
-// Feed gives what the peer sent and returns how many octets were consumed. The
-// rest is to be presented again with more behind it. Feed returns as soon as it
+// Feed takes input from the peer and returns how many octets were consumed. The
+// rest is to be presented again with more after it. Feed returns as soon as it
 // has produced a Body, a question, Drop or Close, or many replies; the caller
-// does what the Effects say and calls again while there is input, until nothing
+// carries out the Effects and calls again while there is input, until nothing
 // is consumed: then it needs more input, or the answer to the open question, or
 // it is closed. Nothing is ever produced without something consumed.
 func (s *Session) Feed(in []byte, e *Effects) (n int) {
@@ -100,10 +100,10 @@ func (s *Session) Shutdown(e *Effects) {
 	s.leave(e)
 }
 
-// Expire says that the login of the session does not hold any more. An open transaction is
+// Expire reports that the login of the session is not valid any more. An open transaction is
 // void; the client still has the message. Two more commands get 421, and the session ends
-// with the second one: a client that sends two at once reads a reply to both. QUIT is as
-// ever. No question may be open.
+// with the second one: a client that sends two at once reads a reply to both. QUIT is answered
+// as usual. No question may be open.
 func (s *Session) Expire(e *Effects) {
 	if s.expired == valid {
 		s.expired = expiring
@@ -113,17 +113,17 @@ func (s *Session) Expire(e *Effects) {
 	}
 }
 
-// expiry is how far the end of a session is whose login does not hold any more.
+// expiry is how far a session is ended whose login is not valid any more.
 type expiry uint8
 
 const (
 	valid    expiry = iota
 	expiring        // the next command gets 421
-	told            // it had it
+	told            // it got it
 )
 
-// refuseExpired answers a command of a session whose login does not hold any more. The
-// octets after BDAT are not waited for.
+// refuseExpired answers a command of a session whose login is not valid any more. It
+// does not wait for the octets after BDAT.
 func (s *Session) refuseExpired(verb smtp.Verb, e *Effects) {
 	if s.expired == told || verb == smtp.Bdat {
 		s.close(&expiredReply, e)
@@ -133,7 +133,7 @@ func (s *Session) refuseExpired(verb smtp.Verb, e *Effects) {
 	s.sayHost(&expiredReply, e)
 }
 
-// leave closes the session if it is to be closed and nothing is open.
+// leave closes the session if it is to be closed and no transaction is open.
 func (s *Session) leave(e *Effects) {
 	if s.leaving && s.asking == AskNothing && !s.phase.inTransaction() && s.phase != Closed {
 		s.close(&shuttingDown, e)
@@ -151,8 +151,8 @@ var (
 	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}
 )
 
-// close says r and ends the session. A draft is void. In a handshake nothing is
-// said: it would not be TLS.
+// close sends r and ends the session. A draft is void. In a handshake no reply
+// is sent: it would not be TLS.
 func (s *Session) close(r *smtp.Reply, e *Effects) {
 	if s.phase == Closed {
 		return
@@ -192,13 +192,13 @@ func (s *Session) forget(e *Effects) {
 	}
 }
 
-// Left says whether the peer has ended the session, by QUIT.
+// Left reports whether the peer has ended the session, by QUIT.
 func (s *Session) Left() bool { return s.tally[smtp.Quit].Good > 0 }
 
-// Phase is where the session stands.
+// Phase returns the phase of the session.
 func (s *Session) Phase() Phase { return s.phase }
 
-// InData says whether message octets come next, and not a command: other time
+// InData reports whether message octets come next, and not a command: other time
 // limits count.
 func (s *Session) InData() bool { return s.phase == InData || s.phase == InChunk }
 
@@ -212,7 +212,7 @@ func (s *Session) Peer() Peer { return s.peer }
 // nil before.
 func (s *Session) Helo() []byte { return s.helo }
 
-// Extended says whether the peer said EHLO, and not HELO: "with ESMTP" in a
+// Extended reports whether the peer sent EHLO, and not HELO: "with ESMTP" in a
 // Received field.
 func (s *Session) Extended() bool { return s.extended }
 
@@ -237,5 +237,5 @@ func (s *Session) ForwardPath() smtp.ForwardPath {
 // control octets. It is borrowed until the answer.
 func (s *Session) Argument() []byte { return s.arg }
 
-// Counts tells which commands were given.
+// Counts returns which commands were given.
 func (s *Session) Counts() Counts { return s.tally }

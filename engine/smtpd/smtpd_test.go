@@ -93,7 +93,7 @@ func open(t testing.TB, settings map[string]string) *player {
 	return p
 }
 
-// exported stands for a channel binding.
+// exported is a channel binding for tests.
 func exported(kind string) []byte {
 	if kind != sasl.TLSExporter {
 		return nil
@@ -126,7 +126,7 @@ var verdicts = map[string]Verdict{
 	"ambiguous": Ambiguous, "unsaid": Unsaid, "denied": Denied, "refused": Refused, "shutdown": Shutdown,
 }
 
-// Answer takes a verdict, and names behind it with "|" between. "drain" is no
+// Answer takes a verdict, and names after it with "|" between. "drain" is no
 // answer: the server begins to shut down; nor is "secured": the handshake is done; nor
 // "expire": the login does not hold any more.
 func (p *player) Answer(text string) error {
@@ -169,7 +169,7 @@ func (p *player) Answer(text string) error {
 	return nil
 }
 
-// call calls the machine and does what the Effects say.
+// call calls the machine and carries out the Effects.
 func (p *player) call(f func()) {
 	p.e.Reset()
 	before := len(p.reply)

@@ -8,13 +8,13 @@ import (
 // Replies to STARTTLS.
 var (
 	tlsReady    = smtp.Reply{Code: 220, Enhanced: "2.0.0", Text: "Ready to start TLS"}
-	tlsAgain    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "TLS is on already"}
+	tlsAgain    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "TLS already active"}
 	tlsLater    = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "TLS not available due to temporary reason"}
-	tlsTooEarly = smtp.Reply{Code: 554, Enhanced: "5.5.0", Text: "Octets stand behind STARTTLS that nobody has protected; closing connection"}
+	tlsTooEarly = smtp.Reply{Code: 554, Enhanced: "5.5.0", Text: "Data received after STARTTLS and before the TLS handshake; closing connection"}
 )
 
-// startTLS is STARTTLS (RFC 3207). What stands behind it in the clear may be
-// somebody else's (CVE-2011-0411): it is neither run nor thrown away in silence.
+// startTLS is STARTTLS (RFC 3207). Clear text after it may come from an attacker
+// (CVE-2011-0411): it is neither run nor dropped silently.
 func (s *Session) startTLS(arg []byte, e *Effects) {
 	switch {
 	case len(arg) > 0:
@@ -51,9 +51,9 @@ type TLSFacts struct {
 	Binding func(kind string) []byte
 }
 
-// Secured tells that the peer is behind TLS from now on: after the handshake that
+// Secured tells the machine that the session uses TLS from now on: after the handshake that
 // Effects.StartTLS began, or before Greet where TLS comes first. All that the peer
-// has said is forgotten (RFC 3207 section 4.2): its name, its login; only the
+// has sent is forgotten (RFC 3207 section 4.2): its name, its login; only the
 // counts remain.
 func (s *Session) Secured(f TLSFacts) {
 	s.peer.Secure, s.binding, s.binds = true, f.Binding, sasl.Binds(f.Binding)
@@ -63,5 +63,5 @@ func (s *Session) Secured(f TLSFacts) {
 	}
 }
 
-// Secure says whether the peer is behind TLS: "with ESMTPS" in a Received field.
+// Secure reports whether the session uses TLS: "with ESMTPS" in a Received field.
 func (s *Session) Secure() bool { return s.peer.Secure }

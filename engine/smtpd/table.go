@@ -5,13 +5,13 @@ import "postrider/codec/smtp"
 // command is all that is known of a verb.
 type command struct {
 	do func(s *Session, arg []byte, e *Effects)
-	// order says in which phases the command may come: ok, or the reply in its place. A
+	// order has for each phase ok, if the command may come in it, or the reply in its place. A
 	// phase that is not named refuses with badSequence.
 	order [phases]*smtp.Reply
-	// more says, once the command is done, whether octets may follow it before its reply
+	// more reports, once the command is done, whether octets may follow it before its reply
 	// (RFC 2920 section 3.1); nil: after EHLO, and before any greeting.
 	more func(*Session) bool
-	// offered says whether the command is there by configuration; nil: it always is.
+	// offered reports whether the command is there by configuration; nil: it always is.
 	offered func(*Session) bool
 	help    string // the syntax: for HELP, and for refusals in verbose mode
 }
@@ -28,10 +28,10 @@ func (c *command) refusal(p Phase) *smtp.Reply {
 	}
 }
 
-// known says whether the command is implemented, and there by configuration.
+// known reports whether the command is implemented, and there by configuration.
 func (c *command) known(s *Session) bool { return c.do != nil && (c.offered == nil || c.offered(s)) }
 
-// mayFollow says whether octets may follow the command, which is done, before its reply.
+// mayFollow reports whether octets may follow the command, which is done, before its reply.
 func (c *command) mayFollow(s *Session) bool {
 	if c.more == nil {
 		return s.extended || s.phase == Connected
@@ -45,12 +45,12 @@ var ok = new(smtp.Reply)
 // Replies to commands out of order.
 var (
 	badSequence  = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Bad sequence of commands"}
-	politeFirst  = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Polite people say HELO first"}
+	politeFirst  = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Send HELO or EHLO first"}
 	needMail     = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Need MAIL command first"}
 	nested       = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Sender already specified"}
 	noRecipients = smtp.Reply{Code: 554, Enhanced: "5.5.1", Text: "No valid recipients"}
 	notInside    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Not inside a mail transaction"}
-	bdatBegun    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "The message has begun with BDAT; go on with BDAT or RSET"}
+	bdatBegun    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "The message was begun with BDAT; continue with BDAT or RSET"}
 )
 
 // Orders of commands (RFC 5321 section 4.1.4, RFC 3030 section 2).
@@ -85,9 +85,9 @@ func init() {
 	commands = [smtp.Verbs]command{
 		smtp.Unknown: {do: (*Session).unknown, order: anywhere, more: always},
 		smtp.Helo: {do: (*Session).hello, order: anywhere, more: never,
-			help: "HELO hostname: say who you are"},
+			help: "HELO hostname: identify the client"},
 		smtp.Ehlo: {do: (*Session).hello, order: anywhere, more: never,
-			help: "EHLO hostname: say who you are, learn the extensions"},
+			help: "EHLO hostname: identify the client, list the extensions"},
 		smtp.Mail: {do: (*Session).mail, order: mailOrder,
 			help: "MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME|BINARYMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=xtext]: begin a message"},
 		smtp.Rcpt: {do: (*Session).rcpt, order: rcptOrder,
@@ -97,25 +97,25 @@ func init() {
 		smtp.Bdat: {do: (*Session).bdat, order: bdatOrder,
 			help: "BDAT octets [LAST]: send a part of the message"},
 		smtp.Rset: {do: (*Session).rset, order: anywhere,
-			help: "RSET: forget the message that was begun"},
+			help: "RSET: drop the message that was begun"},
 		smtp.Noop: {do: (*Session).noop, order: anywhere,
 			help: "NOOP: do nothing"},
 		smtp.Quit: {do: (*Session).quit, order: anywhere, more: always,
 			help: "QUIT: end the session"},
 		smtp.Help: {do: (*Session).help, order: anywhere,
-			help: "HELP [command]: explain"},
+			help: "HELP [command]: explain the commands"},
 		smtp.Vrfy: {do: (*Session).lookUp, order: anywhere,
-			help: "VRFY user: who is that"},
+			help: "VRFY user: verify a user"},
 		smtp.Expn: {do: (*Session).lookUp, order: anywhere,
-			help: "EXPN list: who is on that list"},
+			help: "EXPN list: list the members of a mailing list"},
 		smtp.Verbose: {do: (*Session).beVerbose, order: anywhere,
-			help: "VERB: say more from now on"},
+			help: "VERB: more detailed replies from now on"},
 		smtp.Starttls: {do: (*Session).startTLS, order: greeted, more: always, offered: offersTLS,
-			help: "STARTTLS: go on behind TLS"},
+			help: "STARTTLS: start TLS"},
 		smtp.Auth: {do: (*Session).auth, order: greeted, more: always, offered: offersAuth,
 			help: "AUTH mechanism [initial-response]: log in"},
 		smtp.Xclient: {do: (*Session).xclient, order: outside, offered: offersXclient,
-			help: "XCLIENT [ADDR=address] [NAME=name]: speak for another client"},
+			help: "XCLIENT [ADDR=address] [NAME=name]: name the client that the session is for"},
 		smtp.HTTP: {do: (*Session).http, order: anywhere, more: always},
 	}
 }

@@ -23,7 +23,7 @@ func TestAPhaseThatIsNotNamedRefuses(t *testing.T) {
 	}
 }
 
-// Each row that does something says when, and HELP knows it.
+// Each row that has a function names its phases, and HELP lists it.
 func TestRows(t *testing.T) {
 	rows := 0
 	for v := range smtp.Verbs {

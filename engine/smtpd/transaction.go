@@ -15,8 +15,8 @@ const (
 	lastBlock  = 8 << 10
 )
 
-// keptRecipients is for how many recipients a session keeps the memory between
-// transactions; one with more gives it back, and one with more than one block those.
+// keptRecipients is the number of recipients whose memory a session keeps between
+// transactions. The memory for more is released, and so are blocks after the first.
 const keptRecipients = 128
 
 // Transaction is a mail transaction: from MAIL to the answer about the message.
@@ -25,7 +25,7 @@ const keptRecipients = 128
 type Transaction struct {
 	Mail       smtp.MailArgs   // reverse-path and parameters
 	Recipients []smtp.RcptArgs // accepted, in order; ORcpt is there until the recipient is answered
-	Head       message.Head    // what the header said so far
+	Head       message.Head    // what was read of the header so far
 
 	scan    dot.Stuffer // finds the end of DATA; counts
 	binary  dot.Binary  // does the same for a body of BINARYMIME
@@ -35,10 +35,10 @@ type Transaction struct {
 	heldCR  bool   // a chunk ended with CR, the next may begin with LF
 	mem     []byte // the block of paths and parameters that is being filled
 	blocks  int    // octets of all blocks
-	mark    int    // of mem, before the recipient that is asked about
+	mark    int    // length of mem before the recipient that is asked about
 }
 
-// owed is what a scan found behind a run that had to be handed out first. Its
+// owed is what a scan found after a run that had to be handed out first. Its
 // octets stay unread until then, so that the caller comes back with them.
 type owed struct {
 	open    bool
@@ -47,14 +47,14 @@ type owed struct {
 	tail    bool // the last octet of the message, and a CRLF that it lacks
 }
 
-// Counts tells of the message's octets so far.
+// Counts returns the counts of the message's octets so far.
 func (t *Transaction) Counts() dot.Counts { return t.scan.Counts }
 
-// Body is what the message turned out to be: what MAIL said, but of what came as
-// BINARYMIME 7BIT or 8BITMIME when it is lines of text all the same, which is nearly
-// always so. It is known when the message is whole. The Body runs of a message for which
+// Body is the body type of the message: what MAIL named, but 7BIT or 8BITMIME for a
+// message that came as BINARYMIME and consists of lines of text, as nearly all do.
+// It is known when the message is whole. The Body runs of a message for which
 // it is BodyBinaryMIME are not wire form but what [dot.Binary] makes: the caller has to
-// turn that into lines before it lets anybody have it.
+// turn that into lines before it stores or sends it.
 func (t *Transaction) Body() smtp.Body {
 	switch {
 	case t.Mail.Body != smtp.BodyBinaryMIME:
@@ -67,7 +67,7 @@ func (t *Transaction) Body() smtp.Body {
 	return smtp.Body7Bit
 }
 
-// begin starts a transaction with what MAIL said.
+// begin starts a transaction with the arguments of MAIL.
 func (t *Transaction) begin(m smtp.MailArgs) {
 	t.mem = t.mem[:0]
 	t.room(len(m.From.Local()) + len(m.From.Domain()) + len(m.EnvID))
@@ -132,7 +132,7 @@ func (t *Transaction) reset() {
 	clear(recipients[:cap(recipients)])
 	t.Mail = smtp.MailArgs{}
 	t.Recipients, t.mem, t.mark = recipients, t.mem[:0], 0
-	t.blocks = cap(t.mem) // those before have no borrowers any more
+	t.blocks = cap(t.mem) // the blocks before have no borrowers any more
 	t.Head.Reset()
 	t.scan.Reset()
 	t.binary = dot.Binary{}
@@ -140,8 +140,8 @@ func (t *Transaction) reset() {
 	t.drafted, t.heldCR = false, false
 }
 
-// refuse dooms the message: its octets are read and dropped from now on, and r
-// is said at its end. The first reason counts.
+// refuse refuses the message: its octets are read and dropped from now on, and r
+// is sent at its end. The first reason counts.
 func (t *Transaction) refuse(r *smtp.Reply, e *Effects) {
 	if t.refused == nil {
 		t.refused = r

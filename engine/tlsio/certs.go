@@ -26,19 +26,19 @@ type CertFile struct{ Cert, Key string }
 type CertStore struct {
 	now atomic.Pointer[certificates]
 
-	mu               sync.Mutex // of those who change it
+	mu               sync.Mutex // held by changes of the store
 	loaded, obtained []*tls.Certificate
 }
 
 // certificates is one consistent load; it never changes.
 type certificates struct {
-	byName map[string][]*tls.Certificate // in lower case; "*.example.org" as it stands there
+	byName map[string][]*tls.Certificate // in lower case; "*.example.org" as it is in the certificate
 	all    []*tls.Certificate            // for all other names
 }
 
-// Load reads the files and puts what they have in the place of what was there. With
-// an error nothing has changed: half a renewal never serves. The first file's
-// certificate is that of clients that ask for no name, or for one that none has.
+// Load reads the files, whose certificates replace the ones before. After an error
+// nothing has changed: half a renewal is never used. The first file's certificate is
+// for clients that ask for no name, or for a name that no certificate has.
 func (s *CertStore) Load(files []CertFile) error {
 	var loaded []*tls.Certificate
 	var errs []error
@@ -54,7 +54,7 @@ func (s *CertStore) Load(files []CertFile) error {
 		return err
 	}
 	if len(loaded) == 0 {
-		return errors.New("no certificate is given")
+		return errors.New("no certificate files given")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,9 +63,9 @@ func (s *CertStore) Load(files []CertFile) error {
 	return nil
 }
 
-// Obtained puts certificates that are in no file beside those that are, in the place
-// of the ones that were obtained before. For a name that both have, and for clients
-// that ask for none, these come first.
+// Obtained adds certificates that are in no file. They replace the ones that were
+// obtained before. For a name that files have too, and for clients that ask for no
+// name, these come first.
 func (s *CertStore) Obtained(certs []*tls.Certificate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,7 +122,7 @@ func namesOf(leaf *x509.Certificate) []string {
 	return lower
 }
 
-// byCost puts keys that sign fast before those of RSA, which takes thirty times as
+// byCost puts keys that sign fast before RSA keys, which take thirty times as
 // long, and leaves the order as it is otherwise.
 func byCost(certs []*tls.Certificate) {
 	slices.SortStableFunc(certs, func(a, b *tls.Certificate) int { return cmp.Compare(cost(a), cost(b)) })
@@ -140,8 +140,8 @@ func cost(c *tls.Certificate) int {
 }
 
 // Pick is for tls.Config.GetCertificate: the first certificate for the name that
-// the client asks for whose key it can check. A name that nobody has is no reason
-// to turn a client away: mail servers ask for the names of their MX records, or
+// the client asks for whose key it can check. A name without a certificate is no
+// reason to turn a client away: mail servers ask for the names of their MX records, or
 // for none, and most of them check nothing.
 func (s *CertStore) Pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	cert, err := s.pick(hello)
@@ -173,10 +173,10 @@ func (s *CertStore) pick(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return cert, nil
 		}
 	}
-	return certs[0], nil // crypto/tls says what is wrong
+	return certs[0], nil // crypto/tls reports what is wrong
 }
 
-// Expires returns when the first of the certificates ends, and whose it is.
+// Expires returns when the first of the certificates expires, and its name.
 func (s *CertStore) Expires() (at time.Time, name string) {
 	c := s.now.Load()
 	if c == nil {

@@ -79,5 +79,5 @@ func TestLoadChangesAllOrNothing(t *testing.T) {
 	f("no such file", other, CertFile{filepath.Join(dir, "none"), good.Key})
 	f("no such file", other, CertFile{good.Cert, filepath.Join(dir, "none")})
 	f("failed to find", CertFile{good.Key, good.Cert})
-	f("no certificate is given")
+	f("no certificate files given")
 }

@@ -9,29 +9,29 @@ import (
 	"sync/atomic"
 )
 
-// ClientStore has the authorities whose certificates clients may show. Its methods
+// ClientStore has the authorities whose certificates clients may present. Its methods
 // may be called from any goroutine.
 //
-// The authorities are not named to clients, so that a new file serves without new
-// configurations: a client shows whatever it was told to use.
+// The authorities are not named to clients, so that a new file takes effect without new
+// configurations: a client presents the certificate that it was told to use.
 type ClientStore struct{ roots atomic.Pointer[x509.CertPool] }
 
-// Load reads a PEM file of authorities and puts them in the place of those before.
-// With an error nothing has changed.
+// Load reads a PEM file of authorities, which replace the ones before. After an
+// error nothing has changed.
 func (s *ClientStore) Load(file string) error {
 	octets, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("authorities of clients: %w", err)
+		return fmt.Errorf("certificate authorities for clients: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(octets) {
-		return fmt.Errorf("authorities of clients: %s holds no certificate in PEM", file)
+		return fmt.Errorf("certificate authorities for clients: %s has no certificate in PEM", file)
 	}
 	s.roots.Store(roots)
 	return nil
 }
 
-// Verify says why a chain, leaf first, is not that of a client; nil: it is.
+// Verify returns why a chain, leaf first, is not a valid one of a client; nil: it is.
 func (s *ClientStore) Verify(chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return errors.New("the client has no certificate")
@@ -45,7 +45,7 @@ func (s *ClientStore) Verify(chain []*x509.Certificate) error {
 }
 
 // ask makes cfg ask for a certificate. A client with none, or with one that proves
-// nothing, is served if demanded is false: hosts that send mail show all kinds.
+// nothing, is served if demanded is false: hosts that send mail present all kinds.
 func (s *ClientStore) ask(cfg *tls.Config, demanded bool) {
 	cfg.ClientAuth = tls.RequestClientCert
 	if demanded {

@@ -64,8 +64,8 @@ func (i *issuer) issue(t *testing.T, name string, lasts time.Duration) tls.Certi
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// Who is asked may have none and is served; who is demanded to has one of a known
-// authority, now.
+// A client that is asked for a certificate may have none and is served. A client
+// that must have one needs one of a known authority that is valid now.
 func TestCertificatesOfClients(t *testing.T) {
 	ours, other := newIssuer(t, "ours"), newIssuer(t, "other")
 	good, late, foreign := ours.issue(t, "alice", time.Hour), ours.issue(t, "late", -time.Minute), other.issue(t, "mallory", time.Hour)

@@ -18,7 +18,7 @@
 // in code that can't be left and entered again. So it runs on a goroutine, which
 // ends with it. A [Handshaker] lets a bounded number be open and a smaller one
 // compute; one that waits for its client holds no token. The loop never waits: it
-// hands octets over, goes on, and hears of the outcome by a task.
+// hands octets over, goes on, and gets the outcome by a task.
 //
 // # After it
 //
@@ -39,7 +39,7 @@
 //
 // # Diagnostics
 //
-// Errors of a session are those of crypto/tls. All are final, but for the empty read,
+// A session returns the errors of crypto/tls. All are final, but for the empty read,
 // which never gets out. io.EOF is the peer's close_notify.
 //
 // # Tried and dropped

@@ -15,7 +15,7 @@ var errAborted = io.ErrUnexpectedEOF
 //
 // A handshake costs half a millisecond of CPU with an ECDSA key and two with RSA,
 // so a hundred clients that come at once must not be let at all processors: the
-// loops, which serve everybody else, would wait for one. One that waits for its
+// loops, which serve all other clients, would wait for one. One that waits for its
 // client's next flight holds 20 KB and no token.
 type Handshaker struct {
 	tokens chan struct{}
@@ -33,7 +33,7 @@ func NewHandshaker(tokens, limit int) *Handshaker {
 	return &Handshaker{tokens: make(chan struct{}, max(tokens, 1)), limit: int64(limit)}
 }
 
-// Busy says whether a handshake that begins now would be turned away: the moment to
+// Busy reports whether a handshake that begins now would be turned away: the moment to
 // answer 454 to STARTTLS.
 func (h *Handshaker) Busy() bool { return h.open.Load() >= h.limit }
 
@@ -85,7 +85,7 @@ func (hs *Handshake) run() {
 	}
 }
 
-// end takes the session out of the handshake: what the client sent behind it is
+// end takes the session out of the handshake: what the client sent after it is
 // the first that the session reads.
 func (hs *Handshake) end() {
 	s := hs.session
@@ -117,7 +117,7 @@ func (hs *Handshake) Output() []byte {
 	return out
 }
 
-// Done says whether the handshake has come to an end. It needs input if not.
+// Done reports whether the handshake has come to an end. It needs input if not.
 func (hs *Handshake) Done() bool { return hs.done }
 
 // Session is the outcome of a handshake that is done, or why there is none; its

@@ -54,7 +54,7 @@ func TestHandshakesAreCapped(t *testing.T) {
 	until(t, "the places and goroutines are free", func() bool { return h.Open() == 0 && runtime.NumGoroutine() <= before })
 }
 
-// One token: one computes, and those that wait for their clients hold none.
+// With one token one handshake computes, and the ones that wait for clients hold none.
 func TestTokensBoundWhatComputes(t *testing.T) {
 	h, cfg := NewHandshaker(1, 100), server(store(t))
 	var now, most atomic.Int32
@@ -106,7 +106,7 @@ func TestPanicInAHandshake(t *testing.T) {
 	}
 }
 
-// A client that speaks no TLS hears an alert or nothing, and is gone.
+// A client that speaks no TLS gets an alert or nothing, and is closed.
 func TestNoTLSAtAll(t *testing.T) {
 	h := NewHandshaker(1, 1)
 	e := asServer(h, server(store(t)), []byte("MAIL FROM:<evil@example.org>\r\n"), new(Scratch))

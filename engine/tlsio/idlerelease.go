@@ -11,7 +11,7 @@ import (
 
 // After a handshake a tls.Conn keeps 3.5 KB that only traffic needs, and 20 KB once
 // a full record came in; for ten thousand silent sessions that is their memory four
-// times over. There is no public way to have it back (golang/go#43563), so its
+// times over. There is no public way to release it (golang/go#43563), so its
 // buffers are found by reflection. If crypto/tls changes so that they are not what
 // they were when this was written, nothing is released: see the test, which fails
 // then. Build with the tag tlsio_keep to do without.
@@ -36,7 +36,7 @@ func findLayout(conn reflect.Type) offsets {
 }
 
 // releaseIdle gives back the buffers of a session in which nothing is half read,
-// and reports whether it did. Nobody may be in a call of conn.
+// and reports whether it did. No other goroutine may use conn meanwhile.
 func releaseIdle(conn *tls.Conn) bool {
 	if !layout.known {
 		return false

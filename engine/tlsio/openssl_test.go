@@ -208,8 +208,8 @@ func TestOpenSSL(t *testing.T) {
 	})
 }
 
-// What a client sends right behind its last word of the handshake is not lost.
-func TestDataBehindTheHandshake(t *testing.T) {
+// What a client sends right after its last word of the handshake is not lost.
+func TestDataAfterTheHandshake(t *testing.T) {
 	_, addr := start(t, tlsio.Policy{MinVersion: tls.VersionTLS12})
 	for i := range 50 {
 		c, err := net.Dial("tcp", addr)

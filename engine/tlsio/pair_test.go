@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// hang is how long a test waits before it says that something hangs.
+// hang is how long a test waits before it reports that something hangs.
 const hang = 30 * time.Second
 
 // certificate writes a self-signed certificate and its key to dir.
@@ -78,7 +78,7 @@ func client(v uint16) *tls.Config {
 type end struct {
 	*Handshake
 	reports chan struct{}
-	queue   []byte // what the other end has said and this one has not heard
+	queue   []byte // what the other end has sent and this one has not read
 }
 
 func (e *end) wait(t testing.TB) {
@@ -107,7 +107,7 @@ func asServer(h *Handshaker, cfg *tls.Config, in []byte, scratch *Scratch) *end 
 	return e
 }
 
-// cutter says how many of n octets come next, 1 to n.
+// cutter returns how many of n octets come next, 1 to n.
 type cutter func(n int) int
 
 func whole(n int) int { return n }
@@ -232,7 +232,7 @@ func TestCloseNotify(t *testing.T) {
 	})
 }
 
-// A changed octet ends the session, with an alert, and what came before it stands.
+// A changed octet ends the session, with an alert, and what came before it stays valid.
 func TestForgedRecord(t *testing.T) {
 	each(t, func(t *testing.T, v uint16) {
 		s, c := mustAgree(t, server(store(t)), client(v))

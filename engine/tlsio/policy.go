@@ -2,23 +2,23 @@ package tlsio
 
 import "crypto/tls"
 
-// Policy is what the listeners of one protocol do differently.
+// Policy is the TLS configuration for the listeners of one protocol.
 type Policy struct {
 	// MinVersion is the oldest version that is spoken, tls.VersionTLS12 for one.
 	MinVersion uint16
 	// Tickets: clients may resume. Never at port 25: Exchange Online gives up when
 	// Go sends its ticket, and falls back to nothing (golang/go#70232).
 	Tickets bool
-	// Protocols of ALPN. With any, a client that offers others only is refused; one
-	// that offers none is not.
+	// Protocols are offered by ALPN. If there are any, a client that offers only others is
+	// refused; a client that offers none is not.
 	Protocols []string
-	// Clients asks for certificates of theirs; nil: none are. Demanded: those that
-	// have none are turned away.
+	// Clients has the authorities for certificates of clients; nil: clients are not asked
+	// for one. Demanded: clients without one are turned away.
 	Clients  *ClientStore
 	Demanded bool
 }
 
-// Config makes the configuration of those listeners. It is shared by all their
+// Config makes the configuration for the listeners with this policy. It is shared by all their
 // sessions and never cloned. Certificates come from store alone: with a list in the
 // Config, a client that asks for no name would be served from that.
 func (p Policy) Config(store *CertStore) *tls.Config {
@@ -38,9 +38,9 @@ func (p Policy) Config(store *CertStore) *tls.Config {
 	return cfg
 }
 
-// suites are those of TLS 1.2 with forward secrecy and authenticated encryption;
-// all of TLS 1.3 have both. Where older versions are spoken it is what crypto/tls
-// thinks right, since they know CBC alone.
+// suites returns the cipher suites of TLS 1.2 with forward secrecy and authenticated
+// encryption; all suites of TLS 1.3 have both. Where older versions are allowed it
+// returns the default of crypto/tls, since they know CBC alone.
 func (p Policy) suites() []uint16 {
 	if p.MinVersion < tls.VersionTLS12 {
 		return nil

@@ -21,7 +21,7 @@ type Session struct {
 	conn    *tls.Conn
 	wire    wire
 	scratch *Scratch
-	rest    []byte // of the wire, behind plaintext that found no room
+	rest    []byte // wire octets that follow plaintext that found no room
 	full    bool   // the last plaintext filled its room: there may be more of it
 	client  *x509.Certificate
 }
@@ -70,7 +70,7 @@ func (s *Session) Seal(p []byte) ([]byte, error) {
 // End implements loop.Layer: close_notify.
 func (s *Session) End() []byte {
 	s.wire.out = s.scratch.out[:0]
-	_ = s.conn.CloseWrite() // fails only behind an alert of our own
+	_ = s.conn.CloseWrite() // fails only after an alert of our own
 	return s.takeBack()
 }
 
@@ -97,12 +97,12 @@ type Facts struct {
 	Version    string // "TLSv1.3"
 	Cipher     string // "TLS_AES_128_GCM_SHA256"
 	ServerName string // as the client asked for it (RFC 6066 section 3); or ""
-	Protocol   string // of ALPN (RFC 7301); or ""
+	Protocol   string // chosen by ALPN (RFC 7301); or ""
 	Resumed    bool
 	Client     *x509.Certificate // verified; nil: none
 }
 
-// Facts says what was agreed on.
+// Facts returns what was agreed on.
 func (s *Session) Facts() Facts {
 	st := s.conn.ConnectionState()
 	return Facts{

@@ -85,7 +85,7 @@ func (d *stream) check(t testing.TB, plain []byte) {
 }
 
 // Sessions of one loop, with cuts anywhere, rooms of any size and buffers given
-// back at any time: each hears its own peer, all of it, in order.
+// back at any time: each reads its own peer, all of it, in order.
 func TestSessionsWithOneScratchDoNotMix(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -124,7 +124,7 @@ func TestSessionsWithOneScratchDoNotMix(t *testing.T) {
 	}
 }
 
-// The wire may cut where it wants, in the handshake and behind it.
+// The wire may cut where it wants, in the handshake and after it.
 func TestOctetByOctet(t *testing.T) {
 	each(t, func(t *testing.T, v uint16) {
 		s, c, err := agree(t, NewHandshaker(1, 2), server(store(t)), client(v), new(Scratch), new(Scratch), func(int) int { return 1 })

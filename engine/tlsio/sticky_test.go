@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// What this package takes for granted about crypto/tls, and nobody has promised. If
-// one of these tests fails with a new version of Go, read crypto/tls again before
-// anything is changed here.
+// These tests check what this package takes for granted about crypto/tls, whose
+// documentation does not promise it. If one of these tests fails with a new version of Go,
+// read crypto/tls again before anything is changed here.
 
 // flaw is an error of the wire with the words of net.Error.
 type flaw struct{ timeout, temporary bool }
@@ -60,7 +60,7 @@ func TestWhichErrorsAreFinal(t *testing.T) {
 			s.wire.in = c.mustSeal(t, "hello")
 			n, err := s.conn.Read(p)
 			if final := err != nil; final != f.final {
-				t.Errorf("behind %#v: %q, %v", f.err, p[:n], err)
+				t.Errorf("after %#v: %q, %v", f.err, p[:n], err)
 			}
 		}
 	})

@@ -16,7 +16,7 @@ const recordHeader = 5
 //
 // Read never goes beyond the end of the record that it is in, so crypto/tls holds
 // nothing read ahead, and its buffer is empty whenever no record is half there.
-// Without input Read says os.ErrDeadlineExceeded, as a socket does whose deadline
+// Without input Read returns os.ErrDeadlineExceeded, as a socket does whose deadline
 // has passed; after the handshake crypto/tls goes on from there at the next call.
 // In the handshake every error is final for it, so there Read waits in more for
 // the next octets. Write never fails, for that would be final at any time.

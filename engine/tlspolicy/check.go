@@ -13,8 +13,8 @@ type Trust struct {
 	How      string // "DANE-EE 3 1 1", "the authorities"; "" when it is not verified
 }
 
-// Word is Postfix's word for it. "Untrusted" says that nobody has looked, or that
-// what was seen would not do; where it had to do, there is no connection.
+// Word is Postfix's word for it. "Untrusted" means that the certificate was not checked,
+// or was not good enough; where it had to be, there is no connection.
 func (t Trust) Word() string {
 	if t.Verified {
 		return "Verified"
@@ -25,26 +25,26 @@ func (t Trust) Word() string {
 // errNoMatch is what is wrong with a certificate that no record names.
 var errNoMatch = errors.New("no TLSA record matches the certificate")
 
-// Check says whether a chain of certificates, the host's own first, is what is
+// Check reports whether a chain of certificates, the host's own first, is what is
 // demanded. roots are the known authorities.
 func (d *Demand) Check(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) (Trust, error) {
 	if d.Level < Verify {
 		return Trust{}, nil
 	}
 	if len(chain) == 0 {
-		return Trust{}, errors.New("the host shows no certificate")
+		return Trust{}, errors.New("the host has sent no certificate")
 	}
 	if d.Level == DANE {
 		return d.checkDANE(chain, now)
 	}
 	if err := verify(chain, roots, d.Names[0], now); err != nil {
-		return Trust{}, fmt.Errorf("%s demands it: %w", d.By, err)
+		return Trust{}, fmt.Errorf("required by %s: %w", d.By, err)
 	}
 	return Trust{true, "the authorities"}, nil
 }
 
-// Rehearse says what a policy in testing would find wrong with a host.
-func (d *Demand) Rehearse(sts *STS, chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
+// TestPolicy returns what a policy in testing mode would find wrong with a host.
+func (d *Demand) TestPolicy(sts *STS, chain []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
 	if !sts.Allows(d.Names[0]) {
 		return fmt.Errorf("%s %w", d.Names[0], errNotListed)
 	}
@@ -96,7 +96,7 @@ func (d *Demand) checkDANE(chain []*x509.Certificate, now time.Time) (Trust, err
 // an authority.
 func verify(chain []*x509.Certificate, roots *x509.CertPool, name string, now time.Time) error {
 	if roots == nil {
-		roots = x509.NewCertPool() // none is known; without a pool those of the system would be read
+		roots = x509.NewCertPool() // empty: without a pool the system's would be read
 	}
 	o := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), DNSName: name, CurrentTime: now}
 	for _, c := range chain[1:] {

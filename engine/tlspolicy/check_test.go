@@ -111,7 +111,7 @@ func TestAuthorityInTheRecord(t *testing.T) {
 	if trust, err := d.Check(alone, nil, now); err == nil {
 		t.Errorf("%v", trust)
 	}
-	// A chain that only says that it comes from there does not.
+	// A chain that only names the authority does not.
 	other := issue(t, nil)
 	fake := issue(t, other, "mx.test")
 	if trust, err := d.Check([]*x509.Certificate{fake.Certificate, root.Certificate}, nil, now); err == nil {
@@ -119,7 +119,7 @@ func TestAuthorityInTheRecord(t *testing.T) {
 	}
 }
 
-// Authorities are those that are handed in.
+// The authorities are the ones that are handed in.
 func TestCheckVerify(t *testing.T) {
 	root := issue(t, nil)
 	host := issue(t, root, "mx.test", "*.wild.test")
@@ -135,7 +135,7 @@ func TestCheckVerify(t *testing.T) {
 	}
 	f("mx.test", roots, now, "")
 	f("a.wild.test", roots, now, "")
-	f("a.b.wild.test", roots, now, "MTA-STS demands it: ")
+	f("a.b.wild.test", roots, now, "required by MTA-STS: ")
 	f("else.test", roots, now, "not else.test")
 	f("mx.test", roots, now.Add(2*time.Hour), "expired")
 	f("mx.test", nil, now, "unknown authority")

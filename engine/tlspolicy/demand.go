@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// Lookup is what became of the question for the TLSA records of a host.
+// Lookup is the outcome of the lookup of a host's TLSA records.
 type Lookup uint8
 
 // The ends of it.
 const (
 	LookupNone   Lookup = iota // there are none, or none that DNSSEC vouches for
 	LookupFound                // there are some, and DNSSEC vouches for them
-	LookupFailed               // nobody knows now
+	LookupFailed               // unknown now
 )
 
 // Case is what is known before a host is connected to.
@@ -21,23 +21,23 @@ type Case struct {
 	Rule   string // by which key
 	Domain string // the destination, if its hosts were found by MX; or ""
 	Host   string // the name of the mail host
-	STS    *STS   // of Domain; nil: none is known
+	STS    *STS   // policy of Domain; nil: none is known
 	TLSA   Lookup
-	Found  []TLSA // of LookupFound
+	Found  []TLSA // with LookupFound
 }
 
 // Demand is what the connection to a host has to show.
 type Demand struct {
 	Level   Level
-	By      string   // who demands it: a key, "MTA-STS", "DANE"
+	By      string   // what demands it: a key, "MTA-STS", "DANE"
 	Names   []string // that a certificate may be for; the first is the host's
 	Records []TLSA   // at level DANE: the usable ones
 	// Testing: an MTA-STS policy that is not enforced yet demands more. What it would
-	// find wrong is told of, and nothing else.
+	// find wrong is only reported.
 	Testing bool
 }
 
-// Decide says what a host has to show. The error says why it must not be used now.
+// Decide returns what a host has to show. The error tells why it must not be used now.
 func Decide(c Case) (Demand, error) {
 	d := Demand{Level: c.Level, By: c.Rule, Names: []string{c.Host}}
 	if c.Level == None {
@@ -45,7 +45,7 @@ func Decide(c Case) (Demand, error) {
 	}
 	switch {
 	case c.TLSA == LookupFailed:
-		return d, fmt.Errorf("TLSA lookup error for %s: the name servers give no answer", c.Host)
+		return d, fmt.Errorf("TLSA lookup error for %s: no answer from the name servers", c.Host)
 	case c.TLSA == LookupFound:
 		for _, r := range c.Found {
 			if r.Usable() {
@@ -60,7 +60,7 @@ func Decide(c Case) (Demand, error) {
 			return d, nil
 		}
 		if c.Level == DANE {
-			return d, fmt.Errorf("%s demands dane, and no TLSA record of %s is of a kind that counts for SMTP", c.Rule, c.Host)
+			return d, fmt.Errorf("%s demands dane, and no TLSA record of %s is usable for SMTP", c.Rule, c.Host)
 		}
 		if d.Level < Encrypt {
 			d.Level, d.By = Encrypt, "DANE"
@@ -93,7 +93,7 @@ func (d *Demand) addSTS(c Case) error {
 	return nil
 }
 
-// Optional says whether mail may go in clear text when TLS can't be had.
+// Optional reports whether mail may go in clear text when TLS can't be had.
 func (d *Demand) Optional() bool { return d.Level <= May }
 
 // Raise demands at least a level, by a rule.

@@ -8,13 +8,13 @@
 //
 //	none     no TLS, whatever the host offers and its domain wishes
 //	may      TLS where it is offered; without it the mail goes in clear text
-//	encrypt  TLS, whoever the other side is
+//	encrypt  TLS, without a check of the host's certificate
 //	verify   TLS with a certificate for the name of the host, from a known authority
 //	dane     TLS with a certificate that TLSA records name (RFC 7672)
 //
 // A level is the least that is demanded. From "may" on, what the domain itself asks
 // for counts as well: TLSA records, and an MTA-STS policy (RFC 8461) that is to be
-// enforced. Against somebody who sits on the way, "may" and "encrypt" protect from
+// enforced. Against an attacker on the way, "may" and "encrypt" protect from
 // reading along only, "verify" for a destination by MX is worth as much as the
 // answer to the MX question: use it for next hops that are named, such as a
 // smarthost, or dane, or leave it to the domain's own policy.
@@ -22,10 +22,10 @@
 // # Which one counts
 //
 // TLSA records come first: a host that has some has to match them, and the MTA-STS
-// policy of the domain is not looked at for that host (RFC 8461 section 2). Records
-// that all are of a kind that means nothing here demand TLS, and of nobody in
-// particular (RFC 7672 section 2.2). A question for them that fails closes the host
-// for now: an attacker could see to it that it does. With an MTA-STS policy, hosts
+// policy of the domain is not looked at for that host (RFC 8461 section 2). If
+// none of the records is usable here, TLS is required, with any certificate
+// (RFC 7672 section 2.2). After a failed lookup the host is not used
+// for now: an attacker could have made the lookup fail. With an MTA-STS policy, hosts
 // that it does not list are not used. One in testing is checked, told of in the log,
 // and changes nothing.
 //

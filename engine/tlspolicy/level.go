@@ -8,7 +8,7 @@ import (
 )
 
 // Level is what is demanded of the connections to a destination; see the package
-// doc. Each demands what those before it do.
+// doc. Each demands what the levels before it do.
 type Level uint8
 
 // The levels.
@@ -32,13 +32,13 @@ func ParseLevel(s string) (Level, error) {
 			return Level(l), nil
 		}
 	}
-	return None, fmt.Errorf("%q is none of none, may, encrypt, verify, dane", s)
+	return None, fmt.Errorf("unknown level %q: expected none, may, encrypt, verify or dane", s)
 }
 
 // Rules are the levels of destinations. They never change.
 type Rules struct {
 	standard Level
-	of       map[string]Level // by domain, by next hop, or by "." and a domain for those under it
+	of       map[string]Level // by domain, by next hop, or by "." and a domain for its subdomains
 }
 
 // NewRules makes rules of a level for all, and of lines "DESTINATION LEVEL" for
@@ -62,7 +62,7 @@ func NewRules(standard Level, lines []string) (*Rules, error) {
 func ParseRule(line string) (to string, level Level, err error) {
 	words := strings.Fields(line)
 	if len(words) != 2 {
-		return "", None, fmt.Errorf("%q: want a destination and a level, for example \"example.org encrypt\"", line)
+		return "", None, fmt.Errorf("%q: expected a destination and a level, for example \"example.org encrypt\"", line)
 	}
 	level, err = ParseLevel(words[1])
 	return foldDestination(words[0]), level, err

@@ -33,8 +33,8 @@ const (
 )
 
 // ParseRecord reads the TXT records at _mta-sts.DOMAIN, each with its strings joined,
-// and returns the id of the policy. ok is false when the domain says that it has
-// none: there has to be one record exactly (RFC 8461 section 3.1).
+// and returns the id of the policy. ok is false when the domain has no
+// policy: there has to be one record exactly (RFC 8461 section 3.1).
 func ParseRecord(records []string) (id string, ok bool) {
 	for _, text := range records {
 		version, rest, _ := strings.Cut(text, ";")
@@ -68,8 +68,8 @@ func isID(s string) bool {
 	return len(s) >= 1 && len(s) <= 32
 }
 
-// ParsePolicy reads a policy file. Fields that mean nothing are passed over, and of
-// fields that stand there twice the first counts (RFC 8461 section 3.2).
+// ParsePolicy reads a policy file. Unknown fields are ignored, and of
+// fields that come twice the first counts (RFC 8461 section 3.2).
 func ParsePolicy(text []byte) (*STS, error) {
 	fields := make(map[string]string)
 	p := new(STS)
@@ -88,7 +88,7 @@ func ParsePolicy(text []byte) (*STS, error) {
 		}
 	}
 	if v := fields["version"]; v != "STSv1" {
-		return nil, fmt.Errorf("the version is %q and not STSv1", v)
+		return nil, fmt.Errorf("the version is %q instead of STSv1", v)
 	}
 	p.Mode = Mode(fields["mode"])
 	if !slices.Contains([]Mode{ModeEnforce, ModeTesting, ModeNone}, p.Mode) {
@@ -105,7 +105,7 @@ func ParsePolicy(text []byte) (*STS, error) {
 	return p, nil
 }
 
-// Allows says whether a mail host is one of the policy's (RFC 8461 section 4.1).
+// Allows reports whether a mail host is one of the policy's (RFC 8461 section 4.1).
 func (p *STS) Allows(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	_, parent, _ := strings.Cut(host, ".")

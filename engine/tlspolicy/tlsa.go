@@ -28,15 +28,15 @@ func (r TLSA) String() string {
 	return fmt.Sprintf("%s%d %d %d", name, r.Usage, r.Selector, r.Matching)
 }
 
-// Usable says whether the record means something for SMTP. One whose digest has
-// not the length of a digest is malformed, and could only fail.
+// Usable reports whether the record is usable for SMTP. A record whose digest has the
+// wrong length is malformed, and could only fail.
 func (r TLSA) Usable() bool {
 	length := map[uint8]int{0: len(r.Data), 1: sha256.Size, 2: sha512.Size}
 	n, known := length[r.Matching]
 	return known && r.Selector <= 1 && (r.Usage == usageTA || r.Usage == usageEE) && len(r.Data) == n && n > 0
 }
 
-// names says whether the record is about this certificate.
+// names reports whether the record is about this certificate.
 func (r TLSA) names(c *x509.Certificate) bool {
 	octets := c.Raw
 	if r.Selector == 1 {

@@ -88,7 +88,7 @@ func TestParsePolicy(t *testing.T) {
 	f("<html>", "version", 0)
 }
 
-// RFC 8461 section 4.1: a wildcard stands for one label, the first.
+// RFC 8461 section 4.1: a wildcard matches one label, the first.
 func TestAllows(t *testing.T) {
 	p := &STS{MX: []string{"mail.example.com", "*.example.net"}}
 	for host, want := range map[string]bool{
@@ -142,9 +142,9 @@ func TestDecide(t *testing.T) {
 	f(May, elsewhere, LookupFound, []TLSA{ee}, "dane, by DANE: DANE-EE 3 1 1")
 	f(May, nil, LookupFound, []TLSA{pkix}, "encrypt, by DANE")
 	f(Verify, nil, LookupFound, []TLSA{pkix}, "verify, by relay.tls")
-	f(DANE, nil, LookupFound, []TLSA{pkix}, "relay.tls demands dane, and no TLSA record of mx.test is of a kind that counts for SMTP")
+	f(DANE, nil, LookupFound, []TLSA{pkix}, "relay.tls demands dane, and no TLSA record of mx.test is usable for SMTP")
 	f(DANE, nil, LookupNone, nil, "relay.tls demands dane, and no TLSA records of mx.test are known that DNSSEC vouches for")
-	f(May, nil, LookupFailed, nil, "TLSA lookup error for mx.test: the name servers give no answer")
+	f(May, nil, LookupFailed, nil, "TLSA lookup error for mx.test: no answer from the name servers")
 	f(May, enforce, LookupNone, nil, "verify, by MTA-STS")
 	f(Encrypt, enforce, LookupNone, nil, "verify, by MTA-STS")
 	f(Verify, enforce, LookupNone, nil, "verify, by relay.tls")
@@ -167,7 +167,7 @@ func TestNoCertificate(t *testing.T) {
 		t.Errorf("%v %v", trust, err)
 	}
 	d.Names = []string{"mx.test"}
-	if err := d.Rehearse(&STS{MX: []string{"other.test"}}, nil, nil, time.Time{}); !errors.Is(err, errNotListed) {
+	if err := d.TestPolicy(&STS{MX: []string{"other.test"}}, nil, nil, time.Time{}); !errors.Is(err, errNotListed) {
 		t.Errorf("%v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the machine's lines and the E: lines of the transcripts anew")
+var rewrite = flag.Bool("rewrite", false, "rewrite the machine's lines and the E: lines of the transcripts")
 
 // Machine is a session machine as the player sees it. The test of each machine
 // writes the adapter.
@@ -23,7 +23,7 @@ type Machine interface {
 	// Answer answers the open question in the words of an A: line. An error, for
 	// example that no question is open, fails the test.
 	Answer(text string) error
-	// TimeOut tells that the peer was silent for too long.
+	// TimeOut reports that the peer was silent for too long.
 	TimeOut()
 	// Take returns what the calls since the last Take brought, and forgets it: the
 	// octets of replies, the effects (body octets as made by Body), and whether
@@ -34,7 +34,7 @@ type Machine interface {
 // bodyPrefix marks the effects that are joined before they are compared.
 const bodyPrefix = "body "
 
-// Body is the effect that tells of octets of a message. It copies run.
+// Body is the effect that shows octets of a message. It copies run.
 func Body(run []byte) string { return bodyPrefix + escapeASCII(run) }
 
 // Play plays each file that matches glob, as a subtest, whole and cut. The
@@ -137,7 +137,7 @@ func (s *script) play(m Machine, cut int) (string, error) {
 // and gathers what one step brings.
 type player struct {
 	machine Machine
-	tag     string // of what the machine sends
+	tag     string // tag of the lines that the machine sends
 	pending []byte
 	closed  bool
 
@@ -203,7 +203,7 @@ func poison(b []byte) {
 	}
 }
 
-// take gathers what the machine brought and says whether there was anything.
+// take gathers what the machine brought and reports whether there was anything.
 func (p *player) take() bool {
 	reply, effects, closed := p.machine.Take()
 	p.reply = append(p.reply, reply...)

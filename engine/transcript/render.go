@@ -80,7 +80,7 @@ func escapeASCII(b []byte) string {
 	return w.String()
 }
 
-// difference tells where two transcripts part.
+// difference describes where two transcripts differ.
 func difference(want, got string) string {
 	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
 	i := 0

@@ -10,8 +10,8 @@ import (
 type step struct {
 	kind  byte     // 'P' for the peer's octets, 'A', 'T', or 0: the greeting
 	lines []string // the source lines as they are, with comments and blanks before them
-	input []byte   // of 'P'
-	text  string   // of 'A'
+	input []byte   // for 'P'
+	text  string   // for 'A'
 }
 
 // script is a parsed transcript. The first step is the greeting.
@@ -19,11 +19,10 @@ type script struct {
 	roles    cast
 	settings map[string]string
 	steps    []*step
-	tail     []string // comments and blank lines behind the last step
+	tail     []string // comments and blank lines after the last step
 }
 
-// cast says who is who: the tags of the lines that the peer sends and that the
-// machine sends.
+// cast has the tags of the lines that the peer sends and that the machine sends.
 type cast struct{ peer, machine string }
 
 var (
@@ -32,7 +31,7 @@ var (
 )
 
 // parse reads a transcript. The machine's lines and E: lines are left out: they
-// are compared, or written anew, as text.
+// are compared, or written again, as text.
 func parse(roles cast, text string) (*script, error) {
 	p := parser{script: script{roles: roles, settings: map[string]string{}, steps: []*step{{}}}}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
@@ -77,10 +76,10 @@ func (p *parser) line(line string) error {
 	return nil
 }
 
-// set keeps a setting. It stands with the greeting, which it configures.
+// set keeps a setting, with the greeting, which it configures.
 func (p *parser) set(line string) error {
 	if len(p.steps) > 1 {
-		return fmt.Errorf("%q: settings stand before the first step", line)
+		return fmt.Errorf("%q: settings come before the first step", line)
 	}
 	key, value, _ := strings.Cut(strings.TrimPrefix(line, "set "), " ")
 	p.settings[key] = value
@@ -106,7 +105,7 @@ func (p *parser) peer(line, rest string) error {
 	return nil
 }
 
-// add puts s behind the steps so far. Comments before the first step belong to
+// add puts s after the steps so far. Comments before the first step belong to
 // the greeting, so that they stay at the head of the file.
 func (p *parser) add(s *step, line string) {
 	if len(p.steps) == 1 {
@@ -128,7 +127,7 @@ func unescape(s string) ([]byte, error) {
 	return out, err
 }
 
-// unescapeText appends the octets that s stands for; bare: s ends with \c.
+// unescapeText appends the octets that s means; bare: s ends with \c.
 func unescapeText(out []byte, s string) (_ []byte, bare bool, err error) {
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {

@@ -12,7 +12,7 @@ import (
 type toy struct {
 	keepsBorrow bool // the line of a question is kept as a slice of the input
 	losesCR     bool // a CR that ends the input is taken for consumed
-	readsOn     bool // input behind a question is read
+	readsOn     bool // input after a question is read
 	scribbles   bool // the input is changed
 	asked       []byte
 	open        bool

@@ -22,7 +22,7 @@
 // known; of HTML, where there is nothing better, its words) and, as uuencoded
 // files, all other parts, as package entity tells them apart. Control characters
 // are shown by pictures, so that the file can be shown on a terminal; raw text
-// has them as they came. What can't be decoded ends in a line in brackets that says
+// has them as they came. What can't be decoded ends in a line in brackets that tells
 // so. An address of the default domain is there by its local part alone.
 //
 // The trace fields of a message (Return-Path, Delivered-To) are part of it in the
@@ -33,12 +33,12 @@
 // # What an import looks at
 //
 // A file packed by gzip, zstd or bzip2, by its first octets, is unpacked, up to 250
-// octets for each packed one; other packed files, and those of Outlook, are refused
+// octets for each packed one; other packed files, and Outlook's files, are refused
 // by name. UTF-16 becomes UTF-8; where a file has CR and no LF, CR ends its lines.
 //
 // A file that is to be a message begins with a header field. Before it, a byte order
 // mark, empty lines, From_ lines and Outlook's "Microsoft Mail Internet Headers" are
-// taken off. What is no message is counted, and the import ends with ErrData. In an
+// taken off. A file that is not a message is counted, and the import ends with ErrData. In an
 // mbox file (see package mbox) nothing is left out for that: text without a header
 // gets one.
 //
@@ -62,8 +62,8 @@
 //
 // Export writes under a temporary name in dir, syncs, and renames: what has a final
 // name is whole. It overwrites only if told. Import stores several messages at a
-// time, in their order; Count is those that the store has confirmed. After an error
-// they stay stored, and the error says which: the first ones, and, if the store has
+// time, in their order; Count has the ones that the store has confirmed. After an error
+// they stay stored, and the error tells which: the first ones, and, if the store has
 // refused a single message, perhaps some after it that were under way. Importing
 // again stores them twice. Only regular files are read; links are passed over. What
 // was passed over is in the Result.

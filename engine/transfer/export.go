@@ -16,7 +16,7 @@ import (
 )
 
 // Export writes the account's mail, as it is now, into dir, under FileName. The
-// count is right on an error too, but then nothing stands under that name.
+// count is right on an error too, but then there is no file with that name.
 func Export(ctx context.Context, from Source, account storage.Account, dir string, o Options) (Count, error) {
 	out, err := create(dir, FileName(account, o), o)
 	if err != nil {
@@ -39,7 +39,7 @@ func Export(ctx context.Context, from Source, account storage.Account, dir strin
 		o.progress(x.count)
 	}
 	if err := view.Err(); err != nil {
-		return x.count, fmt.Errorf("export of %s, behind message %d: %w", account.Name, x.count.Messages, err)
+		return x.count, fmt.Errorf("export of %s, after message %d: %w", account.Name, x.count.Messages, err)
 	}
 	return x.count, out.commit()
 }
@@ -60,7 +60,7 @@ type exporter struct {
 	mbrain  mbrain.Writer
 }
 
-// one writes the message that the view stands at.
+// one writes the message that the view is at.
 func (x *exporter) one() error {
 	m, err := x.view.Open()
 	if err != nil {
@@ -167,8 +167,8 @@ func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entr
 	return to
 }
 
-// senderOf is who a message is from: its From field, else its reverse-path, else
-// nobody's daemon, as mail without a sender has it.
+// senderOf returns the sender of a message: its From field, else its reverse-path,
+// else MAILER-DAEMON, as for mail without a sender.
 func senderOf(e storage.Entry, header []byte) string {
 	for _, from := range []struct {
 		text []byte

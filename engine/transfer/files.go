@@ -50,7 +50,7 @@ func listMaildir(path string, r *report) (items, error) {
 		}
 	}
 	if !there {
-		return nil, fmt.Errorf("%s: no folder new or cur is in it: %w; name the Maildir to import", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s: it has no folder new or cur: %w; name the Maildir to import", path, fs.ErrNotExist)
 	}
 	inOrder(all.paths, true, readUIDs(path))
 	return &all, besides(path, r)
@@ -111,7 +111,7 @@ func listEML(path string, r *report) (items, error) {
 	return &all, nil
 }
 
-// regular says whether f is a file, and reports what is none.
+// regular reports whether f is a file, and reports what is none.
 func regular(f fs.DirEntry, r *report, folder string) bool {
 	name := filepath.Join(folder, f.Name())
 	switch {
@@ -163,7 +163,7 @@ func (f *fileItems) next() (item, error) {
 	}
 }
 
-// open opens a file; without text, it is no message and was reported.
+// open opens a file. An item without text is not a message and was reported.
 func (f *fileItems) open(one found) (item, error) {
 	s, err := openSource(one.path)
 	if err != nil {

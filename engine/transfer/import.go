@@ -38,8 +38,8 @@ type Result struct {
 }
 
 // Import stores the messages at path, a file or folder as Export makes them or
-// the folder that such a one is in, in the account. The result is right on an error
-// too. ErrData says that something there is not mail in the format; what is was
+// the folder that it is in, in the account. The result is right on an error
+// too. ErrData means that some of it is not mail in the format; the mail was
 // imported as far as it could be told apart.
 func Import(ctx context.Context, to storage.Inbox, account storage.Account, path string, o Options) (Result, error) {
 	var r report
@@ -69,19 +69,19 @@ type importer struct {
 	underWay int
 	count    Count
 	first    int64          // so many were stored without a gap
-	beyond   map[int64]bool // those that were stored after that
+	beyond   map[int64]bool // numbers that were stored after that
 	buf      [64 << 10]byte
 	wire     []byte // scratch of fill
 }
 
 type result struct {
-	n      int64 // of the delivery, from 1
+	n      int64 // number of the delivery, from 1
 	octets int64
 	where  string
 	err    error
 }
 
-// stored says which messages were stored before an import failed.
+// stored describes which messages were stored before an import failed.
 func (im *importer) stored() string {
 	switch {
 	case im.count.Messages == 0:
@@ -196,20 +196,8 @@ func (im *importer) fill(ctx context.Context, draft storage.Draft, text io.Reade
 		if err != nil {
 			return 0, err
 		}
-		if err := drain(ctx, draft); err != nil {
+		if err := storage.Await(ctx, draft, maxBacklog); err != nil {
 			return 0, err
 		}
 	}
-}
-
-// drain waits while the store's writer is behind.
-func drain(ctx context.Context, draft storage.Draft) error {
-	for draft.Backlog() > maxBacklog {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Millisecond):
-		}
-	}
-	return nil
 }

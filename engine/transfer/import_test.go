@@ -45,7 +45,7 @@ func said(r Result) string {
 	return strings.Join(lines, "\n")
 }
 
-// subjects are those of what was stored.
+// subjects returns the subjects of the stored messages.
 func subjects(f *fake) string {
 	var all []string
 	for _, m := range f.messages {
@@ -111,14 +111,14 @@ func TestImport_maildirOfDovecot(t *testing.T) {
 	if subjects(to) != "one two three" || got.Messages != 3 || !errors.Is(err, ErrData) {
 		t.Errorf("stored %q, %v", subjects(to), err)
 	}
-	for _, want := range []string{"1 link is passed over: cur/link", "1 message is marked as deleted", "2 folders are passed over; import each by its own path: .Sent, .Trash",
-		"1 file in tmp", "1 file is empty", "1 file is no message", "1 file is passed over because of its name: cur/dovecot.index.cache", "2 files can't be unpacked",
+	for _, want := range []string{"1 link is skipped: cur/link", "1 message is marked as deleted", "2 folders are skipped; import each by its own path: .Sent, .Trash",
+		"1 file in tmp", "1 file is empty", "1 file is not a message", "1 file is skipped because of its name: cur/dovecot.index.cache", "2 files can't be unpacked",
 		"unexpected EOF", "compressed by xz; unpack it first"} {
 		if !strings.Contains(said(got), want) {
 			t.Errorf("%q is not in\n%s", want, said(got))
 		}
 	}
-	for _, want := range []string{"1 file is no message", "M1P2.h:2,", "2 files can't be unpacked"} {
+	for _, want := range []string{"1 file is not a message", "M1P2.h:2,", "2 files can't be unpacked"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %q", want, err)
 		}
@@ -156,12 +156,12 @@ func TestImport_emlOrder(t *testing.T) {
 	if want := "nine ten eleven packed"; err != nil || subjects(to) != want {
 		t.Errorf("got %q, want %q (%v)", subjects(to), want, err)
 	}
-	if want := "1 folder is passed over; import it by its own path: more\n1 file is passed over because of its name: read.me"; said(got) != want {
+	if want := "1 folder is skipped; import it by its own path: more\n1 file is skipped because of its name: read.me"; said(got) != want {
 		t.Errorf("got %q", said(got))
 	}
 }
 
-// Export and import keep the order of the maildrop, whatever the times of arrival say.
+// Export and import keep the order of the maildrop, whatever the times of arrival are.
 func TestRoundTrip_keepsTheOrder(t *testing.T) {
 	for _, format := range []Format{Mbox, Maildir, EML, RawText} {
 		from, to, dir := new(fake), new(fake), t.TempDir()
@@ -179,7 +179,7 @@ func TestRoundTrip_keepsTheOrder(t *testing.T) {
 }
 
 // A message that came with a Content-Length of its own is not followed over the
-// beginning of the next one, and nor are marks of deletion that somebody has sent.
+// beginning of the next one, and nor are marks of deletion that came with a message.
 func TestRoundTrip_hostileFields(t *testing.T) {
 	second := "Subject: two\r\n\r\nX-Mozilla-Status: 0008\r\n"
 	var all []string
@@ -222,14 +222,14 @@ func TestImport_mboxOfMozilla(t *testing.T) {
 		if want := "Return-Path: <a@b.example>\r\n\r\nbare text\r\n"; to.messages[2].plain() != want {
 			t.Errorf("%q", to.messages[2].plain())
 		}
-		if want := "1 message is marked as deleted and is passed over: line 1\n1 message without a header and a body is passed over: line 12\n" +
-			"1 line could be read otherwise: line 19 begins with From and is taken for text\n1 message has no header and gets one, with its sender only: line 21"; said(got) != want {
+		if want := "1 message is marked as deleted and is skipped: line 1\n1 message without a header and a body is skipped: line 12\n" +
+			"1 line is ambiguous: line 19 begins with From and is taken for text\n1 message has no header and gets one, with its sender only: line 21"; said(got) != want {
 			t.Errorf("%s: said\n%s\nwant\n%s", program, said(got), want)
 		}
 	}
 }
 
-// What is no mail at all is refused by name, and nothing of it stored.
+// A file that is not mail is refused by name, and nothing of it is stored.
 func TestImport_refuses(t *testing.T) {
 	f := func(format Format, text, want string, kind error) {
 		t.Helper()
@@ -244,7 +244,7 @@ func TestImport_refuses(t *testing.T) {
 	f(Mbox, "PK\x03\x04", "a zip archive", ErrData)
 	f(Mbox, packed(t, "gzip", "hello\n"), "line 1: not an mbox file", ErrData)
 	f(Mbox, "\x28\xb5\x2f\xfd\x00\x00", "this zstd file can't be unpacked", ErrData)
-	f(EML, "hello\n", "1 file is no message", ErrData)
+	f(EML, "hello\n", "1 file is not a message", ErrData)
 	f(EML, "\x1f\x8bgarbage", "this gzip file can't be unpacked", ErrData)
 	f(EML, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Outlook message (.msg)", ErrData)
 	f(RawText, "hello\n", "in: line 1", ErrData)
@@ -264,13 +264,13 @@ func TestImport_bomb(t *testing.T) {
 	dir, to := t.TempDir(), new(fake)
 	write(t, dir, map[string]string{"1.eml": bomb, "2.eml": letterOf("next")})
 	got, err := Import(context.Background(), to, account, dir, Options{Format: EML})
-	if !errors.Is(err, ErrData) || !strings.Contains(err.Error(), "it becomes too large") || subjects(to) != "next" || got.Messages != 1 {
+	if !errors.Is(err, ErrData) || !strings.Contains(err.Error(), "too large when unpacked") || subjects(to) != "next" || got.Messages != 1 {
 		t.Errorf("%v, stored %q", err, subjects(to))
 	}
 }
 
 // What is stored when an import breaks off is told exactly.
-func TestImport_saysWhatIsStored(t *testing.T) {
+func TestImport_tellsWhatIsStored(t *testing.T) {
 	file := ""
 	for i := range 5 {
 		file += "From a x\n" + letterOf(fmt.Sprint(i)) + "\n"

@@ -68,7 +68,7 @@ func broken(name string, err error) error {
 type mboxItems struct {
 	source *source
 	in     *mbox.Reader
-	text   *bufio.Reader // of one message
+	text   *bufio.Reader // reads one message
 	report *report
 	n      int
 }
@@ -76,7 +76,7 @@ type mboxItems struct {
 func newMboxItems(s *source, r *report) *mboxItems {
 	var from io.Reader = s.Reader
 	if from == io.Reader(s.file) && s.size == 0 {
-		from = struct{ io.Reader }{from} // of no regular file: it can't be read at a place
+		from = struct{ io.Reader }{from} // hides ReadAt: only a regular file can be read at an offset
 	}
 	m := &mboxItems{source: s, in: mbox.NewReader(from), text: bufio.NewReaderSize(nil, maxTop), report: r}
 	m.in.Doubt = func(line int, what string) { r.add(doubtful, fmt.Sprintf("line %d %s", line, what)) }

@@ -16,15 +16,15 @@ import (
 // found is a file with a message.
 type found struct {
 	path string
-	at   time.Time // of its last change
+	at   time.Time // time of its last change
 
-	id     storage.MessageID // of an export of ours; 0: none
-	uid    uint64            // of Dovecot's list; 0: none
-	second int64             // of a Maildir name, or of at
+	id     storage.MessageID // from an export of ours; 0: none
+	uid    uint64            // from Dovecot's list; 0: none
+	second int64             // from a Maildir name, or from at
 	micro  uint64
 }
 
-// inOrder puts the files of a folder in order: those of an export of ours by the
+// inOrder puts the files of a folder in order: files of an export of ours by the
 // ids of their messages. Others in a Maildir by dovecot-uidlist, and then by the
 // time in the name, or of the last change where there is none; other files by the
 // time of the last change. The names decide between equal ones, numbers in them
@@ -109,7 +109,7 @@ func byNumbers(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b))
 }
 
-// digits are those that s begins with.
+// digits returns the digits that s begins with.
 func digits(s string) string {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrData: what was to be imported is not mail in the format that was named.
-var ErrData = errors.New("this is not mail in the format that was named")
+var ErrData = errors.New("not mail in the given format")
 
 // kinded is an error that is of a kind, without its words.
 type kinded struct {
@@ -19,8 +19,8 @@ type kinded struct {
 func (k kinded) Unwrap() error        { return k.error }
 func (k kinded) Is(target error) bool { return target == k.kind }
 
-// Passed is something of one kind that an import has passed over, or has read in a
-// way that it could be wrong about.
+// Passed counts files or messages of one kind that an import has skipped, or has read
+// in a way that may be wrong.
 type Passed struct {
 	Count int
 	Names []string // the first ones
@@ -29,10 +29,10 @@ type Passed struct {
 	what kind
 }
 
-// maxNames is the most names of a Passed.
+// maxNames bounds the names of a Passed.
 const maxNames = 10
 
-// kind says what was passed over, of one and of several.
+// kind names what was skipped, in the singular and the plural.
 type kind struct {
 	one, many string
 	wrong     bool
@@ -40,17 +40,17 @@ type kind struct {
 
 // The kinds.
 var (
-	noMessages = &kind{"file is no message (its first line is no header field)", "files are no messages (their first lines are no header fields)", true}
+	noMessages = &kind{"file is not a message (its first line is not a header field)", "files are not messages (their first lines are not header fields)", true}
 	emptyFiles = &kind{"file is empty", "files are empty", true}
 	unreadable = &kind{"file can't be unpacked", "files can't be unpacked", true}
-	deleted    = &kind{"message is marked as deleted and is passed over", "messages are marked as deleted and are passed over", false}
-	folders    = &kind{"folder is passed over; import it by its own path", "folders are passed over; import each by its own path", false}
-	links      = &kind{"link is passed over", "links are passed over", false}
-	others     = &kind{"file is passed over because of its name", "files are passed over because of their names", false}
-	inTmp      = &kind{"file in tmp is passed over: its delivery was not finished", "files in tmp are passed over: their delivery was not finished", false}
-	noText     = &kind{"message without a header and a body is passed over", "messages without a header and a body are passed over", false}
+	deleted    = &kind{"message is marked as deleted and is skipped", "messages are marked as deleted and are skipped", false}
+	folders    = &kind{"folder is skipped; import it by its own path", "folders are skipped; import each by its own path", false}
+	links      = &kind{"link is skipped", "links are skipped", false}
+	others     = &kind{"file is skipped because of its name", "files are skipped because of their names", false}
+	inTmp      = &kind{"file in tmp is skipped: its delivery was not finished", "files in tmp are skipped: their delivery was not finished", false}
+	noText     = &kind{"message without a header and a body is skipped", "messages without a header and a body are skipped", false}
 	noHeader   = &kind{"message has no header and gets one, with its sender only", "messages have no header and get one, with their sender only", false}
-	doubtful   = &kind{"line could be read otherwise", "lines could be read otherwise", false}
+	doubtful   = &kind{"line is ambiguous", "lines are ambiguous", false}
 )
 
 // String is a sentence with the names.
@@ -66,7 +66,7 @@ func (p Passed) String() string {
 	return fmt.Sprintf("%d %s: %s", p.Count, what, names)
 }
 
-// report collects what was passed over.
+// report collects what was skipped.
 type report struct {
 	kinds []*kind
 	list  []Passed

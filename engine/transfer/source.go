@@ -21,7 +21,7 @@ type source struct {
 	io.Reader
 	name   string
 	file   *os.File
-	size   int64     // of the file as it is read; 0: unknown
+	size   int64     // size of the file as it is read; 0: unknown
 	unpack io.Closer // may be nil
 }
 
@@ -137,7 +137,7 @@ type packing struct {
 // at most.
 const maxWindow = 128 << 20
 
-// packings are those that are unpacked, and those that mail is found in. Readers of
+// packings are the formats that are unpacked, and formats that mail is found in. Readers of
 // xz and LZ4 take as much memory as a file asks for, up to gigabytes.
 var packings = []packing{
 	{"gzip", "\x1f\x8b", func(in io.Reader) (io.Reader, io.Closer, error) {
@@ -198,7 +198,7 @@ const (
 	freely    = 64 << 20 // octets that come of any file
 )
 
-var errBomb = errors.New("it becomes too large")
+var errBomb = errors.New("too large when unpacked")
 
 // bounded reads what is unpacked, as long as it is in proportion to the packed file.
 type bounded struct {

@@ -41,12 +41,12 @@ func subjectOf(header []byte) string {
 	return h.Subject
 }
 
-// noCR drops CR: those of line ends, and those that would let a line be written over.
+// noCR drops CR: in line ends, and where it would let a line overwrite another.
 var noCR = runes.Remove(runes.Predicate(func(r rune) bool { return r == '\r' }))
 
-// visible shows control characters by their pictures: else a text that somebody has
-// sent could command the terminal that the file is shown on. Those without a picture,
-// and what is no UTF-8, are U+FFFD.
+// visible shows control characters by their pictures: else a text from a message could
+// command the terminal that the file is shown on. Characters without a picture, and
+// octets that are not UTF-8, are U+FFFD.
 var visible = runes.Map(func(r rune) rune {
 	switch {
 	case r == '\n' || r == '\t' || r == '\f':

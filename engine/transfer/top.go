@@ -9,7 +9,7 @@ import (
 
 // top is what a message begins with.
 type top struct {
-	skip    int  // octets that are no part of it
+	skip    int  // octets that are not part of it
 	field   bool // a header field follows
 	blank   bool // an empty line follows: the header is empty
 	deleted bool // Mozilla has deleted it
@@ -22,8 +22,8 @@ const maxTop = 32 << 10
 var outlook = []byte("Microsoft Mail Internet Headers Version 2.0")
 
 // topOf looks at the beginning of a message: From_ lines, quoted or not, and Outlook's
-// line are no part of it; of a file, a byte order mark and empty lines before a
-// header aren't either.
+// line are not part of it. In a file, a byte order mark and empty lines before the
+// header are not part of it either.
 func topOf(text []byte, file bool) (t top) {
 	rest := text
 	if file {
@@ -57,7 +57,7 @@ func topOf(text []byte, file bool) (t top) {
 	}
 }
 
-// isEnvelope says whether a line is a From_ line, "From " or ">From ", and no field
+// isEnvelope reports whether a line is a From_ line, "From " or ">From ", and no field
 // of that name.
 func isEnvelope(line []byte) bool {
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(line, ">"), []byte("From "))

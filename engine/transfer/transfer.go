@@ -38,7 +38,7 @@ func ParseFormat(name string, raw bool) (Format, error) {
 	case "eml":
 		return EML, nil
 	}
-	return 0, fmt.Errorf("unknown format %q: text, mbox, maildir and eml are known", name)
+	return 0, fmt.Errorf("unknown format %q: expected text, mbox, maildir or eml", name)
 }
 
 // Source is where Export reads: a storage.Maildrops is one.
@@ -61,7 +61,7 @@ func (o Options) progress(c Count) {
 	}
 }
 
-// Count is what was copied. Octets are those of the messages as POP3 counts them.
+// Count is what was copied. Octets counts the messages' octets as POP3 does.
 type Count struct{ Messages, Octets int64 }
 
 // FileName is the name under which Export puts the account's mail into its folder.

@@ -100,7 +100,7 @@ const trace = "Return-Path: <jsmith@example.com>\r\nDelivered-To: mbrain@example
 const lunch = "From: John <jsmith@example.com>\r\nDate: Sun, 22 Nov 2026 22:59:00 +0000\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n\r\n" +
 	"Marshall,\r\nCan we have lunch Monday?\r\nJohn\r\n"
 
-// plain is the message as POP3 gives it, behind any trace.
+// plain is the message as POP3 gives it, after any trace.
 func (s stored) plain() string {
 	return string(s.entry.Trace) + string(dot.AppendUnstuffed(nil, []byte(s.body)))
 }
@@ -211,7 +211,7 @@ func TestText_attachments(t *testing.T) {
 	f("Content-Type: text/plain; charset=shift_jis\r\n\r\n\x93\xfa\x96{\r\n", "\u65e5\u672c\n")
 	f("Content-Type: text/plain; charset=martian\r\n\r\n\x80 5\r\n", "\u20ac 5\n")
 	f("Subject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n\r\nx\r\n", "Subject: \u65e5\u672c\nx\n")
-	// Characters that are none are passed over, and a missing "=" is no matter.
+	// Characters outside of the alphabet are skipped, and a "=" may be missing.
 	f("Content-Type: image/x; name=x"+base64+"\r\n\r\nQ2\r\n*F0Q2F\r\n", "\n\nbegin 644 x\n%0V%T0V$`\n`\nend\n")
 	// damaged
 	f(mixed+strings.Replace(cat, "Q2F0", "Q2F0=Q", 1)+"--b--\r\n", "\n\nbegin 644 cat.txt\n#0V%T\n`\nend\n\n[The rest of cat.txt is missing or can't be decoded.]\n")
@@ -275,7 +275,7 @@ func TestImport_normalizes(t *testing.T) {
 	f("a: b\n\n.c\n", "a: b\r\n\r\n..c\r\n")
 	f("a:\rb\r\r\nc\r", "a:b\r\nc\r\n")
 	f("no: end", "no: end\r\n")
-	// What programs leave on top of a message is no part of it.
+	// Lines that programs leave on top of a message are not part of it.
 	f("\ufeffa: b\n", "a: b\r\n")
 	f("\r\n\n\na: b\n", "a: b\r\n")
 	f("From x@y.example Tue Feb  6 07:08:09 2024\r\n>From x Tue Feb  6 07:08:09 2024 remote from y\r\na: b\r\n", "a: b\r\n")
@@ -289,7 +289,7 @@ func TestImport_normalizes(t *testing.T) {
 	f("a\x00:\x00b\x00\r\x00\n\x00", "a:b\r\n")
 }
 
-func TestImport_saysHowManyWereStored(t *testing.T) {
+func TestImport_tellsHowManyWereStored(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.mbox")
 	if err := os.WriteFile(path, []byte("From a x\nOne: 1\n\nFrom b x\nTwo: 2\n\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 	"postrider/engine/guard"
 )
 
-// Accounts is what a person's file says: the accounts that they read and write mail with.
+// Accounts is the content of a user's file: the accounts to read and write mail with.
 type Accounts struct {
 	Default string              `toml:"default,omitempty"` // "": the only one
 	Account map[string]*Account `toml:"account"`
@@ -28,7 +28,7 @@ type Accounts struct {
 // it is tls at ports 465 and 995, else starttls.
 type Account struct {
 	From           string   `toml:"from" json:"from"` // as in a From field
-	User           string   `toml:"user" json:"user"` // "" : nobody logs in to submit
+	User           string   `toml:"user" json:"user"` // "": submission without a login
 	Password       string   `toml:"password,omitempty" json:"-"`
 	POP3           string   `toml:"pop3,omitempty" json:"pop3,omitempty"` // host:port
 	POP3Security   Security `toml:"pop3_security,omitempty" json:"pop3_security,omitempty"`
@@ -57,14 +57,14 @@ func LoadAccounts(file string) (*Accounts, error) {
 		return nil, err
 	}
 	if info.Size() > maxAccountsFile {
-		return nil, fmt.Errorf("%s has %d octets: that is no file of accounts", file, info.Size())
+		return nil, fmt.Errorf("%s has %d octets: not a file of accounts", file, info.Size())
 	}
 	meta, err := toml.DecodeFile(file, a)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
-		return nil, fmt.Errorf("%s: there is no key %s", file, unknown[0])
+		return nil, fmt.Errorf("%s: unknown key %s", file, unknown[0])
 	}
 	return a, nil
 }
@@ -103,7 +103,7 @@ func (a *Accounts) Pick(name string) (*Account, error) {
 	}
 	switch {
 	case len(a.Account) == 0:
-		return nil, errors.New("there is no account yet: \"postrider mail account add\" makes one")
+		return nil, errors.New("no account yet: \"postrider mail account add\" makes one")
 	case name == "" && len(a.Account) == 1:
 		name = a.Names()[0]
 	case name == "":
@@ -111,7 +111,7 @@ func (a *Accounts) Pick(name string) (*Account, error) {
 	}
 	account := a.Account[name]
 	if account == nil {
-		return nil, fmt.Errorf("there is no account %q: there are %s", name, strings.Join(a.Names(), ", "))
+		return nil, fmt.Errorf("no account %q; known accounts: %s", name, strings.Join(a.Names(), ", "))
 	}
 	return account, nil
 }
@@ -132,7 +132,7 @@ func (a *Account) host(addr string, s Security, key, tlsPort string) (*Host, err
 	}
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s = %q: HOST:PORT is wanted: %w", key, addr, err)
+		return nil, fmt.Errorf("%s = %q: expected HOST:PORT: %w", key, addr, err)
 	}
 	switch {
 	case s != "":

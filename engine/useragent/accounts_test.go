@@ -43,7 +43,7 @@ func TestLoadAccounts_failure(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
-	f("[account.x]\npasword = \"x\"", "no key account.x.pasword")
+	f("[account.x]\npasword = \"x\"", "unknown key account.x.pasword")
 	f("[account", "mail.toml")
 	f(strings.Repeat("#", maxAccountsFile+1), "octets")
 }

@@ -12,13 +12,13 @@
 // # The host and its password
 //
 // A [Host] is under TLS from its first octet, or by STLS and STARTTLS and then never
-// without it, or in clear text: that with this host only, unless somebody has said
-// otherwise in words that say what it means (ClearText). The password goes out after TLS
-// has begun and the certificate was verified. Octets that stand behind the reply to STLS
+// without it, or in clear text: clear text with this host only, unless the user
+// has allowed it with the option ClearText. The password goes out after TLS
+// has begun and the certificate was verified. Octets after the reply to STLS
 // or STARTTLS end the session, and what was offered before is forgotten.
 //
 // SCRAM-SHA-256 comes before PLAIN, LOGIN and USER: the host never sees the password, has
-// to prove that it knows it too, and with -PLUS that nobody sits in the middle of the TLS
+// to prove that it knows it too, and with -PLUS that no attacker is in the middle of the TLS
 // connection. A host that offers SCRAM is not told the password in clear, even if it would
 // take it and SCRAM fails.
 //
@@ -29,8 +29,8 @@
 //     an error. Octets are as the server sent them, apart from line ends that are none,
 //     which become CRLF, as in the store: an LF alone never ends a message.
 //   - Submit sends the final dot only when the whole message could be read. Each recipient
-//     has its own answer. After [ErrDoubt] nobody knows whether the host has the message.
-//   - All input is limited: lines 8 KiB, a header 4 MiB, a message twice what LIST says and
+//     has its own answer. After [ErrDoubt] it is unknown whether the host has the message.
+//   - All input is limited: lines 8 KiB, a header 4 MiB, a message twice the size in LIST and
 //     1 MiB, listings ten million lines. Each wait ends after 5 minutes, a connection that
 //     isn't made after 30 seconds, and all of them with the context.
 //   - Text of a server in an error is [Printable]. [Terminal] makes any text so.
@@ -43,7 +43,7 @@
 //
 // # Tried and dropped
 //
-// The client of emersion/go-smtp: engine/smtpclient says more of what became of each
+// The client of emersion/go-smtp: engine/smtpclient tells more about the outcome for each
 // recipient, pipelines, and is tested with each cut of its input; it lacked SCRAM, which
 // Config.Choose brings in.
 package useragent

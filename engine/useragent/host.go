@@ -20,13 +20,13 @@ const (
 	Clear    Security = "none"     // not at all: with this host only, unless Host.ClearText
 )
 
-// Host is a server, and who we are there.
+// Host is a server, and our account there.
 type Host struct {
 	Addr     string // host:port
 	Security Security
 	Roots    *x509.CertPool // whose certificates are believed; nil: the system's
-	// AnyCertificate believes every certificate, so that whoever sits on the way can
-	// read the password and the mail.
+	// AnyCertificate accepts every certificate, so that an attacker on the way can read
+	// the password and the mail.
 	AnyCertificate bool
 	// ClearText sends password and mail without TLS to other hosts too.
 	ClearText      bool
@@ -69,7 +69,7 @@ func (h *Host) dial(ctx context.Context) (net.Conn, error) {
 	switch h.Security {
 	case TLS, StartTLS, Clear:
 	default:
-		return nil, fmt.Errorf("%s: the security %q is unknown: tls, starttls and none are known", h.Addr, h.Security)
+		return nil, fmt.Errorf("%s: unknown security %q: expected tls, starttls or none", h.Addr, h.Security)
 	}
 	d := net.Dialer{Timeout: connectLimit}
 	c, err := d.DialContext(ctx, "tcp", h.Addr)
@@ -78,7 +78,7 @@ func (h *Host) dial(ctx context.Context) (net.Conn, error) {
 	}
 	if !h.Security.private() && !h.ClearText && !isLoopback(c.RemoteAddr()) {
 		_ = c.Close()
-		return nil, fmt.Errorf("%s is another host, and without TLS everybody on the way can read password and mail: set the security to tls or starttls (or allow it, --clear-text)", h.Addr)
+		return nil, fmt.Errorf("%s is another host, and without TLS the password and the mail can be read on the way: set the security to tls or starttls (or allow it, --clear-text)", h.Addr)
 	}
 	t := &timed{Conn: c, unhook: context.AfterFunc(ctx, func() { _ = c.Close() })}
 	if h.Security != TLS {
@@ -105,7 +105,7 @@ func (h *Host) handshake(ctx context.Context, c net.Conn) (*tls.Conn, error) {
 	defer cancel()
 	err = under.HandshakeContext(ctx)
 	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
-		return nil, fmt.Errorf("the certificate of %s is not to be trusted: %w (name the authority's file with --ca-file)", h.Addr, err)
+		return nil, fmt.Errorf("the certificate of %s is not trusted: %w (name the authority's file with --ca-file)", h.Addr, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("TLS with %s: %w", h.Addr, err)
@@ -118,7 +118,7 @@ func isLoopback(a net.Addr) bool {
 	return ok && t.IP.IsLoopback()
 }
 
-// described says what a session is: "TLS 1.3, SCRAM-SHA-256-PLUS".
+// described describes a session: "TLS 1.3, SCRAM-SHA-256-PLUS".
 func described(c net.Conn, mechanism string) string {
 	how := "clear text"
 	if under, ok := c.(*tls.Conn); ok {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// To another host nothing goes in clear text, unless that was said in so many words.
+// To another host nothing goes in clear text, unless the option allows it.
 func TestClearText(t *testing.T) {
 	l, err := net.Listen("tcp", ":0")
 	if err != nil {
@@ -40,7 +40,7 @@ func TestClearText(t *testing.T) {
 		if err == nil {
 			_ = c.Close()
 		}
-		if refused := err != nil && strings.Contains(err.Error(), "everybody on the way"); refused == ip.IP.IsLoopback() {
+		if refused := err != nil && strings.Contains(err.Error(), "read on the way"); refused == ip.IP.IsLoopback() {
 			t.Errorf("%s: %v", ip.IP, err)
 		}
 		h.ClearText = true

@@ -8,7 +8,7 @@ import (
 // AppendJSON appends text of JSON to dst, with escapes for the characters that Printable
 // replaces: they have no place in JSON but in strings, and any reader of JSON takes an
 // escape for the character itself. So nothing is lost, and nothing commands the terminal
-// on which somebody looks at it.
+// on which it is shown.
 func AppendJSON(dst, text []byte) []byte {
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)

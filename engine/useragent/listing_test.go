@@ -17,7 +17,7 @@ func TestListingsAreBounded(t *testing.T) {
 		t.Errorf("as many messages as may be: %v", err)
 	}
 	for line, n := range map[string]int{"1 1": maxListing + 1, "1 " + strings.Repeat("u", maxReply-10): maxListingOctets/(maxReply-8) + 1} {
-		if _, err := read(line, n, ".\r\n"); err == nil || !strings.Contains(err.Error(), "without end") {
+		if _, err := read(line, n, ".\r\n"); err == nil || !strings.Contains(err.Error(), "too long") {
 			t.Errorf("%d lines of %d octets: %v", n, len(line), err)
 		}
 	}
@@ -25,7 +25,7 @@ func TestListingsAreBounded(t *testing.T) {
 
 func TestAMessageIsListedOnce(t *testing.T) {
 	p := open(t, greeted+"C: LIST\nS: +OK\nS: 1 20\nS: 2 30\nS: 1 20\nS: .")
-	if _, err := p.List(); err == nil || !strings.Contains(err.Error(), "there twice") {
+	if _, err := p.List(); err == nil || !strings.Contains(err.Error(), "listed twice") {
 		t.Error(err)
 	}
 }

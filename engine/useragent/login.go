@@ -16,7 +16,7 @@ type exchange struct {
 	initial   []byte
 	// respond answers a challenge.
 	respond func(challenge []byte) ([]byte, error)
-	// proven says whether the host may say that all is well: with SCRAM it has to
+	// proven reports whether the host may accept the login: with SCRAM it has to
 	// show first that it knows the password as well.
 	proven func() bool
 }
@@ -43,11 +43,11 @@ func (h *Host) choose(offered []string, c net.Conn) (*exchange, error) {
 
 func always() bool { return true }
 
-// answers gives one text after the other, whatever the challenges say.
+// answers gives one text after the other, whatever the challenges are.
 func answers(texts ...string) func([]byte) ([]byte, error) {
 	return func([]byte) ([]byte, error) {
 		if len(texts) == 0 {
-			return nil, errors.New("the host asks for more than the mechanism has")
+			return nil, errors.New("the host sent more challenges than the mechanism has")
 		}
 		text := texts[0]
 		texts = texts[1:]
@@ -56,8 +56,8 @@ func answers(texts ...string) func([]byte) ([]byte, error) {
 }
 
 // scram is SCRAM-SHA-256 (RFC 7677), bound to the TLS connection where the host can do
-// that. Where it says that it can't, the exchange tells it that we can: whoever took
-// -PLUS out of the offer on the way is found out.
+// that. Where it offers no -PLUS, the exchange tells it that we can: so an attacker
+// that removed -PLUS from the offer is detected.
 func (h *Host) scram(c net.Conn, plus, bare bool) (*exchange, error) {
 	client, err := scram.SHA256.NewClient(h.User, h.Password, "")
 	if err != nil {
@@ -70,7 +70,7 @@ func (h *Host) scram(c net.Conn, plus, bare bool) (*exchange, error) {
 	case plus && can:
 		x.mechanism, conv = "SCRAM-SHA-256-PLUS", client.NewConversationWithChannelBinding(binding)
 	case !bare:
-		return nil, errors.New("the host offers SCRAM-SHA-256-PLUS only, and this connection has nothing to bind it to")
+		return nil, errors.New("the host offers SCRAM-SHA-256-PLUS only, and this connection has no channel binding")
 	case can:
 		conv = client.NewConversationAdvertisingChannelBinding()
 	default:

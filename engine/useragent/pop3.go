@@ -18,7 +18,7 @@ type POP3 struct {
 	host    *Host
 	conn    net.Conn
 	r       *bufio.Reader
-	offer   map[string][]string // by CAPA: upper-case words and what is behind them; nil: no CAPA
+	offer   map[string][]string // by CAPA: upper-case words and what is after them; nil: no CAPA
 	reading *Body               // not read to its end yet
 	// How is what the session is: "TLS 1.3, SCRAM-SHA-256-PLUS".
 	How string
@@ -27,11 +27,11 @@ type POP3 struct {
 // Negative is a reply of -ERR.
 type Negative struct {
 	Command string // without arguments
-	Text    string // of the reply, as it came: not safe for a terminal
+	Text    string // text of the reply, as it came: not safe for a terminal
 }
 
 func (n *Negative) Error() string {
-	return fmt.Sprintf("the host says to %s: -ERR %s", n.Command, Printable(n.Text))
+	return fmt.Sprintf("the host replied to %s: -ERR %s", n.Command, Printable(n.Text))
 }
 
 // The most that is read of a reply's line and of a listing.
@@ -77,10 +77,10 @@ func (p *POP3) begin(ctx context.Context) error {
 // startTLS is STLS (RFC 2595).
 func (p *POP3) startTLS(ctx context.Context) error {
 	if _, err := p.command("STLS"); err != nil {
-		return fmt.Errorf("TLS is demanded and can't be had: %w", err)
+		return fmt.Errorf("TLS is required, but not available: %w", err)
 	}
 	if p.r.Buffered() > 0 {
-		return errors.New("the host sent something behind its reply to STLS, before TLS began: somebody may sit on the way")
+		return errors.New("the host sent data after its reply to STLS and before the TLS handshake: an attacker may be on the way")
 	}
 	under, err := p.host.handshake(ctx, p.conn)
 	if err != nil {
@@ -88,7 +88,7 @@ func (p *POP3) startTLS(ctx context.Context) error {
 	}
 	p.conn = under
 	p.r.Reset(under)
-	return p.capabilities() // what was said in clear text counts for nothing
+	return p.capabilities() // replies in clear text are not trusted
 }
 
 // capabilities asks what the host can do (RFC 2449). Old ones don't know the question.
@@ -111,7 +111,7 @@ func (p *POP3) capabilities() error {
 	})
 }
 
-// can says whether the host offers something.
+// can reports whether the host offers something.
 func (p *POP3) can(capability string) bool {
 	_, ok := p.offer[capability]
 	return ok
@@ -137,7 +137,7 @@ func (p *POP3) login() error {
 
 func (p *POP3) userPass() error {
 	if strings.ContainsAny(p.host.User+p.host.Password, "\r\n\x00") {
-		return errors.New("a name or password with a line end can't be told by USER and PASS")
+		return errors.New("a name or password with a line end can't be sent by USER and PASS")
 	}
 	if _, err := p.command("USER", p.host.User); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (p *POP3) authenticate(x *exchange) error {
 				return err
 			}
 			if !x.proven() {
-				return errors.New("the host lets us in without having shown that it knows the password: it may be another one")
+				return errors.New("the host accepted the login without proving that it knows the password: it may be an impostor")
 			}
 			return nil
 		}
@@ -189,10 +189,10 @@ func (p *POP3) authenticate(x *exchange) error {
 			return err
 		}
 	}
-	return errors.New("AUTH: the host asks without end")
+	return errors.New("AUTH: too many challenges from the host")
 }
 
-// command says a command and reads the first line of its reply.
+// command sends a command and reads the first line of its reply.
 func (p *POP3) command(verb string, args ...string) (string, error) {
 	if err := p.finish(); err != nil {
 		return "", err
@@ -229,7 +229,7 @@ func status(verb, line string) (string, error) {
 	case "-ERR":
 		return "", &Negative{verb, text}
 	}
-	return "", fmt.Errorf("the host's reply to %s is not of POP3: %q", verb, Printable(line[:min(len(line), 200)]))
+	return "", fmt.Errorf("the host's reply to %s is not a POP3 reply: %q", verb, Printable(line[:min(len(line), 200)]))
 }
 
 // line reads a line, without its end.
@@ -238,7 +238,7 @@ func (p *POP3) line() (string, error) {
 	for {
 		piece, err := p.r.ReadSlice('\n')
 		if len(line)+len(piece) > maxReply {
-			return "", errors.New("the host sends a line without end")
+			return "", errors.New("the host sent a line without an end")
 		}
 		line = append(line, piece...)
 		if err == bufio.ErrBufferFull {
@@ -272,13 +272,13 @@ func (p *POP3) lines(take func(line string) error) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the host lists without end: more than %d lines or %d octets", maxListing, maxListingOctets)
+	return fmt.Errorf("the host's listing is too long: more than %d lines or %d octets", maxListing, maxListingOctets)
 }
 
 // Item is a message in a maildrop.
 type Item struct {
 	Number int
-	Size   int64  // octets, as the host says
+	Size   int64  // octets, as reported by the host
 	UID    string // unique-id (RFC 1939 section 7); "": the host has none
 }
 
@@ -292,15 +292,15 @@ func (p *POP3) List() ([]Item, error) {
 	err := p.lines(func(line string) error {
 		words := strings.Fields(line)
 		if len(words) < 2 {
-			return fmt.Errorf("LIST: the line %q makes no sense", Printable(line))
+			return fmt.Errorf("LIST: invalid line %q", Printable(line))
 		}
 		n, err1 := strconv.Atoi(words[0])
 		size, err2 := strconv.ParseInt(words[1], 10, 64)
 		if err1 != nil || err2 != nil || n < 1 || size < 0 {
-			return fmt.Errorf("LIST: the line %q makes no sense", Printable(line))
+			return fmt.Errorf("LIST: invalid line %q", Printable(line))
 		}
 		if _, twice := at[n]; twice {
-			return fmt.Errorf("LIST: message %d is there twice", n)
+			return fmt.Errorf("LIST: message %d is listed twice", n)
 		}
 		at[n] = len(items)
 		items = append(items, Item{Number: n, Size: size})

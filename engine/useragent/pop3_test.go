@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// play plays a POP3 server by a script: "C: line" is what it wants to hear, "S: text" what
-// it says, with \r\n behind it unless the text ends with \c. At its end the server hangs up.
-// The address is returned; the test fails when the client says something else.
+// play plays a POP3 server by a script: "C: line" is what it expects, "S: text" what
+// it sends, with \r\n after it unless the text ends with \c. At its end the server hangs up.
+// The address is returned; the test fails when the client sends something else.
 func play(t *testing.T, script string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,7 +25,7 @@ func play(t *testing.T, script string) string {
 	go func() {
 		c, err := l.Accept()
 		if err != nil {
-			done <- nil // nobody came
+			done <- nil // no connection came
 			return
 		}
 		defer c.Close()
@@ -97,7 +97,7 @@ func TestPOP3_old(t *testing.T) {
 		heads = append(heads, string(text))
 		return err
 	})
-	if err != nil || fmt.Sprintf("%q", heads) != `["Subject: one\r\n\r\n.\r\n" "the host says to RETR: -ERR gone"]` {
+	if err != nil || fmt.Sprintf("%q", heads) != `["Subject: one\r\n\r\n.\r\n" "the host replied to RETR: -ERR gone"]` {
 		t.Errorf("%q %v", heads, err)
 	}
 	if err := p.Delete(3); err != nil {
@@ -108,7 +108,7 @@ func TestPOP3_old(t *testing.T) {
 	}
 }
 
-// With PIPELINING the TOPs come in groups, and a head that nobody reads is passed over
+// With PIPELINING the TOPs come in groups, and a head that is not read is skipped
 // (RFC 2449 section 6.6).
 func TestPOP3_pipelined(t *testing.T) {
 	const n = 150
@@ -205,12 +205,12 @@ func TestPOP3_refuses(t *testing.T) {
 		}
 	}
 	f("S: -ERR go away \x1b[2J", Clear, "-ERR go away \ufffd[2J")
-	f("S: SSH-2.0", Clear, "not of POP3")
-	f("S: "+strings.Repeat("x", 10_000), Clear, "without end")
-	f("S: +OK\nC: CAPA\nS: +OK\nS: .\nC: STLS\nS: -ERR no", StartTLS, "can't be had")
-	f("S: +OK\nC: CAPA\nS: +OK\nS: .\nC: STLS\n"+`S: +OK\r\n+OK injected`, StartTLS, "before TLS began")
+	f("S: SSH-2.0", Clear, "not a POP3 reply")
+	f("S: "+strings.Repeat("x", 10_000), Clear, "without an end")
+	f("S: +OK\nC: CAPA\nS: +OK\nS: .\nC: STLS\nS: -ERR no", StartTLS, "not available")
+	f("S: +OK\nC: CAPA\nS: +OK\nS: .\nC: STLS\n"+`S: +OK\r\n+OK injected`, StartTLS, "before the TLS handshake")
 	f("S: +OK\nC: CAPA\nS: +OK\nS: SASL PLAIN\nS: .\nC: AUTH PLAIN AGpvZQBzZWNyZXQ=\nS: -ERR wrong", Clear, "login was refused")
-	f("S: +OK\nC: CAPA\nS: +OK\nS: SASL LOGIN\nS: .\nC: AUTH LOGIN\nS: + VXNlcm5hbWU6\nC: am9l\nS: + UGFzc3dvcmQ6\nC: c2VjcmV0\nS: + bW9yZQ==\nC: *", Clear, "more than the mechanism has")
+	f("S: +OK\nC: CAPA\nS: +OK\nS: SASL LOGIN\nS: .\nC: AUTH LOGIN\nS: + VXNlcm5hbWU6\nC: am9l\nS: + UGFzc3dvcmQ6\nC: c2VjcmV0\nS: + bW9yZQ==\nC: *", Clear, "more challenges than the mechanism has")
 }
 
 // With SCRAM an +OK counts for nothing before the server has shown that it knows the
@@ -236,7 +236,7 @@ func TestPOP3_unproven(t *testing.T) {
 		_, _ = io.Copy(io.Discard, in)
 	}()
 	_, err = OpenPOP3(t.Context(), &Host{Addr: l.Addr().String(), Security: Clear, User: "joe", Password: "secret"})
-	if err == nil || !strings.Contains(err.Error(), "without having shown") {
+	if err == nil || !strings.Contains(err.Error(), "without proving") {
 		t.Errorf("%v", err)
 	}
 }

@@ -26,8 +26,8 @@ type Body struct {
 	buf     []byte
 }
 
-// Retrieve reads a message. size is what List said of it: a host that sends far more
-// is stopped.
+// Retrieve reads a message. size is its size from List: a host that sends far more is
+// stopped.
 func (p *POP3) Retrieve(number int, size int64) (*Body, error) {
 	if _, err := p.command("RETR", strconv.Itoa(number)); err != nil {
 		return nil, err
@@ -35,9 +35,9 @@ func (p *POP3) Retrieve(number int, size int64) (*Body, error) {
 	return p.body("RETR", 2*size+1<<20), nil
 }
 
-// body reads the lines that follow a reply; of them at most most octets.
-func (p *POP3) body(verb string, most int64) *Body {
-	p.reading = &Body{p: p, verb: verb, left: most}
+// body reads the lines that follow a reply, at most limit octets.
+func (p *POP3) body(verb string, limit int64) *Body {
+	p.reading = &Body{p: p, verb: verb, left: limit}
 	return p.reading
 }
 
@@ -46,7 +46,7 @@ const maxHead = 4 << 20
 
 // Heads reads the headers of messages, in their order, and gives each to take, which
 // may read it while it runs. Where the host can't (TOP is optional), whole messages
-// are read for them. err is what the host says against one message.
+// are read for them. err is the host's refusal for one message.
 func (p *POP3) Heads(items []Item, take func(it Item, head io.Reader, err error) error) error {
 	window := 1
 	if p.can("PIPELINING") {
@@ -106,7 +106,7 @@ func (p *POP3) wholeHeads(items []Item, take func(it Item, head io.Reader, err e
 	return p.finish()
 }
 
-// finish passes over what nobody has read of a message.
+// finish skips what was not read of a message.
 func (p *POP3) finish() error {
 	b := p.reading
 	if b == nil {
@@ -132,7 +132,7 @@ func (b *Body) Wire() ([]byte, error) {
 			b.stop(err)
 		}
 		if b.left -= int64(len(run)); b.left < 0 {
-			b.stop(fmt.Errorf("%s: the host sends far more than its listing says", b.verb))
+			b.stop(fmt.Errorf("%s: the host sent far more than the size in its listing", b.verb))
 			continue
 		}
 		if len(run) > 0 {
@@ -176,7 +176,7 @@ func (b *Body) next() ([]byte, error) {
 			b.scan.CountCRLF()
 			_, _ = r.Discard(n + skip)
 			return b.run, nil
-		case dot.Stuff: // behind a line end that was none
+		case dot.Stuff: // after a line end that was none
 			b.run = append(append(b.run[:0], in[:n]...), '.')
 			_, _ = r.Discard(n + skip)
 			return b.run, nil

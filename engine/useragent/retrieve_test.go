@@ -29,7 +29,7 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%q: %q %v, want %q", text, got, err, want)
 		}
 		if line, err := p.line(); line != "+OK" || err != nil || p.reading != nil {
-			t.Errorf("%q: behind it stands %q, %v", text, line, err)
+			t.Errorf("%q: after it comes %q, %v", text, line, err)
 		}
 	})
 }

@@ -60,8 +60,8 @@ func (v *view) Close()     {}
 // maxBegin is how much of a message is looked at for its trace fields.
 const maxBegin = 64 << 10
 
-// Open reads a message, from the server. So much of it comes at once as tells when it
-// arrived.
+// Open reads a message from the server: at once as much of it as has the time of its
+// arrival.
 func (v *view) Open() (storage.Message, error) {
 	body, err := v.p.Retrieve(v.now.Number, v.now.Size)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"postrider/engine/smtpclient"
 )
 
-// run does what the machine says until the transaction has its outcome.
+// run carries out the machine's effects until the transaction has its outcome.
 func (s *submission) run() *smtpclient.Outcome {
 	for {
 		ask, outcome := s.e.Ask, s.e.Outcome
@@ -28,12 +28,12 @@ func (s *submission) run() *smtpclient.Outcome {
 			return outcome
 		}
 		if s.e.Outcome == nil {
-			s.hear()
+			s.receive()
 		}
 	}
 }
 
-// flush writes what the machine says: never so much that a host would want its
+// flush writes the machine's output: never so much that a host would want its
 // replies read meanwhile.
 func (s *submission) flush() {
 	out := s.e.Send
@@ -46,8 +46,8 @@ func (s *submission) flush() {
 	}
 }
 
-// hear gives the machine what the host says, and waits for it if need be.
-func (s *submission) hear() {
+// receive gives the machine the host's output, and waits for it if need be.
+func (s *submission) receive() {
 	if s.feed() {
 		return
 	}
@@ -58,19 +58,19 @@ func (s *submission) hear() {
 	s.feed()
 }
 
-// feed presents the unread input and says whether some of it was consumed.
+// feed presents the unread input and reports whether some of it was consumed.
 func (s *submission) feed() bool {
 	n := s.m.Feed(s.in, &s.e)
 	s.in = s.in[:copy(s.in, s.in[n:])]
 	return n > 0
 }
 
-// mostUnread bounds what is read ahead of the machine.
-const mostUnread = 1 << 20
+// maxUnread bounds what is read ahead of the machine.
+const maxUnread = 1 << 20
 
 func (s *submission) read() error {
-	if len(s.in) > mostUnread {
-		return errors.New("the host sends without end")
+	if len(s.in) > maxUnread {
+		return errors.New("the host sent too much")
 	}
 	piece := make([]byte, 4<<10)
 	n, err := s.conn.Read(piece)
@@ -81,8 +81,8 @@ func (s *submission) read() error {
 	return err
 }
 
-// lost tells the machine that the connection is of no use any more. What the host
-// said before it broke off comes first: it often says why.
+// lost tells the machine that the connection can't be used any more. What the host
+// sent before comes first: it often tells why.
 func (s *submission) lost(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.m.TimeOut(&s.e)
@@ -105,7 +105,7 @@ func (s *submission) lost(err error) {
 func (s *submission) startTLS() {
 	s.e.StartTLS = false
 	if len(s.in) > 0 {
-		s.feed() // somebody said something behind the 220: that is the end
+		s.feed() // octets after the 220 end the session
 		return
 	}
 	under, err := s.host.handshake(s.ctx, s.conn)
@@ -149,7 +149,7 @@ func (s *submission) stream() {
 // quitPatience is how long a host may take for its goodbye.
 const quitPatience = time.Second
 
-// quit says QUIT and waits a moment for the reply.
+// quit sends QUIT and waits a moment for the reply.
 func (s *submission) quit() {
 	s.e.Reset()
 	s.m.Quit(&s.e)

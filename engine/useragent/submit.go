@@ -11,7 +11,7 @@ import (
 	"postrider/engine/smtpclient"
 )
 
-// Envelope is from whom and to whom a message goes.
+// Envelope has the sender and the recipients of a message.
 type Envelope struct {
 	From string   // address without brackets
 	To   []string // the same; Bcc's too
@@ -29,9 +29,9 @@ type Refusal struct {
 	Temporary bool   // later it may be taken
 }
 
-// Submit sends a message, in plain form, to the host (RFC 6409). Refusals are
-// those of the recipients that were not taken, all of them if need be; err is what kept
-// all of them from being tried. An error with ErrRefused is one of the login. After
+// Submit sends a message, in plain form, to the host (RFC 6409). Refusals has
+// the recipients that were refused, maybe all of them; err is what kept all of them
+// from being tried. An error with ErrRefused is about the login. After
 // ErrDoubt the host may have the message.
 func Submit(ctx context.Context, h *Host, env Envelope, message io.ReadSeeker) (refusals []Refusal, err error) {
 	s, err := connect(ctx, h)
@@ -48,7 +48,7 @@ func Submit(ctx context.Context, h *Host, env Envelope, message io.ReadSeeker) (
 		}
 		again, more, err := s.send(env.transaction(left))
 		if got := len(env.To) - len(left) - len(refusals); err != nil && got > 0 {
-			err = fmt.Errorf("%d of %d recipients got it, and then: %w", got, len(env.To), err)
+			err = fmt.Errorf("sent to %d of %d recipients, then: %w", got, len(env.To), err)
 		}
 		refusals = append(refusals, more...)
 		if err != nil || len(again) == len(left) {
@@ -84,8 +84,8 @@ type submission struct {
 	m       smtpclient.Session
 	e       smtpclient.Effects
 	in      []byte // read and not yet consumed
-	failed  error  // of the message's reader
-	// The mechanism of SASL that was used, "": nobody logged in.
+	failed  error  // error of the message's reader
+	// The mechanism of SASL that was used; "": no login.
 	mechanism string
 }
 
@@ -118,7 +118,7 @@ func TrySubmission(ctx context.Context, h *Host) (how string, err error) {
 			s.startTLS()
 			continue
 		}
-		s.hear()
+		s.receive()
 	}
 	if fault, is := s.m.Fault(); is {
 		return "", s.blame(fault)
@@ -140,7 +140,7 @@ func helo(local net.Addr) string {
 	return "[IPv6:" + t.IP.String() + "]"
 }
 
-// choose picks the mechanism of SASL. Without a user nobody logs in.
+// choose picks the mechanism of SASL. Without a user there is no login.
 func (s *submission) choose(offered []string) (*smtpclient.Exchange, error) {
 	if s.host.User == "" {
 		return nil, nil

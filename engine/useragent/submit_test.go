@@ -17,7 +17,7 @@ func submit(t *testing.T, script string, h Host, to ...string) ([]Refusal, error
 	return Submit(t.Context(), &h, Envelope{From: "a@x", To: to, Size: 7}, strings.NewReader("a\r\n.b\r\n"))
 }
 
-// Each recipient has its own answer, and the message goes to those that were taken.
+// Each recipient has its own answer, and the message goes to the recipients that were taken.
 func TestSubmit_recipients(t *testing.T) {
 	refusals, err := submit(t, helloed+"S: 250 mx\nC: MAIL FROM:<a@x>\nS: 250 ok\nC: RCPT TO:<b@x>\nS: 550 5.1.1 no\n"+
 		"C: RCPT TO:<c@x>\nS: 250 ok\nC: RCPT TO:<d@x>\nS: 450 later\nC: DATA\nS: 354 go\nC: a\nC: ..b\nC: .\nS: 250 ok\nC: QUIT\nS: 221 bye",
@@ -39,7 +39,7 @@ func TestSubmit_crowd(t *testing.T) {
 	}
 }
 
-// What fails as a whole is one error, which says what it is.
+// A failure of the whole submission is one error with its cause.
 func TestSubmit_fails(t *testing.T) {
 	user := Host{User: "joe", Password: "secret"}
 	f := func(script string, h Host, kind error, want string) {

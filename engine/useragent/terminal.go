@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Printable is text of one line for a terminal: whatever could command the terminal or
-// turn the direction of what follows is replaced.
+// Printable is text of one line for a terminal: characters that could command the terminal
+// or change the direction of the text are replaced.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r == '\r' {
@@ -18,7 +18,7 @@ func Printable(text string) string {
 	}, text)
 }
 
-// harmless is r, or what stands in its place. Joiners of scripts and emoji stay; what
+// harmless returns r, or its replacement. Joiners of scripts and emoji stay; what
 // turns the direction of writing, or hides, does not.
 func harmless(r rune) rune {
 	switch {
@@ -52,7 +52,7 @@ func (t *Terminal) Write(p []byte) (int, error) {
 		switch r {
 		case '\n', '\t':
 			out = append(out, byte(r))
-		case '\r': // of CRLF, or of a line that would be written over
+		case '\r': // part of CRLF, or it would overwrite a line
 		default:
 			out = utf8.AppendRune(out, harmless(r))
 		}

@@ -15,7 +15,7 @@ const (
 	smallSignatures = 2
 )
 
-// Memory is where the memory of checks is booked. Reserve says false when there is none;
+// Memory is where the memory of checks is booked. Reserve returns false when there is none;
 // it never waits.
 type Memory interface {
 	Reserve(octets int64) bool
@@ -31,7 +31,7 @@ type booking struct {
 	over   bool // there was no room
 }
 
-// grow makes sure that n octets are booked. When there is no room it says so from then on.
+// grow makes sure that n octets are booked. After a failure for lack of room it always fails.
 func (b *booking) grow(n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -46,7 +46,7 @@ func (b *booking) grow(n int64) bool {
 	return true
 }
 
-// isOver says whether there was no room.
+// isOver reports whether there was no room.
 func (b *booking) isOver() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

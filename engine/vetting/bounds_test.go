@@ -43,7 +43,7 @@ func (m *memory) Release(n int64) {
 }
 
 // A check is booked as small or as large, by what it has; where there is no room it is not
-// made, and says so. What was booked is given back.
+// made, and its Verdict is Busy. What was booked is given back.
 func TestMemoryIsBooked(t *testing.T) {
 	server := dnstest.Start(t)
 	f := func(room int64, head, body int, busy bool, want int64) {

@@ -11,20 +11,20 @@ import (
 	"postrider/engine/policy"
 )
 
-// Vetter looks up what DNS says of clients and of their mail. It is safe for use by
+// Vetter looks up in DNS what there is about clients and their mail. It is safe for use by
 // many goroutines.
 type Vetter struct {
 	Names  *dns.Resolver
 	Lists  []policy.Blocklist
-	Memory Memory // of checks; nil: there is no bound
-	// Panicked is told of a panic while a message was checked; nil: nobody is.
+	Memory Memory // for checks; nil: there is no bound
+	// Panicked is called after a panic while a message was checked; nil: not called.
 	Panicked func(p any)
 }
 
-// Client is what DNS says of a client.
+// Client is what DNS has about a client.
 type Client struct {
 	Name string             // by reverse DNS, confirmed; "": none
-	Rev  Result             // of the search for it: Pass, Fail, PermError (no name at all) or TempError
+	Rev  Result             // result of the search for it: Pass, Fail, PermError (no name at all) or TempError
 	On   []policy.Blocklist // the lists that have the address
 }
 

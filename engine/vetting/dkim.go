@@ -24,11 +24,11 @@ type Signature struct {
 // make us work.
 const maxSignatures = 8
 
-// signature is one that is being checked.
+// signature is a signature that is being checked.
 type signature struct {
 	outcome Signature // Result is "" as long as it may pass
 	field   *dkim.Signature
-	key     *dkim.Key // of the goroutine that looks it up, until that is done
+	key     *dkim.Key // owned by the goroutine that looks it up, until that is done
 	err     error     // why there is no key
 }
 
@@ -124,8 +124,8 @@ func (c *Check) key(s *dkim.Signature, domain string) (*dkim.Key, error) {
 	return key, err
 }
 
-// hashBody reads the body to its end, in pieces: when the check is given up, or its time
-// is over, so is this.
+// hashBody reads the body to its end, in pieces: it stops when the check is given up, or
+// its time is over.
 func (c *Check) hashBody(rest *bufio.Reader, found []signature) (*bodies, error) {
 	sums := new(bodies)
 	for i := range found {
@@ -165,7 +165,7 @@ func (c *Check) discard(rest io.Reader) error {
 	return err
 }
 
-// judge says what a signature is worth.
+// judge sets the result of a signature.
 func (c *Check) judge(s *signature, header *dkim.Header, sums *bodies) {
 	o := &s.outcome
 	permanent := dkim.Permanent("")

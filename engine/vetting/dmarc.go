@@ -15,8 +15,8 @@ type DMARCResult struct {
 	Result      Result
 	From        string             // the author's domain
 	Disposition policy.Disposition // that the owner of the domain wants; see TooManyAuthors
-	// TooManyAuthors says that the From fields have more domains than are looked at, or
-	// more octets. Then the Disposition is Reject, whatever their owners want.
+	// TooManyAuthors means that the From fields have more domains than are looked at, or
+	// more octets. Then the Disposition is Reject, whatever their policies are.
 	TooManyAuthors bool
 }
 
@@ -25,8 +25,8 @@ const maxAuthors = 5
 
 // dmarc checks the authors. A message with several gets what the worst of them gets:
 // otherwise one more author would be the way around every policy (section 6.6.1). One
-// with more than can be looked at is refused for the same reason: no mail that is meant
-// well has so many, and any of those that are left out may have a policy.
+// with more than can be looked at is refused for the same reason: no legitimate mail
+// has so many, and any author that is left out may have a policy.
 func (c *Check) dmarc(froms []string) DMARCResult {
 	if len(froms) == 0 {
 		return DMARCResult{Result: PermError}
@@ -66,7 +66,7 @@ func (c *Check) dmarcOf(from string) DMARCResult {
 		r.Result = Pass
 		return r
 	}
-	// What DNS did not say may be why nothing is proven, but only of a domain that could
+	// A failed lookup may be why nothing is proven, but only for a domain that could
 	// prove this author: a signature of any other domain, whose name servers are silent,
 	// would be a way around the policy (section 6.6.3).
 	if unsure, _ := evaluate(TempError); unsure {

@@ -7,7 +7,7 @@ import (
 // maxResults bounds the field; storage.MaxTrace has room for it.
 const maxResults = 2000
 
-// maxReason bounds what is told of why a signature does not pass.
+// maxReason bounds the text about why a signature does not pass.
 const maxReason = 80
 
 // AppendResults appends the Authentication-Results field (RFC 8601) of a message to
@@ -57,7 +57,7 @@ func result(dst []byte, method string, r Result) []byte {
 	return append(append(append(append(dst, ";\r\n\t"...), method...), '='), r...)
 }
 
-// value appends an address, quoted where it is no token.
+// value appends an address, quoted if it is not a token.
 func value(dst []byte, s string) []byte {
 	for _, c := range s {
 		if c == ':' {
@@ -67,8 +67,8 @@ func value(dst []byte, s string) []byte {
 	return append(dst, s...)
 }
 
-// quoted appends a quoted string of what a peer may have written: "?" stands for what
-// has no place in one, and for ";", at which simple readers take the field apart.
+// quoted appends a quoted string of text that a peer may have written: "?" replaces
+// what has no place in one, and ";", at which simple readers take the field apart.
 func quoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for _, c := range []byte(s[:min(len(s), maxReason)]) {

@@ -34,7 +34,7 @@ type head struct {
 // readHead reads the header of a message, and nothing after it. book is asked before
 // more is kept than smallHead.
 func readHead(b *bufio.Reader, book func() bool) (h head, err error) {
-	start := true // of a line
+	start := true // at the start of a line
 	for {
 		line, err := b.ReadSlice('\n')
 		cut := errors.Is(err, bufio.ErrBufferFull)
@@ -58,7 +58,7 @@ func readHead(b *bufio.Reader, book func() bool) (h head, err error) {
 }
 
 // errBusy ends the check of a message for which there is no memory.
-var errBusy = errors.New("there is no memory for the check")
+var errBusy = errors.New("no memory for the check")
 
 // add keeps a line, or a part of one.
 func (h *head) add(line []byte, start bool) {
@@ -106,7 +106,7 @@ func authors(head []byte) (domains []string) {
 	return domains
 }
 
-// tooManyAuthors is what authors says where it has not seen all that there is.
+// tooManyAuthors is what authors returns if it has not seen all authors.
 var tooManyAuthors = make([]string, maxAuthors+1)
 
 // fromFields are the values of the From fields, folded as they are. It looks at the
@@ -114,7 +114,7 @@ var tooManyAuthors = make([]string, maxAuthors+1)
 // fields for a signature.
 func fromFields(head []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		var value []byte // of the From field at hand; nil: there is none
+		var value []byte // value of the current From field; nil: there is none
 		for at := 0; at < len(head); {
 			to := len(head)
 			if n := bytes.IndexByte(head[at:], '\n'); n >= 0 {
@@ -153,8 +153,8 @@ var reader = mail.AddressParser{WordDecoder: &mime.WordDecoder{
 	CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil },
 }}
 
-// addresses reads an address list. One that breaks the rules still shows an address
-// to people: what stands in brackets, or the only word with an @.
+// addresses reads an address list. People still see an address in a list that
+// breaks the rules: the text in brackets, or the only word with an @.
 func addresses(value string) (found []string) {
 	list, err := reader.ParseList(value)
 	if err == nil {
@@ -180,7 +180,7 @@ func domainOf(address string) string {
 	return asDomain(address[at+1:])
 }
 
-// asDomain makes of what a peer wrote a domain in lower case with A-labels; "" of what
+// asDomain turns what a peer wrote into a domain in lower case with A-labels; "" for what
 // is none, such as an address literal.
 func asDomain(s string) string {
 	s = strings.TrimSuffix(strings.TrimSpace(s), ".")

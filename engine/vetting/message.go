@@ -29,7 +29,7 @@ type SPFResult struct {
 	Helo   bool // it was the name in HELO
 }
 
-// Verdict is all that came of a message.
+// Verdict has all results of the checks of a message.
 type Verdict struct {
 	SPF        SPFResult
 	Signatures []Signature // none: it is not signed
@@ -49,7 +49,7 @@ type Check struct {
 	cancel  context.CancelFunc
 	roll    int
 
-	verdict Verdict // of the goroutines, until done
+	verdict Verdict // owned by the goroutines, until done
 	done    chan struct{}
 }
 
@@ -67,7 +67,7 @@ func (v *Vetter) Begin(env Envelope) *Check {
 	return c
 }
 
-// Busy is Begin for a message that can't be checked now: its Verdict says Busy.
+// Busy is Begin for a message that can't be checked now: its Verdict is Busy.
 func (v *Vetter) Busy() *Check {
 	c := &Check{vetter: v, stream: newStream(nil), budget: new(dns.Budget), ofSPF: new(dns.Budget), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -84,11 +84,11 @@ func (c *Check) refuse() *Check {
 // Write takes a copy of octets of the message, in wire form. It never waits.
 func (c *Check) Write(octets []byte) { c.stream.write(octets) }
 
-// Full says whether much waits to be looked at: the caller should take no more from
+// Full reports whether much waits to be looked at: the caller should take no more from
 // the client until room is called, on another goroutine.
 func (c *Check) Full(room func()) bool { return c.stream.full(room) }
 
-// Finish says that the message is whole. report is called on another goroutine when
+// Finish reports that the message is whole. report is called on another goroutine when
 // the Verdict is there; after timeout the work ends, and what is not known by then is a
 // TempError.
 func (c *Check) Finish(timeout time.Duration, report func()) {
@@ -111,7 +111,7 @@ func (c *Check) Abort() {
 // Questions is how many questions name servers were asked for it so far.
 func (c *Check) Questions() int { return c.budget.Asked() + c.ofSPF.Asked() }
 
-// Verdict is what came of it, once report was called.
+// Verdict returns the verdict, once report was called.
 func (c *Check) Verdict() *Verdict { return &c.verdict }
 
 // run is the goroutine of the message.
@@ -191,7 +191,7 @@ func (c *Check) spf() SPFResult {
 	return r
 }
 
-// facts is what policy wants to know for DMARC: the domains whose check had the outcome.
+// facts returns what package policy needs for DMARC: the domains whose check had the outcome.
 func (v *Verdict) facts(from string, outcome Result) policy.DMARCFacts {
 	f := policy.DMARCFacts{From: from}
 	if v.SPF.Result == outcome {
@@ -205,7 +205,7 @@ func (v *Verdict) facts(from string, outcome Result) policy.DMARCFacts {
 	return f
 }
 
-// Signed is the best that can be said of the signatures, in one word.
+// Signed returns the best result of the signatures, in one word.
 func (v *Verdict) Signed() string {
 	best := None
 	for _, s := range v.Signatures {

@@ -22,7 +22,7 @@ import (
 	"postrider/engine/policy"
 )
 
-// hang is how long a test waits before it says that something hangs.
+// hang is how long a test waits before it reports that something hangs.
 const hang = 30 * time.Second
 
 // signer has a key and the record that publishes it.
@@ -156,7 +156,7 @@ func TestVerdicts(t *testing.T) {
 	f(bad, "a@signed.com", edKey.sign(t, "mail.signed.com", from("From: a@signed.com")),
 		`spf=none smtp.mailfrom=signed.com; dkim=temperror reason="no answer from DNS" header.d=mail.signed.com; dmarc=temperror header.from=signed.com`)
 
-	// The silence about a domain that could not prove the author is no way around a policy.
+	// The silence about a domain that could not prove the author does not bypass a policy.
 	f(bad, "a@broken.com", letter, "spf=temperror smtp.mailfrom=broken.com; dkim=none; dmarc=fail (p=reject) header.from=example.com")
 	f(bad, "a@nothing.org", edKey.sign(t, "broken.com", letter),
 		`spf=none smtp.mailfrom=nothing.org; dkim=temperror reason="no answer from DNS" header.d=broken.com; dmarc=fail (p=reject) header.from=example.com`)
@@ -167,7 +167,7 @@ func TestVerdicts(t *testing.T) {
 	f(bad, "a@nothing.org", edKey.sign(t, "broken.com", from("From: a@example.com, b@signed.com")),
 		`spf=none smtp.mailfrom=nothing.org; dkim=temperror reason="no answer from DNS" header.d=broken.com; dmarc=fail (p=reject) header.from=example.com`)
 
-	// One more author, or a field that breaks the rules, is no way around a policy.
+	// One more author, or a field that breaks the rules, does not bypass a policy.
 	f(bad, "a@nothing.org", from("From: a@nothing.org, b@example.com"), "spf=none smtp.mailfrom=nothing.org; dkim=none; dmarc=fail (p=reject) header.from=example.com")
 	f(bad, "a@nothing.org", from("From: a@nothing.org\r\nFROM : b@example.com"), "spf=none smtp.mailfrom=nothing.org; dkim=none; dmarc=fail (p=reject) header.from=example.com")
 	f(bad, "a@nothing.org", from("From: \"x\" y z <b@example.com"), "spf=none smtp.mailfrom=nothing.org; dkim=none; dmarc=fail (p=reject) header.from=example.com")
@@ -176,7 +176,7 @@ func TestVerdicts(t *testing.T) {
 	f(bad, "a@[192.0.2.1]", "", "spf=none; dkim=none; dmarc=permerror")
 }
 
-// More authors than are looked at are no way around the policy of one of them.
+// More authors than are looked at do not bypass the policy of one of them.
 func TestTooManyAuthors(t *testing.T) {
 	server := dnstest.Start(t, `_dmarc.example.com. 60 IN TXT "v=DMARC1; p=quarantine"`)
 	v := vetterOf(server)
@@ -198,7 +198,7 @@ func TestTooManyAuthors(t *testing.T) {
 	f("From: (none)", DMARCResult{Result: PermError})
 }
 
-// What DNS has not said in time is a temperror.
+// A missing answer of DNS is a temperror when the time is over.
 func TestVerdictInTime(t *testing.T) {
 	server := dnstest.Start(t)
 	server.Behave("example.com", dns.TypeANY, dnstest.Behaviour{Silent: true})
@@ -241,7 +241,7 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// A message that is given up leaves no goroutine behind.
+// A message that is given up leaves no goroutine running.
 func TestAbort(t *testing.T) {
 	server := dnstest.Start(t)
 	server.Behave("s._domainkey.example.com", dns.TypeTXT, dnstest.Behaviour{Silent: true})
@@ -264,8 +264,8 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-// Of a header that is too large for a signature the authors are found all the same: it is
-// no way around a policy, and neither is a From field that is too long itself.
+// The authors are found also in a header that is too large for a signature: it is no
+// way around a policy, and neither is a From field that is too long itself.
 func TestHugeHeader(t *testing.T) {
 	server := dnstest.Start(t, `_dmarc.example.com. 60 IN TXT "v=DMARC1; p=reject"`)
 	v := vetterOf(server)

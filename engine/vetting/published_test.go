@@ -60,8 +60,8 @@ const (
 	rfc8463RSA     = `test._domainkey.football.example.com. 60 IN TXT "v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/b" "yYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB"`
 )
 
-// Messages that others have published with their signatures and keys. What each
-// comes to is what its publisher says, unless a comment tells why it is not.
+// The messages were published with their signatures and keys. The expected results
+// are the publisher's, unless a comment tells why not.
 func TestPublishedSignatures(t *testing.T) {
 	server := dnstest.Start(t, rfc8463Ed25519, rfc8463RSA,
 		`sed._domainkey.test.ex. 60 IN TXT "`+strings.TrimSpace(sample(t, "eximtest.dns"))+`"`)
@@ -100,7 +100,7 @@ func TestPublishedSignatures(t *testing.T) {
 
 // The examples of RFC 7489 appendix B.1: which identifiers are aligned. Their
 // signatures are made here, for the RFC prints none; the policies are relaxed
-// unless the appendix says otherwise.
+// unless the appendix has others.
 func TestPublishedAlignment(t *testing.T) {
 	keys := map[string]signer{}
 	records := []string{

@@ -14,12 +14,12 @@ type Sift struct {
 	Removed int64  // octets taken out
 
 	place   sifting
-	held    []byte // of a field that may be one of those
+	held    []byte // part of a field that may be one to drop
 	matched int    // octets of its name
 	long    bool   // the field was too long to be held; it goes
 }
 
-// sifting is where in the header a Sift stands.
+// sifting is where in the header a Sift is.
 type sifting uint8
 
 const (
@@ -35,7 +35,7 @@ const resultsField = "authentication-results"
 // maxField bounds a field that is held.
 const maxField = 16 << 10
 
-// Done says that the header is over: what follows need not pass through.
+// Done reports whether the header is over: what follows need not pass through.
 func (s *Sift) Done() bool { return s.place == pastHead }
 
 // Append appends to dst what stays of run.
@@ -83,7 +83,7 @@ func (s *Sift) startLine(dst []byte, c byte) []byte {
 	return append(dst, c)
 }
 
-// isStray says whether a lax reader may trim an octet from a name: blanks, controls, and
+// isStray reports whether a lax reader may trim an octet from a name: blanks, controls, and
 // parts of the white space that is beyond ASCII.
 func isStray(c byte) bool { return c != '\n' && (c <= ' ' || c >= 0x7f) }
 
@@ -150,7 +150,7 @@ func (s *Sift) End(dst []byte) []byte {
 	return dst
 }
 
-// isOurs says whether the field that is held bears our name (RFC 8601 section 2.2: the
+// isOurs reports whether the field that is held bears our name (RFC 8601 section 2.2: the
 // first word after comments), or may do so for a reader that is laxer than the rules. The
 // field is then gone for all readers.
 func (s *Sift) isOurs() bool {
@@ -166,7 +166,7 @@ func (s *Sift) isOurs() bool {
 	return err == nil && bears(decoded, host)
 }
 
-// bears says whether a value has the name host before its first semicolon, outside of
+// bears reports whether a value has the name host before its first semicolon, outside of
 // comments. Readers do not agree about where a comment ends; each of their ways counts.
 func bears(value, host string) bool {
 	for _, nested := range [...]bool{true, false} {
@@ -197,7 +197,7 @@ func bears(value, host string) bool {
 // between its labels, and a version.
 const maxWords = 16
 
-// isName says whether a word is the name host, in any writing of it.
+// isName reports whether a word is the name host, in any writing of it.
 func isName(word, host string) bool {
 	if len(word) > 4*255 {
 		return false
@@ -209,8 +209,8 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
-// isBlank says whether a reader may take r for white space: Unicode's, controls, what has
-// no width, and octets that are no UTF-8.
+// isBlank reports whether a reader may take r for white space: Unicode's, controls, characters
+// without width, and octets that are not UTF-8.
 func isBlank(r rune) bool {
 	return r <= ' ' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf) || r == utf8.RuneError
 }

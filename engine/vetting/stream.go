@@ -25,7 +25,7 @@ type stream struct {
 // maxBacklog is how many octets may wait to be read before a caller should stop.
 const maxBacklog = 16 << 10
 
-// errGone is what a reader hears whose message was given up.
+// errGone is the error for a reader whose message was given up.
 var errGone = errors.New("the message was given up")
 
 func newStream(grow func() bool) *stream {
@@ -56,7 +56,7 @@ func (s *stream) write(p []byte) {
 	s.mu.Unlock()
 }
 
-// full says whether the writer should wait; room is called then when it need not any
+// full reports whether the writer should wait; room is called then when it need not any
 // more, on the reader's goroutine.
 func (s *stream) full(room func()) bool {
 	s.mu.Lock()
@@ -68,7 +68,7 @@ func (s *stream) full(room func()) bool {
 	return true
 }
 
-// end says that the message is whole.
+// end reports that the message is whole.
 func (s *stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// list is addresses as they stand in a field of the form, without those met before and
-// those that leave names.
+// list returns addresses as a field of the form has them, without the ones met before
+// and the ones that leave reports.
 func list(as []*mail.Address, met map[string]bool, leave func(address string) bool) string {
 	var words []string
 	for _, a := range as {

@@ -19,7 +19,7 @@ type Budget interface {
 
 // ErrOverloaded: there is no memory for a request now, or no turn.
 // ErrOverloaded: see Take.
-var ErrOverloaded = errors.New("the server has too much to do at this moment")
+var ErrOverloaded = errors.New("the server is overloaded")
 
 const (
 	// workBase is booked for each request: its header, and what reading mail takes.
@@ -43,7 +43,7 @@ type work struct {
 	ctx    context.Context
 	budget Budget
 	held   int64
-	spare  int64 // of held, not used yet
+	spare  int64 // part of held that is not used yet
 	ends   []func()
 }
 
@@ -90,7 +90,7 @@ func (k *work) take(octets int64) error {
 	return nil
 }
 
-// wait waits until ok says yes, for at most workWait.
+// wait waits until ok is true, for at most workWait.
 func wait(ctx context.Context, ok func() bool) error {
 	if ok() {
 		return nil
@@ -184,7 +184,7 @@ func readBooked(ctx context.Context, to []byte, r io.Reader, limit int, cost int
 		if k, ok := ctx.Value(workKey{}).(*work); ok && k.budget != nil {
 			k.spare += int64(n-got) * cost
 		}
-		if err == io.EOF || err == io.ErrUnexpectedEOF { // of ReadFull: the end
+		if err == io.EOF || err == io.ErrUnexpectedEOF { // the end, as ReadFull has it
 			return to, nil
 		}
 		if err != nil {

@@ -95,7 +95,7 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// Some requests of an account are worked on at once; those of others go on meanwhile.
+// Some requests of an account are worked on at once; requests of other accounts go on meanwhile.
 func TestTurns(t *testing.T) {
 	var ts turns
 	begin := func(account storage.AccountID, ctx context.Context) (*work, error) {
@@ -128,8 +128,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// Who has gone gets no more work done.
-func TestARequestThatNobodyWaitsForEnds(t *testing.T) {
+// A request whose client has gone is not worked on any more.
+func TestARequestWithoutItsClientEnds(t *testing.T) {
 	h := newHouse(t)
 	h.deliver("Subject: x\n\nwords\n")
 	ctx, cancel := context.WithCancel(t.Context())

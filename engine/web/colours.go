@@ -1,7 +1,7 @@
 package web
 
 // colourNames are the names of colours in CSS Color Module Level 4, section 6.1, with the
-// words that refer to a colour elsewhere. Another word is no colour.
+// words that refer to a colour elsewhere. Other words are not colours.
 const colourNames = "" +
 	"aliceblue antiquewhite aqua aquamarine azure beige bisque black blanchedalmond blue blueviolet brown burlywood " +
 	"cadetblue chartreuse chocolate coral cornflowerblue cornsilk crimson cyan darkblue darkcyan darkgoldenrod darkgray " +

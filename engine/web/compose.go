@@ -13,7 +13,7 @@ import (
 	"postrider/storage"
 )
 
-// composePage is the data of pages/compose.html, and what its form says.
+// composePage is the data of pages/compose.html, with the values of its form.
 type composePage struct {
 	Frame                 Frame
 	Addresses             []string
@@ -31,7 +31,7 @@ type composePage struct {
 // is forwarded.
 type keptFile struct {
 	Field  string // "kept" or "part"
-	ID     string // of the upload, or the path of the part
+	ID     string // ID of the upload, or path of the part
 	Name   string
 	Octets int64
 	On     bool
@@ -93,7 +93,7 @@ func (c *Client) answer(ctx context.Context, d *composePage, s *session, how, te
 
 // reply fills in a reply (RFC 5322 section 3.6.4), from the address that the message
 // was sent to.
-func (d *composePage) reply(l *letter, all bool) {
+func (d *composePage) reply(l *content, all bool) {
 	d.Frame.Title = "Reply"
 	d.Subject = prefixed("Re: ", l.head.Subject)
 	own := func(address string) bool {
@@ -136,7 +136,7 @@ func (d *composePage) reply(l *letter, all bool) {
 const maxReferences = 20
 
 // forward fills in a message with another one below, and its files to choose from.
-func (d *composePage) forward(l *letter, id storage.MessageID) {
+func (d *composePage) forward(l *content, id storage.MessageID) {
 	d.Frame.Title = "Forward"
 	d.Subject, d.Of = prefixed("Fwd: ", l.head.Subject), id.String()
 	var b strings.Builder
@@ -159,14 +159,14 @@ func prefixed(prefix, subject string) string {
 	return prefix + subject
 }
 
-func dateOf(l *letter) string {
+func dateOf(l *content) string {
 	if l.head.Date.IsZero() {
 		return ""
 	}
 	return l.head.Date.Format("Mon, 2 Jan 2006 15:04 -0700")
 }
 
-func attribution(l *letter) string {
+func attribution(l *content) string {
 	who := "somebody"
 	if len(l.head.From) > 0 {
 		who = people(l.head.From[:1])
@@ -177,8 +177,8 @@ func attribution(l *letter) string {
 	return who + " wrote:"
 }
 
-// readable is the text of a message; of one that has only HTML, that without its tags.
-func readable(l *letter) string {
+// readable returns the text of a message, or its HTML without the tags if it has no text.
+func readable(l *content) string {
 	text := string(l.text)
 	if len(l.text) == 0 && len(l.html) > 0 {
 		text = withoutTags(l.html)
@@ -251,7 +251,7 @@ func explainSending(err error) (status int, text string) {
 	case errors.Is(err, errTooLarge), errors.As(err, &big):
 		return http.StatusRequestEntityTooLarge, "The attachments are larger than a message may be."
 	case errors.Is(err, errTooMuch):
-		return http.StatusRequestEntityTooLarge, "These attachments are more than the server keeps for you. Send or discard other messages first."
+		return http.StatusRequestEntityTooLarge, "Your uploaded attachments are larger than the server allows. Send or discard other messages first."
 	case errors.Is(err, ErrRefused):
 		return http.StatusForbidden, sentence(err, ErrRefused)
 	case errors.Is(err, storage.ErrInvalid):
@@ -263,7 +263,7 @@ func explainSending(err error) (status int, text string) {
 	return http.StatusServiceUnavailable, "The message was not sent. " + text
 }
 
-// sentence is what an error says besides what it is.
+// sentence is the text of an error without that of its kind.
 func sentence(err, kind error) string {
 	text := strings.TrimPrefix(err.Error(), kind.Error()+": ")
 	if text == "" {

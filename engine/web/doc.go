@@ -7,14 +7,14 @@
 //
 // It is a plain client of the store's contract and of submission: it reads snapshots,
 // it deletes under the lock of the maildrop as a POP3 session does, and what it sends
-// goes through the function that it is given, with the rules for everybody's mail.
+// goes through the function that it is given, with the rules for all mail.
 //
 // # Looking at mail
 //
 // [Mailbox] is one maildrop to look at. [Pages] are the pages for looking at one: list
 // and search, message, its HTML, its attachments, its raw source, deletion. They know
 // nothing of signing in: [Pages.Register] is told by a function what mailbox a request
-// is about, and what stands around it ([Frame]). The signed-in account is one such
+// is about, and what is around it ([Frame]). The signed-in account is one such
 // mailbox; a view of everything that was captured can be another.
 //
 // Nothing is kept of a message between requests, and none is ever whole in memory: a
@@ -25,23 +25,24 @@
 // # HTML of strangers
 //
 // An HTML part is sanitised (bluemonday, an allow list), and shown in a frame of its own
-// document whose policy is default-src 'none' and which is sandboxed twice, by the
-// frame and by the document: no scripts, no forms, no origin. Elements that the page
-// hides go with their text (package hypertext). Nothing is loaded from anywhere, unless
-// the reader asks for the pictures of other hosts, for this message and this time; the
-// page says how many there are. Images that came with the message are in the document as
-// data, each once, and repeated within a bound: their first octets say what they are, and
-// their Content-ID or Content-Location where they belong. A link opens a page of its own, without a referrer; for this the sandbox has allow-popups,
-// which without scripts only a person's click can use. Tried and dropped: srcdoc, which
-// would put the message into the page's own octets and inherit the page's policy.
+// document whose policy is default-src 'none' and which is sandboxed twice, by the frame
+// and by the document: no scripts, no forms, no origin. Elements that the page hides go
+// with their text (package hypertext). Nothing is loaded from anywhere, unless the reader
+// asks for the pictures of other hosts, for this message and this time; the page says how
+// many there are. Images that came with the message are in the document as data, each
+// once, and repeated within a bound: their first octets tell what they are, and their
+// Content-ID or Content-Location where they belong. A link opens a page of its own,
+// without a referrer; for this the sandbox has allow-popups, which without scripts only a
+// person's click can use. Tried and dropped: srcdoc, which would put the message into the
+// page's own octets and inherit the page's policy.
 //
 // # Signing in
 //
 // The password goes the way of POP3's and SMTP's: the same hashes, in the same pool, the
 // same delay and the same count of failures by network. Over a connection in clear text
-// it is taken only from this host, unless auth.plaintext_without_tls says otherwise. A
+// it is taken only from this host, unless auth.plaintext_without_tls allows more. A
 // session is 160 random bits in a cookie that scripts can't read; this side keeps the
-// hash of it, for at most web.session_idle without anybody doing something and web.session_lifetime
+// hash of it, for at most web.session_idle without a request of the user and web.session_lifetime
 // in all. A changed password ends the account's sessions with their next request.
 //
 // What changes something is a POST, from our own pages (Sec-Fetch-Site, Origin), with the
@@ -62,7 +63,7 @@
 // reads: text, HTML, pictures, the fields of a form. A request that finds no room waits
 // for some seconds and then is answered with 503 and Retry-After. One account has
 // maxTurns requests worked on at once. When the client has gone the work ends. A request
-// has to name the server ([Hosts]): else a page of somebody else could have its own name
-// lead here and read what is open to this host. [Proxies] are believed when they say who
+// has to name the server ([Hosts]): else another site's page could have its own name
+// lead here and read what is open to this host. [Proxies] are trusted when they tell who
 // the client is.
 package web

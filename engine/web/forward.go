@@ -9,7 +9,7 @@ import (
 	"postrider/storage"
 )
 
-// forwarded are the files of the message that is sent on: those that were chosen as
+// forwarded returns the files of the message that is forwarded: the ones chosen as
 // attachments, which are read again when the message is written, and all for the form.
 func (c *Client) forwarded(ctx context.Context, s *session, f *form) (as []entity.Attachment, all []keptFile, err error) {
 	if f.get("of") == "" {

@@ -14,18 +14,18 @@ import (
 //go:embed assets pages
 var files embed.FS
 
-// Frame is what stands around the content of a page.
+// Frame is what is around the content of a page.
 type Frame struct {
 	Root  string // what the paths of all links begin with; "": nothing
 	Title string
-	Name  string // whose mail is shown; "": nobody's, and no bar at the top
-	Query string // of the search
-	// SearchHint says what the search box searches; "": sender or subject.
+	Name  string // account whose mail is shown; "": none, and no bar at the top
+	Query string // words of the search
+	// SearchHint is the hint in the search box; "": sender or subject.
 	SearchHint string
 	// CanWrite: mail can be sent from here, and there is a session to sign out from.
 	CanWrite  bool
-	Token     string // of the session, for forms
-	Good, Bad string // what is to be said above the content
+	Token     string // the session's, for forms
+	Good, Bad string // texts above the content
 }
 
 // pages are the templates, each with the layout around it.
@@ -44,12 +44,12 @@ func parsePages(names ...string) map[string]*template.Template {
 	return all
 }
 
-// show writes a page. It is made before the first octet goes out, so that an error in
-// it is no half page.
+// show writes a page. It is rendered before the first octet is sent, so that an error
+// does not leave half a page.
 func show(w http.ResponseWriter, status int, page string, data any) {
 	var b bytes.Buffer
 	if err := pages[page].ExecuteTemplate(&b, "layout", data); err != nil {
-		http.Error(w, "The page can't be made.", http.StatusInternalServerError)
+		http.Error(w, "The page can't be rendered.", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
@@ -62,13 +62,13 @@ func show(w http.ResponseWriter, status int, page string, data any) {
 	_, _ = w.Write(b.Bytes())
 }
 
-// said is the page of a sentence.
+// said is the data of a page with one text.
 type said struct {
 	Frame Frame
 	Text  string
 }
 
-// say shows a page that says one thing.
+// say shows a page with one text.
 func say(w http.ResponseWriter, status int, f Frame, title, text string) {
 	f.Title = title
 	show(w, status, "said", said{f, text})
@@ -84,17 +84,17 @@ func failed(w http.ResponseWriter, f Frame, err error) {
 func explain(err error) (status int, title, text string) {
 	switch {
 	case is(err, ErrOverloaded):
-		return http.StatusServiceUnavailable, "Busy", "The server has too much to do at this moment. Try again in some seconds."
+		return http.StatusServiceUnavailable, "Busy", "The server is overloaded. Try again in some seconds."
 	case is(err, storage.ErrNotFound):
-		return http.StatusNotFound, "Not there", "This message is not there, or not any more."
+		return http.StatusNotFound, "Not found", "This message does not exist, or was deleted."
 	case is(err, storage.ErrInUse):
-		return http.StatusConflict, "In use", "Another program is reading this mailbox by POP3, and nobody else may change it until it is done. Nothing was deleted. Try again in a minute."
+		return http.StatusConflict, "In use", "A POP3 session has this mailbox open; it can't be changed until that session ends. Nothing was deleted. Try again in a minute."
 	case is(err, storage.ErrCorrupt):
-		return http.StatusInternalServerError, "Damaged", "This message can't be read: what is stored is damaged."
+		return http.StatusInternalServerError, "Damaged", "This message can't be read: the stored data is damaged."
 	case is(err, storage.ErrFull), is(err, storage.ErrTemporary), is(err, storage.ErrFailed), is(err, storage.ErrClosed), is(err, storage.ErrFenced):
-		return http.StatusServiceUnavailable, "Not now", "The server can't do this now. Nothing was changed. Try again in a minute."
+		return http.StatusServiceUnavailable, "Not available now", "The server can't do this now. Nothing was changed. Try again in a minute."
 	}
-	return http.StatusInternalServerError, "That went wrong", "The server could not do this."
+	return http.StatusInternalServerError, "Server error", "The server could not do this."
 }
 
 // octets is a size for people.

@@ -34,7 +34,7 @@ func TestSanitise_Growth(t *testing.T) {
 
 const pixelOctets = "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 
-// A message says with Content-Location what the sources of its pictures are relative to.
+// Content-Location names what the sources of a message's pictures are relative to.
 // A long one costs nothing for each of them.
 func TestSources_Growth(t *testing.T) {
 	growth.Linear(t, "pictures and the length of Content-Location", 16<<10, func(n int) func() {

@@ -9,7 +9,7 @@ const (
 	// answerTime is how long a page may take to be read and made; what streams sets
 	// its own times.
 	answerTime = time.Minute
-	// maxForm bounds the body of a POST that is no upload, in octets.
+	// maxForm bounds the body of a POST without an upload, in octets.
 	maxForm = 1 << 20
 )
 
@@ -32,7 +32,7 @@ func Guard(next http.Handler, b Bounds) http.Handler {
 	next = withWork(next, b.Budget)
 	ours := new(http.CrossOriginProtection)
 	ours.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		say(w, http.StatusForbidden, Frame{}, "Refused", "This was sent from a page of somebody else.")
+		say(w, http.StatusForbidden, Frame{}, "Refused", "This request came from a page of another site.")
 	}))
 	next = ours.Handler(next)
 	return b.Hosts.Only(b.Proxies.Believe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,8 +40,8 @@ func Guard(next http.Handler, b Bounds) http.Handler {
 		h.Set("Content-Security-Policy", pagePolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		// Not no-referrer: then a browser says Origin: null with its own posts, which can't
-		// be told from those of others where it does not say Sec-Fetch-Site.
+		// Not no-referrer: then a browser sends Origin: null with posts from our own pages, which
+		// can't be told from posts of other sites where it does not send Sec-Fetch-Site.
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// Hosts says by what names a server is asked for. A page of somebody else may have its own
+// Hosts are the names by which a server is asked for. Another site's page may have its own
 // name lead to our address (DNS rebinding), and then is "the same origin" for a browser;
-// the name in Host tells.
+// the name in Host shows it.
 type Hosts struct {
-	// Names are the server's: its host name, and those under which a proxy or a network
-	// knows it. IP addresses, localhost and names without a dot are taken besides: they
-	// can't be anybody else's.
+	// Names are the server's: its host name, and the names under which a proxy or a
+	// network knows it. IP addresses, localhost and names without a dot are accepted
+	// besides: they can't be names of another site.
 	Names []string
-	// Always: also for connections over a network. Else only those over loopback are
-	// looked at, for what is asked over a network is not safe for that reason.
+	// Always: also check connections over a network. Else only connections over loopback
+	// are checked, for the check does not make requests over a network safe.
 	Always bool
 }
 
@@ -26,14 +26,14 @@ type Hosts struct {
 func (h Hosts) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if (h.Always || overLoopback(r)) && !h.has(r.Host) {
-			http.Error(w, "This server is not "+printable(r.Host)+". Ask for it by its address, by its name, or by one of web.hosts.", http.StatusMisdirectedRequest)
+			http.Error(w, "This server is not "+printable(r.Host)+". Use its address, its name, or one of web.hosts.", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// has says whether the value of a Host field names the server.
+// has reports whether the value of a Host field names the server.
 func (h Hosts) has(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -54,7 +54,7 @@ func printable(text string) string {
 	}, text[:min(len(text), 100)])
 }
 
-// overLoopback says whether a connection comes from this host.
+// overLoopback reports whether a connection comes from this host.
 func overLoopback(r *http.Request) bool {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	if local != nil {
@@ -66,10 +66,10 @@ func overLoopback(r *http.Request) bool {
 	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
-// Proxies are the networks of proxies, whose word for the client is taken.
+// Proxies are the networks of proxies whose X-Forwarded fields are trusted.
 type Proxies []netip.Prefix
 
-// Has says whether an address is a proxy's.
+// Has reports whether an address is a proxy's.
 func (p Proxies) Has(ip netip.Addr) bool {
 	return slices.ContainsFunc(p, func(n netip.Prefix) bool { return n.Contains(ip) })
 }
@@ -78,8 +78,8 @@ type secureKey struct{}
 
 // Believe puts the client that a proxy names (X-Forwarded-For) in the place of the proxy,
 // and remembers whether the client came by HTTPS (X-Forwarded-Proto). Of several addresses
-// the last one counts that is no proxy's: what is before it the client may have
-// written.
+// the last one counts that is not a proxy's: the client may have written the ones
+// before it.
 func (p Proxies) Believe(next http.Handler) http.Handler {
 	if len(p) == 0 {
 		return next
@@ -121,7 +121,7 @@ func forwardedAddr(word string) (netip.Addr, error) {
 	return ip.Unmap().WithZone(""), err
 }
 
-// isSecure says whether the client came by HTTPS, to us or to a proxy.
+// isSecure reports whether the client came by HTTPS, to us or to a proxy.
 func isSecure(r *http.Request) bool {
 	return r.TLS != nil || r.Context().Value(secureKey{}) != nil
 }

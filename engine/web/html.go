@@ -55,7 +55,7 @@ func (p *Pages) html(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "SAMEORIGIN")
 	h.Set("Referrer-Policy", "no-referrer")
 	if _, err = io.WriteString(w, frameHead); err == nil {
-		err = g.write(patient(w), clean)
+		err = g.write(slowWriter(w), clean)
 	}
 	if err == nil {
 		_, _ = io.WriteString(w, "</body></html>\n")
@@ -77,12 +77,6 @@ const (
 	// maxReady bounds what escaping may make of a page.
 	maxReady = 2*maxHTML + 64<<10
 )
-
-// sanitise leaves of a page what can be looked at, with the pictures of the gallery as
-// cid:1, cid:2, ..., see gallery.write.
-func sanitise(page []byte, g *gallery) []byte {
-	return policy().SanitizeBytes(prepare(page, g))
-}
 
 // prepare makes the page ready for the sanitiser: hidden elements go, styles are
 // filtered (see filterStyle), pictures are found, and the body is a block, which keeps its
@@ -176,7 +170,7 @@ func makePolicy() *bluemonday.Policy {
 	p.RequireNoFollowOnLinks(true)
 	p.RequireNoReferrerOnLinks(true)
 	p.AddTargetBlankToFullyQualifiedLinks(true)
-	p.AllowNoAttrs().OnElements("img") // of a picture that is not shown
+	p.AllowNoAttrs().OnElements("img") // for a picture that is not shown
 	p.AllowAttrs("style").Matching(filtered).Globally()
 	return p
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/net/html"
 )
 
-// allowedAttribute says what an attribute of sanitised HTML may be.
+// allowedAttribute reports whether sanitised HTML may have an attribute.
 func allowedAttribute(tag, key, value string) bool {
 	switch key {
 	case "href":
@@ -236,4 +236,10 @@ func TestImagesWithinAMessageStandInItsDocument(t *testing.T) {
 	if strings.Count(page, "<img") != 3 || strings.Count(page, `<img>`) != 2 || strings.Contains(page, "script>x") {
 		t.Errorf("%.3000s", page)
 	}
+}
+
+// sanitise leaves of a page what can be looked at, with the pictures of the gallery as
+// cid:1, cid:2, ..., see gallery.write.
+func sanitise(page []byte, g *gallery) []byte {
+	return policy().SanitizeBytes(prepare(page, g))
 }

@@ -17,7 +17,7 @@ import (
 type Mailbox struct {
 	Store   storage.Maildrops
 	Account storage.AccountID
-	// Row reads what a list says of a message; nil: it says what the header does.
+	// Row reads the row that a list has for a message; nil: made from the header.
 	Row func(storage.Message) (Row, error)
 }
 
@@ -37,16 +37,16 @@ type Row struct {
 type Listing struct {
 	Rows  []Row
 	Total int64 // messages of the mailbox
-	// More is the message to go on from; 0: there are no older ones.
+	// More is the message to continue from; 0: there are no older ones.
 	More storage.MessageID
 	// Looked is how many messages a search has looked at.
 	Looked int
-	// Note is what else there is to say of a search; "": nothing.
+	// Note is a remark about a search; "": none.
 	Note string
 }
 
 const (
-	pageRows  = 50      // of a list
+	pageRows  = 50      // rows of a list
 	maxLooked = 2000    // messages that one search looks at
 	maxSkip   = 1 << 24 // messages
 )
@@ -120,8 +120,8 @@ func (r *Row) has(words []string) bool {
 	return true
 }
 
-// row reads what a list says of the message that v is at. A message that can't be
-// read is a row that says so: the others are still to be seen.
+// row reads the row of the message that v is at. A message that can't be read has a
+// row with an error text, so that the others are still shown.
 func (b Mailbox) row(v storage.View) (Row, error) {
 	m, err := v.Open()
 	if err != nil {
@@ -206,7 +206,7 @@ func (b Mailbox) newerThan(id storage.MessageID) storage.MessageID {
 	return newer
 }
 
-// upTo is the newest message of those up to id; 0: none.
+// upTo returns the newest message with an id up to id; 0: none.
 func (b Mailbox) upTo(id storage.MessageID) storage.MessageID {
 	v, err := b.Store.Browse(b.Account, id)
 	if err != nil {
@@ -231,7 +231,7 @@ const (
 )
 
 // Delete deletes messages, all or none, under the lock of the maildrop: ErrInUse when a
-// POP3 session holds it and goes on to. Messages that are gone already are passed over.
+// POP3 session keeps holding it. Messages that are gone already are skipped.
 func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 	lock, err := b.Store.LockMaildrop(b.Account)
 	for until := time.Now().Add(lockPatience); errors.Is(err, storage.ErrInUse) && time.Now().Before(until); {

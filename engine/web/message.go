@@ -17,13 +17,13 @@ import (
 	"postrider/storage"
 )
 
-// letter is a message as it is read for a page: its text and HTML whole, of its files
-// what to say about them.
-type letter struct {
-	ctx      context.Context // of the request that it is read for
+// content is a message as it is read for a page: its text and HTML whole, and a
+// description of each of its files.
+type content struct {
+	ctx      context.Context // context of the request that the message is read for
 	head     entity.Head
-	text     []byte // of all text parts
-	html     []byte // of all HTML parts, as they came
+	text     []byte // all text parts
+	html     []byte // all HTML parts, as they came
 	location string // Content-Location of the first of them
 	files    []file
 	warnings []string
@@ -37,7 +37,7 @@ type file struct {
 	Damaged             bool
 }
 
-// Of a message this much text and HTML is shown.
+// These bound the text and HTML that is shown for a message.
 const (
 	maxText = 1 << 20
 	maxHTML = 2 << 20
@@ -53,8 +53,8 @@ const (
 )
 
 // read reads a message. each gets the octets of each file, if it is not nil.
-func read(ctx context.Context, r io.Reader, each func(f file) io.Writer) (*letter, error) {
-	l := &letter{ctx: ctx}
+func read(ctx context.Context, r io.Reader, each func(f file) io.Writer) (*content, error) {
+	l := &content{ctx: ctx}
 	if err := Take(ctx, readCost); err != nil {
 		return nil, err
 	}
@@ -80,13 +80,13 @@ func read(ctx context.Context, r io.Reader, each func(f file) io.Writer) (*lette
 	return l, nil
 }
 
-// isFile says whether a part is a file to save, and not shown.
+// isFile reports whether a part is a file to save, and not shown.
 func isFile(leaf entity.Leaf) bool {
 	return leaf.Attachment || leaf.UU
 }
 
 // addText takes a text part up to a limit.
-func (l *letter) addText(to *[]byte, limit int, cost int64, body io.Reader) error {
+func (l *content) addText(to *[]byte, limit int, cost int64, body io.Reader) error {
 	if len(*to) > 0 && (*to)[len(*to)-1] != '\n' {
 		*to = append(*to, '\n')
 	}
@@ -100,7 +100,7 @@ func (l *letter) addText(to *[]byte, limit int, cost int64, body io.Reader) erro
 }
 
 // addFile takes note of a file.
-func (l *letter) addFile(leaf entity.Leaf, body io.Reader, each func(file) io.Writer) error {
+func (l *content) addFile(leaf entity.Leaf, body io.Reader, each func(file) io.Writer) error {
 	f := file{Path: leaf.Path, Name: leaf.FileName(), Type: leaf.Type, ContentID: leaf.ContentID, Location: leaf.Location}
 	to := io.Discard
 	if each != nil {
@@ -116,7 +116,7 @@ func (l *letter) addFile(leaf entity.Leaf, body io.Reader, each func(file) io.Wr
 }
 
 // damage makes a warning of damage. Other errors end the reading.
-func (l *letter) damage(err error, what string) error {
+func (l *content) damage(err error, what string) error {
 	if errors.Is(err, entity.ErrDamaged) {
 		l.warnings = append(l.warnings, what+" is damaged: "+err.Error())
 		return nil
@@ -137,7 +137,7 @@ type messagePage struct {
 	As               string // what is shown: html, text, source, headers
 	Views            []view
 	Lines            []block
-	Source           string  // of the HTML
+	Source           string  // source of the HTML
 	Header           []Field // all fields
 	Blocked          int     // pictures of other hosts
 	Remote           bool    // which may be loaded
@@ -211,7 +211,7 @@ func (p *Pages) message(w http.ResponseWriter, r *http.Request) {
 }
 
 // choose picks what is shown: what was asked for if the message has it, else HTML, else text.
-func (d *messagePage) choose(as string, l *letter) {
+func (d *messagePage) choose(as string, l *content) {
 	if len(l.html) > 0 {
 		d.Views = append(d.Views, view{As: "html", Name: "HTML"})
 	}

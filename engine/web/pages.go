@@ -15,7 +15,7 @@ import (
 	"postrider/storage"
 )
 
-// View is the mailbox of a request and what stands around it.
+// View is the mailbox of a request and the frame around it.
 type View struct {
 	Mailbox Mailbox
 	Frame   Frame
@@ -23,32 +23,32 @@ type View struct {
 
 // Pages are the pages for looking at a mailbox.
 type Pages struct {
-	// Of tells what a request is about. When there is nothing to show it has answered
-	// and says false.
+	// The function Of returns the view of a request. When there is nothing to show it
+	// has answered and returns false.
 	Of func(http.ResponseWriter, *http.Request) (View, bool)
-	// MayChange says whether a POST comes from our own pages; when not, it has answered.
+	// MayChange reports whether a POST comes from our own pages; when not, it has answered.
 	// Its form is parsed.
 	MayChange func(http.ResponseWriter, *http.Request) bool
 	// Refresh is how often an open list looks for new mail, in seconds; 0: never.
 	Refresh int
-	// Events is the path of a stream of events by which an open list hears of new mail;
+	// Events is the path of a stream of events that tells an open list about new mail;
 	// "": there is none.
 	Events string
 	// Search finds what the words in the search box ask for, from a message on to older
 	// ones; ErrQuery: they can't be understood. nil: all words in sender or subject.
 	Search func(ctx context.Context, query string, from storage.MessageID) (Listing, error)
-	// Fields are what the message page says besides the header; nil: nothing.
+	// Fields are shown on the message page besides the header; nil: none.
 	Fields func(storage.Entry) []Field
 	Log    *slog.Logger
 }
 
-// ErrQuery: the words of a search can't be understood; the text says why.
-var ErrQuery = errors.New("the search can't be understood")
+// ErrQuery: the words of a search can't be understood; the text tells why.
+var ErrQuery = errors.New("invalid search")
 
 // Field is a name and a value on the message page.
 type Field struct{ Name, Value string }
 
-// Register adds the pages to mux, their paths behind root.
+// Register adds the pages to mux, their paths after root.
 func (p *Pages) Register(mux *http.ServeMux, root string) {
 	mux.HandleFunc("GET "+root+"/{$}", p.list)
 	mux.HandleFunc("GET "+root+"/m/{id}", p.message)
@@ -227,13 +227,13 @@ func localPath(text, root string) string {
 	return (&url.URL{Path: u.Path, RawQuery: q.Encode()}).String()
 }
 
-// failed answers a failure, and logs those that are not the reader's.
+// failed answers a failure, and logs failures that are not the client's.
 func (p *Pages) failed(w http.ResponseWriter, f Frame, err error) {
 	switch status, _, _ := explain(err); {
 	case is(err, context.Canceled): // the reader has gone
 		return
 	case is(err, ErrOverloaded):
-		p.Log.Warn("web: "+f.Name+": there is no memory for a page; limits.memory bounds it", "err", err)
+		p.Log.Warn("web: "+f.Name+": no memory for a page; see limits.memory", "err", err)
 	case status >= http.StatusInternalServerError:
 		p.Log.Error("web: "+f.Name, "err", err)
 	}

@@ -13,7 +13,7 @@ import (
 	"postrider/storage"
 )
 
-// streamPause is how long a client may take nothing of what is sent to it.
+// streamPause is how long a client may read nothing of what is sent to it.
 const streamPause = time.Minute
 
 // errFound ends a walk.
@@ -28,23 +28,23 @@ func (p *Pages) part(w http.ResponseWriter, r *http.Request) {
 	defer m.Close()
 	switch err := SendPart(w, m, r.PathValue("path")); {
 	case is(err, storage.ErrNotFound):
-		say(w, http.StatusNotFound, v.Frame, "Not there", "The message has no such attachment.")
+		say(w, http.StatusNotFound, v.Frame, "Not found", "The message has no such attachment.")
 	case err != nil:
-		p.Log.Error("web: an attachment breaks off", "id", m.Entry().ID.String(), "err", err)
+		p.Log.Error("web: an attachment was cut off", "id", m.Entry().ID.String(), "err", err)
 		panic(http.ErrAbortHandler) // the browser shall see that it is not whole
 	}
 }
 
-// SendPart sends the attachment with this path (entity.Leaf) as a file to save. Of a
-// damaged one it sends what can be read; the page of the message says that. ErrNotFound:
-// there is none, and nothing was sent. At any other error the answer is not whole.
+// SendPart sends the attachment with this path (entity.Leaf) as a file to save. If it
+// is damaged, SendPart sends what can be read; the page of the message tells it. ErrNotFound:
+// there is none, and nothing was sent. After any other error the answer is incomplete.
 func SendPart(w http.ResponseWriter, m storage.Message, path string) error {
 	_, err := entity.Walk(storage.NewPlain(m), entity.DefaultLimits, func(leaf entity.Leaf, body io.Reader) error {
 		if leaf.Path != path || !isFile(leaf) {
 			return nil
 		}
 		asFile(w, leaf.FileName(), leaf.Type)
-		if _, err := io.Copy(patient(w), body); err != nil && !is(err, entity.ErrDamaged) {
+		if _, err := io.Copy(slowWriter(w), body); err != nil && !is(err, entity.ErrDamaged) {
 			return err
 		}
 		return errFound
@@ -68,17 +68,17 @@ func (p *Pages) raw(w http.ResponseWriter, r *http.Request) {
 		quarantine(w, "text/plain; charset=utf-8")
 	}
 	if err := SendRaw(w, m); err != nil {
-		p.Log.Error("web: a message breaks off", "id", m.Entry().ID.String(), "err", err)
+		p.Log.Error("web: a message was cut off", "id", m.Entry().ID.String(), "err", err)
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// SendRaw sends a message in plain form, as text unless the header says otherwise.
+// SendRaw sends a message in plain form, as text unless the header has another type.
 func SendRaw(w http.ResponseWriter, m storage.Message) error {
 	if w.Header().Get("Content-Type") == "" {
 		quarantine(w, "text/plain; charset=utf-8")
 	}
-	_, err := io.Copy(patient(w), storage.NewPlain(m))
+	_, err := io.Copy(slowWriter(w), storage.NewPlain(m))
 	return err
 }
 
@@ -105,9 +105,9 @@ func quarantine(w http.ResponseWriter, kind string) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// patient is w with the write deadline set anew for each piece: who takes what he gets
-// may take as long as he likes.
-func patient(w http.ResponseWriter) io.Writer {
+// slowWriter is w with the write deadline set again for each piece: a client that goes
+// on reading may take as long as it needs.
+func slowWriter(w http.ResponseWriter) io.Writer {
 	return &patientWriter{w, http.NewResponseController(w)}
 }
 

@@ -14,18 +14,18 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Images within a message stand in its document up to these sizes, in octets.
+// Images within a message are part of its document up to these sizes, in octets.
 const (
 	maxImage   = 4 << 20
 	maxImages  = 12 << 20
-	maxRepeats = 4 << 20 // of images that stand there once more
-	sniffed    = 64      // of an image, which tell what it is
+	maxRepeats = 4 << 20 // for images that are repeated
+	sniffed    = 64      // octets of an image, which tell its type
 )
 
-// gallery has the pictures of a message: those that came with it, by their Content-ID or
-// Content-Location, and how many others there are.
+// gallery has the pictures of a message: the ones that came with it, by their
+// Content-ID or Content-Location, and the number of the others.
 type gallery struct {
-	ctx    context.Context // of the request; nil: nothing is booked
+	ctx    context.Context // the request's; nil: nothing is booked
 	remote bool            // pictures from other hosts may be loaded
 	names  bool            // octets are not kept
 	base   string          // Content-Location of the HTML
@@ -35,15 +35,15 @@ type gallery struct {
 	pictures   []*picture
 	byID       map[string]int
 	byLocation map[string]int
-	octets     int // of all that are kept
+	octets     int // octets of all that are kept
 	blocked    int // pictures of other hosts that are not loaded
 }
 
-// picture is an image within a message. Its first octets say what it is, not its label:
+// picture is an image within a message. Its first octets tell its type, not its label:
 // programs write image/jpg, image/x-png or application/octet-stream.
 type picture struct {
 	of     *gallery
-	kind   string // of what is shown; "": not known yet, or none of those
+	kind   string // type of the image; "": not known yet, or not one that is shown
 	octets bytes.Buffer
 	over   bool // too large, or no picture
 	used   bool // it is in the document

@@ -16,7 +16,7 @@ import (
 
 	"postrider/codec/uu"
 	"postrider/engine/entity"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/storage"
 )
 
@@ -42,8 +42,8 @@ func (f *form) get(name string) string {
 	return ""
 }
 
-// send takes the form. What is wrong with it is said above the form, which comes back
-// with everything in it, attachments too.
+// send handles the form. An error is shown above the form, which is returned with all
+// that it had, attachments too.
 func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 	s, ok := c.session(w, r)
 	if !ok {
@@ -55,7 +55,7 @@ func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := c.filled(s, f)
-	var refused []pickup.Refusal
+	var refused []incoming.Refusal
 	if err == nil {
 		refused, err = c.submit(r, s, f, &d)
 	}
@@ -70,13 +70,13 @@ func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 	}
 	c.spool.remove(s, s.kept(append(f.values["kept"], idsOf(f.uploads)...)))
 	if len(refused) > 0 {
-		say(w, http.StatusOK, s.frame(), "Sent, but not to all", "There is nobody here of the name "+names(refused)+". All others have the message.")
+		say(w, http.StatusOK, s.frame(), "Sent, but not to all", "No such user: "+names(refused)+". The message was sent to all others.")
 		return
 	}
 	http.Redirect(w, r, "/?sent=1", http.StatusSeeOther)
 }
 
-func names(rs []pickup.Refusal) string {
+func names(rs []incoming.Refusal) string {
 	words := make([]string, len(rs))
 	for i, r := range rs {
 		words[i] = r.Address
@@ -93,7 +93,7 @@ func idsOf(us []upload) []string {
 }
 
 // errToken: the form is not from a page of the session.
-var errToken = errors.New("the form has not the token of the session")
+var errToken = errors.New("the form does not have the session's token")
 
 // readForm reads the parts of a form as they come; files go to the spool. The token
 // comes before the first file. What came until an error is in the form.
@@ -133,8 +133,8 @@ func (c *Client) readForm(w http.ResponseWriter, r *http.Request, s *session) (*
 	}
 }
 
-// fields are those that the page has: how many octets one may have, and how often it may
-// come.
+// fields are the fields of the page, with the octets that one may have, and how often
+// it may come.
 var fields = map[string]struct{ octets, times int }{
 	"token": {200, 1}, "back": {2000, 1}, "inreplyto": {2000, 1}, "references": {64 << 10, 1}, "of": {200, 1}, "from": {2000, 1},
 	"to": {maxLine, 1}, "cc": {maxLine, 1}, "bcc": {maxLine, 1}, "subject": {4000, 1}, "text": {maxField, 1}, "uu": {10, 1},
@@ -173,7 +173,7 @@ func (c *Client) takeFile(f *form, s *session, p *multipart.Part, left *int64) e
 	return nil
 }
 
-// patientBody is a body whose read deadline is set anew for each piece.
+// patientBody is a body whose read deadline is set again for each piece.
 type patientBody struct {
 	io.ReadCloser
 	turn *http.ResponseController
@@ -185,7 +185,7 @@ func (p patientBody) Read(b []byte) (int, error) {
 	return p.ReadCloser.Read(b)
 }
 
-// filled is the page with what a form says.
+// filled returns the page with the values of a form.
 func (c *Client) filled(s *session, f *form) composePage {
 	d := c.blank(s)
 	d.Frame.Title = "New message"
@@ -198,8 +198,8 @@ func (c *Client) filled(s *session, f *form) composePage {
 	return d
 }
 
-// submit sends what the form says. It adds the files of a forwarded message to the page.
-func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([]pickup.Refusal, error) {
+// submit sends the message of a form. It adds the files of a forwarded message to the page.
+func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([]incoming.Refusal, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), sendTime)
 	defer cancel()
 	attachments := c.uploaded(s, f)
@@ -213,7 +213,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 		MessageID: rand.Text() + "@" + c.cfg.Hostname, Text: d.Text, UU: d.UU, Attachments: append(attachments, forwarded...),
 		InReplyTo: ids(d.InReplyTo), References: ids(d.References),
 	}
-	m := pickup.Mail{Sender: draft.From.Address, Local: "web client", Origin: s.name() + " by the web client", At: draft.Date}
+	m := incoming.Mail{Sender: draft.From.Address, Local: "web client", Origin: s.name() + " by the web client", At: draft.Date}
 	var bcc []mail.Address
 	for _, line := range []struct {
 		name, text string
@@ -227,13 +227,13 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 		}
 	}
 	if len(m.Recipients) == 0 {
-		return nil, fmt.Errorf("%w: say whom the message is for", storage.ErrInvalid)
+		return nil, fmt.Errorf("%w: no recipients", storage.ErrInvalid)
 	}
 	return c.pass(ctx, s, &draft, m)
 }
 
 // pass writes the draft into submission, as it is taken.
-func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m pickup.Mail) ([]pickup.Refusal, error) {
+func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m incoming.Mail) ([]incoming.Refusal, error) {
 	reader, writer := io.Pipe()
 	written := make(chan error, 1)
 	go func() {
@@ -243,7 +243,7 @@ func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m pi
 	}()
 	m.Text = reader
 	result, err := c.cfg.Submit(ctx, s.account, m)
-	reader.CloseWithError(errors.New("nobody reads on"))
+	reader.CloseWithError(errors.New("the message is not read on"))
 	failed := <-written
 	if err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m pi
 		if len(result.Refused) == 0 {
 			return nil, cmp.Or(failed, errors.New("the message was not stored"))
 		}
-		return nil, fmt.Errorf("%w: there is nobody here of the name %s", storage.ErrInvalid, names(result.Refused))
+		return nil, fmt.Errorf("%w: no such user: %s", storage.ErrInvalid, names(result.Refused))
 	}
 	return result.Refused, nil
 }

@@ -15,7 +15,7 @@ import (
 	"postrider/storage"
 )
 
-// newest is the message that stands first in a list.
+// newest is the first message of a list.
 func (b *browser) newest() (id, page string) {
 	b.t.Helper()
 	_, page = b.get("/")
@@ -89,8 +89,8 @@ func TestAFormThatComesBackHasEverythingStill(t *testing.T) {
 		status(t, r, want)
 		has(t, page, text)
 	}
-	f("", http.StatusUnprocessableEntity, "Say whom the message is for")
-	f("nobody", http.StatusUnprocessableEntity, "There is nobody here of the name nobody@example.org")
+	f("", http.StatusUnprocessableEntity, "No recipients")
+	f("nobody", http.StatusUnprocessableEntity, "No such user: nobody@example.org")
 	f("alice, nobody", http.StatusOK, "Sent, but not to all")
 	id, _ := alice.newest()
 	_, page = alice.get("/m/" + id)

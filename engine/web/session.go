@@ -14,8 +14,8 @@ import (
 	"postrider/storage"
 )
 
-// sessions are those who have signed in. They are in memory only: a restart signs
-// everybody out.
+// sessions are the sessions of users that have signed in. They are in memory only: a
+// restart ends all of them.
 type sessions struct {
 	idle, lifetime time.Duration
 	ended          func(*session) // called without the lock
@@ -25,7 +25,7 @@ type sessions struct {
 	swept time.Time
 }
 
-// session is one browser that has signed in. What is not said otherwise stays as it is.
+// session is one browser that has signed in. Fields do not change unless noted.
 type session struct {
 	account storage.Account // as it was then
 	token   string          // in the forms
@@ -44,7 +44,7 @@ func newSessions(idle, lifetime time.Duration, ended func(*session)) *sessions {
 	return &sessions{idle: idle, lifetime: lifetime, ended: ended, all: make(map[[sha256.Size]byte]*session)}
 }
 
-// begin makes a session and returns what its cookie says. When there are too many, of
+// begin makes a session and returns the value of its cookie. When there are too many, of
 // the account or at all, the one that was not used for longest ends.
 func (ss *sessions) begin(account storage.Account, now time.Time) (cookie string, s *session) {
 	cookie = rand.Text() + rand.Text()[:6] // 160 bits
@@ -63,7 +63,7 @@ func (ss *sessions) begin(account storage.Account, now time.Time) (cookie string
 	return cookie, s
 }
 
-// sweep takes out those that are over.
+// sweep removes the sessions that are over.
 func (ss *sessions) sweep(now time.Time) (gone []*session) {
 	for k, s := range ss.all {
 		if ss.over(s, now) {
@@ -74,8 +74,9 @@ func (ss *sessions) sweep(now time.Time) (gone []*session) {
 	return gone
 }
 
-// oldest takes out the one of those that was not used for longest, if there are most of them.
-func (ss *sessions) oldest(most int, of func(*session) bool) *session {
+// oldest removes, of the sessions for which of is true, the one that was not used for
+// longest, if there are limit of them.
+func (ss *sessions) oldest(limit int, of func(*session) bool) *session {
 	n := 0
 	var key [sha256.Size]byte
 	var last *session
@@ -87,7 +88,7 @@ func (ss *sessions) oldest(most int, of func(*session) bool) *session {
 			key, last = k, s
 		}
 	}
-	if n < most {
+	if n < limit {
 		return nil
 	}
 	delete(ss.all, key)
@@ -104,9 +105,9 @@ func (ss *sessions) end(gone []*session) {
 	}
 }
 
-// find is the session of a cookie, if it is not over, or nil. account says what the
-// store has of an account now: a session ends when its password was changed. idle: nobody
-// did anything, and the session does not live longer for it.
+// find is the session of a cookie, if it is not over, or nil. account reads an
+// account from the store: a session ends when the password was changed. idle: the request
+// is not an act of the user, and does not extend the session.
 func (ss *sessions) find(cookie string, now time.Time, idle bool, account func(storage.AccountID) (storage.Account, error)) *session {
 	key := sha256.Sum256([]byte(cookie))
 	var gone []*session
@@ -149,7 +150,7 @@ func (s *session) name() string { return router.Mailbox(s.account.Name, s.accoun
 
 func (s *session) frame() Frame { return Frame{Name: s.name(), CanWrite: true, Token: s.token} }
 
-// owns says whether a form came from a page of the session.
+// owns reports whether a form came from a page of the session.
 func (s *session) owns(token string) bool {
 	return subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) == 1
 }

@@ -26,7 +26,7 @@ func (c *Client) signInPage(w http.ResponseWriter, r *http.Request) {
 	show(w, http.StatusOK, "signin", signInData{Frame: Frame{Title: "Sign in"}, Next: nextPath(r.URL.Query().Get("next")), Clear: c.clear(r)})
 }
 
-// clear says whether a password would come in clear text over a network.
+// clear reports whether a password would come in clear text over a network.
 func (c *Client) clear(r *http.Request) bool {
 	return !isSecure(r) && (c.cfg.TLSOnly || !c.cfg.ClearText && !addressOf(r).IsLoopback())
 }
@@ -55,9 +55,9 @@ func (c *Client) signIn(w http.ResponseWriter, r *http.Request) {
 		d.Frame.Bad = "The name or the password is wrong."
 		switch {
 		case errors.Is(err, login.ErrThrottled):
-			status, d.Frame.Bad = http.StatusTooManyRequests, "Too many attempts failed from your network. Try again later."
+			status, d.Frame.Bad = http.StatusTooManyRequests, "Too many failed logins from your network. Try again later."
 		case !errors.Is(err, login.ErrDenied):
-			status, d.Frame.Bad = http.StatusServiceUnavailable, "The server can't look at this now. Try again in a moment."
+			status, d.Frame.Bad = http.StatusServiceUnavailable, "The server can't check the password now. Try again in a moment."
 		}
 		show(w, status, "signin", d)
 		return

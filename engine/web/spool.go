@@ -17,7 +17,7 @@ import (
 // spool is where uploads are until their message is sent: files of a folder.
 type spool struct {
 	folder string
-	octets atomic.Int64 // of all files, those that still come in too
+	octets atomic.Int64 // octets of all files, with files that still arrive
 
 	mu sync.Mutex
 	of map[storage.AccountID]int64 // octets of each account
@@ -40,14 +40,14 @@ type spooled struct {
 
 // Limits of uploads.
 const (
-	maxUploads = 100       // of one session
+	maxUploads = 100       // uploads of one session
 	maxSpooled = 512 << 20 // octets of one session
 	maxAccount = 1 << 30   // octets of all sessions of an account
 	maxSpool   = 4 << 30   // octets of all
 )
 
 var (
-	errTooMuch  = errors.New("these attachments are more than can be kept for you")
+	errTooMuch  = errors.New("the uploaded attachments are larger than allowed")
 	errTooLarge = errors.New("the attachments are larger than a message may be")
 )
 
@@ -140,7 +140,7 @@ func (s *spooled) keep(u upload) error {
 	return nil
 }
 
-// kept are those of ids that the session has.
+// kept returns the uploads among ids that the session has.
 func (s *spooled) kept(ids []string) (us []upload) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,8 +19,8 @@ var (
 	filtered = regexp.MustCompile(`(?i)^([a-z-]{3,20}: [a-z0-9#., %()'"-]{1,200}(; |$))*$`)
 )
 
-// properties are those of CSS that may be set, and to what. None of them can name
-// another document, or put something where it does not stand.
+// properties are the CSS properties that may be set, and their values. None of them
+// can name another document, or move content to another place.
 var properties = map[string]*regexp.Regexp{
 	"color": colour, "background-color": colour,
 	"font-family": words, "font-weight": words, "font-style": words, "text-align": words, "text-decoration": words, "text-transform": words,
@@ -89,7 +89,7 @@ func colourOf(value string) string {
 var (
 	colourWords = regexp.MustCompile(`(?i)#[0-9a-f]{3,8}\b|(rgb|hsl)a?\([^()]{1,40}\)|[a-z-]{3,30}`)
 
-	// placing are words of backgrounds and gradients that are no colours.
+	// placing are words of backgrounds and gradients that are not colours.
 	placing = map[string]bool{"none": true, "repeat": true, "space": true, "round": true, "scroll": true, "fixed": true, "local": true, "top": true, "bottom": true, "left": true,
 		"right": true, "center": true, "cover": true, "contain": true, "auto": true, "inherit": true, "initial": true, "unset": true, "revert": true, "circle": true, "ellipse": true,
 		"deg": true, "turn": true, "rad": true, "grad": true, "rem": true, "vmin": true, "vmax": true, "url": true}

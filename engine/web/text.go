@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// plainControls is text without what no reader can see and what changes the page around
-// it: control characters but tabs and line ends, and those that turn the direction of
-// writing, by which a name or an address can be made to look like another.
+// plainControls returns text without control characters but tabs and line ends, and
+// without the characters that change the direction of writing, by which a name or an
+// address can be made to look like another.
 func plainControls(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -23,9 +23,9 @@ func plainControls(text string) string {
 
 // block is a line of text, or a quotation with blocks within it.
 type block struct {
-	Depth int     // of the quotation; 0: a line
-	Runs  []run   // of a line
-	Inner []block // of a quotation
+	Depth int     // depth of the quotation; 0: a line
+	Runs  []run   // text of a line
+	Inner []block // content of a quotation
 }
 
 // run is a piece of a line: text, or an address of the web.
@@ -35,8 +35,8 @@ type run struct {
 }
 
 const (
-	maxDepth = 6     // of quotations within quotations
-	maxLines = 20000 // of a text; a line costs a hundred times what it has
+	maxDepth = 6     // levels of quotations within quotations
+	maxLines = 20000 // lines of a text; a line costs a hundred times its size
 )
 
 // blocks divides text into lines and quotations (lines that begin with ">").

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/storage"
 )
 
@@ -19,12 +19,12 @@ type Config struct {
 	// takes as long as that takes: see login.Door.SignIn.
 	Login func(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error)
 	// Submit sends a message of an account, by the rules for its mail: ErrRefused, or
-	// what pickup.Pickup.Submit says.
-	Submit func(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error)
-	// Addresses are those that an account may send as; the first is its own.
+	// an error of incoming.Entrance.Submit.
+	Submit func(ctx context.Context, account storage.Account, m incoming.Mail) (incoming.Result, error)
+	// Addresses returns the addresses that an account may send as; the first is its own.
 	Addresses func(account storage.Account) []string
 
-	DefaultDomain string // of addresses without one
+	DefaultDomain string // for addresses without one
 	Hostname      string // in message ids
 	Spool         string // a folder of the client's own, for uploads
 	MaxSize       int64  // octets of a message
@@ -32,11 +32,11 @@ type Config struct {
 	TLSOnly       bool   // not even from this host
 	Idle          time.Duration
 	Lifetime      time.Duration
-	Bounds        Bounds // of requests
+	Bounds        Bounds // for requests
 	Log           *slog.Logger
 }
 
-// ErrRefused is what Submit may say: the account may not send this, now; the text says why.
+// ErrRefused is an error of Submit: the account may not send this now; the text tells why.
 var ErrRefused = errors.New("refused")
 
 // Client is the handler of all pages.

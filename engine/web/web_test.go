@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"postrider/codec/dot"
+	"postrider/engine/incoming"
 	"postrider/engine/login"
-	"postrider/engine/pickup"
 	"postrider/engine/router"
 	"postrider/storage"
 	"postrider/storage/lsm"
@@ -65,11 +65,11 @@ func newHouse(t *testing.T) *house {
 			}
 			return a, nil
 		},
-		Submit: func(ctx context.Context, a storage.Account, m pickup.Mail) (pickup.Result, error) {
+		Submit: func(ctx context.Context, a storage.Account, m incoming.Mail) (incoming.Result, error) {
 			if m.Sender != a.Name+"@"+a.Domain {
-				return pickup.Result{}, ErrRefused
+				return incoming.Result{}, ErrRefused
 			}
-			p := pickup.Pickup{Inbox: store, Router: route, Hostname: "mx.example.org", DefaultDomain: "example.org", MaxSize: 4 << 20}
+			p := incoming.Entrance{Inbox: store, Router: route, Hostname: "mx.example.org", DefaultDomain: "example.org", MaxSize: 4 << 20}
 			return p.Submit(ctx, m)
 		},
 		Addresses: func(a storage.Account) []string { return []string{a.Name + "@" + a.Domain} },
@@ -98,7 +98,7 @@ func (h *house) deliver(text string) storage.MessageID {
 	return d.ID()
 }
 
-// browser is somebody with cookies, who follows no redirections by himself.
+// browser is a client with cookies that follows no redirections by itself.
 type browser struct {
 	t    *testing.T
 	base string
@@ -227,7 +227,7 @@ func (h *house) spooledFiles() int {
 	return len(files)
 }
 
-func TestWhoSignsInGetsASession(t *testing.T) {
+func TestSigningInMakesASession(t *testing.T) {
 	h := newHouse(t)
 	b := h.browser()
 	r, _ := b.get("/m/0000000000001")
@@ -331,7 +331,7 @@ func TestWhatChangesSomethingNeedsTheToken(t *testing.T) {
 	}
 }
 
-func TestNobodySeesTheMailOfOthers(t *testing.T) {
+func TestAccountsSeeOnlyTheirOwnMail(t *testing.T) {
 	h := newHouse(t)
 	id := h.deliver("Subject: for bob\nContent-Type: application/pdf\n\ny\n").String()
 	b := h.as("alice")
@@ -357,9 +357,8 @@ func TestNobodySeesTheMailOfOthers(t *testing.T) {
 	}
 }
 
-// Every page says what a browser may do, and no page has anything of its own that this
-// would forbid.
-func TestPoliciesStandOnEveryPage(t *testing.T) {
+// Every page has the policies for browsers, and no page has content that they forbid.
+func TestEveryPageHasPolicies(t *testing.T) {
 	h := newHouse(t)
 	id := h.deliver("Subject: x\nContent-Type: text/html\n\n<b>y</b>\n").String()
 	b := h.as("bob")
@@ -415,13 +414,13 @@ func TestADeletionAndASessionNeverMeet(t *testing.T) {
 	b := h.as("bob")
 	r, page := b.post("/delete", url.Values{"id": {id.String()}, "token": {b.token()}})
 	status(t, r, http.StatusConflict)
-	has(t, page, "by POP3", "Nothing was deleted")
+	has(t, page, "POP3 session", "Nothing was deleted")
 	if r, _ := b.get("/m/" + id.String()); r.StatusCode != http.StatusOK {
-		t.Error("nobody can read meanwhile")
+		t.Error("no one can read meanwhile")
 	}
 	deleted := make(chan error)
 	go func() { deleted <- box.Delete(t.Context(), []storage.MessageID{id}) }()
-	time.Sleep(2 * lockLook) // it waits, or begins behind the release
+	time.Sleep(2 * lockLook) // it waits, or begins after the release
 	if m, err := lock.Open(id); err != nil {
 		t.Errorf("the session has lost its message: %v", err)
 	} else {

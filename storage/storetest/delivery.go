@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"testing"
 
@@ -181,4 +182,60 @@ func notify(t *testing.T, s storage.Store) {
 	id, err := DeliverDraft(s, d, int64(len(body)), a)
 	must(t, err)
 	same(t, Contents(t, s, a)[id], body)
+}
+
+func await(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	body := Body(4<<20, "long")
+	d := s.NewDraft(int64(len(body)))
+	for rest := body; len(rest) > 0; {
+		n := min(len(rest), 50_000)
+		d.Append(rest[:n])
+		rest = rest[n:]
+		must(t, storage.Await(t.Context(), d, 2*storage.MaxPiece))
+		if b := d.Backlog(); b > 2*storage.MaxPiece {
+			t.Fatalf("a backlog of %d after Await", b)
+		}
+	}
+	id, err := DeliverDraft(s, d, int64(len(body)), a)
+	must(t, err)
+	same(t, Contents(t, s, a)[id], body)
+
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	d = s.NewDraft(0)
+	for range 64 {
+		d.Append(body[:storage.MaxPiece])
+	}
+	if err := storage.Await(over, d, 0); err != nil { // else the writer was faster
+		want(t, err, context.Canceled)
+	}
+	d.Discard()
+	_, err = Deliver(s, Body(10, "after"), a) // a Notify that is open does no harm
+	must(t, err)
+}
+
+func put(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	body := Body(70_000, "put")
+	to := func(a storage.AccountID) *storage.Delivery {
+		return &storage.Delivery{Draft: Draft(s, body), Arrival: arrival, Size: int64(len(body)),
+			Recipients: []storage.Recipient{{Account: a, Trace: Trace(a)}}}
+	}
+	r, err := storage.Put(t.Context(), s, to(a))
+	must(t, err)
+	same(t, Contents(t, s, a)[r.ID()], body)
+
+	r, err = storage.Put(t.Context(), s, to(a+1000))
+	want(t, err, storage.ErrNotFound)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	none, ended := storage.Put(over, s, to(a))
+	want(t, ended, context.Canceled)
+	if r.ID() != 0 || none.ID() != 0 {
+		t.Errorf("receipts %s and %s of messages that are not stored", r.ID(), none.ID())
+	}
+	if n := len(Contents(t, s, a)); n != 1 {
+		t.Errorf("%d messages are in the maildrop", n)
+	}
 }

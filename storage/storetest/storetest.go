@@ -61,6 +61,8 @@ var cases = []struct {
 	{"BrowseGoesBackFromAMessage", browse},
 	{"RemovingAnAccountKeepsOthersMail", removeAccount},
 	{"NotifyComesWhenTheBacklogIsGone", notify},
+	{"AwaitBoundsTheBacklogAndEndsWithItsContext", await},
+	{"PutSaysWhatBecameOfTheMessage", put},
 	{"ManyAtOnce", manyAtOnce},
 	{"WhatIsQueuedComesBack", entriesComeBack},
 	{"EntriesAreReadInTheOrderInWhichTheyAreDue", dueInOrder},

@@ -66,7 +66,7 @@ func TestAccountImport(t *testing.T) {
 
 		bad := s.File("bad.txt", "dave:secret\nnocolon\nalice:x\neve:\nfrank:{MD5}abc\ngrace@x.example:y\nDAVE:z\nheidi:{SSHA256}!\n")
 		out := s.Want(sysexits.DataErr, "", "account import "+bad, "bad.txt:2: no colon", "bad.txt:3: the account alice@a.example exists",
-			"bad.txt:4: the password is empty", "bad.txt:5: unusable", "{MD5} is not known", "bad.txt:6: the domain x.example",
+			"bad.txt:4: the password is empty", "bad.txt:5: unusable", "unknown scheme {MD5}", "bad.txt:6: the domain x.example",
 			"bad.txt:7: dave@a.example is in line 1 already", "bad.txt:8:", "nothing was added")
 		if strings.Contains(out, "bad.txt:1:") {
 			t.Error(out)

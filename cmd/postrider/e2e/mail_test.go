@@ -256,8 +256,8 @@ func mailRefusals(t *testing.T, s *server, c *mailClient) {
 		}
 	}
 	c.account("distrusting", "writer", "--pop3", s.pop3[0], "--smtp", s.smtp[0])
-	refused(69, "not to be trusted", "", "list", "-a", "distrusting")
-	refused(69, "not to be trusted", "x", "send", "-a", "distrusting", "--to", "writer@localhost")
+	refused(69, "not trusted", "", "list", "-a", "distrusting")
+	refused(69, "not trusted", "x", "send", "-a", "distrusting", "--to", "writer@localhost")
 	c.must("wrong", "account", "add", "mistaken", "--from", "writer@localhost", "--user", "writer", "--password-stdin",
 		"--pop3", s.pop3[0], "--smtp", s.smtp[0], "--any-certificate")
 	refused(77, "login was refused", "", "list", "-a", "mistaken")

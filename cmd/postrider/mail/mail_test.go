@@ -154,5 +154,5 @@ func TestAddressList(t *testing.T) {
 	f("Kim; K.<kim@k.example>Jürg<j@j.example>", `"Kim; K." <kim@k.example>`, "Jürg <j@j.example>;")
 	f("the boss", "kim@k.example, the boss")
 	f("has no domain", "kim")
-	f("nothing is after the @", "kim@")
+	f("no domain after the @", "kim@")
 }

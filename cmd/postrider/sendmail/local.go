@@ -15,8 +15,8 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/codec/dsn"
 	"postrider/engine/config"
+	"postrider/engine/incoming"
 	"postrider/engine/localmail"
-	"postrider/engine/pickup"
 	"postrider/engine/useragent"
 )
 
@@ -26,7 +26,7 @@ import (
 // no connection open, and the whole text is there for every way.
 func (a *arguments) take(cmd *cobra.Command) error {
 	if len(a.recipients) == 0 && !a.fromHeader {
-		return sysexits.Usage.With(pickup.ErrNoRecipients)
+		return sysexits.Usage.With(incoming.ErrNoRecipients)
 	}
 	cfg, err := a.target.Config()
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -122,7 +122,7 @@ func (a *arguments) bySMTP(cmd *cobra.Command, cfg *config.Config, text *inputSp
 	}
 	var full inputSpool
 	defer full.close()
-	c, err := pickup.Compose(&full, m, hostname, domain)
+	c, err := incoming.Compose(&full, m, hostname, domain)
 	if err != nil {
 		return submitError(err)
 	}
@@ -164,7 +164,7 @@ func names(cfg *config.Config) (hostname, domain string, err error) {
 }
 
 // tell mails the sender which recipients were refused.
-func (a *arguments) tell(cmd *cobra.Command, host *useragent.Host, hostname string, c *pickup.Composed, refusals []useragent.Refusal, full *inputSpool) error {
+func (a *arguments) tell(cmd *cobra.Command, host *useragent.Host, hostname string, c *incoming.Composed, refusals []useragent.Refusal, full *inputSpool) error {
 	text, err := full.reader()
 	if err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 	"postrider/engine/admin"
 	"postrider/engine/config"
 	"postrider/engine/dkim"
-	"postrider/engine/pickup"
+	"postrider/engine/incoming"
 	"postrider/engine/router"
 )
 
@@ -117,7 +117,7 @@ func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *i
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
-	p, err := pickupOf(ws)
+	p, err := entranceOf(ws)
 	if err != nil {
 		return err
 	}
@@ -132,9 +132,9 @@ func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *i
 	return refusedError(result)
 }
 
-// pickupOf takes mail into the store of a workspace.
-func pickupOf(ws *workspace.Workspace) (*pickup.Pickup, error) {
-	p := &pickup.Pickup{
+// entranceOf is where mail comes into the store of a workspace.
+func entranceOf(ws *workspace.Workspace) (*incoming.Entrance, error) {
+	p := &incoming.Entrance{
 		Inbox: ws, Router: ws.Router, Hostname: ws.Config.Server.Hostname, DefaultDomain: ws.Config.DefaultDomain(),
 		MaxSize: ws.Config.SMTP.MaxSize, MaxRecipients: ws.Config.SMTP.MaxRecipients, MaxHops: ws.Config.SMTP.MaxHops,
 	}
@@ -149,7 +149,7 @@ func pickupOf(ws *workspace.Workspace) (*pickup.Pickup, error) {
 }
 
 // mail makes the message from the command line and the caller's account.
-func (a *arguments) mail() (m pickup.Mail) {
+func (a *arguments) mail() (m incoming.Mail) {
 	name := "nobody"
 	if u, err := user.Current(); err == nil {
 		name, m.FullName = u.Username, u.Name
@@ -171,14 +171,14 @@ func (a *arguments) mail() (m pickup.Mail) {
 // submitError gives an error of a submission the exit code that callers of
 // sendmail know.
 func submitError(err error) error {
-	if errors.Is(err, pickup.ErrNoRecipients) {
+	if errors.Is(err, incoming.ErrNoRecipients) {
 		return sysexits.Usage.With(err)
 	}
 	return workspace.IOError(err)
 }
 
 // refusedError names the recipients of a message that no recipient can get; nil: it was sent.
-func refusedError(result pickup.Result) error {
+func refusedError(result incoming.Result) error {
 	if len(result.Refused) == 0 {
 		return nil
 	}
@@ -210,12 +210,12 @@ func verify(ws *workspace.Workspace, out io.Writer, addresses []string) error {
 	}
 	var unknown []error
 	for _, text := range addresses {
-		found, err := pickup.ParseList(text)
+		found, err := incoming.ParseList(text)
 		if err != nil {
 			return err
 		}
 		for _, address := range found {
-			path, err := pickup.ParseRecipient(address, ws.Config.DefaultDomain())
+			path, err := incoming.ParseRecipient(address, ws.Config.DefaultDomain())
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,6 @@ type Authority struct {
 
 	mu     sync.Mutex
 	orders []*order
-	lasts  time.Duration
 	refuse bool
 	asked  int
 }
@@ -49,7 +48,7 @@ type order struct {
 // Start runs an authority until the test ends. find tells where a domain's port 80 is.
 func Start(t testing.TB, find func(domain string) string) *Authority {
 	t.Helper()
-	a := &Authority{find: find, lasts: 90 * 24 * time.Hour, Roots: x509.NewCertPool()}
+	a := &Authority{find: find, Roots: x509.NewCertPool()}
 	var err error
 	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -70,13 +69,6 @@ func Start(t testing.TB, find func(domain string) string) *Authority {
 	a.URL = a.server.URL + "/directory"
 	t.Cleanup(a.server.Close)
 	return a
-}
-
-// Lasts sets how long the certificates from now on last.
-func (a *Authority) Lasts(d time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.lasts = d
 }
 
 // Refuse says whether everything is refused from now on. (A 503 would be tried again
@@ -255,7 +247,7 @@ func (a *Authority) finalize(w http.ResponseWriter, r *http.Request, o *order, n
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: o.domain}, DNSNames: []string{o.domain},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(a.lasts), KeyUsage: x509.KeyUsageDigitalSignature,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, a.cert, request.PublicKey, a.key)

@@ -1,4 +1,4 @@
-package pickup
+package incoming
 
 import (
 	"bufio"
@@ -80,7 +80,7 @@ func newPlace() *place {
 func (p *place) submit(t *testing.T, m Mail) (Result, error) {
 	t.Helper()
 	m.At = at
-	k := Pickup{Inbox: p, Keys: p.keys, Router: router.New(p, router.Settings{DefaultDomain: "a.example", Hostname: "mx.a.example", Delimiter: '+'}),
+	k := Entrance{Inbox: p, Keys: p.keys, Router: router.New(p, router.Settings{DefaultDomain: "a.example", Hostname: "mx.a.example", Delimiter: '+'}),
 		Hostname: "mx.a.example", DefaultDomain: "a.example", MaxSize: 1 << 20, MaxRecipients: 10, MaxHops: 100}
 	return k.Submit(context.Background(), m)
 }

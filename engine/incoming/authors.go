@@ -1,11 +1,10 @@
-package engine
+package incoming
 
 import (
 	"fmt"
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
-	"postrider/engine/config"
 )
 
 // An account writes under its own addresses: its reverse-path is looked at by MAIL, the
@@ -16,7 +15,7 @@ import (
 // Resent-From and its like say who sends on what another has written; they are not looked
 // at, and From counts all the same. A program of relay.networks has no account: its From is
 // believed, and it is signed under the domain of From if that is ours. So is mail of local
-// users through sendmail (package pickup). The web client makes the From field of the
+// users through sendmail (Entrance.Submit). The web client makes the From field of the
 // sender that is looked at.
 
 const (
@@ -29,20 +28,19 @@ const (
 // vouches says whether the account may write what From and Sender of a header say, and
 // else what is said to the message at its end. With submission.foreign_from = "unsigned"
 // nothing is said, and the message is not signed.
-func (s *smtpConn) vouches(header []byte) (ok bool, refusal *smtp.Reply) {
-	set := &s.srv.cfg.Submission
-	if s.account() == 0 || set.AnySender {
+func (m *Message) vouches(header []byte) (ok bool, refusal *smtp.Reply) {
+	if m.header.account == 0 || m.in.AnySender {
 		return true, nil
 	}
-	r := s.foreignAuthor(header)
-	if r != nil && set.ForeignFrom == config.ForeignFromUnsigned {
+	r := m.foreignAuthor(header)
+	if r != nil && m.in.UnsignedForeign {
 		return false, nil
 	}
 	return r == nil, r
 }
 
 // foreignAuthor says what is wrong about the authors of a message; nil: nothing is.
-func (s *smtpConn) foreignAuthor(header []byte) *smtp.Reply {
+func (m *Message) foreignAuthor(header []byte) *smtp.Reply {
 	froms := 0
 	for text := header; ; {
 		f, rest, ok := message.Next(text)
@@ -60,14 +58,14 @@ func (s *smtpConn) foreignAuthor(header []byte) *smtp.Reply {
 		if froms > 1 {
 			return &smtp.Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has more than one From field (RFC 5322 section 3.6)"}
 		}
-		if r := s.foreignAddress(name, f); r != nil {
+		if r := m.foreignAddress(name, f); r != nil {
 			return r
 		}
 	}
 }
 
 // foreignAddress says what is wrong about the addresses of a From or Sender field.
-func (s *smtpConn) foreignAddress(name string, f message.Field) *smtp.Reply {
+func (m *Message) foreignAddress(name string, f message.Field) *smtp.Reply {
 	var claims []string
 	if len(f.Value) <= maxAuthorField {
 		claims = message.Claims(string(f.Unfolded()), maxAuthors)
@@ -79,8 +77,8 @@ func (s *smtpConn) foreignAddress(name string, f message.Field) *smtp.Reply {
 		return notOwned("the From field has no address that can be read")
 	}
 	for _, a := range claims {
-		if !s.owns(a) {
-			return notOwned(fmt.Sprintf("<%s>: %s address rejected: not owned by user %s", a, name, s.m.Account()))
+		if !m.owns(a) {
+			return notOwned(fmt.Sprintf("<%s>: %s address rejected: not owned by user %s", a, name, m.header.user))
 		}
 	}
 	return nil
@@ -89,6 +87,6 @@ func (s *smtpConn) foreignAddress(name string, f message.Field) *smtp.Reply {
 func notOwned(text string) *smtp.Reply { return &smtp.Reply{Code: 553, Enhanced: "5.7.1", Text: text} }
 
 // owns says whether an address is the account's; most times it is its name.
-func (s *smtpConn) owns(address string) bool {
-	return address == s.m.Account() || s.srv.owns(s.account(), address)
+func (m *Message) owns(address string) bool {
+	return address == m.header.user || m.in.Router.Owns(m.header.account, address)
 }

@@ -1,7 +1,8 @@
-package engine
+package incoming
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"postrider/codec/binarymime"
 	"postrider/codec/dot"
 	"postrider/codec/smtp"
-	"postrider/engine/budget"
 	"postrider/engine/dkim"
 	"postrider/storage"
 )
@@ -21,57 +21,40 @@ import (
 // otherwise. It was checked as it came, so that the sender's signatures could be
 // verified; ours is made for what is stored.
 
-// conversions is how many messages are converted at once, maxConversions how many more
-// may wait for that.
-const (
-	conversions    = 2
-	maxConversions = 256
-)
-
-// maxConverted is what a draft may hold in memory that is being written: a part of the
-// window that its session has booked.
-const maxConverted = budget.LargeWindow / 4
-
-// conversion is a message on its way from one draft to another. The transaction belongs
+// conversion is a message on its way from one draft to another. The Message belongs
 // to it until the store has it.
 type conversion struct {
-	t    *transaction
+	m    *Message
 	keys []*dkim.Key // that sign it
 	max  int64       // octets of the message; 0: no limit
 }
 
-// convert has the message, which d.Draft holds as it came, converted and delivered.
-func (t *transaction) convert() {
-	t.conn.srv.converters.Submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.config.MaxSize})
+// convert has the message, which delivery.Draft holds as it came, converted and delivered.
+func (m *Message) convert() {
+	c := &conversion{m: m, keys: m.header.restart(), max: m.in.MaxSize}
+	m.in.Convert(c.work, c.full)
 }
 
-// Unqueued implements conn.Job.
-func (c *conversion) Unqueued() {
-	c.fail(fmt.Errorf("%w: %d binary messages wait for their conversion", storage.ErrTemporary, maxConversions))
+// full comes when too many messages wait already.
+func (c *conversion) full() {
+	c.m.fail(fmt.Errorf("%w: too many binary messages wait for their conversion", storage.ErrTemporary))
 }
 
-// fail gives the message up.
-func (c *conversion) fail(err error) {
-	d := &c.t.delivery
-	d.Draft.Discard()
-	c.t.done(d, storage.Receipt{}, err)
-}
-
-// Work implements conn.Job.
-func (c *conversion) Work() {
+// work runs on a goroutine of the pool.
+func (c *conversion) work() {
 	front, err := c.guarded()
 	if err != nil {
-		c.fail(err)
+		c.m.fail(err)
 		return
 	}
-	c.t.deliverBehind(front)
+	c.m.deliver(front)
 }
 
 // guarded is convert, of which a panic ends this message only.
 func (c *conversion) guarded() (front string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %w", storage.ErrTemporary, c.t.conn.srv.log.panicked("conversion of a binary message", p))
+			err = c.m.in.panicked("conversion of a binary message", p)
 		}
 	}()
 	return c.convert()
@@ -80,8 +63,8 @@ func (c *conversion) guarded() (front string, err error) {
 // convert puts a draft with the converted message in the place of that of the delivery,
 // and returns the fields that go in front of it.
 func (c *conversion) convert() (front string, err error) {
-	t, srv := c.t, c.t.conn.srv
-	old := t.delivery.Draft
+	m, in := c.m, c.m.in
+	old := m.delivery.Draft
 	var survey binarymime.Survey
 	lead, err := c.read(old, survey.Write)
 	if err != nil {
@@ -91,9 +74,9 @@ func (c *conversion) convert() (front string, err error) {
 	if err != nil {
 		return "", c.refuse(err)
 	}
-	w := &convertedDraft{draft: srv.store.NewDraft(0), max: c.max}
+	w := &convertedDraft{draft: in.Inbox.NewDraft(0), max: c.max, maxBacklog: in.MaxHeld}
 	if len(c.keys) > 0 {
-		w.signing = srv.keys.Begin(c.keys)
+		w.signing = in.Keys.Begin(c.keys)
 	}
 	if err := w.write(c, old, lead, plan); err != nil {
 		w.draft.Discard()
@@ -103,31 +86,31 @@ func (c *conversion) convert() (front string, err error) {
 		return "", c.refuse(err)
 	}
 	old.Discard()
-	t.delivery.Draft, t.delivery.Size = w.draft, w.lead+w.text.Counts().Size
-	for _, e := range t.delivery.Relayed {
+	m.delivery.Draft, m.delivery.Size = w.draft, w.lead+w.text.Counts().Size
+	for _, e := range m.delivery.Relayed {
 		e.Envelope.Body = smtp.Body7Bit
 		if w.text.Counts().EightBit {
 			e.Envelope.Body = smtp.Body8BitMIME
 		}
 	}
-	srv.log.info(fmt.Sprintf("binary message %s converted to lines of text, parts in base64: %d, no longer valid: %s",
+	in.log().Info(fmt.Sprintf("binary message %s converted to lines of text, parts in base64: %d, no longer valid: %s",
 		old.ID(), plan.Encoded, strings.Join(append(plan.Broken[:len(plan.Broken):len(plan.Broken)], "nothing else"), ", ")),
-		smtpDaemon, slog.String("id", w.draft.ID().String()))
+		slog.String("daemon", "smtpd"), slog.String("id", w.draft.ID().String()))
 	if w.signing == nil {
 		return "", nil
 	}
 	fields, err := w.signing.Finish()
-	return t.conn.srv.front(fields, err, w.draft.ID()), nil
+	return in.front(fields, err, w.draft.ID()), nil
 }
 
 // refuse has the client told why its message can't be converted, if it is at fault.
 func (c *conversion) refuse(err error) error {
 	switch {
 	case errors.Is(err, binarymime.ErrLimit):
-		c.t.refusal = &smtp.Reply{Code: 554, Enhanced: "5.6.3", Text: "The message is binary and can't be made lines of text (" +
+		c.m.refusal = &smtp.Reply{Code: 554, Enhanced: "5.6.3", Text: "The message is binary and can't be made lines of text (" +
 			err.Error() + "); send it without BODY=BINARYMIME"}
 	case errors.Is(err, errConvertedSize):
-		c.t.refusal = &smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit, with its binary parts in base64"}
+		c.m.refusal = &smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit, with its binary parts in base64"}
 	}
 	return err
 }
@@ -137,7 +120,7 @@ var errConvertedSize = errors.New("the message is too large once its binary part
 // read gives a draft to take, in plain form and without our Received field, which it
 // returns.
 func (c *conversion) read(d storage.Draft, take func(plain []byte) error) (lead []byte, err error) {
-	m, err := c.t.conn.srv.store.OpenDraft(d)
+	m, err := c.m.in.Drafts.OpenDraft(d)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +137,7 @@ func (c *conversion) read(d storage.Draft, take func(plain []byte) error) (lead 
 		}
 		buf = undo.Append(buf[:0], piece)
 		run := buf
-		if n := min(len(run), c.t.lead-len(lead)); n > 0 {
+		if n := min(len(run), c.m.lead-len(lead)); n > 0 {
 			lead, run = append(lead, run[:n]...), run[n:]
 		}
 		if err := take(run); err != nil {
@@ -170,15 +153,17 @@ type convertedDraft struct {
 	lead    int64         // octets of our trace fields
 	text    dot.Normalizer
 	max     int64
-	lines   []byte // scratch, as is wire
-	wire    []byte
+	// maxBacklog is what it may have in memory: a part of what its session has booked.
+	maxBacklog int64
+	lines      []byte // scratch, as is wire
+	wire       []byte
 }
 
 // write writes all of the message.
 func (w *convertedDraft) write(c *conversion, old storage.Draft, lead []byte, plan *binarymime.Plan) error {
 	id := w.draft.ID().String()
 	lead = bytes.Replace(lead, []byte(old.ID().String()), []byte(id), 1)
-	lead = append(lead, plan.Field(c.t.conn.config.Hostname, id)...)
+	lead = append(lead, plan.Field(c.m.host, id)...)
 	w.lead = int64(len(lead))
 	w.draft.Append(lead)
 	in := binarymime.NewConverter(plan)
@@ -204,10 +189,5 @@ func (w *convertedDraft) put() error {
 	if w.signing != nil {
 		w.signing.Append(w.wire)
 	}
-	if w.draft.Backlog() > maxConverted {
-		taken := make(chan struct{})
-		w.draft.Notify(maxConverted/2, func() { close(taken) })
-		<-taken
-	}
-	return nil
+	return storage.Await(context.Background(), w.draft, w.maxBacklog) // a draft that fails lets it go on
 }

@@ -12,25 +12,25 @@ import (
 	"postrider/engine/hypertext"
 )
 
-// letter reads a message as people do: its text, and behind it its attachments as
-// uuencoded files. It streams; a line in brackets tells of whatever can't be shown.
-type letter struct {
+// plainMessage reads a message as people do: its text, and after it its attachments as
+// uuencoded files. It streams; a line in brackets replaces what can't be shown.
+type plainMessage struct {
 	in    *entity.Reader
 	now   io.Reader // what is read; nil: the next leaf comes
 	texts int       // shown so far
 	open  bool      // a line has begun
-	err   error     // of in
+	err   error     // error of in
 }
 
 // newLetter reads a message from its header on.
 func newLetter(message io.Reader) (io.Reader, error) {
 	in, err := entity.NewReader(message, entity.DefaultLimits)
 	in.WholeText = true
-	return &letter{in: in}, err
+	return &plainMessage{in: in}, err
 }
 
 // Read implements io.Reader.
-func (l *letter) Read(p []byte) (int, error) {
+func (l *plainMessage) Read(p []byte) (int, error) {
 	for {
 		for l.now == nil {
 			if l.err != nil {
@@ -60,8 +60,8 @@ func (l *letter) Read(p []byte) (int, error) {
 	}
 }
 
-// shown is how a leaf is shown; nil: not at all, for it says once more what was said.
-func (l *letter) shown(leaf entity.Leaf, body io.Reader) io.Reader {
+// shown is how a leaf is shown; nil: not at all, for it repeats other content.
+func (l *plainMessage) shown(leaf entity.Leaf, body io.Reader) io.Reader {
 	if leaf.Attachment {
 		return newAttached(leaf, body)
 	}
@@ -85,7 +85,7 @@ func (l *letter) shown(leaf entity.Leaf, body io.Reader) io.Reader {
 // note is a line about the message that is not of it.
 func note(text string) io.Reader { return strings.NewReader("\n[" + text + "]\n") }
 
-// lenient ends where its decoder fails, and says so.
+// lenient ends where its decoder fails, with a line that tells it.
 type lenient struct {
 	in   io.Reader
 	what string
@@ -109,7 +109,7 @@ type attached struct {
 	name   string
 	err    error // how in has ended
 	octets [45 * 100]byte
-	have   int    // of octets
+	have   int    // number of octets
 	text   []byte // not read yet
 	back   []byte // memory of text
 }

@@ -1,14 +1,14 @@
-package pickup
+package incoming
 
 import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"postrider/codec/address"
 	"postrider/codec/dot"
-	"postrider/codec/message"
 	"postrider/storage"
 )
 
@@ -26,7 +26,7 @@ type Composed struct {
 // read stops the message. It is for the case that the store can't be reached.
 func Compose(out io.Writer, m Mail, hostname, domain string) (c Composed, err error) {
 	in := bufio.NewReaderSize(m.Text, 64<<10)
-	header, err := readHeader(in, (&Pickup{}).reserve)
+	header, err := readHeader(in, (&Entrance{}).reserve)
 	if err != nil {
 		return c, err
 	}
@@ -36,11 +36,8 @@ func Compose(out io.Writer, m Mail, hostname, domain string) (c Composed, err er
 	if m.At.IsZero() {
 		m.At = time.Now()
 	}
-	s := submission{p: &Pickup{Hostname: hostname}, m: &m, e: &envelope{reverse: c.Sender}}
-	complete := message.Completion{
-		Domain: domain, From: fromField(s.fromName(), s.fromAddress()), Date: m.At,
-		MessageID: fmt.Sprintf("%s.%d@%s", m.At.UTC().Format("20060102150405"), m.At.UnixNano(), hostname),
-	}
+	complete := (&Entrance{DefaultDomain: domain}).completion(strconv.FormatInt(m.At.UnixNano(), 10), hostname, m.At,
+		fromField(m.fromName(c.Sender), fromAddress(c.Sender, hostname)))
 	header = append(complete.Append(nil, header), "\r\n"...)
 	var form dot.Normalizer
 	var plain dot.Unstuffer

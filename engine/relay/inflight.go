@@ -2,12 +2,12 @@ package relay
 
 import "postrider/storage"
 
-// twice keeps an entry from being tried twice at once. An operator can make an
-// entry due while it is being tried: then it is met again behind the cursor, with
+// inFlight keeps an entry from being tried twice at once. An operator can make an
+// entry due while it is being tried: then it is met again after the cursor, with
 // another due time, though a job of it is in memory, or was when it was read. A
-// second job would send the message a second time. So it is passed over, and read
-// again when the first job is done with: the store knows then what is left of it.
-type twice struct {
+// second job would send the message a second time. So it is skipped, and read
+// again when the first job is done: the store knows then what is left of it.
+type inFlight struct {
 	held   map[storage.EntryID]*Job // in memory
 	gone   map[storage.EntryID]bool // whose jobs ended while the destination was being read
 	reread []*storage.QueueEntry    // to be read again, where they were
@@ -36,10 +36,10 @@ func (d *domain) release(j *Job) {
 	d.gone[j.Entry.ID] = true
 }
 
-// isTwice says whether an entry that was read is to be passed over.
-func (d *domain) isTwice(e *storage.QueueEntry) bool {
+// isInFlight reports whether an entry that was read is to be skipped.
+func (d *domain) isInFlight(e *storage.QueueEntry) bool {
 	if j := d.held[e.ID]; j != nil {
-		// With the due time that the job knows, nobody has touched it.
+		// With the due time that the job knows, the entry was not changed.
 		if !e.Due.Equal(j.Entry.Due) {
 			j.moved = e
 		}

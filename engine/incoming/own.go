@@ -1,0 +1,95 @@
+package incoming
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/storage"
+)
+
+// A Message is also how this host stores what it has itself: a notification, and a copy
+// of a message of the queue for maildrops. Its goroutine may wait.
+
+// New is a Message of this host, with its reverse-path as text, without brackets. It may go
+// anywhere. Recipient, and then Write or Copy follow.
+func (in *Entrance) New(reverse string) *Message {
+	m := &Message{in: in, mayRelay: true, Reverse: []byte(reverse)}
+	m.delivery.Done = m.stored
+	return m
+}
+
+// Write stores a message that this host has written: text, in plain form, with a whole
+// header. f and e need no Head, Account, Size and NoFor. It is signed by the domain of its From
+// field, and gets a Received field. Write returns when the message is durable. ctx bounds
+// how long the text waits for the store's writer; then nothing is stored.
+func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (storage.Receipt, error) {
+	var form dot.Normalizer
+	wire := form.End(form.Append(nil, text))
+	f.Size, f.NoFor, e.Size = int64(len(wire)), true, form.Counts().Size
+	m.Open(f)
+	m.header.own, m.header.decided = m.in.Capture == 0, true
+	if m.header.own {
+		m.beginSignature(text)
+	}
+	for len(wire) > 0 {
+		n := min(len(wire), storage.MaxPiece)
+		if err := m.put(ctx, wire[:n]); err != nil {
+			return storage.Receipt{}, err
+		}
+		wire = wire[n:]
+	}
+	return m.wait(func() { m.Finish(e) })
+}
+
+// Copy stores a message that is stored already: body, whose Entry counts for nothing,
+// with new trace fields and as it is. e.Size is its size.
+func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (storage.Receipt, error) {
+	m.draft, m.Arrival = m.in.Inbox.NewDraft(e.Size), time.Now()
+	for {
+		piece, err := body.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			m.Drop()
+			return storage.Receipt{}, err
+		}
+		if err := m.put(ctx, piece); err != nil {
+			return storage.Receipt{}, err
+		}
+	}
+	m.seal(e)
+	m.address("")
+	return storage.Put(ctx, m.in.Inbox, &m.delivery)
+}
+
+// ownBacklog is what a message of this host may have in memory.
+const ownBacklog = 1 << 20
+
+// put appends a piece, and waits while the store's writer is behind. On an error the
+// message is dropped.
+func (m *Message) put(ctx context.Context, piece []byte) error {
+	m.Append(piece)
+	err := storage.Await(ctx, m, ownBacklog)
+	if err != nil {
+		m.Drop()
+	}
+	return err
+}
+
+// wait calls finish and waits for the outcome.
+func (m *Message) wait(finish func()) (storage.Receipt, error) {
+	done := make(chan outcome, 1)
+	m.done = func(r storage.Receipt, err error) { done <- outcome{r, err} }
+	finish()
+	o := <-done
+	return o.r, o.err
+}
+
+// outcome is what done got.
+type outcome struct {
+	r   storage.Receipt
+	err error
+}
