@@ -13,14 +13,12 @@ import (
 )
 
 // stats are the counters behind the metrics. The loops write them without a
-// lock. Those of logins are login.Stats.
+// lock. The counters of logins are login.Stats, those of connections conn.Stats.
 type stats struct {
 	smtpSessions, pop3Sessions              atomic.Int64
 	messages, deliveries, octetsIn, refused atomic.Int64
 	retrieved, octetsOut                    atomic.Int64
-	timeouts, overBudget                    atomic.Int64
-	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
-	tlsPaced                                atomic.Int64
+	overBudget                              atomic.Int64
 }
 
 // errDraining is the health of a server that is about to end.
