@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/engine/certs"
 	"postrider/engine/config"
+	files "postrider/engine/guard"
 )
 
 // A small file of ours that is damaged on the disk does not keep the server from starting:
@@ -25,7 +27,7 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 	open := func(name string) {
 		t.Helper()
 		if name == secretFile {
-			secret, err := orAnew(filepath.Join(dir, name), "x", log, func() ([]byte, error) { return loadSecret(dir) })
+			secret, err := files.OpenOrRemake(filepath.Join(dir, name), "x", log.Logger, func() ([]byte, error) { return loadSecret(dir) })
 			if err != nil || len(secret) != secretOctets {
 				t.Fatal(err)
 			}
@@ -35,9 +37,9 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		edge.close()
+		edge.Close()
 	}
-	for _, name := range []string{secretFile, ticketFile, selfSignedFile} {
+	for _, name := range []string{secretFile, certs.TicketFile, certs.SelfSignedFile} {
 		open(name)
 		path := filepath.Join(dir, name)
 		good, err := os.ReadFile(path)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postrider/codec/sasl"
+	"postrider/engine/conn"
 	"postrider/engine/password"
 	"postrider/storage"
 )
@@ -82,11 +83,11 @@ func (srv *Server) admit(a *attempt, now time.Time) (wait time.Duration, ok bool
 // hash queues a claim that is unclear for the pool that hashes. A network with
 // other claims there, or wrong ones lately, waits for those without: else fifty
 // guesses at once would keep everybody waiting for fifty hashes.
-func (srv *Server) hash(j job, ip netip.Addr) bool {
+func (srv *Server) hash(j conn.Job, ip netip.Addr) bool {
 	if srv.door.failures.owes(ip, time.Now()) {
-		return srv.auth.submitLast(j)
+		return srv.auth.SubmitLast(j)
 	}
-	return srv.auth.submit(j)
+	return srv.auth.Submit(j)
 }
 
 // settle ends what consider began: only a wrong password costs its network and its name.
@@ -259,9 +260,7 @@ type stats struct {
 	authenticated, throttled, remembered    atomic.Int64
 	slowed                                  atomic.Int64
 	webLogins                               atomic.Int64
-	timeouts, overBudget                    atomic.Int64
-	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
-	tlsPaced                                atomic.Int64
+	overBudget                              atomic.Int64
 }
 
 // errDraining is the health of a server that is about to end.

@@ -11,6 +11,7 @@ import (
 	"postrider/codec/binarymime"
 	"postrider/codec/dot"
 	"postrider/codec/smtp"
+	"postrider/engine/budget"
 	"postrider/engine/dkim"
 	"postrider/storage"
 )
@@ -29,7 +30,7 @@ const (
 
 // maxConverted is what a draft may hold in memory that is being written: a part of the
 // window that its session has booked.
-const maxConverted = largeWindow / 4
+const maxConverted = budget.LargeWindow / 4
 
 // conversion is a message on its way from one draft to another. The transaction belongs
 // to it until the store has it.
@@ -41,11 +42,11 @@ type conversion struct {
 
 // convert has the message, which d.Draft holds as it came, converted and delivered.
 func (t *transaction) convert() {
-	t.conn.srv.converters.submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.config.MaxSize})
+	t.conn.srv.converters.Submit(&conversion{t: t, keys: t.out.restart(), max: t.conn.config.MaxSize})
 }
 
-// unqueued implements job.
-func (c *conversion) unqueued() {
+// Unqueued implements conn.Job.
+func (c *conversion) Unqueued() {
 	c.fail(fmt.Errorf("%w: %d binary messages wait for their conversion", storage.ErrTemporary, maxConversions))
 }
 
@@ -56,8 +57,8 @@ func (c *conversion) fail(err error) {
 	c.t.done(d, storage.Receipt{}, err)
 }
 
-// work implements job.
-func (c *conversion) work() {
+// Work implements conn.Job.
+func (c *conversion) Work() {
 	front, err := c.guarded()
 	if err != nil {
 		c.fail(err)

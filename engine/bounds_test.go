@@ -61,9 +61,9 @@ func TestRecipientsAreBooked(t *testing.T) {
 					c.SMTP.TrustedNetworks, c.Relay.Networks = nil, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 				}
 			}, nil)
-			room := f.budget.held.Max()
+			room := f.budget.Held.Max()
 			if strange {
-				room = f.budget.ofStrangers().most
+				room = f.budget.OfStrangers().Max()
 			}
 			open := func() *peer {
 				p := f.dialSMTP(t)
@@ -73,7 +73,7 @@ func TestRecipientsAreBooked(t *testing.T) {
 			}
 			p := open()
 			n := p.fill(format, 5000)
-			if used := f.budget.held.Used(); n < 50 || n == 5000 || used > room || used < room-4*recipientStep-64<<10 {
+			if used := f.budget.Held.Used(); n < 50 || n == 5000 || used > room || used < room-4*recipientStep-64<<10 {
 				t.Errorf("%d recipients were taken, %d octets are booked of %d", n, used, room)
 			}
 			q := open()
@@ -84,13 +84,13 @@ func TestRecipientsAreBooked(t *testing.T) {
 				t.Errorf("another session went on to %d", m)
 			}
 			p.say("RSET", "250 ")
-			eventually(t, "RSET gives nothing back", func() bool { return f.budget.held.Used() <= 4*recipientStep })
+			eventually(t, "RSET gives nothing back", func() bool { return f.budget.Held.Used() <= 4*recipientStep })
 			for i, end := range []string{"EHLO c", "QUIT"} {
 				if n := p.fill(format, 5000); n < 50 {
 					t.Errorf("before %s: %d recipients", end, n)
 				}
 				p.send(end + "\r\n")
-				eventually(t, end+" gives nothing back", func() bool { return f.budget.held.Used() <= 4*recipientStep })
+				eventually(t, end+" gives nothing back", func() bool { return f.budget.Held.Used() <= 4*recipientStep })
 				if i == 0 {
 					p.lines()
 				}
@@ -105,11 +105,11 @@ func TestRecipientsAreBooked(t *testing.T) {
 				p.say("Subject: x\r\n\r\nx\r\n.", "250 ")
 				f.login(t, "mbrain").say("STAT", "+OK 1 ")
 			}
-			eventually(t, "not all is given back", func() bool { return f.budget.held.Used() == 0 })
+			eventually(t, "not all is given back", func() bool { return f.budget.Held.Used() == 0 })
 			r := open()
 			r.fill(format, 5000)
 			r.Close()
-			eventually(t, "a lost connection gives nothing back", func() bool { return f.budget.held.Used() == 0 })
+			eventually(t, "a lost connection gives nothing back", func() bool { return f.budget.Held.Used() == 0 })
 		})
 	}
 }
@@ -163,14 +163,14 @@ func TestChecksAreBooked(t *testing.T) {
 		all = append(all, p)
 		eventually(t, "no check", func() bool { return f.guard.checks.Load() == int64(len(all)) })
 	}
-	room := f.budget.ofStrangers()
-	if n := len(all); n < 5 || n == 20 || room.Used() > room.most {
+	room := f.budget.OfStrangers()
+	if n := len(all); n < 5 || n == 20 || room.Used() > room.Max() {
 		t.Errorf("%d checks are made, %d octets are booked", n, room.Used())
 	}
 	for _, p := range all {
 		p.leave()
 	}
-	eventually(t, "the checks go on", func() bool { return f.guard.checks.Load() == 0 && f.budget.held.Used() == 0 })
+	eventually(t, "the checks go on", func() bool { return f.guard.checks.Load() == 0 && f.budget.Held.Used() == 0 })
 	f.stranger(t, "192.0.2.1").sendAs("a@bank.example", "From: a@bank.example\r\n\r\nx\r\n", "250 ")
 }
 

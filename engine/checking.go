@@ -20,7 +20,7 @@ import (
 func (s *smtpConn) maxChecksReached() bool {
 	g := s.srv.guard
 	return s.isStrange() && g.cfg.Verify &&
-		(g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.ofStrangers().tight() || g.open.isFull(s.ip))
+		(g.checks.Load() >= int64(g.cfg.Verifications) || s.srv.budget.OfStrangers().Tight() || g.open.isFull(s.IP))
 }
 
 // beginCheck is called when a message begins.
@@ -32,12 +32,12 @@ func (s *smtpConn) beginCheck() {
 	st := s.stranger
 	g.checks.Add(1)
 	st.sift = vetting.Sift{Host: g.host}
-	if st.counted = g.open.begin(s.ip); !st.counted {
+	if st.counted = g.open.begin(s.IP); !st.counted {
 		st.check = g.vet.Busy()
 		return
 	}
-	st.checkedIP = s.ip
-	st.check = g.vet.Begin(vetting.Envelope{IP: s.ip, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
+	st.checkedIP = s.IP
+	st.check = g.vet.Begin(vetting.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.reverse)})
 }
 
 // checked shows a run of the message to its check and returns what is to be stored
@@ -103,7 +103,7 @@ type checkDone smtpConn
 func (d *checkDone) Run() {
 	s := (*smtpConn)(d)
 	st, g := s.stranger, s.srv.guard
-	if !s.conn.Alive() || st == nil || st.check == nil {
+	if !s.Conn.Alive() || st == nil || st.check == nil {
 		return // the session ended meanwhile, and the draft with it
 	}
 	v := st.check.Verdict()
@@ -123,7 +123,7 @@ func (d *checkDone) Run() {
 		s.tx.draft.Append(tail)
 	}
 	s.tx.received -= st.sift.Removed
-	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.ip, &st.facts, v)
+	s.tx.results = vetting.AppendResults(s.tx.results[:0], g.host, s.IP, &st.facts, v)
 	s.decideSuccess(v)
 }
 
@@ -149,7 +149,7 @@ func (s *smtpConn) logVerdict(v *vetting.Verdict) {
 	if !s.srv.log.on() {
 		return
 	}
-	s.srv.log.info("checked mail of "+s.client()+": spf="+string(v.SPF.Result)+" dkim="+v.Signed()+
+	s.srv.log.info("checked mail of "+s.Client()+": spf="+string(v.SPF.Result)+" dkim="+v.Signed()+
 		" dmarc="+string(v.DMARC.Result)+" disposition="+v.DMARC.Disposition.String(), smtpDaemon,
 		slog.String("id", s.tx.draft.ID().String()), slog.String("from", strings.ToLower(v.DMARC.From)))
 }

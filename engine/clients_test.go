@@ -3,219 +3,28 @@ package engine
 import (
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/conn"
 )
-
-// booked is a connection in the books of a test.
-type booked struct {
-	ip netip.Addr
-	at seat
-}
-
-// taker opens as many connections as it may, from many clients.
-func (c *clients) take(at seat, most int, ip func(i int) netip.Addr) (all []booked) {
-	for i := range most {
-		if a := ip(i); c.admit(a, at) == admitted {
-			all = append(all, booked{a, at})
-		}
-	}
-	return all
-}
-
-func (c *clients) leaveAll(all []booked) {
-	for _, b := range all {
-		c.leave(b.ip, b.at)
-	}
-}
-
-// from is the ith address of so many networks, each client of which is used ten times.
-func from(networks int) func(i int) netip.Addr {
-	return func(i int) netip.Addr {
-		n, host := i%networks, i/networks/10
-		return netip.AddrFrom4([4]byte{198, byte(18 + n>>8), byte(n), byte(host)})
-	}
-}
-
-var everything = [services]bool{true, true, true, true}
-
-// However many connections strangers open at a service, from however many networks, each
-// other service has its tenth for strangers, and our own networks have theirs.
-func TestStrangersLeaveRoom(t *testing.T) {
-	own := netip.MustParseAddr("10.1.2.3")
-	for attacked := range services {
-		for _, networks := range []int{1, 2, 10, 100, 1000} {
-			t.Run(fmt.Sprintf("%s from %d networks", serviceNames[attacked], networks), func(t *testing.T) {
-				c := newClients(1000, 1000, everything)
-				all := c.take(seat{service: attacked}, 20_000, from(networks))
-				if len(all) > 600 || networks == 1000 && len(all) != 600 {
-					t.Errorf("strangers have %d", len(all))
-				}
-				// One network leaves half free, two a third, and so on.
-				if free := 600 - len(all); free < 600/(networks+1)-1 {
-					t.Errorf("%d are free", free)
-				}
-				newcomer := netip.MustParseAddr("203.0.113.1")
-				if why := c.admit(newcomer, seat{service: attacked}); (why == admitted) != (len(all) < 600) {
-					t.Errorf("a newcomer: %s", reasonWords[why])
-				} else if why == admitted {
-					all = append(all, booked{newcomer, seat{service: attacked}})
-				}
-				for s := range services {
-					if s != attacked {
-						got := c.take(seat{service: s}, 1000, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{203, byte(i >> 8), byte(i), 1}) })
-						if len(got) < 100 {
-							t.Errorf("%s has %d", serviceNames[s], len(got))
-						}
-						c.leaveAll(got[100:])
-						all = append(all, got[:100]...)
-					}
-				}
-				ours := c.take(seat{service: attacked, own: true}, 1000, func(int) netip.Addr { return own })
-				if len(ours) < 100 || c.total != 1000 {
-					t.Errorf("our own networks have %d", len(ours))
-				}
-				if c.admit(own, seat{own: true}) != tooManyInAll {
-					t.Error("more than limits.connections")
-				}
-				c.leaveAll(all)
-				c.leaveAll(ours)
-				wantEmpty(t, c)
-			})
-		}
-	}
-}
-
-func wantEmpty(t *testing.T, c *clients) {
-	t.Helper()
-	if c.total != 0 || c.strange != [services]int{} || len(c.by)+len(c.networks) != 0 {
-		t.Errorf("still in the books: %d, %v, %v, %v", c.total, c.strange, c.by, c.networks)
-	}
-}
-
-// The clients of one network of IPv6 are one network, however they spread.
-func TestAnIPv6SiteIsOneNetwork(t *testing.T) {
-	c := newClients(1000, 100, [services]bool{true})
-	all := c.take(seat{}, 5000, func(i int) netip.Addr {
-		return netip.AddrFrom16([16]byte{0x20, 0x01, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i), 15: byte(i)})
-	})
-	if n := len(all); n < 400 || n > 460 {
-		t.Errorf("one /48 has %d of 900", n)
-	}
-	c.leaveAll(all)
-	wantEmpty(t, c)
-}
-
-// Who has logged in does not count against his network, and an XCLIENT counts as the
-// client that it names.
-func TestLoginsAndNamedClients(t *testing.T) {
-	c := newClients(1000, 1000, [services]bool{pop3Service: true})
-	site := netip.MustParseAddr("192.0.2.7")
-	at := seat{service: pop3Service}
-	n := 0
-	for ; c.admit(site, at) == admitted; n++ {
-		in := at
-		c.login(site, &in)
-		if !in.loggedIn {
-			t.Fatal("not logged in")
-		}
-	}
-	if n != 900 {
-		t.Errorf("one site has %d logins of 900", n)
-	}
-	for range n {
-		c.leave(site, seat{service: pop3Service, loggedIn: true})
-	}
-	wantEmpty(t, c)
-
-	c = newClients(100, 10, [services]bool{true})
-	proxy, strange := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("192.0.2.1")
-	var moved []seat
-	for {
-		s := seat{own: true}
-		if c.admit(proxy, s) != admitted {
-			t.Fatal("the proxy is refused")
-		}
-		if !c.move(proxy, &s, strange, false) {
-			if s != (seat{own: true}) {
-				t.Errorf("a move that failed left %+v", s)
-			}
-			c.leave(proxy, s)
-			break
-		}
-		moved = append(moved, s)
-	}
-	if len(moved) != 10 {
-		t.Errorf("the named client has %d of 10", len(moved))
-	}
-	for i := range moved {
-		if i%2 == 0 && !c.move(strange, &moved[i], proxy, true) {
-			t.Error("back to a network of our own")
-		}
-	}
-	for i, s := range moved {
-		c.leave([]netip.Addr{proxy, strange}[i%2], s)
-	}
-	wantEmpty(t, c)
-}
-
-// With the least limits strangers are still served.
-func TestLimitsOfFewConnections(t *testing.T) {
-	for most := 1; most < 30; most++ {
-		c := newClients(most, most, everything)
-		all := c.take(seat{service: mailService}, 100, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, byte(i), 1}) })
-		if len(all) < (most+1)/2 {
-			t.Errorf("of %d connections strangers have %d", most, len(all))
-		}
-		c.leaveAll(all)
-		wantEmpty(t, c)
-	}
-}
-
-// The books are right whatever comes and goes in whichever order.
-func TestTheBooksOfConnectionsBalance(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	c := newClients(200, 30, [services]bool{true, true, true})
-	var open []booked
-	for range 50_000 {
-		ip := netip.AddrFrom4([4]byte{203, 0, byte(random.IntN(8)), byte(random.IntN(3))})
-		switch i := random.IntN(max(len(open), 1)); {
-		case random.IntN(2) == 0:
-			b := booked{ip, seat{service: service(random.IntN(int(services))), own: random.IntN(4) == 0}}
-			if c.admit(b.ip, b.at) == admitted {
-				open = append(open, b)
-			}
-		case len(open) == 0:
-		case random.IntN(3) == 0:
-			c.login(open[i].ip, &open[i].at)
-		case random.IntN(3) == 0:
-			if c.move(open[i].ip, &open[i].at, ip, random.IntN(2) == 0) {
-				open[i].ip = ip
-			}
-		default:
-			c.leave(open[i].ip, open[i].at)
-			open = append(open[:i], open[i+1:]...)
-		}
-		if c.total != len(open) || c.total > 200 {
-			t.Fatalf("%d connections, %d counted", len(open), c.total)
-		}
-	}
-	c.leaveAll(open)
-	wantEmpty(t, c)
-}
 
 // Connections of HTTP count with those of SMTP and POP3; a proxy is many clients.
 func TestConnectionsOfHTTPCount(t *testing.T) {
+	client, proxy := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:10.1.1.1")
 	cfg := config.Default()
 	cfg.Web.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	srv := &Server{cfg: cfg, clients: newClients(10, 3, [services]bool{webService: true}), log: mailLog{slog.New(slog.DiscardHandler)}}
-	client, proxy := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:10.1.1.1")
-	if srv.clients.admit(client, seat{}) != admitted || !srv.AdmitHTTP(client) || !srv.AdmitHTTP(client) || srv.AdmitHTTP(client) || srv.clients.admit(client, seat{}) != tooManyOfClient {
+	cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient = 10, 3
+	srv := &Server{cfg: cfg, log: mailLog{slog.New(slog.DiscardHandler)}}
+	srv.edge = srv.newEdge()
+	smtp := func() bool { return srv.edge.Admit(client, conn.MailService, false) }
+	total := func() int {
+		n, _ := srv.edge.Clients.Open()
+		return n
+	}
+	if !smtp() || !srv.AdmitHTTP(client) || !srv.AdmitHTTP(client) || srv.AdmitHTTP(client) || smtp() {
 		t.Error("one client")
 	}
 	for range 7 {
@@ -223,7 +32,7 @@ func TestConnectionsOfHTTPCount(t *testing.T) {
 			t.Error("a proxy is refused")
 		}
 	}
-	if srv.AdmitHTTP(proxy) || srv.clients.total != 10 {
+	if srv.AdmitHTTP(proxy) || total() != 10 {
 		t.Error("more than limits.connections")
 	}
 	for range 7 {
@@ -231,8 +40,10 @@ func TestConnectionsOfHTTPCount(t *testing.T) {
 	}
 	srv.LeaveHTTP(client)
 	srv.LeaveHTTP(client)
-	srv.clients.leave(client, seat{})
-	wantEmpty(t, srv.clients)
+	srv.edge.Leave(client, conn.MailService, false)
+	if n := total(); n != 0 {
+		t.Errorf("%d connections are still counted", n)
+	}
 }
 
 // named connects for a client, as a balancer does.
@@ -268,31 +79,14 @@ func TestStrangersThatHoldConnections(t *testing.T) {
 			t.Fatal(line)
 		}
 	}
-	if all, strange := f.clients.open(); served != 42 || strange != 42 || all != 42 || refused != 28 {
+	if all, strange := f.edge.Clients.Open(); served != 42 || strange != 42 || all != 42 || refused != 28 {
 		t.Errorf("%d strangers are served, %d refused; %d of %d are strangers'", served, refused, strange, all)
 	}
 	f.named(t, f.SMTPAddrs()[0], "192.0.2.1").expect("220 ")
 	f.named(t, f.POP3Addrs()[0], "198.51.100.7").expect("+OK ")
 	f.named(t, f.SubmissionAddrs()[0], "198.51.100.7").expect("220 ")
 	f.named(t, f.SubmissionAddrs()[0], "192.0.2.1").expect("220 ")
-	if n := f.clients.refusals[tooManyOfStrangers].Load(); n != 28 {
+	if n := f.edge.Clients.Refusals[conn.TooManyOfStrangers].Load(); n != 28 {
 		t.Errorf("%d refusals are counted", n)
-	}
-}
-
-// Lines of the log about refused connections come one in ten seconds; the next one says how
-// many were left out.
-func TestRefusalsAreToldNowAndThen(t *testing.T) {
-	c := newClients(1, 1, [services]bool{})
-	now := time.Unix(1_800_000_000, 0)
-	for i, want := range []struct {
-		after  time.Duration
-		untold int
-		told   bool
-	}{{0, 0, true}, {0, 0, false}, {refusalsEvery - 1, 0, false}, {1, 2, true}, {refusalsEvery, 0, true}} {
-		now = now.Add(want.after)
-		if untold, told := c.mayTell(now); told != want.told || untold != want.untold {
-			t.Errorf("%d: %d left out, told %v; want %+v", i, untold, told, want)
-		}
 	}
 }

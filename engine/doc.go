@@ -27,7 +27,7 @@
 // greylist. Its messages are checked while they come in (checking.go). Only [policy]
 // of the configuration and package policy say what is refused; each reason has a
 // reply, a line in the log and a counter. Behind a balancer the client is whom the
-// PROXY header names (balanced.go).
+// PROXY header names (conn.Edge.Behind).
 //
 // # A message's way out
 //
@@ -49,17 +49,17 @@
 // # Whose goroutine
 //
 // Everything in a session belongs to its loop's goroutine. While a session waits for
-// an answer (driver.go has all that a session can wait for), the job or transaction
+// an answer (conn.Wait has all that a session can wait for), the job or transaction
 // that it waits for belongs to a pool or to the store; it comes back through the
 // loop's mailbox. Nothing here waits for a disk,
 // a lock that is held for long, or a hash on a loop.
 //
 // # TLS
 //
-// A handshake has the connection to itself (tls.go): the session's handler is away
+// A handshake has the connection to itself (package conn): the session's handler is away
 // until it is done, and comes back on top of a layer of package tlsio, with the
 // greeting where TLS comes first, else as a machine that has forgotten what was said
-// in clear text (starttls.go). Certificates are looked after in certificates.go.
+// in clear text (starttls.go). Package certs looks after the certificates.
 //
 // # Bounded memory
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/conn"
 	"postrider/storage"
 )
 
@@ -83,7 +84,7 @@ func TestDrainEndsASessionWhoseLoginIsUnderWay(t *testing.T) {
 	idle.expect("220 ")
 	done := f.drain()
 	idle.expect("421 4.3.2")
-	f.sessions(func(*session) {}) // a turn of each loop
+	f.sessions(func(*conn.Session) {}) // a turn of each loop
 	goOn()
 	if b, err := io.ReadAll(p.r); err != nil || !strings.HasSuffix(string(b), "\r\n") {
 		t.Errorf("got %q, %v", b, err)
@@ -103,7 +104,7 @@ func TestDrainEndsASessionWhoseMessageIsRefused(t *testing.T) {
 	p.say("DATA", "354 ")
 	done := f.drain()
 	idle.expect("421 4.3.2")
-	f.sessions(func(*session) {})
+	f.sessions(func(*conn.Session) {})
 	p.say("a bare\nline feed\r\n.", "550 ")
 	p.expect("421 4.3.2")
 	p.end()
@@ -120,7 +121,7 @@ func TestDrainWaitsForADeliveryUnderWay(t *testing.T) {
 	p.expect("250 ")
 	<-s.asked
 	done := f.drain()
-	f.sessions(func(*session) {})
+	f.sessions(func(*conn.Session) {})
 	goOn()
 	p.expect("250 2.0.0")
 	p.expect("421 4.3.2")
@@ -144,8 +145,8 @@ func TestDrainEndsASessionWhosePeerDoesNotRead(t *testing.T) {
 	waiting := 0
 	count := func() {
 		waiting = 0
-		f.sessions(func(s *session) {
-			if s.waits == forReplies {
+		f.sessions(func(s *conn.Session) {
+			if s.Waits == conn.ForReplies {
 				waiting++
 			}
 		})
@@ -198,7 +199,7 @@ func TestPeerGoneWhileLoginIsUnderWay(t *testing.T) {
 			p.send("PASS secret\r\n")
 			<-s.asked
 			leave(p)
-			f.sessions(func(*session) {})
+			f.sessions(func(*conn.Session) {})
 			goOn()
 			until(t, "no client is counted", func() bool { return f.connected() == 0 })
 			f.maildropIsFree(t, 1)
@@ -208,9 +209,8 @@ func TestPeerGoneWhileLoginIsUnderWay(t *testing.T) {
 
 // connected is how many connections the server counts.
 func (f *fixture) connected() int {
-	f.clients.mu.Lock()
-	defer f.clients.mu.Unlock()
-	return f.clients.total + len(f.clients.by)
+	all, _ := f.edge.Clients.Open()
+	return all
 }
 
 // TestPeerGoneWhileDeliveryIsUnderWay: the message is delivered once, and the
@@ -229,7 +229,7 @@ func TestPeerGoneWhileDeliveryIsUnderWay(t *testing.T) {
 	p.Close()
 	until(t, "the session is over", func() bool { return f.stats.smtpSessions.Load() == 0 })
 	goOn()
-	until(t, "the window is given back", func() bool { return f.budget.used() == 0 })
+	until(t, "the window is given back", func() bool { return f.budget.Used() == 0 })
 	if m, _, err := f.store.Usage(1); m != 1 || err != nil {
 		t.Errorf("%d messages, %v", m, err)
 	}

@@ -74,7 +74,7 @@ func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) stor
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		srv.Drain(ctx)
-		if used := srv.budget.used(); used != 0 {
+		if used := srv.budget.Used(); used != 0 {
 			t.Errorf("%d octets of the ledger are still booked after the drain", used)
 		}
 		if err := store.Close(); err != nil {
@@ -400,7 +400,7 @@ func TestManyLargeMessagesStayInsideTheBudget(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				high = max(high, f.budget.used())
+				high = max(high, f.budget.Used())
 			}
 		}
 	})

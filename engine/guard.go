@@ -40,12 +40,12 @@ type guard struct {
 
 // guardStats are the counters of refusals, one for each reason.
 type guardStats struct {
-	connectionRate, messageRate, early, eager   atomic.Int64
-	questionRate                                atomic.Int64
-	listed, greylisted, dmarcFailed, proxyFault atomic.Int64
-	dmarcRefused                                atomic.Int64
-	earlySeen, eagerSeen, checked, overLookups  atomic.Int64
-	successTold, successPassed                  atomic.Int64
+	connectionRate, messageRate, early, eager  atomic.Int64
+	questionRate                               atomic.Int64
+	listed, greylisted, dmarcFailed            atomic.Int64
+	dmarcRefused                               atomic.Int64
+	earlySeen, eagerSeen, checked, overLookups atomic.Int64
+	successTold, successPassed                 atomic.Int64
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
@@ -192,5 +192,4 @@ func (g *guard) metrics(gauge func(name, help string, f func() float64), counter
 	counter("policy_checked_total", "Messages checked for SPF, DKIM and DMARC.", &st.checked)
 	counter("policy_dmarc_failed_total", "Messages that their domain wants rejected.", &st.dmarcFailed)
 	counter("policy_dmarc_refused_total", "Those of them that were refused.", &st.dmarcRefused)
-	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &st.proxyFault)
 }

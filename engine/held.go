@@ -1,25 +1,6 @@
 package engine
 
-import (
-	"postrider/codec/smtp"
-	"postrider/engine/ledger"
-)
-
-// share is what some may have of a ledger.
-type share struct {
-	*ledger.Ledger
-	most int64
-}
-
-// ofStrangers is what strangers may hold: the last quarter of budget.held is for the
-// mail of our own people.
-func (b budget) ofStrangers() share { return share{b.held, b.held.Max() / 4 * 3} }
-
-// Reserve implements vetting.Memory. It never waits.
-func (s share) Reserve(n int64) bool { return s.Used()+n <= s.most && s.Ledger.Reserve(n) }
-
-// tight says whether there is little left.
-func (s share) tight() bool { return s.Used() > s.most/10*9 }
+import "postrider/codec/smtp"
 
 const (
 	// freeRecipients is how many octets of recipients a session has without booking: those
@@ -39,9 +20,9 @@ func (s *smtpConn) hasRoomFor(rcpt *smtp.RcptArgs) bool {
 		return true
 	}
 	need = (need + recipientStep - 1) / recipientStep * recipientStep
-	room := share{s.srv.budget.held, s.srv.budget.held.Max()}
+	room := s.srv.budget.OfAll()
 	if s.isStrange() {
-		room = s.srv.budget.ofStrangers()
+		room = s.srv.budget.OfStrangers()
 	}
 	if !room.Reserve(need - t.held) {
 		return false
@@ -61,6 +42,6 @@ func (s *smtpConn) forgetRecipients() {
 	}
 	t.places.Reset()
 	t.shrink()
-	s.srv.budget.held.Release(t.held)
+	s.srv.budget.Held.Release(t.held)
 	t.held = 0
 }

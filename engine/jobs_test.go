@@ -2,47 +2,9 @@ package engine
 
 import (
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 )
-
-// noted is a job that notes its name when it is done, after it was let go.
-type noted struct {
-	name string
-	gate chan struct{}
-	done *[]string // of a pool with one worker
-}
-
-func (n noted) work() {
-	<-n.gate
-	*n.done = append(*n.done, n.name)
-}
-
-func (noted) unqueued() {}
-
-func TestJobsThatWaitForOthers(t *testing.T) {
-	p := newPool(1, 4, 2)
-	open := make(chan struct{})
-	close(open)
-	var done []string
-	gate := make(chan struct{})
-	p.submit(noted{"first", gate, &done})
-	for len(p.jobs) > 0 { // until the worker has it
-		time.Sleep(time.Millisecond)
-	}
-	last := []bool{p.submitLast(noted{"last", open, &done}), p.submitLast(noted{"very last", open, &done}), p.submitLast(noted{"no room", open, &done})}
-	if !slices.Equal(last, []bool{true, true, false}) {
-		t.Errorf("queued: %v", last)
-	}
-	p.submit(noted{"second", open, &done})
-	p.submit(noted{"third", open, &done})
-	close(gate)
-	p.close()
-	if want := []string{"first", "second", "third", "last", "very last"}; !slices.Equal(done, want) {
-		t.Errorf("done: %q, want %q", done, want)
-	}
-}
 
 func TestWhoWaitsForOthers(t *testing.T) {
 	f, at := newFailures(10, 10*time.Second), time.Now()

@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"postrider/engine/config"
+	"postrider/engine/conn"
 	"postrider/engine/dns"
 )
 
-// The paths of a connection and of a message of an untrusted client that are in clients and
-// guard. They allocate nothing.
+// The paths of a connection and of a message of an untrusted client that are in conn.Clients
+// and guard. They allocate nothing.
 
 func addresses() []netip.Addr {
 	all := make([]netip.Addr, 1<<16)
@@ -22,12 +23,16 @@ func addresses() []netip.Addr {
 	return all
 }
 
-func admitAndLeave(c *clients, ip netip.Addr) bool {
-	if c.admit(ip, seat{service: mailService}) != admitted {
+func admitAndLeave(e *conn.Edge, ip netip.Addr) bool {
+	if !e.Admit(ip, conn.MailService, false) {
 		return false
 	}
-	c.leave(ip, seat{service: mailService})
+	e.Leave(ip, conn.MailService, false)
 	return true
+}
+
+func mailEdge() *conn.Edge {
+	return &conn.Edge{Clients: conn.NewClients(1000, 10, conn.Offered{conn.MailService: true})}
 }
 
 func strangers(t testing.TB) *guard {
@@ -37,7 +42,7 @@ func strangers(t testing.TB) *guard {
 }
 
 func TestAdmissionAllocatesNothing(t *testing.T) {
-	c, g, all, i := newClients(1000, 10, [services]bool{mailService: true}), strangers(t), addresses(), 0
+	c, g, all, i := mailEdge(), strangers(t), addresses(), 0
 	for _, ip := range all {
 		g.mayMail(ip)
 	}
@@ -52,7 +57,7 @@ func TestAdmissionAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAdmit(b *testing.B) {
-	c, all := newClients(1000, 10, [services]bool{mailService: true}), addresses()
+	c, all := mailEdge(), addresses()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		admitAndLeave(c, all[i%len(all)])

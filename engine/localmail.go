@@ -14,7 +14,7 @@ var pickupDaemon = slog.String("daemon", "pickup")
 
 // ServeLocalMail takes mail from every user of this machine at the socket at path.
 func (srv *Server) ServeLocalMail(path string) (stop func(), err error) {
-	return localmail.Serve(path, srv.budget.bulk, srv.localSubmit)
+	return localmail.Serve(path, srv.budget.Bulk, srv.localSubmit)
 }
 
 // localSubmit stores a message of a user of this machine.

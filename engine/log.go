@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -12,6 +11,7 @@ import (
 
 	"postrider/codec/message"
 	"postrider/codec/sasl"
+	"postrider/engine/conn"
 	"postrider/engine/maillog"
 	"postrider/engine/smtpd"
 )
@@ -55,35 +55,8 @@ func (l mailLog) all(rs []slog.Record) {
 
 func (l mailLog) on() bool { return l.Enabled(noContext, slog.LevelInfo) }
 
-func (l mailLog) connect(daemon slog.Attr, addr string) {
-	if l.on() {
-		l.info("connect from unknown["+addr+"]", daemon)
-	}
-}
-
-// secured is Postfix's line about a handshake.
-func (l mailLog) secured(h *handshaking) {
-	if l.on() {
-		f := h.s.tls.Facts()
-		kind := "Anonymous"
-		if f.Client != nil {
-			kind = "Trusted"
-		}
-		l.info(kind+" TLS connection established from "+h.s.client()+": "+f.Version+" with cipher "+f.Cipher, h.s.port.daemon,
-			slog.String("sni", f.ServerName), clientName(f.Client), slog.Bool("resumed", f.Resumed), slog.Duration("took", time.Since(h.began)))
-	}
-}
-
-// clientName is who a certificate says a client is; nothing without one.
-func clientName(c *x509.Certificate) slog.Attr {
-	if c == nil {
-		return slog.Attr{}
-	}
-	return slog.String("client_cn", c.Subject.CommonName)
-}
-
 // reject logs a refusal of a command, as Postfix does for policy and lookup.
-func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, extended bool) {
+func (l mailLog) reject(s *conn.Session, verb string, reply []byte, helo []byte, extended bool) {
 	if !l.on() {
 		return
 	}
@@ -92,7 +65,7 @@ func (l mailLog) reject(s *session, verb string, reply []byte, helo []byte, exte
 		proto = "ESMTP"
 	}
 	text := bytes.TrimRight(reply, "\r\n")
-	l.info("NOQUEUE: reject: "+verb+" from "+s.client()+": "+string(text)+
+	l.info("NOQUEUE: reject: "+verb+" from "+s.Client()+": "+string(text)+
 		"; proto="+proto+" helo=<"+harmless(helo)+">", smtpDaemon)
 }
 
@@ -166,7 +139,7 @@ func (t *transaction) log(s *smtpConn) {
 
 // clientRecord says who sent a message, and as whom.
 func clientRecord(now time.Time, s *smtpConn, id slog.Attr) slog.Record {
-	r := record(now, "", smtpDaemon, id, slog.String("client", s.client()))
+	r := record(now, "", smtpDaemon, id, slog.String("client", s.Client()))
 	if account := s.m.Account(); account != "" {
 		r.AddAttrs(slog.String("sasl_method", s.login.claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
@@ -178,11 +151,11 @@ func (l mailLog) disconnectSMTP(s *smtpConn, err error) {
 	if !l.on() {
 		return
 	}
-	if why := lost(s.reason, err, s.closing); why != "" {
-		l.info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.client(), smtpDaemon)
+	if why := lost(s.Reason, err, s.Closing); why != "" {
+		l.info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.Client(), smtpDaemon)
 	}
 	counts := s.m.Counts()
-	l.info("disconnect from "+s.client()+" "+string(counts.AppendTo(nil)), smtpDaemon)
+	l.info("disconnect from "+s.Client()+" "+string(counts.AppendTo(nil)), smtpDaemon)
 }
 
 // phaseWords say where in the dialogue a session was: after which command.
@@ -210,10 +183,10 @@ func (l mailLog) disconnectPOP3(s *pop3Conn, err error) {
 	if !l.on() {
 		return
 	}
-	why := lost(s.reason, err, s.closing)
+	why := lost(s.Reason, err, s.Closing)
 	if why == "" {
 		why = "Logged out"
 	}
 	l.info("Disconnected: "+why+" "+string(s.m.Counts().AppendTo(nil)), pop3Daemon,
-		slog.String("user", "<"+s.user+">"), slog.String("rip", s.addr))
+		slog.String("user", "<"+s.user+">"), slog.String("rip", s.Addr))
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postrider/engine/conn"
 )
 
 // HTTP returns the handler of --http: /metrics for Prometheus, /healthz and
@@ -53,7 +55,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	st := &srv.stats
 	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(st.smtpSessions.Load()) })
 	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(st.pop3Sessions.Load()) })
-	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.used()) })
+	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
 	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(srv.commitsOpen.Load()) })
 	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })
@@ -63,12 +65,13 @@ func (srv *Server) registry() *prometheus.Registry {
 		}
 		return 1
 	})
-	gauge("connections", "Open connections, of all protocols, of limits.connections.", func() float64 { n, _ := srv.clients.open(); return float64(n) })
-	gauge("connections_strangers", "Those of them that come from other networks than relay.networks and smtp.trusted_networks.", func() float64 { _, n := srv.clients.open(); return float64(n) })
-	counter("connections_refused_total", "Connections refused because limits.connections were in use.", &srv.clients.refusals[tooManyInAll])
-	counter("connections_refused_client_total", "Connections refused because the client had limits.connections_per_client.", &srv.clients.refusals[tooManyOfClient])
-	counter("connections_refused_strangers_total", "Connections refused because strangers had all of limits.connections that they may have at the service.", &srv.clients.refusals[tooManyOfStrangers])
-	counter("connections_refused_network_total", "Connections refused because the client's network had its share of what was free at the service.", &srv.clients.refusals[tooManyOfNetwork])
+	gauge("connections", "Open connections, of all protocols, of limits.connections.", func() float64 { n, _ := srv.edge.Clients.Open(); return float64(n) })
+	gauge("connections_strangers", "Those of them that come from other networks than relay.networks and smtp.trusted_networks.", func() float64 { _, n := srv.edge.Clients.Open(); return float64(n) })
+	counter("connections_refused_total", "Connections refused because limits.connections were in use.", &srv.edge.Clients.Refusals[conn.TooManyInAll])
+	counter("connections_refused_client_total", "Connections refused because the client had limits.connections_per_client.", &srv.edge.Clients.Refusals[conn.TooManyOfClient])
+	counter("connections_refused_strangers_total", "Connections refused because strangers had all of limits.connections that they may have at the service.", &srv.edge.Clients.Refusals[conn.TooManyOfStrangers])
+	counter("connections_refused_network_total", "Connections refused because the client's network had its share of what was free at the service.", &srv.edge.Clients.Refusals[conn.TooManyOfNetwork])
+	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &srv.edge.Stats.ProxyFaults)
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
 	srv.guard.metrics(gauge, counter)
@@ -85,7 +88,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &st.slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
 	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
-	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &st.timeouts)
+	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
 	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget)
 	return r
 }
@@ -126,13 +129,13 @@ func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), c
 	if srv.tls == nil {
 		return
 	}
-	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.tls.handshaker.Open()) })
+	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.edge.TLS.Handshaker.Open()) })
 	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
-		at, _ := srv.tls.certs.Expires()
+		at, _ := srv.tls.Expires()
 		return float64(at.Unix())
 	})
-	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.stats.tlsHandshakes)
-	counter("tls_failures_total", "TLS handshakes that failed.", &srv.stats.tlsFailed)
-	counter("tls_paced_total", "Clients turned away because of tls.client_handshakes.", &srv.stats.tlsPaced)
-	counter("tls_busy_total", "Clients turned away because of tls.max_handshakes.", &srv.stats.tlsBusy)
+	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.edge.Stats.TLSHandshakes)
+	counter("tls_failures_total", "TLS handshakes that failed.", &srv.edge.Stats.TLSFailed)
+	counter("tls_paced_total", "Clients turned away because of tls.client_handshakes.", &srv.edge.Stats.TLSPaced)
+	counter("tls_busy_total", "Clients turned away because of tls.max_handshakes.", &srv.edge.Stats.TLSBusy)
 }

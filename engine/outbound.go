@@ -41,7 +41,11 @@ const MostQuestions = dns.MostQuestions
 
 // newCourier makes what works the queue.
 func (srv *Server) newCourier(hosts *mx.Finder, log *slog.Logger) (*courier.Courier, error) {
-	return courier.New(srv.cfg, srv.store, srv.router, hosts, log)
+	set, err := courierSettings(srv.cfg)
+	if err != nil {
+		return nil, err
+	}
+	return courier.New(set, srv.store, srv.router, hosts, log)
 }
 
 // Operator is what the commands of an operator may do with the relay of a running

@@ -9,6 +9,7 @@ import (
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/budget"
 	"postrider/engine/dkim"
 	"postrider/storage"
 )
@@ -35,7 +36,7 @@ type outgoing struct {
 }
 
 // maxHeld is the longest header that is looked at. It is a part of the window.
-const maxHeld = largeWindow / 4
+const maxHeld = budget.LargeWindow / 4
 
 // begin starts over, with the draft.
 func (o *outgoing) begin(s *smtpConn) {

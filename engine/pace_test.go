@@ -48,7 +48,7 @@ func TestHandshakesOfAClientArePaced(t *testing.T) {
 	r.send(clientHello(t))
 	r.end()
 	log.has(t, "too many TLS handshakes from unknown["+client+"] (tls.client_handshakes 3/1h)")
-	if n := f.stats.tlsPaced.Load(); n != 3 {
+	if n := f.edge.Stats.TLSPaced.Load(); n != 3 {
 		t.Errorf("%d were turned away", n)
 	}
 	from(smtps, "TCP6", other).secure(modern).expect("220 ")

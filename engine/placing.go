@@ -40,20 +40,20 @@ func (s *smtpConn) placeAgain(change func(*router.Placement), then func(looped i
 	p.places.Targets = nil // the session's own
 	change(&p.places)
 	if s.isStrange() {
-		s.srv.placers.submitLast(p)
+		s.srv.placers.SubmitLast(p)
 	} else {
-		s.srv.placers.submit(p)
+		s.srv.placers.Submit(p)
 	}
 }
 
-// unqueued implements job.
-func (p *placing) unqueued() {
+// Unqueued implements conn.Job.
+func (p *placing) Unqueued() {
 	p.err = fmt.Errorf("%w: %d transactions are being placed", storage.ErrTemporary, maxPlacing)
 	p.conn.shard.loop.Post(p)
 }
 
-// work implements job.
-func (p *placing) work() {
+// Work implements conn.Job.
+func (p *placing) Work() {
 	defer p.conn.shard.loop.Post(p)
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -66,7 +66,7 @@ func (p *placing) work() {
 // Run implements loop.Task: the places are there.
 func (p *placing) Run() {
 	s := p.conn
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		return
 	}
 	if p.err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"postrider/engine/conn"
 	"postrider/engine/loop"
 	"postrider/engine/pop3d"
 	"postrider/storage"
@@ -13,12 +14,14 @@ import (
 // event loop and the store on the other. Everything in it belongs to its loop's
 // goroutine, except the job while a pool has it; the session waits meanwhile.
 type pop3Conn struct {
-	session
-	m    pop3d.Session
-	user string // who is logged in, for the log
-	lock storage.Lock
-	job  *pop3Job
-	out  reading // the message that is being sent, and those read ahead
+	conn.Session
+	srv   *Server
+	shard *shard
+	m     pop3d.Session
+	user  string // who is logged in, for the log
+	lock  storage.Lock
+	job   *pop3Job
+	out   reading // the message that is being sent, and those read ahead
 
 	listing int64 // octets of the ledger for the listing
 	early   bool  // the deadline comes when keepAhead is over, the rest of the time after that
@@ -28,7 +31,8 @@ type pop3Conn struct {
 
 // pop3Port is what the connections of one listener share.
 type pop3Port struct {
-	port
+	conn.Port
+	srv     *Server
 	configs [offers]pop3d.Config // see offer
 }
 
@@ -36,51 +40,51 @@ type pop3Port struct {
 const listingOctets = 12
 
 func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
-	s := new(pop3Conn)
-	if !s.session.open(&p.port, c, from, s) {
-		return refused{}
+	s := &pop3Conn{srv: p.srv, shard: p.srv.shards[c.Loop()]}
+	if !s.Session.Open(&p.Port, c, from, s) {
+		return conn.Refused{}
 	}
 	config := &p.configs[p.srv.offer()]
 	timestamp := ""
 	if config.APOP {
 		timestamp = p.srv.timestamp()
 	}
-	s.m.Init(config, timestamp, pop3d.Peer{Loopback: s.ip.IsLoopback()})
+	s.m.Init(config, timestamp, pop3d.Peer{Loopback: s.IP.IsLoopback()})
 	p.srv.stats.pop3Sessions.Add(1)
-	return s.start()
+	return s.Start()
 }
 
-// The methods below implement dialogue.
+// The methods below implement conn.Dialogue.
 
-func (s *pop3Conn) begin()     { s.shard.pop3.Reset() }
-func (s *pop3Conn) greet()     { s.m.Greet(&s.shard.pop3) }
-func (s *pop3Conn) timeOut()   { s.m.TimeOut(&s.shard.pop3) }
-func (s *pop3Conn) left() bool { return s.m.Left() }
-func (s *pop3Conn) secure()    { s.m.Secured(pop3d.TLSFacts{Binding: s.tls.ChannelBinding}) }
-func (s *pop3Conn) say()       { s.flush() }
-func (s *pop3Conn) spoke()     {} // POP3 has no rule about that
+func (s *pop3Conn) Begin()     { s.shard.pop3.Reset() }
+func (s *pop3Conn) Greet()     { s.m.Greet(&s.shard.pop3) }
+func (s *pop3Conn) TimeOut()   { s.m.TimeOut(&s.shard.pop3) }
+func (s *pop3Conn) Left() bool { return s.m.Left() }
+func (s *pop3Conn) Secure()    { s.m.Secured(pop3d.TLSFacts{Binding: s.TLS.ChannelBinding}) }
+func (s *pop3Conn) Say()       { s.flush() }
+func (s *pop3Conn) Spoke()     {} // POP3 has no rule about that
 
-// shutDown ends the session now, or after the answer that it waits for. Deletions without
+// ShutDown ends the session now, or after the answer that it waits for. Deletions without
 // QUIT are not carried out (RFC 1939 section 6).
-func (s *pop3Conn) shutDown() {
+func (s *pop3Conn) ShutDown() {
 	if s.abandonLogin() {
-		s.waits = nothing
+		s.Waits = conn.Nothing
 		s.m.Answer(pop3d.Answer{Verdict: pop3d.Shutdown}, &s.shard.pop3)
 	}
 	s.m.Shutdown(&s.shard.pop3)
 }
 
-// feed gives the machine what it takes of in.
-func (s *pop3Conn) feed(in []byte) int {
+// Feed gives the machine what it takes of in.
+func (s *pop3Conn) Feed(in []byte) int {
 	e, total := &s.shard.pop3, 0
-	for s.waits == nothing && !s.closing {
+	for s.Waits == conn.Nothing && !s.Closing {
 		if total < len(in) && s.loginEnds() {
 			break
 		}
 		n := s.m.Feed(in[total:], e)
 		total += n
 		idle := n == 0 && e.Ask == pop3d.AskNothing && !e.Close
-		s.carryOut()
+		s.CarryOut()
 		if idle {
 			break
 		}
@@ -88,16 +92,16 @@ func (s *pop3Conn) feed(in []byte) int {
 	return total
 }
 
-// carryOut does what the machine asked for, and answers what can be answered at
+// CarryOut does what the machine asked for, and answers what can be answered at
 // once; otherwise the session waits for the answer.
-func (s *pop3Conn) carryOut() {
+func (s *pop3Conn) CarryOut() {
 	for e := &s.shard.pop3; ; {
 		switch {
 		case e.Close:
-			s.closing = true
+			s.Closing = true
 			return
 		case e.StartTLS:
-			s.waits = forHandshake
+			s.Waits = conn.ForHandshake
 			return
 		case e.Ask == pop3d.AskNothing:
 			return
@@ -106,8 +110,8 @@ func (s *pop3Conn) carryOut() {
 		e.Ask = pop3d.AskNothing
 		a, known := s.answer(q)
 		if !known {
-			if s.waits == nothing { // else with a deadline
-				s.park()
+			if s.Waits == conn.Nothing { // else with a deadline
+				s.Park()
 			}
 			return
 		}
@@ -119,27 +123,27 @@ func (s *pop3Conn) carryOut() {
 func (s *pop3Conn) flush() bool {
 	e := &s.shard.pop3
 	if len(e.Reply) > 0 {
-		s.write(e.Reply)
+		s.Write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
-	return s.conn.Pending() == 0
+	return s.Conn.Pending() == 0
 }
 
-// expect sets the read limit and the time that the peer has.
-func (s *pop3Conn) expect() {
+// Expect sets the read limit and the time that the peer has.
+func (s *pop3Conn) Expect() {
 	s.out.idle(s.srv)
-	limit, early := s.port.timeout, s.hoards()
+	limit, early := s.Port.Timeout, s.hoards()
 	if early {
 		limit = keepAhead
 	}
-	if s.expectCommand(limit) {
+	if s.ExpectCommand(limit) {
 		s.early = early
 	}
 }
 
 // hoards says whether the session holds messages read ahead that it must give up
 // when its peer is silent for keepAhead: others may wait for the memory.
-func (s *pop3Conn) hoards() bool { return s.out.buf != nil && s.port.timeout > keepAhead }
+func (s *pop3Conn) hoards() bool { return s.out.buf != nil && s.Port.Timeout > keepAhead }
 
 // answer answers a question at once, or starts finding out and says so.
 func (s *pop3Conn) answer(q pop3d.Question) (a pop3d.Answer, known bool) {
@@ -152,14 +156,15 @@ func (s *pop3Conn) answer(q pop3d.Question) (a pop3d.Answer, known bool) {
 		return s.sendMessage()
 	case pop3d.AskUpdate:
 		s.job.begin(jobUpdate)
+		s.job.request = readRequest{lock: s.lock}
 		s.job.ids = s.m.AppendDeleted(s.job.ids[:0])
-		s.srv.readers.submit(s.job)
+		s.srv.readers.Submit(s.job)
 		return a, false
 	case pop3d.AskDrained:
 		if s.flush() {
 			return pop3d.Answer{Verdict: pop3d.Yes}, true
 		}
-		s.await(forListing)
+		s.Await(conn.ForListing)
 		return a, false
 	case pop3d.AskTLS:
 		return pop3d.Answer{Verdict: s.mayStartTLS()}, true
@@ -169,11 +174,11 @@ func (s *pop3Conn) answer(q pop3d.Question) (a pop3d.Answer, known bool) {
 
 // resume answers the question that the session waits for, and goes on.
 func (s *pop3Conn) resume(a pop3d.Answer) {
-	s.waits = nothing
-	s.begin()
+	s.Waits = conn.Nothing
+	s.Begin()
 	s.m.Answer(a, &s.shard.pop3)
-	s.carryOut()
-	s.resumed()
+	s.CarryOut()
+	s.Resumed()
 }
 
 // updated is the answer to AskUpdate.
@@ -186,49 +191,49 @@ func (s *pop3Conn) updated(j *pop3Job) {
 	s.resume(a)
 }
 
-// drained goes on when the peer has taken what was sent.
-func (s *pop3Conn) drained(w wait) {
-	if w == forListing {
+// Taken goes on when the peer has taken what was sent.
+func (s *pop3Conn) Taken(w conn.Wait) {
+	if w == conn.ForListing {
 		s.resume(pop3d.Answer{Verdict: pop3d.Yes})
 		return
 	}
-	s.begin()
+	s.Begin()
 	s.stream()
 }
 
-// expired says whether the peer has more time: it has when only what was read ahead for it
+// Expired says whether the peer has more time: it has when only what was read ahead for it
 // is given up.
-func (s *pop3Conn) expired(w wait) (again bool) {
+func (s *pop3Conn) Expired(w conn.Wait) (again bool) {
 	switch {
-	case w == forTurn:
+	case w == conn.ForTurn:
 		s.waited()
-	case w == forPenalty:
+	case w == conn.ForPenalty:
 		s.resume(pop3d.Answer{Verdict: s.held})
-	case w == nothing && s.early:
+	case w == conn.Nothing && s.early:
 		s.early = false
 		s.out.close(s.srv)
-		s.conn.SetDeadline(s.port.timeout - keepAhead)
+		s.Conn.SetDeadline(s.Port.Timeout - keepAhead)
 		return true
 	}
 	return false
 }
 
-func (s *pop3Conn) closed(err error) {
+func (s *pop3Conn) Ended(err error) {
 	s.abandonLogin()
-	s.release()
+	s.Release()
 	s.srv.stats.pop3Sessions.Add(-1)
 	s.srv.log.disconnectPOP3(s, err)
 }
 
-// release gives the maildrop and the memory back, as soon as the session is over
+// Release gives the maildrop and the memory back, as soon as the session is over
 // and not only when the peer has closed its end. A job under way keeps them.
-func (s *pop3Conn) release() {
+func (s *pop3Conn) Release() {
 	if s.job != nil && s.job.busy {
 		return
 	}
 	s.out.close(s.srv)
 	s.unlock()
-	s.srv.budget.listings.Release(s.listing)
+	s.srv.budget.Listings.Release(s.listing)
 	s.listing = 0
 }
 
@@ -244,8 +249,8 @@ func (s *pop3Conn) unlock() {
 // must not look like a whole message.
 func (s *pop3Conn) failed(what string, err error) {
 	s.fault(fmt.Sprintf("sending message %d of %s: %s", s.m.Reading()+1, s.user, what), err)
-	s.reason = "a message could not be read"
-	s.closing = true
-	s.release()
-	s.conn.Abort()
+	s.Reason = "a message could not be read"
+	s.Closing = true
+	s.Release()
+	s.Conn.Abort()
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/codec/sasl"
+	"postrider/engine/conn"
 	"postrider/engine/pop3d"
 	"postrider/storage"
 )
@@ -32,14 +33,14 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 	if q == pop3d.AskAPOP {
 		j.claim.User, j.digest, j.timestamp = s.m.User(), s.m.Digest(), s.m.Timestamp()
 	}
-	j.account, j.ruling, wait = srv.consider(&j.claim, s.ip, &j.attempt)
+	j.account, j.ruling, wait = srv.consider(&j.claim, s.IP, &j.attempt)
 	switch j.ruling {
 	case throttled:
 		j.busy, j.err = false, errDenied
 		return s.refuseLogin(j)
 	case slowed:
 		j.busy = false
-		s.waitFor(forTurn, wait)
+		s.WaitFor(conn.ForTurn, wait)
 		return pop3d.Answer{}, false
 	}
 	return s.judge(j)
@@ -60,9 +61,9 @@ func (s *pop3Conn) judge(j *pop3Job) (pop3d.Answer, bool) {
 	}
 	queued := false
 	if j.ruling == granted || j.digest != "" {
-		queued = srv.readers.submit(j)
+		queued = srv.readers.Submit(j)
 	} else {
-		queued = srv.hash(j, s.ip)
+		queued = srv.hash(j, s.IP)
 	}
 	if !queued {
 		srv.settle(&j.attempt, errNotJudged)
@@ -76,7 +77,7 @@ func (s *pop3Conn) waited() {
 	j := s.job
 	s.srv.door.guesses.waited(&j.attempt)
 	j.ruling = unclear
-	s.park()
+	s.Park()
 	if a, now := s.judge(j); now {
 		s.resume(a)
 	}
@@ -101,7 +102,7 @@ func (s *pop3Conn) refuseLogin(j *pop3Job) (pop3d.Answer, bool) {
 		v = pop3d.TooManyFailed
 	case errors.Is(j.err, errDenied):
 		srv.stats.denied.Add(1)
-		srv.log.loginFailed(pop3Daemon, s.addr, j.claim.Mechanism, j.claim.User)
+		srv.log.loginFailed(pop3Daemon, s.Addr, j.claim.Mechanism, j.claim.User)
 	default:
 		srv.log.fault("login of "+j.claim.User, j.err)
 		return pop3d.Answer{Verdict: pop3d.Temporary}, true
@@ -111,7 +112,7 @@ func (s *pop3Conn) refuseLogin(j *pop3Job) (pop3d.Answer, bool) {
 		return pop3d.Answer{Verdict: v}, true
 	}
 	s.held = v
-	s.waitFor(forPenalty, wait)
+	s.WaitFor(conn.ForPenalty, wait)
 	return pop3d.Answer{}, false
 }
 
@@ -125,7 +126,7 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 	switch {
 	case j.err == nil:
 		l = j.listing
-		if s.listing = int64(l.Len()) * listingOctets; !s.srv.budget.listings.Reserve(s.listing) {
+		if s.listing = int64(l.Len()) * listingOctets; !s.srv.budget.Listings.Reserve(s.listing) {
 			s.srv.stats.overBudget.Add(1)
 			s.listing = 0
 			j.lock.Release()
@@ -134,7 +135,7 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 		}
 		s.lock, s.user = j.lock, j.claim.User
 		s.srv.stats.logins.Add(1)
-		s.srv.clients.login(s.ip, &s.seat)
+		s.LoggedIn()
 		if j.ruling == granted && j.claim.Need == sasl.NeedPassword {
 			s.srv.stats.remembered.Add(1)
 		}

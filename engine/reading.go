@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"postrider/codec/dot"
-	"postrider/engine/ledger"
+	"postrider/engine/budget"
+	"postrider/engine/conn"
 	"postrider/engine/pop3d"
 	"postrider/storage"
 )
@@ -47,7 +48,7 @@ type reading struct {
 	next   int             // the message that a sequential reader asks for next
 	streak int             // how many messages were asked for in order
 	asked  bool            // in the ledger's queue for a buffer
-	waiter ledger.Waiter
+	waiter budget.Waiter
 }
 
 // readAhead is a message that stands whole in the buffer.
@@ -83,27 +84,42 @@ func (s *pop3Conn) openMessage() (pop3d.Answer, bool) {
 	return pop3d.Answer{}, false
 }
 
+// readRequest is what a reader of the pool is to read. With it and a reading, a reader sees
+// neither the connection nor its machine, which belong to the loop meanwhile.
+type readRequest struct {
+	lock    storage.Lock
+	listing *storage.Listing
+	first   int // in the listing
+	count   int // messages, at most: this one, and those that come next
+	lines   int // of TOP; -1: of RETR
+}
+
 // startReading sends a reader for the message that the machine asks for.
 func (s *pop3Conn) startReading() {
+	q := readRequest{lock: s.lock, listing: s.m.Listing(), first: s.m.Reading(), count: 1, lines: s.m.Lines()}
+	if q.lines < 0 && (s.out.streak > 0 || q.first == 0) {
+		q.count = min(4<<min(s.out.streak, 10), q.listing.Len()-q.first)
+	}
 	s.job.begin(jobRead)
-	s.srv.readers.submit(s.job)
+	s.job.request, s.job.out = q, &s.out
+	s.srv.readers.Submit(s.job)
 }
 
 // bookBuffer gets a buffer, once the ledger has room for it: false when the
 // session has to wait for that.
 func (s *pop3Conn) bookBuffer() bool {
 	r := &s.out
-	if r.streak >= longStreak && s.srv.budget.bulk.Reserve(wideBuffer) {
-		r.buf = s.srv.wide.get()
+	if r.streak >= longStreak && s.srv.budget.Bulk.Reserve(wideBuffer) {
+		r.buf = s.srv.wide.Get()
 		return true
 	}
 	r.waiter.Loop, r.waiter.Task = s.shard.loop, (*bufferGranted)(s)
-	if !s.srv.budget.bulk.Wait(&r.waiter, readBuffer) {
+	if !s.srv.budget.Bulk.Wait(&r.waiter, readBuffer) {
 		r.asked = true
 		s.srv.stats.overBudget.Add(1)
 		return false
 	}
-	r.buf = s.srv.buffers.get()
+	r.buf = s.srv.buffers.Get()
 	return true
 }
 
@@ -114,68 +130,60 @@ type bufferGranted pop3Conn
 func (g *bufferGranted) Run() {
 	s := (*pop3Conn)(g)
 	s.out.asked = false
-	s.out.buf = s.srv.buffers.get()
-	if !s.conn.Alive() {
-		s.release()
+	s.out.buf = s.srv.buffers.Get()
+	if !s.Conn.Alive() {
+		s.Release()
 		return
 	}
 	s.startReading()
 }
 
 // read runs in the pool: it opens the message and copies it and, for a
-// sequential reader, the next ones.
-func (s *pop3Conn) read() error {
-	r, first := &s.out, s.m.Reading()
-	if s.m.Lines() >= 0 {
-		return s.openLarge(first)
+// sequential reader, the next ones. octets are those of a large message.
+func (r *reading) read(q *readRequest) (octets int64, err error) {
+	if q.lines >= 0 {
+		return r.openLarge(q, q.first)
 	}
-	l := s.m.Listing()
-	n := 1
-	if r.streak > 0 || first == 0 {
-		n = min(4<<min(r.streak, 10), l.Len()-first)
-	}
-	seq, err := s.lock.Sequence()
+	seq, err := q.lock.Sequence()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer seq.Close()
 	b := r.buf[:0]
-	for i := first; i < first+n; i++ {
+	for i := q.first; i < q.first+q.count; i++ {
 		from := len(b)
-		id, _ := l.At(i)
+		id, _ := q.listing.At(i)
 		var e storage.Entry
 		b, e, err = seq.Append(b, id)
 		switch {
 		case err == nil:
 			r.ahead = append(r.ahead, readAhead{index: i, from: from, to: len(b), octets: e.Octets()})
-		case i > first: // its own turn will say what is wrong with it
-			return nil
+		case i > q.first: // its own turn will say what is wrong with it
+			return 0, nil
 		case errors.Is(err, io.ErrShortBuffer):
-			return s.openLarge(i)
+			return r.openLarge(q, i)
 		default:
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // openLarge opens a message to be sent in pieces.
-func (s *pop3Conn) openLarge(i int) error {
-	r := &s.out
-	id, _ := s.m.Listing().At(i)
-	msg, err := s.lock.Open(id)
+func (r *reading) openLarge(q *readRequest, i int) (octets int64, err error) {
+	id, _ := q.listing.At(i)
+	msg, err := q.lock.Open(id)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if n := s.m.Lines(); n >= 0 {
-		r.top = dot.NewTop(n)
+	if q.lines >= 0 {
+		r.top = dot.NewTop(q.lines)
 		r.cut = true
 	}
 	e := msg.Entry()
-	s.job.octets = e.Octets()
 	r.large, r.last = msg, false
 	r.piece = r.limit(append(r.buf[:0], e.Trace...))
-	return nil
+	return e.Octets(), nil
 }
 
 // limit cuts a piece where TOP ends.
@@ -189,8 +197,7 @@ func (r *reading) limit(p []byte) []byte {
 }
 
 // nextPiece runs in the pool: it reads the next piece of the large message.
-func (s *pop3Conn) nextPiece() error {
-	r := &s.out
+func (r *reading) nextPiece() error {
 	p, err := r.large.Next()
 	if errors.Is(err, io.EOF) {
 		r.piece, r.last = nil, true
@@ -248,23 +255,23 @@ func (s *pop3Conn) stream() {
 	r := &s.out
 	clear := s.flush()
 	if len(r.piece) > 0 {
-		s.write(r.piece)
+		s.Write(r.piece)
 		r.sent += int64(len(r.piece))
 		r.piece = nil
-		clear = s.conn.Pending() == 0
+		clear = s.Conn.Pending() == 0
 	}
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		return
 	}
-	switch s.park(); {
+	switch s.Park(); {
 	case r.last:
 		s.job.begin(jobClose)
-		s.srv.readers.submit(s.job)
+		s.srv.readers.Submit(s.job)
 	case clear:
 		s.job.begin(jobPiece)
-		s.srv.readers.submit(s.job)
+		s.srv.readers.Submit(s.job)
 	default:
-		s.await(forPiece)
+		s.Await(conn.ForPiece)
 	}
 }
 
@@ -280,7 +287,7 @@ func (r *reading) idle(srv *Server) {
 
 // close lets go of everything. No job may be under way.
 func (r *reading) close(srv *Server) {
-	if r.asked && srv.budget.bulk.Cancel(&r.waiter) {
+	if r.asked && srv.budget.Bulk.Cancel(&r.waiter) {
 		r.asked = false
 	}
 	if r.large != nil {
@@ -288,12 +295,12 @@ func (r *reading) close(srv *Server) {
 		r.large = nil
 	}
 	if r.buf != nil {
-		from := &srv.buffers
+		from := srv.buffers
 		if cap(r.buf) == wideBuffer {
-			from = &srv.wide
+			from = srv.wide
 		}
-		from.put(r.buf)
-		srv.budget.bulk.Release(int64(from.size))
+		from.Put(r.buf)
+		srv.budget.Bulk.Release(int64(from.Size()))
 		r.buf = nil
 	}
 	r.ahead, r.whole, r.piece, r.cut = r.ahead[:0], nil, nil, false

@@ -121,7 +121,7 @@ func TestRetrieveInAnyOrder(t *testing.T) {
 	if m, _, err := f.store.Usage(1); int(m) != left || err != nil {
 		t.Errorf("%d messages are left, %d were not deleted, %v", m, left, err)
 	}
-	until(t, "nothing is booked", func() bool { return f.budget.used() == 0 })
+	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 })
 }
 
 // TestRetrieveInOrder reads a long maildrop from its begin to its end, as most clients
@@ -144,8 +144,8 @@ func TestRetrieveInOrder(t *testing.T) {
 	}
 	p.say("QUIT", "+OK")
 	p.end()
-	until(t, "nothing is booked", func() bool { return f.budget.used() == 0 })
-	if len(f.wide.free) == 0 {
+	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 })
+	if f.wide.Kept() == 0 {
 		t.Error("no wide buffer was used")
 	}
 }

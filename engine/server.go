@@ -14,9 +14,13 @@ import (
 	"time"
 
 	"postrider/engine/allowance"
+	"postrider/engine/budget"
+	"postrider/engine/certs"
 	"postrider/engine/config"
+	"postrider/engine/conn"
 	"postrider/engine/courier"
 	"postrider/engine/dkim"
+	files "postrider/engine/guard"
 	"postrider/engine/loop"
 	"postrider/engine/password"
 	"postrider/engine/pop3d"
@@ -40,16 +44,16 @@ type Server struct {
 	smtps   []*loop.Listener
 	pop3    []*loop.Listener
 	pop3s   []*loop.Listener
-	tls     *tlsEdge // nil: none
-	budget  budget
-	clients *clients
-	readers *pool
-	auth    *pool
+	tls     *certs.Manager // nil: none
+	edge    *conn.Edge
+	budget  budget.Memory
+	readers *conn.Pool
+	auth    *conn.Pool
 	// converters make lines of binary messages.
-	converters *pool
-	placers    *pool   // of recipients, anew
-	buffers    buffers // of readBuffer
-	wide       buffers // of wideBuffer
+	converters *conn.Pool
+	placers    *conn.Pool      // of recipients, anew
+	buffers    *budget.Buffers // of readBuffer
+	wide       *budget.Buffers // of wideBuffer
 	logins     loginTimes
 	courier    *courier.Courier
 	keys       *dkim.Keys
@@ -81,7 +85,13 @@ var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
 
 // Sockets binds the addresses of cfg, or takes sockets that were handed over, before
 // the process gives up the right to.
-func Sockets(cfg *config.Config) (*privilege.Sockets, error) { return privilege.Bind(cfg, kernel) }
+func Sockets(cfg *config.Config) (*privilege.Sockets, error) {
+	var all []privilege.Listeners
+	for _, l := range cfg.Listeners() {
+		all = append(all, privilege.Listeners(l))
+	}
+	return privilege.Bind(all, kernel)
+}
 
 // bind listens on an address, by its socket if there is one.
 func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {
@@ -107,10 +117,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		cfg:     cfg, store: store, log: mailLog{log},
 		router:   router.New(store, cfg.RouterSettings()),
 		shards:   make(map[*loop.Loop]*shard),
-		budget:   newBudget(cfg.Limits.Memory),
-		buffers:  buffers{size: readBuffer},
-		wide:     buffers{size: wideBuffer},
-		clients:  newClients(cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient, offeredBy(cfg)),
+		budget:   budget.New(cfg.Limits.Memory),
+		buffers:  budget.NewBuffers(readBuffer),
+		wide:     budget.NewBuffers(wideBuffer),
 		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 		hashCost: cfg.HashCost(),
 		door: door{
@@ -119,11 +128,12 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 			guesses:  newGuesses(cfg.Auth.AccountFailures, cfg.Auth.AccountDelay, cfg.Auth.FailureWindow),
 		},
 	}
+	srv.edge = srv.newEdge()
 	var err error
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err
 	}
-	srv.door.secret, err = orAnew(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", srv.log,
+	srv.door.secret, err = files.OpenOrRemake(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", log,
 		func() ([]byte, error) { return loadSecret(cfg.Server.Data) })
 	if err != nil {
 		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
@@ -139,10 +149,10 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if loops == 0 {
 		loops = runtime.NumCPU()
 	}
-	edge := kernel
-	edge.Loops, edge.Log = loops, log
-	edge.MaxConns, edge.SpareConns = MaxConns(cfg.Limits.Connections), spareConns(cfg.Limits.Connections)
-	group, err := loop.New(edge)
+	settings := kernel
+	settings.Loops, settings.Log = loops, log
+	settings.MaxConns, settings.SpareConns = MaxConns(cfg.Limits.Connections), conn.SpareConns(cfg.Limits.Connections)
+	group, err := loop.New(settings)
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)
 	}
@@ -151,6 +161,10 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		group.Stop()
 		return nil, err
 	}
+	if srv.tls != nil {
+		srv.edge.TLS = tlsOfEdge(cfg, srv.tls.Clients)
+	}
+	srv.edge.Run(group.Loops())
 	for _, l := range group.Loops() {
 		srv.shards[l] = &shard{loop: l}
 	}
@@ -159,30 +173,30 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	names := NewResolver(cfg, log)
-	srv.guard = newGuard(cfg, names, srv.budget.ofStrangers(), srv.log)
+	srv.guard = newGuard(cfg, names, srv.budget.OfStrangers(), srv.log)
 	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.SMTPAddrs()), log); err != nil {
 		group.Stop()
 		return nil, err
 	}
 	srv.courier.Keys = srv.keys
-	srv.readers = newPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
-	srv.auth = newPool(cfg.AuthWorkers(), 1024, 1024)
-	srv.converters = newPool(conversions, maxConversions, 0)
-	srv.placers = newPool(placers, maxPlacing, maxPlacing)
+	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
+	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
+	srv.converters = conn.NewPool(conversions, maxConversions, 0)
+	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
 	return srv, nil
 }
 
 // listen binds all addresses.
 func (srv *Server) listen() error {
 	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.behind(srv.smtpPort(at, nil).open))
+		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.edge.Behind(srv.smtpPort(at, nil).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
 		}
 		srv.smtp = append(srv.smtp, l)
 	}
 	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.bind("smtps", at.Addr, nil, srv.behind(srv.smtpPort(at, srv.tls.smtps).open))
+		l, err := srv.bind("smtps", at.Addr, nil, srv.edge.Behind(srv.smtpPort(at, srv.tls.Configs.SMTPS).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
 		}
@@ -202,22 +216,22 @@ func (srv *Server) listenPOP3() error {
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}
-	within := pop3Port{port{srv: srv, daemon: pop3Daemon, service: pop3Service, timeout: srv.cfg.POP3.IdleTimeout, tooMany: srv.tooManyPOP3}, pop3Offers(c)}
+	within := pop3Port{conn.Port{Edge: srv.edge, Daemon: pop3Daemon, Service: conn.POP3Service, Timeout: srv.cfg.POP3.IdleTimeout, TooMany: srv.tooManyPOP3}, srv, pop3Offers(c)}
 	clear := within
 	if srv.tls != nil {
-		within.tls = srv.tls.pop3s
+		within.TLS = srv.tls.Configs.POP3S
 		c.OfferTLS = true
-		clear.starttls, clear.configs = srv.tls.pop3, pop3Offers(c)
+		clear.StartTLS, clear.configs = srv.tls.Configs.POP3, pop3Offers(c)
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.behind(clear.open))
+		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.edge.Behind(clear.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
 		srv.pop3 = append(srv.pop3, l)
 	}
 	for _, addr := range srv.cfg.POP3.ListenTLS {
-		l, err := srv.bind("pop3s", addr, nil, srv.behind(within.open))
+		l, err := srv.bind("pop3s", addr, nil, srv.edge.Behind(within.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
 		}
@@ -230,13 +244,13 @@ func (srv *Server) listenPOP3() error {
 // first octet, or nil.
 func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{port: port{srv: srv, daemon: smtpDaemon, timeout: c.SMTP.CommandTimeout, tooMany: srv.tooMany, tls: within, service: serviceOf(at)}}
+	p := &smtpPort{srv: srv, Port: conn.Port{Edge: srv.edge, Daemon: smtpDaemon, Timeout: c.SMTP.CommandTimeout, TooMany: srv.tooMany, TLS: within, Service: serviceOf(at)}}
 	set := smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
 	}
 	if srv.tls != nil && within == nil {
-		p.starttls, set.OfferTLS = srv.tls.smtp, true
+		p.StartTLS, set.OfferTLS = srv.tls.Configs.SMTP, true
 	}
 	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
 		set.BareLF = smtpd.Normalize
@@ -245,7 +259,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 	switch {
 	case srv.capture != 0, !certified || within != nil:
 	case at.Auth == config.AuthRequired:
-		p.starttls = srv.tls.smtps // where a certificate is demanded
+		p.StartTLS = srv.tls.Configs.SMTPS // where a certificate is demanded
 	default:
 		at.Auth = config.AuthOff // hosts bring mail here with or without one
 	}
@@ -266,7 +280,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 func (srv *Server) Start() {
 	srv.group.Start()
 	if srv.tls != nil {
-		srv.tls.start(srv.cfg.TLS.ReloadEvery)
+		srv.tls.Start()
 	}
 	srv.courier.Start()
 }
@@ -338,9 +352,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.submission, srv.submissions, srv.pop3, srv.pop3s) {
 		l.Accepting(false)
 	}
-	for _, sh := range srv.shards {
-		sh.loop.Post(drain{sh})
-	}
+	srv.edge.Drain()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for srv.group.Conns() > 0 && ctx.Err() == nil {
@@ -353,22 +365,10 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.courier.Stop(ctx)
 	srv.group.Stop()
 	if srv.tls != nil {
-		srv.tls.close()
+		srv.tls.Close()
 	}
-	srv.readers.close()
-	srv.auth.close()
-	srv.converters.close()
-	srv.placers.close()
-}
-
-// drain tells the sessions of a loop to end.
-type drain struct{ sh *shard }
-
-// Run implements loop.Task.
-func (d drain) Run() {
-	for s := d.sh.first; s != nil; {
-		next := s.next
-		s.ender.shutdown()
-		s = next
-	}
+	srv.readers.Close()
+	srv.auth.Close()
+	srv.converters.Close()
+	srv.placers.Close()
 }

@@ -50,9 +50,9 @@ func (s *smtpConn) loginEnds() {
 	if s.m.InData() || !s.loginIsOver() {
 		return
 	}
-	s.reason = credentialsChanged
+	s.Reason = credentialsChanged
 	s.m.Expire(&s.shard.smtp)
-	s.carryOut()
+	s.CarryOut()
 }
 
 // credentialsChanged is why a session ends, for the log.
@@ -78,7 +78,7 @@ func (s *smtpConn) refusesExpired() *smtp.Reply {
 	if !s.loginIsOver() {
 		return nil
 	}
-	s.reason = credentialsChanged
+	s.Reason = credentialsChanged
 	return &smtp.Reply{Code: 421, Enhanced: "4.7.0",
 		Text: s.config.Hostname + " the message is not taken: the account of this session has another password or is gone, sign in again"}
 }
@@ -89,9 +89,9 @@ func (s *pop3Conn) loginEnds() bool {
 	if s.lock == nil || s.srv.stillHolds(&s.job.signedIn) {
 		return false
 	}
-	s.reason = credentialsChanged
+	s.Reason = credentialsChanged
 	s.m.Expire(&s.shard.pop3)
-	s.carryOut()
+	s.CarryOut()
 	return true
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 
+	"postrider/engine/budget"
+	"postrider/engine/conn"
 	"postrider/engine/loop"
 	"postrider/engine/smtpd"
 	"postrider/storage"
@@ -13,13 +15,15 @@ import (
 // event loop, the store and the ledger on the other. Everything in it belongs to
 // its loop's goroutine, except the transaction while the store has it.
 type smtpConn struct {
-	session
+	conn.Session
+	srv    *Server
+	shard  *shard
 	config *smtpd.Config // of the port
 	m      smtpd.Session
 	tx     *transaction // made at the first MAIL, then kept for the next ones
 
-	window window
-	rate   progress // of the message that comes in
+	window budget.Window
+	rate   conn.Progress // of the message that comes in
 
 	mayRelay bool // mail for other domains is taken from its network
 	login    *smtpLogin
@@ -28,53 +32,54 @@ type smtpConn struct {
 
 // smtpPort is what the connections of one listener share.
 type smtpPort struct {
-	port
+	conn.Port
+	srv     *Server
 	config  smtpd.Config
 	configs [offers]smtpd.Config // what sessions have of it: see offer
 }
 
 func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
-	s := &smtpConn{config: &p.config}
-	if !s.session.open(&p.port, c, from, s) {
-		return refused{}
+	s := &smtpConn{srv: p.srv, shard: p.srv.shards[c.Loop()], config: &p.config}
+	if !s.Session.Open(&p.Port, c, from, s) {
+		return conn.Refused{}
 	}
-	s.mayRelay = p.srv.cfg.MayRelay(s.ip)
-	s.m.Init(&p.configs[p.srv.offer()], smtpd.Peer{Addr: s.addr, Name: "unknown", Trusted: s.trusted, Loopback: s.ip.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.ip)})
+	s.mayRelay = p.srv.cfg.MayRelay(s.IP)
+	s.m.Init(&p.configs[p.srv.offer()], smtpd.Peer{Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.IP)})
 	p.srv.stats.smtpSessions.Add(1)
 	if r := s.overRate(); r != nil {
 		s.welcome(r)
-		return &s.session
+		return &s.Session
 	}
-	return s.start()
+	return s.Start()
 }
 
-// The methods below implement dialogue.
+// The methods below implement conn.Dialogue.
 
-func (s *smtpConn) begin()     { s.shard.smtp.Reset() }
-func (s *smtpConn) timeOut()   { s.m.TimeOut(&s.shard.smtp) }
-func (s *smtpConn) left() bool { return s.m.Left() }
-func (s *smtpConn) secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.tls.ChannelBinding}) }
-func (s *smtpConn) release()   {} // closed does
+func (s *smtpConn) Begin()     { s.shard.smtp.Reset() }
+func (s *smtpConn) TimeOut()   { s.m.TimeOut(&s.shard.smtp) }
+func (s *smtpConn) Left() bool { return s.m.Left() }
+func (s *smtpConn) Secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.TLS.ChannelBinding}) }
+func (s *smtpConn) Release()   {} // closed does
 
-func (s *smtpConn) greet() {
+func (s *smtpConn) Greet() {
 	if s.receive(s.welcome) {
 		s.m.Greet(&s.shard.smtp)
 	}
 }
 
-func (s *smtpConn) shutDown() {
+func (s *smtpConn) ShutDown() {
 	if s.abandonLogin() {
-		s.waits = nothing
+		s.Waits = conn.Nothing
 		s.m.Answer(smtpd.Answer{Verdict: smtpd.Shutdown}, &s.shard.smtp)
 	}
 	s.m.Shutdown(&s.shard.smtp)
 }
 
-// feed gives the machine what it takes of in and does what it says, until it
+// Feed gives the machine what it takes of in and does what it says, until it
 // wants more input, the session has to wait, or it ends.
-func (s *smtpConn) feed(in []byte) int {
+func (s *smtpConn) Feed(in []byte) int {
 	e, total := &s.shard.smtp, 0
-	for s.waits == nothing && !s.closing {
+	for s.Waits == conn.Nothing && !s.Closing {
 		if s.m.InData() && !s.room() {
 			break
 		}
@@ -83,11 +88,11 @@ func (s *smtpConn) feed(in []byte) int {
 		}
 		n := s.m.Feed(in[total:], e)
 		total += n
-		s.rate.octets += int64(n)
+		s.rate.Add(n)
 		idle := n == 0 && e.Ask == smtpd.AskNothing && len(e.Body) == 0 && !e.Drop && !e.Close
-		s.carryOut()
-		if len(e.Reply) > maxUnsent {
-			s.send()
+		s.CarryOut()
+		if len(e.Reply) > conn.MaxUnsent {
+			s.Send()
 		}
 		if idle {
 			break
@@ -96,9 +101,9 @@ func (s *smtpConn) feed(in []byte) int {
 	return total
 }
 
-// carryOut does what the machine asked for, and answers what can be answered at
+// CarryOut does what the machine asked for, and answers what can be answered at
 // once; otherwise the session waits for the answer.
-func (s *smtpConn) carryOut() {
+func (s *smtpConn) CarryOut() {
 	for e := &s.shard.smtp; ; {
 		if e.Drop {
 			s.dropDraft()
@@ -114,10 +119,10 @@ func (s *smtpConn) carryOut() {
 		}
 		switch {
 		case e.Close:
-			s.closing = true
+			s.Closing = true
 			return
 		case e.StartTLS:
-			s.waits = forHandshake
+			s.Waits = conn.ForHandshake
 			return
 		case e.Ask == smtpd.AskNothing:
 			return
@@ -126,8 +131,8 @@ func (s *smtpConn) carryOut() {
 		e.Ask = smtpd.AskNothing
 		a, known := s.answer(q)
 		if !known {
-			if s.waits == nothing { // else with a deadline
-				s.park()
+			if s.Waits == conn.Nothing { // else with a deadline
+				s.Park()
 			}
 			return
 		}
@@ -135,74 +140,74 @@ func (s *smtpConn) carryOut() {
 	}
 }
 
-// say sends the replies in one write, and logs the refusals.
-func (s *smtpConn) say() {
+// Say sends the replies in one write, and logs the refusals.
+func (s *smtpConn) Say() {
 	e := &s.shard.smtp
 	for _, r := range e.Refused {
 		s.srv.stats.refused.Add(1)
-		s.srv.log.reject(&s.session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
+		s.srv.log.reject(&s.Session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
 	}
 	if len(e.Reply) > 0 {
-		s.write(e.Reply)
+		s.Write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	e.Refused = e.Refused[:0]
 }
 
-// expect sets the read limit and the time that the peer has.
-func (s *smtpConn) expect() {
+// Expect sets the read limit and the time that the peer has.
+func (s *smtpConn) Expect() {
 	if s.m.InData() {
 		if !s.room() {
 			return
 		}
-		s.conn.SetReadLimit(s.readLimit())
-		if !s.rate.on {
-			s.rate.begin(s.srv.cfg.SMTP.DataTimeout)
-			s.timed = false
+		s.Conn.SetReadLimit(s.readLimit())
+		if !s.rate.IsOn() {
+			s.rate.Begin(s.srv.cfg.SMTP.DataTimeout)
+			s.Timed = false
 		}
-		if !s.timed {
-			s.allow(lookEvery(s.srv.cfg.SMTP.DataTimeout))
+		if !s.Timed {
+			s.Allow(conn.LookEvery(s.srv.cfg.SMTP.DataTimeout))
 		}
 		return
 	}
-	if s.rate.on {
-		s.rate.on, s.timed = false, false
+	if s.rate.Stop() {
+		s.Timed = false
 	}
 	s.settleWindow()
-	s.expectCommand(s.port.timeout)
+	s.ExpectCommand(s.Port.Timeout)
 }
 
 // resume answers the question that the session waits for, and goes on.
 func (s *smtpConn) resume(a smtpd.Answer) {
-	s.waits = nothing
-	s.begin()
+	s.Waits = conn.Nothing
+	s.Begin()
 	s.m.Answer(a, &s.shard.smtp)
-	s.carryOut()
-	s.resumed()
+	s.CarryOut()
+	s.Resumed()
 }
 
 // drained: the waits of dialogue.drained are those of POP3.
-func (s *smtpConn) drained(wait) {}
+func (s *smtpConn) Taken(conn.Wait) {}
 
-// expired says whether the peer has more time: it has while its message comes fast enough.
-func (s *smtpConn) expired(w wait) (again bool) {
+// Expired says whether the peer has more time: it has while its message comes fast enough.
+func (s *smtpConn) Expired(w conn.Wait) (again bool) {
 	switch {
-	case w == forTurn:
+	case w == conn.ForTurn:
 		s.waited()
-	case w == forPenalty:
+	case w == conn.ForPenalty:
 		s.resume(smtpd.Answer{Verdict: s.login.held})
-	case w == forGreeting:
+	case w == conn.ForGreeting:
 		s.stranger.delayOver()
-	case w == nothing && s.rate.on && s.rate.look(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout):
-		s.conn.SetDeadline(lookEvery(s.srv.cfg.SMTP.DataTimeout))
+	case w == conn.Nothing && s.rate.IsOn() && s.rate.Look(s.srv.cfg.SMTP.MinDataRate, s.srv.cfg.SMTP.DataTimeout):
+		s.Conn.SetDeadline(conn.LookEvery(s.srv.cfg.SMTP.DataTimeout))
 		return true
 	}
 	return false
 }
 
-// closed ends what is left. A message under way is void; one that the store already has
+// Ended ends what is left. A message under way is void; one that the store already has
 // is delivered all the same.
-func (s *smtpConn) closed(err error) {
+func (s *smtpConn) Ended(err error) {
 	s.abandonLogin()
 	if s.tx == nil || !s.tx.committing {
 		s.dropDraft()
@@ -229,7 +234,8 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 		}
 		return s.mayAddress(), true
 	case smtpd.AskStored:
-		s.rate.on, s.timed = false, false
+		s.rate.Stop()
+		s.Timed = false
 		if r := s.refusesMessage(); r != nil {
 			return refusal(r), true
 		}
@@ -238,7 +244,7 @@ func (s *smtpConn) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 	case smtpd.AskAuth:
 		return s.authenticate()
 	case smtpd.AskVerify, smtpd.AskExpand:
-		return srv.directoryAnswer(q, s.trusted, s.m.Argument()), true
+		return srv.directoryAnswer(q, s.Trusted, s.m.Argument()), true
 	case smtpd.AskClient:
 		return s.speakFor(s.m.Client())
 	case smtpd.AskTLS:
@@ -254,7 +260,7 @@ func (s *smtpConn) mayBegin() smtpd.Verdict {
 	if srv.draining.Load() {
 		return smtpd.Shutdown
 	}
-	if srv.budget.tight() || s.maxChecksReached() {
+	if srv.budget.Tight() || s.maxChecksReached() {
 		srv.stats.overBudget.Add(1)
 		return smtpd.Busy
 	}
@@ -339,7 +345,7 @@ func (s *smtpConn) stored() {
 		a = refusal(tx.refusal)
 	}
 	tx.end()
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		s.releaseWindow()
 		s.forgetRecipients()
 		return // durable, but the peer never hears of it: it will send it again

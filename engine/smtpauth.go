@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"postrider/codec/sasl"
+	"postrider/engine/conn"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
 )
@@ -42,7 +43,7 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 	l.claim, l.asked, l.changes = claim, time.Now(), srv.store.CredentialChanges()
 	var r ruling
 	var wait time.Duration
-	l.account, r, wait = srv.consider(&l.claim, s.ip, &l.attempt)
+	l.account, r, wait = srv.consider(&l.claim, s.IP, &l.attempt)
 	l.err = nil
 	switch r {
 	case granted:
@@ -52,7 +53,7 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 		srv.stats.throttled.Add(1)
 		return s.hold(smtpd.TooManyNow)
 	case slowed:
-		s.waitFor(forTurn, wait)
+		s.WaitFor(conn.ForTurn, wait)
 		return smtpd.Answer{}, false
 	}
 	return s.judge()
@@ -67,7 +68,7 @@ func (s *smtpConn) judge() (smtpd.Answer, bool) {
 		return s.authenticated()
 	}
 	l.busy = true
-	if !srv.hash(l, s.ip) {
+	if !srv.hash(l, s.IP) {
 		srv.settle(&l.attempt, errNotJudged)
 		return smtpd.Answer{Verdict: smtpd.Busy}, true
 	}
@@ -80,11 +81,11 @@ func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
 	switch {
 	case l.err == nil:
 		s.srv.stats.authenticated.Add(1)
-		s.srv.clients.login(s.ip, &s.seat)
+		s.LoggedIn()
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(l.account.Name, l.account.Domain)}, true
 	case errors.Is(l.err, errDenied):
 		s.srv.stats.denied.Add(1)
-		s.srv.log.loginFailed(smtpDaemon, s.addr, l.claim.Mechanism, l.claim.User)
+		s.srv.log.loginFailed(smtpDaemon, s.Addr, l.claim.Mechanism, l.claim.User)
 		return s.hold(smtpd.Denied)
 	}
 	s.srv.log.fault("login of "+l.claim.User, l.err)
@@ -98,14 +99,14 @@ func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
 		return smtpd.Answer{Verdict: v}, true
 	}
 	s.login.held = v
-	s.waitFor(forPenalty, wait)
+	s.WaitFor(conn.ForPenalty, wait)
 	return smtpd.Answer{}, false
 }
 
 // waited goes on with a claim that had to wait.
 func (s *smtpConn) waited() {
 	s.srv.door.guesses.waited(&s.login.attempt)
-	s.park()
+	s.Park()
 	if a, now := s.judge(); now {
 		s.resume(a)
 	}
@@ -120,8 +121,8 @@ func (s *smtpConn) abandonLogin() bool {
 	return true
 }
 
-// work implements job: it runs on a goroutine of the pool that hashes.
-func (l *smtpLogin) work() {
+// Work implements conn.Job: it runs on a goroutine of the pool that hashes.
+func (l *smtpLogin) Work() {
 	srv := l.conn.srv
 	defer l.conn.shard.loop.Post(l)
 	defer func() {
@@ -132,15 +133,15 @@ func (l *smtpLogin) work() {
 	l.account, l.err = srv.judge(&l.claim)
 }
 
-// unqueued implements job.
-func (l *smtpLogin) unqueued() { l.busy = false }
+// Unqueued implements conn.Job.
+func (l *smtpLogin) Unqueued() { l.busy = false }
 
 // Run implements loop.Task: the outcome is back on the session's loop.
 func (l *smtpLogin) Run() {
 	l.busy = false
 	s := l.conn
 	s.srv.settle(&l.attempt, l.err)
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		return
 	}
 	if a, now := s.authenticated(); now {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/conn"
 	"postrider/storage"
 )
 
@@ -20,15 +21,11 @@ type taskFunc func()
 func (f taskFunc) Run() { f() }
 
 // sessions calls see for each open session, on its loop.
-func (f *fixture) sessions(see func(*session)) {
+func (f *fixture) sessions(see func(*conn.Session)) {
+	f.edge.Each(see)
 	for _, sh := range f.shards {
 		done := make(chan struct{})
-		sh.loop.Post(taskFunc(func() {
-			defer close(done)
-			for s := sh.first; s != nil; s = s.next {
-				see(s)
-			}
-		}))
+		sh.loop.Post(taskFunc(func() { close(done) }))
 		<-done
 	}
 }
@@ -76,7 +73,7 @@ func (f *fixture) maildropIsFree(t testing.TB, id storage.AccountID) {
 // reads nothing: what is kept for the peer must stay small. Then it reads, and
 // gets the reply to every one.
 func TestRepliesThatNobodyReadsAreBounded(t *testing.T) {
-	const most = 4 * maxUnsent
+	const most = 4 * conn.MaxUnsent
 	flood := func(t *testing.T, f *fixture, p *peer, commands string, replies func()) {
 		sent := make(chan error, 1)
 		go func() {
@@ -85,15 +82,15 @@ func TestRepliesThatNobodyReadsAreBounded(t *testing.T) {
 		}()
 		until(t, "more replies than the peer reads", func() bool {
 			var pending int
-			f.sessions(func(s *session) { pending = max(pending, s.conn.Pending()) })
+			f.sessions(func(s *conn.Session) { pending = max(pending, s.Conn.Pending()) })
 			if pending > most {
 				t.Fatalf("%d octets are kept for a peer that does not read", pending)
 			}
-			return pending > maxUnsent
+			return pending > conn.MaxUnsent
 		})
 		for range 50 { // it must not grow on
-			f.sessions(func(s *session) {
-				if n := s.conn.Pending(); n > most {
+			f.sessions(func(s *conn.Session) {
+				if n := s.Conn.Pending(); n > most {
 					t.Errorf("%d octets are kept for a peer that does not read", n)
 				}
 			})
@@ -158,8 +155,8 @@ func TestRepliesThatNobodyReadsAreBounded(t *testing.T) {
 		const n = 200
 		for range n { // each in a segment of its own, never more than one in an Input
 			p.send("RETR 1\r\n")
-			f.sessions(func(s *session) {
-				if n := s.conn.Pending(); n > most {
+			f.sessions(func(s *conn.Session) {
+				if n := s.Conn.Pending(); n > most {
 					t.Errorf("%d octets are kept for a peer that does not read", n)
 				}
 			})
@@ -283,7 +280,7 @@ func TestThousandStalledReaders(t *testing.T) {
 		p := dialNarrow(t, f.POP3Addrs()[0].String())
 		p.send("USER " + name + "\r\nPASS secret\r\nRETR 1\r\n")
 	}
-	until(t, "the budget is booked", func() bool { return !f.budget.bulk.Reserve(readBuffer) || release(f) })
+	until(t, "the budget is booked", func() bool { return !f.budget.Bulk.Reserve(readBuffer) || release(f) })
 	f.deliver(t, "jsmith@localhost", "\r\nsmall\r\n")
 	reader := f.login(t, "mbrain")
 	delivered := make(chan string, 1)
@@ -302,6 +299,6 @@ func TestThousandStalledReaders(t *testing.T) {
 
 // release gives back what a look at the budget took.
 func release(f *fixture) bool {
-	f.budget.bulk.Release(readBuffer)
+	f.budget.Bulk.Release(readBuffer)
 	return false
 }

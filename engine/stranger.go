@@ -6,6 +6,7 @@ import (
 
 	"postrider/codec/smtp"
 	"postrider/engine/config"
+	"postrider/engine/conn"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
 	"postrider/engine/vetting"
@@ -30,14 +31,14 @@ type stranger struct {
 }
 
 // isKnown says whether the client is on a network that [policy] does not concern.
-func (s *smtpConn) isKnown() bool { return s.trusted || s.mayRelay }
+func (s *smtpConn) isKnown() bool { return s.Trusted || s.mayRelay }
 
 // overRate says why the client is not served now; nil: it is.
 func (s *smtpConn) overRate() *smtp.Reply {
 	if s.isKnown() {
 		return nil
 	}
-	return s.srv.guard.mayConnect(s.ip)
+	return s.srv.guard.mayConnect(s.IP)
 }
 
 // receive finds out about a client what is to be known before the greeting. When that
@@ -54,7 +55,7 @@ func (s *smtpConn) receive(then func(refused *smtp.Reply)) (known bool) {
 		return true
 	}
 	st.then = then
-	s.waitFor(forGreeting, g.cfg.GreetDelay)
+	s.WaitFor(conn.ForGreeting, g.cfg.GreetDelay)
 	if g.cfg.GreetDelay > 0 {
 		st.delayed = true
 		if !g.mayLookUp() {
@@ -62,7 +63,7 @@ func (s *smtpConn) receive(then func(refused *smtp.Reply)) (known bool) {
 		}
 	}
 	st.lookingUp = true
-	go st.lookUp(g, s.ip)
+	go st.lookUp(g, s.IP)
 	return false
 }
 
@@ -88,15 +89,15 @@ func (l *lookedUp) Run() {
 // goOn decides about the client when nothing is waited for any more.
 func (st *stranger) goOn() {
 	s := st.conn
-	if st.delayed || st.lookingUp || st.then == nil || !s.conn.Alive() || s.stranger != st {
+	if st.delayed || st.lookingUp || st.then == nil || !s.Conn.Alive() || s.stranger != st {
 		return
 	}
 	then := st.then
 	st.then = nil
-	s.waits = nothing
+	s.Waits = conn.Nothing
 	if st.facts.Name != "" {
-		s.name = st.facts.Name
-		s.m.Introduce(s.name)
+		s.Name = st.facts.Name
+		s.m.Introduce(s.Name)
 	}
 	then(st.verdict())
 }
@@ -106,18 +107,18 @@ func (st *stranger) verdict() *smtp.Reply {
 	s, g := st.conn, st.conn.srv.guard
 	if st.early {
 		g.stats.earlySeen.Add(1)
-		s.srv.log.info("early talker: "+s.client()+" spoke before the greeting", smtpDaemon)
+		s.srv.log.info("early talker: "+s.Client()+" spoke before the greeting", smtpDaemon)
 		if g.cfg.EarlyTalkers == config.MannersRefuse {
 			g.stats.early.Add(1)
 			return &smtp.Reply{Code: 554, Enhanced: "5.5.1", Text: "You spoke before the greeting"}
 		}
 	}
-	return g.turnedAway(s.ip, &st.facts)
+	return g.turnedAway(s.IP, &st.facts)
 }
 
-// spoke notes that the client sent something before its greeting.
-func (s *smtpConn) spoke() {
-	if s.waits == forGreeting && s.m.Asking() == smtpd.AskNothing {
+// Spoke notes that the client sent something before its greeting.
+func (s *smtpConn) Spoke() {
+	if s.Waits == conn.ForGreeting && s.m.Asking() == smtpd.AskNothing {
 		s.stranger.early = true
 	}
 }
@@ -130,16 +131,16 @@ func (st *stranger) delayOver() {
 
 // welcome greets the client, or turns it away.
 func (s *smtpConn) welcome(refused *smtp.Reply) {
-	s.begin()
+	s.Begin()
 	if refused != nil {
 		s.srv.stats.refused.Add(1)
-		s.srv.log.reject(&s.session, "CONNECT", refused.AppendTo(nil), nil, false)
+		s.srv.log.reject(&s.Session, "CONNECT", refused.AppendTo(nil), nil, false)
 		s.turnAway(refused)
 	} else {
 		s.m.Greet(&s.shard.smtp)
 	}
-	s.carryOut()
-	s.resumed()
+	s.CarryOut()
+	s.Resumed()
 }
 
 // turnAway says no in the place of the greeting. Before the handshake of TLS nothing
@@ -147,7 +148,7 @@ func (s *smtpConn) welcome(refused *smtp.Reply) {
 func (s *smtpConn) turnAway(r *smtp.Reply) {
 	e := &s.shard.smtp
 	s.m.TurnAway(r, e)
-	if s.port.tls != nil && s.tls == nil {
+	if s.Port.TLS != nil && s.TLS == nil {
 		e.Reply = e.Reply[:0]
 	}
 }
@@ -166,7 +167,7 @@ func (s *smtpConn) refusesMail() *smtp.Reply {
 	if r := s.outOfTurn(); r != nil {
 		return r
 	}
-	return s.srv.guard.mayMail(s.ip)
+	return s.srv.guard.mayMail(s.IP)
 }
 
 // outOfTurn notes that the client sends commands without waiting for replies, and
@@ -179,7 +180,7 @@ func (s *smtpConn) outOfTurn() *smtp.Reply {
 	if !s.stranger.noted {
 		s.stranger.noted = true
 		g.stats.eagerSeen.Add(1)
-		s.srv.log.info("improper pipelining by "+s.client()+" helo=<"+harmless(s.m.Helo())+">", smtpDaemon)
+		s.srv.log.info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", smtpDaemon)
 	}
 	if g.cfg.Pipelining != config.MannersRefuse {
 		return nil
@@ -191,15 +192,15 @@ func (s *smtpConn) outOfTurn() *smtp.Reply {
 // speakFor answers XCLIENT: the session is the other client's from now on.
 func (s *smtpConn) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Addr.IsValid() {
-		if !s.srv.clients.move(s.ip, &s.seat, c.Addr, s.srv.isOwn(c.Addr)) {
+		if !s.Move(c.Addr) {
 			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.srv.cfg.Server.Hostname + " Too many connections, come back later"}), true
 		}
-		s.identify(c.Addr)
+		s.mayRelay = s.srv.cfg.MayRelay(c.Addr)
 	}
 	if c.Name != "" {
-		s.name = c.Name
+		s.Name = c.Name
 	}
-	s.srv.log.info("XCLIENT: the session goes on for "+s.client(), smtpDaemon)
+	s.srv.log.info("XCLIENT: the session goes on for "+s.Client(), smtpDaemon)
 	if r := s.overRate(); r != nil {
 		return refusal(r), true
 	}
@@ -213,12 +214,6 @@ func (s *smtpConn) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	return smtpd.Answer{Verdict: smtpd.Yes}, known
 }
 
-// identify takes the client's address into the session.
-func (s *smtpConn) identify(ip netip.Addr) {
-	s.ip, s.addr, s.name = ip, ip.String(), "unknown"
-	s.trusted, s.mayRelay = s.srv.trusts(ip), s.srv.cfg.MayRelay(ip)
-}
-
 // greylists says that the recipient has to wait; nil: not. Those that are not there
 // hear so at once: their triplets would only fill the memory.
 func (s *smtpConn) greylists() *smtp.Reply {
@@ -230,5 +225,5 @@ func (s *smtpConn) greylists() *smtp.Reply {
 	if _, outcome := s.srv.router.Route(to.Local(), to.Domain(), places[:0]); outcome != router.Local {
 		return nil
 	}
-	return s.srv.guard.greylisted(s.ip, string(s.tx.reverse), to.String())
+	return s.srv.guard.greylisted(s.IP, string(s.tx.reverse), to.String())
 }

@@ -59,6 +59,12 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+func (l *logged) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 func (l *logged) has(t *testing.T, text string) {
 	t.Helper()
 	l.mu.Lock()

@@ -19,17 +19,17 @@ func (srv *Server) listenSubmission() error {
 	for _, addr := range c.Listen {
 		port := srv.smtpPort(config.SMTPListener{Addr: addr, Auth: config.AuthRequired}, nil)
 		if srv.tls != nil {
-			port.starttls = srv.tls.smtps
+			port.StartTLS = srv.tls.Configs.SMTPS
 		}
-		l, err := srv.bind("submission", addr, srv.tooMany, srv.behind(port.open))
+		l, err := srv.bind("submission", addr, srv.tooMany, srv.edge.Behind(port.open))
 		if err != nil {
 			return fmt.Errorf("submission.listen %s: %w", addr, err)
 		}
 		srv.submission = append(srv.submission, l)
 	}
 	for _, addr := range c.ListenTLS {
-		port := srv.smtpPort(config.SMTPListener{Addr: addr, Auth: config.AuthRequired}, srv.tls.smtps)
-		l, err := srv.bind("submissions", addr, nil, srv.behind(port.open))
+		port := srv.smtpPort(config.SMTPListener{Addr: addr, Auth: config.AuthRequired}, srv.tls.Configs.SMTPS)
+		l, err := srv.bind("submissions", addr, nil, srv.edge.Behind(port.open))
 		if err != nil {
 			return fmt.Errorf("submission.listen_tls %s: %w", addr, err)
 		}

@@ -25,7 +25,7 @@ func (s *smtpConn) decideSuccess(verdict *vetting.Verdict) {
 		return
 	}
 	passes := verdict != nil && verdict.SPF.Result == vetting.Pass && !verdict.SPF.Helo
-	if !passes || !g.mayNotify(s.ip) {
+	if !passes || !g.mayNotify(s.IP) {
 		g.stats.successPassed.Add(1)
 		t.deliver(s.m.Transaction())
 		return
@@ -33,7 +33,7 @@ func (s *smtpConn) decideSuccess(verdict *vetting.Verdict) {
 	s.placeAgain(func(p *router.Placement) { p.NoSuccess = false }, func(int) {
 		n := t.places.Successes()
 		g.stats.successTold.Add(int64(n))
-		g.notifies(s.ip, n)
+		g.notifies(s.IP, n)
 		t.deliver(s.m.Transaction())
 	})
 }

@@ -103,7 +103,7 @@ func TestDialogueWithinTLS(t *testing.T) {
 			q.say("DELE 1", "+OK")
 			q.say("QUIT", "+OK")
 			q.end()
-			if n := f.stats.tlsHandshakes.Load(); n != 2 {
+			if n := f.edge.Stats.TLSHandshakes.Load(); n != 2 {
 				t.Errorf("%d handshakes", n)
 			}
 		})
@@ -176,7 +176,7 @@ func TestOctetsBehindSTARTTLS(t *testing.T) {
 	if bytes.Contains(answer, []byte("250")) {
 		t.Errorf("a command in clear text was run: %q", answer)
 	}
-	if n := f.stats.tlsFailed.Load(); n != 1 {
+	if n := f.edge.Stats.TLSFailed.Load(); n != 1 {
 		t.Errorf("%d failed handshakes, want 1", n)
 	}
 }
@@ -255,7 +255,7 @@ func TestClientsThatHangUpInTheHandshake(t *testing.T) {
 	}
 	wg.Wait()
 	until(t, "handshakes, sessions and goroutines are gone", func() bool {
-		return f.tls.handshaker.Open() == 0 && f.group.Conns() == 0 && runtime.NumGoroutine() <= before
+		return f.edge.TLS.Handshaker.Open() == 0 && f.group.Conns() == 0 && runtime.NumGoroutine() <= before
 	})
 	p := f.dialSMTPS(t, modern)
 	p.expect("220 ")
@@ -280,7 +280,7 @@ func TestStalledHandshakesAreCapped(t *testing.T) {
 		p.send(hello)
 		stalled = append(stalled, p)
 	}
-	until(t, "all places are taken", f.tls.handshaker.Busy)
+	until(t, "all places are taken", f.edge.TLS.Handshaker.Busy)
 	for range 3 * limit {
 		p := dial(t, f.SMTPSAddrs()[0].String())
 		p.send(hello)
@@ -289,13 +289,13 @@ func TestStalledHandshakesAreCapped(t *testing.T) {
 	clear.say("STARTTLS", "454 4.7.0")
 	clear.say("MAIL FROM:<a@client.test>", "250 ") // goes on in clear text
 	live.say("NOOP", "250 ")
-	if n := f.tls.handshaker.Open(); n != limit {
+	if n := f.edge.TLS.Handshaker.Open(); n != limit {
 		t.Errorf("%d handshakes are open, want %d", n, limit)
 	}
 	for _, p := range stalled {
 		p.Close()
 	}
-	until(t, "the places are free", func() bool { return f.tls.handshaker.Open() == 0 })
+	until(t, "the places are free", func() bool { return f.edge.TLS.Handshaker.Open() == 0 })
 	f.dialSMTPS(t, modern).expect("220 ")
 }
 
@@ -332,7 +332,7 @@ func TestHandshakeHasItsTime(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	until(t, "their handshakes are gone", func() bool { return f.tls.handshaker.Open() == 0 })
+	until(t, "their handshakes are gone", func() bool { return f.edge.TLS.Handshaker.Open() == 0 })
 }
 
 func TestTruncatedStreamDeliversNothing(t *testing.T) {

@@ -183,7 +183,7 @@ func BenchmarkStormTLS(b *testing.B) {
 		var took []time.Duration
 		var before, after syscall.Rusage
 		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
-		from := f.stats.tlsHandshakes.Load()
+		from := f.edge.Stats.TLSHandshakes.Load()
 		began := time.Now()
 		for time.Since(began) < 4*time.Second {
 			at := time.Now()
@@ -191,7 +191,7 @@ func BenchmarkStormTLS(b *testing.B) {
 			took = append(took, time.Since(at))
 			time.Sleep(time.Millisecond)
 		}
-		n = int(f.stats.tlsHandshakes.Load() - from)
+		n = int(f.edge.Stats.TLSHandshakes.Load() - from)
 		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after)
 		slices.Sort(took)
 		b.ReportMetric(float64(took[len(took)/2].Microseconds()), "us-p50-"+name)

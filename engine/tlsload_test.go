@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"postrider/engine/certs"
 	"postrider/engine/config"
-	"postrider/engine/tlsio"
 )
 
 // numbered is a text of about n octets in which each line is different.
@@ -44,7 +44,7 @@ func TestLargeMessageWithinTLS(t *testing.T) {
 		t.Errorf("%d octets came, the text has %d", len(got), len(text))
 	}
 	q.say("QUIT", "+OK")
-	until(t, "nothing is booked", func() bool { return f.budget.used() == 0 })
+	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 })
 }
 
 // serial is the serial number of the certificate that a client is shown.
@@ -57,7 +57,7 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "mx.pem")
 	renew := func() string {
 		_ = os.Remove(file)
-		if _, err := tlsio.SelfSigned(file, []string{"mx.test"}, time.Now()); err != nil {
+		if _, err := certs.SelfSigned(file, []string{"mx.test"}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		pair, err := tls.LoadX509KeyPair(file, file)
@@ -109,14 +109,16 @@ func TestReloadUnderLoadDropsNothing(t *testing.T) {
 	if err := os.WriteFile(file, []byte("half a renewal"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.tls.reload(true)
+	log := f.listenIn()
+	f.ReloadCertificates()
+	until(t, "the log has the fault", func() bool { return strings.Contains(log.text(), "new TLS certificates can't be used") })
 	if p := f.dialSMTPS(t, modern); serial(t, p) != last {
 		t.Error("what can't be loaded has replaced what serves")
 	}
 	stop.Store(true)
 	clients.Wait()
 	long.submit("x\r\n")
-	if n := f.stats.tlsFailed.Load(); n != 0 {
+	if n := f.edge.Stats.TLSFailed.Load(); n != 0 {
 		t.Errorf("%d handshakes failed", n)
 	}
 }
@@ -177,7 +179,7 @@ func TestSessionsAreResumedAfterARestart(t *testing.T) {
 	if !resumed(g, tls.VersionTLS12) || !resumed(g, tls.VersionTLS13) {
 		t.Error("a session was not resumed by another process")
 	}
-	for _, name := range []string{selfSignedFile, ticketFile} {
+	for _, name := range []string{certs.SelfSignedFile, certs.TicketFile} {
 		info, err := os.Stat(filepath.Join(data, name))
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v; want mode 0600", name, info.Mode(), err)
@@ -216,9 +218,9 @@ func TestOldVersionsAreRefusedUnlessAskedFor(t *testing.T) {
 	q = q.secure(version(tls.VersionTLS10))
 	q.say("EHLO c", "250 ")
 	q.say("QUIT", "221 ")
-	until(t, "the failure is counted", func() bool { return f.stats.tlsFailed.Load() == 1 })
-	if f.stats.tlsHandshakes.Load() != 1 {
-		t.Errorf("%d handshakes", f.stats.tlsHandshakes.Load())
+	until(t, "the failure is counted", func() bool { return f.edge.Stats.TLSFailed.Load() == 1 })
+	if f.edge.Stats.TLSHandshakes.Load() != 1 {
+		t.Errorf("%d handshakes", f.edge.Stats.TLSHandshakes.Load())
 	}
 }
 
@@ -227,7 +229,7 @@ func TestDrainWithinTLS(t *testing.T) {
 	f := start(t, withTLS, nil)
 	half := dial(t, f.SMTPSAddrs()[0].String())
 	half.send(clientHello(t))
-	until(t, "it is under way", func() bool { return f.tls.handshaker.Open() == 1 })
+	until(t, "it is under way", func() bool { return f.edge.TLS.Handshaker.Open() == 1 })
 	p := f.dialSMTPS(t, modern)
 	p.expect("220 ")
 	go f.Drain(t.Context())
@@ -236,5 +238,5 @@ func TestDrainWithinTLS(t *testing.T) {
 	if _, err := io.Copy(io.Discard, half.r); err != nil {
 		t.Log(err) // a reset is as good an end
 	}
-	until(t, "all are gone", func() bool { return f.group.Conns() == 0 && f.tls.handshaker.Open() == 0 })
+	until(t, "all are gone", func() bool { return f.group.Conns() == 0 && f.edge.TLS.Handshaker.Open() == 0 })
 }

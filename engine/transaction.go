@@ -6,6 +6,7 @@ import (
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/budget"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
 	"postrider/storage"
@@ -31,7 +32,7 @@ type transaction struct {
 	taken   []byte // in capture mode: a Delivered-To field for each
 	untold  int    // forward-paths that had no room in taken
 
-	held int64 // octets of budget.held for the recipients
+	held int64 // octets of budget.Held for the recipients
 
 	out    outgoing
 	booked booking
@@ -115,7 +116,7 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 	t.places.Seal(storage.Envelope{
 		ReversePath: string(t.reverse), EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 		Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8, Stranger: !t.mayRelay(),
-		Origin: "client " + s.client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
+		Origin: "client " + s.Client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " +
 			s.with(m),
 	})
 }
@@ -124,18 +125,18 @@ func (t *transaction) seal(m *smtpd.Transaction) {
 func (t *transaction) openDraft(s *smtpConn) {
 	srv := s.srv
 	m := s.m.Transaction()
-	t.draft = srv.store.NewDraft(min(m.Mail.Size, smallWindow)) // what SIZE says is not booked yet
+	t.draft = srv.store.NewDraft(min(m.Mail.Size, budget.SmallWindow)) // what SIZE says is not booked yet
 	t.arrival = time.Now()
 	var id [16]byte
 	f := message.Received{
-		Helo: s.m.Helo(), RDNS: s.rdns(), IP: s.ip, Host: s.config.Hostname,
+		Helo: s.m.Helo(), RDNS: s.RDNS(), IP: s.IP, Host: s.config.Hostname,
 		With: s.with(m),
 		ID:   t.draft.ID().AppendTo(id[:0]), At: t.arrival,
 	}
 	if t.paths == 1 && !(t.wide && len(t.places.Relayed) > 0) {
 		f.For = t.forward // beyond ASCII it would keep the message from hosts without SMTPUTF8
 	}
-	if c := s.certificate(); c != nil {
+	if c := s.Certificate(); c != nil {
 		f.Client, f.Issuer = c.Subject.CommonName, c.Issuer.CommonName
 	}
 	if s.m.Account() != "" && srv.cfg.Submission.HideClient {

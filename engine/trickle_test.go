@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/conn"
 )
 
 // trickle sends text octet by octet, again and again, until the server ends the connection,
@@ -132,13 +133,13 @@ func TestAnOctetDoesNotKeepWhatWasReadAhead(t *testing.T) {
 		p.say(fmt.Sprint("RETR ", i), "+OK")
 		p.listing()
 	}
-	if f.budget.bulk.Used() == 0 {
+	if f.budget.Bulk.Used() == 0 {
 		t.Fatal("nothing was read ahead")
 	}
 	until(t, "the buffer is given up", func() bool {
 		p.send(" ")
 		time.Sleep(20 * time.Millisecond)
-		return f.budget.bulk.Used() == 0
+		return f.budget.Bulk.Used() == 0
 	})
 	p.say("", "-ERR")
 	p.say("RETR 3", "+OK")
@@ -177,13 +178,14 @@ type output struct {
 	pending int
 	written int64
 	said    bool
-	waits   wait
+	waits   conn.Wait
 }
 
 func (f *fixture) output() (o output) {
-	f.sessions(func(s *session) {
-		n := s.conn.Pending()
-		o = output{n, s.conn.Taken() + int64(n), s.said, s.waits}
+	f.sessions(func(s *conn.Session) {
+		n := s.Conn.Pending()
+		said, _ := s.Renewal()
+		o = output{n, s.Conn.Taken() + int64(n), said, s.Waits}
 	})
 	return o
 }
@@ -222,14 +224,14 @@ func TestAPeerThatTakesRepliesOctetByOctetIsCutOff(t *testing.T) {
 			for begun := time.Now(); f.group.Conns() > 0; time.Sleep(20 * time.Millisecond) {
 				_, _ = io.WriteString(p, c.short)
 				_, _ = p.r.ReadByte()
-				if o := f.output(); o.waits != nothing {
+				if o := f.output(); o.waits != conn.Nothing {
 					t.Fatalf("the session waits (%d): it is cut off for another reason", o.waits)
 				}
 				if time.Since(begun) > hang {
 					t.Fatal("the session goes on")
 				}
 			}
-			if n := f.stats.timeouts.Load(); n != 1 {
+			if n := f.edge.Stats.Timeouts.Load(); n != 1 {
 				t.Errorf("%d timeouts", n)
 			}
 		})
@@ -264,69 +266,13 @@ func TestAReplyRenewsTheTimeOfACommand(t *testing.T) {
 	owed := int64(-1)
 	for _, l := range []string{"EHLO c", "NOOP", "MAIL FROM:<>", "RCPT TO:<mbrain@localhost>", "DATA", "x\r\n.", "NOOP"} {
 		p.say(l, "")
-		f.sessions(func(s *session) {
-			now := s.conn.Taken() + int64(s.conn.Pending())
-			if l != "DATA" && (!s.timed || s.said || s.owed != now || s.owed <= owed) {
-				t.Errorf("after %q: timed %v, said %v, owed %d of %d, before %d", l, s.timed, s.said, s.owed, now, owed)
+		f.sessions(func(s *conn.Session) {
+			now := s.Conn.Taken() + int64(s.Conn.Pending())
+			said, next := s.Renewal()
+			if l != "DATA" && (!s.Timed || said || next != now || next <= owed) {
+				t.Errorf("after %q: timed %v, said %v, owed %d of %d, before %d", l, s.Timed, said, next, now, owed)
 			}
-			owed = s.owed
+			owed = next
 		})
-	}
-}
-
-// A client that sends too little is cut off, and no other.
-func TestProgress(t *testing.T) {
-	// lasts is the number of the look that cuts off a client that sends what sends tells before
-	// each; 2,000: none does.
-	lasts := func(rate int64, limit time.Duration, sends func(look int) int64) int {
-		var p progress
-		p.begin(limit)
-		for i := range 2000 {
-			p.octets += sends(i)
-			if !p.look(rate, limit) {
-				return i + 1
-			}
-		}
-		return 2000
-	}
-	const limit = 3 * time.Minute // a look each minute
-	f := func(name string, rate int64, sends func(look int) int64, want int) {
-		t.Helper()
-		if got := lasts(rate, limit, sends); got != want {
-			t.Errorf("%s: %d looks, want %d", name, got, want)
-		}
-	}
-	steady := func(n int64) func(int) int64 { return func(int) int64 { return n } }
-	f("silent", 100, steady(0), 3)
-	f("an octet a minute", 100, steady(1), 4)
-	f("an octet a second", 100, steady(60), 4)
-	f("half the rate", 100, steady(3000), 6)
-	f("the rate", 100, steady(6000), 2000)
-	f("a line in a minute at 1 octet a second", 1, steady(72), 2000)
-	f("in bursts", 100, func(i int) int64 {
-		if i%3 == 0 {
-			return 18_000
-		}
-		return 0
-	}, 2000)
-	f("fast, then silent", 100, func(i int) int64 {
-		if i < 10 {
-			return 1 << 30
-		}
-		return 0
-	}, 13)
-	f("as fast as it gets, then silent", 1, func(i int) int64 {
-		if i < 10 {
-			return 1 << 62
-		}
-		return 0
-	}, 13)
-	f("no minimum: an octet now and then", 0, func(i int) int64 { return int64(i % 2) }, 2000)
-	f("no minimum: silent", 0, steady(0), 3)
-	for _, limit := range []time.Duration{time.Second, 3 * time.Second, time.Minute, time.Hour, 24 * time.Hour} {
-		silent := lasts(100, limit, steady(0))
-		if took := time.Duration(silent) * lookEvery(limit); took < limit || took > limit+lookEvery(limit) {
-			t.Errorf("%v: a silent client is cut off after %v", limit, took)
-		}
 	}
 }

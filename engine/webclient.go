@@ -41,7 +41,7 @@ func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 // webBounds are those of the web client and the view of captured mail. Captured mail is
 // anybody's who may connect, so the name that it is asked for by always counts.
 func (srv *Server) webBounds() web.Bounds {
-	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.pages}
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.Pages}
 }
 
 func (srv *Server) webHosts() web.Hosts {
@@ -53,7 +53,7 @@ func (srv *Server) WebTLS() *tls.Config {
 	if srv.tls == nil {
 		return nil
 	}
-	return srv.tls.https
+	return srv.tls.Configs.HTTPS
 }
 
 // webClaim is a login of the web client in the pool that hashes.
@@ -66,9 +66,9 @@ type webClaim struct {
 	done    chan struct{}
 }
 
-// work implements job. A network pays for a wrong password also when nobody waits for
+// Work implements conn.Job. A network pays for a wrong password also when nobody waits for
 // the answer any more.
-func (j *webClaim) work() {
+func (j *webClaim) Work() {
 	defer close(j.done)
 	defer func() {
 		if p := recover(); p != nil {
@@ -79,8 +79,8 @@ func (j *webClaim) work() {
 	j.account, j.err = j.srv.judge(&j.claim)
 }
 
-// unqueued implements job.
-func (j *webClaim) unqueued() {}
+// Unqueued implements conn.Job.
+func (j *webClaim) Unqueued() {}
 
 // webLogin finds the account of a name and a password, and waits as long as that takes:
 // as in the protocols, what is wrong is said after auth.failure_delay, and no name is

@@ -47,6 +47,10 @@ func wrongArrow(f *file, p string) string {
 	switch {
 	case testing:
 		return ""
+	case ours && room == "engine/config" && f.folder != "engine" && !in(f.folder, "cmd", "engine/config"):
+		return "only package engine and cmd know the configuration; take settings of your own, as values"
+	case ours && room == "engine" && in(f.folder, "engine") && !f.isTest:
+		return "package engine puts the server together; a package below it takes what it needs as values and functions"
 	case in(f.folder, "codec/address") && (p == "golang.org/x/net/idna" || p == "golang.org/x/text/unicode/norm"):
 		// Tables of Unicode, as pure as the codec itself.
 	case in(f.folder, "codec"):
@@ -67,6 +71,10 @@ func wrongArrow(f *file, p string) string {
 		}
 	case in(f.folder, "engine/vetting", "engine/mtasts", "engine/dkim") && in(room, "engine/mx"):
 		return "SPF, DKIM, DMARC and MTA-STS ask engine/dns; only the relay needs the hosts of next hops"
+	case f.folder == "engine/conn":
+		if ours && !in(room, "codec/proxy", "engine/conn", "engine/loop", "engine/tlsio", "engine/limit") {
+			return "engine/conn knows no protocol, no store and no settings: an Edge or a Port hands in what it needs"
+		}
 	case in(f.folder, "engine"):
 		if ours && in(room, "cmd", "bench") {
 			return "arrows go cmd -> engine, and bench stands apart"

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,5 +259,20 @@ func TestTLSRules(t *testing.T) {
 		if _, err := load(t, "[relay]\n"+bad+"\n"); err == nil {
 			t.Errorf("%s was taken", bad)
 		}
+	}
+}
+
+// An address keeps its options when the port that was picked for it is set.
+func TestSetAddressesKeepOptions(t *testing.T) {
+	c := Default()
+	c.SMTP.Listen = []SMTPListener{{Addr: "127.0.0.1:0", BareLF: BareLFNormalize}}
+	for _, l := range c.Listeners() {
+		if l.Name == "smtp" {
+			l.Set([]string{"127.0.0.1:25", "127.0.0.2:25"})
+		}
+	}
+	want := []SMTPListener{{Addr: "127.0.0.1:25", BareLF: BareLFNormalize}, {Addr: "127.0.0.2:25"}}
+	if !slices.Equal(c.SMTP.Listen, want) {
+		t.Errorf("%v", c.SMTP.Listen)
 	}
 }

@@ -16,12 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/dns"
 	"postrider/engine/dns/dnstest"
 	"postrider/engine/mtasts"
 	"postrider/engine/mx"
+	"postrider/engine/relay"
 	"postrider/engine/router"
+	"postrider/engine/tlspolicy"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )
@@ -54,35 +55,66 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
+// defaults are the settings of a configuration that says nothing.
+func defaults() Settings {
+	return Settings{
+		Hostname: "client.test", DefaultDomain: "localhost", Rules: transports(),
+		Policy:   relay.Policy{Retry: []time.Duration{15 * time.Minute}, Jitter: 10, WarnAfter: 4 * time.Hour, Lifetime: 5 * 24 * time.Hour},
+		Security: SecuritySettings{Rules: tlsRules(tlspolicy.May), MTASTS: true},
+
+		ReturnSize: 50 << 10,
+		Sizes: Sizes{
+			Connections: 500, ConnectionsPerDestination: 20, InitialConnections: 5, MessagesPerConnection: 100, MaxEntries: 20000,
+		},
+		Times: Times{
+			Connect: 30 * time.Second, Command: 5 * time.Minute, Data: 3 * time.Minute, MinDataRate: 500, Reply: 10 * time.Minute, Idle: 2 * time.Second,
+		},
+	}
+}
+
+func transports(rules ...string) *router.Transports {
+	t, err := router.NewTransports("", rules, nil)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+func tlsRules(least tlspolicy.Level, rules ...string) *tlspolicy.Rules {
+	r, err := tlspolicy.NewRules(least, rules)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
 // newBed makes a courier that believes in the authorities; web is the port of
 // policies.
-func newBed(t testing.TB, roots *x509.CertPool, web int, set func(*config.Config), records ...string) *bed {
+func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings), records ...string) *bed {
 	t.Helper()
-	cfg := config.Default()
-	cfg.Server.Hostname = "client.test"
-	cfg.Relay.Port = freePort(t)
-	cfg.Relay.Retry = []time.Duration{time.Second}
-	if set != nil {
-		set(cfg)
+	set := defaults()
+	set.Policy.Retry = []time.Duration{time.Second}
+	if change != nil {
+		change(&set)
 	}
-	b := &bed{t: t, dns: dnstest.Start(t, records...), port: cfg.Relay.Port, log: new(lines)}
+	b := &bed{t: t, dns: dnstest.Start(t, records...), port: freePort(t), log: new(lines)}
 	none := filepath.Join(t.TempDir(), "none")
-	rules, err := cfg.RelayRules()
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	if b.store, err = lsm.Open(lsm.Options{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	names := dns.New(dns.Options{
-		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Timeout: 5 * time.Second, DNSSEC: dns.DNSSEC(cfg.Relay.DNSSEC),
+		Servers: []string{b.dns.Addr()}, ResolvConf: none, HostsFile: none, Timeout: 5 * time.Second, DNSSEC: dns.DNSSECAuto,
 	})
 	hosts := mx.New(names, mx.Options{
 		Port: uint16(b.port), Families: mx.OnlyIPv4,
-		Named: rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Named: set.Rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	log := slog.New(slog.NewTextHandler(b.log, nil))
-	if b.Courier, err = New(cfg, b.store, router.New(b.store, cfg.RouterSettings()), hosts, log); err != nil {
+	routes := router.Settings{
+		Hostname: set.Hostname, DefaultDomain: set.DefaultDomain, Delimiter: '+', Literals: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
+	}
+	if b.Courier, err = New(set, b.store, router.New(b.store, routes), hosts, log); err != nil {
 		t.Fatal(err)
 	}
 	b.security.roots = roots

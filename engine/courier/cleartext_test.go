@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/smtpclient"
 )
 
@@ -28,9 +27,9 @@ func TestFallback(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, nil, 0, func(c *config.Config) {
-				c.Relay.MessagesPerConnection = 1
-				c.Relay.CommandTimeout = time.Second
+			b := newBed(t, nil, 0, func(set *Settings) {
+				set.MessagesPerConnection = 1
+				set.Command = time.Second
 			}, zone...)
 			h := startMX(t, b.at(2), mode, newAuthority(t).issue(time.Time{}, "mx.b.test"))
 			if mode != "no-tls" && mode != "refuse" {
@@ -91,9 +90,9 @@ func TestFallback_Refused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, nil, 0, func(c *config.Config) {
-				noRetry(c)
-				c.Relay.MessagesPerConnection = 1
+			b := newBed(t, nil, 0, func(set *Settings) {
+				noRetry(set)
+				set.MessagesPerConnection = 1
 			}, zone...)
 			h := startMX(t, b.at(2), "hangup", newAuthority(t).issue(time.Time{}, "mx.b.test"))
 			b.sendTo(time.Now().Add(-3*anHour), "Subject: x\r\n\r\nx\r\n", "bob@b.test")

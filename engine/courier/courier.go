@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/dkim"
 	"postrider/engine/mx"
 	"postrider/engine/relay"
@@ -21,19 +20,16 @@ import (
 
 // Courier works the queue of a store. New, then Start, then Stop.
 type Courier struct {
-	cfg       *config.Config
+	settings  Settings
 	store     storage.Store
 	router    *router.Router
-	rules     *router.Transports
 	passwords *Passwords
 	hosts     *mx.Finder
 	security  *Security
 	log       *slog.Logger
-	policy    relay.Policy
 
 	shards []*shard
 	peers  peers
-	limits map[string]relay.Limit // by next hop
 	seed   maphash.Seed
 	loads  chan load
 
@@ -61,55 +57,39 @@ type Stats struct {
 // readers is how many reads of the queue go on at once.
 const readers = 8
 
-// New prepares a courier; the error is about the configuration.
-func New(cfg *config.Config, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
-	rules, err := cfg.RelayRules()
-	if err != nil {
-		return nil, err
-	}
-	passwords, err := ReadPasswords(cfg.Relay.Passwords)
+// New prepares a courier; the error is about the settings.
+func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
+	passwords, err := ReadPasswords(set.Passwords)
 	if err != nil {
 		return nil, err
 	}
 	c := &Courier{
-		cfg: cfg, store: store, router: r, rules: rules, passwords: passwords, hosts: hosts, log: log,
-		policy: relay.Policy{
-			Retry: cfg.Relay.Retry, Jitter: cfg.Relay.Jitter,
-			WarnAfter: cfg.Relay.WarnAfter, Lifetime: cfg.Relay.Lifetime,
-		},
+		settings: set, store: store, router: r, passwords: passwords, hosts: hosts, log: log,
 		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if c.security, err = NewSecurity(c.ctx, cfg, hosts, log); err != nil {
+	if c.security, err = NewSecurity(c.ctx, set.Security, hosts, log); err != nil {
 		return nil, err
 	}
 	n := min(4, runtime.NumCPU())
-	if rules.BySender() {
+	if set.Rules.BySender() {
 		n = 1 // mail of one destination may go to any site
 	}
-	c.limits = make(map[string]relay.Limit)
 	c.peers.by = make(map[netip.Prefix]int)
-	for _, text := range cfg.Relay.Limits {
-		l, err := config.ParseLimit(text)
-		if err != nil {
-			return nil, err
-		}
-		c.limits[l.Destination] = relay.Limit{Rate: l.Rate, Sessions: l.Connections}
-	}
 	for range n {
 		c.shards = append(c.shards, &shard{c: c, s: relay.New(relay.Config{
-			Policy: c.policy, Initial: cfg.Relay.InitialConnections, PerSite: cfg.Relay.ConnectionsPerDestination,
-			Sessions: max(cfg.Relay.Connections/n, 1), MessagesPerSession: cfg.Relay.MessagesPerConnection,
-			Rate: cfg.Relay.Rate, MaxEntries: max(cfg.Relay.MaxEntries/n, 1), Limits: c.limits,
-			Strange: shareOfStrange(max(cfg.Relay.Connections/n, 1)), Named: rules.Names,
-			NextHop: c.nextHop, BySender: rules.BySender(), Random: rand.Float64,
+			Policy: set.Policy, Initial: set.InitialConnections, PerSite: set.ConnectionsPerDestination,
+			Sessions: max(set.Connections/n, 1), MessagesPerSession: set.MessagesPerConnection,
+			Rate: set.Rate, MaxEntries: max(set.MaxEntries/n, 1), Limits: set.Limits,
+			Strange: shareOfStrange(max(set.Connections/n, 1)), Named: set.Rules.Names,
+			NextHop: c.nextHop, BySender: set.Rules.BySender(), Random: rand.Float64,
 		})})
 	}
 	return c, nil
 }
 
 func (c *Courier) nextHop(domain, reversePath string) router.Hop {
-	hop, _ := c.router.NextHop(c.rules, domain, reversePath)
+	hop, _ := c.router.NextHop(c.settings.Rules, domain, reversePath)
 	return hop
 }
 

@@ -3,7 +3,6 @@ package courier
 import (
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/smtpclient"
 )
 
@@ -11,7 +10,7 @@ import (
 // reply has one as a whole, and so have the commands together, the message, and the
 // reply to it: octets that trickle renew none of them.
 type deadlines struct {
-	relay    *config.Relay
+	times    *Times
 	size     int64
 	dialogue time.Time // of all commands before the message
 	body     time.Time // of the message; zero: it has not begun
@@ -28,14 +27,14 @@ const mostAttempt = time.Hour
 
 // deadlines are those of a message that begins now.
 func (c *Courier) deadlines(now time.Time, size int64) deadlines {
-	r := &c.cfg.Relay
-	return deadlines{relay: r, size: size, dialogue: now.Add(dialogueReplies * r.CommandTimeout)}
+	t := &c.settings.Times
+	return deadlines{times: t, size: size, dialogue: now.Add(dialogueReplies * t.Command)}
 }
 
 // beginBody says that the message is sent now.
 func (d *deadlines) beginBody(now time.Time) {
-	d.body = now.Add(d.relay.DataTimeout)
-	if rate := d.relay.MinDataRate; rate > 0 {
+	d.body = now.Add(d.times.Data)
+	if rate := d.times.MinDataRate; rate > 0 {
 		d.body = d.body.Add(time.Duration(float64(d.size) / float64(rate) * float64(time.Second)))
 	}
 }
@@ -43,22 +42,22 @@ func (d *deadlines) beginBody(now time.Time) {
 // next is until when the peer has time for what it is waited for from now on (RFC 5321
 // section 4.5.3.2).
 func (d *deadlines) next(now time.Time, w smtpclient.Wait) time.Time {
-	r := d.relay
+	t := d.times
 	switch w {
 	case smtpclient.WaitDataInit:
-		return earlier(now.Add(min(r.CommandTimeout, 2*time.Minute)), d.dialogue)
+		return earlier(now.Add(min(t.Command, 2*time.Minute)), d.dialogue)
 	case smtpclient.WaitDataBlock:
-		at := now.Add(r.DataTimeout)
-		if r.MinDataRate > 0 && !d.body.IsZero() {
+		at := now.Add(t.Data)
+		if t.MinDataRate > 0 && !d.body.IsZero() {
 			at = earlier(at, d.body)
 		}
 		return at
 	case smtpclient.WaitDataDone:
-		return now.Add(r.ReplyTimeout)
+		return now.Add(t.Reply)
 	case smtpclient.WaitNothing:
-		return now.Add(r.CommandTimeout)
+		return now.Add(t.Command)
 	}
-	return earlier(now.Add(r.CommandTimeout), d.dialogue)
+	return earlier(now.Add(t.Command), d.dialogue)
 }
 
 // handshake is until when a TLS handshake that begins now has time.

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/smtpclient"
 )
 
@@ -64,9 +63,9 @@ func TestARepliesTimeIsNotRenewed(t *testing.T) {
 		"MAIL":              {"220 a\r\n250 b\r\n250-", "timed out while sending MAIL FROM", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBed(t, nil, 0, func(cfg *config.Config) {
-				cfg.Relay.CommandTimeout = 500 * time.Millisecond
-				cfg.Relay.MTASTS = false
+			b := newBed(t, nil, 0, func(set *Settings) {
+				set.Command = 500 * time.Millisecond
+				set.Security.MTASTS = false
 			}, "slow.test. MX 10 mx.slow.test.", "mx.slow.test. A 127.0.0.2")
 			startTrickle(t, b.at(2), c.before, c.lines)
 			wantText(t, b.deferred("x@slow.test"), c.want)
@@ -77,8 +76,7 @@ func TestARepliesTimeIsNotRenewed(t *testing.T) {
 // What a peer has for one message, in figures: it grows with the message alone.
 func TestDeadlines(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	cfg := config.Default()
-	c := &Courier{cfg: cfg}
+	c := &Courier{settings: defaults()}
 	d := c.deadlines(now, 5_000_000)
 	for _, step := range []struct {
 		after time.Duration
@@ -102,7 +100,7 @@ func TestDeadlines(t *testing.T) {
 	if got := d.next(now.Add(3*time.Hour), smtpclient.WaitDataBlock).Sub(now); got != 10_000*time.Second+3*time.Minute {
 		t.Errorf("the last piece: until %v", got)
 	}
-	cfg.Relay.MinDataRate = 0
+	c.settings.MinDataRate = 0
 	if got := d.next(now.Add(3*time.Hour), smtpclient.WaitDataBlock).Sub(now); got != 3*time.Hour+3*time.Minute {
 		t.Errorf("without a minimum: until %v", got)
 	}
@@ -111,8 +109,8 @@ func TestDeadlines(t *testing.T) {
 // One address has some of the connections, whatever the number of its domains, and what
 // a domain leads to is counted by address; IPv6 by network.
 func TestConnectionsOfOneAddress(t *testing.T) {
-	b := newBed(t, nil, 0, func(cfg *config.Config) {
-		cfg.Relay.Connections, cfg.Relay.ConnectionsPerDestination, cfg.Relay.MTASTS = 4, 1, false
+	b := newBed(t, nil, 0, func(set *Settings) {
+		set.Connections, set.ConnectionsPerDestination, set.Security.MTASTS = 4, 1, false
 	}, "a.test. MX 10 mx.evil.test.", "b.test. MX 10 mx.evil.test.", "c.test. MX 10 mx.evil.test.",
 		"mx.evil.test. A 127.0.0.3", "good.test. MX 10 mx.good.test.", "mx.good.test. A 127.0.0.4")
 	startTrickle(t, b.at(3), "220-", false)
@@ -145,9 +143,9 @@ func TestAnAttemptHasItsTime(t *testing.T) {
 	for i := 2; i <= 6; i++ {
 		records = append(records, fmt.Sprintf("slow.test. MX %d mx%d.slow.test.", i, i), fmt.Sprintf("mx%d.slow.test. A 127.0.0.%d", i, i))
 	}
-	b := newBed(t, nil, 0, func(cfg *config.Config) {
-		cfg.Relay.CommandTimeout = 500 * time.Millisecond
-		cfg.Relay.MTASTS = false
+	b := newBed(t, nil, 0, func(set *Settings) {
+		set.Command = 500 * time.Millisecond
+		set.Security.MTASTS = false
 	}, records...)
 	for i := 2; i <= 5; i++ {
 		startTrickle(t, b.at(i), "220-", false)

@@ -14,8 +14,8 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/config"
 	"postrider/engine/dns/dnstest"
+	"postrider/engine/tlspolicy"
 )
 
 // tlsa is a record for mx.b.test.
@@ -120,7 +120,7 @@ func TestDANEWithoutDNSSEC(t *testing.T) {
 
 // The operator may demand records.
 func TestDANEDemanded(t *testing.T) {
-	b := newBed(t, nil, 0, func(c *config.Config) { c.Relay.TLS = []string{"b.test dane"} }, zone...)
+	b := newBed(t, nil, 0, func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.May, "b.test dane") }, zone...)
 	h := startMX(t, b.at(2), "", newAuthority(t).issue(time.Time{}, "mx.b.test"))
 	wantText(t, b.deferred("bob@b.test"), "4.7.5", "relay.tls demands dane, and no TLSA records of mx.b.test are known that DNSSEC vouches for")
 	if h.got() != "" {

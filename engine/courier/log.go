@@ -15,7 +15,7 @@ var smtpAgent = slog.String("daemon", "smtp")
 // logAttempt writes a line for each recipient of an attempt, in the shape of
 // Postfix's, and counts.
 func (c *Courier) logAttempt(e *storage.QueueEntry, a *relay.Attempt, j *relay.Judgement) {
-	expired := a.At.Sub(e.Arrival) >= c.policy.Lifetime
+	expired := a.At.Sub(e.Arrival) >= c.settings.Policy.Lifetime
 	on := c.log.Enabled(c.ctx, slog.LevelInfo)
 	id := slog.String("id", e.ID.String())
 	for i := range e.Recipients {

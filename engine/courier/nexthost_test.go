@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"postrider/codec/smtp"
-	"postrider/engine/config"
 	"postrider/engine/mx"
 	"postrider/engine/relay"
 	"postrider/engine/router"
@@ -65,7 +64,7 @@ func (b *bed) empty() {
 }
 
 // A retry that comes too late to help: what arrives does so in the first attempt.
-func noRetry(c *config.Config) { c.Relay.Retry = []time.Duration{time.Hour} }
+func noRetry(set *Settings) { set.Policy.Retry = []time.Duration{time.Hour} }
 
 // RFC 5321 section 5.1: whatever one host puts off, and when, the next one is asked in
 // the same attempt.
@@ -138,9 +137,9 @@ func TestNextHost_Doubt(t *testing.T) {
 	for name, rule := range map[string]string{"hang-up": "hang up", "garbage": "what?", "silence": "silence"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, nil, 0, func(c *config.Config) {
-				noRetry(c)
-				c.Relay.ReplyTimeout = time.Second
+			b := newBed(t, nil, 0, func(set *Settings) {
+				noRetry(set)
+				set.Reply = time.Second
 			}, pair...)
 			startScripted(t, b.at(2), map[string]string{".": rule, "RCPT full": "452 4.2.2 full"})
 			second := startScripted(t, b.at(3), nil)
@@ -185,10 +184,10 @@ func TestNextHost_Words(t *testing.T) {
 // off goes to the next one, and the host is not asked twice.
 func TestNextHost_Reused(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil, 0, func(c *config.Config) {
-		noRetry(c)
-		c.Relay.IdleConnection = time.Minute
-		c.Relay.ConnectionsPerDestination, c.Relay.InitialConnections = 1, 1
+	b := newBed(t, nil, 0, func(set *Settings) {
+		noRetry(set)
+		set.Idle = time.Minute
+		set.ConnectionsPerDestination, set.InitialConnections = 1, 1
 	}, pair...)
 	first := startScripted(t, b.at(2), map[string]string{"RCPT full": "452 4.2.2 full"})
 	second := startScripted(t, b.at(3), nil)
@@ -210,9 +209,9 @@ func TestNextHost_Smarthost(t *testing.T) {
 	for name, rule := range map[string]string{"by-mx": "pair.test", "by-host": "[many.test]"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, nil, 0, func(c *config.Config) {
-				noRetry(c)
-				c.Relay.Transports = []string{"elsewhere.test=" + rule}
+			b := newBed(t, nil, 0, func(set *Settings) {
+				noRetry(set)
+				set.Rules = transports("elsewhere.test=" + rule)
 			}, append(pair, "many.test. 300 IN A 127.0.0.2", "many.test. 300 IN A 127.0.0.3", "many.test. 300 IN A 127.0.0.4")...)
 			startScripted(t, b.at(2), map[string]string{"MAIL": "450 4.3.2 not now"})
 			third := startScripted(t, b.at(3), nil)
@@ -227,10 +226,10 @@ func TestNextHost_Smarthost(t *testing.T) {
 // Where there is no other host the connection is kept for the next message.
 func TestNextHost_None(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil, 0, func(c *config.Config) {
-		noRetry(c)
-		c.Relay.IdleConnection = time.Minute
-		c.Relay.ConnectionsPerDestination, c.Relay.InitialConnections = 1, 1
+	b := newBed(t, nil, 0, func(set *Settings) {
+		noRetry(set)
+		set.Idle = time.Minute
+		set.ConnectionsPerDestination, set.InitialConnections = 1, 1
 	}, "solo.test. 300 IN A 127.0.0.2")
 	h := startScripted(t, b.at(2), map[string]string{"RCPT full": "452 4.2.2 full"})
 	if why := b.deferred("full@solo.test"); strings.Contains(why, "tried") {

@@ -75,10 +75,10 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 	local, _, _ := strings.Cut(to, "@")
 	double := to == ""
 	switch {
-	case local == doubleBounce, double && (n.Kind != relay.Failed || c.cfg.Relay.DoubleError == "drop"):
+	case local == doubleBounce, double && (n.Kind != relay.Failed || c.settings.DropDoubleBounces):
 		return false, c.dropNotice(e, n)
 	case double:
-		to, from = "postmaster@"+c.cfg.DefaultDomain(), doubleBounce+"@"+c.cfg.Server.Hostname
+		to, from = "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
 	}
 	d := &storage.Delivery{Arrival: time.Now(), Settle: settle}
 	if !c.address(d, to, from) {
@@ -86,8 +86,8 @@ func (c *Courier) notify(e *storage.QueueEntry, n *relay.Notice, settle []storag
 			return false, c.dropNotice(e, n)
 		}
 		// The sender is nobody here, or not an address: whoever runs this host is told.
-		double, to, from = true, "postmaster@"+c.cfg.DefaultDomain(), doubleBounce+"@"+c.cfg.Server.Hostname
-		if c.cfg.Relay.DoubleError == "drop" || !c.address(d, to, from) {
+		double, to, from = true, "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
+		if c.settings.DropDoubleBounces || !c.address(d, to, from) {
 			return false, c.dropNotice(e, n)
 		}
 	}
@@ -119,7 +119,7 @@ var noticeWords = map[relay.NoticeKind]string{
 // unreadPostmaster says what to do when the postmaster's mail is in an account without a
 // password, such as the one that the server makes; "" when it is not.
 func (c *Courier) unreadPostmaster() string {
-	at, err := c.store.Lookup("postmaster", c.cfg.DefaultDomain())
+	at, err := c.store.Lookup("postmaster", c.settings.DefaultDomain)
 	if err != nil || at.Account == 0 {
 		return ""
 	}
@@ -158,7 +158,7 @@ func (c *Courier) address(d *storage.Delivery, to, from string) bool {
 
 // report is what the notification tells.
 func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, double bool) (*dsn.Report, error) {
-	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.cfg.Relay.ReturnSize)
+	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.settings.ReturnSize)
 	bare := e.Envelope.Stranger && (n.Kind == relay.Succeeded || n.Kind == relay.Relayed)
 	var original []byte
 	if !bare {
@@ -170,10 +170,10 @@ func (c *Courier) report(e *storage.QueueEntry, n *relay.Notice, to string, doub
 	}
 	now := time.Now()
 	r := &dsn.Report{
-		ReportingMTA: c.cfg.Server.Hostname, To: to, DoubleBounce: double, Now: now,
-		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.cfg.Server.Hostname),
+		ReportingMTA: c.settings.Hostname, To: to, DoubleBounce: double, Now: now,
+		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.settings.Hostname),
 		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
-		LifetimeEnd: e.Arrival.Add(c.policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
+		LifetimeEnd: e.Arrival.Add(c.settings.Policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
 		Original: original, WholeMessage: whole, Bare: bare,
 	}
 	for i := range n.Recipients {
@@ -234,7 +234,7 @@ func (c *Courier) deliver(d *storage.Delivery, text []byte) error {
 	draft := c.store.NewDraft(int64(len(signed)+len(text)) + 256)
 	var id [16]byte
 	received := message.AppendReceived([]byte(signed), message.Received{
-		Host: c.cfg.Server.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
+		Host: c.settings.Hostname, With: "local", ID: draft.ID().AppendTo(id[:0]), At: d.Arrival,
 	})
 	draft.Append(received)
 	for len(wire) > 0 {

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/mx"
 	"postrider/engine/relay"
 	"postrider/engine/tlspolicy"
@@ -54,7 +53,7 @@ func TestEncrypt(t *testing.T) {
 		"old":    "4.7.5 host mx.b.test[127.0.0.2]: Cannot start TLS: handshake failure: ",
 	} {
 		t.Run(mode, func(t *testing.T) {
-			b := newBed(t, nil, 0, func(c *config.Config) { c.Relay.TLS = []string{"b.test encrypt"} }, zone...)
+			b := newBed(t, nil, 0, func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.May, "b.test encrypt") }, zone...)
 			h := startMX(t, b.at(2), mode, newAuthority(t).issue(time.Time{}, "mx.b.test"))
 			wantText(t, b.deferred("bob@b.test"), why)
 			if got := h.got(); got != "" {
@@ -66,7 +65,7 @@ func TestEncrypt(t *testing.T) {
 
 // At "none" TLS is not asked for.
 func TestNone(t *testing.T) {
-	b := newBed(t, nil, 0, func(c *config.Config) { c.Relay.TLSDefault = tlspolicy.None }, zone...)
+	b := newBed(t, nil, 0, func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.None) }, zone...)
 	h := startMX(t, b.at(2), "", newAuthority(t).issue(time.Time{}, "mx.b.test"))
 	b.send("bob@b.test")
 	if h.got() != "tls=false name= auth=" || h.asked() != 0 {
@@ -77,7 +76,7 @@ func TestNone(t *testing.T) {
 // A valid certificate is one for the host, of now, by a known authority.
 func TestVerify(t *testing.T) {
 	a, other := newAuthority(t), newAuthority(t)
-	demand := func(c *config.Config) { c.Relay.TLSDefault = tlspolicy.Verify }
+	demand := func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.Verify) }
 	t.Run("valid", func(t *testing.T) {
 		b := newBed(t, a.pool(), 0, demand, zone...)
 		h := startMX(t, b.at(2), "", a.issue(time.Time{}, "mx.b.test"))
@@ -129,7 +128,7 @@ func TestPasswordsWantTLS(t *testing.T) {
 	b := newBed(t, nil, 0, nil)
 	f := func(addr string, login, allowed bool, want tlspolicy.Level) {
 		t.Helper()
-		b.cfg.Relay.AuthWithoutTLS = allowed
+		b.settings.AuthWithoutTLS = allowed
 		host := mx.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
 		one := &try{c: b.Courier, bearing: &Bearing{s: b.security, Level: tlspolicy.May}, answer: new(mx.Answer), attempt: new(relay.Attempt)}
 		if d, err := one.demand(host, login); err != nil || d.Level != want {

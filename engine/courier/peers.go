@@ -42,16 +42,16 @@ func shareOfStrange(connections int) int { return max(connections-connections/4,
 // mostOfPeer is how many connections one address may have: a fifth of all, or as many
 // as one destination may have if that is more, but never all that strangers may have.
 func (c *Courier) mostOfPeer() int {
-	r := &c.cfg.Relay
-	return min(max(r.Connections/5, r.ConnectionsPerDestination), max(shareOfStrange(r.Connections)/2, 1))
+	set := &c.settings
+	return min(max(set.Connections/5, set.ConnectionsPerDestination), max(shareOfStrange(set.Connections)/2, 1))
 }
 
 // enter counts a connection to a host in; leave is nil when its address has most of
 // them. A next hop that the operator named has no such bound.
 func (t *try) enter(host mx.Host) (leave func(), most int) {
-	if t.c.rules.Names(t.hop) {
+	if t.c.settings.Rules.Names(t.hop) {
 		return func() {}, 0
 	}
-	most = max(t.c.mostOfPeer(), t.c.limits[t.hop.String()].Sessions)
+	most = max(t.c.mostOfPeer(), t.c.settings.Limits[t.hop.String()].Sessions)
 	return t.c.peers.enter(host.Addr.Addr(), most), most
 }

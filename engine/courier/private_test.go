@@ -3,14 +3,12 @@ package courier
 import (
 	"strings"
 	"testing"
-
-	"postrider/engine/config"
 )
 
 // Mail for a domain whose hosts have private addresses comes back at once, and says
 // which key would permit them; a next hop that the operator named may have such ones.
 func TestPrivateHostsOfADomain(t *testing.T) {
-	b := newBed(t, nil, 0, func(c *config.Config) { c.Relay.Transports = []string{"named.test=[127.0.0.2]"} },
+	b := newBed(t, nil, 0, func(set *Settings) { set.Rules = transports("named.test=[127.0.0.2]") },
 		"inner.test. 300 IN MX 10 mx.inner.test.", "mx.inner.test. 300 IN A 10.255.255.1", "mx.inner.test. 300 IN A 169.254.169.254")
 	startScripted(t, b.at(2), nil)
 	for _, to := range []string{"bob@inner.test", "eve@[192.168.255.1]"} {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"sync"
 
-	"postrider/engine/config"
 	"postrider/engine/mtasts"
 	"postrider/engine/mx"
 	"postrider/engine/router"
@@ -29,19 +28,14 @@ type Security struct {
 	told  sync.Once
 }
 
-// NewSecurity reads what the configuration says; what it fetches later ends with
-// ctx.
-func NewSecurity(ctx context.Context, cfg *config.Config, hosts *mx.Finder, log *slog.Logger) (*Security, error) {
-	rules, err := cfg.TLSRules()
+// NewSecurity reads the authorities; what it fetches later ends with ctx.
+func NewSecurity(ctx context.Context, set SecuritySettings, hosts *mx.Finder, log *slog.Logger) (*Security, error) {
+	roots, err := readRoots(set.Roots)
 	if err != nil {
 		return nil, err
 	}
-	roots, err := readRoots(cfg.Relay.TLSRoots)
-	if err != nil {
-		return nil, err
-	}
-	s := &Security{ctx: ctx, rules: rules, hosts: hosts, roots: roots, log: log}
-	if cfg.Relay.MTASTS {
+	s := &Security{ctx: ctx, rules: set.Rules, hosts: hosts, roots: roots, log: log}
+	if set.MTASTS {
 		s.sts = mtasts.New(ctx, mtasts.Options{Names: hosts.Names(), Hosts: hosts.Addrs, Roots: roots, Log: log})
 	}
 	return s, nil

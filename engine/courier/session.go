@@ -57,7 +57,7 @@ func (s *session) next() *relay.Job {
 		return s.takeOrEnd(j)
 	default:
 	}
-	patience := time.NewTimer(s.sh.c.cfg.Relay.IdleConnection)
+	patience := time.NewTimer(s.sh.c.settings.Idle)
 	defer patience.Stop()
 	select {
 	case j := <-s.jobs:

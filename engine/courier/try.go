@@ -94,7 +94,7 @@ func (t *try) askInTurn(been netip.AddrPort) relay.Fault {
 		places--
 	}
 	for i, host := range hosts {
-		if len(t.left) == 0 || places == 0 || i == mostLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.c.cfg.Relay.CommandTimeout {
+		if len(t.left) == 0 || places == 0 || i == mostLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.c.settings.Command {
 			t.untried = hosts[i:]
 			break
 		}
@@ -180,14 +180,14 @@ func (t *try) tryHost(host mx.Host) (fault relay.Fault, down, counts bool) {
 // clear text is for mail that has waited once, as with Postfix. What waited because
 // its site was dead has done so too.
 func (t *try) hasWaited(now time.Time) bool {
-	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.policy.Wait(1, 0)
+	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.settings.Policy.Wait(1, 0)
 }
 
 // demand is what a host has to show. A password is not told in clear text, but to
 // this machine.
 func (t *try) demand(host mx.Host, login bool) (tlspolicy.Demand, error) {
 	d, err := t.bearing.Demand(t.c.ctx, t.answer, host)
-	if login && !t.c.cfg.Relay.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
+	if login && !t.c.settings.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
 		d.Raise(tlspolicy.Encrypt, "relay.passwords")
 	}
 	return d, err

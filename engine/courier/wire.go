@@ -40,8 +40,8 @@ type wire struct {
 // connect dials a host. The machine has not yet read its greeting. plain: STARTTLS is
 // not said, though nothing speaks against it but that it is broken.
 func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*wire, error) {
-	d := net.Dialer{Timeout: c.cfg.Relay.ConnectTimeout}
-	if local := c.cfg.SourceAddr(); local != nil {
+	d := net.Dialer{Timeout: c.settings.Connect}
+	if local := c.settings.Source; local != nil {
 		d.LocalAddr = local
 	}
 	conn, err := d.DialContext(c.ctx, "tcp", host.Addr.String())
@@ -49,7 +49,7 @@ func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclie
 		leave()
 		return nil, plainDial(err)
 	}
-	w := &wire{conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.cfg.Server.Hostname, Auth: login}}
+	w := &wire{conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.settings.Hostname, Auth: login}}
 	w.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // wakes who waits for the peer
 	switch {
 	case !demand.Optional():

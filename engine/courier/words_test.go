@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"postrider/codec/smtp"
-	"postrider/engine/config"
 	"postrider/engine/mx"
 	"postrider/engine/relay"
 	"postrider/engine/router"
@@ -40,9 +39,9 @@ func TestHostsWords_Report(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBed(t, nil, 0, func(c *config.Config) {
-				noRetry(c)
-				c.Server.Hostname = "other.test"
+			b := newBed(t, nil, 0, func(set *Settings) {
+				noRetry(set)
+				set.Hostname = "other.test"
 			}, "solo.test. 300 IN A 127.0.0.2", "client.test. 300 IN A 127.0.0.3")
 			startScripted(t, b.at(2), map[string]string{c.verb: c.reply})
 			home := startScripted(t, b.at(3), nil)
@@ -58,9 +57,9 @@ func TestHostsWords_Report(t *testing.T) {
 // itself, the second one doesn't.
 func TestNextHost_Success(t *testing.T) {
 	t.Parallel()
-	b := newBed(t, nil, 0, func(c *config.Config) {
-		noRetry(c)
-		c.Server.Hostname = "other.test"
+	b := newBed(t, nil, 0, func(set *Settings) {
+		noRetry(set)
+		set.Hostname = "other.test"
 	}, append(pair, "client.test. 300 IN A 127.0.0.4")...)
 	startScripted(t, b.at(2), map[string]string{"EHLO": "250-mx\r\n250 DSN", "RCPT later": "451 4.3.0 no"})
 	startScripted(t, b.at(3), nil)

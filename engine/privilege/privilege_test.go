@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"postrider/engine/config"
 	"postrider/engine/loop"
 )
 
@@ -63,10 +62,8 @@ func drop() error {
 		}()
 	}
 	held.Wait()
-	cfg := config.Default()
-	cfg.SMTP.Listen = []config.SMTPListener{{Addr: "127.0.0.1:0"}}
-	cfg.POP3.Listen = nil
-	s, err := Bind(cfg, loop.Config{})
+	at := []string{"127.0.0.1:0"}
+	s, err := Bind([]Listeners{listeners("smtp", &at)}, loop.Config{})
 	if err != nil {
 		return err
 	}
@@ -107,8 +104,8 @@ func drop() error {
 	if Become(User{Name: "root"}) == nil {
 		return fmt.Errorf("root was taken back")
 	}
-	c, err := net.Dial("tcp", cfg.SMTP.Listen[0].Addr)
-	if err != nil || s.File("smtp", cfg.SMTP.Listen[0].Addr) == nil {
+	c, err := net.Dial("tcp", at[0])
+	if err != nil || s.File("smtp", at[0]) == nil {
 		return fmt.Errorf("the socket is gone: %w", err)
 	}
 	return c.Close()
@@ -121,18 +118,21 @@ func TestBecome(t *testing.T) {
 	child(t, "drop", "")
 }
 
-// listening is a configuration for the tests of sockets.
-func listening() *config.Config {
-	cfg := config.Default()
-	cfg.SMTP.Listen = []config.SMTPListener{{Addr: "127.0.0.1:0", BareLF: config.BareLFNormalize}}
-	cfg.POP3.Listen = []string{"127.0.0.1:0"}
-	return cfg
+// listening are the addresses for the tests of sockets; smtp gets those that are bound.
+func listening(smtp *[]string) []Listeners {
+	pop3 := []string{"127.0.0.1:0"}
+	*smtp = []string{"127.0.0.1:0"}
+	return []Listeners{listeners("smtp", smtp), listeners("pop3", &pop3)}
+}
+
+func listeners(name string, at *[]string) Listeners {
+	return Listeners{Name: name, Key: name + ".listen", Addrs: *at, Set: func(addrs []string) { *at = addrs }}
 }
 
 // take prints which addresses it listens on.
 func take() error {
-	cfg := listening()
-	s, err := Bind(cfg, loop.Config{})
+	var smtp []string
+	s, err := Bind(listening(&smtp), loop.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return nil
@@ -140,13 +140,13 @@ func take() error {
 	for _, k := range s.all {
 		fmt.Println(k.name, k.addr)
 	}
-	fmt.Println(len(cfg.SMTP.Listen), cfg.SMTP.Listen[0].BareLF, os.Getenv("LISTEN_FDS")+os.Getenv(passEnv))
+	fmt.Println(len(smtp), os.Getenv("LISTEN_FDS")+os.Getenv(passEnv))
 	return nil
 }
 
 // pass takes the sockets and replaces itself by one that takes them.
 func pass() error {
-	s, err := Bind(listening(), loop.Config{})
+	s, err := Bind(listening(new([]string)), loop.Config{})
 	if err != nil {
 		return err
 	}
@@ -180,13 +180,13 @@ func sockets(t *testing.T) (files []*os.File, addrs []any) {
 func TestSocketsOfSystemd(t *testing.T) {
 	files, addrs := sockets(t)
 	out := child(t, "take", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:smtp", files...)
-	if want := fmt.Sprintf("smtp %s\nsmtp %s\npop3 127.0.0.1:", addrs...); !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "\n2 normalize \n") {
+	if want := fmt.Sprintf("smtp %s\nsmtp %s\npop3 127.0.0.1:", addrs...); !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "\n2 \n") {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
 	if out := child(t, "take", "LISTEN_PID=1 LISTEN_FDS=2 LISTEN_FDNAMES=smtp:smtp", files...); strings.Contains(out, addrs[0].(net.Addr).String()) {
 		t.Errorf("took what was meant for another process:\n%s", out)
 	}
-	if out := child(t, "take", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:imap", files...); !strings.Contains(out, `"imap"`) || !strings.Contains(out, "submissions") {
+	if out := child(t, "take", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:imap", files...); !strings.Contains(out, `"imap"`) || !strings.Contains(out, "smtp, pop3") {
 		t.Errorf("an unknown name: %s", out)
 	}
 	null, err := os.Open(os.DevNull)
@@ -202,7 +202,7 @@ func TestSocketsOfSystemd(t *testing.T) {
 func TestSocketsArePassedOn(t *testing.T) {
 	files, addrs := sockets(t)
 	out := child(t, "pass", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:pop3", files...)
-	if want := fmt.Sprintf("passed\nsmtp %s\npop3 %s\n1 normalize \n", addrs...); out != want {
+	if want := fmt.Sprintf("passed\nsmtp %s\npop3 %s\n1 \n", addrs...); out != want {
 		t.Errorf("got\n%swant\n%s", out, want)
 	}
 }

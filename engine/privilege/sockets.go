@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"postrider/engine/config"
 	"postrider/engine/loop"
 )
 
@@ -23,15 +22,23 @@ type socket struct {
 	file       *os.File
 }
 
-// Bind returns a socket for each address of cfg, and puts into cfg the addresses that
-// they have: those of sockets that were handed over, and the ports picked for port 0.
-func Bind(cfg *config.Config, kernel loop.Config) (*Sockets, error) {
+// Listeners are the addresses of one protocol.
+type Listeners struct {
+	Name  string // "smtp": of a socket that is handed over
+	Key   string // "smtp.listen", for errors
+	Addrs []string
+	Set   func(addrs []string) // replaces them
+}
+
+// Bind returns a socket for each address, and sets the addresses that they have: those of
+// sockets that were handed over, and the ports picked for port 0.
+func Bind(all []Listeners, kernel loop.Config) (*Sockets, error) {
 	inherited, err := handedOver()
 	if err != nil {
 		return nil, err
 	}
 	s := new(Sockets)
-	for _, part := range cfg.Listeners() {
+	for _, part := range all {
 		if err := s.take(part, inherited, kernel); err != nil {
 			s.Close()
 			return nil, err
@@ -40,20 +47,20 @@ func Bind(cfg *config.Config, kernel loop.Config) (*Sockets, error) {
 	}
 	for name := range inherited {
 		s.Close()
-		return nil, fmt.Errorf("a socket was handed over with the name %q (FileDescriptorName=), and nothing listens on such: %s", name, strings.Join(names(cfg), ", "))
+		return nil, fmt.Errorf("a socket was handed over with the name %q (FileDescriptorName=), and nothing listens on such: %s", name, strings.Join(names(all), ", "))
 	}
 	return s, nil
 }
 
-func names(cfg *config.Config) (ns []string) {
-	for _, part := range cfg.Listeners() {
+func names(all []Listeners) (ns []string) {
+	for _, part := range all {
 		ns = append(ns, part.Name)
 	}
 	return ns
 }
 
 // take binds the addresses of one kind, or takes what was handed over for it.
-func (s *Sockets) take(part config.Listeners, inherited map[string][]*os.File, kernel loop.Config) error {
+func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel loop.Config) error {
 	files := inherited[part.Name]
 	if len(files) == 0 {
 		for _, addr := range part.Addrs {

@@ -32,10 +32,10 @@
 // Two sessions never share memory: what is lent to a session for a call, the octets
 // that were read and the loop's [Scratch], is taken back before the call returns.
 //
-// # Certificates and tickets
+// # Certificates
 //
-// A [CertStore] is a snapshot that is replaced as a whole, so a renewal is a file
-// that changes ([Watch]), and no session notices. [TicketKeys] live in a file.
+// A [CertStore] is a snapshot that is replaced as a whole, so no session notices a renewal.
+// Package certs loads it.
 //
 // # Diagnostics
 //

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/engine/certs"
 	"postrider/engine/loop"
 	"postrider/engine/tlsio"
 )
@@ -89,7 +90,7 @@ func (s speaking) Closed(_ *loop.Conn, err error)    { s.of.ended <- err }
 
 func start(t *testing.T, policy tlsio.Policy) (*echo, string) {
 	t.Helper()
-	file, err := tlsio.SelfSigned(filepath.Join(t.TempDir(), "x.pem"), []string{"mx.test"}, time.Now())
+	file, err := certs.SelfSigned(filepath.Join(t.TempDir(), "x.pem"), []string{"mx.test"}, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

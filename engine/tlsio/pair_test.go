@@ -60,10 +60,7 @@ func certificate(t testing.TB, dir, name string, useRSA bool, until time.Time, n
 // store has one self-signed certificate.
 func store(t testing.TB) *CertStore {
 	t.Helper()
-	f, err := SelfSigned(filepath.Join(t.TempDir(), "x.pem"), []string{"mx.test"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := certificate(t, t.TempDir(), "x", false, time.Now().Add(24*time.Hour), "mx.test")
 	s := new(CertStore)
 	if err := s.Load([]CertFile{f}); err != nil {
 		t.Fatal(err)

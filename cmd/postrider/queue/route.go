@@ -78,7 +78,11 @@ func route(ws *workspace.Workspace, ctx context.Context, out io.Writer, args []s
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	r := &routing{ws, ctx, from, rules, engine.NewFinder(ws.Config, engine.NewResolver(ws.Config, quiet), listeners(ws, ctx)), nil}
-	if r.tls, err = courier.NewSecurity(ctx, ws.Config, r.hosts, quiet); err != nil {
+	security, err := engine.SecuritySettings(ws.Config)
+	if err != nil {
+		return sysexits.Config.With(err)
+	}
+	if r.tls, err = courier.NewSecurity(ctx, security, r.hosts, quiet); err != nil {
 		return sysexits.Config.With(err)
 	}
 	all := []*routed{}

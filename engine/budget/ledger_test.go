@@ -1,4 +1,4 @@
-package ledger
+package budget
 
 import (
 	"math/rand/v2"
@@ -30,7 +30,7 @@ func newGroup(t *testing.T) *loop.Group {
 }
 
 func TestReserve_UpToTheMaximumAndNoFurther(t *testing.T) {
-	l := New(100)
+	l := NewLedger(100)
 	if !l.Reserve(60) || !l.Reserve(40) || l.Reserve(1) {
 		t.Fatal("60 and 40 fit in 100, 1 more does not")
 	}
@@ -41,7 +41,7 @@ func TestReserve_UpToTheMaximumAndNoFurther(t *testing.T) {
 }
 
 func TestReserve_OverflowIsNoRoom(t *testing.T) {
-	l := New(1<<63 - 1)
+	l := NewLedger(1<<63 - 1)
 	if !l.Reserve(1<<62) || !l.Reserve(1<<62-1) || l.Reserve(1<<62) {
 		t.Fatal("a sum beyond int64 was taken for room")
 	}
@@ -49,7 +49,7 @@ func TestReserve_OverflowIsNoRoom(t *testing.T) {
 
 func TestRelease_ServesInOrderAndOnlyWithRoom(t *testing.T) {
 	g := newGroup(t)
-	l := New(100)
+	l := NewLedger(100)
 	l.Reserve(100)
 	order := make(chan int, 3)
 	for i := range 3 {
@@ -81,7 +81,7 @@ func TestRelease_ServesInOrderAndOnlyWithRoom(t *testing.T) {
 }
 
 func TestWait_TakesTheRoomThatIsThere(t *testing.T) {
-	l := New(100)
+	l := NewLedger(100)
 	if !l.Wait(&Waiter{}, 100) || l.Used() != 100 || l.waiting.Load() != 0 {
 		t.Fatal("there was room")
 	}
@@ -93,12 +93,12 @@ func TestWait_PanicsForAWishThatCanNotComeTrue(t *testing.T) {
 			t.Fatal("no panic")
 		}
 	}()
-	New(100).Wait(&Waiter{}, 101)
+	NewLedger(100).Wait(&Waiter{}, 101)
 }
 
 func TestCancel_LetsTheNextOneIn(t *testing.T) {
 	g := newGroup(t)
-	l := New(100)
+	l := NewLedger(100)
 	l.Reserve(50)
 	came := make(chan int, 2)
 	large := &Waiter{Loop: g.Loops()[0], Task: taskFunc(func() { came <- 100 })}
@@ -126,7 +126,7 @@ func TestRelease_ALoopThatEndedPassesItsOctetsOn(t *testing.T) {
 	}
 	ended.Stop()
 	g := newGroup(t)
-	l := New(10)
+	l := NewLedger(10)
 	l.Reserve(10)
 	came := make(chan int, 1)
 	l.Wait(&Waiter{Loop: ended.Loops()[0], Task: taskFunc(func() { came <- 1 })}, 10)
@@ -145,7 +145,7 @@ func TestRelease_ALoopThatEndedPassesItsOctetsOn(t *testing.T) {
 func TestLedger_ManySessions(t *testing.T) {
 	const max, sessions, rounds = 1000, 64, 300
 	g := newGroup(t)
-	l := New(max)
+	l := NewLedger(max)
 	var held atomic.Int64
 	use := func(n int64) {
 		if sum := held.Add(n); sum > max {
@@ -191,7 +191,7 @@ func receive[T any](t *testing.T, c <-chan T) (v T) {
 }
 
 func BenchmarkReserveRelease(b *testing.B) {
-	l := New(1 << 30)
+	l := NewLedger(1 << 30)
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Reserve(4096)

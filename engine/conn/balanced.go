@@ -1,6 +1,7 @@
-package engine
+package conn
 
 import (
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -8,19 +9,19 @@ import (
 	"postrider/engine/loop"
 )
 
-// opener makes the session of a connection; from is the client.
-type opener func(c *loop.Conn, from netip.AddrPort) loop.Handler
+// Opener makes the session of a connection; from is the client.
+type Opener func(c *loop.Conn, from netip.AddrPort) loop.Handler
 
-// behind returns what a listener does with a connection: a balancer has to say first
+// Behind returns what a listener does with a connection: a balancer has to say first
 // for whom it comes.
-func (srv *Server) behind(open opener) func(c *loop.Conn) loop.Handler {
+func (e *Edge) Behind(open Opener) func(c *loop.Conn) loop.Handler {
 	return func(c *loop.Conn) loop.Handler {
-		if !srv.cfg.IsBalancer(c.RemoteAddr().Addr()) {
+		if !e.IsBalancer(c.RemoteAddr().Addr()) {
 			return open(c, c.RemoteAddr())
 		}
 		c.SetReadLimit(proxy.MaxHeader)
 		c.SetDeadline(proxyTimeout)
-		return &balanced{srv, open}
+		return &balanced{e, open}
 	}
 }
 
@@ -30,8 +31,8 @@ const proxyTimeout = 10 * time.Second
 // balanced is the handler of a balancer's connection until its header has come. It
 // stands in none of the server's books yet: balancers are trusted to be few.
 type balanced struct {
-	srv  *Server
-	open opener
+	edge *Edge
+	open Opener
 }
 
 // Input implements loop.Handler.
@@ -54,8 +55,8 @@ func (b *balanced) Input(c *loop.Conn, in []byte) int {
 }
 
 func (b *balanced) fail(c *loop.Conn, why string) {
-	b.srv.guard.stats.proxyFault.Add(1)
-	b.srv.log.info("connection from balancer "+c.RemoteAddr().String()+" refused: "+why, smtpDaemon)
+	b.edge.Stats.ProxyFaults.Add(1)
+	b.edge.info("connection from balancer "+c.RemoteAddr().String()+" refused: "+why, slog.String("daemon", "smtpd"))
 	c.Abort()
 }
 

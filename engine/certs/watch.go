@@ -1,4 +1,4 @@
-package tlsio
+package certs
 
 import (
 	"os"

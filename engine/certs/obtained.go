@@ -1,4 +1,4 @@
-package engine
+package certs
 
 import (
 	"crypto/tls"
@@ -19,38 +19,37 @@ type obtained struct {
 
 // obtain asks for the certificates by ACME on a goroutine of its own, unless one is
 // at it. It may take minutes, and nobody waits for it, not even the end.
-func (t *tlsEdge) obtain() {
-	if t.acme == nil || !t.asking.CompareAndSwap(false, true) {
+func (m *Manager) obtain() {
+	if m.acme == nil || !m.asking.CompareAndSwap(false, true) {
 		return
 	}
 	go func() {
-		certs, err := t.acme.Certificates()
-		t.asking.Store(false)
+		certs, err := m.acme.Certificates()
+		m.asking.Store(false)
 		select {
-		case t.obtained <- obtained{certs, err}:
-		case <-t.stop:
+		case m.obtained <- obtained{certs, err}:
+		case <-m.stop:
 		}
 	}()
 }
 
 // use has what was obtained serve. Those that could not be had keep what was there.
-func (t *tlsEdge) use(got obtained) {
+func (m *Manager) use(got obtained) {
 	if got.err != nil {
-		t.log.fault("ACME, tried again in "+renewEvery.String()+" or at SIGHUP", got.err)
+		m.fault("ACME, tried again in "+renewEvery.String()+" or at SIGHUP", got.err)
 	}
 	if len(got.certs) == 0 {
 		return
 	}
-	t.certs.Obtained(got.certs)
-	t.log.info("TLS certificates of ACME are in use")
-	t.warnOfExpiry()
+	m.store.Obtained(got.certs)
+	m.set.Log.Info("TLS certificates of ACME are in use")
+	m.warnOfExpiry()
 }
 
-// ACMEHandler answers the authority of tls.acme_domains at tls.acme_listen; nil: there
-// are none.
-func (srv *Server) ACMEHandler() http.Handler {
-	if srv.tls == nil || srv.tls.acme == nil {
+// ACMEHandler answers the authority at port 80; nil: there is no certificate by ACME.
+func (m *Manager) ACMEHandler() http.Handler {
+	if m.acme == nil {
 		return nil
 	}
-	return srv.tls.acme.Handler()
+	return m.acme.Handler()
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"postrider/engine/acme/acmetest"
+	"postrider/engine/certs/acme/acmetest"
 )
 
 // A certificate is got once, kept in the folder, and there again after a restart

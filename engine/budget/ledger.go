@@ -1,4 +1,4 @@
-package ledger
+package budget
 
 import (
 	"fmt"
@@ -30,8 +30,8 @@ type Waiter struct {
 	prev, next *Waiter // as these are
 }
 
-// New returns a budget of max octets.
-func New(max int64) *Ledger { return &Ledger{max: max} }
+// NewLedger returns a budget of max octets.
+func NewLedger(max int64) *Ledger { return &Ledger{max: max} }
 
 // Max returns the size of the budget in octets.
 func (l *Ledger) Max() int64 { return l.max }

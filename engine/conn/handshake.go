@@ -1,4 +1,4 @@
-package engine
+package conn
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 // session's own handler is away meanwhile: it sees nothing that was said in clear
 // text after the decision, and begins anew with what comes through the layer.
 type handshaking struct {
-	s   *session
+	s   *Session
 	cfg *tls.Config
 
 	hs    *tlsio.Handshake // nil: nothing came yet
@@ -23,28 +23,28 @@ type handshaking struct {
 
 // handshake returns the handler that speaks TLS with the peer as server, and then gives way
 // to the session. Until the first octet nothing is made for it.
-func (s *session) handshake(cfg *tls.Config) *handshaking {
+func (s *Session) handshake(cfg *tls.Config) *handshaking {
 	h := &handshaking{s: s, cfg: cfg}
 	s.ender = h
-	s.waitFor(forHandshake, s.srv.cfg.TLS.HandshakeTimeout) // for all of it
+	s.WaitFor(ForHandshake, s.edge.TLS.Limit) // for all of it
 	return h
 }
 
 // Input implements loop.Handler. Nothing is read while the handshake computes.
 func (h *handshaking) Input(c *loop.Conn, in []byte) int {
-	edge, octets := h.s.srv.tls, bytes.Clone(in)
+	octets := bytes.Clone(in)
 	if h.hs != nil {
 		h.busy = true
 		h.hs.Feed(octets)
 	} else {
 		h.began = time.Now()
-		if h.s.port.tls != nil && h.s.tlsTooOften() { // that after STARTTLS was counted with its reply
+		if h.s.Port.TLS != nil && h.s.TLSTooOften() { // that after STARTTLS was counted with its reply
 			h.fail("too many TLS handshakes from this client (tls.client_handshakes)")
 			return len(in)
 		}
-		h.hs = edge.handshaker.Start(h.cfg, octets, &h.s.shard.tls, h.report)
+		h.hs = h.s.edge.TLS.Handshaker.Start(h.cfg, octets, &h.s.loop.tls, h.report)
 		if h.hs == nil {
-			h.s.srv.stats.tlsBusy.Add(1)
+			h.s.edge.Stats.TLSBusy.Add(1)
 			h.fail("too many TLS handshakes (tls.max_handshakes)")
 			return len(in)
 		}
@@ -56,7 +56,7 @@ func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 
 // report runs on the handshake's goroutine: it has come to a halt.
 func (h *handshaking) report() {
-	if !h.s.shard.loop.Post(h) {
+	if !h.s.loop.loop.Post(h) {
 		h.hs.Abort()
 	}
 }
@@ -64,7 +64,7 @@ func (h *handshaking) report() {
 // Run implements loop.Task: the handshake is the loop's again.
 func (h *handshaking) Run() {
 	h.busy = false
-	c := h.s.conn
+	c := h.s.Conn
 	if !c.Alive() {
 		h.hs.Abort()
 		return
@@ -76,7 +76,7 @@ func (h *handshaking) Run() {
 	}
 	session, err := h.hs.Session()
 	if err != nil {
-		h.s.srv.stats.tlsFailed.Add(1)
+		h.s.edge.Stats.TLSFailed.Add(1)
 		h.fail("TLS handshake failed: " + err.Error())
 		return
 	}
@@ -86,20 +86,20 @@ func (h *handshaking) Run() {
 // succeed brings the session back, on top of its layer.
 func (h *handshaking) succeed(session *tlsio.Session) {
 	s := h.s
-	s.tls = session
-	s.srv.stats.tlsHandshakes.Add(1)
-	s.srv.log.secured(h)
+	s.TLS = session
+	s.edge.Stats.TLSHandshakes.Add(1)
+	s.edge.logSecured(h)
 	s.ender = s
-	s.conn.SetHandler(s)
-	s.conn.SetLayer(session)
-	s.conn.Resume()
+	s.Conn.SetHandler(s)
+	s.Conn.SetLayer(session)
+	s.Conn.Resume()
 	s.secured()
 }
 
 // fail ends the connection in order: an alert is on its way.
 func (h *handshaking) fail(reason string) {
-	h.s.reason = reason
-	h.s.conn.Close()
+	h.s.Reason = reason
+	h.s.Conn.Close()
 }
 
 // Drained implements loop.Handler.
@@ -110,8 +110,8 @@ func (h *handshaking) EOF(c *loop.Conn) { c.Abort() }
 
 // Timeout implements loop.Handler.
 func (h *handshaking) Timeout(c *loop.Conn) {
-	h.s.srv.stats.timeouts.Add(1)
-	h.s.reason = "timeout in the TLS handshake"
+	h.s.edge.Stats.Timeouts.Add(1)
+	h.s.Reason = "timeout in the TLS handshake"
 	c.Abort()
 }
 
@@ -125,4 +125,14 @@ func (h *handshaking) Closed(c *loop.Conn, err error) {
 }
 
 // shutdown implements ender.
-func (h *handshaking) shutdown() { h.s.conn.Abort() }
+func (h *handshaking) shutdown() { h.s.Conn.Abort() }
+
+// TLSBusy says whether a handshake that begins now would be cut off. A refusal is cheaper
+// for both sides: the client goes on in clear text or comes back.
+func (s *Session) TLSBusy() bool {
+	busy := s.edge.TLS.Handshaker.Busy()
+	if busy {
+		s.edge.Stats.TLSBusy.Add(1)
+	}
+	return busy
+}

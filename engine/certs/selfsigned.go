@@ -1,10 +1,11 @@
-package tlsio
+package certs
 
 import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -19,6 +20,7 @@ import (
 
 	"postrider/codec/address"
 	"postrider/engine/guard"
+	"postrider/engine/tlsio"
 )
 
 // selfSignedLife is long: a certificate that clients don't check is not renewed.
@@ -27,12 +29,12 @@ const selfSignedLife = 10 * 365 * 24 * time.Hour
 // SelfSigned makes sure that file holds a certificate and its key, and makes one
 // that is signed by itself, for these names, when there is none. It encrypts
 // against eavesdroppers and proves nothing to clients that verify certificates.
-func SelfSigned(file string, names []string, now time.Time) (CertFile, error) {
-	pair := CertFile{Cert: file, Key: file}
+func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
+	pair := tlsio.CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
 	if err == nil {
-		if _, err := loadPair(pair); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return pair, fmt.Errorf("%w: %w: the self-signed certificate of this server", guard.ErrDamaged, err)
+		if _, err := tls.LoadX509KeyPair(file, file); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return pair, fmt.Errorf("%s: %w: %w: the self-signed certificate of this server", file, guard.ErrDamaged, err)
 		}
 		return pair, nil
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"sync"
 	"time"
 
 	"postrider/codec/sasl"
@@ -36,6 +35,8 @@ type pop3Job struct {
 	signedIn                 // of a login that is granted
 	attempt                  // of a login, until it is settled
 	ids               []storage.MessageID
+	request           readRequest // of jobRead; of jobUpdate its lock
+	out               *reading    // of the connection: it belongs to the pool while busy
 
 	err     error
 	lock    storage.Lock
@@ -54,8 +55,8 @@ func (j *pop3Job) begin(k jobKind) {
 	j.kind, j.busy, j.err = k, true, nil
 }
 
-// work runs on a goroutine of a pool.
-func (j *pop3Job) work() {
+// Work runs on a goroutine of a pool.
+func (j *pop3Job) Work() {
 	defer j.conn.shard.loop.Post(j)
 	defer func() {
 		if p := recover(); p != nil {
@@ -66,13 +67,13 @@ func (j *pop3Job) work() {
 	case jobLogin:
 		j.lock, j.listing, j.err = j.conn.srv.openMaildrop(j)
 	case jobRead:
-		j.err = j.conn.read()
+		j.octets, j.err = j.out.read(&j.request)
 	case jobPiece:
-		j.err = j.conn.nextPiece()
+		j.err = j.out.nextPiece()
 	case jobClose:
-		j.conn.out.large.Close()
+		j.out.large.Close()
 	case jobUpdate:
-		j.err = j.conn.lock.Expunge(j.ids)
+		j.err = j.request.lock.Expunge(j.ids)
 	}
 }
 
@@ -83,11 +84,11 @@ func (j *pop3Job) Run() {
 	if j.kind == jobClose {
 		s.out.large, s.out.cut = nil, false
 	}
-	if !s.conn.Alive() {
+	if !s.Conn.Alive() {
 		if j.lock != nil && s.lock == nil {
 			j.lock.Release()
 		}
-		s.release()
+		s.Release()
 		return
 	}
 	switch j.kind {
@@ -100,7 +101,7 @@ func (j *pop3Job) Run() {
 			s.failed("the store can't read on", j.err)
 			return
 		}
-		s.begin()
+		s.Begin()
 		s.stream()
 	case jobClose:
 		s.srv.stats.octetsOut.Add(s.out.sent)
@@ -110,76 +111,5 @@ func (j *pop3Job) Run() {
 	}
 }
 
-// unqueued implements job.
-func (j *pop3Job) unqueued() { j.busy = false }
-
-// job is something that a pool does for a session.
-type job interface {
-	work()
-	// unqueued is called in place of work when there was no room for the job.
-	unqueued()
-}
-
-// pool runs jobs on a bounded number of goroutines, first come first served; but
-// those that were told to wait for others come when nobody else does.
-type pool struct {
-	jobs, last chan job
-	wg         sync.WaitGroup
-}
-
-// newPool starts workers goroutines that take jobs from queues of the given
-// length, last of those for jobs that wait for others.
-func newPool(workers, queue, last int) *pool {
-	p := &pool{jobs: make(chan job, queue), last: make(chan job, last)}
-	for range workers {
-		p.wg.Go(func() {
-			for j, ok := p.next(); ok; j, ok = p.next() {
-				j.work()
-			}
-		})
-	}
-	return p
-}
-
-// next waits for a job; false when there will be none.
-func (p *pool) next() (j job, ok bool) {
-	select {
-	case j, ok = <-p.jobs:
-	default:
-		select {
-		case j, ok = <-p.jobs:
-		case j, ok = <-p.last:
-		}
-	}
-	if ok {
-		return j, true
-	}
-	// One is closed and so will be the other: what is left in them.
-	if j, ok = <-p.jobs; !ok {
-		j, ok = <-p.last
-	}
-	return j, ok
-}
-
-// submit queues j and never blocks: false when the queue is full.
-func (p *pool) submit(j job) bool { return queue(p.jobs, j) }
-
-// submitLast is submit behind all that others submit, now or later.
-func (p *pool) submitLast(j job) bool { return queue(p.last, j) }
-
-func queue(to chan<- job, j job) bool {
-	select {
-	case to <- j:
-		return true
-	default:
-		j.unqueued()
-		return false
-	}
-}
-
-// close waits for the jobs under way.
-func (p *pool) close() {
-	close(p.jobs)
-	close(p.last)
-	p.wg.Wait()
-}
+// Unqueued implements job.
+func (j *pop3Job) Unqueued() { j.busy = false }

@@ -1,7 +1,13 @@
-// Package ledger is the process-wide budget of message octets in flight: octets
-// read from a peer and not yet taken by the store.
+// Package budget bounds memory: all that peers can make the server keep is booked in
+// limits.memory.
 //
-// # Use
+//   - [Memory] is limits.memory in four ledgers.
+//   - [Ledger] is one budget of octets, with a queue of callers that wait.
+//   - [Share] and [Pages] are parts of a ledger for some users of it.
+//   - [Window] is what a session holds while it receives messages.
+//   - [Buffers] is a free list of buffers of one size.
+//
+// # A ledger
 //
 // A session reserves before it lets its connection read (Conn.SetReadLimit), and
 // releases when the store has what it sent. The fast path is Reserve, one atomic
@@ -37,4 +43,4 @@
 //
 // Waking waiters to try again: cheaper to write, but a new session can take the
 // room before the woken one runs, and with many sessions it does, every time.
-package ledger
+package budget

@@ -1,17 +1,15 @@
-package engine
+package conn
 
 import (
-	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"postrider/engine/config"
 	"postrider/engine/limit"
 )
 
-// clients counts the connections: in total, by client, by service, and by network. An
+// Clients counts the connections: in total, by client, by service, and by network. An
 // IPv6 client is its /64: a host has as many addresses in it as it likes.
 //
 // Networks of our own (relay.networks, smtp.trusted_networks) may have all of
@@ -26,7 +24,7 @@ import (
 // alone gets half of the room, two a third each, and with n of them a newcomer still finds
 // an n-th part free. A fixed bound would either let a handful of networks take everything,
 // or keep the clients of a large site away while there is room.
-type clients struct {
+type Clients struct {
 	max, perClient int
 	reserve        int           // that strangers leave free
 	ours           [services]int // of each service that strangers of the others can't take
@@ -38,59 +36,66 @@ type clients struct {
 	by       map[netip.Addr]int32
 	networks map[networkAt]int32 // strangers that have not logged in
 
-	refusals [reasons]atomic.Int64
-	told     time.Time // when a refusal was logged
-	untold   int       // refusals since
+	// Refusals count connections that were refused, by reason.
+	Refusals [reasons]atomic.Int64
+
+	told   time.Time // when a refusal was logged
+	untold int       // Refusals since
 }
 
-// service is what a connection is for.
-type service uint8
+// Service is what a connection is for.
+type Service uint8
 
+// The services.
 const (
-	mailService       service = iota // hosts that bring mail
-	submissionService                // SMTP that needs a login
-	pop3Service
-	webService
+	MailService       Service = iota // hosts that bring mail
+	SubmissionService                // SMTP that needs a login
+	POP3Service
+	WebService
 	services // how many there are
 )
+
+// Offered are the services that a server has addresses for.
+type Offered [services]bool
 
 var serviceNames = [services]string{"smtp", "submission", "pop3", "http"}
 
 // networkAt is a network at a service.
 type networkAt struct {
-	service service
+	service Service
 	network netip.Addr
 }
 
 // seat is how a connection is counted.
 type seat struct {
-	service  service
+	service  Service
 	own      bool // it is from a network of our own
 	loggedIn bool
 }
 
-// reason is why a connection is refused.
-type reason uint8
+// Reason is why a connection is refused.
+type Reason uint8
 
+// The reasons.
 const (
-	admitted reason = iota
-	tooManyInAll
-	tooManyOfClient
-	tooManyOfStrangers
-	tooManyOfNetwork
+	admitted Reason = iota
+	TooManyInAll
+	TooManyOfClient
+	TooManyOfStrangers
+	TooManyOfNetwork
 	reasons // how many there are
 )
 
 var reasonWords = [reasons]string{
-	tooManyInAll:       "limits.connections are in use",
-	tooManyOfClient:    "the client has limits.connections_per_client",
-	tooManyOfStrangers: "what strangers may have of limits.connections at this service is in use",
-	tooManyOfNetwork:   "the client's network has its share of what is free at this service",
+	TooManyInAll:       "limits.connections are in use",
+	TooManyOfClient:    "the client has limits.connections_per_client",
+	TooManyOfStrangers: "what strangers may have of limits.connections at this service is in use",
+	TooManyOfNetwork:   "the client's network has its share of what is free at this service",
 }
 
-// newClients makes the books of a server that offers these services.
-func newClients(total, perClient int, offered [services]bool) *clients {
-	c := &clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32), networks: make(map[networkAt]int32)}
+// NewClients makes the books of a server that offers these services.
+func NewClients(total, perClient int, offered Offered) *Clients {
+	c := &Clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32), networks: make(map[networkAt]int32)}
 	c.reserve = total / 10
 	c.shared = total - c.reserve
 	for s := range c.ours {
@@ -108,33 +113,12 @@ func newClients(total, perClient int, offered [services]bool) *clients {
 // client they come. What is over that is turned away without a word more.
 func MaxConns(connections int) int { return connections + connections/64 + 16 }
 
-// spareConns is how many of those are for connections that are counted alone, so that
+// SpareConns is how many of those are for connections that are counted alone, so that
 // others can't keep our own networks out.
-func spareConns(connections int) int { return (MaxConns(connections) - connections) / 2 }
+func SpareConns(connections int) int { return (MaxConns(connections) - connections) / 2 }
 
 // ConnectionsIn is the most that limits.connections may be for so many open connections.
 func ConnectionsIn(files int) int { return max(0, (files-16)*64/65) }
-
-// offeredBy are the services that a configuration has addresses for.
-func offeredBy(c *config.Config) (offered [services]bool) {
-	for _, l := range [][]config.SMTPListener{c.SMTP.Listen, c.SMTP.ListenTLS} {
-		for _, at := range l {
-			offered[serviceOf(at)] = true
-		}
-	}
-	offered[submissionService] = offered[submissionService] || len(c.Submission.Listen)+len(c.Submission.ListenTLS) > 0
-	offered[pop3Service] = len(c.POP3.Listen)+len(c.POP3.ListenTLS) > 0
-	offered[webService] = len(c.Web.Listen)+len(c.Web.ListenTLS) > 0
-	return offered
-}
-
-// serviceOf is what an address of SMTP is for.
-func serviceOf(at config.SMTPListener) service {
-	if at.Auth == config.AuthRequired {
-		return submissionService
-	}
-	return mailService
-}
 
 // clientOf is what counts as one client; see limit.Client.
 func clientOf(ip netip.Addr) netip.Addr {
@@ -145,7 +129,7 @@ func clientOf(ip netip.Addr) netip.Addr {
 func clientNetwork(ip netip.Addr) netip.Addr { return limit.Network(ip).Addr() }
 
 // free is how many more strangers a service may have.
-func (c *clients) free(s service) int {
+func (c *Clients) free(s Service) int {
 	shared := c.shared
 	for i, n := range c.strange {
 		shared -= max(n-c.ours[i], 0)
@@ -154,28 +138,28 @@ func (c *clients) free(s service) int {
 }
 
 // judge says whether there is room for a connection, or why not.
-func (c *clients) judge(ip netip.Addr, at seat) reason {
+func (c *Clients) judge(ip netip.Addr, at seat) Reason {
 	client := clientOf(ip)
 	switch {
 	case c.total >= c.max:
-		return tooManyInAll
+		return TooManyInAll
 	case c.perClient > 0 && client.IsValid() && int(c.by[client]) >= c.perClient:
-		return tooManyOfClient
+		return TooManyOfClient
 	case at.own:
 		return admitted
 	}
 	free := c.free(at.service)
 	switch {
 	case free <= 0:
-		return tooManyOfStrangers
+		return TooManyOfStrangers
 	case !at.loggedIn && int(c.networks[networkAt{at.service, clientNetwork(ip)}]) > free:
-		return tooManyOfNetwork
+		return TooManyOfNetwork
 	}
 	return admitted
 }
 
 // count adds n to what a connection is counted in; n is 1 or -1.
-func (c *clients) count(ip netip.Addr, at seat, n int) {
+func (c *Clients) count(ip netip.Addr, at seat, n int) {
 	c.total += n
 	add(c.by, clientOf(ip), int32(n)) //nolint:gosec // 1 or -1
 	if at.own {
@@ -195,20 +179,20 @@ func add[K comparable](m map[K]int32, k K, n int32) {
 }
 
 // admit counts a connection in, or says why it is one too many.
-func (c *clients) admit(ip netip.Addr, at seat) reason {
+func (c *Clients) admit(ip netip.Addr, at seat) Reason {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	why := c.judge(ip, at)
 	if why == admitted {
 		c.count(ip, at, 1)
 	} else {
-		c.refusals[why].Add(1)
+		c.Refusals[why].Add(1)
 	}
 	return why
 }
 
 // move counts a connection of one client as that of another, if there is room.
-func (c *clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool {
+func (c *Clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool {
 	next := *at
 	next.own = own
 	c.mu.Lock()
@@ -216,7 +200,7 @@ func (c *clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool 
 	c.count(from, *at, -1)
 	if clientOf(from) != clientOf(to) || next != *at {
 		if why := c.judge(to, next); why != admitted {
-			c.refusals[why].Add(1)
+			c.Refusals[why].Add(1)
 			c.count(from, *at, 1)
 			return false
 		}
@@ -228,7 +212,7 @@ func (c *clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool 
 
 // login notes that a connection has logged in: it is no longer one of those that a
 // network may open as it likes.
-func (c *clients) login(ip netip.Addr, at *seat) {
+func (c *Clients) login(ip netip.Addr, at *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count(ip, *at, -1)
@@ -237,14 +221,14 @@ func (c *clients) login(ip netip.Addr, at *seat) {
 }
 
 // leave counts a connection out.
-func (c *clients) leave(ip netip.Addr, at seat) {
+func (c *Clients) leave(ip netip.Addr, at seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count(ip, at, -1)
 }
 
-// open is how many connections there are, and how many of them are strangers'.
-func (c *clients) open() (all, strange int) {
+// Open is how many connections there are, and how many of them are strangers'.
+func (c *Clients) Open() (all, strange int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range c.strange {
@@ -258,7 +242,7 @@ func (c *clients) open() (all, strange int) {
 const refusalsEvery = 10 * time.Second
 
 // mayTell says whether a refusal is to be logged, and how many were not since the last one.
-func (c *clients) mayTell(now time.Time) (untold int, yes bool) {
+func (c *Clients) mayTell(now time.Time) (untold int, yes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.told.IsZero() && now.Sub(c.told) < refusalsEvery {
@@ -267,39 +251,4 @@ func (c *clients) mayTell(now time.Time) (untold int, yes bool) {
 	}
 	untold, c.told, c.untold = c.untold, now, 0
 	return untold, true
-}
-
-// admits counts a connection in; if there is no room for it, it is logged why.
-func (srv *Server) admits(ip netip.Addr, at seat) bool {
-	why := srv.clients.admit(ip, at)
-	if why == admitted {
-		return true
-	}
-	if more, tell := srv.clients.mayTell(time.Now()); tell {
-		srv.log.LogAttrs(noContext, slog.LevelWarn, "too many connections: refused "+ip.String()+" at "+serviceNames[at.service]+": "+reasonWords[why],
-			slog.Int("refused_before", more))
-	}
-	return false
-}
-
-// isOwn says whether an address is of a network of our own.
-func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.cfg.MayRelay(ip) }
-
-// AdmitHTTP counts a connection of HTTP in, with those of the other protocols, or says
-// that there are too many. A proxy in web.proxies is not one client: its connections count
-// in total only, as those of a network of our own.
-func (srv *Server) AdmitHTTP(ip netip.Addr) bool { return srv.admits(srv.httpSeat(ip)) }
-
-// LeaveHTTP counts it out.
-func (srv *Server) LeaveHTTP(ip netip.Addr) { srv.clients.leave(srv.httpSeat(ip)) }
-
-// httpSeat is how a connection of HTTP is counted; the zero Addr is a client without a
-// limit.
-func (srv *Server) httpSeat(ip netip.Addr) (netip.Addr, seat) {
-	for _, n := range srv.cfg.Web.Proxies {
-		if n.Contains(ip.Unmap()) {
-			return netip.Addr{}, seat{service: webService, own: true}
-		}
-	}
-	return ip, seat{service: webService, own: srv.isOwn(ip)}
 }

@@ -1,0 +1,41 @@
+package budget
+
+// Memory is limits.memory in four ledgers. They are apart so that no holder of
+// a part waits for more of the same: a session whose message turns out
+// large waits for the bulk ledger with its small window in hand, and sessions that
+// hold bulk wait for nothing but the disk and their peer. With one ledger for all,
+// enough small windows would wait for each other for ever.
+//
+// Pages of the web client and answers of the capture API take from bulk as well, at most
+// two thirds of it, and never wait in its queue: a page that finds no room is refused.
+type Memory struct {
+	Begin    *Ledger // a quarter: a small window for each message that begins
+	Bulk     *Ledger // three eighths: large windows, and buffers of POP3 sessions that read
+	Listings *Ledger // a quarter: listings of open maildrops
+	Held     *Ledger // an eighth: recipients of open transactions, and checks of strangers' messages
+	Pages    *Pages  // a share of Bulk
+}
+
+// New divides octets.
+func New(octets int64) Memory {
+	bulk := NewLedger(octets / 8 * 3)
+	return Memory{
+		Begin: NewLedger(octets / 4), Bulk: bulk, Listings: NewLedger(octets / 4), Held: NewLedger(octets / 8),
+		Pages: &Pages{bulk: bulk, max: octets / 4},
+	}
+}
+
+// Used is how many octets are booked.
+func (m Memory) Used() int64 {
+	return m.Begin.Used() + m.Bulk.Used() + m.Listings.Used() + m.Held.Used()
+}
+
+// Tight reports whether a message that begins now would have to wait soon.
+func (m Memory) Tight() bool { return m.Begin.Used() > m.Begin.Max()/10*9 }
+
+// OfStrangers is what strangers may hold: the last quarter of Held is for the mail of our
+// own people.
+func (m Memory) OfStrangers() Share { return Share{m.Held, m.Held.Max() / 4 * 3} }
+
+// OfAll is what our own people may hold: all of Held.
+func (m Memory) OfAll() Share { return Share{m.Held, m.Held.Max()} }
