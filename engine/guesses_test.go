@@ -4,141 +4,52 @@ import (
 	"crypto/md5" //nolint:gosec // RFC 1939 section 7 says MD5
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"postrider/codec/sasl"
 	"postrider/engine/config"
+	"postrider/engine/login"
 	"postrider/engine/password"
-	"postrider/engine/web"
 )
 
 // site is an address of the n-th of many networks.
 func site(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n), 1}) }
 
-// Guesses at one name from many networks: however many connections each has, few are
-// looked at, and the owner waits nowhere where the name has logged in before, and elsewhere
-// no longer than the longest wait.
-func TestGuessesFromManyNetworks(t *testing.T) {
-	const networks, span, most = 27, 45 * time.Second, 20 * time.Second
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	g := newGuesses(20, most, 10*time.Minute)
-	home := g.attempt("alice", "hash", site(1000))
-	g.admit(&home, now)
-	g.settle(&home, true, false, now)
-	looked := 0
-	for at, end := now, now.Add(span); at.Before(end); at = at.Add(100 * time.Millisecond) {
-		for n := range networks {
-			for range 3 { // connections
-				a := g.attempt("alice", "hash", site(n))
-				wait, ok := g.admit(&a, at)
-				if !ok {
-					continue
-				}
-				looked++
-				if wait > most {
-					t.Fatalf("a login waits for %v", wait)
-				}
-				if wait == 0 {
-					g.settle(&a, false, true, at)
-					continue
-				}
-				defer func() { g.settle(&a, false, true, at.Add(wait)) }()
-			}
-		}
+// judge is the outcome of a password for mbrain that comes from an address, without the wait
+// for its turn.
+func (f *fixture) judge(word string, from netip.Addr) login.Outcome {
+	judged := make(chan login.Outcome, 1)
+	tell := func(o login.Outcome) { judged <- o }
+	a := attempt(word, from)
+	o, now := f.door.Judge(a, tell)
+	if o.Verdict == login.Turn {
+		o, now = f.door.Judge(a, tell)
 	}
-	if most := 20 + networks*3; looked > most {
-		t.Errorf("%d guesses were looked at, more than %d", looked, most)
+	if !now {
+		o = <-judged
 	}
-	end := now.Add(span)
-	if a := g.attempt("alice", "hash", site(1000)); !g.knows(&a, end) {
-		t.Error("the owner's network is not known")
-	} else if wait, ok := g.admit(&a, end); wait != 0 || !ok {
-		t.Errorf("the owner waits for %v, %v", wait, ok)
-	}
-	if a := g.attempt("alice", "hash", site(2000)); g.knows(&a, end) {
-		t.Error("another network is known")
-	} else if wait, ok := g.admit(&a, end); wait == 0 || wait > most || !ok {
-		t.Errorf("elsewhere the owner waits for %v, %v", wait, ok)
-	}
-	if a := g.attempt("bob", "hash", site(0)); g.wait(g.of.Used(a.name, end)) != 0 {
-		t.Error("another name waits")
-	}
-	later := end.Add(time.Hour)
-	if a := g.attempt("alice", "hash", site(3000)); g.wait(g.of.Used(a.name, later)) != 0 {
-		t.Error("the wrong passwords are not forgotten")
-	}
+	return o
 }
 
-// What nobody looked at, and what was right, does not count.
-func TestGuessesThatDoNotCount(t *testing.T) {
-	now := time.Now()
-	g := newGuesses(3, time.Second, time.Hour)
-	for n := range 100 {
-		a := g.attempt("alice", "hash", site(n))
-		if wait, ok := g.admit(&a, now); wait != 0 || !ok {
-			t.Fatalf("login %d waits for %v, %v", n, wait, ok)
-		}
-		g.settle(&a, n%2 == 0, false, now)
-		g.settle(&a, false, false, now) // again: nothing
+// first is the outcome of a password for mbrain that is known at once. If it is to wait for
+// its turn, it is given up.
+func (f *fixture) first(t *testing.T, word string, from netip.Addr) login.Verdict {
+	t.Helper()
+	a := attempt(word, from)
+	o, now := f.door.Judge(a, func(login.Outcome) {})
+	if !now {
+		t.Errorf("a password from %s was hashed", from)
 	}
-	if g.of.Len() != 0 || len(g.waiting) != 0 {
-		t.Errorf("%d names, %d wait", g.of.Len(), len(g.waiting))
-	}
-	for n := range 100 {
-		a := g.attempt("bob", "hash", site(n))
-		g.admit(&a, now)
-		g.settle(&a, false, true, now)
-	}
-	for n := range 100 { // clients that leave while they wait
-		a := g.attempt("bob", "hash", site(n))
-		if wait, ok := g.admit(&a, now); wait != time.Second || !ok {
-			t.Fatalf("after %d clients that have left a login waits for %v, %v", n, wait, ok)
-		}
-		g.settle(&a, false, false, now)
-	}
-	off := newGuesses(0, time.Second, time.Hour)
-	for n := range 100 {
-		a := off.attempt("alice", "hash", site(n))
-		if wait, ok := off.admit(&a, now); wait != 0 || !ok {
-			t.Fatalf("login %d waits for %v, %v", n, wait, ok)
-		}
-		off.settle(&a, false, true, now)
-	}
+	f.door.Abandon(a)
+	return o.Verdict
 }
 
-// The tables of names and places are bounded, and what matters most stays.
-func TestGuessesAreBounded(t *testing.T) {
-	now := time.Now()
-	g := newGuesses(20, time.Second, time.Hour)
-	for range 40 {
-		a := g.attempt("alice", "hash", site(0))
-		g.admit(&a, now)
-		g.settle(&a, false, true, now)
-	}
-	for n := range maxNames + 2000 {
-		a := g.attempt(fmt.Sprint("name", n), "hash", site(n))
-		g.admit(&a, now)
-		g.settle(&a, false, true, now)
-		b := g.attempt(fmt.Sprint("other", n), "hash", site(n))
-		g.admit(&b, now)
-		g.settle(&b, true, false, now.Add(time.Duration(n)))
-	}
-	if g.of.Len() > maxNames || g.places.Len() > maxPlaces || len(g.waiting) > 0 {
-		t.Errorf("%d names, %d places, %d wait", g.of.Len(), g.places.Len(), len(g.waiting))
-	}
-	if a := g.attempt("alice", "hash", site(1)); g.wait(g.of.Used(a.name, now)) == 0 {
-		t.Error("the name with the most wrong passwords was forgotten")
-	}
-}
-
-// attempt is a login of mbrain.
-func (f *fixture) attempt(t *testing.T, ip netip.Addr) attempt {
-	a := f.mbrain(t)
-	return f.door.guesses.attempt("mbrain@localhost", a.Hash+a.Secret, ip)
+func attempt(word string, from netip.Addr) *login.Attempt {
+	return &login.Attempt{Claim: sasl.Claim{Need: sasl.NeedPassword, User: "mbrain", Password: []byte(word)}, From: from}
 }
 
 // patient has many wrong passwords for mbrain from elsewhere, so that a login waits for ever.
@@ -152,21 +63,20 @@ func patient(t *testing.T, more func(*config.Config)) *fixture {
 	}, nil)
 	f.setPassword(t, "mbrain", "secret")
 	for n := range 30 {
-		a := f.attempt(t, site(n))
-		if _, ok := f.door.guesses.admit(&a, time.Now()); !ok {
-			t.Fatal("not admitted")
+		if o := f.judge("wrong", site(n)); o.Verdict != login.Denied {
+			t.Fatalf("%+v", o)
 		}
-		f.door.guesses.settle(&a, false, true, time.Now())
 	}
+	f.door.Stats.Slowed.Store(0)
 	return f
 }
 
 // slowedTo waits until so many logins have been told to wait.
 func (f *fixture) slowedTo(t *testing.T, n int64) {
 	t.Helper()
-	for end := time.Now().Add(hang); f.stats.slowed.Load() < n; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(hang); f.door.Stats.Slowed.Load() < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d logins wait, not %d", f.stats.slowed.Load(), n)
+			t.Fatalf("%d logins wait, not %d", f.door.Stats.Slowed.Load(), n)
 		}
 	}
 }
@@ -208,20 +118,27 @@ func TestEachWayToLogInWaits(t *testing.T) {
 	open = append(open, q)
 	f.slowedTo(t, 3)
 	go func() { // it ends when the server does, or when the wait is over
-		_, _ = f.webLogin(t.Context(), "mbrain", []byte("secret"), netip.MustParseAddr("127.0.4.1"))
+		_, _ = f.door.SignIn(t.Context(), "mbrain", []byte("secret"), netip.MustParseAddr("127.0.4.1"))
 	}()
 	f.slowedTo(t, 4)
-	waits := func() int {
-		f.door.guesses.mu.Lock()
-		defer f.door.guesses.mu.Unlock()
-		return len(f.door.guesses.waiting)
+	waits := func() (n int) {
+		for _, ip := range []string{"127.0.1.9", "127.0.2.9", "127.0.3.9", "127.0.4.9"} {
+			switch v := f.first(t, "wrong", netip.MustParseAddr(ip)); v {
+			case login.TooMany: // another one from there waits
+				n++
+			case login.Turn:
+			default:
+				t.Fatalf("from %s: verdict %d", ip, v)
+			}
+		}
+		return n
 	}
 	if n := waits(); n != 4 {
 		t.Errorf("%d wait", n)
 	}
-	home := f.attempt(t, netip.MustParseAddr("127.0.9.1"))
-	f.door.guesses.admit(&home, time.Now())
-	f.door.guesses.settle(&home, true, false, time.Now())
+	if o := f.judge("secret", netip.MustParseAddr("127.0.9.1")); o.Verdict != login.Granted {
+		t.Fatalf("%+v", o)
+	}
 	from("127.0.9.7", smtp, "220 ").say(plain("mbrain", "wrong"), "535 ")
 	from("127.0.9.7", smtp, "220 ").say(plain("mbrain", "secret"), "235 ")
 	p = from("127.0.9.8", pop3, "+OK")
@@ -278,24 +195,23 @@ func TestTheWaitComesToAnEnd(t *testing.T) {
 	}
 	q.say("USER mbrain", "+OK")
 	q.say("PASS secret", "+OK")
-	if _, err := f.webLogin(t.Context(), "mbrain", []byte("wrong"), netip.MustParseAddr("127.0.3.1")); !errors.Is(err, web.ErrDenied) {
+	if _, err := f.door.SignIn(t.Context(), "mbrain", []byte("wrong"), netip.MustParseAddr("127.0.3.1")); !errors.Is(err, login.ErrDenied) {
 		t.Errorf("web: %v", err)
 	}
-	if _, err := f.webLogin(t.Context(), "mbrain", []byte("secret"), netip.MustParseAddr("127.0.3.1")); err != nil {
+	if _, err := f.door.SignIn(t.Context(), "mbrain", []byte("secret"), netip.MustParseAddr("127.0.3.1")); err != nil {
 		t.Errorf("web: %v", err)
 	}
-	n := f.stats.slowed.Load()
+	n := f.door.Stats.Slowed.Load()
 	for _, ip := range []string{"127.0.1.9", "127.0.2.9", "127.0.3.9"} {
-		a := f.attempt(t, netip.MustParseAddr(ip))
-		if !f.door.guesses.knows(&a, time.Now()) {
+		if v := f.first(t, "secret", netip.MustParseAddr(ip)); v != login.Granted {
 			t.Errorf("%s is not known", ip)
 		}
 	}
-	if f.stats.slowed.Load() != n || n != 6 {
+	if f.door.Stats.Slowed.Load() != n || n != 6 {
 		t.Errorf("%d logins waited", n)
 	}
 	f.setPassword(t, "mbrain", "new word")
-	if a := f.attempt(t, netip.MustParseAddr("127.0.1.9")); f.door.guesses.knows(&a, time.Now()) {
+	if v := f.first(t, "new word", netip.MustParseAddr("127.0.1.9")); v != login.Turn {
 		t.Error("a network is known where another password was right")
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"postrider/codec/message"
-	"postrider/codec/sasl"
 	"postrider/engine/conn"
 	"postrider/engine/maillog"
 	"postrider/engine/smtpd"
@@ -85,15 +84,6 @@ func (l mailLog) panicked(where string, p any) error {
 	return err
 }
 
-// loginFailed is the line that fail2ban looks for, as Postfix writes it for SASL.
-func (l mailLog) loginFailed(daemon slog.Attr, addr string, m sasl.Mechanism, user string) {
-	how := ""
-	if m != sasl.None {
-		how = "SASL " + m.String() + " "
-	}
-	l.LogAttrs(noContext, slog.LevelWarn, "unknown["+addr+"]: "+how+"authentication failed", daemon, slog.String("user", "<"+user+">"))
-}
-
 // log writes the life of a message: who sent it, what it is, where it went.
 func (t *transaction) log(s *smtpConn) {
 	srv := s.srv
@@ -141,7 +131,7 @@ func (t *transaction) log(s *smtpConn) {
 func clientRecord(now time.Time, s *smtpConn, id slog.Attr) slog.Record {
 	r := record(now, "", smtpDaemon, id, slog.String("client", s.Client()))
 	if account := s.m.Account(); account != "" {
-		r.AddAttrs(slog.String("sasl_method", s.login.claim.Mechanism.String()), slog.String("sasl_username", account))
+		r.AddAttrs(slog.String("sasl_method", s.login.attempt.Claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
 	return r
 }

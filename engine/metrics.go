@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"net/http"
 	"sync/atomic"
 
@@ -10,6 +11,20 @@ import (
 
 	"postrider/engine/conn"
 )
+
+// stats are the counters behind the metrics. The loops write them without a
+// lock. Those of logins are login.Stats.
+type stats struct {
+	smtpSessions, pop3Sessions              atomic.Int64
+	messages, deliveries, octetsIn, refused atomic.Int64
+	retrieved, octetsOut                    atomic.Int64
+	timeouts, overBudget                    atomic.Int64
+	tlsHandshakes, tlsFailed, tlsBusy       atomic.Int64
+	tlsPaced                                atomic.Int64
+}
+
+// errDraining is the health of a server that is about to end.
+var errDraining = errors.New("shutting down")
 
 // HTTP returns the handler of --http: /metrics for Prometheus, /healthz and
 // /readyz, which answer 200 while mail is taken and 503 with the reason while it is not.
@@ -58,6 +73,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
 	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(srv.commitsOpen.Load()) })
+	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
 	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })
 	gauge("store_accepting", "1 while the store takes mail, else 0.", func() float64 {
 		if srv.store.Health().Err != nil {
@@ -79,13 +95,13 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
 	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)
 	counter("refusals_total", "Refused commands and messages.", &st.refused)
-	counter("pop3_logins_total", "Logins by POP3.", &st.logins)
-	counter("pop3_denied_total", "Logins with a wrong name or password, those of SMTP and the web client among them.", &st.denied)
-	counter("auth_total", "Logins by AUTH in SMTP.", &st.authenticated)
-	counter("web_logins_total", "Logins to the web client.", &st.webLogins)
-	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &st.remembered)
-	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &st.throttled)
-	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &st.slowed)
+	counter("pop3_logins_total", "Logins by POP3.", &srv.door.Stats.POP3)
+	counter("pop3_denied_total", "Logins with a wrong name or password, those of SMTP and the web client among them.", &srv.door.Stats.Denied)
+	counter("auth_total", "Logins by AUTH in SMTP.", &srv.door.Stats.SMTP)
+	counter("web_logins_total", "Logins to the web client.", &srv.door.Stats.Web)
+	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
+	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
+	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
 	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)

@@ -2,9 +2,8 @@ package engine
 
 import (
 	"errors"
-	"time"
 
-	"postrider/codec/sasl"
+	"postrider/engine/login"
 	"postrider/engine/pop3d"
 	"postrider/storage"
 )
@@ -13,7 +12,7 @@ import (
 type jobKind uint8
 
 const (
-	jobLogin  jobKind = iota // check the password, lock and list the maildrop
+	jobLogin  jobKind = iota // lock and list the maildrop of a login
 	jobRead                  // open a message
 	jobPiece                 // read the next piece of a large message
 	jobClose                 // close a large message
@@ -28,15 +27,12 @@ type pop3Job struct {
 	kind jobKind
 	busy bool // between submit and Run; read and written on the loop only
 
-	claim             sasl.Claim // of a login, or only its User for APOP
-	digest, timestamp string     // of APOP
-	asked             time.Time
-	ruling            ruling // granted: account is logged in
-	signedIn                 // of a login that is granted
-	attempt                  // of a login, until it is settled
-	ids               []storage.MessageID
-	request           readRequest // of jobRead; of jobUpdate its lock
-	out               *reading    // of the connection: it belongs to the pool while busy
+	attempt login.Attempt // of a login
+	outcome login.Outcome // of the attempt
+	judged  func(login.Outcome)
+	ids     []storage.MessageID
+	request readRequest // of jobRead; of jobUpdate its lock
+	out     *reading    // of the connection: it belongs to the pool while busy
 
 	err     error
 	lock    storage.Lock
@@ -45,8 +41,6 @@ type pop3Job struct {
 }
 
 var (
-	// errDenied: the name and the password don't go together.
-	errDenied = errors.New("authentication failed")
 	// errTooSoon: logged in less than pop3.login_delay ago.
 	errTooSoon = errors.New("login delay")
 )
@@ -65,7 +59,7 @@ func (j *pop3Job) Work() {
 	}()
 	switch j.kind {
 	case jobLogin:
-		j.lock, j.listing, j.err = j.conn.srv.openMaildrop(j)
+		j.lock, j.listing, j.err = j.conn.srv.openMaildrop(j.outcome.Account.ID)
 	case jobRead:
 		j.octets, j.err = j.out.read(&j.request)
 	case jobPiece:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -20,9 +19,8 @@ import (
 	"postrider/engine/conn"
 	"postrider/engine/courier"
 	"postrider/engine/dkim"
-	files "postrider/engine/guard"
+	"postrider/engine/login"
 	"postrider/engine/loop"
-	"postrider/engine/password"
 	"postrider/engine/pop3d"
 	"postrider/engine/privilege"
 	"postrider/engine/router"
@@ -62,10 +60,9 @@ type Server struct {
 
 	submission  []*loop.Listener
 	submissions []*loop.Listener
-	door        door
+	door        *login.Door
 	guard       *guard
 
-	hashCost             password.Cost
 	tooMany, tooManyPOP3 []byte
 	greetings            atomic.Int64
 	draining             atomic.Bool
@@ -115,28 +112,20 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv := &Server{
 		sockets: sockets,
 		cfg:     cfg, store: store, log: mailLog{log},
-		router:   router.New(store, cfg.RouterSettings()),
-		shards:   make(map[*loop.Loop]*shard),
-		budget:   budget.New(cfg.Limits.Memory),
-		buffers:  budget.NewBuffers(readBuffer),
-		wide:     budget.NewBuffers(wideBuffer),
-		logins:   loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
-		hashCost: cfg.HashCost(),
-		door: door{
-			known:    newCredentials(cfg.Auth.CacheTTL, cfg.Auth.CacheSize),
-			failures: newFailures(cfg.Auth.NetworkFailures, cfg.Auth.FailureWindow),
-			guesses:  newGuesses(cfg.Auth.AccountFailures, cfg.Auth.AccountDelay, cfg.Auth.FailureWindow),
-		},
+		router:  router.New(store, cfg.RouterSettings()),
+		shards:  make(map[*loop.Loop]*shard),
+		budget:  budget.New(cfg.Limits.Memory),
+		buffers: budget.NewBuffers(readBuffer),
+		wide:    budget.NewBuffers(wideBuffer),
+		logins:  loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
 	}
 	srv.edge = srv.newEdge()
 	var err error
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err
 	}
-	srv.door.secret, err = files.OpenOrRemake(filepath.Join(cfg.Server.Data, secretFile), "names without an account get other salts than before", log,
-		func() ([]byte, error) { return loadSecret(cfg.Server.Data) })
-	if err != nil {
-		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
+	if srv.door, err = srv.newDoor(); err != nil {
+		return nil, err
 	}
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
 		return nil, err

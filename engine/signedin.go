@@ -14,35 +14,9 @@ import (
 // whose end comes after that is not taken. Web sessions look at the account at each
 // request.
 
-// signedIn is the account of a session as it was at the login.
-type signedIn struct {
-	account storage.Account
-	changes uint64 // storage.Store.CredentialChanges before account was looked up, or later
-}
-
-// stillHolds says whether the account has the credentials that it had at the login. While
-// no account has changed that costs one look at a number.
-func (srv *Server) stillHolds(in *signedIn) bool {
-	changes := srv.store.CredentialChanges()
-	if changes == in.changes {
-		return true
-	}
-	if !srv.isUnchanged(&in.account) {
-		return false
-	}
-	in.changes = changes
-	return true
-}
-
-// isUnchanged says whether an account is there with the credentials that it had.
-func (srv *Server) isUnchanged(was *storage.Account) bool {
-	now, err := srv.store.Account(was.ID)
-	return err == nil && now.Hash == was.Hash && now.Secret == was.Secret
-}
-
 // loginIsOver says whether the session was let in by what does not hold any more.
 func (s *smtpConn) loginIsOver() bool {
-	return s.login != nil && s.m.Account() != "" && s.login.account.ID != 0 && !s.srv.stillHolds(&s.login.signedIn)
+	return s.login != nil && s.m.Account() != "" && s.login.signedIn.Account.ID != 0 && !s.srv.door.StillHolds(&s.login.signedIn)
 }
 
 // loginEnds tells the machine before its next command if the login is over.
@@ -86,7 +60,7 @@ func (s *smtpConn) refusesExpired() *smtp.Reply {
 // loginEnds: see that of smtpConn. The maildrop is given back, and what was marked as
 // deleted stays.
 func (s *pop3Conn) loginEnds() bool {
-	if s.lock == nil || s.srv.stillHolds(&s.job.signedIn) {
+	if s.lock == nil || s.srv.door.StillHolds(&s.job.outcome.SignedIn) {
 		return false
 	}
 	s.Reason = credentialsChanged

@@ -188,9 +188,9 @@ func TestWebClientDoesNotSendAfterTheLogin(t *testing.T) {
 // A look at a login that holds allocates nothing.
 func TestALookAtTheLoginAllocatesNothing(t *testing.T) {
 	f := start(t, func(c *config.Config) { now(c); c.Auth.Mechanisms = sasl.SetOf(sasl.Plain) }, nil)
-	in := signedIn{changes: f.store.CredentialChanges(), account: f.mbrain(t)}
+	in := f.judge("secret", here).SignedIn
 	if n := testing.AllocsPerRun(100, func() {
-		if !f.stillHolds(&in) {
+		if !f.door.StillHolds(&in) {
 			t.Error("it does not hold")
 		}
 	}); n != 0 {

@@ -1,29 +1,31 @@
 package engine
 
 import (
-	"errors"
+	"crypto/rand"
 	"time"
 
 	"postrider/codec/sasl"
 	"postrider/engine/conn"
+	"postrider/engine/login"
 	"postrider/engine/router"
 	"postrider/engine/smtpd"
 )
 
-// smtpLogin is what a connection has once AUTH was said: the claim that is being
-// looked at, and the task that brings the outcome back to the loop.
+// smtpLogin is what a connection has once AUTH was said: the claim that is judged, and the
+// task that brings the outcome back to the loop.
 type smtpLogin struct {
-	conn  *smtpConn
-	claim sasl.Claim
-	asked time.Time
-	busy  bool // between submit and Run
-	signedIn
-	attempt
-	err  error
-	held smtpd.Verdict // that waits for the delay of a failed login
+	conn     *smtpConn
+	attempt  login.Attempt
+	outcome  login.Outcome       // of the attempt, on its way to the loop
+	done     func(login.Outcome) // judged, made once
+	signedIn login.SignedIn
+	held     smtpd.Verdict // that waits for the delay of a failed login
 }
 
-// authenticate answers AskAuth: at once, or by way of the pool that hashes.
+// nonce makes fresh random text for a challenge.
+func nonce() string { return rand.Text() }
+
+// authenticate answers AskAuth: at once, or when the pool has hashed.
 func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 	srv := s.srv
 	if srv.draining.Load() {
@@ -31,71 +33,51 @@ func (s *smtpConn) authenticate() (smtpd.Answer, bool) {
 	}
 	claim := s.m.Claim()
 	if claim.Need == sasl.NeedVerifier {
-		return smtpd.Answer{Verdict: smtpd.Yes, Verifier: srv.verifier(claim.User)}, true
+		return smtpd.Answer{Verdict: smtpd.Yes, Verifier: srv.door.Verifier(claim.User)}, true
 	}
 	if s.login == nil {
-		s.login = &smtpLogin{conn: s}
+		l := &smtpLogin{conn: s}
+		l.done = l.judged
+		s.login = l
 	}
 	if srv.capture != 0 {
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: anybody(claim.User)}, true
 	}
-	l := s.login
-	l.claim, l.asked, l.changes = claim, time.Now(), srv.store.CredentialChanges()
-	var r ruling
-	var wait time.Duration
-	l.account, r, wait = srv.consider(&l.claim, s.IP, &l.attempt)
-	l.err = nil
-	switch r {
-	case granted:
-		srv.stats.remembered.Add(1)
-		return s.authenticated()
-	case throttled:
-		srv.stats.throttled.Add(1)
-		return s.hold(smtpd.TooManyNow)
-	case slowed:
-		s.WaitFor(conn.ForTurn, wait)
-		return smtpd.Answer{}, false
-	}
+	s.login.attempt.Claim, s.login.attempt.From = claim, s.IP
 	return s.judge()
 }
 
-// judge finds out about a claim that is unclear: at once, or in the pool that hashes.
+// judge has the claim judged, for the first time or after its turn has come.
 func (s *smtpConn) judge() (smtpd.Answer, bool) {
-	srv, l := s.srv, s.login
-	if l.claim.Need != sasl.NeedPassword {
-		l.account, l.err = srv.judge(&l.claim)
-		srv.settle(&l.attempt, l.err)
-		return s.authenticated()
-	}
-	l.busy = true
-	if !srv.hash(l, s.IP) {
-		srv.settle(&l.attempt, errNotJudged)
-		return smtpd.Answer{Verdict: smtpd.Busy}, true
+	if o, now := s.srv.door.Judge(&s.login.attempt, s.login.done); now {
+		return s.authenticated(o)
 	}
 	return smtpd.Answer{}, false
 }
 
-// authenticated is the answer that the outcome in s.login brings.
-func (s *smtpConn) authenticated() (smtpd.Answer, bool) {
-	l := s.login
-	switch {
-	case l.err == nil:
-		s.srv.stats.authenticated.Add(1)
+// authenticated is the answer that an outcome brings.
+func (s *smtpConn) authenticated(o login.Outcome) (smtpd.Answer, bool) {
+	switch o.Verdict {
+	case login.Granted:
+		s.login.signedIn = o.SignedIn
 		s.LoggedIn()
-		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(l.account.Name, l.account.Domain)}, true
-	case errors.Is(l.err, errDenied):
-		s.srv.stats.denied.Add(1)
-		s.srv.log.loginFailed(smtpDaemon, s.Addr, l.claim.Mechanism, l.claim.User)
-		return s.hold(smtpd.Denied)
+		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(o.Account.Name, o.Account.Domain)}, true
+	case login.Denied:
+		return s.hold(smtpd.Denied, o.Wait)
+	case login.TooMany:
+		return s.hold(smtpd.TooManyNow, o.Wait)
+	case login.Turn:
+		s.WaitFor(conn.ForTurn, o.Wait)
+		return smtpd.Answer{}, false
+	case login.Busy:
+		return smtpd.Answer{Verdict: smtpd.Busy}, true
 	}
-	s.srv.log.fault("login of "+l.claim.User, l.err)
 	return smtpd.Answer{Verdict: smtpd.Failed}, true
 }
 
 // hold keeps the verdict on a login that failed for as long as a failed login costs.
-func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
-	wait := s.srv.failureDelay(s.login.asked)
-	if wait <= 0 {
+func (s *smtpConn) hold(v smtpd.Verdict, wait time.Duration) (smtpd.Answer, bool) {
+	if wait == 0 {
 		return smtpd.Answer{Verdict: v}, true
 	}
 	s.login.held = v
@@ -103,48 +85,32 @@ func (s *smtpConn) hold(v smtpd.Verdict) (smtpd.Answer, bool) {
 	return smtpd.Answer{}, false
 }
 
-// waited goes on with a claim that had to wait.
+// waited goes on with a claim whose turn has come.
 func (s *smtpConn) waited() {
-	s.srv.door.guesses.waited(&s.login.attempt)
 	s.Park()
 	if a, now := s.judge(); now {
 		s.resume(a)
 	}
 }
 
-// abandonLogin gives up a claim that waits to be judged, and says whether there was one.
+// abandonLogin gives up a claim that waits for its turn, and says whether there was one.
 func (s *smtpConn) abandonLogin() bool {
-	if s.login == nil || !s.login.attempt.waits {
-		return false
-	}
-	s.srv.settle(&s.login.attempt, errNotJudged)
-	return true
+	return s.login != nil && s.srv.door.Abandon(&s.login.attempt)
 }
 
-// Work implements conn.Job: it runs on a goroutine of the pool that hashes.
-func (l *smtpLogin) Work() {
-	srv := l.conn.srv
-	defer l.conn.shard.loop.Post(l)
-	defer func() {
-		if p := recover(); p != nil {
-			l.err = srv.log.panicked("SMTP login", p)
-		}
-	}()
-	l.account, l.err = srv.judge(&l.claim)
+// judged brings an outcome from the pool to the loop.
+func (l *smtpLogin) judged(o login.Outcome) {
+	l.outcome = o
+	l.conn.shard.loop.Post(l)
 }
-
-// Unqueued implements conn.Job.
-func (l *smtpLogin) Unqueued() { l.busy = false }
 
 // Run implements loop.Task: the outcome is back on the session's loop.
 func (l *smtpLogin) Run() {
-	l.busy = false
 	s := l.conn
-	s.srv.settle(&l.attempt, l.err)
 	if !s.Conn.Alive() {
 		return
 	}
-	if a, now := s.authenticated(); now {
+	if a, now := s.authenticated(l.outcome); now {
 		s.resume(a)
 	}
 }

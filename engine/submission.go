@@ -43,7 +43,7 @@ func (s *smtpConn) account() storage.AccountID {
 	if s.m.Account() == "" {
 		return 0
 	}
-	return s.login.account.ID
+	return s.login.signedIn.Account.ID
 }
 
 // booking is what a transaction has of its account's allowance.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"postrider/engine/web"
+	"postrider/engine/login"
 )
 
 // A password that is written otherwise than when it was set is right at every door; a
@@ -18,11 +18,11 @@ func TestTypedPasswordsAtEveryDoor(t *testing.T) {
 	} {
 		smtp, pop3, denied := "235 2.7.0", "+OK", error(nil)
 		if !right {
-			smtp, pop3, denied = "535 5.7.8", "-ERR [AUTH]", web.ErrDenied
+			smtp, pop3, denied = "535 5.7.8", "-ERR [AUTH]", login.ErrDenied
 		}
 		for _, user := range []string{"mbrain", "unknown"} {
 			if user == "unknown" {
-				smtp, pop3, denied = "535 5.7.8", "-ERR [AUTH]", web.ErrDenied
+				smtp, pop3, denied = "535 5.7.8", "-ERR [AUTH]", login.ErrDenied
 			}
 			f.hello(t).say(plain(user, typed), smtp)
 			p := f.hello(t)
@@ -36,7 +36,7 @@ func TestTypedPasswordsAtEveryDoor(t *testing.T) {
 			if pop3 == "+OK" {
 				q.say("QUIT", "+OK")
 			}
-			if _, err := f.webLogin(t.Context(), user, []byte(typed), here); !errors.Is(err, denied) {
+			if _, err := f.door.SignIn(t.Context(), user, []byte(typed), here); !errors.Is(err, denied) {
 				t.Errorf("web: %s %q: %v", user, typed, err)
 			}
 		}

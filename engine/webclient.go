@@ -3,18 +3,15 @@ package engine
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
 	"postrider/codec/address"
-	"postrider/codec/sasl"
 	"postrider/engine/config"
 	"postrider/engine/pickup"
 	"postrider/engine/router"
@@ -30,7 +27,7 @@ const spoolFolder = "web-spool"
 func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 	c := srv.cfg
 	return web.New(web.Config{
-		Store: srv.store, Login: srv.webLogin, Submit: srv.webSubmit, Addresses: srv.addressesOf,
+		Store: srv.store, Login: srv.door.SignIn, Submit: srv.webSubmit, Addresses: srv.addressesOf,
 		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
 		ClearText: c.Auth.ClearText, TLSOnly: c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil,
 		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
@@ -56,88 +53,12 @@ func (srv *Server) WebTLS() *tls.Config {
 	return srv.tls.Configs.HTTPS
 }
 
-// webClaim is a login of the web client in the pool that hashes.
-type webClaim struct {
-	srv     *Server
-	claim   sasl.Claim
-	account storage.Account
-	attempt attempt
-	err     error
-	done    chan struct{}
-}
-
-// Work implements conn.Job. A network pays for a wrong password also when nobody waits for
-// the answer any more.
-func (j *webClaim) Work() {
-	defer close(j.done)
-	defer func() {
-		if p := recover(); p != nil {
-			j.err = j.srv.log.panicked("web login", p)
-		}
-		j.srv.settle(&j.attempt, j.err)
-	}()
-	j.account, j.err = j.srv.judge(&j.claim)
-}
-
-// Unqueued implements conn.Job.
-func (j *webClaim) Unqueued() {}
-
-// webLogin finds the account of a name and a password, and waits as long as that takes:
-// as in the protocols, what is wrong is said after auth.failure_delay, and no name is
-// answered otherwise than another.
-func (srv *Server) webLogin(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error) {
-	asked := time.Now()
-	j := &webClaim{srv: srv, claim: sasl.Claim{Need: sasl.NeedPassword, User: user, Password: password}, done: make(chan struct{})}
-	account, r, wait := srv.consider(&j.claim, from, &j.attempt)
-	switch r {
-	case granted:
-		srv.stats.webLogins.Add(1)
-		srv.stats.remembered.Add(1)
-		return account, nil
-	case throttled:
-		srv.stats.throttled.Add(1)
-		return account, afterwards(ctx, srv.failureDelay(asked), web.ErrThrottled)
-	case slowed:
-		if err := afterwards(ctx, wait, nil); err != nil {
-			srv.settle(&j.attempt, errNotJudged)
-			return account, err
-		}
-		srv.door.guesses.waited(&j.attempt)
-	}
-	if srv.draining.Load() || !srv.hash(j, from) {
-		srv.settle(&j.attempt, errNotJudged)
-		return account, web.ErrBusy
-	}
-	<-j.done // as bounded as the pool's queue; the password is the job's until then
-	switch {
-	case j.err == nil:
-		srv.stats.webLogins.Add(1)
-		return j.account, nil
-	case errors.Is(j.err, errDenied):
-		srv.stats.denied.Add(1)
-		srv.log.loginFailed(webDaemon, from.String(), sasl.None, user)
-		return account, afterwards(ctx, srv.failureDelay(asked), web.ErrDenied)
-	}
-	srv.log.fault("login of "+user, j.err)
-	return account, web.ErrBusy
-}
-
-// afterwards waits, and returns err or why nobody waits any more.
-func afterwards(ctx context.Context, d time.Duration, err error) error {
-	select {
-	case <-time.After(d):
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // webSubmit sends a message of an account by the rules of submission: under its own
 // addresses, within its allowance, completed, signed, and stored in one step.
 func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m pickup.Mail) (pickup.Result, error) {
 	// While the server drains, what is being sent is still taken: the store closes after
 	// the last request.
-	if !srv.isUnchanged(&account) {
+	if !srv.door.IsUnchanged(&account) {
 		return pickup.Result{}, errExpired
 	}
 	if !srv.cfg.Submission.AnySender && !srv.owns(account.ID, m.Sender) {

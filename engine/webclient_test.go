@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postrider/engine/config"
+	"postrider/engine/login"
 	"postrider/engine/pickup"
 	"postrider/engine/web"
 	"postrider/storage"
@@ -26,25 +27,25 @@ func TestWebLoginsAreThoseOfTheProtocols(t *testing.T) {
 	}, nil)
 	try := func(user, password string, from netip.Addr, want error) {
 		t.Helper()
-		a, err := f.webLogin(t.Context(), user, []byte(password), from)
+		a, err := f.door.SignIn(t.Context(), user, []byte(password), from)
 		if !errors.Is(err, want) || (err == nil) != (a.ID != 0 && a.Name == "mbrain") {
 			t.Errorf("%s from %s: %+v, %v", user, from, a, err)
 		}
 	}
 	try("mbrain", "secret", here, nil)
 	try("MBrain@localhost", "secret", here, nil)
-	try("mbrain", "wrong", here, web.ErrDenied)
-	try("nobody", "wrong", here, web.ErrDenied)
-	try("", "", here, web.ErrDenied)
-	try("jsmith", "secret!", here, web.ErrThrottled)
+	try("mbrain", "wrong", here, login.ErrDenied)
+	try("nobody", "wrong", here, login.ErrDenied)
+	try("", "", here, login.ErrDenied)
+	try("jsmith", "secret!", here, login.ErrThrottled)
 	try("mbrain", "secret", here, nil) // remembered: whoever is right is not shut out
 	try("mbrain", "secret", elsewhere, nil)
 	p := f.dialPOP3(t) // the count is one for all protocols
 	p.expect("+OK")
 	p.say("USER jsmith", "+OK")
 	p.say("PASS wrong", "-ERR [SYS/TEMP] too many failed")
-	if f.stats.denied.Load() != 3 || f.stats.throttled.Load() != 2 {
-		t.Errorf("%d denied, %d throttled", f.stats.denied.Load(), f.stats.throttled.Load())
+	if f.door.Stats.Denied.Load() != 3 || f.door.Stats.Throttled.Load() != 2 {
+		t.Errorf("%d denied, %d throttled", f.door.Stats.Denied.Load(), f.door.Stats.Throttled.Load())
 	}
 }
 

@@ -69,6 +69,8 @@ func wrongArrow(f *file, p string) string {
 		if ours && !in(room, "codec", "engine/dns", "engine/limit") {
 			return "engine/dns asks name servers; it knows no next hops and no relay (engine/mx does)"
 		}
+	case in(f.folder, "engine/login") && in(room, "engine/config", "engine/loop", "engine/smtpd", "engine/pop3d", "engine/web"):
+		return "engine/login judges claims; it knows no sessions and no configuration: hand in what it needs"
 	case in(f.folder, "engine/vetting", "engine/mtasts", "engine/dkim") && in(room, "engine/mx"):
 		return "SPF, DKIM, DMARC and MTA-STS ask engine/dns; only the relay needs the hosts of next hops"
 	case f.folder == "engine/conn":

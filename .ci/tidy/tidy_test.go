@@ -49,6 +49,7 @@ func TestRules_Broken(t *testing.T) {
 	f("engine/courier/a.go", "package courier\n\nimport _ \"postrider/engine\"\n", "puts the server together")
 	f("engine/smtpd/a.go", "package smtpd\n\nimport _ \"postrider/engine/loop\"\n", "a pure machine imports only")
 	f("engine/dns/a.go", "package dns\n\nimport _ \"postrider/engine/router\"\n", "knows no next hops")
+	f("engine/login/a.go", "package login\n\nimport _ \"postrider/engine/web\"\n", "it knows no sessions")
 	f("engine/mtasts/a.go", "package mtasts\n\nimport _ \"postrider/engine/mx\"\n", "ask engine/dns")
 	f("engine/pop3d/a.go", "package pop3d\n\nimport \"time\"\n\nvar x = time.Now()\n", "reads the clock")
 	f("engine/pop3d/a.go", "package pop3d\n\nfunc f() {\n\tgo f()\n}\n", "starts a goroutine")

@@ -51,13 +51,16 @@ func (p *Pool) next() (j Job, ok bool) {
 	return j, ok
 }
 
+// Waiting is how many jobs no goroutine has begun.
+func (p *Pool) Waiting() int { return len(p.jobs) + len(p.last) }
+
 // Submit queues j and never blocks: false when the queue is full.
-func (p *Pool) Submit(j Job) bool { return queue(p.jobs, j) }
+func (p *Pool) Submit(j Job) bool { return put(p.jobs, j) }
 
 // SubmitLast is Submit after all that others submit, now or later.
-func (p *Pool) SubmitLast(j Job) bool { return queue(p.last, j) }
+func (p *Pool) SubmitLast(j Job) bool { return put(p.last, j) }
 
-func queue(to chan<- Job, j Job) bool {
+func put(to chan<- Job, j Job) bool {
 	select {
 	case to <- j:
 		return true

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"postrider/engine/login"
 )
 
 // signInData is the data of pages/signin.html.
@@ -52,9 +54,9 @@ func (c *Client) signIn(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusUnauthorized
 		d.Frame.Bad = "The name or the password is wrong."
 		switch {
-		case errors.Is(err, ErrThrottled):
+		case errors.Is(err, login.ErrThrottled):
 			status, d.Frame.Bad = http.StatusTooManyRequests, "Too many failed logins from your network. Try again later."
-		case !errors.Is(err, ErrDenied):
+		case !errors.Is(err, login.ErrDenied):
 			status, d.Frame.Bad = http.StatusServiceUnavailable, "The server can't check the password now. Try again in a moment."
 		}
 		show(w, status, "signin", d)

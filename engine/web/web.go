@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Store storage.Store
 	// Login finds the account of a name and a password, which came from an address. It
-	// takes as long as that takes: ErrDenied, ErrThrottled, ErrBusy.
+	// takes as long as that takes: see login.Door.SignIn.
 	Login func(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error)
 	// Submit sends a message of an account, by the rules for its mail: ErrRefused, or
 	// an error of pickup.Pickup.Submit.
@@ -36,17 +36,8 @@ type Config struct {
 	Log           *slog.Logger
 }
 
-// Errors that Login and Submit may return.
-var (
-	// ErrDenied: the name and the password don't go together.
-	ErrDenied = errors.New("the name or the password is wrong")
-	// ErrThrottled: too many from that network were wrong.
-	ErrThrottled = errors.New("too many failed logins from your network; try again later")
-	// ErrBusy: the server has too much to do.
-	ErrBusy = errors.New("the server is busy; try again in a moment")
-	// ErrRefused: the account may not send this now; the text tells why.
-	ErrRefused = errors.New("refused")
-)
+// ErrRefused is an error of Submit: the account may not send this now; the text tells why.
+var ErrRefused = errors.New("refused")
 
 // Client is the handler of all pages.
 type Client struct {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"postrider/codec/dot"
+	"postrider/engine/login"
 	"postrider/engine/pickup"
 	"postrider/engine/router"
 	"postrider/storage"
@@ -60,7 +61,7 @@ func newHouse(t *testing.T) *house {
 			h.logins++
 			a, err := route.Login([]byte(user))
 			if err != nil || string(password) != "secret" {
-				return a, ErrDenied
+				return a, login.ErrDenied
 			}
 			return a, nil
 		},

@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"crypto/hmac"
@@ -17,7 +17,7 @@ import (
 //
 // What is kept is HMAC-SHA-256 over the account, the password and the stored hash
 // that it was verified against, with a key that the process makes at its start and
-// nobody else has. Nothing of it can be turned back, and a copy of the memory is
+// no other process has. Nothing of it can be turned back, and a copy of the memory is
 // worth a guess at a fast hash only together with that key. Because the stored
 // hash is part of it, an entry ends in the moment in which the password is
 // changed: what is looked for from then on is another value. Entries live in two
@@ -54,7 +54,7 @@ func (c *credentials) digest(a *storage.Account, password []byte) (d digest) {
 	return d
 }
 
-// knows says whether the password was right for the account, as it is now, a
+// knows reports whether the password was right for the account, as it is now, a
 // short time ago.
 func (c *credentials) knows(a *storage.Account, password []byte, now time.Time) bool {
 	if c.ttl == 0 {

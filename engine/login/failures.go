@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"net/netip"
@@ -36,7 +36,7 @@ func (f *failures) admit(ip netip.Addr, now time.Time) bool {
 	return f.of.Take(limit.Customer(ip), now)
 }
 
-// owes says whether the network has taken more than the one token of a login that
+// owes reports whether the network has taken more than the one token of a login that
 // was just admitted.
 func (f *failures) owes(ip netip.Addr, now time.Time) bool {
 	f.mu.Lock()

@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"hash/maphash"
@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"postrider/engine/limit"
+	"postrider/storage"
 )
 
 // guesses counts wrong passwords by the name that they were for, whether there is such an
-// account or not: somebody who comes from many networks has few wrong passwords in each.
+// account or not: a client that comes from many networks has few wrong passwords in each.
 // From auth.failures_per_account on, a login for that name waits before its password is
-// looked at, for longer with each wrong one, and at most for auth.account_delay. Nobody is
+// looked at, for longer with each wrong one, and at most for auth.account_delay. No user is
 // locked out: each login is looked at in the end. The wait comes first, so that a client
 // that leaves early has learned nothing.
 //
@@ -31,8 +32,8 @@ type guesses struct {
 
 	mu      sync.Mutex
 	of      *limit.Buckets[uint64]        // wrong passwords by the hash of the name; free are forgotten in a window
-	places  *limit.Map[uint64, time.Time] // by attempt.place: when a login was right there
-	waiting map[uint64]struct{}           // by attempt.place: a login of an open session waits
+	places  *limit.Map[uint64, time.Time] // by guess.place: when a login was right there
+	waiting map[uint64]struct{}           // by guess.place: a login of an open session waits
 }
 
 const (
@@ -55,8 +56,8 @@ func newGuesses(free int, most, window time.Duration) *guesses {
 
 func placeIsOver(at, now time.Time) bool { return now.Sub(at) >= placeTime }
 
-// attempt is a login that was admitted, until it is settled.
-type attempt struct {
+// guess is a login that was admitted, until it is settled.
+type guess struct {
 	ip          netip.Addr
 	name, place uint64 // hashes: of the name, and of the name, its credentials and the network
 	open        bool   // it counts as wrong
@@ -64,15 +65,15 @@ type attempt struct {
 	waits       bool // before its password is looked at
 }
 
-// attempt is that of a name, folded, at an address. credentials are those of the account of
-// that name, in any form.
-func (g *guesses) attempt(name, credentials string, ip netip.Addr) attempt {
+// guess is that of a name, folded, at an address. account is that of the name, or zero.
+func (g *guesses) guess(name string, account *storage.Account, ip netip.Addr) guess {
 	var h maphash.Hash
 	h.SetSeed(g.seed)
 	h.WriteString(name)
-	a := attempt{ip: ip, name: h.Sum64()}
+	a := guess{ip: ip, name: h.Sum64()}
 	h.WriteByte(0)
-	h.WriteString(credentials)
+	h.WriteString(account.Hash)
+	h.WriteString(account.Secret)
 	h.WriteByte(0)
 	network := limit.Customer(ip).Addr().As16()
 	h.Write(network[:])
@@ -91,7 +92,7 @@ func (g *guesses) wait(count float64) time.Duration {
 
 // admit counts a login as wrong until it is settled, and says how long it waits; not ok:
 // another one waits from there.
-func (g *guesses) admit(a *attempt, now time.Time) (wait time.Duration, ok bool) {
+func (g *guesses) admit(a *guess, now time.Time) (wait time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	a.open = true
@@ -115,21 +116,21 @@ func (g *guesses) admit(a *attempt, now time.Time) (wait time.Duration, ok bool)
 }
 
 // waited tells that the wait of a login is over.
-func (g *guesses) waited(a *attempt) {
+func (g *guesses) waited(a *guess) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.endWait(a)
 }
 
-func (g *guesses) endWait(a *attempt) {
+func (g *guesses) endWait(a *guess) {
 	if a.waits {
 		a.waits = false
 		delete(g.waiting, a.place)
 	}
 }
 
-// knows says whether the name has logged in from that network before.
-func (g *guesses) knows(a *attempt, now time.Time) bool {
+// knows reports whether the name has logged in from that network before.
+func (g *guesses) knows(a *guess, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.isPlace(a, now) {
@@ -139,14 +140,14 @@ func (g *guesses) knows(a *attempt, now time.Time) bool {
 	return true
 }
 
-func (g *guesses) isPlace(a *attempt, now time.Time) bool {
+func (g *guesses) isPlace(a *guess, now time.Time) bool {
 	at, ok := g.places.Get(a.place)
 	return ok && !placeIsOver(at, now)
 }
 
 // settle ends a login that was admitted. wrong: its password was; right: it was not. Else
-// nobody has looked at it.
-func (g *guesses) settle(a *attempt, right, wrong bool, now time.Time) {
+// it was not looked at.
+func (g *guesses) settle(a *guess, right, wrong bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.endWait(a)

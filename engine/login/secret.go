@@ -1,4 +1,4 @@
-package engine
+package login
 
 import (
 	"crypto/rand"
@@ -12,17 +12,17 @@ import (
 	files "postrider/engine/guard"
 )
 
-// secretFile is the file of the server's secret, in the data directory.
-const secretFile = "scram-secret"
+// SecretFile is the file of the server's secret, in the data directory.
+const SecretFile = "scram-secret"
 
 // secretOctets is the length of the server's secret.
 const secretOctets = 32
 
-// loadSecret reads the secret that decoys of SCRAM are made with, or makes it at
+// LoadSecret reads the secret that decoys of SCRAM are made with, or makes it at
 // the first start. It has to stay the same over restarts: a salt that changes
-// then is that of nobody.
-func loadSecret(dir string) ([]byte, error) {
-	path := filepath.Join(dir, secretFile)
+// then belongs to no account.
+func LoadSecret(dir string) ([]byte, error) {
+	path := filepath.Join(dir, SecretFile)
 	text, err := os.ReadFile(path)
 	if err == nil {
 		secret, err := base64.StdEncoding.DecodeString(string(text))
