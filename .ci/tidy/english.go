@@ -12,7 +12,7 @@ import (
 // it is rewritten.
 var plainFolders = []string{
 	"bench", "cmd", "codec", "storage",
-	"engine/admin", "engine/allowance", "engine/capture", "engine/config", "engine/dkim",
+	"engine/admin", "engine/allowance", "engine/budget", "engine/capture", "engine/config", "engine/dkim",
 	"engine/entity", "engine/guard", "engine/hypertext", "engine/login", "engine/loop",
 	"engine/maillog", "engine/mtasts", "engine/password", "engine/policy", "engine/pop3d",
 	"engine/relay", "engine/router", "engine/smtpclient", "engine/smtpd", "engine/tlsio",

@@ -2,8 +2,8 @@
 // limits.memory.
 //
 //   - [Memory] is limits.memory in four ledgers.
-//   - [Ledger] is one budget of octets, with a queue for those who wait.
-//   - [Share] and [Pages] are parts of a ledger that some may have.
+//   - [Ledger] is one budget of octets, with a queue of callers that wait.
+//   - [Share] and [Pages] are parts of a ledger for some users of it.
 //   - [Window] is what a session holds while it receives messages.
 //   - [Buffers] is a free list of buffers of one size.
 //

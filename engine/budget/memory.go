@@ -2,7 +2,7 @@ package budget
 
 // Memory is limits.memory in four ledgers. They are apart so that no holder of
 // a part waits for more of the same: a session whose message turns out
-// large waits for the bulk ledger with its small window in hand, and those who
+// large waits for the bulk ledger with its small window in hand, and sessions that
 // hold bulk wait for nothing but the disk and their peer. With one ledger for all,
 // enough small windows would wait for each other for ever.
 //
@@ -13,7 +13,7 @@ type Memory struct {
 	Bulk     *Ledger // three eighths: large windows, and buffers of POP3 sessions that read
 	Listings *Ledger // a quarter: listings of open maildrops
 	Held     *Ledger // an eighth: recipients of open transactions, and checks of strangers' messages
-	Pages    *Pages  // of Bulk
+	Pages    *Pages  // a share of Bulk
 }
 
 // New divides octets.
@@ -30,7 +30,7 @@ func (m Memory) Used() int64 {
 	return m.Begin.Used() + m.Bulk.Used() + m.Listings.Used() + m.Held.Used()
 }
 
-// Tight says whether a message that begins now would have to wait soon.
+// Tight reports whether a message that begins now would have to wait soon.
 func (m Memory) Tight() bool { return m.Begin.Used() > m.Begin.Max()/10*9 }
 
 // OfStrangers is what strangers may hold: the last quarter of Held is for the mail of our

@@ -14,7 +14,7 @@ func (s Share) Max() int64 { return s.max }
 // Reserve takes n octets, or says that there is no room for them. It never waits.
 func (s Share) Reserve(n int64) bool { return s.Used()+n <= s.max && s.Ledger.Reserve(n) }
 
-// Tight says whether there is little left.
+// Tight reports whether there is little left.
 func (s Share) Tight() bool { return s.Used() > s.max/10*9 }
 
 // Pages is the part of a ledger that pages may take. It implements web.Budget.

@@ -24,7 +24,7 @@ const (
 // Octets is the size of the window.
 func (w *Window) Octets() int64 { return w.octets }
 
-// Ask asks for the next size, and says whether the window has it now. Otherwise t is posted
+// Ask asks for the next size, and reports whether the window has it now. Otherwise t is posted
 // to l when there is room, and calls Grow.
 func (w *Window) Ask(m Memory, l *loop.Loop, t loop.Task) bool {
 	w.asked = SmallWindow

@@ -38,7 +38,7 @@ func (d *Demand) Check(chain []*x509.Certificate, roots *x509.CertPool, now time
 		return d.checkDANE(chain, now)
 	}
 	if err := verify(chain, roots, d.Names[0], now); err != nil {
-		return Trust{}, fmt.Errorf("required by %s: %w", d.By, err)
+		return Trust{}, fmt.Errorf("%s demands it: %w", d.By, err)
 	}
 	return Trust{true, "the authorities"}, nil
 }

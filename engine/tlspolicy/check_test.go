@@ -135,7 +135,7 @@ func TestCheckVerify(t *testing.T) {
 	}
 	f("mx.test", roots, now, "")
 	f("a.wild.test", roots, now, "")
-	f("a.b.wild.test", roots, now, "required by MTA-STS: ")
+	f("a.b.wild.test", roots, now, "MTA-STS demands it: ")
 	f("else.test", roots, now, "not else.test")
 	f("mx.test", roots, now.Add(2*time.Hour), "expired")
 	f("mx.test", nil, now, "unknown authority")
