@@ -1,74 +1,22 @@
-// Package engine is the edge: it joins the pure session machines (smtpd, pop3d)
-// to the event loops, the store and the memory budget, and makes a server of
-// them. It decides nothing about protocols and nothing about files.
+// Package engine is the map of the server's folders; it has no code. Each wing answers one
+// question, and an import goes down only, in this order (.ci/tidy holds it):
 //
-// # A message's way in
+//   - server: is there a server? It joins all rooms, starts, drains and ends.
+//   - config: what did the operator say? Each key once; every other package gets values.
+//   - front: who speaks with us besides mail? web, capture, admin, localmail.
+//   - relay: how does mail get to other hosts? queue (when), agent (carries it out), mx,
+//     mtasts, tlspolicy.
+//   - admit: who is let in? login, password, policy, screen (checks of untrusted mail).
+//   - mail: what is a message, and whose is it? incoming (the one way into the store),
+//     router, allowance, dkim, entity, hypertext, transfer.
+//   - edge: how do octets come? loop, conn (the one driver of sessions), tlsio, certs, dns,
+//     budget, limit, privilege.
+//   - host: this process and machine: maillog, perms, unixsocket.
+//   - protocol: what is said? smtpd, pop3d, smtpclient: pure machines; transcript plays
+//     their dialogues.
 //
-// The loop hands octets to a session (smtp.go), which feeds the machine. The
-// machine's replies are gathered into one write; its message octets go from the
-// loop's read buffer into the store's draft, once; its questions are answered
-// from memory (the router, the governor) or park the session: at IsStored the message
-// is finished (transaction.go), and the answer comes back as a task on the session's loop
-// after the sync. Only then is there a 250. Package incoming has the steps from the first
-// octet to the store, for all messages; it knows no session.
+// Beside them is client, the mail reader for terminals, which the server does not use.
 //
-// What is stored is the one wire form of the message (package dot); POP3 and DATA send it
-// as it is. A message that came as BINARYMIME and is binary indeed is converted first, off
-// the loop, from its draft into another one (packages incoming and binarymime). Its size is
-// that of what is stored, also against smtp.max_size.
-//
-// Mail for other domains is put into the queue in the same step. Package courier
-// works it off: it is a plain user of the store and of DNS, on goroutines of its
-// own, and no loop knows of it.
-//
-// # Strangers
-//
-// A client on none of the trusted networks meets policy (stranger.go, guard.go): rates
-// of connections and messages, what DNS says of its address before the greeting, the
-// greylist. Its messages are checked while they come in (checking.go). Only [policy]
-// of the configuration and package policy say what is refused; each reason has a
-// reply, a line in the log and a counter. Behind a balancer the client is whom the
-// PROXY header names (conn.Edge.Behind).
-//
-// # A message's way out
-//
-// A login goes to a bounded pool that hashes, locks and lists (pop3auth.go). A RETR
-// goes to a bounded pool of readers (reading.go) which copies the message, and
-// for a client that fetches in order the next ones, into a buffer; large ones
-// are streamed piece by piece at the pace of the peer. Deletions go to the store
-// as one batch at QUIT.
-//
-// # Who is who
-//
-// A machine asks about a claim (package sasl), and package login judges it, for SMTP, POP3
-// and the web client alike. What can be judged without a hash is judged on the loop; the
-// rest is hashed in a bounded pool (auth.go). A login that fails is answered by the loop's
-// timer, at the same time after the question whatever was wrong.
-//
-// # Whose goroutine
-//
-// Everything in a session belongs to its loop's goroutine. While a session waits for
-// an answer (conn.Wait has all that a session can wait for), the job or transaction
-// that it waits for belongs to a pool or to the store; it comes back through the
-// loop's mailbox. Nothing here waits for a disk,
-// a lock that is held for long, or a hash on a loop.
-//
-// # TLS
-//
-// A handshake has the connection to itself (package conn): the session's handler is away
-// until it is done, and comes back on top of a layer of package tlsio, with the
-// greeting where TLS comes first, else as a machine that has forgotten what was said
-// in clear text (starttls.go). Package certs looks after the certificates.
-//
-// # Bounded memory
-//
-// All octets of messages in memory, on their way in or out, listings, unread input,
-// recipients of open transactions and checks are booked in limits.memory. A session
-// that gets no room waits in line without reading; a transaction that begins while
-// little is left, and a recipient for which nothing is left, are answered 452.
-// BOUNDS.md has all that a peer can make us keep or compute.
+// FLOW.md follows a message from the socket to the disk and back. BOUNDS.md lists what a
+// peer can make the server keep or compute. HACKING.md is for changes.
 package engine
-
-// Version is the version of the server, as it is shown to operators and by
-// POP3's CAPA.
-const Version = "0.1"

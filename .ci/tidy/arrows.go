@@ -7,7 +7,7 @@ import (
 const module = "postrider/"
 
 // machines are the pure rooms under engine: sessions and decisions, with no I/O.
-var machines = []string{"engine/smtpd", "engine/pop3d", "engine/smtpclient", "engine/router", "engine/relay", "engine/policy", "engine/tlspolicy", "engine/limit"}
+var machines = []string{"engine/protocol/smtpd", "engine/protocol/pop3d", "engine/protocol/smtpclient", "engine/mail/router", "engine/relay/queue", "engine/admit/policy", "engine/relay/tlspolicy", "engine/edge/limit"}
 
 // only lists what is known to few: an import, and the rooms that may have it.
 var only = []struct {
@@ -17,11 +17,12 @@ var only = []struct {
 }{
 	{"postrider/storage/lsm", []string{"cmd", "storage/lsm"}, "only cmd picks an engine of the store; take a storage.Store"},
 	{"github.com/cockroachdb/pebble", []string{"storage/lsm"}, "only storage/lsm knows Pebble"},
-	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/transfer"}, "only storage/lsm, and engine/transfer for the files of others, know compression"},
-	{"github.com/panjf2000/gnet", []string{"engine/loop"}, "only engine/loop knows gnet"},
+	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/mail/transfer"}, "only storage/lsm, and engine/mail/transfer for the files of others, know compression"},
+	{"github.com/panjf2000/gnet", []string{"engine/edge/loop"}, "only engine/edge/loop knows gnet"},
 }
 
-// imports holds the arrows: cmd -> engine -> machines -> codec, storage beside.
+// imports checks the arrows: cmd -> engine -> machines -> codec, storage beside; and those
+// between the wings of engine.
 func imports(f *file) (found []finding) {
 	for p, pos := range f.imported() {
 		for _, rule := range only {
@@ -32,7 +33,11 @@ func imports(f *file) (found []finding) {
 				}
 			}
 		}
-		if why := wrongArrow(f, p); why != "" {
+		why := wrongArrow(f, p)
+		if room, ours := strings.CutPrefix(p, module); why == "" && ours {
+			why = upward(f.folder, room, f.isTest)
+		}
+		if why != "" {
 			found = append(found, f.at(pos, "imports %s: %s", p, why))
 		}
 	}
@@ -43,14 +48,10 @@ func imports(f *file) (found []finding) {
 func wrongArrow(f *file, p string) string {
 	room, ours := strings.CutPrefix(p, module)
 	external := !ours && strings.Contains(strings.SplitN(p, "/", 2)[0], ".")
-	testing := f.isTest && (external || in(room, "engine/transcript", "engine/sim", "storage/storetest"))
+	testing := f.isTest && (external || in(room, "engine/protocol/transcript", "engine/sim", "storage/storetest"))
 	switch {
 	case testing:
 		return ""
-	case ours && room == "engine/config" && f.folder != "engine" && !in(f.folder, "cmd", "engine/config"):
-		return "only package engine and cmd know the configuration; take settings of your own, as values"
-	case ours && room == "engine" && in(f.folder, "engine") && !f.isTest:
-		return "package engine puts the server together; a package below it takes what it needs as values and functions"
 	case in(f.folder, "codec/address") && (p == "golang.org/x/net/idna" || p == "golang.org/x/text/unicode/norm"):
 		// Tables of Unicode, as pure as the codec itself.
 	case in(f.folder, "codec"):
@@ -61,21 +62,21 @@ func wrongArrow(f *file, p string) string {
 		if ours && !in(room, "codec", f.folder) && room != "storage" && !in(room, machines...) || external {
 			return "a pure machine imports only codec, the store's contract (package storage) and the standard library"
 		}
-	case in(f.folder, "engine/loop"):
-		if ours && !in(room, "engine/loop") {
-			return "engine/loop knows nothing of mail"
+	case in(f.folder, "engine/edge/loop"):
+		if ours && !in(room, "engine/edge/loop") {
+			return "engine/edge/loop knows nothing of mail"
 		}
-	case in(f.folder, "engine/dns"):
-		if ours && !in(room, "codec", "engine/dns", "engine/limit") {
-			return "engine/dns asks name servers; it knows no next hops and no relay (engine/mx does)"
+	case in(f.folder, "engine/edge/dns"):
+		if ours && !in(room, "codec", "engine/edge/dns", "engine/edge/limit") {
+			return "engine/edge/dns asks name servers; it knows no next hops and no relay (engine/relay/mx does)"
 		}
-	case in(f.folder, "engine/login") && in(room, "engine/config", "engine/loop", "engine/smtpd", "engine/pop3d", "engine/web"):
-		return "engine/login judges claims; it knows no sessions and no configuration: hand in what it needs"
-	case in(f.folder, "engine/vetting", "engine/mtasts", "engine/dkim") && in(room, "engine/mx"):
-		return "SPF, DKIM, DMARC and MTA-STS ask engine/dns; only the relay needs the hosts of next hops"
-	case f.folder == "engine/conn":
-		if ours && !in(room, "codec/proxy", "engine/conn", "engine/loop", "engine/tlsio", "engine/limit") {
-			return "engine/conn knows no protocol, no store and no settings: an Edge or a Port hands in what it needs"
+	case in(f.folder, "engine/admit/login") && in(room, "engine/config", "engine/edge/loop", "engine/protocol/smtpd", "engine/protocol/pop3d", "engine/front/web"):
+		return "engine/admit/login judges claims; it knows no sessions and no configuration: hand in what it needs"
+	case in(f.folder, "engine/admit/screen", "engine/relay/mtasts", "engine/mail/dkim") && in(room, "engine/relay/mx"):
+		return "SPF, DKIM, DMARC and MTA-STS ask engine/edge/dns; only the relay needs the hosts of next hops"
+	case f.folder == "engine/edge/conn":
+		if ours && !in(room, "codec/proxy", "engine/edge/conn", "engine/edge/loop", "engine/edge/tlsio", "engine/edge/limit") {
+			return "engine/edge/conn knows no protocol, no store and no settings: an Edge or a Port hands in what it needs"
 		}
 	case in(f.folder, "engine"):
 		if ours && in(room, "cmd", "bench") {

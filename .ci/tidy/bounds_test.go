@@ -26,7 +26,7 @@ func TestBoundsNameWhatIsThere(t *testing.T) {
 }
 
 // testsOf has the tests of each package that has some, by its folder, and by the last
-// parts of it: engine/web is also web.
+// parts of it: engine/front/web is also web.
 func testsOf(t *testing.T, root string) map[string]map[string]bool {
 	files, err := load(root)
 	if err != nil {

@@ -12,12 +12,12 @@ import (
 // it is rewritten.
 var plainFolders = []string{
 	"bench", "cmd", "codec", "storage",
-	"engine/admin", "engine/allowance", "engine/budget", "engine/capture", "engine/config", "engine/dkim",
-	"engine/entity", "engine/guard", "engine/hypertext", "engine/login", "engine/loop",
-	"engine/maillog", "engine/mtasts", "engine/password", "engine/policy", "engine/pop3d",
-	"engine/relay", "engine/router", "engine/smtpclient", "engine/smtpd", "engine/tlsio",
-	"engine/tlspolicy", "engine/transcript", "engine/transfer", "engine/useragent", "engine/vetting",
-	"engine/web",
+	"engine/front/admin", "engine/mail/allowance", "engine/edge/budget", "engine/front/capture", "engine/config", "engine/mail/dkim",
+	"engine/mail/entity", "engine/host/perms", "engine/mail/hypertext", "engine/admit/login", "engine/edge/loop",
+	"engine/host/maillog", "engine/relay/mtasts", "engine/admit/password", "engine/admit/policy", "engine/protocol/pop3d",
+	"engine/relay/queue", "engine/mail/router", "engine/protocol/smtpclient", "engine/protocol/smtpd", "engine/edge/tlsio",
+	"engine/relay/tlspolicy", "engine/protocol/transcript", "engine/mail/transfer", "engine/client", "engine/admit/screen",
+	"engine/front/web",
 }
 
 // A wording is a habit that slows a reader, and what to write instead.

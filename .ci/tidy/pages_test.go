@@ -63,8 +63,8 @@ func namedFiles(text string) (names []string) {
 }
 
 func TestNamedFiles(t *testing.T) {
-	got := namedFiles("see `engine/loop`, `go doc ./engine/NAME`, `engine/NAME`, `bench`, `.ci/out/green`, `.ci/run`, `relay.networks` and `storage/lsm/*.go`")
-	if want := "engine/loop .ci/run storage/lsm/*.go"; strings.Join(got, " ") != want {
+	got := namedFiles("see `engine/edge/loop`, `go doc ./engine/NAME`, `engine/NAME`, `bench`, `.ci/out/green`, `.ci/run`, `relay.networks` and `storage/lsm/*.go`")
+	if want := "engine/edge/loop .ci/run storage/lsm/*.go"; strings.Join(got, " ") != want {
 		t.Errorf("%q", got)
 	}
 }

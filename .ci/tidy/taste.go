@@ -34,9 +34,9 @@ func clocksAndGoroutines(f *file) (found []finding) {
 
 // receipts: the proof that a message is durable is made in one place.
 func receipts(f *file) (found []finding) {
-	// engine/admin hands on the receipt of the store at the other end of its socket;
+	// engine/front/admin hands on the receipt of the store at the other end of its socket;
 	// shelltest has a queue in memory, for tests.
-	if f.isTest || in(f.folder, "storage/lsm", "storage/storetest", "engine/admin", "cmd/postrider/shelltest", ".ci") {
+	if f.isTest || in(f.folder, "storage/lsm", "storage/storetest", "engine/front/admin", "cmd/postrider/shelltest", ".ci") {
 		return nil
 	}
 	ast.Inspect(f.syntax, func(n ast.Node) bool {

@@ -1,7 +1,7 @@
 // Package dkim reads and writes what DKIM signatures are made of (RFC 6376): the
 // canonical forms of a header and of a body, the DKIM-Signature field, and the TXT
-// record of a key. It asks no DNS and knows no clock; package engine/dkim signs with
-// it, package engine/vetting checks.
+// record of a key. It asks no DNS and knows no clock; package engine/mail/dkim signs with
+// it, package engine/admit/screen checks.
 //
 //	h, err := dkim.ParseHeader(octets)
 //	sig, err := dkim.ParseSignature(field)

@@ -5,7 +5,7 @@
 //
 // Parse borrows the line and allocates nothing; the Append functions append to
 // dst. Lines are found by package line with the limit MaxLine. What a command
-// means, and when it may be given, is the business of engine/pop3d.
+// means, and when it may be given, is the business of engine/protocol/pop3d.
 //
 // # What is read generously, and what isn't
 //

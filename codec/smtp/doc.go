@@ -1,7 +1,7 @@
 // Package smtp reads and writes the words of SMTP: commands, paths, the ESMTP
 // parameters of MAIL and RCPT, and replies (RFC 5321 with 1870, 2034, 3030,
 // 3461, 6152, 6531). It knows one line at a time; the order of commands is
-// engine/smtpd's. ParseReply is the client's side: it reads a server's reply.
+// engine/protocol/smtpd's. ParseReply is the client's side: it reads a server's reply.
 //
 // # What it promises
 //

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"postrider/codec/sasl"
-	"postrider/engine/password"
-	"postrider/engine/router"
-	"postrider/engine/tlspolicy"
+	"postrider/engine/admit/password"
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/tlspolicy"
 )
 
 // Config is the configuration, in the groups of the file. Only Default and Load

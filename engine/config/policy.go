@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"time"
 
-	"postrider/engine/limit"
-	"postrider/engine/policy"
+	"postrider/engine/admit/policy"
+	"postrider/engine/edge/limit"
 )
 
 // Policy is the group [policy].

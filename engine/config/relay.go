@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"postrider/codec/address"
-	"postrider/engine/router"
-	"postrider/engine/tlspolicy"
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/tlspolicy"
 )
 
 // anyString takes every string.

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/engine/password"
-	"postrider/engine/router"
+	"postrider/engine/admit/password"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 )
 

@@ -12,7 +12,7 @@ import (
 	"postrider/cmd/postrider/accounts/accountfile"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/password"
+	"postrider/engine/admit/password"
 	"postrider/storage"
 )
 

@@ -14,8 +14,8 @@ import (
 	"postrider/cmd/postrider/store"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
+	"postrider/engine/admit/password"
 	"postrider/engine/config"
-	"postrider/engine/password"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )

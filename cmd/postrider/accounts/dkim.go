@@ -10,7 +10,7 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/address"
-	"postrider/engine/dkim"
+	"postrider/engine/mail/dkim"
 )
 
 // DKIMCommand is "postrider dkim".

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // rawClient speaks SMTP octet by octet: no library sends what these tests send.

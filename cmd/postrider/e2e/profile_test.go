@@ -38,5 +38,5 @@ func TestServe_Profiles(t *testing.T) {
 		}
 	}
 	f(cpu, "cpu")
-	f(allocs, "postrider/engine/smtpd")
+	f(allocs, "postrider/engine/protocol/smtpd")
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // Where mail goes with a real DNS server (RFC 5321 section 5.1, RFC 7505).

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 const original = "From: <writer@localhost>\r\nTo: <all@far.test>\r\nSubject: to be returned\r\nMessage-ID: <returned@localhost>\r\n\r\n" +

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"postrider/bench"
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // The tricks by which relays were found open, as arguments of RCPT.

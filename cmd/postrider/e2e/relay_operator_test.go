@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // startOperated starts a server with a queue that moves only when an operator moves

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"postrider/bench"
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // One message to recipients that fare differently: an accepted recipient gets it once,

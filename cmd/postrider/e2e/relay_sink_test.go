@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // startSink starts Postfix's test receiver and ends it with the test.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"postrider/bench"
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // startRelay starts a server that asks dns about the hosts of other domains,

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"postrider/bench"
-	"postrider/engine/dns/dnstest"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 // outward are the tricks that name a mailbox of another host and say so (RFC 5321

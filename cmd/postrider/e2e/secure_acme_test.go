@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"postrider/engine/certs/acme/acmetest"
+	"postrider/engine/edge/certs/acme/acmetest"
 )
 
 // tls.acme_domains: TLS works at once, and soon with a certificate of the authority,

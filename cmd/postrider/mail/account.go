@@ -11,7 +11,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
 )
 
 func accountCommand() *cobra.Command {
@@ -21,7 +21,7 @@ func accountCommand() *cobra.Command {
 
 func accountAdd() *cobra.Command {
 	var c correspondent
-	var a useragent.Account
+	var a client.Account
 	var fromStdin, byDefault, replace bool
 	cmd := &cobra.Command{
 		Use:   "add NAME",
@@ -79,7 +79,7 @@ this host is connected to.`,
 }
 
 // complete checks an account that is to be added.
-func complete(a *useragent.Account) error {
+func complete(a *client.Account) error {
 	if _, err := mail.ParseAddress(a.From); err != nil {
 		return fmt.Errorf("--from %q: expected an address, such as \"Jane <jane@example.org>\" or jane@example.org: %w", a.From, err)
 	}
@@ -96,9 +96,9 @@ func complete(a *useragent.Account) error {
 			return err
 		}
 	}
-	for _, s := range []useragent.Security{a.POP3Security, a.SMTPSecurity} {
+	for _, s := range []client.Security{a.POP3Security, a.SMTPSecurity} {
 		switch s {
-		case "", useragent.TLS, useragent.StartTLS, useragent.Clear:
+		case "", client.TLS, client.StartTLS, client.Clear:
 		default:
 			return fmt.Errorf("unknown security %q: expected tls, starttls or none", s)
 		}
@@ -204,7 +204,7 @@ func accountTry() *cobra.Command {
 	return c.flags(cmd)
 }
 
-func tryServers(ctx context.Context, a *useragent.Account) (trials []trial, err error) {
+func tryServers(ctx context.Context, a *client.Account) (trials []trial, err error) {
 	add := func(t trial, one error) {
 		if one != nil {
 			t.Error = one.Error()
@@ -220,19 +220,19 @@ func tryServers(ctx context.Context, a *useragent.Account) (trials []trial, err 
 		host, one := a.Submission()
 		t := trial{Server: a.SMTP}
 		if one == nil {
-			t.How, one = useragent.TrySubmission(ctx, host)
+			t.How, one = client.TrySubmission(ctx, host)
 		}
 		add(t, one)
 	}
 	return trials, err
 }
 
-func tryMaildrop(ctx context.Context, a *useragent.Account) (how string, messages *int, err error) {
+func tryMaildrop(ctx context.Context, a *client.Account) (how string, messages *int, err error) {
 	host, err := a.Maildrop()
 	if err != nil {
 		return "", nil, err
 	}
-	p, err := useragent.OpenPOP3(ctx, host)
+	p, err := client.OpenPOP3(ctx, host)
 	if err != nil {
 		return "", nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
 )
 
 func deleteCommand() *cobra.Command {
@@ -22,7 +22,7 @@ in scripts.`,
 		Args: workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n := 0
-			err := c.session(cmd.Context(), func(p *useragent.POP3) error {
+			err := c.session(cmd.Context(), func(p *client.POP3) error {
 				items, err := c.chosen(p, args)
 				if err != nil {
 					return err
@@ -39,7 +39,7 @@ in scripts.`,
 	return c.selecting(cmd)
 }
 
-func deleteAll(p *useragent.POP3, items []useragent.Item) error {
+func deleteAll(p *client.POP3, items []client.Item) error {
 	for _, it := range items {
 		if err := p.Delete(it.Number); err != nil {
 			return fmt.Errorf("message %d: %w; nothing is deleted", it.Number, err)

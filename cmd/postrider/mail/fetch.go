@@ -8,8 +8,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/transfer"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/mail/transfer"
 )
 
 func fetchCommand() *cobra.Command {
@@ -68,7 +68,7 @@ func (c *correspondent) fetch(cmd *cobra.Command, args []string, out string, o t
 	}
 	whose := account.Owner()
 	var n transfer.Count
-	err = c.session(cmd.Context(), func(p *useragent.POP3) error {
+	err = c.session(cmd.Context(), func(p *client.POP3) error {
 		items, err := c.chosen(p, args)
 		if err != nil {
 			return err

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/engine/entity"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/mail/entity"
 )
 
 // mailLine is a message in a listing.
@@ -59,7 +59,7 @@ the messages are read whole, and their attachments are counted.`,
 		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lines := []mailLine{}
-			err := c.session(cmd.Context(), func(p *useragent.POP3) (err error) {
+			err := c.session(cmd.Context(), func(p *client.POP3) (err error) {
 				lines, err = mailLines(p, full)
 				return err
 			})
@@ -77,7 +77,7 @@ the messages are read whole, and their attachments are counted.`,
 	return c.flags(cmd)
 }
 
-func mailLines(p *useragent.POP3, full bool) ([]mailLine, error) {
+func mailLines(p *client.POP3, full bool) ([]mailLine, error) {
 	lines := []mailLine{}
 	items, err := p.List()
 	if err != nil {
@@ -93,7 +93,7 @@ func mailLines(p *useragent.POP3, full bool) ([]mailLine, error) {
 		}
 		return lines, nil
 	}
-	return lines, p.Heads(items, func(it useragent.Item, head io.Reader, err error) error {
+	return lines, p.Heads(items, func(it client.Item, head io.Reader, err error) error {
 		if err != nil {
 			lines = append(lines, mailLine{Number: it.Number, UID: it.UID, Size: it.Size, Error: err.Error()})
 			return nil
@@ -108,7 +108,7 @@ func mailLines(p *useragent.POP3, full bool) ([]mailLine, error) {
 }
 
 // wholeLine reads a message and looks for its attachments.
-func wholeLine(p *useragent.POP3, it useragent.Item) (mailLine, error) {
+func wholeLine(p *client.POP3, it client.Item) (mailLine, error) {
 	body, err := p.Retrieve(it.Number, it.Size)
 	if err != nil {
 		return mailLine{}, err
@@ -146,7 +146,7 @@ func fileOf(leaf entity.Leaf, size int64) mailFile {
 	return mailFile{Part: leaf.Path, Name: leaf.FileName(), Type: leaf.Type, Size: size}
 }
 
-func lineOf(it useragent.Item, h entity.Head) mailLine {
+func lineOf(it client.Item, h entity.Head) mailLine {
 	line := mailLine{
 		Number: it.Number, UID: it.UID, Size: it.Size, From: addressTexts(h.From), To: addressTexts(h.To), Cc: addressTexts(h.Cc),
 		Subject: h.Subject, Date: h.Date, MessageID: h.MessageID, Files: h.Files,

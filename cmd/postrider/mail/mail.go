@@ -14,7 +14,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
 )
 
 // Command is the mail client. It works with any server.
@@ -59,7 +59,7 @@ func (c *correspondent) selecting(cmd *cobra.Command) *cobra.Command {
 }
 
 // accounts reads the file of accounts.
-func (c *correspondent) accounts() (*useragent.Accounts, string, error) {
+func (c *correspondent) accounts() (*client.Accounts, string, error) {
 	file := c.file
 	if file == "" {
 		dir, err := os.UserConfigDir()
@@ -68,11 +68,11 @@ func (c *correspondent) accounts() (*useragent.Accounts, string, error) {
 		}
 		file = filepath.Join(dir, "postrider", "mail.toml")
 	}
-	a, err := useragent.LoadAccounts(file)
+	a, err := client.LoadAccounts(file)
 	return a, file, sysexits.Config.With(err)
 }
 
-func (c *correspondent) pick() (*useragent.Account, error) {
+func (c *correspondent) pick() (*client.Account, error) {
 	all, _, err := c.accounts()
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (c *correspondent) pick() (*useragent.Account, error) {
 
 // session opens the maildrop and ends the session after do: by QUIT, which deletes what
 // was marked, if do has not failed.
-func (c *correspondent) session(ctx context.Context, do func(p *useragent.POP3) error) error {
+func (c *correspondent) session(ctx context.Context, do func(p *client.POP3) error) error {
 	account, err := c.pick()
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (c *correspondent) session(ctx context.Context, do func(p *useragent.POP3) 
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
-	p, err := useragent.OpenPOP3(ctx, host)
+	p, err := client.OpenPOP3(ctx, host)
 	if err != nil {
 		return hostError(err)
 	}
@@ -114,7 +114,7 @@ func hostError(err error) error {
 	switch {
 	case err == nil || workspace.ExitCode(err) != sysexits.Usage:
 		return err
-	case errors.Is(err, useragent.ErrRefused):
+	case errors.Is(err, client.ErrRefused):
 		return sysexits.NoPerm.With(err)
 	}
 	return sysexits.Unavailable.With(err)
@@ -122,7 +122,7 @@ func hostError(err error) error {
 
 // chosen finds the messages that the arguments name, in the order of the maildrop, each
 // once.
-func (c *correspondent) chosen(p *useragent.POP3, args []string) ([]useragent.Item, error) {
+func (c *correspondent) chosen(p *client.POP3, args []string) ([]client.Item, error) {
 	items, err := p.List()
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (c *correspondent) chosen(p *useragent.POP3, args []string) ([]useragent.It
 			return nil, sysexits.DataErr.With(err)
 		}
 	}
-	var chosen []useragent.Item
+	var chosen []client.Item
 	for i, it := range items {
 		if wanted[i] {
 			chosen = append(chosen, it)
@@ -143,9 +143,9 @@ func (c *correspondent) chosen(p *useragent.POP3, args []string) ([]useragent.It
 }
 
 // choose marks what one argument names: N, N-M, all, or a unique-id.
-func (c *correspondent) choose(items []useragent.Item, wanted []bool, arg string) error {
+func (c *correspondent) choose(items []client.Item, wanted []bool, arg string) error {
 	if c.byUID {
-		i := slices.IndexFunc(items, func(it useragent.Item) bool { return it.UID == arg })
+		i := slices.IndexFunc(items, func(it client.Item) bool { return it.UID == arg })
 		if i < 0 {
 			return fmt.Errorf("no message has the unique-id %q", arg)
 		}

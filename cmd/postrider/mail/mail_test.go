@@ -10,11 +10,11 @@ import (
 
 	"github.com/rivo/uniseg"
 
-	"postrider/engine/useragent"
+	"postrider/engine/client"
 )
 
 func TestNumbers(t *testing.T) {
-	items := []useragent.Item{{Number: 1, UID: "a"}, {Number: 2, UID: "3"}, {Number: 4, UID: "d"}}
+	items := []client.Item{{Number: 1, UID: "a"}, {Number: 2, UID: "3"}, {Number: 4, UID: "d"}}
 	f := func(c correspondent, args, want string) {
 		t.Helper()
 		wanted := make([]bool, len(items))

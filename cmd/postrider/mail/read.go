@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/engine/entity"
-	"postrider/engine/hypertext"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/mail/entity"
+	"postrider/engine/mail/hypertext"
 )
 
 // mailText is a message that was read, for scripts.
@@ -38,7 +38,7 @@ control the terminal: control characters are replaced.`,
 		Args: workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			texts := []mailText{}
-			err := c.session(cmd.Context(), func(p *useragent.POP3) error {
+			err := c.session(cmd.Context(), func(p *client.POP3) error {
 				items, err := c.chosen(p, args)
 				if err != nil {
 					return err
@@ -74,7 +74,7 @@ control the terminal: control characters are replaced.`,
 	return c.selecting(cmd)
 }
 
-func printRaw(w io.Writer, p *useragent.POP3, it useragent.Item) error {
+func printRaw(w io.Writer, p *client.POP3, it client.Item) error {
 	body, err := p.Retrieve(it.Number, it.Size)
 	if err != nil {
 		return err
@@ -83,13 +83,13 @@ func printRaw(w io.Writer, p *useragent.POP3, it useragent.Item) error {
 		_, err := io.Copy(w, body)
 		return err
 	}
-	t := useragent.NewTerminal(w)
+	t := client.NewTerminal(w)
 	_, err = io.Copy(t, body)
 	return errors.Join(err, t.Close())
 }
 
 // printMessage shows a message to people, while it is read.
-func printMessage(w io.Writer, p *useragent.POP3, it useragent.Item) error {
+func printMessage(w io.Writer, p *client.POP3, it client.Item) error {
 	var said bool
 	head := func(h entity.Head) {
 		if said {
@@ -99,7 +99,7 @@ func printMessage(w io.Writer, p *useragent.POP3, it useragent.Item) error {
 		printHead(w, h)
 	}
 	files, h, err := showMessage(p, it, head, func(text io.Reader) error {
-		t := useragent.NewTerminal(w)
+		t := client.NewTerminal(w)
 		_, err := io.Copy(t, text)
 		return errors.Join(notDamage(err), t.Close(), note(w, err))
 	})
@@ -111,9 +111,9 @@ func printMessage(w io.Writer, p *useragent.POP3, it useragent.Item) error {
 		fmt.Fprintln(w)
 	}
 	for _, f := range files {
-		fmt.Fprintf(w, "[%s: %s, %s octets]\n", useragent.Printable(f.Name), useragent.Printable(f.Type), shortSize(f.Size))
+		fmt.Fprintf(w, "[%s: %s, %s octets]\n", client.Printable(f.Name), client.Printable(f.Type), shortSize(f.Size))
 		if f.Damaged != "" {
-			fmt.Fprintf(w, "[%s is not whole: %s]\n", useragent.Printable(f.Name), useragent.Printable(f.Damaged))
+			fmt.Fprintf(w, "[%s is not whole: %s]\n", client.Printable(f.Name), client.Printable(f.Damaged))
 		}
 	}
 	return nil
@@ -124,7 +124,7 @@ func note(w io.Writer, err error) error {
 	if !errors.Is(err, entity.ErrDamaged) {
 		return nil
 	}
-	_, err = fmt.Fprintf(w, "[the rest of the text can't be read: %s]\n", useragent.Printable(err.Error()))
+	_, err = fmt.Fprintf(w, "[the rest of the text can't be read: %s]\n", client.Printable(err.Error()))
 	return err
 }
 
@@ -141,7 +141,7 @@ func printHead(w io.Writer, h entity.Head) {
 		{"Cc", strings.Join(addressTexts(h.Cc), ", ")}, {"Date", date}, {"Subject", h.Subject},
 	} {
 		if f.value != "" {
-			fmt.Fprintf(w, "%s: %s\n", f.name, useragent.Printable(f.value))
+			fmt.Fprintf(w, "%s: %s\n", f.name, client.Printable(f.value))
 		}
 	}
 	fmt.Fprintln(w)
@@ -150,7 +150,7 @@ func printHead(w io.Writer, h entity.Head) {
 // showMessage goes through a message: head, when it is known, then show for each text
 // that is to be read, in UTF-8 with LF. Among alternatives it is the first plain one.
 // Everything else is listed as a file.
-func showMessage(p *useragent.POP3, it useragent.Item, head func(entity.Head), show func(text io.Reader) error) (files []mailFile, h entity.Head, err error) {
+func showMessage(p *client.POP3, it client.Item, head func(entity.Head), show func(text io.Reader) error) (files []mailFile, h entity.Head, err error) {
 	body, err := p.Retrieve(it.Number, it.Size)
 	if err != nil {
 		return nil, h, err
@@ -195,7 +195,7 @@ func showMessage(p *useragent.POP3, it useragent.Item, head func(entity.Head), s
 }
 
 // readText reads a message for scripts.
-func readText(p *useragent.POP3, it useragent.Item) (mailText, error) {
+func readText(p *client.POP3, it client.Item) (mailText, error) {
 	var text strings.Builder
 	damage := ""
 	files, h, err := showMessage(p, it, func(entity.Head) {}, func(in io.Reader) error {

@@ -13,8 +13,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/entity"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/mail/entity"
 )
 
 func saveCommand() *cobra.Command {
@@ -36,7 +36,7 @@ decoded is saved, and the exit code is 65.`,
 				return sysexits.CantCreate.With(err)
 			}
 			files := []mailFile{}
-			err := c.session(cmd.Context(), func(p *useragent.POP3) error {
+			err := c.session(cmd.Context(), func(p *client.POP3) error {
 				items, err := c.chosen(p, args)
 				if err != nil {
 					return err
@@ -59,7 +59,7 @@ decoded is saved, and the exit code is 65.`,
 					damaged++
 				}
 				if !asJSON {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d octets\t%s\n", useragent.Printable(f.Path), f.Size, useragent.Printable(f.Damaged))
+					fmt.Fprintf(cmd.OutOrStdout(), "%s\t%d octets\t%s\n", client.Printable(f.Path), f.Size, client.Printable(f.Damaged))
 				}
 			}
 			if err == nil && damaged > 0 {
@@ -75,7 +75,7 @@ decoded is saved, and the exit code is 65.`,
 }
 
 // saveFiles saves the attachments of a message.
-func saveFiles(p *useragent.POP3, it useragent.Item, dir string, replace bool) (files []mailFile, err error) {
+func saveFiles(p *client.POP3, it client.Item, dir string, replace bool) (files []mailFile, err error) {
 	body, err := p.Retrieve(it.Number, it.Size)
 	if err != nil {
 		return nil, err

@@ -22,8 +22,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/entity"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/mail/entity"
 )
 
 // writing is the flags of a message that is to be sent.
@@ -93,15 +93,15 @@ func (w *writing) send(cmd *cobra.Command) error {
 }
 
 // submit sends the message and names the recipients that did not get it.
-func submit(cmd *cobra.Command, host *useragent.Host, envelope useragent.Envelope, message io.ReadSeeker) error {
-	refusals, err := useragent.Submit(cmd.Context(), host, envelope, message)
+func submit(cmd *cobra.Command, host *client.Host, envelope client.Envelope, message io.ReadSeeker) error {
+	refusals, err := client.Submit(cmd.Context(), host, envelope, message)
 	temporary := true
 	for _, r := range refusals {
 		fmt.Fprintf(cmd.ErrOrStderr(), "postrider: not sent to %s: %s\n", r.To, r.Reply)
 		temporary = temporary && r.Temporary
 	}
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, useragent.ErrDoubt):
+	case errors.Is(err, context.Canceled), errors.Is(err, client.ErrDoubt):
 		return sysexits.TempFail.With(err)
 	case err != nil:
 		return hostError(err)
@@ -116,8 +116,8 @@ func submit(cmd *cobra.Command, host *useragent.Host, envelope useragent.Envelop
 }
 
 // draft is the message without its text, and its envelope.
-func (w *writing) draft(account *useragent.Account) (*entity.Draft, useragent.Envelope, error) {
-	var envelope useragent.Envelope
+func (w *writing) draft(account *client.Account) (*entity.Draft, client.Envelope, error) {
+	var envelope client.Envelope
 	from, err := mail.ParseAddress(account.From)
 	if err != nil {
 		return nil, envelope, sysexits.Config.With(fmt.Errorf("from = %q in the account: %w", account.From, err))

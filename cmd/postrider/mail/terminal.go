@@ -9,7 +9,7 @@ import (
 	"github.com/rivo/uniseg"
 	"golang.org/x/term"
 
-	"postrider/engine/useragent"
+	"postrider/engine/client"
 )
 
 // terminalWidth is how many columns a table may have: the terminal's width, else
@@ -35,7 +35,7 @@ func isTerminal(w io.Writer) bool {
 // column is text in exactly width columns of a terminal, cut or filled. Wide characters
 // take two, and what a reader sees as one character is not cut.
 func column(text string, width int) string {
-	text = useragent.Printable(text)
+	text = client.Printable(text)
 	if w := uniseg.StringWidth(text); w <= width {
 		return text + strings.Repeat(" ", width-w)
 	}

@@ -14,8 +14,8 @@ import (
 	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/front/admin"
 	"postrider/storage"
 )
 
@@ -213,6 +213,6 @@ func printLine(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := w.Write(useragent.AppendJSON(nil, text.Bytes()))
+	_, err := w.Write(client.AppendJSON(nil, text.Bytes()))
 	return err
 }

@@ -14,8 +14,8 @@ import (
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
 	"postrider/engine/config"
+	"postrider/engine/front/admin"
 	"postrider/storage"
 )
 

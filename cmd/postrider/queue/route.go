@@ -12,10 +12,10 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
-	"postrider/engine"
-	"postrider/engine/courier"
-	"postrider/engine/mx"
-	"postrider/engine/router"
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/agent"
+	"postrider/engine/relay/mx"
+	"postrider/engine/server"
 )
 
 // routed is what would become of mail for an address.
@@ -32,7 +32,7 @@ type relayed struct {
 	Address string `json:"address"`
 	Rule    string `json:"rule"`
 	mx.Explanation
-	TLS *courier.Outlook `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
+	TLS *agent.Outlook `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
 }
 
 // routing routes addresses.
@@ -42,7 +42,7 @@ type routing struct {
 	from  string          // the reverse-path that is assumed
 	rules *router.Transports
 	hosts *mx.Finder // asked as the server asks
-	tls   *courier.Security
+	tls   *agent.Security
 }
 
 // RouteCommand is "postrider route".
@@ -77,12 +77,12 @@ func route(ws *workspace.Workspace, ctx context.Context, out io.Writer, args []s
 		return sysexits.Config.With(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	r := &routing{ws, ctx, from, rules, engine.NewFinder(ws.Config, engine.NewResolver(ws.Config, quiet), listeners(ws, ctx)), nil}
-	security, err := engine.SecuritySettings(ws.Config)
+	r := &routing{ws, ctx, from, rules, server.NewFinder(ws.Config, server.NewResolver(ws.Config, quiet), listeners(ws, ctx)), nil}
+	security, err := server.SecuritySettings(ws.Config)
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
-	if r.tls, err = courier.NewSecurity(ctx, security, r.hosts, quiet); err != nil {
+	if r.tls, err = agent.NewSecurity(ctx, security, r.hosts, quiet); err != nil {
 		return sysexits.Config.With(err)
 	}
 	all := []*routed{}

@@ -13,7 +13,7 @@ import (
 	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
+	"postrider/engine/front/admin"
 )
 
 func statCommand() *cobra.Command {

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/engine/admin"
-	"postrider/engine/router"
+	"postrider/engine/front/admin"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 )
 

@@ -14,10 +14,10 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/dsn"
+	"postrider/engine/client"
 	"postrider/engine/config"
-	"postrider/engine/incoming"
-	"postrider/engine/localmail"
-	"postrider/engine/useragent"
+	"postrider/engine/front/localmail"
+	"postrider/engine/mail/incoming"
 )
 
 // take reads the message, and then finds the way into the store: the store itself or the
@@ -130,8 +130,8 @@ func (a *arguments) bySMTP(cmd *cobra.Command, cfg *config.Config, text *inputSp
 	if err != nil {
 		return sysexits.TempFail.With(err)
 	}
-	host := &useragent.Host{Addr: smtpAddress(cfg), Security: useragent.Clear}
-	refusals, err := useragent.Submit(cmd.Context(), host, useragent.Envelope{From: c.Sender, To: c.Recipients, Size: c.Size, UTF8: c.UTF8, EightBit: c.EightBit}, in)
+	host := &client.Host{Addr: smtpAddress(cfg), Security: client.Clear}
+	refusals, err := client.Submit(cmd.Context(), host, client.Envelope{From: c.Sender, To: c.Recipients, Size: c.Size, UTF8: c.UTF8, EightBit: c.EightBit}, in)
 	if err != nil && len(refusals) == 0 {
 		return sysexits.TempFail.With(fmt.Errorf("no server takes mail on this host: start it with \"postrider serve\", or set server.mail_socket (%w; SMTP: %w)", noSocket, err))
 	}
@@ -164,7 +164,7 @@ func names(cfg *config.Config) (hostname, domain string, err error) {
 }
 
 // tell mails the sender which recipients were refused.
-func (a *arguments) tell(cmd *cobra.Command, host *useragent.Host, hostname string, c *incoming.Composed, refusals []useragent.Refusal, full *inputSpool) error {
+func (a *arguments) tell(cmd *cobra.Command, host *client.Host, hostname string, c *incoming.Composed, refusals []client.Refusal, full *inputSpool) error {
 	text, err := full.reader()
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (a *arguments) tell(cmd *cobra.Command, host *useragent.Host, hostname stri
 	if err != nil {
 		return err
 	}
-	again, err := useragent.Submit(cmd.Context(), host, useragent.Envelope{To: []string{c.Sender}, UTF8: r.NeedsUTF8(), EightBit: true}, in)
+	again, err := client.Submit(cmd.Context(), host, client.Envelope{To: []string{c.Sender}, UTF8: r.NeedsUTF8(), EightBit: true}, in)
 	if err == nil && len(again) > 0 {
 		err = errors.New(again[0].Reply)
 	}

@@ -16,11 +16,11 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
 	"postrider/engine/config"
-	"postrider/engine/dkim"
-	"postrider/engine/incoming"
-	"postrider/engine/router"
+	"postrider/engine/front/admin"
+	"postrider/engine/mail/dkim"
+	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/router"
 )
 
 // Others are the commands that sendmail does the work of.

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"postrider/cmd/sysexits"
+	"postrider/engine/admit/password"
 	"postrider/engine/config"
-	"postrider/engine/password"
 	"postrider/storage"
 )
 

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postrider/cmd/sysexits"
-	"postrider/engine"
 	"postrider/engine/config"
+	"postrider/engine/server"
 	"postrider/storage/lsm"
 )
 
@@ -39,7 +39,7 @@ var leastFiles = fileShare{connections: 8, relay: 4, questions: 4, store: 40, be
 // wantedFiles is the share for a whole configuration.
 func wantedFiles(cfg *config.Config) fileShare {
 	s := fileShare{
-		connections: cfg.Limits.Connections, relay: cfg.Relay.Connections, questions: engine.MostQuestions,
+		connections: cfg.Limits.Connections, relay: cfg.Relay.Connections, questions: server.MostQuestions,
 		store: lsm.DefaultOpenFiles + lsm.FilesBeside, beside: 160,
 	}
 	if len(cfg.Web.Listen)+len(cfg.Web.ListenTLS) > 0 {
@@ -51,7 +51,7 @@ func wantedFiles(cfg *config.Config) fileShare {
 // all is the open files of a share: limits.connections does not count lingering
 // connections.
 func (s fileShare) all() int {
-	return engine.MaxConns(s.connections) + s.relay + s.questions + s.store + s.beside
+	return server.MaxConns(s.connections) + s.relay + s.questions + s.store + s.beside
 }
 
 // filesOfProcess is what is open without any client, besides the store: standard streams,
@@ -85,7 +85,7 @@ func shareFiles(cfg *config.Config, limit int) (fileShare, error) {
 	for _, o := range others { // in small rooms the least of some is more than its part
 		*o.has -= min(*o.has-*o.least, max(0, s.all()-room))
 	}
-	s.connections = min(want.connections, max(least.connections, engine.ConnectionsIn(room-(s.all()-engine.MaxConns(s.connections)))))
+	s.connections = min(want.connections, max(least.connections, server.ConnectionsIn(room-(s.all()-server.MaxConns(s.connections)))))
 	for _, o := range others {
 		*o.has += min(*o.want-*o.has, room-s.all())
 	}

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"postrider/engine"
 	"postrider/engine/config"
+	"postrider/engine/server"
 )
 
 // Whatever the limit is, what is given out is never more than it, nothing has less than it
@@ -60,8 +60,8 @@ func TestOpenFilesAreSharedOut(t *testing.T) {
 		}
 	}
 	for files := range 100_000 {
-		if n := engine.ConnectionsIn(files); n > 0 && engine.MaxConns(n) > files {
-			t.Fatalf("%d connections are %d files of %d", n, engine.MaxConns(n), files)
+		if n := server.ConnectionsIn(files); n > 0 && server.MaxConns(n) > files {
+			t.Fatalf("%d connections are %d files of %d", n, server.MaxConns(n), files)
 		}
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"postrider/cmd/postrider/workspace"
-	"postrider/engine"
-	"postrider/engine/admin"
 	"postrider/engine/config"
-	"postrider/engine/privilege"
-	"postrider/engine/web"
+	"postrider/engine/edge/privilege"
+	"postrider/engine/front/admin"
+	"postrider/engine/front/web"
+	"postrider/engine/server"
 	"postrider/storage"
 )
 
@@ -82,7 +82,7 @@ func (h *httpServers) counts(next http.Handler) http.Handler {
 type httpParams struct {
 	cfg     *config.Config
 	sockets *privilege.Sockets // bound before the process stopped being root
-	srv     *engine.Server
+	srv     *server.Server
 	store   storage.Store
 	log     *slog.Logger
 	started time.Time // the process
@@ -105,7 +105,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	stop, err := admin.Serve(ctx, workspace.AdminSocket(cfg), p.store, srv.Operator(), func() admin.Status {
 		st := admin.Status{
-			Version: engine.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
+			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
 			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
 		}
 		if err := srv.Healthy(); err != nil {
@@ -160,7 +160,7 @@ func (h *httpServers) serveWeb(ctx context.Context, p *httpParams) error {
 
 // captureView is the view of captured mail, which it begins to keep small; nil: nothing
 // is captured.
-func (h *httpServers) captureView(ctx context.Context, srv *engine.Server, log *slog.Logger) http.Handler {
+func (h *httpServers) captureView(ctx context.Context, srv *server.Server, log *slog.Logger) http.Handler {
 	view := srv.CaptureView(log)
 	if view == nil {
 		return nil

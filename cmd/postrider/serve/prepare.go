@@ -9,10 +9,10 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine"
 	"postrider/engine/config"
-	"postrider/engine/guard"
-	"postrider/engine/privilege"
+	"postrider/engine/edge/privilege"
+	"postrider/engine/host/perms"
+	"postrider/engine/server"
 )
 
 // prepare does what only root can do, stops being root, and checks that secrets are
@@ -21,7 +21,7 @@ func prepare(cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
 	if err := mayBeRoot(cfg, log); err != nil {
 		return nil, err
 	}
-	sockets, err := engine.Sockets(cfg)
+	sockets, err := server.Sockets(cfg)
 	if err != nil {
 		return nil, sysexits.Unavailable.With(err)
 	}
@@ -51,12 +51,12 @@ func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 
 // secrets refuses to start while other users may read passwords, keys or mail.
 func secrets(cfg *config.Config) error {
-	errs := []error{guard.Directory(cfg.Server.Data)}
+	errs := []error{perms.Directory(cfg.Server.Data)}
 	if cfg.Relay.Passwords != "" {
-		errs = append(errs, guard.Secret(cfg.Relay.Passwords))
+		errs = append(errs, perms.Secret(cfg.Relay.Passwords))
 	}
 	for _, c := range cfg.TLS.Certificates {
-		errs = append(errs, guard.SharedSecret(c.Key))
+		errs = append(errs, perms.SharedSecret(c.Key))
 	}
 	return errors.Join(errs...)
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"postrider/engine/privilege"
+	"postrider/engine/edge/privilege"
 )
 
 // A store that can't write its log any more (a failed sync, a disk that failed) can't

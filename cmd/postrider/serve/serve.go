@@ -17,9 +17,9 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine"
 	"postrider/engine/config"
-	"postrider/engine/maillog"
+	"postrider/engine/host/maillog"
+	"postrider/engine/server"
 )
 
 // flagValues are the words given for a flag that overrides a key of the
@@ -144,7 +144,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	if cfg.Storage.Durability == config.DurabilityNone {
 		log.Warn("storage.durability is none: accepted mail is lost when the machine fails or this process is killed")
 	}
-	srv, err := engine.NewOn(sockets, cfg, store, log)
+	srv, err := server.NewOn(sockets, cfg, store, log)
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
@@ -181,7 +181,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 
 // reloadOnHangup has SIGHUP read the certificates again, until the function that it
 // returns is called.
-func reloadOnHangup(srv *engine.Server) (stop func()) {
+func reloadOnHangup(srv *server.Server) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
@@ -203,7 +203,7 @@ func loops(cfg *config.Config) int {
 }
 
 // drain ends the sessions, for at most limit.
-func drain(srv *engine.Server, limit time.Duration) {
+func drain(srv *server.Server, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	srv.Drain(ctx)

@@ -12,7 +12,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
+	"postrider/engine/front/admin"
 )
 
 // StatusCommand is "postrider status".

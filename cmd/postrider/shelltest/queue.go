@@ -17,8 +17,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/codec/smtp"
-	"postrider/engine/admin"
 	"postrider/engine/config"
+	"postrider/engine/front/admin"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )

@@ -13,8 +13,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
 	"postrider/engine/config"
+	"postrider/engine/front/admin"
 	"postrider/storage/lsm"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/transfer"
-	"postrider/engine/useragent"
+	"postrider/engine/client"
+	"postrider/engine/mail/transfer"
 	"postrider/storage"
 )
 
@@ -149,7 +149,7 @@ stores everything twice.`,
 				b.Done()
 				for _, p := range n.Passed {
 					if !p.Wrong { // else it is in err
-						fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", workspace.Mailbox(a), useragent.Printable(p.String()))
+						fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", workspace.Mailbox(a), client.Printable(p.String()))
 					}
 				}
 				if n.Messages > 0 || err == nil {

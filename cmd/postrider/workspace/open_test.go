@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
 	"postrider/engine/config"
+	"postrider/engine/front/admin"
 	"postrider/storage/lsm"
 )
 

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
-	"postrider/engine/useragent"
+	"postrider/engine/client"
 )
 
 // PrintJSON writes v, indented. What others have written can't command a terminal that
@@ -14,6 +14,6 @@ func PrintJSON(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(useragent.AppendJSON(nil, append(text, '\n')))
+	_, err = w.Write(client.AppendJSON(nil, append(text, '\n')))
 	return err
 }

@@ -3,7 +3,7 @@ package workspace
 import (
 	"fmt"
 
-	"postrider/engine/router"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 )
 

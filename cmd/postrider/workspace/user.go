@@ -9,7 +9,7 @@ import (
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
-	"postrider/engine/privilege"
+	"postrider/engine/edge/privilege"
 )
 
 // BecomeServer changes the process to the user that the server runs as, for a command

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"postrider/cmd/sysexits"
-	"postrider/engine/admin"
 	"postrider/engine/config"
-	"postrider/engine/router"
+	"postrider/engine/front/admin"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )

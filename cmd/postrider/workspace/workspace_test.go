@@ -14,7 +14,7 @@ import (
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
-	"postrider/engine/router"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 )
 

@@ -17,8 +17,8 @@ import (
 	"strings"
 
 	"postrider/cmd/postrider/accounts/lines"
-	"postrider/engine/password"
-	"postrider/engine/router"
+	"postrider/engine/admit/password"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing/iotest"
 
 	"postrider/cmd/sysexits"
-	"postrider/engine/password"
-	"postrider/engine/router"
+	"postrider/engine/admit/password"
+	"postrider/engine/mail/router"
 )
 
 // taken is a directory in which some names are taken.

@@ -9,7 +9,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/router"
+	"postrider/engine/mail/router"
 	"postrider/storage"
 )
 

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"postrider/codec/smtp"
-	"postrider/engine/admin"
+	"postrider/engine/front/admin"
 	"postrider/storage"
 )
 

@@ -1,0 +1,41 @@
+// Package screen asks DNS about clients and their mail: reverse DNS with its
+// confirmation and DNS lists before the greeting, SPF, DKIM and DMARC while a message
+// comes in. It finds facts; package policy decides.
+//
+//	c := vetter.Client(ctx, ip, true)        // on a goroutine that may wait
+//
+//	check := vetter.Begin(vetting.Envelope{...})
+//	check.Write(octets)                      // each run of the message, in wire form
+//	check.Finish(timeout, report)            // report runs on a goroutine: see Result
+//	verdict := check.Verdict()
+//
+// # How a message is checked
+//
+// A signature can be checked only over the whole message, and the message must not be
+// in memory as a whole. So a Check is a goroutine that reads a copy of what arrives,
+// and hashes as it comes. The copy is bounded: a caller asks Full before it takes more
+// from the client, and is called when there is room again. Keys, and SPF, are looked up
+// beside that; when the message ends, most answers are there.
+//
+// # What a message may cost
+//
+// The header is kept once, up to 64 KiB. Of a larger one the From fields are still found,
+// so DMARC is no less strict; signatures are a permerror. Eight signatures are checked, with
+// one hash of the body for each canonicalization. Package codec/dkim has the bounds of what
+// a signature and a key may be. SPF may ask 100 questions, all else 18. The memory of a
+// check is booked (Memory): where there is none, the check is not made, and the Verdict is
+// Busy. Once Finish was called the time that it was given ends all work, and Abort ends it
+// at once.
+//
+// # Failures
+//
+// A name server that does not answer is a TempError, never a lost or refused message.
+// A signature that can't be read is a PermError. Neither lets DMARC pass, and DMARC
+// with a TempError in it asks for nothing.
+//
+// # Fields that others have forged
+//
+// An Authentication-Results field with our name in it that comes from outside is a lie
+// by definition (RFC 8601 section 5). [Sift] takes it out of the header as it streams
+// by. The check still sees it: a signature may cover it.
+package screen

@@ -1,0 +1,199 @@
+package certs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"postrider/engine/edge/tlsio"
+	"postrider/engine/host/perms"
+)
+
+// shown is the certificate that clients get.
+func shown(t testing.TB, s *tlsio.CertStore) *x509.Certificate {
+	t.Helper()
+	c, err := s.Pick(new(tls.ClientHelloInfo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Leaf
+}
+
+// certificate makes a certificate for mx.test and its key, in two files.
+func certificate(t testing.TB, dir string) tlsio.CertFile {
+	t.Helper()
+	whole := filepath.Join(dir, "whole")
+	if _, err := SelfSigned(whole, []string{"mx.test"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, _ := strings.Cut(string(text), "-----BEGIN PRIVATE")
+	f := tlsio.CertFile{Cert: filepath.Join(dir, "crt"), Key: filepath.Join(dir, "key")}
+	for file, b := range map[string]string{f.Cert: cert, f.Key: "-----BEGIN PRIVATE" + key} {
+		if err := os.WriteFile(file, []byte(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+func TestWatch(t *testing.T) {
+	later := time.Now().Add(time.Hour)
+	file := certificate(t, t.TempDir())
+	s := new(tlsio.CertStore)
+	if err := s.Load([]tlsio.CertFile{file}); err != nil {
+		t.Fatal(err)
+	}
+	w := NewWatch(func() error { return s.Load([]tlsio.CertFile{file}) }, file.Cert, file.Key)
+	first := shown(t, s)
+	if loaded, err := w.Reload(false); loaded || err != nil {
+		t.Errorf("nothing has changed: %v, %v", loaded, err)
+	}
+	if loaded, err := w.Reload(true); !loaded || err != nil {
+		t.Errorf("by force: %v, %v", loaded, err)
+	}
+	next := certificate(t, t.TempDir())
+	move := func(from, to string, at time.Time) {
+		b, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, b, 0o600)
+		}
+		if err == nil {
+			err = os.Chtimes(to, at, at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	move(next.Cert, file.Cert, later) // the key comes a moment later
+	if loaded, err := w.Reload(false); loaded || err == nil {
+		t.Errorf("half a renewal: %v, %v", loaded, err)
+	}
+	if !shown(t, s).Equal(first) {
+		t.Error("half a renewal serves")
+	}
+	move(next.Key, file.Key, later)
+	if loaded, err := w.Reload(false); !loaded || err != nil {
+		t.Errorf("the renewal: %v, %v", loaded, err)
+	}
+	if shown(t, s).Equal(first) {
+		t.Error("the old certificate serves on")
+	}
+}
+
+// Certificates have A-labels; a name that has none is left out.
+func TestSelfSignedForInternationalDomains(t *testing.T) {
+	f := func(names []string, want ...string) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "self.pem")
+		if _, err := SelfSigned(file, names, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		pair, err := tls.LoadX509KeyPair(file, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(pair.Leaf.DNSNames, want) {
+			t.Errorf("%q: %q", names, pair.Leaf.DNSNames)
+		}
+	}
+	f([]string{"Café.example", "mx.gru\u0308n.example", "xn--caf-dma.example"}, "xn--caf-dma.example", "mx.xn--grn-ioa.example")
+	f([]string{"\uff20é.example", "b.example"}, "b.example")
+	f([]string{strings.Repeat("é", 62) + ".example"}, "localhost")
+}
+
+func TestSelfSigned(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "self.pem")
+	for range 2 { // made once
+		if _, err := SelfSigned(file, []string{"mx.test", "example.org"}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, _ := os.ReadFile(file)
+	if _, err := SelfSigned(file, []string{"other.test"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := os.ReadFile(file); string(again) != string(first) {
+		t.Error("what was there was replaced")
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	s := new(tlsio.CertStore)
+	if err := s.Load([]tlsio.CertFile{{Cert: file, Key: file}}); err != nil {
+		t.Fatal(err)
+	}
+	leaf := shown(t, s)
+	roots := x509.NewCertPool()
+	roots.AddCert(leaf)
+	for _, name := range []string{"mx.test", "example.org"} {
+		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTicketKeys(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tickets")
+	day := func(n int) time.Time { return time.Unix(1_700_000_000, 0).Add(time.Duration(n) * ticketLife) }
+	keys, err := OpenTicketKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotate := func(at time.Time) ticketKey {
+		t.Helper()
+		if err := keys.Rotate(at, new(tls.Config)); err != nil {
+			t.Fatal(err)
+		}
+		return keys.keys[0]
+	}
+	first := rotate(day(0))
+	if rotate(day(1).Add(-time.Second)) != first {
+		t.Error("a new key within a day")
+	}
+	second := rotate(day(1))
+	if second.key == first.key || keys.keys[1] != first {
+		t.Error("no new key after a day, or the old one is gone")
+	}
+	for n := 2; n < 20; n++ {
+		rotate(day(n))
+	}
+	if len(keys.keys) != ticketKeys {
+		t.Errorf("%d keys are kept", len(keys.keys))
+	}
+	again, err := OpenTicketKeys(file)
+	if err != nil || len(again.keys) != ticketKeys {
+		t.Fatalf("%v, %v", again, err)
+	}
+	for i := range again.keys {
+		if again.keys[i].key != keys.keys[i].key || !again.keys[i].made.Equal(keys.keys[i].made) {
+			t.Errorf("key %d has changed in the file", i)
+		}
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := keys.Rotate(day(0)); err != nil { // the clock was set back by weeks
+		t.Fatal(err)
+	}
+	if !keys.keys[0].made.Equal(day(0)) {
+		t.Error("a key from the future makes tickets for ever")
+	}
+	for _, damage := range []string{"today 00", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z 00", "2026-01-01T00:00:00Z " + strings.Repeat("0", 66)} {
+		if err := os.WriteFile(file, []byte(damage+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenTicketKeys(file); !errors.Is(err, perms.ErrDamaged) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%q: %v", damage, err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package certs
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"postrider/codec/address"
+	"postrider/engine/edge/tlsio"
+	"postrider/engine/host/perms"
+)
+
+// selfSignedLife is long: a certificate that clients don't check is not renewed.
+const selfSignedLife = 10 * 365 * 24 * time.Hour
+
+// SelfSigned makes sure that file holds a certificate and its key, and makes one
+// that is signed by itself, for these names, when there is none. It encrypts
+// against eavesdroppers and proves nothing to clients that verify certificates.
+func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
+	pair := tlsio.CertFile{Cert: file, Key: file}
+	_, err := os.Stat(file)
+	if err == nil {
+		if _, err := tls.LoadX509KeyPair(file, file); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return pair, fmt.Errorf("%s: %w: %w: the self-signed certificate of this server", file, perms.ErrDamaged, err)
+		}
+		return pair, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return pair, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return pair, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return pair, err
+	}
+	names = certified(names)
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(selfSignedLife),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return pair, fmt.Errorf("self-signed certificate for %v: %w", names, err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return pair, err
+	}
+	var b bytes.Buffer
+	_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+	_ = pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	return pair, writeSecret(file, b.Bytes())
+}
+
+// certified returns names as certificates have them: with A-labels (RFC 5280 section
+// 7.2), without names that have no A-labels.
+func certified(names []string) (dns []string) {
+	for _, name := range names {
+		if name = address.FoldDomain(name); address.IsDNS(name) && !slices.Contains(dns, name) {
+			dns = append(dns, name)
+		}
+	}
+	if len(dns) == 0 {
+		return []string{"localhost"}
+	}
+	return dns
+}
+
+// writeSecret writes a file that only its owner may read, whole or not at all.
+func writeSecret(file string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new*") // 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}

@@ -1,0 +1,214 @@
+package privilege
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"postrider/engine/edge/loop"
+)
+
+// The tests that change the user or take over sockets run in a child, which is this
+// program with a word in its environment.
+const roleEnv = "PRIVILEGE_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	role := os.Getenv(roleEnv)
+	if role == "" {
+		os.Exit(m.Run())
+	}
+	if err := map[string]func() error{"drop": drop, "take": take, "pass": pass}[role](); err != nil {
+		fmt.Println("FAULT:", err)
+		os.Exit(1)
+	}
+}
+
+// child runs this program in a role, by way of a shell that says to it what systemd
+// would.
+func child(t *testing.T, role, before string, files ...*os.File) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/sh", "-c", before+` exec "$0"`, self)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	cmd.ExtraFiles = files
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// drop becomes nobody while other threads are about, with a socket that only root
+// could bind.
+func drop() error {
+	var held sync.WaitGroup
+	held.Add(4)
+	end := make(chan bool)
+	for range 4 {
+		go func() {
+			runtime.LockOSThread()
+			held.Done()
+			<-end
+		}()
+	}
+	held.Wait()
+	at := []string{"127.0.0.1:0"}
+	s, err := Bind([]Listeners{listeners("smtp", &at)}, loop.Config{})
+	if err != nil {
+		return err
+	}
+	u, err := Find("nobody")
+	if err != nil {
+		return err
+	}
+	if err := Become(u); err != nil {
+		return err
+	}
+	tasks, err := filepath.Glob("/proc/self/task/*/status")
+	if err != nil || len(tasks) < 5 {
+		return fmt.Errorf("%d threads, %w", len(tasks), err)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err != nil {
+			return err
+		}
+		for _, want := range []string{
+			fmt.Sprintf("\nUid:\t%d\t%[1]d\t%[1]d\t%[1]d\n", u.UID), fmt.Sprintf("\nGid:\t%d\t%[1]d\t%[1]d\t%[1]d\n", u.GID),
+			"\nGroups:\t" + strings.Trim(fmt.Sprint(u.Groups), "[]") + " \n", "\nCapEff:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n",
+		} {
+			if !strings.Contains(string(text), want) {
+				return fmt.Errorf("thread without %q:\n%s", want, text)
+			}
+		}
+	}
+	if syscall.Setuid(0) == nil || syscall.Setgid(0) == nil {
+		return fmt.Errorf("root can be had back")
+	}
+	if f, err := os.Open("/etc/shadow"); err == nil {
+		return fmt.Errorf("%s can be read", f.Name())
+	}
+	if _, err := os.ReadDir("/proc/self/fd"); err != nil {
+		return err
+	}
+	if Become(User{Name: "root"}) == nil {
+		return fmt.Errorf("root was taken back")
+	}
+	c, err := net.Dial("tcp", at[0])
+	if err != nil || s.File("smtp", at[0]) == nil {
+		return fmt.Errorf("the socket is gone: %w", err)
+	}
+	return c.Close()
+}
+
+func TestBecome(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	child(t, "drop", "")
+}
+
+// listening are the addresses for the tests of sockets; smtp gets those that are bound.
+func listening(smtp *[]string) []Listeners {
+	pop3 := []string{"127.0.0.1:0"}
+	*smtp = []string{"127.0.0.1:0"}
+	return []Listeners{listeners("smtp", smtp), listeners("pop3", &pop3)}
+}
+
+func listeners(name string, at *[]string) Listeners {
+	return Listeners{Name: name, Key: name + ".listen", Addrs: *at, Set: func(addrs []string) { *at = addrs }}
+}
+
+// take prints which addresses it listens on.
+func take() error {
+	var smtp []string
+	s, err := Bind(listening(&smtp), loop.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return nil
+	}
+	for _, k := range s.all {
+		fmt.Println(k.name, k.addr)
+	}
+	fmt.Println(len(smtp), os.Getenv("LISTEN_FDS")+os.Getenv(passEnv))
+	return nil
+}
+
+// pass takes the sockets and replaces itself by one that takes them.
+func pass() error {
+	s, err := Bind(listening(new([]string)), loop.Config{})
+	if err != nil {
+		return err
+	}
+	env, err := s.Pass()
+	if err != nil {
+		return err
+	}
+	fmt.Println("passed")
+	return syscall.Exec("/proc/self/exe", os.Args, []string{env, roleEnv + "=take"})
+}
+
+// sockets are two listening sockets and their addresses.
+func sockets(t *testing.T) (files []*os.File, addrs []any) {
+	t.Helper()
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		f, err := l.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		files, addrs = append(files, f), append(addrs, l.Addr())
+	}
+	return files, addrs
+}
+
+func TestSocketsOfSystemd(t *testing.T) {
+	files, addrs := sockets(t)
+	out := child(t, "take", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:smtp", files...)
+	if want := fmt.Sprintf("smtp %s\nsmtp %s\npop3 127.0.0.1:", addrs...); !strings.HasPrefix(out, want) || !strings.HasSuffix(out, "\n2 \n") {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+	if out := child(t, "take", "LISTEN_PID=1 LISTEN_FDS=2 LISTEN_FDNAMES=smtp:smtp", files...); strings.Contains(out, addrs[0].(net.Addr).String()) {
+		t.Errorf("took what was meant for another process:\n%s", out)
+	}
+	if out := child(t, "take", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:imap", files...); !strings.Contains(out, `"imap"`) || !strings.Contains(out, "smtp, pop3") {
+		t.Errorf("an unknown name: %s", out)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if out := child(t, "take", "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=smtp", null); !strings.Contains(out, "the socket for smtp: ") {
+		t.Errorf("no socket at all: %s", out)
+	}
+}
+
+func TestSocketsArePassedOn(t *testing.T) {
+	files, addrs := sockets(t)
+	out := child(t, "pass", "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:pop3", files...)
+	if want := fmt.Sprintf("passed\nsmtp %s\npop3 %s\n1 \n", addrs...); out != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+}
+
+func TestUnknownUser(t *testing.T) {
+	if _, err := Find("nobody-by-that-name"); err == nil || !strings.Contains(err.Error(), "install --print") {
+		t.Errorf("%v", err)
+	}
+}

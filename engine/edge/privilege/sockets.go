@@ -1,0 +1,183 @@
+package privilege
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"postrider/engine/edge/loop"
+)
+
+// Sockets are listening sockets by what is spoken there and their address.
+type Sockets struct{ all []socket }
+
+type socket struct {
+	name, addr string
+	file       *os.File
+}
+
+// Listeners are the addresses of one protocol.
+type Listeners struct {
+	Name  string // "smtp": of a socket that is handed over
+	Key   string // "smtp.listen", for errors
+	Addrs []string
+	Set   func(addrs []string) // replaces them
+}
+
+// Bind returns a socket for each address, and sets the addresses that they have: those of
+// sockets that were handed over, and the ports picked for port 0.
+func Bind(all []Listeners, kernel loop.Config) (*Sockets, error) {
+	inherited, err := handedOver()
+	if err != nil {
+		return nil, err
+	}
+	s := new(Sockets)
+	for _, part := range all {
+		if err := s.take(part, inherited, kernel); err != nil {
+			s.Close()
+			return nil, err
+		}
+		delete(inherited, part.Name)
+	}
+	for name := range inherited {
+		s.Close()
+		return nil, fmt.Errorf("a socket was handed over with the name %q (FileDescriptorName=), and nothing listens on such: %s", name, strings.Join(names(all), ", "))
+	}
+	return s, nil
+}
+
+func names(all []Listeners) (ns []string) {
+	for _, part := range all {
+		ns = append(ns, part.Name)
+	}
+	return ns
+}
+
+// take binds the addresses of one kind, or takes what was handed over for it.
+func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel loop.Config) error {
+	files := inherited[part.Name]
+	if len(files) == 0 {
+		for _, addr := range part.Addrs {
+			f, err := loop.Bind(addr, kernel)
+			if err != nil {
+				return fmt.Errorf("%s %s: %w", part.Key, addr, explain(err))
+			}
+			files = append(files, f)
+		}
+	}
+	var addrs []string
+	for _, f := range files {
+		l, err := net.FileListener(f)
+		if err != nil {
+			return fmt.Errorf("the socket for %s: %w", part.Name, err)
+		}
+		addr := l.Addr().String()
+		_ = l.Close() // a duplicate
+		s.all = append(s.all, socket{part.Name, addr, f})
+		addrs = append(addrs, addr)
+	}
+	part.Set(addrs)
+	return nil
+}
+
+func explain(err error) error {
+	if errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w: ports below 1024 are root's; start as root with server.user set, or let systemd hand the socket over (see \"postrider install --print\")", err)
+	}
+	return err
+}
+
+// File is the socket that is bound to an address, which stays the Sockets' own; nil:
+// there is none.
+func (s *Sockets) File(name, addr string) *os.File {
+	if s == nil {
+		return nil
+	}
+	i := slices.IndexFunc(s.all, func(k socket) bool { return k.name == name && k.addr == addr })
+	if i < 0 {
+		return nil
+	}
+	return s.all[i].file
+}
+
+// Close closes the sockets.
+func (s *Sockets) Close() {
+	for _, k := range s.all {
+		_ = k.file.Close()
+	}
+}
+
+// passEnv tells the process that takes this one's place which descriptors are
+// sockets: "7=smtp,8=pop3".
+const passEnv = "POSTRIDER_SOCKETS"
+
+// Pass keeps the sockets open across exec, and returns what the environment of the
+// new program has to have.
+func (s *Sockets) Pass() (env string, err error) {
+	var words []string
+	for _, k := range s.all {
+		raw, e := k.file.SyscallConn()
+		if e != nil {
+			return "", e
+		}
+		e = raw.Control(func(fd uintptr) {
+			_, err = unix.FcntlInt(fd, unix.F_SETFD, 0)
+			words = append(words, fmt.Sprintf("%d=%s", fd, k.name))
+		})
+		if err = errors.Join(e, err); err != nil {
+			return "", err
+		}
+	}
+	return passEnv + "=" + strings.Join(words, ","), nil
+}
+
+// handedOver finds the sockets that this process was started with, by name.
+func handedOver() (map[string][]*os.File, error) {
+	defer func() {
+		for _, name := range []string{passEnv, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+			_ = os.Unsetenv(name) // they are nobody else's
+		}
+	}()
+	found := make(map[string][]*os.File)
+	add := func(fd int, name string) {
+		unix.CloseOnExec(fd)
+		_ = unix.SetNonblock(fd, false) // see loop.Bind; what is no descriptor fails below
+		found[name] = append(found[name], os.NewFile(uintptr(fd), name))
+	}
+	if passed := os.Getenv(passEnv); passed != "" {
+		for word := range strings.SplitSeq(passed, ",") {
+			number, name, _ := strings.Cut(word, "=")
+			fd, err := strconv.Atoi(number)
+			if err != nil {
+				return nil, fmt.Errorf("%s=%s: %w", passEnv, passed, err)
+			}
+			add(fd, name)
+		}
+		return found, nil
+	}
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return nil, nil // meant for another process, or not there
+	}
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil {
+		return nil, fmt.Errorf("LISTEN_FDS of systemd: %w", err)
+	}
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
+	for i := range n {
+		name := "unknown"
+		if i < len(names) {
+			name = names[i]
+		}
+		add(firstPassed+i, name)
+	}
+	return found, nil
+}
+
+// firstPassed is SD_LISTEN_FDS_START.
+const firstPassed = 3

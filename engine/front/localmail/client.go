@@ -1,0 +1,142 @@
+package localmail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"postrider/engine/host/unixsocket"
+)
+
+// The errors of Send that a caller can do something about.
+var (
+	// ErrNoServer: no server took the message; nothing of it was sent.
+	ErrNoServer = errors.New("no server listens there")
+	// ErrForged: another user than the server's listens at the socket.
+	ErrForged = errors.New("it is not the server's socket")
+)
+
+// patience is how long Send waits for a server that is busy.
+const patience = time.Minute
+
+// Send hands a message to the server at the socket at path.
+func Send(ctx context.Context, path string, l Letter, text io.ReadSeeker) (a Answer, err error) {
+	coded, err := json.Marshal(l)
+	if err != nil {
+		return a, err
+	}
+	front := strconv.Itoa(len(coded)) + "\n" + string(coded)
+	until := time.Now().Add(patience)
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		if _, err := text.Seek(0, io.SeekStart); err != nil {
+			return a, err
+		}
+		body := &begun{in: io.MultiReader(strings.NewReader(front), text)}
+		a, err = send(ctx, path, body)
+		again := err == nil && a.Kind == Busy || err != nil && !body.is && isBusy(err)
+		if !again || time.Now().After(until) {
+			if err != nil && !body.is && !errors.Is(err, ErrForged) {
+				err = fmt.Errorf("%w: %w", ErrNoServer, err)
+			}
+			return a, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return a, ctx.Err()
+		}
+	}
+}
+
+// isBusy says whether an error is that of a server with too many connections: its queue of
+// them is full, or it has closed this one without a word.
+func isBusy(err error) bool {
+	for _, busy := range []error{syscall.EAGAIN, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, busy) {
+			return true
+		}
+	}
+	return false
+}
+
+// send makes one attempt.
+func send(ctx context.Context, path string, body io.Reader) (a Answer, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localmail/mail", body)
+	if err != nil {
+		return a, err
+	}
+	req.Header.Set("Expect", "100-continue")
+	t := &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: maxTime, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := unixsocket.Dial(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		if err := believe(c, path); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return c, nil
+	}}
+	got, err := t.RoundTrip(req)
+	if err != nil {
+		return a, err
+	}
+	defer got.Body.Close()
+	if got.StatusCode != http.StatusOK {
+		return a, fmt.Errorf("the server at %s answers %s", path, got.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(got.Body, 1<<20)).Decode(&a); err != nil {
+		return a, fmt.Errorf("the server at %s gave no answer: %w", path, err)
+	}
+	return a, nil
+}
+
+// begun knows whether its reader has begun.
+type begun struct {
+	in io.Reader
+	is bool
+}
+
+// Read implements io.Reader.
+func (b *begun) Read(p []byte) (int, error) {
+	b.is = true
+	return b.in.Read(p)
+}
+
+// believe says whether the listening end is the server's: see the package.
+func believe(c *net.UnixConn, path string) error {
+	uid, err := unixsocket.Peer(c)
+	if err != nil {
+		return err
+	}
+	if uid == 0 || int(uid) == os.Geteuid() {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	own := func(info fs.FileInfo) bool { return info.Sys().(*syscall.Stat_t).Uid == uid }
+	if info.Mode().Perm()&0o002 != 0 {
+		return fmt.Errorf("%w: every user may write to %s, and userid %d listens at %s", ErrForged, dir, uid, path)
+	}
+	if own(info) {
+		return nil
+	}
+	if socket, err := os.Lstat(path); err == nil && info.Mode().Perm()&0o020 != 0 && own(socket) {
+		return nil // the group of the directory is trusted by its owner
+	}
+	return fmt.Errorf("%w: userid %d listens at %s, and %s belongs to another user", ErrForged, uid, path, dir)
+}

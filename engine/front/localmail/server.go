@@ -1,0 +1,205 @@
+package localmail
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"postrider/engine/host/unixsocket"
+	"postrider/engine/mail/incoming"
+	"postrider/storage"
+)
+
+// maxTime is how long a message may take from its connection to its last octet, and
+// endTime how long messages may take to be stored once the server stops.
+const (
+	maxTime = 5 * time.Minute
+	endTime = 10 * time.Second
+)
+
+// baseRoom is the memory of a message apart from its header: the Letter and what it is
+// decoded to, buffers, and Backlog.
+const baseRoom = 1 << 20
+
+// Backlog is what a message may have in the draft before its reader waits.
+const Backlog = 256 << 10
+
+// Answer is what became of a message.
+type Answer struct {
+	ID    string // "": nothing was stored
+	Error string // "": none
+	Kind  Kind   // of the error
+}
+
+// Kind is what a caller can do about an error.
+type Kind string
+
+// The kinds.
+const (
+	Usage  Kind = "usage" // the command line is wrong
+	Data   Kind = "data"  // the message is wrong
+	NoUser Kind = "user"  // no recipient can get the message
+	Later  Kind = "later" // try again later
+	Busy   Kind = "busy"  // nothing was read: try again soon
+)
+
+// Submit stores a message. Reserve books memory for it, until Submit returns.
+type Submit func(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error)
+
+// Room is where memory is booked.
+type Room interface {
+	Reserve(octets int64) bool
+	Release(octets int64)
+}
+
+// Serve takes mail at the socket at path until stop is called. Then messages that are
+// there as a whole are still stored.
+func Serve(path string, room Room, submit Submit) (stop func(), err error) {
+	return serve(path, room, submit, maxTime)
+}
+
+// serve is Serve with another time for a message.
+func serve(path string, room Room, submit Submit, limit time.Duration) (stop func(), err error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, fmt.Errorf("mail socket: %w", err)
+	}
+	s := &server{submit: submit, room: room, limit: limit}
+	h := &http.Server{
+		Handler: http.HandlerFunc(s.serve), ReadTimeout: limit, ReadHeaderTimeout: min(limit, 10*time.Second), IdleTimeout: time.Second, MaxHeaderBytes: 4 << 10,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, uidKey{}, c.(*conn).uid)
+		},
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = h.Serve(&listener{UnixListener: l})
+	}()
+	return func() {
+		_ = os.Remove(path)
+		ctx, cancel := context.WithTimeout(context.Background(), endTime)
+		defer cancel()
+		_ = h.Shutdown(ctx)
+		_ = h.Close()
+		<-done
+	}, nil
+}
+
+// listen makes the socket, and its directory when that is missing: /run is empty after a
+// start of the machine.
+func listen(path string) (*net.UnixListener, error) {
+	l, err := unixsocket.Listen(path, 0o666)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return l, err
+	}
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%w; make the directory for the user that the server runs as, or set server.mail_socket", err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
+		return nil, err
+	}
+	return unixsocket.Listen(path, 0o666)
+}
+
+type uidKey struct{}
+
+type server struct {
+	submit Submit
+	room   Room
+	limit  time.Duration // for a message: see maxTime
+	atWork counter
+}
+
+// serve answers one request.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close")
+	if r.Method != http.MethodPost || r.URL.Path != "/mail" {
+		http.Error(w, "this socket takes mail only", http.StatusForbidden)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.limit)
+	defer cancel()
+	uid := r.Context().Value(uidKey{}).(uint32)
+	if !s.atWork.enter(uid, maxAtWork, maxUserWork) {
+		answer(w, Answer{Kind: Busy, Error: "too many messages are handed in at once"})
+		return
+	}
+	defer s.atWork.leave(uid)
+	b := booking{room: s.room}
+	defer b.end()
+	if !b.reserve(baseRoom) {
+		answer(w, Answer{Kind: Busy, Error: "there is no memory for the message now (limits.memory)"})
+		return
+	}
+	a := s.take(ctx, r.Body, uid, &b)
+	// A client that still writes when the connection is closed would not see the answer.
+	_, _ = io.Copy(io.Discard, r.Body)
+	answer(w, a)
+}
+
+// answer sends a.
+func answer(w http.ResponseWriter, a Answer) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Second))
+	_ = json.NewEncoder(w).Encode(a)
+}
+
+// booking is the memory that one message has of the room.
+type booking struct {
+	room Room
+	held int64
+}
+
+func (b *booking) reserve(octets int64) bool {
+	if !b.room.Reserve(octets) {
+		return false
+	}
+	b.held += octets
+	return true
+}
+
+func (b *booking) end() { b.room.Release(b.held) }
+
+// take stores the message of a request.
+func (s *server) take(ctx context.Context, in io.Reader, uid uint32, b *booking) Answer {
+	body := bufio.NewReaderSize(in, 64<<10)
+	l, err := readLetter(body)
+	if err != nil {
+		return Answer{Error: "the letter can't be read: " + err.Error(), Kind: Data}
+	}
+	m := mailOf(l, uid)
+	m.Text = body
+	result, err := s.submit(ctx, m, b.reserve)
+	switch {
+	case errors.Is(err, incoming.ErrNoRecipients):
+		return Answer{Error: err.Error(), Kind: Usage}
+	case errors.Is(err, storage.ErrInvalid):
+		return Answer{Error: err.Error(), Kind: Data}
+	case err != nil:
+		return Answer{Error: err.Error(), Kind: Later}
+	}
+	if id := result.Receipt.ID(); id != 0 {
+		return Answer{ID: id.String()}
+	}
+	return Answer{Kind: NoUser, Error: refusedText(result.Refused)}
+}
+
+// refusedText names the recipients who can't get the message.
+func refusedText(rs []incoming.Refusal) string {
+	names := make([]string, len(rs))
+	for i, r := range rs {
+		names[i] = r.Address
+	}
+	return "there is no such user here, or the alias leads nowhere: " + strings.Join(names, ", ") + "; nothing was sent"
+}

@@ -1,0 +1,83 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"postrider/engine/mail/incoming"
+	"postrider/storage"
+)
+
+// Config is what a client needs. All of it has to be there.
+type Config struct {
+	Store storage.Store
+	// Login finds the account of a name and a password, which came from an address. It
+	// takes as long as that takes: see login.Door.SignIn.
+	Login func(ctx context.Context, user string, password []byte, from netip.Addr) (storage.Account, error)
+	// Submit sends a message of an account, by the rules for its mail: ErrRefused, or
+	// an error of incoming.Entrance.Submit.
+	Submit func(ctx context.Context, account storage.Account, m incoming.Mail) (incoming.Result, error)
+	// Addresses returns the addresses that an account may send as; the first is its own.
+	Addresses func(account storage.Account) []string
+
+	DefaultDomain string // for addresses without one
+	Hostname      string // in message ids
+	Spool         string // a folder of the client's own, for uploads
+	MaxSize       int64  // octets of a message
+	ClearText     bool   // passwords in clear text from anywhere
+	TLSOnly       bool   // not even from this host
+	Idle          time.Duration
+	Lifetime      time.Duration
+	Bounds        Bounds // for requests
+	Log           *slog.Logger
+}
+
+// ErrRefused is an error of Submit: the account may not send this now; the text tells why.
+var ErrRefused = errors.New("refused")
+
+// Client is the handler of all pages.
+type Client struct {
+	cfg      Config
+	sessions *sessions
+	turns    turns
+	spool    *spool
+	handler  http.Handler
+}
+
+// refresh is how often an open list looks for new mail, in seconds.
+const refresh = 20
+
+// New makes a client, and empties its spool folder.
+func New(cfg Config) (*Client, error) {
+	spool, err := openSpool(cfg.Spool)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, sessions: newSessions(cfg.Idle, cfg.Lifetime, spool.drop), spool: spool}
+	mux := http.NewServeMux()
+	pages := &Pages{Of: c.view, MayChange: c.mayChange, Refresh: refresh, Log: cfg.Log}
+	pages.Register(mux, "")
+	mux.HandleFunc("GET /signin", c.signInPage)
+	mux.HandleFunc("POST /signin", c.signIn)
+	mux.HandleFunc("POST /signout", c.signOut)
+	mux.HandleFunc("GET /compose", c.compose)
+	mux.HandleFunc("POST /send", c.send)
+	c.handler = Guard(mux, cfg.Bounds)
+	return c, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// view is the mailbox of the session; without one the browser is sent to sign in.
+func (c *Client) view(w http.ResponseWriter, r *http.Request) (View, bool) {
+	s, ok := c.session(w, r)
+	if !ok {
+		return View{}, false
+	}
+	return View{Mailbox{Store: c.cfg.Store, Account: s.account.ID}, s.frame()}, true
+}

@@ -1,0 +1,184 @@
+package incoming
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/mail/router"
+	"postrider/storage"
+)
+
+// Mail is a message that a program on this host hands in, in plain form.
+type Mail struct {
+	Sender     string    // the reverse-path without brackets; "": the null path
+	FullName   string    // the sender's, for a From field that is missing
+	Recipients []string  // lists of addresses
+	FromHeader bool      // those that the header names are recipients too
+	Return     bool      // the sender is told by mail of recipients that can't get the message
+	Text       io.Reader // plain form, any line ends
+
+	Notify smtp.Notify // of each recipient
+	Ret    smtp.Ret
+	EnvID  string // xtext; "": not said
+	Origin string // the program and its user, for people: see storage.Envelope
+	Local  string // the same in the Received field: see message.Received
+	At     time.Time
+}
+
+// Result is what became of a message.
+type Result struct {
+	Receipt storage.Receipt // the zero Receipt: nothing was stored
+	Sender  string          // the reverse-path, with its domain and without brackets
+	Refused []Refusal
+}
+
+// Refusal is a recipient that can't get the message.
+type Refusal struct {
+	Address string
+	Outcome router.Outcome // why
+}
+
+// ErrNoRecipients: the message says nowhere what its recipients are.
+var ErrNoRecipients = fmt.Errorf("%w: no recipients: name them after the command, or in To, Cc or Bcc with -t", storage.ErrInvalid)
+
+// Submit stores m, and returns when it is durable. When all recipients are refused nothing
+// is stored, and that is no error. Any goroutine may call it; it waits for the disk.
+//
+// From, Date and Message-ID are added when they are missing or empty, and addresses
+// without a domain get the default domain (see message.Completion). Bcc, Resent-Bcc and
+// Return-Path are removed. A "From " line of mbox at the very start is dropped. Nothing
+// else is changed, and the body not at all but for its line ends.
+//
+// With Mail.FromHeader the addresses of To, Cc and Bcc are recipients, or, of a message
+// that is sent on, those of Resent-To, Resent-Cc and Resent-Bcc alone (RFC 5322
+// section 3.6.6). [ParseList] reads them.
+//
+// A recipient without a mailbox here is in Result.Refused; the others get the message
+// all the same, and the caller tells. An entry of a list that can't be read stops the
+// message. With Mail.Return neither is so if a recipient is left that gets the message:
+// the others are put into the queue, where delivery fails, and the sender gets a
+// notification. A program that repeats a command after an error sends no second copy. All
+// other faults of the message wrap storage.ErrInvalid; faults of the store are its
+// own errors. Then nothing was stored.
+func (in *Entrance) Submit(ctx context.Context, m Mail) (Result, error) {
+	text := bufio.NewReaderSize(m.Text, 64<<10)
+	header, err := readHeader(text, in.reserve)
+	if err != nil {
+		return Result{}, err
+	}
+	s := submission{in: in, m: &m}
+	s.msg.Init(in, nil)
+	if s.e, err = in.envelope(&m, header, &s.msg); err != nil {
+		return Result{}, err
+	}
+	result := Result{Refused: s.e.refused, Sender: s.e.reverse}
+	if s.e.isNowhere() {
+		return result, nil
+	}
+	if err := in.Inbox.Admit(0); err != nil {
+		return result, err
+	}
+	if err := s.fill(ctx, header, text); err != nil {
+		s.msg.Drop()
+		return result, err
+	}
+	result.Receipt, err = s.store()
+	return result, err
+}
+
+// reserve asks for memory.
+func (in *Entrance) reserve(octets int64) error {
+	if in.Reserve != nil && !in.Reserve(octets) {
+		return fmt.Errorf("%w: there is no memory for the message now (limits.memory)", storage.ErrTemporary)
+	}
+	return nil
+}
+
+// submission is one message of Submit.
+type submission struct {
+	in   *Entrance
+	m    *Mail
+	e    *envelope
+	msg  Message
+	text dot.Normalizer
+	head message.Head
+	wire []byte
+}
+
+// fill writes the message into its draft.
+func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) error {
+	s.msg.Open(&From{Received: message.Received{Host: s.in.Hostname, Local: s.m.Local}, Head: &s.head, At: s.m.At})
+	header = s.msg.submitted(header, fromField(s.m.fromName(s.e.reverse), fromAddress(s.e.reverse, s.in.Hostname)))
+	if err := s.append(ctx, s.text.Append(nil, header)); err != nil {
+		return err
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := body.Read(buf)
+		s.wire = s.text.Append(s.wire[:0], buf[:n])
+		if err == io.EOF {
+			s.wire = s.text.End(s.wire)
+		}
+		if failed := s.append(ctx, s.wire); failed != nil {
+			return failed
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// fromName and fromAddress are the From field of a message that has none.
+func (m *Mail) fromName(reverse string) string {
+	if reverse == "" {
+		return "Mail Delivery System"
+	}
+	return m.FullName
+}
+
+func fromAddress(reverse, hostname string) string { return cmp.Or(reverse, "MAILER-DAEMON@"+hostname) }
+
+// append takes a piece in wire form, and holds up while the store's writer is behind.
+func (s *submission) append(ctx context.Context, piece []byte) error {
+	s.head.Feed(piece)
+	if n := s.head.Hops(); s.in.MaxHops > 0 && n > s.in.MaxHops {
+		return fmt.Errorf("%w: the message has %d Received fields: it goes round in a loop", storage.ErrInvalid, n)
+	}
+	if s.in.MaxSize > 0 && s.text.Counts().Size+int64(s.msg.lead) > s.in.MaxSize {
+		return fmt.Errorf("%w: the message is larger than %d octets (smtp.max_size)", storage.ErrInvalid, s.in.MaxSize)
+	}
+	s.msg.Append(piece)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return storage.Await(ctx, &s.msg, cmp.Or(s.in.MaxBacklog, maxBacklog))
+}
+
+// maxBacklog is what a message may have in memory before its reader waits.
+const maxBacklog = 4 << 20
+
+// store waits until the message is durable.
+func (s *submission) store() (storage.Receipt, error) {
+	c := s.text.Counts()
+	end := End{Envelope: s.e.envelope, Size: c.Size}
+	end.Envelope.Body = smtp.Body7Bit
+	if c.EightBit {
+		end.Envelope.Body = smtp.Body8BitMIME
+	}
+	r, err := s.msg.wait(func() { s.msg.Finish(&end) })
+	if errors.Is(err, storage.ErrNotFound) { // an account was removed meanwhile: route the recipients again
+		err = fmt.Errorf("%w: %w", storage.ErrTemporary, err)
+	}
+	return r, err
+}

@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"io"
+
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/queue"
+	"postrider/storage"
+)
+
+// deliverHere puts an entry into maildrops: its destination is a domain of ours.
+// Then success is to be told of, or it was none of ours when the message came, or a
+// recipient is a member of an alias that leads to no mailbox, and fails here. The copy is delivered first and the
+// entry settled behind it, so a crash in between repeats it.
+func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.HostVerdict {
+	a.Final = true
+	head, err := c.head(e)
+	if err != nil {
+		fail(a, err)
+		return queue.HostUnknown
+	}
+	m := c.Entrance.New(e.Envelope.ReversePath)
+	m.Places.Been = head.DeliveredTo
+	var taken []int
+	for i := range e.Recipients {
+		to := &e.Recipients[i]
+		rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to.ForwardPath+">"), 0, true)
+		if refused != nil { // sendmail was given such a recipient
+			a.Results[i] = queue.Result{Verdict: queue.Permanent, Status: "5.1.3", Reason: "this is not a mail address: " + to.ForwardPath}
+			continue
+		}
+		// The caller tells of success, once the copy is there.
+		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
+		outcome := m.Recipient(&rcpt)
+		if outcome != router.Local {
+			a.Results[i] = notHere(outcome, to.ForwardPath)
+			continue
+		}
+		taken = append(taken, i)
+	}
+	if len(taken) == 0 {
+		return queue.HostUnknown
+	}
+	err = c.copyBody(m, e)
+	for _, i := range taken {
+		a.Results[i] = queue.Result{Verdict: queue.Delivered, Status: "2.0.0", Reason: "delivered to maildrop"}
+		if err != nil {
+			a.Results[i] = notStored(err)
+		}
+	}
+	return queue.HostUnknown
+}
+
+// notHere is the result for a recipient that no maildrop was found for.
+func notHere(outcome router.Outcome, path string) queue.Result {
+	res := queue.Result{Verdict: queue.Permanent, Status: "5.1.1", Reason: "unknown user: " + path}
+	switch outcome {
+	case router.Loop:
+		res.Status, res.Reason = "5.4.6", "alias loop: "+path+" leads in a circle or to too many addresses"
+	case router.ForwardLoop:
+		res.Status, res.Reason = "5.4.6", "mail forwarding loop for "+path
+	}
+	return res
+}
+
+func notStored(err error) queue.Result {
+	return queue.Result{Verdict: queue.Temporary, Status: "4.3.0", Reason: "not stored: " + err.Error()}
+}
+
+// fail is the end of an attempt whose message can't be read.
+func fail(a *queue.Attempt, err error) {
+	for i := range a.Results {
+		a.Results[i] = notStored(err)
+	}
+}
+
+// head reads the header of an entry's message.
+func (c *Courier) head(e *storage.QueueEntry) (*message.Head, error) {
+	m, err := c.store.OpenQueued(e)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	head := new(message.Head)
+	for !head.Done() {
+		piece, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		head.Feed(piece)
+	}
+	return head, nil
+}
+
+// copyBody delivers a copy of an entry's message.
+func (c *Courier) copyBody(m *incoming.Message, e *storage.QueueEntry) error {
+	body, err := c.store.OpenQueued(e)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	envelope := e.Envelope
+	envelope.Front = "" // it is part of the copy
+	_, err = m.Copy(c.ctx, body, &incoming.End{Envelope: envelope, Size: e.Size()})
+	return err
+}

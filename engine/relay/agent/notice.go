@@ -1,0 +1,225 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"postrider/codec/dot"
+	"postrider/codec/dsn"
+	"postrider/codec/message"
+	"postrider/codec/smtp"
+	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/queue"
+	"postrider/storage"
+)
+
+// retryRecord is the pause before an outcome is recorded again that the store
+// could not take.
+const retryRecord = time.Second
+
+// record carries out a judgement, and does not return before that is on the disk:
+// until then the message is in the queue, and would be sent again. It gives up when
+// the store is closed or has failed: then the next process sends it again.
+func (c *Courier) record(j queue.Judgement) {
+	for told := false; ; {
+		err := c.tryRecord(&j)
+		if err == nil || errors.Is(err, storage.ErrFenced) {
+			return
+		}
+		if errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed) || c.ctx.Err() != nil {
+			return
+		}
+		if !told {
+			told = true
+			c.log.Error("the outcome of a delivery can't be recorded yet; it is tried again each second", "id", j.Settlement.Entry.ID.String(), "err", err)
+		}
+		select {
+		case <-time.After(retryRecord):
+		case <-c.ctx.Done():
+		}
+	}
+}
+
+// tryRecord stores the notices, the last of them in one step with the settlement.
+func (c *Courier) tryRecord(j *queue.Judgement) error {
+	settle := []storage.Settlement{j.Settlement}
+	for len(j.Notices) > 0 {
+		n := &j.Notices[0]
+		var with []storage.Settlement
+		if len(j.Notices) == 1 {
+			with = settle
+		}
+		sent, err := c.notify(j.Settlement.Entry, n, with)
+		if err != nil {
+			return err
+		}
+		j.Notices = j.Notices[1:]
+		if sent && len(with) > 0 {
+			return nil
+		}
+	}
+	return c.store.Settle(settle)
+}
+
+// doubleBounce is the name that notices about notices come from, as with Postfix.
+const doubleBounce = "double-bounce"
+
+// notify stores a notification, and settle with it. sent is false when there is
+// nobody to tell: then nothing was stored.
+func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storage.Settlement) (sent bool, err error) {
+	to, from := e.Envelope.ReversePath, ""
+	local, _, _ := strings.Cut(to, "@")
+	double := to == ""
+	switch {
+	case local == doubleBounce, double && (n.Kind != queue.Failed || c.settings.DropDoubleBounces):
+		return false, c.dropNotice(e, n)
+	case double:
+		to, from = "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
+	}
+	m := c.address(to, from)
+	if m == nil {
+		if double {
+			return false, c.dropNotice(e, n)
+		}
+		// The sender is nobody here, or not an address: whoever runs this host is told.
+		double, to, from = true, "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
+		if !c.settings.DropDoubleBounces {
+			m = c.address(to, from)
+		}
+		if m == nil {
+			return false, c.dropNotice(e, n)
+		}
+	}
+	report, err := c.report(e, n, to, double)
+	if err != nil {
+		return false, err
+	}
+	stored, err := m.Write(c.ctx, &incoming.From{Received: message.Received{Host: c.settings.Hostname, With: "local"}}, dsn.Append(nil, report), &incoming.End{
+		Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: report.NeedsUTF8(), Body: smtp.Body8BitMIME}, Settle: settle,
+	})
+	if err != nil {
+		return false, err
+	}
+	c.Stats.Notices.Add(1)
+	if double {
+		c.log.Warn("mail that can't be delivered or returned goes to the postmaster"+c.unreadPostmaster(), "id", e.ID.String(), "to", to)
+	}
+	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+stored.ID().String(), smtpAgent, slog.String("id", e.ID.String()))
+	return true, nil
+}
+
+var noticeWords = map[queue.NoticeKind]string{
+	queue.Failed: "sender non-delivery notification", queue.Delayed: "sender delay notification",
+	queue.Relayed: "sender delivery status notification", queue.Succeeded: "sender delivery status notification",
+}
+
+// unreadPostmaster says what to do when the postmaster's mail is in an account without a
+// password, such as the one that the server makes; "" when it is not.
+func (c *Courier) unreadPostmaster() string {
+	at, err := c.store.Lookup("postmaster", c.settings.DefaultDomain)
+	if err != nil || at.Account == 0 {
+		return ""
+	}
+	a, err := c.store.Account(at.Account)
+	if err != nil || a.Hash != "" || a.Secret != "" {
+		return ""
+	}
+	return `, whose account has no password: set one by "postrider account passwd postmaster@` + a.Domain + `", or lead the address to somebody by "postrider alias add" while no mail is there`
+}
+
+// dropNotice gives up a notification.
+func (c *Courier) dropNotice(e *storage.QueueEntry, n *queue.Notice) error {
+	if n.Kind == queue.Failed {
+		c.Stats.Dropped.Add(1)
+		c.log.Warn("a notification could not be delivered and is dropped", "id", e.ID.String(), "from", e.Envelope.ReversePath)
+	}
+	return nil
+}
+
+// address begins a notification: nil when no recipient has the address.
+func (c *Courier) address(to, from string) *incoming.Message {
+	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
+	if refused != nil {
+		return nil
+	}
+	// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering, and to
+	// us the failure of a notification has to come back, for the postmaster (see notify).
+	m := c.Entrance.New(from)
+	if o := m.Recipient(&rcpt); o != router.Local && o != router.NotOurs {
+		return nil
+	}
+	return m
+}
+
+// report is what the notification tells.
+func (c *Courier) report(e *storage.QueueEntry, n *queue.Notice, to string, double bool) (*dsn.Report, error) {
+	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.settings.ReturnSize)
+	bare := e.Envelope.Stranger && (n.Kind == queue.Succeeded || n.Kind == queue.Relayed)
+	var original []byte
+	if !bare {
+		var err error
+		original, err = c.original(e, whole)
+		if err != nil && !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
+	}
+	now := time.Now()
+	r := &dsn.Report{
+		ReportingMTA: c.settings.Hostname, To: to, DoubleBounce: double, Now: now,
+		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.settings.Hostname),
+		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
+		LifetimeEnd: e.Arrival.Add(c.settings.Policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
+		Original: original, WholeMessage: whole, Bare: bare,
+	}
+	for i := range n.Recipients {
+		from := &n.Recipients[i]
+		to := dsn.Recipient{
+			Final: from.ForwardPath, ORcpt: from.ORcpt, Action: kindOf[n.Kind], Status: from.Result.Status,
+			RemoteMTA: from.Remote, Diagnostic: from.Diagnostic, DiagnosticType: dsn.TypeSMTP, Reason: from.Result.Reason,
+			LastAttempt: r.Now,
+		}
+		if to.Diagnostic == "" {
+			to.Diagnostic, to.DiagnosticType = from.Result.Reason, dsn.TypePostrider
+		}
+		r.Recipients = append(r.Recipients, to)
+	}
+	return r, nil
+}
+
+var kindOf = map[queue.NoticeKind]dsn.Kind{
+	queue.Failed: dsn.Failure, queue.Delayed: dsn.Delay, queue.Relayed: dsn.Relayed, queue.Succeeded: dsn.Success,
+}
+
+// mostHeader bounds what is read of a message for its header.
+const mostHeader = 64 << 10
+
+// original reads the message that a notification is about, or its header, in plain
+// form.
+func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
+	m, err := c.store.OpenQueued(e)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	var text []byte
+	var plain dot.Unstuffer
+	for whole || len(text) < mostHeader {
+		piece, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		text = plain.Append(text, piece)
+	}
+	if whole {
+		return text, nil
+	}
+	return dsn.HeaderOf(text), nil
+}

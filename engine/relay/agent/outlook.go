@@ -1,0 +1,82 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/mx"
+	"postrider/engine/relay/tlspolicy"
+)
+
+// Outlook is what TLS a message to a next hop would have to find, for people and,
+// as JSON, for their programs.
+type Outlook struct {
+	Level  string        `json:"level"`
+	Rule   string        `json:"rule"`
+	Policy string        `json:"mta_sts,omitempty"`
+	DNSSEC string        `json:"dnssec"`
+	Hosts  []HostOutlook `json:"hosts,omitempty"`
+	Notes  []string      `json:"notes,omitempty"`
+}
+
+// HostOutlook is the same for one host.
+type HostOutlook struct {
+	Host   string `json:"host"`
+	Demand string `json:"demand,omitempty"`
+	Fault  string `json:"fault,omitempty"` // why it would not be used
+}
+
+// Explain finds what the hosts of a next hop would have to show. None is asked.
+func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explanation) Outlook {
+	b := s.Bearing(ctx, hop)
+	o := Outlook{Level: b.Level.String(), Rule: b.Rule}
+	if b.STS != nil {
+		o.Policy = b.STS.String()
+	}
+	if b.Note != "" {
+		o.Notes = append(o.Notes, "MTA-STS: "+b.Note)
+	}
+	if b.Level != tlspolicy.None {
+		_, o.DNSSEC = s.hosts.Names().Vouches(ctx)
+	}
+	answer := &mx.Answer{Hosts: found.Hosts, Secure: found.Secure}
+	seen := make(map[string]bool)
+	for _, host := range found.Hosts {
+		if seen[host.Name] {
+			continue
+		}
+		seen[host.Name] = true
+		d, err := b.Demand(ctx, answer, host)
+		one := HostOutlook{Host: host.Name, Demand: d.String()}
+		if err != nil {
+			one.Demand, one.Fault = "", err.Error()
+		}
+		o.Hosts = append(o.Hosts, one)
+	}
+	return o
+}
+
+// String is a line for the destination, for its policy, and for each host.
+func (o Outlook) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "tls: %s, by %s\n", o.Level, o.Rule)
+	if o.Policy != "" {
+		fmt.Fprintf(&b, "    MTA-STS: %s\n", o.Policy)
+	}
+	for _, h := range o.Hosts {
+		if h.Fault != "" {
+			fmt.Fprintf(&b, "    %s is not used: %s\n", h.Host, h.Fault)
+		} else {
+			fmt.Fprintf(&b, "    %s: %s\n", h.Host, h.Demand)
+		}
+	}
+	if o.DNSSEC != "" {
+		fmt.Fprintf(&b, "    note: DNSSEC: %s\n", o.DNSSEC)
+	}
+	for _, note := range o.Notes {
+		fmt.Fprintf(&b, "    note: %s\n", note)
+	}
+	return b.String()
+}

@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"postrider/engine/mail/router"
+	"postrider/engine/relay/queue"
+)
+
+// session is one connection to a site, or the attempt to make one, on a goroutine
+// of its own.
+type session struct {
+	sh   *shard
+	s    *queue.Session
+	jobs chan *queue.Job // the next one; nil: the session is over
+	wire *wire           // nil: not connected
+}
+
+func newSession(sh *shard, s *queue.Session) *session {
+	own := &session{sh: sh, s: s, jobs: make(chan *queue.Job, 1)}
+	s.Handle = own
+	return own
+}
+
+// run delivers one entry after the other until the scheduler has no more.
+func (s *session) run(j *queue.Job) {
+	defer s.hangUp()
+	for j != nil {
+		a, verdict, fault := s.deliver(j)
+		if verdict == queue.HostBusy {
+			s.sh.c.record(queue.Judgement{Settlement: queue.Postpone(j.Entry, time.Now().Add(queue.BusyWait), fault.Status, suspended+fault.Text)})
+		} else {
+			s.sh.c.finish(j.Entry, a, rand.Float64())
+		}
+		done := j
+		s.sh.do(func(now time.Time, e *queue.Effects) bool {
+			s.sh.s.Finished(s.s, done, verdict, fault, now, e)
+			return true
+		})
+		if verdict != queue.HostOK {
+			return
+		}
+		if j = s.next(); j == nil {
+			return
+		}
+		if s.sh.c.closing.Load() {
+			return
+		}
+	}
+}
+
+// next waits for the next job: nil when the session is over.
+func (s *session) next() *queue.Job {
+	select {
+	case j := <-s.jobs:
+		return s.takeOrEnd(j)
+	default:
+	}
+	patience := time.NewTimer(s.sh.c.settings.Idle)
+	defer patience.Stop()
+	select {
+	case j := <-s.jobs:
+		return s.takeOrEnd(j)
+	case <-patience.C:
+	case <-s.sh.c.ended:
+	}
+	over := s.sh.do(func(now time.Time, e *queue.Effects) bool { return s.sh.s.Rest(s.s, now, e) })
+	if over {
+		return nil
+	}
+	return s.takeOrEnd(<-s.jobs)
+}
+
+// takeOrEnd tells the scheduler that the session ends, if it does.
+func (s *session) takeOrEnd(j *queue.Job) *queue.Job {
+	if j == nil {
+		s.hangUp() // before somebody else gets the place
+		s.sh.do(func(now time.Time, e *queue.Effects) bool {
+			s.sh.s.Ended(s.s, now, e)
+			return true
+		})
+	}
+	return j
+}
+
+// hangUp ends the connection, politely if that can be.
+func (s *session) hangUp() {
+	if s.wire != nil {
+		s.wire.quit()
+		s.wire = nil
+	}
+}
+
+// drop forgets the connection.
+func (s *session) drop() {
+	if s.wire != nil {
+		s.wire.cut()
+		s.wire = nil
+	}
+}
+
+// deliver makes one attempt.
+func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queue.Fault) {
+	a := &queue.Attempt{At: time.Now(), Results: make([]queue.Result, len(j.Entry.Recipients))}
+	if j.Hop.Kind == router.Maildrop {
+		verdict := s.sh.c.deliverHere(j.Entry, a)
+		return a, verdict, queue.Fault{}
+	}
+	t := &try{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, attempt: a}
+	verdict, fault := t.run()
+	a.At = time.Now()
+	a.Record = t.recordOf()
+	return a, verdict, fault
+}

@@ -1,0 +1,37 @@
+package mx
+
+import (
+	"net/netip"
+	"testing"
+
+	"postrider/codec/growth"
+	"postrider/engine/edge/dns"
+)
+
+// Hosts with many addresses are put into an order in one pass, and of what is said about
+// them a bounded number of notes is kept.
+func TestHosts_Growth(t *testing.T) {
+	const records = 100 // of each type that dns keeps
+	growth.Linear(t, "hosts", 20, func(n int) func() {
+		s := &search{Finder: &Finder{shuffle: func(int, func(i, j int)) {}}, port: 25}
+		var all []candidate
+		for i := range n {
+			c := candidate{Exchange: dns.Exchange{Name: "m"}}
+			for j := range 2 * records {
+				c.addrs = append(c.addrs, netip.AddrFrom4([4]byte{10, byte(i), byte(j >> 8), byte(j)}))
+			}
+			all = append(all, c)
+		}
+		return func() {
+			if got := len(s.order(all)); got != 2*records*n {
+				t.Errorf("%d hosts", got)
+			}
+			for i := range 100 * n {
+				s.note("note %d", i)
+			}
+			if len(s.answer.Notes) > maxNotes {
+				t.Errorf("%d notes", len(s.answer.Notes))
+			}
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package mx
+
+import (
+	"net/netip"
+	"slices"
+
+	"postrider/engine/mail/router"
+)
+
+// The owner of a domain says where its mail goes, and so what this host connects to. So
+// a domain may not lead to addresses that mean something only here, or only in the
+// networks of the operator: programs there often believe every client that can reach them.
+
+// notPublic are the addresses of the special-purpose registries (RFC 6890 and IANA) that
+// no host on the Internet has; those of documentation are left out, since nothing is
+// there.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),      // this network
+	netip.MustParsePrefix("10.0.0.0/8"),     // private
+	netip.MustParsePrefix("100.64.0.0/10"),  // shared by customers of a provider
+	netip.MustParsePrefix("127.0.0.0/8"),    // loopback
+	netip.MustParsePrefix("169.254.0.0/16"), // link-local
+	netip.MustParsePrefix("172.16.0.0/12"),  // private
+	netip.MustParsePrefix("192.0.0.0/24"),   // of protocols
+	netip.MustParsePrefix("192.168.0.0/16"), // private
+	netip.MustParsePrefix("198.18.0.0/15"),  // for benchmarks within a network
+	netip.MustParsePrefix("224.0.0.0/3"),    // multicast, reserved, broadcast
+	netip.MustParsePrefix("::/127"),         // unspecified, loopback
+	netip.MustParsePrefix("64:ff9b:1::/48"), // NAT64 within a network
+	netip.MustParsePrefix("100::/64"),       // discarded
+	netip.MustParsePrefix("fc00::/7"),       // unique local
+	netip.MustParsePrefix("fe80::/10"),      // link-local
+	netip.MustParsePrefix("fec0::/10"),      // site-local
+	netip.MustParsePrefix("ff00::/8"),       // multicast
+}
+
+// embedding are networks of IPv6 whose addresses have one of IPv4 in them, to which
+// something on the way translates: from which octet on, and which of its bits are flipped.
+var embedding = []struct {
+	netip.Prefix
+	from int
+	flip byte
+}{
+	{netip.MustParsePrefix("::/96"), 12, 0},           // IPv4-compatible
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12, 0}, // IPv4-translated (SIIT)
+	{netip.MustParsePrefix("64:ff9b::/96"), 12, 0},    // NAT64
+	{netip.MustParsePrefix("2002::/16"), 2, 0},        // 6to4
+	{netip.MustParsePrefix("2001::/32"), 12, 0xff},    // Teredo
+}
+
+// inIPv6 is the IPv4 address in one of IPv6.
+func inIPv6(a netip.Addr) (four netip.Addr, ok bool) {
+	if a.Is4() {
+		return four, false
+	}
+	if a.Is4In6() {
+		return a.Unmap(), true
+	}
+	b := a.As16()
+	for _, e := range embedding {
+		if e.Contains(a) {
+			var v [4]byte
+			for i := range v {
+				v[i] = b[e.from+i] ^ e.flip
+			}
+			return netip.AddrFrom4(v), true
+		}
+	}
+	return four, false
+}
+
+// mayBe says whether a domain of others may lead to an address: it is a public
+// one, or the operator permits it.
+func (f *Finder) mayBe(a netip.Addr) bool {
+	a = a.WithZone("")
+	in := func(networks []netip.Prefix) bool {
+		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
+	}
+	if in(f.private) {
+		return true
+	}
+	if in(notPublic) {
+		return false
+	}
+	four, ok := inIPv6(a)
+	return !ok || f.mayBe(four)
+}
+
+// namedByHost is the default of Options.Named: a hop by host is a choice of the caller.
+func namedByHost(hop router.Hop) bool { return hop.Kind == router.ByHost }

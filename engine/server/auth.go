@@ -1,0 +1,43 @@
+package server
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"postrider/engine/admit/login"
+	files "postrider/engine/host/perms"
+)
+
+// newDoor makes the door of all protocols. Claims with a password wait for the pool
+// Server.auth.
+func (srv *Server) newDoor() (*login.Door, error) {
+	c := srv.cfg
+	secret, err := files.OpenOrRemake(filepath.Join(c.Server.Data, login.SecretFile), "names without an account get other salts than before", srv.log.Logger,
+		func() ([]byte, error) { return login.LoadSecret(c.Server.Data) })
+	if err != nil {
+		return nil, fmt.Errorf("the secret of SCRAM: %w", err)
+	}
+	return login.New(login.Settings{
+		FailureDelay:    c.Auth.FailureDelay,
+		NetworkFailures: c.Auth.NetworkFailures, AccountFailures: c.Auth.AccountFailures, AccountDelay: c.Auth.AccountDelay,
+		FailureWindow: c.Auth.FailureWindow,
+		CacheTTL:      c.Auth.CacheTTL, CacheSize: c.Auth.CacheSize,
+		Cost: c.HashCost(), Iterations: c.Auth.ScramIterations, Secret: secret,
+		Router: srv.router, Store: srv.store, Queue: srv.hash, Draining: srv.draining.Load, Now: time.Now, Log: srv.log.Logger,
+	}), nil
+}
+
+// hash queues a login for the pool that hashes passwords.
+func (srv *Server) hash(a *login.Attempt, last bool) bool {
+	if last {
+		return srv.auth.SubmitLast(hashing{a})
+	}
+	return srv.auth.Submit(hashing{a})
+}
+
+// hashing is a login in the pool. With the method Work of its Attempt it implements conn.Job.
+type hashing struct{ *login.Attempt }
+
+// Unqueued implements conn.Job. Door.Judge has the outcome Busy then.
+func (hashing) Unqueued() {}

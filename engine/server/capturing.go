@@ -1,0 +1,71 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+
+	"postrider/codec/sasl"
+	"postrider/engine/config"
+	"postrider/engine/front/capture"
+	"postrider/engine/protocol/smtpd"
+	"postrider/storage"
+)
+
+// In capture mode (config.Capture) all mail goes to one maildrop, whomever it is for. A
+// message with many recipients is there once: its trace has a Delivered-To field for
+// each of them. Nothing else is different: the dialogue, the limits and what a 250
+// stands for are those of every day, so that what is tested is tested against a server.
+
+// captureAccount is the account that gets all mail; 0: there is none such.
+func captureAccount(cfg *config.Config, store storage.Directory) (storage.AccountID, error) {
+	if !cfg.Capture.On {
+		return 0, nil
+	}
+	a, err := store.Lookup(config.CaptureAccount, cfg.DefaultDomain())
+	if err == nil && a.Account == 0 {
+		err = errors.New("it is an alias")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("capture.on: account %s@%s: %w", config.CaptureAccount, cfg.DefaultDomain(), err)
+	}
+	return a.Account, nil
+}
+
+// CaptureView is the view of captured mail; nil: nothing is captured. The caller runs its
+// Retain.
+func (srv *Server) CaptureView(log *slog.Logger) *capture.View {
+	if srv.capture == 0 {
+		return nil
+	}
+	return capture.New(capture.Config{
+		Store: srv.store, Account: srv.capture, Keep: srv.cfg.Capture.Keep, Age: srv.cfg.Capture.Age,
+		Version: Version, Started: time.Now(), Bounds: srv.webBounds(), Draining: srv.draining.Load, Log: log,
+	})
+}
+
+// captureAuth is what AUTH offers: the mechanisms that tell the password, for any is
+// taken. One that proves it needs a server that knows it.
+func captureAuth(auth config.ListenerAuth) smtpd.Auth {
+	if auth == config.AuthOff {
+		return smtpd.Auth{}
+	}
+	return smtpd.Auth{Mechanisms: sasl.SetOf(sasl.Plain, sasl.Login), Plaintext: true, Required: auth == config.AuthRequired, Nonce: nonce}
+}
+
+// anybody is the account that somebody says he has, for logs and replies.
+func anybody(user string) string {
+	user = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, user)
+	if user == "" {
+		return "nobody"
+	}
+	return user[:min(len(user), 255)]
+}

@@ -1,0 +1,36 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"postrider/engine/front/localmail"
+	"postrider/engine/mail/incoming"
+	"postrider/storage"
+)
+
+var pickupDaemon = slog.String("daemon", "pickup")
+
+// ServeLocalMail takes mail from every user of this machine at the socket at path.
+func (srv *Server) ServeLocalMail(path string) (stop func(), err error) {
+	return localmail.Serve(path, srv.budget.Bulk, srv.localSubmit)
+}
+
+// localSubmit stores a message of a user of this machine.
+func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error) {
+	if srv.draining.Load() {
+		return incoming.Result{}, fmt.Errorf("%w: the server is about to end", storage.ErrTemporary)
+	}
+	in := *srv.entrance
+	in.Reserve, in.MaxBacklog = reserve, localmail.Backlog
+	result, err := in.Submit(ctx, m)
+	switch id := result.Receipt.ID(); {
+	case err != nil:
+		srv.log.info("message from "+m.Origin+" not stored: "+err.Error(), pickupDaemon)
+	case id != 0:
+		srv.stats.messages.Add(1)
+		srv.log.info(m.Origin+" from=<"+result.Sender+">", pickupDaemon, slog.String("id", id.String()))
+	}
+	return result, err
+}

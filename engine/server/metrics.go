@@ -1,0 +1,155 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"postrider/engine/edge/conn"
+)
+
+// stats are the counters behind the metrics. The loops write them without a
+// lock. The counters of logins are login.Stats, those of connections conn.Stats.
+type stats struct {
+	smtpSessions, pop3Sessions              atomic.Int64
+	messages, deliveries, octetsIn, refused atomic.Int64
+	retrieved, octetsOut                    atomic.Int64
+	overBudget                              atomic.Int64
+}
+
+// errDraining is the health of a server that is about to end.
+var errDraining = errors.New("shutting down")
+
+// HTTP returns the handler of --http: /metrics for Prometheus, /healthz and
+// /readyz, which answer 200 while mail is taken and 503 with the reason while it is not.
+// The caller may put more into it.
+func (srv *Server) HTTP() *http.ServeMux {
+	mux := http.NewServeMux()
+	hosts := srv.webHosts()
+	hosts.Always = false // monitoring knows hosts by names of its own
+	mux.Handle("GET /metrics", hosts.Only(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{})))
+	health := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if err := srv.Healthy(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(err.Error() + "\n"))
+			return
+		}
+		_, _ = w.Write([]byte("ok\n"))
+	}
+	mux.HandleFunc("GET /healthz", health)
+	mux.HandleFunc("GET /readyz", health)
+	return mux
+}
+
+// Healthy is nil while mail is taken, else the reason why it is not.
+func (srv *Server) Healthy() error {
+	if srv.draining.Load() {
+		return errDraining
+	}
+	return srv.store.Health().Err
+}
+
+func (srv *Server) registry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "postrider"}))
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "postrider", Name: name, Help: help}, f))
+	}
+	counter := func(name, help string, v *atomic.Int64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "postrider", Name: name, Help: help},
+			func() float64 { return float64(v.Load()) }))
+	}
+	st := &srv.stats
+	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(st.smtpSessions.Load()) })
+	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(st.pop3Sessions.Load()) })
+	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
+	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
+	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(srv.commitsOpen.Load()) })
+	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
+	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })
+	gauge("store_accepting", "1 while the store takes mail, else 0.", func() float64 {
+		if srv.store.Health().Err != nil {
+			return 0
+		}
+		return 1
+	})
+	gauge("connections", "Open connections, of all protocols, of limits.connections.", func() float64 { n, _ := srv.edge.Clients.Open(); return float64(n) })
+	gauge("connections_strangers", "Those of them that come from other networks than relay.networks and smtp.trusted_networks.", func() float64 { _, n := srv.edge.Clients.Open(); return float64(n) })
+	counter("connections_refused_total", "Connections refused because limits.connections were in use.", &srv.edge.Clients.Refusals[conn.TooManyInAll])
+	counter("connections_refused_client_total", "Connections refused because the client had limits.connections_per_client.", &srv.edge.Clients.Refusals[conn.TooManyOfClient])
+	counter("connections_refused_strangers_total", "Connections refused because strangers had all of limits.connections that they may have at the service.", &srv.edge.Clients.Refusals[conn.TooManyOfStrangers])
+	counter("connections_refused_network_total", "Connections refused because the client's network had its share of what was free at the service.", &srv.edge.Clients.Refusals[conn.TooManyOfNetwork])
+	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &srv.edge.Stats.ProxyFaults)
+	srv.relayMetrics(gauge, counter)
+	srv.tlsMetrics(gauge, counter)
+	srv.guard.metrics(gauge, counter)
+	counter("messages_total", "Messages that got their 250.", &st.messages)
+	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
+	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)
+	counter("refusals_total", "Refused commands and messages.", &st.refused)
+	counter("pop3_logins_total", "Logins by POP3.", &srv.door.Stats.POP3)
+	counter("pop3_denied_total", "Logins with a wrong name or password, those of SMTP and the web client among them.", &srv.door.Stats.Denied)
+	counter("auth_total", "Logins by AUTH in SMTP.", &srv.door.Stats.SMTP)
+	counter("web_logins_total", "Logins to the web client.", &srv.door.Stats.Web)
+	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
+	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
+	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
+	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
+	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
+	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
+	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget)
+	return r
+}
+
+// relayMetrics are those of mail that leaves.
+func (srv *Server) relayMetrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+	c := srv.courier
+	load := func(pick func(jobs, sessions, awake int) int) func() float64 {
+		return func() float64 { return float64(pick(c.Load())) }
+	}
+	gauge("queue_entries", "Entries of the queue: messages and their recipients at one destination.", func() float64 {
+		n, _ := srv.store.QueueTotal()
+		return float64(n)
+	})
+	gauge("queue_bytes", "Octets of the messages of those entries.", func() float64 {
+		_, n := srv.store.QueueTotal()
+		return float64(n)
+	})
+	gauge("relay_entries_in_memory", "Queue entries that are being delivered or come next.", load(func(jobs, _, _ int) int { return jobs }))
+	gauge("relay_sessions", "Connections to other hosts.", load(func(_, sessions, _ int) int { return sessions }))
+	gauge("relay_destinations_awake", "Destinations of which something is due.", load(func(_, _, awake int) int { return awake }))
+	gauge("relay_destinations_dead", "Next hops that nothing is sent to until they are probed.", func() float64 { return float64(srv.deadSites()) })
+	counter("relay_sent_total", "Recipients whose message another host has taken.", &c.Stats.Sent)
+	counter("relay_deferred_total", "Recipients that are tried again, counted at each attempt.", &c.Stats.Deferred)
+	counter("relay_bounced_total", "Recipients that another host has refused for good.", &c.Stats.Bounced)
+	counter("relay_expired_total", "Recipients given up at the end of relay.lifetime.", &c.Stats.Expired)
+	counter("relay_connections_total", "Connections made to other hosts.", &c.Stats.Sessions)
+	counter("relay_reused_total", "Messages sent over a connection that was there.", &c.Stats.Reused)
+	counter("relay_tls_connections_total", "Connections to other hosts that went under TLS.", &c.Stats.OverTLS)
+	counter("relay_tls_verified_total", "Those of them whose certificate was asked for and valid.", &c.Stats.Verified)
+	counter("relay_tls_failures_total", "TLS handshakes with other hosts that failed, or showed a certificate that is not valid.", &c.Stats.TLSFailures)
+	counter("notifications_total", "Notifications sent.", &c.Stats.Notices)
+	counter("notifications_dropped_total", "Notifications that could not be delivered and were given up.", &c.Stats.Dropped)
+}
+
+// tlsMetrics are those of handshakes with clients.
+func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+	if srv.tls == nil {
+		return
+	}
+	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.edge.TLS.Handshaker.Open()) })
+	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
+		at, _ := srv.tls.Expires()
+		return float64(at.Unix())
+	})
+	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.edge.Stats.TLSHandshakes)
+	counter("tls_failures_total", "TLS handshakes that failed.", &srv.edge.Stats.TLSFailed)
+	counter("tls_paced_total", "Clients turned away because of tls.client_handshakes.", &srv.edge.Stats.TLSPaced)
+	counter("tls_busy_total", "Clients turned away because of tls.max_handshakes.", &srv.edge.Stats.TLSBusy)
+}

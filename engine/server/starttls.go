@@ -1,0 +1,33 @@
+package server
+
+import (
+	"postrider/codec/smtp"
+	"postrider/engine/protocol/pop3d"
+	"postrider/engine/protocol/smtpd"
+)
+
+// mayStartTLS answers AskTLS. That nothing stands behind the command is what the
+// machine has seen to: it was fed all that was read.
+func (s *smtpConn) mayStartTLS() smtpd.Answer {
+	switch {
+	case s.srv.draining.Load():
+		return smtpd.Answer{Verdict: smtpd.Shutdown}
+	case s.TLSBusy():
+		return smtpd.Answer{Verdict: smtpd.Busy}
+	case s.TLSTooOften():
+		return refusal(&smtp.Reply{Code: 454, Enhanced: "4.7.0",
+			Text: "Too many TLS handshakes from your address, limit " + s.srv.cfg.TLS.ClientHandshakes + "; come back later"})
+	}
+	return smtpd.Answer{Verdict: smtpd.Yes}
+}
+
+// mayStartTLS answers AskTLS.
+func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
+	switch {
+	case s.srv.draining.Load():
+		return pop3d.Shutdown
+	case s.TLSBusy(), s.TLSTooOften():
+		return pop3d.Temporary
+	}
+	return pop3d.Yes
+}

@@ -1,0 +1,117 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"postrider/codec/address"
+	"postrider/engine/config"
+	"postrider/engine/front/web"
+	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/router"
+	"postrider/storage"
+)
+
+// spoolFolder is where the web client keeps uploads, in the data directory.
+const spoolFolder = "web-spool"
+
+// WebClient makes the handler of the web client, which logs in and sends by the rules
+// for everybody. Its requests run on goroutines of net/http, which may wait.
+func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
+	c := srv.cfg
+	return web.New(web.Config{
+		Store: srv.store, Login: srv.door.SignIn, Submit: srv.webSubmit, Addresses: srv.addressesOf,
+		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
+		ClearText: c.Auth.ClearText, TLSOnly: c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil,
+		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
+		Bounds: srv.webBounds(), Log: log.With(webDaemon),
+	})
+}
+
+// webBounds are those of the web client and the view of captured mail. Captured mail is
+// anybody's who may connect, so the name that it is asked for by always counts.
+func (srv *Server) webBounds() web.Bounds {
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.Pages}
+}
+
+func (srv *Server) webHosts() web.Hosts {
+	return web.Hosts{Names: append([]string{srv.cfg.Server.Hostname}, srv.cfg.Web.Hosts...), Always: srv.capture != 0}
+}
+
+// WebTLS is the configuration of web.listen_tls; nil without TLS.
+func (srv *Server) WebTLS() *tls.Config {
+	if srv.tls == nil {
+		return nil
+	}
+	return srv.tls.Configs.HTTPS
+}
+
+// webSubmit sends a message of an account by the rules of submission: under its own
+// addresses, within its allowance, completed, signed, and stored in one step.
+func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m incoming.Mail) (incoming.Result, error) {
+	// While the server drains, what is being sent is still taken: the store closes after
+	// the last request.
+	if !srv.door.IsUnchanged(&account) {
+		return incoming.Result{}, errExpired
+	}
+	if !srv.cfg.Submission.AnySender && !srv.router.Owns(account.ID, m.Sender) {
+		return incoming.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
+	}
+	b := booking{account: account.ID, at: time.Now()}
+	if err := srv.book(&b, len(m.Recipients)); err != nil {
+		srv.sent.Return(b.account, b.at, b.messages, b.recipients)
+		return incoming.Result{}, err
+	}
+	result, err := srv.entrance.Submit(ctx, m)
+	if id := result.Receipt.ID(); err == nil && id != 0 {
+		srv.sent.Return(b.account, b.at, 0, len(result.Refused))
+		srv.stats.messages.Add(1)
+		srv.log.info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", webDaemon, slog.String("id", id.String()))
+		return result, nil
+	}
+	srv.sent.Return(b.account, b.at, b.messages, b.recipients)
+	return result, err
+}
+
+// book takes a message and its recipients from an account's allowance.
+func (srv *Server) book(b *booking, recipients int) error {
+	r := srv.sent.Message(b.account, b.at)
+	if r == nil {
+		b.messages = 1
+	}
+	for r == nil && b.recipients < recipients {
+		if r = srv.sent.Recipient(b.account, b.at); r == nil {
+			b.recipients++
+		}
+	}
+	if r == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: you have sent to the limit of %d %s an hour; there is room again after %s", web.ErrRefused, r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))
+}
+
+const (
+	maxAddresses = 50     // of one account that are offered
+	maxAliases   = 10_000 // that are looked at for them
+)
+
+// addressesOf are the addresses that an account is offered to write under: its own, and
+// aliases that lead straight to it.
+func (srv *Server) addressesOf(account storage.Account) []string {
+	own := router.Mailbox(account.Name, account.Domain)
+	all, looked := []string{own}, 0
+	_ = srv.store.Aliases(func(a storage.Alias) bool {
+		if looked++; a.Name != "" && router.Mailbox(a.Name, a.Domain) != own && slices.ContainsFunc(a.Targets, func(t string) bool { return address.Fold(t) == own }) {
+			all = append(all, router.Mailbox(a.Name, a.Domain))
+		}
+		return looked < maxAliases && len(all) < maxAddresses
+	}) // without the aliases he can write all the same
+	return all
+}
