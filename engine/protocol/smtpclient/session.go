@@ -30,8 +30,9 @@ type Session struct {
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
 	scan     smtp.ReplyScan
-	declined bool // the peer refused STARTTLS, and the session went on in clear text
-	unheard  bool // the session broke at STARTTLS
+	filler   smtp.ReplyScan // of what comes while no reply is due: see isFiller
+	declined bool           // the peer refused STARTTLS, and the session went on in clear text
+	unheard  bool           // the session broke at STARTTLS
 }
 
 // Init makes s ready for a connection that has been made. cfg is kept.
@@ -92,7 +93,7 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			break
 		}
 		if s.at.phase == idle || s.at.phase == streaming {
-			if len(in)-n < s.cfg.maxReply() && s.scan.IsFiller(in[n:]) {
+			if len(in)-n < s.cfg.maxReply() && s.isFiller(in[n:]) {
 				break // it belongs to the next reply, whose command was not sent yet
 			}
 			s.early = true
@@ -113,10 +114,16 @@ func (s *Session) Feed(in []byte, e *Effects) (n int) {
 			break
 		}
 		n += k
+		s.filler = smtp.ReplyScan{}
 		s.answer(r, e)
 	}
 	return n
 }
+
+// isFiller reports whether in has nothing so far that is more than text before a reply.
+// It has a scan of its own: the one that reads the reply would not look again for the
+// ends of lines that were read here, and take several lines for one.
+func (s *Session) isFiller(in []byte) bool { return s.filler.IsFiller(in) }
 
 // BodyDone reports that the message has been sent. It is called before anything is fed
 // that was read after the last octet: what is fed until then is not the reply to the

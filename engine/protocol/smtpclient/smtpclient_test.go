@@ -305,3 +305,24 @@ func TestTranscripts(t *testing.T) {
 		return open(t, settings)
 	})
 }
+
+// Lines of text that came while no reply was due begin the next reply, however they were
+// cut: each is still a line of its own when the reply is read.
+func TestFillerInPieces(t *testing.T) {
+	const hello, dialogue = "220 a\r\n250 a\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n~"
+	for _, end := range []string{"\n", "\r\n"} {
+		for cut := range 8 {
+			// After a reply, before the next transaction.
+			idle := hello + dialogue + "250 ok\r\n" + end + " ~x" + end + "250 ok\r\n550 no\r\n452 no\r\n452 no\r\n354 go\r\n~250 ok\r\n"
+			in := strings.ReplaceAll(idle, "~", string([]byte{rest}))
+			if _, results := playAll(t, []byte(in), cut, map[string]string{"begin": "none"}); strings.Contains(results, "does not speak SMTP") {
+				t.Errorf("idle, line end %q, cut %d:\n%s", end, cut, results)
+			}
+			// While the message is sent, then an early reply.
+			in = hello + strings.TrimSuffix(dialogue, "~") + end + "200 early" + end
+			if _, results := playAll(t, []byte(in), cut, map[string]string{"begin": "none"}); !strings.Contains(results, "an unsolicited reply: 200 early") {
+				t.Errorf("message, line end %q, cut %d:\n%s", end, cut, results)
+			}
+		}
+	}
+}
