@@ -111,7 +111,7 @@ func keysOfPolicy(c *Config) []*Key {
 		choice("policy.pipelining", &p.Pipelining, MannersLog, MannersRefuse).
 			help("What to do with clients that send more after EHLO, HELO or DATA before they have the reply: log them, or refuse their mail with 503."),
 		list("policy.proxy_networks", &p.ProxyNetworks, nil, network, netip.Prefix.String, networks).
-			help("Networks of load balancers. Connections from there begin with a PROXY header, version 1 or 2, before TLS and everything else; it names the client."),
+			help("Networks of load balancers. Connections from there begin with a PROXY header, version 1 or 2, before TLS and everything else; it names the client. A header that names none (PROXY UNKNOWN, LOCAL) leaves the balancer as the client, with the rights of its address."),
 		list("policy.xclient_networks", &p.XclientNetworks, nil, network, netip.Prefix.String, networks).
 			help("Networks of clients that may use XCLIENT. For tests."),
 		boolean("policy.reverse_dns", &p.ReverseDNS, true).
