@@ -30,7 +30,7 @@ type Session struct {
 	dirty    bool   // the last transaction failed: RSET comes first
 	early    bool   // the peer spoke when no reply was due
 	scan     smtp.ReplyScan
-	filler   smtp.ReplyScan // of what comes while no reply is due: see isFiller
+	filler   smtp.ReplyScan // text that comes while no reply is due: see isFiller
 	declined bool           // the peer refused STARTTLS, and the session went on in clear text
 	unheard  bool           // the session broke at STARTTLS
 }
