@@ -205,7 +205,7 @@ func TestPicturesOfOtherHosts(t *testing.T) {
 }
 
 func FuzzSanitise(f *testing.F) {
-	hostile, err := os.ReadFile("../../cmd/postrider/e2e/testdata/hostile.html")
+	hostile, err := os.ReadFile("../../../cmd/postrider/e2e/testdata/hostile.html")
 	if err != nil {
 		f.Fatal(err)
 	}
