@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,9 +21,14 @@ type taskFunc func()
 
 func (f taskFunc) Run() { f() }
 
-// sessions calls see for each open session, on its loop.
+// sessions calls see for each open session, on its loop, one after another.
 func (f *fixture) sessions(see func(*conn.Session)) {
-	f.edge.Each(see)
+	var one sync.Mutex // loops run at once
+	f.edge.Each(func(s *conn.Session) {
+		one.Lock()
+		defer one.Unlock()
+		see(s)
+	})
 	for _, sh := range f.shards {
 		done := make(chan struct{})
 		sh.loop.Post(taskFunc(func() { close(done) }))
