@@ -178,7 +178,7 @@ func TestBrokenLogins(t *testing.T) {
 	}{
 		{"smtp", s.smtps[0], "334", "5", "235", steps{{"EHLO client.example", "250 "}}, steps{{"NOOP", "250 "}},
 			steps{{"AUTH PLAIN " + right, "503 "}, {"MAIL FROM:<reader@localhost>", "250 "}, {"AUTH PLAIN " + right, "503 "}, {"RCPT TO:<reader@localhost>", "250 "}}},
-		{"pop3", s.pop3s[0], "+ ", "-ERR", "+OK", nil, nil, steps{{"AUTH PLAIN " + right, "-ERR"}, {"STAT", "+OK"}}},
+		{"pop3", s.pop3s[0], "+ ", "-ERR", "+OK", nil, nil, steps{{"AUTH PLAIN " + right, "-ERR"}, {"STAT", "+OK"}, {"QUIT", "+OK"}}}, // QUIT frees the maildrop for the next one
 	} {
 		for _, b := range broken {
 			t.Run(protocol.name+" "+b.what, func(t *testing.T) {
