@@ -15,7 +15,7 @@ import (
 )
 
 // A small file of ours that is damaged on the disk does not keep the server from starting:
-// whatever stands in it now, octet by octet. What it was is kept beside it.
+// whatever its octets are now. What it was is kept beside it.
 func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o700); err != nil {

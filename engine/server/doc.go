@@ -27,8 +27,8 @@
 // of connections and messages, what DNS says of its address before the greeting, the
 // greylist. Its messages are checked while they come in (checking.go). Only [policy]
 // of the configuration and package policy say what is refused; each reason has a
-// reply, a line in the log and a counter. Behind a balancer the client is whom the
-// PROXY header names (conn.Edge.Behind).
+// reply, a line in the log and a counter. A balancer's PROXY header
+// names the client (conn.Edge.ProxyFirst).
 //
 // # A message's way out
 //

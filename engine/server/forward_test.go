@@ -119,7 +119,7 @@ func TestForwardingLoops(t *testing.T) {
 	f("beyond ASCII", []string{"jörg@a.test: x@b.test jsmith@localhost"}, []string{"x@b.test: jo\u0308rg+1@a.test JÖRG@a.test"}, "<x@b.test>", 5, 1)
 }
 
-// At the end of the message it is known whether all recipients have it behind them.
+// At the end of the message it is known whether all recipients are in the loop.
 func TestForwardLoopAtTheEndOfData(t *testing.T) {
 	f := start(t, func(c *config.Config) { c.Relay.Transports = []string{"far.test=error:not now"} }, nil)
 	f.aliases(t, "list: x@far.test jsmith@localhost", "other: y@far.test", "near: jsmith@localhost")

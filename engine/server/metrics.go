@@ -12,7 +12,7 @@ import (
 	"postrider/engine/edge/conn"
 )
 
-// stats are the counters behind the metrics. The loops write them without a
+// stats has the counters of the metrics. The loops write them without a
 // lock. The counters of logins are login.Stats, those of connections conn.Stats.
 type stats struct {
 	smtpSessions, pop3Sessions              atomic.Int64

@@ -181,14 +181,14 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 // listen binds all addresses.
 func (srv *Server) listen() error {
 	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.edge.Behind(srv.smtpPort(at, nil).open))
+		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.edge.ProxyFirst(srv.smtpPort(at, nil).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
 		}
 		srv.smtp = append(srv.smtp, l)
 	}
 	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.bind("smtps", at.Addr, nil, srv.edge.Behind(srv.smtpPort(at, srv.tls.Configs.SMTPS).open))
+		l, err := srv.bind("smtps", at.Addr, nil, srv.edge.ProxyFirst(srv.smtpPort(at, srv.tls.Configs.SMTPS).open))
 		if err != nil {
 			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
 		}
@@ -216,14 +216,14 @@ func (srv *Server) listenPOP3() error {
 		clear.StartTLS, clear.configs = srv.tls.Configs.POP3, pop3Offers(c)
 	}
 	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.edge.Behind(clear.open))
+		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.edge.ProxyFirst(clear.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen %s: %w", addr, err)
 		}
 		srv.pop3 = append(srv.pop3, l)
 	}
 	for _, addr := range srv.cfg.POP3.ListenTLS {
-		l, err := srv.bind("pop3s", addr, nil, srv.edge.Behind(within.open))
+		l, err := srv.bind("pop3s", addr, nil, srv.edge.ProxyFirst(within.open))
 		if err != nil {
 			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
 		}

@@ -198,8 +198,8 @@ func TestALookAtTheLoginAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A message that is being sent when its account is removed is cut off, and nobody takes
-// that for damage.
+// A message that is being sent when its account is removed is cut off, and
+// that is not logged as damage.
 func TestAnAccountIsRemovedWhileItsMailIsSent(t *testing.T) {
 	f := start(t, now, nil)
 	f.deliver(t, "mbrain@localhost", "Subject: large\r\n\r\n"+strings.Repeat("a line of a message that does not fit into buffers\r\n", 600_000))

@@ -6,8 +6,8 @@ import (
 	"postrider/engine/protocol/smtpd"
 )
 
-// mayStartTLS answers AskTLS. That nothing stands behind the command is what the
-// machine has seen to: it was fed all that was read.
+// mayStartTLS answers AskTLS. The machine was fed all that was read, and has refused a
+// command with octets after it.
 func (s *smtpConn) mayStartTLS() smtpd.Answer {
 	switch {
 	case s.srv.draining.Load():

@@ -20,7 +20,7 @@ func (srv *Server) listenSubmission() error {
 		if srv.tls != nil {
 			port.StartTLS = srv.tls.Configs.SMTPS
 		}
-		l, err := srv.bind("submission", addr, srv.tooMany, srv.edge.Behind(port.open))
+		l, err := srv.bind("submission", addr, srv.tooMany, srv.edge.ProxyFirst(port.open))
 		if err != nil {
 			return fmt.Errorf("submission.listen %s: %w", addr, err)
 		}
@@ -28,7 +28,7 @@ func (srv *Server) listenSubmission() error {
 	}
 	for _, addr := range c.ListenTLS {
 		port := srv.smtpPort(config.SMTPListener{Addr: addr, Auth: config.AuthRequired}, srv.tls.Configs.SMTPS)
-		l, err := srv.bind("submissions", addr, nil, srv.edge.Behind(port.open))
+		l, err := srv.bind("submissions", addr, nil, srv.edge.ProxyFirst(port.open))
 		if err != nil {
 			return fmt.Errorf("submission.listen_tls %s: %w", addr, err)
 		}

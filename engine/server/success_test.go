@@ -42,7 +42,7 @@ func (p *peer) wish(from string, to ...string) {
 	p.say("Subject: BUY PILLS\r\nMessage-ID: <pills@spam.test>\r\n\r\nspam.test\r\n.", "250 ")
 }
 
-// Success is told of to those who answer for the reverse-path, and to nobody else.
+// Success is reported only where a login, a network of ours or SPF vouches for the reverse-path.
 func TestSuccessOfStrangers(t *testing.T) {
 	const wished = "<jsmith@localhost> NOTIFY=SUCCESS ORCPT=rfc822;js@old.test"
 	f := answering(t, nil)

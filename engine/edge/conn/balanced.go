@@ -12,9 +12,9 @@ import (
 // Opener makes the session of a connection; from is the client.
 type Opener func(c *loop.Conn, from netip.AddrPort) loop.Handler
 
-// Behind returns what a listener does with a connection: a balancer has to say first
-// for whom it comes.
-func (e *Edge) Behind(open Opener) func(c *loop.Conn) loop.Handler {
+// ProxyFirst returns what a listener does with a connection: a balancer has to name its
+// client first, in a PROXY header.
+func (e *Edge) ProxyFirst(open Opener) func(c *loop.Conn) loop.Handler {
 	return func(c *loop.Conn) loop.Handler {
 		if !e.IsBalancer(c.RemoteAddr().Addr()) {
 			return open(c, c.RemoteAddr())

@@ -11,7 +11,7 @@ type Job interface {
 }
 
 // Pool runs jobs on a bounded number of goroutines, first come first served; but
-// those that were told to wait for others come when nobody else does.
+// jobs of SubmitLast run when no other job waits.
 type Pool struct {
 	jobs, last chan Job
 	wg         sync.WaitGroup

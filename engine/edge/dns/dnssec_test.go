@@ -65,7 +65,7 @@ func TestTLSA(t *testing.T) {
 		}
 	}
 	f("mx.example.org", 1, false)
-	f("mx.else.example", 0, false) // nobody vouches
+	f("mx.else.example", 0, false) // no signature
 	f("none.example.org", 0, false)
 	f("192.0.2.1", 0, false)
 	b.dns.Behave("_25._tcp.fails.example.org", miekg.TypeTLSA, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})

@@ -27,7 +27,7 @@ type header struct {
 	own     bool // the client is one of our own
 	decided bool // the header has ended, or is too long
 	account storage.AccountID
-	user    string // "": nobody has logged in
+	user    string // "": no login
 	id      storage.MessageID
 	held    []byte
 	grown   int64 // octets by which the message is longer than what came

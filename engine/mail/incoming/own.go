@@ -68,7 +68,7 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 // ownBacklog is what a message of this host may have in memory.
 const ownBacklog = 1 << 20
 
-// put appends a piece, and waits while the store's writer is behind. On an error the
+// put appends a piece, and waits while the draft has too large a backlog. On an error the
 // message is dropped.
 func (m *Message) put(ctx context.Context, piece []byte) error {
 	m.Append(piece)

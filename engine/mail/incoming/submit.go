@@ -149,7 +149,7 @@ func (m *Mail) fromName(reverse string) string {
 
 func fromAddress(reverse, hostname string) string { return cmp.Or(reverse, "MAILER-DAEMON@"+hostname) }
 
-// append takes a piece in wire form, and holds up while the store's writer is behind.
+// append takes a piece in wire form, and waits while the draft has too large a backlog.
 func (s *submission) append(ctx context.Context, piece []byte) error {
 	s.head.Feed(piece)
 	if n := s.head.Hops(); s.in.MaxHops > 0 && n > s.in.MaxHops {

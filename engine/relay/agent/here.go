@@ -14,7 +14,7 @@ import (
 // deliverHere puts an entry into maildrops: its destination is a domain of ours.
 // Then success is to be told of, or it was none of ours when the message came, or a
 // recipient is a member of an alias that leads to no mailbox, and fails here. The copy is delivered first and the
-// entry settled behind it, so a crash in between repeats it.
+// entry settled after it, so a crash in between repeats it.
 func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.HostVerdict {
 	a.Final = true
 	head, err := c.head(e)
