@@ -26,7 +26,7 @@ var only = []struct {
 func imports(f *file) (found []finding) {
 	for p, pos := range f.imported() {
 		for _, rule := range only {
-			// A test may stand a real store behind what it tests.
+			// A test may use a real store.
 			if in(p, rule.path) || strings.HasPrefix(p, rule.path+"/v") {
 				if !in(f.folder, rule.rooms...) && !(f.isTest && rule.path == "postrider/storage/lsm") {
 					found = append(found, f.at(pos, "imports %s: %s", p, rule.why))

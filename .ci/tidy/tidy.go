@@ -6,7 +6,7 @@
 //
 // Each finding says where, what, and what to do. The rules are those of the
 // design: cmd -> engine -> {smtpd, pop3d, router ...} -> codec, and the store's
-// contract beside them. A rule that stands in the way of better code is changed
+// contract beside them. A rule that prevents better code is changed
 // here, in the same commit, with the reason.
 package tidy
 

@@ -163,7 +163,7 @@ func TestSCRAMInBothProtocols(t *testing.T) {
 	}
 }
 
-// RFC 5802 section 9: the salt of nobody looks like a salt, and stays what it is:
+// RFC 5802 section 9: the salt for an unknown name looks like a salt, and stays what it is:
 // for all ways to write the name, and after a restart.
 func TestSCRAMDoesNotTellWhoIsThere(t *testing.T) {
 	dir := t.TempDir()
@@ -268,7 +268,7 @@ func TestGuessesAtOnceAreBounded(t *testing.T) {
 }
 
 // A wrong password waits on the loop's timer: meanwhile the session reads nothing,
-// others go on, and what was pipelined is answered behind it.
+// others go on, and what was pipelined is answered after it.
 func TestAWrongPasswordWaitsAndHoldsNobodyElse(t *testing.T) {
 	f := start(t, func(c *config.Config) { c.Auth.FailureDelay = time.Second }, nil)
 	p := f.hello(t)

@@ -15,10 +15,10 @@ import (
 	"postrider/storage"
 )
 
-// In capture mode (config.Capture) all mail goes to one maildrop, whomever it is for. A
+// In capture mode (config.Capture) all mail goes to one maildrop, whatever its recipients are. A
 // message with many recipients is there once: its trace has a Delivered-To field for
 // each of them. Nothing else is different: the dialogue, the limits and what a 250
-// stands for are those of every day, so that what is tested is tested against a server.
+// means are as ever, so that what is tested is tested against a server.
 
 // captureAccount is the account that gets all mail; 0: there is none such.
 func captureAccount(cfg *config.Config, store storage.Directory) (storage.AccountID, error) {

@@ -124,7 +124,7 @@ func TestSilentDNS(t *testing.T) {
 }
 
 // A large message with a signature whose key is slow to come has to wait on the wire,
-// and one that is given up, or too large, leaves no check behind.
+// and one that is given up, or too large, leaves no check open.
 func TestLargeAndLostMessagesAreChecked(t *testing.T) {
 	server := dnstest.Start(t)
 	server.Behave("s._domainkey.bank.example", dns.TypeTXT, dnstest.Behaviour{Delay: 300 * time.Millisecond})

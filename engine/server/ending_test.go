@@ -260,7 +260,7 @@ func TestAccountRemovedDuringATransaction(t *testing.T) {
 	}
 }
 
-// TestTraceFieldsOfEachRecipient: an alias shows in Delivered-To, to those whom it
+// TestTraceFieldsOfEachRecipient: an alias shows in Delivered-To, to recipients that it
 // led to only; each maildrop gets the message once; the recipients stay secret.
 func TestTraceFieldsOfEachRecipient(t *testing.T) {
 	f := start(t, nil, nil)

@@ -32,7 +32,7 @@ type fixture struct {
 }
 
 // start runs a server with the accounts mbrain and jsmith (password "secret").
-// wrap, when not nil, stands between the server and its store.
+// wrap, when not nil, wraps the store for the server.
 func start(t testing.TB, set func(*config.Config), wrap func(storage.Store) storage.Store) *fixture {
 	t.Helper()
 	cfg := config.Default()

@@ -130,7 +130,7 @@ func (t *transaction) log(s *smtpConn) {
 	}
 }
 
-// clientRecord says who sent a message, and as whom.
+// clientRecord has the client of a message and its login.
 func clientRecord(now time.Time, s *smtpConn, id slog.Attr) slog.Record {
 	r := record(now, "", smtpDaemon, id, slog.String("client", s.Client()))
 	if account := s.m.Account(); account != "" {

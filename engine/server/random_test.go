@@ -186,7 +186,7 @@ func (w *world) transmit(p *peer, rnd *rand.Rand, n int, text string, ask func(s
 			w.t.Errorf("half of message %d got %q", n, r)
 		}
 		return false
-	case 2: // half-closes behind the end
+	case 2: // half-closes after the end
 		ask("DATA")
 		sent()
 		io.WriteString(p, text+".\r\nQUIT\r\n")
@@ -203,7 +203,7 @@ func (w *world) transmit(p *peer, rnd *rand.Rand, n int, text string, ask func(s
 		return false
 	case 4: // a bare line feed, then RSET
 		ask("DATA")
-		io.WriteString(p, text[:half]+"x\r\nx\ny\r\n.\r\n") // x: half may end behind a dot
+		io.WriteString(p, text[:half]+"x\r\nx\ny\r\n.\r\n") // x: half may end after a dot
 		if r := p.reply(); !strings.HasPrefix(r, "550") {
 			w.t.Errorf("a bare LF got %q", r)
 		}

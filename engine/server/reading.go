@@ -14,7 +14,7 @@ import (
 
 // How a message gets out. A reader of the pool opens it and copies it to a
 // buffer; when it is small, the messages that the client will most likely ask
-// for next are copied behind it, so that a client that fetches its whole
+// for next are copied after it, so that a client that fetches its whole
 // maildrop costs one trip to the pool for dozens of messages. A message that
 // does not fit is streamed: one piece is read, written, and the next one is
 // read only when the connection has sent it all. What is sent is the wire form
@@ -37,8 +37,8 @@ const keepAhead = 3 * time.Second
 // reading is the message that is being sent and those that were read ahead.
 type reading struct {
 	buf    []byte          // nil while nothing is read; from the server's free list
-	ahead  []readAhead     // messages that stand whole in buf
-	whole  []byte          // the message to send, when it stands whole in buf
+	ahead  []readAhead     // messages that are whole in buf
+	whole  []byte          // the message to send, when it is whole in buf
 	large  storage.Message // the message to send, when it does not
 	piece  []byte          // of large: what is read and not yet written
 	last   bool            // of large: piece is the last one
@@ -51,7 +51,7 @@ type reading struct {
 	waiter budget.Waiter
 }
 
-// readAhead is a message that stands whole in the buffer.
+// readAhead is a message that is whole in the buffer.
 type readAhead struct {
 	index    int // in the listing
 	from, to int // in the buffer

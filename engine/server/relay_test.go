@@ -90,7 +90,7 @@ func (f *fixture) bodies(t *testing.T, user string) (all []string) {
 }
 
 // Many messages over many connections, some of which are declined at first and
-// some cut off behind seven messages: each arrives, and arrives once.
+// some cut off after seven messages: each arrives, and arrives once.
 func TestRelayToAnotherServer(t *testing.T) {
 	from, to, mood := pair(t, nil)
 	const sessions, each = 10, 20

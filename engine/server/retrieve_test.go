@@ -125,7 +125,7 @@ func TestRetrieveInAnyOrder(t *testing.T) {
 }
 
 // TestRetrieveInOrder reads a long maildrop from its begin to its end, as most clients
-// do, which makes the session read ahead further; a large message stands between.
+// do, which makes the session read ahead further; a large message is between them.
 func TestRetrieveInOrder(t *testing.T) {
 	f := start(t, nil, nil)
 	var whole []string
@@ -186,7 +186,7 @@ func (p *peer) isMessage(i int, refused bool, want string, counted bool) {
 	}
 }
 
-// broken is a store in which one message can't be read behind its first piece,
+// broken is a store in which one message can't be read after its first piece,
 // or not at all.
 type broken struct {
 	storage.Store
@@ -246,7 +246,7 @@ func (m *brokenMessage) Next() ([]byte, error) {
 }
 
 // TestMessageThatCanNotBeRead: alone it is refused, and those around it, which are
-// read ahead with it, are not; behind its first piece it ends the session without a
+// read ahead with it, are not; after its first piece it ends the session without a
 // terminator, and frees the maildrop.
 func TestMessageThatCanNotBeRead(t *testing.T) {
 	var s *broken

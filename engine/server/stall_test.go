@@ -63,7 +63,7 @@ func dialNarrow(t testing.TB, addr string) *peer {
 	return &peer{t, c.(*net.TCPConn), bufio.NewReader(c)}
 }
 
-// maildropIsFree waits until nobody holds the maildrop.
+// maildropIsFree waits until no session holds the maildrop.
 func (f *fixture) maildropIsFree(t testing.TB, id storage.AccountID) {
 	t.Helper()
 	until(t, "the maildrop is free", func() bool {

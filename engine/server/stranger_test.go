@@ -74,7 +74,7 @@ func (l *logged) has(t *testing.T, text string) {
 	}
 }
 
-// ear is a handler of a log that nobody listens to before listenIn.
+// ear is a handler of a log; it drops lines before listenIn.
 type ear struct {
 	to atomic.Pointer[slog.TextHandler]
 }
@@ -299,7 +299,7 @@ func TestProxyProtocol(t *testing.T) {
 
 	p := f.dialSMTP(t)
 	p.send(one[:20])
-	p.send(one[20:] + "EHLO client.test\r\n") // behind the header at once
+	p.send(one[20:] + "EHLO client.test\r\n") // right after the header
 	p.expect("220 ")
 	p.lines()
 	p.submit("Subject: x\r\n\r\n")

@@ -37,7 +37,7 @@ func (srv *Server) listenSubmission() error {
 	return nil
 }
 
-// account is who has logged in; 0: nobody.
+// account is the account that has logged in; 0: none.
 func (s *smtpConn) account() storage.AccountID {
 	if s.m.Account() == "" {
 		return 0

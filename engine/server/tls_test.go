@@ -151,7 +151,7 @@ func (p *peer) lines() string {
 	}
 }
 
-// What somebody on the way puts behind STARTTLS is never run, see CVE-2011-0411.
+// What an attacker on the way puts after STARTTLS is never run, see CVE-2011-0411.
 func TestOctetsBehindSTARTTLS(t *testing.T) {
 	const injected = "MAIL FROM:<evil@client.test>\r\nRCPT TO:<mbrain@localhost>\r\n"
 	f := start(t, nil, nil)
@@ -361,7 +361,7 @@ func TestTruncatedStreamDeliversNothing(t *testing.T) {
 	q.say("STAT", "+OK 0 ")
 }
 
-// A client that ends its stream in order behind its last command still gets all
+// A client that ends its stream in order after its last command still gets all
 // replies, and our own close_notify.
 func TestHalfCloseWithinTLS(t *testing.T) {
 	f := start(t, withTLS, nil)

@@ -18,7 +18,7 @@ type obtained struct {
 }
 
 // obtain asks for the certificates by ACME on a goroutine of its own, unless one is
-// at it. It may take minutes, and nobody waits for it, not even the end.
+// at it. It may take minutes, and nothing waits for it, not even the end.
 func (m *Manager) obtain() {
 	if m.acme == nil || !m.asking.CompareAndSwap(false, true) {
 		return

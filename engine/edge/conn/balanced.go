@@ -29,7 +29,7 @@ func (e *Edge) ProxyFirst(open Opener) func(c *loop.Conn) loop.Handler {
 const proxyTimeout = 10 * time.Second
 
 // balanced is the handler of a balancer's connection until its header has come. It
-// stands in none of the server's books yet: balancers are trusted to be few.
+// is in none of the server's books yet: balancers are trusted to be few.
 type balanced struct {
 	edge *Edge
 	open Opener
@@ -50,7 +50,7 @@ func (b *balanced) Input(c *loop.Conn, in []byte) int {
 		from = h.Source
 	}
 	c.SetHandler(b.open(c, from))
-	c.Resume() // what stands behind the header is the session's
+	c.Resume() // what comes after the header is the session's
 	return n
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Whatever stands in the file: names come out as they are asked for, and a line
+// Whatever the file has: names come out as they are asked for, and a line
 // more never takes away what the lines before it say.
 func FuzzReadHosts(f *testing.F) {
 	f.Add([]byte("127.0.0.1 localhost\n"))

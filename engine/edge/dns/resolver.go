@@ -155,7 +155,7 @@ func (r *Resolver) lookup(ctx context.Context, q question) *Records {
 }
 
 // resolve asks the name servers, and again for each alias of which they did not
-// say what it stands for.
+// say what it means.
 func (r *Resolver) resolve(q question) (*Records, time.Duration) {
 	name, shortest, secure := q.name, maxTTL, true
 	for range maxAliases {

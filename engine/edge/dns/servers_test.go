@@ -52,7 +52,7 @@ func TestNextServer(t *testing.T) {
 	f("malformed", dnstest.Behaviour{Forge: dnstest.MalformedReply, Silent: true})
 }
 
-// Nobody there: the system says so at once.
+// No server is there: the system says so at once.
 func TestDeadServer(t *testing.T) {
 	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

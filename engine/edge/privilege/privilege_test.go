@@ -48,7 +48,7 @@ func child(t *testing.T, role, before string, files ...*os.File) string {
 	return string(out)
 }
 
-// drop becomes nobody while other threads are about, with a socket that only root
+// drop becomes an unprivileged user while other threads run, with a socket that only root
 // could bind.
 func drop() error {
 	var held sync.WaitGroup

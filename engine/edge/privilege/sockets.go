@@ -141,7 +141,7 @@ func (s *Sockets) Pass() (env string, err error) {
 func handedOver() (map[string][]*os.File, error) {
 	defer func() {
 		for _, name := range []string{passEnv, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
-			_ = os.Unsetenv(name) // they are nobody else's
+			_ = os.Unsetenv(name) // no child may take them
 		}
 	}()
 	found := make(map[string][]*os.File)

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// User is whom a process runs as.
+// User is the user that a process runs as.
 type User struct {
 	Name     string
 	UID, GID int
 	Groups   []int
 }
 
-// Root is the name of who may all; it stands for wanting that.
+// Root is the name of who may all; to name it is to want that.
 const Root = "root"
 
 // Find finds a user by name or number.

@@ -12,7 +12,7 @@ import (
 
 // ParseList reads a list of addresses as a header or a command line has it and
 // returns each as it is written in a path: without display name, comments and
-// white space, quotes where they stand. Names without a domain are taken.
+// white space, quotes where they are. Names without a domain are taken.
 func ParseList(text string) ([]string, error) {
 	l := list{rest: text}
 	for l.rest != "" {
@@ -55,7 +55,7 @@ func readList(text string) (found, bad []string) {
 	return l.found, bad
 }
 
-// unreadable is an entry that can't be read, as a recipient to whom delivery fails: it is
+// unreadable is an entry that can't be read, as a recipient whose delivery fails: it is
 // printable, short, and no path of SMTP.
 func unreadable(entry string) string {
 	entry = strings.Map(func(r rune) rune {
@@ -82,7 +82,7 @@ func shorten(text string) string {
 type list struct {
 	rest  string
 	word  []byte // the address so far, or the display name before "<"
-	blank bool   // white space was behind word
+	blank bool   // white space was after word
 	loose bool   // white space between two words: a display name, no address
 	angle bool   // word is between angle brackets
 	done  bool   // an address in angle brackets has ended; only ',' may come
@@ -156,7 +156,7 @@ func (l *list) take(n int) error {
 	return nil
 }
 
-// joins says whether white space beside c may stand inside an address.
+// joins says whether white space beside c may be inside an address.
 func joins(c byte) bool { return c == '@' || c == '.' || c == ',' || c == ':' }
 
 // end ends an address without angle brackets, if there is one.

@@ -63,7 +63,7 @@ func (in *Entrance) envelope(m *Mail, header []byte, msg *Message) (*envelope, e
 		return nil, err
 	}
 	// A header beyond ASCII alone does not ask for SMTPUTF8: most hosts take such
-	// mail, and to return it would help nobody.
+	// mail, and to return it would be of no use.
 	e.envelope = storage.Envelope{EnvID: m.EnvID, Ret: m.Ret, SMTPUTF8: utf8, Origin: m.Origin}
 	return e, nil
 }

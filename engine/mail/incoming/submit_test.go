@@ -272,7 +272,7 @@ func FuzzComplete(f *testing.F) {
 		m, err := mail.ReadMessage(bytes.NewReader(plain))
 		if err != nil {
 			// net/mail is stricter about names than RFC 5322's obsolete syntax, and a CR
-			// that is dropped can empty a line; what we add still stands there.
+			// that is dropped can empty a line; what we add is still there.
 			if !bytes.Contains(plain, []byte("Message-ID: <i@h>\r\n")) && !bytes.Contains(bytes.ToLower(header), []byte("message-id")) {
 				t.Fatalf("%q: %v", plain, err)
 			}
@@ -308,7 +308,7 @@ func FuzzFromField(f *testing.F) {
 	})
 }
 
-// The signature stands in front, for maildrops and for other hosts.
+// The signature is in front, for maildrops and for other hosts.
 func TestSigned(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dkim")
 	key, err := dkim.Create(dir, "a.example", "e1", 0)

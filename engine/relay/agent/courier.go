@@ -107,7 +107,7 @@ func (c *Courier) Start() {
 	c.running.Go(c.sweep)
 }
 
-// Stop ends the sessions: those that are idle at once, the others behind the
+// Stop ends the sessions: those that are idle at once, the others after the
 // message that they have, or when ctx ends.
 func (c *Courier) Stop(ctx context.Context) {
 	if c.closing.Swap(true) {

@@ -31,7 +31,7 @@ func (b *bed) tlsa(usage, selector int, c *x509.Certificate) {
 	}
 }
 
-// A certificate that nobody else would take is right if a record names it; and the
+// A certificate that no authority has signed is right if a record names it; and the
 // policy of MTA-STS, which demands one for the name, does not count then.
 func TestDANE(t *testing.T) {
 	a := newAuthority(t)
@@ -102,7 +102,7 @@ func TestDANEFails(t *testing.T) {
 	})
 }
 
-// Records that nobody vouches for mean nothing, and are not asked for.
+// Records without a valid signature mean nothing, and are not asked for.
 func TestDANEWithoutDNSSEC(t *testing.T) {
 	a := newAuthority(t)
 	b := newBed(t, nil, 0, nil, zone...)

@@ -5,8 +5,8 @@
 // # Whose goroutine
 //
 // A session with another host is a goroutine: dialing, DNS and a peer's slowness
-// all block, and their number is bounded (relay.connections). The scheduler stands
-// behind a mutex that is held for some microseconds, never over a wait. It is cut
+// all block, and their number is bounded (relay.connections). A mutex guards the
+// scheduler; it is held for some microseconds, never over a wait. It is cut
 // into shards by next hop, so that sessions of one seldom wait for another.
 //
 // # What is promised
@@ -37,7 +37,7 @@
 // waited once goes in clear text over a new connection; other mail waits. When the host
 // takes it so, all mail to this address goes so for an hour. A refusal over such a
 // connection that may be about TLS is not final, and ends that hour. What
-// stands in clear text behind the reply to STARTTLS is taken for an attack, and the
+// comes in clear text after the reply to STARTTLS is taken for an attack, and the
 // host for one that is down. More is demanded by the operator (relay.tls,
 // relay.tls_default), by the domain's TLSA records (DANE) or by its MTA-STS policy;
 // package tlspolicy says which counts when, [Security] finds them, the handshake
@@ -49,8 +49,8 @@
 // The first message that leaves has it logged whether there is such a server.
 //
 // Passwords (relay.passwords) go in clear text to this machine itself only, unless
-// relay.auth_without_tls says otherwise: for a host with a login TLS is demanded. Of
-// whom is not: that takes "verify" in relay.tls.
+// relay.auth_without_tls says otherwise: for a host with a login TLS is demanded, but
+// no name in its certificate: that takes "verify" in relay.tls.
 //
 // A session belongs to one next hop, and what is demanded is found for next hops; so
 // a connection that is kept for the next message shows what that demands.
@@ -71,7 +71,7 @@
 // # Diagnostics
 //
 //   - "Server certificate not trusted", "TLS is required, but ...", "host X is not
-//     used": the host does not show what is demanded; the text says by whom.
+//     used": the host does not show what is demanded; the text says by what.
 //     "postrider route" prints what each host would have to show.
 //   - "mail goes to X in clear text now": its TLS is broken, and was so before.
 //   - "TLS failed before, and is tried again": a refusal that may be about clear text.

@@ -42,7 +42,7 @@ func (f *facts) String() string {
 func (w *wire) startTLS(c *Courier, id storage.EntryID) {
 	w.e.StartTLS = false
 	if len(w.in) > 0 {
-		w.feed() // somebody said something behind the 220: that is the end
+		w.feed() // octets came after the 220: that is the end
 		return
 	}
 	var distrust error
@@ -115,7 +115,7 @@ func plainTLS(err error) string {
 	return err.Error()
 }
 
-// channel says what the connection is, behind the name of the host.
+// channel says what the connection is, after the name of the host.
 func (w *wire) channel() string {
 	switch {
 	case w.tls != nil:

@@ -287,8 +287,8 @@ func TestInOrder_Been(t *testing.T) {
 	}
 }
 
-// Addresses that this machine has no way to use up no place: broadcast addresses stand
-// for them here, to which the system refuses connections.
+// Addresses that this machine has no way to use up no place: here they are
+// broadcast addresses, to which the system refuses connections.
 func TestNextHost_NoRoute(t *testing.T) {
 	t.Parallel()
 	records := []string{}

@@ -70,7 +70,7 @@ func (c *Courier) tryRecord(j *queue.Judgement) error {
 const doubleBounce = "double-bounce"
 
 // notify stores a notification, and settle with it. sent is false when there is
-// nobody to tell: then nothing was stored.
+// no recipient for it: then nothing was stored.
 func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storage.Settlement) (sent bool, err error) {
 	to, from := e.Envelope.ReversePath, ""
 	local, _, _ := strings.Cut(to, "@")
@@ -86,7 +86,7 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 		if double {
 			return false, c.dropNotice(e, n)
 		}
-		// The sender is nobody here, or not an address: whoever runs this host is told.
+		// The sender has no account here, or is no address: the postmaster is told.
 		double, to, from = true, "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
 		if !c.settings.DropDoubleBounces {
 			m = c.address(to, from)

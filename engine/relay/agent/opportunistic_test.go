@@ -31,7 +31,7 @@ func TestOpportunistic(t *testing.T) {
 	}
 }
 
-// A host behind whose 220 something stands gets no mail, over TLS or without it; the
+// A host that sends octets after its 220 gets no mail, over TLS or without it; the
 // next host does.
 func TestInjection(t *testing.T) {
 	a := newAuthority(t)

@@ -63,7 +63,7 @@ func (a *authority) make(template, issuer *x509.Certificate, by *ecdsa.PrivateKe
 	return cert, key
 }
 
-// issue makes a certificate for names, with the authority's behind it.
+// issue makes a certificate for names, with the authority's after it.
 func (a *authority) issue(until time.Time, names ...string) tls.Certificate {
 	a.t.Helper()
 	cert, key := a.make(&x509.Certificate{DNSNames: names, NotAfter: until, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, a.cert, a.key)

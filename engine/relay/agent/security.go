@@ -115,8 +115,8 @@ func (s *Security) tlsa(ctx context.Context, host mx.Host) (found []tlspolicy.TL
 	return found, tlspolicy.LookupFound
 }
 
-// tell logs, once, whether TLSA records can count: a server that nothing vouches to
-// looks like one that has nobody's.
+// tell logs, once, whether TLSA records can count: without a name server
+// that is believed, no host seems to have any.
 func (s *Security) tell() {
 	s.told.Do(func() {
 		go func() {

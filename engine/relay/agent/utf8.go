@@ -106,7 +106,7 @@ func asciiPath(path string) string {
 	return local + "@" + domain
 }
 
-// cutDomain cuts a path at its last "@": those before it stand in a quoted local part.
+// cutDomain cuts a path at its last "@": an earlier one is in a quoted local part.
 func cutDomain(path string) (local, domain string, ok bool) {
 	at := strings.LastIndexByte(path, '@')
 	if at < 0 {

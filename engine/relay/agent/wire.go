@@ -81,7 +81,7 @@ func (w *wire) close() {
 	w.leave()
 }
 
-// cut ends the connection without a word: nobody waits for a peer to take it.
+// cut ends the connection without a word: nothing waits for the peer to take it.
 func (w *wire) cut() {
 	w.unhook()
 	_ = w.socket.Close()
@@ -136,7 +136,7 @@ func (w *wire) send(c *Courier, entry *storage.QueueEntry, to []int, utf8 bool) 
 }
 
 // largeWrite is from where on a write is made beside reading: a peer whose replies
-// nobody reads may stop to read commands (RFC 2920 section 3.1).
+// are not read may stop to read commands (RFC 2920 section 3.1).
 const largeWrite = 16 << 10
 
 // flush writes what the machine says.

@@ -50,7 +50,7 @@ func New(o Options) *Manager {
 	}}
 }
 
-// Handler answers the authority at port 80 of each domain, and nobody else. Without
+// Handler answers the authority at port 80 of each domain, and no other client. Without
 // a call of it the authority is not asked for anything.
 func (m *Manager) Handler() http.Handler { return m.auto.HTTPHandler(http.NotFoundHandler()) }
 
@@ -65,7 +65,7 @@ func hello(domain string) *tls.ClientHelloInfo {
 
 // Certificates returns those that are there, in the order of the domains, and gets the
 // ones that are missing, which may take minutes. It is to be called again and again:
-// autocert renews behind it, and the next call returns what is new. The error joins
+// autocert renews in the background, and the next call returns what is new. The error joins
 // what went wrong with single domains.
 func (m *Manager) Certificates() (certs []*tls.Certificate, err error) {
 	var errs []error

@@ -10,7 +10,7 @@
 // Names that have no record, and none below them, do not exist (NXDOMAIN); a name
 // without a record of the type asked for gets an empty answer (NODATA). Both come
 // with the SOA record of the zone, for the time that the "no" may be kept. A CNAME
-// is followed as far as the zone knows. "*.example.org" stands for all names under
+// is followed as far as the zone knows. "*.example.org" means all names under
 // example.org that do not exist otherwise. For names that Vouch was told of, answers
 // bear the AD bit, as if DNSSEC had been checked.
 package dnstest

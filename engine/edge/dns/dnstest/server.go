@@ -130,7 +130,7 @@ func (s *Server) Set(name string, records ...string) error {
 }
 
 // Behave says how questions for a name and type are answered from now on;
-// dns.TypeANY stands for all types, the zero Behaviour for answering well.
+// dns.TypeANY means all types; the zero Behaviour answers well.
 func (s *Server) Behave(name string, qtype uint16, b Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
