@@ -60,13 +60,6 @@ func serviceOf(at config.SMTPListener) conn.Service {
 	return conn.MailService
 }
 
-// MaxConns is how many connections are open at once under limits.connections; see
-// conn.MaxConns.
-func MaxConns(connections int) int { return conn.MaxConns(connections) }
-
-// ConnectionsIn is the most that limits.connections may be for so many open connections.
-func ConnectionsIn(files int) int { return conn.ConnectionsIn(files) }
-
 // isOwn says whether an address is of a network of our own.
 func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.cfg.MayRelay(ip) }
 

@@ -143,7 +143,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	settings := kernel
 	settings.Loops, settings.Log = loops, log
-	settings.MaxConns, settings.SpareConns = MaxConns(cfg.Limits.Connections), conn.SpareConns(cfg.Limits.Connections)
+	settings.MaxConns, settings.SpareConns = conn.MaxConns(cfg.Limits.Connections), conn.SpareConns(cfg.Limits.Connections)
 	group, err := loop.New(settings)
 	if err != nil {
 		return nil, fmt.Errorf("event loops: %w", err)

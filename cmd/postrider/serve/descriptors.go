@@ -10,6 +10,7 @@ import (
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
+	"postrider/engine/edge/conn"
 	"postrider/engine/server"
 	"postrider/storage/lsm"
 )
@@ -51,7 +52,7 @@ func wantedFiles(cfg *config.Config) fileShare {
 // all is the open files of a share: limits.connections does not count lingering
 // connections.
 func (s fileShare) all() int {
-	return server.MaxConns(s.connections) + s.relay + s.questions + s.store + s.beside
+	return conn.MaxConns(s.connections) + s.relay + s.questions + s.store + s.beside
 }
 
 // filesOfProcess is what is open without any client, besides the store: standard streams,
@@ -85,7 +86,7 @@ func shareFiles(cfg *config.Config, limit int) (fileShare, error) {
 	for _, o := range others { // in small rooms the least of some is more than its part
 		*o.has -= min(*o.has-*o.least, max(0, s.all()-room))
 	}
-	s.connections = min(want.connections, max(least.connections, server.ConnectionsIn(room-(s.all()-server.MaxConns(s.connections)))))
+	s.connections = min(want.connections, max(least.connections, conn.ConnectionsIn(room-(s.all()-conn.MaxConns(s.connections)))))
 	for _, o := range others {
 		*o.has += min(*o.want-*o.has, room-s.all())
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"postrider/engine/config"
-	"postrider/engine/server"
+	"postrider/engine/edge/conn"
 )
 
 // Whatever the limit is, what is given out is never more than it, nothing has less than it
@@ -60,8 +60,8 @@ func TestOpenFilesAreSharedOut(t *testing.T) {
 		}
 	}
 	for files := range 100_000 {
-		if n := server.ConnectionsIn(files); n > 0 && server.MaxConns(n) > files {
-			t.Fatalf("%d connections are %d files of %d", n, server.MaxConns(n), files)
+		if n := conn.ConnectionsIn(files); n > 0 && conn.MaxConns(n) > files {
+			t.Fatalf("%d connections are %d files of %d", n, conn.MaxConns(n), files)
 		}
 	}
 }

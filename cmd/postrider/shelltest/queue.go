@@ -3,10 +3,8 @@ package shelltest
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -15,12 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"postrider/cmd/postrider/workspace"
 	"postrider/codec/smtp"
-	"postrider/engine/config"
 	"postrider/engine/front/admin"
 	"postrider/storage"
-	"postrider/storage/lsm"
 )
 
 // What the commands print is compared whatever the zone of the machine.
@@ -239,31 +234,11 @@ func (r *Relay) Takes() string {
 func WithQueue(t *testing.T, commands ...func() *cobra.Command) (*Shell, *Queue, *Relay) {
 	t.Helper()
 	s := New(t, commands...)
-	s.Server = true
-	cfg, err := config.Load(s.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := lsm.Open(lsm.Options{Dir: cfg.Server.Data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.AddDomain("a.example"); err != nil {
-		t.Fatal(err)
-	}
-	q := &Queue{Store: store, Bodies: make(map[storage.MessageID][]byte), records: make(map[storage.MessageID][]storage.Record)}
+	q := &Queue{Bodies: make(map[storage.MessageID][]byte), records: make(map[storage.MessageID][]storage.Record)}
 	r := &Relay{q: q}
-	stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), q, r, func() admin.Status {
-		return admin.Status{Version: "test", Health: "ok", SMTP: q.SMTP}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stop()
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
+	s.serve(t, func(store storage.Store) (storage.Store, admin.Relay, func() []string) {
+		q.Store = store
+		return q, r, func() []string { return q.SMTP }
 	})
 	return s, q, r
 }

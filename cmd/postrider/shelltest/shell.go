@@ -15,6 +15,7 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
 	"postrider/engine/front/admin"
+	"postrider/storage"
 	"postrider/storage/lsm"
 )
 
@@ -95,30 +96,40 @@ func Both(t *testing.T, f func(*Shell), commands ...func() *cobra.Command) {
 	t.Run("direct", func(t *testing.T) { f(New(t, commands...)) })
 	t.Run("server", func(t *testing.T) {
 		s := New(t, commands...)
-		s.Server = true
-		cfg, err := config.Load(s.Config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		store, err := lsm.Open(lsm.Options{Dir: cfg.Server.Data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := store.AddDomain("a.example"); err != nil {
-			t.Fatal(err)
-		}
-		stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), store, nil, func() admin.Status {
-			return admin.Status{Version: "test", Health: "ok", SMTP: []string{"127.0.0.1:25"}}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			stop()
-			if err := store.Close(); err != nil {
-				t.Error(err)
-			}
+		s.serve(t, func(store storage.Store) (storage.Store, admin.Relay, func() []string) {
+			return store, nil, func() []string { return []string{"127.0.0.1:25"} }
 		})
 		f(s)
+	})
+}
+
+// serve starts a server for the commands of s. of gets its store, and returns what the
+// server offers: a store, a relay, and its addresses of SMTP at the time.
+func (s *Shell) serve(t *testing.T, of func(storage.Store) (storage.Store, admin.Relay, func() []string)) {
+	t.Helper()
+	s.Server = true
+	cfg, err := config.Load(s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := lsm.Open(lsm.Options{Dir: cfg.Server.Data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.AddDomain("a.example"); err != nil {
+		t.Fatal(err)
+	}
+	offered, relay, smtp := of(store)
+	stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), offered, relay, func() admin.Status {
+		return admin.Status{Version: "test", Health: "ok", SMTP: smtp()}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -2,26 +2,21 @@ package pop3d
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"postrider/codec/sasl"
+	"postrider/engine/protocol/transcript"
 )
 
 // FuzzFeed: a session that gets its input whole and one that gets it cut reply,
 // ask and delete the same; neither panics.
 func FuzzFeed(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*.pop3")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, text := range transcript.Texts(f, "testdata/*.pop3") {
 		var in []byte
-		for line := range bytes.Lines(text) {
-			if octets, ok := bytes.CutPrefix(line, []byte("C: ")); ok {
-				in = append(in, bytes.ReplaceAll(octets, []byte(`\r\n`), []byte("\n"))...)
+		for line := range strings.Lines(text) {
+			if octets, ok := strings.CutPrefix(line, "C: "); ok {
+				in = append(in, strings.ReplaceAll(octets, `\r\n`, "\n")...)
 			}
 		}
 		f.Add(in, 1, uint64(0))

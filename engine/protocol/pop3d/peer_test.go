@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"postrider/engine/protocol/transcript"
 	"postrider/storage"
 )
 
@@ -95,7 +96,7 @@ func (p *peer) answer(q Question) Answer {
 	a := Answer{Verdict: p.verdicts(q)}
 	switch q {
 	case AskLogin, AskAPOP, AskAuth:
-		a.Listing, a.Verifier = p.listing, pencil()
+		a.Listing, a.Verifier = p.listing, transcript.Pencil()
 	case AskRead:
 		_, a.Octets = p.listing.At(s.Reading())
 	case AskSent:

@@ -1,12 +1,10 @@
 package pop3d
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"postrider/codec/sasl"
@@ -62,26 +60,11 @@ func TestTranscripts(t *testing.T) {
 		}
 		m.session.Init(cfg, timestamp, from)
 		if from.Secure {
-			m.session.Secured(TLSFacts{Binding: exported})
+			m.session.Secured(TLSFacts{Binding: transcript.ChannelBinding})
 		}
 		return m
 	})
 }
-
-// exported is a channel binding for tests.
-func exported(kind string) []byte {
-	if kind != sasl.TLSExporter {
-		return nil
-	}
-	return []byte("exported")
-}
-
-// pencil is the verifier of the example in RFC 7677.
-var pencil = sync.OnceValue(func() sasl.Verifier {
-	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
-	v, _ := sasl.NewVerifier("pencil", salt, 4096)
-	return v
-})
 
 // machine shows a Session to the player.
 type machine struct {
@@ -113,7 +96,7 @@ func (m *machine) Answer(text string) error {
 		return nil
 	}
 	if text == "secured" {
-		m.session.Secured(TLSFacts{Binding: exported})
+		m.session.Secured(TLSFacts{Binding: transcript.ChannelBinding})
 		return nil
 	}
 	q := m.asking
@@ -135,7 +118,7 @@ func (m *machine) answer(q Question, v Verdict) Answer {
 	a := Answer{Verdict: v}
 	switch q {
 	case AskLogin, AskAPOP, AskAuth:
-		a.Listing, a.Verifier = m.listing, pencil()
+		a.Listing, a.Verifier = m.listing, transcript.Pencil()
 	case AskRead, AskSent:
 		_, a.Octets = m.listing.At(m.session.Reading())
 	}

@@ -2,11 +2,11 @@ package smtpclient
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"postrider/engine/protocol/transcript"
 )
 
 // rest means in fuzzed input "the peer waits until the client has
@@ -106,22 +106,17 @@ func (p *player) feedAll(pending []byte) []byte {
 // delivered but by a 2yz after the end of the message, and what is sent are
 // whole lines.
 func FuzzFeed(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*.smtp")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, text := range transcript.Texts(f, "testdata/*.smtp") {
 		var in []byte
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(text) {
 			if s, ok := strings.CutPrefix(line, "S: "); ok && !strings.Contains(line, "{") {
 				in = append(in, strings.TrimSuffix(s, "\n")+"\r\n"...)
 			} else if line == "\n" || strings.HasPrefix(line, "A: ") {
 				in = append(in, rest)
 			}
 		}
-		f.Add(in, uint8(3), strings.Contains(string(text), "set auth"))
-		f.Add(in, uint8(131), strings.Contains(string(text), "set auth"))
+		f.Add(in, uint8(3), strings.Contains(text, "set auth"))
+		f.Add(in, uint8(131), strings.Contains(text, "set auth"))
 	}
 	f.Add([]byte("220 a\r\n250 STARTTLS\r\n\xfe220 go\r\n\xfe250-a\r\n250 AUTH PLAIN\r\n235 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n\xfe250 ok\r\n"), uint8(2), true)
 	f.Add([]byte("\r\n 220 a\r\n220-b\r\nc\r\n220 d\r\n250-a\r\n\r\n220 DSN\r\n\r\n250 ok\r\n550-no\r\n e\r\n250 yes\r\n250 ok\r\n354 go\r\n \r\n\xfe\r\n250-a\r\n451 b\r\n\r"), uint8(5), false)

@@ -3,8 +3,6 @@ package smtpd
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"postrider/codec/dot"
 	"postrider/codec/sasl"
+	"postrider/engine/protocol/transcript"
 )
 
 // playAll plays in, cut octets at a time (0: whole) in buffers that are
@@ -53,19 +52,14 @@ var replyLine = regexp.MustCompile(`^[2-5][0-9][0-9][ -][^\x00-\x1f\x7f]*\r$`)
 // cuts the input; every reply line is well formed and short, but a challenge; every message is
 // wire form with one end only.
 func FuzzFeed(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*.smtp")
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+	for _, text := range transcript.Texts(f, "testdata/*.smtp") {
 		var in []byte
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(text) {
 			if c, ok := strings.CutPrefix(line, "C: "); ok && !strings.Contains(line, "{") {
 				in = append(in, unescape(strings.TrimSuffix(c, "\n"))...)
 			}
 		}
-		f.Add(in, uint8(3), strings.Contains(string(text), "normalize"))
+		f.Add(in, uint8(3), strings.Contains(text, "normalize"))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut uint8, normalize bool) {
 		settings := map[string]string{"max-size": "300", "max-hops": "2", "loopback": "yes", "auth": "PLAIN,LOGIN,CRAM-MD5,SCRAM-SHA-256"}

@@ -1,12 +1,10 @@
 package smtpd
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"postrider/codec/sasl"
@@ -88,25 +86,10 @@ func open(t testing.TB, settings map[string]string) *player {
 	p.cfg.Auth.Nonce = func() string { return "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0" }
 	p.s.Init(&p.cfg, peer)
 	if peer.Secure {
-		p.s.Secured(TLSFacts{Binding: exported})
+		p.s.Secured(TLSFacts{Binding: transcript.ChannelBinding})
 	}
 	return p
 }
-
-// exported is a channel binding for tests.
-func exported(kind string) []byte {
-	if kind != sasl.TLSExporter {
-		return nil
-	}
-	return []byte("exported")
-}
-
-// pencil is the verifier of the example in RFC 7677.
-var pencil = sync.OnceValue(func() sasl.Verifier {
-	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
-	v, _ := sasl.NewVerifier("pencil", salt, 4096)
-	return v
-})
 
 func (p *player) Greet() { p.call(func() { p.s.Greet(&p.e) }) }
 
@@ -139,7 +122,7 @@ func (p *player) Answer(text string) error {
 		return nil
 	}
 	if text == "secured" {
-		p.s.Secured(TLSFacts{Binding: exported})
+		p.s.Secured(TLSFacts{Binding: transcript.ChannelBinding})
 		return nil
 	}
 	if p.s.Asking() == AskNothing {
@@ -163,7 +146,7 @@ func (p *player) Answer(text string) error {
 	}
 	if p.s.Asking() == AskAuth {
 		a.Account, a.Names = "tim@mx.example", nil
-		a.Verifier = pencil()
+		a.Verifier = transcript.Pencil()
 	}
 	p.call(func() { p.s.Answer(a, &p.e) })
 	return nil
