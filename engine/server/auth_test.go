@@ -270,6 +270,7 @@ func TestGuessesAtOnceAreBounded(t *testing.T) {
 // A wrong password waits on the loop's timer: meanwhile the session reads nothing,
 // others go on, and what was pipelined is answered after it.
 func TestAWrongPasswordWaitsAndHoldsNobodyElse(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *config.Config) { c.Auth.FailureDelay = time.Second }, nil)
 	p := f.hello(t)
 	p.send(plain("mbrain", "wrong") + "\r\nNOOP\r\n")

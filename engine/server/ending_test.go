@@ -74,6 +74,7 @@ func ended(t *testing.T, done chan struct{}) {
 }
 
 func TestDrainEndsASessionWhoseLoginIsUnderWay(t *testing.T) {
+	t.Parallel()
 	f, s, goOn := startSlow(t, true, false)
 	p := f.dialPOP3(t)
 	p.expect("+OK")
@@ -94,6 +95,7 @@ func TestDrainEndsASessionWhoseLoginIsUnderWay(t *testing.T) {
 }
 
 func TestDrainEndsASessionWhoseMessageIsRefused(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil, nil)
 	p, idle := f.dialSMTP(t), f.dialSMTP(t)
 	p.expect("220 ")
@@ -112,6 +114,7 @@ func TestDrainEndsASessionWhoseMessageIsRefused(t *testing.T) {
 }
 
 func TestDrainWaitsForADeliveryUnderWay(t *testing.T) {
+	t.Parallel()
 	f, s, goOn := startSlow(t, false, true)
 	p := f.dialSMTP(t)
 	p.expect("220 ")
@@ -134,6 +137,7 @@ func TestDrainWaitsForADeliveryUnderWay(t *testing.T) {
 
 // A session that waits for its peer to read is between two commands: a drain ends it too.
 func TestDrainEndsASessionWhosePeerDoesNotRead(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil, nil)
 	f.deliver(t, "mbrain@localhost", "\r\n"+strings.Repeat(strings.Repeat("x", 70)+"\r\n", 500))
 	box := dialNarrow(t, f.POP3Addrs()[0].String())

@@ -450,6 +450,7 @@ func TestTooManyConnectionsOfOneClient(t *testing.T) {
 }
 
 func TestDrainEndsIdleSessionsAndFinishesMessages(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil, nil)
 	idle, busy, box := f.dialSMTP(t), f.dialSMTP(t), f.login(t, "mbrain")
 	idle.expect("220 ")

@@ -85,6 +85,7 @@ func quiet(t *testing.T, a, b *fixture) (taken int64) {
 func TestForwardingLoops(t *testing.T) {
 	f := func(name string, a, b []string, to string, most int64, atJsmith int) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			first, second := couple(t, a, b)
 			first.write(t, to)
 			if n := quiet(t, first, second); n > most {

@@ -160,6 +160,7 @@ func TestEachWayToLogInWaits(t *testing.T) {
 
 // A server that ends does not wait for those who wait.
 func TestDrainEndsTheWait(t *testing.T) {
+	t.Parallel()
 	f := patient(t, nil)
 	p := dialFrom(t, "127.0.1.1", f.SMTPAddrs()[0].String())
 	p.expect("220 ")
@@ -180,6 +181,7 @@ func TestDrainEndsTheWait(t *testing.T) {
 
 // After the wait the right password is right, and its network is known from then on.
 func TestTheWaitComesToAnEnd(t *testing.T) {
+	t.Parallel()
 	f := patient(t, func(c *config.Config) { c.Auth.AccountDelay = 50 * time.Millisecond })
 	p := dialFrom(t, "127.0.1.1", f.SMTPAddrs()[0].String())
 	p.expect("220 ")

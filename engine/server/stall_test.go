@@ -177,6 +177,7 @@ func TestRepliesThatNobodyReadsAreBounded(t *testing.T) {
 // TestStalledPeerIsCutOff stops reading in every way there is; the session must
 // end by its deadline, whatever it was doing.
 func TestStalledPeerIsCutOff(t *testing.T) {
+	t.Parallel()
 	short := func(c *config.Config) { c.POP3.IdleTimeout, c.SMTP.CommandTimeout = time.Second, time.Second }
 	large := "\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 30000)
 	small := "\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 500)

@@ -153,6 +153,7 @@ func TestNoRatesForTheKnown(t *testing.T) {
 }
 
 func TestEarlyTalkers(t *testing.T) {
+	t.Parallel()
 	for _, manners := range []config.Manners{config.MannersLog, config.MannersRefuse} {
 		t.Run(string(manners), func(t *testing.T) {
 			f := start(t, among(dnstest.Start(t), func(p *config.Policy) {
@@ -180,6 +181,7 @@ func TestEarlyTalkers(t *testing.T) {
 
 // The greeting of XCLIENT waits as the first one does.
 func TestGreetDelayOfXCLIENT(t *testing.T) {
+	t.Parallel()
 	f := start(t, among(dnstest.Start(t), func(p *config.Policy) { p.ReverseDNS, p.GreetDelay = false, time.Second }), nil)
 	f.stranger(t, "192.0.2.1").say("NOOP", "250 ")
 }

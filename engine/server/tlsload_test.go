@@ -226,6 +226,7 @@ func TestOldVersionsAreRefusedUnlessAskedFor(t *testing.T) {
 
 // A server that stops does not wait for handshakes, and says 421 within TLS.
 func TestDrainWithinTLS(t *testing.T) {
+	t.Parallel()
 	f := start(t, withTLS, nil)
 	half := dial(t, f.SMTPSAddrs()[0].String())
 	half.send(clientHello(t))

@@ -124,6 +124,7 @@ func TestAnOctetDoesNotRenewTheTimeOfACommand(t *testing.T) {
 // What was read ahead for a client is given up after a reply, also when octets of its next
 // command come. The client goes on all the same.
 func TestAnOctetDoesNotKeepWhatWasReadAhead(t *testing.T) {
+	t.Parallel()
 	f := start(t, nil, nil)
 	for range 3 {
 		f.deliver(t, "mbrain@localhost", "\r\nx\r\n")
@@ -241,6 +242,7 @@ func TestAPeerThatTakesRepliesOctetByOctetIsCutOff(t *testing.T) {
 // A client that has not taken all replies when a command comes, and takes them later, has
 // the time from that command on.
 func TestRepliesThatAreTakenLateRenewTheTime(t *testing.T) {
+	t.Parallel()
 	f := start(t, func(c *config.Config) { c.SMTP.CommandTimeout = 5 * time.Second }, nil)
 	p := dialNarrow(t, f.SMTPAddrs()[0].String())
 	p.expect("220 ")

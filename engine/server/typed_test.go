@@ -10,6 +10,7 @@ import (
 // A password that is written otherwise than when it was set is right at every door; a
 // wrong one is as wrong as that of an unknown name.
 func TestTypedPasswordsAtEveryDoor(t *testing.T) {
+	t.Parallel()
 	f := start(t, now, nil)
 	f.setPassword(t, "mbrain", "Grüße\u00a0zwei")
 	for typed, right := range map[string]bool{
