@@ -212,3 +212,22 @@ func TestUnknownUser(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// An address that can't be bound is an error that names its key and says what to do.
+func TestAddressesThatCannotBeBound(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for addr, want := range map[string]string{l.Addr().String(): "another program listens there", "192.0.2.1:2525": "this host has no such address"} {
+		at := []string{addr}
+		s, err := Bind([]Listeners{listeners("smtp", &at)}, loop.Config{})
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), addr) {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}

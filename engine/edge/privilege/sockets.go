@@ -86,9 +86,15 @@ func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel l
 	return nil
 }
 
+// explain adds what to do about an address that can't be bound.
 func explain(err error) error {
-	if errors.Is(err, unix.EACCES) {
+	switch {
+	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: ports below 1024 are root's; start as root with server.user set, or let systemd hand the socket over (see \"postrider install --print\")", err)
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("%w: another program listens there (\"ss -ltnp\" names it); end that one, or give another address", err)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this host has no such address (\"ip address\" lists them)", err)
 	}
 	return err
 }
