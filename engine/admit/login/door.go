@@ -38,6 +38,7 @@ type Settings struct {
 type Store interface {
 	Account(id storage.AccountID) (storage.Account, error)
 	CredentialChanges() uint64
+	Proofs() storage.Proofs
 }
 
 // Door judges logins. All methods may be called from any goroutine.
