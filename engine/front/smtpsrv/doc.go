@@ -39,7 +39,7 @@
 // A session belongs to the goroutine of its loop. While it waits (conn.Wait), what it waits
 // for belongs to a pool or to the store, and comes back as a task of the loop. The tasks are
 // views of the session (checkDone, windowGranted) or parts of it that are made once (auth,
-// transaction), so that a wait allocates nothing. What the sessions of one loop share, such
+// transaction), so that they need no allocation for each message. What the sessions of one loop share, such
 // as the effects of the machine, is in the Service by loop.
 //
 // # Limits

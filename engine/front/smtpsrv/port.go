@@ -32,7 +32,8 @@ type Address struct {
 	StartTLS *tls.Config // nil: STARTTLS is not offered
 }
 
-// port is what the sessions of one listener share.
+// port is what the sessions of one listener share. There is a configuration of the machine
+// for each Offer of the accounts.
 type port struct {
 	conn.Port
 	srv     *Service
@@ -42,6 +43,10 @@ type port struct {
 // Listener returns what opens the sessions of an address. It is called on the goroutine of
 // the connection's loop.
 func (srv *Service) Listener(at Address) func(c *loop.Conn, from netip.AddrPort) loop.Handler {
+	return srv.newPort(at).open
+}
+
+func (srv *Service) newPort(at Address) *port {
 	p := &port{srv: srv, Port: conn.Port{
 		Edge: srv.rooms.Edge, Daemon: maillog.SMTPD, Service: at.Service,
 		Timeout: srv.set.CommandTimeout, TooMany: srv.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS,
@@ -52,7 +57,7 @@ func (srv *Service) Listener(at Address) func(c *loop.Conn, from netip.AddrPort)
 		p.configs[o] = c
 		p.configs[o].Auth.Mechanisms = login.Offer(o).Of(c.Auth.Mechanisms)
 	}
-	return p.open
+	return p
 }
 
 // auth is how clients log in at an address. In capture mode the mechanisms are the ones
