@@ -78,7 +78,7 @@ func shorten(text string) string {
 	return text
 }
 
-// list is the state of reading a list of addresses.
+// list reads addresses octet by octet.
 type list struct {
 	rest  string
 	word  []byte // the address so far, or the display name before "<"
@@ -123,7 +123,7 @@ func (l *list) octet() error {
 		l.found = append(l.found, string(l.word))
 		l.clear()
 		l.done = true
-	case c == ':' && !l.angle && !l.done: // the name of a group
+	case c == ':' && !l.angle && !l.done: // after a group's name
 		if bytes.IndexByte(l.word, '@') >= 0 { // "a@b Bcc: c@d" is not a group: a@b would be lost in silence
 			return errBetween
 		}
@@ -199,8 +199,7 @@ func (l *list) comment() error {
 	return errClose
 }
 
-// quotedLen returns the length of the quoted string at the start of s, or 0 if it has no
-// end.
+// quotedLen returns how long the quoted string at the start of s is, or 0 if it has no end.
 func quotedLen(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {

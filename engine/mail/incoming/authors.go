@@ -9,16 +9,16 @@ import (
 
 // An account may write under its own addresses only. MAIL checks the reverse-path; this file
 // checks the From and Sender fields, when the header has come. The account must own all
-// addresses of From. Else a message could name a colleague as its author, with a signature
+// addresses in From. Else a message could name a colleague as its author, with a signature
 // by the domain. Sender is checked too, because many mail readers show it like From.
 //
 // The Resent fields are not checked: they name the user that sends a message on, and From
 // counts all the same. A program in relay.networks has no account: its From is trusted, and
-// signed if the domain of From has a key. The same holds for mail of local users through
-// sendmail (Entrance.Submit). The web client makes From of a sender that it has checked.
+// signed if its domain has a key. The same holds for local users' mail through sendmail
+// (Entrance.Submit). The web client has checked the sender that it puts into From.
 
 const (
-	// maxAuthors is how many addresses of a field are checked, each by a few lookups in
+	// maxAuthors is how many addresses in a field are checked, each by a few lookups in
 	// memory.
 	maxAuthors = 50
 	// maxAuthorField is how long a From or Sender field may be.

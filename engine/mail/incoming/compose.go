@@ -18,7 +18,7 @@ type Composed struct {
 	Recipients []string
 	Size       int64
 	EightBit   bool // the text has octets over 127
-	UTF8       bool // an address of the envelope is beyond ASCII
+	UTF8       bool // an envelope address is beyond ASCII
 }
 
 // Compose writes m to out with a complete header, in plain form with CRLF, to be sent by
@@ -70,7 +70,7 @@ func Compose(out io.Writer, m Mail, hostname, domain string) (c Composed, err er
 	}
 }
 
-// address fills in the sender and the recipients of m.
+// address fills in m's sender and recipients.
 func (c *Composed) address(m *Mail, header []byte, domain string) error {
 	reverse, err := reversePath(m.Sender, domain)
 	if err != nil {

@@ -27,10 +27,10 @@ import (
 type conversion struct {
 	m    *Message
 	keys []*dkim.Key // the keys that sign the message
-	max  int64       // octets of the message; 0: no limit
+	max  int64       // in octets; 0: no limit
 }
 
-// convert starts the conversion and delivery of the message in delivery.Draft.
+// convert starts to convert and deliver the message in delivery.Draft.
 func (m *Message) convert() {
 	c := &conversion{m: m, keys: m.header.restart(), max: m.in.MaxSize}
 	m.in.Convert(c.work, c.full)
@@ -41,7 +41,7 @@ func (c *conversion) full() {
 	c.m.fail(fmt.Errorf("%w: too many binary messages wait for conversion", storage.ErrTemporary))
 }
 
-// work runs on a goroutine of the pool.
+// work runs on a pool goroutine.
 func (c *conversion) work() {
 	front, err := c.guarded()
 	if err != nil {
@@ -61,8 +61,8 @@ func (c *conversion) guarded() (front string, err error) {
 	return c.convert()
 }
 
-// convert replaces the draft of the delivery by one with the converted message, and returns
-// the signature that goes in front of it.
+// convert replaces the delivery's draft by one with the converted message, and returns the
+// signature that goes in front.
 func (c *conversion) convert() (front string, err error) {
 	m, in := c.m, c.m.in
 	old := m.delivery.Draft
@@ -118,8 +118,8 @@ func (c *conversion) refuse(err error) error {
 
 var errConvertedSize = errors.New("the message is too large once its binary parts are base64")
 
-// read calls take with the text of a draft, in plain form and without our Received field,
-// which it returns.
+// read calls take with a draft's text, in plain form and without our Received field, which
+// it returns.
 func (c *conversion) read(d storage.Draft, take func(plain []byte) error) (lead []byte, err error) {
 	m, err := c.m.in.Drafts.OpenDraft(d)
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *conversion) read(d storage.Draft, take func(plain []byte) error) (lead 
 type convertedDraft struct {
 	draft   storage.Draft
 	signing *dkim.Signing // nil: there is no key
-	lead    int64         // octets of our trace fields
+	lead    int64         // octets in our trace fields
 	text    dot.Normalizer
 	max     int64
 	// maxBacklog is how many octets the draft may have in memory: a part of what its

@@ -17,7 +17,7 @@
 //
 // Between the octets that come and the delivery are these steps, in this order:
 //
-//  1. The header of a message of our own users is kept until it has ended. Then it is
+//  1. The header of a message from our own users is kept until it has ended. Then it is
 //     completed (message.Completion), the From and Sender fields are compared with the
 //     addresses of the account, and the signature begins. See header.go.
 //  2. EndHeader refuses a message for its header, before the message is accepted.
@@ -25,7 +25,7 @@
 //  4. The signature is finished (package dkim).
 //  5. The trace fields are made (trace.go), and the store gets the delivery.
 //
-// Before Finish the caller checks the message of an untrusted client, and may have its
+// Before Finish the caller checks a message from an untrusted client, and may have its
 // recipients routed again (placing.go). Both may still refuse the message.
 //
 // # Goroutines
@@ -35,7 +35,7 @@
 // caller can drop the message at any time. From Finish on the Message belongs to its steps:
 // a step that waits or computes runs on another goroutine, of Entrance.Convert or of
 // package dkim, and the next step follows on that goroutine. The last step calls done,
-// mostly on a goroutine of the store. Then the Message is the caller's again, and Reset
+// mostly on a store goroutine. Then the Message is the caller's again, and Reset
 // prepares it for the next message. After Finish a message can't be dropped: it is stored,
 // or done gets the error.
 //

@@ -16,15 +16,15 @@ type Entrance struct {
 	Inbox         storage.Inbox
 	Drafts        storage.Drafts // reads drafts of Inbox, for conversions; nil: no conversions
 	Router        *router.Router
-	Hostname      string // the name of this host in Received and Message-ID
+	Hostname      string // this host's name in Received and Message-ID
 	DefaultDomain string // the domain of addresses without one
-	MaxSize       int64  // octets of a message; 0: no limit
+	MaxSize       int64  // in octets; 0: no limit
 	MaxRecipients int    // 0: no limit; Submit only, as are MaxHops, Reserve and MaxBacklog
 	MaxHops       int    // Received fields of a message; 0: no limit
 	// MaxHeld is the longest header that is checked, and the backlog of a draft during a
 	// conversion.
 	MaxHeld int64
-	// Keys sign the messages of our own users, by the domain of the From field; nil:
+	// Keys sign messages from our own users, by the domain of the From field; nil:
 	// no signatures.
 	Keys *dkim.Keys
 	// Capture is the account that gets all mail in capture mode; 0: no capture mode.
@@ -41,7 +41,7 @@ type Entrance struct {
 	// Reserve books memory before a message takes it, and returns false when there is not
 	// so much; nil: memory is not counted.
 	Reserve func(octets int64) bool
-	// MaxBacklog is how many octets of a message may be in memory before its reader waits;
+	// MaxBacklog is how many octets may be in memory before a message's reader waits;
 	// 0: 4 MiB.
 	MaxBacklog int64
 }

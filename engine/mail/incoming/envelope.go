@@ -23,7 +23,7 @@ type envelope struct {
 // isNowhere reports whether no recipient gets the message.
 func (e *envelope) isNowhere() bool { return len(e.msg.Places.Targets)+len(e.msg.Places.Relayed) == 0 }
 
-// envelope reads the addresses of m and routes them, for msg.
+// envelope reads m's addresses and routes them, for msg.
 func (in *Entrance) envelope(m *Mail, header []byte, msg *Message) (*envelope, error) {
 	if m.At.IsZero() {
 		m.At = time.Now()
@@ -68,7 +68,7 @@ func (in *Entrance) envelope(m *Mail, header []byte, msg *Message) (*envelope, e
 	return e, nil
 }
 
-// addresses returns the recipients of m, and puts entries that can't be read into e.bad.
+// addresses returns m's recipients, and puts entries that can't be read into e.bad.
 func (e *envelope) addresses(m *Mail, header []byte) (found []string) {
 	for _, text := range m.Recipients {
 		ok, bad := readList(text)

@@ -14,11 +14,11 @@ import (
 	"postrider/storage"
 )
 
-// header completes the header of a message of our own users (see message.Completion), and
+// header completes the header of a message from our own users (see message.Completion), and
 // signs the message. The signature goes in front of the message (see
 // storage.Envelope.Front). So it can be made at the end, and no message waits for it.
 //
-// The octets of the header are held until it has ended, up to Entrance.MaxHeld of them, and
+// The header's octets are held until it has ended, up to Entrance.MaxHeld of them, and
 // the draft does not have them. A longer header is passed on as it is, without a signature;
 // if it would have to be completed, the message is refused. A dkim.Stream gets what is
 // signed, and counts in Backlog like the draft.
@@ -31,7 +31,7 @@ type header struct {
 	held    []byte
 	grown   int64 // octets that completing has added
 	stream  *dkim.Stream
-	signers []*dkim.Key // the keys of stream
+	signers []*dkim.Key // stream's keys
 	refusal *smtp.Reply // refuses the message at its end; its octets are dropped
 }
 
@@ -58,9 +58,9 @@ func (h *header) drop() {
 	*h = header{}
 }
 
-// completes reports whether the header is to be completed, if this is the first server of
-// the message: after a login always, and from a network that may relay if the message goes
-// to other hosts. A message of such a network to maildrops is stored octet for octet.
+// completes reports whether the header is to be completed, if no other server has had the
+// message: after a login always, and from a network that may relay if the message goes to
+// other hosts. A message from such a network to maildrops is stored octet for octet.
 func (m *Message) completes() bool {
 	return m.header.user != "" || m.in.CompleteHeader && m.Relays()
 }
@@ -79,8 +79,8 @@ func (m *Message) pass(run []byte) {
 	}
 }
 
-// decide is called when the header has ended or is too long. held may have the first octets
-// of the body too, from the run that ended the header.
+// decide is called when the header has ended or is too long. held may end with octets from
+// the body, if one run had both.
 func (m *Message) decide() {
 	h := &m.header
 	h.decided = true
@@ -178,8 +178,8 @@ func (in *Entrance) completion(id, host string, at time.Time, from string) messa
 // author is the address for a missing From field.
 func (m *Message) author() string { return cmp.Or(string(m.Reverse), m.header.user) }
 
-// beginSignature begins the signature, if there is a key for the domain of From in text, or
-// without From for the domain of the reverse-path.
+// beginSignature begins the signature, if there is a key for the domain in text's From
+// field, or without From for the reverse-path's domain.
 func (m *Message) beginSignature(text []byte) {
 	if !m.in.hasKeys() {
 		return // finding the author costs as much as the rest
@@ -206,7 +206,7 @@ func (m *Message) sign() {
 	stream.Finish(func(fields string, err error) { m.deliver(m.in.front(fields, err, m.header.id)) })
 }
 
-// front returns the text in front of a message: its signature, or "" if signing failed.
+// front returns the text in front of a message: the signature, or "" if signing failed.
 func (in *Entrance) front(signature string, err error, id storage.MessageID) string {
 	if err == nil && len(signature) > storage.MaxSignature {
 		err = errors.New("the signatures are too long")
@@ -218,7 +218,7 @@ func (in *Entrance) front(signature string, err error, id storage.MessageID) str
 	return signature
 }
 
-// restart ends the signature of a message that will be converted, and returns the keys for
+// restart ends the signature over a message that will be converted, and returns the keys for
 // the signature of the result.
 func (h *header) restart() (keys []*dkim.Key) {
 	if h.stream != nil {

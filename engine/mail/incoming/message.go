@@ -18,7 +18,7 @@ type Message struct {
 
 	Reverse  []byte           // reverse-path as text, without brackets
 	Places   router.Placement // where the recipients are routed
-	Paths    int              // number of accepted forward-paths
+	Paths    int              // accepted forward-paths
 	forward  []byte           // the first forward-path, for Received's "for"
 	wide     bool             // forward is beyond ASCII
 	taken    []byte           // in capture mode: a Delivered-To field for each forward-path
@@ -27,9 +27,9 @@ type Message struct {
 	Arrival time.Time
 	Results []byte // an Authentication-Results field, in front of the message; empty: none
 
-	host  string        // the name of this host in Received
+	host  string        // this host's name in Received
 	draft storage.Draft // nil until Open
-	lead  int           // octets of the Received field
+	lead  int           // octets in the Received field
 	cut   int64         // octets that the client sent and that are not in the draft
 	head  *message.Head
 	header
@@ -70,7 +70,7 @@ type End struct {
 	Settle []storage.Settlement
 }
 
-// Init prepares a zero Message, once. done gets the outcome of each finished message: see
+// Init prepares a zero Message, once. done gets each finished message's outcome: see
 // the package comment.
 func (m *Message) Init(in *Entrance, done func(storage.Receipt, error)) {
 	m.in, m.done = in, done
@@ -88,7 +88,7 @@ func (m *Message) Begin(p smtp.ReversePath, mayRelay bool) {
 	m.taken, m.notShown = m.taken[:0], 0
 }
 
-// MayRelay returns the mayRelay of Begin.
+// MayRelay returns the mayRelay that Begin got.
 func (m *Message) MayRelay() bool { return m.mayRelay }
 
 // Recipient routes a forward-path and keeps the result, each maildrop and destination once.
@@ -111,7 +111,7 @@ func (m *Message) Recipient(rcpt *smtp.RcptArgs) router.Outcome {
 // IsOpen reports whether the draft has begun.
 func (m *Message) IsOpen() bool { return m.draft != nil }
 
-// ID is the id of the open draft.
+// ID is the open draft's id.
 func (m *Message) ID() storage.MessageID { return m.draft.ID() }
 
 // Open begins the draft with our Received field, which has the draft's id.
@@ -160,7 +160,7 @@ func (m *Message) Backlog() int64 {
 	return m.draft.Backlog() + m.header.backlog()
 }
 
-// Notify calls f once, on another goroutine or at once, when the backlog of the store's
+// Notify calls f once, on another goroutine or at once, when the backlog in the store's
 // writer and the signature is at most mark octets. f must not block. Drop cancels the call.
 func (m *Message) Notify(mark int64, f func()) {
 	stream := m.header.stream
@@ -174,7 +174,7 @@ func (m *Message) Notify(mark int64, f func()) {
 // Relays reports whether the message goes to other hosts, by the queue.
 func (m *Message) Relays() bool { return len(m.Places.Relayed) > 0 }
 
-// Size is the size of the stored message, without stuffed dots.
+// Size is the stored message's size, without stuffed dots.
 func (m *Message) Size() int64 { return m.delivery.Size }
 
 // Refusal is the reply to a message that was not stored because it is at fault; nil: the
@@ -220,7 +220,7 @@ func (m *Message) address(front string) {
 	}
 }
 
-// stored runs on a goroutine of the store.
+// stored runs on a store goroutine.
 func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) { m.done(r, err) }
 
 // fail ends a finished message that the store has not got.
@@ -236,7 +236,7 @@ func (m *Message) Reset() {
 	m.Shrink()
 }
 
-// Drop discards the draft of a message before Finish, if there is one.
+// Drop discards a message's draft before Finish, if there is one.
 func (m *Message) Drop() {
 	if m.draft != nil {
 		m.draft.Discard()

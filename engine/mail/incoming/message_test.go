@@ -232,7 +232,7 @@ func TestWriteAndCopy(t *testing.T) {
 	}
 }
 
-// A message of an untrusted client is copied once, into the draft, and allocates nothing.
+// A message from an untrusted client is copied once, into the draft, and allocates nothing.
 func TestMessageAllocatesNothing(t *testing.T) {
 	p := newPlace()
 	c := newClient(p.entrance())

@@ -44,7 +44,7 @@ func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (stor
 }
 
 // Copy stores a copy of body with new trace fields, and ignores the Entry of body. e.Size
-// is the size of body.
+// is body's size.
 func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (storage.Receipt, error) {
 	m.draft, m.Arrival = m.in.Inbox.NewDraft(e.Size), time.Now()
 	for {
@@ -65,7 +65,7 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 	return storage.Put(ctx, m.in.Inbox, &m.delivery)
 }
 
-// ownBacklog is how many octets of a message of this host may be in memory.
+// ownBacklog is the memory limit for a message of this host.
 const ownBacklog = 1 << 20
 
 // put appends a piece, and waits while the backlog is too large. On an error it drops the
@@ -88,7 +88,7 @@ func (m *Message) wait(finish func()) (storage.Receipt, error) {
 	return o.r, o.err
 }
 
-// outcome has the arguments of done.
+// outcome has done's arguments.
 type outcome struct {
 	r   storage.Receipt
 	err error

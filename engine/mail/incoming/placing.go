@@ -8,21 +8,21 @@ import (
 	"postrider/storage"
 )
 
-// Replaced is the result of PlaceAgain.
+// Replaced is what PlaceAgain returns.
 type Replaced struct {
-	Places router.Placement // for Message.Places, on the goroutine of the Message
+	Places router.Placement // for Message.Places, on the Message's goroutine
 	Looped int              // recipients that are in a loop
 	Err    error
 }
 
 // PlaceAgain routes all recipients again after change. Facts that are known only at the end
 // of a message may change its routing: it was at an alias before (Delivered-To), or its
-// sender may get notifications of success. There may be thousands of recipients, at aliases
+// sender may get success notifications. There may be thousands of recipients, at aliases
 // with thousands of members. So run gives the work to a bounded pool, or calls full when
 // there is no room.
 //
 // The work has a copy: the Message stays the caller's, and may be dropped meanwhile. then is
-// called once, on the goroutine of the pool, or at once when there is no room.
+// called once, on the pool goroutine, or at once when there is no room.
 func (m *Message) PlaceAgain(rcpts []smtp.RcptArgs, change func(*router.Placement), run func(work, full func()), then func(Replaced)) {
 	r, in, mayRelay := Replaced{Places: m.Places}, m.in, m.mayRelay
 	r.Places.Targets = nil // the slice belongs to the Message

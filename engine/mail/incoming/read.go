@@ -16,11 +16,11 @@ import (
 // maxHeader bounds a header, which is held in memory.
 const maxHeader = 1 << 20
 
-// maxName is how many octets of a line are read to see whether it is a field.
+// maxName is how far a line is read to see whether it is a field.
 const maxName = 1 << 10
 
-// readHeader reads the fields at the start of a message, and the empty line after them. in
-// is at the body then. reserve books the memory before the header takes it.
+// readHeader reads the fields before the body, and the empty line after them. in is at the
+// body then. reserve books the memory before the header takes it.
 func readHeader(in *bufio.Reader, reserve func(octets int64) error) (header []byte, err error) {
 	for first := true; ; first = false {
 		start, err := in.Peek(maxName)
@@ -110,7 +110,7 @@ func addressed(header []byte) (found, bad []string) {
 	return plain, plainBad
 }
 
-// fromField makes the value of a From field.
+// fromField makes a From field's value.
 func fromField(name, address string) string {
 	name = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

@@ -20,12 +20,12 @@ import (
 type Mail struct {
 	Sender     string    // the reverse-path without brackets; "": the null path
 	FullName   string    // the sender's full name, for a missing From field
-	Recipients []string  // lists of addresses
+	Recipients []string  // address lists
 	FromHeader bool      // addresses in To, Cc and Bcc are recipients too
 	Return     bool      // the sender gets a notification about recipients that can't get the message
 	Text       io.Reader // plain form, any line ends
 
-	Notify smtp.Notify // the NOTIFY of each recipient
+	Notify smtp.Notify // NOTIFY for each recipient
 	Ret    smtp.Ret
 	EnvID  string // xtext; "": none
 	Origin string // the program and its user: see storage.Envelope
@@ -33,7 +33,7 @@ type Mail struct {
 	At     time.Time
 }
 
-// Result is the outcome of Submit.
+// Result is what Submit returns.
 type Result struct {
 	Receipt storage.Receipt // the zero Receipt: nothing was stored
 	Sender  string          // the reverse-path, with its domain and without brackets
@@ -140,7 +140,7 @@ func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) er
 	}
 }
 
-// fromName and fromAddress make the From field of a message without one.
+// fromName and fromAddress make From for a message without one.
 func (m *Mail) fromName(reverse string) string {
 	if reverse == "" {
 		return "Mail Delivery System"
@@ -166,7 +166,7 @@ func (s *submission) append(ctx context.Context, piece []byte) error {
 	return storage.Await(ctx, &s.msg, cmp.Or(s.in.MaxBacklog, maxBacklog))
 }
 
-// maxBacklog is how many octets of a message may be in memory before its reader waits.
+// maxBacklog is how many octets may be in memory before a message's reader waits.
 const maxBacklog = 4 << 20
 
 // store finishes the message and waits until it is durable.

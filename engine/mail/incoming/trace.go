@@ -9,8 +9,8 @@ import (
 	"postrider/storage"
 )
 
-// traces makes the fields in front of the message in each maildrop: Return-Path in all of
-// them, Delivered-To where an alias was expanded.
+// traces makes the fields in front of the message in each maildrop: Return-Path everywhere,
+// Delivered-To where an alias was expanded.
 func (m *Message) traces(rs []storage.Recipient, front string) []storage.Recipient {
 	b := append(message.AppendReturnPath(m.trace[:0], m.Reverse), m.Results...)
 	b = append(b, front...)
@@ -38,9 +38,9 @@ func (m *Message) traces(rs []storage.Recipient, front string) []storage.Recipie
 }
 
 // In capture mode all mail goes to one maildrop, whatever the recipients are. A message
-// with many recipients is stored once, with a Delivered-To field for each of them.
+// with many recipients is stored once, with a Delivered-To field for each.
 
-// maxTaken bounds the Delivered-To fields of a captured message.
+// maxTaken bounds a captured message's Delivered-To fields.
 const maxTaken = storage.MaxTrace - 1024
 
 // capture accepts any forward-path.
@@ -59,7 +59,7 @@ func (m *Message) capture(account storage.AccountID, to smtp.ForwardPath) {
 	}
 }
 
-// appendTaken appends the fields that name the recipients of a captured message.
+// appendTaken appends the fields that name a captured message's recipients.
 func (m *Message) appendTaken(b []byte) []byte {
 	b = append(b, m.taken...)
 	if m.notShown > 0 {

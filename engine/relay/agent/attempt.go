@@ -17,7 +17,7 @@ import (
 )
 
 // attempt is one attempt to deliver an entry: first over the connection that the session
-// has, then to the hosts of the next hop in turn, until each recipient is delivered or
+// has, then to the next hop's hosts in turn, until each recipient is delivered or
 // refused for good. After a temporary refusal the next host is tried (RFC 5321 section
 // 5.1): the first one may have a full disk, and the next one may not.
 type attempt struct {
@@ -114,7 +114,7 @@ func (t *attempt) tryInTurn(except netip.AddrPort) queue.Fault {
 	return fault
 }
 
-// logNextHost logs the reply of the last host before another one is tried.
+// logNextHost logs the last host's reply before another one is tried.
 func (t *attempt) logNextHost(host mx.Host) {
 	if len(t.tried) == 0 || !t.took {
 		return

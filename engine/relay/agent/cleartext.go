@@ -89,7 +89,7 @@ func (p *peer) blamesClearText(res *smtpclient.Result) bool {
 }
 
 // isOfAddress reports whether an enhanced status code, without its class, is about an
-// address, a mailbox or the size of the message (RFC 3463).
+// address, a mailbox or the message's size (RFC 3463).
 func isOfAddress(detail string) bool {
 	switch detail {
 	case "1.1", "1.2", "1.3", "1.4", "1.6", "1.7", "1.8", "1.10", "3.4":

@@ -55,7 +55,7 @@ type Stats struct {
 	Notices, Dropped                 atomic.Int64 // notifications that were sent, and dropped ones
 }
 
-// readers is the number of goroutines that read the queue.
+// readers is how many goroutines read the queue.
 const readers = 8
 
 // New prepares a Courier. An error names the setting that is wrong.
@@ -121,7 +121,7 @@ func (c *Courier) Stop(ctx context.Context) {
 	c.cancel()
 }
 
-// shardOf returns the shard of a destination. All destinations of a next hop have the same.
+// shardOf returns a destination's shard. All destinations of a next hop have the same.
 func (c *Courier) shardOf(domain string) *shard {
 	if len(c.shards) == 1 {
 		return c.shards[0]
@@ -140,7 +140,7 @@ func (c *Courier) wake(domain string, flush bool) {
 	})
 }
 
-// Flush makes an attempt for the mail of a destination now, also where its hosts are
+// Flush makes an attempt for a destination's mail now, also where its hosts are
 // taken for dead.
 func (c *Courier) Flush(domain string) { c.wake(domain, true) }
 

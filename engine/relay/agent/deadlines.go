@@ -6,7 +6,7 @@ import (
 	"postrider/engine/protocol/smtpclient"
 )
 
-// deadlines are the deadlines of a peer for one message over one connection. Each reply has
+// deadlines are a peer's deadlines for one message over one connection. Each reply has
 // a deadline as a whole, and so have all commands together, the message, and the reply to
 // the message. A peer that sends single octets renews none of them.
 type deadlines struct {
@@ -31,7 +31,7 @@ func (c *Courier) deadlines(now time.Time, size int64) deadlines {
 	return deadlines{times: t, size: size, dialogue: now.Add(dialogueReplies * t.Command)}
 }
 
-// beginBody sets the deadline of the message, which is sent now.
+// beginBody sets the deadline for the message, which is sent now.
 func (d *deadlines) beginBody(now time.Time) {
 	d.body = now.Add(d.times.Data)
 	if rate := d.times.MinDataRate; rate > 0 {
@@ -39,7 +39,7 @@ func (d *deadlines) beginBody(now time.Time) {
 	}
 }
 
-// next returns the deadline of a wait that begins now (RFC 5321 section 4.5.3.2).
+// next returns the deadline for a wait that begins now (RFC 5321 section 4.5.3.2).
 func (d *deadlines) next(now time.Time, w smtpclient.Wait) time.Time {
 	t := d.times
 	switch w {
@@ -59,7 +59,7 @@ func (d *deadlines) next(now time.Time, w smtpclient.Wait) time.Time {
 	return earlier(now.Add(t.Command), d.dialogue)
 }
 
-// handshake returns the deadline of a TLS handshake that begins now.
+// handshake returns the deadline for a TLS handshake that begins now.
 func (d *deadlines) handshake(now time.Time) time.Time {
 	return earlier(now.Add(handshakeLimit), d.next(now, smtpclient.WaitCommand))
 }

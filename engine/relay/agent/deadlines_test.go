@@ -74,7 +74,7 @@ func TestARepliesTimeIsNotRenewed(t *testing.T) {
 	}
 }
 
-// The deadlines of a peer for one message grow with the size of the message only.
+// The deadlines of a peer for one message grow with the message's size only.
 func TestDeadlines(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	c := &Courier{settings: defaults()}

@@ -5,7 +5,7 @@
 // # Whose goroutine
 //
 // A session with another host is a goroutine: dialing, DNS and a slow peer all block, and
-// relay.connections bounds the number of sessions. A mutex guards the scheduler; it is
+// relay.connections bounds the sessions. A mutex guards the scheduler; it is
 // held for some microseconds, never during a wait. The scheduler is cut into shards by
 // next hop, so that sessions seldom wait for one another.
 //
@@ -18,13 +18,13 @@
 //
 // # Which hosts
 //
-// An attempt tries the hosts of the next hop in turn, until each recipient is accepted or
+// An attempt tries the next hop's hosts in turn, until each recipient is accepted or
 // refused for good. A 4yz reply to any command sends the recipient to the next host; a 5yz
 // reply is final. One attempt tries five addresses. When the best ones are all of one IP
 // version, two of the five are of the other version. Addresses that this machine can't
 // reach don't count. After one host may have the whole message no other host is tried. The
 // reason that is kept is the last host's reply; it names the hosts that were tried and the
-// hosts that were not. The history has the reply of each host.
+// hosts that were not. The history has each host's reply.
 //
 // A message is sent with SMTPUTF8 if its paths or its header need it, and not because the
 // client said SMTPUTF8. Headers of MIME parts don't count.
@@ -39,13 +39,13 @@
 // about TLS is not final, and ends that hour. Clear text after the reply to STARTTLS is
 // treated as an attack, and the host as one that is down.
 //
-// The operator (relay.tls, relay.tls_default), the TLSA records of the domain (DANE) or its
+// The operator (relay.tls, relay.tls_default), the domain's TLSA records (DANE) or its
 // MTA-STS policy may demand more. Package tlspolicy decides which of them counts,
 // [Security] looks them up, and the session's goroutine checks them in the handshake. A
 // host that fails the check gets no mail: the next host is tried, and without one the mail
 // waits (4.7.4, 4.7.5).
 //
-// DANE needs a trusted name server that validates DNSSEC (relay.dnssec). The AD bit of its
+// DANE needs a trusted name server that validates DNSSEC (relay.dnssec). The AD bit in its
 // answers counts for MX, address and TLSA records. The log has a line about it when the
 // first message leaves.
 //
@@ -66,7 +66,7 @@
 // Each connection under TLS has the line "ID: Untrusted TLS connection established to
 // host[ip]:25: TLSv1.3 with cipher X (group)". With "Verified" the line ends with "verified
 // by" and the record or the authorities. Untrusted means that nothing was demanded, and so
-// nothing was checked. The history of a message ("why") has the same about each attempt. A
+// nothing was checked. A message's history ("why") has the same about each attempt. A
 // message that is delivered by its first attempt has no history, only lines in the log.
 //
 // # Diagnostics

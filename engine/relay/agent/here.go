@@ -12,7 +12,7 @@ import (
 )
 
 // deliverHere delivers an entry to maildrops of this host. A local recipient is in the queue
-// if its sender asked for a notification of success, if its domain was added after the
+// if its sender asked for a success notification, if its domain was added after the
 // message came, or if an alias has a member without a mailbox, which then fails here. The
 // entry is settled after the delivery, so a crash in between repeats the delivery.
 func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.HostVerdict {
@@ -32,7 +32,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 			a.Results[i] = queue.Result{Verdict: queue.Permanent, Status: "5.1.3", Reason: "not a mail address: " + to.ForwardPath}
 			continue
 		}
-		// The caller sends the notification of success, after the delivery.
+		// The caller sends the success notification, after the delivery.
 		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
 		outcome := m.Recipient(&rcpt)
 		if outcome != router.Local {

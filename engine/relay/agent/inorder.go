@@ -14,7 +14,7 @@ const (
 	// maxHosts is how many addresses of a next hop one attempt tries (Postfix:
 	// smtp_mx_address_limit). Addresses without a route from this machine don't count.
 	maxHosts = 5
-	// maxLooked bounds all addresses of an attempt, also the ones that don't count.
+	// maxLooked bounds all addresses in an attempt, also the ones that don't count.
 	maxLooked = 40
 	// keptPlaces is how many of maxHosts are for the other IP version, when the best
 	// addresses are all of one version, which may not work from this machine.

@@ -104,7 +104,7 @@ func TestVerify(t *testing.T) {
 	f("authority", other, time.Time{}, "mx.b.test", "unknown authority")
 }
 
-// The history of a message has the TLS facts of the connection.
+// A message's history has the TLS facts of the connection.
 func TestHistory(t *testing.T) {
 	b := newBed(t, nil, 0, nil, zone...)
 	startMX(t, b.at(2), "greylist", newAuthority(t).issue(time.Time{}, "mx.b.test"))

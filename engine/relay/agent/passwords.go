@@ -10,7 +10,7 @@ import (
 	"postrider/engine/protocol/smtpclient"
 )
 
-// Passwords are the logins of next hops. It never changes.
+// Passwords are the logins for next hops. It never changes.
 type Passwords struct {
 	of map[router.Hop]*smtpclient.Credentials
 }
@@ -48,5 +48,5 @@ func ReadPasswords(path string) (*Passwords, error) {
 	return p, lines.Err()
 }
 
-// For returns the login of a next hop, or nil.
+// For returns a next hop's login, or nil.
 func (p *Passwords) For(hop router.Hop) *smtpclient.Credentials { return p.of[hop] }

@@ -182,7 +182,7 @@ func (p *peer) flushBeside(out []byte) {
 // maxUnread bounds in.
 const maxUnread = 1 << 20
 
-// read appends octets of the peer to in.
+// read appends octets from the peer to in.
 func (p *peer) read() (int, error) {
 	if len(p.in) > maxUnread {
 		return 0, fmt.Errorf("the peer sent more than %d octets before it was asked", maxUnread)
@@ -223,8 +223,8 @@ func (p *peer) feed() bool {
 	return n > 0
 }
 
-// lost tells the machine that the connection is broken. The machine gets the last replies
-// of the peer first: they often have the reason.
+// lost tells the machine that the connection is broken. The machine gets the peer's last
+// replies first: they often have the reason.
 func (p *peer) lost(err error) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		p.m.TimeOut(&p.e)

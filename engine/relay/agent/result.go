@@ -70,7 +70,7 @@ func inReplyTo(res *smtpclient.Result) string {
 func nameOf(h mx.Host) string { return fmt.Sprintf("%s[%s]", h.Name, h.Addr.Addr()) }
 
 // conclude gives a result to the recipients about which no host has replied, and adds the
-// names of other hosts to the results of the deferred ones.
+// names of other hosts to deferred results.
 func (t *attempt) conclude(fault queue.Fault) {
 	for _, i := range t.left {
 		r := &t.outcome.Results[i]
@@ -140,7 +140,7 @@ func (t *attempt) isDeferred() bool {
 	return slices.ContainsFunc(t.outcome.Results, func(r queue.Result) bool { return r.Verdict == queue.Temporary })
 }
 
-// channelTo returns the channel of the last connection to a host.
+// channelTo returns the channel that was last used to a host.
 func (t *attempt) channelTo(peer string) string {
 	for _, h := range slices.Backward(t.tried) {
 		if h.host.String() == peer {

@@ -91,7 +91,7 @@ func (s *Security) ForNextHop(ctx context.Context, hop router.Hop) *NextHopSecur
 	return b
 }
 
-// Demand returns what a host of the next hop has to show. The error is the reason why the
+// Demand returns what a next hop's host has to show. The error is the reason why the
 // host must not be used now.
 func (b *NextHopSecurity) Demand(ctx context.Context, answer *mx.Answer, host mx.Host) (tlspolicy.Demand, error) {
 	c := tlspolicy.Case{Level: b.Level, Rule: b.Rule, Domain: b.domain, Host: host.Name, STS: b.STS}
@@ -101,7 +101,7 @@ func (b *NextHopSecurity) Demand(ctx context.Context, answer *mx.Answer, host mx
 	return tlspolicy.Decide(c)
 }
 
-// tlsa looks up the TLSA records of a host.
+// tlsa looks up a host's TLSA records.
 func (s *Security) tlsa(ctx context.Context, host mx.Host) (found []tlspolicy.TLSA, lookup tlspolicy.Lookup) {
 	records, err := s.hosts.Names().TLSA(ctx, host.Name, host.Addr.Port())
 	switch {

@@ -10,7 +10,7 @@ import (
 	"postrider/engine/relay/tlspolicy"
 )
 
-// SecurityReport is what TLS the hosts of a next hop would have to show, for "route": as
+// SecurityReport is what TLS a next hop's hosts would have to show, for "route": as
 // text, or as JSON for programs.
 type SecurityReport struct {
 	Level  string         `json:"level"`
@@ -28,7 +28,7 @@ type HostSecurity struct {
 	Fault  string `json:"fault,omitempty"` // why it would not be used
 }
 
-// Explain finds what the hosts of a next hop would have to show. It connects to none.
+// Explain finds what a next hop's hosts would have to show. It connects to none.
 func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explanation) SecurityReport {
 	b := s.ForNextHop(ctx, hop)
 	o := SecurityReport{Level: b.Level.String(), Rule: b.Rule}

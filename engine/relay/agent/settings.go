@@ -11,8 +11,8 @@ import (
 
 // Settings are the operator's settings for mail to other hosts.
 type Settings struct {
-	Hostname      string // the name of this host: in EHLO, notifications, Received fields
-	DefaultDomain string // the domain of the postmaster, for notifications that bounce
+	Hostname      string // this host's name: in EHLO, notifications, Received fields
+	DefaultDomain string // the postmaster's domain, for notifications that bounce
 
 	Rules     *router.Transports     // where mail for other domains goes
 	Policy    queue.Policy           // when an entry is tried, and when it is returned
@@ -38,7 +38,7 @@ type Sizes struct {
 	InitialConnections        int // connections to a destination that is not known yet
 	MessagesPerConnection     int
 	Rate                      int // messages a second to one destination; 0: no limit
-	MaxEntries                int // entries of the queue in memory
+	MaxEntries                int // queue entries in memory
 }
 
 // Times are how long a host may take.

@@ -16,7 +16,7 @@ type shard struct {
 	ticking bool
 }
 
-// load is a request to read the due entries of a destination.
+// load is a request to read a destination's due entries.
 type load struct {
 	sh *shard
 	queue.Load

@@ -59,7 +59,7 @@ func (c *Courier) sweep() {
 	}
 }
 
-// historyAfter is how long the history of a message ("why") is kept after its lifetime.
+// historyAfter is how long a message's history ("why") is kept after its lifetime.
 const historyAfter = 48 * time.Hour
 
 // slack is how much later than its due time an attempt may be.

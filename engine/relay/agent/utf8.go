@@ -22,7 +22,7 @@ const (
 // needsUTF8 reports whether the message has UTF-8 in its header, and so can go only to
 // hosts with SMTPUTF8 (RFC 6531 section 3.2). SMTPUTF8 in the client's MAIL command is not
 // enough: many clients send it wherever it is offered, also for ASCII messages. Package
-// smtpclient checks the paths of the transaction.
+// smtpclient checks the transaction's paths.
 func (t *attempt) needsUTF8() bool {
 	if !t.entry.Envelope.SMTPUTF8 {
 		return false
@@ -60,7 +60,7 @@ func (c *Courier) headerIsWide(e *storage.QueueEntry) bool {
 // that end with CRLF.
 type headerScan struct {
 	wide bool
-	text int // octets of the line so far, without its end
+	text int // octets in the line so far, without its end
 }
 
 // scan looks at the next piece and reports whether the answer is known: it has found an
