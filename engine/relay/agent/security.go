@@ -121,7 +121,7 @@ func (s *Security) tlsa(ctx context.Context, host mx.Host) (found []tlspolicy.TL
 func (s *Security) logDANEOnce() {
 	s.daneLogged.Do(func() {
 		go func() {
-			if yes, why := s.hosts.Names().Vouches(s.ctx); yes {
+			if yes, why := s.hosts.Names().Validates(s.ctx); yes {
 				s.log.Info("DANE is on", "because", why, slog.String("daemon", "smtp"))
 			} else {
 				s.log.Info("DANE is off", "because", why, slog.String("daemon", "smtp"))

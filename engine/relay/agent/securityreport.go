@@ -39,7 +39,7 @@ func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explan
 		o.Notes = append(o.Notes, "MTA-STS: "+b.Note)
 	}
 	if b.Level != tlspolicy.None {
-		_, o.DNSSEC = s.hosts.Names().Vouches(ctx)
+		_, o.DNSSEC = s.hosts.Names().Validates(ctx)
 	}
 	answer := &mx.Answer{Hosts: found.Hosts, Secure: found.Secure}
 	seen := make(map[string]bool)
