@@ -89,7 +89,7 @@ const (
 var reasonWords = [reasons]string{
 	TooManyInAll:       "limits.connections reached",
 	TooManyOfClient:    "the client has reached limits.connections_per_client",
-	TooManyOfStrangers: "clients outside relay.networks have reached their share of limits.connections at this service",
+	TooManyOfStrangers: "clients outside relay.networks and smtp.trusted_networks have reached their share of limits.connections at this service",
 	TooManyOfNetwork:   "the client's network has reached its share of the free connections at this service",
 }
 

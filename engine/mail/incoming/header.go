@@ -58,15 +58,15 @@ func (h *header) drop() {
 	*h = header{}
 }
 
-// completes reports whether the header is to be completed, if no other server has had the
-// message: after a login always, and from a network that may relay if the message goes to
-// other hosts. A message from such a network to maildrops is stored octet for octet.
+// completes reports whether the header may be completed: after a login, and with
+// CompleteHeader from a network that may relay if the message goes to other hosts. A message
+// from such a network to maildrops is stored octet for octet.
 func (m *Message) completes() bool {
 	return m.header.user != "" || m.in.CompleteHeader && m.Relays()
 }
 
-// lacks reports whether the header is to be completed: see completes. Without a login a
-// message that has a Received field is not.
+// lacks reports whether the header is to be completed. Without a login it is not if the
+// message has a Received field: another server has had it.
 func (m *Message) lacks() bool {
 	return m.completes() && (m.header.user != "" || m.head.Hops() == 0)
 }

@@ -17,12 +17,12 @@ type addressCounts struct {
 }
 
 // enter counts a connection, and returns the function that ends it. It returns nil when the
-// address has most connections already.
-func (a *addressCounts) enter(ip netip.Addr, most int) (leave func()) {
+// address has bound connections already.
+func (a *addressCounts) enter(ip netip.Addr, bound int) (leave func()) {
 	peer := limit.Client(ip)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.by[peer] >= most {
+	if a.by[peer] >= bound {
 		return nil
 	}
 	a.by[peer]++
@@ -47,12 +47,12 @@ func (c *Courier) maxPerAddress() int {
 	return min(max(set.Connections/5, set.ConnectionsPerDestination), max(shareOfStrange(set.Connections)/2, 1))
 }
 
-// enter counts a connection to a host. leave is nil when the host's address has most
-// connections already. A next hop that the operator named has no such bound.
-func (t *attempt) enter(host mx.Host) (leave func(), most int) {
+// enter counts a connection to a host. leave is nil when the host's address has
+// bound connections already. A next hop that the operator named has no bound.
+func (t *attempt) enter(host mx.Host) (leave func(), bound int) {
 	if t.c.settings.Rules.Names(t.hop) {
 		return func() {}, 0
 	}
-	most = max(t.c.maxPerAddress(), t.c.settings.Limits[t.hop.String()].Sessions)
-	return t.c.perAddress.enter(host.Addr.Addr(), most), most
+	bound = max(t.c.maxPerAddress(), t.c.settings.Limits[t.hop.String()].Sessions)
+	return t.c.perAddress.enter(host.Addr.Addr(), bound), bound
 }

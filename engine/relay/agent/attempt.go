@@ -204,10 +204,10 @@ type ending struct {
 // tryConnection makes one connection for tryHost. plain means clear text, though the host
 // may offer TLS.
 func (t *attempt) tryConnection(host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool) ending {
-	leave, most := t.enter(host)
+	leave, bound := t.enter(host)
 	if leave == nil {
 		t.full++
-		text := fmt.Sprintf("%d connections to %s are open: the limit for one address", most, host.Addr.Addr())
+		text := fmt.Sprintf("%d connections to %s are open: the limit for one address", bound, host.Addr.Addr())
 		t.tried = append(t.tried, triedHost{host: host, said: text})
 		return ending{fault: queue.Fault{Status: "4.4.5", Text: text}, down: true, local: true}
 	}
