@@ -59,6 +59,10 @@ func Send(ctx context.Context, path string, e Envelope, text io.ReadSeeker) (a A
 	}
 }
 
+// closedIdle is the text of net/http's error for a connection that the server has closed
+// before the request was written. The error is not exported.
+const closedIdle = "http: server closed idle connection"
+
 // isBusy reports whether an error comes from a server with too many connections: its listen
 // queue is full, or it has closed the connection without an answer.
 func isBusy(err error) bool {
@@ -67,7 +71,7 @@ func isBusy(err error) bool {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(err.Error(), closedIdle)
 }
 
 // send makes one attempt for Send.

@@ -305,6 +305,30 @@ func TestMessagesOfAUserAreLimited(t *testing.T) {
 	}
 }
 
+// A server that closes a connection without an answer is busy, whenever the close comes.
+func TestAClosedConnectionIsThatOfABusyServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	for range 1000 {
+		if _, err := send(t.Context(), path, strings.NewReader("x")); !isBusy(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Connections are limited for each user. One more is closed without an answer.
 func TestConnectionsOfAUserAreLimited(t *testing.T) {
 	path, _ := start(t, stored)
