@@ -179,7 +179,7 @@ func (p *peer) flushBeside(out []byte) {
 	}
 }
 
-// maxUnread bounds in.
+// maxUnread is how many octets in may have.
 const maxUnread = 1 << 20
 
 // read appends octets from the peer to in.
@@ -249,8 +249,8 @@ func (p *peer) lost(err error) {
 func (p *peer) stream(c *Courier, entry *storage.QueueEntry) {
 	m, err := c.store.OpenQueued(entry)
 	if err != nil {
-		if !errors.Is(err, storage.ErrNotFound) { // "queue remove" may have removed it
-			c.log.Error("a message of the queue can't be read", "id", entry.ID.String(), "err", err)
+		if !errors.Is(err, storage.ErrNotFound) { // an operator may have deleted it
+			c.log.Error("a queued message can't be read", "id", entry.ID.String(), "err", err)
 		}
 		p.m.BodyFailed(&p.e)
 		return
@@ -264,7 +264,7 @@ func (p *peer) stream(c *Courier, entry *storage.QueueEntry) {
 			return
 		}
 		if err != nil {
-			c.log.Error("a message of the queue can't be read", "id", entry.ID.String(), "err", err)
+			c.log.Error("a queued message can't be read", "id", entry.ID.String(), "err", err)
 			p.m.BodyFailed(&p.e)
 			return
 		}

@@ -122,9 +122,9 @@ func (s *Security) logDANEOnce() {
 	s.daneLogged.Do(func() {
 		go func() {
 			if yes, why := s.hosts.Names().Validates(s.ctx); yes {
-				s.log.Info("DANE is on", "because", why, slog.String("daemon", "smtp"))
+				s.log.Info("DANE is on", "reason", why, slog.String("daemon", "smtp"))
 			} else {
-				s.log.Info("DANE is off", "because", why, slog.String("daemon", "smtp"))
+				s.log.Info("DANE is off", "reason", why, slog.String("daemon", "smtp"))
 			}
 		}()
 	})
