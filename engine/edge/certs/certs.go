@@ -164,7 +164,7 @@ func (m *Manager) reload(force bool) {
 	loaded, err := m.watch.Reload(force)
 	switch {
 	case err != nil:
-		m.fault("new TLS certificates can't be loaded, the old ones stay in use", err)
+		m.fault("new TLS certificates can't be used, the old ones stay in use", err)
 	case loaded:
 		m.set.Log.Info("TLS certificates loaded")
 		m.warnOfExpiry()
