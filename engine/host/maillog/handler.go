@@ -175,18 +175,20 @@ func (h *Handler) appendMessage(b []byte, r slog.Record) []byte {
 	case r.Level >= slog.LevelWarn:
 		b = append(b, "warning: "...)
 	}
-	b = appendSafe(b, r.Message)
-	sep := ": "
-	if r.Message == "" {
-		sep = ""
+	if b, ok := appendShape(b, r); ok {
+		return b
+	}
+	sep := ""
+	if !isUnnamed(r.Message) {
+		b = appendSafe(b, r.Message)
+		sep = ": "
 	}
 	each(func(a slog.Attr) bool {
 		if a.Key == "daemon" || a.Key == "id" || a.Equal(slog.Attr{}) { // as slog.Handler demands of the last
 			return true
 		}
-		b = append(append(append(b, sep...), a.Key...), '=')
+		b = appendAttr(b, sep, a)
 		sep = ", "
-		b = appendValue(b, a.Value)
 		return true
 	})
 	return b
@@ -197,7 +199,7 @@ func appendValue(b []byte, v slog.Value) []byte {
 	case slog.KindInt64:
 		return strconv.AppendInt(b, v.Int64(), 10)
 	case slog.KindDuration:
-		return strconv.AppendFloat(b, v.Duration().Seconds(), 'g', 2, 64)
+		return AppendDelay(b, v.Duration())
 	case slog.KindString:
 		return appendSafe(b, v.String())
 	}
@@ -231,19 +233,7 @@ func (h *Handler) appendJSON(b []byte, r slog.Record) []byte {
 		if a.Equal(slog.Attr{}) {
 			return true
 		}
-		b = append(b, ',')
-		b = appendQuoted(b, a.Key)
-		b = append(b, ':')
-		switch a.Value.Kind() {
-		case slog.KindInt64:
-			b = strconv.AppendInt(b, a.Value.Int64(), 10)
-		case slog.KindBool:
-			b = strconv.AppendBool(b, a.Value.Bool())
-		case slog.KindDuration:
-			b = strconv.AppendFloat(b, a.Value.Duration().Seconds(), 'f', 6, 64)
-		default:
-			b = appendQuoted(b, a.Value.String())
-		}
+		b = appendField(b, a)
 		return true
 	}
 	for _, a := range h.attrs {

@@ -50,7 +50,7 @@ func listen(t *testing.T, path string) net.PacketConn {
 func TestDatagrams(t *testing.T) {
 	for f, want := range map[form][2]string{
 		syslog:       {`^<22>\w{3} [ \d]\d \d\d:\d\d:\d\d mta/smtpd\[\d+\]: 01ABC: client=unknown\[192\.0\.2\.1\]\?\?PRIORITY=0$`, `^<20>.* mta/master\[\d+\]: warning: odd$`},
-		syslogObject: {`^<22>.* mta/smtpd\[\d+\]: \{"time":.*"client":"unknown\[192\.0\.2\.1\]\\u000d\\u000aPRIORITY=0"\}$`, `"msg":"odd"\}$`},
+		syslogObject: {`^<22>.* mta/smtpd\[\d+\]: \{"time":.*"client_address":"192\.0\.2\.1\]\\u000d\\u000aPRIORITY=0"\}$`, `"msg":"odd"\}$`},
 		journal: {`^PRIORITY=6\nSYSLOG_FACILITY=2\nSYSLOG_PID=\d+\nSYSLOG_IDENTIFIER=mta/smtpd\nMESSAGE=01ABC: client=unknown\[192\.0\.2\.1\]\?\?PRIORITY=0\n$`,
 			`^PRIORITY=4\n(.*\n)+MESSAGE=warning: odd\n$`},
 		journalObject: {`\nMESSAGE=\{"time":.*\}\n$`, `\nMESSAGE=\{.*"msg":"odd"\}\n$`},
