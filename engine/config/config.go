@@ -1,7 +1,6 @@
 package config
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
@@ -215,12 +214,6 @@ type Web struct {
 	SessionLifetime time.Duration
 }
 
-// Log is the group [log].
-type Log struct {
-	Format LogFormat
-	Level  slog.Level
-}
-
 // BareLF is what is done with a message with a line end that is not CRLF.
 type BareLF string
 
@@ -246,15 +239,6 @@ type Compression string
 const (
 	CompressionAuto Compression = "auto"
 	CompressionNone Compression = "none"
-)
-
-// LogFormat is the shape of a log line.
-type LogFormat string
-
-// The values of log.format.
-const (
-	LogText LogFormat = "text"
-	LogJSON LogFormat = "json"
 )
 
 // DefaultDomain is the domain of an address that names none.

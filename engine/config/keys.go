@@ -1,7 +1,6 @@
 package config
 
 import (
-	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -30,7 +29,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups are together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfCapture(c))
+	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfLog(c), keysOfCapture(c))
 }
 
 // keysOfEdge returns the keys of SMTP and POP3 listeners.
@@ -131,11 +130,6 @@ func keysOfProcess(c *Config) []*Key {
 			help("How long a session of the web client may be idle; after this the user has to sign in again."),
 		duration("web.session_lifetime", &c.Web.SessionLifetime, 7*day, time.Minute, 365*day).
 			help("Maximum lifetime of a session of the web client; after this the user has to sign in again in any case."),
-
-		choice("log.format", &c.Log.Format, LogText, LogJSON).
-			help("text: lines as Postfix writes them. json: one object per line."),
-		level("log.level", &c.Log.Level, slog.LevelInfo).
-			help("The lowest level that is logged."),
 	}
 }
 
