@@ -205,8 +205,9 @@ type Storage struct {
 
 // Web is the group [web].
 type Web struct {
-	Listen          []string       // host:port; none: no HTTP
-	ListenTLS       []string       // host:port; HTTPS, the web client alone
+	Listen          []string // host:port; none: no HTTP
+	ListenTLS       []string // host:port; HTTPS, the web client alone
+	Profiling       bool
 	Client          bool           // the web client is at Listen too
 	Hosts           []string       // names that Host may give besides the host name
 	Proxies         []netip.Prefix // whose X-Forwarded-For is believed

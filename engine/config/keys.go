@@ -122,6 +122,8 @@ func keysOfProcess(c *Config) []*Key {
 			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics."),
 		boolean("web.client", &c.Web.Client, true).
 			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics."),
+		boolean("web.profiling", &c.Web.Profiling, false).
+			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken."),
 		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that have another name are refused (421): another site's page could read mail through such a name. A proxy on this host that forwards the browser's Host needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").
