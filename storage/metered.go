@@ -2,7 +2,7 @@ package storage
 
 import "time"
 
-// Metered is a Store with figures of its own for monitoring, besides those of the contract.
+// Metered is a Store with more figures for monitoring than the contract has.
 // An engine may do without.
 type Metered interface {
 	// Metrics calls each for every figure, with names that do not change.

@@ -43,7 +43,7 @@ const bufferLimit = 4 << 20
 type Handler struct {
 	sink  *sink
 	level slog.Level
-	name  string // of the system, before the daemon's: "postfix"
+	name  string // the mail system, in front of the daemon: "postfix"
 	host  string
 	pid   string
 	form  form
@@ -53,7 +53,7 @@ type Handler struct {
 // Settings are what Open needs.
 type Settings struct {
 	To    string // ToStderr, ToSyslog, ToJournal, or the path of a file
-	Name  string // of the mail system in each line, as Postfix's syslog_name; "postfix" if empty
+	Name  string // the mail system in each line, as Postfix's syslog_name; "postfix" if empty
 	Host  string
 	JSON  bool
 	Level slog.Level // the lowest that is written
