@@ -1,9 +1,8 @@
 package server
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,19 +12,20 @@ import (
 	"time"
 
 	"postrider/engine/admit/login"
+	"postrider/engine/admit/screen"
 	"postrider/engine/config"
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/certs"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
+	"postrider/engine/front/smtpsrv"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/protocol/pop3d"
-	"postrider/engine/protocol/smtpd"
 	"postrider/engine/relay/agent"
 	"postrider/storage"
 )
@@ -51,7 +51,7 @@ type Server struct {
 	auth    *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool
-	placers    *conn.Pool      // of recipients, anew
+	placers    *conn.Pool      // places recipients again
 	buffers    *budget.Buffers // of readBuffer
 	wide       *budget.Buffers // of wideBuffer
 	logins     loginTimes
@@ -64,15 +64,15 @@ type Server struct {
 	submission  []*loop.Listener
 	submissions []*loop.Listener
 	door        *login.Door
-	guard       *guard
+	guard       *screen.Guard
+	smtpsrv     *smtpsrv.Service
 
-	tooMany, tooManyPOP3 []byte
-	greetings            atomic.Int64
-	draining             atomic.Bool
-	commitsOpen          atomic.Int64
-	stats                stats
-	took                 latencies
-	stopLag              func()
+	tooManyPOP3 []byte
+	greetings   atomic.Int64
+	draining    atomic.Bool
+	stats       stats
+	took        latencies
+	stopLag     func()
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -141,8 +141,6 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	srv.entrance = srv.newEntrance()
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
-	host := cfg.Server.Hostname
-	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
 	srv.tooManyPOP3 = []byte("-ERR [SYS/TEMP] too many connections, come back later\r\n")
 	loops := cfg.Server.Loops
 	if loops == 0 {
@@ -167,12 +165,13 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	for _, l := range group.Loops() {
 		srv.shards[l] = &shard{loop: l}
 	}
+	names := NewResolver(cfg, log)
+	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(names))
+	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg), srv.smtpRooms())
 	if err := srv.listen(); err != nil {
 		group.Stop()
 		return nil, err
 	}
-	names := NewResolver(cfg, log)
-	srv.guard = newGuard(cfg, names, srv.budget.OfStrangers(), srv.log)
 	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.SMTPAddrs()), log); err != nil {
 		group.Stop()
 		return nil, err
@@ -187,21 +186,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 
 // listen binds all addresses.
 func (srv *Server) listen() error {
-	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.edge.ProxyFirst(srv.smtpPort(at, nil).open))
-		if err != nil {
-			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
-		}
-		srv.smtp = append(srv.smtp, l)
-	}
-	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.bind("smtps", at.Addr, nil, srv.edge.ProxyFirst(srv.smtpPort(at, srv.tls.Configs.SMTPS).open))
-		if err != nil {
-			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
-		}
-		srv.smtps = append(srv.smtps, l)
-	}
-	if err := srv.listenSubmission(); err != nil {
+	if err := srv.listenSMTP(); err != nil {
 		return err
 	}
 	return srv.listenPOP3()
@@ -212,7 +197,7 @@ func (srv *Server) listenPOP3() error {
 		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
 		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second),
 		MaxErrors:  srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
-		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
+		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: rand.Text,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}
 	within := pop3Port{conn.Port{Edge: srv.edge, Daemon: maillog.POP3D, Service: conn.POP3Service, Timeout: srv.cfg.POP3.IdleTimeout, TooMany: srv.tooManyPOP3}, srv, pop3Offers(c)}
@@ -237,42 +222,6 @@ func (srv *Server) listenPOP3() error {
 		srv.pop3s = append(srv.pop3s, l)
 	}
 	return nil
-}
-
-// smtpPort is what the sessions of an SMTP listener share; within: TLS from the
-// first octet, or nil.
-func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
-	c := srv.cfg
-	p := &smtpPort{srv: srv, Port: conn.Port{Edge: srv.edge, Daemon: maillog.SMTPD, Timeout: c.SMTP.CommandTimeout, TooMany: srv.tooMany, TLS: within, Service: serviceOf(at)}}
-	set := smtpd.Config{
-		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
-		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
-	}
-	if srv.tls != nil && within == nil {
-		p.StartTLS, set.OfferTLS = srv.tls.Configs.SMTP, true
-	}
-	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
-		set.BareLF = smtpd.Normalize
-	}
-	certified := c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil
-	switch {
-	case srv.capture != 0, !certified || within != nil:
-	case at.Auth == config.AuthRequired:
-		p.StartTLS = srv.tls.Configs.SMTPS // where a certificate is demanded
-	default:
-		at.Auth = config.AuthOff // hosts bring mail here with or without one
-	}
-	switch {
-	case srv.capture != 0:
-		set.Auth = captureAuth(at.Auth)
-	case at.Auth != config.AuthOff:
-		set.Auth = smtpd.Auth{
-			Mechanisms: c.Auth.Mechanisms, Plaintext: c.Auth.ClearText,
-			Required: at.Auth == config.AuthRequired, Nonce: nonce, TLSFirst: certified,
-		}
-	}
-	p.config, p.configs = set, smtpOffers(set)
-	return p
 }
 
 // Start begins to accept connections and to work the queue.
@@ -310,36 +259,6 @@ func addrs(ls []*loop.Listener) []netip.AddrPort {
 		as = append(as, l.Addr())
 	}
 	return as
-}
-
-// trusts says whether the address is on a network that may ask VRFY and EXPN.
-func (srv *Server) trusts(ip netip.Addr) bool {
-	for _, n := range srv.cfg.SMTP.TrustedNetworks {
-		if n.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}
-
-// directoryAnswer answers VRFY and EXPN, truly for trusted peers only.
-func (srv *Server) directoryAnswer(q smtpd.Question, trusted bool, argument []byte) smtpd.Answer {
-	if !trusted {
-		return smtpd.Answer{Verdict: smtpd.Unsaid}
-	}
-	if q == smtpd.AskExpand {
-		names, o := srv.router.Expand(argument)
-		return smtpd.Answer{Verdict: namesVerdict(o), Names: names}
-	}
-	name, o := srv.router.Verify(argument)
-	return smtpd.Answer{Verdict: namesVerdict(o), Names: []string{name}}
-}
-
-func namesVerdict(o router.Outcome) smtpd.Verdict {
-	if o == router.Local {
-		return smtpd.Yes
-	}
-	return smtpd.Unknown
 }
 
 // Drain stops accepting, lets each session come to a point where nothing is
