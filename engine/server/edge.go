@@ -8,7 +8,6 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/tlsio"
-	"postrider/engine/protocol/pop3d"
 	"postrider/engine/protocol/smtpd"
 )
 
@@ -17,7 +16,6 @@ import (
 type shard struct {
 	loop    *loop.Loop
 	smtp    smtpd.Effects
-	pop3    pop3d.Effects
 	scratch []byte
 	records []slog.Record // of the lines of one message
 }

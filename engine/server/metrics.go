@@ -13,11 +13,11 @@ import (
 )
 
 // stats has the counters of the metrics. The loops write them without a
-// lock. The counters of logins are login.Stats, those of connections conn.Stats.
+// lock. The counters of logins are login.Stats, those of connections conn.Stats, those of
+// POP3 pop3srv.Stats.
 type stats struct {
-	smtpSessions, pop3Sessions              atomic.Int64
+	smtpSessions                            atomic.Int64
 	messages, deliveries, octetsIn, refused atomic.Int64
-	retrieved, octetsOut                    atomic.Int64
 	overBudget                              atomic.Int64
 }
 
@@ -61,13 +61,19 @@ func (srv *Server) registry() *prometheus.Registry {
 	gauge := func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "postrider", Name: name, Help: help}, f))
 	}
-	counter := func(name, help string, v *atomic.Int64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "postrider", Name: name, Help: help},
-			func() float64 { return float64(v.Load()) }))
+	sum := func(name, help string, of ...*atomic.Int64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "postrider", Name: name, Help: help}, func() float64 {
+			n := int64(0)
+			for _, v := range of {
+				n += v.Load()
+			}
+			return float64(n)
+		}))
 	}
-	st := &srv.stats
+	counter := func(name, help string, v *atomic.Int64) { sum(name, help, v) }
+	st, pop3 := &srv.stats, &srv.pop3srv.Stats
 	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(st.smtpSessions.Load()) })
-	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(st.pop3Sessions.Load()) })
+	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(pop3.Sessions.Load()) })
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
 	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(srv.commitsOpen.Load()) })
@@ -100,10 +106,10 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
-	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
-	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
+	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
+	counter("octets_out_total", "Octets of those messages.", &pop3.OctetsOut)
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
-	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget)
+	sum("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget, &pop3.OverBudget)
 	return r
 }
 

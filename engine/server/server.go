@@ -19,12 +19,12 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
+	"postrider/engine/front/pop3srv"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
-	"postrider/engine/protocol/pop3d"
 	"postrider/engine/protocol/smtpd"
 	"postrider/engine/relay/agent"
 	"postrider/storage"
@@ -47,14 +47,12 @@ type Server struct {
 	tls     *certs.Manager // nil: none
 	edge    *conn.Edge
 	budget  budget.Memory
-	readers *conn.Pool
+	pop3srv *pop3srv.Service
+	readers *conn.Pool // of the store, for POP3
 	auth    *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool
-	placers    *conn.Pool      // of recipients, anew
-	buffers    *budget.Buffers // of readBuffer
-	wide       *budget.Buffers // of wideBuffer
-	logins     loginTimes
+	placers    *conn.Pool // of recipients, anew
 	courier    *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
@@ -66,11 +64,10 @@ type Server struct {
 	door        *login.Door
 	guard       *guard
 
-	tooMany, tooManyPOP3 []byte
-	greetings            atomic.Int64
-	draining             atomic.Bool
-	commitsOpen          atomic.Int64
-	stats                stats
+	tooMany     []byte
+	draining    atomic.Bool
+	commitsOpen atomic.Int64
+	stats       stats
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -115,12 +112,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv := &Server{
 		sockets: sockets,
 		cfg:     cfg, store: store, log: maillog.Log{Logger: log},
-		router:  router.New(store, cfg.RouterSettings()),
-		shards:  make(map[*loop.Loop]*shard),
-		budget:  budget.New(cfg.Limits.Memory),
-		buffers: budget.NewBuffers(readBuffer),
-		wide:    budget.NewBuffers(wideBuffer),
-		logins:  loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
+		router: router.New(store, cfg.RouterSettings()),
+		shards: make(map[*loop.Loop]*shard),
+		budget: budget.New(cfg.Limits.Memory),
 	}
 	srv.edge = srv.newEdge()
 	var err error
@@ -137,7 +131,6 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	host := cfg.Server.Hostname
 	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
-	srv.tooManyPOP3 = []byte("-ERR [SYS/TEMP] too many connections, come back later\r\n")
 	loops := cfg.Server.Loops
 	if loops == 0 {
 		loops = runtime.NumCPU()
@@ -161,18 +154,21 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	for _, l := range group.Loops() {
 		srv.shards[l] = &shard{loop: l}
 	}
+	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
+	srv.pop3srv = srv.newPOP3()
 	if err := srv.listen(); err != nil {
 		group.Stop()
+		srv.readers.Close()
 		return nil, err
 	}
 	names := NewResolver(cfg, log)
 	srv.guard = newGuard(cfg, names, srv.budget.OfStrangers(), srv.log)
 	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.SMTPAddrs()), log); err != nil {
 		group.Stop()
+		srv.readers.Close()
 		return nil, err
 	}
 	srv.courier.Entrance = srv.entrance
-	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
 	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = conn.NewPool(conversions, maxConversions, 0)
 	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
@@ -199,38 +195,6 @@ func (srv *Server) listen() error {
 		return err
 	}
 	return srv.listenPOP3()
-}
-
-func (srv *Server) listenPOP3() error {
-	c := pop3d.Config{
-		Hostname: srv.cfg.Server.Hostname, Version: Version, APOP: srv.cfg.POP3.APOP,
-		LoginDelay: int(srv.cfg.POP3.LoginDelay / time.Second),
-		MaxErrors:  srv.cfg.POP3.MaxErrors, ReplyBudget: 64 << 10,
-		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
-		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
-	}
-	within := pop3Port{conn.Port{Edge: srv.edge, Daemon: maillog.POP3D, Service: conn.POP3Service, Timeout: srv.cfg.POP3.IdleTimeout, TooMany: srv.tooManyPOP3}, srv, pop3Offers(c)}
-	clear := within
-	if srv.tls != nil {
-		within.TLS = srv.tls.Configs.POP3S
-		c.OfferTLS = true
-		clear.StartTLS, clear.configs = srv.tls.Configs.POP3, pop3Offers(c)
-	}
-	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, srv.tooManyPOP3, srv.edge.ProxyFirst(clear.open))
-		if err != nil {
-			return fmt.Errorf("pop3.listen %s: %w", addr, err)
-		}
-		srv.pop3 = append(srv.pop3, l)
-	}
-	for _, addr := range srv.cfg.POP3.ListenTLS {
-		l, err := srv.bind("pop3s", addr, nil, srv.edge.ProxyFirst(within.open))
-		if err != nil {
-			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
-		}
-		srv.pop3s = append(srv.pop3s, l)
-	}
-	return nil
 }
 
 // smtpPort is what the sessions of an SMTP listener share; within: TLS from the

@@ -1,12 +1,10 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 
 	"postrider/codec/smtp"
 	"postrider/engine/front/web"
-	"postrider/storage"
 )
 
 // A session that has logged in is let in by the password that the account had then. When
@@ -54,26 +52,6 @@ func (s *smtpConn) refusesExpired() *smtp.Reply {
 	s.Reason = credentialsChanged
 	return &smtp.Reply{Code: 421, Enhanced: "4.7.0",
 		Text: s.config.Hostname + " the message is not taken: the account of this session has another password or is gone, sign in again"}
-}
-
-// loginEnds: see that of smtpConn. The maildrop is given back, and what was marked as
-// deleted stays.
-func (s *pop3Conn) loginEnds() bool {
-	if s.lock == nil || s.srv.door.StillHolds(&s.job.outcome.SignedIn) {
-		return false
-	}
-	s.Reason = credentialsChanged
-	s.m.Expire(&s.shard.pop3)
-	s.CarryOut()
-	return true
-}
-
-// fault logs a failure of the store. That the maildrop was lost with its account is none:
-// the session ends with its next command.
-func (s *pop3Conn) fault(what string, err error) {
-	if !errors.Is(err, storage.ErrFenced) {
-		s.srv.log.Fault(what, err)
-	}
 }
 
 // errExpired is what the web client tells when the password was changed while a message

@@ -2,7 +2,6 @@ package server
 
 import (
 	"postrider/codec/smtp"
-	"postrider/engine/protocol/pop3d"
 	"postrider/engine/protocol/smtpd"
 )
 
@@ -19,15 +18,4 @@ func (s *smtpConn) mayStartTLS() smtpd.Answer {
 			Text: "Too many TLS handshakes from your address, limit " + s.srv.cfg.TLS.ClientHandshakes + "; come back later"})
 	}
 	return smtpd.Answer{Verdict: smtpd.Yes}
-}
-
-// mayStartTLS answers AskTLS.
-func (s *pop3Conn) mayStartTLS() pop3d.Verdict {
-	switch {
-	case s.srv.draining.Load():
-		return pop3d.Shutdown
-	case s.TLSBusy(), s.TLSTooOften():
-		return pop3d.Temporary
-	}
-	return pop3d.Yes
 }

@@ -1,4 +1,4 @@
-package server
+package pop3srv
 
 import (
 	"errors"
@@ -19,11 +19,11 @@ const (
 	jobUpdate                // delete
 )
 
-// pop3Job is the one thing that a pool does for a session at a time, and the
+// job is the one thing that a pool does for a session at a time, and the
 // task that brings the outcome back to its loop. While it is busy the fields of
 // the session that it names belong to the pool.
-type pop3Job struct {
-	conn *pop3Conn
+type job struct {
+	conn *session
 	kind jobKind
 	busy bool // between submit and Run; read and written on the loop only
 
@@ -32,7 +32,7 @@ type pop3Job struct {
 	judged  func(login.Outcome)
 	ids     []storage.MessageID
 	request readRequest // of jobRead; of jobUpdate its lock
-	out     *reading    // of the connection: it belongs to the pool while busy
+	reading *reading    // of the connection: it belongs to the pool while busy
 
 	err     error
 	lock    storage.Lock
@@ -45,38 +45,38 @@ var (
 	errTooSoon = errors.New("login delay")
 )
 
-func (j *pop3Job) begin(k jobKind) {
+func (j *job) begin(k jobKind) {
 	j.kind, j.busy, j.err = k, true, nil
 }
 
 // Work runs on a goroutine of a pool.
-func (j *pop3Job) Work() {
-	defer j.conn.shard.loop.Post(j)
+func (j *job) Work() {
+	defer j.conn.state.loop.Post(j)
 	defer func() {
 		if p := recover(); p != nil {
-			j.err = j.conn.srv.log.Panicked("POP3 job", p)
+			j.err = j.conn.service.log.Panicked("POP3 job", p)
 		}
 	}()
 	switch j.kind {
 	case jobLogin:
-		j.lock, j.listing, j.err = j.conn.srv.openMaildrop(j.outcome.Account.ID)
+		j.lock, j.listing, j.err = j.conn.service.openMaildrop(j.outcome.Account.ID)
 	case jobRead:
-		j.octets, j.err = j.out.read(&j.request)
+		j.octets, j.err = j.reading.read(&j.request)
 	case jobPiece:
-		j.err = j.out.nextPiece()
+		j.err = j.reading.nextPiece()
 	case jobClose:
-		j.out.large.Close()
+		j.reading.large.Close()
 	case jobUpdate:
 		j.err = j.request.lock.Expunge(j.ids)
 	}
 }
 
 // Run implements loop.Task: the outcome is back on the session's loop.
-func (j *pop3Job) Run() {
+func (j *job) Run() {
 	j.busy = false
 	s := j.conn
 	if j.kind == jobClose {
-		s.out.large, s.out.cut = nil, false
+		s.reading.large, s.reading.cut = nil, false
 	}
 	if !s.Conn.Alive() {
 		if j.lock != nil && s.lock == nil {
@@ -98,12 +98,12 @@ func (j *pop3Job) Run() {
 		s.Begin()
 		s.stream()
 	case jobClose:
-		s.srv.stats.octetsOut.Add(s.out.sent)
-		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: s.out.sent})
+		s.service.Stats.OctetsOut.Add(s.reading.sent)
+		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: s.reading.sent})
 	case jobUpdate:
 		s.updated(j)
 	}
 }
 
 // Unqueued implements job.
-func (j *pop3Job) Unqueued() { j.busy = false }
+func (j *job) Unqueued() { j.busy = false }

@@ -1,9 +1,7 @@
-package server
+package pop3srv
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -15,23 +13,22 @@ import (
 )
 
 // login answers what can be answered at once, and has the rest judged.
-func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
-	srv := s.srv
-	if srv.draining.Load() {
+func (s *session) login(q pop3d.Question) (pop3d.Answer, bool) {
+	if s.service.draining() {
 		return pop3d.Answer{Verdict: pop3d.Shutdown}, true
 	}
-	claim := s.m.Claim()
+	claim := s.machine.Claim()
 	if claim.Need == sasl.NeedVerifier {
-		return pop3d.Answer{Verdict: pop3d.Yes, Verifier: srv.door.Verifier(claim.User)}, true
+		return pop3d.Answer{Verdict: pop3d.Yes, Verifier: s.service.door.Verifier(claim.User)}, true
 	}
 	if s.job == nil {
-		s.job = &pop3Job{conn: s}
+		s.job = &job{conn: s}
 		s.job.judged = s.job.loginJudged
 	}
 	a := &s.job.attempt
 	a.Claim, a.Timestamp, a.From, a.Protocol = claim, "", s.IP, login.POP3
 	if q == pop3d.AskAPOP {
-		a.Claim.User, a.Claim.Digest, a.Timestamp = s.m.User(), s.m.Digest(), s.m.Timestamp()
+		a.Claim.User, a.Claim.Digest, a.Timestamp = s.machine.User(), s.machine.Digest(), s.machine.Timestamp()
 	}
 	return s.judge()
 }
@@ -39,10 +36,10 @@ func (s *pop3Conn) login(q pop3d.Question) (pop3d.Answer, bool) {
 // judge has the claim judged, for the first time or after its turn has come. The maildrop is
 // opened in the pool that has hashed the password, or, if there was nothing to hash, in the
 // one that reads: a client that polls does not wait for those that guess.
-func (s *pop3Conn) judge() (pop3d.Answer, bool) {
+func (s *session) judge() (pop3d.Answer, bool) {
 	j := s.job
 	j.begin(jobLogin)
-	o, now := s.srv.door.Judge(&j.attempt, j.judged)
+	o, now := s.service.door.Judge(&j.attempt, j.judged)
 	if !now {
 		return pop3d.Answer{}, false
 	}
@@ -51,32 +48,32 @@ func (s *pop3Conn) judge() (pop3d.Answer, bool) {
 		return s.refuseLogin(o)
 	}
 	j.outcome = o
-	if !s.srv.readers.Submit(j) {
+	if !s.service.readers.Submit(j) {
 		return pop3d.Answer{Verdict: pop3d.Temporary}, true
 	}
 	return pop3d.Answer{}, false
 }
 
 // loginJudged goes on with a login in the pool that has hashed its password.
-func (j *pop3Job) loginJudged(o login.Outcome) {
+func (j *job) loginJudged(o login.Outcome) {
 	if j.outcome = o; o.Verdict == login.Granted {
 		j.Work()
 		return
 	}
-	j.conn.shard.loop.Post(j)
+	j.conn.state.loop.Post(j)
 }
 
 // openMaildrop locks the maildrop of an account and lists it. It runs in a pool.
-func (srv *Server) openMaildrop(account storage.AccountID) (storage.Lock, *storage.Listing, error) {
-	lock, err := srv.store.LockMaildrop(account)
+func (service *Service) openMaildrop(account storage.AccountID) (storage.Lock, *storage.Listing, error) {
+	lock, err := service.store.LockMaildrop(account)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !srv.logins.allow(account, time.Now()) { // counts no login that another session refuses
+	if !service.logins.allow(account, time.Now()) { // counts no login that another session refuses
 		lock.Release()
 		return nil, nil, errTooSoon
 	}
-	l, err := lock.List(srv.cfg.POP3.MaxListing)
+	l, err := lock.List(service.set.MaxListing)
 	if err != nil {
 		lock.Release()
 		return nil, nil, err
@@ -85,7 +82,7 @@ func (srv *Server) openMaildrop(account storage.AccountID) (storage.Lock, *stora
 }
 
 // waited goes on with a claim whose turn has come.
-func (s *pop3Conn) waited() {
+func (s *session) waited() {
 	s.Park()
 	if a, now := s.judge(); now {
 		s.resume(a)
@@ -93,12 +90,12 @@ func (s *pop3Conn) waited() {
 }
 
 // abandonLogin gives up a claim that waits for its turn, and says whether there was one.
-func (s *pop3Conn) abandonLogin() bool {
-	return s.job != nil && s.srv.door.Abandon(&s.job.attempt)
+func (s *session) abandonLogin() bool {
+	return s.job != nil && s.service.door.Abandon(&s.job.attempt)
 }
 
 // refuseLogin is the answer to a login that is not granted, or its wait.
-func (s *pop3Conn) refuseLogin(o login.Outcome) (pop3d.Answer, bool) {
+func (s *session) refuseLogin(o login.Outcome) (pop3d.Answer, bool) {
 	switch o.Verdict {
 	case login.Denied:
 		return s.hold(pop3d.Denied, o.Wait)
@@ -112,7 +109,7 @@ func (s *pop3Conn) refuseLogin(o login.Outcome) (pop3d.Answer, bool) {
 }
 
 // hold keeps the verdict on a login that failed for as long as a failed login costs.
-func (s *pop3Conn) hold(v pop3d.Verdict, wait time.Duration) (pop3d.Answer, bool) {
+func (s *session) hold(v pop3d.Verdict, wait time.Duration) (pop3d.Answer, bool) {
 	if wait == 0 {
 		return pop3d.Answer{Verdict: v}, true
 	}
@@ -122,7 +119,7 @@ func (s *pop3Conn) hold(v pop3d.Verdict, wait time.Duration) (pop3d.Answer, bool
 }
 
 // loggedIn takes the maildrop that a login has opened, or refuses the login.
-func (s *pop3Conn) loggedIn(j *pop3Job) {
+func (s *session) loggedIn(j *job) {
 	clear(j.attempt.Claim.Password)
 	if j.outcome.Verdict != login.Granted {
 		if a, now := s.refuseLogin(j.outcome); now {
@@ -135,31 +132,26 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 	switch {
 	case j.err == nil:
 		l = j.listing
-		if s.listing = int64(l.Len()) * listingOctets; !s.srv.budget.Listings.Reserve(s.listing) {
-			s.srv.stats.overBudget.Add(1)
+		if s.listing = int64(l.Len()) * listingOctets; !s.service.memory.Listings.Reserve(s.listing) {
+			s.service.Stats.OverBudget.Add(1)
 			s.listing = 0
 			j.lock.Release()
 			v, l = pop3d.Temporary, nil
 			break
 		}
 		s.lock, s.user = j.lock, j.attempt.Claim.User
-		s.srv.door.Stats.POP3.Add(1)
+		s.service.door.Stats.POP3.Add(1)
 		s.LoggedIn()
 	case errors.Is(j.err, storage.ErrInUse):
 		v = pop3d.InUse
 	case errors.Is(j.err, errTooSoon):
 		v = pop3d.TooSoon
 	default:
-		s.srv.log.Fault("login of "+j.attempt.Claim.User, j.err)
+		s.service.log.Fault("login of "+j.attempt.Claim.User, j.err)
 		v = pop3d.Temporary
 	}
 	j.listing, j.lock = nil, nil
 	s.resume(pop3d.Answer{Verdict: v, Listing: l})
-}
-
-// timestamp makes the unique part of an APOP greeting.
-func (srv *Server) timestamp() string {
-	return fmt.Sprintf("<%d.%d.%d@%s>", os.Getpid(), srv.greetings.Add(1), time.Now().UnixNano(), srv.cfg.Server.Hostname)
 }
 
 // loginTimes remembers when an account last logged in, for pop3.login_delay. It

@@ -1,4 +1,4 @@
-package server
+package pop3srv
 
 import (
 	"errors"
@@ -20,14 +20,14 @@ import (
 // read only when the connection has sent it all. What is sent is the wire form
 // as it is stored; nothing is done per octet.
 
-// readBuffer is what one trip to the pool may bring, and what a session that
+// ReadBuffer is what one trip to the pool may bring, and what a session that
 // sends messages holds of the ledger. A client that has asked for longStreak
-// messages in order fetches them all, and gets a wideBuffer where the ledger has
+// messages in order fetches them all, and gets a WideBuffer where the ledger has
 // room for one: most of what a message costs beyond its octets is its part of the
 // trip.
 const (
-	readBuffer = storage.MaxPiece
-	wideBuffer = 4 * readBuffer
+	ReadBuffer = storage.MaxPiece
+	WideBuffer = 4 * ReadBuffer
 	longStreak = 16
 )
 
@@ -59,8 +59,8 @@ type readAhead struct {
 }
 
 // openMessage answers AskRead from what was read ahead, or sends a reader.
-func (s *pop3Conn) openMessage() (pop3d.Answer, bool) {
-	r, i, lines := &s.out, s.m.Reading(), s.m.Lines()
+func (s *session) openMessage() (pop3d.Answer, bool) {
+	r, i, lines := &s.reading, s.machine.Reading(), s.machine.Lines()
 	if lines < 0 {
 		if i == r.next {
 			r.streak++
@@ -71,7 +71,7 @@ func (s *pop3Conn) openMessage() (pop3d.Answer, bool) {
 		for _, a := range r.ahead {
 			if a.index == i {
 				r.whole = r.buf[a.from:a.to]
-				s.srv.stats.retrieved.Add(1)
+				s.service.Stats.Retrieved.Add(1)
 				return pop3d.Answer{Verdict: pop3d.Yes, Octets: a.octets}, true
 			}
 		}
@@ -95,42 +95,42 @@ type readRequest struct {
 }
 
 // startReading sends a reader for the message that the machine asks for.
-func (s *pop3Conn) startReading() {
-	q := readRequest{lock: s.lock, listing: s.m.Listing(), first: s.m.Reading(), count: 1, lines: s.m.Lines()}
-	if q.lines < 0 && (s.out.streak > 0 || q.first == 0) {
-		q.count = min(4<<min(s.out.streak, 10), q.listing.Len()-q.first)
+func (s *session) startReading() {
+	q := readRequest{lock: s.lock, listing: s.machine.Listing(), first: s.machine.Reading(), count: 1, lines: s.machine.Lines()}
+	if q.lines < 0 && (s.reading.streak > 0 || q.first == 0) {
+		q.count = min(4<<min(s.reading.streak, 10), q.listing.Len()-q.first)
 	}
 	s.job.begin(jobRead)
-	s.job.request, s.job.out = q, &s.out
-	s.srv.readers.Submit(s.job)
+	s.job.request, s.job.reading = q, &s.reading
+	s.service.readers.Submit(s.job)
 }
 
 // bookBuffer gets a buffer, once the ledger has room for it: false when the
 // session has to wait for that.
-func (s *pop3Conn) bookBuffer() bool {
-	r := &s.out
-	if r.streak >= longStreak && s.srv.budget.Bulk.Reserve(wideBuffer) {
-		r.buf = s.srv.wide.Get()
+func (s *session) bookBuffer() bool {
+	r := &s.reading
+	if r.streak >= longStreak && s.service.memory.Bulk.Reserve(WideBuffer) {
+		r.buf = s.service.wide.Get()
 		return true
 	}
-	r.waiter.Loop, r.waiter.Task = s.shard.loop, (*bufferGranted)(s)
-	if !s.srv.budget.Bulk.Wait(&r.waiter, readBuffer) {
+	r.waiter.Loop, r.waiter.Task = s.state.loop, (*bufferGranted)(s)
+	if !s.service.memory.Bulk.Wait(&r.waiter, ReadBuffer) {
 		r.asked = true
-		s.srv.stats.overBudget.Add(1)
+		s.service.Stats.OverBudget.Add(1)
 		return false
 	}
-	r.buf = s.srv.buffers.Get()
+	r.buf = s.service.buffers.Get()
 	return true
 }
 
 // bufferGranted is the task that lets a session read: its buffer is booked.
-type bufferGranted pop3Conn
+type bufferGranted session
 
 // Run implements loop.Task.
 func (g *bufferGranted) Run() {
-	s := (*pop3Conn)(g)
-	s.out.asked = false
-	s.out.buf = s.srv.buffers.Get()
+	s := (*session)(g)
+	s.reading.asked = false
+	s.reading.buf = s.service.buffers.Get()
 	if !s.Conn.Alive() {
 		s.Release()
 		return
@@ -211,8 +211,8 @@ func (r *reading) nextPiece() error {
 }
 
 // opened is the answer to AskRead.
-func (s *pop3Conn) opened(j *pop3Job) {
-	r := &s.out
+func (s *session) opened(j *job) {
+	r := &s.reading
 	a := pop3d.Answer{Verdict: pop3d.Yes, Octets: j.octets}
 	switch {
 	case j.err == nil && r.large == nil:
@@ -227,20 +227,20 @@ func (s *pop3Conn) opened(j *pop3Job) {
 	if j.err != nil {
 		s.fault("reading mail of "+s.user, j.err)
 	} else {
-		s.srv.stats.retrieved.Add(1)
+		s.service.Stats.Retrieved.Add(1)
 	}
 	s.resume(a)
 }
 
 // sendMessage answers AskSent: at once for a message that is in the buffer, else when
 // its last piece is written.
-func (s *pop3Conn) sendMessage() (pop3d.Answer, bool) {
-	r := &s.out
+func (s *session) sendMessage() (pop3d.Answer, bool) {
+	r := &s.reading
 	if r.large == nil {
-		e := &s.shard.pop3
+		e := &s.state.effects
 		e.Reply = append(e.Reply, r.whole...)
 		n := int64(len(r.whole))
-		s.srv.stats.octetsOut.Add(n)
+		s.service.Stats.OctetsOut.Add(n)
 		r.whole = nil
 		return pop3d.Answer{Verdict: pop3d.Yes, Octets: n}, true
 	}
@@ -251,8 +251,8 @@ func (s *pop3Conn) sendMessage() (pop3d.Answer, bool) {
 
 // stream writes what is read of the large message and goes for more, when the
 // connection has sent what it has.
-func (s *pop3Conn) stream() {
-	r := &s.out
+func (s *session) stream() {
+	r := &s.reading
 	clear := s.flush()
 	if len(r.piece) > 0 {
 		s.Write(r.piece)
@@ -266,28 +266,28 @@ func (s *pop3Conn) stream() {
 	switch s.Park(); {
 	case r.last:
 		s.job.begin(jobClose)
-		s.srv.readers.Submit(s.job)
+		s.service.readers.Submit(s.job)
 	case clear:
 		s.job.begin(jobPiece)
-		s.srv.readers.Submit(s.job)
+		s.service.readers.Submit(s.job)
 	default:
 		s.Await(conn.ForPiece)
 	}
 }
 
 // idle gives the buffer back when nothing in it will be asked for.
-func (r *reading) idle(srv *Server) {
+func (r *reading) idle(service *Service) {
 	if r.buf == nil {
 		return
 	}
 	if n := len(r.ahead); n == 0 || r.ahead[n-1].index < r.next {
-		r.close(srv)
+		r.close(service)
 	}
 }
 
 // close lets go of everything. No job may be under way.
-func (r *reading) close(srv *Server) {
-	if r.asked && srv.budget.Bulk.Cancel(&r.waiter) {
+func (r *reading) close(service *Service) {
+	if r.asked && service.memory.Bulk.Cancel(&r.waiter) {
 		r.asked = false
 	}
 	if r.large != nil {
@@ -295,12 +295,12 @@ func (r *reading) close(srv *Server) {
 		r.large = nil
 	}
 	if r.buf != nil {
-		from := srv.buffers
-		if cap(r.buf) == wideBuffer {
-			from = srv.wide
+		from := service.buffers
+		if cap(r.buf) == WideBuffer {
+			from = service.wide
 		}
 		from.Put(r.buf)
-		srv.budget.Bulk.Release(int64(from.Size()))
+		service.memory.Bulk.Release(int64(from.Size()))
 		r.buf = nil
 	}
 	r.ahead, r.whole, r.piece, r.cut = r.ahead[:0], nil, nil, false

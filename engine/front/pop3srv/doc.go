@@ -1,0 +1,2 @@
+// Package pop3srv answers the questions of the machine pop3d.
+package pop3srv
