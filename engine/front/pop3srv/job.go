@@ -1,109 +1,40 @@
 package pop3srv
 
 import (
-	"errors"
+	"fmt"
 
-	"postrider/engine/admit/login"
-	"postrider/engine/protocol/pop3d"
+	"postrider/engine/edge/loop"
+	"postrider/engine/host/maillog"
 	"postrider/storage"
 )
 
-// jobKind is what a pool is to do for a POP3 session.
-type jobKind uint8
-
-const (
-	jobLogin  jobKind = iota // lock and list the maildrop of a login
-	jobRead                  // open a message
-	jobPiece                 // read the next piece of a large message
-	jobClose                 // close a large message
-	jobUpdate                // delete
-)
-
-// job is the one thing that a pool does for a session at a time, and the
-// task that brings the outcome back to its loop. While it is busy the fields of
-// the session that it names belong to the pool.
+// A job is a request to a pool, and its result. There is one for logins (loginJob), one for
+// reads (readJob) and one for deletions (updateJob). While a pool has a job, all of the job
+// belongs to the pool, and the session waits. A worker sees the job alone: neither the
+// connection nor its machine.
+//
+// job is what all of them have: the way back.
 type job struct {
-	conn *session
-	kind jobKind
-	busy bool // between submit and Run; read and written on the loop only
-
-	attempt login.Attempt // of a login
-	outcome login.Outcome // of the attempt
-	judged  func(login.Outcome)
-	ids     []storage.MessageID
-	request readRequest // of jobRead; of jobUpdate its lock
-	reading *reading    // of the connection: it belongs to the pool while busy
-
-	err     error
-	lock    storage.Lock
-	listing *storage.Listing
-	octets  int64
+	loop *loop.Loop // the session's
+	done loop.Task  // takes the result, on loop
+	log  maillog.Log
+	err  error // the result, if it is none of the others
 }
 
-var (
-	// errTooSoon: logged in less than pop3.login_delay ago.
-	errTooSoon = errors.New("login delay")
-)
-
-func (j *job) begin(k jobKind) {
-	j.kind, j.busy, j.err = k, true, nil
+// end brings the result back to the loop. A method Work defers it: a panic is a result too.
+func (j *job) end() {
+	if p := recover(); p != nil {
+		j.err = j.log.Panicked("POP3 job", p)
+	}
+	j.loop.Post(j.done)
 }
 
-// Work runs on a goroutine of a pool.
-func (j *job) Work() {
-	defer j.conn.state.loop.Post(j)
-	defer func() {
-		if p := recover(); p != nil {
-			j.err = j.conn.service.log.Panicked("POP3 job", p)
-		}
-	}()
-	switch j.kind {
-	case jobLogin:
-		j.lock, j.listing, j.err = j.conn.service.openMaildrop(j.outcome.Account.ID)
-	case jobRead:
-		j.octets, j.err = j.reading.read(&j.request)
-	case jobPiece:
-		j.err = j.reading.nextPiece()
-	case jobClose:
-		j.reading.large.Close()
-	case jobUpdate:
-		j.err = j.request.lock.Expunge(j.ids)
-	}
+// Unqueued implements conn.Job.
+func (j *job) Unqueued() {
+	j.err = errNoReader
+	j.loop.Post(j.done)
 }
 
-// Run implements loop.Task: the outcome is back on the session's loop.
-func (j *job) Run() {
-	j.busy = false
-	s := j.conn
-	if j.kind == jobClose {
-		s.reading.large, s.reading.cut = nil, false
-	}
-	if !s.Conn.Alive() {
-		if j.lock != nil && s.lock == nil {
-			j.lock.Release()
-		}
-		s.Release()
-		return
-	}
-	switch j.kind {
-	case jobLogin:
-		s.loggedIn(j)
-	case jobRead:
-		s.opened(j)
-	case jobPiece:
-		if j.err != nil {
-			s.failed("the store can't read on", j.err)
-			return
-		}
-		s.Begin()
-		s.stream()
-	case jobClose:
-		s.service.Stats.OctetsOut.Add(s.reading.sent)
-		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: s.reading.sent})
-	case jobUpdate:
-		s.updated(j)
-	}
-}
-
-// Unqueued implements job.
-func (j *job) Unqueued() { j.busy = false }
+// errNoReader is the result of a job that the pool has no room for. The pool has room for as
+// many jobs as there may be connections.
+var errNoReader = fmt.Errorf("%w: too many sessions wait for the pool of readers", storage.ErrTemporary)

@@ -18,8 +18,12 @@ func (s *session) logEnd(err error) {
 	if why == "" {
 		why = "Logged out"
 	}
+	user := ""
+	if s.maildrop != nil {
+		user = s.maildrop.user
+	}
 	l.Info("Disconnected: "+why+" "+string(s.machine.Counts().AppendTo(nil)), maillog.POP3D,
-		slog.String("user", "<"+s.user+">"), slog.String("rip", s.Addr))
+		slog.String("user", "<"+user+">"), slog.String("rip", s.Addr))
 }
 
 // fault logs a failure of the store. A maildrop that was lost with its account is none: the

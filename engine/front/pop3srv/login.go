@@ -2,7 +2,6 @@ package pop3srv
 
 import (
 	"errors"
-	"sync"
 	"time"
 
 	"postrider/codec/sasl"
@@ -12,8 +11,39 @@ import (
 	"postrider/storage"
 )
 
-// login answers what can be answered at once, and has the rest judged.
-func (s *session) login(q pop3d.Question) (pop3d.Answer, bool) {
+// loginJob judges a claim and opens the maildrop of its account. A session makes it at its
+// first login and uses it again until one is granted.
+type loginJob struct {
+	job
+	maildrops *maildrops
+	attempt   login.Attempt
+	judged    func(login.Outcome) // the method afterHash, made once
+
+	// The result. With a maildrop both of lock and listing are there.
+	outcome login.Outcome
+	lock    storage.Lock
+	listing *storage.Listing
+
+	held pop3d.Verdict // for the loop: the answer that waits for the delay of a failed login
+}
+
+// Work implements conn.Job.
+func (j *loginJob) Work() {
+	defer j.end()
+	j.lock, j.listing, j.err = j.maildrops.open(j.outcome.Account.ID)
+}
+
+// afterHash goes on with a login in the pool that has hashed its password.
+func (j *loginJob) afterHash(o login.Outcome) {
+	if j.outcome = o; o.Verdict == login.Granted {
+		j.Work()
+		return
+	}
+	j.loop.Post(j.done)
+}
+
+// authenticate answers AskLogin, AskAPOP and AskAuth: at once, or after the work of a pool.
+func (s *session) authenticate(q pop3d.Question) (pop3d.Answer, bool) {
 	if s.service.draining() {
 		return pop3d.Answer{Verdict: pop3d.Shutdown}, true
 	}
@@ -21,11 +51,12 @@ func (s *session) login(q pop3d.Question) (pop3d.Answer, bool) {
 	if claim.Need == sasl.NeedVerifier {
 		return pop3d.Answer{Verdict: pop3d.Yes, Verifier: s.service.door.Verifier(claim.User)}, true
 	}
-	if s.job == nil {
-		s.job = &job{conn: s}
-		s.job.judged = s.job.loginJudged
+	if s.login == nil {
+		j := &loginJob{job: s.newJob((*loginDone)(s)), maildrops: &s.service.maildrops}
+		j.judged = j.afterHash
+		s.login = j
 	}
-	a := &s.job.attempt
+	a := &s.login.attempt
 	a.Claim, a.Timestamp, a.From, a.Protocol = claim, "", s.IP, login.POP3
 	if q == pop3d.AskAPOP {
 		a.Claim.User, a.Claim.Digest, a.Timestamp = s.machine.User(), s.machine.Digest(), s.machine.Timestamp()
@@ -34,67 +65,37 @@ func (s *session) login(q pop3d.Question) (pop3d.Answer, bool) {
 }
 
 // judge has the claim judged, for the first time or after its turn has come. The maildrop is
-// opened in the pool that has hashed the password, or, if there was nothing to hash, in the
-// one that reads: a client that polls does not wait for those that guess.
+// opened in the pool that has hashed the password. If there was nothing to hash, it is opened
+// in the pool of readers: a client that polls does not wait for clients that guess.
 func (s *session) judge() (pop3d.Answer, bool) {
-	j := s.job
-	j.begin(jobLogin)
+	j := s.login
+	j.err = nil
 	o, now := s.service.door.Judge(&j.attempt, j.judged)
-	if !now {
+	switch {
+	case !now:
 		return pop3d.Answer{}, false
-	}
-	if o.Verdict != login.Granted {
-		j.busy = false
+	case o.Verdict != login.Granted:
 		return s.refuseLogin(o)
 	}
 	j.outcome = o
-	if !s.service.readers.Submit(j) {
-		return pop3d.Answer{Verdict: pop3d.Temporary}, true
-	}
+	s.service.readers.Submit(j)
 	return pop3d.Answer{}, false
 }
 
-// loginJudged goes on with a login in the pool that has hashed its password.
-func (j *job) loginJudged(o login.Outcome) {
-	if j.outcome = o; o.Verdict == login.Granted {
-		j.Work()
-		return
-	}
-	j.conn.state.loop.Post(j)
-}
-
-// openMaildrop locks the maildrop of an account and lists it. It runs in a pool.
-func (service *Service) openMaildrop(account storage.AccountID) (storage.Lock, *storage.Listing, error) {
-	lock, err := service.store.LockMaildrop(account)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !service.logins.allow(account, time.Now()) { // counts no login that another session refuses
-		lock.Release()
-		return nil, nil, errTooSoon
-	}
-	l, err := lock.List(service.set.MaxListing)
-	if err != nil {
-		lock.Release()
-		return nil, nil, err
-	}
-	return lock, l, nil
-}
-
-// waited goes on with a claim whose turn has come.
-func (s *session) waited() {
+// judgeAgain goes on with a claim whose turn has come.
+func (s *session) judgeAgain() {
 	s.Park()
 	if a, now := s.judge(); now {
 		s.resume(a)
 	}
 }
 
-// abandonLogin gives up a claim that waits for its turn, and says whether there was one.
+// abandonLogin gives up a claim that waits for its turn, and reports whether there was one.
 func (s *session) abandonLogin() bool {
-	return s.job != nil && s.service.door.Abandon(&s.job.attempt)
+	return s.login != nil && s.service.door.Abandon(&s.login.attempt)
 }
 
-// refuseLogin is the answer to a login that is not granted, or its wait.
+// refuseLogin is the answer to a login that is not granted. It may have to wait.
 func (s *session) refuseLogin(o login.Outcome) (pop3d.Answer, bool) {
 	switch o.Verdict {
 	case login.Denied:
@@ -108,79 +109,63 @@ func (s *session) refuseLogin(o login.Outcome) (pop3d.Answer, bool) {
 	return pop3d.Answer{Verdict: pop3d.Temporary}, true
 }
 
-// hold keeps the verdict on a login that failed for as long as a failed login costs.
+// hold keeps the answer to a login that failed for the delay of a failed login.
 func (s *session) hold(v pop3d.Verdict, wait time.Duration) (pop3d.Answer, bool) {
 	if wait == 0 {
 		return pop3d.Answer{Verdict: v}, true
 	}
-	s.held = v
+	s.login.held = v
 	s.WaitFor(conn.ForPenalty, wait)
 	return pop3d.Answer{}, false
 }
 
-// loggedIn takes the maildrop that a login has opened, or refuses the login.
-func (s *session) loggedIn(j *job) {
+// loginDone is the task that takes the result of a login.
+type loginDone session
+
+// Run implements loop.Task.
+func (d *loginDone) Run() {
+	s := (*session)(d)
+	j := s.login
 	clear(j.attempt.Claim.Password)
-	if j.outcome.Verdict != login.Granted {
+	switch {
+	case !s.Conn.Alive():
+		if j.lock != nil {
+			j.lock.Release()
+			j.lock = nil
+		}
+	case j.outcome.Verdict != login.Granted:
 		if a, now := s.refuseLogin(j.outcome); now {
 			s.resume(a)
 		}
-		return
-	}
-	v := pop3d.Yes
-	var l *storage.Listing
-	switch {
-	case j.err == nil:
-		l = j.listing
-		if s.listing = int64(l.Len()) * listingOctets; !s.service.memory.Listings.Reserve(s.listing) {
-			s.service.Stats.OverBudget.Add(1)
-			s.listing = 0
-			j.lock.Release()
-			v, l = pop3d.Temporary, nil
-			break
-		}
-		s.lock, s.user = j.lock, j.attempt.Claim.User
-		s.service.door.Stats.POP3.Add(1)
-		s.LoggedIn()
-	case errors.Is(j.err, storage.ErrInUse):
-		v = pop3d.InUse
-	case errors.Is(j.err, errTooSoon):
-		v = pop3d.TooSoon
 	default:
-		s.service.log.Fault("login of "+j.attempt.Claim.User, j.err)
-		v = pop3d.Temporary
+		s.resume(s.loggedIn(j))
 	}
-	j.listing, j.lock = nil, nil
-	s.resume(pop3d.Answer{Verdict: v, Listing: l})
 }
 
-// loginTimes remembers when an account last logged in, for pop3.login_delay. It
-// forgets what is older than the delay.
-type loginTimes struct {
-	delay time.Duration
-	mu    sync.Mutex
-	last  map[storage.AccountID]time.Time
-	swept time.Time
-}
-
-// allow says whether the account may log in again, and books it when it may.
-func (l *loginTimes) allow(a storage.AccountID, now time.Time) bool {
-	if l.delay == 0 {
-		return true
+// loggedIn is the answer to a login that is granted. The session takes the maildrop.
+func (s *session) loggedIn(j *loginJob) pop3d.Answer {
+	user, lock, l := j.attempt.Claim.User, j.lock, j.listing
+	j.lock, j.listing = nil, nil
+	switch {
+	case errors.Is(j.err, storage.ErrInUse):
+		return pop3d.Answer{Verdict: pop3d.InUse}
+	case errors.Is(j.err, errTooSoon):
+		return pop3d.Answer{Verdict: pop3d.TooSoon}
+	case j.err != nil:
+		s.service.log.Fault("login of "+user, j.err)
+		return pop3d.Answer{Verdict: pop3d.Temporary}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.swept) > l.delay {
-		for id, at := range l.last {
-			if now.Sub(at) >= l.delay {
-				delete(l.last, id)
-			}
-		}
-		l.swept = now
+	listed := int64(l.Len()) * listingOctets
+	if !s.service.memory.Listings.Reserve(listed) {
+		s.service.Stats.OverBudget.Add(1)
+		lock.Release()
+		return pop3d.Answer{Verdict: pop3d.Temporary}
 	}
-	if at, ok := l.last[a]; ok && now.Sub(at) < l.delay {
-		return false
-	}
-	l.last[a] = now
-	return true
+	s.maildrop = &maildrop{user: user, lock: lock, signedIn: j.outcome.SignedIn, listed: listed}
+	s.maildrop.reading.job = readJob{job: s.newJob((*readDone)(s))}
+	s.maildrop.reading.buffers = &s.service.buffers
+	s.login = nil // no other login follows
+	s.service.door.Stats.POP3.Add(1)
+	s.LoggedIn()
+	return pop3d.Answer{Verdict: pop3d.Yes, Listing: l}
 }

@@ -65,7 +65,6 @@ type Service struct {
 
 	set      Settings
 	edge     *conn.Edge
-	store    Store
 	door     *login.Door
 	memory   budget.Memory
 	readers  *conn.Pool
@@ -73,10 +72,9 @@ type Service struct {
 	draining func() bool
 
 	loops     map[*loop.Loop]*loopState // read-only
-	logins    loginTimes
-	buffers   *budget.Buffers // of ReadBuffer
-	wide      *budget.Buffers // of WideBuffer
-	greetings atomic.Int64    // timestamps made for APOP
+	maildrops maildrops
+	buffers   buffers
+	greetings atomic.Int64 // timestamps made for APOP
 }
 
 // loopState is what the sessions of one event loop share. It belongs to the goroutine of
@@ -89,12 +87,11 @@ type loopState struct {
 // New makes a Service. Its sessions are opened by what Listener and ListenerTLS return.
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
-		set: set, edge: rooms.Edge, store: rooms.Store, door: rooms.Door, memory: rooms.Memory,
+		set: set, edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
 		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining,
-		loops:   make(map[*loop.Loop]*loopState, len(rooms.Loops)),
-		logins:  loginTimes{delay: set.LoginDelay, last: make(map[storage.AccountID]time.Time)},
-		buffers: budget.NewBuffers(ReadBuffer),
-		wide:    budget.NewBuffers(WideBuffer),
+		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
+		maildrops: maildrops{store: rooms.Store, max: set.MaxListing, times: newLoginTimes(set.LoginDelay)},
+		buffers:   newBuffers(rooms.Memory.Bulk),
 	}
 	for _, l := range rooms.Loops {
 		s.loops[l] = &loopState{loop: l}

@@ -1,34 +1,27 @@
 package pop3srv
 
 import (
-	"fmt"
-
 	"postrider/engine/edge/conn"
+	"postrider/engine/edge/loop"
 	"postrider/engine/protocol/pop3d"
-	"postrider/storage"
 )
 
-// session is one POP3 connection: the pure machine of pop3d on one side, the
-// event loop and the store on the other. Everything in it belongs to its loop's
-// goroutine, except the job while a pool has it; the session waits meanwhile.
+// session is one POP3 connection: the machine of pop3d on one side, the event loop and the
+// store on the other. All of it belongs to the goroutine of its loop, but for a job that a
+// pool has; the session waits for that.
 type session struct {
 	conn.Session
-	service *Service
-	state   *loopState
-	machine pop3d.Session
-	user    string // who is logged in, for the log
-	lock    storage.Lock
-	job     *job
-	reading reading // the message that is being sent, and those read ahead
-
-	listing int64 // octets of the ledger for the listing
-	early   bool  // the deadline comes when keepAhead is over, the rest of the time after that
-
-	held pop3d.Verdict // on a login that has failed, that waits for its delay
+	service  *Service
+	state    *loopState
+	machine  pop3d.Session
+	login    *loginJob // nil before the first login, and after the one that was granted
+	maildrop *maildrop // nil before the login
 }
 
-// listingOctets is what a message costs in a listing.
-const listingOctets = 12
+// newJob makes the common part of a job. done takes the result on the loop.
+func (s *session) newJob(done loop.Task) job {
+	return job{loop: s.state.loop, done: done, log: s.service.log}
+}
 
 // The methods below implement conn.Dialogue.
 
@@ -68,8 +61,8 @@ func (s *session) Feed(in []byte) int {
 	return total
 }
 
-// CarryOut does what the machine asked for, and answers what can be answered at
-// once; otherwise the session waits for the answer.
+// CarryOut does what the machine asked for, and answers what can be answered at once. If an
+// answer takes longer the session waits for it.
 func (s *session) CarryOut() {
 	for e := &s.state.effects; ; {
 		switch {
@@ -95,46 +88,17 @@ func (s *session) CarryOut() {
 	}
 }
 
-// flush sends the replies so far and says whether the connection took them all.
-func (s *session) flush() bool {
-	e := &s.state.effects
-	if len(e.Reply) > 0 {
-		s.Write(e.Reply)
-		e.Reply = e.Reply[:0]
-	}
-	return s.Conn.Pending() == 0
-}
-
-// Expect sets the read limit and the time that the peer has.
-func (s *session) Expect() {
-	s.reading.idle(s.service)
-	limit, early := s.Port.Timeout, s.holdsReadAhead()
-	if early {
-		limit = keepAhead
-	}
-	if s.ExpectCommand(limit) {
-		s.early = early
-	}
-}
-
-// holdsReadAhead says whether the session holds messages read ahead that it must give up
-// when its peer is silent for keepAhead: others may wait for the memory.
-func (s *session) holdsReadAhead() bool { return s.reading.buf != nil && s.Port.Timeout > keepAhead }
-
-// answer answers a question at once, or starts finding out and says so.
+// answer answers a question. If the answer is not known, resume comes with it later.
 func (s *session) answer(q pop3d.Question) (a pop3d.Answer, known bool) {
 	switch q {
 	case pop3d.AskLogin, pop3d.AskAPOP, pop3d.AskAuth:
-		return s.login(q)
+		return s.authenticate(q)
 	case pop3d.AskRead:
 		return s.openMessage()
 	case pop3d.AskSent:
 		return s.sendMessage()
 	case pop3d.AskUpdate:
-		s.job.begin(jobUpdate)
-		s.job.request = readRequest{lock: s.lock}
-		s.job.ids = s.machine.AppendDeleted(s.job.ids[:0])
-		s.service.readers.Submit(s.job)
+		s.update()
 		return a, false
 	case pop3d.AskDrained:
 		if s.flush() {
@@ -157,14 +121,44 @@ func (s *session) resume(a pop3d.Answer) {
 	s.Resumed()
 }
 
-// updated is the answer to AskUpdate.
-func (s *session) updated(j *job) {
-	a := pop3d.Answer{Verdict: pop3d.Yes}
-	if j.err != nil {
-		s.fault("deleting mail of "+s.user, j.err)
-		a.Verdict = pop3d.Temporary
+// flush sends the replies so far, and reports whether the connection took all of them.
+func (s *session) flush() bool {
+	e := &s.state.effects
+	if len(e.Reply) > 0 {
+		s.Write(e.Reply)
+		e.Reply = e.Reply[:0]
 	}
-	s.resume(a)
+	return s.Conn.Pending() == 0
+}
+
+// mayStartTLS answers AskTLS.
+func (s *session) mayStartTLS() pop3d.Verdict {
+	switch {
+	case s.service.draining():
+		return pop3d.Shutdown
+	case s.TLSBusy(), s.TLSTooOften():
+		return pop3d.Temporary
+	}
+	return pop3d.Yes
+}
+
+// Expect sets the read limit and the time that the peer has. A session with messages read
+// ahead gives them up first.
+func (s *session) Expect() {
+	m := s.maildrop
+	if m == nil {
+		s.ExpectCommand(s.Port.Timeout)
+		return
+	}
+	r := &m.reading
+	r.dropUsed()
+	limit, early := s.Port.Timeout, false
+	if r.job.buf != nil && limit > keepAhead {
+		limit, early = keepAhead, true
+	}
+	if s.ExpectCommand(limit) {
+		r.early = early
+	}
 }
 
 // Taken goes on when the peer has taken what was sent.
@@ -177,83 +171,28 @@ func (s *session) Taken(w conn.Wait) {
 	s.stream()
 }
 
-// Expired says whether the peer has more time: it has when only what was read ahead for it
-// is given up.
+// Expired reports whether the peer has more time. It has if the deadline was for what was
+// read ahead.
 func (s *session) Expired(w conn.Wait) (again bool) {
 	switch {
 	case w == conn.ForTurn:
-		s.waited()
+		s.judgeAgain()
 	case w == conn.ForPenalty:
-		s.resume(pop3d.Answer{Verdict: s.held})
-	case w == conn.Nothing && s.early:
-		s.early = false
-		s.reading.close(s.service)
+		s.resume(pop3d.Answer{Verdict: s.login.held})
+	case w == conn.Nothing && s.maildrop != nil && s.maildrop.reading.early:
+		r := &s.maildrop.reading
+		r.early = false
+		r.close()
 		s.Conn.SetDeadline(s.Port.Timeout - keepAhead)
 		return true
 	}
 	return false
 }
 
+// Ended takes the session out of what it is counted in.
 func (s *session) Ended(err error) {
 	s.abandonLogin()
 	s.Release()
 	s.service.Stats.Sessions.Add(-1)
 	s.logEnd(err)
-}
-
-// Release gives the maildrop and the memory back, as soon as the session is over
-// and not only when the peer has closed its end. A job under way keeps them.
-func (s *session) Release() {
-	if s.job != nil && s.job.busy {
-		return
-	}
-	s.reading.close(s.service)
-	s.unlock()
-	s.service.memory.Listings.Release(s.listing)
-	s.listing = 0
-}
-
-// unlock gives the maildrop back, unless a job works at it.
-func (s *session) unlock() {
-	if s.lock != nil && (s.job == nil || !s.job.busy) {
-		s.lock.Release()
-		s.lock = nil
-	}
-}
-
-// failed ends a session whose message can't be sent to its end: a hole in it
-// must not look like a whole message.
-func (s *session) failed(what string, err error) {
-	s.fault(fmt.Sprintf("sending message %d of %s: %s", s.machine.Reading()+1, s.user, what), err)
-	s.Reason = "a message could not be read"
-	s.Closing = true
-	s.Release()
-	s.Conn.Abort()
-}
-
-// credentialsChanged is why a session ends, for the log.
-const credentialsChanged = "the account has another password or is gone"
-
-// loginEnds ends the session, before its next command, when the account has another password
-// than at the login or is gone. The maildrop is given back, and what was marked as deleted
-// stays.
-func (s *session) loginEnds() bool {
-	if s.lock == nil || s.service.door.StillHolds(&s.job.outcome.SignedIn) {
-		return false
-	}
-	s.Reason = credentialsChanged
-	s.machine.Expire(&s.state.effects)
-	s.CarryOut()
-	return true
-}
-
-// mayStartTLS answers AskTLS.
-func (s *session) mayStartTLS() pop3d.Verdict {
-	switch {
-	case s.service.draining():
-		return pop3d.Shutdown
-	case s.TLSBusy(), s.TLSTooOften():
-		return pop3d.Temporary
-	}
-	return pop3d.Yes
 }
