@@ -1,24 +1,12 @@
 package server
 
 import (
-	"log/slog"
 	"net/netip"
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
-	"postrider/engine/edge/loop"
 	"postrider/engine/edge/tlsio"
-	"postrider/engine/protocol/smtpd"
 )
-
-// shard is what the sessions of one event loop share. It belongs to the loop's
-// goroutine.
-type shard struct {
-	loop    *loop.Loop
-	smtp    smtpd.Effects
-	scratch []byte
-	records []slog.Record // of the lines of one message
-}
 
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {

@@ -231,7 +231,7 @@ func TestPeerGoneWhileDeliveryIsUnderWay(t *testing.T) {
 	<-s.asked
 	p.SetLinger(0)
 	p.Close()
-	until(t, "the session is over", func() bool { return f.stats.smtpSessions.Load() == 0 })
+	until(t, "the session is over", func() bool { return f.smtpsrv.Stats.Sessions.Load() == 0 })
 	goOn()
 	until(t, "the window is given back", func() bool { return f.budget.Used() == 0 })
 	if m, _, err := f.store.Usage(1); m != 1 || err != nil {

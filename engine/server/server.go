@@ -1,9 +1,7 @@
 package server
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"postrider/engine/admit/login"
+	"postrider/engine/admit/screen"
 	"postrider/engine/config"
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/certs"
@@ -20,12 +19,12 @@ import (
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/pop3srv"
+	"postrider/engine/front/smtpsrv"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
-	"postrider/engine/protocol/smtpd"
 	"postrider/engine/relay/agent"
 	"postrider/storage"
 )
@@ -39,7 +38,6 @@ type Server struct {
 
 	group   *loop.Group
 	sockets *privilege.Sockets
-	shards  map[*loop.Loop]*shard // read-only after New
 	smtp    []*loop.Listener
 	smtps   []*loop.Listener
 	pop3    []*loop.Listener
@@ -47,12 +45,11 @@ type Server struct {
 	tls     *certs.Manager // nil: none
 	edge    *conn.Edge
 	budget  budget.Memory
-	pop3srv *pop3srv.Service
 	readers *conn.Pool // of the store, for POP3
 	auth    *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool
-	placers    *conn.Pool // of recipients, anew
+	placers    *conn.Pool // places recipients again
 	courier    *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
@@ -62,12 +59,12 @@ type Server struct {
 	submission  []*loop.Listener
 	submissions []*loop.Listener
 	door        *login.Door
-	guard       *guard
+	guard       *screen.Guard
+	smtpsrv     *smtpsrv.Service
+	pop3srv     *pop3srv.Service
 
-	tooMany     []byte
-	draining    atomic.Bool
-	commitsOpen atomic.Int64
-	stats       stats
+	draining atomic.Bool
+	stats    stats
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -113,7 +110,6 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		sockets: sockets,
 		cfg:     cfg, store: store, log: maillog.Log{Logger: log},
 		router: router.New(store, cfg.RouterSettings()),
-		shards: make(map[*loop.Loop]*shard),
 		budget: budget.New(cfg.Limits.Memory),
 	}
 	srv.edge = srv.newEdge()
@@ -129,8 +125,6 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	srv.entrance = srv.newEntrance()
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
-	host := cfg.Server.Hostname
-	srv.tooMany = []byte("421 4.7.0 " + host + " Too many connections, come back later\r\n")
 	loops := cfg.Server.Loops
 	if loops == 0 {
 		loops = runtime.NumCPU()
@@ -151,9 +145,9 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		srv.edge.TLS = tlsOfEdge(cfg, srv.tls.Clients)
 	}
 	srv.edge.Run(group.Loops())
-	for _, l := range group.Loops() {
-		srv.shards[l] = &shard{loop: l}
-	}
+	names := NewResolver(cfg, log)
+	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(names))
+	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg), srv.smtpRooms())
 	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
 	srv.pop3srv = srv.newPOP3()
 	if err := srv.listen(); err != nil {
@@ -161,8 +155,6 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		srv.readers.Close()
 		return nil, err
 	}
-	names := NewResolver(cfg, log)
-	srv.guard = newGuard(cfg, names, srv.budget.OfStrangers(), srv.log)
 	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.SMTPAddrs()), log); err != nil {
 		group.Stop()
 		srv.readers.Close()
@@ -177,60 +169,10 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 
 // listen binds all addresses.
 func (srv *Server) listen() error {
-	for _, at := range srv.cfg.SMTP.Listen {
-		l, err := srv.bind("smtp", at.Addr, srv.tooMany, srv.edge.ProxyFirst(srv.smtpPort(at, nil).open))
-		if err != nil {
-			return fmt.Errorf("smtp.listen %s: %w", at.Addr, err)
-		}
-		srv.smtp = append(srv.smtp, l)
-	}
-	for _, at := range srv.cfg.SMTP.ListenTLS {
-		l, err := srv.bind("smtps", at.Addr, nil, srv.edge.ProxyFirst(srv.smtpPort(at, srv.tls.Configs.SMTPS).open))
-		if err != nil {
-			return fmt.Errorf("smtp.listen_tls %s: %w", at.Addr, err)
-		}
-		srv.smtps = append(srv.smtps, l)
-	}
-	if err := srv.listenSubmission(); err != nil {
+	if err := srv.listenSMTP(); err != nil {
 		return err
 	}
 	return srv.listenPOP3()
-}
-
-// smtpPort is what the sessions of an SMTP listener share; within: TLS from the
-// first octet, or nil.
-func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
-	c := srv.cfg
-	p := &smtpPort{srv: srv, Port: conn.Port{Edge: srv.edge, Daemon: maillog.SMTPD, Timeout: c.SMTP.CommandTimeout, TooMany: srv.tooMany, TLS: within, Service: serviceOf(at)}}
-	set := smtpd.Config{
-		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
-		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
-	}
-	if srv.tls != nil && within == nil {
-		p.StartTLS, set.OfferTLS = srv.tls.Configs.SMTP, true
-	}
-	if cmp.Or(at.BareLF, c.SMTP.BareLF) == config.BareLFNormalize {
-		set.BareLF = smtpd.Normalize
-	}
-	certified := c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil
-	switch {
-	case srv.capture != 0, !certified || within != nil:
-	case at.Auth == config.AuthRequired:
-		p.StartTLS = srv.tls.Configs.SMTPS // where a certificate is demanded
-	default:
-		at.Auth = config.AuthOff // hosts bring mail here with or without one
-	}
-	switch {
-	case srv.capture != 0:
-		set.Auth = captureAuth(at.Auth)
-	case at.Auth != config.AuthOff:
-		set.Auth = smtpd.Auth{
-			Mechanisms: c.Auth.Mechanisms, Plaintext: c.Auth.ClearText,
-			Required: at.Auth == config.AuthRequired, Nonce: nonce, TLSFirst: certified,
-		}
-	}
-	p.config, p.configs = set, smtpOffers(set)
-	return p
 }
 
 // Start begins to accept connections and to work the queue.
@@ -267,36 +209,6 @@ func addrs(ls []*loop.Listener) []netip.AddrPort {
 		as = append(as, l.Addr())
 	}
 	return as
-}
-
-// trusts says whether the address is on a network that may ask VRFY and EXPN.
-func (srv *Server) trusts(ip netip.Addr) bool {
-	for _, n := range srv.cfg.SMTP.TrustedNetworks {
-		if n.Contains(ip) {
-			return true
-		}
-	}
-	return false
-}
-
-// directoryAnswer answers VRFY and EXPN, truly for trusted peers only.
-func (srv *Server) directoryAnswer(q smtpd.Question, trusted bool, argument []byte) smtpd.Answer {
-	if !trusted {
-		return smtpd.Answer{Verdict: smtpd.Unsaid}
-	}
-	if q == smtpd.AskExpand {
-		names, o := srv.router.Expand(argument)
-		return smtpd.Answer{Verdict: namesVerdict(o), Names: names}
-	}
-	name, o := srv.router.Verify(argument)
-	return smtpd.Answer{Verdict: namesVerdict(o), Names: []string{name}}
-}
-
-func namesVerdict(o router.Outcome) smtpd.Verdict {
-	if o == router.Local {
-		return smtpd.Yes
-	}
-	return smtpd.Unknown
 }
 
 // Drain stops accepting, lets each session come to a point where nothing is

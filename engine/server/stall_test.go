@@ -30,9 +30,9 @@ func (f *fixture) sessions(see func(*conn.Session)) {
 		defer one.Unlock()
 		see(s)
 	})
-	for _, sh := range f.shards {
+	for _, l := range f.group.Loops() {
 		done := make(chan struct{})
-		sh.loop.Post(taskFunc(func() { close(done) }))
+		l.Post(taskFunc(func() { close(done) }))
 		<-done
 	}
 }
@@ -205,7 +205,7 @@ func TestStalledPeerIsCutOff(t *testing.T) {
 		p := dialNarrow(t, f.SMTPAddrs()[0].String())
 		p.expect("220 ")
 		go io.WriteString(p, strings.Repeat("HELP\r\n", 20000))
-		until(t, "the session is over", func() bool { return f.stats.smtpSessions.Load() == 0 })
+		until(t, "the session is over", func() bool { return f.smtpsrv.Stats.Sessions.Load() == 0 })
 	})
 }
 

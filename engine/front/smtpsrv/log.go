@@ -1,4 +1,4 @@
-package server
+package smtpsrv
 
 import (
 	"bytes"
@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"postrider/codec/message"
-	"postrider/engine/edge/conn"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/smtpd"
 )
 
-// reject logs a refusal of a command, as Postfix does for policy and lookup.
-func reject(l maillog.Log, s *conn.Session, verb string, reply []byte, helo []byte, extended bool) {
-	if !l.On() {
+// reject counts and logs a refusal, as Postfix does for policy and lookup.
+func (s *session) reject(verb string, reply, helo []byte, extended bool) {
+	s.srv.Stats.Refused.Add(1)
+	log := s.srv.rooms.Log
+	if !log.On() {
 		return
 	}
 	proto := "SMTP"
@@ -22,44 +23,42 @@ func reject(l maillog.Log, s *conn.Session, verb string, reply []byte, helo []by
 		proto = "ESMTP"
 	}
 	text := bytes.TrimRight(reply, "\r\n")
-	l.Info("NOQUEUE: reject: "+verb+" from "+s.Client()+": "+string(text)+
+	log.Info("NOQUEUE: reject: "+verb+" from "+s.Client()+": "+string(text)+
 		"; proto="+proto+" helo=<"+harmless(helo)+">", maillog.SMTPD)
 }
 
-// harmless is what a client called itself, with "?" for what could end the angle
-// brackets about it or the line.
+// harmless is the name that a client gave in HELO, with "?" for octets that could end the
+// angle brackets about it or the line.
 func harmless(helo []byte) string { return string(message.AppendName(nil, helo)) }
 
-// keptRecords is for how many lines of one message a loop keeps the memory.
+// keptRecords is the number of lines of one message for which a loop keeps the memory.
 const keptRecords = 128
 
-// log writes the life of a message: who sent it, what it is, where it went.
-func (t *transaction) log(s *smtpConn) {
-	srv := s.srv
+// log writes the life of a message: the client, the message, and where it went. A refusal is
+// logged with its reply.
+func (t *transaction) log() {
+	s := t.session
+	log, loop := s.srv.rooms.Log, s.loop
 	if t.Refusal() != nil {
-		return // the reply is logged
-	}
-	if t.err != nil {
-		srv.stats.refused.Add(1)
-		srv.log.Fault("message from <"+string(t.Reverse)+"> not stored", t.err)
 		return
 	}
-	srv.stats.messages.Add(1)
-	srv.stats.deliveries.Add(int64(len(t.Places.Targets)))
-	srv.stats.octetsIn.Add(t.Size())
-	if !srv.log.On() {
+	if t.err != nil {
+		log.Fault("message from <"+string(t.Reverse)+"> not stored", t.err)
+		return
+	}
+	if !log.On() {
 		return
 	}
 	now := time.Now()
 	id := slog.String("id", t.receipt.ID().String())
-	rs := append(s.shard.records[:0],
-		clientRecord(now, s, id),
+	rs := append(loop.records[:0],
+		s.clientRecord(now, id),
 		maillog.Record(now, "", maillog.SMTPD, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID()))),
 		maillog.Record(now, "from=<"+string(t.Reverse)+">, size="+strconv.FormatInt(t.Size(), 10)+
 			", nrcpt="+strconv.Itoa(t.Paths)+" (queue active)", maillog.SMTPD, id))
 	delay := strconv.FormatFloat(now.Sub(t.Arrival).Seconds(), 'g', 2, 64)
 	for i := range t.Places.Targets {
-		a, err := srv.store.Account(t.Places.Targets[i].Account)
+		a, err := s.srv.rooms.Store.Account(t.Places.Targets[i].Account)
 		if err != nil {
 			continue // removed in this very moment
 		}
@@ -69,35 +68,36 @@ func (t *transaction) log(s *smtpConn) {
 	if len(t.Places.Relayed) == 0 {
 		rs = append(rs, maillog.Record(now, "removed", maillog.Local, id))
 	}
-	srv.log.All(rs)
+	log.All(rs)
 	clear(rs)
-	if s.shard.records = rs; cap(rs) > keptRecords {
-		s.shard.records = nil
+	if loop.records = rs; cap(rs) > keptRecords {
+		loop.records = nil
 	}
 }
 
 // clientRecord has the client of a message and its login.
-func clientRecord(now time.Time, s *smtpConn, id slog.Attr) slog.Record {
+func (s *session) clientRecord(now time.Time, id slog.Attr) slog.Record {
 	r := maillog.Record(now, "", maillog.SMTPD, id, slog.String("client", s.Client()))
 	if account := s.m.Account(); account != "" {
-		r.AddAttrs(slog.String("sasl_method", s.login.attempt.Claim.Mechanism.String()), slog.String("sasl_username", account))
+		r.AddAttrs(slog.String("sasl_method", s.auth.attempt.Claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
 	return r
 }
 
-// disconnectSMTP is the last line of a session, with what it did.
-func disconnectSMTP(l maillog.Log, s *smtpConn, err error) {
-	if !l.On() {
+// logDisconnect writes the last line of a session, with what it did.
+func (s *session) logDisconnect(err error) {
+	log := s.srv.rooms.Log
+	if !log.On() {
 		return
 	}
 	if why := maillog.Lost(s.Reason, err, s.Closing); why != "" {
-		l.Info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.Client(), maillog.SMTPD)
+		log.Info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.Client(), maillog.SMTPD)
 	}
 	counts := s.m.Counts()
-	l.Info("disconnect from "+s.Client()+" "+string(counts.AppendTo(nil)), maillog.SMTPD)
+	log.Info("disconnect from "+s.Client()+" "+string(counts.AppendTo(nil)), maillog.SMTPD)
 }
 
-// phaseWords say where in the dialogue a session was: after which command.
+// phaseWords tell after which command a session was.
 var phaseWords = map[smtpd.Phase]string{
 	smtpd.Connected: "CONNECT", smtpd.Greeted: "EHLO", smtpd.Mailed: "MAIL", smtpd.Addressed: "RCPT",
 	smtpd.Authenticating: "AUTH", smtpd.Securing: "STARTTLS",
