@@ -1,9 +1,10 @@
 package server
 
 import (
-	"fmt"
+	"crypto/tls"
 
 	"postrider/engine/config"
+	"postrider/engine/edge/conn"
 	"postrider/engine/front/pop3srv"
 )
 
@@ -22,25 +23,16 @@ func (srv *Server) newPOP3() *pop3srv.Service {
 	})
 }
 
-// listenPOP3 binds the addresses of POP3.
-func (srv *Server) listenPOP3() error {
-	tooMany, clear := []byte(pop3srv.TooMany), srv.pop3srv.Listener(nil)
+// openPOP3 is for the addresses of pop3.listen.
+func openPOP3(srv *Server, _ int) (conn.Opener, []byte) {
+	var stls *tls.Config
 	if srv.tls != nil {
-		clear = srv.pop3srv.Listener(srv.tls.Configs.POP3)
+		stls = srv.tls.Configs.POP3
 	}
-	for _, addr := range srv.cfg.POP3.Listen {
-		l, err := srv.bind("pop3", addr, tooMany, srv.edge.ProxyFirst(clear))
-		if err != nil {
-			return fmt.Errorf("pop3.listen %s: %w", addr, err)
-		}
-		srv.pop3 = append(srv.pop3, l)
-	}
-	for _, addr := range srv.cfg.POP3.ListenTLS {
-		l, err := srv.bind("pop3s", addr, nil, srv.edge.ProxyFirst(srv.pop3srv.ListenerTLS(srv.tls.Configs.POP3S)))
-		if err != nil {
-			return fmt.Errorf("pop3.listen_tls %s: %w", addr, err)
-		}
-		srv.pop3s = append(srv.pop3s, l)
-	}
-	return nil
+	return srv.pop3srv.Listener(stls), []byte(pop3srv.TooMany)
+}
+
+// openPOP3S is for the addresses of pop3.listen_tls.
+func openPOP3S(srv *Server, _ int) (conn.Opener, []byte) {
+	return srv.pop3srv.ListenerTLS(srv.tls.Configs.POP3S), nil
 }

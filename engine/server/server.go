@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,17 +34,14 @@ type Server struct {
 	router *router.Router
 	log    maillog.Log
 
-	group   *loop.Group
-	sockets *privilege.Sockets
-	smtp    []*loop.Listener
-	smtps   []*loop.Listener
-	pop3    []*loop.Listener
-	pop3s   []*loop.Listener
-	tls     *certs.Manager // nil: none
-	edge    *conn.Edge
-	budget  budget.Memory
-	readers *conn.Pool // of the store, for POP3
-	auth    *conn.Pool
+	group     *loop.Group
+	sockets   *privilege.Sockets
+	listening []Listening
+	tls       *certs.Manager // nil: none
+	edge      *conn.Edge
+	budget    budget.Memory
+	readers   *conn.Pool // of the store, for POP3
+	auth      *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool
 	placers    *conn.Pool // places recipients again
@@ -56,12 +51,10 @@ type Server struct {
 	entrance   *incoming.Entrance
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
-	submission  []*loop.Listener
-	submissions []*loop.Listener
-	door        *login.Door
-	guard       *screen.Guard
-	smtpsrv     *smtpsrv.Service
-	pop3srv     *pop3srv.Service
+	door    *login.Door
+	guard   *screen.Guard
+	smtpsrv *smtpsrv.Service
+	pop3srv *pop3srv.Service
 
 	draining atomic.Bool
 	stats    stats
@@ -76,24 +69,6 @@ const (
 
 // kernel is what is asked of the kernel for each socket.
 var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
-
-// Sockets binds the addresses of cfg, or takes sockets that were handed over, before
-// the process gives up the right to.
-func Sockets(cfg *config.Config) (*privilege.Sockets, error) {
-	var all []privilege.Listeners
-	for _, l := range cfg.Listeners() {
-		all = append(all, privilege.Listeners(l))
-	}
-	return privilege.Bind(all, kernel)
-}
-
-// bind listens on an address, by its socket if there is one.
-func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {
-	if f := srv.sockets.File(name, addr); f != nil {
-		return srv.group.ListenFile(f, overload, open)
-	}
-	return srv.group.Listen(addr, overload, open)
-}
 
 // readers is how many reads of the store go on at once.
 const readers = 16
@@ -155,7 +130,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		srv.readers.Close()
 		return nil, err
 	}
-	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.SMTPAddrs()), log); err != nil {
+	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.Addrs("smtp")), log); err != nil {
 		group.Stop()
 		srv.readers.Close()
 		return nil, err
@@ -167,14 +142,6 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	return srv, nil
 }
 
-// listen binds all addresses.
-func (srv *Server) listen() error {
-	if err := srv.listenSMTP(); err != nil {
-		return err
-	}
-	return srv.listenPOP3()
-}
-
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
@@ -184,33 +151,6 @@ func (srv *Server) Start() {
 	srv.courier.Start()
 }
 
-// SMTPAddrs and the methods below are the addresses that are listened on, with the ports
-// that were picked for port 0.
-func (srv *Server) SMTPAddrs() []netip.AddrPort { return addrs(srv.smtp) }
-
-// POP3Addrs: see SMTPAddrs.
-func (srv *Server) POP3Addrs() []netip.AddrPort { return addrs(srv.pop3) }
-
-// SMTPSAddrs is SMTPAddrs of SMTP within TLS.
-func (srv *Server) SMTPSAddrs() []netip.AddrPort { return addrs(srv.smtps) }
-
-// POP3SAddrs is SMTPAddrs of POP3 within TLS.
-func (srv *Server) POP3SAddrs() []netip.AddrPort { return addrs(srv.pop3s) }
-
-// SubmissionAddrs is SMTPAddrs of where accounts hand in mail.
-func (srv *Server) SubmissionAddrs() []netip.AddrPort { return addrs(srv.submission) }
-
-// SubmissionsAddrs is SubmissionAddrs within TLS.
-func (srv *Server) SubmissionsAddrs() []netip.AddrPort { return addrs(srv.submissions) }
-
-func addrs(ls []*loop.Listener) []netip.AddrPort {
-	var as []netip.AddrPort
-	for _, l := range ls {
-		as = append(as, l.Addr())
-	}
-	return as
-}
-
 // Drain stops accepting, lets each session come to a point where nothing is
 // lost by its end, and stops the loops when all are gone or ctx is done. Only
 // the first call does something.
@@ -218,8 +158,10 @@ func (srv *Server) Drain(ctx context.Context) {
 	if srv.draining.Swap(true) {
 		return
 	}
-	for _, l := range slices.Concat(srv.smtp, srv.smtps, srv.submission, srv.submissions, srv.pop3, srv.pop3s) {
-		l.Accepting(false)
+	for _, at := range srv.listening {
+		for _, l := range at.listeners {
+			l.Accepting(false)
+		}
 	}
 	srv.edge.Drain()
 	tick := time.NewTicker(20 * time.Millisecond)
