@@ -107,8 +107,9 @@ func (j *readJob) openLarge(i int) error {
 	if err != nil {
 		return err
 	}
+	j.large = largeMessage{message: msg, top: dot.NewTop(max(j.request.lines, 0))}
 	e := msg.Entry()
-	j.large = largeMessage{message: msg, octets: e.Octets(), top: dot.NewTop(max(j.request.lines, 0))}
+	j.large.octets = e.Octets()
 	j.large.piece = j.cut(append(j.buf[:0], e.Trace...))
 	return nil
 }

@@ -234,6 +234,7 @@ func TestFaultsOfTheStore(t *testing.T) {
 		{"append", 1, nil, "-ERR [SYS/PERM]", "RETR 1"},
 		{"open", 2, storage.ErrCorrupt, "-ERR [SYS/PERM]", "RETR 2"},
 		{"open", 1, storage.ErrFenced, "-ERR [SYS/TEMP]", "TOP 1 0"},
+		{"entry", 2, nil, "-ERR [SYS/PERM]", "RETR 2"},
 		{"next", 2, storage.ErrCorrupt, "", "RETR 2"},
 		{"next", 2, nil, "", "RETR 2"},
 		{"expunge", 0, storage.ErrTemporary, "-ERR [SYS/TEMP]", "QUIT"},
@@ -269,8 +270,10 @@ func TestFaultsOfTheStore(t *testing.T) {
 			}
 			p.expect(c.said)
 			if c.run != "QUIT" {
-				p.say("NOOP", "+OK")
 				p.say("RSET", "+OK")
+				if c.call == "open" || c.call == "entry" {
+					p.retrieve(1, trace+s.texts[0]) // and nothing of the message that failed
+				}
 				p.quit()
 			}
 		})

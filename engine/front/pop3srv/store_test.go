@@ -141,7 +141,10 @@ type message struct {
 	closed bool
 }
 
-func (m *message) Entry() storage.Entry { return entryOf(m.id, m.shelf.texts[m.id-1]) }
+func (m *message) Entry() storage.Entry {
+	_ = m.shelf.ask("entry", m.id) // for a panic
+	return entryOf(m.id, m.shelf.texts[m.id-1])
+}
 
 func (m *message) Next() ([]byte, error) {
 	if m.closed {
