@@ -27,20 +27,20 @@ type auth struct {
 
 // authenticate answers AskAuth: at once, or after the pool has hashed the password.
 func (s *session) authenticate() (smtpd.Answer, bool) {
-	srv := s.srv
-	if srv.rooms.Draining() {
+	service := s.service
+	if service.draining() {
 		return smtpd.Answer{Verdict: smtpd.Shutdown}, true
 	}
 	claim := s.m.Claim()
 	if claim.Need == sasl.NeedVerifier {
-		return smtpd.Answer{Verdict: smtpd.Yes, Verifier: srv.rooms.Door.Verifier(claim.User)}, true
+		return smtpd.Answer{Verdict: smtpd.Yes, Verifier: service.door.Verifier(claim.User)}, true
 	}
 	if s.auth == nil {
 		a := &auth{session: s}
 		a.done = a.judged
 		s.auth = a
 	}
-	if srv.set.Capture {
+	if service.set.Capture {
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: claimedName(claim.User)}, true
 	}
 	s.auth.attempt.Claim, s.auth.attempt.From = claim, s.IP
@@ -49,7 +49,7 @@ func (s *session) authenticate() (smtpd.Answer, bool) {
 
 // judge has the claim judged, for the first time or after its turn has come.
 func (s *session) judge() (smtpd.Answer, bool) {
-	if o, now := s.srv.rooms.Door.Judge(&s.auth.attempt, s.auth.done); now {
+	if o, now := s.service.door.Judge(&s.auth.attempt, s.auth.done); now {
 		return s.authenticated(o)
 	}
 	return smtpd.Answer{}, false
@@ -58,7 +58,7 @@ func (s *session) judge() (smtpd.Answer, bool) {
 // judged brings an outcome from the pool to the loop.
 func (a *auth) judged(o login.Outcome) {
 	a.outcome = o
-	a.session.loop.Post(a)
+	a.session.state.Post(a)
 }
 
 // Run implements loop.Task: the outcome is back on the session's loop.
@@ -112,7 +112,7 @@ func (s *session) judgeAgain() {
 
 // abandonLogin gives up a claim that waits for its turn, and reports whether there was one.
 func (s *session) abandonLogin() bool {
-	return s.auth != nil && s.srv.rooms.Door.Abandon(&s.auth.attempt)
+	return s.auth != nil && s.service.door.Abandon(&s.auth.attempt)
 }
 
 // account is the account that has logged in; 0: none.
@@ -147,7 +147,7 @@ const credentialsChanged = "the account has another password or is gone"
 // loginIsOver reports whether the session has logged in by credentials that are not valid
 // any more.
 func (s *session) loginIsOver() bool {
-	return s.account() != 0 && !s.srv.rooms.Door.StillHolds(&s.auth.signedIn)
+	return s.account() != 0 && !s.service.door.StillHolds(&s.auth.signedIn)
 }
 
 // loginEnds tells the machine before its next command if the login is over.
@@ -156,7 +156,7 @@ func (s *session) loginEnds() {
 		return
 	}
 	s.Reason = credentialsChanged
-	s.m.Expire(&s.loop.effects)
+	s.m.Expire(&s.state.effects)
 	s.CarryOut()
 }
 
@@ -167,6 +167,6 @@ func (s *session) refusesExpired() *smtp.Reply {
 		return nil
 	}
 	s.Reason = credentialsChanged
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.srv.set.Machine.Hostname +
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.service.set.Machine.Hostname +
 		" the message is not taken: the account of this session has another password or is gone, sign in again"}
 }

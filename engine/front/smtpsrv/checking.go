@@ -17,8 +17,7 @@ import (
 // hasRoomForCheck reports whether one more message of the client can be checked now, if it
 // is to be checked.
 func (s *session) hasRoomForCheck() bool {
-	rooms := &s.srv.rooms
-	return !s.isUntrusted() || rooms.Guard.HasRoomForCheck(s.IP, rooms.Memory.OfStrangers().Tight())
+	return !s.isUntrusted() || s.service.guard.HasRoomForCheck(s.IP, s.service.memory.OfStrangers().Tight())
 }
 
 // beginCheck is called when a message begins.
@@ -27,8 +26,8 @@ func (s *session) beginCheck() {
 		return
 	}
 	u := s.untrusted
-	u.sift = screen.Sift{Host: s.srv.set.Machine.Hostname}
-	u.check = s.srv.rooms.Guard.Begin(screen.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.Reverse)})
+	u.sift = screen.Sift{Host: s.service.set.Machine.Hostname}
+	u.check = s.service.guard.Begin(screen.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.Reverse)})
 }
 
 // checked shows a run of the message to its check. It returns what is to be stored of the
@@ -42,8 +41,8 @@ func (s *session) checked(run []byte) []byte {
 	if u.sift.Done() {
 		return run
 	}
-	s.loop.scratch = u.sift.Append(s.loop.scratch[:0], run)
-	return s.loop.scratch
+	s.state.scratch = u.sift.Append(s.state.scratch[:0], run)
+	return s.state.scratch
 }
 
 // checkIsFull reports whether the client has to wait until more of its message is checked.
@@ -64,7 +63,7 @@ func (s *session) dropCheck() {
 func (s *session) endCheck() {
 	c := s.untrusted.check
 	s.untrusted.check = nil
-	s.srv.rooms.Guard.End(c)
+	s.service.guard.End(c)
 }
 
 // finishCheck asks for the verdict about the whole message. It is false when the message is
@@ -74,7 +73,7 @@ func (s *session) finishCheck() bool {
 	if u == nil || u.check == nil {
 		return false
 	}
-	s.srv.rooms.Guard.Finish(u.check, func() { s.loop.Post((*checkDone)(s)) })
+	s.service.guard.Finish(u.check, func() { s.state.Post((*checkDone)(s)) })
 	return true
 }
 
@@ -84,7 +83,7 @@ type checkDone session
 // Run implements loop.Task.
 func (d *checkDone) Run() {
 	s := (*session)(d)
-	u, g := s.untrusted, s.srv.rooms.Guard
+	u, g := s.untrusted, s.service.guard
 	if !s.Conn.Alive() || u == nil || u.check == nil {
 		return // the session ended meanwhile, and the draft with it
 	}
@@ -99,17 +98,17 @@ func (d *checkDone) Run() {
 		s.resume(refusal(r))
 		return
 	}
-	if tail := u.sift.End(s.loop.scratch[:0]); len(tail) > 0 {
+	if tail := u.sift.End(s.state.scratch[:0]); len(tail) > 0 {
 		s.tx.Append(tail)
 	}
 	s.tx.Removed(u.sift.Removed)
-	s.tx.Results = screen.AppendResults(s.tx.Results[:0], s.srv.set.Machine.Hostname, s.IP, &u.facts, v)
+	s.tx.Results = screen.AppendResults(s.tx.Results[:0], s.service.set.Machine.Hostname, s.IP, &u.facts, v)
 	s.decideSuccess(v)
 }
 
 // logVerdict writes a line about a message that was checked.
 func (s *session) logVerdict(v *screen.Verdict) {
-	log := s.srv.rooms.Log
+	log := s.service.log
 	if !log.On() {
 		return
 	}

@@ -11,7 +11,7 @@ func (s *session) directory(q smtpd.Question) smtpd.Answer {
 	if !s.Trusted {
 		return smtpd.Answer{Verdict: smtpd.Unsaid}
 	}
-	r, argument := s.srv.rooms.Router, s.m.Argument()
+	r, argument := s.service.router, s.m.Argument()
 	if q == smtpd.AskExpand {
 		names, o := r.Expand(argument)
 		return smtpd.Answer{Verdict: directoryVerdict(o), Names: names}

@@ -1,9 +1,9 @@
 // Package smtpsrv serves SMTP: it answers the questions that the machine of package smtpd
 // asks, from the memory and the store of a server.
 //
-//	srv := smtpsrv.New(settings, rooms)
-//	open := srv.Listener(smtpsrv.Address{Service: conn.MailService, Auth: smtpsrv.OfferAuth})
-//	group.Listen(addr, srv.TooMany(), edge.ProxyFirst(open))
+//	service := smtpsrv.New(settings, rooms)
+//	open := service.Listener(smtpsrv.Address{Service: conn.MailService, Auth: smtpsrv.OfferAuth})
+//	group.Listen(addr, service.TooMany(), edge.ProxyFirst(open))
 //
 // A [Service] is what the sessions of all listeners share: the [Settings], as values, and
 // the [Rooms] that it works with. It knows neither the server nor the configuration.

@@ -22,7 +22,7 @@ func (s *session) mayMail() smtpd.Answer {
 		return smtpd.Answer{Verdict: smtpd.Refused, Reply: &smtp.Reply{Code: 553, Enhanced: "5.7.1",
 			Text: "<" + string(s.tx.Reverse) + ">: Sender address rejected: not owned by user " + s.m.Account()}}
 	}
-	booking, r := s.srv.rooms.Sent.Begin(s.account(), time.Now())
+	booking, r := s.service.sent.Begin(s.account(), time.Now())
 	if r != nil {
 		return s.tooMuch(r)
 	}
@@ -33,14 +33,14 @@ func (s *session) mayMail() smtpd.Answer {
 // mayBegin refuses a new transaction while the disk, the store or the memory could not take
 // its message.
 func (s *session) mayBegin() smtpd.Verdict {
-	rooms := &s.srv.rooms
-	if rooms.Draining() {
+	service := s.service
+	if service.draining() {
 		return smtpd.Shutdown
 	}
-	if rooms.Memory.Tight() || !s.hasRoomForCheck() {
+	if service.memory.Tight() || !s.hasRoomForCheck() {
 		return s.busy()
 	}
-	if err := rooms.Store.Admit(s.m.Transaction().Mail.Size); err != nil {
+	if err := service.store.Admit(s.m.Transaction().Mail.Size); err != nil {
 		return verdictOf(err)
 	}
 	if s.tx == nil {
@@ -57,7 +57,7 @@ func (s *session) relays() bool { return s.mayRelay || s.m.Account() != "" }
 // maySendAs reports whether the account may have from as its reverse-path. Each account may
 // have the null path: mail readers send receipts with it (RFC 8098 section 2.1).
 func (s *session) maySendAs(from smtp.ReversePath) bool {
-	return s.srv.set.AnySender || from.IsNull() || s.srv.rooms.Router.Owns(s.account(), string(s.tx.Reverse))
+	return s.service.set.AnySender || from.IsNull() || s.service.router.Owns(s.account(), string(s.tx.Reverse))
 }
 
 // tooMuch is the refusal to an account that has used up its allowance.
@@ -98,7 +98,7 @@ func (s *session) recipient() smtpd.Verdict {
 	}
 	switch s.tx.Recipient(rcpt) {
 	case router.Local:
-		if s.srv.set.Capture {
+		if s.service.set.Capture {
 			return smtpd.Yes
 		}
 		return smtpd.Here
@@ -135,9 +135,9 @@ func (s *session) hasRoomFor(rcpt *smtp.RcptArgs) bool {
 		return true
 	}
 	need = (need + recipientStep - 1) / recipientStep * recipientStep
-	room := s.srv.rooms.Memory.OfAll()
+	room := s.service.memory.OfAll()
 	if s.isUntrusted() {
-		room = s.srv.rooms.Memory.OfStrangers()
+		room = s.service.memory.OfStrangers()
 	}
 	if !room.Reserve(need - t.held) {
 		return false
@@ -154,6 +154,6 @@ func (s *session) forgetRecipients() {
 	}
 	t.Places.Reset()
 	t.Shrink()
-	s.srv.rooms.Memory.Held.Release(t.held)
+	s.service.memory.Held.Release(t.held)
 	t.held = 0
 }

@@ -13,8 +13,8 @@ import (
 
 // reject counts and logs a refusal, as Postfix does for policy and lookup.
 func (s *session) reject(verb string, reply, helo []byte, extended bool) {
-	s.srv.Stats.Refused.Add(1)
-	log := s.srv.rooms.Log
+	s.service.Stats.Refused.Add(1)
+	log := s.service.log
 	if !log.On() {
 		return
 	}
@@ -38,7 +38,7 @@ const keptRecords = 128
 // logged with its reply.
 func (t *transaction) log() {
 	s := t.session
-	log, loop := s.srv.rooms.Log, s.loop
+	log, state := s.service.log, s.state
 	if t.Refusal() != nil {
 		return
 	}
@@ -51,14 +51,14 @@ func (t *transaction) log() {
 	}
 	now := time.Now()
 	id := slog.String("id", t.receipt.ID().String())
-	rs := append(loop.records[:0],
+	rs := append(state.records[:0],
 		s.clientRecord(now, id),
 		maillog.Record(now, "", maillog.SMTPD, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID()))),
 		maillog.Record(now, "from=<"+string(t.Reverse)+">, size="+strconv.FormatInt(t.Size(), 10)+
 			", nrcpt="+strconv.Itoa(t.Paths)+" (queue active)", maillog.SMTPD, id))
 	delay := strconv.FormatFloat(now.Sub(t.Arrival).Seconds(), 'g', 2, 64)
 	for i := range t.Places.Targets {
-		a, err := s.srv.rooms.Store.Account(t.Places.Targets[i].Account)
+		a, err := s.service.store.Account(t.Places.Targets[i].Account)
 		if err != nil {
 			continue // removed in this very moment
 		}
@@ -70,8 +70,8 @@ func (t *transaction) log() {
 	}
 	log.All(rs)
 	clear(rs)
-	if loop.records = rs; cap(rs) > keptRecords {
-		loop.records = nil
+	if state.records = rs; cap(rs) > keptRecords {
+		state.records = nil
 	}
 }
 
@@ -86,7 +86,7 @@ func (s *session) clientRecord(now time.Time, id slog.Attr) slog.Record {
 
 // logDisconnect writes the last line of a session, with what it did.
 func (s *session) logDisconnect(err error) {
-	log := s.srv.rooms.Log
+	log := s.service.log
 	if !log.On() {
 		return
 	}

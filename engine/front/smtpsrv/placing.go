@@ -23,7 +23,7 @@ type placing struct {
 // placeAgain has all recipients placed again after change, then calls then on the loop with
 // the number of recipients that are in a loop. The session has to wait, or be about to.
 func (s *session) placeAgain(change func(*router.Placement), then func(looped int)) {
-	place, last := s.srv.rooms.Place, s.isUntrusted()
+	place, last := s.service.place, s.isUntrusted()
 	p := &placing{session: s, then: then}
 	s.tx.PlaceAgain(s.m.Transaction().Recipients, change, func(work, full func()) { place(last, work, full) }, p.placed)
 }
@@ -31,7 +31,7 @@ func (s *session) placeAgain(change func(*router.Placement), then func(looped in
 // placed runs on a goroutine of the pool.
 func (p *placing) placed(r incoming.Replaced) {
 	p.Replaced = r
-	p.session.loop.Post(p)
+	p.session.state.Post(p)
 }
 
 // Run implements loop.Task: the places are there.

@@ -36,23 +36,23 @@ type Address struct {
 // for each Offer of the accounts.
 type port struct {
 	conn.Port
-	srv     *Service
+	service *Service
 	configs [login.Offers]smtpd.Config
 }
 
 // Listener returns what opens the sessions of an address. It is called on the goroutine of
 // the connection's loop.
-func (srv *Service) Listener(at Address) func(c *loop.Conn, from netip.AddrPort) loop.Handler {
-	return srv.newPort(at).open
+func (s *Service) Listener(at Address) conn.Opener {
+	return s.newPort(at).open
 }
 
-func (srv *Service) newPort(at Address) *port {
-	p := &port{srv: srv, Port: conn.Port{
-		Edge: srv.rooms.Edge, Daemon: maillog.SMTPD, Service: at.Service,
-		Timeout: srv.set.CommandTimeout, TooMany: srv.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS,
+func (s *Service) newPort(at Address) *port {
+	p := &port{service: s, Port: conn.Port{
+		Edge: s.edge, Daemon: maillog.SMTPD, Service: at.Service,
+		Timeout: s.set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS,
 	}}
-	c := srv.set.Machine
-	c.BareLF, c.OfferTLS, c.Auth = at.BareLF, at.StartTLS != nil, srv.auth(at.Auth)
+	c := s.set.Machine
+	c.BareLF, c.OfferTLS, c.Auth = at.BareLF, at.StartTLS != nil, s.auth(at.Auth)
 	for o := range p.configs {
 		p.configs[o] = c
 		p.configs[o].Auth.Mechanisms = login.Offer(o).Of(c.Auth.Mechanisms)
@@ -63,12 +63,12 @@ func (srv *Service) newPort(at Address) *port {
 // auth is how clients log in at an address. In capture mode the mechanisms are the ones
 // that tell the password, because any password is right; the others prove it to a server
 // that knows it.
-func (srv *Service) auth(at Auth) smtpd.Auth {
+func (s *Service) auth(at Auth) smtpd.Auth {
 	if at == NoAuth {
 		return smtpd.Auth{}
 	}
-	a := srv.set.Machine.Auth
-	if srv.set.Capture {
+	a := s.set.Machine.Auth
+	if s.set.Capture {
 		a = smtpd.Auth{Mechanisms: sasl.SetOf(sasl.Plain, sasl.Login), Plaintext: true}
 	}
 	a.Required, a.Nonce = at == RequireAuth, rand.Text
@@ -77,16 +77,16 @@ func (srv *Service) auth(at Auth) smtpd.Auth {
 
 // open makes the session of a connection.
 func (p *port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
-	srv := p.srv
-	s := &session{srv: srv, loop: srv.loops[c.Loop()]}
+	service := p.service
+	s := &session{service: service, state: service.loops[c.Loop()]}
 	if !s.Session.Open(&p.Port, c, from, s) {
 		return conn.Refused{}
 	}
-	s.mayRelay = srv.set.MayRelay(s.IP)
-	s.m.Init(&p.configs[srv.rooms.Door.Offer()], smtpd.Peer{
-		Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: srv.set.MayXclient(s.IP),
+	s.mayRelay = service.set.MayRelay(s.IP)
+	s.m.Init(&p.configs[service.door.Offer()], smtpd.Peer{
+		Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: service.set.MayXclient(s.IP),
 	})
-	srv.Stats.Sessions.Add(1)
+	service.Stats.Sessions.Add(1)
 	if r := s.overRate(); r != nil {
 		s.welcome(r)
 		return &s.Session

@@ -11,8 +11,8 @@ import (
 
 // machineAt is what the machines of an address have, when the accounts make all mechanisms
 // possible.
-func machineAt(srv *Service, at Address) smtpd.Config {
-	return srv.newPort(at).configs[login.OfVerifiers|login.OfSecrets]
+func machineAt(s *Service, at Address) smtpd.Config {
+	return s.newPort(at).configs[login.OfVerifiers|login.OfSecrets]
 }
 
 // An address decides about AUTH, TLS and line ends; the rest is the same at all.

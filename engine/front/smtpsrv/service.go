@@ -81,8 +81,19 @@ type Service struct {
 	// Stats are the counters of all sessions.
 	Stats Stats
 
-	set   Settings
-	rooms Rooms
+	set      Settings
+	edge     *conn.Edge
+	store    Store
+	router   *router.Router
+	door     *login.Door
+	entrance *incoming.Entrance
+	memory   budget.Memory
+	guard    *screen.Guard
+	sent     *allowance.Book
+	log      maillog.Log
+	place    func(last bool, work, full func())
+	draining func() bool
+
 	loops map[*loop.Loop]*loopState // read-only after New
 }
 
@@ -95,20 +106,22 @@ type loopState struct {
 	records []slog.Record // the log lines of one message
 }
 
-// New makes a service. It has no sessions before a listener calls what Listener returns.
-func New(s Settings, r Rooms) *Service {
-	srv := &Service{set: s, rooms: r, loops: make(map[*loop.Loop]*loopState)}
-	for _, l := range r.Loops {
-		srv.loops[l] = &loopState{Loop: l}
+// New makes a Service. Its sessions are opened by what Listener returns.
+func New(set Settings, rooms Rooms) *Service {
+	s := &Service{
+		set: set, edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door, entrance: rooms.Entrance,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, place: rooms.Place, draining: rooms.Draining,
+		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
-	return srv
+	for _, l := range rooms.Loops {
+		s.loops[l] = &loopState{Loop: l}
+	}
+	return s
 }
 
-// TooMany is what a client reads that gets no session.
-func (srv *Service) TooMany() []byte {
-	return []byte("421 4.7.0 " + srv.tooMany() + "\r\n")
-}
+// TooMany is the reply to a connection that gets no session.
+func (s *Service) TooMany() []byte { return []byte("421 4.7.0 " + s.tooManyText() + "\r\n") }
 
-func (srv *Service) tooMany() string {
-	return srv.set.Machine.Hostname + " Too many connections, come back later"
+func (s *Service) tooManyText() string {
+	return s.set.Machine.Hostname + " Too many connections, come back later"
 }

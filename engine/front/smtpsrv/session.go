@@ -15,10 +15,10 @@ import (
 // the transaction while the store has it.
 type session struct {
 	conn.Session
-	srv  *Service
-	loop *loopState
-	m    smtpd.Session
-	tx   *transaction // nil before the first MAIL; later messages use it again
+	service *Service
+	state   *loopState
+	m       smtpd.Session
+	tx      *transaction // nil before the first MAIL; later messages use it again
 
 	window budget.Window
 	rate   conn.Progress // the time of the message that comes in
@@ -30,30 +30,30 @@ type session struct {
 
 // The methods below implement conn.Dialogue.
 
-func (s *session) Begin()     { s.loop.effects.Reset() }
-func (s *session) TimeOut()   { s.m.TimeOut(&s.loop.effects) }
+func (s *session) Begin()     { s.state.effects.Reset() }
+func (s *session) TimeOut()   { s.m.TimeOut(&s.state.effects) }
 func (s *session) Left() bool { return s.m.Left() }
 func (s *session) Secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.TLS.ChannelBinding}) }
 func (s *session) Release()   {} // Ended gives all back
 
 func (s *session) Greet() {
 	if s.receive(s.welcome) {
-		s.m.Greet(&s.loop.effects)
+		s.m.Greet(&s.state.effects)
 	}
 }
 
 func (s *session) ShutDown() {
 	if s.abandonLogin() {
 		s.Waits = conn.Nothing
-		s.m.Answer(smtpd.Answer{Verdict: smtpd.Shutdown}, &s.loop.effects)
+		s.m.Answer(smtpd.Answer{Verdict: smtpd.Shutdown}, &s.state.effects)
 	}
-	s.m.Shutdown(&s.loop.effects)
+	s.m.Shutdown(&s.state.effects)
 }
 
 // Feed gives the machine octets of in and carries out its effects, until the machine wants
 // more input, the session has to wait, or it ends. It returns how many were taken.
 func (s *session) Feed(in []byte) int {
-	e, total := &s.loop.effects, 0
+	e, total := &s.state.effects, 0
 	for s.Waits == conn.Nothing && !s.Closing {
 		if s.m.InData() && !s.hasRoom() {
 			break
@@ -79,7 +79,7 @@ func (s *session) Feed(in []byte) int {
 // CarryOut does what the machine asked for, and answers the questions that can be answered
 // at once; otherwise the session waits for the answer.
 func (s *session) CarryOut() {
-	for e := &s.loop.effects; ; {
+	for e := &s.state.effects; ; {
 		if e.Drop {
 			s.dropDraft()
 			e.Drop = false
@@ -117,7 +117,7 @@ func (s *session) CarryOut() {
 
 // Say sends the replies in one write, and logs the refusals.
 func (s *session) Say() {
-	e := &s.loop.effects
+	e := &s.state.effects
 	for _, r := range e.Refused {
 		s.reject(r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
 	}
@@ -130,7 +130,7 @@ func (s *session) Say() {
 
 // Expect sets the read limit and the time that the peer has.
 func (s *session) Expect() {
-	set := &s.srv.set
+	set := &s.service.set
 	if s.m.InData() {
 		if !s.hasRoom() {
 			return
@@ -158,7 +158,7 @@ func (s *session) Taken(conn.Wait) {}
 // Expired ends a wait whose deadline is over. It reports whether the peer has more time: it
 // has while its message comes fast enough.
 func (s *session) Expired(w conn.Wait) (again bool) {
-	set := &s.srv.set
+	set := &s.service.set
 	switch {
 	case w == conn.ForTurn:
 		s.judgeAgain()
@@ -183,7 +183,7 @@ func (s *session) Ended(err error) {
 		s.releaseWindow()
 		s.forgetRecipients()
 	}
-	s.srv.Stats.Sessions.Add(-1)
+	s.service.Stats.Sessions.Add(-1)
 	s.logDisconnect(err)
 }
 
@@ -191,7 +191,7 @@ func (s *session) Ended(err error) {
 func (s *session) resume(a smtpd.Answer) {
 	s.Waits = conn.Nothing
 	s.Begin()
-	s.m.Answer(a, &s.loop.effects)
+	s.m.Answer(a, &s.state.effects)
 	s.CarryOut()
 	s.Resumed()
 }
@@ -235,13 +235,13 @@ func (s *session) answer(q smtpd.Question) (a smtpd.Answer, known bool) {
 // is cut off.
 func (s *session) mayStartTLS() smtpd.Answer {
 	switch {
-	case s.srv.rooms.Draining():
+	case s.service.draining():
 		return smtpd.Answer{Verdict: smtpd.Shutdown}
 	case s.TLSBusy():
 		return smtpd.Answer{Verdict: smtpd.Busy}
 	case s.TLSTooOften():
 		return refusal(&smtp.Reply{Code: 454, Enhanced: "4.7.0",
-			Text: "Too many TLS handshakes from your address, limit " + s.srv.set.Handshakes + "; come back later"})
+			Text: "Too many TLS handshakes from your address, limit " + s.service.set.Handshakes + "; come back later"})
 	}
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
@@ -251,7 +251,7 @@ func refusal(r *smtp.Reply) smtpd.Answer { return smtpd.Answer{Verdict: smtpd.Re
 
 // busy is the answer when there is no memory, or no room for a check, now.
 func (s *session) busy() smtpd.Verdict {
-	s.srv.Stats.OverBudget.Add(1)
+	s.service.Stats.OverBudget.Add(1)
 	return smtpd.Busy
 }
 

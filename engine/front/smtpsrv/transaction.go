@@ -32,7 +32,7 @@ type transaction struct {
 
 func newTransaction(s *session) *transaction {
 	t := &transaction{session: s}
-	t.Init(s.srv.rooms.Entrance, t.done)
+	t.Init(s.service.entrance, t.done)
 	return t
 }
 
@@ -40,7 +40,7 @@ func newTransaction(s *session) *transaction {
 func (t *transaction) expect() {
 	if !t.expected {
 		t.expected = true
-		t.session.srv.rooms.Store.Expect(1)
+		t.session.service.store.Expect(1)
 	}
 }
 
@@ -48,7 +48,7 @@ func (t *transaction) expect() {
 func (t *transaction) unexpect() {
 	if t.expected {
 		t.expected = false
-		t.session.srv.rooms.Store.Expect(-1)
+		t.session.service.store.Expect(-1)
 	}
 }
 
@@ -71,7 +71,7 @@ func (s *session) openDraft() {
 	if s.tx.IsOpen() {
 		return
 	}
-	m, set := s.m.Transaction(), &s.srv.set
+	m, set := s.m.Transaction(), &s.service.set
 	f := incoming.From{
 		Received: message.Received{Helo: s.m.Helo(), RDNS: s.RDNS(), IP: s.IP, Host: set.Machine.Hostname, With: s.with(m)},
 		Head:     &m.Head, Size: min(m.Mail.Size, budget.SmallWindow), // what SIZE says is not booked yet
@@ -145,7 +145,7 @@ func (s *session) finish() {
 // untrusted client where the Guard lets it. Nothing of an untrusted client's message is
 // returned with the notification.
 func (s *session) decideSuccess(v *screen.Verdict) {
-	t, g := s.tx, s.srv.rooms.Guard
+	t, g := s.tx, s.service.guard
 	if !t.Places.WantsSuccess() || !g.MayNotify(s.IP, v) {
 		t.deliver(s.m.Transaction())
 		return
@@ -161,7 +161,7 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 	s := t.session
 	t.committing = true
 	t.unexpect()
-	s.srv.Stats.CommitsOpen.Add(1)
+	s.service.Stats.CommitsOpen.Add(1)
 	e := incoming.End{Size: m.Counts().Size}
 	e.Envelope.Body = m.Body()
 	if t.Relays() {
@@ -177,13 +177,13 @@ func (t *transaction) deliver(m *smtpd.Transaction) {
 // done runs on the goroutine of the last step.
 func (t *transaction) done(r storage.Receipt, err error) {
 	t.receipt, t.err = r, err
-	t.session.loop.Post(t)
+	t.session.state.Post(t)
 }
 
 // Run implements loop.Task: the store has answered, and so does the session.
 func (t *transaction) Run() {
 	s := t.session
-	s.srv.Stats.CommitsOpen.Add(-1)
+	s.service.Stats.CommitsOpen.Add(-1)
 	t.count()
 	t.log()
 	if t.err == nil {
@@ -206,7 +206,7 @@ func (t *transaction) Run() {
 
 // count counts a message at its end.
 func (t *transaction) count() {
-	stats := &t.session.srv.Stats
+	stats := &t.session.service.Stats
 	switch {
 	case t.Refusal() != nil: // its reply is counted
 	case t.err != nil:

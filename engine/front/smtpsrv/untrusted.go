@@ -38,7 +38,7 @@ func (s *session) overRate() *smtp.Reply {
 	if s.isKnown() {
 		return nil
 	}
-	return s.srv.rooms.Guard.MayConnect(s.IP)
+	return s.service.guard.MayConnect(s.IP)
 }
 
 // receive finds out what is to be known of a client before the greeting. When that takes
@@ -50,7 +50,7 @@ func (s *session) receive(then func(refused *smtp.Reply)) (known bool) {
 	}
 	u := &untrusted{session: s}
 	s.untrusted = u
-	g := s.srv.rooms.Guard
+	g := s.service.guard
 	delay := g.GreetDelay()
 	u.delayed, u.lookingUp = delay > 0, g.MayLookUp()
 	if !u.delayed && !u.lookingUp {
@@ -66,7 +66,7 @@ func (s *session) receive(then func(refused *smtp.Reply)) (known bool) {
 
 // lookUp runs on a goroutine of its own.
 func (u *untrusted) lookUp(g *screen.Guard, ip netip.Addr) {
-	defer u.session.loop.Post((*lookedUp)(u))
+	defer u.session.state.Post((*lookedUp)(u))
 	u.facts = g.LookUp(ip)
 }
 
@@ -104,9 +104,9 @@ func (u *untrusted) goOn() {
 
 // verdict returns why the client is refused before the greeting; nil: it is not.
 func (u *untrusted) verdict() *smtp.Reply {
-	s, g := u.session, u.session.srv.rooms.Guard
+	s, g := u.session, u.session.service.guard
 	if u.early {
-		s.srv.rooms.Log.Info("early talker: "+s.Client()+" spoke before the greeting", maillog.SMTPD)
+		s.service.log.Info("early talker: "+s.Client()+" spoke before the greeting", maillog.SMTPD)
 		if r := g.Early(); r != nil {
 			return r
 		}
@@ -128,7 +128,7 @@ func (s *session) welcome(refused *smtp.Reply) {
 		s.reject("CONNECT", refused.AppendTo(nil), nil, false)
 		s.turnAway(refused)
 	} else {
-		s.m.Greet(&s.loop.effects)
+		s.m.Greet(&s.state.effects)
 	}
 	s.CarryOut()
 	s.Resumed()
@@ -137,7 +137,7 @@ func (s *session) welcome(refused *smtp.Reply) {
 // turnAway sends a refusal in the place of the greeting. Before the handshake of TLS nothing
 // is sent, because the client could not read it.
 func (s *session) turnAway(r *smtp.Reply) {
-	e := &s.loop.effects
+	e := &s.state.effects
 	s.m.TurnAway(r, e)
 	if s.Port.TLS != nil && s.TLS == nil {
 		e.Reply = e.Reply[:0]
@@ -152,7 +152,7 @@ func (s *session) refusesMail() *smtp.Reply {
 	if r := s.refusesPipelining(); r != nil {
 		return r
 	}
-	return s.srv.rooms.Guard.MayMail(s.IP)
+	return s.service.guard.MayMail(s.IP)
 }
 
 // refusesPipelining notes that the client sends commands without waiting for replies, and
@@ -164,21 +164,21 @@ func (s *session) refusesPipelining() *smtp.Reply {
 	first := !s.untrusted.noted
 	if first {
 		s.untrusted.noted = true
-		s.srv.rooms.Log.Info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", maillog.SMTPD)
+		s.service.log.Info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", maillog.SMTPD)
 	}
-	return s.srv.rooms.Guard.Pipelined(first)
+	return s.service.guard.Pipelined(first)
 }
 
 // greylists returns why the recipient has to wait; nil: it has not. A recipient that does
 // not exist is refused at once: its triplet would only fill the memory.
 func (s *session) greylists() *smtp.Reply {
-	g := s.srv.rooms.Guard
+	g := s.service.guard
 	if !s.isUntrusted() || !g.HasGreylist() {
 		return nil
 	}
 	to := s.m.ForwardPath()
 	var places [4]router.Target
-	if _, outcome := s.srv.rooms.Router.Route(to.Local(), to.Domain(), places[:0]); outcome != router.Local {
+	if _, outcome := s.service.router.Route(to.Local(), to.Domain(), places[:0]); outcome != router.Local {
 		return nil
 	}
 	return g.Greylisted(s.IP, string(s.tx.Reverse), to.String())
@@ -188,14 +188,14 @@ func (s *session) greylists() *smtp.Reply {
 func (s *session) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Addr.IsValid() {
 		if !s.Move(c.Addr) {
-			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.srv.tooMany()}), true
+			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.service.tooManyText()}), true
 		}
-		s.mayRelay = s.srv.set.MayRelay(c.Addr)
+		s.mayRelay = s.service.set.MayRelay(c.Addr)
 	}
 	if c.Name != "" {
 		s.Name = c.Name
 	}
-	s.srv.rooms.Log.Info("XCLIENT: the session goes on for "+s.Client(), maillog.SMTPD)
+	s.service.log.Info("XCLIENT: the session goes on for "+s.Client(), maillog.SMTPD)
 	if r := s.overRate(); r != nil {
 		return refusal(r), true
 	}

@@ -20,10 +20,10 @@ func (s *session) hasRoom() bool {
 		s.tx.Notify(budget.LargeWindow/4, s.writerHasTaken)
 		return false
 	}
-	if s.window.Ask(s.srv.rooms.Memory, s.loop.Loop, (*windowGranted)(s)) {
+	if s.window.Ask(s.service.memory, s.state.Loop, (*windowGranted)(s)) {
 		return true
 	}
-	s.srv.Stats.OverBudget.Add(1)
+	s.service.Stats.OverBudget.Add(1)
 	s.Park()
 	return false
 }
@@ -46,11 +46,11 @@ func (s *session) settleWindow() {
 }
 
 // releaseWindow gives the window back, or stops waiting for it.
-func (s *session) releaseWindow() { s.window.Release(s.srv.rooms.Memory) }
+func (s *session) releaseWindow() { s.window.Release(s.service.memory) }
 
 // writerHasTaken runs on another goroutine: the store has taken enough of the draft, or the
 // check has read enough of the message.
-func (s *session) writerHasTaken() { s.loop.Post((*windowGranted)(s)) }
+func (s *session) writerHasTaken() { s.state.Post((*windowGranted)(s)) }
 
 // windowGranted is the task that lets a session go on: it has the window that it asked for,
 // or writerHasTaken was called.
@@ -59,7 +59,7 @@ type windowGranted session
 // Run implements loop.Task.
 func (g *windowGranted) Run() {
 	s := (*session)(g)
-	s.window.Grow(s.srv.rooms.Memory)
+	s.window.Grow(s.service.memory)
 	if !s.Conn.Alive() {
 		s.releaseWindow()
 		return
