@@ -68,6 +68,8 @@ type Server struct {
 	draining    atomic.Bool
 	commitsOpen atomic.Int64
 	stats       stats
+	took        latencies
+	stopLag     func()
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -115,6 +117,10 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		router: router.New(store, cfg.RouterSettings()),
 		shards: make(map[*loop.Loop]*shard),
 		budget: budget.New(cfg.Limits.Memory),
+		took:   newLatencies(),
+	}
+	if m, ok := store.(storage.Metered); ok {
+		m.OnSync(srv.took.sync.Observe)
 	}
 	srv.edge = srv.newEdge()
 	var err error
@@ -236,6 +242,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
+	srv.stopLag = watchLag(srv.group.Loops(), srv.took.loop)
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -320,6 +327,9 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
+	if srv.stopLag != nil {
+		srv.stopLag()
+	}
 	srv.group.Stop()
 	if srv.tls != nil {
 		srv.tls.Close()
