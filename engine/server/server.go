@@ -58,6 +58,8 @@ type Server struct {
 
 	draining atomic.Bool
 	stats    stats
+	took     latencies
+	stopLag  func()
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -86,6 +88,10 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		cfg:     cfg, store: store, log: maillog.Log{Logger: log},
 		router: router.New(store, cfg.RouterSettings()),
 		budget: budget.New(cfg.Limits.Memory),
+		took:   newLatencies(),
+	}
+	if m, ok := store.(storage.Metered); ok {
+		m.OnSync(srv.took.sync.Observe)
 	}
 	srv.edge = srv.newEdge()
 	var err error
@@ -145,6 +151,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
+	srv.stopLag = watchLag(srv.group.Loops(), srv.took.loop)
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -174,6 +181,9 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
+	if srv.stopLag != nil {
+		srv.stopLag()
+	}
 	srv.group.Stop()
 	if srv.tls != nil {
 		srv.tls.Close()

@@ -64,5 +64,5 @@ func (g *windowGranted) Run() {
 		s.releaseWindow()
 		return
 	}
-	s.GoOn()
+	s.EndWait()
 }
