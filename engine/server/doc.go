@@ -39,7 +39,7 @@
 // A handshake has the connection to itself (package conn): the session's handler is away
 // until it is done, and comes back on top of a layer of package tlsio, with the
 // greeting where TLS comes first, else as a machine that has forgotten what was said
-// in clear text (starttls.go). Package certs looks after the certificates.
+// in clear text. Package certs looks after the certificates.
 //
 // # Bounded memory
 //

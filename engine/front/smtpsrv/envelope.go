@@ -13,21 +13,30 @@ import (
 // mayMail answers AskTransaction: is there room for a message, and may this account send
 // it now?
 func (s *session) mayMail() smtpd.Answer {
-	s.cancelBooking() // the one of the transaction before
-	v := s.mayBegin()
-	if v != smtpd.Yes || s.account() == 0 {
+	if v := s.mayBegin(); v != smtpd.Yes {
 		return smtpd.Answer{Verdict: v}
 	}
+	if s.account() != 0 {
+		if r := s.maySend(); r != nil {
+			return refusal(r)
+		}
+	}
+	s.tx.expect()
+	return smtpd.Answer{Verdict: smtpd.Yes}
+}
+
+// maySend books a message of the account, or returns why it may not send it.
+func (s *session) maySend() *smtp.Reply {
 	if !s.maySendAs(s.m.Transaction().Mail.From) {
-		return smtpd.Answer{Verdict: smtpd.Refused, Reply: &smtp.Reply{Code: 553, Enhanced: "5.7.1",
-			Text: "<" + string(s.tx.Reverse) + ">: Sender address rejected: not owned by user " + s.m.Account()}}
+		return &smtp.Reply{Code: 553, Enhanced: "5.7.1",
+			Text: "<" + string(s.tx.Reverse) + ">: Sender address rejected: not owned by user " + s.m.Account()}
 	}
 	booking, r := s.service.sent.Begin(s.account(), time.Now())
 	if r != nil {
 		return s.tooMuch(r)
 	}
 	s.tx.booking = booking
-	return smtpd.Answer{Verdict: smtpd.Yes}
+	return nil
 }
 
 // mayBegin refuses a new transaction while the disk, the store or the memory could not take
@@ -47,7 +56,6 @@ func (s *session) mayBegin() smtpd.Verdict {
 		s.tx = newTransaction(s)
 	}
 	s.tx.Begin(s.m.Transaction().Mail.From, s.relays())
-	s.tx.expect()
 	return smtpd.Yes
 }
 
@@ -61,16 +69,9 @@ func (s *session) maySendAs(from smtp.ReversePath) bool {
 }
 
 // tooMuch is the refusal to an account that has used up its allowance.
-func (s *session) tooMuch(r *allowance.Refusal) smtpd.Answer {
-	return smtpd.Answer{Verdict: smtpd.Refused, Reply: &smtp.Reply{Code: 450, Enhanced: "4.7.1",
-		Text: fmt.Sprintf("%s has sent to its limit of %d %s an hour, try again after %s", s.m.Account(), r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))}}
-}
-
-// cancelBooking gives back what an account has booked for a message that is not sent.
-func (s *session) cancelBooking() {
-	if s.tx != nil {
-		s.tx.booking.Cancel()
-	}
+func (s *session) tooMuch(r *allowance.Refusal) *smtp.Reply {
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1",
+		Text: fmt.Sprintf("%s has sent to its limit of %d %s an hour, try again after %s", s.m.Account(), r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))}
 }
 
 // mayAddress answers AskRecipient.
@@ -80,7 +81,7 @@ func (s *session) mayAddress() smtpd.Answer {
 	}
 	b := &s.tx.booking
 	if r := b.Recipient(); r != nil {
-		return s.tooMuch(r)
+		return refusal(s.tooMuch(r))
 	}
 	v := s.recipient()
 	if v != smtpd.Yes && v != smtpd.Here {
@@ -146,12 +147,16 @@ func (s *session) hasRoomFor(rcpt *smtp.RcptArgs) bool {
 	return true
 }
 
-// forgetRecipients gives back the memory of the recipients of a transaction that is over.
-func (s *session) forgetRecipients() {
+// forget gives back what a transaction that is over has booked: the memory of its
+// recipients, and the allowance of an account whose message was not sent. The store expects
+// no message of it any more.
+func (s *session) forget() {
 	t := s.tx
 	if t == nil {
 		return
 	}
+	t.unexpect()
+	t.booking.Cancel()
 	t.Places.Reset()
 	t.Shrink()
 	s.service.memory.Held.Release(t.held)

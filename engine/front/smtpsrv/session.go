@@ -85,7 +85,7 @@ func (s *session) CarryOut() {
 			e.Drop = false
 		}
 		if e.Forget {
-			s.forgetRecipients()
+			s.forget()
 			e.Forget = false
 		}
 		if len(e.Body) > 0 {
@@ -179,9 +179,8 @@ func (s *session) Ended(err error) {
 	s.abandonLogin()
 	if s.tx == nil || !s.tx.committing {
 		s.dropDraft()
-		s.cancelBooking()
 		s.releaseWindow()
-		s.forgetRecipients()
+		s.forget()
 	}
 	s.service.Stats.Sessions.Add(-1)
 	s.logDisconnect(err)

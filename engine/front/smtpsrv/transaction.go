@@ -198,7 +198,7 @@ func (t *transaction) Run() {
 	t.Reset()
 	if !s.Conn.Alive() {
 		s.releaseWindow()
-		s.forgetRecipients()
+		s.forget()
 		return // durable, but the peer does not hear of it: it will send the message again
 	}
 	s.resume(a)
