@@ -14,6 +14,45 @@ import (
 // check has a verdict. Only then does the message go to the store, with the verdict in its
 // trace fields.
 
+// checking is the check of a transaction's message. The zero value is for a message that is
+// not checked.
+type checking struct {
+	guard *screen.Guard
+	check *screen.Check // nil: none
+	sift  screen.Sift   // takes fields out of the header
+}
+
+// isOn reports whether the message is checked.
+func (c *checking) isOn() bool { return c.check != nil }
+
+// pass shows a run of the message to the check. It returns what is to be stored of the run:
+// all of it, or what it has put into scratch.
+func (c *checking) pass(run []byte, scratch *[]byte) []byte {
+	if c.check == nil {
+		return run
+	}
+	c.check.Write(run)
+	if c.sift.Done() {
+		return run
+	}
+	*scratch = c.sift.Append((*scratch)[:0], run)
+	return *scratch
+}
+
+// drop gives up the check of a message that is not stored.
+func (c *checking) drop() {
+	if c.check != nil {
+		c.check.Abort()
+		c.end()
+	}
+}
+
+// end counts the check out. Its verdict stays valid.
+func (c *checking) end() {
+	c.guard.End(c.check)
+	c.check = nil
+}
+
 // hasRoomForCheck reports whether one more message of the client can be checked now, if it
 // is to be checked.
 func (s *session) hasRoomForCheck() bool {
@@ -25,56 +64,11 @@ func (s *session) beginCheck() {
 	if !s.isUntrusted() {
 		return
 	}
-	u := s.untrusted
-	u.sift = screen.Sift{Host: s.service.set.Machine.Hostname}
-	u.check = s.service.guard.Begin(screen.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.Reverse)})
-}
-
-// checked shows a run of the message to its check. It returns what is to be stored of the
-// run, which is borrowed until the next call on this loop.
-func (s *session) checked(run []byte) []byte {
-	u := s.untrusted
-	if u == nil || u.check == nil {
-		return run
+	g := s.service.guard
+	s.tx.checking = checking{
+		guard: g, sift: screen.Sift{Host: s.service.set.Machine.Hostname},
+		check: g.Begin(screen.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.Reverse)}),
 	}
-	u.check.Write(run)
-	if u.sift.Done() {
-		return run
-	}
-	s.state.scratch = u.sift.Append(s.state.scratch[:0], run)
-	return s.state.scratch
-}
-
-// checkIsFull reports whether the client has to wait until more of its message is checked.
-// The session goes on by itself then.
-func (s *session) checkIsFull() bool {
-	u := s.untrusted
-	return u != nil && u.check != nil && u.check.Full(s.writerHasTaken)
-}
-
-// dropCheck gives up the check of a message that is not stored.
-func (s *session) dropCheck() {
-	if s.untrusted != nil && s.untrusted.check != nil {
-		s.untrusted.check.Abort()
-		s.endCheck()
-	}
-}
-
-func (s *session) endCheck() {
-	c := s.untrusted.check
-	s.untrusted.check = nil
-	s.service.guard.End(c)
-}
-
-// finishCheck asks for the verdict about the whole message. It is false when the message is
-// not checked.
-func (s *session) finishCheck() bool {
-	u := s.untrusted
-	if u == nil || u.check == nil {
-		return false
-	}
-	s.service.guard.Finish(u.check, func() { s.state.Post((*checkDone)(s)) })
-	return true
 }
 
 // checkDone is the task that goes on when the verdict is there.
@@ -83,26 +77,26 @@ type checkDone session
 // Run implements loop.Task.
 func (d *checkDone) Run() {
 	s := (*session)(d)
-	u, g := s.untrusted, s.service.guard
-	if !s.Conn.Alive() || u == nil || u.check == nil {
+	t, c := s.tx, &s.tx.checking
+	if !s.Conn.Alive() || !c.isOn() {
 		return // the session ended meanwhile, and the draft with it
 	}
-	v := u.check.Verdict()
-	s.endCheck()
+	v := c.check.Verdict()
+	c.end()
 	if v.Busy {
 		s.resume(smtpd.Answer{Verdict: s.busy()})
 		return
 	}
 	s.logVerdict(v)
-	if r := g.Refuses(v); r != nil {
+	if r := c.guard.Refuses(v); r != nil {
 		s.resume(refusal(r))
 		return
 	}
-	if tail := u.sift.End(s.state.scratch[:0]); len(tail) > 0 {
-		s.tx.Append(tail)
+	if tail := c.sift.End(s.state.scratch[:0]); len(tail) > 0 {
+		t.Append(tail)
 	}
-	s.tx.Removed(u.sift.Removed)
-	s.tx.Results = screen.AppendResults(s.tx.Results[:0], s.service.set.Machine.Hostname, s.IP, &u.facts, v)
+	t.Removed(c.sift.Removed)
+	t.Results = screen.AppendResults(t.Results[:0], s.service.set.Machine.Hostname, s.IP, &s.untrusted.facts, v)
 	s.decideSuccess(v)
 }
 

@@ -21,8 +21,9 @@ type transaction struct {
 	incoming.Message
 	session *session
 
-	held    int64 // octets of Memory.Held for the recipients
-	booking allowance.Booking
+	held     int64 // octets of Memory.Held for the recipients
+	booking  allowance.Booking
+	checking checking
 
 	expected   bool // see expect
 	committing bool
@@ -52,16 +53,17 @@ func (t *transaction) unexpect() {
 	}
 }
 
-// drop forgets the draft, if there is one.
+// drop forgets the draft, if there is one, and its check.
 func (t *transaction) drop() {
 	t.Drop()
 	t.unexpect()
+	t.checking.drop()
 }
 
 // body appends a run of the message to the draft, which begins with our Received field.
 func (s *session) body(run []byte) {
 	s.openDraft()
-	if run = s.checked(run); len(run) > 0 {
+	if run = s.tx.checking.pass(run, &s.state.scratch); len(run) > 0 {
 		s.tx.Append(run)
 	}
 }
@@ -96,7 +98,6 @@ func (s *session) with(m *smtpd.Transaction) string {
 func (s *session) dropDraft() {
 	if s.tx != nil {
 		s.tx.drop()
-		s.dropCheck()
 	}
 }
 
@@ -133,11 +134,13 @@ func (s *session) store() {
 	s.placeAgain(func(p *router.Placement) { p.Been = head.DeliveredTo }, s.unlessLooped)
 }
 
-// finish goes on when the check is over, if there is one.
+// finish goes on when the check has its verdict, if there is one.
 func (s *session) finish() {
-	if !s.finishCheck() {
-		s.decideSuccess(nil)
+	if c := &s.tx.checking; c.isOn() {
+		c.guard.Finish(c.check, func() { s.state.Post((*checkDone)(s)) })
+		return
 	}
+	s.decideSuccess(nil)
 }
 
 // decideSuccess goes on when all is known of a message. v is the verdict of its check; nil:

@@ -23,8 +23,6 @@ type untrusted struct {
 	noted     bool // it was logged that the client does not wait for replies
 
 	facts screen.Client
-	check *screen.Check // the message that comes in is checked; nil: it is not
-	sift  screen.Sift   // takes fields out of its header
 }
 
 // isKnown reports whether the client is on a network that [policy] does not concern.

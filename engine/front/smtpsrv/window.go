@@ -8,7 +8,7 @@ import (
 // hasRoom reports whether the session may take message octets. When it may not yet, it
 // waits, and goes on by itself.
 func (s *session) hasRoom() bool {
-	if s.checkIsFull() {
+	if t := s.tx; t != nil && t.checking.isOn() && t.checking.check.Full(s.writerHasTaken) {
 		s.Park()
 		return false
 	}
