@@ -3,7 +3,7 @@
 //
 //   - server: is there a server? It joins all rooms, starts, drains and ends.
 //   - config: what did the operator say? Each key once; every other package gets values.
-//   - front: who speaks with us? smtpsrv, web, capture, admin, localmail.
+//   - front: who speaks with us? smtpsrv, pop3srv, web, capture, admin, localmail.
 //   - relay: how does mail get to other hosts? queue (when), agent (carries it out), mx,
 //     mtasts, tlspolicy.
 //   - admit: who is let in? login, password, policy, screen (untrusted clients and their mail).

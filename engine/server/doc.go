@@ -17,13 +17,7 @@
 // works it off: it is a plain user of the store and of DNS, on goroutines of its
 // own, and no loop knows of it.
 //
-// # A message's way out
-//
-// A login goes to a bounded pool that hashes, locks and lists (pop3auth.go). A RETR
-// goes to a bounded pool of readers (reading.go) which copies the message, and
-// for a client that fetches in order the next ones, into a buffer; large ones
-// are streamed piece by piece at the pace of the peer. Deletions go to the store
-// as one batch at QUIT.
+// A message's way out, by POP3, is in package pop3srv; pop3.go joins it to the rest.
 //
 // # Who is who
 //

@@ -5,17 +5,8 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
-	"postrider/engine/edge/loop"
 	"postrider/engine/edge/tlsio"
-	"postrider/engine/protocol/pop3d"
 )
-
-// shard is what the sessions of one event loop share. It belongs to the loop's
-// goroutine.
-type shard struct {
-	loop *loop.Loop
-	pop3 pop3d.Effects
-}
 
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {

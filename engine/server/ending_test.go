@@ -159,7 +159,7 @@ func TestDrainEndsASessionWhosePeerDoesNotRead(t *testing.T) {
 		box.send("RETR 1\r\n") // one by one, or the session waits for a part of the replies
 		until(t, "the message is sent", func() bool {
 			count()
-			return waiting == 1 || f.stats.retrieved.Load() == sent
+			return waiting == 1 || f.pop3srv.Stats.Retrieved.Load() == sent
 		})
 	}
 	flooded := make(chan error, 1)

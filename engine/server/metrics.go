@@ -13,12 +13,9 @@ import (
 )
 
 // stats has counters of the metrics. The loops write them without a lock. The other
-// counters are in the packages that count: smtpsrv, screen, login, conn, agent.
+// counters are in the packages that count: smtpsrv, pop3srv, screen, login, conn, agent.
 type stats struct {
-	pop3Sessions         atomic.Int64
-	messages             atomic.Int64 // of web clients and of users of this machine
-	retrieved, octetsOut atomic.Int64
-	overBudget           atomic.Int64
+	messages atomic.Int64 // of web clients and of users of this machine
 }
 
 // gauge and counter register a metric. A counter is the sum of its values.
@@ -79,9 +76,9 @@ func (srv *Server) registry() *prometheus.Registry {
 			return float64(sum)
 		}))
 	}
-	st, smtp := &srv.stats, &srv.smtpsrv.Stats
+	st, smtp, pop3 := &srv.stats, &srv.smtpsrv.Stats, &srv.pop3srv.Stats
 	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(smtp.Sessions.Load()) })
-	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(st.pop3Sessions.Load()) })
+	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(pop3.Sessions.Load()) })
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
 	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(smtp.CommitsOpen.Load()) })
@@ -115,10 +112,10 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
-	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
-	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
+	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
+	counter("octets_out_total", "Octets of those messages.", &pop3.OctetsOut)
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
-	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget, &smtp.OverBudget)
+	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &smtp.OverBudget, &pop3.OverBudget)
 	return r
 }
 

@@ -3,58 +3,42 @@ package server
 import (
 	"cmp"
 	"crypto/tls"
-	"fmt"
 	"net/netip"
 
 	"postrider/engine/admit/policy"
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
+	"postrider/engine/edge/conn"
 	"postrider/engine/edge/dns"
 	"postrider/engine/edge/limit"
-	"postrider/engine/edge/loop"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/protocol/smtpd"
 )
 
-// listenSMTP binds the addresses of SMTP and of submission.
-func (srv *Server) listenSMTP() (err error) {
-	c, submission := srv.cfg, &srv.cfg.Submission
-	bind := func(name, key string, to *[]*loop.Listener, at config.SMTPListener, address smtpsrv.Address) {
-		if err != nil {
-			return
-		}
-		overload := srv.smtpsrv.TooMany()
-		if address.TLS != nil {
-			overload = nil
-		}
-		l, failed := srv.bind(name, at.Addr, overload, srv.edge.ProxyFirst(srv.smtpsrv.Listener(address)))
-		if failed != nil {
-			err = fmt.Errorf("%s %s: %w", key, at.Addr, failed)
-			return
-		}
-		*to = append(*to, l)
+// openSMTP is for the addresses of smtp.listen.
+func openSMTP(srv *Server, i int) (conn.Opener, []byte) {
+	return srv.smtpsrv.Listener(srv.smtpAddress(srv.cfg.SMTP.Listen[i], nil)), srv.smtpsrv.TooMany()
+}
+
+// openSMTPS is for the addresses of smtp.listen_tls.
+func openSMTPS(srv *Server, i int) (conn.Opener, []byte) {
+	return srv.smtpsrv.Listener(srv.smtpAddress(srv.cfg.SMTP.ListenTLS[i], srv.tls.Configs.SMTPS)), nil
+}
+
+// openSubmission is for the addresses of submission.listen, where accounts submit mail (RFC
+// 6409): SMTP as elsewhere, but nothing without a login. The clients come again, so TLS has
+// tickets.
+func openSubmission(srv *Server, _ int) (conn.Opener, []byte) {
+	a := srv.smtpAddress(config.SMTPListener{Auth: config.AuthRequired}, nil)
+	if srv.tls != nil {
+		a.StartTLS = srv.tls.Configs.SMTPS
 	}
-	for _, at := range c.SMTP.Listen {
-		bind("smtp", "smtp.listen", &srv.smtp, at, srv.smtpAddress(at, nil))
-	}
-	for _, at := range c.SMTP.ListenTLS {
-		bind("smtps", "smtp.listen_tls", &srv.smtps, at, srv.smtpAddress(at, srv.tls.Configs.SMTPS))
-	}
-	// Accounts submit mail (RFC 6409): SMTP as elsewhere, but nothing without a login. Their
-	// clients come again, so TLS has tickets.
-	for _, addr := range submission.Listen {
-		at := config.SMTPListener{Addr: addr, Auth: config.AuthRequired}
-		address := srv.smtpAddress(at, nil)
-		if srv.tls != nil {
-			address.StartTLS = srv.tls.Configs.SMTPS
-		}
-		bind("submission", "submission.listen", &srv.submission, at, address)
-	}
-	for _, addr := range submission.ListenTLS {
-		at := config.SMTPListener{Addr: addr, Auth: config.AuthRequired}
-		bind("submissions", "submission.listen_tls", &srv.submissions, at, srv.smtpAddress(at, srv.tls.Configs.SMTPS))
-	}
-	return err
+	return srv.smtpsrv.Listener(a), srv.smtpsrv.TooMany()
+}
+
+// openSubmissions is for the addresses of submission.listen_tls.
+func openSubmissions(srv *Server, _ int) (conn.Opener, []byte) {
+	return srv.smtpsrv.Listener(srv.smtpAddress(config.SMTPListener{Auth: config.AuthRequired}, srv.tls.Configs.SMTPS)), nil
 }
 
 var smtpAuth = map[config.ListenerAuth]smtpsrv.Auth{config.AuthOff: smtpsrv.NoAuth, "": smtpsrv.OfferAuth, config.AuthRequired: smtpsrv.RequireAuth}
