@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +28,9 @@ import (
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
 // SelfSigned makes sure that file holds a certificate and its key, and makes one
-// that is signed by itself, for these names, when there is none. It encrypts
-// against eavesdroppers and proves nothing to clients that verify certificates.
+// that is signed by itself, for these names and for this host's loopback addresses, when
+// there is none. It encrypts against eavesdroppers and proves nothing to clients that
+// verify certificates.
 func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
 	pair := tlsio.CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
@@ -49,10 +51,11 @@ func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, err
 	if err != nil {
 		return pair, err
 	}
-	names = certified(names)
+	names = certified(slices.Concat(names, []string{"localhost"}))
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(selfSignedLife),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		NotBefore:   now.Add(-time.Hour), NotAfter: now.Add(selfSignedLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 	}
@@ -77,9 +80,6 @@ func certified(names []string) (dns []string) {
 		if name = address.FoldDomain(name); address.IsDNS(name) && !slices.Contains(dns, name) {
 			dns = append(dns, name)
 		}
-	}
-	if len(dns) == 0 {
-		return []string{"localhost"}
 	}
 	return dns
 }
