@@ -176,7 +176,7 @@ func accountTry() *cobra.Command {
 		Short:   "Log in at the servers of an account, and report the result",
 		Long:    "Log in at the servers of an account, and report the result. Nothing is sent or deleted.",
 		Example: "  postrider mail account try home",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    workspace.AtMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				c.account = args[0]

@@ -1,0 +1,52 @@
+package workspace
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"postrider/cmd/sysexits"
+	"postrider/engine/config"
+)
+
+// ErrNoStore: the data directory does not exist.
+var ErrNoStore = errors.New("no store")
+
+// noStore is the error for a data directory that does not exist. canCreate: the command
+// has the flag --create.
+func noStore(cfg *config.Config, canCreate bool) error {
+	advice := "name its directory with --data or a configuration with --config; \"postrider serve\" makes a store"
+	if canCreate {
+		advice += ", and so does --create"
+	}
+	if dirs := Servers(); len(dirs) > 0 {
+		advice += "; a server runs on " + strings.Join(dirs, " and on ")
+	}
+	path := cfg.Server.Data
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s", ErrNoStore, path, advice))
+}
+
+// Servers are the data directories of the servers that run on this machine, as far as
+// the kernel's list of sockets names them.
+func Servers() (dirs []string) {
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return nil
+	}
+	for line := range bytes.Lines(text) {
+		// Num RefCount Protocol Flags Type St Inode Path; a socket that listens has flag 0x10000.
+		fields := strings.Fields(string(line))
+		if len(fields) == 8 && fields[3] == "00010000" && filepath.IsAbs(fields[7]) && filepath.Base(fields[7]) == adminSocket {
+			dirs = append(dirs, filepath.Dir(fields[7]))
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
