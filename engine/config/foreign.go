@@ -87,6 +87,7 @@ var ofPostfix = map[string]string{
 	"smtpd_tls_key_file":                 "in postrider: tls.certificates, a list of \"CERTIFICATES KEY\"",
 	"smtpd_tls_chain_files":              "in postrider: tls.certificates",
 	"smtpd_tls_security_level":           "in postrider: TLS is offered whenever there is a certificate, see tls.certificates",
+	"smtpd_relay_restrictions":           "in postrider: relay.networks and logins may relay, no other client",
 	"smtpd_sasl_auth_enable":             "in postrider: AUTH is offered by itself, see auth.mechanisms",
 	"smtpd_client_connection_rate_limit": "in postrider: policy.client_connections, as \"30/1m\"",
 	"smtpd_client_message_rate_limit":    "in postrider: policy.client_messages, as \"100/1m\"",

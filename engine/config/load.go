@@ -81,7 +81,9 @@ func (c *Config) read(path, text string) error {
 		}
 	}
 	if err != nil {
-		return faultAt(path, "", err)
+		f := faultAt(path, "", err)
+		f.Text += "; a line is [GROUP] or KEY = VALUE, with text in quotes: hostname = \"mx.example.org\""
+		return f
 	}
 	var faults []*Fault
 	for name, group := range groups {
@@ -198,7 +200,7 @@ func (c *Config) Check() error {
 	}
 	implicit := len(c.SMTP.ListenTLS) + len(c.POP3.ListenTLS) + len(c.Submission.ListenTLS)
 	if len(c.SMTP.Listen)+len(c.POP3.Listen)+len(c.Submission.Listen)+implicit == 0 {
-		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
+		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve; name one, as \"0.0.0.0:25\"")
 	}
 	for _, l := range slices.Concat(c.SMTP.Listen, c.SMTP.ListenTLS) {
 		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {

@@ -75,6 +75,9 @@ func Nearest(word string, known []string) (near string) {
 	best := max(1, len(word)/3) + 1
 	for _, k := range known {
 		other := strings.ToLower(strings.ReplaceAll(k, "-", "_"))
+		if len(word) > 2 && strings.HasPrefix(other, word) {
+			return k
+		}
 		if d := distance(word, other); d < best {
 			near, best = k, d
 		}

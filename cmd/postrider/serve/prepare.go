@@ -19,7 +19,10 @@ import (
 // prepare does what only root can do, stops being root, and checks that secrets are
 // secret. Everything after it in serve runs as the owner of the files.
 func prepare(ctx context.Context, cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
-	if err := errors.Join(mayBeRoot(cfg, log), alreadyRuns(ctx, cfg)); err != nil {
+	if err := alreadyRuns(ctx, cfg); err != nil {
+		return nil, err
+	}
+	if err := mayBeRoot(cfg, log); err != nil {
 		return nil, err
 	}
 	sockets, err := server.Sockets(cfg)

@@ -1,10 +1,13 @@
 package inspect
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 
 	"postrider/engine/config"
 	"postrider/engine/edge/loop"
@@ -88,11 +91,11 @@ func (r *report) bindable(b bound) {
 		return
 	}
 	text := strings.TrimPrefix(err.Error(), b.key+" ")
-	if strings.Contains(text, "permission denied") && r.world.UID != 0 {
+	if errors.Is(err, fs.ErrPermission) && r.world.UID != 0 {
 		r.warn(b.key, "this user can't try it: %s", text)
 		return
 	}
-	if holder := r.world.Holder(b.text); holder != "" {
+	if holder := r.world.Holder(b.text); errors.Is(err, syscall.EADDRINUSE) && holder != "" {
 		text += "; " + holder
 	}
 	r.fault(b.key, "%s", text)
@@ -140,7 +143,7 @@ func (r *report) logins() {
 	if r.Auth.ClearText {
 		r.warn("auth.plaintext_without_tls", "passwords are taken without TLS from other hosts, and can be read on the way: leave it at false, clients can use STARTTLS")
 	}
-	if !r.HasTLS() && !r.Auth.ClearText && at.key != "smtp.listen" {
+	if at, ok := r.public("submission.listen", "pop3.listen"); ok && !r.HasTLS() && !r.Auth.ClearText {
 		r.fault("tls.self_signed", "there is no certificate, so no client of another host can log in at %s %s: name tls.certificates or tls.acme_domains, or set tls.self_signed", at.key, at.text)
 	}
 	if r.Capture.On {

@@ -137,9 +137,6 @@ func (r *report) certificate(c config.CertFile) {
 	if !r.readable(key, c.Cert) || c.Key != c.Cert && !r.readable(key, c.Key) {
 		return
 	}
-	if err := perms.SharedSecret(c.Key); err != nil {
-		r.fault(key, "the private key is not secret: %v", err)
-	}
 	chain, problem := readChain(c.Cert)
 	if problem == "" {
 		problem = keyProblem(c.Key)
@@ -147,6 +144,9 @@ func (r *report) certificate(c config.CertFile) {
 	if problem != "" {
 		r.fault(key, "%s", problem)
 		return
+	}
+	if err := perms.SharedSecret(c.Key); err != nil {
+		r.fault(key, "the private key is not secret: %v", err)
 	}
 	if _, err := tls.LoadX509KeyPair(c.Cert, c.Key); err != nil {
 		r.fault(key, "the key in %s does not belong to the certificate in %s (%v): name the files of one pair, the certificate of the server first in its file", c.Key, c.Cert, strings.TrimPrefix(err.Error(), "tls: "))

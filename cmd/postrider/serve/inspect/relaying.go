@@ -24,6 +24,9 @@ func (r *report) relaying() {
 			r.fault("policy.proxy_networks", "%s is an open relay: every host in it may claim by a PROXY header to be any other one, also one of relay.networks; name only the addresses of your load balancers", n)
 		}
 		for _, inside := range r.Relay.Networks {
+			if isWide(n) {
+				break
+			}
 			if n.Overlaps(inside) && !n.Addr().IsLoopback() {
 				r.warn("policy.proxy_networks", "%s overlaps %s of relay.networks: a connection whose header names no client has the balancer's rights, and may relay; take the balancer out of relay.networks", n, inside)
 			}

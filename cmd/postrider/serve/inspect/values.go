@@ -55,7 +55,7 @@ func (r *report) sizes() {
 	if c.InitialConnections > c.ConnectionsPerDestination {
 		r.warn("relay.initial_connections", "it is larger than relay.connections_per_destination, %d, which counts: lower it, or raise the other", c.ConnectionsPerDestination)
 	}
-	if r.Limits.ConnectionsPerClient > r.Limits.Connections {
+	if r.Limits.ConnectionsPerClient > r.Limits.Connections && r.Key("limits.connections_per_client").Line() > 0 {
 		r.warn("limits.connections_per_client", "it is larger than limits.connections, %d: one client can take all of them; lower it", r.Limits.Connections)
 	}
 	memory := r.world.Memory
