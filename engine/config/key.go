@@ -14,7 +14,7 @@ type Key struct {
 
 	value   value
 	initial string // the default, as TOML
-	line    int    // of the file that sets it; 0: the file does not
+	line    int    // where the file sets it; 0: the file does not
 }
 
 // value is the field after a key.

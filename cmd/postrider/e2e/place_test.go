@@ -115,6 +115,13 @@ func TestCommandsAskTheRunningServer(t *testing.T) {
 	other.types(0, "hello\n", "sendmail alice")
 	other.types(0, "", "account list", "alice@example.test")
 	other.types(0, "", "config show --running", `domains = ["example.test"]`)
+
+	// A file that is broken in the meantime: the server is found all the same.
+	if err := os.WriteFile(filepath.Join(other.dir, "mine.toml"), []byte("[server]\ndata = \""+data+"\"\n[smtp\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other.types(0, "", "account list", "alice@example.test", "warning: the settings of the running server are used", "mine.toml:4: expected")
+	other.types(78, "", "serve", "mine.toml:4: expected")
 }
 
 // No command makes a store unless it is told to, in a directory that does not exist and in

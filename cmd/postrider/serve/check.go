@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -49,12 +51,12 @@ exit code 78; a warning does not. Nothing is changed.`,
 				if err := workspace.PrintJSON(cmd.OutOrStdout(), found); err != nil {
 					return sysexits.IOErr.With(err)
 				}
-				return verdict(found, true, cmd)
+				return verdict(found, nil, cmd.OutOrStdout())
 			}
 			for _, f := range found {
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}
-			if err := verdict(found, false, cmd); err != nil || cfg == nil {
+			if err := verdict(found, cfg, cmd.OutOrStdout()); err != nil || cfg == nil {
 				return err
 			}
 			return checkFiles(cmd, cfg)
@@ -110,7 +112,8 @@ func findings(err error) (found []inspect.Finding) {
 }
 
 // verdict is the end of the report: an error if there is a fault.
-func verdict(found []inspect.Finding, quiet bool, cmd *cobra.Command) error {
+// It is written to out, unless cfg is nil.
+func verdict(found []inspect.Finding, cfg *config.Config, out io.Writer) error {
 	faults, warnings := 0, 0
 	for _, f := range found {
 		if f.Warning {
@@ -119,16 +122,15 @@ func verdict(found []inspect.Finding, quiet bool, cmd *cobra.Command) error {
 			faults++
 		}
 	}
-	switch {
-	case faults > 0:
+	if faults > 0 {
 		return sysexits.Config.With(fmt.Errorf("faults: %d, warnings: %d", faults, warnings))
-	case quiet:
-	case warnings > 0:
-		fmt.Fprintf(cmd.OutOrStdout(), "the configuration is good; warnings: %d\n", warnings)
-	default:
-		fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
 	}
-	return nil
+	if cfg == nil {
+		return nil
+	}
+	what := cmp.Or(cfg.File(), "no file, only defaults")
+	_, err := fmt.Fprintf(out, "%s: the configuration is good; warnings: %d\n", what, warnings)
+	return sysexits.IOErr.With(err)
 }
 
 // checkFiles reports what the limit of open files takes off a configuration.

@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
@@ -63,7 +61,7 @@ func configOfServer(cmd *cobra.Command, cfg *config.Config) (*config.Config, err
 		return nil, err
 	}
 	if server == nil {
-		return nil, sysexits.Unavailable.With(fmt.Errorf("no server runs on %s", absolute(cfg.Server.Data)))
+		return nil, workspace.NoServer(cfg)
 	}
 	return running, server.Close()
 }

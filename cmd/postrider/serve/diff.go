@@ -17,7 +17,7 @@ type difference struct {
 	Key     string `json:"key"`
 	Running string `json:"running"` // as TOML
 	File    string `json:"file"`
-	Line    int    `json:"line,omitempty"` // of the file; none: the default
+	Line    int    `json:"line,omitempty"` // line of the file; none: the default
 }
 
 func configDiff() *cobra.Command {

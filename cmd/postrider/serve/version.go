@@ -15,7 +15,7 @@ import (
 // versionInfo is what --json shows.
 type versionInfo struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"` // of the source, if the build knew it
+	Revision string `json:"revision,omitempty"` // the commit of the source, if the build knew it
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -23,7 +24,22 @@ func Root(cmd *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	cmd.AddCommand(commands...)
 	cmd.Args = cobra.ArbitraryArgs // an unknown command is reported by RunE
 	cmd.RunE = unknownOrHelp
+	cmd.SetHelpCommand(helpCommand())
 	return cmd
+}
+
+// helpCommand is "help", which unlike cobra's own fails for a command that does not exist.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command", Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || about.HasSubCommands() && len(rest) > 0 {
+				return unknownOrHelp(cmp.Or(about, cmd.Root()), args[max(0, len(args)-len(rest)):])
+			}
+			return about.Help()
+		},
+	}
 }
 
 // flagName finds the names in the help of flags.

@@ -23,14 +23,29 @@ func noStore(cfg *config.Config, canCreate bool) error {
 	if canCreate {
 		advice += ", and so does --create"
 	}
+	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s%s", ErrNoStore, fullPath(cfg.Server.Data), advice, others()))
+}
+
+// NoServer is the error for a data directory that no server runs on.
+func NoServer(cfg *config.Config) error {
+	return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s: start it with \"postrider serve\", or name its directory with --data or its configuration with --config%s",
+		fullPath(cfg.Server.Data), others()))
+}
+
+// others names the servers that run elsewhere; "": none.
+func others() string {
 	if dirs := Servers(); len(dirs) > 0 {
-		advice += "; a server runs on " + strings.Join(dirs, " and on ")
+		return "; a server runs on " + strings.Join(dirs, " and on ")
 	}
-	path := cfg.Server.Data
+	return ""
+}
+
+// fullPath is path from the root on, if that can be told.
+func fullPath(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
+		return abs
 	}
-	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s", ErrNoStore, path, advice))
+	return path
 }
 
 // Servers are the data directories of the servers that run on this machine, as far as

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -86,7 +87,10 @@ const (
 func (t *Target) With(ctx context.Context, c MayCreate, f func(*Workspace) error) error {
 	cfg, err := t.Config()
 	if err != nil {
-		return err
+		if cfg = t.despite(ctx, err); cfg == nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "postrider: warning: the settings of the running server are used: %v\n", err)
 	}
 	ws, err := t.Open(ctx, cfg, c)
 	if err != nil {
@@ -95,6 +99,34 @@ func (t *Target) With(ctx context.Context, c MayCreate, f func(*Workspace) error
 	err = f(ws)
 	return errors.Join(err, sysexits.IOErr.With(ws.Close()))
 }
+
+// despite finds the running server of a file that is broken: an operator who edits it can
+// still look at the queue. nil: there is none.
+func (t *Target) despite(ctx context.Context, err error) *config.Config {
+	if code, _ := sysexits.Of(err); code != sysexits.Config {
+		return nil
+	}
+	cfg := config.Default()
+	cfg.Server.Data = t.Data
+	if t.Data == "" {
+		text, err := os.ReadFile(cmp.Or(t.File, SystemConfig()))
+		m := dataLine.FindSubmatch(text)
+		if err != nil || m == nil {
+			return nil
+		}
+		cfg.Server.Data = string(m[1])
+	}
+	server, _, err := Server(ctx, cfg)
+	if err != nil || server == nil {
+		return nil
+	}
+	_ = server.Close()
+	return cfg
+}
+
+// dataLine finds server.data in a file that can't be read as a whole; no other key is
+// called data.
+var dataLine = regexp.MustCompile(`(?m)^[ \t]*(?:server\.)?data[ \t]*=[ \t]*["']([^"'\n]+)["']`)
 
 // SystemConfig is the configuration file of commands that name none: $POSTRIDER_CONFIG,
 // or /etc/postrider.toml if it exists; "" without both.

@@ -11,7 +11,7 @@ import (
 type Settings struct {
 	Dir    string            `json:"dir"`    // its working directory, which relative paths begin at
 	File   string            `json:"file"`   // its configuration file; "": none
-	Values map[string]string `json:"values"` // of all keys, as TOML; none: the server can't tell
+	Values map[string]string `json:"values"` // all keys with their values, as TOML; none: the server can't tell
 }
 
 // settingsRoute answers GET /settings. They are apart from the status, which people read.

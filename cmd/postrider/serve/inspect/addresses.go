@@ -101,7 +101,7 @@ func (r *report) bindable(b bound) {
 	r.fault(b.key, "%s", text)
 }
 
-// usualPorts are ports that stand for one way of TLS, and the key that is for it.
+// usualPorts are ports where clients expect one way of TLS, and the key that is for it.
 var usualPorts = map[uint16]struct {
 	implicit bool
 	key      string
@@ -144,7 +144,7 @@ func (r *report) logins() {
 		r.warn("auth.plaintext_without_tls", "passwords are taken without TLS from other hosts, and can be read on the way: leave it at false, clients can use STARTTLS")
 	}
 	if at, ok := r.public("submission.listen", "pop3.listen"); ok && !r.HasTLS() && !r.Auth.ClearText {
-		r.fault("tls.self_signed", "there is no certificate, so no client of another host can log in at %s %s: name tls.certificates or tls.acme_domains, or set tls.self_signed", at.key, at.text)
+		r.fault("tls.self_signed", "without a certificate no client of another host can log in at %s %s: name tls.certificates or tls.acme_domains, or set tls.self_signed", at.key, at.text)
 	}
 	if r.Capture.On {
 		r.warn("capture.on", "everything is taken from every host at %s %s, and any password is good: listen on 127.0.0.1, or set it to false", at.key, at.text)

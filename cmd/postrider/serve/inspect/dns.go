@@ -23,7 +23,7 @@ type query struct {
 	report
 	ctx   context.Context
 	names *dns.Resolver
-	own   []netip.Addr // of server.hostname
+	own   []netip.Addr // addresses of server.hostname
 	dead  bool         // no name server answered: nothing more is asked
 }
 

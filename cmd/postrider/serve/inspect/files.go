@@ -101,7 +101,7 @@ func closedTo(u privilege.User, path string) string {
 		if path == "/" {
 			return ""
 		}
-		want = 1 // of directories: pass through
+		want = 1 // directories: pass through
 	}
 }
 

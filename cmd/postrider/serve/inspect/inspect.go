@@ -39,11 +39,11 @@ func (f Finding) String() string {
 
 // World is the machine that a configuration is looked at on.
 type World struct {
-	UID    int                                       // of this process
+	UID    int                                       // user of this process
 	Find   func(name string) (privilege.User, error) // finds users
 	Own    []string                                  // addresses of the server that runs on the data directory
 	Holder func(addr string) string                  // which process has an address, in words; "": none that can be told
-	Memory int64                                     // octets of the machine; 0: not known
+	Memory int64                                     // octets; 0: not known
 	Now    time.Time
 }
 

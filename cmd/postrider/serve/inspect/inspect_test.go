@@ -34,7 +34,7 @@ var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 type machine struct {
 	t      *testing.T
 	dir    string
-	port   string // of 127.0.0.1, where another program listens
+	port   string // port of 127.0.0.1, where another program listens
 	issuer *ecdsa.PrivateKey
 }
 
