@@ -41,7 +41,7 @@ func keysOfEdge(c *Config) []*Key {
 		list("server.domains", &c.Server.Domains, []string{"localhost"}, address.ParseDomain, sameString, "domain names").flag("domain").
 			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
-			help("The data directory. It is created at the first start."),
+			help("The data directory. It is created at the first start. A relative path begins at the directory in which the server or the command is started. In /etc/postrider.toml the default is /var/lib/postrider."),
 		text("server.mail_socket", &c.Server.MailSocket, "", anyString, "a path, or empty").
 			help("The Unix socket over which sendmail submits mail of users without access to the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock after it. A sendmail that may not read the configuration looks in /run/postrider."),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).

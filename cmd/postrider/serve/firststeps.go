@@ -52,7 +52,7 @@ func firstSteps(store storage.Store, cfg *config.Config, demo bool, out io.Write
 // place is the flags by which a command in another directory finds this server.
 func place(cfg *config.Config, data string) string {
 	if file := workspace.SystemConfig(); file != "" && file == cfg.File() {
-		if saved, err := config.Load(file); err == nil && absolute(saved.Server.Data) == data && filepath.IsAbs(saved.Server.Data) {
+		if saved, err := workspace.Load(file); err == nil && absolute(saved.Server.Data) == data && filepath.IsAbs(saved.Server.Data) {
 			return ""
 		}
 	}

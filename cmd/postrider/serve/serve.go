@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +95,7 @@ demo-passwords of the data directory.`,
 
 // configOf reads the file and puts the flags over it.
 func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
-	cfg, err := config.Load(cmp.Or(file, workspace.SystemConfig()))
+	cfg, err := workspace.Load(file)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, sysexits.NoPerm.With(err)
 	}

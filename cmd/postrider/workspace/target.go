@@ -39,7 +39,7 @@ func (t *Target) FlagsWithCreate(cmd *cobra.Command) *cobra.Command {
 
 // Config reads the configuration.
 func (t *Target) Config() (*config.Config, error) {
-	cfg, err := config.Load(cmp.Or(t.File, SystemConfig()))
+	cfg, err := Load(t.File)
 	switch {
 	case errors.Is(err, fs.ErrPermission) && t.File == "" && t.Data != "":
 		cfg = config.Default() // the directory is named, and a server there has settings of its own
@@ -140,4 +140,16 @@ func SystemConfig() string {
 	return ""
 }
 
-const systemConfig = "/etc/postrider.toml"
+// systemConfig is the configuration of the machine's mail server, and systemData its data
+// directory unless it names another one.
+var systemConfig, systemData = "/etc/postrider.toml", "/var/lib/postrider"
+
+// Load reads a configuration; file "" is the one of SystemConfig. The keys are not yet
+// checked together.
+func Load(file string) (*config.Config, error) {
+	cfg, err := config.Load(cmp.Or(file, SystemConfig()))
+	if err == nil && cfg.File() == systemConfig && cfg.Key("server.data").Line() == 0 {
+		cfg.Server.Data = systemData // commands are run in any directory
+	}
+	return cfg, err
+}

@@ -17,6 +17,9 @@ import (
 func (r *report) dataDirectory() {
 	const key = "server.data"
 	dir := r.Server.Data
+	if line := r.Key(key).Line(); line > 0 && !filepath.IsAbs(dir) {
+		r.warn(key, "%s is relative: commands that are run in another directory look for it there; write the whole path", dir)
+	}
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
