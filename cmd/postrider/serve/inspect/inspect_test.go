@@ -32,10 +32,9 @@ var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // machine is a directory with the files that the configurations of testdata name.
 type machine struct {
-	t      *testing.T
-	dir    string
-	port   string // port of 127.0.0.1, where another program listens
-	issuer *ecdsa.PrivateKey
+	t    *testing.T
+	dir  string
+	port string // port of 127.0.0.1, where another program listens
 }
 
 func newMachine(t *testing.T) *machine {
