@@ -44,8 +44,10 @@ func Running(values map[string]string, dir string) (*Config, error) {
 
 // resolve makes relative paths begin at dir.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Server.Data, &c.Server.MailSocket, &c.Relay.Passwords, &c.Relay.TLSRoots, &c.TLS.ClientRoots} {
-		*p = below(dir, *p)
+	for _, k := range c.keys {
+		if w, ok := k.value.(*words); ok && strings.HasPrefix(w.what, "a path") {
+			*w.p = below(dir, *w.p)
+		}
 	}
 	for i := range c.TLS.Certificates {
 		f := &c.TLS.Certificates[i]

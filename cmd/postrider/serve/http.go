@@ -105,7 +105,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
-	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), func() admin.Status {
+	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
 			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http), Settings: settings(cfg),

@@ -63,6 +63,24 @@ func (r *report) parent(key, dir string) {
 	}
 }
 
+// folders looks at where the server makes files of its own besides the data directory.
+func (r *report) folders() {
+	for _, named := range [...][2]string{{"log.to", r.Log.To}, {"server.mail_socket", r.Server.MailSocket}} {
+		key, path := named[0], named[1]
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		dir := filepath.Dir(path)
+		info, err := os.Stat(dir)
+		switch {
+		case err != nil || !info.IsDir():
+			r.fault(key, "the directory %s does not exist: make it and give it to the server's user, or correct the path", dir)
+		case r.user != nil && r.user.UID != 0 && !permits(*r.user, info, 3):
+			r.fault(key, "%s can't be made by %s, the user of server.user, because of the mode of %s: chown or chmod it", path, r.user.Name, dir)
+		}
+	}
+}
+
 // space looks at the disk.
 func (r *report) space(key, dir string) {
 	var st unix.Statfs_t

@@ -61,6 +61,7 @@ func Local(cfg *config.Config, w World) []Finding {
 	r.asUser()
 	r.files()
 	r.dataDirectory()
+	r.folders()
 	r.listeners()
 	r.relaying()
 	r.routes()
