@@ -29,7 +29,8 @@ func accountAdd() *cobra.Command {
 		Long: `Add an account to the file of accounts, which only its owner can read: the password
 is in it. Security is tls (from the start), starttls (STLS and STARTTLS, never without)
 or none; the default is tls at the ports 995 and 465, else starttls. Without TLS only
-this host is connected to.`,
+this host is connected to. A certificate that a server has signed itself is trusted on
+this host only.`,
 		Example: `  postrider mail account add home --from "Jane <jane@example.org>" --user jane \
       --pop3 pop.example.org:995 --smtp smtp.example.org:587`,
 		Args: workspace.Exactly(1),

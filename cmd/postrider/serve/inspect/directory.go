@@ -32,10 +32,15 @@ func (r *report) dataDirectory() {
 		r.fault(key, "%s is a file: name a directory", dir)
 		return
 	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if ok && r.world.UID != 0 && unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK) != nil {
+		r.warn(key, "%s belongs to user %d, and user %d, which runs this command, can't look into it: run the check as root or as the server's user", dir, owner.Uid, r.world.UID)
+		return
+	}
 	if err := perms.Directory(dir); err != nil {
 		r.fault(key, "%v", err)
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && r.user != nil && int(owner.Uid) != r.user.UID {
+	if ok && r.user != nil && int(owner.Uid) != r.user.UID {
 		r.fault(key, "%s belongs to user %d, and the server runs as %s: chown -R %[3]s %[1]s", dir, owner.Uid, r.user.Name)
 	}
 	if exists, err := lsm.Exists(dir); err == nil && !exists {

@@ -64,6 +64,9 @@ func (r *report) readable(key, path string) bool {
 	case errors.Is(err, fs.ErrNotExist):
 		r.fault(key, "%s does not exist: correct the path (relative ones begin at the directory that the server is started in), or make the file", path)
 		return false
+	case errors.Is(err, fs.ErrPermission) && r.world.UID != 0:
+		r.warn(key, "this user can't look at %s: run the check as root or as the server's user", path)
+		return false
 	case err != nil:
 		r.fault(key, "%s can't be looked at: %v", path, err)
 		return false
@@ -78,6 +81,10 @@ func (r *report) readable(key, path string) bool {
 		}
 	}
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) && r.world.UID != 0 {
+		r.warn(key, "this user can't read %s: run the check as root or as the server's user", path)
+		return false
+	}
 	if err != nil {
 		r.fault(key, "%s can't be read: %v", path, err)
 		return false

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -133,7 +134,7 @@ func (m *machine) said(file string) string {
 	}
 	if cfg != nil {
 		world := World{
-			UID: 1000, Find: m.find, Memory: 4 << 30, Now: now,
+			UID: cmp.Or(os.Geteuid(), 1000), Find: m.find, Memory: 4 << 30, Now: now,
 			Holder: func(string) string { return "process 17 (master) has it" },
 		}
 		if strings.Contains(string(m.read(filepath.Base(file))), "# as root") {
