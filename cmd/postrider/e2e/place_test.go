@@ -253,6 +253,32 @@ func TestATypedMessageIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
+// A program that sends a long message with such a dot in it, and reads only after the end,
+// has the reply too, and not a connection that is reset; what follows the dot is no command.
+func TestAProgramReadsWhyItsDotIsRefused(t *testing.T) {
+	s := newServer(t, "mbrain")
+	s.start()
+	c, err := net.Dial("tcp", s.smtp[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	begin := "helo test\r\nmail from:<test@sample.com>\r\nrcpt to:<mbrain@localhost>\r\ndata\r\none\r\n.\n"
+	evil := "mail from:<evil@sample.com>\r\nrcpt to:<mbrain@localhost>\r\ndata\r\nsmuggled\r\n.\r\n"
+	rest := strings.Repeat(strings.Repeat("x", 76)+"\r\n", 50_000)
+	if _, err := io.WriteString(c, begin+evil+rest+".\r\nquit\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(c)
+	if err != nil || strings.Count(string(said), "\r\n550 5.5.2 ") != 1 || strings.Count(string(said), "\n354 ") != 1 {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if messages := s.fetch("mbrain", false); len(messages) != 0 {
+		t.Errorf("%q", messages)
+	}
+}
+
 // The mail client trusts the certificate that the server has made, on this host.
 func TestMailTrustsTheMadeCertificateOnLoopback(t *testing.T) {
 	s := newServer(t, "writer")
