@@ -68,7 +68,7 @@ Exit codes are as in sysexits.h: 64 usage, 65 wrong data, 66 no input, 67 no suc
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},
-		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), serve.VersionCommand(), install.Command(),
+		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), serve.ReloadCommand(), serve.VersionCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
 		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),

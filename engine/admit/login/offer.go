@@ -26,7 +26,7 @@ var (
 
 // Offer is what the accounts make possible now.
 func (d *Door) Offer() (o Offer) {
-	have := d.set.Store.Proofs()
+	have := d.set.Load().Store.Proofs()
 	if have.Verifiers > 0 {
 		o |= OfVerifiers
 	}

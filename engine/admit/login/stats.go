@@ -48,6 +48,6 @@ func (d *Door) logDenied(a *Attempt) {
 	if a.Claim.Mechanism != sasl.None {
 		how = "SASL " + a.Claim.Mechanism.String() + " "
 	}
-	d.set.Log.LogAttrs(context.Background(), slog.LevelWarn, "unknown["+a.From.String()+"]: "+how+"authentication failed",
+	d.set.Load().Log.LogAttrs(context.Background(), slog.LevelWarn, "unknown["+a.From.String()+"]: "+how+"authentication failed",
 		slog.String("daemon", daemons[a.Protocol]), slog.String("user", "<"+a.Claim.User+">"))
 }

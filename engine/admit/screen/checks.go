@@ -57,13 +57,14 @@ func (g *Guard) Checks() int64 { return g.checks.Load() }
 // HasRoomForCheck reports whether one more message of the client can be checked now, if it
 // would be checked. tight: there is little memory left for checks.
 func (g *Guard) HasRoomForCheck(ip netip.Addr, tight bool) bool {
-	return !g.set.Verify || !tight && g.checks.Load() < int64(g.set.Verifications) && !g.open.isFull(ip)
+	set := g.set.Load()
+	return !set.Verify || !tight && g.checks.Load() < int64(set.Verifications) && !g.open.isFull(ip)
 }
 
 // Begin starts the check of a message; nil: messages are not checked. The check belongs to
 // the caller, which calls End once. It is Busy when the client has too many.
 func (g *Guard) Begin(env Envelope) *Check {
-	if !g.set.Verify {
+	if !g.set.Load().Verify {
 		return nil
 	}
 	g.checks.Add(1)
@@ -76,7 +77,7 @@ func (g *Guard) Begin(env Envelope) *Check {
 }
 
 // Finish is Check.Finish with the time that the Settings give.
-func (g *Guard) Finish(c *Check, report func()) { c.Finish(g.set.VerifyTimeout, report) }
+func (g *Guard) Finish(c *Check, report func()) { c.Finish(g.set.Load().VerifyTimeout, report) }
 
 // End counts a check out, with the questions that it has asked. It is finished, or aborted.
 func (g *Guard) End(c *Check) {
@@ -95,7 +96,7 @@ func (g *Guard) Refuses(v *Verdict) *smtp.Reply {
 		return nil
 	}
 	g.Stats.DMARCFailed.Add(1)
-	if !g.set.RefuseDMARC {
+	if !g.set.Load().RefuseDMARC {
 		return nil
 	}
 	g.Stats.DMARCRefused.Add(1)

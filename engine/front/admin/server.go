@@ -18,8 +18,9 @@ import (
 // Serve listens on the socket at path and answers commands from store until stop
 // is called, which cuts off what is under way and removes the socket, or until
 // ctx ends, which cuts off long answers only. status is asked for each GET /status.
-// relay is nil for a server that relays nothing. Acts of operators are logged to log.
-func Serve(ctx context.Context, path string, store storage.Store, relay Relay, log *slog.Logger, status func() Status) (stop func(), err error) {
+// relay is nil for a server that relays nothing. Acts of operators are logged to log. more are
+// the routes of what the caller alone can do.
+func Serve(ctx context.Context, path string, store storage.Store, relay Relay, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
@@ -29,7 +30,11 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, l
 		if relay != nil {
 			audit = &auditedRelay{relay, log}
 		}
-		return handler(&audited{store, log}, audit, status)
+		mux := handler(&audited{store, log}, audit, status)
+		for _, r := range more {
+			r.add(mux, log)
+		}
+		return mux
 	}
 	h := &http.Server{
 		Handler: byOperator(log, handlerOf), ReadHeaderTimeout: 10 * time.Second,
@@ -47,8 +52,13 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, l
 	}, nil
 }
 
+// Route is a method that a caller of Serve adds.
+type Route struct {
+	add func(mux *http.ServeMux, log *slog.Logger)
+}
+
 // handler is the routes.
-func handler(s Store, relay Relay, status func() Status) http.Handler {
+func handler(s Store, relay Relay, status func() Status) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

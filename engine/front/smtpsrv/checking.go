@@ -66,7 +66,7 @@ func (s *session) beginCheck() {
 	}
 	g := s.service.guard
 	s.tx.checking = checking{
-		guard: g, sift: screen.Sift{Host: s.service.set.Machine.Hostname},
+		guard: g, sift: screen.Sift{Host: s.rules.Machine.Hostname},
 		check: g.Begin(screen.Envelope{IP: s.IP, Helo: string(s.m.Helo()), Sender: string(s.tx.Reverse)}),
 	}
 }
@@ -96,7 +96,7 @@ func (d *checkDone) Run() {
 		t.Append(tail)
 	}
 	t.Removed(c.sift.Removed)
-	t.Results = screen.AppendResults(t.Results[:0], s.service.set.Machine.Hostname, s.IP, &s.untrusted.facts, v)
+	t.Results = screen.AppendResults(t.Results[:0], s.rules.Machine.Hostname, s.IP, &s.untrusted.facts, v)
 	s.decideSuccess(v)
 }
 

@@ -22,7 +22,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 		fail(a, err)
 		return queue.HostUnknown
 	}
-	m := c.Entrance.New(e.Envelope.ReversePath)
+	m := c.entrance.Load().New(e.Envelope.ReversePath)
 	m.Places.Been = head.DeliveredTo
 	var taken []int
 	for i := range e.Recipients {
