@@ -45,12 +45,12 @@ func hostOptions(cfg *config.Config, listeners []netip.AddrPort) mx.Options {
 const MostQuestions = dns.MaxQuestions
 
 // newCourier makes what works the queue.
-func (srv *Server) newCourier(hosts *mx.Finder, log *slog.Logger) (*agent.Courier, error) {
+func (srv *Server) newCourier(log *slog.Logger) (*agent.Courier, error) {
 	set, err := courierSettings(srv.config())
 	if err != nil {
 		return nil, err
 	}
-	return agent.New(set, srv.store, srv.router, hosts, log)
+	return agent.New(set, srv.store, srv.router, srv.hosts, log)
 }
 
 // Operator is what the commands of an operator may do with the relay of a running

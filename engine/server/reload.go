@@ -44,7 +44,8 @@ func (srv *Server) Reload(next *config.Config) error {
 	srv.smtpsrv.Configure(smtpSettings(next, in))
 	srv.pop3srv.Configure(pop3Settings(next))
 	srv.rejoin(next)
-	srv.courier.Configure(relay, hostOptions(next, srv.Addrs("smtp")), in)
+	srv.hosts.Configure(hostOptions(next, srv.Addrs("smtp")))
+	srv.courier.Configure(relay, in)
 	if srv.web != nil {
 		srv.web.Configure(srv.webConfig(next, srv.log.Logger))
 	}

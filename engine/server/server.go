@@ -26,6 +26,7 @@ import (
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/agent"
+	"postrider/engine/relay/mx"
 	"postrider/storage"
 )
 
@@ -47,7 +48,8 @@ type Server struct {
 	// converters make lines of binary messages.
 	converters *conn.Pool
 	placers    *conn.Pool // places recipients again
-	courier    *agent.Courier
+	hosts     *mx.Finder
+	courier   *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
 	entrance   atomic.Pointer[incoming.Entrance]
@@ -149,7 +151,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		srv.readers.Close()
 		return nil, err
 	}
-	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.Addrs("smtp")), log); err != nil {
+	srv.hosts = NewFinder(cfg, names, srv.Addrs("smtp"))
+	if srv.courier, err = srv.newCourier(log); err != nil {
 		group.Stop()
 		srv.readers.Close()
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"postrider/engine/mail/incoming"
-	"postrider/engine/relay/mx"
 	"postrider/engine/relay/queue"
 )
 
@@ -35,12 +34,11 @@ func (c *Courier) read(set Settings) (*rules, error) {
 	return r, nil
 }
 
-// Configure replaces the settings, how hosts are found, and what takes notifications and
-// copies for maildrops. Attempts that have begun use the old or the new ones. Destinations in
+// Configure replaces the settings, and what takes notifications and copies for maildrops. The
+// caller has configured the mx.Finder. Attempts that have begun use the old or the new ones. Destinations in
 // memory that have another next hop now are read again, and destinations that sleep because
 // their old next hop is dead are woken.
-func (c *Courier) Configure(next Next, hosts mx.Options, in *incoming.Entrance) {
-	c.hosts.Configure(hosts)
+func (c *Courier) Configure(next Next, in *incoming.Entrance) {
 	c.SetEntrance(in)
 	c.routing.Lock()
 	c.live.Store(next.rules)

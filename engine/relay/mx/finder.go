@@ -48,6 +48,7 @@ type Finder struct {
 
 // rules are the Options, as a search needs them.
 type rules struct {
+	options  Options
 	port     uint16
 	types    []uint16 // A, AAAA or both
 	isOwn    func(netip.AddrPort) bool
@@ -67,8 +68,12 @@ func New(names *dns.Resolver, o Options) *Finder {
 // Configure replaces the Options. Searches that have begun keep theirs.
 func (f *Finder) Configure(o Options) { f.rules.Store(rulesOf(o)) }
 
+// Options returns the Options that count now.
+func (f *Finder) Options() Options { return f.rules.Load().options }
+
 func rulesOf(o Options) *rules {
 	f := &rules{
+		options:  o,
 		port:     cmp.Or(o.Port, 25),
 		types:    []uint16{dns.TypeA, dns.TypeAAAA},
 		isOwn:    o.Own,
