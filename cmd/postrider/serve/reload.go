@@ -84,15 +84,18 @@ func (r *running) apply(next *config.Config) (changes []admin.Change, err error)
 	now.Take(asked, "limits.connections") // as asked, not as the limit of open files left it
 	now.Take(asked, "relay.connections")
 	now.KeepAddresses(r.asked, r.cfg.Load())
-	if err := errors.Join(now.Check(), secrets(now)); err != nil {
+	if err := now.Check(); err != nil {
 		return nil, sysexits.Config.With(fmt.Errorf("without the keys that need a restart: %w", err))
+	}
+	if err := secrets(now); err != nil {
+		return nil, sysexits.Config.With(err)
 	}
 	if err := shareFilesAgain(now, r.share, r.log); err != nil {
 		return nil, err
 	}
 	before := r.lines.Settings()
 	if err := r.lines.Configure(logSettings(now)); err != nil {
-		return nil, sysexits.CantCreate.With(err)
+		return nil, sysexits.Config.With(err)
 	}
 	if err := r.srv.Reload(now); err != nil {
 		return nil, sysexits.Config.With(errors.Join(err, r.lines.Configure(before)))
