@@ -36,9 +36,6 @@ type pop3Port struct {
 	configs [offers]pop3d.Config // see offer
 }
 
-// listingOctets is what a message costs in a listing.
-const listingOctets = 12
-
 func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	s := &pop3Conn{srv: p.srv, shard: p.srv.shards[c.Loop()]}
 	if !s.Session.Open(&p.Port, c, from, s) {

@@ -135,7 +135,7 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 	switch {
 	case j.err == nil:
 		l = j.listing
-		if s.listing = int64(l.Len()) * listingOctets; !s.srv.budget.Listings.Reserve(s.listing) {
+		if s.listing = l.Memory(); !s.srv.budget.Listings.Reserve(s.listing) {
 			s.srv.stats.overBudget.Add(1)
 			s.listing = 0
 			j.lock.Release()
