@@ -15,13 +15,19 @@ import (
 type fileItems struct {
 	paths  []found
 	report *report
-	source *source // the one that was opened last
+	fields bool                // X-UIDL fields are unique-ids
+	have   map[string]struct{} // unique-ids of messages that are not read
+	source *source             // the one that was opened last
 	text   *bufio.Reader
 }
 
 // listMaildir finds the messages of a Maildir.
-func listMaildir(path string, r *report) (items, error) {
-	all := fileItems{report: r}
+func listMaildir(path string, o Options, r *report) (items, error) {
+	known, err := readLists(path, o, r)
+	if err != nil {
+		return nil, err
+	}
+	all := fileItems{report: r, fields: o.UIDLs.Fields, have: o.UIDLs.Have}
 	there := false
 	for _, folder := range []string{"new", "cur"} {
 		list, err := os.ReadDir(filepath.Join(path, folder))
@@ -52,7 +58,7 @@ func listMaildir(path string, r *report) (items, error) {
 	if !there {
 		return nil, fmt.Errorf("%s: it has no folder new or cur: %w; name the Maildir to import", path, fs.ErrNotExist)
 	}
-	inOrder(all.paths, true, readUIDs(path))
+	inOrder(all.paths, true, known, o)
 	return &all, besides(path, r)
 }
 
@@ -82,7 +88,7 @@ func besides(path string, r *report) error {
 }
 
 // listEML finds the files of messages in a folder, packed ones too.
-func listEML(path string, r *report) (items, error) {
+func listEML(path string, o Options, r *report) (items, error) {
 	list, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w; name the file or folder to import", err)
@@ -90,8 +96,15 @@ func listEML(path string, r *report) (items, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := fileItems{report: r}
+	known, err := readOwnMap(path)
+	if err != nil {
+		return nil, err
+	}
+	all := fileItems{report: r, fields: o.UIDLs.Fields, have: o.UIDLs.Have}
 	for _, f := range list {
+		if f.Name() == ownMap {
+			continue
+		}
 		if !regular(f, r, "") {
 			continue
 		}
@@ -107,7 +120,7 @@ func listEML(path string, r *report) (items, error) {
 			return nil, err
 		}
 	}
-	inOrder(all.paths, false, nil)
+	inOrder(all.paths, false, known, o)
 	return &all, nil
 }
 
@@ -151,6 +164,10 @@ func (f *fileItems) next() (item, error) {
 		}
 		one := f.paths[0]
 		f.paths = f.paths[1:]
+		if _, ok := f.have[one.uidl]; ok {
+			f.report.add(present, one.path)
+			continue
+		}
 		it, err := f.open(one)
 		switch {
 		case errors.Is(err, ErrData):
@@ -187,8 +204,14 @@ func (f *fileItems) open(one found) (item, error) {
 	case !t.field:
 		f.report.add(noMessages, one.path)
 	default:
+		it := item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true, uidl: one.uidl}
+		if f.fields && !one.kept {
+			if uidl := fieldUIDL(head[t.skip:]); uidl != "" {
+				it.uidl = uidl
+			}
+		}
 		_, _ = f.text.Discard(t.skip)
-		return item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true}, nil
+		return it, nil
 	}
 	return item{}, nil
 }
