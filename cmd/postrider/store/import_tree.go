@@ -97,7 +97,7 @@ func (f *treeFlags) run(cmd *cobra.Command, ws *workspace.Workspace, t *transfer
 		t.Report = file
 	}
 	t.NewInbox = func() (storage.Inbox, func(), error) { return inbox(cmd.Context(), ws) }
-	t.Account = func(m transfer.Mailbox) (storage.Account, error) { return ws.AccountNamed(m.String()) }
+	t.Account = func(m transfer.Mailbox) (storage.Account, error) { return accountOf(ws, m) }
 	t.Have = func(id storage.AccountID) (map[string]struct{}, error) { return uidlsOf(cmd.Context(), ws, id) }
 	var b *workspace.Bar
 	t.Progress = func(n transfer.TreeCount) {
@@ -114,6 +114,15 @@ func (f *treeFlags) run(cmd *cobra.Command, ws *workspace.Workspace, t *transfer
 		return sysexits.TempFail.With(errors.New("interrupted: the same command goes on where it was"))
 	}
 	return importError(err)
+}
+
+// accountOf is the account of a Maildir: storage.ErrNotFound if there is none.
+func accountOf(ws *workspace.Workspace, m transfer.Mailbox) (storage.Account, error) {
+	a, err := ws.AccountNamed(m.String())
+	if err != nil && workspace.ExitCode(err) == sysexits.NoUser {
+		err = errors.Join(storage.ErrNotFound, err)
+	}
+	return a, err
 }
 
 // printTree prints what an import of a tree did.

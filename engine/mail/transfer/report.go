@@ -69,6 +69,9 @@ func (p Passed) String() string {
 	if p.Count == 1 {
 		what = p.one
 	}
+	if p.kind == present { // many, and of no interest one by one
+		return fmt.Sprintf("%d %s", p.Count, what)
+	}
 	names := strings.Join(p.Names, ", ")
 	if more := p.Count - len(p.Names); more > 0 {
 		names += fmt.Sprintf(" and %d more", more)
@@ -84,7 +87,7 @@ type report struct {
 }
 
 func (r *report) add(k *kind, name string) {
-	if r.each != nil {
+	if r.each != nil && k != present {
 		r.each(k, name)
 	}
 	r.note(k, name)
@@ -103,10 +106,14 @@ func (r *report) note(k *kind, name string) {
 	}
 }
 
-// merge adds what another report has. where is put before its names.
+// merge adds what the report of a Maildir has; where is its path, which is put before names
+// without it.
 func (r *report) merge(p Passed, where string) {
 	for _, name := range p.Names {
-		r.note(p.kind, where+name)
+		if !strings.Contains(name, where) {
+			name = where + ": " + name
+		}
+		r.note(p.kind, name)
 	}
 	i := slices.Index(r.kinds, p.kind)
 	r.list[i].Count += p.Count - len(p.Names)

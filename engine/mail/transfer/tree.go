@@ -157,7 +157,7 @@ func (run *treeRun) one(ctx context.Context, in storage.Inbox, m Mailbox) {
 	}
 	run.count(func(n *TreeCount) {
 		for _, p := range result.Passed {
-			run.told.merge(p, m.Path+": ")
+			run.told.merge(p, m.Path)
 		}
 		switch {
 		case err == nil:
