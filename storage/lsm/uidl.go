@@ -53,10 +53,7 @@ func (c *committer) admitUIDL(r *storage.Recipient, d *draft, size int64) error 
 // trace fields beside its body, and an export of it has them inside: then only the sizes
 // can be compared.
 func (e *entry) is(d *draft, size int64) bool {
-	if e.traced > 0 {
-		return e.octets() == size
-	}
-	return e.wire == d.wire && e.size == size && e.crc == d.crc
+	return e.wire == d.wire && e.size == size && e.crc == d.crc || e.traced > 0 && e.octets() == size
 }
 
 // messageWithUIDL finds the message of a maildrop that has a unique-id; 0: there is none.
