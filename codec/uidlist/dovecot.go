@@ -20,7 +20,7 @@ type Message struct {
 	Kept  bool   // the message has a unique-id that Dovecot has not made
 	UIDL  string // that unique-id; "": the file's name without flags
 	GUID  string // "": the file's name without flags
-	Order uint32 // place in the order of POP3; 0: after those that have one
+	Order uint32 // place in the order of POP3; 0: after the messages that have one
 }
 
 // ReadDovecot reads a dovecot-uidlist.

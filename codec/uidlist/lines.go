@@ -12,7 +12,7 @@ const maxLine = 4096
 // lines reads a file line by line.
 type lines struct {
 	in *bufio.Reader
-	n  int // of the line that next returned
+	n  int // number of the line that next returned
 }
 
 func newLines(r io.Reader) *lines { return &lines{in: bufio.NewReaderSize(r, 4*maxLine)} }

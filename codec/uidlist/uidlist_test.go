@@ -85,7 +85,7 @@ func TestReadMap(t *testing.T) {
 	}
 }
 
-// What Dovecot makes of its formats: those of its documentation, and each modifier.
+// What Dovecot makes of the formats in its documentation, and of each modifier.
 func TestFormat(t *testing.T) {
 	m := Facts{UID: 25006, Validity: 1275660208, File: "1276.M3P9.Kurkku,S=13", GUID: "0a1b"}
 	sum := fmt.Sprintf("%x", md5.Sum([]byte(m.File)))

@@ -96,7 +96,8 @@ func inbox(ctx context.Context, ws *workspace.Workspace) (in storage.Inbox, clos
 	if server == nil {
 		return ws, func() {}, nil
 	}
-	im, err := server.Importing(ctx)
+	// After an interrupt what is under way is still confirmed; a second one ends the process.
+	im, err := server.Importing(context.WithoutCancel(ctx))
 	if err != nil {
 		return nil, nil, err
 	}

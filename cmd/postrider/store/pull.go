@@ -68,7 +68,7 @@ ports) or none. Without TLS only this host is connected to, unless --clear-text 
 	flags.BoolVar(&f.host.AnyCertificate, "any-certificate", false, "trust any certificate: password and mail can be read on the way")
 	flags.BoolVar(&f.host.ClearText, "clear-text", false, "allow security none with other hosts: password and mail can be read on the way")
 	flags.BoolVar(&f.fromStdin, "password-stdin", false, "read the password from the standard input, one line")
-	flags.BoolVar(&f.without, "without-uidl", false, "fetch also what has no unique-id there; each call fetches it again")
+	flags.BoolVar(&f.without, "without-uidl", false, "fetch also what has no valid unique-id there; each call fetches it again")
 	return t.Flags(cmd)
 }
 
@@ -128,7 +128,7 @@ func (f *pullFlags) pull(cmd *cobra.Command, ws *workspace.Workspace, a storage.
 func (f *pullFlags) missing(items []client.Item, have map[string]struct{}) (missing []client.Item, err error) {
 	without := 0
 	for _, it := range items {
-		if it.UID == "" {
+		if !storage.ValidUIDL(it.UID) {
 			without++
 		}
 		if _, ok := have[it.UID]; !ok {
@@ -136,7 +136,7 @@ func (f *pullFlags) missing(items []client.Item, have map[string]struct{}) (miss
 		}
 	}
 	if without > 0 && !f.without {
-		return nil, sysexits.DataErr.With(fmt.Errorf("the other server has no unique-id for %d of %d messages: clients know these by other means, and may fetch them again; --without-uidl fetches them", without, len(items)))
+		return nil, sysexits.DataErr.With(fmt.Errorf("the other server has no valid unique-id for %d of %d messages: clients know these by other means, and may fetch them again; --without-uidl fetches them", without, len(items)))
 	}
 	return missing, nil
 }

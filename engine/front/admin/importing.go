@@ -46,6 +46,9 @@ func serveImport(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 	close(im.answers)
 	<-written
+	if a, ok := s.(*audited); ok && im.stored > 0 {
+		a.did(nil, "mail imported", "messages", im.stored, "accounts", im.accounts)
+	}
 }
 
 // importing is one import under way.
@@ -54,6 +57,10 @@ type importing struct {
 	answers chan storedAnswer // with room for all that are under way: Done never waits
 	room    chan struct{}     // an element for each that is under way
 	scratch []byte
+
+	stored   int64             // messages; write counts them
+	last     storage.AccountID // account of the last message
+	accounts int               // changes of last: a sender takes one account after the other
 }
 
 // read takes messages until there are no more, or none can be understood.
@@ -78,6 +85,10 @@ func (im *importing) read(ctx context.Context, r *bufio.Reader) {
 			im.answers <- storedAnswer{N: n, Error: toWire(err)}
 			return
 		}
+		if len(d.Recipients) == 1 && d.Recipients[0].Account != im.last {
+			im.last = d.Recipients[0].Account
+			im.accounts++
+		}
 		wanted := len(d.Recipients) == 1 && d.Recipients[0].UIDL != ""
 		number := n
 		d.Done = func(d *storage.Delivery, receipt storage.Receipt, err error) {
@@ -95,6 +106,9 @@ func (im *importing) write(w io.Writer, turn *http.ResponseController, written c
 	lines := json.NewEncoder(out)
 	for a := range im.answers {
 		_ = lines.Encode(a)
+		if a.Error == nil {
+			im.stored++
+		}
 		<-im.room
 		if len(im.answers) == 0 {
 			_ = out.Flush()

@@ -37,8 +37,8 @@ type Tree struct {
 type TreeCount struct {
 	Count           // messages that the store has confirmed
 	Found     int64 // Maildirs
-	Done      int64 // of them, imported now
-	Before    int64 // of them, imported by an earlier run
+	Done      int64 // Maildirs that were imported now
+	Before    int64 // Maildirs that an earlier run has imported
 	NoAccount int64
 	Failed    int64
 }
@@ -54,7 +54,7 @@ type treeRun struct {
 	*Tree
 	work chan Mailbox
 	stop context.CancelCauseFunc
-	page sync.Mutex // of Report
+	page sync.Mutex // held to write to Report
 
 	mu   sync.Mutex
 	now  TreeCount

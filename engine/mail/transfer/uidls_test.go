@@ -129,7 +129,7 @@ func TestImport_conflictsOfUniqueIDs(t *testing.T) {
 	}
 }
 
-// What an export has of unique-ids comes back: those that messages came with, and ids.
+// The unique-ids of an export come back, both the ones that messages came with and ids.
 func TestRoundTrip_keepsUniqueIDs(t *testing.T) {
 	for _, format := range []Format{RawText, Maildir, EML} {
 		from, to, dir := filled(letterOf("a"), letterOf("b"), letterOf("c")), new(fake), t.TempDir()
