@@ -145,6 +145,19 @@ func TestNothingIsFetchedTwiceAfterDovecot(t *testing.T) {
 			t.Fatalf("message %d of ann is not message %d: %.200q", i+1, i+1, text)
 		}
 	}
+	out := filepath.Join(m.dir, "exported")
+	s.run("export", "--all", "--format", "maildir", "--out", out)
+	for _, reader := range m.readers {
+		maildir := filepath.Join(m.dir, "mail", reader)
+		if err := os.Rename(maildir, maildir+"-before"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(out, reader+".maildir"), maildir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	execute(t, nil, "chown", "-R", "nobody:nogroup", filepath.Join(m.dir, "mail"))
+	m.fetches("Dovecot with the mail of an export", d.pop3, 0)
 	if out := s.run("check"); !strings.Contains(out, "87 messages") || !strings.Contains(out, ": 0 faults") {
 		t.Errorf("check: %s", out)
 	}
