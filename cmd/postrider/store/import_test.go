@@ -17,6 +17,16 @@ func importing(t *testing.T, f func(*shelltest.Shell)) {
 	shelltest.Both(t, f, ImportCommand, ImportTreeCommand, PullCommand, CheckCommand, ExportCommand, accounts.AccountCommand)
 }
 
+// read is the text of a file.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // message is a message of a Maildir.
 func message(subject string) string { return "Subject: " + subject + "\n\nhello\n" }
 
@@ -42,11 +52,7 @@ func TestImportTree(t *testing.T) {
 		s.Want(0, "", tree+" --again", "5 Maildirs, 4 messages, ")
 		out := filepath.Join(s.Dir, "out")
 		s.Want(0, "", "export u0 --format text --raw --out "+out, "u0@a.example: 4 messages")
-		octets, err := os.ReadFile(filepath.Join(out, "U0.TXT"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := string(octets)
+		text := read(t, filepath.Join(out, "U0.TXT"))
 		for _, want := range []string{"UIDL: 0000000100000007\n", "UIDL: 0000000200000007\n", "UIDL: UID9-9\n", "UIDL: 3.host\n"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%q is not in %s", want, text)
