@@ -145,6 +145,11 @@ type Maildrops interface {
 	// EachEntry calls f for each message of the maildrop in order of arrival, until f returns
 	// false. No body is read. Trace and UIDL of the entry are f's until it returns.
 	EachEntry(account AccountID, f func(Entry) bool) error
+	// ChangeUIDL gives the message that came with the unique-id from the unique-id to: when
+	// the server that it came from has given it one since. Not for a maildrop that clients
+	// use here. ErrNotFound, ErrExists when a message of the maildrop has to or may get it,
+	// ErrInUse when a session has the maildrop.
+	ChangeUIDL(account AccountID, from, to string) error
 	// Usage is the number of messages in the maildrop and their octets (Entry.Octets).
 	Usage(account AccountID) (messages, octets int64, err error)
 }

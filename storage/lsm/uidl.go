@@ -67,6 +67,11 @@ func (c *committer) messageWithUIDL(account storage.AccountID, uidl string) (id 
 	}
 	defer c.guard.leave()
 	defer recoverRead(&err)
+	return c.rowWithUIDL(account, uidl)
+}
+
+// rowWithUIDL is messageWithUIDL without what the open batch has.
+func (c *committer) rowWithUIDL(account storage.AccountID, uidl string) (id storage.MessageID, e entry, err error) {
 	id, err = readUIDL(c.s.db, account, uidl)
 	if err != nil {
 		return 0, e, err
@@ -98,6 +103,57 @@ func readUIDL(rows pebble.Reader, account storage.AccountID, uidl string) (stora
 		return 0, fmt.Errorf("%w: unique-id %s of account %d", storage.ErrCorrupt, uidl, account)
 	}
 	return storage.MessageID(binary.BigEndian.Uint64(v)), nil
+}
+
+// ChangeUIDL implements storage.Maildrops. It holds the maildrop, so that no listing with the
+// old unique-id is kept.
+func (s *Store) ChangeUIDL(account storage.AccountID, from, to string) error {
+	if !storage.ValidUIDL(to) {
+		return fmt.Errorf("%w: %.100q is no unique-id", storage.ErrInvalid, to)
+	}
+	l, err := s.hold(account)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	defer s.listings.drop(account)
+	return s.do(&call{alone: true, stage: func(b *pebble.Batch) error {
+		return s.committer.changeUIDL(b, account, from, to)
+	}})
+}
+
+// changeUIDL adds the change of a unique-id.
+func (c *committer) changeUIDL(b *pebble.Batch, account storage.AccountID, from, to string) error {
+	id, err := readUIDL(c.s.db, account, from)
+	if err != nil {
+		return err
+	}
+	if id == 0 {
+		return fmt.Errorf("%w: a message that came with the unique-id %s", storage.ErrNotFound, from)
+	}
+	other, _, err := c.rowWithUIDL(account, to)
+	if err != nil {
+		return err
+	}
+	if own, isID := storage.IDOfUIDL(to); other != 0 || isID && own >= id {
+		return fmt.Errorf("%w: unique-id %s", storage.ErrExists, to)
+	}
+	var k [maildropKeyLen]byte
+	key := putMaildropKey(&k, account, id)
+	v, closer, err := c.s.db.Get(key)
+	if err != nil {
+		return readError(err)
+	}
+	defer closer.Close()
+	var e entry
+	if err := e.parse(v); err != nil {
+		return err
+	}
+	e.uidl = []byte(to)
+	_ = b.Set(key, e.appendTo(nil), nil)
+	_ = b.Delete(uidlKey(account, from), nil)
+	_ = b.Set(uidlKey(account, to), binary.BigEndian.AppendUint64(nil, uint64(id)), nil)
+	return nil
 }
 
 // claim is a message of the open group with its unique-id.

@@ -63,6 +63,7 @@ var cases = []struct {
 	{"AUniqueIDLikeAnIDIsNeverGivenTwice", uidlsLikeIDs},
 	{"UniqueIDsHaveTheFormOfRFC1939", uidlsOfAnyForm},
 	{"UniqueIDsAtOnceAreGivenOnce", uidlsAtOnce},
+	{"AUniqueIDCanBeChanged", uidlChanged},
 	{"RemovingAnAccountKeepsOthersMail", removeAccount},
 	{"NotifyComesWhenTheBacklogIsGone", notify},
 	{"AwaitBoundsTheBacklogAndEndsWithItsContext", await},

@@ -189,3 +189,43 @@ func uidlsAtOnce(t *testing.T, s storage.Store) {
 	}
 	Clean(t, s)
 }
+
+// A message that came with a unique-id gets another one, if no other message has it.
+func uidlChanged(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	for i := range 100 { // so many that listings are kept
+		_, _, err := deliverAs(s, Body(100+i, "x"), a, fmt.Sprint("uid-", i))
+		must(t, err)
+	}
+	own, err := Deliver(s, Body(10, "own"), a)
+	must(t, err)
+	uidlsOf(t, s, a)
+	f := func(from, to string, want error) {
+		t.Helper()
+		if err := s.ChangeUIDL(a, from, to); !errors.Is(err, want) {
+			t.Errorf("%q to %q: %v", from, to, err)
+		}
+	}
+	f("uid-7", "later", nil)
+	f("uid-7", "other", storage.ErrNotFound)
+	f(own.String(), "other", storage.ErrNotFound)
+	f("uid-8", "later", storage.ErrExists)
+	f("uid-8", own.String(), storage.ErrExists)
+	f("uid-8", storage.MaxMessageID.String(), storage.ErrExists)
+	f("uid-8", "a b", storage.ErrInvalid)
+	f("uid-8", "uid-7", nil)
+	all := uidlsOf(t, s, a)
+	if all[6] != "uid-6" || all[7] != "later" || all[8] != "uid-7" || all[100] != own.String() {
+		t.Errorf("%q", all)
+	}
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	f("uid-9", "busy", storage.ErrInUse)
+	l.Release()
+	Clean(t, s)
+	if _, got, err := deliverAs(s, Body(5, "y"), a, "uid-8"); err != nil || got != "uid-8" {
+		t.Errorf("the unique-id that was given up: %q, %v", got, err)
+	}
+	must(t, s.RemoveAccount(a))
+	Clean(t, s)
+}

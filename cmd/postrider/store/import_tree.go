@@ -99,6 +99,7 @@ func (f *treeFlags) run(cmd *cobra.Command, ws *workspace.Workspace, t *transfer
 	t.NewInbox = func() (storage.Inbox, func(), error) { return inbox(cmd.Context(), ws) }
 	t.Account = func(m transfer.Mailbox) (storage.Account, error) { return accountOf(ws, m) }
 	t.Have = func(id storage.AccountID) (map[string]struct{}, error) { return uidlsOf(cmd.Context(), ws, id) }
+	t.Change = ws.ChangeUIDL
 	var b *workspace.Bar
 	t.Progress = func(n transfer.TreeCount) {
 		if b == nil {

@@ -24,6 +24,7 @@ func importRoutes(mux *http.ServeMux, s Store) {
 			return f(&arg)
 		})
 	})
+	method(mux, "change-uidl", func(a uidlArg) (none, error) { return none{}, s.ChangeUIDL(a.ID, a.From, a.To) })
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) { serveImport(s, w, r) })
 }
 

@@ -19,6 +19,10 @@ type (
 		ID           storage.AccountID
 		Hash, Secret string
 	}
+	uidlArg struct {
+		ID       storage.AccountID
+		From, To string
+	}
 	usageAnswer struct{ Messages, Octets int64 }
 	none        struct{}
 	// checkLine is one line of the answer to check: a fault, or the end.

@@ -9,15 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"postrider/storage"
 )
 
 // fileItems are files with a message each.
 type fileItems struct {
 	paths  []found
 	report *report
-	fields bool                // X-UIDL fields are unique-ids
-	have   map[string]struct{} // unique-ids of messages that are not read
-	source *source             // the one that was opened last
+	uidls  UIDLs
+	source *source // the one that was opened last
 	text   *bufio.Reader
 }
 
@@ -27,7 +28,7 @@ func listMaildir(path string, o Options, r *report) (items, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := fileItems{report: r, fields: o.UIDLs.Fields, have: o.UIDLs.Have}
+	all := fileItems{report: r, uidls: o.UIDLs}
 	there := false
 	for _, folder := range []string{"new", "cur"} {
 		list, err := os.ReadDir(filepath.Join(path, folder))
@@ -100,7 +101,7 @@ func listEML(path string, o Options, r *report) (items, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := fileItems{report: r, fields: o.UIDLs.Fields, have: o.UIDLs.Have}
+	all := fileItems{report: r, uidls: o.UIDLs}
 	for _, f := range list {
 		if f.Name() == ownMap {
 			continue
@@ -164,8 +165,9 @@ func (f *fileItems) next() (item, error) {
 		}
 		one := f.paths[0]
 		f.paths = f.paths[1:]
-		if _, ok := f.have[one.uidl]; ok {
-			f.report.add(present, one.path)
+		if there, err := f.there(one); err != nil {
+			return item{}, err
+		} else if there {
 			continue
 		}
 		it, err := f.open(one)
@@ -178,6 +180,29 @@ func (f *fileItems) next() (item, error) {
 			return it, nil
 		}
 	}
+}
+
+// there reports whether the maildrop has the message, by its unique-id. A message that has
+// the one of its file's name gets the one that its server has given it since.
+func (f *fileItems) there(one found) (bool, error) {
+	_, known := f.uidls.Have[one.uidl]
+	_, early := f.uidls.Have[one.early]
+	switch {
+	case known:
+		f.report.add(present, one.path)
+	case early && f.uidls.Change != nil:
+		switch err := f.uidls.Change(one.early, one.uidl); {
+		case errors.Is(err, storage.ErrExists), errors.Is(err, storage.ErrInvalid):
+			f.report.add(otherUIDL, one.path)
+		case err != nil:
+			return false, fmt.Errorf("%s: %w", one.path, err)
+		default:
+			f.report.add(laterUIDL, one.path)
+		}
+	default:
+		return false, nil
+	}
+	return true, nil
 }
 
 // open opens a file. An item without text is not a message and was reported.
@@ -205,7 +230,7 @@ func (f *fileItems) open(one found) (item, error) {
 		f.report.add(noMessages, one.path)
 	default:
 		it := item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true, uidl: one.uidl}
-		if f.fields && !one.kept {
+		if f.uidls.Fields && !one.kept {
 			if uidl := fieldUIDL(head[t.skip:]); uidl != "" {
 				it.uidl = uidl
 			}

@@ -29,7 +29,7 @@ func open(path string, account storage.Account, o Options, r *report) (items, er
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			one := []found{{path: path, at: info.ModTime()}}
 			inOrder(one, false, nil, o)
-			return &fileItems{paths: one, report: r, fields: o.UIDLs.Fields, have: o.UIDLs.Have}, nil
+			return &fileItems{paths: one, report: r, uidls: o.UIDLs}, nil
 		}
 		return listEML(path, o, r)
 	}

@@ -19,6 +19,7 @@ type found struct {
 	id     storage.MessageID // from an export of ours; 0: none
 	rank   uint64            // from the list of another server; 0: none
 	uidl   string            // "": none is known
+	early  string            // the one that it has without a list
 	kept   bool              // uidl goes before an X-UIDL field
 	second int64             // from a Maildir name, or from at
 	micro  uint64
@@ -49,8 +50,9 @@ func inOrder(files []found, maildir bool, known map[string]listed, o Options) {
 		ours = ours && f.id != 0
 		f.rank = known[base].rank
 		f.uidl, f.kept = known[base].uidl, known[base].kept
+		f.early = f.uidlOfFile(maildir, o.UIDLs.Format)
 		if f.uidl == "" {
-			f.uidl = f.uidlOfFile(maildir, o.UIDLs.Format)
+			f.uidl = f.early
 		}
 		if uidl, ok := o.UIDLs.Map[base]; ok {
 			f.uidl, f.kept = uidl, true

@@ -51,6 +51,7 @@ var (
 	noHeader   = &kind{"message has no header and gets one, with its sender only", "messages have no header and get one, with their sender only", false}
 	present    = &kind{"message is in the maildrop already and is skipped", "messages are in the maildrop already and are skipped", false}
 	otherUIDL  = &kind{"message gets another unique-id, since another message of the maildrop has its own; clients may fetch it again", "messages get other unique-ids, since other messages of the maildrop have theirs; clients may fetch them again", false}
+	laterUIDL  = &kind{"message of the maildrop gets the unique-id that its server has given it since", "messages of the maildrop get the unique-ids that their server has given them since", false}
 	badUIDL    = &kind{"message gets another unique-id, since its own is not 1 to 70 visible characters; clients may fetch it again", "messages get other unique-ids, since theirs are not 1 to 70 visible characters; clients may fetch them again", false}
 	wrongLines = &kind{"list of unique-ids has lines that are not understood; clients may fetch these messages again", "lists of unique-ids have lines that are not understood; clients may fetch these messages again", false}
 	unlike     = &kind{"file or folder of the tree does not fit the pattern and is skipped", "files or folders of the tree do not fit the pattern and are skipped", false}

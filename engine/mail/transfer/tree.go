@@ -24,8 +24,10 @@ type Tree struct {
 	Journal *Journal
 	// Again reads the Maildirs that the journal has too, for mail that has come since. Have
 	// gives the unique-ids of an account, so that only that mail is read.
-	Again   bool
-	Have    func(storage.AccountID) (map[string]struct{}, error)
+	Again bool
+	Have  func(storage.AccountID) (map[string]struct{}, error)
+	// Change is UIDLs.Change for an account.
+	Change  func(account storage.AccountID, from, to string) error
 	Options Options
 	// Report gets a line for each thing that is skipped; may be nil.
 	Report io.Writer
@@ -183,6 +185,7 @@ func (run *treeRun) maildir(ctx context.Context, in storage.Inbox, account stora
 		if o.UIDLs.Have, err = run.Have(account.ID); err != nil {
 			return Result{}, err
 		}
+		o.UIDLs.Change = func(from, to string) error { return run.Change(account.ID, from, to) }
 	}
 	var before Count
 	o.Progress = func(messages, octets int64) {

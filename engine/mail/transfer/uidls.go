@@ -29,6 +29,9 @@ type UIDLs struct {
 	Fields bool
 	// Have has unique-ids of the maildrop: a message with one of these is not read. nil: none.
 	Have map[string]struct{}
+	// Change gives a message of Have another unique-id. It is called for a file that was
+	// imported when no list had it, and that a list has now; nil: not at all.
+	Change func(from, to string) error
 }
 
 // The files that other servers keep in a Maildir.

@@ -201,6 +201,17 @@ func (k *trunk) tree(t *testing.T, root, pattern, journal string) *Tree {
 				have[string(m.entry.UIDL)] = struct{}{}
 			}
 			return have, nil
+		},
+		Change: func(id storage.AccountID, from, to string) error {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			for i, m := range names[id].messages {
+				if string(m.entry.UIDL) == from {
+					names[id].messages[i].entry.UIDL = []byte(to)
+					return nil
+				}
+			}
+			return storage.ErrNotFound
 		}}
 }
 
@@ -270,16 +281,19 @@ func TestImportTree(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, &report)
 		}
 	}
-	write(t, root, map[string]string{"b.example/u3/Maildir/new/3.h": letterOf("three")})
+	write(t, root, map[string]string{"b.example/u3/Maildir/new/3.h": letterOf("three"), "b.example/u1/Maildir/dovecot-uidlist": "3 V1 N9\n1 :1.h\n"})
 	tree = k.tree(t, root, "%d/%n/Maildir", journal)
 	tree.Again = true
-	if r, err = ImportTree(context.Background(), tree); err != nil || r.Messages != 1 || r.Done != 10 {
+	if r, err = ImportTree(context.Background(), tree); err != nil || r.Messages != 1 || r.Done != 10 || !strings.Contains(said(Result{Passed: r.Passed}), "1 message of the maildrop gets the unique-id") {
 		t.Errorf("again: %+v, %v", r.TreeCount, err)
 	}
 	for name, f := range k.accounts {
 		want := "one=1.h two=2.h"
 		if name == "u3@b.example" {
 			want += " three=3.h"
+		}
+		if name == "u1@b.example" {
+			want = "one=0000000100000001 two=2.h"
 		}
 		if got := uidls(f); got != want {
 			t.Errorf("%s has %q", name, got)
