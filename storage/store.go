@@ -150,6 +150,9 @@ type Maildrops interface {
 	// use here. ErrNotFound, ErrExists when a message of the maildrop has to or may get it,
 	// ErrInUse when a session has the maildrop.
 	ChangeUIDL(account AccountID, from, to string) error
+	// Remove deletes messages of a maildrop in one synced step, as Lock.Expunge does: for
+	// operators. ErrInUse when a session has the maildrop.
+	Remove(account AccountID, ids []MessageID) error
 	// Usage is the number of messages in the maildrop and their octets (Entry.Octets).
 	Usage(account AccountID) (messages, octets int64, err error)
 }

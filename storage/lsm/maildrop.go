@@ -229,6 +229,16 @@ func (l *lock) Expunge(ids []storage.MessageID) error {
 	})
 }
 
+// Remove implements storage.Maildrops.
+func (s *Store) Remove(account storage.AccountID, ids []storage.MessageID) error {
+	l, err := s.hold(account)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	return l.Expunge(ids)
+}
+
 // expunge adds the deletion of messages of a maildrop: their entries, and the
 // bodies that no other maildrop has. Unknown ids are skipped. It runs on the
 // committer's goroutine, so that the R rows that it reads are the ones that the batch

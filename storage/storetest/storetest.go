@@ -64,6 +64,7 @@ var cases = []struct {
 	{"UniqueIDsHaveTheFormOfRFC1939", uidlsOfAnyForm},
 	{"UniqueIDsAtOnceAreGivenOnce", uidlsAtOnce},
 	{"AUniqueIDCanBeChanged", uidlChanged},
+	{"AnOperatorRemovesMessages", removed},
 	{"RemovingAnAccountKeepsOthersMail", removeAccount},
 	{"NotifyComesWhenTheBacklogIsGone", notify},
 	{"AwaitBoundsTheBacklogAndEndsWithItsContext", await},

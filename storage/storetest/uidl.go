@@ -229,3 +229,28 @@ func uidlChanged(t *testing.T, s storage.Store) {
 	must(t, s.RemoveAccount(a))
 	Clean(t, s)
 }
+
+// Remove deletes what it names, and nothing while a session has the maildrop.
+func removed(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	var ids []storage.MessageID
+	for i := range 4 {
+		id, err := Deliver(s, Body(100, fmt.Sprint(i)), a)
+		must(t, err)
+		ids = append(ids, id)
+	}
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	if err := s.Remove(a, ids[:1]); !errors.Is(err, storage.ErrInUse) {
+		t.Errorf("under a session: %v", err)
+	}
+	l.Release()
+	must(t, s.Remove(a, []storage.MessageID{ids[1], ids[3], ids[3] + 7}))
+	if got := Contents(t, s, a); len(got) != 2 || got[ids[0]] == nil || got[ids[2]] == nil {
+		t.Errorf("%d messages are left", len(got))
+	}
+	if err := s.Remove(a+99, ids); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("of an account that is not there: %v", err)
+	}
+	Clean(t, s)
+}

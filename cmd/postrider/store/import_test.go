@@ -58,7 +58,20 @@ func TestImportTree(t *testing.T) {
 				t.Errorf("%q is not in %s", want, text)
 			}
 		}
+		gone := filepath.Join(root, "a.example/u1/Maildir/cur/")
+		for _, name := range []string{"0.host:2,S", "2.host:2,S"} {
+			if err := os.Remove(filepath.Join(gone, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Want(0, "", tree+" --again", "5 Maildirs, 0 messages, ")
 		s.Want(0, "", "check", "16 messages", ": 0 faults")
+		s.Want(0, "", tree+" --again --delete-gone", "5 Maildirs, 0 messages, ", "2 messages are not in their Maildirs any more and are deleted here")
+		s.Want(0, "", "export u1 --format maildir --out "+out, "u1@a.example: 1 messages")
+		if list := read(t, filepath.Join(out, "u1.maildir", "dovecot-uidlist")); !strings.Contains(list, "\n1 P0000000200000007 :") {
+			t.Errorf("what is left of u1 is %s", list)
+		}
+		s.Want(0, "", "check", "14 messages", ": 0 faults")
 	})
 }
 
@@ -72,6 +85,8 @@ func TestImportTellsWhatIsWrong(t *testing.T) {
 		tree := "import-tree " + root + " --journal " + filepath.Join(s.Dir, "journal") + " --pattern %n"
 		s.Want(sysexits.Usage, "", "import-tree "+root+" --pattern %d", "neither %n nor %u")
 		s.Want(sysexits.Usage, "", tree+" --parallel 65", "1 to 64")
+		s.Want(sysexits.Usage, "", tree+" --delete-gone", "needs --again")
+		s.Want(sysexits.Usage, "", tree+" --again --delete-gone --x-uidl", "does not go with")
 		s.Want(sysexits.Usage, "", tree+" --uidl-format %v", "the same unique-id")
 		s.Want(sysexits.NoInput, "", "import-tree "+filepath.Join(s.Dir, "none"))
 		s.Want(sysexits.DataErr, "", tree, "0 Maildirs, 0 messages", "1 Maildir could not be imported: alice:", "repair it, or move it away")

@@ -22,7 +22,7 @@ import (
 type treeFlags struct {
 	pattern, journal, report string
 	workers                  int
-	again                    bool
+	again, gone              bool
 	uidls                    uidlFlags
 }
 
@@ -40,18 +40,26 @@ character of the local part, and * is anything. Make the accounts first ("accoun
 
 Maildirs that were imported are noted in a journal. After an interruption the same command
 goes on where it was; with --again it reads only the mail that has come since, so that a
-large tree can be moved while the old server is still in use. Nothing is stored twice.
+large tree can be moved while the old server is still in use. Nothing is stored twice. With
+--delete-gone too, messages that came with a unique-id, and that are not in the Maildir any
+more because a client has fetched and deleted them, are deleted here.
 
 The report has all that was skipped. What fails in one Maildir does not stop the others; the
 exit code is then 65, and the same command tries those again.`,
 		Example: `  postrider import-tree /var/vmail --pattern %d/%n/Maildir
   postrider import-tree /home --pattern %n/Maildir --uidl-format %v.%u
-  postrider import-tree /var/vmail --pattern %d/%n/Maildir --again`,
+  postrider import-tree /var/vmail --pattern %d/%n/Maildir --again --delete-gone`,
 		Args: workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := transfer.ParsePattern(f.pattern)
-			if err == nil && (f.workers < 1 || f.workers > 64) {
+			switch {
+			case err != nil:
+			case f.workers < 1 || f.workers > 64:
 				err = errors.New("--parallel takes 1 to 64")
+			case f.gone && !f.again:
+				err = errors.New("--delete-gone needs --again")
+			case f.gone && f.uidls.fields:
+				err = errors.New("--delete-gone does not go with --x-uidl: what is gone is known by the lists of Maildirs")
 			}
 			if err != nil {
 				return sysexits.Usage.With(err)
@@ -75,6 +83,7 @@ exit code is then 65, and the same command tries those again.`,
 	cmd.Flags().StringVar(&f.report, "report", "", "write what was skipped into this file, whole")
 	cmd.Flags().IntVar(&f.workers, "parallel", max(4, 2*runtime.NumCPU()), "Maildirs that are read at a time")
 	cmd.Flags().BoolVar(&f.again, "again", false, "read new mail of Maildirs that were imported before")
+	cmd.Flags().BoolVar(&f.gone, "delete-gone", false, "with --again: delete messages that are not in their Maildirs any more")
 	f.uidls.flags(cmd)
 	return t.Flags(cmd)
 }
@@ -98,8 +107,13 @@ func (f *treeFlags) run(cmd *cobra.Command, ws *workspace.Workspace, t *transfer
 	}
 	t.NewInbox = func() (storage.Inbox, func(), error) { return inbox(cmd.Context(), ws) }
 	t.Account = func(m transfer.Mailbox) (storage.Account, error) { return accountOf(ws, m) }
-	t.Have = func(id storage.AccountID) (map[string]struct{}, error) { return uidlsOf(cmd.Context(), ws, id) }
+	t.Have = func(id storage.AccountID) (map[string]storage.MessageID, error) {
+		return uidlsOf(cmd.Context(), ws, id)
+	}
 	t.Change = ws.ChangeUIDL
+	if f.gone {
+		t.Remove = ws.Remove
+	}
 	var b *workspace.Bar
 	t.Progress = func(n transfer.TreeCount) {
 		if b == nil {
@@ -144,11 +158,11 @@ func printTree(cmd *cobra.Command, n transfer.TreeResult, took time.Duration) {
 	fmt.Fprintln(cmd.OutOrStdout(), text)
 }
 
-// uidlsOf are the unique-ids of an account's messages.
-func uidlsOf(ctx context.Context, ws *workspace.Workspace, id storage.AccountID) (map[string]struct{}, error) {
-	have := make(map[string]struct{})
+// uidlsOf are an account's messages by their unique-ids.
+func uidlsOf(ctx context.Context, ws *workspace.Workspace, id storage.AccountID) (map[string]storage.MessageID, error) {
+	have := make(map[string]storage.MessageID)
 	err := ws.EachEntry(id, func(e storage.Entry) bool {
-		have[string(e.AppendUIDL(nil))] = struct{}{}
+		have[string(e.AppendUIDL(nil))] = e.ID
 		return ctx.Err() == nil
 	})
 	return have, errors.Join(err, ctx.Err())

@@ -125,7 +125,7 @@ func (f *pullFlags) pull(cmd *cobra.Command, ws *workspace.Workspace, a storage.
 }
 
 // missing are the items that the account does not have.
-func (f *pullFlags) missing(items []client.Item, have map[string]struct{}) (missing []client.Item, err error) {
+func (f *pullFlags) missing(items []client.Item, have map[string]storage.MessageID) (missing []client.Item, err error) {
 	without := 0
 	for _, it := range items {
 		if !storage.ValidUIDL(it.UID) {

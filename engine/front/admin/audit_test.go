@@ -57,6 +57,9 @@ func TestActsAreLogged(t *testing.T) {
 		t.Error(err)
 	}
 	importThree(t, c, id)
+	var ids []storage.MessageID
+	must(c.EachEntry(id, func(e storage.Entry) bool { ids = append(ids, e.ID); return true }))
+	must(c.Remove(id, ids[:2]))
 	must(c.RemoveAccount(id))
 	if _, err := c.Bounce([]storage.EntryID{{}, {}}, "too old"); err != nil {
 		t.Error(err)
@@ -77,7 +80,8 @@ func TestActsAreLogged(t *testing.T) {
 		"domain added: by, domain=here.test", "account added: by, account=alice@here.test", "accounts added: by, accounts=2",
 		"password changed: by, account=alice@here.test", "alias set: by, alias=info@here.test, targets=2", "alias removed: by, alias=info@here.test",
 		"mail imported: by, messages=3, accounts=1",
-		"account removed: by, account=alice@here.test, messages=3, size=9", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
+		"messages deleted: by, account=alice@here.test, messages=2",
+		"account removed: by, account=alice@here.test, messages=1, size=3", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
 	}
 	for i := range want {
 		want[i] = strings.Replace(want[i], "by", by[2:], 1)

@@ -21,6 +21,11 @@ func (c *Client) ChangeUIDL(account storage.AccountID, from, to string) error {
 	return c.ask("change-uidl", uidlArg{account, from, to}, new(none))
 }
 
+// Remove implements storage.Maildrops.
+func (c *Client) Remove(account storage.AccountID, ids []storage.MessageID) error {
+	return c.ask("remove", removeArg{account, ids}, new(none))
+}
+
 // Importing begins an import: an Inbox for one goroutine that sends all messages in one
 // request, without waiting for any. They come to the store in the order of the calls of
 // Deliver. One draft at a time may be open, and its ID is 0. The caller closes it when all

@@ -25,6 +25,7 @@ func importRoutes(mux *http.ServeMux, s Store) {
 		})
 	})
 	method(mux, "change-uidl", func(a uidlArg) (none, error) { return none{}, s.ChangeUIDL(a.ID, a.From, a.To) })
+	method(mux, "remove", func(a removeArg) (none, error) { return none{}, s.Remove(a.ID, a.Messages) })
 	mux.HandleFunc("POST /v1/import", func(w http.ResponseWriter, r *http.Request) { serveImport(s, w, r) })
 }
 

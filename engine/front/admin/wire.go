@@ -19,6 +19,10 @@ type (
 		ID           storage.AccountID
 		Hash, Secret string
 	}
+	removeArg struct {
+		ID       storage.AccountID
+		Messages []storage.MessageID
+	}
 	uidlArg struct {
 		ID       storage.AccountID
 		From, To string

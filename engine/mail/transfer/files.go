@@ -23,7 +23,7 @@ type fileItems struct {
 }
 
 // listMaildir finds the messages of a Maildir.
-func listMaildir(path string, o Options, r *report) (items, error) {
+func listMaildir(path string, o Options, r *report) (*fileItems, error) {
 	known, err := readLists(path, o, r)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,11 @@ func open(path string, account storage.Account, o Options, r *report) (items, er
 	}
 	switch o.Format {
 	case Maildir:
-		return listMaildir(path, o, r)
+		in, err := listMaildir(path, o, r)
+		if err != nil {
+			return nil, err
+		}
+		return in, nil
 	case EML:
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
 			one := []found{{path: path, at: info.ModTime()}}

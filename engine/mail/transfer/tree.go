@@ -25,9 +25,12 @@ type Tree struct {
 	// Again reads the Maildirs that the journal has too, for mail that has come since. Have
 	// gives the unique-ids of an account, so that only that mail is read.
 	Again bool
-	Have  func(storage.AccountID) (map[string]struct{}, error)
+	Have  func(storage.AccountID) (map[string]storage.MessageID, error)
 	// Change is UIDLs.Change for an account.
-	Change  func(account storage.AccountID, from, to string) error
+	Change func(account storage.AccountID, from, to string) error
+	// Remove, with Again, deletes messages that came with unique-ids and are not in the
+	// Maildir any more; nil: they stay.
+	Remove  func(storage.AccountID, []storage.MessageID) error
 	Options Options
 	// Report gets a line for each thing that is skipped; may be nil.
 	Report io.Writer
@@ -205,5 +208,31 @@ func (run *treeRun) maildir(ctx context.Context, in storage.Inbox, account stora
 		return Result{Passed: r.list}, err
 	}
 	defer items.close()
-	return importAll(ctx, in, account, items, o, &r)
+	gone := run.gone(o.UIDLs.Have, items.paths)
+	result, err := importAll(ctx, in, account, items, o, &r)
+	if err == nil && len(gone) > 0 {
+		for range gone {
+			r.add(deletedThere, m.Path)
+		}
+		result.Passed = r.list
+		err = run.Remove(account.ID, gone)
+	}
+	return result, err
+}
+
+// gone are the messages that have no file any more.
+func (run *treeRun) gone(have map[string]storage.MessageID, files []found) (ids []storage.MessageID) {
+	if run.Remove == nil || len(have) == 0 {
+		return nil
+	}
+	there := make(map[string]bool, 2*len(files))
+	for i := range files {
+		there[files[i].uidl], there[files[i].early] = true, true
+	}
+	for uidl, id := range have {
+		if own, isID := storage.IDOfUIDL(uidl); !there[uidl] && !(isID && own == id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

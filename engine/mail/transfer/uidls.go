@@ -27,8 +27,9 @@ type UIDLs struct {
 	// Fields takes a message's X-UIDL field, as Dovecot's pop3_reuse_xuidl does. For mbox
 	// files it is always taken.
 	Fields bool
-	// Have has unique-ids of the maildrop: a message with one of these is not read. nil: none.
-	Have map[string]struct{}
+	// Have has messages of the maildrop by their unique-ids: one of these is not read. nil:
+	// none.
+	Have map[string]storage.MessageID
 	// Change gives a message of Have another unique-id. It is called for a file that was
 	// imported when no list had it, and that a list has now; nil: not at all.
 	Change func(from, to string) error

@@ -193,12 +193,12 @@ func (k *trunk) tree(t *testing.T, root, pattern, journal string) *Tree {
 			names[id] = f
 			return storage.Account{ID: id}, nil
 		},
-		Have: func(id storage.AccountID) (map[string]struct{}, error) {
+		Have: func(id storage.AccountID) (map[string]storage.MessageID, error) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
-			have := make(map[string]struct{})
+			have := make(map[string]storage.MessageID)
 			for _, m := range names[id].messages {
-				have[string(m.entry.UIDL)] = struct{}{}
+				have[string(m.entry.UIDL)] = m.entry.ID
 			}
 			return have, nil
 		},
