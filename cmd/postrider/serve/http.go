@@ -108,7 +108,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
-			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http), Settings: settings(cfg),
+			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(cfg),
 		}
 		if err := srv.Healthy(); err != nil {
 			st.Health = err.Error()

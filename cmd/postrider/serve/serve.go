@@ -97,7 +97,7 @@ demo-passwords of the data directory.`,
 func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
 	cfg, err := workspace.Load(file)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, sysexits.NoPerm.With(err)
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%w: start the server as root or as its user, or name another file with --config", err))
 	}
 	if err != nil {
 		return nil, sysexits.Config.With(err)
@@ -163,10 +163,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
-		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
-		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http) +
-		addresses("https", stop.https)
+	ready := "ready"
+	for _, at := range srv.Listening() {
+		ready += addresses(at.Name, at.Addrs())
+	}
+	ready += addresses("http", stop.http) + addresses("https", stop.https)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
 	if err := firstSteps(store, cfg, demo, out); err != nil {
