@@ -14,8 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/accounts"
+	"postrider/cmd/postrider/completion"
 	"postrider/cmd/postrider/install"
 	"postrider/cmd/postrider/mail"
+	"postrider/cmd/postrider/manual"
 	"postrider/cmd/postrider/queue"
 	"postrider/cmd/postrider/sendmail"
 	"postrider/cmd/postrider/serve"
@@ -29,6 +31,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := rootCommand()
+	completion.Values(root)
 	root.SetArgs(argsOf(os.Args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
@@ -43,7 +46,7 @@ func argsOf(args []string) []string {
 		return nil
 	}
 	switch name := filepath.Base(args[0]); name {
-	case "sendmail", "mailq", "newaliases", "uuencode", "uudecode":
+	case "sendmail", "mailq", "newaliases", "postqueue", "postsuper", "postcat", "qshape", "uuencode", "uudecode":
 		return append([]string{name}, args[1:]...)
 	}
 	return args[1:]
@@ -65,6 +68,7 @@ refused, 78 configuration.`,
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
 		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
+		queue.PostqueueCommand(), queue.PostsuperCommand(), queue.PostcatCommand(), queue.QshapeCommand(),
 		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
-		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())
+		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand(), manual.Command())
 }
