@@ -119,6 +119,8 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
 	}
 
+	manager, stopNotifying := newNotifier(log)
+	defer stopNotifying()
 	sockets, err := prepare(cfg, log)
 	if err != nil {
 		return err
@@ -159,10 +161,12 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		addresses("https", stop.https)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
-	defer reloadOnHangup(srv)()
+	manager.ready(ready, srv.Alive)
+	defer reloadOnHangup(srv, manager)()
 
 	select {
 	case <-ctx.Done():
+		manager.stopping()
 		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
 		until, cancel := context.WithTimeout(context.Background(), cfg.Limits.DrainTimeout)
 		defer cancel()
@@ -171,6 +175,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)
+		manager.restarting(err)
 		log.Error("the store failed: restarting", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
@@ -181,12 +186,14 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 
 // reloadOnHangup has SIGHUP read the certificates again, until the function that it
 // returns is called.
-func reloadOnHangup(srv *server.Server) (stop func()) {
+func reloadOnHangup(srv *server.Server, manager *notifier) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
+			done := manager.reloading()
 			srv.ReloadCertificates()
+			done()
 		}
 	}()
 	return func() {
