@@ -16,6 +16,7 @@ func TestInstallPrints(t *testing.T) {
 	if self, err := os.Executable(); err != nil || !strings.Contains(out, "ExecStart="+self+" serve ") || !strings.Contains(out, "kill -HUP $MAINPID") {
 		t.Errorf("the service is not filled in:\n%s", out)
 	}
+	s.Want(0, "", "install --print --only service --binary /usr/bin/postrider", "ExecStart=/usr/bin/postrider serve ", "Type=notify\n", "WatchdogSec=")
 	s.Want(64, "", "install", "--print")
 	s.Want(64, "", "install --print --only nothing", "sysusers, tmpfiles, service or socket")
 }
