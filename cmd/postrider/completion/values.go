@@ -59,8 +59,8 @@ var flags = map[string]source{"to-domain": destinations, "site": destinations, "
 
 // placeholders are the words of usage lines with what they mean.
 var placeholders = map[string]source{
-	"NAME": accounts, "ADDRESS": accounts, "TO": accounts, "FROM": aliases, "DOMAIN": domains,
-	"ID": queueIDs, "id": queueIDs, "KEY": keys, "queue": queues,
+	"NAME": accountNames, "ADDRESS": accountNames, "TO": accountNames, "FROM": aliasNames, "DOMAIN": domainNames,
+	"ID": queueIDs, "id": queueIDs, "KEY": keyNames, "queue": queueNames,
 }
 
 // arguments completes the arguments of a command by the placeholders of its usage line; a
@@ -166,21 +166,21 @@ func server(ctx context.Context, cmd *cobra.Command) *admin.Client {
 	return client
 }
 
-func accounts(server *admin.Client, yield func(string) bool) error {
+func accountNames(server *admin.Client, yield func(string) bool) error {
 	if server == nil {
 		return nil
 	}
 	return server.Accounts(func(a storage.Account) bool { return yield(workspace.Mailbox(a)) })
 }
 
-func aliases(server *admin.Client, yield func(string) bool) error {
+func aliasNames(server *admin.Client, yield func(string) bool) error {
 	if server == nil {
 		return nil
 	}
 	return server.Aliases(func(a storage.Alias) bool { return yield(workspace.AliasName(a)) })
 }
 
-func domains(server *admin.Client, yield func(string) bool) error {
+func domainNames(server *admin.Client, yield func(string) bool) error {
 	if server == nil {
 		return nil
 	}
@@ -216,7 +216,7 @@ func destinations(server *admin.Client, yield func(string) bool) error {
 	return nil
 }
 
-func keys(_ *admin.Client, yield func(string) bool) error {
+func keyNames(_ *admin.Client, yield func(string) bool) error {
 	for _, k := range config.Default().Keys() {
 		if !yield(k.Name) {
 			break
@@ -225,7 +225,7 @@ func keys(_ *admin.Client, yield func(string) bool) error {
 	return nil
 }
 
-func queues(_ *admin.Client, yield func(string) bool) error {
+func queueNames(_ *admin.Client, yield func(string) bool) error {
 	for _, name := range []string{"active", "deferred", "hold", "incoming"} {
 		if !yield(name) {
 			break

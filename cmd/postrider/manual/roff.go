@@ -32,7 +32,7 @@ func (r *roff) macro(name string, args ...string) {
 func (r *roff) title(name, section, version, short string) {
 	r.macro("TH", strings.ToUpper(name), section, "", "postrider "+version, "Postrider")
 	r.macro("nh")
-	r.macro("ad", "l")
+	r.macro("ad l")
 	r.macro("SH", "NAME")
 	r.plain(name + " - " + short)
 }
