@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"postrider/cmd/postrider/queue/entry"
 	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
@@ -22,13 +23,22 @@ import (
 type surgery struct {
 	change
 	letter string // the option
+	flag   string // its long name
 	help   string
 	one    string // what is reported of a message: "removed"
 	all    string // what is reported at the end: "Deleted"
 	states []admin.QueueState
 }
 
-// surgeries are the options, in the order in which ALL is carried out and reported.
+// Reports at the end, in their order.
+var reports = []string{"Requeued", "Deleted", forceExpired, "Placed on hold", released}
+
+const (
+	forceExpired = "Force-expired"
+	released     = "Released from hold"
+)
+
+// surgeries are the options, in the order in which ALL is carried out.
 func surgeries() []surgery {
 	waiting := []admin.QueueState{admin.Active, admin.Deferred}
 	every := append(waiting, admin.OnHold)
@@ -37,12 +47,12 @@ func surgeries() []surgery {
 		return ws.Running().Bounce(ids, "message is administratively expired")
 	}
 	return []surgery{
-		{requeueChange(), "r", "make it due now, whether held or not", "requeued", "Requeued", every},
-		{deleteChange(), "d", "delete it without notifying its sender", "removed", "Deleted", every},
-		{expire, "e", "return it to its sender now, unless it is held", "expired", "Expired", waiting},
-		{expire, "f", "return it to its sender now, also if it is held", "expired", "Force-expired", every},
-		{holdChange(), "h", "put it on hold", "placed on hold", "Placed on hold", waiting},
-		{releaseChange(), "H", "release it from hold", "released from hold", "Released from hold", []admin.QueueState{admin.OnHold}},
+		{deleteChange(), "d", "delete", "delete it without notifying its sender", "removed", "Deleted", every},
+		{expire, "e", "expire", "return it to its sender now, unless it is held", "expired", forceExpired, waiting},
+		{expire, "f", "force-expire", "return it to its sender now, also if it is held", "expired", forceExpired, every},
+		{holdChange(), "h", "hold", "put it on hold", "placed on hold", "Placed on hold", waiting},
+		{releaseChange(), "H", "release", "release it from hold", "released from hold", released, []admin.QueueState{admin.OnHold}},
+		{requeueChange(), "r", "requeue", "make it due now, whether held or not", "requeued", "Requeued", every},
 	}
 }
 
@@ -112,7 +122,7 @@ a queue's name selects entries.`,
 	}
 	f := cmd.Flags()
 	for _, one := range surgeries() {
-		f.VarP(orders{&given, &one}, map[string]string{"r": "requeue", "d": "delete", "e": "expire", "f": "force-expire", "h": "hold", "H": "release"}[one.letter], one.letter, one.help)
+		f.VarP(orders{&given, &one}, one.flag, one.letter, one.help)
 	}
 	f.BoolVarP(&structure, "structure", "s", false, "accepted: there are no queue files to repair")
 	f.BoolVarP(&structure, "purge", "p", false, "accepted: there are no temporary files to purge")
@@ -125,7 +135,7 @@ type superintendent struct {
 	ws     *workspace.Workspace
 	cmd    *cobra.Command
 	queues []string
-	done   map[string]int64 // messages, by the letter of the option
+	done   map[string]int64 // messages, by their report; what has none is not reported
 }
 
 // run carries the orders out: ids in the order of the command line, then ALL in the order
@@ -141,16 +151,21 @@ func (s *superintendent) run(given []order) error {
 			return err
 		}
 	}
-	err := s.byID(given)
-	all := surgeries()
-	for i := range all {
-		if err == nil && slices.ContainsFunc(given, func(o order) bool { return o.letter == all[i].letter && o.id == "ALL" }) {
-			err = s.operate(&all[i], &selection.Selection{Whole: true})
+	for _, o := range given {
+		s.done[o.all] += 0
+		if o.letter == "f" {
+			s.done[released] += 0
 		}
 	}
-	for i := range all {
-		if n := s.done[all[i].letter]; n > 0 {
-			s.report("%s: %d message%s", all[i].all, n, plural(n))
+	err := s.byID(given)
+	for _, o := range surgeries() {
+		if err == nil && slices.ContainsFunc(given, func(g order) bool { return g.letter == o.letter && g.id == "ALL" }) {
+			err = s.operate(&o, &selection.Selection{Whole: true})
+		}
+	}
+	for _, report := range reports {
+		if n, asked := s.done[report]; asked {
+			s.report("%s: %d message%s", report, n, plural(n))
 		}
 	}
 	return err
@@ -170,7 +185,7 @@ func (s *superintendent) byID(given []order) error {
 		for _, text := range ids {
 			id, err := selection.ParseID(text)
 			if err != nil {
-				s.report("warning: invalid mail queue id: %q", text)
+				s.report("warning: invalid mail queue id: %s", entry.Printable(text))
 				continue
 			}
 			err = s.operate(o.surgery, &selection.Selection{IDs: []selection.ID{id}})
@@ -192,26 +207,39 @@ func (s *superintendent) operate(o *surgery, what *selection.Selection) error {
 		return err
 	}
 	now := time.Now()
+	held := make(map[storage.MessageID]bool) // of the messages in a step
 	what.Skip = func(e *storage.QueueEntry) bool {
 		state := admin.StateOf(e, now)
-		return !slices.Contains(states, state) || !slices.Contains(o.states, state)
+		if !slices.Contains(states, state) || !slices.Contains(o.states, state) {
+			return true
+		}
+		if e.Held && o.letter == "f" {
+			held[e.ID.Message] = true
+		}
+		return false
 	}
 	var last storage.MessageID
 	return o.apply(s.cmd.Context(), s.ws, what, func(ids []storage.EntryID, n int) {
-		if n == 0 {
-			return
-		}
 		for _, id := range ids {
-			if id.Message == last {
+			if n == 0 || id.Message == last {
 				continue
 			}
 			last = id.Message
-			s.done[o.letter]++
-			if !what.Whole {
-				s.report("%s: %s", id.Message, o.one)
+			s.count(o.all, o.one, id.Message, what.Whole)
+			if held[id.Message] {
+				s.count(released, "released from hold", id.Message, what.Whole)
 			}
 		}
+		clear(held)
 	})
+}
+
+// count counts a message, and reports it if it was named.
+func (s *superintendent) count(all, one string, id storage.MessageID, whole bool) {
+	s.done[all]++
+	if !whole {
+		s.report("%s: %s", id, one)
+	}
 }
 
 // report writes a line as Postfix's programs do.
