@@ -67,7 +67,7 @@ type queueTools struct {
 	t    *testing.T
 	dir  string   // that has them; "": they are on the PATH
 	args []string // that lead to the server
-	id   string   // of the message in the queue
+	id   string   // the id of the message in the queue
 }
 
 func (q *queueTools) run(name string, args ...string) ran {

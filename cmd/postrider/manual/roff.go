@@ -37,8 +37,8 @@ func (r *roff) title(name, section, version, short string) {
 	r.plain(name + " - " + short)
 }
 
-// text writes paragraphs: lines are filled, those that begin with a blank stay as they
-// are.
+// text writes paragraphs: lines are filled, and lines that begin with a blank stay
+// as they are.
 func (r *roff) text(text string) {
 	verbatim, begun := false, false
 	for line := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {

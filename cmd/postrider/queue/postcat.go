@@ -43,7 +43,7 @@ message octet for octet.`,
 		Args:    workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !p.queue {
-				return sysexits.Usage.With(errors.New("there are no queue files to read: use -q and the id of a message (\"postqueue -p\" lists them)"))
+				return sysexits.Usage.With(errors.New("queue files do not exist here: use -q and the id of a message (\"postqueue -p\" lists them)"))
 			}
 			if !p.envelope && !p.header && !p.body {
 				p.envelope, p.header, p.body = true, true, true

@@ -207,7 +207,7 @@ func (s *superintendent) operate(o *surgery, what *selection.Selection) error {
 		return err
 	}
 	now := time.Now()
-	held := make(map[storage.MessageID]bool) // of the messages in a step
+	held := make(map[storage.MessageID]bool) // messages in a step
 	what.Skip = func(e *storage.QueueEntry) bool {
 		state := admin.StateOf(e, now)
 		if !slices.Contains(states, state) || !slices.Contains(o.states, state) {

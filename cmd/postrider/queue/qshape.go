@@ -23,7 +23,7 @@ import (
 type qshape struct {
 	sender  bool
 	buckets int // columns of ages
-	width   int // of the terminal
+	width   int // columns of the terminal
 	top     int // rows; 0: all
 }
 

@@ -14,7 +14,7 @@ import (
 // CensusArg selects what is counted in the queue.
 type CensusArg struct {
 	Filter storage.QueueFilter
-	States []QueueState // of the entries; none: all
+	States []QueueState // only entries in these states; none: all
 	By     CensusBy
 	Top    int // rows at most, the largest first; 0: all
 }
