@@ -212,14 +212,24 @@ func recipientsOf(e *storage.QueueEntry, now time.Time) (lines []recipientLine) 
 	return lines
 }
 
-// printLine writes v as one line of JSON, with < and > as they are.
+// printLine writes v as one line of JSON.
 func printLine(w io.Writer, v any) error {
+	line, err := appendJSON(nil, v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// appendJSON appends v as JSON in one line, with < and > as they are, and escapes for what
+// commands a terminal.
+func appendJSON(dst []byte, v any) ([]byte, error) {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return err
+		return dst, err
 	}
-	_, err := w.Write(client.AppendJSON(nil, text.Bytes()))
-	return err
+	return client.AppendJSON(dst, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})), nil
 }

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
+	"postrider/engine/client"
 	"postrider/storage"
 )
 
@@ -30,7 +32,7 @@ func TestPostqueue(t *testing.T) {
 			`{"address": "bob@x.example", "delay_reason": "connect to mx.x.example[192.0.2.2]:25: Connection timed out"}, `+
 			`{"address": "carol@x.example", "delay_reason": "connect to mx.x.example[192.0.2.2]:25: Connection timed out"}, `+
 			`{"address": "dave@x.example", "delay_reason": "host mx.x.example[192.0.2.2] said: 452 4.2.2 full"}, `+
-			`{"address": "eve@y.example", "delay_reason": "host mx.y.example said: 450 4.7.1 ?[31mgreylisted"}]}
+			`{"address": "eve@y.example", "delay_reason": "host mx.y.example said: 450 4.7.1 \u001b[31mgreylisted"}]}
 {"queue_name": "active", "queue_id": "0000000000002", "arrival_time": 1606564805, "message_size": 3600, "forced_expire": false, "sender": "MAILER-DAEMON", "recipients": [{"address": "bob@x.example"}]}
 {"queue_name": "hold", "queue_id": "0000000000003", "arrival_time": 1606651205, "message_size": 3600, "forced_expire": false, "sender": "alice@a.example", "recipients": [{"address": "frank@z.example", "delay_reason": "Host not found, try again"}]}
 `)
@@ -62,6 +64,7 @@ func TestPostqueue(t *testing.T) {
 func FuzzPostfixJSON(f *testing.F) {
 	f.Add("bob@x.example", "host said: \"no\\\"\r\n")
 	f.Add("b\xff\u202e@x", "\x00\x1b[2J\u2028</script>")
+	f.Add("<a&b>@x", "\u202eright to left\u2066")
 	f.Fuzz(func(t *testing.T, address, reason string) {
 		e := &storage.QueueEntry{Recipients: []storage.QueuedRecipient{{ForwardPath: address}, {ForwardPath: reason}}, Reason: reason, Attempts: 1}
 		line := string(postfixJSON([]*storage.QueueEntry{e}, time.Now()))
@@ -74,10 +77,11 @@ func FuzzPostfixJSON(f *testing.F) {
 		if _, has := got.Recipients[0]["delay_reason"]; has != (reason != "") {
 			t.Errorf("%q", line)
 		}
-		for _, c := range line[:len(line)-1] {
-			if c < ' ' || c == 0x7f {
-				t.Fatalf("%q has a control character", line)
-			}
+		if shown := client.Printable(line[:len(line)-1]); shown != line[:len(line)-1] {
+			t.Fatalf("%q has what commands a terminal", line)
+		}
+		if utf8.ValidString(reason) && got.Recipients[0]["delay_reason"] != reason {
+			t.Errorf("%q came back as %q", reason, got.Recipients[0]["delay_reason"])
 		}
 	})
 }

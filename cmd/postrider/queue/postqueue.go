@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -147,9 +146,9 @@ func postfixJSON(group []*storage.QueueEntry, now time.Time) []byte {
 }
 
 // quoted is text as a string of JSON. Where Postfix writes "?" for what is not ASCII, it
-// writes the letters.
+// has the letters.
 func quoted(text string) []byte {
-	line, err := json.Marshal(entry.Printable(text))
+	line, err := appendJSON(nil, text)
 	if err != nil {
 		return []byte(`""`) // a string always has a form
 	}
