@@ -71,6 +71,8 @@ type Server struct {
 	draining             atomic.Bool
 	commitsOpen          atomic.Int64
 	stats                stats
+	took                 latencies
+	stopLag              func()
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -120,7 +122,11 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		budget:  budget.New(cfg.Limits.Memory),
 		buffers: budget.NewBuffers(readBuffer),
 		wide:    budget.NewBuffers(wideBuffer),
+		took:    newLatencies(),
 		logins:  loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
+	}
+	if m, ok := store.(storage.Metered); ok {
+		m.OnSync(srv.took.sync.Observe)
 	}
 	srv.edge = srv.newEdge()
 	var err error
@@ -272,6 +278,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
+	srv.stopLag = watchLag(srv.group.Loops(), srv.took.loop)
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -356,6 +363,9 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
+	if srv.stopLag != nil {
+		srv.stopLag()
+	}
 	srv.group.Stop()
 	if srv.tls != nil {
 		srv.tls.Close()

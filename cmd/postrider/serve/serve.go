@@ -110,7 +110,12 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 // the process replaces itself.
 func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) error {
 	started := time.Now()
-	handler := maillog.New(os.Stderr, cfg.Log.Format == config.LogJSON, cfg.Log.Level, cfg.Server.Hostname)
+	handler, err := maillog.Open(maillog.Settings{
+		To: cfg.Log.To, Name: cfg.Log.Name, Host: cfg.Server.Hostname, JSON: cfg.Log.Format == config.LogJSON, Level: cfg.Log.Level,
+	})
+	if err != nil {
+		return sysexits.CantCreate.With(err)
+	}
 	defer handler.Close()
 	log := slog.New(handler)
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -155,14 +160,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
-		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
-		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http) +
-		addresses("https", stop.https)
+	ready := readyLine(srv, stop)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
 	manager.ready(ready, srv.Alive)
-	defer reloadOnHangup(srv, manager)()
+	defer reloadOnHangup(srv, handler, manager, log)()
 
 	select {
 	case <-ctx.Done():
@@ -184,14 +186,25 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 }
 
-// reloadOnHangup has SIGHUP read the certificates again, until the function that it
-// returns is called.
-func reloadOnHangup(srv *server.Server, manager *notifier) (stop func()) {
+// readyLine has the addresses of a server that takes mail.
+func readyLine(srv *server.Server, web *httpServers) string {
+	return "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
+		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
+		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", web.http) +
+		addresses("https", web.https)
+}
+
+// reloadOnHangup has SIGHUP open the file of the log again and read the certificates again,
+// until the function that it returns is called.
+func reloadOnHangup(srv *server.Server, lines *maillog.Handler, manager *notifier, log *slog.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
 			done := manager.reloading()
+			if err := lines.Reopen(); err != nil {
+				log.Error(err.Error())
+			}
 			srv.ReloadCertificates()
 			done()
 		}

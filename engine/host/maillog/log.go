@@ -14,10 +14,15 @@ type Log struct{ *slog.Logger }
 
 // SMTPD and the attributes below are the daemons that lines name.
 var (
-	SMTPD = slog.String("daemon", "smtpd")
-	POP3D = slog.String("daemon", "pop3d")
-	Web   = slog.String("daemon", "web")
-	Local = slog.String("daemon", "local")
+	SMTPD   = slog.String("daemon", "smtpd")
+	Cleanup = slog.String("daemon", "cleanup")
+	Qmgr    = slog.String("daemon", "qmgr")
+	SMTP    = slog.String("daemon", "smtp")
+	Local   = slog.String("daemon", "local")
+	Bounce  = slog.String("daemon", "bounce")
+	Pickup  = slog.String("daemon", "pickup")
+	POP3D   = slog.String("daemon", "pop3d")
+	Web     = slog.String("daemon", "web")
 )
 
 // Info logs without asking for the caller, which would cost more than the line.
