@@ -188,10 +188,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 
 // readyLine has the addresses of a server that takes mail.
 func readyLine(srv *server.Server, web *httpServers) string {
-	return "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
-		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
-		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", web.http) +
-		addresses("https", web.https)
+	line := "ready"
+	for _, at := range srv.Listening() {
+		line += addresses(at.Name, at.Addrs())
+	}
+	return line + addresses("http", web.http) + addresses("https", web.https)
 }
 
 // reloadOnHangup has SIGHUP open the file of the log again and read the certificates again,
