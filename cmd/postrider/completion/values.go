@@ -148,8 +148,8 @@ func values(cmd *cobra.Command, list source, begin string) (found []string) {
 // server is the running server that the flags of a command, or the system's
 // configuration, lead to; nil: there is none.
 func server(ctx context.Context, cmd *cobra.Command) *admin.Client {
-	t := workspace.Target{File: workspace.SystemConfig()}
-	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
+	var t workspace.Target
+	if f := cmd.Flags().Lookup("config"); f != nil {
 		t.File = f.Value.String()
 	}
 	if f := cmd.Flags().Lookup("data"); f != nil {

@@ -9,7 +9,6 @@ func MailqCommand() *cobra.Command {
 	cmd := listCommand()
 	cmd.Use = "mailq [ID... | ALL | -]"
 	cmd.Short = "The same as queue list; also runs under the name mailq"
-	cmd.PreRunE = fromSystem
 	cmd.Example = "  mailq\n  postrider mailq --to-domain example.org"
 	return cmd
 }

@@ -21,26 +21,17 @@ import (
 // the options that there are, and with hint: how to do other things.
 func postfixCommand(t *workspace.Target, cmd *cobra.Command, hint string) *cobra.Command {
 	f := cmd.Flags()
-	f.StringVarP(&t.File, "config", "c", "", "configuration file (TOML)")
+	f.StringVarP(&t.File, "config", "c", "", "configuration file (TOML; default: $POSTRIDER_CONFIG, or /etc/postrider.toml if it exists)")
 	f.StringVar(&t.Data, "data", "", "data directory (default: server.data of the configuration)")
 	f.CountP("verbose", "v", "accepted, and means nothing")
 	if f.Lookup("help") == nil && f.ShorthandLookup("h") != nil {
 		f.Bool("help", false, "print this help")
 	}
-	cmd.PreRunE = fromSystem
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return sysexits.Usage.With(fmt.Errorf("%w; usage: %s; %s", err, cmd.UseLine(), hint))
 	})
 	cmd.DisableFlagsInUseLine = true
 	return cmd
-}
-
-// fromSystem has a command that is called without knowing of us find the configuration.
-func fromSystem(cmd *cobra.Command, _ []string) error {
-	if cmd.Flags().Changed("config") {
-		return nil
-	}
-	return cmd.Flags().Set("config", workspace.SystemConfig())
 }
 
 // directories are the queues of Postfix, with the states that mail in them has here. Those
