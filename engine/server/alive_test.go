@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/engine/config"
 	"postrider/storage"
 )
 
@@ -28,7 +29,7 @@ func (m *mute) QueuedEntry(id storage.EntryID) (*storage.QueueEntry, error) {
 // A server is alive while all loops turn and the store answers; else it says what hangs.
 func TestAlive(t *testing.T) {
 	t.Parallel()
-	f := start(t, nil, nil)
+	f := start(t, func(c *config.Config) { c.Server.Loops = 2 }, nil)
 	alive := func(limit time.Duration) error {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
