@@ -22,6 +22,7 @@ import (
 	"postrider/cmd/postrider/store"
 	"postrider/cmd/postrider/uu"
 	"postrider/cmd/postrider/workspace"
+	"postrider/engine/server"
 )
 
 func main() {
@@ -50,21 +51,29 @@ func argsOf(args []string) []string {
 }
 
 func rootCommand() *cobra.Command {
-	return workspace.Root(&cobra.Command{
-		Use:   "postrider",
-		Short: "A mail server: SMTP in, POP3 out",
+	root := workspace.Root(&cobra.Command{
+		Use:     "postrider",
+		Short:   "A mail server: SMTP in, POP3 out",
+		Version: server.Version,
 		Long: `Postrider takes mail by SMTP, keeps it in a durable store and gives it out by
 POP3. "serve" runs it; the other commands administer its store, through the
 running server if there is one, else by opening the store themselves.
+
+The configuration is the file that --config names, else $POSTRIDER_CONFIG, else
+/etc/postrider.toml if it exists; without any of them the store is ./postrider-data.
+Where a server runs, commands go by its settings. Only "serve", and --create of the
+commands that have it, make a store.
 
 Exit codes are as in sysexits.h: 64 usage, 65 wrong data, 66 no input, 67 no such user,
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},
-		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), install.Command(),
+		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), serve.VersionCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
 		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
 		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
 		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())
+	root.SetVersionTemplate("postrider {{.Version}}\n")
+	return root
 }
