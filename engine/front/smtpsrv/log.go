@@ -16,16 +16,17 @@ import (
 func (s *session) reject(verb string, reply, reverse, forward []byte) {
 	s.service.Stats.Refused.Add(1)
 	log := s.service.log
-	if !log.On() {
+	if !log.On() || bytes.HasPrefix(reply, []byte("535 ")) { // package login logs wrong passwords
 		return
 	}
+	verb = strings.ToUpper(verb)
 	facts := [9]slog.Attr{maillog.SMTPD, slog.String("id", "NOQUEUE"), slog.String("verb", verb), slog.String("client", s.Client())}
 	line := append(facts[:4], slog.String("reply", rejection(verb, s.Client(), reply, reverse, forward)))
 	if reverse != nil {
-		line = append(line, slog.String("from", harmless(reverse)))
+		line = append(line, slog.String("from", pathText(reverse)))
 	}
 	if forward != nil {
-		line = append(line, slog.String("to", harmless(forward)))
+		line = append(line, slog.String("to", pathText(forward)))
 	}
 	proto := "SMTP"
 	if s.m.Extended() {
@@ -48,25 +49,35 @@ func rejection(verb, client string, reply, reverse, forward []byte) string {
 	}
 	about := ""
 	switch {
-	case verb == "CONNECT":
+	case verb == "CONNECT", verb == "XCLIENT":
 		about = "<" + client + ">: Client host rejected: "
 	case forward != nil:
 		if _, rest, ok := strings.Cut(reason, "... "); ok {
 			reason = rest // the reply names the local part
 		}
-		about = "<" + harmless(forward) + ">: "
+		about = "<" + pathText(forward) + ">: "
 		if !strings.HasPrefix(reason, "Relay access denied") {
 			about += "Recipient address rejected: "
 		}
 	case verb == "MAIL" && reverse != nil:
-		about = "<" + harmless(reverse) + ">: "
 		if !strings.Contains(reason, "Sender address rejected") {
-			about += "Sender address rejected: "
+			about = "<" + pathText(reverse) + ">: Sender address rejected: "
 		}
 	case verb == "DATA" || verb == "BDAT":
 		about = "<" + verb + ">: Data command rejected: "
 	}
 	return code + " " + about + reason
+}
+
+// pathText is a path with "?" for brackets of a quoted local part, which could end the
+// brackets about it.
+func pathText(path []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r == '<' || r == '>' {
+			return '?'
+		}
+		return r
+	}, string(path))
 }
 
 // harmless is the name that a client gave in HELO, with "?" for octets that could end the
