@@ -58,7 +58,7 @@
 //
 // POP3 clients that leave mail on the server know it by its unique-ids (UIDL). They are kept:
 // raw text has them in its UIDL lines, an exported Maildir in a dovecot-uidlist of its own,
-// an eml folder in uidl.map; mbox has no place for them. Where an import finds them is told at
+// an eml folder in the names of its files and in uidl.map; mbox has no place for them. Where an import finds them is told at
 // UIDLs. A message of a Maildir that no list has gets the name of its file as its unique-id,
 // as with qmail and old Couriers: so nothing of a Maildir is stored twice, however often it
 // is imported. The store decides about conflicts (see storage.Recipient), and the Result

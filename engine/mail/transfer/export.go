@@ -141,7 +141,9 @@ func (x *exporter) list(name string, e storage.Entry) {
 		x.uidls = fmt.Appendf(x.uidls, "%d P%s :%s\n", x.count.Messages+1, e.AppendUIDL(uidl[:0]), strings.TrimPrefix(name, "new/"))
 		return
 	}
-	x.uidls = fmt.Appendf(x.uidls, "%s %s\n", name, e.AppendUIDL(uidl[:0]))
+	if len(e.UIDL) > 0 { // else it is the name
+		x.uidls = fmt.Appendf(x.uidls, "%s %s\n", name, e.UIDL)
+	}
 }
 
 // writeList writes the list of unique-ids that a folder has.
@@ -153,6 +155,9 @@ func (x *exporter) writeList() error {
 	case EML:
 		name = ownMap
 	default:
+		return nil
+	}
+	if x.o.Format == EML && len(x.uidls) == 0 {
 		return nil
 	}
 	if err := x.out.next(name); err != nil {
