@@ -2,6 +2,7 @@ package server
 
 import (
 	"postrider/codec/sasl"
+	"postrider/engine/config"
 	"postrider/engine/protocol/pop3d"
 	"postrider/engine/protocol/smtpd"
 )
@@ -15,7 +16,7 @@ import (
 type offer uint8
 
 const (
-	ofVerifiers offer = 1 << iota // an account has a verifier, for SCRAM
+	ofVerifiers offer = 1 << iota // accounts have verifiers, for SCRAM
 	ofSecrets                     // an account has a secret, for CRAM-MD5 and APOP
 	offers                        // how many there are
 )
@@ -25,10 +26,11 @@ var (
 	bySecret   = sasl.SetOf(sasl.CramMD5)
 )
 
-// offer is what the accounts make possible now.
+// offer is what the accounts make possible now. An account without a verifier gets one at
+// its first login by password; a client that was offered SCRAM would never come to that.
 func (srv *Server) offer() (o offer) {
 	have := srv.store.Proofs()
-	if have.Verifiers > 0 {
+	if have.Verifiers > 0 && (have.Without == 0 || srv.cfg.Auth.OfferSCRAM == config.OfferToSome) {
 		o |= ofVerifiers
 	}
 	if have.Secrets > 0 {

@@ -57,6 +57,7 @@ type Server struct {
 	courier    *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
+	quotas     *quotaWarnings
 	entrance   *incoming.Entrance
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
@@ -132,6 +133,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
 		return nil, err
 	}
+	srv.quotas = newQuotaWarnings(srv)
 	srv.entrance = srv.newEntrance()
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	host := cfg.Server.Hostname
@@ -275,6 +277,7 @@ func (srv *Server) Start() {
 		srv.tls.Start()
 	}
 	srv.courier.Start()
+	srv.quotas.start()
 }
 
 // SMTPAddrs and the methods below are the addresses that are listened on, with the ports
@@ -355,6 +358,7 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
+	srv.quotas.end()
 	srv.group.Stop()
 	if srv.tls != nil {
 		srv.tls.Close()

@@ -337,7 +337,7 @@ func (s *smtpConn) stored() {
 	if tx.err == nil {
 		tx.booked = booking{} // it was sent
 	}
-	a := smtpd.Answer{Verdict: verdictOf(tx.err), Receipt: tx.receipt}
+	a := smtpd.Answer{Verdict: s.srv.storedVerdict(tx.err), Receipt: tx.receipt}
 	if r := tx.Refusal(); r != nil {
 		a = refusal(r)
 	}

@@ -64,6 +64,8 @@ func (t *transaction) verdictOn(o router.Outcome) smtpd.Verdict {
 		return smtpd.Unknown
 	case router.Loop:
 		return smtpd.AliasLoop
+	case router.Disabled:
+		return smtpd.MailboxOff
 	case router.NotOurs:
 		if !t.MayRelay() {
 			return smtpd.NotRelayed

@@ -84,21 +84,22 @@ func (s *Store) do(c *call) error {
 
 // committer is the state of the committer's goroutine.
 type committer struct {
-	s        *Store
-	guard    pebbleGuard
-	ops      []op              // taken from the queue
-	next     int               // ops[next:] are still to be handled
-	op       op                // is being handled
-	group    *group            // is being gathered
-	applying *group            // is in Pebble
-	unsynced []*group          // applied, in this order
-	idBound  storage.MessageID // the durable one, or that of the open group
-	usage    map[storage.AccountID]counter
-	seen     map[storage.AccountID]bool // scratch of duplicate
-	value    []byte                     // scratch
-	packer   packer                     // the codecs' scratch
-	mail     mailQueue
-	gather   gather // what a round waits for
+	s           *Store
+	guard       pebbleGuard
+	ops         []op              // taken from the queue
+	next        int               // ops[next:] are still to be handled
+	op          op                // is being handled
+	group       *group            // is being gathered
+	applying    *group            // is in Pebble
+	unsynced    []*group          // applied, in this order
+	idBound     storage.MessageID // the durable one, or that of the open group
+	usage       map[storage.AccountID]counter
+	seen        map[storage.AccountID]bool // scratch of duplicate
+	domainsUsed map[*domain]counter        // scratch of admitQuotas
+	value       []byte                     // scratch
+	packer      packer                     // the codecs' scratch
+	mail        mailQueue
+	gather      gather // what a round waits for
 }
 
 func (c *committer) run() {
@@ -176,6 +177,8 @@ func (c *committer) handle(o *op) {
 		c.discard(o.discard)
 	case o.sleep != nil:
 		c.sleep(o.sleep)
+	case o.login != nil:
+		c.noteLogin(o.login)
 	case o.chunk.draft != nil:
 		c.storeChunk(o.chunk)
 	}

@@ -135,22 +135,8 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if a := c.duplicate(dl.Recipients); a != 0 {
 		return fmt.Errorf("%w: account %d is twice in a delivery", storage.ErrInvalid, a)
 	}
-	for i := range dl.Recipients {
-		r := &dl.Recipients[i]
-		quota, ok := c.s.dir.quota(r.Account)
-		if !ok {
-			return fmt.Errorf("%w: account %d", storage.ErrNotFound, r.Account)
-		}
-		if quota == 0 {
-			continue
-		}
-		used, err := c.used(r.Account)
-		if err != nil {
-			return err
-		}
-		if used.octets+int64(len(r.Trace))+dl.Size > quota {
-			return fmt.Errorf("%w: account %d", storage.ErrOverQuota, r.Account)
-		}
+	if err := c.admitQuotas(dl); err != nil {
+		return err
 	}
 	return c.admitSettlements(dl.Settle)
 }

@@ -13,6 +13,7 @@ const (
 	tagBody     = 'B'
 	tagCount    = 'C'
 	tagDomain   = 'D'
+	tagLogin    = 'L'
 	tagMaildrop = 'M'
 	tagDraft    = 'P'
 	tagRefs     = 'R'

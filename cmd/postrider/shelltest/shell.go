@@ -86,7 +86,7 @@ func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	s := Bare(t, commands...)
 	s.Config = s.File("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.Dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\nmin_password = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
 	return s
 }
 

@@ -22,7 +22,8 @@ type accounts struct {
 	storage.Directory // nothing else of it is called
 	by                map[string]storage.Account
 	changes           uint64
-	left              int // calls of Account that work, if not 0; then one panics
+	noted             []storage.AccountID // logins
+	left              int                 // calls of Account that work, if not 0; then one panics
 }
 
 func (a *accounts) HostsDomain(domain string) bool { return domain == "test" }
@@ -46,6 +47,23 @@ func (a *accounts) Account(id storage.AccountID) (storage.Account, error) {
 		}
 	}
 	return storage.Account{}, storage.ErrNotFound
+}
+
+func (a *accounts) DomainAlias(string) string { return "" }
+
+func (a *accounts) NoteLogin(id storage.AccountID, at time.Time) {
+	a.noted = append(a.noted, id)
+}
+
+func (a *accounts) SetVerifier(id storage.AccountID, hash, verifier string) error {
+	for name, account := range a.by {
+		if account.ID == id && account.Hash == hash {
+			account.Hash += " " + verifier
+			a.by[name] = account
+			return nil
+		}
+	}
+	return storage.ErrFenced
 }
 
 func (a *accounts) CredentialChanges() uint64 { return a.changes }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"postrider/storage"
 )
@@ -17,6 +18,23 @@ type (
 	passwordArg struct {
 		ID           storage.AccountID
 		Hash, Secret string
+	}
+	verifierArg struct {
+		ID             storage.AccountID
+		Hash, Verifier string
+	}
+	changeArg struct {
+		ID     storage.AccountID
+		Change storage.AccountChange
+	}
+	loginArg struct {
+		ID storage.AccountID
+		At time.Time
+	}
+	domainAliasArg struct{ Domain, Of string }
+	domainQuotaArg struct {
+		Domain string
+		Quota  storage.Quota
 	}
 	usageAnswer struct{ Messages, Octets int64 }
 	none        struct{}

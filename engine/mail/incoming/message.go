@@ -221,7 +221,17 @@ func (m *Message) address(front string) {
 }
 
 // stored runs on a goroutine of the store.
-func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) { m.done(r, err) }
+func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) {
+	m.tellNear(err)
+	m.done(r, err)
+}
+
+// tellNear passes on what the store found of quotas.
+func (m *Message) tellNear(err error) {
+	if near := m.delivery.Near; err == nil && len(near) > 0 && m.in.NearQuota != nil {
+		m.in.NearQuota(near)
+	}
+}
 
 // fail ends a message that is finished and that the store does not have.
 func (m *Message) fail(err error) {

@@ -62,7 +62,9 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 	}
 	m.seal(e)
 	m.address("")
-	return storage.Put(ctx, m.in.Inbox, &m.delivery)
+	r, err := storage.Put(ctx, m.in.Inbox, &m.delivery)
+	m.tellNear(err)
+	return r, err
 }
 
 // ownBacklog is what a message of this host may have in memory.

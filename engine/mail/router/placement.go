@@ -50,6 +50,9 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	}
 	targets, dead, o := r.resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets, p.Been)
 	p.Targets = targets
+	if o == Local {
+		dead, o = p.refuse(before, dead)
+	}
 	if o == Local && slices.ContainsFunc(targets[before:], Target.isFar) {
 		p.far = true
 		p.ask(rcpt)
@@ -74,6 +77,27 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 		p.octets += len(t.Expanded)
 	}
 	return o
+}
+
+// refuse takes out the accounts that take no mail: a recipient that leads to nothing else is
+// Disabled, other members of an alias are dead.
+func (p *Placement) refuse(from int, dead []Dead) ([]Dead, Outcome) {
+	if !slices.ContainsFunc(p.Targets[from:], func(t Target) bool { return t.Refused }) {
+		return dead, Local
+	}
+	kept := p.Targets[:from]
+	for _, t := range p.Targets[from:] {
+		if !t.Refused {
+			kept = append(kept, t)
+			continue
+		}
+		_, domain := cut(t.Expanded)
+		dead = append(dead, Dead{t.Expanded, domain, Disabled})
+	}
+	if p.Targets = kept; len(kept) == from {
+		return nil, Disabled
+	}
+	return dead, Local
 }
 
 // Return puts a recipient that has no mailbox here, or no address that can be read, into

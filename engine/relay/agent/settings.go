@@ -24,6 +24,7 @@ type Settings struct {
 	AuthWithoutTLS bool
 	// DropDoubleBounces: a notification that can't be delivered is dropped and counted.
 	DropDoubleBounces bool
+	OverQuotaFails    bool  // mail for a full mailbox is returned at once
 	ReturnSize        int64 // of a failed message that is returned whole, at most
 
 	Source *net.TCPAddr // that connections come from; nil: any
