@@ -83,7 +83,9 @@ func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	set("jsmith", hash, "word")
 	expect("a secret", "CRAM-MD5 PLAIN LOGIN", true)
 	set("jsmith", both, "")
-	expect("a verifier", "SCRAM-SHA-256 PLAIN LOGIN", false)
+	expect("a verifier, and accounts without", "PLAIN LOGIN", false)
+	f.cfg.Auth.OfferSCRAM = config.OfferToSome
+	expect("a verifier, if one is enough", "SCRAM-SHA-256 PLAIN LOGIN", false)
 	id, err := f.store.AddAccount(storage.NewAccount{Name: "new", Domain: "localhost", Hash: both, Secret: "word"})
 	if err != nil {
 		t.Fatal(err)

@@ -104,9 +104,9 @@ func (srv *Server) nearName(n storage.NearQuota) string {
 // warnOfQuota sends the mail: to the account, or to the postmaster of the domain.
 func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 	name := srv.nearName(n)
-	to, what := name, "Your mailbox "+name
+	to, what := name, "Your mailbox "+name+" is"
 	if n.Account == 0 {
-		to, what = "postmaster@"+n.Domain, "The mailboxes of the domain "+name
+		to, what = "postmaster@"+n.Domain, "The mailboxes of the domain "+name+" are"
 	}
 	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
 	if refused != nil {
@@ -117,9 +117,9 @@ func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 		return fmt.Errorf("no mailbox %s", to)
 	}
 	now := time.Now()
-	text := fmt.Sprintf("From: Mail Delivery System <MAILER-DAEMON@%s>\r\nTo: <%s>\r\nSubject: %s is almost full\r\nDate: %s\r\n"+
+	text := fmt.Sprintf("From: Mail Delivery System <MAILER-DAEMON@%s>\r\nTo: <%s>\r\nSubject: %s almost full\r\nDate: %s\r\n"+
 		"Message-ID: <quota.%d@%s>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"+
-		"%s is almost full:\r\n\r\n%s\r\nWhen it is full, no more mail is taken for it. Delete messages to make room.\r\n",
+		"%s almost full:\r\n\r\n%s\r\nMail that has no room is refused. Delete messages to make some.\r\n",
 		srv.cfg.Server.Hostname, to, what, now.Format(time.RFC1123Z), now.UnixNano(), srv.cfg.Server.Hostname, what, quotaWords(n))
 	wide := strings.ContainsFunc(to, func(r rune) bool { return r >= 0x80 })
 	r, err := m.Write(ctx, &incoming.From{Received: message.Received{Host: srv.cfg.Server.Hostname, With: "local"}}, []byte(text),

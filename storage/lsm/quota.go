@@ -71,9 +71,9 @@ func isNear(used counter, q storage.Quota) bool {
 	return q.Octets > 0 && used.octets >= part(q.Octets) || q.Messages > 0 && used.messages >= part(q.Messages)
 }
 
-// part is QuotaWarning percent of n, without an overflow.
+// part is QuotaWarning percent of n, rounded up, without an overflow.
 func part(n int64) int64 {
-	return n/100*storage.QuotaWarning + n%100*storage.QuotaWarning/100
+	return n/100*storage.QuotaWarning + (n%100*storage.QuotaWarning+99)/100
 }
 
 // use adds to what the domain of an account holds, while a domain has a quota. The committer

@@ -20,7 +20,9 @@ type book struct {
 	accounts          []storage.Account
 }
 
-func (b *book) HostsDomain(d string) bool { return slices.Contains(b.domains, d) || b.DomainAlias(d) != "" }
+func (b *book) HostsDomain(d string) bool {
+	return slices.Contains(b.domains, d) || b.DomainAlias(d) != ""
+}
 
 // DomainAlias implements storage.Directory: "alias-of.x" leads to x.
 func (b *book) DomainAlias(d string) string {
