@@ -77,6 +77,16 @@ func (s *Shell) File(name, text string) string {
 	return path
 }
 
+// Read is the content of a file.
+func (s *Shell) Read(path string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // Bare is a shell without a configuration.
 func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	return &Shell{Dir: t.TempDir(), t: t, commands: commands}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -90,10 +91,26 @@ func checkPart(hash string) error {
 }
 
 // IsHash reports whether text has a scheme before it, known or not: this
-// distinguishes a hash from a password in an import.
+// distinguishes a hash from a password in an import. A scheme is written in capitals, or is
+// one that servers have.
 func IsHash(text string) bool {
 	name, _, ok := strings.Cut(strings.TrimPrefix(text, "{"), "}")
-	return ok && text[0] == '{' && name != "" && strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == ""
+	if !ok || text[0] != '{' || name == "" {
+		return false
+	}
+	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == "" {
+		return true
+	}
+	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	_, known := schemes[base]
+	return known || slices.Contains(otherSchemes, base)
+}
+
+// otherSchemes are those that servers have and that are too weak to be kept, or serve other
+// protocols.
+var otherSchemes = []string{
+	"SHA", "SHA1", "SHA256", "SHA512", "MD5", "SMD5", "MD5-CRYPT", "LDAP-MD5", "PLAIN-MD5", "PLAIN-MD4", "DES-CRYPT",
+	"CRAM-MD5", "DIGEST-MD5", "HMAC-MD5", "SCRAM-SHA-1", "LANMAN", "NTLM", "RPA", "OTP", "SKEY",
 }
 
 // split takes the scheme off and checks that it is one of ours.
@@ -105,8 +122,13 @@ func split(hash string) (s scheme, text string, err error) {
 	if !ok || hash[0] != '{' {
 		return s, "", hashError("it has no {SCHEME} before it")
 	}
-	if s, ok = schemes[strings.ToUpper(name)]; !ok {
-		return s, "", hashError("unknown scheme {%s}; known are %s", strings.ToUpper(name), Schemes())
+	name = strings.ToUpper(name)
+	base, encoding, _ := strings.Cut(name, ".") // Dovecot: {SSHA512.HEX}
+	if encoding != "" && !(strings.HasPrefix(base, "SSHA") && (encoding == "HEX" || encoding == "B64" || encoding == "BASE64")) {
+		base = name
+	}
+	if s, ok = schemes[base]; !ok {
+		return s, "", hashError("unknown scheme {%s}; known are %s", name, Schemes())
 	}
 	return s, text, nil
 }
