@@ -139,7 +139,7 @@ type NearQuota struct {
 type Domain struct {
 	Name    string
 	AliasOf string // "": it is no alias
-	Quota   Quota  // of all its maildrops together
+	Quota   Quota  // for all its maildrops together
 }
 
 // Proofs counts the accounts with what a login needs that proves the password without

@@ -164,3 +164,21 @@ func TestADomainAlias(t *testing.T) {
 		t.Error("the alias is not the account's")
 	}
 }
+
+// Mails about quotas that wait are bounded; what finds no room is logged.
+func TestQuotaWarningsAreBounded(t *testing.T) {
+	f := start(t, now, nil)
+	w := newQuotaWarnings(f.Server) // nothing takes from it
+	near := make([]storage.NearQuota, maxWarnings+10)
+	for i := range near {
+		near[i].Domain = fmt.Sprintf("d%d.example", i)
+	}
+	logged := f.listenIn()
+	w.add(near)
+	if len(w.queue) != maxWarnings {
+		t.Errorf("%d wait", len(w.queue))
+	}
+	if n := strings.Count(logged.text(), "a mail about a quota was not written"); n != 10 {
+		t.Errorf("%d are logged", n)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/storage"
@@ -124,5 +125,46 @@ func TestCheckFindsRowsOfTheDirectoryThatFitNothing(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// While the writer is busy, logins of an account leave one note for it, however many come.
+func TestLoginNotesAreBounded(t *testing.T) {
+	s := openOn(t, vfs.NewMem())
+	defer s.Close()
+	a, b := accountIn(t, s, "alice"), accountIn(t, s, "bob")
+	busy, let := make(chan struct{}), make(chan struct{})
+	ended := make(chan error)
+	go func() {
+		ended <- s.do(&call{alone: true, stage: func(*pebble.Batch) error { close(busy); <-let; return nil }})
+	}()
+	<-busy
+	at := time.UnixMilli(1_700_000_000_000)
+	for i := range 1000 {
+		s.NoteLogin(a, at.Add(time.Duration(i)*time.Hour))
+		s.NoteLogin(b, at)
+	}
+	s.queue.mu.Lock()
+	waiting := len(s.queue.ops)
+	s.queue.mu.Unlock()
+	if waiting != 2 {
+		t.Errorf("%d notes wait", waiting)
+	}
+	close(let)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetPassword(b, "x", ""); err != nil { // after them
+		t.Fatal(err)
+	}
+	if got, err := s.Account(a); err != nil || !got.LastLogin.Equal(at) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	s.NoteLogin(a, at.Add(time.Hour)) // the next one is kept
+	if err := s.SetPassword(b, "y", ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Account(a); err != nil || !got.LastLogin.Equal(at.Add(time.Hour)) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -337,7 +337,7 @@ func (s *Store) loadDirectory() error {
 	return err
 }
 
-// loadDomains reads the D rows, those of domain aliases last.
+// loadDomains reads the D rows. A domain alias is made known after its domain.
 func (s *Store) loadDomains() error {
 	var aliases []storage.Domain
 	err := scan(s.db, []byte{tagDomain}, func(k, v []byte) (bool, error) {

@@ -15,7 +15,7 @@ import (
 func (s *Store) ChangeAccount(id storage.AccountID, change storage.AccountChange) error {
 	var was, is storage.Account
 	var old storage.Address
-	var targets []string // of the alias of the new name
+	var targets []string // the alias that has the new name
 	var used counter
 	return s.do(&call{
 		alone: true,

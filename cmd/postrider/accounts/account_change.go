@@ -147,7 +147,7 @@ func (q *quotaFlags) add(cmd *cobra.Command) {
 // given reports whether a flag was given.
 func (q *quotaFlags) given() bool { return q.size != "" || q.messages >= 0 }
 
-// values are the limits, and those that are now where no flag is given.
+// values are the limits; octets and messages are the limits now, where no flag is given.
 func (q *quotaFlags) values(octets, messages int64) (int64, int64, error) {
 	if q.size != "" {
 		n, err := config.ParseOctets(q.size)

@@ -26,7 +26,7 @@ type accountLine struct {
 	Octets      int64      `json:"octets"`
 	Quota       int64      `json:"quota,omitempty"`
 	MaxMessages int64      `json:"max_messages,omitempty"`
-	Used        int64      `json:"used_percent"` // of the quota that is used up first
+	Used        int64      `json:"used_percent"` // part of the quota that is used up first
 	Login       bool       `json:"login"`        // has a password, and is not disabled
 	APOP        bool       `json:"apop"`
 	SCRAM       bool       `json:"scram"`

@@ -18,7 +18,7 @@ import (
 // directory is what accounts and aliases are checked against before they are made.
 type directory struct {
 	*workspace.Workspace
-	rules   *password.Rules   // of passwords; nil where none is given
+	rules   *password.Rules   // for passwords; nil where none is given
 	aliases map[string]string // domain aliases and what they lead to; nil: the store is asked
 }
 

@@ -99,7 +99,7 @@ const (
 // shaCrypt is SHA-crypt with one digest.
 type shaCrypt struct {
 	name, prefix string
-	length       int // of the text of the digest
+	length       int // length of the digest as text
 	make         func() crypt.Crypter
 }
 

@@ -106,7 +106,7 @@ func IsHash(text string) bool {
 	return known || slices.Contains(otherSchemes, base)
 }
 
-// otherSchemes are those that servers have and that are too weak to be kept, or serve other
+// otherSchemes are schemes of other servers that are too weak to be kept, or serve other
 // protocols.
 var otherSchemes = []string{
 	"SHA", "SHA1", "SHA256", "SHA512", "MD5", "SMD5", "MD5-CRYPT", "LDAP-MD5", "PLAIN-MD5", "PLAIN-MD4", "DES-CRYPT",

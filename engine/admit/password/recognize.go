@@ -105,7 +105,7 @@ const cryptAlphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrs
 
 func isOf(text, alphabet string) bool { return strings.Trim(text, alphabet) == "" }
 
-// isShadow reports whether the fields after the hash are those of /etc/shadow (shadow(5)).
+// isShadow reports whether the fields after the hash are a line of /etc/shadow (shadow(5)).
 func isShadow(fields []string) bool {
 	if len(fields) != 7 {
 		return false
@@ -118,7 +118,7 @@ func isShadow(fields []string) bool {
 	return true
 }
 
-// isPasswd reports whether the fields after the hash are those of /etc/passwd, or of
+// isPasswd reports whether the fields after the hash are a line of /etc/passwd, or of
 // Dovecot's passwd file: a user's number and a group's, and others.
 func isPasswd(fields []string) bool {
 	return len(fields) >= 5 && isNumber(fields[0]) && isNumber(fields[1])

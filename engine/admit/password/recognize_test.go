@@ -17,9 +17,9 @@ func TestRecognize_Success(t *testing.T) {
 		f(word, InClear, word)
 	}
 	f("{PLAIN}$6$x", InClear, "$6$x")
-	f("{clear}{SSHA}x:1000:1000::/home/x:", InClear, "{SSHA}x")
+	f("{clear}{SSHA}x:1000:1000::/srv/x:", InClear, "{SSHA}x")
 	f("{Cleartext}5f4dcc3b5aa765d61d8327deb882cf99", InClear, "5f4dcc3b5aa765d61d8327deb882cf99")
-	for _, after := range []string{"", ":1000:1000::/home/x:/bin/sh", ":19000:0:99999:7:::"} {
+	for _, after := range []string{"", ":1000:1000::/srv/x:/bin/sh", ":19000:0:99999:7:::"} {
 		for name, hash := range foreign {
 			f(hash+after, Hashed, hash)
 			if _, text, _ := strings.Cut(hash, "}"); mcf.MatchString(text) && name != "PBKDF2 of Dovecot" {
@@ -47,7 +47,7 @@ func TestRecognize_Failure(t *testing.T) {
 			t.Errorf("%q: %d %q %v, want %q", rest, k, text, err, want)
 		}
 	}
-	for _, after := range []string{"", ":1000:1000::/home/x:/bin/sh", ":19000:0:99999:7:::"} {
+	for _, after := range []string{"", ":1000:1000::/srv/x:/bin/sh", ":19000:0:99999:7:::"} {
 		f("{MD5}x"+after, "unknown scheme {MD5}")
 		f("$1$abcdefgh$0123456789012345678901"+after, "begins with $1$")
 		f("$apr1$abcdefgh$0123456789012345678901"+after, "{PLAIN}")
@@ -62,10 +62,10 @@ func TestRecognize_Failure(t *testing.T) {
 	f("*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19", "40 hexadecimal digits")
 	f("*", "locked")
 	f("!!", "locked")
-	f("x:1000:1000:A User,,,:/home/x:/bin/sh", "/etc/shadow")
-	f("*:1000:1000::/home/x:/bin/sh", "/etc/shadow")
+	f("x:1000:1000:A User,,,:/srv/x:/bin/sh", "/etc/shadow")
+	f("*:1000:1000::/srv/x:/bin/sh", "/etc/shadow")
 	f(":19000:0:99999:7:::", "without a password")
-	f("word:1000:1000::/home/x:/bin/sh", "{PLAIN}")
+	f("word:1000:1000::/srv/x:/bin/sh", "{PLAIN}")
 	f("word:19000:0:99999:7:::", "{PLAIN}")
 }
 

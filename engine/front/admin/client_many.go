@@ -38,7 +38,7 @@ func (c *Client) LookupAll(names []Name) ([]Found, error) {
 	return all, nil
 }
 
-// Usages is Usage of many accounts; zero for those that are gone.
+// Usages is Usage of many accounts; zero for accounts that are gone.
 func (c *Client) Usages(ids []storage.AccountID) ([]storage.Quota, error) {
 	all := make([]storage.Quota, 0, len(ids))
 	for len(ids) > 0 {

@@ -95,7 +95,7 @@ func LookupAll(s Store, names []Name) ([]Found, error) {
 	return all, nil
 }
 
-// Usages is Usage of many accounts; zero for those that are gone.
+// Usages is Usage of many accounts; zero for accounts that are gone.
 func Usages(s Store, ids []storage.AccountID) ([]storage.Quota, error) {
 	all := make([]storage.Quota, len(ids))
 	for i, id := range ids {

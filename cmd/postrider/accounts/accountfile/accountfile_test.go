@@ -101,7 +101,7 @@ func TestRead_Failure(t *testing.T) {
 	f("alice:x\nnocolon\n\nGONE:x\ncarol:\nalice@A.example:y\n:x\n", sysexits.DataErr, "people:2: no colon", "people:4: gone@a.example is taken",
 		"people:5: the password is empty", "people:6: alice@a.example is in line 1 already", "people:7: ")
 	f("alice:{MD5}abc\nbob:{SSHA256}!\n", sysexits.DataErr, "people:1: ", "unknown scheme {MD5}", "people:2: ")
-	f("alice:refused\ngone:good\nbob:x:1000:1000::/home/bob:/bin/sh\n", sysexits.DataErr, "people:1: the password is refused\npeople:2: gone@a.example is taken\npeople:3: ", "/etc/shadow")
+	f("alice:refused\ngone:good\nbob:x:1000:1000::/srv/bob:/bin/sh\n", sysexits.DataErr, "people:1: the password is refused\npeople:2: gone@a.example is taken\npeople:3: ", "/etc/shadow")
 	f("a:b\n"+strings.Repeat("x", maxLine+1), sysexits.IOErr, "people:2: ")
 }
 
