@@ -78,6 +78,9 @@ type Address struct {
 	Account AccountID // 0: an alias alone
 	Targets []string  // the alias's, see Alias; empty: an account alone
 	Refused bool      // the account's Access is NoMail
+	// Full: the account's maildrop had no room for any message when the last one came, and
+	// nothing was deleted since.
+	Full bool
 }
 
 // Account is one maildrop with a name and a password.

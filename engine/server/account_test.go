@@ -112,6 +112,14 @@ func TestQuotasAreToldAndKept(t *testing.T) {
 		p.say("RCPT TO:<mbrain@localhost>", "250 ")
 		p.say("DATA", "354 ")
 		p.say("Subject: x\r\n\r\nx\r\n.", want)
+		// From now on RCPT tells, so that the others get their mail; an alias waits.
+		p = f.hello(t)
+		p.say("MAIL FROM:<a@client.test>", "250 ")
+		p.say("RCPT TO:<mbrain@localhost>", want)
+		p.say("RCPT TO:<jsmith@localhost>", "250 ")
+		f.aliases(t, "team: mbrain jsmith")
+		f.deliver(t, "team@localhost", "Subject: x\r\n\r\nto the others\r\n")
+		f.login(t, "jsmith").say("STAT", "+OK 1 ")
 		got := f.message(t, "mbrain", 6)
 		for _, text := range []string{"Subject: Your mailbox mbrain@localhost is almost full", "To: <mbrain@localhost>", "5 of 6 messages (83 %)", "Auto-Submitted: auto-generated"} {
 			if !strings.Contains(got, text) {

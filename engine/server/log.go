@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/smtpd"
+	"postrider/storage"
 )
 
 // mailLog says what happens in the shapes that operators know (package maillog
@@ -95,6 +97,10 @@ func (t *transaction) log(s *smtpConn) {
 	}
 	if t.err != nil {
 		srv.stats.refused.Add(1)
+		if errors.Is(t.err, storage.ErrOverQuota) {
+			srv.log.info("message from <"+string(t.Reverse)+"> not stored: "+t.err.Error(), localAgent)
+			return
+		}
 		srv.log.fault("message from <"+string(t.Reverse)+"> not stored", t.err)
 		return
 	}

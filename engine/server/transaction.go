@@ -66,6 +66,8 @@ func (t *transaction) verdictOn(o router.Outcome) smtpd.Verdict {
 		return smtpd.AliasLoop
 	case router.Disabled:
 		return smtpd.MailboxOff
+	case router.Full:
+		return t.conn.srv.storedVerdict(storage.ErrOverQuota)
 	case router.NotOurs:
 		if !t.MayRelay() {
 			return smtpd.NotRelayed

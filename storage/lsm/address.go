@@ -49,6 +49,7 @@ func (s *Store) Lookup(local, domain string) (storage.Address, error) {
 	r := s.dir.at(ref)
 	a := storage.Address{Account: storage.AccountID(r.account()), Targets: targetsOf(r)}
 	a.Refused = a.Account != 0 && r.access() == storage.NoMail
+	_, a.Full = s.dir.full[a.Account]
 	return a, nil
 }
 

@@ -28,8 +28,9 @@ type directory struct {
 	accounts []uint32          // by AccountID -> record; 0: none
 	arena    arena
 	proofs   storage.Proofs
-	changes  atomic.Uint64 // see storage.Store.CredentialChanges; after the change is in the rest
-	quotas   int           // domains with a quota: while there is one, domain.used is kept
+	changes  atomic.Uint64                  // see storage.Store.CredentialChanges; after the change is in the rest
+	full     map[storage.AccountID]struct{} // see storage.Address.Full
+	quotas   int                            // domains with a quota: while there is one, domain.used is kept
 }
 
 // domain is one of our domains. A domain that is removed and added again gets
@@ -75,6 +76,7 @@ func newDirectory() *directory {
 		seed:     maphash.MakeSeed(),
 		domains:  make(map[string]*domain),
 		aliases:  make(map[string]string),
+		full:     make(map[storage.AccountID]struct{}),
 		names:    make(map[uint64]uint32),
 		accounts: make([]uint32, 1),
 	}
@@ -163,6 +165,7 @@ func (d *directory) remove(local, domain string) {
 	}
 	if a := gone.account(); a != 0 {
 		d.accounts[a] = 0
+		delete(d.full, storage.AccountID(a))
 		d.count(gone, -1)
 	}
 	d.domains[domain].addresses--

@@ -353,6 +353,9 @@ func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter
 		c.usage[account] = u.plus(by)
 	}
 	c.s.dir.use(account, by)
+	if by.octets < 0 {
+		c.s.dir.markFull(account, false)
+	}
 }
 
 // maxUsage bounds the counters, of accounts with a quota, that are kept in memory.

@@ -33,7 +33,8 @@ func (c *committer) admitQuotas(dl *storage.Delivery) error {
 				return err
 			}
 			if exceeds(used.plus(by), own) {
-				return fmt.Errorf("%w: account %d", storage.ErrOverQuota, r.Account)
+				c.s.dir.markFull(r.Account, exceeds(used.plus(counter{1, 1}), own))
+				return fmt.Errorf("%w: %s", storage.ErrOverQuota, c.s.dir.nameOf(r.Account))
 			}
 			if isNear(used.plus(by), own) && !isNear(used, own) {
 				dl.Near = append(dl.Near, storage.NearQuota{Account: r.Account, Used: quotaOf(used.plus(by)), Quota: own})
@@ -74,6 +75,31 @@ func isNear(used counter, q storage.Quota) bool {
 // part is QuotaWarning percent of n, rounded up, without an overflow.
 func part(n int64) int64 {
 	return n/100*storage.QuotaWarning + (n%100*storage.QuotaWarning+99)/100
+}
+
+// markFull notes whether an account's maildrop has no room for any message.
+func (d *directory) markFull(id storage.AccountID, full bool) {
+	if _, is := d.full[id]; is == full {
+		return // only the committer changes it
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if full {
+		d.full[id] = struct{}{}
+	} else {
+		delete(d.full, id)
+	}
+}
+
+// nameOf is the address of an account, for errors.
+func (d *directory) nameOf(id storage.AccountID) string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	r := d.recordOf(id)
+	if r == nil {
+		return fmt.Sprintf("account %d", id)
+	}
+	return string(r.name()) + "@" + d.numbered[r.domain()].name
 }
 
 // use adds to what the domain of an account holds, while a domain has a quota. The committer

@@ -173,10 +173,33 @@ func messageQuota(t *testing.T, s storage.Store) {
 			t.Errorf("%+v", told)
 		}
 	}
+	full := func(when string, want bool) {
+		t.Helper()
+		if found, err := s.Lookup("few", Domain); err != nil || found.Full != want {
+			t.Errorf("%s: %+v, %v", when, found, err)
+		}
+	}
+	full("nothing was refused yet", false)
 	_, err = near(t, s, 100, a, plain)
 	want(t, err, storage.ErrOverQuota)
+	full("refused", true)
+	l, err := s.LockMaildrop(a)
+	must(t, err)
+	list, err := l.List(10)
+	must(t, err)
+	first, _ := list.At(0)
+	must(t, l.Expunge([]storage.MessageID{first}))
+	l.Release()
+	full("one was deleted", false)
+	_, err = near(t, s, 100, a)
+	must(t, err)
+	_, err = near(t, s, 100, a)
+	want(t, err, storage.ErrOverQuota)
+	full("refused again", true)
+	must(t, s.SetPassword(a, "x", "")) // it may forget what it knows, and learns it again
 	more := int64(6)
 	must(t, s.ChangeAccount(a, storage.AccountChange{MaxMessages: &more}))
+	full("it has a larger quota", false)
 	_, err = near(t, s, 100, plain, a)
 	must(t, err)
 	_, err = near(t, s, 100, a)

@@ -63,7 +63,7 @@ SCRAM-SHA-256 needs is added to an account at its first login by password.`,
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "added %d accounts\n", len(file.Accounts))
 				if n := len(file.Locked); n > 0 {
-					fmt.Fprintf(cmd.ErrOrStderr(), "passed over %d users without a password, from %s to %s\n", n, file.Locked[0], file.Locked[n-1])
+					fmt.Fprintf(cmd.ErrOrStderr(), "passed over users without a password: %d, from %s to %s\n", n, file.Locked[0], file.Locked[n-1])
 				}
 				return nil
 			})

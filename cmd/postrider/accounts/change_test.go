@@ -161,7 +161,7 @@ func TestImportOfShadow(t *testing.T) {
 		shadow := s.File("shadow", "root:!:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n"+
 			"alice:$y$j9T$saltsalt$VuCHcCYYVuebTL.IxzSml3z./71e36sys.wEb95cM54:19000:0:99999:7:::\n"+
 			"bob:$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1:19000::::::\n")
-		s.Want(0, "", "account import "+shadow, "added 2 accounts", "passed over 2 users without a password, from root to daemon")
+		s.Want(0, "", "account import "+shadow, "added 2 accounts", "passed over users without a password: 2, from root to daemon")
 		s.Want(0, "", "account list --no-scram", "alice@a.example", "bob@a.example")
 		s.Want(sysexits.DataErr, "carol:$1$abcdefgh$0123456789012345678901:19000:0:99999:7:::\n", "account import -", "-:1: ", "$1$", "nothing was added")
 	})

@@ -63,8 +63,10 @@
 // as many copies as ways through aliases that are all different. A message with more
 // than 32 Delivered-To fields is in a loop for each alias.
 //
-// An account that takes no mail (storage.NoMail) is refused as a recipient, with [Disabled].
-// As a member of an alias it fails as a dead member does, and the others get the mail.
+// An account that takes no mail (storage.NoMail) is refused as a recipient, with [Disabled],
+// and one whose maildrop is full with [Full]. As members of an alias they get the mail by way
+// of the queue, where the first fails and the second is tried again; the others get it at
+// once.
 //
 // Mail for domains of others has a next hop ([Transports]): by rules for the
 // destination, then for the sender, then the smarthost, then MX.

@@ -79,25 +79,32 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	return o
 }
 
-// refuse takes out the accounts that take no mail: a recipient that leads to nothing else is
-// Disabled, other members of an alias are dead.
+// refuse takes out the accounts that take no mail, and those without room for any. A
+// recipient that leads to nothing else has their outcome. As members of an alias they are
+// dead: delivery is tried by way of the queue.
 func (p *Placement) refuse(from int, dead []Dead) ([]Dead, Outcome) {
-	if !slices.ContainsFunc(p.Targets[from:], func(t Target) bool { return t.Refused }) {
-		return dead, Local
-	}
-	kept := p.Targets[:from]
+	kept, o := p.Targets[:from], Local
 	for _, t := range p.Targets[from:] {
-		if !t.Refused {
+		why := Disabled
+		switch {
+		case !t.Refused && !t.Full:
 			kept = append(kept, t)
 			continue
+		case !t.Refused:
+			why = Full
+		}
+		if o != Full { // of several outcomes the one that may pass
+			o = why
 		}
 		_, domain := cut(t.Expanded)
-		dead = append(dead, Dead{t.Expanded, domain, Disabled})
+		dead = append(dead, Dead{t.Expanded, domain, why})
 	}
-	if p.Targets = kept; len(kept) == from {
-		return nil, Disabled
+	if o == Local || len(kept) > from {
+		p.Targets = kept
+		return dead, Local
 	}
-	return dead, Local
+	p.Targets = kept
+	return nil, o
 }
 
 // Return puts a recipient that has no mailbox here, or no address that can be read, into

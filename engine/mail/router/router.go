@@ -19,6 +19,7 @@ const (
 	Loop                       // an alias that leads to itself only, or to too many addresses
 	ForwardLoop                // an alias that has sent this message elsewhere before
 	Disabled                   // an account that takes no mail (550 5.2.1); only Placement.Add tells
+	Full                       // a maildrop without room (452 4.2.2); only Placement.Add tells
 )
 
 // String returns the outcome in a word or two, for logs and commands.
@@ -34,6 +35,8 @@ func (o Outcome) String() string {
 		return "mail forwarding loop"
 	case Disabled:
 		return "disabled"
+	case Full:
+		return "mailbox full"
 	}
 	return "unknown"
 }
@@ -50,8 +53,9 @@ type Target struct {
 	// part in the case that the alias has, and Domain that domain, folded; then there is
 	// no Account. "": a maildrop.
 	Remote, Domain string
-	// Refused: the account takes no mail. Placement takes such targets out.
-	Refused bool
+	// Refused: the account takes no mail. Full: it has no room for any. Placement takes
+	// such targets out.
+	Refused, Full bool
 }
 
 // MaxExpansion bounds the addresses that one alias may expand to, counting
@@ -109,7 +113,7 @@ func (r *Router) resolve(local, domain []byte, dst []Target, been func(address [
 		x := r.expand(alias{at, m, found}, dst, been)
 		return x.dst, x.dead, x.outcome
 	}
-	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at), Refused: found.Refused}), nil, Local
+	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at), Refused: found.Refused, Full: found.Full}), nil, Local
 }
 
 // mailbox folds the domain, puts the mailbox into one of our domains if it is another

@@ -12,7 +12,7 @@ var answers = [...][Shutdown + 1]*smtp.Reply{
 	AskTransaction: {Yes: &senderOK, Full: &diskFull, Busy: &overBudget, Failed: &failed},
 	AskRecipient: {
 		Yes: &recipientOK, Here: &recipientOK, Unknown: &noSuchUser, AliasLoop: &aliasLoop,
-		NotRelayed: &notRelayed, MailboxFull: &mailboxFull, MailboxOff: &mailboxOff,
+		NotRelayed: &notRelayed, MailboxFull: &mailboxFull, MailboxOver: &mailboxOver, MailboxOff: &mailboxOff,
 		TooManyNow: &oneByOne, Full: &diskFull, Busy: &overBudget, Failed: &failed,
 	},
 	AskStored: {

@@ -57,7 +57,7 @@ const (
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
 	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown, AliasLoop,
-	// NotRelayed, MailboxFull, MailboxOff, TooManyNow, Busy (no memory for another one), Failed,
+	// NotRelayed, MailboxFull, MailboxOver, MailboxOff, TooManyNow, Busy (no memory for another one), Failed,
 	// Refused. After Yes and Here its ORcpt is gone: a caller that needs it copies it
 	// first.
 	AskRecipient

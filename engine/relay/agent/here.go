@@ -37,7 +37,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
 		outcome := m.Recipient(&rcpt)
 		if outcome != router.Local {
-			a.Results[i] = notHere(outcome, to.ForwardPath)
+			a.Results[i] = c.notHere(outcome, to.ForwardPath)
 			continue
 		}
 		taken = append(taken, i)
@@ -67,13 +67,15 @@ func (c *Courier) notDelivered(err error) queue.Result {
 }
 
 // notHere is the result for a recipient that no maildrop was found for.
-func notHere(outcome router.Outcome, path string) queue.Result {
+func (c *Courier) notHere(outcome router.Outcome, path string) queue.Result {
 	res := queue.Result{Verdict: queue.Permanent, Status: "5.1.1", Reason: "unknown user: " + path}
 	switch outcome {
 	case router.Loop:
 		res.Status, res.Reason = "5.4.6", "alias loop: "+path+" leads in a circle or to too many addresses"
 	case router.ForwardLoop:
 		res.Status, res.Reason = "5.4.6", "mail forwarding loop for "+path
+	case router.Full:
+		return c.notDelivered(storage.ErrOverQuota)
 	case router.Disabled:
 		res.Status, res.Reason = "5.2.1", "mailbox disabled: "+path
 	}
