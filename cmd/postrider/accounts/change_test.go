@@ -128,9 +128,11 @@ func TestListFilters(t *testing.T) {
 		f("*@b.example --apop")
 		f("--apop", "anna")
 		f("--no-scram", "alice", "bob") // imported: the verifier comes with the first login
+		s.Want(0, "carl:x\n", "account import - --scram")
+		f("--no-scram", "alice", "bob")
 		f("--no-password")
 		f("--idle 1d")
-		f("--idle 0s", "alice", "anna", "bob")
+		f("--idle 0s", "alice", "anna", "carl", "bob")
 		s.Want(sysexits.Usage, "", "account list --idle soon", "--idle soon", "5d")
 		s.Want(sysexits.Usage, "", "account list [", "pattern")
 		s.Want(sysexits.Usage, "", "account list --domain a..b", "--domain")
