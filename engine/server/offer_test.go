@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -49,7 +48,7 @@ func (f *fixture) offered(t *testing.T) (auth, capa string, apop bool) {
 func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	f := start(t, func(c *config.Config) {
 		now(c)
-		c.POP3.APOP = true
+		c.POP3.APOP, c.Auth.OfferSCRAM = true, config.OfferToSome
 		c.Auth.Mechanisms = sasl.SetOf(sasl.ScramSHA256, sasl.CramMD5, sasl.Plain, sasl.Login)
 	}, nil)
 	expect := func(when, want string, apop bool) {
@@ -83,9 +82,7 @@ func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	set("jsmith", hash, "word")
 	expect("a secret", "CRAM-MD5 PLAIN LOGIN", true)
 	set("jsmith", both, "")
-	expect("a verifier, and accounts without", "PLAIN LOGIN", false)
-	f.cfg.Auth.OfferSCRAM = config.OfferToSome
-	expect("a verifier, if one is enough", "SCRAM-SHA-256 PLAIN LOGIN", false)
+	expect("a verifier", "SCRAM-SHA-256 PLAIN LOGIN", false)
 	id, err := f.store.AddAccount(storage.NewAccount{Name: "new", Domain: "localhost", Hash: both, Secret: "word"})
 	if err != nil {
 		t.Fatal(err)
@@ -107,17 +104,4 @@ func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	q.say("AUTH SCRAM-SHA-256", "504 5.5.4")
 	q.say("AUTH CRAM-MD5", "504 5.5.4")
 	q.say(plain("mbrain", "word"), "235 ")
-}
-
-// Within TLS the offer is the same, and SCRAM-SHA-256-PLUS goes with SCRAM-SHA-256.
-func TestTheOfferOfEachPort(t *testing.T) {
-	all := sasl.SetOf(sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.CramMD5, sasl.Plain, sasl.Login)
-	for o, want := range []string{"PLAIN LOGIN", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN", "CRAM-MD5 PLAIN LOGIN", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN"} {
-		if got := strings.TrimSpace(string(offer(o).of(all).AppendTo(nil))); got != want {
-			t.Errorf("offer %d: %q, want %q", o, got, want)
-		}
-		if got := offer(o).of(sasl.SetOf(sasl.Plain)); got != sasl.SetOf(sasl.Plain) {
-			t.Errorf("offer %d of PLAIN alone: %v", o, fmt.Sprint(got))
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"postrider/codec/message"
 	"postrider/codec/smtp"
 	"postrider/engine/config"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/protocol/smtpd"
@@ -125,7 +126,7 @@ func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 	r, err := m.Write(ctx, &incoming.From{Received: message.Received{Host: srv.cfg.Server.Hostname, With: "local"}}, []byte(text),
 		&incoming.End{Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: wide, Body: smtp.Body8BitMIME}})
 	if err == nil {
-		srv.log.info("a mail about a quota was sent: "+r.ID().String(), localAgent, slog.String("of", name))
+		srv.log.Info("a mail about a quota was sent: "+r.ID().String(), maillog.Local, slog.String("of", name))
 	}
 	return err
 }

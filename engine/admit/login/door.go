@@ -7,6 +7,7 @@ import (
 
 	"postrider/codec/sasl"
 	"postrider/engine/admit/password"
+	"postrider/engine/host/latency"
 	"postrider/engine/mail/router"
 	"postrider/storage"
 )
@@ -22,6 +23,7 @@ type Settings struct {
 	CacheSize       int
 	Cost            password.Cost // the hash of a name without an account
 	Iterations      int           // SCRAM for a name without an account
+	OfferToSome     bool          // SCRAM is offered while one account has a verifier, not all
 	Secret          []byte        // see LoadSecret
 
 	Router *router.Router // finds accounts by the names that clients give
@@ -29,8 +31,9 @@ type Settings struct {
 	// Queue has a goroutine of a pool call Attempt.Work; false: the pool has no room. It
 	// does not block. An attempt that is last gives way to all others.
 	Queue    func(a *Attempt, last bool) bool
-	Draining func() bool      // the server ends: nothing is queued any more
-	Now      func() time.Time // the clock
+	Draining func() bool        // the server ends: nothing is queued any more
+	Now      func() time.Time   // the clock
+	Took     *latency.Histogram // gets the time to each outcome, without its Wait; nil: none is kept
 	Log      *slog.Logger
 }
 
@@ -40,6 +43,7 @@ type Store interface {
 	CredentialChanges() uint64
 	SetVerifier(id storage.AccountID, hash, verifier string) error
 	NoteLogin(id storage.AccountID, at time.Time)
+	Proofs() storage.Proofs
 }
 
 // Door judges logins. All methods may be called from any goroutine.

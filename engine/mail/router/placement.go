@@ -93,7 +93,7 @@ func (p *Placement) refuse(from int, dead []Dead) ([]Dead, Outcome) {
 		case !t.Refused:
 			why = Full
 		}
-		if o != Full { // of several outcomes the one that may pass
+		if o != Full { // Full may pass, and so counts more than Disabled
 			o = why
 		}
 		_, domain := cut(t.Expanded)
