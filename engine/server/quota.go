@@ -10,23 +10,11 @@ import (
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
-	"postrider/engine/config"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
-	"postrider/engine/protocol/smtpd"
 	"postrider/storage"
 )
-
-// storedVerdict is verdictOf for the end of a message: smtp.over_quota says whether the
-// client tries again.
-func (srv *Server) storedVerdict(err error) smtpd.Verdict {
-	v := verdictOf(err)
-	if v == smtpd.MailboxFull && srv.cfg.SMTP.OverQuota == config.OverQuotaFinal {
-		return smtpd.MailboxOver
-	}
-	return v
-}
 
 // maxWarnings bounds the warnings about quotas that wait to be written. One that finds no
 // room is logged.
