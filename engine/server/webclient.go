@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"postrider/codec/address"
@@ -69,11 +68,11 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 	if err != nil {
 		return incoming.Result{}, err
 	}
+	m.Daemon, m.Line = maillog.Web, m.Origin
 	result, err := srv.entrance.Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		b.Refused(len(result.Refused))
 		srv.stats.messages.Add(1)
-		srv.log.Info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", maillog.Web, slog.String("id", id.String()))
 		return result, nil
 	}
 	b.Cancel()

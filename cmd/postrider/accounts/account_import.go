@@ -73,7 +73,7 @@ once for the lines with passwords; it can't be made of a hash.`,
 	}
 	cmd.Flags().BoolVar(&scram, "scram", false, "make what SCRAM-SHA-256 needs now, not at the first login")
 	cmd.Flags().BoolVar(&anyPassword, "any-password", false, "take passwords that auth.min_password and auth.refused_passwords refuse")
-	return t.Flags(cmd)
+	return t.FlagsWithCreate(cmd)
 }
 
 // openInput opens a file, or the standard input for "-".

@@ -140,20 +140,19 @@ func TestListFilters(t *testing.T) {
 }
 
 func TestPasswordRules(t *testing.T) {
-	both(t, func(s *shelltest.Shell) {
-		s.Want(0, "secret\n", "account add alice --password-stdin") // makes the store
-		list := s.File("refused", "hunter2hunter2\n")
-		s.Config = s.File("rules.toml", strings.NewReplacer("min_password = 1", "min_password = 10\nrefused_passwords = \""+list+"\"").Replace(s.Read(s.Config)))
-		for word, want := range map[string]string{"short": "5 characters", "Hunter2Hunter2": "refused", "alice@a.example": "name of the account"} {
-			s.Want(sysexits.DataErr, word+"\n", "account passwd alice --password-stdin", want, "nothing was changed")
-		}
-		s.Want(0, "long enough\n", "account passwd alice --password-stdin", "changed")
-		s.Want(sysexits.DataErr, "short\n", "account add bob --password-stdin", "auth.min_password")
-		s.Want(sysexits.DataErr, "carol:hunter2hunter2\ndave:long enough\nerin:short\n", "account import -", "-:1: ", "-:3: ", "nothing was added")
-		s.Want(0, "erin:short\n", "account import - --any-password", "added 1")
-		s.Config = s.File("gone.toml", strings.Replace(s.Read(s.Config), list, list+"-gone", 1))
-		s.Want(sysexits.NoInput, "long enough\n", "account passwd alice --password-stdin", "auth.refused_passwords")
-	})
+	s := shelltest.New(t, AccountCommand)                       // a running server has its own rules
+	s.Want(0, "secret\n", "account add alice --password-stdin") // makes the store
+	list := s.File("refused", "hunter2hunter2\n")
+	s.Config = s.File("rules.toml", strings.NewReplacer("min_password = 1", "min_password = 10\nrefused_passwords = \""+list+"\"").Replace(s.Read(s.Config)))
+	for word, want := range map[string]string{"short": "5 characters", "Hunter2Hunter2": "refused", "alice@a.example": "name of the account"} {
+		s.Want(sysexits.DataErr, word+"\n", "account passwd alice --password-stdin", want, "nothing was changed")
+	}
+	s.Want(0, "long enough\n", "account passwd alice --password-stdin", "changed")
+	s.Want(sysexits.DataErr, "short\n", "account add bob --password-stdin", "auth.min_password")
+	s.Want(sysexits.DataErr, "carol:hunter2hunter2\ndave:long enough\nerin:short\n", "account import -", "-:1: ", "-:3: ", "nothing was added")
+	s.Want(0, "erin:short\n", "account import - --any-password", "added 1")
+	s.Config = s.File("gone.toml", strings.Replace(s.Read(s.Config), list, list+"-gone", 1))
+	s.Want(sysexits.NoInput, "long enough\n", "account passwd alice --password-stdin", "auth.refused_passwords")
 }
 
 // Lines of /etc/shadow are imported with their hashes, whatever crypt(3) made; hashes of
