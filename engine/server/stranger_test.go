@@ -19,7 +19,7 @@ import (
 	"postrider/engine/host/maillog"
 )
 
-// among makes loopback a network of strangers, who may speak for others by XCLIENT,
+// among makes loopback a network of untrusted clients that may speak for others by XCLIENT,
 // with names from this server.
 func among(server *dnstest.Server, set func(*config.Policy)) func(*config.Config) {
 	return func(cfg *config.Config) {
