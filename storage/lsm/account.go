@@ -271,7 +271,7 @@ func setAccount(b *pebble.Batch, a *storage.Account) {
 	_ = b.Set(putAccountKey(&k, tagAccount, a.ID), appendAccount(nil, a), nil)
 }
 
-// The versions of a U row's value: its first octet. Programs before format 4 wrote the
+// The versions of a U row's value: its first octet. Programs before format 5 wrote the
 // first, which has no messages and no access.
 const (
 	accountVersion1 = 1

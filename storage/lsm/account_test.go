@@ -14,7 +14,7 @@ import (
 	"postrider/storage/storetest"
 )
 
-// rowOfFormat3 is the value of a U row as programs before format 4 wrote it.
+// rowOfFormat3 is the value of a U row as programs before format 5 wrote it.
 func rowOfFormat3(a *storage.Account) []byte {
 	b := binary.BigEndian.AppendUint64([]byte{1}, uint64(a.Quota))
 	b = binary.BigEndian.AppendUint64(b, uint64(a.Created.UnixMilli()))

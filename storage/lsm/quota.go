@@ -202,7 +202,7 @@ func (s *Store) countDomains() (map[string]counter, error) {
 
 // The kinds of a D row: the first octet of its value.
 const (
-	domainPlain = 1 // nothing follows: what programs before format 4 wrote
+	domainPlain = 1 // nothing follows: what programs before format 5 wrote
 	domainQuota = 2 // octets(8) messages(8) follow
 	domainAlias = 3 // the domain that it is an alias of follows
 )
