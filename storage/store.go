@@ -20,8 +20,9 @@ type Store interface {
 	// Proofs counts the accounts that can prove their password. Never blocks, and a
 	// change counts as soon as it can be read.
 	Proofs() Proofs
-	// CredentialChanges counts changed passwords and removed accounts: while it is the
-	// same, so are Hash and Secret of each account that was there. It is at least as new
+	// CredentialChanges counts changed passwords, accounts that were changed by
+	// ChangeAccount and removed accounts: while it is the same, SameLogin holds for each
+	// account that was there. It is at least as new
 	// as what is read from the directory after it. Never blocks, and is cheap.
 	CredentialChanges() uint64
 	// Health returns the state of the store. Never blocks.
@@ -96,6 +97,8 @@ type Delivery struct {
 	// the settlement that it reports. When one of the entries is gone, nothing is
 	// stored, and the outcome is ErrFenced.
 	Settle []Settlement
+	// Near are quotas that are almost used up: the store sets it before Done.
+	Near []NearQuota
 	// Done gets the outcome: a Receipt and nil, or an error (ErrFull, ErrTemporary,
 	// ErrFailed, ErrNotFound when an account was removed meanwhile) and nothing stored.
 	Done func(d *Delivery, r Receipt, err error)

@@ -110,6 +110,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_total", "Logins by AUTH in SMTP.", &srv.door.Stats.SMTP)
 	counter("web_logins_total", "Logins to the web client.", &srv.door.Stats.Web)
 	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
+	counter("auth_verifiers_total", "Verifiers for SCRAM that were made after a login by password.", &srv.door.Stats.Verifiers)
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)

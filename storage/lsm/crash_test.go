@@ -101,7 +101,7 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 		{"add accounts", func(s *Store) error {
 			var as []storage.NewAccount
 			for i := range accounts {
-				as = append(as, storage.NewAccount{Name: fmt.Sprintf("user%d", i), Domain: storetest.Domain})
+				as = append(as, storage.NewAccount{Name: fmt.Sprintf("user%d", i), Domain: storetest.Domain, Hash: "old"})
 			}
 			if err := s.AddAccounts(as); err != nil {
 				return err
@@ -132,8 +132,22 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 		}},
 		{"UPDATE of shared and own messages", expunge(0, 0, 1, 3)},
 		{"UPDATE of the second owner", expunge(1, 1, 3)},
+		{"a quota of the domain", func(s *Store) error {
+			return s.SetDomainQuota(storetest.Domain, storage.Quota{Octets: 1 << 30, Messages: 1000})
+		}},
+		{"a domain alias", func(s *Store) error { return s.AddDomainAlias("alias.example", storetest.Domain) }},
+		{"another name", func(s *Store) error {
+			name, messages, access := "renamed", int64(50), storage.NoMail
+			return s.ChangeAccount(accounts[1], storage.AccountChange{Name: &name, MaxMessages: &messages, Access: &access})
+		}},
+		{"a login", func(s *Store) error {
+			s.NoteLogin(accounts[1], time.UnixMilli(1_700_000_000_000))
+			return nil
+		}},
 		{"a password", func(s *Store) error { return s.SetPassword(accounts[2], "hash", "") }},
 		{"removal of the last owner's account", func(s *Store) error { return s.RemoveAccount(accounts[2]) }},
+		{"a verifier", func(s *Store) error { return s.SetVerifier(accounts[0], "old", "{SCRAM-SHA-256}v") }},
+		{"the domain alias goes", func(s *Store) error { return s.RemoveDomain("alias.example") }},
 		{"UPDATE of the rest", expunge(0, 2, 4)},
 		{"removal of the account", func(s *Store) error { return s.RemoveAccount(accounts[1]) }},
 	}
@@ -144,13 +158,13 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 func state(t *testing.T, s *Store) string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintln(&b, s.Domains())
+	fmt.Fprintln(&b, s.DomainSettings())
 	var accounts []storage.Account
 	if err := s.Accounts(func(a storage.Account) bool { accounts = append(accounts, a); return true }); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range accounts {
-		fmt.Fprintf(&b, "%d %s %s %q\n", a.ID, a.Name, a.Domain, a.Hash)
+		fmt.Fprintf(&b, "%d %s %s %q %d %d\n", a.ID, a.Name, a.Domain, a.Hash, a.MaxMessages, a.Access)
 		got := storetest.Contents(t, s, a.ID)
 		ids := make([]storage.MessageID, 0, len(got))
 		for id := range got {
@@ -159,6 +173,11 @@ func state(t *testing.T, s *Store) string {
 		slices.Sort(ids)
 		for _, id := range ids {
 			fmt.Fprintf(&b, "  %s %d %08x\n", id, len(got[id]), crc32.ChecksumIEEE(got[id]))
+		}
+	}
+	for name, d := range s.dir.domains {
+		if s.dir.quotas > 0 {
+			fmt.Fprintf(&b, "%s holds %d messages\n", name, d.used.messages)
 		}
 	}
 	queueState(t, s, &b)

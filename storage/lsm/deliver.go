@@ -138,24 +138,12 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if a := c.duplicate(dl.Recipients); a != 0 {
 		return fmt.Errorf("%w: account %d is twice in a delivery", storage.ErrInvalid, a)
 	}
+	if err := c.admitQuotas(dl); err != nil {
+		return err
+	}
 	for i := range dl.Recipients {
-		r := &dl.Recipients[i]
-		quota, ok := c.s.dir.quota(r.Account)
-		if !ok {
-			return fmt.Errorf("%w: account %d", storage.ErrNotFound, r.Account)
-		}
-		if err := c.admitUIDL(r, d, dl.Size); err != nil {
+		if err := c.admitUIDL(&dl.Recipients[i], d, dl.Size); err != nil {
 			return err
-		}
-		if quota == 0 {
-			continue
-		}
-		used, err := c.used(r.Account)
-		if err != nil {
-			return err
-		}
-		if used.octets+int64(len(r.Trace))+dl.Size > quota {
-			return fmt.Errorf("%w: account %d", storage.ErrOverQuota, r.Account)
 		}
 	}
 	return c.admitSettlements(dl.Settle)

@@ -14,6 +14,7 @@ const (
 	tagCount    = 'C'
 	tagDomain   = 'D'
 	tagUIDL     = 'I'
+	tagLogin    = 'L'
 	tagMaildrop = 'M'
 	tagDraft    = 'P'
 	tagRefs     = 'R'

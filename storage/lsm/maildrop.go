@@ -51,7 +51,7 @@ func (s *Store) take(account storage.AccountID, held bool) (*lock, error) {
 	defer s.locks.mu.Unlock()
 	// Under the table's lock: RemoveAccount holds the maildrop while it takes the
 	// account out of the directory.
-	if _, ok := s.dir.quota(account); !ok {
+	if !s.dir.has(account) {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
 	if s.locks.held[account] != nil && !held {
@@ -366,7 +366,11 @@ func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter
 	by.put(v[:])
 	_ = b.Merge(putAccountKey(&k, tagCount, account), v[:], nil)
 	if u, ok := c.usage[account]; ok {
-		c.usage[account] = counter{u.messages + by.messages, u.octets + by.octets}
+		c.usage[account] = u.plus(by)
+	}
+	c.s.dir.use(account, by)
+	if by.octets < 0 {
+		c.s.dir.markFull(account, false)
 	}
 }
 
@@ -407,7 +411,7 @@ func (s *Store) counter(account storage.AccountID) (_ counter, err error) {
 
 // Usage implements storage.Maildrops.
 func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err error) {
-	if _, ok := s.dir.quota(account); !ok {
+	if !s.dir.has(account) {
 		return 0, 0, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
 	c, err := s.counter(account)

@@ -28,6 +28,7 @@ type Store struct {
 	ids         idSource
 	locks       lockTable
 	listings    listings
+	logins      loginNotes
 	drafts      drafts
 	damaged     damaged
 
@@ -68,6 +69,7 @@ func newStore(opts Options) *Store {
 		sync:    pebble.Sync,
 		dir:     newDirectory(),
 		drafts:  drafts{open: make(map[storage.MessageID]struct{})},
+		logins:  loginNotes{all: make(map[storage.AccountID]struct{})},
 		queue:   newQueue(),
 		groups:  sync.Pool{New: func() any { return new(group) }},
 		ended:   make(chan struct{}),

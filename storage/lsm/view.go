@@ -43,7 +43,7 @@ func (s *Store) view(account storage.AccountID, last storage.MessageID, back boo
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
-	if _, ok := s.dir.quota(account); !ok {
+	if !s.dir.has(account) {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
 	v := &view{snapshot: s.db.NewSnapshot(), back: back}

@@ -80,6 +80,16 @@ func (s *Shell) File(name, text string) string {
 	return path
 }
 
+// Read is the content of a file.
+func (s *Shell) Read(path string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // Bare is a shell without a configuration.
 func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	return &Shell{Dir: t.TempDir(), t: t, commands: commands}
@@ -89,7 +99,7 @@ func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	s := Bare(t, commands...)
 	s.Config = s.File("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.Dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\nmin_password = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
 	if err := s.open(t).Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ type Stats struct {
 	Throttled  atomic.Int64 // not looked at, because too many failed
 	Slowed     atomic.Int64 // waited for their turn
 	Remembered atomic.Int64 // needed no hash
+	Verifiers  atomic.Int64 // verifiers made after a login
 }
 
 // granted counts a login that was granted.

@@ -19,6 +19,23 @@ type (
 		ID           storage.AccountID
 		Hash, Secret string
 	}
+	verifierArg struct {
+		ID             storage.AccountID
+		Hash, Verifier string
+	}
+	changeArg struct {
+		ID     storage.AccountID
+		Change storage.AccountChange
+	}
+	loginArg struct {
+		ID storage.AccountID
+		At time.Time
+	}
+	domainAliasArg struct{ Domain, Of string }
+	domainQuotaArg struct {
+		Domain string
+		Quota  storage.Quota
+	}
 	removeArg struct {
 		ID       storage.AccountID
 		Messages []storage.MessageID

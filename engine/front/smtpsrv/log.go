@@ -2,6 +2,7 @@ package smtpsrv
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"postrider/codec/message"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/smtpd"
+	"postrider/storage"
 )
 
 // reject counts and logs a refusal in the form of Postfix. reverse and forward are nil where
@@ -93,6 +95,10 @@ func (t *transaction) log() {
 	s := t.session
 	log, state := s.service.log, s.state
 	if t.Refusal() != nil {
+		return
+	}
+	if errors.Is(t.err, storage.ErrOverQuota) {
+		log.Info("message from <"+string(t.Reverse)+"> not stored: "+t.err.Error(), maillog.Local)
 		return
 	}
 	if t.err != nil {

@@ -254,6 +254,16 @@ func (s *session) busy() smtpd.Verdict {
 	return smtpd.Busy
 }
 
+// storedVerdict is verdictOf where a maildrop may be full: the settings say whether the
+// client tries again.
+func (s *session) storedVerdict(err error) smtpd.Verdict {
+	v := verdictOf(err)
+	if v == smtpd.MailboxFull && s.service.set.OverQuotaFails {
+		return smtpd.MailboxOver
+	}
+	return v
+}
+
 // verdictOf maps the store's errors to the machine's verdicts.
 func verdictOf(err error) smtpd.Verdict {
 	switch {

@@ -67,7 +67,9 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 	}
 	m.seal(e)
 	m.address("")
-	return storage.Put(ctx, m.in.Inbox, &m.delivery)
+	r, err := storage.Put(ctx, m.in.Inbox, &m.delivery)
+	m.tellNear(err)
+	return r, err
 }
 
 // ownBacklog is the memory limit for a message of this host.

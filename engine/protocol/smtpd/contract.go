@@ -61,14 +61,14 @@ const (
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
 	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown, AliasLoop,
-	// NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one), Failed,
+	// NotRelayed, MailboxFull, MailboxOver, MailboxOff, TooManyNow, Busy (no memory for another one), Failed,
 	// Refused. After Yes and Here its ORcpt is gone: a caller that needs it copies it
 	// first.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,
 	// the draft is the caller's: Drop comes if it is not Yes.
-	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, Failed.
+	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, MailboxOver, Failed.
 	AskStored
 	// AskVerify: which user is Session.Argument, the argument of VRFY? Answers: Yes with
 	// Names (one), Unknown, Ambiguous with Names, Unsaid.
@@ -101,6 +101,8 @@ const (
 	AliasLoop           // 550 5.4.6: an alias that leads in a circle, or to too many addresses
 	NotRelayed          // 554 5.7.1: not our domain
 	MailboxFull         // 452 4.2.2
+	MailboxOver         // 552 5.2.2: the same where it is to be final
+	MailboxOff          // 550 5.2.1: the account takes no mail
 	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own; 454 4.7.0: too many failed logins
 	Full                // 452 4.3.1: the disk is full
 	Busy                // 452 4.3.1: over budget, try again later
