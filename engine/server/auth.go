@@ -30,7 +30,7 @@ func (srv *Server) doorSettings(c *config.Config) login.Settings {
 		NetworkFailures: c.Auth.NetworkFailures, AccountFailures: c.Auth.AccountFailures, AccountDelay: c.Auth.AccountDelay,
 		FailureWindow: c.Auth.FailureWindow,
 		CacheTTL:      c.Auth.CacheTTL, CacheSize: c.Auth.CacheSize,
-		Cost: c.HashCost(), Iterations: c.Auth.ScramIterations, Secret: srv.secret,
+		Cost: c.HashCost(), Iterations: c.Auth.ScramIterations, Secret: srv.secret, OfferToSome: c.Auth.OfferSCRAM == config.OfferToSome,
 		Router: srv.router, Store: srv.store, Queue: srv.hash, Draining: srv.draining.Load, Now: time.Now, Took: srv.took.login, Log: srv.log.Logger,
 	}
 }

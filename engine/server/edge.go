@@ -53,7 +53,7 @@ func serviceOf(at config.SMTPListener) conn.Service {
 // isBalancer reports whether connections from an address begin with a PROXY header.
 func (srv *Server) isBalancer(ip netip.Addr) bool { return srv.config().IsBalancer(ip) }
 
-// isOwn says whether an address is of a network of our own.
+// isOwn reports whether an address is of a network of our own.
 func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.config().MayRelay(ip) }
 
 // AdmitHTTP counts a connection of HTTP, with those of the other protocols; leave counts it

@@ -17,8 +17,8 @@ import (
 )
 
 // ofProcess are the keys that apply on reload and that package server does not see: the
-// process does it.
-var ofProcess = []string{"limits.drain_timeout", "log.to", "log.name", "log.format", "log.level"}
+// process does it, or the commands that ask the running server for its settings.
+var ofProcess = []string{"limits.drain_timeout", "log.to", "log.name", "log.format", "log.level", "auth.min_password", "auth.refused_passwords"}
 
 // probe is a client that networks of the test hold.
 var probe = netip.MustParseAddr("192.0.2.77")

@@ -43,15 +43,16 @@ type Server struct {
 	tls       *certs.Manager // nil: none
 	edge      *conn.Edge
 	budget    budget.Memory
-	readers   *conn.Pool // of the store, for POP3
+	readers   *conn.Pool // they read the store for POP3
 	auth      *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool
 	placers    *conn.Pool // places recipients again
-	hosts     *mx.Finder
-	courier   *agent.Courier
+	hosts      *mx.Finder
+	courier    *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
+	quotas     *quotaWarnings
 	entrance   atomic.Pointer[incoming.Entrance]
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
@@ -119,6 +120,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
 		return nil, err
 	}
+	srv.quotas = newQuotaWarnings(srv)
 	srv.entrance.Store(srv.newEntrance(cfg))
 	srv.sent = allowance.New(allowances(cfg))
 	loops := cfg.Server.Loops
@@ -175,6 +177,7 @@ func (srv *Server) Start() {
 		srv.tls.Start()
 	}
 	srv.courier.Start()
+	srv.quotas.start()
 }
 
 // Drain stops accepting, lets each session come to a point where nothing is
@@ -200,6 +203,7 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
+	srv.quotas.end()
 	if srv.stopLag != nil {
 		srv.stopLag()
 	}

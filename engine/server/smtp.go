@@ -81,7 +81,7 @@ func smtpSettings(c *config.Config, in *incoming.Entrance) smtpsrv.Settings {
 		CommandTimeout: c.SMTP.CommandTimeout, DataTimeout: c.SMTP.DataTimeout, MinDataRate: c.SMTP.MinDataRate,
 		MayRelay: c.MayRelay, MayXclient: c.MayXclient,
 		AnySender: c.Submission.AnySender, HideClient: c.Submission.HideClient, Handshakes: c.TLS.ClientHandshakes,
-		Capture: c.Capture.On, Entrance: in,
+		OverQuotaFails: c.SMTP.OverQuota == config.OverQuotaFinal, Capture: c.Capture.On, Entrance: in,
 	}
 }
 

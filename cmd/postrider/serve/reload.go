@@ -28,6 +28,7 @@ type running struct {
 	lines   *maillog.Handler
 	sockets *privilege.Sockets
 	log     *slog.Logger
+	manager *notifier
 	share   fileShare // of the open files, at the start
 
 	mu    sync.Mutex     // held by a reload
@@ -38,10 +39,16 @@ type running struct {
 }
 
 // reload reads the configuration again, and applies the keys that a running server can
-// change. At an error nothing changes. The log has the answer too.
+// change. At an error no key changes. The log has the answer too. In any case the file of
+// the log is opened again, and the certificates and the DKIM keys are read again.
 func (r *running) reload() (done admin.Reloaded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.manager.reloading()()
+	if err := r.lines.Reopen(); err != nil {
+		r.log.Error(err.Error())
+	}
+	r.srv.ReloadCertificates()
 	done.Changes = []admin.Change{}
 	next, err := r.load()
 	if err == nil {
@@ -118,17 +125,12 @@ func (r *running) isBeyond(key string, next *config.Config) bool {
 	return key == "limits.connections" && next.Limits.Connections > max(r.share.connections, server.SureConnections)
 }
 
-// onHangup has SIGHUP open the file of the log again and read the certificates and the
-// configuration again, until the function that it returns is called.
+// onHangup has SIGHUP reload, until the function that it returns is called.
 func (r *running) onHangup() (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
-			if err := r.lines.Reopen(); err != nil {
-				r.log.Error(err.Error())
-			}
-			r.srv.ReloadCertificates()
 			r.reload()
 		}
 	}()

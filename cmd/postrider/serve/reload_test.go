@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ func startRunning(t *testing.T) (r *running, next **config.Config) {
 		}
 	})
 	file := asked.Clone()
-	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, lines: lines, sockets: sockets, log: log, share: share, asked: asked}
+	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, lines: lines, sockets: sockets, log: log, manager: new(notifier), share: share, asked: asked}
 	r.cfg.Store(cfg)
 	return r, &file
 }
@@ -65,11 +66,15 @@ var otherValues = map[string]string{
 	"server.hostname": "other.test", "server.domains": "other.test", "server.data": "/other", "server.mail_socket": "/other", "server.user": "other",
 	"web.listen": "127.0.0.1:0", "web.listen_tls": "127.0.0.1:0", "tls.certificates": "/other", "tls.client_roots": "/other", "tls.acme_domains": "other.test",
 	"tls.acme_listen": "127.0.0.1:0", "tls.acme_email": "me@other.test", "tls.acme_directory": "https://other.test/", "relay.resolvers": "127.0.0.1:53",
-	"log.name": "other",
+	"log.name": "other", "auth.refused_passwords": "/other",
 }
 
+// ofProcess are the keys that no room of the server has: the process reads them itself, or
+// tells them to the commands that set passwords.
+var ofProcess = []string{"limits.drain_timeout", "auth.min_password", "auth.refused_passwords"}
+
 // A key that needs a restart is answered so, each time, and keeps its value; the keys of the
-// log apply. Package server has the test of all others.
+// process apply. Package server has the test of all others.
 func TestReload_KeysOfTheProcess(t *testing.T) {
 	r, file := startRunning(t)
 	defaults := (*file).Clone()
@@ -77,7 +82,7 @@ func TestReload_KeysOfTheProcess(t *testing.T) {
 	otherValues["log.to"] = log
 	tested := 0
 	for _, k := range config.Default().Keys() {
-		if !k.NeedsRestart() && k.Group() != "log" && k.Name != "limits.drain_timeout" {
+		if !k.NeedsRestart() && k.Group() != "log" && !slices.Contains(ofProcess, k.Name) {
 			continue
 		}
 		tested++

@@ -96,7 +96,7 @@ demo-passwords of the data directory.`,
 func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
 	cfg, err := workspace.Load(file)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, sysexits.NoPerm.With(err)
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%w: start the server as root or as its user, or name another file with --config", err))
 	}
 	if err != nil {
 		return nil, sysexits.Config.With(err)
@@ -131,6 +131,8 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
 	}
 
+	manager, stopNotifying := newNotifier(log)
+	defer stopNotifying()
 	sockets, err := prepare(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -156,27 +158,25 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
-	live := &running{load: load, srv: srv, lines: handler, sockets: sockets, log: log, share: share, asked: asked}
+	live := &running{load: load, srv: srv, lines: handler, sockets: sockets, log: log, manager: manager, share: share, asked: asked}
 	live.cfg.Store(cfg)
 	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started, live})
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	ready := "ready"
-	for _, at := range srv.Listening() {
-		ready += addresses(at.Name, at.Addrs())
-	}
-	ready += addresses("http", stop.http) + addresses("https", stop.https)
+	ready := readyLine(srv, stop)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
 	if err := firstSteps(store, cfg, demo, out); err != nil {
 		log.Warn("the accounts can't be listed", "err", err)
 	}
+	manager.ready(ready, srv.Alive)
 	defer live.onHangup()()
 
 	select {
 	case <-ctx.Done():
+		manager.stopping()
 		limit := live.cfg.Load().Limits.DrainTimeout
 		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", limit)
 		until, cancel := context.WithTimeout(context.Background(), limit)
@@ -186,12 +186,22 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)
+		manager.restarting(err)
 		log.Error("the store failed: restarting", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
 		handler.Close()
 		return sysexits.TempFail.With(replaceProcess(pause, sockets))
 	}
+}
+
+// readyLine has the addresses of a server that takes mail.
+func readyLine(srv *server.Server, web *httpServers) string {
+	line := "ready"
+	for _, at := range srv.Listening() {
+		line += addresses(at.Name, at.Addrs())
+	}
+	return line + addresses("http", web.http) + addresses("https", web.https)
 }
 
 // openStore opens the store. A process that replaces one with a failed store tries until

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,9 +156,18 @@ func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 	return a, err
 }
 
-// ParseName reads NAME or NAME@DOMAIN.
+// ParseName reads NAME or NAME@DOMAIN. In a domain alias it is the name in the domain that
+// the alias leads to.
 func (ws *Workspace) ParseName(text string) (local, domain string, err error) {
-	local, domain, err = router.ParseAddress(text, ws.Config.DefaultDomain())
+	if local, domain, err = ParseName(text, ws.Config.DefaultDomain()); err == nil {
+		domain = cmp.Or(ws.DomainAlias(domain), domain)
+	}
+	return local, domain, err
+}
+
+// ParseName reads NAME or NAME@DOMAIN, and does not look for domain aliases.
+func ParseName(text, defaultDomain string) (local, domain string, err error) {
+	local, domain, err = router.ParseAddress(text, defaultDomain)
 	if err == nil && local == "" {
 		err = fmt.Errorf("%q has no name before the @", text)
 	}

@@ -93,7 +93,7 @@ func TestLoginTimesForget(t *testing.T) {
 			t.Fatalf("%d logins are remembered after round %d", n, round)
 		}
 	}
-	l = newLoginTimes(0)
+	l = newLoginTimes()
 	allow(true, 1)
 	allow(true, 1)
 	if len(l.last) != 0 {
