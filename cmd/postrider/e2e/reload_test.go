@@ -98,6 +98,9 @@ func (u *turns) round(n int, between func()) (first error) {
 	return nil
 }
 
+// farAway is the recipient of a session's message, at one of some destinations.
+func farAway(i, round int) string { return fmt.Sprintf("r%d-%d@far%d.test", i, round, i%7) }
+
 // smtpHalves are of a session that sends a message a round, half of it before the reload.
 func smtpHalves(addr string, i int) (func(int, bool) error, *dialogue, error) {
 	d, err := begin(addr, "220")
@@ -108,7 +111,7 @@ func smtpHalves(addr string, i int) (func(int, bool) error, *dialogue, error) {
 		if last {
 			return d.say("the other half\r\n.", "250", "NOOP", "250")
 		}
-		err := d.say(fmt.Sprintf("MAIL FROM:<u%d@localhost>", i), "250", fmt.Sprintf("RCPT TO:<r%d-%d@far.test>", i, round), "250", "DATA", "354")
+		err := d.say(fmt.Sprintf("MAIL FROM:<u%d@localhost>", i), "250", "RCPT TO:<"+farAway(i, round)+">", "250", "DATA", "354")
 		if err == nil {
 			_, err = io.WriteString(d, "Subject: x\r\n\r\none half\r\n")
 		}
@@ -149,7 +152,11 @@ func TestReloadUnderLoad(t *testing.T) {
 	more := freePort(t)
 	size := func(round int) int { return 1_000_000 + round }
 	write := func(round int) {
-		text := fmt.Sprintf("[relay]\nsmarthost = \"[127.0.0.%d]:%d\"\nretry = [\"1s\"]\nconnections = %d\n", 2+round%2, port, 20+round) +
+		text := fmt.Sprintf("[relay]\ntransports = [\"far3.test=[127.0.0.%d]:%d\"]\n", 3-round%2, port)
+		if round%5 == 2 { // several next hops of one destination
+			text += fmt.Sprintf("sender_transports = [\"u12@localhost=[127.0.0.2]:%d\", \"u13@localhost=[127.0.0.3]:%[1]d\"]\n", port)
+		}
+		text += fmt.Sprintf("smarthost = \"[127.0.0.%d]:%d\"\nretry = [\"1s\"]\nconnections = %d\n", 2+round%2, port, 20+round) +
 			fmt.Sprintf("[smtp]\nmax_size = %d\nmax_errors = %d\ncommand_timeout = \"%dm\"\n", size(round), 5+round, 5+round) +
 			fmt.Sprintf("[pop3]\nidle_timeout = \"%dm\"\n[limits]\nconnections = %d\n[policy]\ngreylist = %v\nclient_messages = \"%d/1m\"\n", 10+round, 400+round, round%3 == 0, 1000+round) +
 			fmt.Sprintf("[auth]\nfailures_per_network = %d\n", 50+round)
@@ -183,7 +190,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			write(round)
 			s.reloadBy(round, "smtp.max_size", fmt.Sprintf("\"%d\"", size(round)))
 			s.newRules(size(round), round%2 == 1, more)
-			if got, want := s.run("route", "x@far.test"), fmt.Sprintf("[127.0.0.%d]:%d", 2+round%2, port); !strings.Contains(got, want) {
+			if got, want := s.run("route", "x@far1.test"), fmt.Sprintf("[127.0.0.%d]:%d", 2+round%2, port); !strings.Contains(got, want) {
 				t.Errorf("round %d: route says %q, want %s", round, got, want)
 			}
 		})
@@ -194,7 +201,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	eventually(t, "all mail has left", func() bool { return hosts[0].total()+hosts[1].total() >= each*rounds })
 	for round := 1; round <= rounds; round++ {
 		for i := range each {
-			to := fmt.Sprintf("r%d-%d@far.test", i, round)
+			to := farAway(i, round)
 			if n := hosts[0].got(to) + hosts[1].got(to); n != 1 {
 				t.Errorf("%s arrived %d times", to, n)
 			}
