@@ -39,7 +39,7 @@ func (c *Config) Take(from *Config, name string) {
 }
 
 // KeepAddresses puts, into each list of addresses of c that is another one than in was, the
-// addresses that running has bound for those that are in both: a port that was picked for
+// addresses that running has bound, where an address is in both: a port that was picked for
 // port 0 stays.
 func (c *Config) KeepAddresses(was, running *Config) {
 	before, bound := was.Listeners(), running.Listeners()

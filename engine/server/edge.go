@@ -56,9 +56,9 @@ func (srv *Server) isBalancer(ip netip.Addr) bool { return srv.config().IsBalanc
 // isOwn reports whether an address is of a network of our own.
 func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.config().MayRelay(ip) }
 
-// AdmitHTTP counts a connection of HTTP, with those of the other protocols; leave counts it
+// AdmitHTTP counts a connection of HTTP, as SMTP and POP3 count theirs; leave counts it
 // out. nil: there are too many. A proxy in web.proxies is not one client: its connections
-// count in total only, as those of a network of our own.
+// count in total only, as connections of our own networks do.
 func (srv *Server) AdmitHTTP(ip netip.Addr) (leave func()) {
 	client, at, own := srv.httpClient(ip)
 	if !srv.edge.Admit(client, at, own) {

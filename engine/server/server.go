@@ -57,7 +57,7 @@ type Server struct {
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
 	door    *login.Door
-	secret  []byte // of SCRAM
+	secret  []byte // see login.LoadSecret
 	guard   *screen.Guard
 	smtpsrv *smtpsrv.Service
 	pop3srv *pop3srv.Service

@@ -29,7 +29,7 @@ type running struct {
 	sockets *privilege.Sockets
 	log     *slog.Logger
 	manager *notifier
-	share   fileShare // of the open files, at the start
+	share   fileShare // what each use got of the open files, at the start
 
 	mu    sync.Mutex     // held by a reload
 	asked *config.Config // the file and the flags, as far as they are applied; guarded by mu

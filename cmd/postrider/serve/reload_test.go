@@ -122,7 +122,7 @@ func TestReload_KeysOfTheProcess(t *testing.T) {
 	}
 }
 
-// At an error no key is applied, also none of those that come before the one that is wrong,
+// At an error no key is applied, also none that comes before the key that is wrong,
 // and the exit code is that of a configuration.
 func TestReload_AllOrNothing(t *testing.T) {
 	r, file := startRunning(t)

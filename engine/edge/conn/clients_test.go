@@ -40,7 +40,7 @@ func from(networks int) func(i int) netip.Addr {
 
 var everything = Offered{true, true, true, true}
 
-// New limits count for the next connection; those that are open are counted out as ever.
+// New limits count for the next connection; open connections are counted out as ever.
 func TestClients_Configure(t *testing.T) {
 	c := NewClients(100, 10, everything)
 	ip, own := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("10.1.2.3")

@@ -90,7 +90,7 @@ func (g *Group) listen(fd int, overload []byte, open func(c *Conn) Handler) (*Li
 	return lis, nil
 }
 
-// Configure replaces the overload text and what opens connections, for those that are
+// Configure replaces the overload text and what opens connections, for connections that are
 // accepted from now on.
 func (lis *Listener) Configure(overload []byte, open func(c *Conn) Handler) {
 	lis.terms.Store(&terms{overload, open})

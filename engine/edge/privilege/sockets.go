@@ -17,7 +17,7 @@ import (
 // Sockets are listening sockets, by protocol name and address.
 type Sockets struct {
 	all    []socket
-	passed map[string]bool // the names of those that systemd has passed
+	passed map[string]bool // the names of the sockets that systemd has passed
 }
 
 type socket struct {

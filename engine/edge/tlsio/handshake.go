@@ -35,7 +35,7 @@ func NewHandshaker(tokens, limit int) *Handshaker {
 	return h
 }
 
-// SetLimit replaces how many handshakes may be open. Those that are open go on.
+// SetLimit replaces how many handshakes may be open. Open handshakes go on.
 func (h *Handshaker) SetLimit(limit int) { h.limit.Store(int64(limit)) }
 
 // Limit returns how many handshakes may be open.

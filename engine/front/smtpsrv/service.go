@@ -19,7 +19,7 @@ import (
 	"postrider/storage"
 )
 
-// Settings are the rules for sessions. A session has those that Configure has set last when
+// Settings are the rules for sessions. A session has the Settings that counted when
 // its listener was made.
 type Settings struct {
 	// Machine has the limits of a dialogue, and the mechanisms of AUTH. Listener sets the
