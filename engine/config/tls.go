@@ -93,7 +93,7 @@ func (c *Config) HandshakeTokens() int {
 func keysOfTLS(c *Config) []*Key {
 	return []*Key{
 		list("tls.certificates", &c.TLS.Certificates, nil, certFile, CertFile.String, "PEM files: \"CERTIFICATES KEY\", or one file with both").
-			help("Certificates, chosen by the name that the client asks for (SNI); the first is for all other names. A name may have one with an ECDSA key and one with an RSA key: clients get the first if they support it. The files are read again when they change.").atStart(),
+			help("Certificates, chosen by the name that the client asks for (SNI); the first is for all other names. A name may have one with an ECDSA key and one with an RSA key: clients get the first if they support it. The files are read again when they change."),
 		boolean("tls.self_signed", &c.TLS.SelfSigned, true).
 			help("Without tls.certificates, create a self-signed certificate (in the data directory, once). False: no TLS without certificates.").atStart(),
 		choice("tls.min_version", &c.TLS.MinVersion, TLS12, TLS13).
@@ -111,7 +111,7 @@ func keysOfTLS(c *Config) []*Key {
 		choice("tls.client_certificates", &c.TLS.ClientCertificates, CertificatesOff, CertificatesAsked, CertificatesRequired).
 			help("Whether to ask clients for a certificate by an authority of tls.client_roots. \"ask\": a valid one is logged and named in the Received field, others are ignored. \"require\": clients without a valid one are refused, and there is no login without TLS; at smtp.listen, where other hosts deliver mail, it is asked for only, and there is no login. A login is needed in addition.").atStart(),
 		text("tls.client_roots", &c.TLS.ClientRoots, "", anyString, "a path, or empty").
-			help("PEM file with the certificate authorities for tls.client_certificates. It is read again when it changes.").atStart(),
+			help("PEM file with the certificate authorities for tls.client_certificates. It is read again when it changes."),
 		list("tls.acme_domains", &c.TLS.ACMEDomains, nil, address.ParseDomain, sameString, "host names").
 			help("Names to get and renew certificates for by ACME (RFC 8555), from an authority such as Let's Encrypt. Each has to resolve to this host. Until the first certificate is issued, a self-signed one is used.").atStart(),
 		list("tls.acme_listen", &c.TLS.ACMEListen, nil, hostPort, sameString, "HOST:PORT, as 0.0.0.0:80").

@@ -25,6 +25,12 @@ func (srv *Server) Reload(next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	certificates := certsSettings(next, srv.log)
+	if srv.tls != nil {
+		if err := srv.tls.Check(certificates.Files, certificates.ClientRoots); err != nil {
+			return err
+		}
+	}
 	added, err := srv.openSockets(next)
 	if err != nil {
 		return err
@@ -34,6 +40,9 @@ func (srv *Server) Reload(next *config.Config) error {
 	}
 
 	srv.live.Store(next)
+	if srv.tls != nil {
+		srv.tls.Configure(certificates.Files, certificates.ClientRoots)
+	}
 	in := srv.newEntrance(next)
 	srv.entrance.Store(in)
 	srv.configureEdge(next)

@@ -81,7 +81,7 @@ func outcome(c admin.Change) string {
 func (r *running) apply(next *config.Config) (changes []admin.Change, err error) {
 	asked, now := r.asked.Clone(), r.cfg.Load().Clone()
 	for _, c := range config.Changes(r.asked, next) {
-		applied := !c.Restart && !r.isPassed(c.Key) && !r.isBeyond(c.Key, next)
+		applied := !c.Restart && !r.isPassed(c.Key) && !r.isBeyond(c.Key, next) && !r.turnsTLS(c.Key, next)
 		if applied {
 			asked.Take(next, c.Key)
 			now.Take(next, c.Key)
@@ -123,6 +123,14 @@ func (r *running) isPassed(key string) bool {
 // the start have room for.
 func (r *running) isBeyond(key string, next *config.Config) bool {
 	return key == "limits.connections" && next.Limits.Connections > max(r.share.connections, server.SureConnections)
+}
+
+// turnsTLS reports whether a key is of the first certificate, or takes away the last one:
+// the listeners are made with TLS or without.
+func (r *running) turnsTLS(key string, next *config.Config) bool {
+	c := r.asked.Clone()
+	c.Take(next, key)
+	return key == "tls.certificates" && c.HasTLS() != r.asked.HasTLS()
 }
 
 // onHangup has SIGHUP reload, until the function that it returns is called.
