@@ -63,7 +63,7 @@ refused, 78 configuration.`,
 	},
 		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
-		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
+		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(), store.BackupCommand(), store.RestoreCommand(), store.SalvageCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
 		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
 		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())

@@ -3,6 +3,7 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -47,7 +48,7 @@ func (s *Store) events() *pebble.EventListener {
 		BackgroundError: s.space.backgroundError,
 		// The default ends the process. The reader gets ErrCorrupt for its message.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			s.opts.Log.Error("a file of the store is damaged and can't be read; restore it from a backup", "path", i.Path, "err", i.Details)
+			s.opts.Log.Error("a file of the store is damaged: what is in it can't be read; "+advice, "path", i.Path, "err", plainText(i.Details))
 		},
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
 			s.stalled.Store(true)
@@ -65,8 +66,8 @@ func readError(err error) error {
 	switch {
 	case err == nil, errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrNotFound):
 		return err
-	case pebble.IsCorruptionError(err):
-		return fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	case pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s", storage.ErrCorrupt, plainText(err))
 	}
 	return fmt.Errorf("%w: %w", storage.ErrTemporary, err)
 }
@@ -75,6 +76,6 @@ func readError(err error) error {
 // missing or damaged blob file.
 func recoverRead(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: reading panicked: %v", storage.ErrCorrupt, p)
+		*err = fmt.Errorf("%w: a file of the store can't be read: %v", storage.ErrCorrupt, p)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -183,17 +184,14 @@ func (s *Store) openFiles() error {
 		s.closeFS()
 		return lockError(s.fs, dir, err)
 	}
-	if err := s.inspectLastLog(); err != nil {
-		_ = lock.Close()
-		s.closeFS()
-		return err
-	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
-	if err := s.setDamagedOptionsAside(o); err != nil {
-		_ = lock.Close()
-		s.closeFS()
-		return err
+	for _, inspect := range []func() error{s.inspectFiles, s.inspectLastLog, func() error { return s.setDamagedOptionsAside(o) }} {
+		if err := inspect(); err != nil {
+			_ = lock.Close()
+			s.closeFS()
+			return err
+		}
 	}
 	o.Lock = lock
 	db, err := openDB(dir, o)
@@ -203,8 +201,8 @@ func (s *Store) openFiles() error {
 	}
 	_ = lock.Close()
 	s.closeFS()
-	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: the store in %s can't be opened: %w", storage.ErrCorrupt, dir, err)
+	if isDamage(err) {
+		return damageError(dir, plainText(err))
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
 }
@@ -213,7 +211,7 @@ func (s *Store) openFiles() error {
 func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("opening panicked: %v", p)
+			err = fmt.Errorf("a file can't be read: %v", p)
 		}
 	}()
 	return pebble.Open(dir, o)
@@ -280,6 +278,11 @@ var compression = func() pebble.DBCompressionSettings {
 
 // load is loadRows for a disk that may fail under it.
 func (s *Store) load() (err error) {
+	defer func() {
+		if errors.Is(err, storage.ErrCorrupt) {
+			err = damageError(s.opts.Dir, strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
+		}
+	}()
 	defer recoverRead(&err)
 	if err := s.loadRows(); err != nil {
 		return err

@@ -105,6 +105,13 @@ func runningServer(ctx context.Context, cfg *config.Config) (admin.Store, error)
 	return nil, sysexits.Unavailable.With(fmt.Errorf("can't connect to the running server: %w", err))
 }
 
+// Server finds the running server of a configuration; nil without an error: there is none.
+func (t *Target) Server(ctx context.Context, cfg *config.Config) (*admin.Client, error) {
+	found, err := runningServer(ctx, cfg)
+	client, _ := found.(*admin.Client)
+	return client, err
+}
+
 // AccountNamed finds an account by its name.
 func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 	local, domain, err := ws.ParseName(name)
@@ -142,6 +149,9 @@ func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storag
 		MaxOpenFiles: cfg.Process.StoreFiles,
 		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
+	if errors.Is(err, storage.ErrCorrupt) {
+		return nil, sysexits.DataErr.With(err)
+	}
 	if err != nil {
 		return nil, sysexits.Unavailable.With(err)
 	}

@@ -16,7 +16,8 @@ type Store interface {
 	// View and Usage are as in storage.Maildrops.
 	View(account storage.AccountID) (storage.View, error)
 	Usage(account storage.AccountID) (messages, octets int64, err error)
-	// Check and Close are as in storage.Store.
+	// Checkpoint, Check and Close are as in storage.Store.
+	Checkpoint() (dir string, remove func() error, err error)
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)
 	Close() error
 }
