@@ -99,17 +99,18 @@ func (s *Store) inspectFiles() error {
 	case !there[manifest]:
 		return damageError(dir, "the file "+manifest+" is missing")
 	}
-	return s.inspectFirstLog(manifest, there)
+	s.inspectLogs(manifest, names)
+	return nil
 }
 
-// inspectFirstLog looks for the oldest log that is not in tables yet. If it is missing,
-// an empty file in its place has check report it.
-func (s *Store) inspectFirstLog(manifest string, there map[string]bool) error {
-	number, ok := files.FirstLog(s.fs, s.fs.PathJoin(s.opts.Dir, manifest))
-	name := fmt.Sprintf("%06d.log", number)
-	if !ok || number == 0 || there[name] {
-		return nil
+// inspectLogs looks for the logs of what is not in tables yet. If they are missing, an
+// empty file in their place has check report it.
+func (s *Store) inspectLogs(manifest string, names []string) {
+	number, lacks := files.LacksLog(s.fs, s.fs.PathJoin(s.opts.Dir, manifest), names)
+	if !lacks {
+		return
 	}
+	name := fmt.Sprintf("%06d.log", number)
 	aside := s.fs.PathJoin(s.opts.Dir, damagedPrefix+name)
 	f, err := s.fs.Create(aside, vfs.WriteCategoryUnspecified)
 	if err == nil {
@@ -117,5 +118,4 @@ func (s *Store) inspectFirstLog(manifest string, there map[string]bool) error {
 	}
 	s.opts.Log.Error("a log of the store is missing: acknowledged messages may be lost; check reports it until the file that takes its place is deleted",
 		"log", name, "file", aside, "err", err)
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -18,7 +19,7 @@ func (s *Store) fail(err error) {
 	if errors.Is(err, storage.ErrFailed) || !s.failed.CompareAndSwap(nil, &err) {
 		return
 	}
-	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened again; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", err)
+	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened again; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", plainText(err))
 	close(s.broken)
 	s.durable.giveUp()
 	if s.opts.Failed != nil {
@@ -33,7 +34,7 @@ type pebbleLog struct{ s *Store }
 func (l pebbleLog) Infof(string, ...any) {}
 
 func (l pebbleLog) Errorf(format string, args ...any) {
-	l.s.opts.Log.Warn(fmt.Sprintf(format, args...), "dir", l.s.opts.Dir)
+	l.s.opts.Log.Warn(plainText(fmt.Errorf(format, args...)), "dir", l.s.opts.Dir)
 }
 
 // Fatalf is called by Pebble where it can't go on; by default the process would
@@ -72,10 +73,15 @@ func readError(err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrTemporary, err)
 }
 
+// readPanicked: a read of this process panicked. What it held then is never given back,
+// and Pebble says so when it is closed.
+var readPanicked atomic.Bool
+
 // recoverRead turns a panic under a read into ErrCorrupt: v2.1.7 panics on a
 // missing or damaged blob file.
 func recoverRead(err *error) {
 	if p := recover(); p != nil {
+		readPanicked.Store(true)
 		*err = fmt.Errorf("%w: a file of the store can't be read: %v", storage.ErrCorrupt, p)
 	}
 }

@@ -75,6 +75,7 @@ type salvage struct {
 	owners   map[storage.MessageID]uint32 // of shared bodies
 	claimed  map[storage.MessageID]bool   // bodies with an owner, whole or not
 	loose    map[looseKey][]looseBody     // nil: not looked for yet
+	looseAt  map[int]files.Loose          // the same values by their order
 	found    storage.AccountID            // of lost-and-found; 0: not made yet
 	queued   counter
 	places   map[storage.EntryID]bool

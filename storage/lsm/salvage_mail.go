@@ -123,6 +123,9 @@ func (s *salvage) chunksOf(id storage.MessageID, e *entry) (func(i uint32) ([]by
 		return byKey, nil
 	}
 	s.findLoose()
+	if mixed := s.mixed(id, e, byKey); mixed != nil {
+		return mixed, nil
+	}
 	bodies := s.loose[looseKey{e.wire, e.crc}]
 	for i := range bodies {
 		b := &bodies[i]
@@ -134,6 +137,36 @@ func (s *salvage) chunksOf(id storage.MessageID, e *entry) (func(i uint32) ([]by
 		return chunk, nil
 	}
 	return nil, err
+}
+
+// mixed finds the chunks of a body of which some have lost their rows: they were written
+// next to the others. nil: that does not make it whole.
+func (s *salvage) mixed(id storage.MessageID, e *entry, byKey func(uint32) ([]byte, error)) func(uint32) ([]byte, error) {
+	first, known := 0, false // the order of chunk 0
+	var k [bodyKeyLen]byte
+	for i := uint32(0); i < e.chunks && !known; i++ {
+		if r := s.set.Find(putBodyKey(&k, id, i)); r != nil {
+			first, known = s.set.Order(r)
+			first -= int(i)
+		}
+	}
+	if !known {
+		return nil
+	}
+	chunk := func(i uint32) ([]byte, error) {
+		if v, err := byKey(i); err == nil {
+			return v, nil
+		}
+		at, ok := s.looseAt[first+int(i)]
+		if !ok {
+			return nil, errLost
+		}
+		return at.Get()
+	}
+	if s.verify(e, chunk) != nil {
+		return nil
+	}
+	return chunk
 }
 
 // verify reads a body and compares its lengths and checksums.
@@ -177,16 +210,20 @@ func (s *salvage) findLoose() {
 	if s.loose != nil {
 		return
 	}
-	s.loose = make(map[looseKey][]looseBody)
+	s.loose, s.looseAt = make(map[looseKey][]looseBody), make(map[int]files.Loose)
 	if !s.set.RowsLost {
 		return
 	}
 	var open looseBody
 	var key looseKey
 	s.set.EachLoose(func(at files.Loose, v []byte) {
+		s.looseAt[at.Order] = at
 		piece, err := s.unpack(v)
-		if err != nil {
+		n := len(open.chunks)
+		if err != nil || n > 0 && open.chunks[n-1].Order+1 != at.Order {
 			open, key = looseBody{}, looseKey{}
+		}
+		if err != nil {
 			return
 		}
 		open.chunks = append(open.chunks, at)

@@ -187,7 +187,12 @@ func (s *Store) closeDB() error {
 	ended := make(chan error, 1)
 	go func() {
 		defer func() {
-			if p := recover(); p != nil {
+			switch p := recover(); {
+			case p == nil:
+			case readPanicked.Load():
+				s.opts.Log.Warn("a file of the store is damaged, so that it could not be closed in order; nothing that was acknowledged is lost by that", "dir", s.opts.Dir)
+				ended <- nil
+			default:
 				ended <- fmt.Errorf("closing panicked: %v", p)
 			}
 		}()

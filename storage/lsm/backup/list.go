@@ -110,7 +110,7 @@ func readList(fs vfs.FS, dir string) (*List, error) {
 	last := bytes.LastIndexByte(bytes.TrimSuffix(b, []byte("\n")), '\n') + 1
 	var end tail
 	sum := sha256.Sum256(b[:last])
-	if json.Unmarshal(b[last:], &end) != nil || end.Sum != hex.EncodeToString(sum[:]) {
+	if !bytes.HasSuffix(b, []byte("\n")) || json.Unmarshal(b[last:], &end) != nil || end.Sum != hex.EncodeToString(sum[:]) {
 		return nil, damaged
 	}
 	lines := json.NewDecoder(bufio.NewReader(bytes.NewReader(b[:last])))

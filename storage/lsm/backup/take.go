@@ -71,6 +71,9 @@ func Take(ctx context.Context, o Options) (Result, error) {
 	if err := o.FS.MkdirAll(o.To, 0o700); err != nil {
 		return Result{}, err
 	}
+	if err := syncDir(o.FS, o.FS.PathDir(o.To)); err != nil {
+		return Result{}, err
+	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(o.To, ".lock"))
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: another backup into it is under way (%w)", o.To, err)

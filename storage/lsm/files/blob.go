@@ -18,6 +18,7 @@ type blobFile struct {
 	cached  int // the block in values; -1: none
 	values  colblk.RawBytes
 	count   int
+	orders  []int // of the first value of each block; see Loose
 }
 
 const (

@@ -209,16 +209,23 @@ func (d *decoder) table() (number uint64, refs []uint64) {
 	return number, refs
 }
 
-// FirstLog is the number of the oldest log that a manifest wants; false when the manifest
-// can't be read to its end.
-func FirstLog(fsys vfs.FS, path string) (uint64, bool) {
+// LacksLog reports whether all logs are missing of what is not in tables yet, and the
+// number of the oldest. It is false when the manifest can't be read to its end.
+func LacksLog(fsys vfs.FS, path string, names []string) (number uint64, lacks bool) {
 	f, err := fsys.Open(path, vfs.SequentialReadsOption)
 	if err != nil {
 		return 0, false
 	}
 	defer f.Close()
 	v := version{tables: make(map[uint64][]uint64), blobs: make(map[uint64]uint64)}
-	return v.minLog, v.read(f) == nil
+	if v.read(f) != nil || v.minLog == 0 {
+		return 0, false
+	}
+	// One log at least is there from the first change of the store on.
+	return v.minLog, !slices.ContainsFunc(names, func(n string) bool {
+		number, ok := numberOf(n, ".log")
+		return ok && number >= v.minLog
+	})
 }
 
 // Verify reads the tables and blob files of a store, which may be open, and returns what

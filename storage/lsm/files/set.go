@@ -78,14 +78,16 @@ func Read(ctx context.Context, fsys vfs.FS, dir, merger string, keep func(key []
 	if err := s.readTables(ctx, names); err != nil {
 		return s, err
 	}
+	logs := 0
 	for _, n := range names {
 		number, ok := numberOf(n, ".log")
 		if ok && (!s.version.whole || number >= s.version.minLog) {
 			s.readLog(n, number)
+			logs++
 		}
 	}
-	if s.version.whole && s.version.minLog > 0 && !slices.ContainsFunc(names, func(n string) bool { number, ok := numberOf(n, ".log"); return ok && number == s.version.minLog }) {
-		s.lose(fmt.Sprintf("%06d.log", s.version.minLog), "it is missing: what was written last is lost")
+	if s.version.whole && logs == 0 {
+		s.lose(fmt.Sprintf("%06d.log", s.version.minLog), "it is missing: what was written last is lost, if there was something")
 	}
 	s.refer()
 	s.newest()
@@ -309,20 +311,30 @@ func (s *Set) Value(r *Row) ([]byte, error) {
 type Loose struct {
 	blob       *blobFile
 	block, row uint32
+	// Order counts the values of all files: the next value of a file has the next number.
+	Order int
 }
 
 // EachLoose calls f for each value in a blob file that no readable row refers to, in the
 // order in which they were written. v may be used until f returns.
 func (s *Set) EachLoose(f func(at Loose, v []byte)) {
+	order := 0
 	for _, number := range slices.Sorted(maps.Keys(s.blobs)) {
 		b := s.blobs[number]
+		b.orders = make([]int, len(b.blocks))
 		for n := range b.blocks {
-			at := Loose{b, uint32(n), 0} //nolint:gosec // blocks of a file
+			order++ // what is lost between two blocks, or files, is not next to either
+			at := Loose{blob: b, block: uint32(n)} //nolint:gosec // blocks of a file
+			if n > 0 && b.cached == n-1 {
+				order--
+			}
+			b.orders[n] = order
 			if b.open(at.block) != nil {
 				continue
 			}
 			for i := range b.count {
-				at.row = uint32(i) //nolint:gosec // values of a block
+				at.row, at.Order = uint32(i), order //nolint:gosec // values of a block
+				order++
 				if _, ok := b.used[[2]uint32{at.block, at.row}]; ok {
 					continue
 				}
@@ -332,6 +344,24 @@ func (s *Set) EachLoose(f func(at Loose, v []byte)) {
 			}
 		}
 	}
+}
+
+// Order is the number of a row's value, if it is in a blob file; see Loose. It is known
+// after EachLoose.
+func (s *Set) Order(r *Row) (int, bool) {
+	if r.table == nil || r.value < 0 {
+		return 0, false
+	}
+	ref := r.table.values[r.value]
+	b := s.blobOf(r.table, ref.ref)
+	if b == nil {
+		return 0, false
+	}
+	n, v, ok := b.place(ref)
+	if !ok || int(n) >= len(b.orders) {
+		return 0, false
+	}
+	return b.orders[n] + int(v), true
 }
 
 // Get reads the value again.
