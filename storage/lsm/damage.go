@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -27,6 +28,7 @@ func plainText(err error) string {
 	for _, noise := range []string{"pebble/table: ", "pebble/record: ", "pebble: ", "pebble/", "(type sstable) unknown to the objstorage provider: "} {
 		text = strings.ReplaceAll(text, noise, "")
 	}
+	text = strings.ReplaceAll(text, " <corruption detail carrier>", "")
 	text = strings.ReplaceAll(text, "pebble", "the store")
 	return cut(text, maxPlain)
 }
@@ -41,8 +43,21 @@ func isDamage(err error) bool {
 	return !errors.As(err, &errno) && !strings.Contains(err.Error(), "format major version")
 }
 
+// fileNumber is how Pebble names a table or a blob file.
+var fileNumber = regexp.MustCompile(`file (\d{6,}):`)
+
 // damageError is the error of a store that can't be opened because of its files.
-func damageError(dir, text string) error {
+func (s *Store) damageError(text string) error {
+	dir := s.opts.Dir
+	text = fileNumber.ReplaceAllStringFunc(text, func(found string) string {
+		number := fileNumber.FindStringSubmatch(found)[1]
+		for _, ext := range []string{".sst", ".blob"} {
+			if _, err := s.fs.Stat(s.fs.PathJoin(dir, number+ext)); err == nil {
+				return "file " + number + ext + ":"
+			}
+		}
+		return found
+	})
 	return fmt.Errorf("%w: the store in %s is damaged: %s: %s", storage.ErrCorrupt, dir, text, advice)
 }
 
@@ -95,9 +110,9 @@ func (s *Store) inspectFiles() error {
 	case tables == "":
 		return nil
 	case manifest == "":
-		return damageError(dir, "the file marker.manifest is missing, and "+tables+" is there")
+		return s.damageError("the file marker.manifest is missing, and "+tables+" is there")
 	case !there[manifest]:
-		return damageError(dir, "the file "+manifest+" is missing")
+		return s.damageError("the file "+manifest+" is missing")
 	}
 	s.inspectLogs(manifest, names)
 	return nil

@@ -202,7 +202,7 @@ func (s *Store) openFiles() error {
 	_ = lock.Close()
 	s.closeFS()
 	if isDamage(err) {
-		return damageError(dir, plainText(err))
+		return s.damageError(plainText(err))
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
 }
@@ -280,7 +280,7 @@ var compression = func() pebble.DBCompressionSettings {
 func (s *Store) load() (err error) {
 	defer func() {
 		if errors.Is(err, storage.ErrCorrupt) {
-			err = damageError(s.opts.Dir, strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
+			err = s.damageError(strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
 		}
 	}()
 	defer recoverRead(&err)
