@@ -18,6 +18,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/server"
+	"postrider/storage"
 	"postrider/storage/lsm"
 	"postrider/storage/lsm/backup"
 )
@@ -206,6 +207,9 @@ func restore(cmd *cobra.Command, t *workspace.Target, cfg *config.Config, l *bac
 	}
 	defer privateFiles()()
 	r, err := backup.Restore(cmd.Context(), nil, l, cfg.Server.Data, owner)
+	if errors.Is(err, storage.ErrExists) {
+		return sysexits.CantCreate.With(err)
+	}
 	if err != nil {
 		return backupError(fmt.Errorf("nothing was restored that a server would use: %w", err))
 	}
