@@ -17,7 +17,8 @@ var plainFolders = []string{
 	"engine/host/maillog", "engine/relay/mtasts", "engine/admit/password", "engine/admit/policy", "engine/protocol/pop3d",
 	"engine/relay/queue", "engine/mail/router", "engine/protocol/smtpclient", "engine/protocol/smtpd", "engine/edge/tlsio",
 	"engine/relay/tlspolicy", "engine/protocol/transcript", "engine/mail/transfer", "engine/client", "engine/admit/screen",
-	"engine/front/web",
+	"engine/front/web", "engine/relay/agent", "engine/mail/incoming", "engine/edge/conn", "engine/edge/dns", "engine/edge/certs", "engine/edge/limit",
+	"engine/edge/privilege", "engine/front/localmail", "engine/host/unixsocket", "engine/relay/mx",
 }
 
 // A wording is a habit that slows a reader, and what to write instead.

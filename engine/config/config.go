@@ -1,7 +1,6 @@
 package config
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"runtime"
@@ -206,19 +205,14 @@ type Storage struct {
 
 // Web is the group [web].
 type Web struct {
-	Listen          []string       // host:port; none: no HTTP
-	ListenTLS       []string       // host:port; HTTPS, the web client alone
+	Listen          []string // host:port; none: no HTTP
+	ListenTLS       []string // host:port; HTTPS, the web client alone
+	Profiling       bool
 	Client          bool           // the web client is at Listen too
 	Hosts           []string       // names that Host may give besides the host name
 	Proxies         []netip.Prefix // whose X-Forwarded-For is believed
 	SessionIdle     time.Duration
 	SessionLifetime time.Duration
-}
-
-// Log is the group [log].
-type Log struct {
-	Format LogFormat
-	Level  slog.Level
 }
 
 // BareLF is what is done with a message with a line end that is not CRLF.
@@ -246,15 +240,6 @@ type Compression string
 const (
 	CompressionAuto Compression = "auto"
 	CompressionNone Compression = "none"
-)
-
-// LogFormat is the shape of a log line.
-type LogFormat string
-
-// The values of log.format.
-const (
-	LogText LogFormat = "text"
-	LogJSON LogFormat = "json"
 )
 
 // DefaultDomain is the domain of an address that names none.

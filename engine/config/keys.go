@@ -1,7 +1,6 @@
 package config
 
 import (
-	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -30,7 +29,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups are together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfCapture(c))
+	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfLog(c), keysOfCapture(c))
 }
 
 // keysOfEdge returns the keys of SMTP and POP3 listeners.
@@ -123,6 +122,8 @@ func keysOfProcess(c *Config) []*Key {
 			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics."),
 		boolean("web.client", &c.Web.Client, true).
 			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics."),
+		boolean("web.profiling", &c.Web.Profiling, false).
+			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken."),
 		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that have another name are refused (421): another site's page could read mail through such a name. A proxy on this host that forwards the browser's Host needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").
@@ -131,11 +132,6 @@ func keysOfProcess(c *Config) []*Key {
 			help("How long a session of the web client may be idle; after this the user has to sign in again."),
 		duration("web.session_lifetime", &c.Web.SessionLifetime, 7*day, time.Minute, 365*day).
 			help("Maximum lifetime of a session of the web client; after this the user has to sign in again in any case."),
-
-		choice("log.format", &c.Log.Format, LogText, LogJSON).
-			help("text: lines as Postfix writes them. json: one object per line."),
-		level("log.level", &c.Log.Level, slog.LevelInfo).
-			help("The lowest level that is logged."),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"postrider/engine/admit/login"
 	"postrider/engine/config"
 	"postrider/engine/edge/certs"
+	"postrider/engine/host/maillog"
 	files "postrider/engine/host/perms"
 )
 
@@ -24,7 +25,7 @@ func TestSmallFilesThatAreDamagedAreMadeAnew(t *testing.T) {
 	cfg := config.Default()
 	cfg.Server.Data, cfg.TLS.SelfSigned = dir, true
 	var lines bytes.Buffer
-	log := mailLog{slog.New(slog.NewTextHandler(&lines, nil))}
+	log := maillog.Log{Logger: slog.New(slog.NewTextHandler(&lines, nil))}
 	open := func(name string) {
 		t.Helper()
 		if name == login.SecretFile {

@@ -24,7 +24,7 @@ func (srv *Server) newDoor() (*login.Door, error) {
 		FailureWindow: c.Auth.FailureWindow,
 		CacheTTL:      c.Auth.CacheTTL, CacheSize: c.Auth.CacheSize,
 		Cost: c.HashCost(), Iterations: c.Auth.ScramIterations, Secret: secret,
-		Router: srv.router, Store: srv.store, Queue: srv.hash, Draining: srv.draining.Load, Now: time.Now, Log: srv.log.Logger,
+		Router: srv.router, Store: srv.store, Queue: srv.hash, Draining: srv.draining.Load, Now: time.Now, Took: srv.took.login, Log: srv.log.Logger,
 	}), nil
 }
 

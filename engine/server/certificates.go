@@ -9,10 +9,11 @@ import (
 	"postrider/engine/edge/certs"
 	"postrider/engine/edge/certs/acme"
 	"postrider/engine/edge/tlsio"
+	"postrider/engine/host/maillog"
 )
 
 // newTLS loads the certificates; nil when there shall be no TLS.
-func newTLS(cfg *config.Config, log mailLog) (*certs.Manager, error) {
+func newTLS(cfg *config.Config, log maillog.Log) (*certs.Manager, error) {
 	if !cfg.HasTLS() {
 		return nil, nil
 	}
@@ -20,7 +21,7 @@ func newTLS(cfg *config.Config, log mailLog) (*certs.Manager, error) {
 }
 
 // certsSettings are the settings for our certificates.
-func certsSettings(cfg *config.Config, log mailLog) certs.Settings {
+func certsSettings(cfg *config.Config, log maillog.Log) certs.Settings {
 	c := &cfg.TLS
 	set := certs.Settings{
 		Data: cfg.Server.Data, ReloadEvery: c.ReloadEvery, Log: log.Logger,
@@ -54,7 +55,7 @@ var versionOf = map[config.TLSVersion]uint16{
 // DKIM, now: what SIGHUP asks for. Sessions go on as they are.
 func (srv *Server) ReloadCertificates() {
 	if err := srv.keys.Reload(); err != nil {
-		srv.log.fault("the DKIM keys can't be read again, the old ones sign on", err)
+		srv.log.Fault("the DKIM keys can't be read again, the old ones sign on", err)
 	}
 	if srv.tls != nil {
 		srv.tls.Reload()

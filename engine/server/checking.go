@@ -8,6 +8,7 @@ import (
 	"postrider/engine/admit/policy"
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
+	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/smtpd"
 )
 
@@ -146,10 +147,10 @@ func (g *guard) fails(v *screen.Verdict) *smtp.Reply {
 
 // logVerdict is a line about each message that was checked.
 func (s *smtpConn) logVerdict(v *screen.Verdict) {
-	if !s.srv.log.on() {
+	if !s.srv.log.On() {
 		return
 	}
-	s.srv.log.info("checked mail of "+s.Client()+": spf="+string(v.SPF.Result)+" dkim="+v.Signed()+
-		" dmarc="+string(v.DMARC.Result)+" disposition="+v.DMARC.Disposition.String(), smtpDaemon,
+	s.srv.log.Info("checked mail of "+s.Client()+": spf="+string(v.SPF.Result)+" dkim="+v.Signed()+
+		" dmarc="+string(v.DMARC.Result)+" disposition="+v.DMARC.Disposition.String(), maillog.SMTPD,
 		slog.String("id", s.tx.ID().String()), slog.String("from", strings.ToLower(v.DMARC.From)))
 }

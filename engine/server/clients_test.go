@@ -9,6 +9,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/host/maillog"
 )
 
 // Connections of HTTP count with those of SMTP and POP3; a proxy is many clients.
@@ -17,7 +18,7 @@ func TestConnectionsOfHTTPCount(t *testing.T) {
 	cfg := config.Default()
 	cfg.Web.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient = 10, 3
-	srv := &Server{cfg: cfg, log: mailLog{slog.New(slog.DiscardHandler)}}
+	srv := &Server{cfg: cfg, log: maillog.Log{Logger: slog.New(slog.DiscardHandler)}}
 	srv.edge = srv.newEdge()
 	smtp := func() bool { return srv.edge.Admit(client, conn.MailService, false) }
 	total := func() int {

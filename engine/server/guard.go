@@ -15,6 +15,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/dns"
 	"postrider/engine/edge/limit"
+	"postrider/engine/host/maillog"
 )
 
 // guard is what all sessions know together of strangers: the rates at which they
@@ -49,7 +50,7 @@ type guardStats struct {
 }
 
 // newGuard makes the guard of a configuration that was checked when it was read.
-func newGuard(cfg *config.Config, names *dns.Resolver, memory screen.Memory, log mailLog) *guard {
+func newGuard(cfg *config.Config, names *dns.Resolver, memory screen.Memory, log maillog.Log) *guard {
 	p := &cfg.Policy
 	rates := func(client, network string) [2]*limit.Buckets[netip.Prefix] {
 		c, _ := limit.ParseRate(client)
@@ -57,7 +58,7 @@ func newGuard(cfg *config.Config, names *dns.Resolver, memory screen.Memory, log
 		return [2]*limit.Buckets[netip.Prefix]{limit.NewBuckets[netip.Prefix](c, p.RateEntries), limit.NewBuckets[netip.Prefix](n, p.RateEntries)}
 	}
 	g := &guard{
-		cfg: p, host: cfg.Server.Hostname, vet: screen.Vetter{Names: names, Memory: memory, Panicked: func(p any) { _ = log.panicked("the check of a message", p) }},
+		cfg: p, host: cfg.Server.Hostname, vet: screen.Vetter{Names: names, Memory: memory, Panicked: func(p any) { _ = log.Panicked("the check of a message", p) }},
 		connecting: rates(p.ClientConnections, p.NetworkConnections),
 		mailing:    rates(p.ClientMessages, p.NetworkMessages),
 		open:       opened{of: make(map[netip.Prefix]int)},

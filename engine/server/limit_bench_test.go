@@ -7,6 +7,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/dns"
+	"postrider/engine/host/maillog"
 )
 
 // The paths of a connection and of a message of an untrusted client that are in conn.Clients
@@ -38,7 +39,7 @@ func mailEdge() *conn.Edge {
 func strangers(t testing.TB) *guard {
 	cfg := config.Default()
 	cfg.Policy.ClientMessages, cfg.Policy.NetworkMessages = "1000000000/1h", "1000000000/1h"
-	return newGuard(cfg, dns.New(dns.Options{}), nil, mailLog{})
+	return newGuard(cfg, dns.New(dns.Options{}), nil, maillog.Log{})
 }
 
 func TestAdmissionAllocatesNothing(t *testing.T) {

@@ -27,10 +27,10 @@ func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve fun
 	result, err := in.Submit(ctx, m)
 	switch id := result.Receipt.ID(); {
 	case err != nil:
-		srv.log.info("message from "+m.Origin+" not stored: "+err.Error(), pickupDaemon)
+		srv.log.Info("message from "+m.Origin+" not stored: "+err.Error(), pickupDaemon)
 	case id != 0:
 		srv.stats.messages.Add(1)
-		srv.log.info(m.Origin+" from=<"+result.Sender+">", pickupDaemon, slog.String("id", id.String()))
+		srv.log.Info(m.Origin+" from=<"+result.Sender+">", pickupDaemon, slog.String("id", id.String()))
 	}
 	return result, err
 }

@@ -32,6 +32,9 @@ func (srv *Server) HTTP() *http.ServeMux {
 	hosts := srv.webHosts()
 	hosts.Always = false // monitoring knows hosts by names of its own
 	mux.Handle("GET /metrics", hosts.Only(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{})))
+	if srv.cfg.Web.Profiling {
+		profiles(mux, hosts)
+	}
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if err := srv.Healthy(); err != nil {
@@ -89,6 +92,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
 	srv.guard.metrics(gauge, counter)
+	srv.took.register(r, srv.store)
 	counter("messages_total", "Messages that got their 250.", &st.messages)
 	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
 	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -105,17 +104,4 @@ func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	q.say("AUTH SCRAM-SHA-256", "504 5.5.4")
 	q.say("AUTH CRAM-MD5", "504 5.5.4")
 	q.say(plain("mbrain", "word"), "235 ")
-}
-
-// Within TLS the offer is the same, and SCRAM-SHA-256-PLUS goes with SCRAM-SHA-256.
-func TestTheOfferOfEachPort(t *testing.T) {
-	all := sasl.SetOf(sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.CramMD5, sasl.Plain, sasl.Login)
-	for o, want := range []string{"PLAIN LOGIN", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN", "CRAM-MD5 PLAIN LOGIN", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN"} {
-		if got := strings.TrimSpace(string(offer(o).of(all).AppendTo(nil))); got != want {
-			t.Errorf("offer %d: %q, want %q", o, got, want)
-		}
-		if got := offer(o).of(sasl.SetOf(sasl.Plain)); got != sasl.SetOf(sasl.Plain) {
-			t.Errorf("offer %d of PLAIN alone: %v", o, fmt.Sprint(got))
-		}
-	}
 }

@@ -37,7 +37,7 @@ func NewFinder(cfg *config.Config, names *dns.Resolver, listeners []netip.AddrPo
 }
 
 // MostQuestions is how many questions to name servers are open at once.
-const MostQuestions = dns.MostQuestions
+const MostQuestions = dns.MaxQuestions
 
 // newCourier makes what works the queue.
 func (srv *Server) newCourier(hosts *mx.Finder, log *slog.Logger) (*agent.Courier, error) {

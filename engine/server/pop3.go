@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"postrider/engine/admit/login"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/protocol/pop3d"
@@ -33,7 +34,7 @@ type pop3Conn struct {
 type pop3Port struct {
 	conn.Port
 	srv     *Server
-	configs [offers]pop3d.Config // see offer
+	configs [login.Offers]pop3d.Config // see login.Offer
 }
 
 // listingOctets is what a message costs in a listing.
@@ -44,7 +45,7 @@ func (p *pop3Port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	if !s.Session.Open(&p.Port, c, from, s) {
 		return conn.Refused{}
 	}
-	config := &p.configs[p.srv.offer()]
+	config := &p.configs[p.srv.door.Offer()]
 	timestamp := ""
 	if config.APOP {
 		timestamp = p.srv.timestamp()
@@ -222,7 +223,7 @@ func (s *pop3Conn) Ended(err error) {
 	s.abandonLogin()
 	s.Release()
 	s.srv.stats.pop3Sessions.Add(-1)
-	s.srv.log.disconnectPOP3(s, err)
+	disconnectPOP3(s.srv.log, s, err)
 }
 
 // Release gives the maildrop and the memory back, as soon as the session is over

@@ -150,7 +150,7 @@ func (s *pop3Conn) loggedIn(j *pop3Job) {
 	case errors.Is(j.err, errTooSoon):
 		v = pop3d.TooSoon
 	default:
-		s.srv.log.fault("login of "+j.attempt.Claim.User, j.err)
+		s.srv.log.Fault("login of "+j.attempt.Claim.User, j.err)
 		v = pop3d.Temporary
 	}
 	j.listing, j.lock = nil, nil

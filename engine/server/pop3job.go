@@ -54,7 +54,7 @@ func (j *pop3Job) Work() {
 	defer j.conn.shard.loop.Post(j)
 	defer func() {
 		if p := recover(); p != nil {
-			j.err = j.conn.srv.log.panicked("POP3 job", p)
+			j.err = j.conn.srv.log.Panicked("POP3 job", p)
 		}
 	}()
 	switch j.kind {

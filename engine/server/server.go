@@ -19,6 +19,7 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
@@ -34,7 +35,7 @@ type Server struct {
 	cfg    *config.Config
 	store  storage.Store
 	router *router.Router
-	log    mailLog
+	log    maillog.Log
 
 	group   *loop.Group
 	sockets *privilege.Sockets
@@ -70,6 +71,8 @@ type Server struct {
 	draining             atomic.Bool
 	commitsOpen          atomic.Int64
 	stats                stats
+	took                 latencies
+	stopLag              func()
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -113,13 +116,17 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
 	srv := &Server{
 		sockets: sockets,
-		cfg:     cfg, store: store, log: mailLog{log},
+		cfg:     cfg, store: store, log: maillog.Log{Logger: log},
 		router:  router.New(store, cfg.RouterSettings()),
 		shards:  make(map[*loop.Loop]*shard),
 		budget:  budget.New(cfg.Limits.Memory),
 		buffers: budget.NewBuffers(readBuffer),
 		wide:    budget.NewBuffers(wideBuffer),
+		took:    newLatencies(),
 		logins:  loginTimes{delay: cfg.POP3.LoginDelay, last: make(map[storage.AccountID]time.Time)},
+	}
+	if m, ok := store.(storage.Metered); ok {
+		m.OnSync(srv.took.sync.Observe)
 	}
 	srv.edge = srv.newEdge()
 	var err error
@@ -208,7 +215,7 @@ func (srv *Server) listenPOP3() error {
 		Mechanisms: srv.cfg.Auth.Mechanisms, Plaintext: srv.cfg.Auth.ClearText, Nonce: nonce,
 		TLSFirst: srv.cfg.TLS.ClientCertificates == config.CertificatesRequired,
 	}
-	within := pop3Port{conn.Port{Edge: srv.edge, Daemon: pop3Daemon, Service: conn.POP3Service, Timeout: srv.cfg.POP3.IdleTimeout, TooMany: srv.tooManyPOP3}, srv, pop3Offers(c)}
+	within := pop3Port{conn.Port{Edge: srv.edge, Daemon: maillog.POP3D, Service: conn.POP3Service, Timeout: srv.cfg.POP3.IdleTimeout, TooMany: srv.tooManyPOP3}, srv, pop3Offers(c)}
 	clear := within
 	if srv.tls != nil {
 		within.TLS = srv.tls.Configs.POP3S
@@ -236,7 +243,7 @@ func (srv *Server) listenPOP3() error {
 // first octet, or nil.
 func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPort {
 	c := srv.cfg
-	p := &smtpPort{srv: srv, Port: conn.Port{Edge: srv.edge, Daemon: smtpDaemon, Timeout: c.SMTP.CommandTimeout, TooMany: srv.tooMany, TLS: within, Service: serviceOf(at)}}
+	p := &smtpPort{srv: srv, Port: conn.Port{Edge: srv.edge, Daemon: maillog.SMTPD, Timeout: c.SMTP.CommandTimeout, TooMany: srv.tooMany, TLS: within, Service: serviceOf(at)}}
 	set := smtpd.Config{
 		Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
 		MaxMessages: c.SMTP.MaxMessages, MaxErrors: c.SMTP.MaxErrors, MaxHops: c.SMTP.MaxHops,
@@ -271,6 +278,7 @@ func (srv *Server) smtpPort(at config.SMTPListener, within *tls.Config) *smtpPor
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
+	srv.stopLag = watchLag(srv.group.Loops(), srv.took.loop)
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -351,10 +359,13 @@ func (srv *Server) Drain(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			srv.log.info(fmt.Sprintf("drain: %d sessions cut off by limits.drain_timeout", srv.group.Conns()))
+			srv.log.Info(fmt.Sprintf("drain: %d sessions cut off by limits.drain_timeout", srv.group.Conns()))
 		}
 	}
 	srv.courier.Stop(ctx)
+	if srv.stopLag != nil {
+		srv.stopLag()
+	}
 	srv.group.Stop()
 	if srv.tls != nil {
 		srv.tls.Close()

@@ -72,7 +72,7 @@ func (s *pop3Conn) loginEnds() bool {
 // the session ends with its next command.
 func (s *pop3Conn) fault(what string, err error) {
 	if !errors.Is(err, storage.ErrFenced) {
-		s.srv.log.fault(what, err)
+		s.srv.log.Fault(what, err)
 	}
 }
 

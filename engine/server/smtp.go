@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"postrider/engine/admit/login"
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
@@ -35,7 +36,7 @@ type smtpPort struct {
 	conn.Port
 	srv     *Server
 	config  smtpd.Config
-	configs [offers]smtpd.Config // what sessions have of it: see offer
+	configs [login.Offers]smtpd.Config // what sessions have of it: see login.Offer
 }
 
 func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
@@ -44,7 +45,7 @@ func (p *smtpPort) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 		return conn.Refused{}
 	}
 	s.mayRelay = p.srv.cfg.MayRelay(s.IP)
-	s.m.Init(&p.configs[p.srv.offer()], smtpd.Peer{Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.IP)})
+	s.m.Init(&p.configs[p.srv.door.Offer()], smtpd.Peer{Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: p.srv.cfg.MayXclient(s.IP)})
 	p.srv.stats.smtpSessions.Add(1)
 	if r := s.overRate(); r != nil {
 		s.welcome(r)
@@ -145,7 +146,7 @@ func (s *smtpConn) Say() {
 	e := &s.shard.smtp
 	for _, r := range e.Refused {
 		s.srv.stats.refused.Add(1)
-		s.srv.log.reject(&s.Session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
+		reject(s.srv.log, &s.Session, r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
 	}
 	if len(e.Reply) > 0 {
 		s.Write(e.Reply)
@@ -216,7 +217,7 @@ func (s *smtpConn) Ended(err error) {
 		s.forgetRecipients()
 	}
 	s.srv.stats.smtpSessions.Add(-1)
-	s.srv.log.disconnectSMTP(s, err)
+	disconnectSMTP(s.srv.log, s, err)
 }
 
 // answer answers a question from memory, or starts finding out and says so.

@@ -8,6 +8,7 @@ import (
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/router"
 	"postrider/engine/protocol/smtpd"
 )
@@ -71,7 +72,7 @@ func (s *smtpConn) receive(then func(refused *smtp.Reply)) (known bool) {
 func (st *stranger) lookUp(g *guard, ip netip.Addr) {
 	defer st.conn.shard.loop.Post((*lookedUp)(st))
 	defer g.lookups.Add(-1)
-	ctx, cancel := context.WithTimeout(noContext, g.cfg.LookupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.LookupTimeout)
 	defer cancel()
 	st.facts = g.vet.Client(ctx, ip, g.cfg.ReverseDNS)
 }
@@ -107,7 +108,7 @@ func (st *stranger) verdict() *smtp.Reply {
 	s, g := st.conn, st.conn.srv.guard
 	if st.early {
 		g.stats.earlySeen.Add(1)
-		s.srv.log.info("early talker: "+s.Client()+" spoke before the greeting", smtpDaemon)
+		s.srv.log.Info("early talker: "+s.Client()+" spoke before the greeting", maillog.SMTPD)
 		if g.cfg.EarlyTalkers == config.MannersRefuse {
 			g.stats.early.Add(1)
 			return &smtp.Reply{Code: 554, Enhanced: "5.5.1", Text: "You spoke before the greeting"}
@@ -134,7 +135,7 @@ func (s *smtpConn) welcome(refused *smtp.Reply) {
 	s.Begin()
 	if refused != nil {
 		s.srv.stats.refused.Add(1)
-		s.srv.log.reject(&s.Session, "CONNECT", refused.AppendTo(nil), nil, false)
+		reject(s.srv.log, &s.Session, "CONNECT", refused.AppendTo(nil), nil, false)
 		s.turnAway(refused)
 	} else {
 		s.m.Greet(&s.shard.smtp)
@@ -180,7 +181,7 @@ func (s *smtpConn) outOfTurn() *smtp.Reply {
 	if !s.stranger.noted {
 		s.stranger.noted = true
 		g.stats.eagerSeen.Add(1)
-		s.srv.log.info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", smtpDaemon)
+		s.srv.log.Info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", maillog.SMTPD)
 	}
 	if g.cfg.Pipelining != config.MannersRefuse {
 		return nil
@@ -200,7 +201,7 @@ func (s *smtpConn) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Name != "" {
 		s.Name = c.Name
 	}
-	s.srv.log.info("XCLIENT: the session goes on for "+s.Client(), smtpDaemon)
+	s.srv.log.Info("XCLIENT: the session goes on for "+s.Client(), maillog.SMTPD)
 	if r := s.overRate(); r != nil {
 		return refusal(r), true
 	}

@@ -14,6 +14,7 @@ import (
 	"postrider/codec/address"
 	"postrider/engine/config"
 	"postrider/engine/front/web"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -31,7 +32,7 @@ func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
 		ClearText: c.Auth.ClearText, TLSOnly: c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil,
 		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
-		Bounds: srv.webBounds(), Log: log.With(webDaemon),
+		Bounds: srv.webBounds(), Log: log.With(maillog.Web),
 	})
 }
 
@@ -73,7 +74,7 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		srv.sent.Return(b.account, b.at, 0, len(result.Refused))
 		srv.stats.messages.Add(1)
-		srv.log.info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", webDaemon, slog.String("id", id.String()))
+		srv.log.Info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", maillog.Web, slog.String("id", id.String()))
 		return result, nil
 	}
 	srv.sent.Return(b.account, b.at, b.messages, b.recipients)

@@ -63,5 +63,5 @@ func (g *windowGranted) Run() {
 		s.releaseWindow()
 		return
 	}
-	s.GoOn()
+	s.EndWait()
 }

@@ -44,7 +44,8 @@ const (
 
 // group is one synced batch and the callers that wait for it.
 type group struct {
-	number     uint64 // counts groups; see Store.applied
+	number     uint64    // counts groups; see Store.applied
+	at         time.Time // when it was written
 	batch      *pebble.Batch
 	deliveries []*storage.Delivery
 	calls      []*call
@@ -211,6 +212,7 @@ func (c *committer) flush() {
 	if bound, moved := c.mail.stamps.reserve(); moved {
 		_ = g.batch.Set(keyStampBound, binary.BigEndian.AppendUint64(nil, bound), nil)
 	}
+	g.at = time.Now()
 	g.failed = c.apply(g.batch, c.s.sync)
 	c.applying = nil
 	c.mail.applied()
@@ -327,6 +329,7 @@ func (c *committer) settle() {
 		c.unsynced[i] = nil // from here on failPending does not answer it
 		if err == nil {
 			c.s.durable.reach(g.number)
+			c.s.tellSync(g)
 		} else {
 			c.s.fail(err)
 			err = c.s.refusal()

@@ -39,12 +39,13 @@ type Store struct {
 	groups    sync.Pool     // has *group
 	ended     chan struct{} // closed by the committer at its end
 	inFlight  atomic.Int64
-	expected  atomic.Int64                       // see Expect
-	stamps    stamps                             // the clock of the mail queue
-	queued    atomicCounter                      // what is in it, as far as it can be seen
-	watcher   atomic.Pointer[func(string, bool)] // see Watch
-	applied   atomic.Uint64                      // the last group that may be visible
-	durable   *watermark                         // the last group that is synced
+	expected  atomic.Int64                        // see Expect
+	stamps    stamps                              // the clock of the mail queue
+	queued    atomicCounter                       // what is in it, as far as it can be seen
+	watcher   atomic.Pointer[func(string, bool)]  // see Watch
+	synced    atomic.Pointer[func(time.Duration)] // see OnSync
+	applied   atomic.Uint64                       // the last group that may be visible
+	durable   *watermark                          // the last group that is synced
 
 	space   space
 	stalled atomic.Bool           // Pebble holds writes back

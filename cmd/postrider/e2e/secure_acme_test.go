@@ -44,7 +44,7 @@ func TestCertificatesByACME(t *testing.T) {
 		t.Error("a certificate of an authority that refuses")
 	}
 	eventually(t, "the failure is in the log", func() bool {
-		return strings.Contains(s.log.String(), "ACME, tried again in 1h0m0s or at SIGHUP: certificate for mx.localhost: ")
+		return strings.Contains(s.log.String(), "ACME failed, retrying in 1h0m0s or at SIGHUP: certificate for mx.localhost: ")
 	})
 	s.terminate()
 	authority.Refuse(false)

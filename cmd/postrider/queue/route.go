@@ -32,7 +32,7 @@ type relayed struct {
 	Address string `json:"address"`
 	Rule    string `json:"rule"`
 	mx.Explanation
-	TLS *agent.Outlook `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
+	TLS *agent.SecurityReport `json:"tls,omitempty"` // what the hosts have to show; nil: nothing is sent
 }
 
 // routing routes addresses.

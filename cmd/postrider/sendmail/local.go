@@ -69,7 +69,7 @@ func (a *arguments) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSp
 		other.Server.Data = a.target.Data
 		path = other.LocalMailSocket()
 	}
-	message := localmail.Letter{
+	message := localmail.Envelope{
 		Sender: a.sender, FullName: a.fullName, Recipients: a.recipients, FromHeader: a.fromHeader,
 		Notify: a.notify, Ret: a.ret, EnvID: a.envID,
 	}

@@ -103,7 +103,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 			}
 		}
 	}
-	stop, err := admin.Serve(ctx, workspace.AdminSocket(cfg), p.store, srv.Operator(), func() admin.Status {
+	stop, err := admin.Serve(ctx, workspace.AdminSocket(cfg), p.store, srv.Operator(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
 			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),

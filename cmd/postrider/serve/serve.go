@@ -110,7 +110,12 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 // the process replaces itself.
 func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) error {
 	started := time.Now()
-	handler := maillog.New(os.Stderr, cfg.Log.Format == config.LogJSON, cfg.Log.Level, cfg.Server.Hostname)
+	handler, err := maillog.Open(maillog.Settings{
+		To: cfg.Log.To, Name: cfg.Log.Name, Host: cfg.Server.Hostname, JSON: cfg.Log.Format == config.LogJSON, Level: cfg.Log.Level,
+	})
+	if err != nil {
+		return sysexits.CantCreate.With(err)
+	}
 	defer handler.Close()
 	log := slog.New(handler)
 	if os.Getenv("GOMAXPROCS") == "" {
@@ -159,7 +164,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		addresses("https", stop.https)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
-	defer reloadOnHangup(srv)()
+	defer reloadOnHangup(srv, handler, log)()
 
 	select {
 	case <-ctx.Done():
@@ -179,13 +184,16 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 }
 
-// reloadOnHangup has SIGHUP read the certificates again, until the function that it
-// returns is called.
-func reloadOnHangup(srv *server.Server) (stop func()) {
+// reloadOnHangup has SIGHUP open the file of the log again and read the certificates again,
+// until the function that it returns is called.
+func reloadOnHangup(srv *server.Server, lines *maillog.Handler, log *slog.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
+			if err := lines.Reopen(); err != nil {
+				log.Error(err.Error())
+			}
 			srv.ReloadCertificates()
 		}
 	}()

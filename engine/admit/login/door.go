@@ -7,6 +7,7 @@ import (
 
 	"postrider/codec/sasl"
 	"postrider/engine/admit/password"
+	"postrider/engine/host/latency"
 	"postrider/engine/mail/router"
 	"postrider/storage"
 )
@@ -29,8 +30,9 @@ type Settings struct {
 	// Queue has a goroutine of a pool call Attempt.Work; false: the pool has no room. It
 	// does not block. An attempt that is last gives way to all others.
 	Queue    func(a *Attempt, last bool) bool
-	Draining func() bool      // the server ends: nothing is queued any more
-	Now      func() time.Time // the clock
+	Draining func() bool        // the server ends: nothing is queued any more
+	Now      func() time.Time   // the clock
+	Took     *latency.Histogram // gets the time to each outcome, without its Wait; nil: none is kept
 	Log      *slog.Logger
 }
 
@@ -38,6 +40,7 @@ type Settings struct {
 type Store interface {
 	Account(id storage.AccountID) (storage.Account, error)
 	CredentialChanges() uint64
+	Proofs() storage.Proofs
 }
 
 // Door judges logins. All methods may be called from any goroutine.

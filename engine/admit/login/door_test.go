@@ -25,6 +25,8 @@ type accounts struct {
 	left              int // calls of Account that work, if not 0; then one panics
 }
 
+func (a *accounts) Proofs() storage.Proofs { return storage.Proofs{} }
+
 func (a *accounts) HostsDomain(domain string) bool { return domain == "test" }
 
 func (a *accounts) Lookup(local, _ string) (storage.Address, error) {

@@ -17,6 +17,7 @@ import (
 // outcome judges a claim that was admitted, and settles, counts and logs what comes out. A
 // panic is a failure of ours.
 func (d *Door) outcome(a *Attempt) (o Outcome) {
+	defer d.took(a)
 	defer func() {
 		if p := recover(); p != nil {
 			d.set.Log.Error(fmt.Sprintf("BUG: panic in a login: %v", p), slog.String("stack", string(debug.Stack())))
@@ -43,8 +44,12 @@ func (d *Door) outcome(a *Attempt) (o Outcome) {
 // remember is the outcome of a claim whose password is remembered.
 func (d *Door) remember(a *Attempt, account storage.Account) Outcome {
 	d.Stats.Remembered.Add(1)
+	d.took(a)
 	return d.grant(a, account)
 }
+
+// took counts the time from a claim to its outcome.
+func (d *Door) took(a *Attempt) { d.set.Took.Observe(d.set.Now().Sub(a.asked)) }
 
 func (d *Door) grant(a *Attempt, account storage.Account) Outcome {
 	d.Stats.granted(a.Protocol)

@@ -13,11 +13,11 @@ import (
 	"postrider/engine/host/perms"
 )
 
-// Manager keeps the certificates and the keys of tickets, and the configurations that
-// have them.
+// Manager has the certificates and ticket keys, and the TLS configurations that use them.
 type Manager struct {
 	Configs Configs
-	// Clients has the authorities of clients; nil: they are not asked for certificates.
+	// Clients has the authorities for client certificates; nil: clients are not asked for
+	// certificates.
 	Clients *tlsio.ClientStore
 
 	set     Settings
@@ -26,20 +26,20 @@ type Manager struct {
 	tickets *TicketKeys
 
 	acme     *acme.Manager // nil: no certificates by ACME
-	obtained chan obtained // its answers
+	obtained chan obtained // the results of obtain
 	asking   atomic.Bool
 
-	hurry chan struct{} // read the files now
-	stop  chan struct{}
-	ended sync.WaitGroup
+	reloadNow chan struct{} // asks for a reload
+	stop      chan struct{}
+	ended     sync.WaitGroup
 }
 
-// expiryWarning is how long before its end a certificate is warned of.
+// expiryWarning is how long before a certificate expires the log has a warning.
 const expiryWarning = 14 * 24 * time.Hour
 
-// New loads the certificates, and makes what is missing.
+// New loads the certificates, and makes missing files.
 func New(set Settings) (*Manager, error) {
-	m := &Manager{set: set, obtained: make(chan obtained, 1), hurry: make(chan struct{}, 1), stop: make(chan struct{})}
+	m := &Manager{set: set, obtained: make(chan obtained, 1), reloadNow: make(chan struct{}, 1), stop: make(chan struct{})}
 	files, err := m.files()
 	if err != nil {
 		return nil, fmt.Errorf("tls.self_signed: %w", err)
@@ -65,7 +65,7 @@ func New(set Settings) (*Manager, error) {
 	return m, nil
 }
 
-// configure makes the configurations of the listeners.
+// configure makes the configurations for the listeners.
 func (m *Manager) configure() {
 	m.Configs.SMTP = tlsio.Policy{MinVersion: m.set.SMTPMinVersion, Clients: m.Clients}.Config(&m.store)
 	ours := tlsio.Policy{MinVersion: m.set.MinVersion, Tickets: true, Clients: m.Clients, Demanded: m.set.Clients == Demanded}
@@ -76,8 +76,8 @@ func (m *Manager) configure() {
 	m.Configs.HTTPS = ours.Config(&m.store)
 }
 
-// load reads the files of certificates, ours and the authorities of clients, and
-// watches them.
+// load reads the certificates and the authorities for client certificates, and watches
+// their files.
 func (m *Manager) load(files []tlsio.CertFile) error {
 	var names []string
 	for _, f := range files {
@@ -102,7 +102,7 @@ func (m *Manager) load(files []tlsio.CertFile) error {
 	return load()
 }
 
-// files are those of the operator, or the one that we make.
+// files returns the operator's files, or the self-signed certificate's.
 func (m *Manager) files() ([]tlsio.CertFile, error) {
 	if len(m.set.Files) > 0 {
 		return m.set.Files, nil
@@ -113,14 +113,14 @@ func (m *Manager) files() ([]tlsio.CertFile, error) {
 	return []tlsio.CertFile{f}, err
 }
 
-// rotate gives the keys of tickets to all configurations but that of hosts that bring mail:
-// those resume nothing.
+// rotate gives the ticket keys to all configurations except for SMTP from other hosts,
+// which does not resume sessions.
 func (m *Manager) rotate() error {
 	return m.tickets.Rotate(time.Now(), m.Configs.SMTPS, m.Configs.POP3, m.Configs.POP3S, m.Configs.HTTPS)
 }
 
-// Start looks after the files until Close: for changed certificates, and for keys of
-// tickets that are a day old.
+// Start begins to reload changed files, to rotate ticket keys and to renew certificates by
+// ACME, until Close.
 func (m *Manager) Start() {
 	m.ended.Go(func() {
 		look, renew := time.NewTicker(m.set.ReloadEvery), time.NewTicker(renewEvery)
@@ -132,7 +132,7 @@ func (m *Manager) Start() {
 			select {
 			case <-m.stop:
 				return
-			case <-m.hurry:
+			case <-m.reloadNow:
 				force = true
 				m.obtain()
 			case <-renew.C:
@@ -154,39 +154,39 @@ func (m *Manager) Start() {
 // Reload reads the files again, soon.
 func (m *Manager) Reload() {
 	select {
-	case m.hurry <- struct{}{}:
-	default: // it is asked for already
+	case m.reloadNow <- struct{}{}:
+	default: // a reload is due already
 	}
 }
 
-// reload reads the certificates again, if there is something new.
+// reload reads the certificates again if a file has changed, or with force.
 func (m *Manager) reload(force bool) {
 	loaded, err := m.watch.Reload(force)
 	switch {
 	case err != nil:
-		m.fault("new TLS certificates can't be used, the old ones serve on", err)
+		m.fault("new TLS certificates can't be used, the old ones stay in use", err)
 	case loaded:
 		m.set.Log.Info("TLS certificates loaded")
 		m.warnOfExpiry()
 	}
 }
 
-// Expires is when the first certificate ends, and a name that it is for.
+// Expires returns when the first certificate expires, and a name in it.
 func (m *Manager) Expires() (at time.Time, name string) { return m.store.Expires() }
 
 func (m *Manager) warnOfExpiry() {
 	if at, name := m.Expires(); time.Until(at) < expiryWarning {
-		m.set.Log.Warn("the TLS certificate of "+name+" ends soon or has ended: renew it", "not_after", at)
+		m.set.Log.Warn("TLS certificate for "+name+" expires soon or has expired: renew it", "not_after", at)
 	}
 }
 
-// Close ends what Start has started.
+// Close ends the goroutine that Start has started.
 func (m *Manager) Close() {
 	close(m.stop)
 	m.ended.Wait()
 }
 
-// fault logs a failure; what says what did not work.
+// fault logs an error. what describes what failed.
 func (m *Manager) fault(what string, err error) {
 	m.set.Log.LogAttrs(context.Background(), slog.LevelError, what+": "+err.Error())
 }

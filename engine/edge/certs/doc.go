@@ -1,27 +1,26 @@
-// Package certs has the certificates of the server's listeners: where they come from, and
-// when they change.
+// Package certs loads, makes and renews the certificates for the server's listeners.
 //
 //	m, err := certs.New(certs.Settings{...})
-//	m.Start()                  // looks for new files, renews
-//	m.Configs.SMTPS            // the tls.Config of a listener; it stays the same
-//	m.Reload()                 // SIGHUP
+//	m.Start()                  // reloads changed files, renews
+//	m.Configs.SMTPS            // a listener's tls.Config, the same for the whole run
+//	m.Reload()                 // on SIGHUP
 //	defer m.Close()
 //
 // # Sources
 //
-// The operator's files ([Settings].Files), or else one that the server signs itself and
-// keeps in a file ([SelfSigned]); and those of an authority by ACME (package acme), which
-// come first where both have a name. All are in one tlsio.CertStore, a snapshot that is
-// replaced as a whole: a renewal is a file that changes ([Watch]), and sessions go on.
+// The certificates come from the operator's files ([Settings].Files), or else from a file
+// with a self-signed certificate, which the server makes ([SelfSigned]). Certificates by
+// ACME (package acme) come first where both have a name. All are in one tlsio.CertStore, a
+// snapshot that is replaced as a whole when a file changes ([Watch]). Open sessions go on.
 //
-// # Keys of tickets
+// # Session tickets
 //
-// [TicketKeys] live in a file, so clients resume their TLS sessions after a restart. A new
-// key is made each day.
+// [TicketKeys] are in a file, so that clients can resume their TLS sessions after a restart.
+// A new key is made each day.
 //
 // # Goroutines
 //
-// One goroutine does all of it. ACME may take minutes and has one of its own, which
-// nothing waits for, not even Close. What fails is logged, and what was there before
-// serves on. A file of ours that is damaged on the disk is renamed and made again.
+// One goroutine does all this. ACME may take minutes and has a goroutine of its own, which
+// nothing waits for, not even Close. Errors are logged, and the certificates before them
+// stay in use. A damaged file that the server has made is renamed and made again.
 package certs

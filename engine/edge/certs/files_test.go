@@ -15,7 +15,7 @@ import (
 	"postrider/engine/host/perms"
 )
 
-// shown is the certificate that clients get.
+// shown returns the certificate that clients get.
 func shown(t testing.TB, s *tlsio.CertStore) *x509.Certificate {
 	t.Helper()
 	c, err := s.Pick(new(tls.ClientHelloInfo))
@@ -90,7 +90,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// Certificates have A-labels; a name that has none is left out.
+// A self-signed certificate has A-labels, and leaves out names without A-labels.
 func TestSelfSignedForInternationalDomains(t *testing.T) {
 	f := func(names []string, want ...string) {
 		t.Helper()

@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// renewEvery is how often the certificates by ACME are looked after: whether there is
-// a newer one, and whether one that could not be had can be had now. Authorities count
-// failures, and lock out who fails more than a few times an hour.
+// renewEvery is how often obtain looks for renewed certificates, and tries again after a
+// failure. Authorities refuse clients that fail more than a few times an hour.
 const renewEvery = time.Hour
 
-// obtained is what came of asking for certificates by ACME.
+// obtained is the result of obtain.
 type obtained struct {
 	certs []*tls.Certificate
 	err   error
 }
 
-// obtain asks for the certificates by ACME on a goroutine of its own, unless one is
-// at it. It may take minutes, and nothing waits for it, not even the end.
+// obtain gets the certificates by ACME on a goroutine of its own, unless one runs already.
+// It may take minutes, and nothing waits for it, not even Close.
 func (m *Manager) obtain() {
 	if m.acme == nil || !m.asking.CompareAndSwap(false, true) {
 		return
@@ -33,20 +32,21 @@ func (m *Manager) obtain() {
 	}()
 }
 
-// use has what was obtained serve. Those that could not be had keep what was there.
+// use replaces certificates by the obtained ones. Without a new one the old one stays in
+// use.
 func (m *Manager) use(got obtained) {
 	if got.err != nil {
-		m.fault("ACME, tried again in "+renewEvery.String()+" or at SIGHUP", got.err)
+		m.fault("ACME failed, retrying in "+renewEvery.String()+" or at SIGHUP", got.err)
 	}
 	if len(got.certs) == 0 {
 		return
 	}
 	m.store.Obtained(got.certs)
-	m.set.Log.Info("TLS certificates of ACME are in use")
+	m.set.Log.Info("TLS certificates by ACME loaded")
 	m.warnOfExpiry()
 }
 
-// ACMEHandler answers the authority at port 80; nil: there is no certificate by ACME.
+// ACMEHandler answers the authority at port 80. It is nil without certificates by ACME.
 func (m *Manager) ACMEHandler() http.Handler {
 	if m.acme == nil {
 		return nil

@@ -23,12 +23,12 @@ import (
 	"postrider/engine/host/perms"
 )
 
-// selfSignedLife is long: a certificate that clients don't check is not renewed.
+// selfSignedLife is long, because a self-signed certificate is not renewed.
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
-// SelfSigned makes sure that file holds a certificate and its key, and makes one
-// that is signed by itself, for these names, when there is none. It encrypts
-// against eavesdroppers and proves nothing to clients that verify certificates.
+// SelfSigned checks that file has a certificate and its key. If there is no file, it makes
+// one with a self-signed certificate for these names. Such a certificate keeps
+// eavesdroppers out; clients that verify certificates refuse it.
 func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
 	pair := tlsio.CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
@@ -70,8 +70,8 @@ func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, err
 	return pair, writeSecret(file, b.Bytes())
 }
 
-// certified returns names as certificates have them: with A-labels (RFC 5280 section
-// 7.2), without names that have no A-labels.
+// certified returns names for a certificate: with A-labels (RFC 5280 section 7.2), without
+// names that are not valid in DNS.
 func certified(names []string) (dns []string) {
 	for _, name := range names {
 		if name = address.FoldDomain(name); address.IsDNS(name) && !slices.Contains(dns, name) {
@@ -84,7 +84,7 @@ func certified(names []string) (dns []string) {
 	return dns
 }
 
-// writeSecret writes a file that only its owner may read, whole or not at all.
+// writeSecret writes a file that only its owner may read, as a whole or not at all.
 func writeSecret(file string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new*") // 0600
 	if err != nil {

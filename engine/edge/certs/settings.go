@@ -10,41 +10,39 @@ import (
 	"postrider/engine/edge/tlsio"
 )
 
-// Settings are what a Manager needs to know.
+// Settings are the settings for a Manager.
 type Settings struct {
-	Data  string           // the directory of the files that we make
-	Files []tlsio.CertFile // of the operator; none: one that is signed by itself
-	Names []string         // that the latter is for
+	Data  string           // the directory for files that the server makes
+	Files []tlsio.CertFile // the operator's certificates; none: a self-signed one
+	Names []string         // the names in the self-signed certificate
 
 	ACME        acme.Options // no domains: no certificates by ACME; Folder is made from Data
 	ReloadEvery time.Duration
 
-	MinVersion     uint16 // of TLS
-	SMTPMinVersion uint16 // of TLS with hosts that bring mail
+	MinVersion     uint16 // the lowest TLS version
+	SMTPMinVersion uint16 // the lowest TLS version for SMTP from other hosts
 
-	// Clients says whether clients are asked for certificates, and ClientRoots is the file
-	// of the authorities that theirs have to be from.
 	Clients     ClientCertificates
-	ClientRoots string
+	ClientRoots string // a file with the authorities for client certificates
 
 	Log *slog.Logger
 }
 
-// ClientCertificates says whether clients have to show a certificate.
+// ClientCertificates tells whether clients are asked for certificates.
 type ClientCertificates uint8
 
-// The values of ClientCertificates. It is demanded where clients log in, not of hosts that
-// bring mail.
+// The values of ClientCertificates. Demanded applies where clients log in, and not to SMTP
+// from other hosts.
 const (
 	NotAsked ClientCertificates = iota
 	Asked
 	Demanded
 )
 
-// Configs are the configurations of the listeners.
+// Configs are the configurations for the listeners.
 type Configs struct {
 	SMTP  *tls.Config // STARTTLS at port 25
-	SMTPS *tls.Config // implicit, and where clients submit mail
+	SMTPS *tls.Config // implicit TLS, and submission
 	POP3  *tls.Config // STLS
 	POP3S *tls.Config
 	HTTPS *tls.Config

@@ -16,29 +16,29 @@ import (
 )
 
 const (
-	// ticketLife is how long a key makes tickets. An attacker that steals a key can read the
-	// sessions that were resumed with it.
+	// ticketLife is how long a key encrypts new tickets. An attacker that steals a key can
+	// read the sessions that were resumed with it.
 	ticketLife = 24 * time.Hour
-	// ticketKeys is how many keys are kept for the tickets of the days before; a
-	// client may use one for a week (RFC 8446 section 4.6.1).
+	// ticketKeys is how many keys are kept. A client may use a ticket for a week (RFC 8446
+	// section 4.6.1).
 	ticketKeys = 7
 )
 
-// ticketKey is a key and when it was made.
+// ticketKey is a key and the time when it was made.
 type ticketKey struct {
 	made time.Time
 	key  [32]byte
 }
 
-// TicketKeys are the keys of session tickets, newest first, in a file: clients
-// resume their sessions after a restart. A line of the file is a time and a key in
-// hexadecimal. It belongs to one goroutine.
+// TicketKeys are the keys for session tickets, newest first. They are in a file, so that
+// clients can resume sessions after a restart. A line in the file is a time and a key in
+// hexadecimal. TicketKeys belongs to one goroutine.
 type TicketKeys struct {
 	file string
 	keys []ticketKey
 }
 
-// OpenTicketKeys reads the file; a missing one is made by the first Rotate.
+// OpenTicketKeys reads the file. The first Rotate makes a missing file.
 func OpenTicketKeys(file string) (*TicketKeys, error) {
 	t := &TicketKeys{file: file}
 	text, err := os.ReadFile(file)
@@ -63,7 +63,7 @@ func OpenTicketKeys(file string) (*TicketKeys, error) {
 	return t, nil
 }
 
-// Rotate makes a new key if the newest one is a day old, and gives the keys to the
+// Rotate makes a new key if the newest one is a day old, and sets the keys in the
 // configurations, which may be in use.
 func (t *TicketKeys) Rotate(now time.Time, configs ...*tls.Config) error {
 	if len(t.keys) == 0 || now.Sub(t.keys[0].made) >= ticketLife || t.keys[0].made.After(now.Add(ticketLife)) {

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Watch finds out when the files of certificates have changed. There is no inotify
-// in it: renewal tools write, rename and link as they like, on any file system, and
-// a look at a few files now and then costs nothing. It belongs to one goroutine.
+// Watch finds out when certificate files have changed. It does not use inotify: renewal tools
+// write, rename and link files on any file system, and checking a few files now and then
+// costs little. Watch belongs to one goroutine.
 type Watch struct {
 	load  func() error
 	files []string
 	seen  map[string]stamp
 }
 
-// stamp distinguishes two versions of a file.
+// stamp changes when a file is written.
 type stamp struct {
 	modified time.Time
 	size     int64
 }
 
-// NewWatch watches files, which load has just loaded.
+// NewWatch makes a Watch for files that load has just loaded.
 func NewWatch(load func() error, files ...string) *Watch {
 	w := &Watch{load: load, files: files}
 	w.seen = w.look()
@@ -37,9 +37,9 @@ func (w *Watch) look() map[string]stamp {
 	return seen
 }
 
-// Reload loads the files if one of them has changed, or in any case with force.
-// What can't be loaded is tried again when the files change again: the key of a
-// renewed certificate may be written a moment later.
+// Reload loads the files if one of them has changed, or always with force. After an error it
+// tries again when the files change again: a renewed certificate's key may be written a
+// moment later.
 func (w *Watch) Reload(force bool) (loaded bool, err error) {
 	seen := w.look()
 	if !force && same(seen, w.seen) {

@@ -9,11 +9,11 @@ import (
 	"postrider/engine/edge/loop"
 )
 
-// Opener makes the session of a connection; from is the client.
+// Opener makes the session for a connection. from is the client.
 type Opener func(c *loop.Conn, from netip.AddrPort) loop.Handler
 
-// ProxyFirst returns what a listener does with a connection: a balancer has to name its
-// client first, in a PROXY header.
+// ProxyFirst returns a function that opens connections at a listener. A balancer has to send
+// a PROXY header first, which names its client.
 func (e *Edge) ProxyFirst(open Opener) func(c *loop.Conn) loop.Handler {
 	return func(c *loop.Conn) loop.Handler {
 		if !e.IsBalancer(c.RemoteAddr().Addr()) {
@@ -25,11 +25,11 @@ func (e *Edge) ProxyFirst(open Opener) func(c *loop.Conn) loop.Handler {
 	}
 }
 
-// proxyTimeout is how long a balancer may take for its header: it sends it at once.
+// proxyTimeout is how long a balancer may take for the PROXY header.
 const proxyTimeout = 10 * time.Second
 
-// balanced is the handler of a balancer's connection until its header has come. It
-// is in none of the server's books yet: balancers are trusted to be few.
+// balanced is the handler for a balancer's connection until the PROXY header has come.
+// Clients does not count the connection before that: balancers are trusted to be few.
 type balanced struct {
 	edge *Edge
 	open Opener
@@ -50,7 +50,7 @@ func (b *balanced) Input(c *loop.Conn, in []byte) int {
 		from = h.Source
 	}
 	c.SetHandler(b.open(c, from))
-	c.Resume() // what comes after the header is the session's
+	c.Resume() // the session gets what comes after the header
 	return n
 }
 
@@ -63,7 +63,7 @@ func (b *balanced) fail(c *loop.Conn, why string) {
 // Drained implements loop.Handler.
 func (*balanced) Drained(*loop.Conn) {}
 
-// EOF implements loop.Handler: a balancer that looks whether somebody is there.
+// EOF implements loop.Handler: a balancer has made a health check.
 func (*balanced) EOF(c *loop.Conn) { c.Close() }
 
 // Timeout implements loop.Handler.

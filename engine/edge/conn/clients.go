@@ -9,38 +9,38 @@ import (
 	"postrider/engine/edge/limit"
 )
 
-// Clients counts the connections: in total, by client, by service, and by network. An
-// IPv6 client is its /64: a host has as many addresses in it as it likes.
+// Clients counts the connections: in total, by client, by service, and by network. One IPv6
+// client is a /64, because a host can use any address in it.
 //
-// Networks of our own (relay.networks, smtp.trusted_networks) may have all of
-// limits.connections. Strangers leave a tenth of it free for them. Of what strangers may
-// have, each service that is offered has a tenth of limits.connections to itself, and the
-// rest is for whichever needs it: whoever holds all that port 25 has leaves room for
-// logins at submission, POP3 and the web client, and the other way round. As Postfix has a
-// process limit for each service.
+// Our own networks (relay.networks, smtp.trusted_networks) may have all of
+// limits.connections. Strangers are clients from other networks, and leave a tenth of
+// limits.connections free. Each service that is offered has another tenth for its strangers
+// alone, and the services share the rest. So clients that hold all connections to port 25
+// leave room for logins at submission, POP3 and the web client, and the other way round.
+// Postfix has a process limit for each service.
 //
-// Within that, strangers of one network (IPv4: /24, IPv6: /48) that have not logged in
-// have at most as many connections to a service as it has free at the moment. One network
-// alone gets half of the room, two a third each, and with n of them a newcomer still finds
-// an n-th part free. A fixed bound would either let a handful of networks take everything,
-// or keep the clients of a large site away while there is room.
+// Strangers from one network (IPv4: /24, IPv6: /48) that have not logged in have at most as
+// many connections to a service as the service has free at the moment. One network alone
+// gets half the room, two get a third each, and n networks leave an n-th part for the next
+// one. A fixed bound would either let a few networks take everything, or refuse clients of a
+// large site while there is room.
 type Clients struct {
 	max, perClient int
-	reserve        int           // that strangers leave free
-	ours           [services]int // of each service that strangers of the others can't take
-	shared         int           // that strangers of all services share
+	reserve        int           // connections that strangers leave free
+	ours           [services]int // connections that strangers at other services can't take
+	shared         int           // connections that strangers at all services share
 
 	mu       sync.Mutex
 	total    int
-	strange  [services]int // connections from other networks than our own
+	strange  [services]int // strangers' connections
 	by       map[netip.Addr]int32
 	networks map[networkAt]int32 // strangers that have not logged in
 
-	// Refusals count connections that were refused, by reason.
+	// Refusals counts refused connections, by reason.
 	Refusals [reasons]atomic.Int64
 
-	told   time.Time // when a refusal was logged
-	untold int       // Refusals since
+	lastLogged time.Time // when a refusal was logged
+	notLogged  int       // refusals since then
 }
 
 // Service is what a connection is for.
@@ -48,28 +48,28 @@ type Service uint8
 
 // The services.
 const (
-	MailService       Service = iota // hosts that bring mail
+	MailService       Service = iota // SMTP from other hosts
 	SubmissionService                // SMTP that needs a login
 	POP3Service
 	WebService
 	services // how many there are
 )
 
-// Offered are the services that a server has addresses for.
+// Offered are the services that the server listens for.
 type Offered [services]bool
 
 var serviceNames = [services]string{"smtp", "submission", "pop3", "http"}
 
-// networkAt is a network at a service.
+// networkAt is a key for the connections from a network to a service.
 type networkAt struct {
 	service Service
 	network netip.Addr
 }
 
-// seat is how a connection is counted.
+// seat tells how a connection is counted.
 type seat struct {
 	service  Service
-	own      bool // it is from a network of our own
+	own      bool // the client is in one of our own networks
 	loggedIn bool
 }
 
@@ -87,13 +87,13 @@ const (
 )
 
 var reasonWords = [reasons]string{
-	TooManyInAll:       "limits.connections are in use",
-	TooManyOfClient:    "the client has limits.connections_per_client",
-	TooManyOfStrangers: "what strangers may have of limits.connections at this service is in use",
-	TooManyOfNetwork:   "the client's network has its share of what is free at this service",
+	TooManyInAll:       "limits.connections reached",
+	TooManyOfClient:    "the client has reached limits.connections_per_client",
+	TooManyOfStrangers: "clients outside relay.networks and smtp.trusted_networks have reached their share of limits.connections at this service",
+	TooManyOfNetwork:   "the client's network has reached its share of the free connections at this service",
 }
 
-// NewClients makes the books of a server that offers these services.
+// NewClients makes a Clients for a server that offers these services.
 func NewClients(total, perClient int, offered Offered) *Clients {
 	c := &Clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32), networks: make(map[networkAt]int32)}
 	c.reserve = total / 10
@@ -107,28 +107,28 @@ func NewClients(total, perClient int, offered Offered) *Clients {
 	return c
 }
 
-// MaxConns is how many connections are open at once under limits.connections: besides
-// those that are counted there are some that hear why they are refused, some that have
-// ended and wait for the client's end, and balancers' that have not said yet for which
-// client they come. What is over that is turned away without a word more.
+// MaxConns is how many connections may be open under limits.connections. It is more than
+// limits.connections, for connections that are not counted: refused ones that get the reason,
+// ended ones that wait for the client's FIN, and balancers' connections before the PROXY
+// header. Further connections are closed without a reply.
 func MaxConns(connections int) int { return connections + connections/64 + 16 }
 
-// SpareConns is how many of those are for connections that are counted alone, so that
-// others can't keep our own networks out.
+// SpareConns is the part of MaxConns, beyond limits.connections, that only counted
+// connections can use. So the others can't lock our own networks out.
 func SpareConns(connections int) int { return (MaxConns(connections) - connections) / 2 }
 
-// ConnectionsIn is the most that limits.connections may be for so many open connections.
+// ConnectionsIn is the largest limits.connections that fits into so many files.
 func ConnectionsIn(files int) int { return max(0, (files-16)*64/65) }
 
-// clientOf is what counts as one client; see limit.Client.
+// clientOf returns the address that counts for a client: see limit.Client.
 func clientOf(ip netip.Addr) netip.Addr {
 	return limit.Client(ip).Addr()
 }
 
-// clientNetwork is what counts as one network; see limit.Network.
+// clientNetwork returns the address that counts for a client's network: see limit.Network.
 func clientNetwork(ip netip.Addr) netip.Addr { return limit.Network(ip).Addr() }
 
-// free is how many more strangers a service may have.
+// free is how many more strangers' connections a service may have.
 func (c *Clients) free(s Service) int {
 	shared := c.shared
 	for i, n := range c.strange {
@@ -137,7 +137,7 @@ func (c *Clients) free(s Service) int {
 	return min(c.max-c.reserve-c.total, max(c.ours[s]-c.strange[s], 0)+max(shared, 0))
 }
 
-// judge says whether there is room for a connection, or why not.
+// judge returns admitted if there is room for a connection, or why not.
 func (c *Clients) judge(ip netip.Addr, at seat) Reason {
 	client := clientOf(ip)
 	switch {
@@ -158,7 +158,7 @@ func (c *Clients) judge(ip netip.Addr, at seat) Reason {
 	return admitted
 }
 
-// count adds n to what a connection is counted in; n is 1 or -1.
+// count adds n, which is 1 or -1, to all numbers that a connection counts in.
 func (c *Clients) count(ip netip.Addr, at seat, n int) {
 	c.total += n
 	add(c.by, clientOf(ip), int32(n)) //nolint:gosec // 1 or -1
@@ -171,14 +171,14 @@ func (c *Clients) count(ip netip.Addr, at seat, n int) {
 	}
 }
 
-// add counts under a key; a key with nothing is forgotten.
+// add adds n to the count of a key, and deletes a key whose count is 0.
 func add[K comparable](m map[K]int32, k K, n int32) {
 	if m[k] += n; m[k] == 0 {
 		delete(m, k)
 	}
 }
 
-// admit counts a connection in, or says why it is one too many.
+// admit counts a connection if there is room for it. Else it returns the reason.
 func (c *Clients) admit(ip netip.Addr, at seat) Reason {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -191,7 +191,7 @@ func (c *Clients) admit(ip netip.Addr, at seat) Reason {
 	return why
 }
 
-// move counts a connection of one client as that of another, if there is room.
+// move counts one client's connection for another client, if there is room.
 func (c *Clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool {
 	next := *at
 	next.own = own
@@ -210,8 +210,7 @@ func (c *Clients) move(from netip.Addr, at *seat, to netip.Addr, own bool) bool 
 	return true
 }
 
-// login notes that a connection has logged in: it is no longer one of those that a
-// network may open as it likes.
+// login notes that a connection has logged in: it no longer counts for its network.
 func (c *Clients) login(ip netip.Addr, at *seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,14 +219,14 @@ func (c *Clients) login(ip netip.Addr, at *seat) {
 	c.count(ip, *at, 1)
 }
 
-// leave counts a connection out.
+// leave ends what admit has counted.
 func (c *Clients) leave(ip netip.Addr, at seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count(ip, at, -1)
 }
 
-// Open is how many connections there are, and how many of them are strangers'.
+// Open returns how many connections there are, and how many of them are strangers'.
 func (c *Clients) Open() (all, strange int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,18 +236,18 @@ func (c *Clients) Open() (all, strange int) {
 	return c.total, strange
 }
 
-// refusalsEvery is the least time between two lines of the log about connections that are
-// refused.
+// refusalsEvery is the least time between two log lines about refused connections.
 const refusalsEvery = 10 * time.Second
 
-// mayTell says whether a refusal is to be logged, and how many were not since the last one.
-func (c *Clients) mayTell(now time.Time) (untold int, yes bool) {
+// mayLog reports whether a refusal is to be logged, and how many were not logged since the
+// last line.
+func (c *Clients) mayLog(now time.Time) (notLogged int, yes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.told.IsZero() && now.Sub(c.told) < refusalsEvery {
-		c.untold++
+	if !c.lastLogged.IsZero() && now.Sub(c.lastLogged) < refusalsEvery {
+		c.notLogged++
 		return 0, false
 	}
-	untold, c.told, c.untold = c.untold, now, 0
-	return untold, true
+	notLogged, c.lastLogged, c.notLogged = c.notLogged, now, 0
+	return notLogged, true
 }

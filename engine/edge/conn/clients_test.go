@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// booked is a connection in the books of a test.
+// booked is a connection that a test has opened.
 type booked struct {
 	ip netip.Addr
 	at seat
 }
 
-// taker opens as many connections as it may, from many clients.
+// taker opens as many connections as Clients admits, from many clients.
 func (c *Clients) take(at seat, most int, ip func(i int) netip.Addr) (all []booked) {
 	for i := range most {
 		if a := ip(i); c.admit(a, at) == admitted {
@@ -30,7 +30,7 @@ func (c *Clients) leaveAll(all []booked) {
 	}
 }
 
-// from is the ith address of so many networks, each client of which is used ten times.
+// from is the ith address in so many networks. Each client is used ten times.
 func from(networks int) func(i int) netip.Addr {
 	return func(i int) netip.Addr {
 		n, host := i%networks, i/networks/10
@@ -40,8 +40,8 @@ func from(networks int) func(i int) netip.Addr {
 
 var everything = Offered{true, true, true, true}
 
-// However many connections strangers open at a service, from however many networks, each
-// other service has its tenth for strangers, and our own networks have theirs.
+// Strangers at one service leave the other services their tenth, and our own networks theirs,
+// with any number of connections and networks.
 func TestStrangersLeaveRoom(t *testing.T) {
 	own := netip.MustParseAddr("10.1.2.3")
 	for attacked := range services {
@@ -94,7 +94,7 @@ func wantEmpty(t *testing.T, c *Clients) {
 	}
 }
 
-// The clients of one network of IPv6 are one network, however they spread.
+// Clients counts an IPv6 /48 as one network, whatever addresses in it are used.
 func TestAnIPv6SiteIsOneNetwork(t *testing.T) {
 	c := NewClients(1000, 100, Offered{true})
 	all := c.take(seat{}, 5000, func(i int) netip.Addr {
@@ -107,8 +107,8 @@ func TestAnIPv6SiteIsOneNetwork(t *testing.T) {
 	wantEmpty(t, c)
 }
 
-// Who has logged in does not count against his network, and an XCLIENT counts as the
-// client that it names.
+// A client that has logged in does not count for its network. A connection with XCLIENT
+// counts for the client that it names.
 func TestLoginsAndNamedClients(t *testing.T) {
 	c := NewClients(1000, 1000, Offered{POP3Service: true})
 	site := netip.MustParseAddr("192.0.2.7")
@@ -160,7 +160,7 @@ func TestLoginsAndNamedClients(t *testing.T) {
 	wantEmpty(t, c)
 }
 
-// With the least limits strangers are still served.
+// Strangers get connections also under the smallest limits.
 func TestLimitsOfFewConnections(t *testing.T) {
 	for most := 1; most < 30; most++ {
 		c := NewClients(most, most, everything)
@@ -173,7 +173,7 @@ func TestLimitsOfFewConnections(t *testing.T) {
 	}
 }
 
-// The books are right whatever comes and goes in whichever order.
+// All counts are right after any order of admit, move, login and leave.
 func TestTheBooksOfConnectionsBalance(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	c := NewClients(200, 30, Offered{true, true, true})
@@ -205,19 +205,19 @@ func TestTheBooksOfConnectionsBalance(t *testing.T) {
 	wantEmpty(t, c)
 }
 
-// Lines of the log about refused connections come one in ten seconds; the next one says how
-// many were left out.
+// Log lines about refused connections come once in ten seconds. The next line has how many
+// were left out.
 func TestRefusalsAreToldNowAndThen(t *testing.T) {
 	c := NewClients(1, 1, Offered{})
 	now := time.Unix(1_800_000_000, 0)
 	for i, want := range []struct {
-		after  time.Duration
-		untold int
-		told   bool
+		after     time.Duration
+		notLogged int
+		logged    bool
 	}{{0, 0, true}, {0, 0, false}, {refusalsEvery - 1, 0, false}, {1, 2, true}, {refusalsEvery, 0, true}} {
 		now = now.Add(want.after)
-		if untold, told := c.mayTell(now); told != want.told || untold != want.untold {
-			t.Errorf("%d: %d left out, told %v; want %+v", i, untold, told, want)
+		if notLogged, logged := c.mayLog(now); logged != want.logged || notLogged != want.notLogged {
+			t.Errorf("%d: %d left out, logged %v; want %+v", i, notLogged, logged, want)
 		}
 	}
 }

@@ -6,52 +6,53 @@ import (
 	"postrider/engine/edge/loop"
 )
 
-// Wait is what a session waits for, one thing at a time. No input is looked at meanwhile.
+// Wait is what a session waits for, one thing at a time. The dialogue gets no input
+// meanwhile.
 type Wait uint8
 
 // The values of Wait.
 const (
 	Nothing      Wait = iota
-	ForAnswer         // another goroutine answers a question. No deadline: the peer is not late
-	ForTurn           // too many wrong passwords came for the name of a login: it is judged later
-	ForPenalty        // the delay of a failed login is not over
-	ForGreeting       // the client is looked up, or has to be silent, before it is greeted
-	ForHandshake      // the handshake of TLS has the connection
-	ForReplies        // the peer has to take the replies before its next command is looked at
-	ForListing        // the peer has to take a part of LIST or UIDL before the next part
-	ForPiece          // the peer has to take a piece of a message before the next piece
+	ForAnswer         // another goroutine answers a question; no deadline, since the peer is not late
+	ForTurn           // the login's name had too many wrong passwords: the login is judged later
+	ForPenalty        // the delay after a failed login
+	ForGreeting       // the client is looked up, or has to be silent before the greeting
+	ForHandshake      // the TLS handshake
+	ForReplies        // the peer has to read the replies before the next command
+	ForListing        // the peer has to read a part of LIST or UIDL before the next part
+	ForPiece          // the peer has to read a piece of a message before the next piece
 )
 
-// isForReading says whether the peer has to read what was sent to it.
+// isForReading reports whether the session waits until the peer has read what was sent.
 func (w Wait) isForReading() bool { return w >= ForReplies }
 
-// Dialogue is the half of a session that knows its protocol: a machine, and the answers to
-// the machine's questions. The session calls it on the goroutine of its loop.
+// Dialogue is the half of a session that knows the protocol: a machine, and the answers to
+// the machine's questions. The session calls it on the loop's goroutine.
 //
-// The effects of a machine are the loop's, so they are emptied by Begin before each call of
-// the machine. CarryOut does what they say, apart from the replies: it may set
+// All sessions of a loop share the machine's effects, so Begin empties them before each call
+// of the machine. CarryOut carries out the effects, except for the replies: it may set
 // Session.Closing, or Session.Waits when a question can't be answered at once.
 type Dialogue interface {
 	Begin()             // empties the effects
-	Greet()             // the machine's Greet, or a wait for what comes before it
-	Feed(in []byte) int // gives the machine what it takes of in, and carries out
-	TimeOut()           // the machine's TimeOut
-	ShutDown()          // the machine's Shutdown
-	Secure()            // the machine's Secured
-	CarryOut()          // does what the effects say, answers what can be answered at once
+	Greet()             // calls the machine's Greet, or waits for what comes before it
+	Feed(in []byte) int // feeds the machine, carries out the effects, returns what was consumed
+	TimeOut()           // calls the machine's TimeOut
+	ShutDown()          // calls the machine's Shutdown
+	Secure()            // calls the machine's Secured
+	CarryOut()          // carries out the effects, answers questions that need no wait
 	Say()               // writes the replies
-	Left() bool         // the peer has ended the session with QUIT
+	Left() bool         // reports whether the peer has ended the session with QUIT
 
-	Expect()                     // sets the read limit and the deadline for what the peer sends next
-	Spoke()                      // the peer sent something during a wait
-	Taken(w Wait)                // the wait ForListing or ForPiece is over
-	Expired(w Wait) (again bool) // the deadline of any other wait is over; again: there is a new one
-	Release()                    // gives back what a session that ends has no use for
-	Ended(err error)             // the last call
+	Expect()                     // sets the read limit and the deadline for the peer's next input
+	Spoke()                      // is called when the peer sends something during a wait
+	Taken(w Wait)                // is called after the wait ForListing or ForPiece
+	Expired(w Wait) (again bool) // is called at any other wait's deadline; again: there is a new one
+	Release()                    // releases what a session does not need at its end
+	Ended(err error)             // is the last call
 }
 
 // Start greets the peer, after the handshake where TLS comes first. It returns the first
-// handler of the connection.
+// handler for the connection.
 func (s *Session) Start() loop.Handler {
 	if s.Port.TLS != nil {
 		return s.handshake(s.Port.TLS)
@@ -74,7 +75,7 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 	}
 	if s.Waits != Nothing {
 		s.dialogue.Spoke()
-		c.Pause() // what the session waits for comes first, and resumes
+		c.Pause() // until the wait is over
 		return 0
 	}
 	s.dialogue.Begin()
@@ -84,14 +85,14 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 	return n
 }
 
-// Write sends octets to the peer.
+// Write writes octets for the peer.
 func (s *Session) Write(b []byte) {
 	s.said = true
 	s.Conn.Write(b)
 }
 
-// Send writes the replies. A peer that sends commands and does not read the replies gets
-// no more of them, or it would have all memory.
+// Send writes the replies. When too many replies are unread, the session waits before the
+// next command, or they would fill the memory.
 func (s *Session) Send() {
 	s.dialogue.Say()
 	if s.Waits == Nothing && !s.Closing && s.Conn.Pending() > MaxUnsent {
@@ -99,10 +100,10 @@ func (s *Session) Send() {
 	}
 }
 
-// finish sends the replies and sets what the loop does next.
+// finish sends the replies and tells the loop what is next.
 func (s *Session) finish() {
 	if s.Closing {
-		s.dialogue.Release() // before the reply to QUIT: a client that reads it may log in again at once
+		s.dialogue.Release() // before the reply to QUIT: after it the client may log in again
 	}
 	s.Send()
 	switch {
@@ -120,15 +121,15 @@ func (s *Session) finish() {
 	}
 }
 
-// GoOn ends a wait that needs no answer.
-func (s *Session) GoOn() {
+// EndWait ends a wait that needs no answer, and resumes.
+func (s *Session) EndWait() {
 	s.Waits = Nothing
 	s.dialogue.Begin()
 	s.Resumed()
 }
 
-// Resumed goes on after a wait. What the session had unread is presented again by the loop;
-// a peer that has said goodbye with a FIN still gets the replies to it.
+// Resumed continues after a wait. The loop feeds unread input to the session again. A peer
+// that has sent FIN still gets the replies to its input.
 func (s *Session) Resumed() {
 	eof := s.eof
 	s.eof = eof && s.Conn.Kept() == 0
@@ -139,8 +140,8 @@ func (s *Session) Resumed() {
 	}
 }
 
-// Park waits for the answer of another goroutine. Reading is paused only when the peer
-// sends something meanwhile, which most don't: that saves two system calls a message.
+// Park waits for another goroutine's answer. Reading is paused only when the peer sends
+// something meanwhile. Few peers do, and this saves two system calls a message.
 func (s *Session) Park() { s.WaitFor(ForAnswer, 0) }
 
 // WaitFor waits for w with a deadline; 0: none.
@@ -150,11 +151,11 @@ func (s *Session) WaitFor(w Wait, limit time.Duration) {
 	s.Conn.SetDeadline(limit)
 }
 
-// ExpectCommand gives the peer its time for the next command, from the last reply on. An
-// octet of a command renews nothing, or a peer that sends one now and then would keep its
-// session for ever. A reply renews the time when the peer has taken all that was written
-// before: so a peer that sends commands, and takes the replies octet by octet, comes to an
-// end. It is false when the deadline is the one of before.
+// ExpectCommand sets the deadline for the next command, from the last reply on, and reports
+// whether the deadline is a new one. Octets of a command don't renew it, or a peer that sends
+// one now and then would keep its session for ever. A reply renews it when the peer has read
+// all that was written before. So a session also ends if its peer sends commands and reads
+// the replies octet by octet.
 func (s *Session) ExpectCommand(limit time.Duration) (renewed bool) {
 	s.Conn.SetReadLimit(CommandRead)
 	if s.Timed && !s.mayRenew() {
@@ -164,47 +165,46 @@ func (s *Session) ExpectCommand(limit time.Duration) (renewed bool) {
 	return true
 }
 
-// mayRenew says whether there was a reply since the deadline was set, and the peer has taken
-// all that was written before.
+// mayRenew reports whether there was a reply since the deadline was set, and the peer has
+// read all that was written before.
 func (s *Session) mayRenew() bool {
 	said, owed := s.Renewal()
 	return said && s.Conn.Taken() >= owed
 }
 
-// Renewal is what a renewal of the deadline depends on: whether something was written since
-// it was set, and what Conn.Taken is once the peer has taken all that was written before.
+// Renewal returns what mayRenew depends on: whether something was written since the deadline
+// was set, and Conn.Taken once the peer has read all that was written before.
 func (s *Session) Renewal() (said bool, owed int64) { return s.said, s.owed }
 
-// Allow sets the deadline of what the peer sends next.
+// Allow sets the deadline for the peer's next input.
 func (s *Session) Allow(limit time.Duration) {
 	s.Timed, s.said = true, false
 	s.owed = s.Conn.Taken() + int64(s.Conn.Pending())
 	s.Conn.SetDeadline(limit)
 }
 
-// MaxUnsent is how many octets of replies may wait for a peer that does not read
-// them before its next commands are looked at.
+// MaxUnsent is how many octets of replies may be unread before the session waits ForReplies.
 const MaxUnsent = 64 << 10
 
-// Await waits until the peer has taken all that was sent to it. A peer that does not take
-// it in time is cut off.
+// Await waits until the peer has read all that was sent to it. A peer that does not read in
+// time is cut off.
 func (s *Session) Await(w Wait) {
 	s.WaitFor(w, s.Port.Timeout)
 	s.Conn.WantDrained()
 }
 
-// Drained implements loop.Handler: the peer has taken what was sent.
+// Drained implements loop.Handler: the peer has read what was sent.
 func (s *Session) Drained(*loop.Conn) {
 	switch w := s.Waits; w {
 	case ForReplies:
-		s.GoOn()
+		s.EndWait()
 	case ForListing, ForPiece:
 		s.dialogue.Taken(w)
 	}
 }
 
-// EOF implements loop.Handler: a half-closed peer still gets its replies, but commands
-// that it has not sent, such as QUIT, are not carried out.
+// EOF implements loop.Handler. A half-closed peer still gets its replies. The FIN does not
+// count as a QUIT.
 func (s *Session) EOF(c *loop.Conn) {
 	s.eof = true
 	if s.Waits == Nothing {
@@ -219,7 +219,7 @@ func (s *Session) Timeout(c *loop.Conn) {
 	if !w.isForReading() && (s.dialogue.Expired(w) || w != Nothing) {
 		return
 	}
-	if w == Nothing && s.mayRenew() { // the peer has taken the rest since the last reply
+	if w == Nothing && s.mayRenew() { // the peer has read the rest since the last reply
 		s.Timed = false
 		s.dialogue.Expect()
 		return
@@ -238,8 +238,8 @@ func (s *Session) Timeout(c *loop.Conn) {
 	s.finish()
 }
 
-// shutdown implements ender: it ends the session at the next point where nothing is lost
-// by it, now or when the machine has come to the end of what it is at.
+// shutdown implements ender. The machine ends the session now, or after the command or
+// message that it is at.
 func (s *Session) shutdown() {
 	if s.Closing {
 		return
@@ -250,8 +250,8 @@ func (s *Session) shutdown() {
 	s.finish()
 }
 
-// secured goes on after the handshake: with the greeting where TLS comes first, else with
-// what the client says now. All that it said before is forgotten.
+// secured continues after the handshake: with the greeting where TLS comes first, else with
+// the client's next command. The machine forgets all earlier commands.
 func (s *Session) secured() {
 	s.Waits = Nothing
 	s.dialogue.Secure()

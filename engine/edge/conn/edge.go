@@ -12,26 +12,27 @@ import (
 	"postrider/engine/edge/tlsio"
 )
 
-// Edge is what the sessions of all listeners share. It is read-only once connections are
-// accepted, but for what counts.
+// Edge is shared by the sessions on all listeners. Only its counters change once connections
+// are accepted.
 type Edge struct {
 	Log     *slog.Logger
 	Clients *Clients
 	TLS     TLS
 
-	Trusts     func(netip.Addr) bool // the network may ask VRFY and EXPN
-	IsOwn      func(netip.Addr) bool // it is a network of our own
-	IsBalancer func(netip.Addr) bool // its connections begin with a PROXY header
+	Trusts     func(netip.Addr) bool // the client may use VRFY and EXPN
+	IsOwn      func(netip.Addr) bool // the client is in one of our own networks
+	IsBalancer func(netip.Addr) bool // connections from there begin with a PROXY header
 
 	Stats Stats
 
 	loops map[*loop.Loop]*perLoop
 }
 
-// TLS is what handshakes with clients need. The zero value is for a server without TLS.
+// TLS has the settings for handshakes with clients. The zero value is for a server without
+// TLS.
 type TLS struct {
 	Handshaker *tlsio.Handshaker
-	Limit      time.Duration // for all of a handshake
+	Limit      time.Duration // for a whole handshake
 	Pace       *Pace
 }
 
@@ -39,18 +40,18 @@ type TLS struct {
 type Stats struct {
 	Timeouts                 atomic.Int64 // peers that were too slow
 	TLSHandshakes, TLSFailed atomic.Int64
-	TLSBusy, TLSPaced        atomic.Int64 // turned away: too many handshakes, too many of one client
+	TLSBusy, TLSPaced        atomic.Int64 // refused: too many handshakes in all, or from one client
 	ProxyFaults              atomic.Int64 // balancers without a PROXY header
 }
 
-// perLoop is what the sessions of one event loop share. It belongs to the loop's goroutine.
+// perLoop is shared by the sessions on one event loop. It belongs to the loop's goroutine.
 type perLoop struct {
 	loop  *loop.Loop
 	tls   tlsio.Scratch
-	first *Session // all open sessions, for the drain
+	first *Session // a list of all open sessions
 }
 
-// Run prepares sessions on these loops.
+// Run prepares e for sessions on these loops.
 func (e *Edge) Run(loops []*loop.Loop) {
 	e.loops = make(map[*loop.Loop]*perLoop)
 	for _, l := range loops {
@@ -58,25 +59,25 @@ func (e *Edge) Run(loops []*loop.Loop) {
 	}
 }
 
-// Drain tells all sessions to end at the next point where nothing is lost by it.
+// Drain shuts all sessions down, without a loss: see ender.
 func (e *Edge) Drain() {
 	e.Each(func(s *Session) { s.ender.shutdown() })
 }
 
-// Each calls f for each open session, soon, on the goroutine of its loop.
+// Each calls f for each open session, soon, on the goroutine of the session's loop.
 func (e *Edge) Each(f func(*Session)) {
 	for l, p := range e.loops {
 		l.Post(each{p, f})
 	}
 }
 
-// each is the task that calls f for the sessions of a loop.
+// each is a task that calls f for all sessions on a loop.
 type each struct {
 	of *perLoop
 	f  func(*Session)
 }
 
-// Run implements loop.Task. A session may end by f.
+// Run implements loop.Task. f may end the session.
 func (e each) Run() {
 	for s := e.of.first; s != nil; {
 		next := s.next
@@ -85,23 +86,23 @@ func (e each) Run() {
 	}
 }
 
-// Port is what the sessions of one listener share.
+// Port is shared by the sessions on one listener.
 type Port struct {
 	Edge     *Edge
 	Daemon   slog.Attr     // for the log
-	Service  Service       // that it is counted for
-	Timeout  time.Duration // for a command, and for the replies to be taken
-	TooMany  []byte        // what a connection reads that gets no session
+	Service  Service       // the service that connections count for
+	Timeout  time.Duration // for a command, and for reading the replies
+	TooMany  []byte        // the reply to a connection without room
 	TLS      *tls.Config   // TLS from the first octet; nil: clear text first
-	StartTLS *tls.Config   // of STARTTLS or STLS; nil: there is none
+	StartTLS *tls.Config   // for STARTTLS or STLS; nil: not offered
 }
 
-// Admit counts a connection in; if there is no room for it, it is logged why.
+// Admit counts a connection if there is room for it. Else it logs the reason.
 func (e *Edge) Admit(ip netip.Addr, service Service, own bool) bool {
 	return e.admit(ip, seat{service: service, own: own})
 }
 
-// Leave counts out what Admit has counted in.
+// Leave ends what Admit has counted.
 func (e *Edge) Leave(ip netip.Addr, service Service, own bool) {
 	e.Clients.leave(ip, seat{service: service, own: own})
 }
@@ -111,7 +112,7 @@ func (e *Edge) admit(ip netip.Addr, at seat) bool {
 	if why == admitted {
 		return true
 	}
-	if more, tell := e.Clients.mayTell(time.Now()); tell {
+	if more, yes := e.Clients.mayLog(time.Now()); yes {
 		e.Log.LogAttrs(context.Background(), slog.LevelWarn, "too many connections: refused "+ip.String()+" at "+serviceNames[at.service]+": "+reasonWords[why],
 			slog.Int("refused_before", more))
 	}

@@ -9,28 +9,28 @@ import (
 	"postrider/engine/edge/tlsio"
 )
 
-// handshaking is the handler of a connection while its session agrees on TLS. The
-// session's own handler is away meanwhile: it sees nothing that was said in clear
-// text after the decision, and begins anew with what comes through the layer.
+// handshaking is the handler for a connection during the TLS handshake. The session gets no
+// octet that came in clear text after STARTTLS; it continues with what comes through the TLS
+// layer.
 type handshaking struct {
 	s   *Session
 	cfg *tls.Config
 
-	hs    *tlsio.Handshake // nil: nothing came yet
+	hs    *tlsio.Handshake // nil until the first octet
 	busy  bool             // hs belongs to its goroutine
 	began time.Time
 }
 
-// handshake returns the handler that speaks TLS with the peer as server, and then gives way
-// to the session. Until the first octet nothing is made for it.
+// handshake returns the handler that makes the TLS handshake as server. After it the session
+// is the handler again. Memory for the handshake is allocated at the first octet.
 func (s *Session) handshake(cfg *tls.Config) *handshaking {
 	h := &handshaking{s: s, cfg: cfg}
 	s.ender = h
-	s.WaitFor(ForHandshake, s.edge.TLS.Limit) // for all of it
+	s.WaitFor(ForHandshake, s.edge.TLS.Limit) // for the whole handshake
 	return h
 }
 
-// Input implements loop.Handler. Nothing is read while the handshake computes.
+// Input implements loop.Handler. Reading pauses while the handshake computes.
 func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 	octets := bytes.Clone(in)
 	if h.hs != nil {
@@ -38,7 +38,7 @@ func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 		h.hs.Feed(octets)
 	} else {
 		h.began = time.Now()
-		if h.s.Port.TLS != nil && h.s.TLSTooOften() { // that after STARTTLS was counted with its reply
+		if h.s.Port.TLS != nil && h.s.TLSTooOften() { // STARTTLS has counted its own handshakes
 			h.fail("too many TLS handshakes from this client (tls.client_handshakes)")
 			return len(in)
 		}
@@ -54,14 +54,14 @@ func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 	return len(in)
 }
 
-// report runs on the handshake's goroutine: it has come to a halt.
+// report runs on the handshake's goroutine when it needs more octets or has ended.
 func (h *handshaking) report() {
 	if !h.s.loop.loop.Post(h) {
 		h.hs.Abort()
 	}
 }
 
-// Run implements loop.Task: the handshake is the loop's again.
+// Run implements loop.Task. The handshake belongs to the loop again.
 func (h *handshaking) Run() {
 	h.busy = false
 	c := h.s.Conn
@@ -83,7 +83,7 @@ func (h *handshaking) Run() {
 	h.succeed(session)
 }
 
-// succeed brings the session back, on top of its layer.
+// succeed makes the session the handler again, on top of its TLS layer.
 func (h *handshaking) succeed(session *tlsio.Session) {
 	s := h.s
 	s.TLS = session
@@ -96,7 +96,7 @@ func (h *handshaking) succeed(session *tlsio.Session) {
 	s.secured()
 }
 
-// fail ends the connection in order: an alert is on its way.
+// fail closes the connection after the TLS alert was sent.
 func (h *handshaking) fail(reason string) {
 	h.s.Reason = reason
 	h.s.Conn.Close()
@@ -105,7 +105,7 @@ func (h *handshaking) fail(reason string) {
 // Drained implements loop.Handler.
 func (h *handshaking) Drained(*loop.Conn) {}
 
-// EOF implements loop.Handler: half a handshake leads nowhere.
+// EOF implements loop.Handler: the handshake can't complete.
 func (h *handshaking) EOF(c *loop.Conn) { c.Abort() }
 
 // Timeout implements loop.Handler.
@@ -115,8 +115,7 @@ func (h *handshaking) Timeout(c *loop.Conn) {
 	c.Abort()
 }
 
-// Closed implements loop.Handler. A handshake that computes is aborted when it
-// comes back.
+// Closed implements loop.Handler. A handshake that computes is aborted by Run.
 func (h *handshaking) Closed(c *loop.Conn, err error) {
 	if h.hs != nil && !h.busy {
 		h.hs.Abort()
@@ -127,8 +126,8 @@ func (h *handshaking) Closed(c *loop.Conn, err error) {
 // shutdown implements ender.
 func (h *handshaking) shutdown() { h.s.Conn.Abort() }
 
-// TLSBusy says whether a handshake that begins now would be cut off. A refusal is cheaper
-// for both sides: the client goes on in clear text or comes back.
+// TLSBusy reports whether a handshake that begins now would be cut off. A 454 is cheaper for
+// both sides: the client continues in clear text or tries again later.
 func (s *Session) TLSBusy() bool {
 	busy := s.edge.TLS.Handshaker.Busy()
 	if busy {

@@ -9,7 +9,7 @@ import (
 
 func (e *Edge) logs() bool { return e.Log.Enabled(context.Background(), slog.LevelInfo) }
 
-// info logs without asking who calls, which would cost more than the line.
+// info logs without the caller's file and line, whose lookup costs more than the rest.
 func (e *Edge) info(msg string, as ...slog.Attr) {
 	if !e.logs() {
 		return
@@ -25,7 +25,7 @@ func (e *Edge) logConnect(daemon slog.Attr, addr string) {
 	}
 }
 
-// logSecured is Postfix's line about a handshake.
+// logSecured logs Postfix's line about a handshake.
 func (e *Edge) logSecured(h *handshaking) {
 	if e.logs() {
 		f := h.s.TLS.Facts()
@@ -38,7 +38,7 @@ func (e *Edge) logSecured(h *handshaking) {
 	}
 }
 
-// clientName is who a certificate says a client is; nothing without one.
+// clientName is the common name in a client's certificate; empty without one.
 func clientName(c *x509.Certificate) slog.Attr {
 	if c == nil {
 		return slog.Attr{}

@@ -8,8 +8,8 @@ import (
 	"postrider/engine/edge/limit"
 )
 
-// Pace bounds how often one client begins a TLS handshake: half a millisecond of CPU
-// or two each, which a client has us spend for a few octets.
+// Pace bounds how often one client begins a TLS handshake. A handshake takes half a
+// millisecond of CPU or more, and costs the client a few octets.
 type Pace struct {
 	text string
 
@@ -17,22 +17,22 @@ type Pace struct {
 	rates *limit.Buckets[netip.Prefix]
 }
 
-// NewPace returns a Pace for each client, which remembers max clients. rate is for
-// limit.ParseRate, and was checked when it was read.
+// NewPace makes a Pace that remembers max clients. rate is as limit.ParseRate reads it, and
+// valid: the configuration has checked it.
 func NewPace(rate string, max int) *Pace {
 	r, _ := limit.ParseRate(rate)
 	return &Pace{text: rate, rates: limit.NewBuckets[netip.Prefix](r, max)}
 }
 
-// take books a handshake of the client, or says that it has to wait.
+// take counts a handshake, and reports whether the client's rate allows it.
 func (p *Pace) take(ip netip.Addr) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.rates.Take(limit.Client(ip), time.Now())
 }
 
-// TLSTooOften says whether the client begins handshakes faster than
-// tls.client_handshakes lets it.
+// TLSTooOften reports whether the client begins handshakes faster than
+// tls.client_handshakes allows.
 func (s *Session) TLSTooOften() bool {
 	if s.Trusted || s.IP.IsLoopback() || s.edge.TLS.Pace.take(s.IP) {
 		return false

@@ -2,23 +2,23 @@ package conn
 
 import "sync"
 
-// Job is something that a pool does for a session.
+// Job is work for a Pool.
 type Job interface {
-	// Work runs on a goroutine of the pool.
+	// Work does the job, on a pool goroutine.
 	Work()
-	// Unqueued is called in place of Work when there was no room for the job.
+	// Unqueued is called instead of Work when the queue is full.
 	Unqueued()
 }
 
-// Pool runs jobs on a bounded number of goroutines, first come first served; but
-// jobs of SubmitLast run when no other job waits.
+// Pool runs jobs on a bounded number of goroutines, in order. Jobs from SubmitLast run when
+// no other job waits.
 type Pool struct {
 	jobs, last chan Job
 	wg         sync.WaitGroup
 }
 
-// NewPool starts workers goroutines that take jobs from queues of the given
-// length, last of those for jobs that wait for others.
+// NewPool starts workers goroutines. Submit has room for queue jobs, SubmitLast for last
+// jobs.
 func NewPool(workers, queue, last int) *Pool {
 	p := &Pool{jobs: make(chan Job, queue), last: make(chan Job, last)}
 	for range workers {
@@ -31,7 +31,7 @@ func NewPool(workers, queue, last int) *Pool {
 	return p
 }
 
-// next waits for a job; false when there will be none.
+// next waits for a job. ok is false when the pool is closed and empty.
 func (p *Pool) next() (j Job, ok bool) {
 	select {
 	case j, ok = <-p.jobs:
@@ -44,20 +44,20 @@ func (p *Pool) next() (j Job, ok bool) {
 	if ok {
 		return j, true
 	}
-	// One is closed and so will be the other: what is left in them.
+	// Close closes both channels: take the jobs that are left.
 	if j, ok = <-p.jobs; !ok {
 		j, ok = <-p.last
 	}
 	return j, ok
 }
 
-// Waiting is how many jobs no goroutine has begun.
+// Waiting is how many jobs are queued.
 func (p *Pool) Waiting() int { return len(p.jobs) + len(p.last) }
 
-// Submit queues j and never blocks: false when the queue is full.
+// Submit queues j. It never blocks, and returns false when the queue is full.
 func (p *Pool) Submit(j Job) bool { return put(p.jobs, j) }
 
-// SubmitLast is Submit after all that others submit, now or later.
+// SubmitLast queues j to run after all jobs from Submit, also later ones.
 func (p *Pool) SubmitLast(j Job) bool { return put(p.last, j) }
 
 func put(to chan<- Job, j Job) bool {
@@ -70,7 +70,7 @@ func put(to chan<- Job, j Job) bool {
 	}
 }
 
-// Close waits for the jobs under way.
+// Close waits until all jobs are done.
 func (p *Pool) Close() {
 	close(p.jobs)
 	close(p.last)

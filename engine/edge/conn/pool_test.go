@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// noted is a job that notes its name when it is done, after it was let go.
+// noted is a job that waits for its release, and then notes its name.
 type noted struct {
 	name string
 	gate chan struct{}
-	done *[]string // of a pool with one worker
+	done *[]string // the names of done jobs; the pool has one worker
 }
 
 func (n noted) Work() {

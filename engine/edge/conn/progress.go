@@ -4,38 +4,38 @@ import "time"
 
 // Progress is the time that a client has left for its message (smtp.data_timeout and
 // smtp.min_data_rate). It begins with data_timeout. Each octet adds its share of a second at
-// min_data_rate, but there is never more than data_timeout left. So a client that stops for a
-// while or is slow goes on, and one that sends an octet now and then comes to an end.
+// min_data_rate, but never more than data_timeout is left. So a client may be slow or pause
+// for a while, but a client that sends only an octet now and then is cut off.
 //
-// An octet changes only a number: the time is settled by a look now and then.
+// Add only counts octets. Look computes the time, now and then.
 type Progress struct {
 	on     bool
-	octets int64 // since the last look
+	octets int64 // since the last Look
 	left   time.Duration
 }
 
-// Begin starts the time of a message.
+// Begin starts the time for a message.
 func (p *Progress) Begin(limit time.Duration) { *p = Progress{on: true, left: limit} }
 
 // Add counts octets of the message.
 func (p *Progress) Add(octets int) { p.octets += int64(octets) }
 
-// Stop ends the time of the message, and says whether it was running.
+// Stop stops the time for the message, and reports whether it was running.
 func (p *Progress) Stop() (was bool) {
 	was, p.on = p.on, false
 	return was
 }
 
-// IsOn says whether the time of a message runs.
+// IsOn reports whether the time for a message runs.
 func (p *Progress) IsOn() bool { return p.on }
 
-// LookEvery is the time between two looks.
+// LookEvery is the time between two calls of Look.
 func LookEvery(limit time.Duration) time.Duration {
 	return max(min(limit/3, time.Minute), time.Second)
 }
 
-// Look settles the time since the last look, and tells whether the client has time left.
-// With a minRate of 0 an octet gives it all of limit.
+// Look subtracts the time since the last Look, adds the time for new octets, and reports
+// whether the client has time left. With a minRate of 0 one octet gives the whole limit.
 func (p *Progress) Look(minRate int64, limit time.Duration) bool {
 	p.left -= LookEvery(limit)
 	switch {

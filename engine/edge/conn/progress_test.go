@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// A client that sends too little is cut off, and no other.
+// Progress cuts off a client that sends too little, and no other.
 func TestProgress(t *testing.T) {
-	// lasts is the number of the look that cuts off a client that sends what sends tells before
-	// each; 2,000: none does.
+	// lasts returns the number of the Look that cuts off a client; 2,000: none does. sends
+	// returns how many octets the client sends before each Look.
 	lasts := func(rate int64, limit time.Duration, sends func(look int) int64) int {
 		var p Progress
 		p.Begin(limit)
@@ -20,7 +20,7 @@ func TestProgress(t *testing.T) {
 		}
 		return 2000
 	}
-	const limit = 3 * time.Minute // a look each minute
+	const limit = 3 * time.Minute // a Look each minute
 	f := func(name string, rate int64, sends func(look int) int64, want int) {
 		t.Helper()
 		if got := lasts(rate, limit, sends); got != want {

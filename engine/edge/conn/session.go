@@ -8,46 +8,46 @@ import (
 	"postrider/engine/edge/tlsio"
 )
 
-// Session is what every connection has, whatever it speaks. It implements loop.Handler: it
-// decides when its dialogue is fed, waits, and ends (driver.go). The struct of a protocol
-// embeds it. Everything in it belongs to the goroutine of its loop.
+// Session is a connection in any protocol. It implements loop.Handler: it decides when its
+// dialogue is fed, waits, and ends (driver.go). The struct for a protocol embeds it. All
+// fields belong to the loop's goroutine.
 type Session struct {
 	Port    *Port
 	Conn    *loop.Conn
 	TLS     *tlsio.Session // nil: clear text
-	Addr    string         // of the peer, without port
-	Name    string         // of the peer by reverse DNS, or "unknown"
+	Addr    string         // the peer's address, without port
+	Name    string         // the peer's name by reverse DNS, or "unknown"
 	IP      netip.Addr
 	Trusted bool
-	Reason  string // why it ends, for the log; "" when the peer said goodbye
+	Reason  string // why the session ends, for the log; "" after QUIT
 
 	Waits   Wait
-	Timed   bool // the deadline is that of what the peer sends next
-	Closing bool // no input is looked at any more
+	Timed   bool // the deadline is for the peer's next input
+	Closing bool // input is ignored from now on
 	Unread  int  // octets that the last Input left
 
 	dialogue Dialogue
 	edge     *Edge
 	loop     *perLoop
-	seat     seat  // in the books of connections
+	seat     seat  // how Clients counts the session
 	said     bool  // something was written since the deadline was set
 	eof      bool  // the peer has sent FIN
-	owed     int64 // Conn.Taken once the peer has taken what was written before the deadline was set
+	owed     int64 // Conn.Taken once the peer has read what was written before the deadline
 
 	ender      ender
 	prev, next *Session
 }
 
-// ender ends a session at the next point where nothing is lost by it.
+// ender ends a session at the next point where that loses nothing.
 type ender interface{ shutdown() }
 
-// CommandRead bounds one read while commands are expected, and with it what a
-// session may leave unread outside the ledger: more than a group of commands
-// needs, little enough for every connection at once.
+// CommandRead bounds one read while commands are expected, and so also what a session may
+// leave unread without booking memory. It is more than a group of commands needs, and little
+// enough for all connections at once.
 const CommandRead = 4 << 10
 
-// Open takes the connection into the books. It is false, and the connection is closed,
-// when there are too many (see Clients): its handler is Refused then.
+// Open counts the connection. If there are too many (see Clients), Open closes the
+// connection and returns false; its handler has to be Refused then.
 func (s *Session) Open(p *Port, c *loop.Conn, from netip.AddrPort, d Dialogue) bool {
 	e := p.Edge
 	s.edge, s.Port, s.Conn, s.dialogue, s.ender = e, p, c, d, s
@@ -70,13 +70,13 @@ func (s *Session) Open(p *Port, c *loop.Conn, from netip.AddrPort, d Dialogue) b
 	return true
 }
 
-// identify takes the client's address.
+// identify sets the client's address.
 func (s *Session) identify(ip netip.Addr) {
 	s.IP, s.Addr, s.Name = ip, ip.String(), "unknown"
 	s.Trusted = s.edge.Trusts(ip)
 }
 
-// Move makes the session that of another client, if there is room for one of that.
+// Move counts the session for another client, if there is room, and sets its address.
 func (s *Session) Move(to netip.Addr) bool {
 	if !s.edge.Clients.move(s.IP, &s.seat, to, s.edge.IsOwn(to)) {
 		return false
@@ -88,7 +88,7 @@ func (s *Session) Move(to netip.Addr) bool {
 // LoggedIn counts the session as one that has logged in.
 func (s *Session) LoggedIn() { s.edge.Clients.login(s.IP, &s.seat) }
 
-// Certificate is the client's, which proves who it is; nil: it has none.
+// Certificate is the client's verified certificate, or nil.
 func (s *Session) Certificate() *x509.Certificate {
 	if s.TLS == nil {
 		return nil
@@ -96,10 +96,10 @@ func (s *Session) Certificate() *x509.Certificate {
 	return s.TLS.Client()
 }
 
-// Client is the peer as the log has it: name[address].
+// Client is the peer as in the log: name[address].
 func (s *Session) Client() string { return s.Name + "[" + s.Addr + "]" }
 
-// RDNS is the name of the peer as a Received field wants it.
+// RDNS is the peer's name for a Received field, or "".
 func (s *Session) RDNS() string {
 	if s.Name == "unknown" {
 		return ""
@@ -107,7 +107,7 @@ func (s *Session) RDNS() string {
 	return s.Name
 }
 
-// close takes the connection out of the books.
+// close ends what Open has counted.
 func (s *Session) close() {
 	if s.prev != nil {
 		s.prev.next = s.next
@@ -120,7 +120,7 @@ func (s *Session) close() {
 	s.edge.Clients.leave(s.IP, s.seat)
 }
 
-// Refused is the handler of a connection that was told to come back later.
+// Refused is the handler for a connection that Open has refused.
 type Refused struct{}
 
 // Input implements loop.Handler.

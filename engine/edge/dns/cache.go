@@ -7,24 +7,24 @@ import (
 	"postrider/engine/edge/limit"
 )
 
-// question is what is asked, and the key of the cache.
+// question is a name and a type to ask for. It is the cache's key.
 type question struct {
 	name  string // lower case, A-labels, with the final dot
 	qtype uint16
 }
 
-// cache keeps answers for their time, at most max of them and at most most octets. It is
-// safe for use by many goroutines; a hit allocates nothing.
+// cache keeps answers for their TTL, within max and maxOctets. It is safe for use by many
+// goroutines; a hit allocates nothing.
 //
-// When it is full, of a few entries picked at random the one that ends first has
-// to go, until the new one fits. A list by last use would be a little better at keeping
-// what is asked for often, but each hit would write to it, under the one lock.
+// A full cache takes a few entries at random, and removes the one that expires first, until
+// the new entry fits. A list by last use (LRU) would keep popular answers a little better,
+// but each hit would write to it, under the one lock.
 type cache struct {
-	max, most int
+	max, maxOctets int
 
 	mu      sync.RWMutex
 	entries *limit.Map[question, entry] // under mu
-	octets  int                         // of entries; under mu
+	octets  int                         // the size of entries; under mu
 }
 
 type entry struct {
@@ -33,15 +33,15 @@ type entry struct {
 	octets int
 }
 
-// entryOctets is what an entry takes besides its name and its records: its share of the
-// map, and the records without any in them.
+// entryOctets is the size of an entry without its name and records: its share of the map,
+// and empty Records.
 const entryOctets = 400
 
 func newCache(size, octets int) *cache {
-	return &cache{max: size, most: octets, entries: limit.NewMap[question](size, endsFirst, nil)}
+	return &cache{max: size, maxOctets: octets, entries: limit.NewMap[question](size, endsFirst, nil)}
 }
 
-// get returns nil if the answer is not there or its time is over.
+// get returns an answer, or nil if there is none or it has expired.
 func (c *cache) get(q question, now time.Time) *Records {
 	c.mu.RLock()
 	e, ok := c.entries.Get(q)
@@ -52,16 +52,16 @@ func (c *cache) get(q question, now time.Time) *Records {
 	return e.rec
 }
 
-// put keeps an answer, unless it alone is larger than an eighth of the cache.
+// put keeps an answer, unless it is larger than an eighth of the cache.
 func (c *cache) put(q question, rec *Records, until time.Time) {
 	e := entry{rec, until, entryOctets + len(q.name) + rec.octets()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.remove(q)
-	if e.octets > c.most/8 {
+	if e.octets > c.maxOctets/8 {
 		return
 	}
-	for c.entries.Len() > 0 && (c.entries.Len() >= c.max || c.octets+e.octets > c.most) {
+	for c.entries.Len() > 0 && (c.entries.Len() >= c.max || c.octets+e.octets > c.maxOctets) {
 		victim, _ := c.entries.Evict(time.Time{})
 		c.octets -= victim.octets
 	}
@@ -69,7 +69,7 @@ func (c *cache) put(q question, rec *Records, until time.Time) {
 	c.octets += e.octets
 }
 
-// remove takes an entry out, if it is there.
+// remove deletes an entry, if it is there.
 func (c *cache) remove(q question) {
 	e, _ := c.entries.Get(q)
 	c.octets -= e.octets

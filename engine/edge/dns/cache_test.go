@@ -12,8 +12,8 @@ import (
 	"postrider/engine/edge/dns/dnstest"
 )
 
-// asked is how often the question for the MX of a domain went out before and after each
-// span of time, the first at once.
+// asked returns how often the question for a domain's MX was sent: at once, and after each
+// span.
 func (b *bench) asked(domain string, spans ...time.Duration) (counts []int) {
 	b.t.Helper()
 	for _, span := range append([]time.Duration{0}, spans...) {
@@ -24,8 +24,7 @@ func (b *bench) asked(domain string, spans ...time.Duration) (counts []int) {
 	return counts
 }
 
-// Answers are kept for their time and no longer, within bounds (RFC 2308 for those
-// that say no).
+// Answers are kept for their TTL within bounds, negative answers by RFC 2308.
 func TestTTL(t *testing.T) {
 	f := func(domain string, kept time.Duration, change func(*dnstest.Server), records ...string) {
 		t.Helper()
@@ -53,7 +52,7 @@ func TestTTL(t *testing.T) {
 	})
 }
 
-// A domain that comes back is seen when the failure's time is over.
+// A domain whose servers answer again is found once the failure has expired.
 func TestRecovery(t *testing.T) {
 	b := start(t, nil, mxAndHost...)
 	b.dns.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
@@ -62,7 +61,7 @@ func TestRecovery(t *testing.T) {
 	b.wantFailed("example.org")
 	b.now = b.now.Add(failureTTL)
 	b.want("example.org", TypeMX, mxAnswer)
-	// And a changed record when the old one's time is over.
+	// A changed record is found once the old one has expired.
 	if err := b.dns.Set("example.org", "example.org. 300 IN MX 7 other.example.org."); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// What ends first goes first, as far as a few entries can tell.
+// The cache removes first what expires first, within its sample.
 func TestEvictionPrefersWhatEndsFirst(t *testing.T) {
 	c := newCache(200, 1<<20)
 	now := time.Unix(1e9, 0)
@@ -137,7 +136,7 @@ func BenchmarkCacheHit(b *testing.B) {
 	})
 }
 
-// With a cache that is full each new answer pushes one out.
+// A full cache removes one answer for each new one.
 func BenchmarkCachePut(b *testing.B) {
 	c := newCache(20_000, 64<<20)
 	now := time.Unix(1e9, 0)
@@ -151,7 +150,7 @@ func BenchmarkCachePut(b *testing.B) {
 	}
 }
 
-// size is how many entries there are, those whose time is over included.
+// size is how many entries there are, including expired ones.
 func (c *cache) size() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

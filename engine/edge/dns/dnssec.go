@@ -11,26 +11,25 @@ import (
 	miekg "github.com/miekg/dns"
 )
 
-// DNSSEC says of which name servers it is believed that they have checked
-// signatures, in the words of relay.dnssec.
+// DNSSEC selects the name servers whose AD bit is trusted, as relay.dnssec does.
 type DNSSEC string
 
-// The values of DNSSEC. "" is Auto.
+// The values of DNSSEC. "" is DNSSECAuto.
 const (
-	DNSSECAuto DNSSEC = "auto" // those on this machine
-	DNSSECOn   DNSSEC = "on"   // all
-	DNSSECOff  DNSSEC = "off"  // none
+	DNSSECAuto DNSSEC = "auto" // servers on this machine
+	DNSSECOn   DNSSEC = "on"   // all servers
+	DNSSECOff  DNSSEC = "off"  // no server
 )
 
-// forwarders are on this machine, but pass on the AD bit of servers that are not:
-// Docker's, and the second one of systemd-resolved.
+// forwarders are servers on this machine that pass on the AD bit from remote servers:
+// Docker's, and the second address of systemd-resolved.
 var forwarders = map[netip.Addr]bool{
 	netip.AddrFrom4([4]byte{127, 0, 0, 11}): true,
 	netip.AddrFrom4([4]byte{127, 0, 0, 54}): true,
 }
 
-// believes says whether the AD bit of a server counts.
-func (s *servers) believes(addr string) bool {
+// trusts reports whether a server's AD bit counts.
+func (s *servers) trusts(addr string) bool {
 	switch s.dnssec {
 	case DNSSECOn:
 		return true
@@ -45,19 +44,19 @@ func (s *servers) believes(addr string) bool {
 	return err == nil && ip.IsLoopback() && !forwarders[ip] || host == "localhost"
 }
 
-// Vouches says whether answers can be Secure: a name server that is believed
-// validates. What it says is asked of it now, about the root. why is for people.
-func (r *Resolver) Vouches(ctx context.Context) (yes bool, why string) {
-	var believed []string
+// Validates reports whether answers can be Secure: whether a trusted name server validates.
+// It asks the trusted servers for the root's SOA record now. why explains the result.
+func (r *Resolver) Validates(ctx context.Context) (yes bool, why string) {
+	var trusted []string
 	for _, addr := range r.servers.addrs {
-		if r.servers.believes(addr) {
-			believed = append(believed, addr)
+		if r.servers.trusts(addr) {
+			trusted = append(trusted, addr)
 		}
 	}
-	if len(believed) == 0 {
-		return false, "no name server of relay.resolvers is believed; see relay.dnssec"
+	if len(trusted) == 0 {
+		return false, "no trusted name server in relay.resolvers; see relay.dnssec"
 	}
-	for _, addr := range believed {
+	for _, addr := range trusted {
 		m, err := r.servers.one(ctx, addr, ".", miekg.TypeSOA)
 		switch {
 		case err != nil:
@@ -71,10 +70,10 @@ func (r *Resolver) Vouches(ctx context.Context) (yes bool, why string) {
 	return false, why
 }
 
-// TLSA finds the records about the certificate of a host at a port (RFC 7672). Only
-// those count that DNSSEC vouches for; ask only for a host that is Secure: name
-// servers of others often answer wrong (RFC 7672 section 2.2.2). The error is that no
-// name server gave an answer.
+// TLSA looks up the TLSA records for a port on a host (RFC 7672). It returns only records
+// that DNSSEC has validated. Call it only for a host that is Secure: other domains' name
+// servers often answer TLSA questions wrong (RFC 7672 section 2.2.2). An error means that no
+// name server answered.
 func (r *Resolver) TLSA(ctx context.Context, host string, port uint16) ([]TLSA, error) {
 	name, ok := FQDN(host)
 	if !ok {
@@ -90,8 +89,8 @@ func (r *Resolver) TLSA(ctx context.Context, host string, port uint16) ([]TLSA, 
 	return rec.TLSA, nil
 }
 
-// TXT finds the TXT records at a label under a domain, each with its strings joined.
-// The error is that no name server gave an answer.
+// TXT looks up the TXT records at a label under a domain, each with its strings joined. An
+// error means that no name server answered.
 func (r *Resolver) TXT(ctx context.Context, label, domain string) ([]string, error) {
 	name, ok := FQDN(domain)
 	if !ok {

@@ -19,12 +19,12 @@ var signedZone = []string{
 	"plain.example. 300 IN MX 10 mx.example.org.",
 }
 
-// The AD bit is worth what the way to the server is.
+// The AD bit counts from trusted servers only.
 func TestBelieved(t *testing.T) {
 	f := func(mode DNSSEC, addr string, want bool) {
 		t.Helper()
 		s := servers{dnssec: mode}
-		if got := s.believes(addr); got != want {
+		if got := s.trusts(addr); got != want {
 			t.Errorf("%s %q: %t", addr, mode, got)
 		}
 	}
@@ -38,14 +38,14 @@ func TestBelieved(t *testing.T) {
 	f(DNSSECOff, "127.0.0.1:53", false)
 }
 
-func TestVouches(t *testing.T) {
+func TestValidates(t *testing.T) {
 	f := func(mode DNSSEC, vouch bool, want bool, words string) {
 		t.Helper()
 		b := start(t, func(o *Options) { o.DNSSEC = mode }, ". 300 IN SOA ns. root. 1 1 1 1 42")
 		if vouch {
 			b.dns.Vouch(".")
 		}
-		if got, why := b.Vouches(t.Context()); got != want || !strings.Contains(why, words) {
+		if got, why := b.Validates(t.Context()); got != want || !strings.Contains(why, words) {
 			t.Errorf("%q: %t, %s", mode, got, why)
 		}
 	}
@@ -90,7 +90,7 @@ func TestTXT(t *testing.T) {
 	}
 }
 
-// An alias whose other end is asked for apart is as secure as its weaker half.
+// An answer through an alias that takes two questions is Secure only if both answers are.
 func TestSecureAlias(t *testing.T) {
 	records := []string{"a.signed.example. 300 IN CNAME b.plain.example.", "b.plain.example. 300 IN A 192.0.2.1",
 		"c.plain.example. 300 IN CNAME d.signed.example.", "d.signed.example. 300 IN A 192.0.2.2", "e.signed.example. 300 IN CNAME d.signed.example."}

@@ -1,72 +1,71 @@
-// Package dns is the stub resolver: it asks name servers that do recursion, and keeps
+// Package dns is the stub resolver: it sends questions to recursive name servers, and caches
 // their answers. All parts of the server that need DNS share one Resolver: the relay
-// (package mx, which finds the hosts of next hops), SPF, DKIM, DMARC, MTA-STS, DANE and
+// (package mx, which finds the hosts for next hops), SPF, DKIM, DMARC, MTA-STS, DANE and
 // block lists.
 //
 //	r := dns.New(dns.Options{})
 //	texts, err := r.LookupTXT(ctx, "example.org")         // as net.Resolver; err is a *net.DNSError
-//	records := r.Ask(ctx, "example.org.", dns.TypeMX)     // with what became of the question
+//	records := r.Ask(ctx, "example.org.", dns.TypeMX)     // with the outcome of the question
 //
-// The Lookup functions are those of [net.Resolver], for libraries. Ask, Cached and
+// The Lookup functions have the form of [net.Resolver], for libraries. Ask, Cached and
 // InHostsFile take a name as [FQDN] writes it: lower case, U-labels as A-labels
 // (RFC 5890), with the final dot.
 //
 // # Name servers
 //
-// The servers are asked in turn: the one that answered last, then the others, and
-// the silent ones once more. A server that says SERVFAIL or REFUSED, that does no
-// recursion, or that answers what can't be read is not asked again for this
-// question. Each question goes out from a new socket, so port and id are random;
-// only an answer with this id, to this question, from this server counts. Answers
-// longer than 1232 octets come by TCP. CNAMEs are followed, 8 at most.
+// A question goes to the server that answered last, then to the others in turn, and to
+// silent servers once more. A server that answers SERVFAIL or REFUSED, does no recursion or
+// sends a malformed answer is not tried again for this question. Each question is sent from
+// a new socket, so port and id are random. An answer counts only with this id, to this
+// question, from this server. Answers longer than 1232 octets come by TCP. CNAMEs are
+// followed, 8 at most.
 //
 // # Strangers
 //
-// The questions that a stranger makes us ask ([ForStranger]) have 64 slots, at most 8 of
-// them about one registered domain; our own have 192, at most 48 about one. So a client
-// that sends mail which names silent name servers delays its own mail, then that of other
-// strangers, and not the relay. Waiting for a slot ends with the context. A [Budget] bounds
-// the questions of one message; what is in the cache is free.
+// Strangers are untrusted clients. The questions for their mail ([ForStranger]) have 64
+// slots, at most 8 for one registered domain; our own questions have 192, at most 48 for
+// one. So a client whose mail names silent name servers delays its own mail, then other
+// strangers' mail, and never the relay. Waiting for a slot ends with the context. A [Budget]
+// bounds the questions for one message; answers from the cache are free.
 //
 // # DNSSEC
 //
-// It is left to the name servers: one that validates says SERVFAIL of what is
-// forged, and sets the AD bit where signatures vouch for the answer. That bit is
-// worth what the way to the server is: it is believed of servers on this machine
-// (loopback addresses, without two that are known to pass on the bit of others), of
-// all with relay.dnssec = "on", of none with "off": say that where the server on
-// this machine is a forwarder of such a kind. A server that does not validate never
-// sets it, so nothing has to be told: without such a server no answer is Secure, and
-// no TLSA records count. [Resolver.Vouches] says which it is, by a question
-// about the root, which is signed.
+// The name servers validate, not this package. A validating server answers SERVFAIL for
+// forged data, and sets the AD bit where the signatures are right. The AD bit is only as
+// safe as the network between. So it counts from servers on this machine: loopback
+// addresses, except for two forwarders that pass on other servers' bits. With relay.dnssec =
+// "on" it counts from all servers, with "off" from none: use "off" if the server on this
+// machine is such a forwarder. A server that does not validate never sets the bit. Without a
+// validating server no answer is Secure, and no TLSA record counts. [Resolver.Validates]
+// finds out by a question about the root, which is signed.
 //
 // # Cache
 //
-// Answers are kept for their TTL, from 1 second to 1 hour; answers that say no for
-// the time that the SOA record says, from 5 seconds to 15 minutes (RFC 2308); a
-// failure 10 seconds, so that a thousand messages for one domain do not each wait
-// for the same silent servers. What is asked by several at once is asked once. The cache
-// has 20,000 answers and 16 MiB at most, with the octets of all texts counted.
+// Answers are kept for their TTL, from 1 second to 1 hour. Negative answers are kept for the
+// time in the SOA record, from 5 seconds to 15 minutes (RFC 2308). Failures are kept for 10
+// seconds, so that a thousand messages to one domain do not each wait for the same silent
+// servers. The same question from several goroutines is sent once. The cache has 20,000
+// answers and 16 MiB at most, including all texts.
 //
-// Of one answer 100 records and 16 KiB of text are kept: of more MX records those with the
-// best preference, of more texts those that begin with "v=". Where one of these would be
-// missing, [Records.Cut] says so, or the lookup of a text fails for now.
+// One answer keeps 100 records and 16 KiB of text: the MX records with the best preference,
+// and first the texts that begin with "v=". Where a record that counts may be missing,
+// [Records.Cut] is true, or the lookup of a text fails for now.
 //
 // # Hosts file
 //
-// /etc/hosts is read again when it is older than 5 seconds. Only InHostsFile looks into
-// it: whether its names count is the caller's decision.
+// /etc/hosts is read again when the last reading is 5 seconds old. Only InHostsFile reads
+// it; the caller decides whether its names count.
 //
 // # Diagnostics
 //
-// Of a question that no name server answered the log has, at level warning,
-// "name service error" with name, type and err: what each server said, such as
-// "192.0.2.53:53: timed out; 192.0.2.54:53: SERVFAIL". Look at relay.resolvers, or at the
-// name servers of the domain.
+// A question without an answer from any name server is logged at level warning: "name
+// service error" with name, type and err, which has each server's fault, such as
+// "192.0.2.53:53: timed out; 192.0.2.54:53: SERVFAIL". Check relay.resolvers, or the
+// domain's name servers.
 //
 // # Dropped
 //
-// Additional records, the addresses that some servers send along with MX records,
-// are not used: they save a question when nothing is in the cache, and are what
-// an attacker would like to have us believe.
+// Additional records, such as addresses that some servers send with MX records, are not
+// used. They save a question when the cache is empty, but make it easier to inject false
+// addresses.
 package dns

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// flights are the questions that are being asked, so that none is asked twice at once.
-// A question whose askers have all left before it got a slot is not asked at all; once it
-// is under way it goes on, for the cache.
+// flights are the open questions. Several goroutines that ask the same question share one
+// flight. If all of them give up before the flight has a slot, the question is not sent.
+// After that it goes on, for the cache.
 type flights struct {
 	mu   sync.Mutex
 	open map[question]*flight
@@ -15,17 +15,17 @@ type flights struct {
 
 type flight struct {
 	done   chan struct{}
-	rec    *Records        // once done
-	wanted context.Context // ends when all have left before the question was asked
+	rec    *Records        // set before done is closed
+	wanted context.Context // ends when all askers have left before the question was sent
 	giveUp context.CancelFunc
 
-	askers  int  // under flights.mu, as these are:
-	asked   bool // it has its slot
-	leaving bool // all had left before
+	askers  int  // under flights.mu, as the fields below
+	asked   bool // the flight has its slot
+	leaving bool // all askers left before that
 }
 
-// join waits with others for the answer to q. The first has take wait for a slot, and then
-// ask find it. nil: ctx has ended before.
+// join waits for the answer to q, together with others. For the first asker it calls take,
+// which waits for a slot, and then ask. It returns nil when ctx ends first.
 func (f *flights) join(ctx context.Context, q question, take func(wanted context.Context) (release func(), err error), ask func() *Records) *Records {
 	f.mu.Lock()
 	one := f.open[q]
@@ -65,7 +65,7 @@ func (f *flights) run(q question, one *flight, take func(wanted context.Context)
 	close(one.done)
 }
 
-// mayAsk says whether somebody still wants the answer of a flight that has its slot.
+// mayAsk reports whether a flight that has its slot still has askers.
 func (f *flights) mayAsk(one *flight) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

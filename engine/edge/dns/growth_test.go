@@ -11,8 +11,8 @@ import (
 	"postrider/codec/growth"
 )
 
-// Of an answer with any number of records a bounded number is kept, and each is looked at
-// once for each name in a chain of aliases.
+// read keeps a bounded number of an answer's records, and looks at each record once for each
+// name in a chain of aliases.
 func TestAnswers_Growth(t *testing.T) {
 	header := func(qtype uint16) miekg.RR_Header {
 		return miekg.RR_Header{Name: "x.test.", Rrtype: qtype, Class: miekg.ClassINET, Ttl: 60}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// hostsFile is /etc/hosts, read again when it is older than hostsAge, so that a
-// change counts without a restart. It is safe for use by many goroutines.
+// hostsFile is /etc/hosts. It is read again after hostsAge, so that a change counts without
+// a restart. It is safe for use by many goroutines.
 type hostsFile struct {
 	path string
 
@@ -22,8 +22,8 @@ type hostsFile struct {
 
 const hostsAge = 5 * time.Second
 
-// lookup finds the addresses of a name, in the order of the file. "localhost" is
-// known without a file (RFC 6761 section 6.3).
+// lookup returns a name's addresses, in the order of the file. "localhost" needs no file
+// (RFC 6761 section 6.3).
 func (h *hostsFile) lookup(name string, now time.Time) []netip.Addr {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,8 +40,7 @@ func (h *hostsFile) lookup(name string, now time.Time) []netip.Addr {
 	return nil
 }
 
-// load reads the file. One that can't be read is as good as none: most machines
-// of a cluster have an empty one.
+// load reads the file. A file that can't be read counts as empty.
 func (h *hostsFile) load() map[string][]netip.Addr {
 	f, err := os.Open(h.path)
 	if err != nil {
@@ -51,8 +50,8 @@ func (h *hostsFile) load() map[string][]netip.Addr {
 	return readHosts(f)
 }
 
-// readHosts reads lines "ADDRESS NAME ..."; "#" starts a comment. Lines that are
-// otherwise are passed over, as the C library does.
+// readHosts reads lines "ADDRESS NAME ..."; "#" starts a comment. It ignores other lines, as
+// the C library does.
 func readHosts(from io.Reader) map[string][]netip.Addr {
 	names := make(map[string][]netip.Addr)
 	lines := bufio.NewScanner(from)

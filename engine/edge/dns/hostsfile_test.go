@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Whatever the file has: names come out as they are asked for, and a line
-// more never takes away what the lines before it say.
+// readHosts returns names in the form of FQDN, and a further line never removes an address
+// from the lines before it, whatever the file has.
 func FuzzReadHosts(f *testing.F) {
 	f.Add([]byte("127.0.0.1 localhost\n"))
 	f.Add([]byte("::1\tlocalhost ip6-localhost # comment\n\n10.0.0.1 a A a.\n"))

@@ -9,14 +9,13 @@ import (
 	miekg "github.com/miekg/dns"
 )
 
-// The lookups below are for checks of mail, in the shape of [net.Resolver],
-// which the libraries for SPF, DKIM and DMARC know. The
-// error is always a *[net.DNSError]: IsNotFound for a name or type that is not there,
-// IsTemporary when no name server gave an answer.
+// The lookups below have the form of [net.Resolver], for the libraries that check SPF, DKIM
+// and DMARC. The error is always a *[net.DNSError]: IsNotFound for a name or type that is not
+// there, IsTemporary when no name server answered.
 
-// LookupTXT returns the TXT records of a name. Where there are too many, those that
-// begin with "v=" come first; when even they are too many, the error is a
-// temporary one: a record that counts may be missing.
+// LookupTXT returns a name's TXT records. If there are too many, it keeps the texts that
+// begin with "v=". If even they are too many, the error is temporary: a record that counts
+// may be missing.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	rec, err := r.find(ctx, name, miekg.TypeTXT)
 	if err != nil {
@@ -25,7 +24,7 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 	return rec.Texts, nil
 }
 
-// LookupMX returns the MX records of a domain. The null MX is "".
+// LookupMX returns a domain's MX records. The null MX is "".
 func (r *Resolver) LookupMX(ctx context.Context, domain string) ([]*net.MX, error) {
 	rec, err := r.find(ctx, domain, miekg.TypeMX)
 	if err != nil {
@@ -38,7 +37,7 @@ func (r *Resolver) LookupMX(ctx context.Context, domain string) ([]*net.MX, erro
 	return all, nil
 }
 
-// LookupAddrs returns the addresses of one kind that a host has.
+// LookupAddrs returns a host's IPv6 addresses if six is true, or its IPv4 addresses.
 func (r *Resolver) LookupAddrs(ctx context.Context, host string, six bool) ([]netip.Addr, error) {
 	qtype := miekg.TypeA
 	if six {
@@ -51,7 +50,7 @@ func (r *Resolver) LookupAddrs(ctx context.Context, host string, six bool) ([]ne
 	return rec.Addrs, nil
 }
 
-// LookupIPAddr returns the addresses of both kinds that a host has.
+// LookupIPAddr returns a host's IPv4 and IPv6 addresses.
 func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error) {
 	four, err := r.LookupAddrs(ctx, host, false)
 	six, err6 := r.LookupAddrs(ctx, host, true)
@@ -68,8 +67,8 @@ func (r *Resolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr,
 	return all, nil
 }
 
-// LookupAddr returns the names of an address by reverse DNS, with the final dot. Any
-// of them may be a lie.
+// LookupAddr returns an address's names by reverse DNS, with the final dot. The names are
+// not verified.
 func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
 	name, err := miekg.ReverseAddr(addr)
 	if err != nil {
@@ -86,7 +85,7 @@ func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error
 	return names, nil
 }
 
-// find asks one question.
+// find asks one question and makes a net.DNSError if there is no record.
 func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (*Records, error) {
 	q, ok := FQDN(strings.TrimSuffix(name, "."))
 	if !ok {
@@ -104,7 +103,8 @@ func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (*Record
 	return nil, &net.DNSError{Err: "no such record", Name: name, IsNotFound: true}
 }
 
-// looseQuestion writes a name that no host may have, but DNS: macros of SPF make such.
+// looseQuestion writes a name that is valid in DNS and not for hosts. SPF macros make such
+// names.
 func looseQuestion(name string) (string, bool) {
 	var b strings.Builder
 	for _, c := range []byte(name) {
@@ -126,7 +126,7 @@ func isNotFound(err error) bool {
 	return ok && e.IsNotFound
 }
 
-// unescape turns \DDD and \X of miekg/dns back into octets.
+// unescape turns \DDD and \X, as miekg/dns writes them, back into octets.
 func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s

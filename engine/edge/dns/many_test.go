@@ -11,8 +11,8 @@ import (
 	"postrider/engine/edge/dns/dnstest"
 )
 
-// The text that programs read is found among the others; where it may be
-// missing the answer is none.
+// LookupTXT finds an SPF or DKIM record among many other texts, and fails where it may be
+// missing.
 func TestTooManyTexts(t *testing.T) {
 	filler := func(n, size int, start string) (records []string) {
 		for i := range n {

@@ -7,9 +7,8 @@ import (
 	"postrider/codec/address"
 )
 
-// FQDN writes a domain as DNS has it: lower case, U-labels as A-labels (RFC
-// 5890), with the final dot. ok is false for what can't be a domain; nothing is
-// asked then.
+// FQDN writes a domain as in DNS: lower case, U-labels as A-labels (RFC 5890), with the final
+// dot. ok is false if it can't be a domain.
 func FQDN(domain string) (name string, ok bool) {
 	domain, err := address.ParseDomain(domain)
 	if err != nil {
@@ -25,10 +24,10 @@ func FQDN(domain string) (name string, ok bool) {
 	return name, true
 }
 
-// ALabels writes the U-labels of a domain as A-labels (RFC 5890). ok is false for what
-// can't be a domain.
+// ALabels writes a domain's U-labels as A-labels (RFC 5890). ok is false if it can't be a
+// domain.
 func ALabels(domain string) (ascii string, ok bool) {
-	// Not for ASCII: IDNA forbids names that DNS has, such as those with "_".
+	// ASCII names skip IDNA, which forbids names that are in DNS, such as "_dmarc.example.org".
 	if isASCII(domain) {
 		return domain, true
 	}

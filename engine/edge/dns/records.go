@@ -12,15 +12,15 @@ import (
 	miekg "github.com/miekg/dns"
 )
 
-// Outcome is what a question came to.
+// Outcome is the outcome of a question.
 type Outcome uint8
 
 // The outcomes of a question.
 const (
 	Found  Outcome = iota
-	NoData         // the name is there, but nothing of this type
+	NoData         // the name exists without records of this type
 	NoName         // NXDOMAIN
-	Failed         // no name server gave an answer
+	Failed         // no name server answered
 )
 
 // Records is the answer to one question. It is shared, and never changes.
@@ -29,16 +29,16 @@ type Records struct {
 	MX      []Exchange
 	Addrs   []netip.Addr
 	TLSA    []TLSA
-	Texts   []string // TXT, the strings of each record put together
+	Texts   []string // TXT, with each record's strings joined
 	Names   []string // PTR, written as in Exchange
-	Secure  bool     // a name server that is believed says that DNSSEC vouches for it
-	Why     string   // of Failed, for the operator
-	Cut     bool     // there were more, and one that is not here may be the one that counts
+	Secure  bool     // a trusted name server has validated the answer
+	Why     string   // the reason for Failed
+	Cut     bool     // records were left out, and one of them may be the one that counts
 }
 
 // Exchange is one MX record.
 type Exchange struct {
-	Name       string // as the user writes it: lower case, no final dot; "" is the null MX
+	Name       string // lower case, without the final dot; "" is the null MX
 	Preference uint16
 }
 
@@ -46,41 +46,40 @@ type Exchange struct {
 type TLSA struct {
 	Usage    uint8
 	Selector uint8 // 0: the certificate, 1: its public key
-	Matching uint8 // 0: all of it, 1: SHA-256, 2: SHA-512
+	Matching uint8 // 0: the whole, 1: SHA-256, 2: SHA-512
 	Data     []byte
 }
 
-// The types of records that a caller of Ask names. Other types have a function of their own.
+// The types of records for Ask. Other types have a function of their own.
 const (
 	TypeA    = miekg.TypeA
 	TypeAAAA = miekg.TypeAAAA
 	TypeMX   = miekg.TypeMX
 )
 
-// TypeName is a type as master files write it, such as "MX".
+// TypeName is the name of a type in zone files, such as "MX".
 func TypeName(qtype uint16) string { return miekg.TypeToString[qtype] }
 
-// How long answers are kept, whatever their servers say (RFC 2308 sections 5 and 7
-// for those that say no).
+// The bounds for the time that answers are kept (negative answers: RFC 2308 sections 5 and
+// 7).
 const (
 	minTTL, maxTTL           = time.Second, time.Hour
 	minNegative, maxNegative = 5 * time.Second, 900 * time.Second
 	failureTTL               = 10 * time.Second
 )
 
-// maxRecords bounds what one answer may take in memory: of more MX records the best
-// are kept, of more texts those that begin with "v=".
+// maxRecords bounds the records that one answer keeps: the best MX records, and first the
+// texts that begin with "v=".
 const maxRecords = 100
 
-// maxText bounds the octets of TXT records that are kept of one answer.
+// maxText bounds the octets in one answer's TXT records.
 const maxText = 16 << 10
 
 // maxAliases bounds a chain of CNAMEs.
 const maxAliases = 8
 
-// read takes the records of type qtype out of an answer about name, through its
-// CNAMEs. next is set when the answer ends at an alias and says no more: that is
-// the name to ask for.
+// read takes the records of type qtype out of an answer about name, through its CNAMEs. If
+// the answer ends with a CNAME, next is the name to ask for.
 func read(m *miekg.Msg, name string, qtype uint16) (rec *Records, ttl time.Duration, next string) {
 	rec, ttl = &Records{Secure: m.AuthenticatedData}, maxTTL
 	owner := name
@@ -98,7 +97,7 @@ func read(m *miekg.Msg, name string, qtype uint16) (rec *Records, ttl time.Durat
 		}
 	}
 	if rec.Cut && qtype == miekg.TypeTXT {
-		return &Records{Outcome: Failed, Why: "there are more TXT records than are read"}, failureTTL, ""
+		return &Records{Outcome: Failed, Why: "too many TXT records"}, failureTTL, ""
 	}
 	if rec.len() > 0 {
 		return rec, max(ttl, minTTL), ""
@@ -114,8 +113,8 @@ func read(m *miekg.Msg, name string, qtype uint16) (rec *Records, ttl time.Durat
 	return rec, max(min(ttl, negative), minNegative), ""
 }
 
-// bestFirst are the records of an owner and a type, those first that should be kept
-// when there are too many.
+// bestFirst returns an owner's records of one type. If there are too many, the first ones
+// are kept.
 func bestFirst(answer []miekg.RR, owner string, qtype uint16) []miekg.RR {
 	var all []miekg.RR
 	for _, rr := range answer {
@@ -139,8 +138,8 @@ func preferenceOf(rr miekg.RR) uint16 {
 	return math.MaxUint16
 }
 
-// rankOf puts the texts that programs read (SPF, DMARC, DKIM) before those that prove to
-// somebody that the domain is somebody's.
+// rankOf puts the texts that programs read (SPF, DMARC, DKIM) before texts such as
+// "google-site-verification=...".
 func rankOf(rr miekg.RR) int {
 	if txt, ok := rr.(*miekg.TXT); ok && len(txt.Txt) > 0 && isVersioned(txt.Txt[0]) {
 		return 0
@@ -150,7 +149,7 @@ func rankOf(rr miekg.RR) int {
 
 func isVersioned(text string) bool { return len(text) >= 2 && strings.EqualFold(text[:2], "v=") }
 
-// add takes one record in, if there is room.
+// add adds one record, if there is room.
 func (rec *Records) add(rr miekg.RR) bool {
 	if rec.len() >= maxRecords {
 		rec.left(rr)
@@ -184,8 +183,8 @@ func (rec *Records) add(rr miekg.RR) bool {
 	return false
 }
 
-// left notes that there was no room for a record. A text without a version is not
-// missed where there is one with it.
+// left notes that a record was left out. A text without "v=" does not count where there is
+// one with it.
 func (rec *Records) left(rr miekg.RR) {
 	if _, ok := rr.(*miekg.TXT); ok && rankOf(rr) > 0 && slices.ContainsFunc(rec.Texts, isVersioned) {
 		return
@@ -193,7 +192,7 @@ func (rec *Records) left(rr miekg.RR) {
 	rec.Cut = true
 }
 
-// addText takes a text in as DNS has it: miekg/dns writes some octets as \DDD.
+// addText adds a text as it is in DNS: miekg/dns writes some octets as \DDD.
 func (rec *Records) addText(text string) bool {
 	sum := len(text)
 	for _, t := range rec.Texts {
@@ -206,7 +205,7 @@ func (rec *Records) addText(text string) bool {
 	return true
 }
 
-// octets is about what the records take in memory, with the headers of their texts.
+// octets is about how much memory the records take, with the headers of Go's strings.
 func (rec *Records) octets() int {
 	n := 24*len(rec.Addrs) + len(rec.Why)
 	for _, x := range rec.MX {
@@ -245,8 +244,8 @@ func cname(m *miekg.Msg, owner string) *miekg.CNAME {
 	return nil
 }
 
-// negativeTTL is how long a "no" holds (RFC 2308 section 5). Without the SOA record
-// that tells, it is kept for the shortest time there is.
+// negativeTTL is how long a negative answer is kept (RFC 2308 section 5): minNegative
+// without an SOA record.
 func negativeTTL(m *miekg.Msg) (ttl time.Duration, soa bool) {
 	for _, rr := range m.Ns {
 		if s, ok := rr.(*miekg.SOA); ok {

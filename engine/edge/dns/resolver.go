@@ -12,58 +12,59 @@ import (
 	miekg "github.com/miekg/dns"
 )
 
-// Options are what a Resolver is made from. The zero value asks as the system's own
+// Options are the settings for a Resolver. With the zero value it asks as the system's own
 // programs do.
 type Options struct {
-	Servers    []string      // HOST:PORT of name servers; none: those of ResolvConf
+	Servers    []string      // name servers as HOST:PORT; none: the servers in ResolvConf
 	ResolvConf string        // "": /etc/resolv.conf
 	HostsFile  string        // "": /etc/hosts
-	Timeout    time.Duration // of one try; 0: as ResolvConf says, 5s
-	Attempts   int           // rounds through the servers; 0: as ResolvConf says, 2
-	CacheSize  int           // answers kept; 0: 20,000
-	CacheBytes int           // octets of them; 0: 16 MiB
-	DNSSEC     DNSSEC        // whose AD bit is believed
-	Questions  int           // open at once, each with a socket; 0: MostQuestions
+	Timeout    time.Duration // for one try; 0: as in ResolvConf, 5s
+	Attempts   int           // rounds through the servers; 0: as in ResolvConf, 2
+	CacheSize  int           // answers in the cache; 0: 20,000
+	CacheBytes int           // octets in the cache; 0: 16 MiB
+	DNSSEC     DNSSEC        // the servers whose AD bit is trusted
+	Questions  int           // open questions, each with a socket; 0: MaxQuestions
 	Now        func() time.Time
 	Log        *slog.Logger // nil: no log
 }
 
-// Resolver asks name servers, and keeps their answers. It is safe for use by many goroutines.
+// Resolver sends questions to name servers, and caches the answers. It is safe for use by
+// many goroutines.
 type Resolver struct {
 	servers  *servers
 	cache    *cache
-	own      questions // of the relay and all else that is ours
-	stranger questions // that strangers make us ask: see ForStranger
+	own      questions // for the relay and other work of our own
+	stranger questions // for strangers' mail: see ForStranger
 	file     hostsFile
 	now      func() time.Time
 	log      *slog.Logger
 }
 
-// questions are those of one kind that are asked now.
+// questions are the open questions of one kind.
 type questions struct {
 	flights flights
 	slots   *slots
 }
 
-// The questions to name servers that are open at once, and those of them about one
-// registered domain; others wait. Strangers' and our own wait apart.
+// The bounds for open questions in all, and about one registered domain. Further questions
+// wait, strangers' questions apart from our own.
 const (
 	ownSlots, ownOfDomain           = 192, 48
 	strangerSlots, strangerOfDomain = 64, 8
 )
 
-// MostQuestions is how many questions are open at once when nothing less is said.
-const MostQuestions = ownSlots + strangerSlots
+// MaxQuestions is how many questions are open at once, unless Options.Questions is less.
+const MaxQuestions = ownSlots + strangerSlots
 
-// part is a part of n, as of MostQuestions, and at least one.
+// part scales n by of/MaxQuestions, to at least 1.
 func part(n, of int) int {
 	if of == 0 {
 		return n
 	}
-	return max(1, n*min(of, MostQuestions)/MostQuestions)
+	return max(1, n*min(of, MaxQuestions)/MaxQuestions)
 }
 
-// New makes a Resolver. It reads resolv.conf now, and no more later.
+// New makes a Resolver. It reads resolv.conf once.
 func New(o Options) *Resolver {
 	r := &Resolver{
 		servers:  nameServers(o),
@@ -83,8 +84,8 @@ func New(o Options) *Resolver {
 	return r
 }
 
-// nameServers takes from the options what they say, and the rest from resolv.conf.
-// Without that file it is the server of this machine, as for the C library.
+// nameServers takes the servers and times from the options, and the rest from resolv.conf.
+// Without that file it uses the server on this machine, as the C library does.
 func nameServers(o Options) *servers {
 	conf, err := miekg.ClientConfigFromFile(cmp.Or(o.ResolvConf, "/etc/resolv.conf"))
 	if err != nil {
@@ -107,27 +108,28 @@ func nameServers(o Options) *servers {
 	return s
 }
 
-// Servers are the name servers, as HOST:PORT, in the order of the configuration.
+// Servers are the name servers, as HOST:PORT, in configuration order.
 func (r *Resolver) Servers() []string { return r.servers.addrs }
 
-// Ask answers a question about a name of FQDN: from the cache, or together with others that
-// ask the same. A caller that gives up by ctx does not end the question: its answer is
-// kept for the next one.
+// Ask answers a question about a name in the form of FQDN: from the cache, or together with
+// other callers that ask the same. If ctx ends, the question goes on: the cache keeps the
+// answer for the next caller.
 func (r *Resolver) Ask(ctx context.Context, name string, qtype uint16) *Records {
 	return r.lookup(ctx, question{name, qtype})
 }
 
-// Cached is what the cache has about a name of FQDN; nil: nothing.
+// Cached returns what the cache has about a name in the form of FQDN, or nil.
 func (r *Resolver) Cached(name string, qtype uint16) *Records {
 	return r.cache.get(question{name, qtype}, r.now())
 }
 
-// InHostsFile finds the addresses of a name of FQDN in the hosts file, whose path it returns.
+// InHostsFile returns the addresses of a name, in the form of FQDN, in the hosts file, and
+// the file's path.
 func (r *Resolver) InHostsFile(name string) (addrs []netip.Addr, path string) {
 	return r.file.lookup(name, r.now()), r.file.path
 }
 
-// lookup answers a question: from the cache, or with others who ask the same.
+// lookup answers a question: see Ask.
 func (r *Resolver) lookup(ctx context.Context, q question) *Records {
 	if rec := r.cache.get(q, r.now()); rec != nil {
 		return rec
@@ -140,7 +142,7 @@ func (r *Resolver) lookup(ctx context.Context, q question) *Records {
 	}
 	take := func(wanted context.Context) (func(), error) { return kind.slots.take(wanted, q.name) }
 	rec := kind.flights.join(ctx, q, take, func() *Records {
-		// The flight that ended as this one began may have brought it.
+		// A flight that ended as this one began may have put the answer there.
 		if rec := r.cache.get(q, r.now()); rec != nil {
 			return rec
 		}
@@ -154,8 +156,7 @@ func (r *Resolver) lookup(ctx context.Context, q question) *Records {
 	return rec
 }
 
-// resolve asks the name servers, and again for each alias of which they did not
-// say what it means.
+// resolve asks the name servers, and asks again where an answer ends with a CNAME.
 func (r *Resolver) resolve(q question) (*Records, time.Duration) {
 	name, shortest, secure := q.name, maxTTL, true
 	for range maxAliases {
@@ -174,5 +175,5 @@ func (r *Resolver) resolve(q question) (*Records, time.Duration) {
 		}
 		name = next
 	}
-	return &Records{Outcome: Failed, Why: "the CNAMEs go on and on"}, failureTTL
+	return &Records{Outcome: Failed, Why: "CNAME chain too long"}, failureTTL
 }

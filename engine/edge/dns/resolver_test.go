@@ -22,7 +22,7 @@ type bench struct {
 	*Resolver
 }
 
-// start makes one; change may set other options.
+// start makes a bench. change may change the options.
 func start(t testing.TB, change func(*Options), records ...string) *bench {
 	t.Helper()
 	b := &bench{t: t, dns: dnstest.Start(t, records...), now: time.Unix(1e9, 0)}
@@ -40,7 +40,7 @@ func start(t testing.TB, change func(*Options), records ...string) *bench {
 	return b
 }
 
-// ask writes an answer as its records, one a line, or why there are none.
+// ask writes an answer's records, one a line, or why there are none.
 func (b *bench) ask(domain string, qtype uint16) string {
 	b.t.Helper()
 	name, ok := FQDN(domain)
@@ -112,7 +112,7 @@ func TestAliases(t *testing.T) {
 	b.wantFailed("round.example")
 }
 
-// RFC 5890: U-labels are asked for as A-labels. What can't be a domain is not a question.
+// RFC 5890: questions have A-labels for U-labels. A text that can't be a domain is not asked.
 func TestFQDN(t *testing.T) {
 	f := func(domain, want string) {
 		t.Helper()
@@ -130,7 +130,8 @@ func TestFQDN(t *testing.T) {
 	}
 }
 
-// A question of many goroutines goes out once. One that gives up does not end it.
+// The same question from many goroutines is sent once. A goroutine that gives up does not
+// end it.
 func TestQuestionsAreAskedOnce(t *testing.T) {
 	b := start(t, nil, mxAndHost...)
 	b.dns.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{Delay: 50 * time.Millisecond})

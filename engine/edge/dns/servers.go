@@ -13,28 +13,27 @@ import (
 	miekg "github.com/miekg/dns"
 )
 
-// servers puts questions to the name servers in turn, and is safe for use by many
-// goroutines.
+// servers asks the name servers in turn. It is safe for use by many goroutines.
 type servers struct {
 	addrs   []string
 	timeout time.Duration
 	rounds  int
 	dnssec  DNSSEC
-	// first is the server that answered last. It is asked first, so that a dead one
-	// at the head of the list doesn't cost a time-out for each question.
+	// first is the server that answered last. It comes first, so that a dead server at the
+	// head of the list does not cost a time-out for each question.
 	first atomic.Int32
 }
 
-// bufferSize is the largest answer asked for over UDP: what passes every path
-// without fragments (the DNS flag day of 2020). Longer answers come by TCP.
+// bufferSize is the largest answer over UDP: it passes all paths without fragments (DNS flag
+// day 2020). Longer answers come by TCP.
 const bufferSize = 1232
 
-// errAnswer is an answer that is none. The server is alive, so asking it again
-// within the second is of no use.
+// errAnswer marks an answer that is of no use. The server is alive, and would give the same
+// answer again.
 var errAnswer = errors.New("")
 
-// ask gets an answer, NOERROR or NXDOMAIN, from the first server that gives one.
-// Servers that are silent are asked again in the next round.
+// ask returns the first answer with NOERROR or NXDOMAIN from any server. It tries silent
+// servers again in the next round.
 func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*miekg.Msg, error) {
 	out := make([]bool, len(s.addrs))
 	var faults []string
@@ -59,8 +58,8 @@ func (s *servers) ask(ctx context.Context, name string, qtype uint16) (*miekg.Ms
 	return nil, errors.New(strings.Join(faults, "; "))
 }
 
-// one asks one server: by UDP, without EDNS0 if it does not know that, by TCP if
-// the answer is too long.
+// one asks one server: by UDP, without EDNS0 if the server does not support it, by TCP if the
+// answer is too long.
 func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*miekg.Msg, error) {
 	q := new(miekg.Msg).SetQuestion(name, qtype).SetEdns0(bufferSize, false)
 	q.AuthenticatedData = true // "we know what AD means" (RFC 6840 section 5.7)
@@ -75,12 +74,12 @@ func (s *servers) one(ctx context.Context, addr, name string, qtype uint16) (*mi
 	if err != nil {
 		return nil, err
 	}
-	m.AuthenticatedData = m.AuthenticatedData && s.believes(addr)
+	m.AuthenticatedData = m.AuthenticatedData && s.trusts(addr)
 	switch {
 	case m.Rcode != miekg.RcodeSuccess && m.Rcode != miekg.RcodeNameError:
 		return nil, fmt.Errorf("%s%w", rcode(m.Rcode), errAnswer)
 	case !m.RecursionAvailable && !m.Authoritative && len(m.Answer) == 0:
-		return nil, fmt.Errorf("refers to other servers; it does not do recursion%w", errAnswer)
+		return nil, fmt.Errorf("no recursion: the server refers to other servers%w", errAnswer)
 	}
 	return m, nil
 }
@@ -92,9 +91,8 @@ func rcode(n int) string {
 	return fmt.Sprintf("RCODE %d", n)
 }
 
-// exchange sends q from a port of its own, under an id of its own, and waits for
-// the answer. What comes over UDP and does not answer q, be it late or false, is
-// passed over: only silence until the time is up is a failure.
+// exchange sends q with a new port and id, and waits for the answer. Over UDP it ignores late
+// and false answers: it fails only at the deadline.
 func (s *servers) exchange(ctx context.Context, network, addr string, q *miekg.Msg) (*miekg.Msg, error) {
 	deadline := time.Now().Add(s.timeout)
 	dialer := net.Dialer{Deadline: deadline}
@@ -119,7 +117,7 @@ func (s *servers) exchange(ctx context.Context, network, addr string, q *miekg.M
 		switch {
 		case !answers(m, q):
 			if network == "tcp" {
-				return nil, fmt.Errorf("answers another question%w", errAnswer)
+				return nil, fmt.Errorf("answer to another question%w", errAnswer)
 			}
 		case fault != nil && !m.Truncated:
 			return nil, fmt.Errorf("malformed answer: %v%w", fault, errAnswer)
@@ -129,18 +127,17 @@ func (s *servers) exchange(ctx context.Context, network, addr string, q *miekg.M
 	}
 }
 
-// answers says whether m is the answer to q. Servers may write the name in other
-// case.
+// answers reports whether m is an answer to q. Servers may change the case of the name.
 func answers(m, q *miekg.Msg) bool {
 	if m.Id != q.Id || !m.Response || len(m.Question) != 1 {
-		// A server that can't read a question may leave it out of what it says about it.
+		// With FORMERR a server may leave out the question that it can't read.
 		return m.Id == q.Id && m.Response && len(m.Question) == 0 && m.Rcode == miekg.RcodeFormatError
 	}
 	a, b := m.Question[0], q.Question[0]
 	return a.Qtype == b.Qtype && a.Qclass == b.Qclass && strings.EqualFold(a.Name, b.Name)
 }
 
-// plain says what is wrong with the network in few words, without our own ports.
+// plain makes a short error of a network error, without our own port.
 func plain(err error) error {
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return errors.New("timed out")

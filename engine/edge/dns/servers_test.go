@@ -21,7 +21,7 @@ const mxAnswer = "10 mx.example.org"
 // impatient is for tests in which a server is silent: they have to wait for it.
 func impatient(o *Options) { o.Timeout = 300 * time.Millisecond }
 
-// What any one server gives is enough, whatever is wrong with the one before it.
+// One server that answers is enough, whatever is wrong with the server before it.
 func TestNextServer(t *testing.T) {
 	f := func(what string, bad dnstest.Behaviour) {
 		t.Helper()
@@ -37,7 +37,7 @@ func TestNextServer(t *testing.T) {
 		if b.dns.Asked("example.org", miekg.TypeMX) == 0 || first.Asked("example.org", miekg.TypeMX) == 0 {
 			t.Errorf("%s: one of the servers was not asked", what)
 		}
-		// From now on the one that answers comes first.
+		// From now on the server that answered comes first.
 		first.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{})
 		before := first.Questions()
 		b.want("other.example.org", TypeMX, "no such name")
@@ -52,7 +52,7 @@ func TestNextServer(t *testing.T) {
 	f("malformed", dnstest.Behaviour{Forge: dnstest.MalformedReply, Silent: true})
 }
 
-// No server is there: the system says so at once.
+// A question to a port without a server fails at once.
 func TestDeadServer(t *testing.T) {
 	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -89,10 +89,10 @@ func TestNoServerAnswers(t *testing.T) {
 	f("SERVFAIL", dnstest.Behaviour{Rcode: miekg.RcodeServerFailure}, 1, "SERVFAIL")
 	f("REFUSED", dnstest.Behaviour{Rcode: miekg.RcodeRefused}, 1, "REFUSED")
 	f("unknown code", dnstest.Behaviour{Rcode: 12}, 1, "RCODE 12")
-	f("no recursion", dnstest.Behaviour{Referral: true}, 1, "refers to other servers; it does not do recursion")
+	f("no recursion", dnstest.Behaviour{Referral: true}, 1, "no recursion: the server refers to other servers")
 }
 
-// A packet may get lost: the second round gets the answer.
+// A lost packet is sent again in the second round.
 func TestSecondRound(t *testing.T) {
 	b := start(t, impatient, mxAndHost...)
 	b.dns.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{Silent: true})
@@ -112,7 +112,7 @@ func TestSecondRound(t *testing.T) {
 	}
 }
 
-// Only the answer counts: not one with another id, not one to another question.
+// Answers with another id, or to another question, don't count.
 func TestForgedAnswersArePassedOver(t *testing.T) {
 	for _, forgery := range []dnstest.Forgery{dnstest.WrongID, dnstest.WrongQuestion, dnstest.Rubbish} {
 		b := start(t, nil, mxAndHost...)
@@ -165,8 +165,7 @@ func TestServersOfResolvConf(t *testing.T) {
 	}
 }
 
-// What a server may send is not trusted: read takes any answer without harm, and
-// what it takes is bounded.
+// read reads any answer without a panic, and what it keeps is bounded.
 func FuzzRead(f *testing.F) {
 	for _, rr := range []string{"example.org. 1 IN MX 1 .", "example.org. 1 IN CNAME example.org.", "example.org. 1 IN A 192.0.2.1", "org. 1 IN SOA a. b. 1 1 1 1 1"} {
 		record, err := miekg.NewRR(rr)

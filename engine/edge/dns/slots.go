@@ -8,15 +8,15 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// slots bound the questions to name servers that are open at once: so many in all, and
-// few about one registered domain, whose silent servers would hold them all. A domain
-// waits for its own first, so others are not held up by it.
+// slots bound the open questions, in all and about one registered domain, so that a domain
+// with silent servers can't take all of them. A question takes its domain's slot first, so it
+// does not hold up other domains while it waits.
 type slots struct {
 	all chan struct{}
 	few int
 
 	mu      sync.Mutex
-	domains map[string]*domainSlots // those with a question open or waiting
+	domains map[string]*domainSlots // domains with an open or waiting question
 }
 
 type domainSlots struct {
@@ -62,7 +62,7 @@ func (s *slots) take(ctx context.Context, name string) (release func(), err erro
 	return func() { <-s.all; <-d.open; leave() }, nil
 }
 
-// registered is the domain that somebody has registered, of which name is.
+// registered returns the registered domain that name is in, by the public suffix list.
 func registered(name string) string {
 	name = strings.TrimSuffix(name, ".")
 	if d, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {

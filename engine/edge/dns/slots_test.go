@@ -15,7 +15,7 @@ import (
 	"postrider/engine/edge/dns/dnstest"
 )
 
-// hang is how long a test waits before it says that something hangs.
+// hang is how long a test waits before it fails.
 const hang = 30 * time.Second
 
 // eventually waits until f is true.
@@ -28,8 +28,8 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// Strangers' questions to silent servers, however many and about however many domains,
-// are few at once, and leave the slots of the relay alone.
+// Strangers' questions to silent servers are few at once, with any number of questions and
+// domains, and take no slots from the relay.
 func TestStrangersHaveSlotsOfTheirOwn(t *testing.T) {
 	b := start(t, func(o *Options) { o.Timeout, o.Attempts = 10*time.Minute, 1 }, "ours.test. 300 IN MX 10 mx.ours.test.", "mx.ours.test. 300 IN A 192.0.2.1", "other.test. 300 IN TXT there")
 	ctx, cancel := context.WithCancel(ForStranger(t.Context(), NewBudget(10_000)))
@@ -54,7 +54,7 @@ func TestStrangersHaveSlotsOfTheirOwn(t *testing.T) {
 	if n := b.dns.Questions(); n > strangerSlots+10 {
 		t.Errorf("%d questions are under way", n)
 	}
-	// Those that wait for a slot end with their context, and their questions are not asked.
+	// Lookups that wait for a slot end with their context, and their questions are not sent.
 	cancel()
 	all.Wait()
 	eventually(t, "some wait that have left", func() bool {
@@ -67,7 +67,7 @@ func TestStrangersHaveSlotsOfTheirOwn(t *testing.T) {
 		}
 		return users == len(s.all)
 	})
-	if n := b.dns.Questions(); n > strangerSlots+10 { // of 700
+	if n := b.dns.Questions(); n > strangerSlots+10 { // out of 700
 		t.Errorf("%d questions after all had left", n)
 	}
 }
@@ -112,7 +112,7 @@ func TestBudget(t *testing.T) {
 	b := start(t, nil, "*.many.test. 300 IN TXT there")
 	budget := NewBudget(3)
 	ctx := ForStranger(t.Context(), budget)
-	for range 3 { // again and again: the cache costs nothing
+	for range 3 { // answers from the cache cost nothing
 		for i := range 3 {
 			if _, err := b.LookupTXT(ctx, fmt.Sprintf("t%d.many.test", i)); err != nil {
 				t.Error(err)
@@ -136,8 +136,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// The cache takes no more octets than it may, whatever the answers are, and what it counts
-// is about what it takes.
+// The cache stays within its octets, whatever the answers are, and its count is about what
+// it takes in memory.
 func TestCacheIsBoundedInOctets(t *testing.T) {
 	const most = 4 << 20
 	for what, record := range map[string]func(i int) *Records{

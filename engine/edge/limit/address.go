@@ -2,14 +2,15 @@ package limit
 
 import "net/netip"
 
-// Client is what counts as one client: an IPv4 address, an IPv6 /64, in which a host
-// has as many addresses as it likes.
+// Client returns the addresses that count as one client: one IPv4 address, or an IPv6 /64,
+// because a host can use any address in it.
 func Client(ip netip.Addr) netip.Prefix { return prefix(ip, 32, 64) }
 
-// Customer is what one customer of a provider can move around in: an IPv4 /24, an IPv6 /64.
+// Customer returns the addresses among which a provider's customer can move: an IPv4 /24 or
+// an IPv6 /64.
 func Customer(ip netip.Addr) netip.Prefix { return prefix(ip, 24, 64) }
 
-// Network is the neighbourhood of a client: an IPv4 /24, an IPv6 /48.
+// Network returns a client's network: an IPv4 /24 or an IPv6 /48.
 func Network(ip netip.Addr) netip.Prefix { return prefix(ip, 24, 48) }
 
 func prefix(ip netip.Addr, four, six int) netip.Prefix {

@@ -2,12 +2,12 @@ package limit
 
 import "time"
 
-// Bucket is a token bucket that holds Count tokens of a Rate. It is one number, the time at
-// which it will be full again. The zero Bucket is full. All calls for one Bucket have to
-// give the same Rate; under the zero Rate there is no limit.
+// Bucket is a token bucket for Rate.Count tokens. It is one number, the time at which it
+// will be full again. The zero Bucket is full. All calls for one Bucket need the same Rate;
+// the zero Rate is no limit.
 type Bucket struct{ fullAt time.Time }
 
-// Take takes a token, if there is one.
+// Take takes a token, and returns false if there is none.
 func (b *Bucket) Take(r Rate, now time.Time) bool {
 	if r.Count == 0 {
 		return true
@@ -21,13 +21,12 @@ func (b *Bucket) Take(r Rate, now time.Time) bool {
 	return true
 }
 
-// Has says whether there is a token, and leaves it there.
+// Has reports whether there is a token.
 func (b Bucket) Has(r Rate, now time.Time) bool {
 	return r.Count == 0 || b.fullAt.Sub(now) <= r.Per-r.each()
 }
 
-// Owe takes n tokens that were used already, though there may be fewer. The debt is never
-// more than one bucket.
+// Owe takes n tokens, even if there are fewer. The debt is at most one bucket.
 func (b *Bucket) Owe(r Rate, n int, now time.Time) {
 	if r.Count == 0 || n <= 0 {
 		return
@@ -38,8 +37,7 @@ func (b *Bucket) Owe(r Rate, n int, now time.Time) {
 	}
 }
 
-// Add takes tokens, or parts of one, whether they are there or not: the caller bounds the
-// debt.
+// Add takes tokens, or a part of one, even if there are fewer. The caller bounds the debt.
 func (b *Bucket) Add(r Rate, tokens float64, now time.Time) {
 	if r.Count != 0 {
 		b.add(time.Duration(tokens*float64(r.each())), now)
@@ -53,7 +51,7 @@ func (b *Bucket) add(fill time.Duration, now time.Time) {
 	b.fullAt = b.fullAt.Add(fill)
 }
 
-// Give puts tokens back that were taken.
+// Give puts tokens back.
 func (b *Bucket) Give(r Rate, tokens float64) {
 	if r.Count != 0 {
 		b.fullAt = b.fullAt.Add(-time.Duration(tokens * float64(r.each())))
@@ -68,80 +66,80 @@ func (b Bucket) Used(r Rate, now time.Time) float64 {
 	return float64(b.fullAt.Sub(now)) / float64(r.each())
 }
 
-// IsFull says whether no token is missing: a new Bucket would be the same.
+// IsFull reports whether no token is missing, as in a new Bucket.
 func (b Bucket) IsFull(now time.Time) bool { return !b.fullAt.After(now) }
 
-// Buckets has a Bucket of one Rate for each of many clients, networks or names. A full one
-// needs no memory.
+// Buckets has a Bucket for each key, such as a client, a network or a name, all with one
+// Rate. A full Bucket needs no memory.
 type Buckets[K comparable] struct {
 	rate Rate
 	of   *Map[K, Bucket]
 }
 
-// NewBuckets makes buckets of rate, of which at most max are remembered.
+// NewBuckets makes Buckets with rate, which remember at most max keys.
 func NewBuckets[K comparable](rate Rate, max int) *Buckets[K] {
 	return &Buckets[K]{rate: rate, of: NewMap[K](max, fullFirst, Bucket.IsFull)}
 }
 
 func fullFirst(a, b Bucket) bool { return a.fullAt.Before(b.fullAt) }
 
-// Take takes a token out of the bucket of who, if there is one.
-func (s *Buckets[K]) Take(who K, now time.Time) bool {
+// Take takes a token from key's Bucket, and returns false if there is none.
+func (s *Buckets[K]) Take(key K, now time.Time) bool {
 	if s.rate.Count == 0 {
 		return true
 	}
-	b, _ := s.of.Get(who)
+	b, _ := s.of.Get(key)
 	if !b.Take(s.rate, now) {
 		return false
 	}
-	s.of.Set(who, b, now)
+	s.of.Set(key, b, now)
 	return true
 }
 
-// Has says whether there is a token in the bucket of who, and leaves it there.
-func (s *Buckets[K]) Has(who K, now time.Time) bool {
-	b, _ := s.of.Get(who)
+// Has reports whether key's Bucket has a token.
+func (s *Buckets[K]) Has(key K, now time.Time) bool {
+	b, _ := s.of.Get(key)
 	return b.Has(s.rate, now)
 }
 
-// Owe is Bucket.Owe for that of who.
-func (s *Buckets[K]) Owe(who K, n int, now time.Time) {
+// Owe calls Bucket.Owe for key's Bucket.
+func (s *Buckets[K]) Owe(key K, n int, now time.Time) {
 	if s.rate.Count == 0 || n <= 0 {
 		return
 	}
-	b, _ := s.of.Get(who)
+	b, _ := s.of.Get(key)
 	b.Owe(s.rate, n, now)
-	s.of.Set(who, b, now)
+	s.of.Set(key, b, now)
 }
 
-// Add is Bucket.Add for that of who.
-func (s *Buckets[K]) Add(who K, tokens float64, now time.Time) {
-	b, _ := s.of.Get(who)
+// Add calls Bucket.Add for key's Bucket.
+func (s *Buckets[K]) Add(key K, tokens float64, now time.Time) {
+	b, _ := s.of.Get(key)
 	b.Add(s.rate, tokens, now)
-	s.of.Set(who, b, now)
+	s.of.Set(key, b, now)
 }
 
-// Give puts tokens back that were taken for who; a bucket that is full is forgotten.
-func (s *Buckets[K]) Give(who K, tokens float64, now time.Time) {
-	b, ok := s.of.Get(who)
+// Give puts tokens back into key's Bucket, and forgets a full one.
+func (s *Buckets[K]) Give(key K, tokens float64, now time.Time) {
+	b, ok := s.of.Get(key)
 	if !ok {
 		return
 	}
 	if b.Give(s.rate, tokens); b.IsFull(now) {
-		s.of.Delete(who)
+		s.of.Delete(key)
 		return
 	}
-	s.of.Set(who, b, now)
+	s.of.Set(key, b, now)
 }
 
-// Used is how many tokens are missing in the bucket of who.
-func (s *Buckets[K]) Used(who K, now time.Time) float64 {
-	b, _ := s.of.Get(who)
+// Used is how many tokens are missing in key's Bucket.
+func (s *Buckets[K]) Used(key K, now time.Time) float64 {
+	b, _ := s.of.Get(key)
 	return b.Used(s.rate, now)
 }
 
-// Rate is what each bucket holds.
+// Rate is the Rate for each Bucket.
 func (s *Buckets[K]) Rate() Rate { return s.rate }
 
-// Len is how many buckets are remembered.
+// Len is how many keys are remembered.
 func (s *Buckets[K]) Len() int { return s.of.Len() }

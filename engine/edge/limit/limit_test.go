@@ -88,7 +88,7 @@ func TestBucketsStayInBounds(t *testing.T) {
 	}
 }
 
-// What was used is owed, also more than there was, and never more than one bucket.
+// Owe takes more tokens than there are, but never more than one bucket of debt.
 func TestBucketsOwe(t *testing.T) {
 	r := NewBuckets[netip.Prefix](Rate{10, time.Minute}, 100)
 	a, b := Client(addr("192.0.2.1")), Client(addr("192.0.2.2"))
@@ -120,7 +120,7 @@ func TestBucketsOwe(t *testing.T) {
 	}
 }
 
-// What was taken and is given back is as if it had never been taken.
+// Give undoes Take and Add.
 func TestGive(t *testing.T) {
 	r := NewBuckets[string](Rate{3, 30 * time.Second}, 100)
 	used := func(want float64, after time.Duration) {
@@ -166,7 +166,7 @@ func TestGive(t *testing.T) {
 	}
 }
 
-// A Bucket and one that counts tokens as a fraction agree, whatever comes when.
+// A Bucket agrees with a bucket that counts tokens as a fraction, at any times.
 func TestBucketIsATokenBucket(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, r := range []Rate{{1, time.Second}, {10, time.Second}, {4, time.Minute}, {50, time.Second}} {
@@ -190,7 +190,7 @@ func TestBucketIsATokenBucket(t *testing.T) {
 	}
 }
 
-// When a Map is full the worst of a sample goes, and what is over with it.
+// A full Map forgets the first entry in a sample, and the expired ones in it.
 func TestMapForgetsBySample(t *testing.T) {
 	const size = 1000
 	over := func(v int, now time.Time) bool { return v < int(now.Unix()) }
@@ -219,7 +219,7 @@ func TestMapForgetsBySample(t *testing.T) {
 	if v, ok := m.Get("2000"); v != 6 || !ok || m.Len() != size {
 		t.Errorf("%d, %v, %d entries", v, ok, m.Len())
 	}
-	// All are over: those of a sample go at once.
+	// All entries have expired: a whole sample goes at once.
 	if _, ok := m.Evict(time.Unix(1e6, 0)); !ok || m.Len() != size-sample {
 		t.Errorf("%d entries", m.Len())
 	}
@@ -233,7 +233,7 @@ func TestMapForgetsBySample(t *testing.T) {
 	}
 }
 
-// The paths of each connection and each message allocate nothing.
+// The calls that each connection and each message make allocate nothing.
 func TestHotPathsAllocateNothing(t *testing.T) {
 	r := NewBuckets[netip.Prefix](Rate{1 << 30, time.Hour}, 100)
 	r.Take(Client(addr("192.0.2.1")), start)
@@ -246,7 +246,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	}
 }
 
-// The rate of a client that is known.
+// BenchmarkTake takes tokens for a known client.
 func BenchmarkTake(b *testing.B) {
 	r := NewBuckets[netip.Prefix](Rate{1 << 40, time.Hour}, 100_000)
 	ips := make([]netip.Addr, 1<<16)
@@ -260,7 +260,7 @@ func BenchmarkTake(b *testing.B) {
 	}
 }
 
-// The rate of a client that is new, while the memory is full.
+// BenchmarkTakeEvicts takes tokens for new clients, in a full Map.
 func BenchmarkTakeEvicts(b *testing.B) {
 	r := NewBuckets[netip.Prefix](Rate{10, time.Hour}, 10_000)
 	b.ReportAllocs()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Map remembers a bounded number of keys. When it is full one of a sample has to go.
+// Map remembers a bounded number of keys. A full Map forgets one from a sample.
 type Map[K comparable, V any] struct {
 	max   int
 	first func(a, b V) bool
@@ -14,24 +14,23 @@ type Map[K comparable, V any] struct {
 	of    map[K]V
 }
 
-// sample is how many entries are looked at when one has to go. Go's maps begin to range at
-// a random place.
+// sample is how many entries Evict looks at. Go's maps begin to range at a random place.
 const sample = 16
 
-// NewMap makes a Map of at most max entries. first says of two which has to go first. over
-// says that an entry means nothing any more, so that it goes whenever it is looked at; nil:
-// there are none.
+// NewMap makes a Map for at most max entries. first reports whether a is forgotten before b.
+// over reports whether an entry has expired, so that Evict deletes it whenever it looks at
+// it; nil: entries don't expire.
 func NewMap[K comparable, V any](max int, first func(a, b V) bool, over func(v V, now time.Time) bool) *Map[K, V] {
 	return &Map[K, V]{max: max, first: first, over: over, of: make(map[K]V)}
 }
 
-// Get finds an entry, also one that is over.
+// Get returns an entry, also an expired one.
 func (m *Map[K, V]) Get(k K) (v V, ok bool) {
 	v, ok = m.of[k]
 	return v, ok
 }
 
-// Set keeps an entry. For a new key in a full Map another entry goes.
+// Set keeps an entry. A full Map evicts another entry for a new key.
 func (m *Map[K, V]) Set(k K, v V, now time.Time) {
 	if len(m.of) >= m.max {
 		if _, known := m.of[k]; !known {
@@ -41,8 +40,8 @@ func (m *Map[K, V]) Set(k K, v V, now time.Time) {
 	m.of[k] = v
 }
 
-// Evict forgets the entries of a sample that are over, and at least one entry: it returns
-// the one that had to go first, if there was any.
+// Evict deletes the expired entries in a sample, and at least one entry. It returns the entry
+// that was first, if there was any.
 func (m *Map[K, V]) Evict(now time.Time) (worst V, ok bool) {
 	var key K
 	looked := 0
@@ -63,11 +62,11 @@ func (m *Map[K, V]) Evict(now time.Time) (worst V, ok bool) {
 	return worst, ok
 }
 
-// Delete forgets an entry.
+// Delete deletes an entry.
 func (m *Map[K, V]) Delete(k K) { delete(m.of, k) }
 
 // Len is how many entries there are.
 func (m *Map[K, V]) Len() int { return len(m.of) }
 
-// All are the entries, in no order.
+// All iterates over the entries, in no order.
 func (m *Map[K, V]) All() iter.Seq2[K, V] { return maps.All(m.of) }

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// Rate is so many in a time: at once, or one by one. The zero Rate is no limit.
+// Rate is Count events in the time Per, all at once or one by one. The zero Rate is no limit.
 type Rate struct {
 	Count int
 	Per   time.Duration
 }
 
-// ParseRate reads "30/1m"; "" is no limit.
+// ParseRate parses a rate such as "30/1m". "" is no limit.
 func ParseRate(s string) (r Rate, err error) {
 	if s == "" {
 		return r, nil
 	}
 	count, per, ok := strings.Cut(s, "/")
 	if r.Count, err = strconv.Atoi(count); err != nil || !ok || r.Count < 1 {
-		return Rate{}, fmt.Errorf("%q is not COUNT/DURATION, such as 30/1m", s)
+		return Rate{}, fmt.Errorf("%q: expected COUNT/DURATION, such as 30/1m", s)
 	}
 	if r.Per, err = time.ParseDuration(per); err != nil || r.Per < time.Second || r.Per > 24*time.Hour {
 		return Rate{}, fmt.Errorf("%q: expected a duration from 1s to 24h after the slash, such as 1m", s)
@@ -28,7 +28,7 @@ func ParseRate(s string) (r Rate, err error) {
 	return r, nil
 }
 
-// String is the rate as ParseRate reads it.
+// String returns the rate as ParseRate reads it.
 func (r Rate) String() string {
 	if r.Count == 0 {
 		return ""
@@ -36,5 +36,5 @@ func (r Rate) String() string {
 	return strconv.Itoa(r.Count) + "/" + r.Per.String()
 }
 
-// each is how long it takes until one token more is there.
+// each is how long the bucket takes to gain a token.
 func (r Rate) each() time.Duration { return r.Per / time.Duration(r.Count) }

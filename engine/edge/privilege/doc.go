@@ -1,22 +1,20 @@
-// Package privilege takes what only root may take, and then stops being root.
+// Package privilege binds the ports that only root may bind, and then drops root.
 //
-// [Bind] makes the listening sockets while the process still may use ports below
-// 1024, or takes those that systemd hands over (socket activation, sd_listen_fds(3)),
-// or those of the process that this one replaces. [Become] then gives up root for
-// good: supplementary groups, group and user, of all threads, checked afterwards by
-// trying to come back. Only after it are the store, keys and other files opened, so
-// that all of them belong to the user, and what can't be read is noticed at once and
-// not at the next reload.
+// [Bind] makes the listening sockets while the process may still use ports below 1024. It
+// also takes sockets from systemd (socket activation, sd_listen_fds(3)) or from the process
+// that this one replaces. [Become] then drops root for good: it sets the supplementary
+// groups, the group and the user on all threads, and checks that setuid(0) fails. The store,
+// keys and other files are opened after that. So all files belong to the user, and a file
+// that the user can't read is an error at the start, and not at the next reload.
 //
-// # Names of sockets
+// # Socket names
 //
-// A socket that is handed over says by its name (FileDescriptorName= in the unit)
-// what is spoken there: smtp, smtps, submission, submissions, pop3, pop3s or http.
-// Those of a name take the place of the addresses in the configuration. A name that
-// is none of these stops the start: a socket without a listener would swallow
-// connections for ever.
+// A socket from systemd has its protocol as its name (FileDescriptorName= in the unit): smtp,
+// smtps, submission, submissions, pop3, pop3s or http. Such sockets replace the addresses in
+// the configuration. Any other name is an error: connections to a socket without a listener
+// would wait for ever.
 //
-// [Sockets] stay open until the end, so that the process can hand them to the one
-// that replaces it ([Sockets.Pass]), which is not root any more. Who connects
-// meanwhile waits a moment and is not refused.
+// [Sockets] stay open, so that the process can pass them to the process that replaces it
+// ([Sockets.Pass]), which does not run as root. Clients that connect meanwhile wait a moment
+// and are not refused.
 package privilege

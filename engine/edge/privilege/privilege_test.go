@@ -15,8 +15,8 @@ import (
 	"postrider/engine/edge/loop"
 )
 
-// The tests that change the user or take over sockets run in a child, which is this
-// program with a word in its environment.
+// Tests that change the user or pass sockets run in a child process: this program, with a
+// role in its environment.
 const roleEnv = "PRIVILEGE_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// child runs this program in a role, by way of a shell that says to it what systemd
-// would.
+// child runs this program in a role, through a shell that sets the environment as systemd
+// does.
 func child(t *testing.T, role, before string, files ...*os.File) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -48,8 +48,8 @@ func child(t *testing.T, role, before string, files ...*os.File) string {
 	return string(out)
 }
 
-// drop becomes an unprivileged user while other threads run, with a socket that only root
-// could bind.
+// drop becomes an unprivileged user while other threads run, with a socket that only root may
+// bind.
 func drop() error {
 	var held sync.WaitGroup
 	held.Add(4)
@@ -118,7 +118,7 @@ func TestBecome(t *testing.T) {
 	child(t, "drop", "")
 }
 
-// listening are the addresses for the tests of sockets; smtp gets those that are bound.
+// listening returns the addresses for the socket tests. smtp gets the bound addresses.
 func listening(smtp *[]string) []Listeners {
 	pop3 := []string{"127.0.0.1:0"}
 	*smtp = []string{"127.0.0.1:0"}
@@ -129,7 +129,7 @@ func listeners(name string, at *[]string) Listeners {
 	return Listeners{Name: name, Key: name + ".listen", Addrs: *at, Set: func(addrs []string) { *at = addrs }}
 }
 
-// take prints which addresses it listens on.
+// take binds, and prints the addresses.
 func take() error {
 	var smtp []string
 	s, err := Bind(listening(&smtp), loop.Config{})
@@ -144,7 +144,7 @@ func take() error {
 	return nil
 }
 
-// pass takes the sockets and replaces itself by one that takes them.
+// pass binds, and then execs itself with the role take.
 func pass() error {
 	s, err := Bind(listening(new([]string)), loop.Config{})
 	if err != nil {
@@ -213,7 +213,7 @@ func TestUnknownUser(t *testing.T) {
 	}
 }
 
-// An address that can't be bound is an error that names its key and says what to do.
+// The error about an address that can't be bound has the key and what to do.
 func TestAddressesThatCannotBeBound(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

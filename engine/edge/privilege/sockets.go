@@ -14,7 +14,7 @@ import (
 	"postrider/engine/edge/loop"
 )
 
-// Sockets are listening sockets by what is spoken there and their address.
+// Sockets are listening sockets, by protocol name and address.
 type Sockets struct{ all []socket }
 
 type socket struct {
@@ -22,16 +22,16 @@ type socket struct {
 	file       *os.File
 }
 
-// Listeners are the addresses of one protocol.
+// Listeners are the addresses for one protocol.
 type Listeners struct {
-	Name  string // "smtp": of a socket that is handed over
-	Key   string // "smtp.listen", for errors
+	Name  string // the name of passed sockets, such as "smtp"
+	Key   string // the configuration key, such as "smtp.listen", for errors
 	Addrs []string
-	Set   func(addrs []string) // replaces them
+	Set   func(addrs []string) // replaces the addresses
 }
 
-// Bind returns a socket for each address, and sets the addresses that they have: those of
-// sockets that were handed over, and the ports picked for port 0.
+// Bind returns a socket for each address, and sets the addresses that the sockets have. They
+// differ from the configuration for passed sockets, and for port 0.
 func Bind(all []Listeners, kernel loop.Config) (*Sockets, error) {
 	inherited, err := handedOver()
 	if err != nil {
@@ -47,7 +47,7 @@ func Bind(all []Listeners, kernel loop.Config) (*Sockets, error) {
 	}
 	for name := range inherited {
 		s.Close()
-		return nil, fmt.Errorf("a socket was handed over with the name %q (FileDescriptorName=), and nothing listens on such: %s", name, strings.Join(names(all), ", "))
+		return nil, fmt.Errorf("a passed socket has the unknown name %q (FileDescriptorName=): expected one of %s", name, strings.Join(names(all), ", "))
 	}
 	return s, nil
 }
@@ -59,7 +59,7 @@ func names(all []Listeners) (ns []string) {
 	return ns
 }
 
-// take binds the addresses of one kind, or takes what was handed over for it.
+// take binds the addresses for one protocol, or takes its passed sockets.
 func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel loop.Config) error {
 	files := inherited[part.Name]
 	if len(files) == 0 {
@@ -86,21 +86,21 @@ func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel l
 	return nil
 }
 
-// explain adds what to do about an address that can't be bound.
+// explain adds to a bind error what to do about it.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%w: ports below 1024 are root's; start as root with server.user set, or let systemd hand the socket over (see \"postrider install --print\")", err)
+		return fmt.Errorf("%w: only root may use ports below 1024; start as root with server.user set, or use a systemd socket (see \"postrider install --print\")", err)
 	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Errorf("%w: another program listens there (\"ss -ltnp\" names it); end that one, or give another address", err)
+		return fmt.Errorf("%w: another program listens there (\"ss -ltnp\" names it); stop it, or use another address", err)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%w: this host has no such address (\"ip address\" lists them)", err)
 	}
 	return err
 }
 
-// File is the socket that is bound to an address, which stays the Sockets' own; nil:
-// there is none.
+// File returns the socket that is bound to an address, or nil. The socket stays open and
+// belongs to s.
 func (s *Sockets) File(name, addr string) *os.File {
 	if s == nil {
 		return nil
@@ -119,12 +119,12 @@ func (s *Sockets) Close() {
 	}
 }
 
-// passEnv tells the process that takes this one's place which descriptors are
+// passEnv is the environment variable that tells the next process which descriptors are
 // sockets: "7=smtp,8=pop3".
 const passEnv = "POSTRIDER_SOCKETS"
 
-// Pass keeps the sockets open across exec, and returns what the environment of the
-// new program has to have.
+// Pass keeps the sockets open across exec, and returns the environment variable for the new
+// program.
 func (s *Sockets) Pass() (env string, err error) {
 	var words []string
 	for _, k := range s.all {
@@ -143,7 +143,7 @@ func (s *Sockets) Pass() (env string, err error) {
 	return passEnv + "=" + strings.Join(words, ","), nil
 }
 
-// handedOver finds the sockets that this process was started with, by name.
+// handedOver returns the sockets that this process was started with, by name.
 func handedOver() (map[string][]*os.File, error) {
 	defer func() {
 		for _, name := range []string{passEnv, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
@@ -153,7 +153,7 @@ func handedOver() (map[string][]*os.File, error) {
 	found := make(map[string][]*os.File)
 	add := func(fd int, name string) {
 		unix.CloseOnExec(fd)
-		_ = unix.SetNonblock(fd, false) // see loop.Bind; what is no descriptor fails below
+		_ = unix.SetNonblock(fd, false) // see loop.Bind; a bad descriptor fails later
 		found[name] = append(found[name], os.NewFile(uintptr(fd), name))
 	}
 	if passed := os.Getenv(passEnv); passed != "" {
@@ -168,7 +168,7 @@ func handedOver() (map[string][]*os.File, error) {
 		return found, nil
 	}
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-		return nil, nil // meant for another process, or not there
+		return nil, nil // no sockets, or for another process
 	}
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil {

@@ -18,17 +18,17 @@ type User struct {
 	Groups   []int
 }
 
-// Root is the name of who may all; to name it is to want that.
+// Root is the name of the superuser. server.user may name it to keep root.
 const Root = "root"
 
-// Find finds a user by name or number.
+// Find looks up a user by name or number.
 func Find(name string) (User, error) {
 	u, err := user.Lookup(name)
 	if _, numeric := strconv.Atoi(name); numeric == nil {
 		u, err = user.LookupId(name)
 	}
 	if err != nil {
-		return User{}, fmt.Errorf("%w: make it, for example with what \"postrider install --print\" shows", err)
+		return User{}, fmt.Errorf("%w: add the user, for example with the sysusers file of \"postrider install --print\"", err)
 	}
 	w := User{Name: u.Username}
 	ids, err := u.GroupIds()
@@ -38,7 +38,7 @@ func Find(name string) (User, error) {
 	for _, id := range append([]string{u.Uid, u.Gid}, ids...) {
 		n, err := strconv.Atoi(id)
 		if err != nil {
-			return w, fmt.Errorf("user %s has the id %q, which is no number", name, id)
+			return w, fmt.Errorf("user %s has the id %q, which is not a number", name, id)
 		}
 		w.Groups = append(w.Groups, n)
 	}
@@ -46,7 +46,7 @@ func Find(name string) (User, error) {
 	return w, nil
 }
 
-// Become makes the process run as u, with all of its threads and for good.
+// Become makes all threads of the process run as u, for good.
 func Become(u User) error {
 	if os.Geteuid() == u.UID && os.Getuid() == u.UID {
 		return nil
@@ -54,8 +54,8 @@ func Become(u User) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("only root can become %s: start the server as root or as %s", u.Name, u.Name)
 	}
-	// In this order: without root nothing of the rest could be done. Go runs each of
-	// these on every thread.
+	// The user comes last: setgroups and setgid need root. Go makes each of these calls on
+	// every thread.
 	err := os.NewSyscallError("setgroups", syscall.Setgroups(u.Groups))
 	if err == nil {
 		err = os.NewSyscallError("setgid", syscall.Setgid(u.GID))
@@ -69,21 +69,21 @@ func Become(u User) error {
 	if err != nil {
 		return fmt.Errorf("can't become %s: %w", u.Name, err)
 	}
-	// The kernel takes /proc/self away from a process that has changed its user.
+	// After a change of user the kernel makes /proc/self root's, unless it is dumpable.
 	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
 }
 
-// gone checks that nothing of root is left.
+// gone checks that the process has no id of root, and can't get one.
 func gone(u User) error {
 	ruid, euid, suid := unix.Getresuid()
 	rgid, egid, sgid := unix.Getresgid()
 	for _, id := range []int{ruid - u.UID, euid - u.UID, suid - u.UID, rgid - u.GID, egid - u.GID, sgid - u.GID} {
 		if id != 0 {
-			return errors.New("an id of root is left")
+			return errors.New("the process still has an id of root")
 		}
 	}
 	if u.UID != 0 && syscall.Setuid(0) == nil {
-		return errors.New("the way back to root is open")
+		return errors.New("the process can become root again")
 	}
 	return nil
 }

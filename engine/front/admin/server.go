@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,15 +18,22 @@ import (
 // Serve listens on the socket at path and answers commands from store until stop
 // is called, which cuts off what is under way and removes the socket, or until
 // ctx ends, which cuts off long answers only. status is asked for each GET /status.
-// relay is nil for a server that relays nothing.
-func Serve(ctx context.Context, path string, store storage.Store, relay Relay, status func() Status) (stop func(), err error) {
+// relay is nil for a server that relays nothing. Acts of operators are logged to log.
+func Serve(ctx context.Context, path string, store storage.Store, relay Relay, log *slog.Logger, status func() Status) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
 	}
+	handlerOf := func(log *slog.Logger) http.Handler {
+		audit := relay
+		if relay != nil {
+			audit = &auditedRelay{relay, log}
+		}
+		return handler(&audited{store, log}, audit, status)
+	}
 	h := &http.Server{
-		Handler: handler(store, relay, status), ReadHeaderTimeout: 10 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler: byOperator(log, handlerOf), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: withOperator,
 	}
 	done := make(chan struct{})
 	go func() {

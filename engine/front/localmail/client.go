@@ -21,32 +21,32 @@ import (
 
 // The errors of Send that a caller can do something about.
 var (
-	// ErrNoServer: no server took the message; nothing of it was sent.
+	// ErrNoServer means that no server listens; nothing was sent.
 	ErrNoServer = errors.New("no server listens there")
-	// ErrForged: another user than the server's listens at the socket.
-	ErrForged = errors.New("it is not the server's socket")
+	// ErrForged means that the socket belongs to another user than the server's.
+	ErrForged = errors.New("not the server's socket")
 )
 
-// patience is how long Send waits for a server that is busy.
-const patience = time.Minute
+// busyWait is how long Send waits for a busy server.
+const busyWait = time.Minute
 
-// Send hands a message to the server at the socket at path.
-func Send(ctx context.Context, path string, l Letter, text io.ReadSeeker) (a Answer, err error) {
-	coded, err := json.Marshal(l)
+// Send sends a message to the server at the socket at path.
+func Send(ctx context.Context, path string, e Envelope, text io.ReadSeeker) (a Answer, err error) {
+	coded, err := json.Marshal(e)
 	if err != nil {
 		return a, err
 	}
 	front := strconv.Itoa(len(coded)) + "\n" + string(coded)
-	until := time.Now().Add(patience)
+	until := time.Now().Add(busyWait)
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		if _, err := text.Seek(0, io.SeekStart); err != nil {
 			return a, err
 		}
-		body := &begun{in: io.MultiReader(strings.NewReader(front), text)}
+		body := &watchedReader{in: io.MultiReader(strings.NewReader(front), text)}
 		a, err = send(ctx, path, body)
-		again := err == nil && a.Kind == Busy || err != nil && !body.is && isBusy(err)
+		again := err == nil && a.Kind == Busy || err != nil && !body.begun && isBusy(err)
 		if !again || time.Now().After(until) {
-			if err != nil && !body.is && !errors.Is(err, ErrForged) {
+			if err != nil && !body.begun && !errors.Is(err, ErrForged) {
 				err = fmt.Errorf("%w: %w", ErrNoServer, err)
 			}
 			return a, err
@@ -59,18 +59,22 @@ func Send(ctx context.Context, path string, l Letter, text io.ReadSeeker) (a Ans
 	}
 }
 
-// isBusy says whether an error is that of a server with too many connections: its queue of
-// them is full, or it has closed this one without a word.
+// closedIdle is the text of net/http's error for a connection that the server has closed
+// before the request was written. The error is not exported.
+const closedIdle = "http: server closed idle connection"
+
+// isBusy reports whether an error comes from a server with too many connections: its listen
+// queue is full, or it has closed the connection without an answer.
 func isBusy(err error) bool {
 	for _, busy := range []error{syscall.EAGAIN, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, busy) {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(err.Error(), closedIdle)
 }
 
-// send makes one attempt.
+// send makes one attempt for Send.
 func send(ctx context.Context, path string, body io.Reader) (a Answer, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localmail/mail", body)
 	if err != nil {
@@ -82,7 +86,7 @@ func send(ctx context.Context, path string, body io.Reader) (a Answer, err error
 		if err != nil {
 			return nil, err
 		}
-		if err := believe(c, path); err != nil {
+		if err := checkServer(c, path); err != nil {
 			c.Close()
 			return nil, err
 		}
@@ -94,7 +98,7 @@ func send(ctx context.Context, path string, body io.Reader) (a Answer, err error
 	}
 	defer got.Body.Close()
 	if got.StatusCode != http.StatusOK {
-		return a, fmt.Errorf("the server at %s answers %s", path, got.Status)
+		return a, fmt.Errorf("the server at %s answered %s", path, got.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(got.Body, 1<<20)).Decode(&a); err != nil {
 		return a, fmt.Errorf("the server at %s gave no answer: %w", path, err)
@@ -102,20 +106,20 @@ func send(ctx context.Context, path string, body io.Reader) (a Answer, err error
 	return a, nil
 }
 
-// begun knows whether its reader has begun.
-type begun struct {
-	in io.Reader
-	is bool
+// watchedReader notes whether in was read.
+type watchedReader struct {
+	in    io.Reader
+	begun bool
 }
 
 // Read implements io.Reader.
-func (b *begun) Read(p []byte) (int, error) {
-	b.is = true
+func (b *watchedReader) Read(p []byte) (int, error) {
+	b.begun = true
 	return b.in.Read(p)
 }
 
-// believe says whether the listening end is the server's: see the package.
-func believe(c *net.UnixConn, path string) error {
+// checkServer returns an error unless the listener is the server's: see the package comment.
+func checkServer(c *net.UnixConn, path string) error {
 	uid, err := unixsocket.Peer(c)
 	if err != nil {
 		return err
@@ -136,7 +140,7 @@ func believe(c *net.UnixConn, path string) error {
 		return nil
 	}
 	if socket, err := os.Lstat(path); err == nil && info.Mode().Perm()&0o020 != 0 && own(socket) {
-		return nil // the group of the directory is trusted by its owner
+		return nil // the directory's owner trusts its group
 	}
 	return fmt.Errorf("%w: userid %d listens at %s, and %s belongs to another user", ErrForged, uid, path, dir)
 }

@@ -7,8 +7,8 @@ import (
 	"postrider/engine/host/unixsocket"
 )
 
-// The bounds of what local users may use. A connection over maxConns or maxPerUser is
-// closed; a message over the half of them is told to come again.
+// The bounds for local users. A connection over maxConns or maxPerUser is closed; a message
+// over maxAtWork or maxUserWork gets the answer Busy.
 const (
 	maxConns    = 64
 	maxPerUser  = 16
@@ -16,20 +16,20 @@ const (
 	maxUserWork = 8
 )
 
-// listener knows which user connects, and closes connections that are too many.
+// listener finds the user of each connection, and closes connections over the bounds.
 type listener struct {
 	*net.UnixListener
 	open counter
 }
 
-// counter counts for each user, and in all.
+// counter counts by user and in all.
 type counter struct {
 	mu     sync.Mutex
 	byUser map[uint32]int
 	all    int
 }
 
-// enter counts one more of uid, if there are fewer than these.
+// enter counts one more for uid, unless max or maxOfUser is reached.
 func (c *counter) enter(uid uint32, max, maxOfUser int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,7 +44,7 @@ func (c *counter) enter(uid uint32, max, maxOfUser int) bool {
 	return true
 }
 
-// leave counts one less of uid.
+// leave counts one less for uid.
 func (c *counter) leave(uid uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +54,7 @@ func (c *counter) leave(uid uint32) {
 	}
 }
 
-// conn is a connection of a known user.
+// conn is a connection and its user.
 type conn struct {
 	*net.UnixConn
 	uid  uint32

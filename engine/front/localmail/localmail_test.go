@@ -26,7 +26,7 @@ import (
 	"postrider/storage"
 )
 
-// room is memory for a test.
+// room is a Room for tests.
 type room struct {
 	mu         sync.Mutex
 	left, most int64
@@ -50,19 +50,19 @@ func (r *room) Release(n int64) {
 	r.left += n
 }
 
-// taken is a message that the server has been given.
+// taken is a message that Submit has got.
 type taken struct {
 	m    incoming.Mail
 	text string
 }
 
-// start starts a server whose Submit reads what comes, and then says what f says.
+// start starts a server whose Submit reads the text and then calls f.
 func start(t *testing.T, f func(taken) (incoming.Result, error)) (path string, r *room) {
 	t.Helper()
 	return startLimited(t, maxTime, f)
 }
 
-// startLimited is start with another time for a message.
+// startLimited is start with another maxTime.
 func startLimited(t *testing.T, limit time.Duration, f func(taken) (incoming.Result, error)) (path string, r *room) {
 	t.Helper()
 	r = &room{left: 64 << 20, all: 64 << 20}
@@ -101,7 +101,7 @@ func TestSend(t *testing.T) {
 	path, _ := start(t, func(m taken) (incoming.Result, error) { got <- m; return stored(m) })
 	sender := "boss@x.example"
 	long := "Subject: long\n\n" + strings.Repeat("a line of a long text.\n", 200_000)
-	for _, l := range []Letter{
+	for _, l := range []Envelope{
 		{Sender: &sender, Recipients: []string{"a, b@c"}, FromHeader: true, Notify: smtp.NotifyDelay, Ret: smtp.RetHdrs, EnvID: "a+2Bb", FullName: "Boss"},
 		{Recipients: []string{strings.Repeat("x", 1000)}},
 	} {
@@ -123,7 +123,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// Each failure reaches the caller as a kind that it can act on.
+// Each error has a Kind that the caller can act on.
 func TestSendTellsWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		result incoming.Result
@@ -138,14 +138,14 @@ func TestSendTellsWhatIsWrong(t *testing.T) {
 		{incoming.Result{Refused: []incoming.Refusal{{Address: "who@here", Outcome: router.Unknown}}}, nil, NoUser, "who@here; nothing was sent"},
 	} {
 		path, _ := start(t, func(taken) (incoming.Result, error) { return c.result, c.err })
-		a, err := Send(t.Context(), path, Letter{}, strings.NewReader("x"))
+		a, err := Send(t.Context(), path, Envelope{}, strings.NewReader("x"))
 		if err != nil || a.Kind != c.kind || !strings.Contains(a.Error, c.text) || a.ID != "" {
 			t.Errorf("%v: %+v %v", c.err, a, err)
 		}
 	}
 }
 
-// dial is a client of HTTP over the socket.
+// dial is an HTTP client over the socket.
 func dial(path string) *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -153,7 +153,7 @@ func dial(path string) *http.Client {
 	}}}
 }
 
-// The socket takes mail, and answers nothing else.
+// The socket accepts mail, and no other request.
 func TestNothingButMail(t *testing.T) {
 	path, _ := start(t, stored)
 	for _, c := range [][2]string{{"GET", "/mail"}, {"GET", "/status"}, {"POST", "/v1/accounts"}, {"POST", "/"}, {"PUT", "/mail"}, {"GET", "/metrics"}} {
@@ -167,19 +167,19 @@ func TestNothingButMail(t *testing.T) {
 		}
 		text, _ := io.ReadAll(got.Body)
 		got.Body.Close()
-		if got.StatusCode != http.StatusForbidden || string(text) != "this socket takes mail only\n" {
+		if got.StatusCode != http.StatusForbidden || string(text) != "this socket accepts mail only\n" {
 			t.Errorf("%v: %s %q", c, got.Status, text)
 		}
 	}
 }
 
-// A body that is no letter, or breaks off, is no message.
-func TestBodiesThatAreNoLetter(t *testing.T) {
+// A body without an envelope, or that breaks off, is not a message.
+func TestBodiesThatAreNoEnvelope(t *testing.T) {
 	path, _ := start(t, func(m taken) (incoming.Result, error) {
 		t.Errorf("%q was taken", m.text)
 		return stored(m)
 	})
-	letter := func(l any) string {
+	coded := func(l any) string {
 		text, err := json.Marshal(l)
 		if err != nil {
 			t.Fatal(err)
@@ -187,9 +187,9 @@ func TestBodiesThatAreNoLetter(t *testing.T) {
 		return strconv.Itoa(len(text)) + "\n" + string(text)
 	}
 	for _, body := range []string{
-		"", "\n", "12", "x\n{}", "-1\n{}", "3\n{}", "9999999999\n{}", strconv.Itoa(maxLetter+1) + "\n" + strings.Repeat(" ", maxLetter+1), "2\n[]",
-		letter(map[string]any{"Notify": 77}), letter(map[string]any{"Notify": smtp.NotifyNever | smtp.NotifyDelay}), letter(map[string]any{"Ret": 9}),
-		letter(Letter{EnvID: "x\r\nRCPT TO:<y@z>"}), letter(Letter{EnvID: "a b"}), letter(Letter{EnvID: "+2"}), letter(Letter{EnvID: strings.Repeat("x", 300)}),
+		"", "\n", "12", "x\n{}", "-1\n{}", "3\n{}", "9999999999\n{}", strconv.Itoa(maxEnvelope+1) + "\n" + strings.Repeat(" ", maxEnvelope+1), "2\n[]",
+		coded(map[string]any{"Notify": 77}), coded(map[string]any{"Notify": smtp.NotifyNever | smtp.NotifyDelay}), coded(map[string]any{"Ret": 9}),
+		coded(Envelope{EnvID: "x\r\nRCPT TO:<y@z>"}), coded(Envelope{EnvID: "a b"}), coded(Envelope{EnvID: "+2"}), coded(Envelope{EnvID: strings.Repeat("x", 300)}),
 	} {
 		got, err := dial(path).Post("http://x/mail", "", strings.NewReader(body))
 		if err != nil {
@@ -198,12 +198,12 @@ func TestBodiesThatAreNoLetter(t *testing.T) {
 		var a Answer
 		err = json.NewDecoder(got.Body).Decode(&a)
 		got.Body.Close()
-		if err != nil || a.Kind != Data || a.ID != "" || !strings.Contains(a.Error, "the letter can't be read") {
+		if err != nil || a.Kind != Data || a.ID != "" || !strings.Contains(a.Error, "the envelope can't be read") {
 			t.Errorf("%.40q: %+v %v", body, a, err)
 		}
 	}
 	// The answer reaches a client that has much more to say.
-	got, err := Send(t.Context(), path, Letter{EnvID: "="}, strings.NewReader(strings.Repeat("x", 8<<20)))
+	got, err := Send(t.Context(), path, Envelope{EnvID: "="}, strings.NewReader(strings.Repeat("x", 8<<20)))
 	if err != nil || got.Kind != Data {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -221,7 +221,7 @@ func TestBodiesThatAreNoLetter(t *testing.T) {
 	}
 }
 
-// begin begins a message that does not end, and returns when the server has the letter.
+// begin begins a message that does not end, and returns when the server has the envelope.
 func begin(t *testing.T, path string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("unix", path)
@@ -237,20 +237,20 @@ func begin(t *testing.T, path string) net.Conn {
 	return c
 }
 
-// busy is what the server says to one more message.
+// busy is the answer to one more message.
 func busy(t *testing.T, path string) Answer {
 	t.Helper()
-	var body begun
+	var body watchedReader
 	body.in = strings.NewReader("2\n{}x")
 	a, err := send(t.Context(), path, &body)
-	if err != nil || a.Kind == Busy && body.is {
-		t.Fatalf("%+v %v, body read: %v", a, err, body.is)
+	if err != nil || a.Kind == Busy && body.begun {
+		t.Fatalf("%+v %v, body read: %v", a, err, body.begun)
 	}
 	return a
 }
 
-// A message that does not end is given up when its time is over, however often an octet of
-// it comes, and its place and memory are free again.
+// A message that does not end is given up at its deadline, however often an octet comes, and
+// its place and memory are free again.
 func TestTheTimeOfAMessageIsLimited(t *testing.T) {
 	path, _ := startLimited(t, 300*time.Millisecond, func(m taken) (incoming.Result, error) {
 		t.Errorf("%q was taken", m.text)
@@ -280,8 +280,8 @@ func TestTheTimeOfAMessageIsLimited(t *testing.T) {
 	}
 }
 
-// A user who hands in many messages at once is told to come again, and a sendmail that
-// waits gets its turn.
+// A user that submits many messages at once gets the answer Busy. A sendmail that waits gets
+// its turn.
 func TestMessagesOfAUserAreLimited(t *testing.T) {
 	path, _ := start(t, stored)
 	var open []net.Conn
@@ -293,7 +293,7 @@ func TestMessagesOfAUserAreLimited(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		a, err := Send(context.Background(), path, Letter{}, strings.NewReader("x"))
+		a, err := Send(context.Background(), path, Envelope{}, strings.NewReader("x"))
 		if err == nil && a.ID == "" {
 			err = errors.New(a.Error)
 		}
@@ -305,7 +305,31 @@ func TestMessagesOfAUserAreLimited(t *testing.T) {
 	}
 }
 
-// Connections are limited for each user: one more is closed without a word.
+// A server that closes a connection without an answer is busy, whenever the close comes.
+func TestAClosedConnectionIsThatOfABusyServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	for range 1000 {
+		if _, err := send(t.Context(), path, strings.NewReader("x")); !isBusy(err) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Connections are limited for each user. One more is closed without an answer.
 func TestConnectionsOfAUserAreLimited(t *testing.T) {
 	path, _ := start(t, stored)
 	var open []net.Conn
@@ -327,7 +351,7 @@ func TestConnectionsOfAUserAreLimited(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := Send(context.Background(), path, Letter{}, strings.NewReader("x"))
+		_, err := Send(context.Background(), path, Envelope{}, strings.NewReader("x"))
 		done <- err
 	}()
 	for _, c := range open {
@@ -355,8 +379,8 @@ func TestCounter(t *testing.T) {
 	}
 }
 
-// A message for which there is no memory is not read, and one that outgrows it is refused
-// for now.
+// A message is not read if there is no memory for it, and is refused for now if it needs more
+// than there is.
 func TestMemoryIsBooked(t *testing.T) {
 	path, r := start(t, stored)
 	r.Reserve(r.all - baseRoom + 1)
@@ -367,7 +391,7 @@ func TestMemoryIsBooked(t *testing.T) {
 	if a := busy(t, path); a.ID == "" {
 		t.Errorf("%+v", a)
 	}
-	a, err := Send(t.Context(), path, Letter{}, strings.NewReader(strings.Repeat("x", 2<<10)))
+	a, err := Send(t.Context(), path, Envelope{}, strings.NewReader(strings.Repeat("x", 2<<10)))
 	if err != nil || a.Kind != Later {
 		t.Errorf("%+v %v", a, err)
 	}
@@ -377,7 +401,7 @@ func TestMemoryIsBooked(t *testing.T) {
 	}
 }
 
-// Nothing of a message was sent when no server listens: it can go another way.
+// ErrNoServer means that nothing was sent.
 func TestNoServer(t *testing.T) {
 	dir := t.TempDir()
 	stale := filepath.Join(dir, "stale")
@@ -392,7 +416,7 @@ func TestNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Join(dir, "none"), stale, file, filepath.Join(dir, "no", "such")} {
-		if a, err := Send(t.Context(), path, Letter{}, strings.NewReader("x")); !errors.Is(err, ErrNoServer) {
+		if a, err := Send(t.Context(), path, Envelope{}, strings.NewReader("x")); !errors.Is(err, ErrNoServer) {
 			t.Errorf("%s: %+v %v", path, a, err)
 		}
 	}
@@ -409,9 +433,8 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
-// A path that is longer than a socket's address.
-// The directory of the socket is made, for all users to enter; one in a directory that is
-// missing too is an error that says what to do.
+// Serve makes the socket's directory, so that all users may enter it. If its parent is
+// missing too, the error says what to do.
 func TestTheDirectoryIsMade(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	r := &room{}
@@ -428,6 +451,7 @@ func TestTheDirectoryIsMade(t *testing.T) {
 	}
 }
 
+// The path may be longer than a socket's address.
 func TestLongPath(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 90), strings.Repeat("e", 90))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -443,13 +467,13 @@ func TestLongPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	if a, err := Send(t.Context(), path, Letter{}, strings.NewReader("x")); err != nil || a.ID == "" {
+	if a, err := Send(t.Context(), path, Envelope{}, strings.NewReader("x")); err != nil || a.ID == "" {
 		t.Errorf("%+v %v", a, err)
 	}
 }
 
-// child is this test program as another user, which hands in mail at the socket that
-// $LOCALMAIL_SOCKET names, or listens at it.
+// child runs as another user, and submits mail at the socket that $LOCALMAIL_SOCKET names, or
+// listens at it.
 func TestMain(m *testing.M) {
 	path := os.Getenv("LOCALMAIL_SOCKET")
 	if path == "" {
@@ -469,7 +493,7 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	a, err := Send(context.Background(), path, Letter{}, strings.NewReader("from a child"))
+	a, err := Send(context.Background(), path, Envelope{}, strings.NewReader("from a child"))
 	fmt.Println(a.ID, a.Error, err)
 }
 
@@ -498,7 +522,7 @@ func as(t *testing.T, uid uint32, env ...string) *exec.Cmd {
 	return cmd
 }
 
-// public is a directory that all users may pass.
+// public is a directory that all users may enter.
 func public(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -510,7 +534,7 @@ func public(t *testing.T) string {
 	return dir
 }
 
-// The kernel says which user hands in mail.
+// The Received field and the origin have the userid from the kernel.
 func TestOtherUser(t *testing.T) {
 	got := make(chan taken, 1)
 	cmd := as(t, 61234)
@@ -536,8 +560,8 @@ func TestOtherUser(t *testing.T) {
 	}
 }
 
-// A socket that another user has put into a directory for all gets no mail; one in that
-// user's own directory is the user's to make.
+// Send refuses another user's socket in a directory that all users may write to, and accepts
+// it in that user's own directory.
 func TestForgedSocket(t *testing.T) {
 	for mode, forged := range map[os.FileMode]bool{0o777 | os.ModeSticky: true, 0o755: false} {
 		cmd := as(t, 61234, "LOCALMAIL_LISTEN=1")
@@ -562,12 +586,12 @@ func TestForgedSocket(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := believe(c, path); errors.Is(err, ErrForged) != forged {
+		if err := checkServer(c, path); errors.Is(err, ErrForged) != forged {
 			t.Errorf("%v: %v", mode, err)
 		}
 		c.Close()
 		if forged {
-			if _, err := Send(t.Context(), path, Letter{}, strings.NewReader("secret")); !errors.Is(err, ErrForged) {
+			if _, err := Send(t.Context(), path, Envelope{}, strings.NewReader("secret")); !errors.Is(err, ErrForged) {
 				t.Errorf("%v", err)
 			}
 		}

@@ -20,28 +20,28 @@ import (
 	"postrider/storage"
 )
 
-// maxTime is how long a message may take from its connection to its last octet, and
-// endTime how long messages may take to be stored once the server stops.
+// maxTime is how long a message may take from its connection to its last octet. endTime is
+// how long messages may take to be stored once the server stops.
 const (
 	maxTime = 5 * time.Minute
 	endTime = 10 * time.Second
 )
 
-// baseRoom is the memory of a message apart from its header: the Letter and what it is
-// decoded to, buffers, and Backlog.
+// baseRoom is the memory for a message apart from its header: the Envelope in JSON and
+// decoded, buffers, and Backlog.
 const baseRoom = 1 << 20
 
-// Backlog is what a message may have in the draft before its reader waits.
+// Backlog is how many octets of a draft may be in memory before the message's reader waits.
 const Backlog = 256 << 10
 
-// Answer is what became of a message.
+// Answer is the outcome of a message.
 type Answer struct {
 	ID    string // "": nothing was stored
-	Error string // "": none
-	Kind  Kind   // of the error
+	Error string // "": no error
+	Kind  Kind   // the kind of Error
 }
 
-// Kind is what a caller can do about an error.
+// Kind is a kind of error, by what a caller can do about it.
 type Kind string
 
 // The kinds.
@@ -53,22 +53,22 @@ const (
 	Busy   Kind = "busy"  // nothing was read: try again soon
 )
 
-// Submit stores a message. Reserve books memory for it, until Submit returns.
+// Submit stores a message. reserve books memory until Submit returns.
 type Submit func(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error)
 
-// Room is where memory is booked.
+// Room books memory.
 type Room interface {
 	Reserve(octets int64) bool
 	Release(octets int64)
 }
 
-// Serve takes mail at the socket at path until stop is called. Then messages that are
-// there as a whole are still stored.
+// Serve accepts mail at the socket at path until stop is called. stop waits a while for
+// messages in progress.
 func Serve(path string, room Room, submit Submit) (stop func(), err error) {
 	return serve(path, room, submit, maxTime)
 }
 
-// serve is Serve with another time for a message.
+// serve is Serve with another maxTime.
 func serve(path string, room Room, submit Submit, limit time.Duration) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
@@ -96,8 +96,7 @@ func serve(path string, room Room, submit Submit, limit time.Duration) (stop fun
 	}, nil
 }
 
-// listen makes the socket, and its directory when that is missing: /run is empty after a
-// start of the machine.
+// listen makes the socket, and its directory if it is missing: /run is empty after a boot.
 func listen(path string) (*net.UnixListener, error) {
 	l, err := unixsocket.Listen(path, 0o666)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +104,7 @@ func listen(path string) (*net.UnixListener, error) {
 	}
 	dir := filepath.Dir(path)
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("%w; make the directory for the user that the server runs as, or set server.mail_socket", err)
+		return nil, fmt.Errorf("%w; make the directory, owned by the server's user, or set server.mail_socket", err)
 	}
 	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask is
 		return nil, err
@@ -118,7 +117,7 @@ type uidKey struct{}
 type server struct {
 	submit Submit
 	room   Room
-	limit  time.Duration // for a message: see maxTime
+	limit  time.Duration // the time for a message: see maxTime
 	atWork counter
 }
 
@@ -126,36 +125,36 @@ type server struct {
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 	if r.Method != http.MethodPost || r.URL.Path != "/mail" {
-		http.Error(w, "this socket takes mail only", http.StatusForbidden)
+		http.Error(w, "this socket accepts mail only", http.StatusForbidden)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.limit)
 	defer cancel()
 	uid := r.Context().Value(uidKey{}).(uint32)
 	if !s.atWork.enter(uid, maxAtWork, maxUserWork) {
-		answer(w, Answer{Kind: Busy, Error: "too many messages are handed in at once"})
+		answer(w, Answer{Kind: Busy, Error: "too many messages are in progress"})
 		return
 	}
 	defer s.atWork.leave(uid)
 	b := booking{room: s.room}
 	defer b.end()
 	if !b.reserve(baseRoom) {
-		answer(w, Answer{Kind: Busy, Error: "there is no memory for the message now (limits.memory)"})
+		answer(w, Answer{Kind: Busy, Error: "no memory for the message now (limits.memory)"})
 		return
 	}
 	a := s.take(ctx, r.Body, uid, &b)
-	// A client that still writes when the connection is closed would not see the answer.
+	// Read the rest: a client that still writes when the connection closes misses the answer.
 	_, _ = io.Copy(io.Discard, r.Body)
 	answer(w, a)
 }
 
-// answer sends a.
+// answer writes a to the client.
 func answer(w http.ResponseWriter, a Answer) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Second))
 	_ = json.NewEncoder(w).Encode(a)
 }
 
-// booking is the memory that one message has of the room.
+// booking is the memory that one message has booked.
 type booking struct {
 	room Room
 	held int64
@@ -171,14 +170,14 @@ func (b *booking) reserve(octets int64) bool {
 
 func (b *booking) end() { b.room.Release(b.held) }
 
-// take stores the message of a request.
+// take stores the message in a request.
 func (s *server) take(ctx context.Context, in io.Reader, uid uint32, b *booking) Answer {
 	body := bufio.NewReaderSize(in, 64<<10)
-	l, err := readLetter(body)
+	e, err := readEnvelope(body)
 	if err != nil {
-		return Answer{Error: "the letter can't be read: " + err.Error(), Kind: Data}
+		return Answer{Error: "the envelope can't be read: " + err.Error(), Kind: Data}
 	}
-	m := mailOf(l, uid)
+	m := mailOf(e, uid)
 	m.Text = body
 	result, err := s.submit(ctx, m, b.reserve)
 	switch {
@@ -195,11 +194,11 @@ func (s *server) take(ctx context.Context, in io.Reader, uid uint32, b *booking)
 	return Answer{Kind: NoUser, Error: refusedText(result.Refused)}
 }
 
-// refusedText names the recipients who can't get the message.
+// refusedText names the recipients that can't get the message.
 func refusedText(rs []incoming.Refusal) string {
 	names := make([]string, len(rs))
 	for i, r := range rs {
 		names[i] = r.Address
 	}
-	return "there is no such user here, or the alias leads nowhere: " + strings.Join(names, ", ") + "; nothing was sent"
+	return "no such user, or an alias without members: " + strings.Join(names, ", ") + "; nothing was sent"
 }

@@ -2,19 +2,30 @@
 // of Postfix's lines, so that the tools that read them (pflogsumm, fail2ban)
 // read ours, and whose JSON form has the same facts as fields.
 //
-//	2026-11-22T23:00:00.000000+00:00 mx postrider/smtpd[42]: 01HX...: client=unknown[192.0.2.1]
+//	2026-11-22T23:00:00.000000+00:00 mx postfix/smtpd[42]: 01HX...: client=unknown[192.0.2.1]
 //
-// A record becomes: time, host, "postrider/" and the attribute "daemon" (default
-// "master"), process id, the attribute "id" and a colon if there is one, the
+// A record becomes: time, host, name of the mail system, "/" and the attribute "daemon"
+// (default "master"), process id, the attribute "id" and a colon if there is one, the
 // message, and the other attributes as key=value, separated by ", ". A record
 // above info has its level in front of the message: "warning: ", "error: ".
 //
+// # Outputs
+//
+// Lines go to standard error, to a file that Reopen opens again, to syslog (/dev/log), or
+// to the journal of systemd. The last two get each line by itself, with its priority and
+// its daemon, and add time and host themselves. A daemon of theirs that is started again
+// is connected again.
+//
+// # Lines that are lost
+//
 // Handle never waits for the disk or a pipe: it appends to a buffer of bounded
 // size that one goroutine writes out. When the reader of the log is so slow that
-// the buffer is full, lines are dropped, counted, and the count is logged.
+// the buffer is full, lines are dropped; so are lines that a full disk does not take.
+// They are counted, and the count is logged once lines can be written again.
 package maillog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,22 +39,60 @@ import (
 // bufferLimit bounds the octets that wait to be written.
 const bufferLimit = 4 << 20
 
-// Handler is the slog.Handler; New makes one.
+// Handler is the slog.Handler; New makes one, and Open one with an output of its own.
 type Handler struct {
 	sink  *sink
 	level slog.Level
+	name  string // the mail system, in front of the daemon: "postfix"
 	host  string
 	pid   string
-	json  bool
+	form  form
 	attrs []slog.Attr // added by WithAttrs
 }
 
-// New starts a handler that writes to w lines in text or, when json is set, in
-// JSON, of the given level and above. Close it to write out what waits.
+// Settings are what Open needs.
+type Settings struct {
+	To    string // ToStderr, ToSyslog, ToJournal, or the path of a file
+	Name  string // the mail system in each line, as Postfix's syslog_name; "postfix" if empty
+	Host  string
+	JSON  bool
+	Level slog.Level // the lowest that is written
+}
+
+// Open starts a handler that writes to where s says. Close it to write out what waits.
+func Open(s Settings) (*Handler, error) {
+	o, f, err := open(s.To, s.JSON)
+	if err != nil {
+		return nil, err
+	}
+	return start(o, f, s), nil
+}
+
+// New starts a handler that writes lines to w, in text or, when json is set, in JSON, of
+// the given level and above. Close it to write out what waits.
 func New(w io.Writer, json bool, level slog.Level, host string) *Handler {
-	s := &sink{w: w, wake: make(chan struct{}, 1), done: make(chan struct{})}
-	go s.run()
-	return &Handler{sink: s, level: level, host: host, pid: strconv.Itoa(os.Getpid()), json: json}
+	f := text
+	if json {
+		f = object
+	}
+	return start(stream{w}, f, Settings{Level: level, Host: host})
+}
+
+func start(o output, f form, s Settings) *Handler {
+	h := &Handler{level: s.Level, name: cmp.Or(s.Name, "postfix"), host: s.Host, pid: strconv.Itoa(os.Getpid()), form: f}
+	h.sink = &sink{out: o, wake: make(chan struct{}, 1), done: make(chan struct{}), lost: h.lost}
+	go h.sink.run()
+	return h
+}
+
+// Reopen opens the file of the log again, after logrotate has moved it away. When that
+// does not work, lines go on to the old file.
+func (h *Handler) Reopen() error { return h.sink.out.reopen() }
+
+// lost is the line about lines that could not be written.
+func (h *Handler) lost(n int, why string) []byte {
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, strconv.Itoa(n)+" log lines dropped: "+why, 0)
+	return h.append(nil, r, new(pen))
 }
 
 // Close writes out what waits and ends the writer. Later records are dropped.
@@ -77,11 +126,7 @@ func (h *Handler) HandleAll(rs []slog.Record) error {
 	p := pens.Get().(*pen)
 	p.lines = p.lines[:0]
 	for i := range rs {
-		if h.json {
-			p.lines = h.appendJSON(p.lines, rs[i])
-		} else {
-			p.lines = h.appendText(p.lines, rs[i], &p.clock)
-		}
+		p.lines = h.append(p.lines, rs[i], p)
 	}
 	h.sink.add(p.lines, len(rs))
 	if cap(p.lines) <= largestPen {
@@ -103,7 +148,15 @@ const largestPen = 16 << 10
 
 // appendText appends the record as a line of Postfix's shape.
 func (h *Handler) appendText(b []byte, r slog.Record, now *clock) []byte {
-	var daemon, id string
+	b = now.append(b, r.Time)
+	b = append(append(b, h.host...), ' ')
+	b = h.appendTag(b, daemonOf(h.attrs, r))
+	return h.appendMessage(b, r)
+}
+
+// appendMessage appends what comes after the name of the daemon: queue id, level, text and
+// the other attributes.
+func (h *Handler) appendMessage(b []byte, r slog.Record) []byte {
 	each := func(f func(slog.Attr) bool) {
 		for _, a := range h.attrs {
 			f(a)
@@ -111,44 +164,34 @@ func (h *Handler) appendText(b []byte, r slog.Record, now *clock) []byte {
 		r.Attrs(f)
 	}
 	each(func(a slog.Attr) bool {
-		switch a.Key {
-		case "daemon":
-			daemon = a.Value.String()
-		case "id":
-			id = a.Value.String()
+		if a.Key == "id" {
+			b = append(append(b, a.Value.String()...), ": "...)
 		}
 		return true
 	})
-	if daemon == "" {
-		daemon = "master"
-	}
-	b = now.append(b, r.Time)
-	b = append(append(b, h.host...), " postrider/"...)
-	b = append(append(append(append(b, daemon...), '['), h.pid...), "]: "...)
-	if id != "" {
-		b = append(append(b, id...), ": "...)
-	}
 	switch {
 	case r.Level >= slog.LevelError:
 		b = append(b, "error: "...)
 	case r.Level >= slog.LevelWarn:
 		b = append(b, "warning: "...)
 	}
-	b = appendSafe(b, r.Message)
-	sep := ": "
-	if r.Message == "" {
-		sep = ""
+	if b, ok := appendShape(b, r); ok {
+		return b
+	}
+	sep := ""
+	if !isUnnamed(r.Message) {
+		b = appendSafe(b, r.Message)
+		sep = ": "
 	}
 	each(func(a slog.Attr) bool {
 		if a.Key == "daemon" || a.Key == "id" || a.Equal(slog.Attr{}) { // as slog.Handler demands of the last
 			return true
 		}
-		b = append(append(append(b, sep...), a.Key...), '=')
+		b = appendAttr(b, sep, a)
 		sep = ", "
-		b = appendValue(b, a.Value)
 		return true
 	})
-	return append(b, '\n')
+	return b
 }
 
 func appendValue(b []byte, v slog.Value) []byte {
@@ -156,7 +199,7 @@ func appendValue(b []byte, v slog.Value) []byte {
 	case slog.KindInt64:
 		return strconv.AppendInt(b, v.Int64(), 10)
 	case slog.KindDuration:
-		return strconv.AppendFloat(b, v.Duration().Seconds(), 'g', 2, 64)
+		return AppendDelay(b, v.Duration())
 	case slog.KindString:
 		return appendSafe(b, v.String())
 	}
@@ -190,26 +233,14 @@ func (h *Handler) appendJSON(b []byte, r slog.Record) []byte {
 		if a.Equal(slog.Attr{}) {
 			return true
 		}
-		b = append(b, ',')
-		b = appendQuoted(b, a.Key)
-		b = append(b, ':')
-		switch a.Value.Kind() {
-		case slog.KindInt64:
-			b = strconv.AppendInt(b, a.Value.Int64(), 10)
-		case slog.KindBool:
-			b = strconv.AppendBool(b, a.Value.Bool())
-		case slog.KindDuration:
-			b = strconv.AppendFloat(b, a.Value.Duration().Seconds(), 'f', 6, 64)
-		default:
-			b = appendQuoted(b, a.Value.String())
-		}
+		b = appendField(b, a)
 		return true
 	}
 	for _, a := range h.attrs {
 		field(a)
 	}
 	r.Attrs(field)
-	return append(b, '}', '\n')
+	return append(b, '}')
 }
 
 // appendQuoted appends s as a JSON string; octets that are not UTF-8 become

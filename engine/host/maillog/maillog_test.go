@@ -29,7 +29,7 @@ func TestTextHasTheShapeOfPostfixLines(t *testing.T) {
 		l.Warn("odd", "n", 3)
 		l.Debug("not this")
 	})
-	prefix := `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d mx\.test postrider/`
+	prefix := `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d mx\.test postfix/`
 	for i, want := range []string{
 		`smtpd\[\d+\]: connect from unknown\[127\.0\.0\.1\]$`,
 		`smtpd\[\d+\]: 01ABC: client=unknown\[127\.0\.0\.1\], proto=ESMTP$`,
@@ -45,7 +45,7 @@ func TestTextHasTheShapeOfPostfixLines(t *testing.T) {
 }
 
 func TestPeerCantForgeLines(t *testing.T) {
-	evil := "x\r\n2026 mx postrider/smtpd[1]: forged\x00\x7f"
+	evil := "x\r\n2026 mx postfix/smtpd[1]: forged\x00\x7f"
 	if got := lines(t, false, func(l *slog.Logger) { l.Info(evil, "user", evil) }); len(got) != 1 {
 		t.Errorf("%q", got)
 	}
@@ -90,9 +90,9 @@ func TestSlowReaderLosesLinesAndIsToldHowMany(t *testing.T) {
 	h.Close()
 	l.Info("after the end: dropped, no panic")
 	dropped := 0
-	if at := strings.Index(w.got.String(), "postrider: "); at < 0 {
+	if at := strings.Index(w.got.String(), "warning: "); at < 0 {
 		t.Fatal("no word of the dropped lines")
-	} else if _, err := fmt.Sscanf(w.got.String()[at:], "postrider: %d log lines dropped", &dropped); err != nil {
+	} else if _, err := fmt.Sscanf(w.got.String()[at:], "warning: %d log lines dropped", &dropped); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(w.got.String(), long) + dropped; n != 3*bufferLimit/len(long) {

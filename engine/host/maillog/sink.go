@@ -1,17 +1,18 @@
 package maillog
 
 import (
-	"fmt"
-	"io"
 	"sync"
 	"time"
 )
 
 // sink is the buffer between the goroutines that log and the one that writes.
 type sink struct {
-	w    io.Writer
+	out  output
 	wake chan struct{}
 	done chan struct{}
+	lost func(n int, why string) []byte // the line about lines that were not written
+
+	why string // lines were lost last; of the goroutine that writes
 
 	mu      sync.Mutex
 	buf     []byte
@@ -49,6 +50,7 @@ func (s *sink) signal() {
 func (s *sink) run() {
 	defer close(s.done)
 	var out []byte
+	unwritten := 0
 	for range s.wake {
 		s.mu.Lock()
 		ending := s.closed
@@ -62,14 +64,30 @@ func (s *sink) run() {
 		s.dropped = 0
 		s.mu.Unlock()
 		if dropped > 0 {
-			out = fmt.Appendf(out, "postrider: %d log lines dropped: the log is read too slowly\n", dropped)
+			out = append(out, s.lost(dropped, "the log is read too slowly")...)
 		}
-		// An error has nowhere to go: the log is where errors are told.
-		_, _ = s.w.Write(out)
+		unwritten = s.write(out, unwritten)
 		if closed {
+			_ = s.out.Close()
 			return
 		}
 	}
+}
+
+// write writes lines. Lines that are lost are counted, and told of when lines can be
+// written again: the log is where errors are told. unwritten is that count so far.
+func (s *sink) write(lines []byte, unwritten int) int {
+	lost, why := s.out.writeLines(lines)
+	if unwritten += lost; lost > 0 {
+		s.why = why.Error()
+	}
+	if lost > 0 || unwritten == 0 {
+		return unwritten
+	}
+	if lost, _ := s.out.writeLines(s.lost(unwritten, s.why)); lost > 0 {
+		return unwritten
+	}
+	return 0
 }
 
 func (s *sink) close() {

@@ -1,6 +1,6 @@
-// Package unixsocket opens and calls unix sockets by their path, also where the path is
-// longer than the address of a socket may be (108 octets on Linux).
+// Package unixsocket listens on and dials unix sockets by path, also if the path is longer
+// than a socket address may be (108 octets on Linux).
 //
-// [Listen] takes the place of a socket that no server listens at any more, and never that
-// of another file. [Dial] says with [Peer] who listens.
+// [Listen] replaces a socket that no server listens on any more, but never another file.
+// [Peer] returns the userid at the other end of a connection from [Dial] or Accept.
 package unixsocket

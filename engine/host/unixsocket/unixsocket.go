@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen makes a socket at path with these permissions. The caller removes the path when
-// the listener is closed.
+// Listen makes a socket at path with these permissions. The caller removes the path after
+// closing the listener.
 func Listen(path string, mode fs.FileMode) (*net.UnixListener, error) {
 	short, done, err := shorten(path)
 	if err != nil {
@@ -28,7 +28,7 @@ func Listen(path string, mode fs.FileMode) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	// The name that it was made by may be gone by the end.
+	// Close would unlink short, which may be gone by then.
 	l.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, mode); err != nil {
 		l.Close()
@@ -37,7 +37,7 @@ func Listen(path string, mode fs.FileMode) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// clearPath makes way for a new socket at path.
+// clearPath removes an unused socket at path. It is an error if path is in use.
 func clearPath(path, short string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,7 +47,7 @@ func clearPath(path, short string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is in the way and is not a socket: move it elsewhere", path)
+		return fmt.Errorf("%s exists and is not a socket: move it elsewhere", path)
 	}
 	c, err := net.Dial("unix", short)
 	if err == nil {
@@ -75,8 +75,8 @@ func Dial(ctx context.Context, path string) (*net.UnixConn, error) {
 	return c.(*net.UnixConn), nil
 }
 
-// Peer is the user at the other end, by SO_PEERCRED: the one that called connect, or the
-// one that called listen.
+// Peer returns the user at the other end, by SO_PEERCRED: the user that called connect or
+// listen.
 func Peer(c *net.UnixConn) (uid uint32, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -90,11 +90,11 @@ func Peer(c *net.UnixConn) (uid uint32, err error) {
 	return cred.Uid, nil
 }
 
-// maxAddress is what fits into sun_path on every system that Go runs on.
+// maxAddress is the length that fits into sun_path on all systems that Go runs on.
 const maxAddress = 100
 
-// shorten finds a name for path that fits into a socket's address. done ends its
-// validity. The directory need not be readable: O_PATH opens it for its name alone.
+// shorten returns a name for path that fits into a socket address. It is valid until done is
+// called. O_PATH opens the directory also if it is not readable.
 func shorten(path string) (short string, done func(), err error) {
 	if len(path) <= maxAddress {
 		return path, func() {}, nil

@@ -10,9 +10,9 @@ import (
 	"postrider/storage"
 )
 
-// ParseList reads a list of addresses as a header or a command line has it and
-// returns each as it is written in a path: without display name, comments and
-// white space, quotes where they are. Names without a domain are taken.
+// ParseList reads a list of addresses, as in a header or on a command line. It returns each
+// address as in a path: without display name, comments and white space, with its quotes.
+// Names without a domain are accepted.
 func ParseList(text string) ([]string, error) {
 	l := list{rest: text}
 	for l.rest != "" {
@@ -26,12 +26,12 @@ func ParseList(text string) ([]string, error) {
 	return l.found, nil
 }
 
-// readList reads a list of addresses entry by entry: found are those that ParseList
-// would give, bad the entries that it can't read, as they are written. What follows an
-// entry that can't be read is read from the next comma or semicolon on.
+// readList reads a list of addresses entry by entry, as ParseList does, but goes on at the
+// next comma or semicolon after an entry that it can't read. bad has these entries as they
+// are written.
 func readList(text string) (found, bad []string) {
 	l := list{rest: text}
-	start := text // from the entry that is being read on
+	start := text // the current entry and the rest
 	for l.rest != "" {
 		separator := (l.rest[0] == ',' || l.rest[0] == ';') && !l.angle
 		err := l.octet()
@@ -55,8 +55,8 @@ func readList(text string) (found, bad []string) {
 	return l.found, bad
 }
 
-// unreadable is an entry that can't be read, as a recipient whose delivery fails: it is
-// printable, short, and no path of SMTP.
+// unreadable makes an entry that can't be read a recipient whose delivery fails: the result
+// is printable and short, and is not a path of SMTP.
 func unreadable(entry string) string {
 	entry = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '<' || r == '>' {
@@ -78,24 +78,24 @@ func shorten(text string) string {
 	return text
 }
 
-// list is a list of addresses that is being read.
+// list reads addresses octet by octet.
 type list struct {
 	rest  string
 	word  []byte // the address so far, or the display name before "<"
 	blank bool   // white space was after word
-	loose bool   // white space between two words: a display name, no address
+	loose bool   // white space is between two words: word is a display name
 	angle bool   // word is between angle brackets
-	done  bool   // an address in angle brackets has ended; only ',' may come
+	done  bool   // an address in angle brackets has ended; only ',' may follow
 	found []string
 }
 
 var (
-	errBetween = errors.New("a comma is missing between two addresses, or quotes about a name")
-	errClose   = errors.New("something is opened and not closed")
-	errEmpty   = errors.New("there is nothing between < and >")
+	errBetween = errors.New("a comma is missing between two addresses, or quotes around a name")
+	errClose   = errors.New("a quote, comment, bracket or < is not closed")
+	errEmpty   = errors.New("no address between < and >")
 )
 
-// octet reads the next octet, or what it opens.
+// octet reads the next octet, or the whole comment, quoted string or literal that it opens.
 func (l *list) octet() error {
 	c := l.rest[0]
 	switch {
@@ -123,8 +123,8 @@ func (l *list) octet() error {
 		l.found = append(l.found, string(l.word))
 		l.clear()
 		l.done = true
-	case c == ':' && !l.angle && !l.done: // the name of a group
-		if bytes.IndexByte(l.word, '@') >= 0 { // "a@b Bcc: c@d" is no group's: a would be left out in silence
+	case c == ':' && !l.angle && !l.done: // after a group's name
+		if bytes.IndexByte(l.word, '@') >= 0 { // "a@b Bcc: c@d" is not a group: a@b would be lost in silence
 			return errBetween
 		}
 		l.clear()
@@ -139,7 +139,7 @@ func (l *list) octet() error {
 	return nil
 }
 
-// take moves n octets to the word; 0: what begins here has no end.
+// take moves n octets to word. n is 0 when a quote or literal has no end.
 func (l *list) take(n int) error {
 	if n <= 0 {
 		return errClose
@@ -156,10 +156,10 @@ func (l *list) take(n int) error {
 	return nil
 }
 
-// joins says whether white space beside c may be inside an address.
+// joins reports whether white space beside c may be inside an address.
 func joins(c byte) bool { return c == '@' || c == '.' || c == ',' || c == ':' }
 
-// end ends an address without angle brackets, if there is one.
+// end ends an entry, and adds word if it is an address without angle brackets.
 func (l *list) end() error {
 	switch {
 	case l.angle:
@@ -178,7 +178,7 @@ func (l *list) clear() {
 	l.word, l.blank, l.loose, l.angle = l.word[:0], false, false, false
 }
 
-// comment passes over a comment, which may hold others.
+// comment skips a comment, which may contain comments.
 func (l *list) comment() error {
 	depth := 0
 	for i := 0; i < len(l.rest); i++ {
@@ -199,7 +199,7 @@ func (l *list) comment() error {
 	return errClose
 }
 
-// quotedLen is the length of the quoted string that s begins with; 0: it has no end.
+// quotedLen returns how long the quoted string at the start of s is, or 0 if it has no end.
 func quotedLen(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {
@@ -212,7 +212,7 @@ func quotedLen(s string) int {
 	return 0
 }
 
-// qualify puts an address without a domain into domain.
+// qualify adds domain to an address without one.
 func qualify(address, domain string) string {
 	if strings.LastIndexByte(address, '@') > strings.LastIndexByte(address, '"') {
 		return address
@@ -220,24 +220,24 @@ func qualify(address, domain string) string {
 	return address + "@" + domain
 }
 
-// ParseRecipient reads a recipient, as ParseList gives it, by the grammar that RCPT
-// has; one without a domain is put into domain.
+// ParseRecipient parses a recipient, as ParseList returns it, by the grammar of RCPT. A name
+// without a domain gets domain.
 func ParseRecipient(address, domain string) (smtp.ForwardPath, error) {
 	args, refused := smtp.ParseRcpt([]byte("TO:<"+qualify(address, domain)+">"), 0, true)
 	if refused != nil {
-		return smtp.ForwardPath{}, fmt.Errorf("%w: %q is not the address of a recipient", storage.ErrInvalid, shorten(address))
+		return smtp.ForwardPath{}, fmt.Errorf("%w: %q is not a recipient address", storage.ErrInvalid, shorten(address))
 	}
 	return args.To, nil
 }
 
-// reversePath reads a sender by the grammar that MAIL has; "" is the null path.
+// reversePath parses a sender by the grammar of MAIL. "" is the null path.
 func reversePath(address, domain string) (smtp.ReversePath, error) {
 	if address != "" {
 		address = qualify(address, domain)
 	}
 	args, refused := smtp.ParseMail([]byte("FROM:<"+address+"> SMTPUTF8"), smtp.ExtSMTPUTF8)
 	if refused != nil {
-		return smtp.ReversePath{}, fmt.Errorf("%w: %q is not the address of a sender", storage.ErrInvalid, shorten(address))
+		return smtp.ReversePath{}, fmt.Errorf("%w: %q is not a sender address", storage.ErrInvalid, shorten(address))
 	}
 	return args.From, nil
 }

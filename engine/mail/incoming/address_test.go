@@ -60,7 +60,7 @@ func TestParseList_Failure(t *testing.T) {
 	f("a (\\", errClose)
 }
 
-// Paths are checked by the grammar of RCPT and MAIL, and nothing gets by it.
+// ParseRecipient and reversePath accept what RCPT and MAIL accept, and nothing else.
 func TestPaths(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
@@ -90,7 +90,7 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// agree holds ParseList against net/mail: what that reads, we read in the same way.
+// agree compares ParseList with net/mail: a list that net/mail reads has the same addresses.
 func agree(t interface{ Fatalf(string, ...any) }, in string) {
 	want, err := mail.ParseAddressList(in)
 	if err != nil {
@@ -106,7 +106,7 @@ func agree(t interface{ Fatalf(string, ...any) }, in string) {
 	for i, a := range got {
 		path, err := ParseRecipient(a, "def.example")
 		if err != nil {
-			continue // net/mail takes what no path may be: controls, long names
+			continue // net/mail accepts addresses that are no paths: control characters, long names
 		}
 		if text := string(path.Local()) + "@" + string(path.Domain()); text != strings.TrimSuffix(want[i].Address, ".") {
 			t.Fatalf("%q: %q, net/mail %q", in, text, want[i].Address)
@@ -121,7 +121,7 @@ func FuzzParseList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) { agree(t, in) })
 }
 
-// Any list of plain parts is read by both, in the same way.
+// ParseList and net/mail read any list of plain parts in the same way.
 func TestParseListAgreesWithNetMail(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var parts []string
@@ -144,7 +144,7 @@ func TestParseListAgreesWithNetMail(t *testing.T) {
 	})
 }
 
-// An entry that can't be read costs the others nothing.
+// readList reads the entries after one that it can't read.
 func TestReadList(t *testing.T) {
 	f := func(in, found, bad string) {
 		t.Helper()
@@ -166,7 +166,7 @@ func TestReadList(t *testing.T) {
 	f("a b@c", "", "a b@c")
 }
 
-// What can't be read is no path, and can't end a line.
+// unreadable returns no path, and nothing that ends a line.
 func TestUnreadable(t *testing.T) {
 	for in, want := range map[string]string{
 		"a b@c": "a b@c", "": "not an address: ", "alice> NOTIFY=NEVER": "alice? NOTIFY=NEVER", "a\r\nb c": "a??b c",

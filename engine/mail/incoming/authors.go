@@ -7,28 +7,28 @@ import (
 	"postrider/codec/smtp"
 )
 
-// An account writes under its own addresses: its reverse-path is looked at by MAIL, the
-// From and Sender fields here, when the header is there. All addresses of From have to be
-// the account's, or a message could show a colleague as its author, with the signature of
-// the domain under it. Sender is as visible as From in many mail readers.
+// An account may write under its own addresses only. MAIL checks the reverse-path; this file
+// checks the From and Sender fields, when the header has come. The account must own all
+// addresses in From. Else a message could name a colleague as its author, with a signature
+// by the domain. Sender is checked too, because many mail readers show it like From.
 //
-// Resent-From and its like say who sends on what another has written; they are not looked
-// at, and From counts all the same. A program of relay.networks has no account: its From is
-// believed, and it is signed under the domain of From if that is ours. So is mail of local
-// users through sendmail (Entrance.Submit). The web client makes the From field of the
-// sender that is looked at.
+// The Resent fields are not checked: they name the user that sends a message on, and From
+// counts all the same. A program in relay.networks has no account: its From is trusted, and
+// signed if its domain has a key. The same holds for local users' mail through sendmail
+// (Entrance.Submit). The web client has checked the sender that it puts into From.
 
 const (
-	// maxAuthors is how many addresses are looked at, each by a few lookups in memory.
+	// maxAuthors is how many addresses in a field are checked, each by a few lookups in
+	// memory.
 	maxAuthors = 50
 	// maxAuthorField is how long a From or Sender field may be.
 	maxAuthorField = 8 << 10
 )
 
-// vouches says whether the account may write what From and Sender of a header say, and
-// else what is said to the message at its end. With submission.foreign_from = "unsigned"
-// nothing is said, and the message is not signed.
-func (m *Message) vouches(header []byte) (ok bool, refusal *smtp.Reply) {
+// mayWrite reports whether the account may use the From and Sender fields of a header, and
+// returns the reply that refuses the message if not. With submission.foreign_from =
+// "unsigned" the message is not refused, and is not signed.
+func (m *Message) mayWrite(header []byte) (ok bool, refusal *smtp.Reply) {
 	if m.header.account == 0 || m.in.AnySender {
 		return true, nil
 	}
@@ -39,7 +39,7 @@ func (m *Message) vouches(header []byte) (ok bool, refusal *smtp.Reply) {
 	return r == nil, r
 }
 
-// foreignAuthor says what is wrong about the authors of a message; nil: nothing is.
+// foreignAuthor returns the refusal for a header with foreign authors, or nil.
 func (m *Message) foreignAuthor(header []byte) *smtp.Reply {
 	froms := 0
 	for text := header; ; {
@@ -64,7 +64,8 @@ func (m *Message) foreignAuthor(header []byte) *smtp.Reply {
 	}
 }
 
-// foreignAddress says what is wrong about the addresses of a From or Sender field.
+// foreignAddress returns the refusal for a From or Sender field with foreign addresses, or
+// nil.
 func (m *Message) foreignAddress(name string, f message.Field) *smtp.Reply {
 	var claims []string
 	if len(f.Value) <= maxAuthorField {
@@ -72,9 +73,9 @@ func (m *Message) foreignAddress(name string, f message.Field) *smtp.Reply {
 	}
 	switch {
 	case len(f.Value) > maxAuthorField, len(claims) > maxAuthors:
-		return notOwned("the " + name + " field is too long to be looked at")
+		return notOwned("the " + name + " field is too long to be checked")
 	case len(claims) == 0 && name == "From":
-		return notOwned("the From field has no address that can be read")
+		return notOwned("the From field has no valid address")
 	}
 	for _, a := range claims {
 		if !m.owns(a) {
@@ -86,7 +87,7 @@ func (m *Message) foreignAddress(name string, f message.Field) *smtp.Reply {
 
 func notOwned(text string) *smtp.Reply { return &smtp.Reply{Code: 553, Enhanced: "5.7.1", Text: text} }
 
-// owns says whether an address is the account's; most times it is its name.
+// owns reports whether the account owns an address. Most times the address is its name.
 func (m *Message) owns(address string) bool {
 	return address == m.header.user || m.in.Router.Owns(m.header.account, address)
 }

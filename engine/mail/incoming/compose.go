@@ -12,18 +12,18 @@ import (
 	"postrider/storage"
 )
 
-// Composed is the envelope of a message for a host that takes it by SMTP.
+// Composed is the envelope of a message that Compose has written.
 type Composed struct {
-	Sender     string // without brackets; "": the null path
+	Sender     string // the reverse-path without brackets; "": the null path
 	Recipients []string
 	Size       int64
 	EightBit   bool // the text has octets over 127
-	UTF8       bool // an address of the envelope is beyond ASCII
+	UTF8       bool // an envelope address is beyond ASCII
 }
 
-// Compose writes m to out with a complete header, in plain form with CRLF, for a host that
-// takes it by SMTP. Names without a domain are put into domain. An address that can't be
-// read stops the message. It is for the case that the store can't be reached.
+// Compose writes m to out with a complete header, in plain form with CRLF, to be sent by
+// SMTP when the store can't be reached. Names without a domain get domain. Compose fails if
+// it can't read an address.
 func Compose(out io.Writer, m Mail, hostname, domain string) (c Composed, err error) {
 	in := bufio.NewReaderSize(m.Text, 64<<10)
 	header, err := readHeader(in, (&Entrance{}).reserve)
@@ -70,7 +70,7 @@ func Compose(out io.Writer, m Mail, hostname, domain string) (c Composed, err er
 	}
 }
 
-// address reads the envelope of m.
+// address fills in m's sender and recipients.
 func (c *Composed) address(m *Mail, header []byte, domain string) error {
 	reverse, err := reversePath(m.Sender, domain)
 	if err != nil {
@@ -83,16 +83,16 @@ func (c *Composed) address(m *Mail, header []byte, domain string) error {
 		return ErrNoRecipients
 	}
 	if len(e.bad) > 0 {
-		return fmt.Errorf("%w: %q is not the address of a recipient; nothing was sent", storage.ErrInvalid, shorten(e.bad[0]))
+		return fmt.Errorf("%w: %q is not a recipient address; nothing was sent", storage.ErrInvalid, shorten(e.bad[0]))
 	}
-	met := make(map[string]bool)
+	seen := make(map[string]bool)
 	for _, a := range addresses {
 		path, err := ParseRecipient(a, domain)
 		if err != nil {
 			return err
 		}
-		if key := address.Key(path.String()); !met[key] {
-			met[key] = true
+		if key := address.Key(path.String()); !seen[key] {
+			seen[key] = true
 			c.Recipients = append(c.Recipients, path.String())
 			c.UTF8 = c.UTF8 || path.NeedsUTF8()
 		}

@@ -11,8 +11,7 @@ import (
 	"postrider/storage"
 )
 
-// What another server gets by SMTP is as complete as what the store gets, and its size is
-// that of the text.
+// Compose completes the header as Submit does, and counts the octets that it writes.
 func TestCompose(t *testing.T) {
 	m := Mail{
 		Sender: "boss", FullName: "The Boss", Recipients: []string{"alice, Bob <bob@b.example>", "alice@a.example"}, FromHeader: true, At: at,

@@ -2,6 +2,7 @@ package incoming
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,31 +17,31 @@ import (
 	"postrider/storage"
 )
 
-// A message that came as BINARYMIME, and is binary indeed, is made lines of text before
-// it is stored (RFC 3030 section 3): neither POP3 nor nearly any next hop can carry it
-// otherwise. It was checked as it came, so that the sender's signatures could be
-// verified; ours is made for what is stored.
+// A message that came as BINARYMIME is converted to lines of text before it is stored (RFC
+// 3030 section 3). POP3 can't carry binary messages, and few next hops can. The message was
+// checked before the conversion, when the sender's signatures could still be verified. Our
+// signature is over the converted message.
 
-// conversion is a message on its way from one draft to another. The Message belongs
-// to it until the store has it.
+// conversion converts a message from one draft to another. It owns the Message until the
+// store has it.
 type conversion struct {
 	m    *Message
-	keys []*dkim.Key // that sign it
-	max  int64       // octets of the message; 0: no limit
+	keys []*dkim.Key // the keys that sign the message
+	max  int64       // in octets; 0: no limit
 }
 
-// convert has the message, which delivery.Draft holds as it came, converted and delivered.
+// convert starts to convert and deliver the message in delivery.Draft.
 func (m *Message) convert() {
 	c := &conversion{m: m, keys: m.header.restart(), max: m.in.MaxSize}
 	m.in.Convert(c.work, c.full)
 }
 
-// full comes when too many messages wait already.
+// full fails the message when too many messages wait already.
 func (c *conversion) full() {
-	c.m.fail(fmt.Errorf("%w: too many binary messages wait for their conversion", storage.ErrTemporary))
+	c.m.fail(fmt.Errorf("%w: too many binary messages wait for conversion", storage.ErrTemporary))
 }
 
-// work runs on a goroutine of the pool.
+// work runs on a pool goroutine.
 func (c *conversion) work() {
 	front, err := c.guarded()
 	if err != nil {
@@ -50,7 +51,7 @@ func (c *conversion) work() {
 	c.m.deliver(front)
 }
 
-// guarded is convert, of which a panic ends this message only.
+// guarded calls convert, and returns a panic as an error: it fails this message only.
 func (c *conversion) guarded() (front string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -60,8 +61,8 @@ func (c *conversion) guarded() (front string, err error) {
 	return c.convert()
 }
 
-// convert puts a draft with the converted message in the place of that of the delivery,
-// and returns the fields that go in front of it.
+// convert replaces the delivery's draft by one with the converted message, and returns the
+// signature that goes in front.
 func (c *conversion) convert() (front string, err error) {
 	m, in := c.m, c.m.in
 	old := m.delivery.Draft
@@ -94,7 +95,7 @@ func (c *conversion) convert() (front string, err error) {
 		}
 	}
 	in.log().Info(fmt.Sprintf("binary message %s converted to lines of text, parts in base64: %d, no longer valid: %s",
-		old.ID(), plan.Encoded, strings.Join(append(plan.Broken[:len(plan.Broken):len(plan.Broken)], "nothing else"), ", ")),
+		old.ID(), plan.Encoded, cmp.Or(strings.Join(plan.Broken, ", "), "nothing")),
 		slog.String("daemon", "smtpd"), slog.String("id", w.draft.ID().String()))
 	if w.signing == nil {
 		return "", nil
@@ -103,11 +104,11 @@ func (c *conversion) convert() (front string, err error) {
 	return in.front(fields, err, w.draft.ID()), nil
 }
 
-// refuse has the client told why its message can't be converted, if it is at fault.
+// refuse sets the reply to a message that can't be converted, if the message is at fault.
 func (c *conversion) refuse(err error) error {
 	switch {
 	case errors.Is(err, binarymime.ErrLimit):
-		c.m.refusal = &smtp.Reply{Code: 554, Enhanced: "5.6.3", Text: "The message is binary and can't be made lines of text (" +
+		c.m.refusal = &smtp.Reply{Code: 554, Enhanced: "5.6.3", Text: "The message is binary and can't be converted to lines of text (" +
 			err.Error() + "); send it without BODY=BINARYMIME"}
 	case errors.Is(err, errConvertedSize):
 		c.m.refusal = &smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit, with its binary parts in base64"}
@@ -117,8 +118,8 @@ func (c *conversion) refuse(err error) error {
 
 var errConvertedSize = errors.New("the message is too large once its binary parts are base64")
 
-// read gives a draft to take, in plain form and without our Received field, which it
-// returns.
+// read calls take with a draft's text, in plain form and without our Received field, which
+// it returns.
 func (c *conversion) read(d storage.Draft, take func(plain []byte) error) (lead []byte, err error) {
 	m, err := c.m.in.Drafts.OpenDraft(d)
 	if err != nil {
@@ -146,20 +147,21 @@ func (c *conversion) read(d storage.Draft, take func(plain []byte) error) (lead 
 	}
 }
 
-// convertedDraft is the draft that is written.
+// convertedDraft is the draft with the converted message.
 type convertedDraft struct {
 	draft   storage.Draft
 	signing *dkim.Signing // nil: there is no key
-	lead    int64         // octets of our trace fields
+	lead    int64         // octets in our trace fields
 	text    dot.Normalizer
 	max     int64
-	// maxBacklog is what it may have in memory: a part of what its session has booked.
+	// maxBacklog is how many octets the draft may have in memory: a part of what its
+	// session has booked.
 	maxBacklog int64
 	lines      []byte // scratch, as is wire
 	wire       []byte
 }
 
-// write writes all of the message.
+// write writes the whole message.
 func (w *convertedDraft) write(c *conversion, old storage.Draft, lead []byte, plan *binarymime.Plan) error {
 	id := w.draft.ID().String()
 	lead = bytes.Replace(lead, []byte(old.ID().String()), []byte(id), 1)
@@ -180,7 +182,7 @@ func (w *convertedDraft) write(c *conversion, old storage.Draft, lead []byte, pl
 	return w.put()
 }
 
-// put appends what is in wire, and waits while the store's writer has too much to write.
+// put appends wire to the draft, and waits while the backlog is over maxBacklog.
 func (w *convertedDraft) put() error {
 	if w.max > 0 && w.text.Counts().Size > w.max {
 		return errConvertedSize
@@ -189,5 +191,5 @@ func (w *convertedDraft) put() error {
 	if w.signing != nil {
 		w.signing.Append(w.wire)
 	}
-	return storage.Await(context.Background(), w.draft, w.maxBacklog) // a draft that fails lets it go on
+	return storage.Await(context.Background(), w.draft, w.maxBacklog) // ends also when the draft fails
 }

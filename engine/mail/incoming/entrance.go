@@ -10,42 +10,43 @@ import (
 	"postrider/storage"
 )
 
-// Entrance is what messages have in common: where they go, and what they may be. Many
-// goroutines may use it.
+// Entrance has the settings and the rooms that all messages share. It is safe for use by
+// many goroutines.
 type Entrance struct {
 	Inbox         storage.Inbox
-	Drafts        storage.Drafts // of Inbox, for messages that are converted; nil: there are none
+	Drafts        storage.Drafts // reads drafts of Inbox, for conversions; nil: no conversions
 	Router        *router.Router
-	Hostname      string // of this host, for Received and Message-ID
-	DefaultDomain string // of addresses without one
-	MaxSize       int64  // octets of a message; 0: no limit
+	Hostname      string // this host's name in Received and Message-ID
+	DefaultDomain string // the domain of addresses without one
+	MaxSize       int64  // in octets; 0: no limit
 	MaxRecipients int    // 0: no limit; Submit only, as are MaxHops, Reserve and MaxBacklog
 	MaxHops       int    // Received fields of a message; 0: no limit
-	// MaxHeld is the longest header that is looked at, and what a draft that is converted
-	// may have in memory.
+	// MaxHeld is the longest header that is checked, and the backlog of a draft during a
+	// conversion.
 	MaxHeld int64
-	// Keys sign the messages of our own people, by the domain of the From field; nil:
-	// nothing is signed.
+	// Keys sign messages from our own users, by the domain of the From field; nil:
+	// no signatures.
 	Keys *dkim.Keys
-	// Capture is the account that gets all mail in capture mode; 0: there is none.
+	// Capture is the account that gets all mail in capture mode; 0: no capture mode.
 	Capture storage.AccountID
 
-	CompleteHeader  bool // of mail that leaves, from networks that may relay (relay.complete_header)
+	CompleteHeader  bool // complete the header of relayed mail from relay.networks (relay.complete_header)
 	AnySender       bool // an account may write under any address (submission.any_sender)
-	UnsignedForeign bool // and under a foreign one without a signature, instead of not at all
+	UnsignedForeign bool // a foreign From is not signed, instead of refused
 
 	// Convert runs work on a goroutine of a bounded pool, or full when there is no room.
 	Convert func(work, full func())
 	Log     *slog.Logger // nil: slog.Default
 
-	// Reserve is asked before a message takes so much more memory; nil: it is not
-	// counted.
+	// Reserve books memory before a message takes it, and returns false when there is not
+	// so much; nil: memory is not counted.
 	Reserve func(octets int64) bool
-	// MaxBacklog is what a message may have in memory before its reader waits; 0: 4 MiB.
+	// MaxBacklog is how many octets may be in memory before a message's reader waits;
+	// 0: 4 MiB.
 	MaxBacklog int64
 }
 
-// hasKeys tells whether there is a key that signs messages.
+// hasKeys reports whether there is a key that signs messages.
 func (in *Entrance) hasKeys() bool { return in.Keys != nil && !in.Keys.None() }
 
 func (in *Entrance) log() *slog.Logger {

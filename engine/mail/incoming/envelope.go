@@ -11,7 +11,7 @@ import (
 	"postrider/storage"
 )
 
-// envelope is where a message comes from and where its recipients are.
+// envelope is the sender of a message, and its recipients: routed, refused or unreadable.
 type envelope struct {
 	reverse  string
 	msg      *Message // has the recipients
@@ -20,10 +20,10 @@ type envelope struct {
 	bad      []string // entries of lists that can't be read as addresses
 }
 
-// isNowhere tells whether no recipient gets the message.
+// isNowhere reports whether no recipient gets the message.
 func (e *envelope) isNowhere() bool { return len(e.msg.Places.Targets)+len(e.msg.Places.Relayed) == 0 }
 
-// envelope reads the addresses of m and finds out where they lead, for msg.
+// envelope reads m's addresses and routes them, for msg.
 func (in *Entrance) envelope(m *Mail, header []byte, msg *Message) (*envelope, error) {
 	if m.At.IsZero() {
 		m.At = time.Now()
@@ -41,10 +41,10 @@ func (in *Entrance) envelope(m *Mail, header []byte, msg *Message) (*envelope, e
 	if n := len(addresses) + len(e.bad); n == 0 {
 		return nil, ErrNoRecipients
 	} else if in.MaxRecipients > 0 && n > in.MaxRecipients {
-		return nil, fmt.Errorf("%w: %d recipients are more than %d (smtp.max_recipients)", storage.ErrInvalid, n, in.MaxRecipients)
+		return nil, fmt.Errorf("%w: %d recipients; the limit is %d (smtp.max_recipients)", storage.ErrInvalid, n, in.MaxRecipients)
 	}
 	utf8 := reverse.NeedsUTF8()
-	met := make(map[string]bool)
+	seen := make(map[string]bool)
 	for _, a := range addresses {
 		path, err := ParseRecipient(a, in.DefaultDomain)
 		if err != nil {
@@ -52,23 +52,23 @@ func (in *Entrance) envelope(m *Mail, header []byte, msg *Message) (*envelope, e
 			continue
 		}
 		key := address.Key(path.String())
-		if met[key] {
+		if seen[key] {
 			continue
 		}
-		met[key] = true
+		seen[key] = true
 		utf8 = utf8 || path.NeedsUTF8()
 		e.place(path, m.Notify)
 	}
 	if err := e.settle(in, m); err != nil {
 		return nil, err
 	}
-	// A header beyond ASCII alone does not ask for SMTPUTF8: most hosts take such
-	// mail, and to return it would be of no use.
+	// A header beyond ASCII alone does not set SMTPUTF8: most hosts accept such mail, and
+	// a bounce would help no user.
 	e.envelope = storage.Envelope{EnvID: m.EnvID, Ret: m.Ret, SMTPUTF8: utf8, Origin: m.Origin}
 	return e, nil
 }
 
-// addresses are those that m names. Entries that can't be read are in e.bad then.
+// addresses returns m's recipients, and puts entries that can't be read into e.bad.
 func (e *envelope) addresses(m *Mail, header []byte) (found []string) {
 	for _, text := range m.Recipients {
 		ok, bad := readList(text)
@@ -81,9 +81,9 @@ func (e *envelope) addresses(m *Mail, header []byte) (found []string) {
 	return found
 }
 
-// settle decides about the recipients who can't get the message. With m.Return the sender
-// is told of them by mail, if there is another recipient; without it, an entry that can't
-// be read stops the message.
+// settle decides about the recipients that can't get the message. With m.Return the sender
+// gets a notification about them, if there is another recipient. Without it, an entry that
+// can't be read fails the message.
 func (e *envelope) settle(in *Entrance, m *Mail) error {
 	none := e.isNowhere()
 	if len(e.bad) > 0 && (none || !m.Return) {
@@ -92,7 +92,7 @@ func (e *envelope) settle(in *Entrance, m *Mail) error {
 			_, err = ParseRecipient(e.bad[0], in.DefaultDomain)
 		}
 		if err == nil {
-			err = fmt.Errorf("%w: %q is not the address of a recipient", storage.ErrInvalid, shorten(e.bad[0]))
+			err = fmt.Errorf("%w: %q is not a recipient address", storage.ErrInvalid, shorten(e.bad[0]))
 		}
 		return err
 	}
@@ -109,7 +109,7 @@ func (e *envelope) settle(in *Entrance, m *Mail) error {
 	return nil
 }
 
-// place puts a recipient where it belongs, or among those refused.
+// place routes a recipient, or adds it to the refused ones.
 func (e *envelope) place(path smtp.ForwardPath, notify smtp.Notify) {
 	o := e.msg.Recipient(&smtp.RcptArgs{To: path, Notify: notify})
 	if o != router.Local && o != router.NotOurs {

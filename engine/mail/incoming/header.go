@@ -14,35 +14,34 @@ import (
 	"postrider/storage"
 )
 
-// header is what is done to a message of our own people besides being stored: its
-// header is completed (see message.Completion), and it is signed. The signature is
-// in front of it (see storage.Envelope.Front), so it may be made when the end is there,
-// and no message is held up for it.
+// header completes the header of a message from our own users (see message.Completion), and
+// signs the message. The signature goes in front of the message (see
+// storage.Envelope.Front). So it can be made at the end, and no message waits for it.
 //
-// Until the header has ended its octets are kept, up to Entrance.MaxHeld of them, and the
-// draft does not have them. A header that is longer refuses the message if it would have to
-// be completed, and else is passed on as it is, without a signature. What is signed goes
-// to a dkim.Stream, which counts in Backlog as the draft does.
+// The header's octets are held until it has ended, up to Entrance.MaxHeld of them, and
+// the draft does not have them. A longer header is passed on as it is, without a signature;
+// if it would have to be completed, the message is refused. A dkim.Stream gets what is
+// signed, and counts in Backlog like the draft.
 type header struct {
-	own     bool // the client is one of our own
+	own     bool // the message is from one of our own users or networks
 	decided bool // the header has ended, or is too long
 	account storage.AccountID
-	user    string // "": no login
+	user    string // the account's name; "": no login
 	id      storage.MessageID
 	held    []byte
-	grown   int64 // octets by which the message is longer than what came
+	grown   int64 // octets that completing has added
 	stream  *dkim.Stream
-	signers []*dkim.Key // of stream
-	refusal *smtp.Reply // of the message, at its end: its octets go nowhere
+	signers []*dkim.Key // stream's keys
+	refusal *smtp.Reply // refuses the message at its end; its octets are dropped
 }
 
-// begin starts over, with the draft.
+// begin starts over, once the draft is there.
 func (h *header) begin(m *Message, f *From) {
 	*h = header{account: f.Account, user: f.User, id: m.draft.ID()}
 	h.own = m.in.Capture == 0 && (h.user != "" || m.mayRelay && (m.completes() || m.in.hasKeys()))
 }
 
-// backlog is the octets that are kept and not hashed yet.
+// backlog is how many octets are held or not hashed yet.
 func (h *header) backlog() int64 {
 	n := int64(len(h.held))
 	if h.stream != nil {
@@ -51,7 +50,7 @@ func (h *header) backlog() int64 {
 	return n
 }
 
-// drop forgets the message.
+// drop resets header and ends the signature.
 func (h *header) drop() {
 	if h.stream != nil {
 		h.stream.Abort()
@@ -59,20 +58,20 @@ func (h *header) drop() {
 	*h = header{}
 }
 
-// completes tells whether the header of a message is completed if no other server has
-// had it. That of a program on a network that may relay is when the message goes to other
-// hosts; what stays here is kept octet for octet.
+// completes reports whether the header may be completed: after a login, and with
+// CompleteHeader from a network that may relay if the message goes to other hosts. A message
+// from such a network to maildrops is stored octet for octet.
 func (m *Message) completes() bool {
 	return m.header.user != "" || m.in.CompleteHeader && m.Relays()
 }
 
-// lacks tells whether the header is to be completed. What is relayed for a network of ours
-// is, if no other server has had it.
+// lacks reports whether the header is to be completed. Without a login it is not if the
+// message has a Received field: another server has had it.
 func (m *Message) lacks() bool {
 	return m.completes() && (m.header.user != "" || m.head.Hops() == 0)
 }
 
-// pass gives octets to the draft, and to the signature if there is to be one.
+// pass gives octets to the draft, and to the signature if there is one.
 func (m *Message) pass(run []byte) {
 	m.draft.Append(run)
 	if s := m.header.stream; s != nil {
@@ -80,8 +79,8 @@ func (m *Message) pass(run []byte) {
 	}
 }
 
-// decide comes when the header is there, at the front of what is held: its last octets
-// came in one run with the first of the body.
+// decide is called when the header has ended or is too long. held may end with octets from
+// the body, if one run had both.
 func (m *Message) decide() {
 	h := &m.header
 	h.decided = true
@@ -90,7 +89,7 @@ func (m *Message) decide() {
 	if !m.head.Done() || m.head.Octets() > min(m.in.MaxHeld, int64(len(held))) {
 		if m.lacks() {
 			h.refusal = &smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: fmt.Sprintf("The header of the message is longer than %d octets", m.in.MaxHeld)}
-			return // it would leave with its Bcc field
+			return // else it would be relayed with its Bcc field
 		}
 		m.pass(held)
 		return
@@ -98,9 +97,8 @@ func (m *Message) decide() {
 	m.passHeader(held, true)
 }
 
-// EndHeader decides about a message that is nothing but a header, and returns why the
-// message is refused for what its header says; nil: it is not. It comes before Finish, at
-// the end of the message.
+// EndHeader returns the reply that refuses a message for its header, or nil. Call it at the
+// end of the message, before Finish. It decides about a message without a body.
 func (m *Message) EndHeader() *smtp.Reply {
 	h := &m.header
 	if h.own && !h.decided {
@@ -112,22 +110,23 @@ func (m *Message) EndHeader() *smtp.Reply {
 	return h.refusal
 }
 
-// passHeader passes on what is held, completed, if the account may write what it says.
+// passHeader completes and passes on what is held, if the account may use its From and
+// Sender.
 func (m *Message) passHeader(held []byte, signs bool) {
 	h := &m.header
 	text := m.complete(held)
-	vouched, refusal := m.vouches(text)
+	may, refusal := m.mayWrite(text)
 	if h.refusal = refusal; refusal != nil {
 		return
 	}
-	if signs && vouched {
+	if signs && may {
 		m.beginSignature(text)
 	}
 	m.pass(text)
 }
 
-// submitted is the header of Submit, completed and with its empty line. It was given as a
-// whole, and the account may write it.
+// submitted completes the header of Submit and adds its empty line. Submit gives the header
+// as a whole, and allows any From.
 func (m *Message) submitted(header []byte, from string) []byte {
 	h := &m.header
 	h.own, h.decided = m.in.Capture == 0, true
@@ -139,7 +138,8 @@ func (m *Message) submitted(header []byte, from string) []byte {
 	return header
 }
 
-// complete gives a header what it must have, with what follows it.
+// complete adds the missing fields to the header in held, and returns it with the octets
+// after it.
 func (m *Message) complete(held []byte) []byte {
 	if !m.lacks() {
 		return held
@@ -166,8 +166,8 @@ func (m *Message) complete(held []byte) []byte {
 	return full
 }
 
-// completion is what a header is given: From, Date and Message-ID, if it has none. host is
-// the name of this host in it.
+// completion has the From, Date and Message-ID for a header without them. host is the name
+// of this host in Message-ID.
 func (in *Entrance) completion(id, host string, at time.Time, from string) message.Completion {
 	return message.Completion{
 		Domain: in.DefaultDomain, From: from, Date: at,
@@ -175,14 +175,14 @@ func (in *Entrance) completion(id, host string, at time.Time, from string) messa
 	}
 }
 
-// author is the address for a From field that is missing.
+// author is the address for a missing From field.
 func (m *Message) author() string { return cmp.Or(string(m.Reverse), m.header.user) }
 
-// beginSignature begins the signature by the domain that answers for the message, if there
-// is a key of it: that of From, as the message has it now, or else of the reverse-path.
+// beginSignature begins the signature, if there is a key for the domain in text's From
+// field, or without From for the reverse-path's domain.
 func (m *Message) beginSignature(text []byte) {
 	if !m.in.hasKeys() {
-		return // finding the author costs as much as all else that is done here
+		return // finding the author costs as much as the rest
 	}
 	author := m.author()
 	if f, ok := message.Find(text, "From"); ok {
@@ -194,9 +194,8 @@ func (m *Message) beginSignature(text []byte) {
 	}
 }
 
-// sign finishes the signature and delivers, on this goroutine or on another. A message
-// that can't be signed goes without a signature: so it is a worse message, and not a lost
-// one.
+// sign finishes the signature and delivers, on this goroutine or on another. A message that
+// can't be signed is delivered without a signature.
 func (m *Message) sign() {
 	stream := m.header.stream
 	if stream == nil {
@@ -207,7 +206,7 @@ func (m *Message) sign() {
 	stream.Finish(func(fields string, err error) { m.deliver(m.in.front(fields, err, m.header.id)) })
 }
 
-// front is the text that goes before a message: its signature, unless that failed.
+// front returns the text in front of a message: the signature, or "" if signing failed.
 func (in *Entrance) front(signature string, err error, id storage.MessageID) string {
 	if err == nil && len(signature) > storage.MaxSignature {
 		err = errors.New("the signatures are too long")
@@ -219,8 +218,8 @@ func (in *Entrance) front(signature string, err error, id storage.MessageID) str
 	return signature
 }
 
-// restart gives up what was hashed of a message that is not stored as it came, and
-// returns the keys that make its signature.
+// restart ends the signature over a message that will be converted, and returns the keys for
+// the signature of the result.
 func (h *header) restart() (keys []*dkim.Key) {
 	if h.stream != nil {
 		keys = h.signers

@@ -9,75 +9,75 @@ import (
 	"postrider/storage"
 )
 
-// Message is one message on its way into the store. The zero Message needs Init, and can
-// be used again and again.
+// Message is one message on its way into the store. The zero Message needs Init. Then it
+// can be used for one message after the other.
 type Message struct {
 	in       *Entrance
 	done     func(storage.Receipt, error)
 	mayRelay bool
 
-	Reverse []byte           // reverse-path as text, without brackets
-	Places  router.Placement // where the recipients lead
-	Paths   int              // forward-paths taken
-	forward []byte           // the first of them, for Received's "for"
-	wide    bool             // forward is beyond ASCII
-	taken   []byte           // in capture mode: a Delivered-To field for each
-	untold  int              // forward-paths that had no room in taken
+	Reverse  []byte           // reverse-path as text, without brackets
+	Places   router.Placement // where the recipients are routed
+	Paths    int              // accepted forward-paths
+	forward  []byte           // the first forward-path, for Received's "for"
+	wide     bool             // forward is beyond ASCII
+	taken    []byte           // in capture mode: a Delivered-To field for each forward-path
+	notShown int              // forward-paths without room in taken
 
 	Arrival time.Time
 	Results []byte // an Authentication-Results field, in front of the message; empty: none
 
-	host  string        // the name of this host for the client
+	host  string        // this host's name in Received
 	draft storage.Draft // nil until Open
-	lead  int           // octets of the Received field
+	lead  int           // octets in the Received field
 	cut   int64         // octets that the client sent and that are not in the draft
 	head  *message.Head
 	header
 
 	delivery storage.Delivery
-	refusal  *smtp.Reply // why the conversion refuses the message
-	trace    []byte      // the fields of delivery.Recipients; until then scratch
+	refusal  *smtp.Reply // refuses the message because of its conversion
+	trace    []byte      // the fields of delivery.Recipients; before that scratch
 	ends     []int       // where in trace each recipient's own fields end
 }
 
-// From is what is known of where a message comes from.
+// From has the facts about the origin of a message.
 type From struct {
-	// Received is what its field says; Host has to be there, ID, At and For are filled in.
-	// The slices are borrowed for the call.
+	// Received is the Received field. Host has to be set; ID, At and For are filled in. The
+	// slices are borrowed for the call.
 	Received message.Received
-	// Head follows the message as it comes: at each Append it has seen all that was
-	// appended. It stays as it is until Finish.
+	// Head reads the header while the message comes: before each Append it has seen all
+	// octets. It must not change until Finish.
 	Head *message.Head
 	// At is when the message began to arrive; zero: now.
 	At time.Time
-	// NoFor: the Received field does not name a single recipient.
+	// NoFor keeps the recipient out of the Received field.
 	NoFor bool
-	// Size is about how long the message is; 0: unknown.
+	// Size is about how many octets the message has; 0: unknown.
 	Size int64
-	// Account is who has logged in, and User its name; 0: a network that may relay, or an
-	// untrusted client.
+	// Account is the account that has logged in, and User its name; 0: a network that may
+	// relay, or an untrusted client.
 	Account storage.AccountID
 	User    string
 }
 
-// End is what is known of a message at its end.
+// End has the facts about a message that are known at its end.
 type End struct {
 	// Envelope is for the queue entries, if there are any (see Relays), without its
-	// ReversePath. Body always counts: BodyBinaryMIME is converted.
+	// ReversePath. Body is also for maildrops: BodyBinaryMIME is converted.
 	Envelope storage.Envelope
 	Size     int64 // octets that the client has sent, without stuffed dots
 	// Settle is carried out in the same step: see storage.Delivery.
 	Settle []storage.Settlement
 }
 
-// Init makes a Message of the zero value, once. done gets what became of each message
-// that is finished: see the package comment.
+// Init prepares a zero Message, once. done gets each finished message's outcome: see
+// the package comment.
 func (m *Message) Init(in *Entrance, done func(storage.Receipt, error)) {
 	m.in, m.done = in, done
 	m.delivery.Done = m.stored
 }
 
-// Begin starts over with a new reverse-path. mayRelay: mail for other domains is taken.
+// Begin starts over with a new reverse-path. mayRelay accepts mail for other domains.
 func (m *Message) Begin(p smtp.ReversePath, mayRelay bool) {
 	m.Shrink()
 	m.mayRelay = mayRelay
@@ -85,14 +85,14 @@ func (m *Message) Begin(p smtp.ReversePath, mayRelay bool) {
 	m.Places.Reset()
 	m.Places.NoSuccess = !mayRelay
 	m.forward, m.Paths = m.forward[:0], 0
-	m.taken, m.untold = m.taken[:0], 0
+	m.taken, m.notShown = m.taken[:0], 0
 }
 
-// MayRelay tells what Begin was told.
+// MayRelay returns the mayRelay that Begin got.
 func (m *Message) MayRelay() bool { return m.mayRelay }
 
-// Recipient routes a forward-path and keeps where it leads, each place once. It is taken
-// if the outcome is Local, or NotOurs and the client may relay.
+// Recipient routes a forward-path and keeps the result, each maildrop and destination once.
+// The recipient is accepted if the outcome is Local, or NotOurs and the client may relay.
 func (m *Message) Recipient(rcpt *smtp.RcptArgs) router.Outcome {
 	if m.in.Capture != 0 {
 		m.capture(m.in.Capture, rcpt.To)
@@ -108,13 +108,13 @@ func (m *Message) Recipient(rcpt *smtp.RcptArgs) router.Outcome {
 	return o
 }
 
-// IsOpen tells whether the draft has begun.
+// IsOpen reports whether the draft has begun.
 func (m *Message) IsOpen() bool { return m.draft != nil }
 
-// ID is the id of the draft, which is open.
+// ID is the open draft's id.
 func (m *Message) ID() storage.MessageID { return m.draft.ID() }
 
-// Open begins the draft with our Received field, whose id is the draft's.
+// Open begins the draft with our Received field, which has the draft's id.
 func (m *Message) Open(f *From) {
 	m.draft = m.in.Inbox.NewDraft(f.Size)
 	m.Arrival, m.Results, m.host, m.head = f.At, m.Results[:0], f.Received.Host, f.Head
@@ -126,14 +126,14 @@ func (m *Message) Open(f *From) {
 	var id [16]byte
 	r.ID, r.At = m.draft.ID().AppendTo(id[:0]), m.Arrival
 	if m.Paths == 1 && !f.NoFor && !(m.wide && len(m.Places.Relayed) > 0) {
-		r.For = m.forward // beyond ASCII it would keep the message from hosts without SMTPUTF8
+		r.For = m.forward // not beyond ASCII, or hosts without SMTPUTF8 could not get the message
 	}
 	m.trace = message.AppendReceived(m.trace[:0], r)
 	m.lead, m.cut = len(m.trace), 0
 	m.draft.Append(m.trace)
 }
 
-// Append takes the next octets of the message, in wire form. run is borrowed.
+// Append adds the next octets of the message, in wire form. run is borrowed.
 func (m *Message) Append(run []byte) {
 	switch h := &m.header; {
 	case h.refusal != nil:
@@ -149,10 +149,10 @@ func (m *Message) Append(run []byte) {
 	}
 }
 
-// Removed tells that the client sent n octets that were not appended.
+// Removed counts n octets that the client sent and that were not appended.
 func (m *Message) Removed(n int64) { m.cut += n }
 
-// Backlog is how many octets are in memory.
+// Backlog is how many octets of the message are in memory.
 func (m *Message) Backlog() int64 {
 	if m.draft == nil {
 		return 0
@@ -160,8 +160,8 @@ func (m *Message) Backlog() int64 {
 	return m.draft.Backlog() + m.header.backlog()
 }
 
-// Notify calls f once, on another goroutine or at once, when the store's writer and the
-// signature have at most mark octets to take. f must not block. Drop voids it.
+// Notify calls f once, on another goroutine or at once, when the backlog in the store's
+// writer and the signature is at most mark octets. f must not block. Drop cancels the call.
 func (m *Message) Notify(mark int64, f func()) {
 	stream := m.header.stream
 	if stream == nil {
@@ -171,17 +171,17 @@ func (m *Message) Notify(mark int64, f func()) {
 	m.draft.Notify(mark/2, func() { stream.Notify(mark/2, f) })
 }
 
-// Relays tells whether the message goes to other hosts, by the queue.
+// Relays reports whether the message goes to other hosts, by the queue.
 func (m *Message) Relays() bool { return len(m.Places.Relayed) > 0 }
 
-// Size is how long the message is that was stored, without stuffed dots.
+// Size is the stored message's size, without stuffed dots.
 func (m *Message) Size() int64 { return m.delivery.Size }
 
-// Refusal is the reply to a message that is not stored because it is at fault; nil: what
-// the error of done says.
+// Refusal is the reply to a message that was not stored because it is at fault; nil: the
+// reply follows from the error of done.
 func (m *Message) Refusal() *smtp.Reply { return m.refusal }
 
-// Finish has the message stored. See the package comment.
+// Finish starts the last steps, which store the message: see the package comment.
 func (m *Message) Finish(e *End) {
 	m.EndHeader()
 	m.seal(e)
@@ -192,7 +192,7 @@ func (m *Message) Finish(e *End) {
 	m.sign()
 }
 
-// seal makes the delivery of the draft, apart from the fields in front.
+// seal fills in the delivery, apart from the fields in front.
 func (m *Message) seal(e *End) {
 	d := &m.delivery
 	d.Draft, d.Arrival, d.Settle = m.draft, m.Arrival, e.Settle
@@ -205,13 +205,13 @@ func (m *Message) seal(e *End) {
 	d.Relayed = m.Places.Relayed
 }
 
-// deliver hands the message to the store, with front before it.
+// deliver gives the message to the store, with the signature in front of it.
 func (m *Message) deliver(front string) {
 	m.address(front)
 	m.in.Inbox.Deliver(&m.delivery)
 }
 
-// address gives the delivery its recipients, with front before the message.
+// address adds the recipients to the delivery, with the signature in front of the message.
 func (m *Message) address(front string) {
 	d := &m.delivery
 	d.Recipients = m.traces(d.Recipients[:0], front)
@@ -220,23 +220,23 @@ func (m *Message) address(front string) {
 	}
 }
 
-// stored runs on a goroutine of the store.
+// stored runs on a store goroutine.
 func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) { m.done(r, err) }
 
-// fail ends a message that is finished and that the store does not have.
+// fail ends a finished message that the store has not got.
 func (m *Message) fail(err error) {
 	m.delivery.Draft.Discard()
 	m.done(storage.Receipt{}, err)
 }
 
-// Reset gives up what the delivery needed, after done.
+// Reset releases the delivery, after done.
 func (m *Message) Reset() {
 	m.delivery.Draft, m.delivery.Relayed, m.delivery.Settle, m.Places.Relayed = nil, nil, nil, nil
 	m.refusal = nil
 	m.Shrink()
 }
 
-// Drop forgets the draft of a message that is not finished, if there is one.
+// Drop discards a message's draft before Finish, if there is one.
 func (m *Message) Drop() {
 	if m.draft != nil {
 		m.draft.Discard()
@@ -245,14 +245,14 @@ func (m *Message) Drop() {
 	m.header.drop()
 }
 
-// keptRecipients is how many recipients a Message keeps the memory for until the next
-// one, keptTrace how many octets for their fields.
+// keptRecipients is for how many recipients Shrink keeps the memory, keptTrace how many
+// octets it keeps for their fields.
 const (
 	keptRecipients = 128
 	keptTrace      = 16 << 10
 )
 
-// Shrink gives back the memory of an unusual number of recipients.
+// Shrink releases the memory after an unusual number of recipients.
 func (m *Message) Shrink() {
 	if cap(m.Places.Targets) > keptRecipients || cap(m.trace) > keptTrace {
 		m.Places.Targets, m.ends, m.trace, m.delivery.Recipients = nil, nil, nil, nil

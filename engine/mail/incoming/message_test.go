@@ -22,7 +22,7 @@ func (p *place) entrance() *Entrance {
 		Hostname: "mx.a.example", DefaultDomain: "a.example", MaxSize: 1 << 20, MaxHeld: 4 << 10}
 }
 
-// client is one that sends messages by a protocol.
+// client sends messages as a protocol does.
 type client struct {
 	m        Message
 	head     message.Head
@@ -44,8 +44,8 @@ func rcpt(t testing.TB, path string) *smtp.RcptArgs {
 	return &args
 }
 
-// send sends text, which is in wire form, in runs of n octets. refusal is what the header
-// is refused with.
+// send sends text, which is in wire form, in runs of n octets. refusal is the result of
+// EndHeader.
 func (c *client) send(t testing.TB, from From, mayRelay bool, text string, n int, to ...string) (o outcome, refusal *smtp.Reply) {
 	t.Helper()
 	mail, refused := smtp.ParseMail([]byte("FROM:<ann@a.example>"), 0)
@@ -76,8 +76,8 @@ func (c *client) send(t testing.TB, from From, mayRelay bool, text string, n int
 	return o, nil
 }
 
-// However a message is cut, and whatever the Message was used for before, the same is
-// stored, and done comes once.
+// A Message stores the same text however it is cut and whatever it was used for before, and
+// calls done once.
 func TestMessageIsTheSameHoweverItIsCut(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dkim")
 	if _, err := dkim.Create(dir, "a.example", "e1", 0); err != nil {
@@ -124,7 +124,7 @@ func TestMessageIsTheSameHoweverItIsCut(t *testing.T) {
 	f("ann@a.example", keys, true, completed, "alice@a.example", "bob@a.example")
 }
 
-// A Message refuses what an account may not write, and is ready for the next message.
+// A Message refuses a foreign From, and is ready for the next message.
 func TestMessageOfAForeignAuthor(t *testing.T) {
 	p := newPlace()
 	p.names["ann"] = storage.Address{Account: 3}
@@ -152,7 +152,7 @@ func TestMessageOfAForeignAuthor(t *testing.T) {
 	f("From: bob@a.example\r\n\r\nx\r\n", 0)
 }
 
-// A message that the store does not take has its error, and no receipt.
+// A message that the store refuses has an error and no receipt.
 func TestMessageThatIsNotStored(t *testing.T) {
 	p := newPlace()
 	c := newClient(p.entrance())
@@ -179,7 +179,7 @@ func TestMessageThatIsNotStored(t *testing.T) {
 	}
 }
 
-// pieces is a stored message.
+// pieces is a stored message, as storage.Message.
 type pieces []string
 
 func (p *pieces) Entry() storage.Entry { return storage.Entry{} }
@@ -217,7 +217,7 @@ func TestWriteAndCopy(t *testing.T) {
 	m = in.New("ann@far.example")
 	m.Recipient(rcpt(t, "team@a.example"))
 	e := End{Size: 9}
-	e.Envelope.Body = smtp.BodyBinaryMIME // says how it came, and not what is stored
+	e.Envelope.Body = smtp.BodyBinaryMIME // how the message came, not how it is stored
 	if _, err := m.Copy(context.Background(), &pieces{"A: b\r\n\r\n", "..\r\n"}, &e); err != nil || string(p.body) != "A: b\r\n\r\n..\r\n" || p.got.Size != 9 {
 		t.Errorf("%v %q, size %d", err, p.body, p.got.Size)
 	}
@@ -232,8 +232,7 @@ func TestWriteAndCopy(t *testing.T) {
 	}
 }
 
-// What a client sends that is none of our own is copied once, and nothing is allocated
-// for its message here.
+// A message from an untrusted client is copied once, into the draft, and allocates nothing.
 func TestMessageAllocatesNothing(t *testing.T) {
 	p := newPlace()
 	c := newClient(p.entrance())
@@ -261,7 +260,7 @@ func TestMessageAllocatesNothing(t *testing.T) {
 	}
 }
 
-// sink is an inbox of which nothing is kept but the body.
+// sink is an inbox that keeps the body only.
 type sink struct{ body *[]byte }
 
 func (s sink) Admit(int64) error            { return nil }
@@ -273,8 +272,8 @@ func (s sink) Backlog() int64               { return 0 }
 func (s sink) Notify(_ int64, f func())     { f() }
 func (s sink) Discard()                     {}
 
-// Whatever the header is, and however it is cut, the same is stored or refused; its size is
-// that of what is stored, and what a reader gets ends where the client's message ended.
+// Any header is stored or refused in the same way however it is cut. The size is that of
+// the stored message, which ends where the client's message ended.
 func FuzzMessage(f *testing.F) {
 	f.Add("Subject: x\r\nBcc: a@b\r\n\r\nbody\r\n", uint8(3), true)
 	f.Add("From: bob@a.example\r\n", uint8(1), true)
@@ -310,7 +309,7 @@ func FuzzMessage(f *testing.F) {
 		whole, refusal := send(max(len(wire), 1))
 		cut, other := send(max(int(n), 1))
 		if len(wire) > 4<<10 {
-			return // a line that is no field ends a header only at its own end, which may be too late
+			return // a line without a field ends the header only at its own end, which may be too late
 		}
 		if !bytes.Equal(whole, cut) || (refusal == nil) != (other == nil) || refusal != nil && refusal.Text != other.Text {
 			t.Fatalf("whole %q %v\ncut in %d %q %v", whole, refusal, n, cut, other)

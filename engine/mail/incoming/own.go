@@ -9,21 +9,21 @@ import (
 	"postrider/storage"
 )
 
-// A Message is also how this host stores what it has itself: a notification, and a copy
-// of a message of the queue for maildrops. Its goroutine may wait.
+// A Message also stores what this host makes itself: notifications, and copies of queued
+// messages for maildrops. The calling goroutine may wait.
 
-// New is a Message of this host, with its reverse-path as text, without brackets. It may go
-// anywhere. Recipient, and then Write or Copy follow.
+// New makes a Message of this host, with a reverse-path as text, without brackets. It may
+// go to any domain. Call Recipient, and then Write or Copy.
 func (in *Entrance) New(reverse string) *Message {
 	m := &Message{in: in, mayRelay: true, Reverse: []byte(reverse)}
 	m.delivery.Done = m.stored
 	return m
 }
 
-// Write stores a message that this host has written: text, in plain form, with a whole
-// header. f and e need no Head, Account, Size and NoFor. It is signed by the domain of its From
-// field, and gets a Received field. Write returns when the message is durable. ctx bounds
-// how long the text waits for the store's writer; then nothing is stored.
+// Write stores a message that this host has written: text, in plain form, with a complete
+// header. f and e need no Head, Account, Size and NoFor. The message gets a Received field
+// and is signed by the domain of its From field. Write returns when the message is durable.
+// If ctx ends while the text waits for the store's writer, nothing is stored.
 func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (storage.Receipt, error) {
 	var form dot.Normalizer
 	wire := form.End(form.Append(nil, text))
@@ -43,8 +43,8 @@ func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (stor
 	return m.wait(func() { m.Finish(e) })
 }
 
-// Copy stores a message that is stored already: body, whose Entry counts for nothing,
-// with new trace fields and as it is. e.Size is its size.
+// Copy stores a copy of body with new trace fields, and ignores the Entry of body. e.Size
+// is body's size.
 func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (storage.Receipt, error) {
 	m.draft, m.Arrival = m.in.Inbox.NewDraft(e.Size), time.Now()
 	for {
@@ -65,11 +65,11 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 	return storage.Put(ctx, m.in.Inbox, &m.delivery)
 }
 
-// ownBacklog is what a message of this host may have in memory.
+// ownBacklog is the memory limit for a message of this host.
 const ownBacklog = 1 << 20
 
-// put appends a piece, and waits while the draft has too large a backlog. On an error the
-// message is dropped.
+// put appends a piece, and waits while the backlog is too large. On an error it drops the
+// message.
 func (m *Message) put(ctx context.Context, piece []byte) error {
 	m.Append(piece)
 	err := storage.Await(ctx, m, ownBacklog)
@@ -88,7 +88,7 @@ func (m *Message) wait(finish func()) (storage.Receipt, error) {
 	return o.r, o.err
 }
 
-// outcome is what done got.
+// outcome has done's arguments.
 type outcome struct {
 	r   storage.Receipt
 	err error

@@ -16,12 +16,11 @@ import (
 // maxHeader bounds a header, which is held in memory.
 const maxHeader = 1 << 20
 
-// maxName is how far a line is looked at to see whether it is a field.
+// maxName is how far a line is read to see whether it is a field.
 const maxName = 1 << 10
 
-// readHeader reads the fields that a message begins with, and the empty line
-// after them. What in gives next is the body. Before the header takes more memory,
-// reserve is asked for it.
+// readHeader reads the fields before the body, and the empty line after them. in is at the
+// body then. reserve books the memory before the header takes it.
 func readHeader(in *bufio.Reader, reserve func(octets int64) error) (header []byte, err error) {
 	for first := true; ; first = false {
 		start, err := in.Peek(maxName)
@@ -52,7 +51,7 @@ func readHeader(in *bufio.Reader, reserve func(octets int64) error) (header []by
 	}
 }
 
-// isField says whether line is a field, or continues the one before it.
+// isField reports whether line is a field, or continues the field before it.
 func isField(line []byte, after bool) bool {
 	if after && (line[0] == ' ' || line[0] == '\t') {
 		return true
@@ -61,11 +60,11 @@ func isField(line []byte, after bool) bool {
 	return ok
 }
 
-// headerCopies is how often the octets of a header are in memory: as they came, completed,
-// in wire form, and in the draft.
+// headerCopies is how many copies of a header are in memory: as it came, completed, in wire
+// form, and in the draft.
 const headerCopies = 4
 
-// readLine reads a line of at most limit octets; the last one gets an end.
+// readLine reads a line of at most limit octets, and adds a missing line end.
 func readLine(in *bufio.Reader, limit int, reserve func(octets int64) error) ([]byte, error) {
 	var line []byte
 	for {
@@ -87,8 +86,7 @@ func readLine(in *bufio.Reader, limit int, reserve func(octets int64) error) ([]
 	}
 }
 
-// addressed are the addresses that a header is directed to, and the entries there that
-// can't be read.
+// addressed returns the recipients that a header names, and the entries that can't be read.
 func addressed(header []byte) (found, bad []string) {
 	var plain, resent, plainBad, resentBad []string
 	for text := header; ; {
@@ -112,7 +110,7 @@ func addressed(header []byte) (found, bad []string) {
 	return plain, plainBad
 }
 
-// fromField is the value of a From field.
+// fromField makes a From field's value.
 func fromField(name, address string) string {
 	name = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

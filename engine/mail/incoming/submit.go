@@ -16,24 +16,24 @@ import (
 	"postrider/storage"
 )
 
-// Mail is a message that a program on this host hands in, in plain form.
+// Mail is a message that a program on this host submits, in plain form.
 type Mail struct {
 	Sender     string    // the reverse-path without brackets; "": the null path
-	FullName   string    // the sender's, for a From field that is missing
-	Recipients []string  // lists of addresses
-	FromHeader bool      // those that the header names are recipients too
-	Return     bool      // the sender is told by mail of recipients that can't get the message
+	FullName   string    // the sender's full name, for a missing From field
+	Recipients []string  // address lists
+	FromHeader bool      // addresses in To, Cc and Bcc are recipients too
+	Return     bool      // the sender gets a notification about recipients that can't get the message
 	Text       io.Reader // plain form, any line ends
 
-	Notify smtp.Notify // of each recipient
+	Notify smtp.Notify // NOTIFY for each recipient
 	Ret    smtp.Ret
-	EnvID  string // xtext; "": not said
-	Origin string // the program and its user, for people: see storage.Envelope
+	EnvID  string // xtext; "": none
+	Origin string // the program and its user: see storage.Envelope
 	Local  string // the same in the Received field: see message.Received
 	At     time.Time
 }
 
-// Result is what became of a message.
+// Result is what Submit returns.
 type Result struct {
 	Receipt storage.Receipt // the zero Receipt: nothing was stored
 	Sender  string          // the reverse-path, with its domain and without brackets
@@ -46,28 +46,29 @@ type Refusal struct {
 	Outcome router.Outcome // why
 }
 
-// ErrNoRecipients: the message says nowhere what its recipients are.
+// ErrNoRecipients is the error for a message without recipients.
 var ErrNoRecipients = fmt.Errorf("%w: no recipients: name them after the command, or in To, Cc or Bcc with -t", storage.ErrInvalid)
 
-// Submit stores m, and returns when it is durable. When all recipients are refused nothing
-// is stored, and that is no error. Any goroutine may call it; it waits for the disk.
+// Submit stores m, and returns when it is durable. When all recipients are refused, it
+// stores nothing and returns no error. Any goroutine may call it; it waits for the disk.
 //
 // From, Date and Message-ID are added when they are missing or empty, and addresses
 // without a domain get the default domain (see message.Completion). Bcc, Resent-Bcc and
 // Return-Path are removed. A "From " line of mbox at the very start is dropped. Nothing
-// else is changed, and the body not at all but for its line ends.
+// else is changed; in the body only the line ends are.
 //
-// With Mail.FromHeader the addresses of To, Cc and Bcc are recipients, or, of a message
-// that is sent on, those of Resent-To, Resent-Cc and Resent-Bcc alone (RFC 5322
-// section 3.6.6). [ParseList] reads them.
+// With Mail.FromHeader the addresses in To, Cc and Bcc are recipients. If there are
+// addresses in Resent-To, Resent-Cc or Resent-Bcc, only these are (RFC 5322 section 3.6.6).
+// [ParseList] reads them.
 //
-// A recipient without a mailbox here is in Result.Refused; the others get the message
-// all the same, and the caller tells. An entry of a list that can't be read stops the
-// message. With Mail.Return neither is so if a recipient is left that gets the message:
-// the others are put into the queue, where delivery fails, and the sender gets a
-// notification. A program that repeats a command after an error sends no second copy. All
-// other faults of the message wrap storage.ErrInvalid; faults of the store are its
-// own errors. Then nothing was stored.
+// A recipient without a mailbox here is in Result.Refused. The other recipients get the
+// message all the same, and the caller reports the refusal. An entry of a list that can't
+// be read fails the message. Mail.Return changes both, if at least one recipient can get
+// the message: the others go into the queue, where delivery fails, and the sender gets a
+// notification. So a program that repeats a command after an error sends no second copy.
+//
+// All other faults of the message wrap storage.ErrInvalid. Errors of the store are returned
+// as they are. Nothing was stored then.
 func (in *Entrance) Submit(ctx context.Context, m Mail) (Result, error) {
 	text := bufio.NewReaderSize(m.Text, 64<<10)
 	header, err := readHeader(text, in.reserve)
@@ -94,10 +95,10 @@ func (in *Entrance) Submit(ctx context.Context, m Mail) (Result, error) {
 	return result, err
 }
 
-// reserve asks for memory.
+// reserve books memory with Entrance.Reserve.
 func (in *Entrance) reserve(octets int64) error {
 	if in.Reserve != nil && !in.Reserve(octets) {
-		return fmt.Errorf("%w: there is no memory for the message now (limits.memory)", storage.ErrTemporary)
+		return fmt.Errorf("%w: no memory for the message now (limits.memory)", storage.ErrTemporary)
 	}
 	return nil
 }
@@ -139,7 +140,7 @@ func (s *submission) fill(ctx context.Context, header []byte, body io.Reader) er
 	}
 }
 
-// fromName and fromAddress are the From field of a message that has none.
+// fromName and fromAddress make From for a message without one.
 func (m *Mail) fromName(reverse string) string {
 	if reverse == "" {
 		return "Mail Delivery System"
@@ -149,11 +150,11 @@ func (m *Mail) fromName(reverse string) string {
 
 func fromAddress(reverse, hostname string) string { return cmp.Or(reverse, "MAILER-DAEMON@"+hostname) }
 
-// append takes a piece in wire form, and waits while the draft has too large a backlog.
+// append adds a piece in wire form, and waits while the backlog is too large.
 func (s *submission) append(ctx context.Context, piece []byte) error {
 	s.head.Feed(piece)
 	if n := s.head.Hops(); s.in.MaxHops > 0 && n > s.in.MaxHops {
-		return fmt.Errorf("%w: the message has %d Received fields: it goes round in a loop", storage.ErrInvalid, n)
+		return fmt.Errorf("%w: too many hops: the message has %d Received fields, and so is in a loop", storage.ErrInvalid, n)
 	}
 	if s.in.MaxSize > 0 && s.text.Counts().Size+int64(s.msg.lead) > s.in.MaxSize {
 		return fmt.Errorf("%w: the message is larger than %d octets (smtp.max_size)", storage.ErrInvalid, s.in.MaxSize)
@@ -165,10 +166,10 @@ func (s *submission) append(ctx context.Context, piece []byte) error {
 	return storage.Await(ctx, &s.msg, cmp.Or(s.in.MaxBacklog, maxBacklog))
 }
 
-// maxBacklog is what a message may have in memory before its reader waits.
+// maxBacklog is how many octets may be in memory before a message's reader waits.
 const maxBacklog = 4 << 20
 
-// store waits until the message is durable.
+// store finishes the message and waits until it is durable.
 func (s *submission) store() (storage.Receipt, error) {
 	c := s.text.Counts()
 	end := End{Envelope: s.e.envelope, Size: c.Size}

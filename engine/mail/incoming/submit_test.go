@@ -27,10 +27,10 @@ import (
 
 // place is a store for one message, and a directory.
 type place struct {
-	storage.Store // what is not asked of it
+	storage.Store // nil: other methods are not called
 	names         map[string]storage.Address
-	refuse        error // of Admit
-	fail          error // of Deliver
+	refuse        error // the result of Admit
+	fail          error // the result of Deliver
 	backlog       int64
 	keys          *dkim.Keys
 
@@ -205,7 +205,7 @@ func TestSubmitRefuses(t *testing.T) {
 	f(Mail{Recipients: []string{"a b"}}, storage.ErrInvalid, `"a b"`)
 	f(Mail{Recipients: []string{"a,b,c,d,e,f", "g,h,i,j", "k l"}}, storage.ErrInvalid, "smtp.max_recipients")
 	f(Mail{Recipients: []string{"alice, 'bob x@y.example', eve@y.example"}}, storage.ErrInvalid, "a comma is missing")
-	f(Mail{Recipients: []string{"alice", "eve@-y.example"}}, storage.ErrInvalid, `"eve@-y.example" is not the address`)
+	f(Mail{Recipients: []string{"alice", "eve@-y.example"}}, storage.ErrInvalid, `"eve@-y.example" is not a recipient address`)
 	f(Mail{Sender: "a b"}, storage.ErrInvalid, "sender")
 	f(Mail{Text: strings.NewReader(strings.Repeat("x", 1<<20))}, storage.ErrInvalid, "smtp.max_size")
 	f(Mail{Text: strings.NewReader("X: " + strings.Repeat("x", maxHeader))}, storage.ErrInvalid, "header is longer")
@@ -247,8 +247,8 @@ func TestAddressesBeyondASCIIAskForSMTPUTF8(t *testing.T) {
 	}
 }
 
-// Whatever a program hands in, the header that goes out parses, holds no Bcc and
-// each of the fields that a message has to have; and the body is what it was.
+// Submit stores a header that parses, with each of the required fields and without Bcc, and
+// leaves the body as it is, whatever the text is.
 func FuzzComplete(f *testing.F) {
 	f.Add("To: a@b\nBcc: c@d\n\nhello\n", "Me")
 	f.Add("From: x\r\n y\r\nDate: z\r\n\r\n", "\r\nBcc: x")
@@ -272,7 +272,7 @@ func FuzzComplete(f *testing.F) {
 		m, err := mail.ReadMessage(bytes.NewReader(plain))
 		if err != nil {
 			// net/mail is stricter about names than RFC 5322's obsolete syntax, and a CR
-			// that is dropped can empty a line; what we add is still there.
+			// that is dropped can empty a line. The added fields are there all the same.
 			if !bytes.Contains(plain, []byte("Message-ID: <i@h>\r\n")) && !bytes.Contains(bytes.ToLower(header), []byte("message-id")) {
 				t.Fatalf("%q: %v", plain, err)
 			}
@@ -294,7 +294,7 @@ func FuzzComplete(f *testing.F) {
 	})
 }
 
-// A full name can't end its field or become an address of its own.
+// A full name can't end its field or become an address.
 func FuzzFromField(f *testing.F) {
 	for _, s := range []string{"", "Al", `A "B" \C`, "é", "\"0ʳ0000", "a\r\nBcc: x", "x <y@z>, ", "\xff", "=?utf-8?q?x?="} {
 		f.Add(s)
@@ -308,7 +308,7 @@ func FuzzFromField(f *testing.F) {
 	})
 }
 
-// The signature is in front, for maildrops and for other hosts.
+// The signature is in front of the message, in maildrops and for other hosts.
 func TestSigned(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dkim")
 	key, err := dkim.Create(dir, "a.example", "e1", 0)
@@ -335,7 +335,8 @@ func TestSigned(t *testing.T) {
 	}
 }
 
-// What an alias sends elsewhere carries its address, and does not go there twice.
+// A message that an alias sends elsewhere has its address in Delivered-To, and is not sent
+// there a second time.
 func TestForwardLoop(t *testing.T) {
 	f := func(header string, ret bool, to []string, want ...string) {
 		t.Helper()

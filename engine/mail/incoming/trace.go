@@ -9,8 +9,8 @@ import (
 	"postrider/storage"
 )
 
-// traces makes the fields in front of the body in each maildrop: the Return-Path
-// everywhere, Delivered-To where an alias was expanded.
+// traces makes the fields in front of the message in each maildrop: Return-Path everywhere,
+// Delivered-To where an alias was expanded.
 func (m *Message) traces(rs []storage.Recipient, front string) []storage.Recipient {
 	b := append(message.AppendReturnPath(m.trace[:0], m.Reverse), m.Results...)
 	b = append(b, front...)
@@ -38,12 +38,12 @@ func (m *Message) traces(rs []storage.Recipient, front string) []storage.Recipie
 }
 
 // In capture mode all mail goes to one maildrop, whatever the recipients are. A message
-// with many recipients is there once: its trace has a Delivered-To field for each of them.
+// with many recipients is stored once, with a Delivered-To field for each.
 
-// maxTaken bounds the fields that tell the recipients of a captured message.
+// maxTaken bounds a captured message's Delivered-To fields.
 const maxTaken = storage.MaxTrace - 1024
 
-// capture takes a forward-path, whatever it is.
+// capture accepts any forward-path.
 func (m *Message) capture(account storage.AccountID, to smtp.ForwardPath) {
 	if m.Paths == 0 {
 		m.forward = to.AppendTo(m.forward[:0])
@@ -55,16 +55,16 @@ func (m *Message) capture(account storage.AccountID, to smtp.ForwardPath) {
 	m.taken = message.AppendDeliveredTo(m.taken, m.trace)
 	if len(m.taken) > maxTaken {
 		m.taken = m.taken[:before]
-		m.untold++
+		m.notShown++
 	}
 }
 
-// appendTaken appends the fields that tell the recipients of a captured message.
+// appendTaken appends the fields that name a captured message's recipients.
 func (m *Message) appendTaken(b []byte) []byte {
 	b = append(b, m.taken...)
-	if m.untold > 0 {
+	if m.notShown > 0 {
 		b = append(b, "X-Recipients-Not-Shown: "...)
-		b = append(strconv.AppendInt(b, int64(m.untold), 10), "\r\n"...)
+		b = append(strconv.AppendInt(b, int64(m.notShown), 10), "\r\n"...)
 	}
 	return b
 }

@@ -30,13 +30,13 @@ import (
 	"postrider/storage/lsm"
 )
 
-// bed is a courier over a store and before a name server of its own.
+// bed is a Courier with a store and a name server of its own.
 type bed struct {
 	*Courier
 	t     testing.TB
 	dns   *dnstest.Server
 	store *lsm.Store
-	port  int // of mail hosts
+	port  int // the port of the mail hosts
 	log   *lines
 }
 
@@ -58,7 +58,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// defaults are the settings of a configuration that says nothing.
+// defaults are the settings of an empty configuration.
 func defaults() Settings {
 	return Settings{
 		Hostname: "client.test", DefaultDomain: "localhost", Rules: transports(),
@@ -91,8 +91,7 @@ func tlsRules(least tlspolicy.Level, rules ...string) *tlspolicy.Rules {
 	return r
 }
 
-// newBed makes a courier that believes in the authorities; web is the port of
-// policies.
+// newBed makes a Courier that trusts roots. web is the port of the MTA-STS policies.
 func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings), records ...string) *bed {
 	t.Helper()
 	set := defaults()
@@ -149,7 +148,7 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// at is the address of a mail host: the last octet of one of 127.0.0.0/8.
+// at is the address of mail host n: 127.0.0.n and the port.
 func (b *bed) at(n int) string { return fmt.Sprintf("127.0.0.%d:%d", n, b.port) }
 
 // submit queues a message and returns its entry's id.
@@ -170,7 +169,7 @@ func (b *bed) submit(to string) storage.EntryID {
 	return last
 }
 
-// until waits for something.
+// until waits until f returns true.
 func (b *bed) until(what string, f func() bool) {
 	b.t.Helper()
 	for end := time.Now().Add(hang); !f(); time.Sleep(5 * time.Millisecond) {
@@ -180,7 +179,7 @@ func (b *bed) until(what string, f func() bool) {
 	}
 }
 
-// send sends a message and returns once it is gone.
+// send sends a message and returns once the queue is empty.
 func (b *bed) send(to string) {
 	b.t.Helper()
 	b.submit(to)
@@ -190,8 +189,7 @@ func (b *bed) send(to string) {
 	})
 }
 
-// deferred sends a message and returns why it is still there after the first
-// attempt.
+// deferred sends a message and returns why it is deferred.
 func (b *bed) deferred(to string) string {
 	b.t.Helper()
 	b.submit(to)
@@ -208,7 +206,7 @@ func (b *bed) deferred(to string) string {
 	return why
 }
 
-// wantLog waits for words in the log: a line comes after what it tells of.
+// wantLog waits for words in the log: a line may come some time after its event.
 func (b *bed) wantLog(words string) {
 	b.t.Helper()
 	b.until(fmt.Sprintf("the log has %q", words), func() bool { return strings.Contains(b.log.String(), words) })
@@ -223,7 +221,7 @@ func wantText(t testing.TB, got string, words ...string) {
 	}
 }
 
-// The file of authorities is checked at the start.
+// readRoots refuses a missing file, and one without certificates.
 func TestRootsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "roots.pem")
 	if _, err := readRoots(path); !errors.Is(err, os.ErrNotExist) {

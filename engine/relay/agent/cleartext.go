@@ -10,19 +10,19 @@ import (
 	"postrider/engine/protocol/smtpclient"
 )
 
-// clearHosts remembers hosts that offer TLS which does not work, and that took mail in
-// clear text. They get it so at once, where that may be, and not after a handshake
-// that fails. A handshake that was broken once, which anybody on the way can do, adds
-// no host: it needs a broken one for mail that has waited, and mail that was taken. A
-// refusal that may be about the clear text takes the host out.
+// clearHosts remembers hosts that offer TLS which does not work, and that accepted mail in
+// clear text. Where clear text is allowed, they get mail so at once, without another
+// handshake that fails. One broken handshake adds no host: any router on the way can break
+// it. The handshake has to break for a message that has waited, and the host has to accept
+// the message. A refusal that may be about clear text removes the host.
 type clearHosts struct {
 	mu    sync.Mutex
 	until *limit.Map[netip.AddrPort, time.Time] // under mu; nil: none
 }
 
 const (
-	clearFor  = time.Hour // then TLS is tried again
-	mostClear = 10_000
+	clearFor = time.Hour // until TLS is tried again
+	maxClear = 10_000
 )
 
 func (c *clearHosts) has(a netip.AddrPort, now time.Time) bool {
@@ -45,9 +45,9 @@ func (c *clearHosts) add(a netip.AddrPort, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.until == nil {
-		c.until = limit.NewMap[netip.AddrPort](mostClear, time.Time.Before, isOver)
+		c.until = limit.NewMap[netip.AddrPort](maxClear, time.Time.Before, isOver)
 	}
-	c.until.Set(a, now.Add(clearFor), now) // one that is forgotten costs one handshake
+	c.until.Set(a, now.Add(clearFor), now) // forgetting a host costs one handshake
 }
 
 func (c *clearHosts) remove(a netip.AddrPort) {
@@ -58,21 +58,21 @@ func (c *clearHosts) remove(a netip.AddrPort) {
 	}
 }
 
-// clearTextWorks says that the host took mail over the connection. Only the first time
-// counts, so that the memory ends though the connection lives on.
-func (w *wire) clearTextWorks(c *clearHosts) {
-	if w.plain && !w.remembered {
-		c.add(w.host.Addr, time.Now())
-		w.remembered = true
+// clearTextWorks notes that the host accepted mail over the connection. Only the first
+// message counts, so that the hour of clearHosts ends though the connection goes on.
+func (p *peer) clearTextWorks(c *clearHosts) {
+	if p.plain && !p.remembered {
+		c.add(p.host.Addr, time.Now())
+		p.remembered = true
 	}
 }
 
-// blamesClearText says whether a refusal may be about the connection, which is in clear
-// text though the host offered TLS: 530 is, but hosts say it in many ways, and what a
-// host offers may differ too. Under TLS the answer may be another, so this one is not
-// final. Codes that can only be about an address, a mailbox or the size are.
-func (w *wire) blamesClearText(res *smtpclient.Result) bool {
-	if !w.plain && !w.m.TLSDeclined() || res.Verdict == smtpclient.Delivered {
+// blamesClearText reports whether a refusal may be about clear text, on a connection
+// without TLS to a host that offers TLS. The code for it is 530, but hosts use many others,
+// and may offer other extensions under TLS. Such a refusal is not final. A refusal whose
+// code can only be about an address, a mailbox or the size is final.
+func (p *peer) blamesClearText(res *smtpclient.Result) bool {
+	if !p.plain && !p.m.TLSDeclined() || res.Verdict == smtpclient.Delivered {
 		return false
 	}
 	_, detail, _ := strings.Cut(res.Status, ".")
@@ -88,8 +88,8 @@ func (w *wire) blamesClearText(res *smtpclient.Result) bool {
 	return false
 }
 
-// isOfAddress says whether an enhanced status code, without its class, is about an
-// address, a mailbox or the size of the message (RFC 3463).
+// isOfAddress reports whether an enhanced status code, without its class, is about an
+// address, a mailbox or the message's size (RFC 3463).
 func isOfAddress(detail string) bool {
 	switch detail {
 	case "1.1", "1.2", "1.3", "1.4", "1.6", "1.7", "1.8", "1.10", "3.4":

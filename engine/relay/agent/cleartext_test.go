@@ -11,15 +11,15 @@ import (
 
 const anHour = time.Hour
 
-// waiting sends a message that has waited before its first attempt.
+// waiting sends a message that arrived an hour before its first attempt.
 func (b *bed) waiting(to string) { b.sendTo(time.Now().Add(-anHour), "Subject: x\r\n\r\nx\r\n", to) }
 
 func isClear(b *bed) bool {
 	return b.security.clear.has(netip.MustParseAddrPort(b.at(2)), time.Now())
 }
 
-// Whatever breaks TLS, mail that has waited arrives in clear text, and the next message
-// does not try TLS. Nothing goes in clear text at the first attempt.
+// Mail that has waited arrives in clear text, whatever breaks TLS, and the next message
+// does not try TLS. The first attempt sends nothing in clear text.
 func TestFallback(t *testing.T) {
 	for mode, asks := range map[string]int{
 		"no-tls": 0, "refuse": 2, "garbage": 2, "hangup": 2, "hangup-later": 2, "old": 2, "wants-certificate": 2,
@@ -61,7 +61,7 @@ func TestFallback_Hiccup(t *testing.T) {
 	b := newBed(t, nil, 0, nil, zone...)
 	h := startMX(t, b.at(2), "hiccup", newAuthority(t).issue(time.Time{}, "mx.b.test"))
 	h.refuseInClear("MAIL", "530 5.7.0 Must issue a STARTTLS command first")
-	b.waiting("bob@b.test") // falls back at once, and hears 530
+	b.waiting("bob@b.test") // falls back at once, and gets 530
 	b.empty()
 	b.send("bob@b.test")
 	if got := h.got(); got != "tls=true name=mx.b.test auth=\ntls=true name=mx.b.test auth=" {
@@ -69,8 +69,8 @@ func TestFallback_Hiccup(t *testing.T) {
 	}
 }
 
-// Hosts say in many ways that they want TLS. None of them returns mail that was in clear
-// text because TLS was broken, and each ends the memory of the host.
+// Hosts refuse clear text with many codes. No such refusal bounces mail that was in clear
+// text because TLS was broken, and each removes the host from clearHosts.
 func TestFallback_Refused(t *testing.T) {
 	for name, c := range map[string]struct {
 		verb, reply, want string
@@ -137,7 +137,7 @@ func TestFallback_Declined(t *testing.T) {
 	}
 }
 
-// What was never offered is not tried again: the refusal is one.
+// A host that offers no TLS can bounce mail with a 530.
 func TestFallback_NotOffered(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil, 0, noRetry, zone...)
@@ -149,22 +149,22 @@ func TestFallback_NotOffered(t *testing.T) {
 	}
 }
 
-// The memory is not prolonged by mail that it let through.
+// clearHosts does not keep a host longer because of the mail that it allowed.
 func TestClearTextWorks(t *testing.T) {
 	var c clearHosts
 	addr := netip.MustParseAddrPort("192.0.2.1:25")
-	w := &wire{plain: true}
-	w.host.Addr = addr
-	w.clearTextWorks(&c)
+	p := &peer{plain: true}
+	p.host.Addr = addr
+	p.clearTextWorks(&c)
 	if !c.has(addr, time.Now()) {
 		t.Error("not remembered")
 	}
 	c.remove(addr)
-	w.clearTextWorks(&c)
+	p.clearTextWorks(&c)
 	if c.has(addr, time.Now()) {
 		t.Error("remembered again by the same connection")
 	}
-	under := new(wire)
+	under := new(peer)
 	under.host.Addr = addr
 	under.clearTextWorks(&c)
 	if c.has(addr, time.Now()) || under.blamesClearText(&smtpclient.Result{Code: 530, Verb: "MAIL FROM", Status: "5.7.0", Verdict: smtpclient.Permanent}) {

@@ -28,37 +28,37 @@ type Courier struct {
 	security  *Security
 	log       *slog.Logger
 
-	shards []*shard
-	peers  peers
-	seed   maphash.Seed
-	loads  chan load
+	shards     []*shard
+	perAddress addressCounts
+	seed       maphash.Seed
+	loads      chan load
 
-	ctx     context.Context // of everything that may wait; ends with Stop's
+	ctx     context.Context // ends all waits; Stop cancels it when its own context ends
 	cancel  context.CancelFunc
 	closing atomic.Bool
 	ended   chan struct{} // closed when closing is set
 	running sync.WaitGroup
 
-	// Entrance is where our notifications and copies come in. New makes one that signs
-	// nothing. To be set before Start.
+	// Entrance takes the notifications of this host, and copies for its maildrops. The
+	// Entrance that New makes has no keys to sign with. Replace it before Start.
 	Entrance *incoming.Entrance
 
 	// Stats count since the start.
 	Stats Stats
 }
 
-// Stats are counters of recipients, sessions and notices.
+// Stats are counters of recipients, connections and notifications.
 type Stats struct {
 	Sent, Deferred, Bounced, Expired atomic.Int64 // recipients
-	Sessions, Reused                 atomic.Int64 // connections made, and messages sent over one that was there
-	OverTLS, Verified, TLSFailures   atomic.Int64 // of the connections; and handshakes that failed, or certificates
-	Notices, Dropped                 atomic.Int64 // notifications sent, and given up
+	Sessions, Reused                 atomic.Int64 // new connections, and messages over a kept one
+	OverTLS, Verified, TLSFailures   atomic.Int64 // connections, and handshakes or certificates that failed
+	Notices, Dropped                 atomic.Int64 // notifications that were sent, and dropped ones
 }
 
-// readers is how many reads of the queue go on at once.
+// readers is how many goroutines read the queue.
 const readers = 8
 
-// New prepares a courier; the error is about the settings.
+// New prepares a Courier. An error names the setting that is wrong.
 func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
 	passwords, err := ReadPasswords(set.Passwords)
 	if err != nil {
@@ -77,9 +77,9 @@ func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, 
 	}
 	n := min(4, runtime.NumCPU())
 	if set.Rules.BySender() {
-		n = 1 // mail of one destination may go to any site
+		n = 1 // a destination may have several next hops
 	}
-	c.peers.by = make(map[netip.Prefix]int)
+	c.perAddress.by = make(map[netip.Prefix]int)
 	for range n {
 		c.shards = append(c.shards, &shard{c: c, s: queue.New(queue.Config{
 			Policy: set.Policy, Initial: set.InitialConnections, PerSite: set.ConnectionsPerDestination,
@@ -103,12 +103,12 @@ func (c *Courier) Start() {
 		c.running.Go(c.read)
 	}
 	c.store.Watch(c.wake)
-	c.running.Go(c.lookAround)
+	c.running.Go(c.wakeDue)
 	c.running.Go(c.sweep)
 }
 
-// Stop ends the sessions: those that are idle at once, the others after the
-// message that they have, or when ctx ends.
+// Stop ends the sessions: idle ones at once, the others after their current message or
+// when ctx ends.
 func (c *Courier) Stop(ctx context.Context) {
 	if c.closing.Swap(true) {
 		return
@@ -121,7 +121,7 @@ func (c *Courier) Stop(ctx context.Context) {
 	c.cancel()
 }
 
-// shardOf is where a destination is worked: all of a next hop in one.
+// shardOf returns a destination's shard. All destinations of a next hop have the same.
 func (c *Courier) shardOf(domain string) *shard {
 	if len(c.shards) == 1 {
 		return c.shards[0]
@@ -130,8 +130,8 @@ func (c *Courier) shardOf(domain string) *shard {
 	return c.shards[maphash.Comparable(c.seed, hop)%uint64(len(c.shards))]
 }
 
-// wake tells the shard that something of a destination may be due. It never
-// blocks for long: the store calls it.
+// wake tells the shard that entries of a destination may be due. It never blocks for long,
+// because the store calls it.
 func (c *Courier) wake(domain string, flush bool) {
 	sh := c.shardOf(domain)
 	sh.do(func(now time.Time, e *queue.Effects) bool {
@@ -140,7 +140,8 @@ func (c *Courier) wake(domain string, flush bool) {
 	})
 }
 
-// Flush has the mail of a destination tried now, whatever is known of its hosts.
+// Flush makes an attempt for a destination's mail now, also where its hosts are
+// taken for dead.
 func (c *Courier) Flush(domain string) { c.wake(domain, true) }
 
 // Sites calls f for each next hop that has mail in memory, sessions, or is dead.
@@ -152,7 +153,7 @@ func (c *Courier) Sites(f func(queue.SiteStatus)) {
 	}
 }
 
-// Load is how much is in memory: entries, sessions, destinations.
+// Load returns how many entries, sessions and destinations are in memory.
 func (c *Courier) Load() (jobs, sessions, awake int) {
 	for _, sh := range c.shards {
 		sh.mu.Lock()
@@ -164,8 +165,8 @@ func (c *Courier) Load() (jobs, sessions, awake int) {
 	return jobs, sessions, awake
 }
 
-// FlushAll ends all waiting for hosts: what is taken for dead is probed now.
-// Entries that are not due stay so; storage.Queue.MoveQueued makes them due.
+// FlushAll tries dead hosts again now. It does not change when entries are due; that is
+// storage.Queue.MoveQueued.
 func (c *Courier) FlushAll() {
 	for _, sh := range c.shards {
 		sh.do(func(now time.Time, e *queue.Effects) bool {
@@ -175,7 +176,7 @@ func (c *Courier) FlushAll() {
 	}
 }
 
-// Return returns an entry to its sender now, with reason.
+// Return bounces an entry now, with reason.
 func (c *Courier) Return(e *storage.QueueEntry, reason string) {
 	a := &queue.Attempt{At: time.Now(), NotMade: true, Record: "returned by an operator: " + oneLine(reason)}
 	for range e.Recipients {

@@ -6,32 +6,32 @@ import (
 	"postrider/engine/protocol/smtpclient"
 )
 
-// deadlines are the times that a peer has for one message over one connection. Each
-// reply has one as a whole, and so have the commands together, the message, and the
-// reply to it: octets that trickle renew none of them.
+// deadlines are a peer's deadlines for one message over one connection. Each reply has
+// a deadline as a whole, and so have all commands together, the message, and the reply to
+// the message. A peer that sends single octets renews none of them.
 type deadlines struct {
 	times    *Times
 	size     int64
-	dialogue time.Time // of all commands before the message
-	body     time.Time // of the message; zero: it has not begun
-	reply    time.Time // of the reply that is waited for; zero: nothing is waited for yet
+	dialogue time.Time // for all commands before the message
+	body     time.Time // for the message; zero: it has not begun
+	reply    time.Time // for the next reply; zero: not waiting yet
 }
 
-// dialogueReplies is how many times relay.command_timeout the commands before a message
-// take at most, and how many an attempt may have taken when another host is asked.
+// dialogueReplies times relay.command_timeout is the limit for the commands before a
+// message, and the time after which an attempt tries no other host.
 const dialogueReplies = 3
 
-// mostAttempt is how long an attempt begins further transactions, for a host that takes
-// few recipients in each.
-const mostAttempt = time.Hour
+// maxAttempt is the time after which an attempt begins no further transaction. Some hosts
+// accept only few recipients in each.
+const maxAttempt = time.Hour
 
-// deadlines are those of a message that begins now.
+// deadlines returns the deadlines for a message that begins now.
 func (c *Courier) deadlines(now time.Time, size int64) deadlines {
 	t := &c.settings.Times
 	return deadlines{times: t, size: size, dialogue: now.Add(dialogueReplies * t.Command)}
 }
 
-// beginBody says that the message is sent now.
+// beginBody sets the deadline for the message, which is sent now.
 func (d *deadlines) beginBody(now time.Time) {
 	d.body = now.Add(d.times.Data)
 	if rate := d.times.MinDataRate; rate > 0 {
@@ -39,8 +39,7 @@ func (d *deadlines) beginBody(now time.Time) {
 	}
 }
 
-// next is until when the peer has time for what it is waited for from now on (RFC 5321
-// section 4.5.3.2).
+// next returns the deadline for a wait that begins now (RFC 5321 section 4.5.3.2).
 func (d *deadlines) next(now time.Time, w smtpclient.Wait) time.Time {
 	t := d.times
 	switch w {
@@ -60,7 +59,7 @@ func (d *deadlines) next(now time.Time, w smtpclient.Wait) time.Time {
 	return earlier(now.Add(t.Command), d.dialogue)
 }
 
-// handshake is until when a TLS handshake that begins now has time.
+// handshake returns the deadline for a TLS handshake that begins now.
 func (d *deadlines) handshake(now time.Time) time.Time {
 	return earlier(now.Add(handshakeLimit), d.next(now, smtpclient.WaitCommand))
 }

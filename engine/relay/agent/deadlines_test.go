@@ -10,8 +10,9 @@ import (
 	"postrider/engine/protocol/smtpclient"
 )
 
-// startTrickle runs a host that says its lines an octet at a time, each sooner than any
-// time limit, and never ends one: after so many whole replies. It reads what comes.
+// startTrickle runs a host that writes before, and then without end: one octet at a time,
+// each sooner than any deadline, or with lines one line of a reply at a time. It reads
+// nothing.
 func startTrickle(t *testing.T, addr, before string, lines bool) {
 	t.Helper()
 	l, err := net.Listen("tcp", addr)
@@ -51,7 +52,7 @@ func startTrickle(t *testing.T, addr, before string, lines bool) {
 	})
 }
 
-// A reply has a time as a whole, whatever of it comes meanwhile.
+// A reply has a deadline as a whole; its octets and lines don't renew it.
 func TestARepliesTimeIsNotRenewed(t *testing.T) {
 	for name, c := range map[string]struct {
 		before, want string
@@ -73,7 +74,7 @@ func TestARepliesTimeIsNotRenewed(t *testing.T) {
 	}
 }
 
-// What a peer has for one message, in figures: it grows with the message alone.
+// The deadlines of a peer for one message grow with the message's size only.
 func TestDeadlines(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	c := &Courier{settings: defaults()}
@@ -106,8 +107,7 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// One address has some of the connections, whatever the number of its domains, and what
-// a domain leads to is counted by address; IPv6 by network.
+// One address gets only some of the connections, whatever the number of its domains.
 func TestConnectionsOfOneAddress(t *testing.T) {
 	b := newBed(t, nil, 0, func(set *Settings) {
 		set.Connections, set.ConnectionsPerDestination, set.Security.MTASTS = 4, 1, false
@@ -124,20 +124,20 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 		defer host.mu.Unlock()
 		return len(host.mail) == 1
 	})
-	if n := b.mostOfPeer(); n != 1 {
+	if n := b.maxPerAddress(); n != 1 {
 		t.Errorf("%d connections for one address", n)
 	}
-	b.peers.mu.Lock()
-	for ip, n := range b.peers.by {
+	b.perAddress.mu.Lock()
+	for ip, n := range b.perAddress.by {
 		if n > 1 {
 			t.Errorf("%d connections to %v", n, ip)
 		}
 	}
-	b.peers.mu.Unlock()
+	b.perAddress.mu.Unlock()
 }
 
-// A domain with many hosts that are slow does not get the time of each: after three times
-// relay.command_timeout no other host is asked.
+// A domain with many slow hosts does not get the time of each: after three times
+// relay.command_timeout no other host is tried.
 func TestAnAttemptHasItsTime(t *testing.T) {
 	records := []string{}
 	for i := 2; i <= 6; i++ {
@@ -159,7 +159,7 @@ func TestAnAttemptHasItsTime(t *testing.T) {
 		defer close(asked)
 		if c, err := l.Accept(); err == nil {
 			c.Close()
-			t.Error("the fifth host was asked, after four that took all their time")
+			t.Error("the fifth host was tried, after four that took all their time")
 		}
 	}()
 	b.deferred("x@slow.test")

@@ -18,7 +18,7 @@ import (
 	"postrider/engine/relay/tlspolicy"
 )
 
-// tlsa is a record for mx.b.test.
+// tlsa adds a TLSA record for mx.b.test.
 func (b *bed) tlsa(usage, selector int, c *x509.Certificate) {
 	b.t.Helper()
 	octets := c.Raw
@@ -31,8 +31,8 @@ func (b *bed) tlsa(usage, selector int, c *x509.Certificate) {
 	}
 }
 
-// A certificate that no authority has signed is right if a record names it; and the
-// policy of MTA-STS, which demands one for the name, does not count then.
+// A certificate that no authority has signed is good if a TLSA record names it. The
+// MTA-STS policy, which demands a valid certificate, does not count then.
 func TestDANE(t *testing.T) {
 	a := newAuthority(t)
 	cert := a.issue(time.Now().Add(-time.Hour), "else.test")
@@ -46,10 +46,10 @@ func TestDANE(t *testing.T) {
 	}
 	b.wantLog("Verified TLS connection established to mx.b.test[127.0.0.2]")
 	b.wantLog("verified by DANE-EE 3 1 1")
-	b.until("it is told that DANE is on", func() bool { return strings.Contains(b.log.String(), "DANE is on") })
+	b.until("the log has that DANE is on", func() bool { return strings.Contains(b.log.String(), "DANE is on") })
 }
 
-// Usage 2 names the authority: then names and dates count.
+// Usage 2 of a TLSA record names the authority: then names and dates count.
 func TestDANEAuthority(t *testing.T) {
 	a := newAuthority(t)
 	f := func(name, host string, until time.Time, why string) {
@@ -75,7 +75,7 @@ func TestDANEAuthority(t *testing.T) {
 	f("expired", "mx.b.test", time.Now().Add(-time.Hour), "expired")
 }
 
-// Where records demand it nothing goes in another way, whatever breaks.
+// TLSA records allow no fallback, whatever breaks TLS.
 func TestDANEFails(t *testing.T) {
 	a := newAuthority(t)
 	valid := a.issue(time.Time{}, "mx.b.test")
@@ -102,7 +102,7 @@ func TestDANEFails(t *testing.T) {
 	})
 }
 
-// Records without a valid signature mean nothing, and are not asked for.
+// TLSA records without DNSSEC don't count, and are not looked up.
 func TestDANEWithoutDNSSEC(t *testing.T) {
 	a := newAuthority(t)
 	b := newBed(t, nil, 0, nil, zone...)
@@ -115,10 +115,10 @@ func TestDANEWithoutDNSSEC(t *testing.T) {
 	if n := b.dns.Asked(fmt.Sprintf("_%d._tcp.mx.b.test", b.port), dns.TypeTLSA); n != 0 {
 		t.Errorf("asked %d times", n)
 	}
-	b.until("it is told that DANE is off", func() bool { return strings.Contains(b.log.String(), "DANE is off") })
+	b.until("the log has that DANE is off", func() bool { return strings.Contains(b.log.String(), "DANE is off") })
 }
 
-// The operator may demand records.
+// The operator may demand TLSA records.
 func TestDANEDemanded(t *testing.T) {
 	b := newBed(t, nil, 0, func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.May, "b.test dane") }, zone...)
 	h := startMX(t, b.at(2), "", newAuthority(t).issue(time.Time{}, "mx.b.test"))
@@ -150,16 +150,15 @@ func startPolicy(t testing.TB, cert tls.Certificate, policy string) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// stsZone is zone with a policy, and a mail host that it does not name before the
-// one that it does.
+// stsZone is zone with a policy, and with a better mail host that the policy does not name.
 var stsZone = append(zone[:len(zone):len(zone)],
 	"b.test. 300 IN MX 5 rogue.else.test.", "rogue.else.test. 300 IN A 127.0.0.3",
 	`_mta-sts.b.test. 300 IN TXT "v=STSv1; id=20261125"`, "mta-sts.b.test. 300 IN A 127.0.0.9")
 
 const enforced = "version: STSv1\nmode: enforce\nmx: *.b.test\nmax_age: 86400\n"
 
-// A policy that is to be enforced rules out the hosts that it does not name, and
-// wants a valid certificate of the others.
+// An MTA-STS policy in enforce mode excludes hosts that it does not name, and demands a
+// valid certificate from the others.
 func TestMTASTS(t *testing.T) {
 	a := newAuthority(t)
 	port := startPolicy(t, a.issue(time.Time{}, "mta-sts.b.test"), enforced)
@@ -189,7 +188,7 @@ func TestMTASTS(t *testing.T) {
 	f("hangup", "hangup", "handshake failure", a.issue(time.Time{}, "mx.b.test"))
 }
 
-// One in testing only has it told what it would do.
+// An MTA-STS policy in testing mode only logs what it would refuse.
 func TestMTASTSTesting(t *testing.T) {
 	a := newAuthority(t)
 	port := startPolicy(t, a.issue(time.Time{}, "mta-sts.b.test"), strings.Replace(enforced, "enforce", "testing", 1))
@@ -203,7 +202,7 @@ func TestMTASTSTesting(t *testing.T) {
 	b.wantLog("is not among the mx of the domain's MTA-STS policy")
 }
 
-// Without a policy that can be had, mail goes as if there were none.
+// A policy that can't be fetched counts as none.
 func TestMTASTSUnreachable(t *testing.T) {
 	a := newAuthority(t)
 	port := startPolicy(t, a.issue(time.Time{}, "else.test"), enforced)

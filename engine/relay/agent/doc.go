@@ -1,89 +1,90 @@
-// Package agent carries mail to other hosts: it joins the pure scheduler (package
-// relay) and the pure SMTP client (package smtpclient) to the queue, to DNS and to
-// sockets.
+// Package agent carries mail to other hosts. It joins the scheduler (package queue) and
+// the SMTP client (package smtpclient), which do no I/O, to the store's queue, to DNS and
+// to sockets.
 //
 // # Whose goroutine
 //
-// A session with another host is a goroutine: dialing, DNS and a peer's slowness
-// all block, and their number is bounded (relay.connections). A mutex guards the
-// scheduler; it is held for some microseconds, never over a wait. It is cut
-// into shards by next hop, so that sessions of one seldom wait for another.
+// A session with another host is a goroutine: dialing, DNS and a slow peer all block, and
+// relay.connections bounds the sessions. A mutex guards the scheduler; it is
+// held for some microseconds, never during a wait. The scheduler is cut into shards by
+// next hop, so that sessions seldom wait for one another.
 //
 // # What is promised
 //
-// An entry leaves the queue only by a synced step of the store. A session sends the
-// next message after the outcome of the last is on the disk: so a crash repeats, of
-// each session, the one message whose 250 it could not record, and nothing else. A
-// notification is stored in the same step that takes its recipients off the queue.
+// An entry leaves the queue only by a synced step of the store. A session sends the next
+// message after the outcome of the last one is on the disk. So after a crash each session
+// repeats at most one message: the one whose 250 it could not record. A notification is
+// stored in the same step that removes its recipients from the queue.
 //
 // # Which hosts
 //
-// The hosts of a next hop are asked in turn, until each recipient is taken or refused
-// for good: 4yz sends it to the next host, whatever command it answers, 5yz ends the
-// matter. Five addresses are asked in one attempt, two of them of the other IP version
-// when the best are all of one; those that this machine can't reach don't count. Once a
-// host may have the whole message no other one is asked. The last host's words are the
-// reason that is kept; it names the hosts that were tried and those that were not, and
-// the history has what each one said.
+// An attempt tries the next hop's hosts in turn, until each recipient is accepted or
+// refused for good. A 4yz reply to any command sends the recipient to the next host; a 5yz
+// reply is final. One attempt tries five addresses. When the best ones are all of one IP
+// version, two of the five are of the other version. Addresses that this machine can't
+// reach don't count. After one host may have the whole message no other host is tried. The
+// reason that is kept is the last host's reply; it names the hosts that were tried and the
+// hosts that were not. The history has each host's reply.
 //
-// SMTPUTF8 is said of messages whose paths or header need it, and not because the client
-// said it. Headers of parts are not looked at.
+// A message is sent with SMTPUTF8 if its paths or its header need it, and not because the
+// client said SMTPUTF8. Headers of MIME parts don't count.
 //
 // # TLS
 //
-// Connections go under TLS where the host offers it, whoever it is: STARTTLS (RFC
-// 3207, 7435), TLS 1.2 at least. Where nothing demands TLS and it breaks, at the
-// command, in the handshake or before the host's first word under it, mail that has
-// waited once goes in clear text over a new connection; other mail waits. When the host
-// takes it so, all mail to this address goes so for an hour. A refusal over such a
-// connection that may be about TLS is not final, and ends that hour. What
-// comes in clear text after the reply to STARTTLS is taken for an attack, and the
-// host for one that is down. More is demanded by the operator (relay.tls,
-// relay.tls_default), by the domain's TLSA records (DANE) or by its MTA-STS policy;
-// package tlspolicy says which counts when, [Security] finds them, the handshake
-// checks them on the session's goroutine. A host that doesn't show what it should
-// gets nothing: the next one is tried, and without one the mail waits (4.7.4, 4.7.5).
+// Connections use TLS wherever the host offers STARTTLS (RFC 3207, RFC 7435), at least
+// TLS 1.2. TLS may break: at the command, in the handshake or before the host's first reply
+// under it. Where nothing demands TLS, a message that has waited once is then sent in clear
+// text over a new connection; other messages wait. When the host accepts it, all mail to
+// this address goes in clear text for an hour. A refusal over such a connection that may be
+// about TLS is not final, and ends that hour. Clear text after the reply to STARTTLS is
+// treated as an attack, and the host as one that is down.
 //
-// DANE needs a name server that checks DNSSEC and is believed (relay.dnssec): of its
-// answers the AD bit counts, for the MX records, the addresses and the TLSA records.
-// The first message that leaves has it logged whether there is such a server.
+// The operator (relay.tls, relay.tls_default), the domain's TLSA records (DANE) or its
+// MTA-STS policy may demand more. Package tlspolicy decides which of them counts,
+// [Security] looks them up, and the session's goroutine checks them in the handshake. A
+// host that fails the check gets no mail: the next host is tried, and without one the mail
+// waits (4.7.4, 4.7.5).
 //
-// Passwords (relay.passwords) go in clear text to this machine itself only, unless
-// relay.auth_without_tls says otherwise: for a host with a login TLS is demanded, but
-// no name in its certificate: that takes "verify" in relay.tls.
+// DANE needs a trusted name server that validates DNSSEC (relay.dnssec). The AD bit in its
+// answers counts for MX, address and TLSA records. The log has a line about it when the
+// first message leaves.
 //
-// A session belongs to one next hop, and what is demanded is found for next hops; so
-// a connection that is kept for the next message shows what that demands.
+// Passwords (relay.passwords) are sent in clear text to this machine only, unless
+// relay.auth_without_tls permits more. A host with a login must use TLS, but its
+// certificate may be any; "verify" in relay.tls demands the host's name in it.
+//
+// A session has one next hop, and demands are the same for a whole next hop. So a
+// connection that is kept for the next message meets its demands too.
 //
 // # What is written to the log
 //
-// The lines of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
-// delays=a/b, dsn=2.0.0, status=sent (250 ...)", with status deferred, bounced or
-// expired; "ID: removed" when the last entry of the message is gone; and of notifications "ID: sender
-// non-delivery notification: ID2".
+// The lines have the form of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
+// delays=a/b, dsn=2.0.0, status=sent (250 ...)". The status may also be deferred, bounced
+// or expired. "ID: removed" follows the last entry of a message, and "ID: sender
+// non-delivery notification: ID2" tells of a notification.
 //
-// For each connection under TLS "ID: Untrusted TLS connection established to
-// host[ip]:25: TLSv1.3 with cipher X (group)", or "Verified" and at the end "verified
-// by" the record or the authorities. Untrusted says that nothing was demanded and so
-// nothing looked at. The history of a message ("why") has the same of each attempt;
-// a message that leaves at the first one has no history, and the log alone tells.
+// Each connection under TLS has the line "ID: Untrusted TLS connection established to
+// host[ip]:25: TLSv1.3 with cipher X (group)". With "Verified" the line ends with "verified
+// by" and the record or the authorities. Untrusted means that nothing was demanded, and so
+// nothing was checked. A message's history ("why") has the same about each attempt. A
+// message that is delivered by its first attempt has no history, only lines in the log.
 //
 // # Diagnostics
 //
 //   - "Server certificate not trusted", "TLS is required, but ...", "host X is not
-//     used": the host does not show what is demanded; the text says by what.
-//     "postrider route" prints what each host would have to show.
-//   - "mail goes to X in clear text now": its TLS is broken, and was so before.
-//   - "TLS failed before, and is tried again": a refusal that may be about clear text.
-//   - "MTA-STS policy in testing: X would not be used": only told of.
+//     used": the host does not meet a demand; the text names the key, record or policy.
+//     "postrider route" prints the demand for each host.
+//   - "mail goes to X in clear text now": TLS with X is broken, and was broken before.
+//   - "TLS failed before, and is tried again": the refusal may be about clear text.
+//   - "MTA-STS policy in testing: X would not be used": a warning only.
 //   - "the outcome of a delivery can't be recorded yet": the store takes no writes,
-//     the disk is full or fails. The session waits and tries again; the message is
-//     sent twice only if the process ends before.
-//   - "the queue can't be read": the destination is looked at again 10 s later.
+//     because the disk is full or fails. The session waits and tries again. The message
+//     is sent twice only if the process ends before that.
+//   - "the queue can't be read": the destination is read again 10 s later.
 //   - "mail that can't be delivered or returned goes to the postmaster": a bounce
-//     bounced (relay.double_bounce). The line says when the postmaster has no password,
-//     and so can't read it.
-//   - "a notification could not be delivered and is dropped": so did that, or
-//     relay.double_bounce says "drop".
-//   - "host X: WORDS; host Y is asked": X put the message off, and Y may take it.
+//     bounced (relay.double_bounce). The line has a hint when the postmaster's account
+//     has no password, so that no login can read the mail.
+//   - "a notification could not be delivered and is dropped": the notification to the
+//     postmaster failed too, or relay.double_bounce is "drop".
+//   - "host X: WORDS; trying host Y next": X deferred the message, and Y may accept it.
 package agent

@@ -8,8 +8,8 @@ import (
 	"postrider/storage"
 )
 
-// A report that can't be delivered goes to the postmaster, and the log says when that is
-// an account that has no password.
+// A report that can't be delivered goes to the postmaster, and the log has a hint when the
+// postmaster's account has no password.
 func TestDoubleBounce(t *testing.T) {
 	for hash, hint := range map[string]string{"": "postrider account passwd postmaster@localhost", "x": ""} {
 		t.Run("hash="+hash, func(t *testing.T) {

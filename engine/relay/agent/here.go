@@ -11,10 +11,10 @@ import (
 	"postrider/storage"
 )
 
-// deliverHere puts an entry into maildrops: its destination is a domain of ours.
-// Then success is to be told of, or it was none of ours when the message came, or a
-// recipient is a member of an alias that leads to no mailbox, and fails here. The copy is delivered first and the
-// entry settled after it, so a crash in between repeats it.
+// deliverHere delivers an entry to maildrops of this host. A local recipient is in the queue
+// if its sender asked for a success notification, if its domain was added after the
+// message came, or if an alias has a member without a mailbox, which then fails here. The
+// entry is settled after the delivery, so a crash in between repeats the delivery.
 func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.HostVerdict {
 	a.Final = true
 	head, err := c.head(e)
@@ -29,10 +29,10 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 		to := &e.Recipients[i]
 		rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to.ForwardPath+">"), 0, true)
 		if refused != nil { // sendmail was given such a recipient
-			a.Results[i] = queue.Result{Verdict: queue.Permanent, Status: "5.1.3", Reason: "this is not a mail address: " + to.ForwardPath}
+			a.Results[i] = queue.Result{Verdict: queue.Permanent, Status: "5.1.3", Reason: "not a mail address: " + to.ForwardPath}
 			continue
 		}
-		// The caller tells of success, once the copy is there.
+		// The caller sends the success notification, after the delivery.
 		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
 		outcome := m.Recipient(&rcpt)
 		if outcome != router.Local {
@@ -54,12 +54,12 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 	return queue.HostUnknown
 }
 
-// notHere is the result for a recipient that no maildrop was found for.
+// notHere is the result for a recipient without a maildrop.
 func notHere(outcome router.Outcome, path string) queue.Result {
 	res := queue.Result{Verdict: queue.Permanent, Status: "5.1.1", Reason: "unknown user: " + path}
 	switch outcome {
 	case router.Loop:
-		res.Status, res.Reason = "5.4.6", "alias loop: "+path+" leads in a circle or to too many addresses"
+		res.Status, res.Reason = "5.4.6", "alias loop: "+path+" leads back to itself or to too many addresses"
 	case router.ForwardLoop:
 		res.Status, res.Reason = "5.4.6", "mail forwarding loop for "+path
 	}
@@ -70,7 +70,7 @@ func notStored(err error) queue.Result {
 	return queue.Result{Verdict: queue.Temporary, Status: "4.3.0", Reason: "not stored: " + err.Error()}
 }
 
-// fail is the end of an attempt whose message can't be read.
+// fail ends an attempt whose message can't be read.
 func fail(a *queue.Attempt, err error) {
 	for i := range a.Results {
 		a.Results[i] = notStored(err)
@@ -106,7 +106,7 @@ func (c *Courier) copyBody(m *incoming.Message, e *storage.QueueEntry) error {
 	}
 	defer body.Close()
 	envelope := e.Envelope
-	envelope.Front = "" // it is part of the copy
+	envelope.Front = "" // the copy has these fields already
 	_, err = m.Copy(c.ctx, body, &incoming.End{Envelope: envelope, Size: e.Size()})
 	return err
 }

@@ -11,23 +11,22 @@ import (
 )
 
 const (
-	// mostHosts is how many of a next hop's addresses are tried in one attempt
-	// (Postfix: smtp_mx_address_limit). Addresses that this machine can't reach at
-	// all, which shows at once, don't count.
-	mostHosts = 5
-	// mostLooked bounds the addresses of an attempt, with those that don't count.
-	mostLooked = 40
-	// keptPlaces is how many of mostHosts are kept for the other IP version, when
-	// the best addresses are all of one: it may lead nowhere from here.
+	// maxHosts is how many addresses of a next hop one attempt tries (Postfix:
+	// smtp_mx_address_limit). Addresses without a route from this machine don't count.
+	maxHosts = 5
+	// maxLooked bounds all addresses in an attempt, also the ones that don't count.
+	maxLooked = 40
+	// keptPlaces is how many of maxHosts are for the other IP version, when the best
+	// addresses are all of one version, which may not work from this machine.
 	keptPlaces = 2
 )
 
-// inOrder is the order in which the addresses of a next hop are tried: as the
-// package mx has it, without the one that was asked already, and with the last places
-// of mostHosts for the other IP version.
-func inOrder(hosts []mx.Host, been netip.AddrPort) []mx.Host {
-	all := slices.DeleteFunc(slices.Clone(hosts), func(h mx.Host) bool { return h.Addr == been })
-	if len(all) <= mostHosts {
+// inOrder returns the addresses of a next hop in the order of the tries: the order of
+// package mx, without the address except, and with the last places of maxHosts for the
+// other IP version.
+func inOrder(hosts []mx.Host, except netip.AddrPort) []mx.Host {
+	all := slices.DeleteFunc(slices.Clone(hosts), func(h mx.Host) bool { return h.Addr == except })
+	if len(all) <= maxHosts {
 		return all
 	}
 	is4 := func(h mx.Host) bool { return h.Addr.Addr().Unmap().Is4() }
@@ -37,11 +36,11 @@ func inOrder(hosts []mx.Host, been netip.AddrPort) []mx.Host {
 			others++
 		}
 	}
-	room := mostHosts - min(others, keptPlaces) // for the version of the best one
+	room := maxHosts - min(others, keptPlaces) // for the IP version of the best address
 	var first, rest []mx.Host
 	for _, h := range all {
 		switch {
-		case len(first) == mostHosts, is4(h) == best && room == 0:
+		case len(first) == maxHosts, is4(h) == best && room == 0:
 			rest = append(rest, h)
 			continue
 		case is4(h) == best:
@@ -52,8 +51,8 @@ func inOrder(hosts []mx.Host, been netip.AddrPort) []mx.Host {
 	return append(first, rest...)
 }
 
-// isLocalFault says whether an error of a dial is this machine's: it has no way to
-// such an address. No packet was sent, and no time went by.
+// isLocalFault reports whether a dial failed on this machine, which has no route to the
+// address. Such a dial sends no packet and takes no time.
 func isLocalFault(err error) bool {
 	if _, ok := errors.AsType[*net.AddrError](err); ok {
 		return true // relay.source is of the other IP version

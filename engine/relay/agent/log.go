@@ -12,8 +12,8 @@ import (
 
 var smtpAgent = slog.String("daemon", "smtp")
 
-// logAttempt writes a line for each recipient of an attempt, in the shape of
-// Postfix's, and counts.
+// logAttempt writes a line for each recipient of an attempt, in the form of Postfix's log,
+// and counts.
 func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.Judgement) {
 	expired := a.At.Sub(e.Arrival) >= c.settings.Policy.Lifetime
 	on := c.log.Enabled(c.ctx, slog.LevelInfo)
@@ -32,7 +32,7 @@ func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.J
 			status = "expired"
 			c.Stats.Expired.Add(1)
 		case a.NotMade:
-			continue // a warning; nothing was tried
+			continue // a delay warning without an attempt
 		default:
 			c.Stats.Deferred.Add(1)
 		}
@@ -54,8 +54,8 @@ func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.J
 	}
 }
 
-// gone says whether no entry of a message is left in the queue: a message with
-// recipients at several destinations has several.
+// gone reports whether no entry of a message is left in the queue. A message to several
+// destinations has several entries.
 func (c *Courier) gone(id storage.MessageID) bool {
 	left := false
 	err := c.store.Queued(storage.QueueFilter{Message: id, AnyOrder: true}, func(*storage.QueueEntry) bool {
@@ -65,7 +65,7 @@ func (c *Courier) gone(id storage.MessageID) bool {
 	return err == nil && !left
 }
 
-// info logs without asking who calls.
+// info logs without looking up the caller's file and line, which slog.Logger does.
 func (c *Courier) info(text string, as ...slog.Attr) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, text, 0)
 	r.AddAttrs(as...)
@@ -76,7 +76,7 @@ func seconds(d time.Duration) string {
 	return strconv.FormatFloat(max(d, 0).Seconds(), 'g', 3, 64)
 }
 
-// oneLine takes the line ends out of what a peer said.
+// oneLine replaces control characters in a peer's reply by spaces.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

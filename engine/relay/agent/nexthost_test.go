@@ -40,7 +40,7 @@ func (b *bed) sendTo(arrival time.Time, text string, to ...string) {
 	}
 }
 
-// queued is what is left of the recipients: each with its status and reason.
+// queued returns the recipients that are in the queue, each with its status and reason.
 func (b *bed) queued() (left map[string]string, attempts int) {
 	left = make(map[string]string)
 	_ = b.store.Queued(storage.QueueFilter{}, func(e *storage.QueueEntry) bool {
@@ -63,11 +63,11 @@ func (b *bed) empty() {
 	})
 }
 
-// A retry that comes too late to help: what arrives does so in the first attempt.
+// noRetry puts retries so late that mail can only arrive by the first attempt.
 func noRetry(set *Settings) { set.Policy.Retry = []time.Duration{time.Hour} }
 
-// RFC 5321 section 5.1: whatever one host puts off, and when, the next one is asked in
-// the same attempt.
+// RFC 5321 section 5.1: after a temporary refusal at any command the same attempt tries the
+// next host.
 func TestNextHost(t *testing.T) {
 	for stage, rule := range map[string][2]string{
 		"greeting":     {"GREETING", "450 4.3.2 full"},
@@ -105,8 +105,8 @@ func TestNextHost(t *testing.T) {
 	}
 }
 
-// A refusal for good is one, wherever it comes, and no other host is asked; the other
-// recipients of the message are looked after one by one.
+// A permanent refusal is final, and no other host is tried for that recipient. The other
+// recipients of the message go on by themselves.
 func TestNextHost_EachRecipient(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil, 0, noRetry, pair...)
@@ -131,8 +131,8 @@ func TestNextHost_EachRecipient(t *testing.T) {
 	b.wantLog(fmt.Sprintf("to=<gone@pair.test>, relay=one.pair.test[127.0.0.2]:%d", b.port))
 }
 
-// A host that may have the message is the last one to be asked: another one would
-// deliver it twice.
+// A host that may have the message is the last one that is tried: another host would
+// deliver it a second time.
 func TestNextHost_Doubt(t *testing.T) {
 	for name, rule := range map[string]string{"hang-up": "hang up", "garbage": "what?", "silence": "silence"} {
 		t.Run(name, func(t *testing.T) {
@@ -158,8 +158,8 @@ func TestNextHost_Doubt(t *testing.T) {
 	}
 }
 
-// The last host's words are kept, though a later one can't be reached, and the history
-// has the words of all.
+// The last reply of a host is kept, though a later host can't be reached, and the history
+// has the replies of all.
 func TestNextHost_Words(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil, 0, noRetry, append(pair, "pair.test. 300 IN MX 30 three.pair.test.", "three.pair.test. 300 IN A 127.0.0.4")...)
@@ -180,8 +180,8 @@ func TestNextHost_Words(t *testing.T) {
 		fmt.Sprintf("tried three.pair.test[127.0.0.4]:%d: connection refused", b.port))
 }
 
-// A connection that is kept for the next message changes nothing: what its host puts
-// off goes to the next one, and the host is not asked twice.
+// A kept connection does not change this: a recipient that its host defers goes to the next
+// host, and the first host is not tried again.
 func TestNextHost_Reused(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil, 0, func(set *Settings) {
@@ -204,7 +204,8 @@ func TestNextHost_Reused(t *testing.T) {
 	}
 }
 
-// Smarthosts too: by their MX records, and by one name with several addresses.
+// Smarthosts are tried in turn too: by their MX records, and by one name with several
+// addresses.
 func TestNextHost_Smarthost(t *testing.T) {
 	for name, rule := range map[string]string{"by-mx": "pair.test", "by-host": "[many.test]"} {
 		t.Run(name, func(t *testing.T) {
@@ -223,7 +224,7 @@ func TestNextHost_Smarthost(t *testing.T) {
 	}
 }
 
-// Where there is no other host the connection is kept for the next message.
+// The connection is kept for the next message where there is no other host.
 func TestNextHost_None(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil, 0, func(set *Settings) {
@@ -245,7 +246,7 @@ func TestNextHost_None(t *testing.T) {
 	}
 }
 
-// Places for the other IP version are kept, and nothing is lost or doubled.
+// inOrder keeps places for the other IP version, and loses and doubles no address.
 func TestInOrder(t *testing.T) {
 	f := func(have, want string) {
 		t.Helper()
@@ -278,7 +279,7 @@ func TestInOrder(t *testing.T) {
 	f("666646644", "abcehdfgi")
 }
 
-// The host that was asked already is left out.
+// inOrder leaves out the address that was tried already.
 func TestInOrder_Been(t *testing.T) {
 	hosts := []mx.Host{{Name: "a", Addr: netip.MustParseAddrPort("192.0.2.1:25")}, {Name: "b", Addr: netip.MustParseAddrPort("192.0.2.2:25")}}
 	got := inOrder(hosts, hosts[0].Addr)
@@ -287,8 +288,8 @@ func TestInOrder_Been(t *testing.T) {
 	}
 }
 
-// Addresses that this machine has no way to use up no place: here they are
-// broadcast addresses, to which the system refuses connections.
+// Addresses without a route don't count as tries: here they are broadcast addresses, to
+// which the system refuses connections.
 func TestNextHost_NoRoute(t *testing.T) {
 	t.Parallel()
 	records := []string{}

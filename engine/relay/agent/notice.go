@@ -18,15 +18,14 @@ import (
 	"postrider/storage"
 )
 
-// retryRecord is the pause before an outcome is recorded again that the store
-// could not take.
+// retryRecord is the pause after a failed write of an outcome.
 const retryRecord = time.Second
 
-// record carries out a judgement, and does not return before that is on the disk:
-// until then the message is in the queue, and would be sent again. It gives up when
-// the store is closed or has failed: then the next process sends it again.
+// record stores a judgement, and returns once it is on the disk. Until then the message is
+// in the queue and would be sent again. record gives up when the store is closed or has
+// failed; then the next process sends the message again.
 func (c *Courier) record(j queue.Judgement) {
-	for told := false; ; {
+	for logged := false; ; {
 		err := c.tryRecord(&j)
 		if err == nil || errors.Is(err, storage.ErrFenced) {
 			return
@@ -34,9 +33,9 @@ func (c *Courier) record(j queue.Judgement) {
 		if errors.Is(err, storage.ErrFailed) || errors.Is(err, storage.ErrClosed) || c.ctx.Err() != nil {
 			return
 		}
-		if !told {
-			told = true
-			c.log.Error("the outcome of a delivery can't be recorded yet; it is tried again each second", "id", j.Settlement.Entry.ID.String(), "err", err)
+		if !logged {
+			logged = true
+			c.log.Error("the outcome of a delivery can't be recorded yet; retrying each second", "id", j.Settlement.Entry.ID.String(), "err", err)
 		}
 		select {
 		case <-time.After(retryRecord):
@@ -45,7 +44,7 @@ func (c *Courier) record(j queue.Judgement) {
 	}
 }
 
-// tryRecord stores the notices, the last of them in one step with the settlement.
+// tryRecord stores the notifications, and the settlement in one step with the last of them.
 func (c *Courier) tryRecord(j *queue.Judgement) error {
 	settle := []storage.Settlement{j.Settlement}
 	for len(j.Notices) > 0 {
@@ -66,11 +65,11 @@ func (c *Courier) tryRecord(j *queue.Judgement) error {
 	return c.store.Settle(settle)
 }
 
-// doubleBounce is the name that notices about notices come from, as with Postfix.
+// doubleBounce is the sender of notifications about notifications, as with Postfix.
 const doubleBounce = "double-bounce"
 
-// notify stores a notification, and settle with it. sent is false when there is
-// no recipient for it: then nothing was stored.
+// notify stores a notification, and settle with it. It stores nothing and returns false
+// when the notification has no recipient.
 func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storage.Settlement) (sent bool, err error) {
 	to, from := e.Envelope.ReversePath, ""
 	local, _, _ := strings.Cut(to, "@")
@@ -86,7 +85,7 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 		if double {
 			return false, c.dropNotice(e, n)
 		}
-		// The sender has no account here, or is no address: the postmaster is told.
+		// The sender has no account here, or is not an address: use the postmaster.
 		double, to, from = true, "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
 		if !c.settings.DropDoubleBounces {
 			m = c.address(to, from)
@@ -118,8 +117,8 @@ var noticeWords = map[queue.NoticeKind]string{
 	queue.Relayed: "sender delivery status notification", queue.Succeeded: "sender delivery status notification",
 }
 
-// unreadPostmaster says what to do when the postmaster's mail is in an account without a
-// password, such as the one that the server makes; "" when it is not.
+// unreadPostmaster returns a hint when the postmaster's account has no password, such as
+// the account that the server makes. Else it returns "".
 func (c *Courier) unreadPostmaster() string {
 	at, err := c.store.Lookup("postmaster", c.settings.DefaultDomain)
 	if err != nil || at.Account == 0 {
@@ -129,10 +128,10 @@ func (c *Courier) unreadPostmaster() string {
 	if err != nil || a.Hash != "" || a.Secret != "" {
 		return ""
 	}
-	return `, whose account has no password: set one by "postrider account passwd postmaster@` + a.Domain + `", or lead the address to somebody by "postrider alias add" while no mail is there`
+	return `, whose account has no password: set one with "postrider account passwd postmaster@` + a.Domain + `", or redirect the address with "postrider alias add" while the account has no mail`
 }
 
-// dropNotice gives up a notification.
+// dropNotice drops a notification.
 func (c *Courier) dropNotice(e *storage.QueueEntry, n *queue.Notice) error {
 	if n.Kind == queue.Failed {
 		c.Stats.Dropped.Add(1)
@@ -141,14 +140,14 @@ func (c *Courier) dropNotice(e *storage.QueueEntry, n *queue.Notice) error {
 	return nil
 }
 
-// address begins a notification: nil when no recipient has the address.
+// address begins a notification. It returns nil when the address has no recipient.
 func (c *Courier) address(to, from string) *incoming.Message {
 	rcpt, refused := smtp.ParseRcpt([]byte("TO:<"+to+">"), 0, true)
 	if refused != nil {
 		return nil
 	}
-	// No NOTIFY=NEVER: the null reverse-path keeps other hosts from answering, and to
-	// us the failure of a notification has to come back, for the postmaster (see notify).
+	// NOTIFY=NEVER is not set: a failed notification has to come back here, for the
+	// postmaster (see notify). Other hosts don't answer, because the reverse-path is null.
 	m := c.Entrance.New(from)
 	if o := m.Recipient(&rcpt); o != router.Local && o != router.NotOurs {
 		return nil
@@ -156,7 +155,7 @@ func (c *Courier) address(to, from string) *incoming.Message {
 	return m
 }
 
-// report is what the notification tells.
+// report makes the text of a notification.
 func (c *Courier) report(e *storage.QueueEntry, n *queue.Notice, to string, double bool) (*dsn.Report, error) {
 	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.settings.ReturnSize)
 	bare := e.Envelope.Stranger && (n.Kind == queue.Succeeded || n.Kind == queue.Relayed)
@@ -195,11 +194,10 @@ var kindOf = map[queue.NoticeKind]dsn.Kind{
 	queue.Failed: dsn.Failure, queue.Delayed: dsn.Delay, queue.Relayed: dsn.Relayed, queue.Succeeded: dsn.Success,
 }
 
-// mostHeader bounds what is read of a message for its header.
-const mostHeader = 64 << 10
+// maxHeader bounds how much original reads of a message to find its header.
+const maxHeader = 64 << 10
 
-// original reads the message that a notification is about, or its header, in plain
-// form.
+// original reads the message that a notification is about, or its header, in plain form.
 func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 	m, err := c.store.OpenQueued(e)
 	if err != nil {
@@ -208,7 +206,7 @@ func (c *Courier) original(e *storage.QueueEntry, whole bool) ([]byte, error) {
 	defer m.Close()
 	var text []byte
 	var plain dot.Unstuffer
-	for whole || len(text) < mostHeader {
+	for whole || len(text) < maxHeader {
 		piece, err := m.Next()
 		if err == io.EOF {
 			break

@@ -16,7 +16,7 @@ import (
 // zone is a domain b.test with one mail host, at 127.0.0.2.
 var zone = []string{"b.test. 300 IN MX 10 mx.b.test.", "mx.b.test. 300 IN A 127.0.0.2"}
 
-// Whatever the certificate is, the mail goes over TLS.
+// Mail goes over TLS, whatever the certificate is.
 func TestOpportunistic(t *testing.T) {
 	a := newAuthority(t)
 	b := newBed(t, nil, 0, nil, zone...)
@@ -44,7 +44,7 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// Where TLS is demanded nothing goes without it.
+// No mail goes in clear text where TLS is demanded.
 func TestEncrypt(t *testing.T) {
 	for mode, why := range map[string]string{
 		"no-tls": "4.7.4 host mx.b.test[127.0.0.2]: TLS is required, but was not offered by the host",
@@ -63,7 +63,7 @@ func TestEncrypt(t *testing.T) {
 	}
 }
 
-// At "none" TLS is not asked for.
+// The client does not send STARTTLS at level "none".
 func TestNone(t *testing.T) {
 	b := newBed(t, nil, 0, func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.None) }, zone...)
 	h := startMX(t, b.at(2), "", newAuthority(t).issue(time.Time{}, "mx.b.test"))
@@ -73,7 +73,7 @@ func TestNone(t *testing.T) {
 	}
 }
 
-// A valid certificate is one for the host, of now, by a known authority.
+// A valid certificate has the host's name, has not expired, and is by a known authority.
 func TestVerify(t *testing.T) {
 	a, other := newAuthority(t), newAuthority(t)
 	demand := func(set *Settings) { set.Security.Rules = tlsRules(tlspolicy.Verify) }
@@ -104,7 +104,7 @@ func TestVerify(t *testing.T) {
 	f("authority", other, time.Time{}, "mx.b.test", "unknown authority")
 }
 
-// What the host was spoken to over is in the history of a message.
+// A message's history has the TLS facts of the connection.
 func TestHistory(t *testing.T) {
 	b := newBed(t, nil, 0, nil, zone...)
 	startMX(t, b.at(2), "greylist", newAuthority(t).issue(time.Time{}, "mx.b.test"))
@@ -123,14 +123,14 @@ func TestHistory(t *testing.T) {
 	wantText(t, strings.Join(all, "\n"), fmt.Sprintf("attempt 1, mx.b.test[127.0.0.2]:%d, Untrusted TLSv1.3 with cipher ", b.port), "attempt 2, ")
 }
 
-// A password is told in clear text to this machine only, unless the operator says so.
+// Passwords go in clear text to this machine only, unless the operator permits more.
 func TestPasswordsWantTLS(t *testing.T) {
 	b := newBed(t, nil, 0, nil)
 	f := func(addr string, login, allowed bool, want tlspolicy.Level) {
 		t.Helper()
 		b.settings.AuthWithoutTLS = allowed
 		host := mx.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
-		one := &try{c: b.Courier, bearing: &Bearing{s: b.security, Level: tlspolicy.May}, answer: new(mx.Answer), attempt: new(queue.Attempt)}
+		one := &attempt{c: b.Courier, security: &NextHopSecurity{s: b.security, Level: tlspolicy.May}, answer: new(mx.Answer), outcome: new(queue.Attempt)}
 		if d, err := one.demand(host, login); err != nil || d.Level != want {
 			t.Errorf("%s %t %t: %s %v", addr, login, allowed, d.Level, err)
 		}
@@ -141,13 +141,13 @@ func TestPasswordsWantTLS(t *testing.T) {
 	f("127.0.0.1:587", true, false, tlspolicy.May)
 }
 
-// The memory of hosts without TLS is bounded, and fades.
+// clearHosts is bounded, and forgets each host after clearFor.
 func TestClearHosts(t *testing.T) {
 	var c clearHosts
 	now := time.Unix(1e9, 0)
-	for i := range 3 * mostClear {
+	for i := range 3 * maxClear {
 		c.add(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 25), now)
-		if c.until.Len() > mostClear {
+		if c.until.Len() > maxClear {
 			t.Fatalf("%d hosts", c.until.Len())
 		}
 	}

@@ -10,14 +10,14 @@ import (
 	"postrider/engine/protocol/smtpclient"
 )
 
-// Passwords are the logins of next hops. It never changes.
+// Passwords are the logins for next hops. It never changes.
 type Passwords struct {
 	of map[router.Hop]*smtpclient.Credentials
 }
 
-// ReadPasswords reads the file of relay.passwords: lines "NEXTHOP USER:PASSWORD",
-// # begins a comment. "" is no file. Others than its owner must not be able to read
-// the file.
+// ReadPasswords reads the file of relay.passwords. A line is "NEXTHOP USER:PASSWORD", or a
+// comment that begins with "#". The path "" means that there is no file. Only the owner may
+// have permission to read the file.
 func ReadPasswords(path string) (*Passwords, error) {
 	p := &Passwords{of: make(map[router.Hop]*smtpclient.Credentials)}
 	if path == "" {
@@ -29,7 +29,7 @@ func ReadPasswords(path string) (*Passwords, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("relay.passwords: others can read %s: chmod 600 %s", path, path)
+		return nil, fmt.Errorf("relay.passwords: other users can read %s: run chmod 600 %s", path, path)
 	}
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
@@ -41,12 +41,12 @@ func ReadPasswords(path string) (*Passwords, error) {
 		user, password, ok := strings.Cut(strings.TrimSpace(login), ":")
 		h, err := router.ParseHop(hop)
 		if err != nil || !ok || user == "" {
-			return nil, fmt.Errorf("relay.passwords: %s:%d: want NEXTHOP USER:PASSWORD, for example \"[smtp.example.org]:587 me@example.org:secret\"", path, n)
+			return nil, fmt.Errorf("relay.passwords: %s:%d: expected NEXTHOP USER:PASSWORD, for example \"[smtp.example.org]:587 me@example.org:secret\"", path, n)
 		}
 		p.of[h] = &smtpclient.Credentials{User: user, Password: password}
 	}
 	return p, lines.Err()
 }
 
-// For returns the login of a next hop, or nil.
+// For returns a next hop's login, or nil.
 func (p *Passwords) For(hop router.Hop) *smtpclient.Credentials { return p.of[hop] }

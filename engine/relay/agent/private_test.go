@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Mail for a domain whose hosts have private addresses comes back at once, and says
-// which key would permit them; a next hop that the operator named may have such ones.
+// Mail for a domain whose hosts have private addresses bounces at once, and the bounce names
+// the key that permits them. A next hop that the operator named may have such addresses.
 func TestPrivateHostsOfADomain(t *testing.T) {
 	b := newBed(t, nil, 0, func(set *Settings) { set.Rules = transports("named.test=[127.0.0.2]") },
 		"inner.test. 300 IN MX 10 mx.inner.test.", "mx.inner.test. 300 IN A 10.255.255.1", "mx.inner.test. 300 IN A 169.254.169.254")

@@ -8,7 +8,7 @@ import (
 	"postrider/storage"
 )
 
-// A message to two destinations is removed once: when both are done with.
+// The log has one "removed" for a message to two destinations: after both are delivered.
 func TestRemovedIsTheLastLineOfAMessage(t *testing.T) {
 	a := newAuthority(t)
 	b := newBed(t, nil, 0, nil, append(zone, "c.test. 300 IN MX 10 mx.c.test.", "mx.c.test. 300 IN A 127.0.0.3")...)

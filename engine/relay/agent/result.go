@@ -12,26 +12,26 @@ import (
 	"postrider/storage"
 )
 
-// asked is a host of an attempt, and what came of it.
-type asked struct {
+// triedHost is a host that an attempt has tried, and its reply.
+type triedHost struct {
 	host    mx.Host
-	channel string // what it was spoken to over; "": it was not reached
-	said    string
+	channel string // TLS or clear text: see peer.channel; "": no connection
+	said    string // the last reply, or why there was none
 }
 
-// note takes in what a host said of a recipient. The last host's words count; that a
-// host could not be asked takes no words away.
-func (t *try) note(i int, r queue.Result, doubt bool) {
-	last := &t.attempt.Results[i]
+// note stores the result of a recipient at one host. The last reply of a host counts; a
+// host that could not be reached does not replace it.
+func (t *attempt) note(i int, r queue.Result, doubt bool) {
+	last := &t.outcome.Results[i]
 	if r.Verdict == queue.Temporary && r.Diagnostic == "" && last.Diagnostic != "" && !doubt {
 		return
 	}
 	*last = r
 }
 
-// result says in the queue's words what the peer said of a recipient.
-func (t *try) result(res *smtpclient.Result, out *smtpclient.Outcome) queue.Result {
-	host := t.wire.host
+// result makes the scheduler's result of the peer's reply about a recipient.
+func (t *attempt) result(res *smtpclient.Result, out *smtpclient.Outcome) queue.Result {
+	host := t.peer.host
 	name := nameOf(host)
 	r := queue.Result{Status: res.Status, Peer: host.String()}
 	if res.Code != 0 {
@@ -48,7 +48,7 @@ func (t *try) result(res *smtpclient.Result, out *smtpclient.Outcome) queue.Resu
 	if res.Code != 0 {
 		r.Reason = "host " + name + " said: " + inReplyTo(res)
 	}
-	if t.wire.blamesClearText(res) {
+	if t.peer.blamesClearText(res) {
 		t.c.security.clear.remove(host.Addr)
 		if r.Verdict == queue.Permanent {
 			r.Verdict, r.Status = queue.Temporary, "4"+r.Status[1:]
@@ -58,7 +58,7 @@ func (t *try) result(res *smtpclient.Result, out *smtpclient.Outcome) queue.Resu
 	return r
 }
 
-// inReplyTo is what the peer said, and of what.
+// inReplyTo returns the peer's reply and the command that it answers.
 func inReplyTo(res *smtpclient.Result) string {
 	if res.Code == 0 || res.Verb == "" {
 		return res.Reply
@@ -66,30 +66,30 @@ func inReplyTo(res *smtpclient.Result) string {
 	return res.Reply + " (in reply to " + res.Verb + " command)"
 }
 
-// nameOf is a host in the words of Postfix's log, without the port.
+// nameOf returns a host as in Postfix's log, without the port.
 func nameOf(h mx.Host) string { return fmt.Sprintf("%s[%s]", h.Name, h.Addr.Addr()) }
 
-// conclude gives a result to the recipients of which no host said a word, and tells
-// of the hosts to those that are to be tried again.
-func (t *try) conclude(fault queue.Fault) {
+// conclude gives a result to the recipients about which no host has replied, and adds the
+// names of other hosts to deferred results.
+func (t *attempt) conclude(fault queue.Fault) {
 	for _, i := range t.left {
-		r := &t.attempt.Results[i]
+		r := &t.outcome.Results[i]
 		if r.Diagnostic == "" {
 			*r = queue.Result{Status: fault.Status, Reason: fault.Text, Peer: r.Peer}
 		}
-		if r.Verdict == queue.Permanent { // of the host, not of the message
+		if r.Verdict == queue.Permanent { // the refusal is about this host, not the message
 			r.Verdict, r.Status = queue.Temporary, "4"+r.Status[1:]
 		}
 	}
-	for i := range t.attempt.Results {
-		if r := &t.attempt.Results[i]; r.Verdict == queue.Temporary {
+	for i := range t.outcome.Results {
+		if r := &t.outcome.Results[i]; r.Verdict == queue.Temporary {
 			tail := atMost(t.others(r), storage.MaxReason/2)
 			r.Reason = atMost(r.Reason, storage.MaxReason-len(tail)) + tail
 		}
 	}
 }
 
-// atMost is a text cut to a number of octets, between two characters.
+// atMost cuts a text to n octets, between two characters.
 func atMost(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -100,19 +100,19 @@ func atMost(s string, n int) string {
 	return s[:n]
 }
 
-// mostNamed bounds the hosts that a reason names: the history has them all.
-const mostNamed = 4
+// maxNamed bounds the hosts that a reason names. The history has all of them.
+const maxNamed = 4
 
-// others names the hosts that a reason does not speak of: which else were tried, and
-// which were not.
-func (t *try) others(r *queue.Result) string {
+// others names the hosts that a reason does not contain: other hosts that were tried, and
+// hosts that were not.
+func (t *attempt) others(r *queue.Result) string {
 	var tried, untried []string
 	add := func(to *[]string, h mx.Host) {
 		if name := nameOf(h); !strings.Contains(r.Reason, name) && !slices.Contains(*to, name) {
 			*to = append(*to, name)
 		}
 	}
-	for _, a := range t.asked {
+	for _, a := range t.tried {
 		add(&tried, a.host)
 	}
 	for _, h := range t.untried {
@@ -123,7 +123,7 @@ func (t *try) others(r *queue.Result) string {
 		lead  string
 		names []string
 	}{{"; also tried: ", tried}, {"; not tried: ", untried}} {
-		n := min(len(list.names), mostNamed)
+		n := min(len(list.names), maxNamed)
 		if n == 0 {
 			continue
 		}
@@ -135,14 +135,14 @@ func (t *try) others(r *queue.Result) string {
 	return tail
 }
 
-// isDeferred says whether a recipient is to be tried again.
-func (t *try) isDeferred() bool {
-	return slices.ContainsFunc(t.attempt.Results, func(r queue.Result) bool { return r.Verdict == queue.Temporary })
+// isDeferred reports whether any recipient is deferred.
+func (t *attempt) isDeferred() bool {
+	return slices.ContainsFunc(t.outcome.Results, func(r queue.Result) bool { return r.Verdict == queue.Temporary })
 }
 
-// channelTo is what a host was spoken to over, the last time.
-func (t *try) channelTo(peer string) string {
-	for _, h := range slices.Backward(t.asked) {
+// channelTo returns the channel that was last used to a host.
+func (t *attempt) channelTo(peer string) string {
+	for _, h := range slices.Backward(t.tried) {
 		if h.host.String() == peer {
 			return h.channel
 		}
@@ -150,10 +150,10 @@ func (t *try) channelTo(peer string) string {
 	return ""
 }
 
-// recordOf is the attempt in words, for the history. One that delivers at once
-// leaves none: the log has it, and most mail goes that way.
-func (t *try) recordOf() string {
-	e, a := t.entry, t.attempt
+// recordOf describes the attempt for the history. It returns "" for a first attempt that
+// delivers to all recipients, as most do: the log has it.
+func (t *attempt) recordOf() string {
+	e, a := t.entry, t.outcome
 	delivered := 0
 	for i := range a.Results {
 		if a.Results[i].Verdict == queue.Delivered {
@@ -170,15 +170,15 @@ func (t *try) recordOf() string {
 	} else {
 		b.WriteString(a.Peer + t.channelTo(a.Peer))
 	}
-	if waits := t.isDeferred(); len(t.asked) > 1 || waits && len(t.untried) > 0 {
-		for _, h := range t.asked {
+	if waits := t.isDeferred(); len(t.tried) > 1 || waits && len(t.untried) > 0 {
+		for _, h := range t.tried {
 			fmt.Fprintf(&b, "\ntried %s%s: %s", h.host, h.channel, oneLine(h.said))
 		}
 		for i, h := range t.untried {
 			if !waits {
 				break
 			}
-			if i == mostNamed {
+			if i == maxNamed {
 				fmt.Fprintf(&b, "\nnot tried: %d more", len(t.untried)-i)
 				break
 			}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// scripted is a mail host that answers by rules, in clear text.
+// scripted is a mail host that answers by rules, without TLS.
 type scripted struct {
 	l     net.Listener
 	rules map[string]string // by verb, or verb and an argument's part: "RCPT bob"; "hang up" closes

@@ -14,21 +14,22 @@ import (
 	"postrider/engine/relay/tlspolicy"
 )
 
-// Security finds what TLS the connections to other hosts have to show: by the
-// configuration, by TLSA records and by MTA-STS policies. It is safe for use by many
-// goroutines.
+// Security finds what TLS the connections to other hosts have to show. The configuration,
+// TLSA records and MTA-STS policies demand it. Security is safe for use by many goroutines.
 type Security struct {
 	ctx   context.Context
 	rules *tlspolicy.Rules
 	hosts *mx.Finder
-	sts   *mtasts.Cache // nil: not looked for
+	sts   *mtasts.Cache // nil: no MTA-STS
 	roots *x509.CertPool
 	log   *slog.Logger
 	clear clearHosts
-	told  sync.Once
+
+	daneLogged sync.Once
 }
 
-// NewSecurity reads the authorities; what it fetches later ends with ctx.
+// NewSecurity reads the file of authorities. The end of ctx cancels later fetches of
+// policies.
 func NewSecurity(ctx context.Context, set SecuritySettings, hosts *mx.Finder, log *slog.Logger) (*Security, error) {
 	roots, err := readRoots(set.Roots)
 	if err != nil {
@@ -41,8 +42,8 @@ func NewSecurity(ctx context.Context, set SecuritySettings, hosts *mx.Finder, lo
 	return s, nil
 }
 
-// readRoots reads the authorities of a file, "" those of the system. Without any,
-// no certificate is valid.
+// readRoots reads the authorities from a PEM file, or with "" from the system. Without
+// authorities no certificate is valid.
 func readRoots(path string) (*x509.CertPool, error) {
 	if path == "" {
 		roots, err := x509.SystemCertPool()
@@ -57,26 +58,26 @@ func readRoots(path string) (*x509.CertPool, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("relay.tls_roots: there is no certificate in %s: it has to be a PEM file", path)
+		return nil, fmt.Errorf("relay.tls_roots: no certificate in %s: expected a PEM file", path)
 	}
 	return roots, nil
 }
 
-// Bearing is what is known of a next hop before its hosts are tried.
-type Bearing struct {
+// NextHopSecurity is what TLS a next hop has to show, as far as it is known before the
+// hosts are tried.
+type NextHopSecurity struct {
 	s     *Security
 	Level tlspolicy.Level
-	Rule  string         // the key that it comes from
-	STS   *tlspolicy.STS // nil: none, or it is not looked for
-	Note  string         // what went wrong with the policy; or ""
+	Rule  string         // the key that Level comes from
+	STS   *tlspolicy.STS // the MTA-STS policy; nil: none, or not looked for
+	Note  string         // why the policy could not be fetched; or ""
 
-	domain string // "" for a hop that the configuration names
+	domain string // "" for a next hop that the configuration names
 }
 
-// Bearing finds what is demanded of a next hop. It may wait for a policy, but not
-// for long.
-func (s *Security) Bearing(ctx context.Context, hop router.Hop) *Bearing {
-	b := &Bearing{s: s}
+// ForNextHop finds what is demanded of a next hop. It may wait a short time for a policy.
+func (s *Security) ForNextHop(ctx context.Context, hop router.Hop) *NextHopSecurity {
+	b := &NextHopSecurity{s: s}
 	b.Level, b.Rule = s.rules.Level(hop.String(), hop.Host)
 	if hop.Kind != router.ByMX {
 		return b
@@ -90,9 +91,9 @@ func (s *Security) Bearing(ctx context.Context, hop router.Hop) *Bearing {
 	return b
 }
 
-// Demand is what a host of the answer about the next hop has to show. The error says
-// why the host must not be used now.
-func (b *Bearing) Demand(ctx context.Context, answer *mx.Answer, host mx.Host) (tlspolicy.Demand, error) {
+// Demand returns what a next hop's host has to show. The error is the reason why the
+// host must not be used now.
+func (b *NextHopSecurity) Demand(ctx context.Context, answer *mx.Answer, host mx.Host) (tlspolicy.Demand, error) {
 	c := tlspolicy.Case{Level: b.Level, Rule: b.Rule, Domain: b.domain, Host: host.Name, STS: b.STS}
 	if b.Level != tlspolicy.None && answer.Secure && host.Secure {
 		c.Found, c.TLSA = b.s.tlsa(ctx, host)
@@ -100,7 +101,7 @@ func (b *Bearing) Demand(ctx context.Context, answer *mx.Answer, host mx.Host) (
 	return tlspolicy.Decide(c)
 }
 
-// tlsa finds the records about the certificate of a host.
+// tlsa looks up a host's TLSA records.
 func (s *Security) tlsa(ctx context.Context, host mx.Host) (found []tlspolicy.TLSA, lookup tlspolicy.Lookup) {
 	records, err := s.hosts.Names().TLSA(ctx, host.Name, host.Addr.Port())
 	switch {
@@ -115,15 +116,15 @@ func (s *Security) tlsa(ctx context.Context, host mx.Host) (found []tlspolicy.TL
 	return found, tlspolicy.LookupFound
 }
 
-// tell logs, once, whether TLSA records can count: without a name server
-// that is believed, no host seems to have any.
-func (s *Security) tell() {
-	s.told.Do(func() {
+// logDANEOnce logs once whether TLSA records count. Without a name server that validates
+// DNSSEC they don't.
+func (s *Security) logDANEOnce() {
+	s.daneLogged.Do(func() {
 		go func() {
-			if yes, why := s.hosts.Names().Vouches(s.ctx); yes {
-				s.log.Info("DANE is on", "because", why, slog.String("daemon", "smtp"))
+			if yes, why := s.hosts.Names().Validates(s.ctx); yes {
+				s.log.Info("DANE is on", "reason", why, slog.String("daemon", "smtp"))
 			} else {
-				s.log.Info("DANE is off", "because", why, slog.String("daemon", "smtp"))
+				s.log.Info("DANE is off", "reason", why, slog.String("daemon", "smtp"))
 			}
 		}()
 	})

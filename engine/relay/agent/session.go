@@ -8,13 +8,12 @@ import (
 	"postrider/engine/relay/queue"
 )
 
-// session is one connection to a site, or the attempt to make one, on a goroutine
-// of its own.
+// session delivers mail to a site over one connection at a time. It has its own goroutine.
 type session struct {
 	sh   *shard
 	s    *queue.Session
-	jobs chan *queue.Job // the next one; nil: the session is over
-	wire *wire           // nil: not connected
+	jobs chan *queue.Job // the next job; nil: the session is over
+	peer *peer           // nil: not connected
 }
 
 func newSession(sh *shard, s *queue.Session) *session {
@@ -50,7 +49,7 @@ func (s *session) run(j *queue.Job) {
 	}
 }
 
-// next waits for the next job: nil when the session is over.
+// next waits for the next job. It returns nil when the session is over.
 func (s *session) next() *queue.Job {
 	select {
 	case j := <-s.jobs:
@@ -75,7 +74,7 @@ func (s *session) next() *queue.Job {
 // takeOrEnd tells the scheduler that the session ends, if it does.
 func (s *session) takeOrEnd(j *queue.Job) *queue.Job {
 	if j == nil {
-		s.hangUp() // before somebody else gets the place
+		s.hangUp() // before another session gets the place
 		s.sh.do(func(now time.Time, e *queue.Effects) bool {
 			s.sh.s.Ended(s.s, now, e)
 			return true
@@ -84,30 +83,30 @@ func (s *session) takeOrEnd(j *queue.Job) *queue.Job {
 	return j
 }
 
-// hangUp ends the connection, politely if that can be.
+// hangUp ends the connection with QUIT.
 func (s *session) hangUp() {
-	if s.wire != nil {
-		s.wire.quit()
-		s.wire = nil
+	if s.peer != nil {
+		s.peer.quit()
+		s.peer = nil
 	}
 }
 
-// drop forgets the connection.
+// drop closes the connection without QUIT.
 func (s *session) drop() {
-	if s.wire != nil {
-		s.wire.cut()
-		s.wire = nil
+	if s.peer != nil {
+		s.peer.cut()
+		s.peer = nil
 	}
 }
 
-// deliver makes one attempt.
+// deliver makes one attempt for the entry of a job.
 func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queue.Fault) {
 	a := &queue.Attempt{At: time.Now(), Results: make([]queue.Result, len(j.Entry.Recipients))}
 	if j.Hop.Kind == router.Maildrop {
 		verdict := s.sh.c.deliverHere(j.Entry, a)
 		return a, verdict, queue.Fault{}
 	}
-	t := &try{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, attempt: a}
+	t := &attempt{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, outcome: a}
 	verdict, fault := t.run()
 	a.At = time.Now()
 	a.Record = t.recordOf()

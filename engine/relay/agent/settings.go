@@ -11,34 +11,34 @@ import (
 
 // Settings are the operator's settings for mail to other hosts.
 type Settings struct {
-	Hostname      string // ours: in EHLO, in notifications and in their Received fields
-	DefaultDomain string // of the postmaster who gets notifications that can't be delivered
+	Hostname      string // this host's name: in EHLO, notifications, Received fields
+	DefaultDomain string // the postmaster's domain, for notifications that bounce
 
 	Rules     *router.Transports     // where mail for other domains goes
 	Policy    queue.Policy           // when an entry is tried, and when it is returned
-	Limits    map[string]queue.Limit // by next hop
+	Limits    map[string]queue.Limit // limits by next hop
 	Passwords string                 // the file of relay.passwords, or ""
 	Security  SecuritySettings
 
 	// AuthWithoutTLS allows logins in clear text at hosts that are not on this machine.
 	AuthWithoutTLS bool
-	// DropDoubleBounces: a notification that can't be delivered is dropped and counted.
+	// DropDoubleBounces drops and counts notifications that can't be delivered.
 	DropDoubleBounces bool
-	ReturnSize        int64 // of a failed message that is returned whole, at most
+	ReturnSize        int64 // the largest message that a bounce returns whole
 
-	Source *net.TCPAddr // that connections come from; nil: any
+	Source *net.TCPAddr // the local address of connections; nil: any
 	Sizes
 	Times
 }
 
-// Sizes bound what is done at once.
+// Sizes bound connections, messages and memory.
 type Sizes struct {
 	Connections               int
 	ConnectionsPerDestination int
-	InitialConnections        int // to a destination of which nothing is known yet
+	InitialConnections        int // connections to a destination that is not known yet
 	MessagesPerConnection     int
 	Rate                      int // messages a second to one destination; 0: no limit
-	MaxEntries                int // of the queue that are in memory
+	MaxEntries                int // queue entries in memory
 }
 
 // Times are how long a host may take.
@@ -48,12 +48,12 @@ type Times struct {
 	Data        time.Duration // to read a piece of a message
 	MinDataRate int64         // octets a second of a message, after Data; 0: no minimum
 	Reply       time.Duration // for the reply to a message
-	Idle        time.Duration // that a connection without mail is kept
+	Idle        time.Duration // how long a connection without mail is kept
 }
 
 // SecuritySettings are the operator's settings for TLS with other hosts.
 type SecuritySettings struct {
 	Rules  *tlspolicy.Rules
-	Roots  string // a PEM file with the authorities; "": those of the system
-	MTASTS bool   // look for MTA-STS policies
+	Roots  string // a PEM file with the authorities; "": the authorities of the system
+	MTASTS bool   // whether to look for MTA-STS policies
 }

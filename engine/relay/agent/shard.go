@@ -7,26 +7,26 @@ import (
 	"postrider/engine/relay/queue"
 )
 
-// shard is a scheduler and what carries its wishes out.
+// shard has a scheduler, and carries out its effects.
 type shard struct {
 	c  *Courier
-	mu sync.Mutex // guards what follows; held for microseconds
+	mu sync.Mutex // guards the fields below; held for microseconds
 	s  *queue.Scheduler
 
 	ticking bool
 }
 
-// load is a destination to be read.
+// load is a request to read a destination's due entries.
 type load struct {
 	sh *shard
 	queue.Load
 }
 
-// effects are emptied and used again.
+// effects is a pool of empty Effects.
 var effects = sync.Pool{New: func() any { return new(queue.Effects) }}
 
-// do calls the scheduler and carries out what it wants. Nothing of that waits.
-// f returns false when nothing came of it.
+// do calls f with the scheduler locked, carries out the effects, and returns the result of
+// f. Carrying out never waits.
 func (sh *shard) do(f func(now time.Time, e *queue.Effects) bool) bool {
 	e := effects.Get().(*queue.Effects)
 	sh.mu.Lock()
@@ -43,7 +43,7 @@ func (sh *shard) do(f func(now time.Time, e *queue.Effects) bool) bool {
 	return ok
 }
 
-// tickEvery is how often sites are looked at that wait for their rate limit.
+// tickEvery is how often the scheduler checks sites that wait for their rate limit.
 const tickEvery = 100 * time.Millisecond
 
 func (sh *shard) tick() {
@@ -66,7 +66,7 @@ func (sh *shard) carryOut(e *queue.Effects) {
 	}
 	for _, a := range e.Start {
 		if sh.c.closing.Load() {
-			continue // what is in memory is on the disk
+			continue // the entry is on the disk
 		}
 		s := newSession(sh, a.Session)
 		sh.c.running.Go(func() { s.run(a.Job) })
@@ -82,10 +82,10 @@ func (sh *shard) carryOut(e *queue.Effects) {
 	}
 }
 
-// suspended begins the reason of an entry that is not tried.
+// suspended begins the reason of an entry that is put off without an attempt.
 const suspended = "delivery temporarily suspended: "
 
-// postpone settles an entry that is not tried.
+// postpone settles an entry that is put off without an attempt.
 func (sh *shard) postpone(p queue.Postponed) {
 	sh.c.record(queue.Judgement{Settlement: queue.Postpone(p.Job.Entry, p.Due, p.Fault.Status, suspended+p.Fault.Text)})
 	sh.do(func(_ time.Time, e *queue.Effects) bool {
@@ -94,8 +94,8 @@ func (sh *shard) postpone(p queue.Postponed) {
 	})
 }
 
-// enqueue hands a load to the readers. It never waits: what the channel does not
-// hold gets a goroutine, of which there are at most as many as destinations awake.
+// enqueue gives a load to the readers. It never waits: a load without room in the channel
+// gets a goroutine. There are at most as many of them as destinations awake.
 func (c *Courier) enqueue(l load) {
 	select {
 	case c.loads <- l:
@@ -109,7 +109,7 @@ func (c *Courier) enqueue(l load) {
 	}
 }
 
-// read is a goroutine that reads the queue.
+// read serves loads until the Courier ends. Each reader is a goroutine.
 func (c *Courier) read() {
 	for {
 		select {

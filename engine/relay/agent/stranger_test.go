@@ -11,8 +11,9 @@ import (
 	"postrider/storage"
 )
 
-// A notification of success returns nothing of a stranger's message, whatever RET says;
-// one of failure returns it, and so does each of our own people's.
+// A notification of success returns nothing of an untrusted client's message, whatever RET
+// is. A notification of failure returns it, and so does each notification about a message
+// of our own users.
 func TestSuccessReturnsNothingOfAStranger(t *testing.T) {
 	b := newBed(t, nil, 0, noRetry, "gone.test. 300 IN A 127.0.0.2") // where nothing listens
 	for _, stranger := range []bool{true, false} {

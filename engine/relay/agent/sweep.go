@@ -7,13 +7,13 @@ import (
 	"postrider/storage"
 )
 
-// lookEvery is how often the store is asked which destinations are due. Its marks
-// have a grain of 4 s.
-const lookEvery = time.Second
+// wakeEvery is how often wakeDue asks the store which destinations are due. The store
+// rounds due times to 4 s.
+const wakeEvery = time.Second
 
-// lookAround wakes the destinations whose time has come.
-func (c *Courier) lookAround() {
-	tick := time.NewTicker(lookEvery)
+// wakeDue wakes the destinations that are due.
+func (c *Courier) wakeDue() {
+	tick := time.NewTicker(wakeEvery)
 	defer tick.Stop()
 	for {
 		if err := c.store.Awake(func(domain string) { c.wake(domain, false) }); err != nil && !c.closing.Load() {
@@ -27,15 +27,15 @@ func (c *Courier) lookAround() {
 	}
 }
 
-// The sweep looks for entries whose sender is owed a word and that no attempt has
-// looked at, because their destination sleeps: once a minute, in the order of
-// arrival. Entries that were warned, and those that are younger, are not read: two
-// marks move along the queue with the time. An attempt may come later than the
-// schedule says by a wait and its jitter; slack leaves it that time.
+// sweep finds entries that are overdue for a delay warning or for their end, and that no
+// attempt has reached because their destination sleeps. It runs once a minute, in the order
+// of arrival. It reads neither younger entries nor entries with a warning: two times of
+// arrival mark how far it has come. An attempt may be later than its due time by a wait and
+// its jitter; slack allows for that.
 func (c *Courier) sweep() {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
-	var warned time.Time // entries that arrived before were looked at for the warning
+	var warned time.Time // entries that arrived before this have had their warning
 	for n := 0; ; n++ {
 		select {
 		case <-tick.C:
@@ -53,16 +53,16 @@ func (c *Courier) sweep() {
 		if n%60 == 0 {
 			keep := c.settings.Policy.Lifetime + historyAfter
 			if err := c.store.ForgetHistory(now.Add(-keep)); err != nil && !c.closing.Load() {
-				c.log.Error("old history can't be dropped", "err", err)
+				c.log.Error("old history can't be deleted", "err", err)
 			}
 		}
 	}
 }
 
-// historyAfter is how long "why" knows of a message after the end of its lifetime.
+// historyAfter is how long a message's history ("why") is kept after its lifetime.
 const historyAfter = 48 * time.Hour
 
-// slack is how much later than the schedule an attempt may be.
+// slack is how much later than its due time an attempt may be.
 func (c *Courier) slack() time.Duration {
 	longest := c.settings.Policy.Retry[0]
 	for _, w := range c.settings.Policy.Retry {
@@ -71,7 +71,7 @@ func (c *Courier) slack() time.Duration {
 	return longest + longest*time.Duration(c.settings.Policy.Jitter)/100 + time.Minute
 }
 
-// sweepRange settles what is owed to the entries of a range.
+// sweepRange settles the overdue entries that f selects.
 func (c *Courier) sweepRange(f storage.QueueFilter, now time.Time, slack time.Duration) {
 	err := c.store.Queued(f, func(e *storage.QueueEntry) bool {
 		if a := c.settings.Policy.Overdue(e, now, slack); a != nil {
@@ -80,11 +80,11 @@ func (c *Courier) sweepRange(f storage.QueueFilter, now time.Time, slack time.Du
 		return !c.closing.Load()
 	})
 	if err != nil && !c.closing.Load() {
-		c.log.Error("the queue can't be swept", "err", err)
+		c.log.Error("the queue can't be searched for overdue entries", "err", err)
 	}
 }
 
-// finish judges an attempt, records what follows, and logs it.
+// finish judges an attempt, records the judgement, and logs the attempt.
 func (c *Courier) finish(e *storage.QueueEntry, a *queue.Attempt, random float64) {
 	j := c.settings.Policy.Judge(e, a, random)
 	c.record(j)

@@ -10,7 +10,7 @@ import (
 	"postrider/storage"
 )
 
-// need is an answer that is looked for once an attempt.
+// need is a yes or no that an attempt finds out at most once.
 type need uint8
 
 const (
@@ -19,11 +19,11 @@ const (
 	notNeeded
 )
 
-// needsUTF8 says whether the message has UTF-8 in its header, and so can go to hosts
-// with SMTPUTF8 only (RFC 6531 section 3.2). The client's word alone does not count:
-// many clients say SMTPUTF8 wherever it is offered, of messages that are ASCII. What
-// the paths of the transaction need is smtpclient's to see.
-func (t *try) needsUTF8() bool {
+// needsUTF8 reports whether the message has UTF-8 in its header, and so can go only to
+// hosts with SMTPUTF8 (RFC 6531 section 3.2). SMTPUTF8 in the client's MAIL command is not
+// enough: many clients send it wherever it is offered, also for ASCII messages. Package
+// smtpclient checks the transaction's paths.
+func (t *attempt) needsUTF8() bool {
 	if !t.entry.Envelope.SMTPUTF8 {
 		return false
 	}
@@ -36,8 +36,8 @@ func (t *try) needsUTF8() bool {
 	return t.utf8 == needed
 }
 
-// headerIsWide says whether the header of an entry's message has an octet over 127.
-// A message that can't be read gets the client's word.
+// headerIsWide reports whether the header of an entry's message has an octet over 127. It
+// returns true for a message that can't be read.
 func (c *Courier) headerIsWide(e *storage.QueueEntry) bool {
 	m, err := c.store.OpenQueued(e)
 	if err != nil {
@@ -60,11 +60,11 @@ func (c *Courier) headerIsWide(e *storage.QueueEntry) bool {
 // that end with CRLF.
 type headerScan struct {
 	wide bool
-	text int // octets of the line so far, without its end
+	text int // octets in the line so far, without its end
 }
 
-// scan looks at the next piece and says whether the answer is known: an octet was
-// found, or the empty line that ends the header.
+// scan looks at the next piece and reports whether the answer is known: it has found an
+// octet over 127, or the empty line that ends the header.
 func (h *headerScan) scan(piece []byte) bool {
 	for len(piece) > 0 {
 		line := piece
@@ -92,8 +92,8 @@ func (h *headerScan) scan(piece []byte) bool {
 	return false
 }
 
-// asciiPath is a path with its domain in A-labels, for hosts without SMTPUTF8; "":
-// it is ASCII as it is, or its local part is not.
+// asciiPath returns a path with its domain in A-labels, for hosts without SMTPUTF8. It
+// returns "" for a path that is ASCII already, or whose local part is not.
 func asciiPath(path string) string {
 	local, domain, ok := cutDomain(path)
 	if !ok || isASCII(domain) || !isASCII(local) {
@@ -124,17 +124,17 @@ func isASCII(s string) bool {
 	return true
 }
 
-// transaction fills in what the machine is to send.
-func (w *wire) transaction(entry *storage.QueueEntry, to []int, utf8 bool) {
+// transaction fills in the transaction that the machine will send.
+func (p *peer) transaction(entry *storage.QueueEntry, to []int, utf8 bool) {
 	env := &entry.Envelope
-	w.tx = smtpclient.Transaction{
+	p.tx = smtpclient.Transaction{
 		ReversePath: env.ReversePath, ASCIIReversePath: asciiPath(env.ReversePath),
 		Size: entry.Size(), Body: env.Body, SMTPUTF8: utf8,
-		Ret: env.Ret, EnvID: env.EnvID, Recipients: w.tx.Recipients[:0],
+		Ret: env.Ret, EnvID: env.EnvID, Recipients: p.tx.Recipients[:0],
 	}
 	for _, i := range to {
 		r := &entry.Recipients[i]
-		w.tx.Recipients = append(w.tx.Recipients, smtpclient.Recipient{
+		p.tx.Recipients = append(p.tx.Recipients, smtpclient.Recipient{
 			ForwardPath: r.ForwardPath, ASCIIPath: asciiPath(r.ForwardPath), ORcpt: r.ORcpt, Notify: r.Notify,
 		})
 	}

@@ -11,8 +11,8 @@ var old = []string{
 	"old.test. 300 IN A 127.0.0.2", "xn--bcher-kva.test. 300 IN A 127.0.0.2", "xn--mgba3a4f16a.test. 300 IN A 127.0.0.2",
 }
 
-// RFC 6531 section 3.2: what needs SMTPUTF8 is a path or a header beyond ASCII, and not
-// the client's word. sendTo says the word of a text that has it in it.
+// RFC 6531 section 3.2: a path or a header beyond ASCII needs SMTPUTF8. SMTPUTF8 in the
+// client's MAIL command is not enough. sendTo sets it for texts that contain the word.
 func TestUTF8_ByNeed(t *testing.T) {
 	for name, c := range map[string]struct {
 		text, to, path string // path: in the RCPT command; "": returned
@@ -49,8 +49,8 @@ func TestUTF8_ByNeed(t *testing.T) {
 	}
 }
 
-// A host that offers SMTPUTF8 is told of it only where it is needed, and gets the
-// addresses as they are.
+// MAIL has SMTPUTF8 only where a message needs it and the host offers it. Such a host gets
+// the addresses unchanged.
 func TestUTF8_Offered(t *testing.T) {
 	for name, c := range map[string]struct{ text, to, want string }{
 		"ascii":  {"Subject: SMTPUTF8\r\n\r\nx\r\n", "ann@old.test", "MAIL FROM:<joe@client.test>\nRCPT TO:<ann@old.test>"},
@@ -87,7 +87,7 @@ func TestUTF8_Report(t *testing.T) {
 	}
 }
 
-// The header is found the same however the message is cut.
+// headerScan gives the same result however the message is cut.
 func TestHeaderScan(t *testing.T) {
 	f := func(text string, want bool) {
 		t.Helper()

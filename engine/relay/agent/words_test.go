@@ -13,7 +13,7 @@ import (
 	"postrider/storage"
 )
 
-// What a host said is in the reason and in the report, in whatever form it said it.
+// A host's reply is in the reason of a deferral, also when its lines are malformed.
 func TestHostsWords(t *testing.T) {
 	for name, c := range map[string]struct{ verb, reply, want string }{
 		"greeting":      {"GREETING", "220-Hello\r\n450 4.3.2 Too many of you", "4.3.2 host one.solo.test[127.0.0.2] said: 220-Hello 450 4.3.2 Too many of you"},
@@ -31,7 +31,7 @@ func TestHostsWords(t *testing.T) {
 	}
 }
 
-// A refusal whose lines differ is returned with all of them.
+// The report has all lines of a refusal, also when their codes differ.
 func TestHostsWords_Report(t *testing.T) {
 	for name, c := range map[string]struct{ verb, reply string }{
 		"rcpt": {"RCPT", "450-4.1.1 Wait\r\n550 5.1.1 No such user"},
@@ -53,8 +53,8 @@ func TestHostsWords_Report(t *testing.T) {
 	}
 }
 
-// Success is told of each recipient by whoever answers for it: the first host reports
-// itself, the second one doesn't.
+// This host reports the success of the recipients at a host without DSN. A host with DSN
+// sends its own reports.
 func TestNextHost_Success(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, nil, 0, func(set *Settings) {
@@ -83,10 +83,10 @@ func TestNextHost_Success(t *testing.T) {
 	}
 }
 
-// A connection that broke while it was idle, to a host that is gone from DNS meanwhile,
-// is no host of the attempt that follows.
+// recordOf does not list a kept connection that broke while it was idle, to a host that is
+// not in DNS any more.
 func TestRecordOf_StalePeer(t *testing.T) {
-	one := &try{entry: &storage.QueueEntry{Recipients: make([]storage.QueuedRecipient, 1)}, attempt: &queue.Attempt{Peer: "old.test[192.0.2.1]:25", Results: make([]queue.Result, 1)}}
-	one.asked = []asked{{host: mx.Host{Name: "new.test", Addr: netip.MustParseAddrPort("192.0.2.2:25")}, said: "connection refused"}}
+	one := &attempt{entry: &storage.QueueEntry{Recipients: make([]storage.QueuedRecipient, 1)}, outcome: &queue.Attempt{Peer: "old.test[192.0.2.1]:25", Results: make([]queue.Result, 1)}}
+	one.tried = []triedHost{{host: mx.Host{Name: "new.test", Addr: netip.MustParseAddrPort("192.0.2.2:25")}, said: "connection refused"}}
 	wantText(t, one.recordOf(), "attempt 1, old.test[192.0.2.1]:25\ndeferred ")
 }

@@ -9,25 +9,25 @@ import (
 	"postrider/engine/edge/dns"
 )
 
-// Answer is where mail is to be tried.
+// Answer has the hosts to try.
 type Answer struct {
 	Hosts []Host   // in the order to try; each address once
-	Notes []string // what was passed over and why, for people
-	// Secure: DNSSEC vouches for these being the hosts of the domain, or the
-	// configuration names the host.
+	Notes []string // what was skipped and why, for the operator
+	// Secure means that DNSSEC has validated the list of hosts, or that the configuration
+	// names the host.
 	Secure bool
 }
 
 // Host is one address of a mail host.
 type Host struct {
-	Name       string         `json:"name"` // of the MX record, or of the next hop; an address for address literals
+	Name       string         `json:"name"` // from the MX record or the next hop; for an address literal the address
 	Addr       netip.AddrPort `json:"addr"`
-	Preference uint16         `json:"preference"` // of the MX record; 0 for hosts without one
-	// Secure: DNSSEC vouches for the address.
+	Preference uint16         `json:"preference"` // from the MX record; 0 without one
+	// Secure means that DNSSEC has validated the address.
 	Secure bool `json:"dnssec,omitempty"`
 }
 
-// String is the host as the log has it: name[address]:port.
+// String returns the host as in the log: name[address]:port.
 func (h Host) String() string {
 	return fmt.Sprintf("%s[%s]:%d", h.Name, h.Addr.Addr(), h.Addr.Port())
 }
@@ -35,16 +35,16 @@ func (h Host) String() string {
 // candidate is a mail host on its way into an Answer.
 type candidate struct {
 	dns.Exchange
-	question string // the name as it is asked for; "" when nothing is to be asked
+	question string // the name to look up; "" if addrs is known
 	addrs    []netip.Addr
-	private  []netip.Addr // that the domain may not lead to: see mayBe
-	secure   bool         // DNSSEC vouches for all of addrs
-	fault    dns.Outcome  // what became of it, when it has no address: dns.NoData, dns.NoName, dns.Failed
+	private  []netip.Addr // addresses that were skipped: see isAllowed
+	secure   bool         // DNSSEC has validated addrs
+	fault    dns.Outcome  // why there is no address: dns.NoData, dns.NoName, dns.Failed
 }
 
-// order puts the addresses of the candidates, which are sorted, into the order to
-// try: host by host, and in each the IP versions by turns, so that a version that
-// leads nowhere does not use up all tries.
+// order puts the addresses of sorted candidates into the order to try: host by host, and for
+// each host the IP versions in turn, so that a version that does not work does not use up
+// all tries.
 func (s *search) order(all []candidate) []Host {
 	n := 0
 	for _, c := range all {
@@ -85,10 +85,10 @@ func byTurns(addrs []netip.Addr) {
 	}
 }
 
-// maxNotes is how many notes an answer has. Each address of each host could bring one.
+// maxNotes bounds the notes in an answer. Each address of each host could add one.
 const maxNotes = 50
 
-// note says something for people, once.
+// note adds a note for the operator, once.
 func (s *search) note(format string, args ...any) {
 	if len(s.answer.Notes) == maxNotes {
 		return
@@ -99,9 +99,9 @@ func (s *search) note(format string, args ...any) {
 	}
 }
 
-// undotted is a name for people.
+// undotted removes the final dot.
 func undotted(name string) string { return strings.TrimSuffix(name, ".") }
 
-// isSingleLabel says whether a name has no dot in it: such names mean something only in
-// the operator's own network.
+// isSingleLabel reports whether a name has no dot in it. Such names exist only in the
+// operator's own network.
 func isSingleLabel(name string) bool { return !strings.Contains(undotted(name), ".") }

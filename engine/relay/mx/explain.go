@@ -10,19 +10,19 @@ import (
 	"postrider/engine/mail/router"
 )
 
-// Explanation is what would become of mail for a next hop, for people and, as
-// JSON, for their programs.
+// Explanation shows the hosts for a next hop, or the error, for "route": as text, or as JSON
+// for programs.
 type Explanation struct {
 	Hop   string   `json:"next_hop"` // as router.ParseHop reads it
 	How   string   `json:"how"`      // "by MX", "by host", "refused"
 	Hosts []Host   `json:"hosts,omitempty"`
 	Notes []string `json:"notes,omitempty"`
-	Error *Error   `json:"error,omitempty"` // there are no hosts then
-	// Secure is that of the Answer.
+	Error *Error   `json:"error,omitempty"` // without hosts
+	// Secure is Answer.Secure.
 	Secure bool `json:"dnssec"`
 }
 
-// Explain finds the hosts of a next hop, to be shown.
+// Explain finds the hosts for a next hop, to be shown.
 func (f *Finder) Explain(ctx context.Context, hop router.Hop) Explanation {
 	e := Explanation{Hop: hop.String(), How: "by MX"}
 	switch hop.Kind {
@@ -41,8 +41,8 @@ func (f *Finder) Explain(ctx context.Context, hop router.Hop) Explanation {
 	return e
 }
 
-// String is one line for the hop, one for each host as exim -bt writes them, or
-// for the error, and one for each note.
+// String returns a line for the next hop, one for each host as exim -bt writes it, or for the
+// error, and one for each note.
 func (e Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "next hop %s, %s\n", e.Hop, e.How)

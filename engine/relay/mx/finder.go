@@ -10,7 +10,7 @@ import (
 	"postrider/engine/mail/router"
 )
 
-// Families says which IP versions are looked for, in the words of relay.families.
+// Families selects the IP versions to look up, as relay.families does.
 type Families string
 
 // The values of Families. "" is Both.
@@ -20,27 +20,26 @@ const (
 	OnlyIPv6 Families = "ipv6"
 )
 
-// Options are what a Finder is made from. The zero value is that of a server
-// on the Internet.
+// Options are the settings for a Finder. The zero value is for a server on the Internet.
 type Options struct {
-	Port     uint16                           // of hosts whose next hop names none; 0: 25
-	Families Families                         // of the addresses
-	Shuffle  func(n int, swap func(i, j int)) // nil: math/rand's; others need not be safe for many goroutines if Hosts is not called by many
+	Port     uint16 // the port if the next hop has none; 0: 25
+	Families Families
+	Shuffle  func(n int, swap func(i, j int)) // nil: rand.Shuffle; safe for many goroutines if many call Hosts
 
-	// Own says whether an address is one that this server takes mail at, and
-	// OwnNames are its names. A name counts at the port Port only: at another
-	// port of the same machine another server may listen.
+	// Own reports whether this server accepts mail at an address. OwnNames are this
+	// server's names. A name counts at port Port only, because another server may listen
+	// on another port of this machine.
 	Own      func(netip.AddrPort) bool
 	OwnNames []string
 
-	// Named says whether the operator chose a next hop: it may be at any address. Other
-	// hops are the choice of the owner of a domain, and lead to public addresses and to
-	// those in Private only. nil: hops by host are chosen, those by MX are not.
+	// Named reports whether the operator named a next hop, which then may have any address.
+	// The owner of a domain chooses the other hops, which may have public addresses and
+	// addresses in Private only. nil: hops by host are named, hops by MX are not.
 	Named   func(router.Hop) bool
 	Private []netip.Prefix
 }
 
-// Finder finds the hosts of next hops. It is safe for use by many goroutines.
+// Finder finds the hosts for next hops. It is safe for use by many goroutines.
 type Finder struct {
 	names    *dns.Resolver
 	port     uint16
@@ -90,9 +89,8 @@ func New(names *dns.Resolver, o Options) *Finder {
 // Names is the resolver that the Finder asks.
 func (f *Finder) Names() *dns.Resolver { return f.names }
 
-// Hosts finds the hosts to try for a next hop, best first. The error is always an
-// *[Error]. A caller that gives up by ctx does not end the question: its answer
-// is kept for the next one.
+// Hosts finds the hosts to try for a next hop, best first. The error is always an *[Error].
+// If ctx ends, the questions go on: the cache keeps the answers for the next caller.
 func (f *Finder) Hosts(ctx context.Context, hop router.Hop) (*Answer, error) {
 	s := &search{Finder: f, ctx: ctx, port: cmp.Or(hop.Port, f.port), chosen: f.named(hop)}
 	var err *Error
@@ -116,7 +114,8 @@ func (f *Finder) Hosts(ctx context.Context, hop router.Hop) (*Answer, error) {
 	return nil, err
 }
 
-// Addrs finds the addresses of a host that is no mail host, as Hosts does for a hop by host.
+// Addrs finds the addresses of a host other than a mail host, as Hosts does for a hop by
+// host.
 func (f *Finder) Addrs(ctx context.Context, name string, port uint16) ([]netip.AddrPort, error) {
 	answer, err := f.Hosts(ctx, router.Hop{Kind: router.ByHost, Host: name, Port: port})
 	if err != nil {

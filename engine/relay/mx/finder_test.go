@@ -31,13 +31,13 @@ type bench struct {
 
 type dnsOptions = dns.Options
 
-// settings are those of the Finder and of its resolver.
+// settings are the options for the Finder and its Resolver.
 type settings struct {
 	dnsOptions
 	Options
 }
 
-// start makes one; change may set other options.
+// start makes a bench. change may change the settings.
 func start(t testing.TB, change func(*settings), records ...string) *bench {
 	t.Helper()
 	b := &bench{t: t, dns: dnstest.Start(t, records...), now: time.Unix(1e9, 0)}
@@ -101,7 +101,7 @@ func (b *bench) wantCause(hop string, cause error) {
 
 const serviceError = "Host or domain name not found. Name service error for name="
 
-// RFC 5321 section 5.1: by preference, and of each host all addresses.
+// RFC 5321 section 5.1: hosts are in the order of preference, each with all its addresses.
 func TestMXByPreferenceAndAllAddresses(t *testing.T) {
 	b := start(t, nil,
 		"example.org. 300 IN MX 20 b.example.org.", "example.org. 300 IN MX 10 a.example.org.",
@@ -241,7 +241,7 @@ func TestCNAMEs(t *testing.T) {
 	b.want("nowhere.example", "5.1.2 "+serviceError+"nowhere.example type=MX: Host not found")
 	b.wantCause("round.example", ErrTemporary)
 
-	// A server that leaves the rest of the chain to us.
+	// The server's answer ends with a CNAME.
 	b = start(t, nil, records...)
 	for _, name := range []string{"alias.example", "mx.example.org", "round.example", "and.example"} {
 		b.dns.Behave(name, miekg.TypeANY, dnstest.Behaviour{Partial: true})
@@ -265,7 +265,7 @@ func TestNoDomain(t *testing.T) {
 	b.want("no.example", "5.1.2 "+serviceError+"no.example type=MX: Host not found")
 	b.wantCause("no.example", ErrNoDomain)
 
-	// What can't be a domain is not asked for.
+	// Texts that can't be domains are not looked up.
 	before := b.dns.Questions()
 	for _, domain := range []string{"", "a..b", "a b.example", "192.0.2.1", strings.Repeat("a", 64) + ".example", strings.Repeat("a.", 127) + "aa", `a\.b`, "xn--\u00fc\u00fc.example"} {
 		_, err := b.Hosts(t.Context(), router.Hop{Host: domain})
@@ -300,7 +300,7 @@ func TestHostsWithoutAddress(t *testing.T) {
 	b.wantCause("broken.example", ErrTemporary)
 }
 
-// One version's name service may be broken while the other's works.
+// A lookup may fail for one IP version and work for the other.
 func TestAddressOfOneFamilyFails(t *testing.T) {
 	b := start(t, nil, "example.org. 300 IN MX 10 mx.example.org.", "mx.example.org. 300 IN A 192.0.2.1")
 	b.dns.Behave("mx.example.org", miekg.TypeAAAA, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
@@ -311,7 +311,8 @@ func TestAddressOfOneFamilyFails(t *testing.T) {
 	}
 }
 
-// RFC 5321 section 5.1: hosts as far away as ourselves, or farther, are left out.
+// RFC 5321 section 5.1: this host, and hosts with the same preference or a worse one, are
+// left out.
 func TestOurselves(t *testing.T) {
 	ours := netip.MustParseAddrPort("192.0.2.2:25")
 	b := start(t, func(o *settings) {
@@ -328,7 +329,7 @@ func TestOurselves(t *testing.T) {
 		"better.example. 300 IN A 192.0.2.1", "beside.example. 300 IN A 192.0.2.3", "worse.example. 300 IN A 192.0.2.4",
 		"us.example. 300 IN A 192.0.2.200", "our-other-name.example. 300 IN A 192.0.2.2")
 	b.dns.Behave("servfail.example", miekg.TypeANY, dnstest.Behaviour{Rcode: miekg.RcodeServerFailure})
-	for range 20 { // whatever the order within a preference
+	for range 20 { // the order within a preference is random
 		b.want("name.example", "10 better.example 192.0.2.1:25")
 		b.want("addr.example", "10 better.example 192.0.2.1:25")
 	}
@@ -341,7 +342,7 @@ func TestOurselves(t *testing.T) {
 	b.want("[us.example]:2525", "0 us.example 192.0.2.200:2525")
 	b.want("[our-other-name.example]:2525", "0 our-other-name.example 192.0.2.2:2525")
 	b.want("us.example:2525", "0 us.example 192.0.2.200:2525")
-	// What the operator named waits for the operator.
+	// Mail for a next hop that the operator named waits.
 	b.want("[192.0.2.2]", "4.3.5 mail for 192.0.2.2 loops back to myself")
 }
 
@@ -395,10 +396,10 @@ func TestRefused(t *testing.T) {
 	f("error:5.7.1 closed", "5.7.1 closed")
 	f("error:4.7.1 closed", "5.0.0 4.7.1 closed")
 	f("error:5.7.1x closed", "5.0.0 5.7.1x closed")
-	f("error:", "5.0.0 mail for this domain is refused by a transport rule")
+	f("error:", "5.0.0 a transport rule refuses mail for this domain")
 }
 
-// RFC 5890: U-labels are asked for as A-labels.
+// RFC 5890: U-labels are looked up as A-labels.
 func TestIDN(t *testing.T) {
 	b := start(t, nil, "xn--bcher-kva.example. 300 IN MX 10 mx.xn--bcher-kva.example.", "mx.xn--bcher-kva.example. 300 IN A 192.0.2.1")
 	want := "10 mx.xn--bcher-kva.example 192.0.2.1:25"
@@ -408,7 +409,7 @@ func TestIDN(t *testing.T) {
 	b.want("bücher.none.example", "5.1.2 "+serviceError+"xn--bcher-kva.none.example type=MX: Host not found")
 }
 
-// A caller that gives up gets its own reason, and the answer is kept for the next.
+// A caller that gives up gets its context's error. The answer is kept for the next caller.
 func TestCallerGivesUp(t *testing.T) {
 	b := start(t, nil, "example.org. 300 IN MX 10 mx.example.org.", "mx.example.org. 300 IN A 192.0.2.1")
 	b.dns.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{Delay: 100 * time.Millisecond})
@@ -424,7 +425,7 @@ func TestCallerGivesUp(t *testing.T) {
 	}
 }
 
-// The MX hosts of a domain can't make us ask without end.
+// The questions about a domain's MX hosts are bounded.
 func TestManyExchangers(t *testing.T) {
 	var records []string
 	for i := range 60 {
@@ -446,7 +447,7 @@ func TestSameAddressOnce(t *testing.T) {
 	b.want("example.org", "10 a.example.org 192.0.2.1:25", "20 b.example.org 192.0.2.2:25")
 }
 
-// Questions asked by many at once go out once.
+// The same question from many goroutines is sent once.
 func TestQuestionsAreShared(t *testing.T) {
 	b := start(t, func(o *settings) { o.Shuffle = nil }, "example.org. 300 IN MX 10 mx.example.org.", "mx.example.org. 300 IN A 192.0.2.1")
 	b.dns.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{Delay: 50 * time.Millisecond})
@@ -485,17 +486,17 @@ func TestExplain(t *testing.T) {
 		"next hop example.org, by MX",
 		"  host mx.example.org [2001:db8::1]:25 MX=10",
 		"  host mx.example.org [192.0.2.1]:25   MX=10",
-		"  note: MX 192.0.2.1 is not the name of a host: passed over",
+		"  note: MX 192.0.2.1 is not a host name: skipped",
 		"  note: us.example, preference 50, is this host: hosts with this preference and above are left out")
 	f("[192.0.2.1]:26", "next hop [192.0.2.1]:26, by host", "  host 192.0.2.1 [192.0.2.1]:26")
 	f("no.example", "next hop no.example, by MX", "  returned: 5.1.2 "+serviceError+"no.example type=MX: Host not found")
 	f("[no.example]", "next hop [no.example], by host", "  deferred: 4.3.5 "+serviceError+"no.example type=A: Host not found",
-		"  note: no.example has no address: passed over",
-		"  note: the next hop is named by the configuration: mail waits until that is put right")
+		"  note: no.example has no address: skipped",
+		"  note: the configuration names the next hop: mail waits until the configuration is corrected")
 	f("error:5.7.1 no", "next hop error:5.7.1 no, refused", "  returned: 5.7.1 no")
 }
 
-// A whole answer from the cache: two mail hosts with two addresses each.
+// BenchmarkHosts finds two mail hosts with two addresses each, in the cache.
 func BenchmarkHosts(b *testing.B) {
 	r := start(b, func(o *settings) { o.Shuffle = nil },
 		"example.org. 300 IN MX 10 a.example.org.", "example.org. 300 IN MX 10 b.example.org.",

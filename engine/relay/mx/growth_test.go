@@ -8,10 +8,9 @@ import (
 	"postrider/engine/edge/dns"
 )
 
-// Hosts with many addresses are put into an order in one pass, and of what is said about
-// them a bounded number of notes is kept.
+// Hosts with many addresses are ordered in one pass, and the notes about them are bounded.
 func TestHosts_Growth(t *testing.T) {
-	const records = 100 // of each type that dns keeps
+	const records = 100 // records that package dns keeps of each type
 	growth.Linear(t, "hosts", 20, func(n int) func() {
 		s := &search{Finder: &Finder{shuffle: func(int, func(i, j int)) {}}, port: 25}
 		var all []candidate

@@ -15,8 +15,7 @@ func mxs(n int) (records []string) {
 	return records
 }
 
-// Of more MX records than are kept, those with the best preference are, wherever they
-// are in the answer.
+// The MX records with the best preference are kept, wherever they are in the answer.
 func TestTooManyMX(t *testing.T) {
 	f := func(n int, addressOf, want string) {
 		t.Helper()
@@ -32,7 +31,7 @@ func TestTooManyMX(t *testing.T) {
 	f(100, "none", "5.4.4 Host or domain name not found. Name service error for name=mx0.example.org type=A: Host not found")
 }
 
-// The mail hosts after the best ones are used when those have no address.
+// The next mail hosts are used if the best ones have no address.
 func TestExchangersInTurn(t *testing.T) {
 	f := func(n int, records []string, want ...string) {
 		t.Helper()
@@ -45,7 +44,7 @@ func TestExchangersInTurn(t *testing.T) {
 	f(45, []string{"mx40.example.org. 300 IN TXT x"}, "5.4.4 Host or domain name not found. Name service error for name=mx0.example.org type=A: Host not found")
 }
 
-// This host among the later ones ends the list where it is.
+// If this host is among the later mail hosts, the list ends before it.
 func TestExchangersInTurn_Ourselves(t *testing.T) {
 	us := func(o *settings) {
 		o.Own = func(a netip.AddrPort) bool { return a.Addr() == netip.MustParseAddr("192.0.2.30") }

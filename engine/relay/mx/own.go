@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// interfacesAge is how long the addresses of the machine are believed.
+// interfacesAge is how long the list of the machine's addresses is kept.
 const interfacesAge = time.Minute
 
-// Listeners makes Options.Own for a server that takes mail at these addresses.
-// An unspecified one, such as 0.0.0.0:25, is every address that the machine has at
-// the time: interfaces lists them, and is [net.InterfaceAddrs] outside of tests.
-// An address that only a router translates to one of ours is not found; OwnNames
-// are for that.
+// Listeners makes Options.Own for a server that accepts mail at these addresses. An
+// unspecified address, such as 0.0.0.0:25, means all addresses that the machine has at the
+// time. interfaces lists them: it is [net.InterfaceAddrs] except in tests. Listeners does
+// not find addresses that a router translates to ours; use OwnNames for them.
 func Listeners(at []netip.AddrPort, interfaces func() ([]net.Addr, error), now func() time.Time) func(netip.AddrPort) bool {
 	o := &ownAddresses{at: at, interfaces: interfaces, now: now}
 	return o.has
 }
 
-// ownAddresses is safe for use by many goroutines.
+// ownAddresses knows the addresses at which this server accepts mail. It is safe for use by
+// many goroutines.
 type ownAddresses struct {
 	at         []netip.AddrPort
 	interfaces func() ([]net.Addr, error)
@@ -46,7 +46,8 @@ func (o *ownAddresses) has(a netip.AddrPort) bool {
 	return false
 }
 
-// isOfMachine: all of 127.0.0.0/8 leads here, whatever the interfaces list.
+// isOfMachine reports whether an address is this machine's. All addresses in 127.0.0.0/8
+// are, whatever the interfaces list.
 func (o *ownAddresses) isOfMachine(a netip.Addr) bool {
 	if a.IsLoopback() {
 		return true
@@ -60,7 +61,7 @@ func (o *ownAddresses) isOfMachine(a netip.Addr) bool {
 	return slices.Contains(o.known, a.WithZone(""))
 }
 
-// load keeps what was known if the system doesn't say.
+// load reads the machine's addresses. After an error it keeps the earlier ones.
 func (o *ownAddresses) load() {
 	addrs, err := o.interfaces()
 	if err != nil {

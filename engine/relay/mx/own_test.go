@@ -40,8 +40,8 @@ func TestListeners(t *testing.T) {
 	f("[::]:25", "[::1]:25", true)
 	f("[::]:25", "192.0.2.1:25", true)
 
-	// An address that came or went is known within the minute, and what was known
-	// holds while the system doesn't say.
+	// A new address is known within a minute. The known addresses stay while the system
+	// call fails.
 	is := own("0.0.0.0:25")
 	if is("192.0.2.9:25") {
 		t.Error("192.0.2.9 is not there yet")

@@ -7,13 +7,12 @@ import (
 	"postrider/engine/mail/router"
 )
 
-// The owner of a domain says where its mail goes, and so what this host connects to. So
-// a domain may not lead to addresses that mean something only here, or only in the
-// networks of the operator: programs there often believe every client that can reach them.
+// The owner of a domain decides where its mail goes, and so what this host connects to. A
+// domain must not make this host connect to private or local addresses: programs there often
+// trust all clients that can reach them.
 
-// notPublic are the addresses of the special-purpose registries (RFC 6890 and IANA) that
-// no host on the Internet has; those of documentation are left out, since nothing is
-// there.
+// notPublic are the addresses in the special-purpose registries (RFC 6890 and IANA) that no
+// host on the Internet has. Documentation addresses are left out, since no host has them.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),      // this network
 	netip.MustParsePrefix("10.0.0.0/8"),     // private
@@ -21,7 +20,7 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"),    // loopback
 	netip.MustParsePrefix("169.254.0.0/16"), // link-local
 	netip.MustParsePrefix("172.16.0.0/12"),  // private
-	netip.MustParsePrefix("192.0.0.0/24"),   // of protocols
+	netip.MustParsePrefix("192.0.0.0/24"),   // protocol assignments
 	netip.MustParsePrefix("192.168.0.0/16"), // private
 	netip.MustParsePrefix("198.18.0.0/15"),  // for benchmarks within a network
 	netip.MustParsePrefix("224.0.0.0/3"),    // multicast, reserved, broadcast
@@ -34,8 +33,9 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("ff00::/8"),       // multicast
 }
 
-// embedding are networks of IPv6 whose addresses have one of IPv4 in them, to which
-// something on the way translates: from which octet on, and which of its bits are flipped.
+// embedding are IPv6 networks whose addresses have an IPv4 address in them, to which a router
+// translates. from is the octet where the IPv4 address begins, flip is xored with its
+// octets.
 var embedding = []struct {
 	netip.Prefix
 	from int
@@ -48,7 +48,7 @@ var embedding = []struct {
 	{netip.MustParsePrefix("2001::/32"), 12, 0xff},    // Teredo
 }
 
-// inIPv6 is the IPv4 address in one of IPv6.
+// inIPv6 returns the IPv4 address in an IPv6 address.
 func inIPv6(a netip.Addr) (four netip.Addr, ok bool) {
 	if a.Is4() {
 		return four, false
@@ -69,9 +69,9 @@ func inIPv6(a netip.Addr) (four netip.Addr, ok bool) {
 	return four, false
 }
 
-// mayBe says whether a domain of others may lead to an address: it is a public
-// one, or the operator permits it.
-func (f *Finder) mayBe(a netip.Addr) bool {
+// isAllowed reports whether a domain may lead to an address: the address is public, or in
+// relay.private_networks.
+func (f *Finder) isAllowed(a netip.Addr) bool {
 	a = a.WithZone("")
 	in := func(networks []netip.Prefix) bool {
 		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })
@@ -83,8 +83,8 @@ func (f *Finder) mayBe(a netip.Addr) bool {
 		return false
 	}
 	four, ok := inIPv6(a)
-	return !ok || f.mayBe(four)
+	return !ok || f.isAllowed(four)
 }
 
-// namedByHost is the default of Options.Named: a hop by host is a choice of the caller.
+// namedByHost is the default for Options.Named: the caller chooses a hop by host.
 func namedByHost(hop router.Hop) bool { return hop.Kind == router.ByHost }

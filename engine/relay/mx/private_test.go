@@ -16,7 +16,7 @@ import (
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
-// nowhere are addresses to which no domain of a stranger may lead.
+// nowhere are addresses to which no domain may lead.
 var nowhere = []string{
 	"0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.0.0.5", "127.255.255.255",
 	"169.254.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8", "192.168.0.1", "198.18.0.1", "198.19.255.255", "240.0.0.1",
@@ -33,7 +33,7 @@ var somewhere = []string{
 	"::ffff:0:808:808", "2001:0:7f00:1::f7f7:f7f7",
 }
 
-// record is an address record of a name.
+// record is an address record for a name.
 func record(name, addr string) string {
 	if strings.Contains(addr, ":") {
 		return name + ". 300 IN AAAA " + addr
@@ -61,7 +61,8 @@ func TestDomainsLeadToPublicAddressesOnly(t *testing.T) {
 	}
 }
 
-// All ways by which somebody else's domain leads to an address.
+// A domain may lead to an address by MX, CNAME, its own address or an address literal: the
+// same rules hold for all of them.
 func TestWaysToPrivateAddresses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "hosts")
 	if err := os.WriteFile(file, []byte("127.0.0.1 localhost\n"), 0o600); err != nil {
@@ -94,12 +95,12 @@ func TestWaysToPrivateAddresses(t *testing.T) {
 	b.want("[127.0.0.6]", "5.4.4 mail for 127.0.0.6 is not sent to 127.0.0.6[127.0.0.6"+why)
 	b.want("[::ffff:10.0.0.1]", "5.4.4 mail for ::ffff:10.0.0.1 is not sent to ::ffff:10.0.0.1[10.0.0.1"+why)
 	b.want("[plain.example]:443", "5.4.4 mail for plain.example is not sent to plain.example[127.0.0.5"+why)
-	// What the operator named.
+	// A next hop that the operator named.
 	b.want("[in.example]", "0 in.example [fd00::1]:25", "0 in.example 10.1.2.3:25")
 	b.want("alias.example", "10 cname.example [fd00::1]:25", "10 cname.example 10.1.2.3:25")
 	b.want("[127.0.0.5]:2525", "0 127.0.0.5 127.0.0.5:2525")
 
-	// What the operator permits.
+	// A network that the operator permits.
 	b = start(t, func(o *settings) {
 		o.Named = func(router.Hop) bool { return false }
 		o.Private = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::/0")}
@@ -112,7 +113,7 @@ func TestWaysToPrivateAddresses(t *testing.T) {
 	b.want("mapped.example", "5.4.4 "+serviceError+"mapped.example type=A: Host found but no data record of requested type")
 }
 
-// While it is not known whether a host has another address too, the mail waits.
+// Mail waits while a lookup fails that might find another address.
 func TestPrivateAddressWhileTheOtherFamilyFails(t *testing.T) {
 	b := start(t, nil, "example.org. 300 IN MX 10 mx.example.org.", "mx.example.org. 300 IN A 127.0.0.5",
 		"example.org. 300 IN MX 20 servfail.example.")

@@ -10,7 +10,7 @@ import (
 	"postrider/engine/edge/dns"
 )
 
-// search is one look for the hosts of a next hop.
+// search is the state of one call of Hosts.
 type search struct {
 	*Finder
 	ctx    context.Context
@@ -19,18 +19,18 @@ type search struct {
 	answer Answer
 }
 
-// maxExchangers bounds the mail hosts whose addresses are asked for at once: those
-// with the best preference, and the next ones if none of them has an address. A domain
-// can't make us ask for more than the 100 that package dns keeps.
+// maxExchangers bounds the mail hosts whose addresses are looked up at once: first the hosts
+// with the best preference, and the next ones if none of these has an address. In all there
+// are at most the 100 that package dns keeps.
 const maxExchangers = 20
 
-// byMX finds the mail hosts of a domain as RFC 5321 section 5.1 says.
+// byMX finds a domain's mail hosts (RFC 5321 section 5.1).
 func (s *search) byMX(domain string) *Error {
 	name, ok := dns.FQDN(domain)
 	if !ok {
 		return nameError(ErrNoDomain, "5.1.2", domain, "MX", malformed)
 	}
-	// What the machine's own file says of a name without a dot is not a matter for DNS.
+	// A name without a dot may be in the hosts file, which comes before DNS.
 	if isSingleLabel(name) {
 		if addrs, file := s.names.InHostsFile(name); addrs != nil {
 			return s.finish(domain, []candidate{s.fromFile(name, file, addrs)})
@@ -54,13 +54,13 @@ func (s *search) byMX(domain string) *Error {
 	}
 	failure := s.finish(domain, all)
 	if failure != nil && failure.Permanent && mx.Cut && failure.Cause != ErrLoop {
-		return nameError(ErrTemporary, "4.4.3", domain, "MX", tooMany) // one of the others may take the mail
+		return nameError(ErrTemporary, "4.4.3", domain, "MX", tooMany) // a host that was left out may take the mail
 	}
 	return failure
 }
 
-// exchangers makes the candidates of MX records: sorted by preference, in random
-// order where that is equal.
+// exchangers makes candidates from MX records, sorted by preference, in random order where
+// preferences are equal.
 func (s *search) exchangers(mx []dns.Exchange) (all []candidate, null bool) {
 	for _, x := range mx {
 		if x.Name == "" {
@@ -69,7 +69,7 @@ func (s *search) exchangers(mx []dns.Exchange) (all []candidate, null bool) {
 		}
 		name, ok := dns.FQDN(x.Name)
 		if !ok {
-			s.note("MX %s is not the name of a host: passed over", x.Name)
+			s.note("MX %s is not a host name: skipped", x.Name)
 			continue
 		}
 		all = append(all, candidate{Exchange: x, question: name})
@@ -79,7 +79,7 @@ func (s *search) exchangers(mx []dns.Exchange) (all []candidate, null bool) {
 	return all, null
 }
 
-// byHost finds the addresses of one host; an address is itself.
+// byHost finds the addresses of one host, which may be an address already.
 func (s *search) byHost(host string) *Error {
 	s.answer.Secure = true
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -97,7 +97,7 @@ func (s *search) byHost(host string) *Error {
 	return s.finish(host, []candidate{c})
 }
 
-// fromFile makes a candidate of what /etc/hosts says.
+// fromFile makes a candidate from /etc/hosts.
 func (s *search) fromFile(name, file string, addrs []netip.Addr) candidate {
 	s.note("%s is in %s", undotted(name), file)
 	c := candidate{Exchange: dns.Exchange{Name: undotted(name)}, fault: dns.NoData}
@@ -113,11 +113,11 @@ func (s *search) fromFile(name, file string, addrs []netip.Addr) candidate {
 	return c
 }
 
-// finish takes out of the candidates those that are ourselves or worse, looks up
-// the addresses of the rest, and fills in the answer.
+// finish removes this host and all worse candidates, looks up the addresses of the rest, and
+// fills in the answer.
 func (s *search) finish(domain string, all []candidate) *Error {
 	left := s.withoutUs(all, s.isOurName)
-	var met []candidate // without an address, all but the last ones
+	var met []candidate // the candidates so far; only the last ones may have addresses
 	for len(left) > 0 {
 		next := left[:min(len(left), maxExchangers)]
 		left = left[len(next):]
@@ -143,8 +143,8 @@ func (s *search) finish(domain string, all []candidate) *Error {
 	return s.noAddress(domain, met)
 }
 
-// withoutUs drops the hosts that are this one, and with them all that are not
-// better: they would only hand the mail back to us (RFC 5321 section 5.1).
+// withoutUs removes this host and all hosts that are not better: they would only send the
+// mail back here (RFC 5321 section 5.1).
 func (s *search) withoutUs(all []candidate, isUs func(candidate) bool) []candidate {
 	at := slices.IndexFunc(all, isUs)
 	if at < 0 {
@@ -165,8 +165,8 @@ func (s *search) isOurAddress(c candidate) bool {
 	return slices.ContainsFunc(c.addrs, func(a netip.Addr) bool { return s.isOwn(netip.AddrPortFrom(a, s.port)) })
 }
 
-// ask looks up the addresses of all candidates at once, and takes in those that a
-// host can have.
+// ask looks up the addresses of all candidates at once, and keeps the addresses that are
+// allowed.
 func (s *search) ask(all []candidate) {
 	answers := make([]*dns.Records, len(all)*len(s.types))
 	var running sync.WaitGroup
@@ -189,19 +189,19 @@ func (s *search) ask(all []candidate) {
 		all[i].addrs = slices.DeleteFunc(all[i].addrs, func(a netip.Addr) bool {
 			switch {
 			case !isOfHost(a):
-				s.note("%s has the address %s, which is not that of a host: passed over", all[i].Name, a)
+				s.note("%s has the address %s, which no host can have: skipped", all[i].Name, a)
 				return true
-			case s.chosen || s.mayBe(a) || s.isOwn(netip.AddrPortFrom(a, s.port)): // ourselves: see withoutUs
+			case s.chosen || s.isAllowed(a) || s.isOwn(netip.AddrPortFrom(a, s.port)): // this host: see withoutUs
 				return false
 			}
-			s.note("%s has the address %s, which is private or local and not in relay.private_networks: passed over", all[i].Name, a)
+			s.note("%s has the address %s, which is private or local and not in relay.private_networks: skipped", all[i].Name, a)
 			all[i].private = append(all[i].private, a)
 			return true
 		})
 	}
 }
 
-// take puts the answers about a host together.
+// take joins the answers about a host.
 func (s *search) take(c *candidate, answers []*dns.Records) {
 	c.fault, c.secure = dns.NoName, true
 	for i, rec := range answers {
@@ -219,19 +219,19 @@ func (s *search) take(c *candidate, answers []*dns.Records) {
 	}
 	c.secure = c.secure && len(c.addrs) > 0
 	if len(c.addrs) == 0 && c.fault != dns.Failed {
-		s.note("%s has no address: passed over", c.Name)
+		s.note("%s has no address: skipped", c.Name)
 	}
 }
 
-// isOfHost leaves out addresses that lead to no host, to many, or to this machine by
-// another name: a domain must not lead us to ourselves with "MX 0.0.0.0".
+// isOfHost reports whether a host can have an address. It can't be multicast, broadcast or
+// another address for this machine, such as 0.0.0.0.
 func isOfHost(a netip.Addr) bool {
 	return !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() &&
 		a != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && (a.Zone() != "" || !a.IsLinkLocalUnicast() || a.Is4())
 }
 
-// noAddress is the error for candidates without any address. As long as one of
-// them may still turn out to have one, the mail waits.
+// noAddress is the error for candidates without an address. It is temporary if the lookup
+// for one of them has failed.
 func (s *search) noAddress(domain string, all []candidate) *Error {
 	for _, c := range all {
 		if c.fault == dns.Failed {
@@ -253,5 +253,5 @@ func (s *search) noAddress(domain string, all []candidate) *Error {
 	return nameError(ErrNoAddress, "5.4.4", all[0].Name, s.typeName(), what)
 }
 
-// typeName is the type of address that an error names.
+// typeName is the record type that an error names.
 func (s *search) typeName() string { return dns.TypeName(s.types[0]) }

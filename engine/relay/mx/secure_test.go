@@ -21,7 +21,7 @@ var signedZone = []string{
 	"plain.example. 300 IN MX 10 mx.example.org.",
 }
 
-// secured is which hosts of a domain DNSSEC vouches for, and whether for the list.
+// secured lists the hosts whose addresses are Secure, after "list" if the list is.
 func (b *bench) secured(hop string) string {
 	b.t.Helper()
 	h, err := router.ParseHop(hop)
@@ -44,7 +44,8 @@ func (b *bench) secured(hop string) string {
 	return strings.Join(words, " ")
 }
 
-// Only what a server vouches for that is believed is secure, each thing by itself.
+// Only answers that a trusted server has validated are Secure, each list and address by
+// itself.
 func TestSecure(t *testing.T) {
 	b := start(t, nil, signedZone...)
 	b.dns.Vouch("example.org")
@@ -69,7 +70,7 @@ func TestSecure(t *testing.T) {
 	}
 }
 
-// An alias whose other end is asked for apart is as secure as its weaker half.
+// An answer through an alias that takes two questions is Secure only if both answers are.
 func TestSecureAlias(t *testing.T) {
 	b := start(t, nil, signedZone...)
 	b.dns.Vouch("example.org")

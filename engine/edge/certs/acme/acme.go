@@ -1,20 +1,20 @@
 // Package acme gets certificates from an authority by ACME (RFC 8555), such as Let's
-// Encrypt, and renews them in time. The protocol is autocert's; this package asks it in
-// the background, so that no handshake ever waits for the authority: until there is a
-// certificate, and while a renewal fails, what was there before serves on.
+// Encrypt, and renews them in time. It calls package autocert in the background, so that no
+// handshake waits for the authority. Until there is a certificate, and while a renewal
+// fails, the earlier certificate stays in use.
 //
 //	m := acme.New(acme.Options{Domains: ..., Folder: ...})
-//	go http.Serve(port80, m.Handler())      // what the authority looks at (http-01)
+//	go http.Serve(port80, m.Handler())      // answers http-01 challenges
 //	certs, err := m.Certificates()          // on a goroutine that may wait for minutes
 //
-// The key of the account and the certificates are in a folder of 0700. Two servers
-// that share a name need a balancer that brings the authority's question to the one
-// that asked for the certificate.
+// The account's key and the certificates are in a folder with mode 0700. Two servers that
+// share a name need a balancer that sends the challenge to the server that ordered the
+// certificate.
 //
 // # Tried and dropped
 //
-// autocert's GetCertificate in the handshake, as web servers have it: the first client
-// waits for the authority, and its handshake holds one of a few tokens meanwhile.
+// Calling autocert's GetCertificate in the handshake, as web servers do: the first client
+// waits for the authority, and its handshake takes a place of tls.max_handshakes meanwhile.
 package acme
 
 import (
@@ -27,12 +27,12 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// Options are what a Manager needs to know.
+// Options are the settings for a Manager.
 type Options struct {
-	Domains   []string // a certificate for each
-	Directory string   // URL of the authority's directory
-	Email     string   // where it writes to when something is wrong; may be empty
-	Folder    string   // made if it is not there
+	Domains   []string // each domain gets a certificate
+	Directory string   // the URL of the authority's directory
+	Email     string   // the authority's contact address; may be empty
+	Folder    string   // made if missing
 	HTTP      *http.Client
 }
 
@@ -42,7 +42,7 @@ type Manager struct {
 	auto    autocert.Manager
 }
 
-// New makes a Manager. Whoever calls it has accepted the authority's terms.
+// New makes a Manager. Its caller accepts the authority's terms of service.
 func New(o Options) *Manager {
 	return &Manager{domains: o.Domains, auto: autocert.Manager{
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(o.Folder), HostPolicy: autocert.HostWhitelist(o.Domains...),
@@ -50,11 +50,11 @@ func New(o Options) *Manager {
 	}}
 }
 
-// Handler answers the authority at port 80 of each domain, and no other client. Without
-// a call of it the authority is not asked for anything.
+// Handler answers the authority's challenges at each domain's port 80, and no other request.
+// Certificates orders nothing before the first call of Handler.
 func (m *Manager) Handler() http.Handler { return m.auto.HTTPHandler(http.NotFoundHandler()) }
 
-// hello is what a client says that takes certificates with ECDSA keys, the cheap ones.
+// hello is the ClientHello of a client that supports ECDSA keys, which take least CPU.
 func hello(domain string) *tls.ClientHelloInfo {
 	return &tls.ClientHelloInfo{
 		ServerName: domain, SupportedCurves: []tls.CurveID{tls.CurveP256},
@@ -63,10 +63,10 @@ func hello(domain string) *tls.ClientHelloInfo {
 	}
 }
 
-// Certificates returns those that are there, in the order of the domains, and gets the
-// ones that are missing, which may take minutes. It is to be called again and again:
-// autocert renews in the background, and the next call returns what is new. The error joins
-// what went wrong with single domains.
+// Certificates returns the certificates, in the order of the domains, and gets missing ones,
+// which may take minutes. Call it from time to time: autocert renews in the background, and
+// the next call returns the renewed certificates. The error joins the errors of the domains
+// that failed.
 func (m *Manager) Certificates() (certs []*tls.Certificate, err error) {
 	var errs []error
 	for _, domain := range m.domains {

@@ -8,8 +8,8 @@ import (
 	"postrider/engine/edge/certs/acme/acmetest"
 )
 
-// A certificate is got once, kept in the folder, and there again after a restart
-// without a question to the authority.
+// A certificate is ordered once and kept in the folder. After a restart it needs no request
+// to the authority.
 func TestCertificatesAreKept(t *testing.T) {
 	var at string
 	authority := acmetest.Start(t, func(string) string { return at })
@@ -43,7 +43,7 @@ func TestCertificatesAreKept(t *testing.T) {
 	}
 }
 
-// One domain that can't be had is no reason to go without the others.
+// A domain that fails does not keep the others from their certificates.
 func TestOneDomainFails(t *testing.T) {
 	var at string
 	authority := acmetest.Start(t, func(domain string) string {

@@ -7,28 +7,28 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Behaviour is what a server does with a question besides answering it well.
+// Behaviour is how a server misbehaves at a question.
 type Behaviour struct {
-	Delay    time.Duration // wait before anything else
+	Delay    time.Duration // wait first
 	Forge    Forgery       // send a false answer before the true one, over UDP
-	Silent   bool          // say nothing (but what Forge sends)
+	Silent   bool          // send no answer (except for Forge)
 	Rcode    int           // refuse with this code, such as dns.RcodeServerFailure
-	Truncate bool          // over UDP: nothing but the header with TC set
+	Truncate bool          // over UDP: send only the header with TC set
 	NoEDNS   bool          // refuse questions with EDNS0 as malformed, as old servers do
 	Partial  bool          // don't follow a CNAME
-	Referral bool          // don't answer, name another server: one that isn't recursive
+	Referral bool          // don't answer, refer to another server, as a server without recursion
 }
 
-// Forgery is a kind of false answer. It leads to forged.invalid and 192.0.2.66.
+// Forgery is a kind of false answer, with forged.invalid or 192.0.2.66 in it.
 type Forgery uint8
 
 // The false answers.
 const (
 	NoForgery      Forgery = iota
-	WrongID                // the id of another question
-	WrongQuestion          // the id is right, the question another
-	Rubbish                // octets that are no DNS message
-	MalformedReply         // id and question are right, the rest can't be read
+	WrongID                // another question's id
+	WrongQuestion          // the right id with another question
+	Rubbish                // octets that are not a DNS message
+	MalformedReply         // the right id and question, and a malformed rest
 )
 
 // ServeDNS answers one question; it is a dns.Handler.
@@ -67,7 +67,7 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 	_ = w.WriteMsg(reply)
 }
 
-// note counts a question and finds out how it is to be answered.
+// note counts a question and returns the Behaviour for it.
 func (s *Server) note(q question, tcp bool) Behaviour {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Server) reply(m *dns.Msg, q question, b Behaviour) *dns.Msg {
 	return reply
 }
 
-// vouches says whether the AD bit is set for a name.
+// vouches reports whether answers about a name have the AD bit.
 func (s *Server) vouches(name string) bool {
 	for at, end := 0, false; !end; at, end = dns.NextLabel(name, at) {
 		if s.vouched[name[at:]] {
@@ -117,7 +117,7 @@ func (s *Server) vouches(name string) bool {
 	return s.vouched["."]
 }
 
-// answer fills in what the zone says.
+// answer fills in the zone's records.
 func (z zone) answer(reply *dns.Msg, q question, partial bool) {
 	name := q.name
 	for range 16 {
@@ -151,7 +151,7 @@ func (z zone) answer(reply *dns.Msg, q question, partial bool) {
 	reply.Answer, reply.Rcode = nil, dns.RcodeServerFailure // a circle
 }
 
-// find returns copies of the records of a name that bear that name.
+// find returns copies of a name's records, or of the wildcard's with that name.
 func (z zone) find(name string) (records []dns.RR, exists bool) {
 	owner := name
 	if !z.has(name) {
@@ -174,7 +174,7 @@ func (z zone) find(name string) (records []dns.RR, exists bool) {
 	return records, true
 }
 
-// has says whether a name is there, with records or as a part of another.
+// has reports whether a name exists, with records or as the parent of other names.
 func (z zone) has(name string) bool {
 	if len(z[name]) > 0 {
 		return true
@@ -187,7 +187,7 @@ func (z zone) has(name string) bool {
 	return false
 }
 
-// soa finds the SOA of the zone that a name is in.
+// soa finds the SOA record for a name.
 func (z zone) soa(name string) dns.RR {
 	for at, end := 0, false; !end; at, end = dns.NextLabel(name, at) {
 		for _, rr := range z[name[at:]] {

@@ -10,15 +10,14 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Server is a DNS server on one address. Its zone and its behaviour may be changed
-// while it runs.
+// Server is a DNS server on one address. Its zone and its behaviour may change while it runs.
 type Server struct {
 	addr    string
 	running []*dns.Server
 	done    chan struct{}
 	close   sync.Once
 
-	// All below is under mu.
+	// mu guards the fields below.
 	mu      sync.Mutex
 	zone    zone
 	behave  map[question]Behaviour
@@ -71,8 +70,8 @@ func Listen(addr string, records ...string) (*Server, error) {
 	return s, nil
 }
 
-// listen takes the same port for UDP and for TCP. A port that is free for one may
-// be taken for the other, so a free one is looked for more than once.
+// listen takes the same port for UDP and for TCP. A port that is free for UDP may be taken
+// for TCP, so it tries several times.
 func listen(addr string) (packets net.PacketConn, streams net.Listener, err error) {
 	for range 20 {
 		if packets, err = net.ListenPacket("udp", addr); err != nil {
@@ -89,7 +88,7 @@ func listen(addr string) (packets net.PacketConn, streams net.Listener, err erro
 // Addr is HOST:PORT, for UDP and TCP.
 func (s *Server) Addr() string { return s.addr }
 
-// Close ends the server. Answers that are held back are dropped.
+// Close ends the server. It drops delayed answers.
 func (s *Server) Close() (err error) {
 	s.close.Do(func() {
 		close(s.done)
@@ -102,7 +101,7 @@ func (s *Server) Close() (err error) {
 	return err
 }
 
-// Add puts records into the zone, beside those that are there.
+// Add adds records to the zone.
 func (s *Server) Add(records ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +113,7 @@ func (s *Server) Add(records ...string) error {
 	return nil
 }
 
-// Set replaces all records of a name; without records the name is taken out.
+// Set replaces a name's records. Without records it removes the name.
 func (s *Server) Set(name string, records ...string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,16 +128,16 @@ func (s *Server) Set(name string, records ...string) error {
 	return nil
 }
 
-// Behave says how questions for a name and type are answered from now on;
-// dns.TypeANY means all types; the zero Behaviour answers well.
+// Behave sets how questions for a name and type are answered from now on. dns.TypeANY means
+// all types; the zero Behaviour answers well.
 func (s *Server) Behave(name string, qtype uint16, b Behaviour) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.behave[question{dns.CanonicalName(name), qtype}] = b
 }
 
-// Vouch has the server say, to those who ask, that it has checked the signatures of
-// these names and all under them: the AD bit of DNSSEC. There are no signatures.
+// Vouch sets the AD bit in answers about these names and all names under them, if the
+// question has it. There are no signatures.
 func (s *Server) Vouch(names ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,8 +146,8 @@ func (s *Server) Vouch(names ...string) {
 	}
 }
 
-// Asked is how often a question came, over UDP and TCP together, whatever became
-// of it; dns.TypeANY counts all types.
+// Asked is how often a question came, over UDP and TCP together. dns.TypeANY counts all
+// types.
 func (s *Server) Asked(name string, qtype uint16) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package acmetest is a small authority for tests: enough of an ACME server (RFC 8555)
-// for a client to get certificates by the http-01 challenge, which it really makes.
-// It trusts its clients' signatures without a look, for nothing but tests.
+// Package acmetest is a small authority for tests: enough of an ACME server (RFC 8555) for
+// clients to get certificates. It makes the http-01 challenge, but does not verify its
+// clients' signatures.
 package acmetest
 
 import (
@@ -25,8 +25,8 @@ import (
 
 // Authority is a running authority.
 type Authority struct {
-	URL   string         // of its directory
-	Roots *x509.CertPool // of those who trust it
+	URL   string         // the URL of the directory
+	Roots *x509.CertPool // a pool with the authority's certificate
 
 	server *httptest.Server
 	cert   *x509.Certificate
@@ -45,7 +45,7 @@ type order struct {
 	chain         []byte // PEM
 }
 
-// Start runs an authority until the test ends. find tells where a domain's port 80 is.
+// Start runs an authority until the test ends. find returns where a domain's port 80 is.
 func Start(t testing.TB, find func(domain string) string) *Authority {
 	t.Helper()
 	a := &Authority{find: find, Roots: x509.NewCertPool()}
@@ -71,8 +71,8 @@ func Start(t testing.TB, find func(domain string) string) *Authority {
 	return a
 }
 
-// Refuse says whether everything is refused from now on. (A 503 would be tried again
-// for five minutes by the client of x/crypto.)
+// Refuse sets whether all requests are refused from now on. (After a 503 the client in
+// x/crypto would retry for five minutes.)
 func (a *Authority) Refuse(all bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -142,7 +142,7 @@ func reply(w http.ResponseWriter, code int, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// payload reads what a request says within its JWS.
+// payload reads the payload in a request's JWS.
 func payload(r *http.Request, v any) error {
 	var jws struct{ Payload string }
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&jws); err != nil {
@@ -155,7 +155,7 @@ func payload(r *http.Request, v any) error {
 	return json.Unmarshal(octets, v)
 }
 
-// with finds the order of a request.
+// with finds the order for a request.
 func (a *Authority) with(f func(w http.ResponseWriter, r *http.Request, o *order, n int)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var n int
@@ -207,7 +207,7 @@ func (a *Authority) showAuthz(w http.ResponseWriter, _ *http.Request, o *order, 
 		"challenges": []any{map[string]string{"type": "http-01", "status": status, "url": fmt.Sprint(a.server.URL, "/challenge/", n), "token": o.token}}})
 }
 
-// status is that of the order's authorization and of its challenge.
+// status is the status of the order's authorization and challenge.
 func (o *order) status() string {
 	switch {
 	case o.valid:
@@ -218,7 +218,7 @@ func (o *order) status() string {
 	return "pending"
 }
 
-// challenge looks at the domain's port 80 (RFC 8555 section 8.3).
+// challenge makes the http-01 challenge at the domain's port 80 (RFC 8555 section 8.3).
 func (a *Authority) challenge(w http.ResponseWriter, r *http.Request, o *order, n int) {
 	where := a.find(o.domain)
 	q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+where+"/.well-known/acme-challenge/"+o.token, nil)

@@ -7,9 +7,9 @@ import (
 	"postrider/engine/mail/router"
 )
 
-// What "route" prints of TLS: the policy, and of each host what it would have to
-// show, or why it is not used.
-func TestOutlook(t *testing.T) {
+// SecurityReport.String has the policy, and for each host the demand or why the host is
+// not used.
+func TestSecurityReport(t *testing.T) {
 	a := newAuthority(t)
 	port := startPolicy(t, a.issue(time.Time{}, "mta-sts.b.test"), enforced)
 	b := newBed(t, a.pool(), port, nil, append(stsZone, ". 300 IN SOA ns. root. 1 1 1 1 42")...)

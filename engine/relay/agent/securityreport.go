@@ -10,28 +10,28 @@ import (
 	"postrider/engine/relay/tlspolicy"
 )
 
-// Outlook is what TLS a message to a next hop would have to find, for people and,
-// as JSON, for their programs.
-type Outlook struct {
-	Level  string        `json:"level"`
-	Rule   string        `json:"rule"`
-	Policy string        `json:"mta_sts,omitempty"`
-	DNSSEC string        `json:"dnssec"`
-	Hosts  []HostOutlook `json:"hosts,omitempty"`
-	Notes  []string      `json:"notes,omitempty"`
+// SecurityReport is what TLS a next hop's hosts would have to show, for "route": as
+// text, or as JSON for programs.
+type SecurityReport struct {
+	Level  string         `json:"level"`
+	Rule   string         `json:"rule"`
+	Policy string         `json:"mta_sts,omitempty"`
+	DNSSEC string         `json:"dnssec"`
+	Hosts  []HostSecurity `json:"hosts,omitempty"`
+	Notes  []string       `json:"notes,omitempty"`
 }
 
-// HostOutlook is the same for one host.
-type HostOutlook struct {
+// HostSecurity is what TLS one host would have to show.
+type HostSecurity struct {
 	Host   string `json:"host"`
 	Demand string `json:"demand,omitempty"`
 	Fault  string `json:"fault,omitempty"` // why it would not be used
 }
 
-// Explain finds what the hosts of a next hop would have to show. None is asked.
-func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explanation) Outlook {
-	b := s.Bearing(ctx, hop)
-	o := Outlook{Level: b.Level.String(), Rule: b.Rule}
+// Explain finds what a next hop's hosts would have to show. It connects to none.
+func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explanation) SecurityReport {
+	b := s.ForNextHop(ctx, hop)
+	o := SecurityReport{Level: b.Level.String(), Rule: b.Rule}
 	if b.STS != nil {
 		o.Policy = b.STS.String()
 	}
@@ -39,7 +39,7 @@ func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explan
 		o.Notes = append(o.Notes, "MTA-STS: "+b.Note)
 	}
 	if b.Level != tlspolicy.None {
-		_, o.DNSSEC = s.hosts.Names().Vouches(ctx)
+		_, o.DNSSEC = s.hosts.Names().Validates(ctx)
 	}
 	answer := &mx.Answer{Hosts: found.Hosts, Secure: found.Secure}
 	seen := make(map[string]bool)
@@ -49,7 +49,7 @@ func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explan
 		}
 		seen[host.Name] = true
 		d, err := b.Demand(ctx, answer, host)
-		one := HostOutlook{Host: host.Name, Demand: d.String()}
+		one := HostSecurity{Host: host.Name, Demand: d.String()}
 		if err != nil {
 			one.Demand, one.Fault = "", err.Error()
 		}
@@ -58,8 +58,8 @@ func (s *Security) Explain(ctx context.Context, hop router.Hop, found *mx.Explan
 	return o
 }
 
-// String is a line for the destination, for its policy, and for each host.
-func (o Outlook) String() string {
+// String returns a line for the next hop, one for its policy, one for each host and note.
+func (o SecurityReport) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "tls: %s, by %s\n", o.Level, o.Rule)
 	if o.Policy != "" {

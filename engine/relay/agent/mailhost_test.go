@@ -70,7 +70,7 @@ func (a *authority) issue(until time.Time, names ...string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{cert.Raw, a.cert.Raw}, PrivateKey: key, Leaf: cert}
 }
 
-// pool is the authority as one that is known.
+// pool is a pool with the authority in it.
 func (a *authority) pool() *x509.CertPool {
 	p := x509.NewCertPool()
 	p.AddCert(a.cert)
@@ -85,15 +85,15 @@ type mailHost struct {
 
 	mu       sync.Mutex
 	mail     []arrived // under mu
-	startTLS int       // under mu: how often it was asked for
-	refused  int       // under mu: RCPTs
+	startTLS int       // under mu: the number of STARTTLS commands
+	refused  int       // under mu: the number of RCPT commands
 	clear    [2]string // under mu: a command, and the reply to it in clear text
 }
 
-// arrived is a message, and how it came.
+// arrived describes how a message came.
 type arrived struct {
 	tls  bool
-	name string // that the client asked for
+	name string // the server name in the client's SNI
 	auth string
 }
 
@@ -209,7 +209,7 @@ func (h *mailHost) serve(c net.Conn) {
 	}
 }
 
-// inClear is the reply to a command in clear text, if there is a special one.
+// inClear is the special reply to a command in clear text; "": none.
 func (h *mailHost) inClear(verb string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -219,7 +219,7 @@ func (h *mailHost) inClear(verb string) string {
 	return ""
 }
 
-// refuseInClear has a command refused in clear text; "": none.
+// refuseInClear sets the reply to a command in clear text. The verb "" unsets it.
 func (h *mailHost) refuseInClear(verb, reply string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -233,7 +233,7 @@ func (h *mailHost) become(mode string) {
 	h.mode = mode
 }
 
-// secure answers STARTTLS; nil: no TLS came of it.
+// secure answers STARTTLS. It returns nil when TLS failed.
 func (h *mailHost) secure(c net.Conn, say func(string)) *tls.Conn {
 	h.mu.Lock()
 	mode, first := h.mode, h.startTLS == 1
@@ -274,7 +274,7 @@ func (h *mailHost) secure(c net.Conn, say func(string)) *tls.Conn {
 	return secured
 }
 
-// got is what has arrived, one a line.
+// got lists the messages that have arrived, one a line.
 func (h *mailHost) got() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

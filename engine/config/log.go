@@ -1,0 +1,58 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+)
+
+// Log says where the log goes, and how its lines look.
+type Log struct {
+	To     string // stderr, syslog, journal, or the path of a file
+	Name   string
+	Format LogFormat
+	Level  slog.Level
+}
+
+// LogFormat is the form of the lines.
+type LogFormat string
+
+// The values of log.format.
+const (
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+func keysOfLog(c *Config) []*Key {
+	return []*Key{
+		text("log.to", &c.Log.To, "stderr", logTo, "stderr, syslog, journal, or an absolute path").
+			help("Where the log goes. stderr: standard error, and line by line to the journal if systemd has connected it. syslog: /dev/log. journal: the journal. A path: that file, opened again at SIGHUP, as logrotate needs it."),
+		text("log.name", &c.Log.Name, "postfix", logName, "letters, digits, - and _").
+			help("Name of the mail system in each line, before the daemon, as Postfix's syslog_name: with \"postfix\" the tools that read Postfix's logs (fail2ban, pflogsumm) read these."),
+		choice("log.format", &c.Log.Format, LogText, LogJSON).
+			help("text: lines as Postfix writes them. json: one object per line."),
+		level("log.level", &c.Log.Level, slog.LevelInfo).
+			help("The lowest level that is logged."),
+	}
+}
+
+func logTo(s string) (string, error) {
+	switch {
+	case s == "stderr", s == "syslog", s == "journal":
+		return s, nil
+	case filepath.IsAbs(s):
+		return filepath.Clean(s), nil
+	}
+	return "", errors.New("not the path of a file: it does not begin with /")
+}
+
+func logName(s string) (string, error) {
+	other := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
+	if s == "" || len(s) > 32 || strings.ContainsFunc(s, other) {
+		return "", errors.New("not a name of 1 to 32 letters, digits, - and _")
+	}
+	return s, nil
+}

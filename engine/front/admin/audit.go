@@ -1,0 +1,185 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/user"
+	"strconv"
+	"sync"
+
+	"postrider/engine/host/unixsocket"
+	"postrider/storage"
+)
+
+// Every act of an operator is a line of the log: what was done, to what or how many, and by
+// which user of this machine. Questions are none.
+
+// audited is a store whose changes are logged.
+type audited struct {
+	storage.Store
+	log *slog.Logger // with the operator
+}
+
+// did logs an act that is done.
+func (a *audited) did(err error, what string, facts ...any) {
+	if err == nil {
+		a.log.Info(what, facts...)
+	}
+}
+
+// AddAccount implements Store.
+func (a *audited) AddAccount(n storage.NewAccount) (storage.AccountID, error) {
+	id, err := a.Store.AddAccount(n)
+	a.did(err, "account added", "account", n.Name+"@"+n.Domain)
+	return id, err
+}
+
+// AddAccounts implements Store.
+func (a *audited) AddAccounts(ns []storage.NewAccount) error {
+	err := a.Store.AddAccounts(ns)
+	a.did(err, "accounts added", "accounts", len(ns))
+	return err
+}
+
+// SetPassword implements Store.
+func (a *audited) SetPassword(id storage.AccountID, hash, secret string) error {
+	name := a.name(id)
+	err := a.Store.SetPassword(id, hash, secret)
+	a.did(err, "password changed", "account", name)
+	return err
+}
+
+// RemoveAccount implements Store.
+func (a *audited) RemoveAccount(id storage.AccountID) error {
+	name := a.name(id)
+	messages, octets, _ := a.Usage(id)
+	err := a.Store.RemoveAccount(id)
+	a.did(err, "account removed", "account", name, "messages", messages, "size", octets)
+	return err
+}
+
+// name is the address of an account, for the log.
+func (a *audited) name(id storage.AccountID) string {
+	if found, err := a.Account(id); err == nil {
+		return found.Name + "@" + found.Domain
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+// AddDomain implements Store.
+func (a *audited) AddDomain(domain string) error {
+	err := a.Store.AddDomain(domain)
+	a.did(err, "domain added", "domain", domain)
+	return err
+}
+
+// RemoveDomain implements Store.
+func (a *audited) RemoveDomain(domain string) error {
+	err := a.Store.RemoveDomain(domain)
+	a.did(err, "domain removed", "domain", domain)
+	return err
+}
+
+// SetAliases implements Store.
+func (a *audited) SetAliases(as []storage.Alias) error {
+	err := a.Store.SetAliases(as)
+	if len(as) == 1 {
+		a.did(err, "alias set", "alias", as[0].Name+"@"+as[0].Domain, "targets", len(as[0].Targets))
+	} else {
+		a.did(err, "aliases set", "aliases", len(as))
+	}
+	return err
+}
+
+// RemoveAlias implements Store.
+func (a *audited) RemoveAlias(local, domain string) error {
+	err := a.Store.RemoveAlias(local, domain)
+	a.did(err, "alias removed", "alias", local+"@"+domain)
+	return err
+}
+
+// moves are the words for what is done to entries of the queue.
+var moves = map[storage.QueueMove]string{
+	storage.RequeueNow: "queue entries made due", storage.Hold: "queue entries held",
+	storage.Release: "queue entries released", storage.DropQueued: "queue entries removed",
+}
+
+// MoveQueued implements Store.
+func (a *audited) MoveQueued(ids []storage.EntryID, m storage.QueueMove) (int, error) {
+	n, err := a.Store.MoveQueued(ids, m)
+	if n > 0 {
+		a.did(nil, moves[m], "entries", n)
+	}
+	return n, err
+}
+
+// auditedRelay is a relay whose acts are logged.
+type auditedRelay struct {
+	Relay
+	log *slog.Logger
+}
+
+// Bounce implements Relay.
+func (a *auditedRelay) Bounce(ids []storage.EntryID, reason string) (int, error) {
+	n, err := a.Relay.Bounce(ids, reason)
+	if n > 0 {
+		a.log.Info("queue entries returned to their senders", "entries", n, "reason", reason)
+	}
+	return n, err
+}
+
+// Flush implements Relay.
+func (a *auditedRelay) Flush(domain string) {
+	a.Relay.Flush(domain)
+	if domain == "" {
+		a.log.Info("queue flushed")
+		return
+	}
+	a.log.Info("queue flushed", "domain", domain)
+}
+
+// operatorKey is the key of a connection's user in the context of its requests.
+type operatorKey struct{}
+
+// withOperator notes the user at the other end of a connection.
+func withOperator(ctx context.Context, c net.Conn) context.Context {
+	if u, ok := c.(*net.UnixConn); ok {
+		if uid, err := unixsocket.Peer(u); err == nil {
+			return context.WithValue(ctx, operatorKey{}, uid)
+		}
+	}
+	return ctx
+}
+
+// byOperator has each request answered by the handler of its user, so that acts are logged
+// with the user's name. There are as many handlers as users that can open the socket: root
+// and the user of the server.
+func byOperator(log *slog.Logger, build func(log *slog.Logger) http.Handler) http.Handler {
+	var mu sync.Mutex
+	handlers := map[string]http.Handler{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := "unknown"
+		if uid, ok := r.Context().Value(operatorKey{}).(uint32); ok {
+			name = userName(uid)
+		}
+		mu.Lock()
+		h := handlers[name]
+		if h == nil {
+			h = build(log.With("daemon", "admin", "by", name))
+			handlers[name] = h
+		}
+		mu.Unlock()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// userName is the name of a user of this machine, or the number of one without.
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return id
+}

@@ -1,0 +1,86 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"postrider/engine/host/maillog"
+	"postrider/storage"
+	"postrider/storage/lsm"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// Each act of an operator is a line with what was done, to what, and by which user; a
+// question is none, and neither is an act that is refused.
+func TestActsAreLogged(t *testing.T) {
+	store, err := lsm.Open(lsm.Options{Dir: t.TempDir(), BallastSize: -1, CacheSize: 8 << 20, Log: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var b bytes.Buffer
+	lines := maillog.New(&b, false, slog.LevelInfo, "mx.test")
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	stop, err := Serve(context.Background(), path, store, &relayFake{}, slog.New(lines), func() Status { return Status{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Dial(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(c.AddDomain("here.test"))
+	id, err := c.AddAccount(storage.NewAccount{Name: "alice", Domain: "here.test", Hash: "secret-hash"})
+	must(err)
+	must(c.AddAccounts([]storage.NewAccount{{Name: "bob", Domain: "here.test"}, {Name: "eve", Domain: "here.test"}}))
+	must(c.SetPassword(id, "other-hash", ""))
+	must(c.SetAliases([]storage.Alias{{Name: "info", Domain: "here.test", Targets: []string{"alice@here.test", "bob@here.test"}}}))
+	must(c.RemoveAlias("info", "here.test"))
+	if _, err := c.AddAccount(storage.NewAccount{Name: "alice", Domain: "here.test"}); err == nil {
+		t.Error("alice is there twice")
+	}
+	if _, err := c.Account(id); err != nil {
+		t.Error(err)
+	}
+	must(c.RemoveAccount(id))
+	if _, err := c.Bounce([]storage.EntryID{{}, {}}, "too old"); err != nil {
+		t.Error(err)
+	}
+	must(c.Flush("there.test"))
+	stop()
+	lines.Close()
+	by := ", by=" + userName(uint32(os.Geteuid()))
+	var got []string
+	for l := range strings.Lines(b.String()) {
+		if strings.Contains(l, "hash") {
+			t.Errorf("a hash is in the log: %s", l)
+		}
+		_, l, _ = strings.Cut(strings.TrimSpace(l), "]: ")
+		got = append(got, l)
+	}
+	want := []string{
+		"domain added: by, domain=here.test", "account added: by, account=alice@here.test", "accounts added: by, accounts=2",
+		"password changed: by, account=alice@here.test", "alias set: by, alias=info@here.test, targets=2", "alias removed: by, alias=info@here.test",
+		"account removed: by, account=alice@here.test, messages=0, size=0", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
+	}
+	for i := range want {
+		want[i] = strings.Replace(want[i], "by", by[2:], 1)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
