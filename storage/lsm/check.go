@@ -19,8 +19,8 @@ import (
 // the maildrops with their bodies, the counters, the mail queue with its bodies and
 // its index rows, the owners of shared bodies, bodies without an owner, and what no
 // crash should leave. Rows that can't be read are reported and passed over (checkrows.go);
-// when something could not be read, the files are read one by one, to name those that
-// are damaged. It keeps 8 octets in memory for each body, the
+// when something could not be read, the files are read one by one, to name the damaged
+// ones. It keeps 8 octets in memory for each body, the
 // accounts, and the destinations.
 func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error) {
 	c := &check{ctx: ctx, s: s, report: report,

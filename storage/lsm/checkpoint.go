@@ -14,7 +14,7 @@ import (
 )
 
 // checkpointPrefix begins the names of the directories that Checkpoint makes. A start
-// removes those of a process that was killed.
+// removes what a process left that was killed.
 const checkpointPrefix = "checkpoint-"
 
 // checkpoints counts the directories of this process.

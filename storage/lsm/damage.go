@@ -100,7 +100,7 @@ func (s *Store) inspectFiles() error {
 			tables = n
 		}
 		if strings.HasPrefix(n, checkpointPrefix) {
-			_ = s.fs.RemoveAll(s.fs.PathJoin(dir, n)) // of a process that was killed
+			_ = s.fs.RemoveAll(s.fs.PathJoin(dir, n)) // a process that was killed left it
 		}
 	}
 	manifest := files.ManifestOf(names)
@@ -110,9 +110,9 @@ func (s *Store) inspectFiles() error {
 	case tables == "":
 		return nil
 	case manifest == "":
-		return s.damageError("the file marker.manifest is missing, and "+tables+" is there")
+		return s.damageError("the file marker.manifest is missing, and " + tables + " is there")
 	case !there[manifest]:
-		return s.damageError("the file "+manifest+" is missing")
+		return s.damageError("the file " + manifest + " is missing")
 	}
 	s.inspectLogs(manifest, names)
 	return nil

@@ -51,7 +51,7 @@ type Salvaged struct {
 	Accounts int64 `json:"accounts"`
 	Messages int64 `json:"messages"` // in maildrops
 	Queued   int64 `json:"queued"`   // entries of the queue
-	Octets   int64 `json:"octets"`   // of all bodies
+	Octets   int64 `json:"octets"`   // the octets of all bodies
 	Lost     int64 `json:"lost"`     // messages and entries whose bodies are not whole
 	Found    int64 `json:"found"`    // messages in lost-and-found
 	Faults   int64 `json:"faults"`   // calls of Report
@@ -72,11 +72,11 @@ type salvage struct {
 	doomed   map[storage.AccountID]bool
 	counted  map[storage.AccountID]counter
 	written  map[storage.MessageID]bool   // bodies in the new store
-	owners   map[storage.MessageID]uint32 // of shared bodies
+	owners   map[storage.MessageID]uint32 // owners of each shared body
 	claimed  map[storage.MessageID]bool   // bodies with an owner, whole or not
 	loose    map[looseKey][]looseBody     // nil: not looked for yet
 	looseAt  map[int]files.Loose          // the same values by their order
-	found    storage.AccountID            // of lost-and-found; 0: not made yet
+	found    storage.AccountID            // the account lost-and-found; 0: not made yet
 	queued   counter
 	places   map[storage.EntryID]bool
 	marks    map[string]uint32 // the first bucket of each destination

@@ -295,7 +295,7 @@ func (w *wreck) open(t *testing.T, disk *vfs.MemFS, did string, sum *toll) (sile
 }
 
 // readBox reads a maildrop: what it gives is what was delivered. It returns the number of
-// messages that are missing. Those that check told of were read by it.
+// messages that are missing. Check has read the messages that it told of.
 func (w *wreck) readBox(t *testing.T, s *Store, a storage.AccountID, did string, told map[storage.MessageID]bool) (missing int) {
 	t.Helper()
 	l, err := s.LockMaildrop(a)

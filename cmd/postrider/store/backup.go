@@ -102,7 +102,7 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 	}
 	r, err = backup.Take(ctx, o)
 	if err != nil {
-		return r, sysexits.IOErr.With(fmt.Errorf("no backup was made: %w", err))
+		return r, workspace.IOError(fmt.Errorf("no backup was made: %w", err))
 	}
 	return r, nil
 }

@@ -17,9 +17,9 @@
 // # How it is taken
 //
 // Tables and blob files never change once they are written. Where the file system allows
-// it they are linked: that takes no time and no room. Elsewhere those that the last
-// backup has, with the same name, size and time of change, are linked to it, and the
-// others are copied. All else is small and copied each time.
+// it they are linked: that takes no time and no room. Elsewhere the files
+// that the last backup has, with the same name, size and time of change, are linked to it,
+// and the others are copied. All else is small and copied each time.
 //
 // The list has each file's size, and the checksum (SHA-256) of what was copied; a linked
 // file has the checksums of its blocks. The list ends with a checksum of itself. It is

@@ -17,7 +17,7 @@ import (
 )
 
 // Verify reads the files of a backup and compares their sizes and checksums. A file that
-// was linked has no checksum in the list: checked counts those that have.
+// was linked has no checksum in the list: checked counts the others.
 func Verify(ctx context.Context, fsys vfs.FS, l *List) (checked int, err error) {
 	fsys = machine(fsys)
 	buf := make([]byte, 1<<20)

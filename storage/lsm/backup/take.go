@@ -16,6 +16,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"postrider/storage"
 	"postrider/storage/lsm"
 )
 
@@ -41,7 +42,7 @@ type Options struct {
 type Result struct {
 	Dir     string `json:"dir"`
 	Files   int    `json:"files"`
-	Octets  int64  `json:"octets"`  // of all files
+	Octets  int64  `json:"octets"`  // the size of all files
 	Copied  int64  `json:"copied"`  // octets that were written
 	Linked  int64  `json:"linked"`  // octets of files that were linked
 	Removed int    `json:"removed"` // older backups
@@ -53,7 +54,7 @@ type taking struct {
 	o      Options
 	list   List
 	result Result
-	before map[string]File // of the last backup
+	before map[string]File // the files of the last backup
 	last   string          // its directory
 	dirs   map[string]bool // made, to be synced
 	buf    []byte
@@ -76,7 +77,7 @@ func Take(ctx context.Context, o Options) (Result, error) {
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(o.To, ".lock"))
 	if err != nil {
-		return Result{}, fmt.Errorf("%s: another backup into it is under way (%w)", o.To, err)
+		return Result{}, fmt.Errorf("%w: another backup into %s is under way (%w)", storage.ErrTemporary, o.To, err)
 	}
 	defer lock.Close()
 	t := &taking{ctx: ctx, o: o, before: make(map[string]File), dirs: make(map[string]bool), buf: make([]byte, 1<<20)}

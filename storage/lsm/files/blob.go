@@ -13,12 +13,12 @@ type blobFile struct {
 	file
 	number  uint64
 	blocks  []handle
-	virtual []uint64 // of a file that was rewritten: the place of each old block
+	virtual []uint64 // in a file that was rewritten: the place of each old block
 	used    map[[2]uint32]struct{}
 	cached  int // the block in values; -1: none
 	values  colblk.RawBytes
 	count   int
-	orders  []int // of the first value of each block; see Loose
+	orders  []int // the order of the first value of each block; see Loose
 }
 
 const (

@@ -113,7 +113,7 @@ func unpack(b []byte) (plain []byte, err error) {
 func lengthOf(b []byte) int {
 	c := ^uint32(0)
 	for n := range max(len(b)-block.TrailerLen+1, 0) {
-		c = castagnoli[byte(c)^b[n]] ^ c>>8 // of n octets and the one for the packing
+		c = castagnoli[byte(c)^b[n]] ^ c>>8 // the checksum of n octets and the one for the packing
 		if b[n] <= byte(block.MinLZCompressionIndicator) && binary.LittleEndian.Uint32(b[n+1:]) == masked(^c) && n > 0 {
 			return n
 		}

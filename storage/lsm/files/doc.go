@@ -22,5 +22,5 @@
 // # Memory
 //
 // About 100 octets for each row of mail and of the directory. Values stay on the disk,
-// but for those in the logs.
+// but for what is in the logs.
 package files

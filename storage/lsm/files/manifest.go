@@ -136,7 +136,7 @@ func (v *version) edit(r *bufio.Reader) error {
 			id := d.uint()
 			v.blobs[id] = d.uint()
 			d.uint() // octets
-			d.uint() // of the values
+			d.uint() // octets of the values
 			d.uint() // made at
 		case tagDeletedBlob:
 			if id, number := d.uint(), d.uint(); v.blobs[id] == number {

@@ -323,7 +323,7 @@ func (s *Set) EachLoose(f func(at Loose, v []byte)) {
 		b := s.blobs[number]
 		b.orders = make([]int, len(b.blocks))
 		for n := range b.blocks {
-			order++ // what is lost between two blocks, or files, is not next to either
+			order++                                // what is lost between two blocks, or files, is not next to either
 			at := Loose{blob: b, block: uint32(n)} //nolint:gosec // blocks of a file
 			if n > 0 && b.cached == n-1 {
 				order--

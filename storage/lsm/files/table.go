@@ -28,7 +28,7 @@ type table struct {
 // reference is where a row's value is: a value of a block of the blob file ref.
 type reference struct{ ref, octets, block, value uint32 }
 
-// The columns of a block with rows, after those of the key.
+// The columns of a block with rows, after the columns of the key.
 const (
 	colPrefix = iota
 	colSuffix
