@@ -105,7 +105,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 		written: make(map[storage.MessageID]bool), owners: make(map[storage.MessageID]uint32), claimed: make(map[storage.MessageID]bool),
 		places: make(map[storage.EntryID]bool), marks: make(map[string]uint32),
 	}
-	if s.set, err = files.Read(ctx, o.FS, o.Dir, merger.Name, salvaged); err != nil {
+	if s.set, err = files.Read(ctx, o.FS, o.Dir, files.Options{Merger: merger.Name, Keep: salvaged, Aside: damagedPrefix, OfMail: ofMail}); err != nil {
 		return s.result, err
 	}
 	defer s.set.Close()
@@ -142,6 +142,15 @@ func salvaged(key []byte) bool {
 		return false
 	}
 	return true
+}
+
+// ofMail reports whether a row is of a message or of an entry of the queue.
+func ofMail(key []byte) bool {
+	switch key[0] {
+	case tagMaildrop, tagBody, tagQueue, tagQueued:
+		return true
+	}
+	return false
 }
 
 // lose reports a loss.

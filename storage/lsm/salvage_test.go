@@ -460,3 +460,42 @@ func boxOf(t *testing.T, s *Store, a storage.AccountID) map[storage.MessageID][]
 	}
 	return got
 }
+
+// A start finds a damaged log, replays what is before the damage, and keeps a copy:
+// salvage finds what is after it there.
+func TestSalvageReadsOnInALogThatWasSetAside(t *testing.T) {
+	disk, alice := crashed(t, false, 40, 900)
+	path := lastLog(t, disk)
+	bad := contents(t, disk, path)
+	bad[len(bad)/3] ^= 1
+	overwrite(t, disk, path, bad)
+	s, err := Open(testOptions(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := len(boxOf(t, s, alice))
+	id, err := storetest.Deliver(s, storetest.Body(500, "later"), alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left >= 39 || len(names(t, disk, damagedPrefix)) != 1 {
+		t.Fatalf("%d messages are left, aside is %q", left, names(t, disk, damagedPrefix))
+	}
+	if _, err := Salvage(context.Background(), SalvageOptions{Dir: "data", Out: "out", FS: disk, Report: func(storage.Fault) {}}); err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(disk)
+	o.Dir = "out"
+	if s, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	storetest.Clean(t, s)
+	got := boxOf(t, s, alice)
+	if len(got) < 40 || got[id] == nil { // 40 were delivered before and one after; the damaged one is lost
+		t.Errorf("%d messages; %d were left by the start", len(got), left)
+	}
+}

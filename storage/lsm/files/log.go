@@ -70,8 +70,9 @@ func ChunkAt(b []byte, number uint32) (c Chunk, ok bool) {
 }
 
 // records are the whole records of a log, and the parts of it between readable chunks
-// that can't be read. synced is how far the log had been synced, as its chunks tell.
-func records(b []byte, number uint32) (found [][]byte, lost []span, synced int64) {
+// that can't be read; before is the number of records before the first of them. synced is
+// how far the log had been synced, as its chunks tell.
+func records(b []byte, number uint32) (found [][]byte, before int, lost []span, synced int64) {
 	var open []byte // the record that has begun; nil: none has
 	bad := int64(-1)
 	for at := 0; at < len(b); {
@@ -89,6 +90,9 @@ func records(b []byte, number uint32) (found [][]byte, lost []span, synced int64
 			continue
 		}
 		if bad >= 0 {
+			if len(lost) == 0 {
+				before = len(found)
+			}
 			lost, bad, open = append(lost, span{bad, int64(at)}), -1, nil
 		}
 		synced = max(synced, c.Synced)
@@ -111,23 +115,51 @@ func records(b []byte, number uint32) (found [][]byte, lost []span, synced int64
 	if bad >= 0 && bad < synced {
 		lost = append(lost, span{bad, int64(len(b))})
 	}
-	return found, lost, synced
+	if len(lost) == 0 {
+		before = len(found)
+	}
+	return found, before, lost, synced
 }
 
-// readLog takes the rows of a log. Its values are kept in memory.
-func (s *Set) readLog(name string, number uint64) {
+// logOctets reads a log whole.
+func (s *Set) logOctets(name string) ([]byte, bool) {
 	f, err := s.fs.Open(s.fs.PathJoin(s.dir, name), vfs.SequentialReadsOption)
 	if err != nil {
 		s.lose(name, "it can't be read: %v", err)
-		return
+		return nil, false
 	}
 	b, err := io.ReadAll(f)
 	_ = f.Close()
 	if err != nil {
 		s.lose(name, "it can't be read: %v", err)
+	}
+	return b, err == nil
+}
+
+// readDamagedLog takes the rows after the damage in a log that a start has set aside: the
+// store has what was before. They are of messages and entries that were never seen again,
+// so that nothing can have changed them later; other rows may be older than the store's.
+func (s *Set) readDamagedLog(name string, number uint64, ofMail func(key []byte) bool) {
+	b, ok := s.logOctets(name)
+	if !ok {
 		return
 	}
-	found, lost, synced := records(b, uint32(number)) //nolint:gosec // the lower half is in the chunks
+	found, before, _, _ := records(b, uint32(number)) //nolint:gosec // as in readLog
+	keep := s.keep
+	s.keep = func(key []byte) bool { return keep(key) && ofMail(key) }
+	for _, r := range found[before:] {
+		s.batch(name, r)
+	}
+	s.keep = keep
+}
+
+// readLog takes the rows of a log. Its values are kept in memory.
+func (s *Set) readLog(name string, number uint64) {
+	b, ok := s.logOctets(name)
+	if !ok {
+		return
+	}
+	found, _, lost, synced := records(b, uint32(number)) //nolint:gosec // the lower half is in the chunks
 	for _, l := range lost {
 		s.lose(name, "%s can't be read: what was written there is lost", l)
 	}

@@ -61,16 +61,25 @@ func plainText(err error) string {
 	return strings.NewReplacer("pebble/table: ", "", "pebble: ", "", "pebble/record: ", "").Replace(err.Error())
 }
 
-// Read reads the files of the store in dir, which must not be open. keep reports which
-// rows are of interest; merger is the name of what the store merges by. The caller closes
-// the Set.
-func Read(ctx context.Context, fsys vfs.FS, dir, merger string, keep func(key []byte) bool) (*Set, error) {
+// Options say what is read.
+type Options struct {
+	Merger string                // the name of what the store merges by
+	Keep   func(key []byte) bool // whether a row is of interest
+	// Aside begins the names of logs that a start of the store has set aside. Of these
+	// the rows are read that OfMail lets through.
+	Aside  string
+	OfMail func(key []byte) bool
+}
+
+// Read reads the files of the store in dir, which must not be open. The caller closes the
+// Set.
+func Read(ctx context.Context, fsys vfs.FS, dir string, o Options) (*Set, error) {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(names)
-	s := newSet(fsys, dir, merger, keep)
+	s := newSet(fsys, dir, o.Merger, o.Keep)
 	s.readManifest(names)
 	if err := s.readBlobs(ctx, names); err != nil {
 		return s, err
@@ -80,6 +89,10 @@ func Read(ctx context.Context, fsys vfs.FS, dir, merger string, keep func(key []
 	}
 	logs := 0
 	for _, n := range names {
+		if number, ok := numberOf(strings.TrimPrefix(n, o.Aside), ".log"); ok && strings.HasPrefix(n, o.Aside) {
+			s.readDamagedLog(n, number, o.OfMail)
+			continue
+		}
 		number, ok := numberOf(n, ".log")
 		if ok && (!s.version.whole || number >= s.version.minLog) {
 			s.readLog(n, number)
