@@ -108,7 +108,7 @@ func TestCommandsOnADamagedStoreSayWhatToDo(t *testing.T) {
 	s.Want(sysexits.Usage, "", "salvage --format frob --out x", "--format")
 	s.Want(sysexits.CantCreate, "", "salvage --out "+data+"/../in.mbox", "not a directory")
 	files := filepath.Join(s.Dir, "files")
-	s.Want(sysexits.DataErr, "", "salvage --out "+files, "file "+name, "messages and entries are lost")
+	s.Want(sysexits.DataErr, "", "salvage --out "+files, "file "+name, "messages and entries are known to be lost")
 	if b, err := os.ReadFile(filepath.Join(files, lossesFile)); err != nil || !strings.Contains(string(b), name) {
 		t.Errorf("%q, %v", b, err)
 	}

@@ -240,7 +240,7 @@ func (s *salvaging) report() error {
 }
 
 func salvagedWords(r lsm.Salvaged) string {
-	return fmt.Sprintf("%d accounts, %d messages, %d queue entries, %d messages in lost-and-found, %d octets; %d messages and entries are lost",
+	return fmt.Sprintf("%d accounts, %d messages, %d queue entries, %d messages in lost-and-found, %d octets; %d messages and entries are known to be lost",
 		r.Accounts, r.Messages, r.Queued, r.Found, r.Octets, r.Lost)
 }
 
