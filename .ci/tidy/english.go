@@ -18,7 +18,7 @@ var plainFolders = []string{
 	"engine/relay/queue", "engine/mail/router", "engine/protocol/smtpclient", "engine/protocol/smtpd", "engine/edge/tlsio",
 	"engine/relay/tlspolicy", "engine/protocol/transcript", "engine/mail/transfer", "engine/client", "engine/admit/screen",
 	"engine/front/web", "engine/relay/agent", "engine/mail/incoming", "engine/edge/conn", "engine/edge/dns", "engine/edge/certs", "engine/edge/limit",
-	"engine/edge/privilege", "engine/front/localmail", "engine/host/unixsocket", "engine/relay/mx",
+	"engine/edge/privilege", "engine/front/localmail", "engine/host/unixsocket", "engine/relay/mx", "engine/front/smtpsrv", "engine/front/pop3srv",
 }
 
 // A wording is a habit that slows a reader, and what to write instead.

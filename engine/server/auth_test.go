@@ -335,12 +335,12 @@ func TestAClientLeavesBeforeItsLoginIsJudged(t *testing.T) {
 				p.send("PASS " + c.word + "\r\n")
 			}
 			until(t, "the login is queued", func() bool { return waiting() == 1 })
-			sessions := f.stats.smtpSessions.Load() + f.stats.pop3Sessions.Load()
+			sessions := f.smtpsrv.Stats.Sessions.Load() + f.pop3srv.Stats.Sessions.Load()
 			if err := p.link.SetLinger(0); err != nil {
 				t.Fatal(err)
 			}
 			p.Close()
-			until(t, "the session is closed", func() bool { return f.stats.smtpSessions.Load()+f.stats.pop3Sessions.Load() < sessions })
+			until(t, "the session is closed", func() bool { return f.smtpsrv.Stats.Sessions.Load()+f.pop3srv.Stats.Sessions.Load() < sessions })
 			f.door.Judge(attempt("wrong", site(n)), func(login.Outcome) { close(judged) }) // the next one
 			close(gate)
 			<-judged

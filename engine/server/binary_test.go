@@ -161,7 +161,7 @@ func TestBinaryMailRefused(t *testing.T) {
 	if got := f.fetched(t, "jsmith", 1); !strings.Contains(got, "\r\nAA==\r\n") {
 		t.Errorf("got %q", got)
 	}
-	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 && f.commitsOpen.Load() == 0 })
+	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 && f.smtpsrv.Stats.CommitsOpen.Load() == 0 })
 }
 
 // Our signature is of the message as it is stored.

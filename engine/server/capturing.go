@@ -4,14 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
-	"unicode"
 
-	"postrider/codec/sasl"
 	"postrider/engine/config"
 	"postrider/engine/front/capture"
-	"postrider/engine/protocol/smtpd"
 	"postrider/storage"
 )
 
@@ -45,27 +41,4 @@ func (srv *Server) CaptureView(log *slog.Logger) *capture.View {
 		Store: srv.store, Account: srv.capture, Keep: srv.cfg.Capture.Keep, Age: srv.cfg.Capture.Age,
 		Version: Version, Started: time.Now(), Bounds: srv.webBounds(), Draining: srv.draining.Load, Log: log,
 	})
-}
-
-// captureAuth is what AUTH offers: the mechanisms that tell the password, for any is
-// taken. One that proves it needs a server that knows it.
-func captureAuth(auth config.ListenerAuth) smtpd.Auth {
-	if auth == config.AuthOff {
-		return smtpd.Auth{}
-	}
-	return smtpd.Auth{Mechanisms: sasl.SetOf(sasl.Plain, sasl.Login), Plaintext: true, Required: auth == config.AuthRequired, Nonce: nonce}
-}
-
-// anybody is the account that somebody says he has, for logs and replies.
-func anybody(user string) string {
-	user = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, user)
-	if user == "" {
-		return "nobody"
-	}
-	return user[:min(len(user), 255)]
 }

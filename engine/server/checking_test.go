@@ -71,8 +71,8 @@ func TestResultsAreMarked(t *testing.T) {
 	if _, err := f.store.Check(t.Context(), func(fault storage.Fault) { t.Error(fault) }); err != nil {
 		t.Error(err)
 	}
-	if n := f.guard.stats.checked.Load(); n != 2 || f.guard.checks.Load() != 0 {
-		t.Errorf("%d checked, %d open", n, f.guard.checks.Load())
+	if n := f.guard.Stats.Checked.Load(); n != 2 || f.guard.Checks() != 0 {
+		t.Errorf("%d checked, %d open", n, f.guard.Checks())
 	}
 }
 
@@ -97,7 +97,7 @@ func TestDMARCReject(t *testing.T) {
 	p.sendAs("a@else.example", "From: a@else.example\r\n\r\n", "250 ")
 	server.Behave("bank.example", dns.TypeANY, dnstest.Behaviour{Rcode: dns.RcodeServerFailure})
 	p.sendAs("a@else.example", "From: a@a.test, a@b.test, a@c.test, a@d.test, a@e.test, a@bank.example\r\n\r\n", "550 5.7.1 The From field names too many domains")
-	if n := f.guard.stats.dmarcRefused.Load(); n != 3 {
+	if n := f.guard.Stats.DMARCRefused.Load(); n != 3 {
 		t.Errorf("%d refused", n)
 	}
 	log.has(t, "550 5.7.1 Unauthenticated mail from bank.example")
@@ -149,10 +149,10 @@ func TestLargeAndLostMessagesAreChecked(t *testing.T) {
 		q.send(head + line)
 		q.Close()
 	}
-	for f.stats.smtpSessions.Load() > 1 {
+	for f.smtpsrv.Stats.Sessions.Load() > 1 {
 		time.Sleep(time.Millisecond)
 	}
-	if n := f.guard.checks.Load(); n != 0 {
+	if n := f.guard.Checks(); n != 0 {
 		t.Errorf("%d checks are open", n)
 	}
 }
@@ -164,7 +164,7 @@ func TestTooManyChecks(t *testing.T) {
 	p.say("RCPT TO:<mbrain@localhost>", "250 ")
 	p.say("DATA", "354 ")
 	p.send("From: a@bank.example\r\n")
-	for f.guard.checks.Load() == 0 {
+	for f.guard.Checks() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	q := f.stranger(t, "192.0.2.8")

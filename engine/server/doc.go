@@ -1,16 +1,12 @@
-// Package server joins the pure session machines (smtpd, pop3d) to the event loops, the
-// store and the memory budget, and makes a server of them. It decides nothing about
-// protocols and nothing about files.
+// Package server joins the packages of the other wings to a server: listeners, their
+// sessions, the store and the memory budget. It starts, drains and ends them, and has the
+// health and the metrics. It decides nothing about protocols and nothing about files.
 //
 // # A message's way in
 //
-// The loop hands octets to a session (smtp.go), which feeds the machine. The
-// machine's replies are gathered into one write; its message octets go from the
-// loop's read buffer into the store's draft, once; its questions are answered
-// from memory (the router, the governor) or park the session: at IsStored the message
-// is finished (transaction.go), and the answer comes back as a task on the session's loop
-// after the sync. Only then is there a 250. Package incoming has the steps from the first
-// octet to the store, for all messages; it knows no session.
+// Package smtpsrv has the sessions of SMTP; smtp.go hands it what the configuration says.
+// Package incoming has the steps from the first octet of a message to the store, for the
+// messages of all entrances.
 //
 // What is stored is the one wire form of the message (package dot); POP3 and DATA send it
 // as it is. A message that came as BINARYMIME and is binary indeed is converted first, off
@@ -21,22 +17,7 @@
 // works it off: it is a plain user of the store and of DNS, on goroutines of its
 // own, and no loop knows of it.
 //
-// # Strangers
-//
-// A client on none of the trusted networks meets policy (stranger.go, guard.go): rates
-// of connections and messages, what DNS says of its address before the greeting, the
-// greylist. Its messages are checked while they come in (checking.go). Only [policy]
-// of the configuration and package policy say what is refused; each reason has a
-// reply, a line in the log and a counter. A balancer's PROXY header
-// names the client (conn.Edge.ProxyFirst).
-//
-// # A message's way out
-//
-// A login goes to a bounded pool that hashes, locks and lists (pop3auth.go). A RETR
-// goes to a bounded pool of readers (reading.go) which copies the message, and
-// for a client that fetches in order the next ones, into a buffer; large ones
-// are streamed piece by piece at the pace of the peer. Deletions go to the store
-// as one batch at QUIT.
+// A message's way out, by POP3, is in package pop3srv; pop3.go joins it to the rest.
 //
 // # Who is who
 //
@@ -58,7 +39,7 @@
 // A handshake has the connection to itself (package conn): the session's handler is away
 // until it is done, and comes back on top of a layer of package tlsio, with the
 // greeting where TLS comes first, else as a machine that has forgotten what was said
-// in clear text (starttls.go). Package certs looks after the certificates.
+// in clear text. Package certs looks after the certificates.
 //
 // # Bounded memory
 //

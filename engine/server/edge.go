@@ -1,26 +1,12 @@
 package server
 
 import (
-	"log/slog"
 	"net/netip"
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
-	"postrider/engine/edge/loop"
 	"postrider/engine/edge/tlsio"
-	"postrider/engine/protocol/pop3d"
-	"postrider/engine/protocol/smtpd"
 )
-
-// shard is what the sessions of one event loop share. It belongs to the loop's
-// goroutine.
-type shard struct {
-	loop    *loop.Loop
-	smtp    smtpd.Effects
-	pop3    pop3d.Effects
-	scratch []byte
-	records []slog.Record // of the lines of one message
-}
 
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {

@@ -159,7 +159,7 @@ func TestDrainEndsASessionWhosePeerDoesNotRead(t *testing.T) {
 		box.send("RETR 1\r\n") // one by one, or the session waits for a part of the replies
 		until(t, "the message is sent", func() bool {
 			count()
-			return waiting == 1 || f.stats.retrieved.Load() == sent
+			return waiting == 1 || f.pop3srv.Stats.Retrieved.Load() == sent
 		})
 	}
 	flooded := make(chan error, 1)
@@ -231,7 +231,7 @@ func TestPeerGoneWhileDeliveryIsUnderWay(t *testing.T) {
 	<-s.asked
 	p.SetLinger(0)
 	p.Close()
-	until(t, "the session is over", func() bool { return f.stats.smtpSessions.Load() == 0 })
+	until(t, "the session is over", func() bool { return f.smtpsrv.Stats.Sessions.Load() == 0 })
 	goOn()
 	until(t, "the window is given back", func() bool { return f.budget.Used() == 0 })
 	if m, _, err := f.store.Usage(1); m != 1 || err != nil {

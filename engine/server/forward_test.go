@@ -69,12 +69,12 @@ func (f *fixture) write(t *testing.T, to string) {
 func quiet(t *testing.T, a, b *fixture) (taken int64) {
 	t.Helper()
 	for {
-		before := a.stats.messages.Load() + b.stats.messages.Load()
+		before := a.smtpsrv.Stats.Messages.Load() + b.smtpsrv.Stats.Messages.Load()
 		a.drained(t)
 		b.drained(t)
 		n, _ := a.store.QueueTotal()
 		m, _ := b.store.QueueTotal()
-		after := a.stats.messages.Load() + b.stats.messages.Load()
+		after := a.smtpsrv.Stats.Messages.Load() + b.smtpsrv.Stats.Messages.Load()
 		if n+m == 0 && before == after {
 			return after
 		}

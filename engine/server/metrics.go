@@ -12,14 +12,17 @@ import (
 	"postrider/engine/edge/conn"
 )
 
-// stats has the counters of the metrics. The loops write them without a
-// lock. The counters of logins are login.Stats, those of connections conn.Stats.
+// stats has counters of the metrics. The loops write them without a lock. The other
+// counters are in the packages that count: smtpsrv, pop3srv, screen, login, conn, agent.
 type stats struct {
-	smtpSessions, pop3Sessions              atomic.Int64
-	messages, deliveries, octetsIn, refused atomic.Int64
-	retrieved, octetsOut                    atomic.Int64
-	overBudget                              atomic.Int64
+	messages atomic.Int64 // of web clients and of users of this machine
 }
+
+// gauge and counter register a metric. A counter is the sum of its values.
+type (
+	gauge   func(name, help string, f func() float64)
+	counter func(name, help string, vs ...*atomic.Int64)
+)
 
 // errDraining is the health of a server that is about to end.
 var errDraining = errors.New("shutting down")
@@ -61,19 +64,24 @@ func (srv *Server) registry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "postrider"}))
-	gauge := func(name, help string, f func() float64) {
+	var gauge gauge = func(name, help string, f func() float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "postrider", Name: name, Help: help}, f))
 	}
-	counter := func(name, help string, v *atomic.Int64) {
-		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "postrider", Name: name, Help: help},
-			func() float64 { return float64(v.Load()) }))
+	var counter counter = func(name, help string, vs ...*atomic.Int64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "postrider", Name: name, Help: help}, func() float64 {
+			sum := int64(0)
+			for _, v := range vs {
+				sum += v.Load()
+			}
+			return float64(sum)
+		}))
 	}
-	st := &srv.stats
-	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(st.smtpSessions.Load()) })
-	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(st.pop3Sessions.Load()) })
+	st, smtp, pop3 := &srv.stats, &srv.smtpsrv.Stats, &srv.pop3srv.Stats
+	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(smtp.Sessions.Load()) })
+	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(pop3.Sessions.Load()) })
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
-	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(srv.commitsOpen.Load()) })
+	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(smtp.CommitsOpen.Load()) })
 	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
 	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })
 	gauge("store_accepting", "1 while the store takes mail, else 0.", func() float64 {
@@ -91,12 +99,12 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &srv.edge.Stats.ProxyFaults)
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
-	srv.guard.metrics(gauge, counter)
+	srv.screenMetrics(gauge, counter)
 	srv.took.register(r, srv.store)
-	counter("messages_total", "Messages that got their 250.", &st.messages)
-	counter("deliveries_total", "Maildrop entries made for them.", &st.deliveries)
-	counter("octets_in_total", "Octets of those messages.", &st.octetsIn)
-	counter("refusals_total", "Refused commands and messages.", &st.refused)
+	counter("messages_total", "Messages that got their 250.", &st.messages, &smtp.Messages)
+	counter("deliveries_total", "Maildrop entries made for them.", &smtp.Deliveries)
+	counter("octets_in_total", "Octets of those messages.", &smtp.OctetsIn)
+	counter("refusals_total", "Refused commands and messages.", &smtp.Refused)
 	counter("pop3_logins_total", "Logins by POP3.", &srv.door.Stats.POP3)
 	counter("pop3_denied_total", "Logins with a wrong name or password, those of SMTP and the web client among them.", &srv.door.Stats.Denied)
 	counter("auth_total", "Logins by AUTH in SMTP.", &srv.door.Stats.SMTP)
@@ -104,15 +112,15 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
-	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &st.retrieved)
-	counter("octets_out_total", "Octets of those messages.", &st.octetsOut)
+	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
+	counter("octets_out_total", "Octets of those messages.", &pop3.OctetsOut)
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
-	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &st.overBudget)
+	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &smtp.OverBudget, &pop3.OverBudget)
 	return r
 }
 
 // relayMetrics are those of mail that leaves.
-func (srv *Server) relayMetrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+func (srv *Server) relayMetrics(gauge gauge, counter counter) {
 	c := srv.courier
 	load := func(pick func(jobs, sessions, awake int) int) func() float64 {
 		return func() float64 { return float64(pick(c.Load())) }
@@ -143,7 +151,7 @@ func (srv *Server) relayMetrics(gauge func(name, help string, f func() float64),
 }
 
 // tlsMetrics are those of handshakes with clients.
-func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), counter func(name, help string, v *atomic.Int64)) {
+func (srv *Server) tlsMetrics(gauge gauge, counter counter) {
 	if srv.tls == nil {
 		return
 	}
@@ -156,4 +164,27 @@ func (srv *Server) tlsMetrics(gauge func(name, help string, f func() float64), c
 	counter("tls_failures_total", "TLS handshakes that failed.", &srv.edge.Stats.TLSFailed)
 	counter("tls_paced_total", "Clients turned away because of tls.client_handshakes.", &srv.edge.Stats.TLSPaced)
 	counter("tls_busy_total", "Clients turned away because of tls.max_handshakes.", &srv.edge.Stats.TLSBusy)
+}
+
+// screenMetrics are about untrusted clients: one counter for each reason to refuse.
+func (srv *Server) screenMetrics(gauge gauge, counter counter) {
+	g := srv.guard
+	st := &g.Stats
+	gauge("policy_lookups_open", "Strangers who are being looked up.", func() float64 { return float64(g.Lookups()) })
+	gauge("policy_checks_open", "Messages that are being checked, of policy.verifications.", func() float64 { return float64(g.Checks()) })
+	counter("policy_connection_rate_total", "Clients refused by policy.client_connections or network_connections.", &st.ConnectionRate)
+	counter("policy_message_rate_total", "Messages refused by policy.client_messages or network_messages.", &st.MessageRate)
+	counter("policy_question_rate_total", "Messages refused by policy.client_questions.", &st.QuestionRate)
+	counter("policy_early_talkers_total", "Clients that spoke before the greeting.", &st.EarlyTalkers)
+	counter("policy_early_refused_total", "Those of them that were refused.", &st.EarlyRefused)
+	counter("policy_pipelining_total", "Clients that sent more before the reply to EHLO, HELO or DATA.", &st.Pipelining)
+	counter("policy_pipelining_refused_total", "Commands and messages refused for it.", &st.PipeliningRefused)
+	counter("policy_listed_total", "Clients refused because of DNS lists.", &st.Listed)
+	counter("policy_lookups_skipped_total", "Clients served without a lookup because too many were under way.", &st.LookupsSkipped)
+	counter("policy_greylisted_total", "Recipients that had to wait by greylisting.", &st.Greylisted)
+	counter("policy_success_notifications_total", "Notifications of success because of strangers' mail, which passed SPF.", &st.SuccessSent)
+	counter("policy_success_passed_over_total", "Strangers' messages with NOTIFY=SUCCESS of whose success nobody is told.", &st.SuccessIgnored)
+	counter("policy_checked_total", "Messages checked for SPF, DKIM and DMARC.", &st.Checked)
+	counter("policy_dmarc_failed_total", "Messages that their domain wants rejected.", &st.DMARCFailed)
+	counter("policy_dmarc_refused_total", "Those of them that were refused.", &st.DMARCRefused)
 }

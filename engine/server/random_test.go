@@ -66,7 +66,7 @@ func TestRandomSessions(t *testing.T) {
 	}
 	all.Wait()
 	until(t, "no client is counted", func() bool { return f.connected() == 0 })
-	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 && f.commitsOpen.Load() == 0 })
+	until(t, "nothing is booked", func() bool { return f.budget.Used() == 0 && f.smtpsrv.Stats.CommitsOpen.Load() == 0 })
 	for i := range w.names {
 		f.maildropIsFree(t, storage.AccountID(i+4))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/front/pop3srv"
 	"postrider/storage"
 )
 
@@ -29,9 +30,9 @@ func (f *fixture) sessions(see func(*conn.Session)) {
 		defer one.Unlock()
 		see(s)
 	})
-	for _, sh := range f.shards {
+	for _, l := range f.group.Loops() {
 		done := make(chan struct{})
-		sh.loop.Post(taskFunc(func() { close(done) }))
+		l.Post(taskFunc(func() { close(done) }))
 		<-done
 	}
 }
@@ -196,7 +197,7 @@ func TestStalledPeerIsCutOff(t *testing.T) {
 			p.say("PASS secret", "+OK")
 			go io.WriteString(p, c.commands)
 			f.maildropIsFree(t, 1)
-			until(t, "the session is over", func() bool { return f.stats.pop3Sessions.Load() == 0 })
+			until(t, "the session is over", func() bool { return f.pop3srv.Stats.Sessions.Load() == 0 })
 		})
 	}
 	t.Run("SMTP", func(t *testing.T) {
@@ -204,7 +205,7 @@ func TestStalledPeerIsCutOff(t *testing.T) {
 		p := dialNarrow(t, f.SMTPAddrs()[0].String())
 		p.expect("220 ")
 		go io.WriteString(p, strings.Repeat("HELP\r\n", 20000))
-		until(t, "the session is over", func() bool { return f.stats.smtpSessions.Load() == 0 })
+		until(t, "the session is over", func() bool { return f.smtpsrv.Stats.Sessions.Load() == 0 })
 	})
 }
 
@@ -287,7 +288,7 @@ func TestThousandStalledReaders(t *testing.T) {
 		p := dialNarrow(t, f.POP3Addrs()[0].String())
 		p.send("USER " + name + "\r\nPASS secret\r\nRETR 1\r\n")
 	}
-	until(t, "the budget is booked", func() bool { return !f.budget.Bulk.Reserve(readBuffer) || release(f) })
+	until(t, "the budget is booked", func() bool { return !f.budget.Bulk.Reserve(pop3srv.ReadBuffer) || release(f) })
 	f.deliver(t, "jsmith@localhost", "\r\nsmall\r\n")
 	reader := f.login(t, "mbrain")
 	delivered := make(chan string, 1)
@@ -298,7 +299,7 @@ func TestThousandStalledReaders(t *testing.T) {
 	}
 	reader.say("QUIT", "+OK")
 	<-delivered
-	until(t, "all sessions are over", func() bool { return f.stats.pop3Sessions.Load() == 0 })
+	until(t, "all sessions are over", func() bool { return f.pop3srv.Stats.Sessions.Load() == 0 })
 	for id := storage.AccountID(1); id <= n+3; id++ {
 		f.maildropIsFree(t, id)
 	}
@@ -306,6 +307,6 @@ func TestThousandStalledReaders(t *testing.T) {
 
 // release gives back what a look at the budget took.
 func release(f *fixture) bool {
-	f.budget.Bulk.Release(readBuffer)
+	f.budget.Bulk.Release(pop3srv.ReadBuffer)
 	return false
 }

@@ -116,7 +116,7 @@ func TestConnectionRate(t *testing.T) {
 	}
 	p.say("XCLIENT ADDR=192.0.2.77", "421 4.7.0 mx.test Too many connections from your network 192.0.2.0/24, limit 4/1h")
 	p.end()
-	if n := f.guard.stats.connectionRate.Load(); n != 2 {
+	if n := f.guard.Stats.ConnectionRate.Load(); n != 2 {
 		t.Errorf("%d counted", n)
 	}
 	log.has(t, "reject: CONNECT from unknown[127.0.0.1]: 421 4.7.0")
@@ -147,7 +147,7 @@ func TestNoRatesForTheKnown(t *testing.T) {
 		p.say("EHLO client.test", "250 ")
 		p.submit("Subject: x\r\n\r\n")
 	}
-	if f.guard.checks.Load() != 0 || f.guard.stats.checked.Load() != 0 {
+	if f.guard.Checks() != 0 || f.guard.Stats.Checked.Load() != 0 {
 		t.Error("the mail of a known client was checked")
 	}
 }
@@ -172,7 +172,7 @@ func TestEarlyTalkers(t *testing.T) {
 				p.say("QUIT", "221 ")
 			}
 			log.has(t, "early talker: unknown[127.0.0.1] spoke before the greeting")
-			if n := f.guard.stats.earlySeen.Load(); n != 1 {
+			if n := f.guard.Stats.EarlyTalkers.Load(); n != 1 {
 				t.Errorf("%d early talkers", n)
 			}
 		})
@@ -265,7 +265,7 @@ func TestBlocklists(t *testing.T) {
 		}
 		p.as(fine)
 	}
-	if n := f.guard.stats.listed.Load(); n != 1 {
+	if n := f.guard.Stats.Listed.Load(); n != 1 {
 		t.Errorf("%d refused", n)
 	}
 	log.has(t, "554 5.7.1 Service refused: 192.0.2.1 is listed by")
@@ -283,7 +283,7 @@ func TestGreylisting(t *testing.T) {
 	time.Sleep(1100 * time.Millisecond)
 	p.say("RSET", "250 ")
 	p.as("192.0.2.9").submit("Subject: x\r\n\r\n") // another host of the same pool
-	if n := f.guard.stats.greylisted.Load(); n != 1 {
+	if n := f.guard.Stats.Greylisted.Load(); n != 1 {
 		t.Errorf("%d greylisted", n)
 	}
 }

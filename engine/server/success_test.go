@@ -61,7 +61,7 @@ func TestSuccessOfStrangers(t *testing.T) {
 			t.Errorf("%v: jsmith has %d messages", from, n)
 		}
 	}
-	if passed, told := f.guard.stats.successPassed.Load(), f.guard.stats.successTold.Load(); passed != 4 || told != 0 {
+	if passed, told := f.guard.Stats.SuccessIgnored.Load(), f.guard.Stats.SuccessSent.Load(); passed != 4 || told != 0 {
 		t.Errorf("%d passed over and %d told of", passed, told)
 	}
 
@@ -82,7 +82,7 @@ func TestSuccessOfStrangers(t *testing.T) {
 	if n := len(f.bodies(t, "jsmith")); n != 5 {
 		t.Errorf("jsmith has %d messages", n)
 	}
-	if told := f.guard.stats.successTold.Load(); told != 1 {
+	if told := f.guard.Stats.SuccessSent.Load(); told != 1 {
 		t.Errorf("%d told of", told)
 	}
 }
@@ -112,7 +112,7 @@ func TestSuccessOfStrangersIsBounded(t *testing.T) {
 	if n := len(f.bodies(t, "mbrain")); n != 4 {
 		t.Errorf("%d notifications", n)
 	}
-	if passed, told := f.guard.stats.successPassed.Load(), f.guard.stats.successTold.Load(); passed != 2 || told != 4 {
+	if passed, told := f.guard.Stats.SuccessIgnored.Load(), f.guard.Stats.SuccessSent.Load(); passed != 2 || told != 4 {
 		t.Errorf("%d passed over and %d told of", passed, told)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"postrider/codec/address"
-	"postrider/engine/config"
 	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
+	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -30,7 +30,7 @@ func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 	return web.New(web.Config{
 		Store: srv.store, Login: srv.door.SignIn, Submit: srv.webSubmit, Addresses: srv.addressesOf,
 		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
-		ClearText: c.Auth.ClearText, TLSOnly: c.TLS.ClientCertificates == config.CertificatesRequired && srv.tls != nil,
+		ClearText: c.Auth.ClearText, TLSOnly: demandsCertificates(c),
 		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
 		Bounds: srv.webBounds(), Log: log.With(maillog.Web),
 	})
@@ -65,37 +65,39 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 	if !srv.cfg.Submission.AnySender && !srv.router.Owns(account.ID, m.Sender) {
 		return incoming.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
 	}
-	b := booking{account: account.ID, at: time.Now()}
-	if err := srv.book(&b, len(m.Recipients)); err != nil {
-		srv.sent.Return(b.account, b.at, b.messages, b.recipients)
+	b, err := srv.book(account.ID, len(m.Recipients))
+	if err != nil {
 		return incoming.Result{}, err
 	}
 	result, err := srv.entrance.Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
-		srv.sent.Return(b.account, b.at, 0, len(result.Refused))
+		b.Refused(len(result.Refused))
 		srv.stats.messages.Add(1)
 		srv.log.Info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", maillog.Web, slog.String("id", id.String()))
 		return result, nil
 	}
-	srv.sent.Return(b.account, b.at, b.messages, b.recipients)
+	b.Cancel()
 	return result, err
 }
 
-// book takes a message and its recipients from an account's allowance.
-func (srv *Server) book(b *booking, recipients int) error {
-	r := srv.sent.Message(b.account, b.at)
-	if r == nil {
-		b.messages = 1
-	}
-	for r == nil && b.recipients < recipients {
-		if r = srv.sent.Recipient(b.account, b.at); r == nil {
-			b.recipients++
+// errExpired is what the web client tells when the password was changed while a message
+// was on its way.
+var errExpired = fmt.Errorf("%w: your password was changed; sign in again", web.ErrRefused)
+
+// book takes a message and its recipients from an account's allowance, or nothing.
+func (srv *Server) book(account storage.AccountID, recipients int) (allowance.Booking, error) {
+	b, r := srv.sent.Begin(account, time.Now())
+	for range recipients {
+		if r != nil {
+			break
 		}
+		r = b.Recipient()
 	}
 	if r == nil {
-		return nil
+		return b, nil
 	}
-	return fmt.Errorf("%w: you have sent to the limit of %d %s an hour; there is room again after %s", web.ErrRefused, r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))
+	b.Cancel()
+	return b, fmt.Errorf("%w: you have sent to the limit of %d %s an hour; there is room again after %s", web.ErrRefused, r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))
 }
 
 const (

@@ -106,7 +106,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	stop, err := admin.Serve(ctx, workspace.AdminSocket(cfg), p.store, srv.Operator(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
-			SMTP: texts(srv.SMTPAddrs()), POP3: texts(srv.POP3Addrs()), HTTP: texts(h.http),
+			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http),
 		}
 		if err := srv.Healthy(); err != nil {
 			st.Health = err.Error()

@@ -38,7 +38,7 @@ func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
 	if os.Geteuid() != 0 || cfg.Server.User != "" {
 		return nil
 	}
-	for _, part := range cfg.Listeners() {
+	for _, part := range server.Listeners(cfg) {
 		for _, addr := range part.Addrs {
 			if at, err := netip.ParseAddrPort(addr); err != nil || !at.Addr().IsLoopback() {
 				return sysexits.Config.With(fmt.Errorf("%s %s: the server would listen for other hosts as root: set server.user (--user) to the user to run as, or to \"root\" to allow it", part.Key, addr))

@@ -158,10 +158,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	ready := "ready" + addresses("smtp", srv.SMTPAddrs()) + addresses("smtps", srv.SMTPSAddrs()) +
-		addresses("submission", srv.SubmissionAddrs()) + addresses("submissions", srv.SubmissionsAddrs()) +
-		addresses("pop3", srv.POP3Addrs()) + addresses("pop3s", srv.POP3SAddrs()) + addresses("http", stop.http) +
-		addresses("https", stop.https)
+	ready := "ready"
+	for _, at := range srv.Listening() {
+		ready += addresses(at.Name, at.Addrs())
+	}
+	ready += addresses("http", stop.http) + addresses("https", stop.https)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
 	defer reloadOnHangup(srv, handler, log)()

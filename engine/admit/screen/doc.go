@@ -1,13 +1,20 @@
-// Package screen asks DNS about clients and their mail: reverse DNS with its
-// confirmation and DNS lists before the greeting, SPF, DKIM and DMARC while a message
-// comes in. It finds facts; package policy decides.
+// Package screen finds out about untrusted clients and their mail, and refuses what the
+// settings refuse. It asks DNS: reverse DNS with its confirmation and DNS lists before the
+// greeting, SPF, DKIM and DMARC while a message comes in.
 //
-//	c := vetter.Client(ctx, ip, true)        // on a goroutine that may wait
+//	g := screen.NewGuard(settings, vetter)   // one for all sessions of a server
+//	refused := g.MayConnect(ip)              // nil, or the reply
+//	c := g.LookUp(ip)                        // on a goroutine that may wait, after MayLookUp
+//	refused = g.Blocked(ip, &c)
 //
-//	check := vetter.Begin(vetting.Envelope{...})
+//	check := g.Begin(screen.Envelope{...})
 //	check.Write(octets)                      // each run of the message, in wire form
-//	check.Finish(timeout, report)            // report runs on a goroutine: see Result
-//	verdict := check.Verdict()
+//	g.Finish(check, report)                  // report runs on a goroutine
+//	g.End(check)
+//	refused = g.Refuses(check.Verdict())
+//
+// A [Vetter] and its checks find facts; package policy judges them; a [Guard] has the rules
+// of [Settings], counts how often clients come, and counts refusals by reason.
 //
 // # How a message is checked
 //

@@ -48,6 +48,7 @@ type Check struct {
 	ofSPF   *dns.Budget // see maxSPF
 	cancel  context.CancelFunc
 	roll    int
+	counted bool // in Guard.open
 
 	verdict Verdict // owned by the goroutines, until done
 	done    chan struct{}

@@ -16,13 +16,6 @@ func NewBuffers(size int) *Buffers { return &Buffers{size: size} }
 // Size is the capacity of each buffer.
 func (b *Buffers) Size() int { return b.size }
 
-// Kept is how many buffers are in the list.
-func (b *Buffers) Kept() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.free)
-}
-
 // keptBuffers bounds what a list holds on to, in octets.
 const keptBuffers = 16 << 20
 

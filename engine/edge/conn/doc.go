@@ -1,12 +1,12 @@
 // Package conn drives client connections, whatever their protocol: it decides when a
 // dialogue is fed, when it waits, and when it ends.
 //
-//	type smtpConn struct {
+//	type session struct {
 //		conn.Session              // implements loop.Handler
 //		m            smtpd.Session // a pure machine
 //	}
 //
-//	s := new(smtpConn)
+//	s := new(session)
 //	if !s.Open(port, c, from, s) { // s implements conn.Dialogue
 //		return conn.Refused{}
 //	}

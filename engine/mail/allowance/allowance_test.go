@@ -88,6 +88,53 @@ func TestStepsOfTheClockChangeNoAllowance(t *testing.T) {
 	}
 }
 
+// A message that is not sent gives all back, and one that is sent keeps what its recipients
+// took.
+func TestABookingGivesBackWhatWasNotSent(t *testing.T) {
+	b := New(Limits{Messages: 2, Recipients: 3})
+	begin := func() *Booking {
+		t.Helper()
+		k, r := b.Begin(1, start)
+		if r != nil {
+			t.Fatalf("refused below the limit: %+v", r)
+		}
+		return &k
+	}
+	take := func(k *Booking, n int) {
+		t.Helper()
+		for range n {
+			if r := k.Recipient(); r != nil {
+				t.Fatalf("refused below the limit: %+v", r)
+			}
+		}
+	}
+	for range 5 {
+		k := begin()
+		take(k, 3)
+		if r := k.Recipient(); r == nil || r.What != "recipients" {
+			t.Fatalf("the fourth recipient: %+v", r)
+		}
+		k.Cancel()
+		k.Cancel() // has nothing more to give back
+	}
+	sent := begin()
+	take(sent, 3)
+	sent.Refused(1)
+	other := begin()
+	take(other, 1)
+	if other.Recipient() == nil {
+		t.Error("the recipients of a message that was sent are given back")
+	}
+	if k, r := b.Begin(1, start); r == nil || r.What != "messages" {
+		t.Errorf("the third message: %+v", r)
+	} else {
+		k.Cancel()
+	}
+	if other.Cancel(); b.Recipient(1, start) != nil {
+		t.Error("the recipient of a message that was not sent is still booked")
+	}
+}
+
 func TestNoLimits(t *testing.T) {
 	b := New(Limits{})
 	for range 100 {

@@ -7,5 +7,8 @@
 //
 // The counts are in memory, half a kilobyte for each account that sent something in
 // the last hour, and gone with the process: a restart is rare, and to be generous then
-// is not counted. [Book.Return] takes back what was not sent after all.
+// is not counted.
+//
+// A [Booking] is what one message has taken so far. A message that is not sent, and a
+// recipient that is refused, give back what they took.
 package allowance

@@ -182,6 +182,10 @@ func (s *Session) gone(how string, e *Effects) {
 // Waiting is what the peer is waited for now.
 func (s *Session) Waiting() Wait { return stages[s.at.phase].wait }
 
+// InTransaction reports whether commands of a mail transaction were sent and are not yet
+// all answered.
+func (s *Session) InTransaction() bool { return s.at.phase >= resetting && s.at.phase <= voiding }
+
 // Fault returns what is wrong with the host, and whether anything is: other sessions
 // would meet it too. It is no fault that a peer ends an idle session.
 func (s *Session) Fault() (Result, bool) { return s.fault, s.fault.Verdict != Undecided }

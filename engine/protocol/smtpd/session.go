@@ -186,7 +186,7 @@ func (s *Session) endTransaction(e *Effects) {
 
 func (s *Session) forget(e *Effects) {
 	if s.tx != nil {
-		e.Forget = e.Forget || len(s.tx.Recipients) > 0
+		e.Forget = e.Forget || s.phase.inTransaction()
 		s.tx.drop(e)
 		s.tx.reset()
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/router"
 	"postrider/engine/protocol/smtpclient"
 	"postrider/engine/relay/mx"
@@ -120,7 +121,7 @@ func (t *attempt) logNextHost(host mx.Host) {
 		return
 	}
 	last := t.tried[len(t.tried)-1]
-	t.c.info("host "+nameOf(last.host)+": "+oneLine(last.said)+"; trying host "+nameOf(host)+" next", smtpAgent, slog.String("id", t.entry.ID.String()))
+	t.c.info("host "+nameOf(last.host)+": "+oneLine(last.said)+"; trying host "+nameOf(host)+" next", maillog.SMTP, slog.String("id", t.entry.ID.Message.String()))
 }
 
 // verdict tells the scheduler whether the session can go on, after a host has replied.
@@ -168,7 +169,7 @@ func (t *attempt) tryHost(host mx.Host) (fault queue.Fault, down, counts bool) {
 	plain := demand.Level == tlspolicy.May && t.c.security.clear.has(host.Addr, time.Now())
 	end := t.tryConnection(host, demand, login, plain)
 	if end.noTLS && t.waited && t.c.ctx.Err() == nil {
-		t.c.log.Info("mail goes to "+host.String()+" in clear text now: "+end.fault.Text, smtpAgent, "id", t.entry.ID.String())
+		t.c.log.Info("mail goes to "+host.String()+" in clear text now: "+end.fault.Text, maillog.SMTP, "id", t.entry.ID.Message.String())
 		t.drop()
 		end = t.tryConnection(host, demand, login, true)
 	}
@@ -238,7 +239,7 @@ func (t *attempt) testPolicy(p *peer) {
 		chain = p.tls.chain
 	}
 	if err := p.demand.TestPolicy(t.security.STS, chain, t.c.security.roots, time.Now()); err != nil {
-		t.c.log.Warn("MTA-STS policy in testing: "+p.host.String()+" would not be used: "+err.Error(), smtpAgent, "id", t.entry.ID.String())
+		t.c.log.Warn("MTA-STS policy in testing: "+p.host.String()+" would not be used: "+err.Error(), maillog.SMTP, "id", t.entry.ID.Message.String())
 	}
 }
 
@@ -252,6 +253,7 @@ func (t *attempt) transact() (fault queue.Fault, down bool) {
 	var elsewhere, broken []int
 	for first := true; len(t.left) > 0 && len(broken) == 0 && (first || time.Since(t.began) < maxAttempt); first = false {
 		out := p.send(t.c, t.entry, t.left, utf8)
+		t.outcome.Handed, t.outcome.Uses = p.handed, p.uses
 		var again []int
 		for k, i := range t.left {
 			res := &out.Results[k]

@@ -21,6 +21,7 @@ import (
 	"postrider/codec/smtp"
 	"postrider/engine/edge/dns"
 	"postrider/engine/edge/dns/dnstest"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/mtasts"
 	"postrider/engine/relay/mx"
@@ -112,7 +113,9 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings),
 		Port: uint16(b.port), Families: mx.OnlyIPv4,
 		Named: set.Rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
-	log := slog.New(slog.NewTextHandler(b.log, nil))
+	handler := maillog.New(b.log, false, slog.LevelInfo, "client.test")
+	t.Cleanup(func() { handler.Close() })
+	log := slog.New(handler)
 	routes := router.Settings{
 		Hostname: set.Hostname, DefaultDomain: set.DefaultDomain, Delimiter: '+', Literals: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"postrider/engine/host/maillog"
 	"postrider/engine/relay/mx"
 	"postrider/engine/relay/tlspolicy"
 	"postrider/storage"
@@ -76,7 +77,7 @@ func (p *peer) startTLS(c *Courier, id storage.EntryID) {
 		if f.trust.Verified {
 			c.Stats.Verified.Add(1)
 		}
-		c.info(f.trust.Word()+" TLS connection established to "+p.host.String()+": "+f.String(), smtpAgent, slog.String("id", id.String()))
+		c.info(f.trust.Word()+" TLS connection established to "+p.host.String()+": "+f.String(), maillog.SMTP, slog.String("id", id.String()))
 	}
 }
 

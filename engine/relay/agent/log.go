@@ -1,23 +1,23 @@
 package agent
 
 import (
+	"cmp"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 
+	"postrider/codec/smtp"
+	"postrider/engine/host/maillog"
 	"postrider/engine/relay/queue"
 	"postrider/storage"
 )
-
-var smtpAgent = slog.String("daemon", "smtp")
 
 // logAttempt writes a line for each recipient of an attempt, in the form of Postfix's log,
 // and counts.
 func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.Judgement) {
 	expired := a.At.Sub(e.Arrival) >= c.settings.Policy.Lifetime
 	on := c.log.Enabled(c.ctx, slog.LevelInfo)
-	id := slog.String("id", e.ID.String())
+	id := slog.String("id", e.ID.Message.String())
 	for i := range e.Recipients {
 		res := &a.Results[i]
 		status := "deferred"
@@ -39,19 +39,59 @@ func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.J
 		if !on {
 			continue
 		}
-		peer := res.Peer
-		if peer == "" {
-			peer = a.Peer
-		}
-		if peer == "" {
-			peer = "none"
-		}
-		c.info("to=<"+e.Recipients[i].ForwardPath+">, relay="+peer+", delay="+seconds(a.At.Sub(e.Arrival))+
-			", dsn="+res.Status+", status="+status+" ("+oneLine(res.Reason)+")", smtpAgent, id)
+		c.logRecipient(e, i, a, status)
 	}
 	if on && len(j.Settlement.Keep) == 0 && c.gone(e.ID.Message) {
-		c.info("removed", smtpAgent, id)
+		c.info(maillog.Removed, maillog.Qmgr, id)
 	}
+}
+
+// logRecipient writes the line for a recipient of an attempt. Its id is that of the message,
+// also where the queue has several entries for it: all lines of a message are found by one id.
+func (c *Courier) logRecipient(e *storage.QueueEntry, i int, a *queue.Attempt, status string) {
+	to, res, daemon := &e.Recipients[i], &a.Results[i], maillog.SMTP
+	relay := cmp.Or(res.Peer, a.Peer, "none")
+	if a.Final {
+		relay, daemon = "local", maillog.Local
+	}
+	facts := [11]slog.Attr{daemon, slog.String("id", e.ID.Message.String()), slog.String("to", to.ForwardPath)}
+	line := facts[:3]
+	if original := originalOf(to.ORcpt); original != "" && !strings.EqualFold(original, to.ForwardPath) {
+		line = append(line, slog.String("orig_to", original))
+	}
+	line = append(line, slog.String("relay", relay))
+	if a.Uses > 1 {
+		line = append(line, slog.Int("conn_use", a.Uses))
+	}
+	line = append(line, slog.Duration("delay", a.At.Sub(e.Arrival)), slog.String("delays", string(delaysOf(e, a).AppendTo(nil))),
+		slog.String("dsn", res.Status), slog.String("status", status), slog.String("reason", oneLine(res.Reason)))
+	c.info(maillog.Delivery, line...)
+}
+
+// delaysOf divides the time of a delivery. The queue does not know when a message had
+// come whole, so that the time of its arrival counts as time in the queue.
+func delaysOf(e *storage.QueueEntry, a *queue.Attempt) (d maillog.Delays) {
+	if a.Began.IsZero() {
+		d.Queue = a.At.Sub(e.Arrival)
+		return d
+	}
+	d.Queue = a.Began.Sub(e.Arrival)
+	if a.Handed.IsZero() {
+		d.Connection = a.At.Sub(a.Began)
+		return d
+	}
+	d.Connection, d.Transfer = a.Handed.Sub(a.Began), a.At.Sub(a.Handed)
+	return d
+}
+
+// originalOf is the address of an ORCPT parameter, "rfc822;xtext"; empty for none, and for
+// an address of another type.
+func originalOf(orcpt string) string {
+	kind, text, ok := strings.Cut(orcpt, ";")
+	if !ok || !strings.EqualFold(kind, "rfc822") {
+		return ""
+	}
+	return string(smtp.AppendXtextDecoded(nil, []byte(text)))
 }
 
 // gone reports whether no entry of a message is left in the queue. A message to several
@@ -70,10 +110,6 @@ func (c *Courier) info(text string, as ...slog.Attr) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, text, 0)
 	r.AddAttrs(as...)
 	_ = c.log.Handler().Handle(c.ctx, r)
-}
-
-func seconds(d time.Duration) string {
-	return strconv.FormatFloat(max(d, 0).Seconds(), 'g', 3, 64)
 }
 
 // oneLine replaces control characters in a peer's reply by spaces.

@@ -12,6 +12,7 @@ import (
 	"postrider/codec/dsn"
 	"postrider/codec/message"
 	"postrider/codec/smtp"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/queue"
@@ -106,9 +107,9 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 	}
 	c.Stats.Notices.Add(1)
 	if double {
-		c.log.Warn("mail that can't be delivered or returned goes to the postmaster"+c.unreadPostmaster(), "id", e.ID.String(), "to", to)
+		c.log.Warn("mail that can't be delivered or returned goes to the postmaster"+c.unreadPostmaster(), "id", e.ID.Message.String(), "to", to)
 	}
-	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+stored.ID().String(), smtpAgent, slog.String("id", e.ID.String()))
+	c.log.LogAttrs(c.ctx, slog.LevelInfo, noticeWords[n.Kind]+": "+stored.ID().String(), maillog.Bounce, slog.String("id", e.ID.Message.String()))
 	return true, nil
 }
 
@@ -135,7 +136,7 @@ func (c *Courier) unreadPostmaster() string {
 func (c *Courier) dropNotice(e *storage.QueueEntry, n *queue.Notice) error {
 	if n.Kind == queue.Failed {
 		c.Stats.Dropped.Add(1)
-		c.log.Warn("a notification could not be delivered and is dropped", "id", e.ID.String(), "from", e.Envelope.ReversePath)
+		c.log.Warn("a notification could not be delivered and is dropped", "id", e.ID.Message.String(), "from", e.Envelope.ReversePath)
 	}
 	return nil
 }

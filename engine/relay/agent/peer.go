@@ -37,6 +37,9 @@ type peer struct {
 	times  deadlines
 	unhook func() bool // cancels the AfterFunc that closes the socket
 	leave  func()      // gives back the connection of addressCounts
+
+	uses   int       // transactions
+	handed time.Time // when the last one began, after the greeting and TLS
 }
 
 // connect dials a host. The machine has not read the greeting yet. With plain the client
@@ -111,6 +114,7 @@ func (p *peer) quit() {
 func (p *peer) send(c *Courier, entry *storage.QueueEntry, to []int, utf8 bool) *smtpclient.Outcome {
 	p.transaction(entry, to, utf8)
 	p.times = c.deadlines(time.Now(), entry.Size())
+	p.uses, p.handed = p.uses+1, time.Time{}
 	p.e.Reset()
 	p.m.Begin(&p.tx, &p.e)
 	for {
@@ -147,6 +151,9 @@ func (p *peer) flush(c *Courier) {
 	p.e.Send = p.e.Send[:0]
 	if len(out) == 0 {
 		return
+	}
+	if p.handed.IsZero() && p.m.InTransaction() {
+		p.handed = time.Now()
 	}
 	_ = p.conn.SetWriteDeadline(p.times.next(time.Now(), p.m.Waiting()))
 	p.times.reply = time.Time{} // a new command has a new deadline
@@ -250,7 +257,7 @@ func (p *peer) stream(c *Courier, entry *storage.QueueEntry) {
 	m, err := c.store.OpenQueued(entry)
 	if err != nil {
 		if !errors.Is(err, storage.ErrNotFound) { // an operator may have deleted it
-			c.log.Error("a queued message can't be read", "id", entry.ID.String(), "err", err)
+			c.log.Error("a queued message can't be read", "id", entry.ID.Message.String(), "err", err)
 		}
 		p.m.BodyFailed(&p.e)
 		return
@@ -264,7 +271,7 @@ func (p *peer) stream(c *Courier, entry *storage.QueueEntry) {
 			return
 		}
 		if err != nil {
-			c.log.Error("a queued message can't be read", "id", entry.ID.String(), "err", err)
+			c.log.Error("a queued message can't be read", "id", entry.ID.Message.String(), "err", err)
 			p.m.BodyFailed(&p.e)
 			return
 		}

@@ -22,8 +22,8 @@ func TestRemovedIsTheLastLineOfAMessage(t *testing.T) {
 	if err := b.deliver(d, []byte("Subject: x\r\n\r\nx\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	b.until("removed", func() bool { return strings.Contains(b.log.String(), "msg=removed") })
-	before, after, _ := strings.Cut(b.log.String(), "msg=removed")
+	b.until("removed", func() bool { return strings.Contains(b.log.String(), ": removed\n") })
+	before, after, _ := strings.Cut(b.log.String(), ": removed\n")
 	if strings.Count(before, "status=sent") != 2 || strings.Contains(after, "status=") || strings.Contains(after, "removed") {
 		t.Errorf("the log has\n%s", b.log)
 	}

@@ -101,9 +101,11 @@ func (s *session) drop() {
 
 // deliver makes one attempt for the entry of a job.
 func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queue.Fault) {
-	a := &queue.Attempt{At: time.Now(), Results: make([]queue.Result, len(j.Entry.Recipients))}
+	now := time.Now()
+	a := &queue.Attempt{At: now, Began: now, Results: make([]queue.Result, len(j.Entry.Recipients))}
 	if j.Hop.Kind == router.Maildrop {
 		verdict := s.sh.c.deliverHere(j.Entry, a)
+		a.At = time.Now()
 		return a, verdict, queue.Fault{}
 	}
 	t := &attempt{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, outcome: a}

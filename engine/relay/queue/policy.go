@@ -51,8 +51,11 @@ type Result struct {
 // Attempt is one attempt to deliver an entry.
 type Attempt struct {
 	At      time.Time
-	Peer    string   // the last host that was reached, "mx[192.0.2.1]:25"; ""
-	Results []Result // one for each of the entry's recipients
+	Began   time.Time // zero for an attempt that was not made
+	Handed  time.Time // when the host was ready for the message; zero: it never was
+	Uses    int       // messages that the connection has carried, with this one
+	Peer    string    // the last host that was reached, "mx[192.0.2.1]:25"; ""
+	Results []Result  // one for each of the entry's recipients
 	// Final: this was a delivery into a maildrop, not to another host.
 	Final bool
 	// NotMade: no attempt was made, the time ran out (see Overdue).

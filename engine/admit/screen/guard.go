@@ -1,0 +1,236 @@
+package screen
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postrider/codec/address"
+	"postrider/codec/smtp"
+	"postrider/engine/admit/policy"
+	"postrider/engine/edge/limit"
+)
+
+// Settings are the rules for untrusted clients: [policy] of the configuration.
+type Settings struct {
+	Hostname string // this server's name, for replies
+
+	ClientConnections, NetworkConnections limit.Rate // sessions that a client, or its network, may open
+	ClientMessages, NetworkMessages       limit.Rate // transactions that they may begin
+	Questions                             limit.Rate // questions to name servers, because of a client's mail
+	Notifications                         limit.Rate // notifications of success, because of a client's mail
+	RateEntries                           int        // clients remembered for each rate
+
+	GreetDelay       time.Duration // before the greeting; 0: none
+	RefuseEarly      bool          // refuse a client that speaks before its greeting
+	RefusePipelining bool          // refuse mail of a client that does not wait for the replies to EHLO and DATA
+
+	ReverseDNS     bool          // look up the name of a client
+	LookupTimeout  time.Duration // for what is looked up before the greeting
+	BlockThreshold int           // sum of the scores of DNS lists from which on a client is refused
+
+	Verify        bool          // check SPF, DKIM and DMARC
+	RefuseDMARC   bool          // refuse a message whose DMARC policy rejects it
+	VerifyTimeout time.Duration // for a check, from the end of the message on
+	Verifications int           // checks at once
+
+	Greylist        bool
+	GreylistDelay   time.Duration // see policy.Greylist
+	GreylistWindow  time.Duration
+	GreylistKeep    time.Duration
+	GreylistEntries int
+}
+
+// Stats count what a Guard has found and refused, one counter for each reason.
+type Stats struct {
+	ConnectionRate, MessageRate, QuestionRate atomic.Int64 // refused: too many of one client or network
+	EarlyTalkers, EarlyRefused                atomic.Int64 // clients that spoke before the greeting
+	Pipelining, PipeliningRefused             atomic.Int64 // clients that did not wait for replies; what was refused for it
+	Listed                                    atomic.Int64 // clients refused because of DNS lists
+	LookupsSkipped                            atomic.Int64 // clients served without a lookup
+	Greylisted                                atomic.Int64 // recipients that had to wait
+	Checked                                   atomic.Int64 // messages that have a verdict
+	DMARCFailed, DMARCRefused                 atomic.Int64 // messages that their domain wants rejected
+	SuccessSent, SuccessIgnored               atomic.Int64 // notifications of success; messages without the ones that they ask for
+}
+
+// Guard applies the Settings to untrusted clients. There is one for all sessions of a
+// server. It counts how often clients come, remembers the greylist, and makes the checks.
+// It is safe for use by many goroutines.
+//
+// A method that returns a reply returns nil when the client is not refused.
+type Guard struct {
+	// Stats are the counters of refusals.
+	Stats Stats
+
+	set    Settings
+	vetter Vetter
+
+	lookups atomic.Int64 // clients that are being looked up
+	checks  atomic.Int64 // messages that are being checked
+	open    openChecks   // the same, of each client
+
+	mu         sync.Mutex // guards the fields below
+	connecting [2]*limit.Buckets[netip.Prefix]
+	mailing    [2]*limit.Buckets[netip.Prefix]
+	asking     *limit.Buckets[netip.Prefix]
+	notifying  *limit.Buckets[netip.Prefix]
+	grey       policy.Greylist
+}
+
+// NewGuard returns a Guard that has seen no client. It asks v about clients and messages.
+func NewGuard(s Settings, v Vetter) *Guard {
+	buckets := func(r limit.Rate) *limit.Buckets[netip.Prefix] {
+		return limit.NewBuckets[netip.Prefix](r, s.RateEntries)
+	}
+	return &Guard{
+		set: s, vetter: v,
+		open:       openChecks{of: make(map[netip.Prefix]int)},
+		connecting: [2]*limit.Buckets[netip.Prefix]{buckets(s.ClientConnections), buckets(s.NetworkConnections)},
+		mailing:    [2]*limit.Buckets[netip.Prefix]{buckets(s.ClientMessages), buckets(s.NetworkMessages)},
+		asking:     buckets(s.Questions), notifying: buckets(s.Notifications),
+		grey: policy.Greylist{Delay: s.GreylistDelay, Window: s.GreylistWindow, Keep: s.GreylistKeep, Max: s.GreylistEntries},
+	}
+}
+
+// take takes a token of the client and one of its network. It returns which limit is
+// reached, or nothing.
+func (g *Guard) take(rates [2]*limit.Buckets[netip.Prefix], ip netip.Addr) string {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !rates[0].Take(limit.Client(ip), now) {
+		return "your address, limit " + rates[0].Rate().String()
+	}
+	if !rates[1].Take(limit.Network(ip), now) {
+		return "your network " + limit.Network(ip).String() + ", limit " + rates[1].Rate().String()
+	}
+	return ""
+}
+
+// MayConnect counts a session of the client, or returns why there may not be one now.
+func (g *Guard) MayConnect(ip netip.Addr) *smtp.Reply {
+	reached := g.take(g.connecting, ip)
+	if reached == "" {
+		return nil
+	}
+	g.Stats.ConnectionRate.Add(1)
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.set.Hostname + " Too many connections from " + reached + "; come back later"}
+}
+
+// MayMail counts a message of the client, or returns why it may not begin one now.
+func (g *Guard) MayMail(ip netip.Addr) *smtp.Reply {
+	if !g.mayAsk(ip) {
+		g.Stats.QuestionRate.Add(1)
+		return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many DNS questions because of mail from your address, limit " +
+			g.asking.Rate().String() + "; come back later"}
+	}
+	reached := g.take(g.mailing, ip)
+	if reached == "" {
+		return nil
+	}
+	g.Stats.MessageRate.Add(1)
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + reached + "; come back later"}
+}
+
+// mayAsk reports whether name servers may be asked because of a client's mail.
+func (g *Guard) mayAsk(ip netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asking.Has(limit.Client(ip), time.Now())
+}
+
+// asked counts questions that were asked because of a client's mail.
+func (g *Guard) asked(ip netip.Addr, questions int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.asking.Owe(limit.Client(ip), questions, time.Now())
+}
+
+// GreetDelay is how long the greeting waits for a client that speaks too early.
+func (g *Guard) GreetDelay() time.Duration { return g.set.GreetDelay }
+
+// Early counts a client that spoke before its greeting.
+func (g *Guard) Early() *smtp.Reply {
+	g.Stats.EarlyTalkers.Add(1)
+	if !g.set.RefuseEarly {
+		return nil
+	}
+	g.Stats.EarlyRefused.Add(1)
+	return &smtp.Reply{Code: 554, Enhanced: "5.5.1", Text: "You spoke before the greeting"}
+}
+
+// Pipelined counts that a client did not wait for the reply to EHLO or DATA. first: it is
+// the first time in its session.
+func (g *Guard) Pipelined(first bool) *smtp.Reply {
+	if first {
+		g.Stats.Pipelining.Add(1)
+	}
+	if !g.set.RefusePipelining {
+		return nil
+	}
+	g.Stats.PipeliningRefused.Add(1)
+	return &smtp.Reply{Code: 503, Enhanced: "5.5.0", Text: "Improper pipelining: wait for the reply to EHLO and DATA"}
+}
+
+// HasGreylist reports whether recipients may have to wait.
+func (g *Guard) HasGreylist() bool { return g.set.Greylist }
+
+// Greylisted remembers a recipient of a client, and returns why it has to wait.
+func (g *Guard) Greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply {
+	if !g.set.Greylist {
+		return nil
+	}
+	g.mu.Lock()
+	outcome := g.grey.Judge(ip, address.Fold(sender), address.Fold(recipient), time.Now())
+	g.mu.Unlock()
+	if !outcome.Wait() {
+		return nil
+	}
+	g.Stats.Greylisted.Add(1)
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Greylisted: you were not seen here before, come back in " + g.set.GreylistDelay.String()}
+}
+
+// maxLookups bounds the clients that are being looked up. Beyond it clients are served as
+// if DNS had been silent.
+const maxLookups = 1000
+
+// MayLookUp counts a lookup, if there is something to look up and room for it. LookUp has
+// to be called then.
+func (g *Guard) MayLookUp() bool {
+	if !g.set.ReverseDNS && len(g.vetter.Lists) == 0 {
+		return false
+	}
+	if g.lookups.Add(1) > maxLookups {
+		g.lookups.Add(-1)
+		g.Stats.LookupsSkipped.Add(1)
+		return false
+	}
+	return true
+}
+
+// LookUp asks DNS about a client. It blocks, for LookupTimeout at most.
+func (g *Guard) LookUp(ip netip.Addr) Client {
+	defer g.lookups.Add(-1)
+	ctx, cancel := context.WithTimeout(context.Background(), g.set.LookupTimeout)
+	defer cancel()
+	return g.vetter.Client(ctx, ip, g.set.ReverseDNS)
+}
+
+// Lookups is how many clients are being looked up.
+func (g *Guard) Lookups() int64 { return g.lookups.Load() }
+
+// Blocked returns why a client is refused for the DNS lists that it is on.
+func (g *Guard) Blocked(ip netip.Addr, c *Client) *smtp.Reply {
+	sum, against := policy.Score(c.On)
+	if len(against) == 0 || sum < g.set.BlockThreshold {
+		return nil
+	}
+	g.Stats.Listed.Add(1)
+	return &smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Service refused: " + ip.String() + " is listed by " +
+		strings.Join(against, ", ") + " (score " + strconv.Itoa(sum) + ")"}
+}

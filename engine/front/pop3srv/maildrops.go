@@ -1,0 +1,72 @@
+package pop3srv
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"postrider/storage"
+)
+
+// maildrops opens maildrops for logins, on any goroutine.
+type maildrops struct {
+	store Store
+	max   int // messages of a listing
+	times *loginTimes
+}
+
+// errTooSoon is for an account that has logged in less than Settings.LoginDelay ago.
+var errTooSoon = errors.New("login delay")
+
+// open locks the maildrop of an account and lists it. It waits for the store.
+func (m *maildrops) open(account storage.AccountID) (lock storage.Lock, l *storage.Listing, err error) {
+	if lock, err = m.store.LockMaildrop(account); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if l == nil { // an error or a panic
+			lock.Release()
+			lock = nil
+		}
+	}()
+	if !m.times.allow(account, time.Now()) { // counts no login that another session refuses
+		return lock, nil, errTooSoon
+	}
+	l, err = lock.List(m.max)
+	return lock, l, err
+}
+
+// loginTimes remembers when an account last logged in, for Settings.LoginDelay. It forgets
+// what is older than the delay.
+type loginTimes struct {
+	delay time.Duration
+	mu    sync.Mutex
+	last  map[storage.AccountID]time.Time
+	swept time.Time
+}
+
+func newLoginTimes(delay time.Duration) *loginTimes {
+	return &loginTimes{delay: delay, last: make(map[storage.AccountID]time.Time)}
+}
+
+// allow reports whether the account may log in again, and books the login if it may.
+func (l *loginTimes) allow(a storage.AccountID, now time.Time) bool {
+	if l.delay == 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.swept) > l.delay {
+		for id, at := range l.last {
+			if now.Sub(at) >= l.delay {
+				delete(l.last, id)
+			}
+		}
+		l.swept = now
+	}
+	if at, ok := l.last[a]; ok && now.Sub(at) < l.delay {
+		return false
+	}
+	l.last[a] = now
+	return true
+}

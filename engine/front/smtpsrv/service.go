@@ -1,0 +1,127 @@
+package smtpsrv
+
+import (
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"postrider/engine/admit/login"
+	"postrider/engine/admit/screen"
+	"postrider/engine/edge/budget"
+	"postrider/engine/edge/conn"
+	"postrider/engine/edge/loop"
+	"postrider/engine/host/maillog"
+	"postrider/engine/mail/allowance"
+	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/router"
+	"postrider/engine/protocol/smtpd"
+	"postrider/storage"
+)
+
+// Settings are the rules for all sessions.
+type Settings struct {
+	// Machine has the limits of a dialogue, and the mechanisms of AUTH. Listener sets the
+	// fields that are different at each address: BareLF, OfferTLS, Auth.Required, Auth.Nonce.
+	Machine smtpd.Config
+
+	CommandTimeout time.Duration // for a command, and for the replies to be taken
+	DataTimeout    time.Duration // for a message, with MinDataRate: see conn.Progress
+	MinDataRate    int64         // octets a second
+
+	MayRelay   func(netip.Addr) bool // mail for other domains is taken from this client
+	MayXclient func(netip.Addr) bool // this client may speak for others
+
+	AnySender  bool   // an account may have any reverse-path
+	HideClient bool   // Received does not name the client of an account
+	Handshakes string // tls.client_handshakes, for the reply to a client that has begun too many
+
+	Capture bool // all mail goes to one maildrop, and each name and password may log in
+}
+
+// Rooms are the parts of the server that sessions work with.
+type Rooms struct {
+	Loops    []*loop.Loop
+	Edge     *conn.Edge
+	Store    Store
+	Router   *router.Router
+	Door     *login.Door
+	Entrance *incoming.Entrance
+	Memory   budget.Memory
+	Guard    *screen.Guard
+	Sent     *allowance.Book // what accounts send
+	Log      maillog.Log
+
+	// Place has work called on a goroutine of a bounded pool, or full at once when there is
+	// no room. Work that is last gives way to all other work.
+	Place    func(last bool, work, full func())
+	Draining func() bool // the server ends: nothing new begins
+}
+
+// Store is what sessions ask of the store themselves; messages go to it by the Entrance.
+type Store interface {
+	Admit(size int64) error
+	Expect(n int)
+	Account(id storage.AccountID) (storage.Account, error)
+}
+
+// Stats are the counters of all sessions. The loops write them without a lock.
+type Stats struct {
+	Sessions    atomic.Int64 // open now
+	CommitsOpen atomic.Int64 // messages that wait for the store now
+	Messages    atomic.Int64 // taken, each with a 250
+	Deliveries  atomic.Int64 // maildrop entries made for them
+	OctetsIn    atomic.Int64 // octets of them
+	Refused     atomic.Int64 // commands and messages
+	OverBudget  atomic.Int64 // times that limits.memory made a client wait or come back
+}
+
+// Service is what the sessions of all listeners share.
+type Service struct {
+	// Stats are the counters of all sessions.
+	Stats Stats
+
+	set      Settings
+	edge     *conn.Edge
+	store    Store
+	router   *router.Router
+	door     *login.Door
+	entrance *incoming.Entrance
+	memory   budget.Memory
+	guard    *screen.Guard
+	sent     *allowance.Book
+	log      maillog.Log
+	place    func(last bool, work, full func())
+	draining func() bool
+
+	loops map[*loop.Loop]*loopState // read-only after New
+}
+
+// loopState is what the sessions of one event loop share. It belongs to the loop's
+// goroutine.
+type loopState struct {
+	*loop.Loop
+	effects smtpd.Effects // what the machine that is called now wants
+	scratch []byte        // a run of a message without the fields that are taken out
+	records []slog.Record // the log lines of one message
+}
+
+// New makes a Service. Its sessions are opened by what Listener returns.
+func New(set Settings, rooms Rooms) *Service {
+	s := &Service{
+		set: set, edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door, entrance: rooms.Entrance,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, place: rooms.Place, draining: rooms.Draining,
+		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
+	}
+	for _, l := range rooms.Loops {
+		s.loops[l] = &loopState{Loop: l}
+	}
+	return s
+}
+
+// TooMany is the reply to a connection that gets no session.
+func (s *Service) TooMany() []byte { return []byte("421 4.7.0 " + s.tooManyText() + "\r\n") }
+
+func (s *Service) tooManyText() string {
+	return s.set.Machine.Hostname + " Too many connections, come back later"
+}

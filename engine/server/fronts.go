@@ -1,0 +1,124 @@
+package server
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"postrider/engine/config"
+	"postrider/engine/edge/conn"
+	"postrider/engine/edge/loop"
+	"postrider/engine/edge/privilege"
+)
+
+// A front is a kind of address that the event loops listen on. A package of the wing front
+// joins the server by a line in fronts: its sockets are bound before the process gives up
+// the right to, its addresses are in the ready line, and its sessions end with the server.
+type front struct {
+	name string // as in config.Listeners: of sockets that are handed over, and in the ready line
+	// open returns what opens the connections of one of the front's addresses, by its index.
+	// overload is what a connection reads that the loops have no room for; nil: nothing,
+	// where TLS comes first.
+	open func(srv *Server, i int) (open conn.Opener, overload []byte)
+	// addrs are the addresses of a front that has no key in the configuration.
+	addrs []string
+}
+
+// fronts are all of them, in the order of the ready line.
+var fronts = []front{
+	{name: "smtp", open: openSMTP},
+	{name: "smtps", open: openSMTPS},
+	{name: "submission", open: openSubmission},
+	{name: "submissions", open: openSubmissions},
+	{name: "pop3", open: openPOP3},
+	{name: "pop3s", open: openPOP3S},
+}
+
+// Listeners are all addresses that a server with this configuration listens on, with the
+// addresses of HTTP.
+func Listeners(cfg *config.Config) []config.Listeners {
+	all := cfg.Listeners()
+	for _, f := range fronts {
+		if len(f.addrs) > 0 {
+			all = append(all, f.fixed())
+		}
+	}
+	return all
+}
+
+// fixed are the addresses of a front without a key.
+func (f *front) fixed() config.Listeners {
+	return config.Listeners{Name: f.name, Key: f.name, Addrs: f.addrs, Set: func([]string) {}}
+}
+
+// Sockets binds the addresses of cfg, or takes sockets that were handed over, before
+// the process gives up the right to.
+func Sockets(cfg *config.Config) (*privilege.Sockets, error) {
+	var all []privilege.Listeners
+	for _, l := range Listeners(cfg) {
+		all = append(all, privilege.Listeners(l))
+	}
+	return privilege.Bind(all, kernel)
+}
+
+// listen binds all addresses.
+func (srv *Server) listen() error {
+	all := Listeners(srv.cfg)
+	for _, f := range fronts {
+		at := all[slices.IndexFunc(all, func(l config.Listeners) bool { return l.Name == f.name })]
+		if err := srv.join(f, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// join binds the addresses of a front, each by its socket if there is one.
+func (srv *Server) join(f front, at config.Listeners) error {
+	joined := Listening{Name: f.name}
+	for i, addr := range at.Addrs {
+		open, overload := f.open(srv, i)
+		l, err := srv.bind(f.name, addr, overload, srv.edge.ProxyFirst(open))
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", at.Key, addr, err)
+		}
+		joined.listeners = append(joined.listeners, l)
+	}
+	srv.listening = append(srv.listening, joined)
+	return nil
+}
+
+// bind listens on an address, by its socket if there is one.
+func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {
+	if f := srv.sockets.File(name, addr); f != nil {
+		return srv.group.ListenFile(f, overload, open)
+	}
+	return srv.group.Listen(addr, overload, open)
+}
+
+// Listening are the listeners of a front.
+type Listening struct {
+	Name      string
+	listeners []*loop.Listener
+}
+
+// Addrs are the addresses, with the ports that were picked for port 0.
+func (l Listening) Addrs() (as []netip.AddrPort) {
+	for _, at := range l.listeners {
+		as = append(as, at.Addr())
+	}
+	return as
+}
+
+// Listening are the listeners of all fronts, in the order of the ready line.
+func (srv *Server) Listening() []Listening { return srv.listening }
+
+// Addrs are the addresses of a front; none: it has none, or is not there.
+func (srv *Server) Addrs(name string) []netip.AddrPort {
+	for _, l := range srv.listening {
+		if l.Name == name {
+			return l.Addrs()
+		}
+	}
+	return nil
+}
