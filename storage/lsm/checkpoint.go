@@ -65,7 +65,7 @@ func KindOf(name string) FileKind {
 		return Transient
 	case strings.HasSuffix(base, ".sst"), strings.HasSuffix(base, ".blob"):
 		return Immutable
-	case strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "MANIFEST-"), strings.HasPrefix(base, "OPTIONS-"), strings.HasPrefix(base, "marker."):
+	case strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "MANIFEST-"), strings.HasPrefix(base, "OPTIONS-"), strings.HasPrefix(base, "marker."), base == closedFile:
 		return Changing
 	}
 	return Other

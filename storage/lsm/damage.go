@@ -96,7 +96,7 @@ func (s *Store) inspectFiles() error {
 	there, tables := make(map[string]bool, len(names)), ""
 	for _, n := range names {
 		there[n] = true
-		if strings.HasSuffix(n, ".sst") || strings.HasSuffix(n, ".blob") || strings.HasSuffix(n, ".log") && !strings.HasPrefix(n, damagedPrefix) {
+		if strings.HasSuffix(n, ".sst") || strings.HasSuffix(n, ".blob") || isLog(n) {
 			tables = n
 		}
 		if strings.HasPrefix(n, checkpointPrefix) {
@@ -127,10 +127,7 @@ func (s *Store) inspectLogs(manifest string, names []string) {
 	}
 	name := fmt.Sprintf("%06d.log", number)
 	aside := s.fs.PathJoin(s.opts.Dir, damagedPrefix+name)
-	f, err := s.fs.Create(aside, vfs.WriteCategoryUnspecified)
-	if err == nil {
-		err = f.Close()
-	}
+	err := s.setAside("", aside, true)
 	s.opts.Log.Error("a log of the store is missing: acknowledged messages may be lost; check reports it until the file that takes its place is deleted",
 		"log", name, "file", aside, "err", err)
 }

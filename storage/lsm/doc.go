@@ -158,6 +158,7 @@
 //   - "a file of the store is damaged", "the store in DIR is damaged": run the check;
 //     restore from a backup, or salvage (salvage.go).
 //   - "the store holds writes back": the disk is slower than the mail comes.
+//   - "a log of the store lost its end since the store was closed": see closed.go.
 //   - "a log of the store is missing": the manifest wants one, and there is none.
 //   - "a log of the store is damaged on the disk": octets that had been synced can't
 //     be read, so acknowledged messages are lost; damaged-NUMBER.log keeps the log.

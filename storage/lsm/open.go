@@ -186,7 +186,7 @@ func (s *Store) openFiles() error {
 	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
-	for _, inspect := range []func() error{s.inspectFiles, s.inspectLastLog, func() error { return s.setDamagedOptionsAside(o) }} {
+	for _, inspect := range []func() error{s.inspectFiles, s.inspectClosed, s.inspectLastLog, func() error { return s.setDamagedOptionsAside(o) }} {
 		if err := inspect(); err != nil {
 			_ = lock.Close()
 			s.closeFS()

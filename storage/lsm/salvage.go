@@ -112,6 +112,9 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 	for _, l := range s.set.Losses {
 		s.lose(0, 0, "file %s: %s", l.File, l.Text)
 	}
+	for _, c := range cutLogs(o.FS, o.Dir) {
+		s.lose(0, 0, "file %s: %s: what was written last is lost", c.name, c)
+	}
 	for _, path := range damagedLogs(o.FS, o.Dir) {
 		s.lose(0, 0, "a start of the server found a damaged log, and acknowledged messages are missing: %s is a copy of it", path)
 	}

@@ -28,6 +28,7 @@ type wreck struct {
 	boxes    map[storage.AccountID][]storage.MessageID
 	queued   map[storage.EntryID][]byte
 	gone     map[inBox]bool
+	closed   bool // the store was closed in order
 }
 
 // inBox is a message of a maildrop.
@@ -38,7 +39,7 @@ type inBox struct {
 
 // newWreck fills a store with small and large mail, shared and own, deleted and queued,
 // so that it has tables, blob files and a log.
-func newWreck(t *testing.T, seed uint64) *wreck {
+func newWreck(t *testing.T, seed uint64, closed bool) *wreck {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
 	o := testOptions(mem)
@@ -72,6 +73,10 @@ func newWreck(t *testing.T, seed uint64) *wreck {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if closed {
+		w.disk = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: random})
+	}
+	w.closed = closed
 	return w
 }
 
@@ -212,10 +217,10 @@ func TestDamagedStoresAreCheckedAndSalvaged(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 3))
 	kinds := harms()
 	sum := make(map[harm]*toll)
-	w := newWreck(t, seed)
+	var w *wreck
 	for i := range stores {
-		if i > 0 && i%50 == 0 {
-			w = newWreck(t, seed+uint64(i))
+		if i%len(kinds) == 0 {
+			w = newWreck(t, seed+uint64(i), i/len(kinds)%2 == 1)
 		}
 		h := kinds[i%len(kinds)]
 		if sum[h] == nil {
@@ -288,6 +293,9 @@ func (w *wreck) open(t *testing.T, disk *vfs.MemFS, did string, sum *toll) (sile
 		t.Errorf("%s: Close: %v", did, err)
 	}
 	if missing > 0 && faults == 0 {
+		if w.closed {
+			t.Errorf("%s: %d messages are missing, and check reports nothing:\n%s", did, missing, log.String())
+		}
 		sum.silent++
 		return missing
 	}

@@ -175,7 +175,13 @@ func (s *Store) Close() error {
 	s.others.Wait()
 	s.queue.close()
 	<-s.ended
-	err := errors.Join(s.closeDB(), s.lock.Close())
+	err := s.closeDB()
+	if err == nil && s.failed.Load() == nil {
+		if err := s.noteLogs(); err != nil { // no note is no fault
+			s.opts.Log.Warn("the lengths of the logs could not be noted", "dir", s.opts.Dir, "err", err)
+		}
+	}
+	err = errors.Join(err, s.lock.Close())
 	s.closeFS()
 	return err
 }
