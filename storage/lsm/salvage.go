@@ -66,23 +66,24 @@ type salvage struct {
 	batch  *pebble.Batch
 	result Salvaged
 
-	domains  map[string]bool
-	accounts map[storage.AccountID]storage.Account
-	names    map[[2]string]bool
-	doomed   map[storage.AccountID]bool
-	counted  map[storage.AccountID]counter
-	written  map[storage.MessageID]bool   // bodies in the new store
-	owners   map[storage.MessageID]uint32 // owners of each shared body
-	claimed  map[storage.MessageID]bool   // bodies with an owner, whole or not
-	loose    map[looseKey][]looseBody     // nil: not looked for yet
-	looseAt  map[int]files.Loose          // the same values by their order
-	found    storage.AccountID            // the account lost-and-found; 0: not made yet
-	queued   counter
-	places   map[storage.EntryID]bool
-	marks    map[string]uint32 // the first bucket of each destination
-	lastID   storage.MessageID
-	lastDue  uint64
-	buf      []byte
+	domains     map[string]bool
+	accounts    map[storage.AccountID]storage.Account
+	names       map[[2]string]bool
+	doomed      map[storage.AccountID]bool
+	counted     map[storage.AccountID]counter
+	written     map[storage.MessageID]bool   // bodies in the new store
+	owners      map[storage.MessageID]uint32 // owners of each shared body
+	claimed     map[storage.MessageID]bool   // bodies with an owner, whole or not
+	loose       map[looseKey][]looseBody     // nil: not looked for yet
+	looseAt     map[int]looseChunk           // the same values by their order
+	looseOrders []int                        // the keys of looseAt, sorted
+	found       storage.AccountID            // the account lost-and-found; 0: not made yet
+	queued      counter
+	places      map[storage.EntryID]bool
+	marks       map[string]uint32 // the first bucket of each destination
+	lastID      storage.MessageID
+	lastDue     uint64
+	buf         []byte
 }
 
 // Salvage salvages a store, which must not be open.

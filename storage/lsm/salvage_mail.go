@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,6 +24,12 @@ type looseBody struct {
 	chunks []files.Loose
 	packed bool
 	taken  bool
+}
+
+// looseChunk is a chunk that no row refers to.
+type looseChunk struct {
+	files.Loose
+	wire int
 }
 
 var errLost = errors.New("can't be read")
@@ -136,6 +143,9 @@ func (s *salvage) chunksOf(id storage.MessageID, e *entry) (func(i uint32) ([]by
 		b.taken = true
 		return chunk, nil
 	}
+	if chunk := s.inTwo(e); chunk != nil {
+		return chunk, nil
+	}
 	return nil, err
 }
 
@@ -150,23 +160,101 @@ func (s *salvage) mixed(id storage.MessageID, e *entry, byKey func(uint32) ([]by
 			first -= int(i)
 		}
 	}
-	if !known {
+	at := func(order int) func(i uint32) ([]byte, error) {
+		return func(i uint32) ([]byte, error) {
+			if v, err := byKey(i); err == nil {
+				return v, nil
+			}
+			c, ok := s.looseAt[order+int(i)]
+			if !ok {
+				return nil, errLost
+			}
+			return c.Get()
+		}
+	}
+	if known && s.verify(e, at(first)) == nil {
+		return at(first)
+	}
+	for _, order := range s.apart(id, e) {
+		if s.verify(e, at(order)) == nil {
+			return at(order)
+		}
+	}
+	return nil
+}
+
+// maxWindows bounds the places that chunks are looked for at.
+const maxWindows = 100
+
+// windows are the places of values, one next to another, that may be the chunks from one
+// number on, below another: each has the order of the first value.
+func (s *salvage) windows(e *entry, from, to uint32) (orders []int) {
+	for _, order := range s.looseOrders {
+		fits := true
+		for i := from; i < to && fits; i++ {
+			c, ok := s.looseAt[order+int(i-from)]
+			fits = ok && int64(c.wire) == min(e.wire-int64(i)*chunkLen, chunkLen)
+		}
+		if !fits {
+			continue
+		}
+		if orders = append(orders, order); len(orders) == maxWindows {
+			break
+		}
+	}
+	return orders
+}
+
+// apart finds where chunks may be that lost their rows, when the others are elsewhere: in
+// a log, or in another file. It gives the orders that chunk 0 would have.
+func (s *salvage) apart(id storage.MessageID, e *entry) (orders []int) {
+	first, n := uint32(0), uint32(0) // the missing chunks
+	var k [bodyKeyLen]byte
+	for i := range e.chunks {
+		if s.set.Find(putBodyKey(&k, id, i)) != nil {
+			continue
+		}
+		if n == 0 {
+			first = i
+		}
+		n++
+	}
+	if n == 0 || n == e.chunks {
 		return nil
 	}
-	chunk := func(i uint32) ([]byte, error) {
-		if v, err := byKey(i); err == nil {
-			return v, nil
-		}
-		at, ok := s.looseAt[first+int(i)]
-		if !ok {
-			return nil, errLost
-		}
-		return at.Get()
+	for _, order := range s.windows(e, first, first+n) {
+		orders = append(orders, order-int(first))
 	}
-	if s.verify(e, chunk) != nil {
-		return nil
+	return orders
+}
+
+// inTwo finds a body that lost all of its rows, and whose chunks are in two files.
+func (s *salvage) inTwo(e *entry) func(i uint32) ([]byte, error) {
+	tries := 0
+	for split := uint32(1); split < e.chunks; split++ {
+		ends := s.windows(e, split, e.chunks)
+		if len(ends) == 0 {
+			continue
+		}
+		for _, begin := range s.windows(e, 0, split) {
+			for _, end := range ends {
+				chunk := func(i uint32) ([]byte, error) {
+					order := begin + int(i)
+					if i >= split {
+						order = end + int(i-split)
+					}
+					return s.looseAt[order].Get()
+				}
+				if tries++; tries > maxWindows {
+					return nil
+				}
+				if s.verify(e, chunk) == nil {
+					return chunk
+				}
+			}
+		}
 	}
-	return chunk
+	return nil
 }
 
 // verify reads a body and compares its lengths and checksums.
@@ -205,35 +293,43 @@ func (s *salvage) unpack(v []byte) ([]byte, error) {
 }
 
 // findLoose gathers the bodies among the values that no row refers to: full chunks and
-// the one after them that is not full. Chunks of one body were written one after another.
+// the one after them that is not full. Chunks of one body were written one after another;
+// what is left where another file goes on is a part of a body.
 func (s *salvage) findLoose() {
 	if s.loose != nil {
 		return
 	}
-	s.loose, s.looseAt = make(map[looseKey][]looseBody), make(map[int]files.Loose)
+	s.loose, s.looseAt = make(map[looseKey][]looseBody), make(map[int]looseChunk)
 	if !s.set.RowsLost {
 		return
 	}
 	var open looseBody
 	var key looseKey
-	s.set.EachLoose(func(at files.Loose, v []byte) {
-		s.looseAt[at.Order] = at
-		piece, err := s.unpack(v)
-		n := len(open.chunks)
-		if err != nil || n > 0 && open.chunks[n-1].Order+1 != at.Order {
-			open, key = looseBody{}, looseKey{}
+	end := func() {
+		if len(open.chunks) > 0 {
+			s.loose[key] = append(s.loose[key], open)
 		}
+		open, key = looseBody{}, looseKey{}
+	}
+	s.set.EachLoose(func(at files.Loose, v []byte) {
+		piece, err := s.unpack(v)
 		if err != nil {
+			end()
 			return
+		}
+		s.looseAt[at.Order] = looseChunk{at, len(piece)}
+		if n := len(open.chunks); n > 0 && open.chunks[n-1].Order+1 != at.Order {
+			end()
 		}
 		open.chunks = append(open.chunks, at)
 		open.packed = open.packed || codec(v[0]) != raw
 		key = looseKey{key.wire + int64(len(piece)), crc32.Update(key.crc, castagnoli, piece)}
 		if len(piece) < chunkLen {
-			s.loose[key] = append(s.loose[key], open)
-			open, key = looseBody{}, looseKey{}
+			end()
 		}
 	})
+	end()
+	s.looseOrders = slices.Sorted(maps.Keys(s.looseAt))
 }
 
 // orphans puts the bodies that have no owner into lost-and-found, when rows were lost:

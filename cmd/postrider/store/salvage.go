@@ -44,7 +44,7 @@ passwords, ids and queue, and with the other files of the data directory: move i
 place of the damaged one, and start the server).
 
 Messages that lost their recipients are in the account lost-and-found; some of them may
-have been deleted before. Every body is compared with its checksums. Needs about 100
+have been deleted before, and some may be parts. Every body is compared with its checksums. Needs about 100
 octets of memory for each message. Exit code 65 if something is lost.`,
 		Example: `  postrider salvage --out rescued
   postrider salvage --format store --out /var/lib/postrider.new --data /var/lib/postrider`,

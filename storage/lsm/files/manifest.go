@@ -19,6 +19,7 @@ type version struct {
 	tables map[uint64][]uint64 // the ids of the blob files of each table
 	blobs  map[uint64]uint64   // the numbers of blob files by their ids
 	minLog uint64              // older logs are in tables
+	seq    uint64              // the changes up to this one may be in tables; later ones are in logs
 	whole  bool                // the manifest could be read to its end
 }
 
@@ -121,7 +122,9 @@ func (v *version) edit(r *bufio.Reader) error {
 			d.bytes()
 		case tagLogNumber:
 			v.minLog = d.uint()
-		case tagNextFile, tagLastSequence, tagPrevLog, tagRemovedBacking:
+		case tagLastSequence:
+			v.seq = d.uint()
+		case tagNextFile, tagPrevLog, tagRemovedBacking:
 			d.uint()
 		case tagCreatedBacking:
 			d.uint()
@@ -209,8 +212,9 @@ func (d *decoder) table() (number uint64, refs []uint64) {
 	return number, refs
 }
 
-// LacksLog reports whether all logs are missing of what is not in tables yet, and the
-// number of the oldest. It is false when the manifest can't be read to its end.
+// LacksLog reports whether a log is missing of what is not in tables yet, and its number:
+// there is none, or the oldest one begins with a later change than the next. It is false
+// when the manifest can't be read to its end.
 func LacksLog(fsys vfs.FS, path string, names []string) (number uint64, lacks bool) {
 	f, err := fsys.Open(path, vfs.SequentialReadsOption)
 	if err != nil {
@@ -221,11 +225,37 @@ func LacksLog(fsys vfs.FS, path string, names []string) (number uint64, lacks bo
 	if v.read(f) != nil || v.minLog == 0 {
 		return 0, false
 	}
-	// One log at least is there from the first change of the store on.
-	return v.minLog, !slices.ContainsFunc(names, func(n string) bool {
-		number, ok := numberOf(n, ".log")
-		return ok && number >= v.minLog
-	})
+	logs := 0
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		log, ok := numberOf(name, ".log")
+		if !ok || log < v.minLog {
+			continue
+		}
+		logs++
+		if seq, ok := firstChange(fsys, fsys.PathJoin(fsys.PathDir(path), name), log); ok {
+			return v.minLog, v.lacks(seq)
+		}
+	}
+	return v.minLog, logs == 0 // one at least is there from the first change of the store on
+}
+
+// lacks reports whether changes are missing before the first one in a log.
+func (v *version) lacks(seq uint64) bool { return v.seq > 0 && seq > v.seq+1 }
+
+// firstChange is the number of the first change in a log; false: it can't be read.
+func firstChange(fsys vfs.FS, path string, number uint64) (uint64, bool) {
+	f, err := fsys.Open(path, vfs.SequentialReadsOption)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	b := make([]byte, LogBlock)
+	n, _ := io.ReadFull(f, b)
+	c, ok := ChunkAt(b[:n], uint32(number)) //nolint:gosec // the lower half is in the chunks
+	if !ok || c.Size-c.Header < 8 {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b[c.Header:]), true
 }
 
 // Verify reads the tables and blob files of a store, which may be open, and returns what

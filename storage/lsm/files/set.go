@@ -102,6 +102,11 @@ func Read(ctx context.Context, fsys vfs.FS, dir string, o Options) (*Set, error)
 	if s.version.whole && logs == 0 {
 		s.lose(fmt.Sprintf("%06d.log", s.version.minLog), "it is missing: what was written last is lost, if there was something")
 	}
+	if s.version.whole && logs > 0 {
+		if number, lacks := LacksLog(fsys, fsys.PathJoin(dir, ManifestOf(names)), names); lacks {
+			s.lose(fmt.Sprintf("%06d.log", number), "it is missing: what was written in it is lost")
+		}
+	}
 	s.refer()
 	s.newest()
 	return s, nil
