@@ -18,9 +18,11 @@ const closedFile = "logs-at-close"
 
 const closedEnd = "end"
 
-// noteLogs writes the note. The store is closed, and its lock is still held.
+// noteLogs writes the note. The store is closed, and its lock is still held. An error of
+// the disk is none of the store's any more, so that faultFS is passed by.
 func (s *Store) noteLogs() error {
-	names, err := s.fs.List(s.opts.Dir)
+	fsys := s.fs.FS
+	names, err := fsys.List(s.opts.Dir)
 	if err != nil {
 		return err
 	}
@@ -30,19 +32,19 @@ func (s *Store) noteLogs() error {
 		if !isLog(n) {
 			continue
 		}
-		info, err := s.fs.Stat(s.fs.PathJoin(s.opts.Dir, n))
+		info, err := fsys.Stat(fsys.PathJoin(s.opts.Dir, n))
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(&text, "%s %d\n", n, info.Size())
 	}
 	text.WriteString(closedEnd + "\n")
-	f, err := s.fs.Create(s.fs.PathJoin(s.opts.Dir, closedFile), vfs.WriteCategoryUnspecified)
+	f, err := fsys.Create(fsys.PathJoin(s.opts.Dir, closedFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write([]byte(text.String()))
-	return errors.Join(err, f.Sync(), f.Close(), syncDir(s.fs, s.opts.Dir))
+	return errors.Join(err, f.Sync(), f.Close(), syncDir(fsys, s.opts.Dir))
 }
 
 // isLog reports whether a name is that of a log.
