@@ -31,7 +31,11 @@ type Config struct {
 	Process    Process
 
 	keys []*Key
+	file string // that was read; "": none
 }
+
+// File is the file that was read; "" for none.
+func (c *Config) File() string { return c.file }
 
 // Process is what the process may use. No file has it: the server finds it out when it
 // starts, see cmd/postrider. The zero value is enough of everything.

@@ -40,7 +40,7 @@ type Server struct {
 	tls       *certs.Manager // nil: none
 	edge      *conn.Edge
 	budget    budget.Memory
-	readers   *conn.Pool // of the store, for POP3
+	readers   *conn.Pool // they read the store for POP3
 	auth      *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool

@@ -63,7 +63,7 @@ default domain with the name alone.`,
 	}
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
 	cmd.Flags().BoolVar(&apop, "apop", false, "allow APOP: the password is also stored in clear text")
-	return t.Flags(cmd)
+	return t.FlagsWithCreate(cmd)
 }
 
 func accountPasswd() *cobra.Command {

@@ -46,7 +46,7 @@ wrong line is reported with its number.`,
 			})
 		},
 	}
-	return t.Flags(cmd)
+	return t.FlagsWithCreate(cmd)
 }
 
 // openInput opens a file, or the standard input for "-".

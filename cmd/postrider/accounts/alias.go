@@ -21,7 +21,7 @@ func AliasCommand() *cobra.Command {
 
 func aliasAdd() *cobra.Command {
 	var t workspace.Target
-	return t.Flags(&cobra.Command{
+	return t.FlagsWithCreate(&cobra.Command{
 		Use:   "add FROM TO...",
 		Short: "Forward an address to others",
 		Long: `Make the address FROM an alias for the addresses TO, accounts or other aliases here,

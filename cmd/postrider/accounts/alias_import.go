@@ -11,7 +11,7 @@ import (
 
 func aliasImport() *cobra.Command {
 	var t workspace.Target
-	return t.Flags(&cobra.Command{
+	return t.FlagsWithCreate(&cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Make aliases from a file in the form of /etc/aliases",
 		Long: `Make aliases from lines "name: target, target". Lines that begin with a blank

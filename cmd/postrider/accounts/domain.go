@@ -20,7 +20,7 @@ func DomainCommand() *cobra.Command {
 
 func domainAdd() *cobra.Command {
 	var t workspace.Target
-	return t.Flags(&cobra.Command{
+	return t.FlagsWithCreate(&cobra.Command{
 		Use:     "add DOMAIN...",
 		Short:   "Take mail for domains",
 		Example: "  postrider domain add example.org",

@@ -78,7 +78,7 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 		return r, err
 	}
 	o := backup.Options{Store: cfg.Server.Data, Data: cfg.Server.Data, Config: configFile(t.File), To: to, Keep: keep, Program: "postrider " + server.Version}
-	client, err := t.Server(ctx, cfg)
+	client, _, err := workspace.Server(ctx, cfg)
 	if err != nil {
 		return r, err
 	}
@@ -173,7 +173,7 @@ you need. With --dry-run the backup is read and compared, and nothing is written
 					l.Dir, l.Made.Format(time.RFC3339), l.Program, len(l.Files), l.Octets(), checked)
 				return nil
 			}
-			return restore(cmd, &t, cfg, l)
+			return restore(cmd, cfg, l)
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "compare the backup's files with its list, and write nothing")
@@ -192,8 +192,8 @@ func backupError(err error) error {
 }
 
 // restore restores a backup as the user that the server runs as will want it.
-func restore(cmd *cobra.Command, t *workspace.Target, cfg *config.Config, l *backup.List) error {
-	client, err := t.Server(cmd.Context(), cfg)
+func restore(cmd *cobra.Command, cfg *config.Config, l *backup.List) error {
+	client, _, err := workspace.Server(cmd.Context(), cfg)
 	if err != nil {
 		return err
 	}

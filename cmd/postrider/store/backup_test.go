@@ -74,7 +74,7 @@ func private(t *testing.T, dir string) {
 // lists what is lost; salvage gives files, or a store that goes on.
 func TestCommandsOnADamagedStoreSayWhatToDo(t *testing.T) {
 	s := shelltest.New(t, BackupCommand, RestoreCommand, SalvageCommand, CheckCommand, ExportCommand, ImportCommand, accounts.AccountCommand)
-	s.Want(0, "x\n", "account add alice --password-stdin")
+	s.Want(0, "x\n", "account add alice --password-stdin --create")
 	s.Want(0, "", "import alice --format mbox "+s.File("in.mbox", box), "2 messages")
 	s.Want(0, "", "account list", "alice") // what the log had is in a table now
 	data := filepath.Join(s.Dir, "data")

@@ -64,7 +64,7 @@ octets of memory for each message. Exit code 65 if something is lost.`,
 			if err != nil {
 				return err
 			}
-			s := &salvaging{cmd: cmd, t: &t, cfg: cfg, out: out, format: f, asStore: format == "store", asJSON: asJSON}
+			s := &salvaging{cmd: cmd, cfg: cfg, out: out, format: f, asStore: format == "store", asJSON: asJSON}
 			return s.run()
 		},
 	}
@@ -77,7 +77,6 @@ octets of memory for each message. Exit code 65 if something is lost.`,
 // salvaging is one run of the command.
 type salvaging struct {
 	cmd             *cobra.Command
-	t               *workspace.Target
 	cfg             *config.Config
 	out             string
 	format          transfer.Format
@@ -91,7 +90,7 @@ func (s *salvaging) run() error {
 	if err := outside(s.cfg.Server.Data, s.out); err != nil {
 		return err
 	}
-	client, err := s.t.Server(s.cmd.Context(), s.cfg)
+	client, _, err := workspace.Server(s.cmd.Context(), s.cfg)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ func handler(s Store, relay Relay, status func() Status) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(status())
 	})
+	settingsRoute(mux, status)
 	method(mux, "hosts-domain", func(domain string) (bool, error) { return s.HostsDomain(domain), nil })
 	method(mux, "lookup", func(a addressArg) (storage.Address, error) { return s.Lookup(a.Local, a.Domain) })
 	method(mux, "account", s.Account)

@@ -79,4 +79,6 @@ type Status struct {
 	SMTP   []string `json:"smtp"` // addresses with ports
 	POP3   []string `json:"pop3"`
 	HTTP   []string `json:"http"`
+
+	Settings Settings `json:"-"` // for GET /settings
 }

@@ -119,7 +119,7 @@ func (s *session) CarryOut() {
 func (s *session) Say() {
 	e := &s.state.effects
 	for _, r := range e.Refused {
-		s.reject(r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
+		s.reject(r.Verb.String(), e.Reply[r.From:r.To], r.Reverse, r.Forward)
 	}
 	if len(e.Reply) > 0 {
 		s.Write(e.Reply)

@@ -3,6 +3,7 @@ package incoming
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"postrider/codec/dot"
@@ -40,7 +41,11 @@ func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (stor
 		}
 		wire = wire[n:]
 	}
-	return m.wait(func() { m.Finish(e) })
+	r, err := m.wait(func() { m.Finish(e) })
+	if err == nil {
+		m.logStored(r, slog.Attr{}, "")
+	}
+	return r, err
 }
 
 // Copy stores a copy of body with new trace fields, and ignores the Entry of body. e.Size

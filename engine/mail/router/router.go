@@ -85,6 +85,9 @@ func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
 	return dst, o
 }
 
+// Holder returns the account of a maildrop.
+func (r *Router) Holder(id storage.AccountID) (storage.Account, error) { return r.dir.Account(id) }
+
 // Resolve is Route, and also returns the members of an alias that lead to no mailbox.
 func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
 	return r.resolve(local, domain, dst, nil)

@@ -103,8 +103,10 @@ func (s *Session) turnDown(r *smtp.Reply, e *Effects) {
 
 func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 	if r.Refuses() {
+		reverse, n := keepPath(e, s.tx.Mail.From), len(e.Refused)
 		s.tx.reset()
 		s.turnDown(r, e)
+		e.Refused[n].Reverse = reverse
 		s.leave(e)
 		return
 	}
@@ -129,8 +131,10 @@ func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
 			named.Text = string(to.AppendLocalTo(nil)) + "... " + r.Text
 			r = &named
 		}
+		forward, n := keepPath(e, to), len(e.Refused)
 		s.tx.withdraw()
 		s.turnDown(r, e)
+		e.Refused[n].Forward = forward
 		return
 	}
 	s.tx.accept()

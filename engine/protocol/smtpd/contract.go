@@ -33,17 +33,21 @@ type Effects struct {
 	StartTLS bool
 	// Refused holds what was refused in this call, for the log: spans of Reply.
 	Refused []Refusal
+	paths   []byte // memory of the paths of Refused
 }
 
 // Reset empties e and keeps its memory.
 func (e *Effects) Reset() {
-	*e = Effects{Reply: e.Reply[:0], Refused: e.Refused[:0]}
+	*e = Effects{Reply: e.Reply[:0], Refused: e.Refused[:0], paths: e.paths[:0]}
 }
 
 // Refusal is a reply of the 4yz or 5yz kind to a command of the peer.
 type Refusal struct {
 	Verb     smtp.Verb
 	From, To int // Effects.Reply[From:To] is the reply, all its lines with CRLF
+	// Reverse and Forward are the paths that it is about, without brackets: nil where none
+	// is known, and empty for the null path. They are good until Reset.
+	Reverse, Forward []byte
 }
 
 // Question is a question of the machine to its caller.
