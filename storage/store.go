@@ -114,6 +114,12 @@ type Recipient struct {
 	// DKIM-Signature): whole lines that end with CRLF and do not begin with a dot. At
 	// most MaxTrace octets.
 	Trace []byte
+	// UIDL is the unique-id that the message has in this maildrop since before it came
+	// here (see ValidUIDL); "": it gets its id. If a message of the maildrop has it
+	// already, then with the same octets the outcome is ErrExists, and with others the
+	// message gets its id. An id that may still be given to a message of this store is not
+	// taken either. The store empties UIDL before Done when the message has its id instead.
+	UIDL string
 }
 
 // MaxTrace bounds Recipient.Trace: two paths of the largest size and their names, what
@@ -141,6 +147,17 @@ type Maildrops interface {
 	// Browse is View from the newest message on, or from the message from if that is
 	// older, towards the oldest.
 	Browse(account AccountID, from MessageID) (View, error)
+	// EachEntry calls f for each message of the maildrop in order of arrival, until f returns
+	// false. No body is read. Trace and UIDL of the entry are f's until it returns.
+	EachEntry(account AccountID, f func(Entry) bool) error
+	// ChangeUIDL gives the message that came with the unique-id from the unique-id to: when
+	// the server that it came from has given it one since. Not for a maildrop that clients
+	// use here. ErrNotFound, ErrExists when a message of the maildrop has to or may get it,
+	// ErrInUse when a session has the maildrop.
+	ChangeUIDL(account AccountID, from, to string) error
+	// Remove deletes messages of a maildrop in one synced step, as Lock.Expunge does: for
+	// operators. ErrInUse when a session has the maildrop.
+	Remove(account AccountID, ids []MessageID) error
 	// Usage is the number of messages in the maildrop and their octets (Entry.Octets).
 	Usage(account AccountID) (messages, octets int64, err error)
 }
@@ -195,6 +212,8 @@ type Entry struct {
 	Arrival time.Time
 	// Trace comes before the body; see Recipient.Trace.
 	Trace []byte
+	// UIDL is the unique-id that the message came with; empty: it has its id.
+	UIDL []byte
 	// Wire is the body's octets in wire form, Size the same without stuffed dots.
 	Wire, Size int64
 }

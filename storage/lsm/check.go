@@ -41,7 +41,7 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 		return c.sum, err
 	}
 	defer c.rows.Close()
-	for _, pass := range []func() error{c.directory, c.maildrops, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
+	for _, pass := range []func() error{c.directory, c.maildrops, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
 		if err := c.pass(pass); err != nil {
 			return c.sum, err
 		}
@@ -176,7 +176,7 @@ func (c *check) maildrops() error {
 		}
 		c.counted[account] = counter{n.messages + 1, n.octets + e.octets()}
 		c.owns(account, id, e)
-		return nil
+		return c.hasUIDL(account, id, e)
 	})
 }
 

@@ -96,6 +96,7 @@ type committer struct {
 	idBound  storage.MessageID // the durable one, or that of the open group
 	usage    map[storage.AccountID]counter
 	seen     map[storage.AccountID]bool // scratch of duplicate
+	claimed  map[string]claim           // by key: the I rows of the open group
 	value    []byte                     // scratch
 	packer   packer                     // the codecs' scratch
 	mail     mailQueue
@@ -215,6 +216,7 @@ func (c *committer) flush() {
 	g.at = time.Now()
 	g.failed = c.apply(g.batch, c.s.sync)
 	c.applying = nil
+	c.forgetClaims()
 	c.mail.applied()
 	if g.failed != nil {
 		c.s.fail(g.failed)
@@ -239,6 +241,7 @@ func (g *group) needsNoSync() bool { return len(g.deliveries)+len(g.calls) == 0 
 func (c *committer) flushWithoutSync(g *group) {
 	c.group = nil
 	err := c.apply(g.batch, pebble.NoSync)
+	c.forgetClaims()
 	c.mail.applied()
 	if err != nil {
 		c.s.fail(err)

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -86,6 +87,15 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 			return l.Expunge(gone)
 		}
 	}
+	imported := func(uidl string) func(*Store) error {
+		return func(s *Store) error {
+			id, err := importOne(s, accounts[0], storetest.Body(3000, uidl), uidl)
+			if err == nil {
+				ids = append(ids, id)
+			}
+			return err
+		}
+	}
 	steps = []step{
 		{"add the domain", func(s *Store) error { return s.AddDomain(storetest.Domain) }},
 		{"add accounts", func(s *Store) error {
@@ -109,6 +119,13 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 		{"a small message to three", deliver(3000, 3)},
 		{"a message of many chunks to one", deliver(200_000, 1)},
 		{"a message of many chunks to three", deliver(700_000, 3)},
+		{"an import", imported("UID1-2")},
+		{"the import again", func(s *Store) error {
+			if err := imported("UID1-2")(s); !errors.Is(err, storage.ErrExists) {
+				return fmt.Errorf("the import again: %w", err)
+			}
+			return nil
+		}},
 		{"a draft that is dropped", func(s *Store) error {
 			storetest.Draft(s, storetest.Body(300_000, "void")).Discard()
 			return nil
@@ -117,7 +134,7 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 		{"UPDATE of the second owner", expunge(1, 1, 3)},
 		{"a password", func(s *Store) error { return s.SetPassword(accounts[2], "hash", "") }},
 		{"removal of the last owner's account", func(s *Store) error { return s.RemoveAccount(accounts[2]) }},
-		{"UPDATE of the rest", expunge(0, 2)},
+		{"UPDATE of the rest", expunge(0, 2, 4)},
 		{"removal of the account", func(s *Store) error { return s.RemoveAccount(accounts[1]) }},
 	}
 	return steps, newest

@@ -17,9 +17,10 @@
 //	'E' id(8) part(4)         flags(1) due(8, us) domain: the place of the Q row
 //	'F' path 00 id(8) part(4) nothing: queue entries by reverse-path, lower case
 //	'G' status 00 id part     nothing: queue entries by last status
+//	'I' acct(4) uidl          id(8): the message that came with this unique-id
 //	'J' id(8) at(8, us) part(4)  text: a line of the message's history
 //	'M' acct(4) id(8)         1 flags(1) arrival(8, ms) wire(8) size(8)
-//	                          crc32c(4, of the body) chunks(4) length(2) trace
+//	                          crc32c(4, of the body) chunks(4) length(2) trace uidl
 //	'N'                       entries(8) octets(8) of the queue: Merge adds
 //	'P' id(8)                 nothing: a draft with chunks on the disk
 //	'Q' domain 00 due(8, us) id(8) part(4)
@@ -47,7 +48,9 @@
 // 1 of an M row, and of the body flags of a Q row: the body is shared and has an R
 // row; otherwise the row owns its body. Flag 2: some chunk is compressed. Flag 4: the
 // body is in wire form as package dot defines it now; without it the body is of an older
-// version and passes a dot.Mender when it is read (mend.go). Flags of an E row: 1 held,
+// version and passes a dot.Mender when it is read (mend.go). Flag 8 of an M row: after the
+// trace is the unique-id that the message came with, which has an I row; without it the id
+// is the unique-id. Flags of an E row: 1 held,
 // 2 warned. The due time of an entry that is held is all ones.
 //
 // # The states of a message

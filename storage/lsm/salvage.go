@@ -142,7 +142,7 @@ func salvaged(key []byte) bool {
 		return false
 	}
 	switch key[0] {
-	case tagCount, keyQueueTotal[0], tagSender, tagStatus, tagWake, tagRefs:
+	case tagCount, tagUIDL, keyQueueTotal[0], tagSender, tagStatus, tagWake, tagRefs:
 		return false
 	}
 	return true

@@ -74,6 +74,11 @@ func (s *salvage) maildrops() error {
 		if err := s.put(key, v); err != nil {
 			return err
 		}
+		if len(e.uidl) > 0 {
+			if err := s.put(uidlKey(account, string(e.uidl)), binary.BigEndian.AppendUint64(nil, uint64(id))); err != nil {
+				return err
+			}
+		}
 		n := s.counted[account]
 		s.counted[account] = counter{n.messages + 1, n.octets + e.octets()}
 		s.result.Messages++

@@ -84,7 +84,7 @@ func newStore(opts Options) *Store {
 	s.stamps.now, s.stamps.pass = opts.Now, opts.pass
 	s.ids.now = s.stamps.clock
 	s.locks.held = make(map[storage.AccountID]*lock)
-	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
+	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), claimed: make(map[string]claim), mail: newMailQueue(&s.stamps)}
 	s.committer.guard.broken = &s.failed
 	base := opts.FS
 	if base == nil {

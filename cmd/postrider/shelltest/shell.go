@@ -71,6 +71,9 @@ func (s *Shell) Want(code sysexits.Code, stdin, line string, texts ...string) st
 func (s *Shell) File(name, text string) string {
 	s.t.Helper()
 	path := filepath.Join(s.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}

@@ -42,6 +42,20 @@ func ReadPassword(cmd *cobra.Command, fromStdin bool, account string) ([]byte, e
 	return notEmpty(first)
 }
 
+// AskPassword reads a password that is known elsewhere: one line of the standard input, or
+// from the terminal without showing it.
+func AskPassword(cmd *cobra.Command, fromStdin bool, account string) ([]byte, error) {
+	fd := int(os.Stdin.Fd())
+	if fromStdin || !term.IsTerminal(fd) {
+		return ReadPassword(cmd, fromStdin, account)
+	}
+	word, err := ask(cmd, fd, "Password for "+account+": ")
+	if err != nil {
+		return nil, err
+	}
+	return notEmpty(word)
+}
+
 func ask(cmd *cobra.Command, fd int, prompt string) ([]byte, error) {
 	fmt.Fprint(cmd.ErrOrStderr(), prompt)
 	word, err := term.ReadPassword(fd)

@@ -60,6 +60,13 @@ func (a *audited) RemoveAccount(id storage.AccountID) error {
 	return err
 }
 
+// Remove implements Store.
+func (a *audited) Remove(id storage.AccountID, messages []storage.MessageID) error {
+	err := a.Store.Remove(id, messages)
+	a.did(err, "messages deleted", "account", a.name(id), "messages", len(messages))
+	return err
+}
+
 // name is the address of an account, for the log.
 func (a *audited) name(id storage.AccountID) string {
 	if found, err := a.Account(id); err == nil {

@@ -78,6 +78,7 @@ func handler(s Store, relay Relay, status func() Status) http.Handler {
 	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
 	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
 	mux.HandleFunc("POST /v1/checkpoint", func(w http.ResponseWriter, r *http.Request) { serveCheckpoint(s, w, r) })
+	importRoutes(mux, s)
 	queueRoutes(mux, s)
 	relayRoutes(mux, relay)
 	return mux
@@ -168,8 +169,7 @@ func sendNext(out io.Writer, view storage.View) error {
 
 // sendMessage sends a message; a fault of it is a frame, the error is about out.
 func sendMessage(out io.Writer, m storage.Message) error {
-	e := m.Entry()
-	err := writeJSONFrame(out, frameEntry, entryArg{e.ID, e.Arrival.UnixMilli(), e.Trace, e.Wire, e.Size})
+	err := writeJSONFrame(out, frameEntry, entryArgOf(m.Entry()))
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 	draft := s.NewDraft(max(r.ContentLength, 0))
 	answer(draft.ID())
-	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft)
+	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft, new([]byte))
 	if err != nil {
 		draft.Discard()
 		answer(line[none]{End: true, Error: toWire(err)})
@@ -225,17 +225,19 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	answer(line[none]{End: true, Error: toWire(<-stored)})
 }
 
-var errFrames = errors.New("the frames of the delivery are inconsistent")
+var (
+	errFrames  = errors.New("the frames of the delivery are inconsistent")
+	errGivenUp = errors.New("the sender has given up the message")
+)
 
-// receive reads the body into draft and the envelope after it.
-func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.Delivery, error) {
-	var buf []byte
+// receive reads the body into draft and the envelope after it. buf is scratch.
+func receive(ctx context.Context, r io.Reader, draft storage.Draft, buf *[]byte) (*storage.Delivery, error) {
 	for {
-		kind, payload, err := readFrame(r, buf)
+		kind, payload, err := readFrame(r, *buf)
 		if err != nil {
 			return nil, err
 		}
-		buf = payload
+		*buf = payload
 		switch kind {
 		case framePiece:
 			draft.Append(payload)
@@ -247,10 +249,9 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 			if err := json.Unmarshal(payload, &e); err != nil {
 				return nil, err
 			}
-			return &storage.Delivery{
-				Draft: draft, Arrival: time.UnixMilli(e.ArrivalMilli), Size: e.Size,
-				Recipients: e.Recipients, Relayed: e.Relayed,
-			}, nil
+			return e.delivery(draft), nil
+		case frameFault:
+			return nil, errGivenUp
 		default:
 			return nil, errFrames
 		}
