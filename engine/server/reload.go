@@ -17,6 +17,9 @@ import (
 // Addresses that next adds are bound; next gets the ports that were picked for port 0. One
 // call at a time.
 func (srv *Server) Reload(next *config.Config) error {
+	if srv.draining.Load() {
+		return errDraining
+	}
 	set, err := courierSettings(next)
 	if err != nil {
 		return err

@@ -262,3 +262,14 @@ func diffOf(a, b string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// A server that ends takes no new configuration: it would listen again.
+func TestReload_NotWhileDraining(t *testing.T) {
+	f := start(t, nil, nil)
+	f.Drain(t.Context())
+	next := f.config().Clone()
+	next.Submission.Listen = []string{"127.0.0.1:0"}
+	if err := f.Reload(next); err == nil || len(f.Addrs("submission")) != 0 {
+		t.Errorf("%v, %v", err, f.Addrs("submission"))
+	}
+}
