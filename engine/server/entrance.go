@@ -27,8 +27,26 @@ func (srv *Server) newEntrance() *incoming.Entrance {
 		CompleteHeader: c.Relay.CompleteHeader,
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
 		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
-		Log:     srv.log.Logger,
+		Place:   srv.place, Expect: srv.store.Expect,
+		Log: srv.log.Logger,
 	}
+}
+
+// placers is how many messages have their recipients routed again at once, maxPlacing
+// how many more may wait: mail of our own people, and again as much of untrusted clients,
+// whose turn comes after it.
+const (
+	placers    = 2
+	maxPlacing = 256
+)
+
+// place has a pool route the recipients of a message again.
+func (srv *Server) place(last bool, work, full func()) {
+	if last {
+		srv.placers.SubmitLast(step{work, full})
+		return
+	}
+	srv.placers.Submit(step{work, full})
 }
 
 // step is the job of a pool that carries out a step of a message.

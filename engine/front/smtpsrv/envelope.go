@@ -21,7 +21,7 @@ func (s *session) mayMail() smtpd.Answer {
 			return refusal(r)
 		}
 	}
-	s.tx.expect()
+	s.tx.Expect()
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
 
@@ -155,7 +155,7 @@ func (s *session) forget() {
 	if t == nil {
 		return
 	}
-	t.unexpect()
+	t.Drop()
 	t.booking.Cancel()
 	t.Places.Reset()
 	t.Shrink()

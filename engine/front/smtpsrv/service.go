@@ -52,16 +52,12 @@ type Rooms struct {
 	Sent     *allowance.Book // what accounts send
 	Log      maillog.Log
 
-	// Place has work called on a goroutine of a bounded pool, or full at once when there is
-	// no room. Work that is last gives way to all other work.
-	Place    func(last bool, work, full func())
 	Draining func() bool // the server ends: nothing new begins
 }
 
 // Store is what sessions ask of the store themselves; messages go to it by the Entrance.
 type Store interface {
 	Admit(size int64) error
-	Expect(n int)
 	Account(id storage.AccountID) (storage.Account, error)
 }
 
@@ -91,7 +87,6 @@ type Service struct {
 	guard    *screen.Guard
 	sent     *allowance.Book
 	log      maillog.Log
-	place    func(last bool, work, full func())
 	draining func() bool
 
 	loops map[*loop.Loop]*loopState // read-only after New
@@ -102,7 +97,6 @@ type Service struct {
 type loopState struct {
 	*loop.Loop
 	effects smtpd.Effects // what the machine that is called now wants
-	scratch []byte        // a run of a message without the fields that are taken out
 	records []slog.Record // the log lines of one message
 }
 
@@ -110,7 +104,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		set: set, edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door, entrance: rooms.Entrance,
-		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, place: rooms.Place, draining: rooms.Draining,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, draining: rooms.Draining,
 		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
 	for _, l := range rooms.Loops {

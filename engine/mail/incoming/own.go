@@ -61,7 +61,7 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 		}
 	}
 	m.seal(e)
-	m.address("")
+	m.address()
 	return storage.Put(ctx, m.in.Inbox, &m.delivery)
 }
 
