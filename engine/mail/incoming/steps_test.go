@@ -279,46 +279,55 @@ func waitsOf(outcome string, binary bool) (waits []string, err error) {
 func TestEachOutcomeAndEachMomentOfDrop(t *testing.T) {
 	for _, outcome := range outcomes {
 		for _, binary := range []bool{false, true} {
-			all, end := waitsOf(outcome, binary)
-			for drop := -1; drop <= len(all); drop++ { // -1: never; after the last: when all is done
-				want, err := all, end
-				committed := end == nil
-				if drop >= 0 && drop < len(all) && all[drop] != "convert" && all[drop] != "store" {
-					want, err, committed = all[:drop+1], ErrDropped, false
-				}
+			all, _ := waitsOf(outcome, binary)
+			for drop := range len(all) + 1 { // after the last: when all is done
 				c := newSender(t, outcome)
-				for range 2 {
-					c.begin(told, "list@a.example", "bob@a.example")
-					c.finish(told, binary)
-					waits := c.play(drop, -1)
-					if drop == len(all) {
-						c.m.Drop()
-					}
-					what := fmt.Sprintf("%s, binary %v, dropped at %d of %v", outcome, binary, drop, all)
-					if len(c.dones) != 1 {
-						t.Fatalf("%s: done was called %d times", what, len(c.dones))
-					}
-					o := <-c.dones
-					if !slices.Equal(waits, want) || !errors.Is(o.err, err) || (o.err == nil) != (o.r.ID() == 7) {
-						t.Errorf("%s: waits %v, want %v; %v, want %v", what, waits, want, o, err)
-					}
-					if c.m.Committed() != committed || (c.m.Refusal() != nil) != (err == errRefused) || !c.m.IsFinishing() {
-						t.Errorf("%s: committed %v, refusal %v", what, c.m.Committed(), c.m.Refusal())
-					}
-					if left := c.stage.booked(); left != "" {
-						t.Errorf("%s: %s are left", what, left)
-					}
-					if c.stage.got != nil {
-						c.stored(what, binary)
-					} else if o.err == nil {
-						t.Errorf("%s: nothing was stored", what)
-					}
-					c.m.Reset()
-					c.stage.got, c.stage.notified = nil, 0
+				for _, drop := range []int{drop, never, drop} {
+					c.one(binary, drop)
 				}
 			}
 		}
 	}
+}
+
+const never = -1
+
+// one sends a message that is dropped at the wait numbered drop, and checks its end.
+func (c *sender) one(binary bool, drop int) {
+	s, t := c.stage, c.stage.t
+	all, err := waitsOf(s.outcome, binary)
+	want, committed := all, err == nil
+	if drop >= 0 && drop < len(all) && all[drop] != "convert" && all[drop] != "store" {
+		want, err, committed = all[:drop+1], ErrDropped, false
+	}
+	c.begin(told, "list@a.example", "bob@a.example")
+	c.finish(told, binary)
+	waits := c.play(drop, never)
+	if drop == len(all) {
+		c.m.Drop()
+	}
+	what := fmt.Sprintf("%s, binary %v, dropped at %d of %v", s.outcome, binary, drop, all)
+	if len(c.dones) != 1 {
+		t.Fatalf("%s: done was called %d times", what, len(c.dones))
+	}
+	o := <-c.dones
+	if !slices.Equal(waits, want) || !errors.Is(o.err, err) || (o.err == nil) != (o.r.ID() == 7) {
+		t.Errorf("%s: waits %v, want %v; %v, want %v", what, waits, want, o, err)
+	}
+	if c.m.Committed() != committed || (c.m.Refusal() != nil) != (err == errRefused) || !c.m.IsFinishing() {
+		t.Errorf("%s: committed %v, refusal %v", what, c.m.Committed(), c.m.Refusal())
+	}
+	if left := s.booked(); left != "" {
+		t.Errorf("%s: %s are left", what, left)
+	}
+	switch {
+	case s.got != nil:
+		c.stored(what, binary)
+	case o.err == nil, s.notified > 0:
+		t.Errorf("%s: nothing was stored, %d notifications are counted", what, s.notified)
+	}
+	c.m.Reset()
+	s.got, s.notified = nil, 0
 }
 
 // stored checks what was stored.
@@ -361,7 +370,7 @@ func TestPoolsWithoutRoom(t *testing.T) {
 			c := newSender(t, outcome)
 			c.begin(told, "list@a.example", "bob@a.example")
 			c.finish(told, true)
-			c.play(-1, full)
+			c.play(never, full)
 			o := <-c.dones
 			if !errors.Is(o.err, storage.ErrTemporary) || len(c.dones) > 0 || c.stage.got != nil || c.stage.booked() != "" || c.m.Committed() != (name == "convert") {
 				t.Errorf("%s, no room at %d of %v: %v, %d more calls of done, left %q", outcome, full, all, o, len(c.dones), c.stage.booked())
@@ -385,7 +394,7 @@ func TestMessagesThatDoNotGetToTheirCheck(t *testing.T) {
 		}
 		c.begin(told, "list@a.example")
 		c.finish(told, false)
-		waits := c.play(-1, -1)
+		waits := c.play(never, never)
 		if r := c.m.Refusal(); r == nil || r.Text != "Mail forwarding loop for list@a.example" || len(waits) != 1 || c.stage.booked() != "" || len(c.dones) != 1 {
 			t.Errorf("%s: a message in a loop: %v, waits %v, left %q", outcome, r, waits, c.stage.booked())
 		}
