@@ -1,8 +1,10 @@
 package smtpsrv
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -89,6 +91,8 @@ type Service struct {
 	log      maillog.Log
 	draining func() bool
 
+	finishing sync.WaitGroup // messages in the steps that follow their end
+
 	loops map[*loop.Loop]*loopState // read-only after New
 }
 
@@ -111,6 +115,20 @@ func New(set Settings, rooms Rooms) *Service {
 		s.loops[l] = &loopState{Loop: l}
 	}
 	return s
+}
+
+// Wait returns when each message that has come as a whole is stored or dropped, or ctx is
+// done. The loops have to be stopped: they drop what is not on its way into the store.
+func (s *Service) Wait(ctx context.Context) {
+	over := make(chan struct{})
+	go func() {
+		s.finishing.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 // TooMany is the reply to a connection that gets no session.

@@ -95,18 +95,23 @@ func (s *session) store() {
 			Origin: "client " + s.Client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " + s.with(m),
 		}
 	}
+	s.service.finishing.Add(1)
 	t.Finish(&e)
 }
 
 // done runs on the goroutine of the last step.
 func (t *transaction) done(r storage.Receipt, err error) {
 	t.receipt, t.err = r, err
-	t.session.state.Post(t)
+	if !t.session.state.Post(t) { // the loop has ended, and nothing else uses the session
+		t.end()
+		t.session.service.finishing.Done()
+	}
 }
 
 // Run implements loop.Task: the steps are over, and so is the wait of the session.
 func (t *transaction) Run() {
 	s := t.session
+	defer s.service.finishing.Done()
 	if t.Committed() { // before that, the reply is all that is to be said
 		t.count()
 		t.log()
@@ -114,18 +119,26 @@ func (t *transaction) Run() {
 	if t.err == nil {
 		t.booking = allowance.Booking{} // it was sent
 	}
-	alive, a := s.Conn.Alive(), smtpd.Answer{}
-	if alive {
-		a = t.answer()
+	if !s.Conn.Alive() {
+		t.end() // if the message is durable, the peer does not hear of it and will send it again
+		return
 	}
+	a := t.answer()
+	t.reset()
+	s.resume(a)
+}
+
+// end gives back what a session has that ended while its message was in the steps.
+func (t *transaction) end() {
+	t.reset()
+	t.session.releaseWindow()
+	t.session.forget()
+}
+
+// reset makes the transaction ready for the next message.
+func (t *transaction) reset() {
 	t.receipt, t.err = storage.Receipt{}, nil
 	t.Reset()
-	if !alive {
-		s.releaseWindow()
-		s.forget()
-		return // if the message is durable, the peer does not hear of it and will send it again
-	}
-	s.resume(a)
 }
 
 // answer is the answer to AskStored.
