@@ -136,20 +136,31 @@ func TestAScreeningThatPanics(t *testing.T) {
 // check is aborted.
 func TestAScreeningIsFull(t *testing.T) {
 	g, _ := screened(t, slog.DiscardHandler)
-	c := g.Begin(Envelope{IP: netip.MustParseAddr("192.0.2.1"), Helo: "x"}).(*screening)
-	room := make(chan struct{}, 1)
-	c.WhenRoom(func() { room <- struct{}{} })
-	<-room
-	c.check.stream.mu.Lock() // the goroutine of the check reads nothing now
-	c.check.stream.buf = append(c.check.stream.buf, strings.Repeat("x: y\r\n", maxBacklog/6+1)...)
-	c.check.stream.mu.Unlock()
-	if c.IsFull() { // it may have been read already
-		c.WhenRoom(func() { room <- struct{}{} })
-		c.Abort()
-		<-room
+	called := 0
+	room := func() { called++ }
+	begin := func() *screening { // without its goroutine: the test reads
+		s := &screening{guard: g}
+		s.check.init(&g.vetter, Envelope{})
+		s.check.cancel = func() {}
+		g.checks.Add(1)
+		return s
+	}
+	c := begin()
+	if c.WhenRoom(room); c.IsFull() || called != 1 {
+		t.Errorf("an empty check is full, or %d calls", called)
+	}
+	pass(c, "\r\n"+strings.Repeat("xy\r\n", maxBacklog/4), 1000)
+	if c.WhenRoom(room); !c.IsFull() || called != 1 {
+		t.Errorf("a check with %d octets is not full, or %d calls", maxBacklog, called)
+	}
+	if n, err := c.check.stream.Read(make([]byte, maxBacklog)); n < maxBacklog/2 || err != nil || c.IsFull() || called != 2 {
+		t.Errorf("%d octets were read, %v, %d calls", n, err, called)
 	}
 	c.Abort()
-	if c.IsFull() {
-		t.Error("a check that was aborted is full")
+	c = begin()
+	pass(c, "\r\n"+strings.Repeat("xy\r\n", maxBacklog/4), 1000)
+	c.WhenRoom(room)
+	if c.Abort(); c.IsFull() || called != 3 || g.Checks() != 0 {
+		t.Errorf("after Abort: full %v, %d calls, %d checks", c.IsFull(), called, g.Checks())
 	}
 }

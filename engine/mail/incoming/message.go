@@ -37,7 +37,7 @@ type Message struct {
 	untrusted bool
 	expected  bool    // see Expect
 	check     Check   // nil: none
-	finding   Finding // of check
+	finding   Finding // what the check has found
 	resume    func()  // goOn, once there was a check
 
 	delivery storage.Delivery
@@ -180,7 +180,7 @@ func (m *Message) append(run []byte) {
 	}
 }
 
-// Backlog is how many octets of the message are in memory, without those of its check.
+// Backlog is how many octets of the message are in memory, apart from what its check has.
 func (m *Message) Backlog() int64 {
 	if m.draft == nil {
 		return 0

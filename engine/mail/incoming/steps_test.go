@@ -20,7 +20,7 @@ import (
 // books, and notes what each step waits for: play carries that out.
 type stage struct {
 	t       testing.TB
-	outcome string // of the check; see outcomes
+	outcome string // what the check does; see outcomes
 	atOnce  bool   // what a step waits for is carried out at once, on another goroutine
 
 	mu       sync.Mutex
