@@ -121,7 +121,7 @@ func (v *victim) start(ctx context.Context, config string, limit int64, r *stran
 	if err := errors.Join(os.WriteFile(file, []byte(config), 0o600), os.WriteFile(people, []byte(lines), 0o600)); err != nil {
 		return err
 	}
-	for _, args := range [][]string{{"domain", "add", r.Domain, "--data", data}, {"account", "import", people, "--data", data}} {
+	for _, args := range [][]string{{"domain", "add", "--create", r.Domain, "--data", data}, {"account", "import", people, "--data", data}} {
 		if text, err := exec.CommandContext(ctx, v.program, args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s %s: %w\n%s", v.program, strings.Join(args, " "), err, text)
 		}

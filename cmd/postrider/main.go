@@ -14,14 +14,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/accounts"
+	"postrider/cmd/postrider/completion"
 	"postrider/cmd/postrider/install"
 	"postrider/cmd/postrider/mail"
+	"postrider/cmd/postrider/manual"
 	"postrider/cmd/postrider/queue"
 	"postrider/cmd/postrider/sendmail"
 	"postrider/cmd/postrider/serve"
 	"postrider/cmd/postrider/store"
 	"postrider/cmd/postrider/uu"
 	"postrider/cmd/postrider/workspace"
+	"postrider/engine/server"
 )
 
 func main() {
@@ -29,6 +32,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := rootCommand()
+	completion.Values(root)
 	root.SetArgs(argsOf(os.Args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
@@ -43,28 +47,37 @@ func argsOf(args []string) []string {
 		return nil
 	}
 	switch name := filepath.Base(args[0]); name {
-	case "sendmail", "mailq", "newaliases", "uuencode", "uudecode":
+	case "sendmail", "mailq", "newaliases", "postqueue", "postsuper", "postcat", "qshape", "uuencode", "uudecode":
 		return append([]string{name}, args[1:]...)
 	}
 	return args[1:]
 }
 
 func rootCommand() *cobra.Command {
-	return workspace.Root(&cobra.Command{
-		Use:   "postrider",
-		Short: "A mail server: SMTP in, POP3 out",
+	root := workspace.Root(&cobra.Command{
+		Use:     "postrider",
+		Short:   "A mail server: SMTP in, POP3 out",
+		Version: server.Version,
 		Long: `Postrider takes mail by SMTP, keeps it in a durable store and gives it out by
 POP3. "serve" runs it; the other commands administer its store, through the
 running server if there is one, else by opening the store themselves.
+
+The configuration is the file that --config names, else $POSTRIDER_CONFIG, else
+/etc/postrider.toml if it exists; without any of them the store is ./postrider-data.
+Where a server runs, commands go by its settings. Only "serve", and --create of the
+commands that have it, make a store.
 
 Exit codes are as in sysexits.h: 64 usage, 65 wrong data, 66 no input, 67 no such user,
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},
-		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), install.Command(),
+		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), serve.VersionCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
-		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
+		store.ExportCommand(), store.ImportCommand(), store.ImportTreeCommand(), store.PullCommand(), store.CheckCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
+		queue.PostqueueCommand(), queue.PostsuperCommand(), queue.PostcatCommand(), queue.QshapeCommand(),
 		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
-		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())
+		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand(), manual.Command())
+	root.SetVersionTemplate("postrider {{.Version}}\n")
+	return root
 }

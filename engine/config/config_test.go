@@ -143,8 +143,8 @@ func TestLoad_Failure(t *testing.T) {
 		}
 	}
 	f("[smtp]\nmax_size = \"1KiB\"", "postrider.toml:2: smtp.max_size: 1KiB is out of bounds; allowed: 64KiB to 2GiB (RFC 5321 section 4.5.3.1.7")
-	f("[smtp]\n\nmax_sise = 3", "toml:3: smtp.max_sise: no such key; [smtp] has listen, listen_tls, max_size")
-	f("[smpt]\nmax_size = 3", "toml:1: smpt: no such group; known groups: [server] [smtp]")
+	f("[smtp]\n\nmax_sise = 3", "toml:3: smtp.max_sise: no such key; did you mean max_size?")
+	f("[smpt]\nmax_size = 3", "toml:1: smpt: no such group; did you mean [smtp]?")
 	f("[smtp]\nmax_size = 3\nbare_lf = \"maybe\"\n[pop3]\nidle_timeout = 600",
 		"toml:2: smtp.max_size", `toml:3: smtp.bare_lf: unknown value "maybe"; allowed: "reject" or "normalize"`,
 		"toml:5: pop3.idle_timeout: a duration needs a unit")

@@ -14,6 +14,7 @@ type Key struct {
 
 	value   value
 	initial string // the default, as TOML
+	line    int    // where the file sets it; 0: the file does not
 }
 
 // value is the field after a key.
@@ -45,6 +46,9 @@ func (k *Key) Value() string { return k.value.String() }
 
 // Default: see Value.
 func (k *Key) Default() string { return k.initial }
+
+// Line is the line of the file that sets the key; 0: the file does not set it.
+func (k *Key) Line() int { return k.line }
 
 // Changed reports whether the value is another than the default.
 func (k *Key) Changed() bool { return k.Value() != k.initial }

@@ -40,7 +40,7 @@ func keysOfEdge(c *Config) []*Key {
 		list("server.domains", &c.Server.Domains, []string{"localhost"}, address.ParseDomain, sameString, "domain names").flag("domain").
 			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
-			help("The data directory. It is created at the first start."),
+			help("The data directory. It is created at the first start. A relative path begins at the directory in which the server or the command is started. In /etc/postrider.toml the default is /var/lib/postrider."),
 		text("server.mail_socket", &c.Server.MailSocket, "", anyString, "a path, or empty").
 			help("The Unix socket over which sendmail submits mail of users without access to the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock after it. A sendmail that may not read the configuration looks in /run/postrider."),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
@@ -62,8 +62,10 @@ func keysOfEdge(c *Config) []*Key {
 			help("Maximum number of refused commands per connection since its last accepted message; then 421."),
 		count("smtp.max_hops", &c.SMTP.MaxHops, 100, 100, 10000).rfc("RFC 5321 section 6.3: at least 100").
 			help("Maximum number of Received fields of a message; a message with more is refused as a mail loop."),
+		choice("smtp.over_quota", &c.SMTP.OverQuota, OverQuotaWait, OverQuotaFinal).
+			help("The reply to a message for a maildrop that is over its quota. 452: the client tries again later. 552: the sender gets the message back at once."),
 		choice("smtp.bare_lf", &c.SMTP.BareLF, BareLFReject, BareLFNormalize).
-			help("What to do with a message that has a bare LF: reject it, or normalize it to CRLF. Only CRLF.CRLF ends a message either way."),
+			help("What to do with a message that has a bare LF: reject it, or normalize it to CRLF. Only CRLF.CRLF ends a message either way. With reject, a dot on a line of its own that ends with LF alone gets a 550 at once, and ends the session."),
 		duration("smtp.command_timeout", &c.SMTP.CommandTimeout, 5*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.7: at least 5m").
 			help("How long a client may take from a reply to the end of its next command, and to read the replies."),
 		duration("smtp.data_timeout", &c.SMTP.DataTimeout, 3*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.5: 3m").

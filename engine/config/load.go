@@ -54,20 +54,36 @@ func Load(path string) (*Config, error) {
 		return nil, &Fault{File: path, Text: "no such file; \"postrider config defaults\" writes one to begin with"}
 	}
 	if err != nil {
-		return nil, &Fault{File: path, Text: err.Error(), Err: err}
+		return nil, &Fault{File: path, Text: reason(err), Err: err}
 	}
+	c.file = path
 	if err := c.read(path, string(text)); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
+// reason is what went wrong with a file, without its name.
+func reason(err error) string {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
 // read takes in the text of a file.
 func (c *Config) read(path, text string) error {
 	var groups map[string]toml.Primitive
 	md, err := toml.Decode(text, &groups)
+	if err != nil || !c.hasAnyGroup(groups) {
+		if other := foreign(path, text); other != nil {
+			return other
+		}
+	}
 	if err != nil {
-		return faultAt(path, "", err)
+		f := faultAt(path, "", err)
+		f.Text += "; a line is [GROUP] or KEY = VALUE, with text in quotes: hostname = \"mx.example.org\""
+		return f
 	}
 	var faults []*Fault
 	for name, group := range groups {
@@ -87,9 +103,8 @@ func (c *Config) read(path, text string) error {
 			continue
 		}
 		for base, value := range values {
-			full := name + "." + base
-			if err := md.PrimitiveDecode(value, &spot{func(raw any) error { return c.set(full, raw) }}); err != nil {
-				faults = append(faults, faultAt(path, full, err))
+			if f := c.take(md, path, name+"."+base, value); f != nil {
+				faults = append(faults, f)
 			}
 		}
 	}
@@ -102,6 +117,26 @@ func (c *Config) read(path, text string) error {
 	}
 	return errors.Join(errs...)
 }
+
+// take sets one key, and keeps its line.
+func (c *Config) take(md toml.MetaData, path, name string, value toml.Primitive) *Fault {
+	var wrong error
+	// Only an error of the decoder tells the line.
+	err := md.PrimitiveDecode(value, &spot{func(raw any) error {
+		wrong = c.set(name, raw)
+		return errPlace
+	}})
+	at := faultAt(path, name, err)
+	if wrong != nil {
+		at.Text = wrong.Error()
+		return at
+	}
+	c.Key(name).line = at.Line
+	return nil
+}
+
+// errPlace makes the decoder tell where it is.
+var errPlace = errors.New("here")
 
 // spot hands a value of the file to set: the decoder adds the line to the error.
 type spot struct{ set func(raw any) error }
@@ -145,46 +180,27 @@ func (k *Key) explain(err error) error {
 	return fmt.Errorf("%w; allowed: %s%s", err, k.Allowed(), why)
 }
 
-func (c *Config) hasGroup(name string) bool {
-	return slices.ContainsFunc(c.keys, func(k *Key) bool { return k.Group() == name })
-}
-
-func (c *Config) noSuchGroup(name string) error {
-	var groups []string
-	for _, k := range c.keys {
-		if g := "[" + k.Group() + "]"; !slices.Contains(groups, g) {
-			groups = append(groups, g)
-		}
+// FaultOf is a fault of a key, at the line of the file that sets it.
+func (c *Config) FaultOf(key, text string) *Fault {
+	f := &Fault{Key: key, Text: text}
+	if k := c.Key(key); k != nil && k.line > 0 {
+		f.File, f.Line = c.file, k.line
 	}
-	return fmt.Errorf("no such group; known groups: %s", strings.Join(groups, " "))
-}
-
-func (c *Config) noSuchKey(name string) error {
-	if err := retiredKey(name); err != nil {
-		return err
-	}
-	group, _, _ := strings.Cut(name, ".")
-	var bases []string
-	for _, k := range c.keys {
-		if k.Group() == group {
-			bases = append(bases, k.Base())
-		}
-	}
-	return fmt.Errorf("no such key; [%s] has %s", group, strings.Join(bases, ", "))
+	return f
 }
 
 // Check looks at the keys together, once file and flags are in.
 func (c *Config) Check() error {
 	var errs []error
 	fault := func(key, format string, args ...any) {
-		errs = append(errs, &Fault{Key: key, Text: fmt.Sprintf(format, args...)})
+		errs = append(errs, c.FaultOf(key, fmt.Sprintf(format, args...)))
 	}
 	if len(c.Server.Domains) == 0 {
 		fault("server.domains", "at least one domain is needed: the default domain")
 	}
 	implicit := len(c.SMTP.ListenTLS) + len(c.POP3.ListenTLS) + len(c.Submission.ListenTLS)
 	if len(c.SMTP.Listen)+len(c.POP3.Listen)+len(c.Submission.Listen)+implicit == 0 {
-		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve")
+		fault("smtp.listen", "neither smtp.listen nor pop3.listen has an address: nothing to serve; name one, as \"0.0.0.0:25\"")
 	}
 	for _, l := range slices.Concat(c.SMTP.Listen, c.SMTP.ListenTLS) {
 		if l.Auth == AuthRequired && c.Auth.Mechanisms == 0 {

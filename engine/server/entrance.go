@@ -28,7 +28,8 @@ func (srv *Server) newEntrance() *incoming.Entrance {
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
 		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
 		Place:   srv.place, Expect: srv.store.Expect,
-		Log: srv.log.Logger,
+		NearQuota: srv.quotas.add,
+		Log:       srv.log.Logger,
 	}
 }
 

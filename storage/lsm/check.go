@@ -37,7 +37,7 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 		return c.sum, err
 	}
 	defer c.rows.Close()
-	for _, pass := range []func() error{c.directory, c.maildrops, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains} {
+	for _, pass := range []func() error{c.directory, c.maildrops, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains} {
 		if err := c.pass(pass); err != nil {
 			return c.sum, err
 		}
@@ -97,10 +97,7 @@ func (c *check) scan(tag byte, f func(k, v []byte) error) error {
 func (c *check) directory() error {
 	c.accounts = make(map[storage.AccountID]storage.Account)
 	c.domains = make(map[string]struct{})
-	if err := c.scan(tagDomain, func(k, _ []byte) error {
-		c.domains[string(k[1:])] = struct{}{}
-		return nil
-	}); err != nil {
+	if err := c.domainRows(); err != nil {
 		return err
 	}
 	if err := c.scan(tagAccount, c.account); err != nil {
@@ -113,7 +110,36 @@ func (c *check) directory() error {
 	for id, a := range unnamed {
 		c.fault(id, 0, "account %s@%s has no address: no mail reaches it", a.Name, a.Domain)
 	}
-	return nil
+	return c.scan(tagLogin, func(k, v []byte) error {
+		id := accountOfKey(k)
+		if _, ok := c.accounts[id]; !ok || len(v) != 8 {
+			c.fault(id, 0, "the row of a last login belongs to no account, or can't be read: it does no harm")
+		}
+		return nil
+	})
+}
+
+// domainRows reads the domains, and checks that domain aliases lead to some of them.
+func (c *check) domainRows() error {
+	aliases := make(map[string]string)
+	err := c.scan(tagDomain, func(k, v []byte) error {
+		d, err := parseDomain(string(k[1:]), v)
+		switch {
+		case err != nil:
+			c.fault(0, 0, "the row of the domain %q can't be read: %v", k[1:], err)
+		case d.AliasOf != "":
+			aliases[d.Name] = d.AliasOf
+			return nil
+		}
+		c.domains[d.Name] = struct{}{}
+		return nil
+	})
+	for name, of := range aliases {
+		if _, ok := c.domains[of]; !ok {
+			c.fault(0, 0, "the domain alias %s leads to %s, which is not ours: mail for it is refused", name, of)
+		}
+	}
+	return err
 }
 
 func (c *check) account(k, v []byte) error {
@@ -164,7 +190,7 @@ func (c *check) maildrops() error {
 		}
 		c.counted[account] = counter{n.messages + 1, n.octets + e.octets()}
 		c.owns(account, id, e)
-		return nil
+		return c.hasUIDL(account, id, e)
 	})
 }
 

@@ -72,8 +72,10 @@ type Options struct {
 // formatVersion is what this program writes in the X row "format". A store with
 // a higher one is refused; one with a lower one is marked again. Format 1 had no mail
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
-// only in lower case (see foldDirectory). All rows of earlier formats are good.
-const formatVersion = 3
+// only in lower case (see foldDirectory), format 3 no I rows and no UIDLs in M rows, format 4
+// no L rows, no access and no limit of messages in U rows, and no D rows of domain aliases and
+// quotas. All rows of earlier formats are good.
+const formatVersion = 5
 
 // DefaultOpenFiles is Options.MaxOpenFiles when it is not set: there are many blob files.
 // MinOpenFiles is its minimum; FilesBeside counts the other files that the store opens:

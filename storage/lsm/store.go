@@ -28,6 +28,7 @@ type Store struct {
 	ids         idSource
 	locks       lockTable
 	listings    listings
+	logins      loginNotes
 	drafts      drafts
 	damaged     damaged
 
@@ -68,6 +69,7 @@ func newStore(opts Options) *Store {
 		sync:    pebble.Sync,
 		dir:     newDirectory(),
 		drafts:  drafts{open: make(map[storage.MessageID]struct{})},
+		logins:  loginNotes{all: make(map[storage.AccountID]struct{})},
 		queue:   newQueue(),
 		groups:  sync.Pool{New: func() any { return new(group) }},
 		ended:   make(chan struct{}),
@@ -84,7 +86,7 @@ func newStore(opts Options) *Store {
 	s.stamps.now, s.stamps.pass = opts.Now, opts.pass
 	s.ids.now = s.stamps.clock
 	s.locks.held = make(map[storage.AccountID]*lock)
-	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
+	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), claimed: make(map[string]claim), mail: newMailQueue(&s.stamps)}
 	s.committer.guard.broken = &s.failed
 	base := opts.FS
 	if base == nil {

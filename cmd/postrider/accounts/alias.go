@@ -21,7 +21,7 @@ func AliasCommand() *cobra.Command {
 
 func aliasAdd() *cobra.Command {
 	var t workspace.Target
-	return t.Flags(&cobra.Command{
+	return t.FlagsWithCreate(&cobra.Command{
 		Use:   "add FROM TO...",
 		Short: "Forward an address to others",
 		Long: `Make the address FROM an alias for the addresses TO, accounts or other aliases here,
@@ -86,7 +86,7 @@ func aliasError(a storage.Alias, err error) error {
 
 // newAlias reads an alias as it was written by hand.
 func newAlias(ws *workspace.Workspace, from string, to []string) (storage.Alias, error) {
-	d := directory{ws}
+	d := directory{ws, nil, nil}
 	a, err := d.Alias(from)
 	if err != nil {
 		return a, err

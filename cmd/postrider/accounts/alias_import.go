@@ -11,7 +11,7 @@ import (
 
 func aliasImport() *cobra.Command {
 	var t workspace.Target
-	return t.Flags(&cobra.Command{
+	return t.FlagsWithCreate(&cobra.Command{
 		Use:   "import FILE|-",
 		Short: "Make aliases from a file in the form of /etc/aliases",
 		Long: `Make aliases from lines "name: target, target". Lines that begin with a blank
@@ -37,7 +37,7 @@ func importAliases(cmd *cobra.Command, t *workspace.Target, path string) error {
 			return err
 		}
 		defer in.Close()
-		aliases, skipped, err := aliasfile.Read(in, path, directory{ws})
+		aliases, skipped, err := aliasfile.Read(in, path, directory{ws, nil, nil})
 		if err != nil {
 			return err
 		}

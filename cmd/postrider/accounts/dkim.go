@@ -42,7 +42,7 @@ signs beside an RSA key, for receivers that can check it.`,
   postrider dkim key example.org --selector winter2026 --bits 3072`,
 		Args: workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := t.Config()
+			cfg, err := t.Place()
 			if err != nil {
 				return err
 			}
@@ -72,7 +72,7 @@ signs beside an RSA key, for receivers that can check it.`,
 	}
 	cmd.Flags().StringVar(&selector, "selector", "", "name of the key below _domainkey (default: its kind and the date)")
 	cmd.Flags().StringVar(&bits, "bits", fmt.Sprint(defaultBits), "length of an RSA key, or \"ed25519\"")
-	return t.Flags(cmd)
+	return t.FlagsWithCreate(cmd)
 }
 
 // dkimRow is a key as --json shows it.
@@ -97,7 +97,7 @@ A key that "waits" is used once the keys before it are removed.`,
 		Example: "  postrider dkim list\n  postrider dkim list --records\n  postrider dkim list --json",
 		Args:    workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := t.Config()
+			cfg, err := t.Place()
 			if err != nil {
 				return err
 			}

@@ -11,7 +11,9 @@ import (
 func TestDKIMKeys(t *testing.T) {
 	s := shelltest.Bare(t, DKIMCommand)
 	data := " --data " + filepath.Join(t.TempDir(), "data")
-	out := s.Want(0, "", "dkim key Example.org --selector r1"+data, `r1._domainkey.example.org. IN TXT (`, `"v=DKIM1; k=rsa; p=`)
+	s.Want(69, "", "dkim key Example.org --selector r1"+data, "no store in", "--create")
+	s.Want(69, "", "dkim list"+data, "no store in")
+	out := s.Want(0, "", "dkim key Example.org --selector r1 --create"+data, `r1._domainkey.example.org. IN TXT (`, `"v=DKIM1; k=rsa; p=`)
 	for line := range strings.Lines(out) {
 		if len(line) > 255+len("\t\"\" )\n") {
 			t.Errorf("a string of more than 255 octets: %s", line)

@@ -39,7 +39,7 @@ func TestServerIsNotRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &server{t: t, data: open(t), args: []string{"--user", "nobody", "--submission", "127.0.0.1:0"}}
-	s.run("dkim", "key", "localhost", "--bits", "ed25519", "--selector", "before") // as root: there is no data directory yet
+	s.run("dkim", "key", "localhost", "--bits", "ed25519", "--selector", "before", "--create") // as root: there is no data directory yet
 	if err := exec.Command("chown", "-R", "nobody", s.data).Run(); err != nil {
 		t.Fatal(err)
 	}

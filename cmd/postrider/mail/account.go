@@ -29,7 +29,8 @@ func accountAdd() *cobra.Command {
 		Long: `Add an account to the file of accounts, which only its owner can read: the password
 is in it. Security is tls (from the start), starttls (STLS and STARTTLS, never without)
 or none; the default is tls at the ports 995 and 465, else starttls. Without TLS only
-this host is connected to.`,
+this host is connected to. A certificate that a server has signed itself is trusted on
+this host only.`,
 		Example: `  postrider mail account add home --from "Jane <jane@example.org>" --user jane \
       --pop3 pop.example.org:995 --smtp smtp.example.org:587`,
 		Args: workspace.Exactly(1),
@@ -176,7 +177,7 @@ func accountTry() *cobra.Command {
 		Short:   "Log in at the servers of an account, and report the result",
 		Long:    "Log in at the servers of an account, and report the result. Nothing is sent or deleted.",
 		Example: "  postrider mail account try home",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    workspace.AtMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				c.account = args[0]

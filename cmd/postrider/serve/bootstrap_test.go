@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -50,7 +49,4 @@ func TestStartTellsOfThePostmastersMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(false)
-	if err := bootstrap(store, cfg, true, io.Discard); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
@@ -12,36 +10,7 @@ import (
 
 // ConfigCommand is "postrider config".
 func ConfigCommand() *cobra.Command {
-	return workspace.Group("config", "Check and show the configuration", configCheck(), configShow(), configDefaults())
-}
-
-func configCheck() *cobra.Command {
-	var t workspace.Target
-	return t.Flags(&cobra.Command{
-		Use:     "check",
-		Short:   "Report everything that is wrong with the configuration",
-		Example: "  postrider config check --config /etc/postrider.toml",
-		Args:    workspace.Exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := t.Config()
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is good")
-			limit, err := openFileLimit()
-			if err != nil {
-				return sysexits.Unavailable.With(err)
-			}
-			s, err := shareFiles(cfg, limit)
-			if err != nil {
-				return sysexits.Config.With(fmt.Errorf("a server that is started from here would not run: %w", err))
-			}
-			if cuts := s.cuts(cfg, limit); cuts != "" {
-				fmt.Fprintln(cmd.OutOrStdout(), "a server that is started from here would have less than that: "+cuts)
-			}
-			return nil
-		},
-	})
+	return workspace.Group("config", "Check, show and compare the configuration", configCheck(), configShow(), configDiff(), configDefaults())
 }
 
 // keyLine is a key in the JSON of config show.
@@ -53,14 +22,18 @@ type keyLine struct {
 
 func configShow() *cobra.Command {
 	var t workspace.Target
-	var asJSON bool
+	var asJSON, ofServer bool
 	cmd := &cobra.Command{
-		Use:     "show",
-		Short:   "Show the keys that are not at their defaults, as TOML",
-		Example: "  postrider config show --config /etc/postrider.toml",
-		Args:    workspace.Exactly(0),
+		Use:   "show",
+		Short: "Show the keys that are not at their defaults, as TOML",
+		Example: `  postrider config show --config /etc/postrider.toml
+  postrider config show --running`,
+		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := t.Config()
+			if err == nil && ofServer {
+				cfg, err = configOfServer(cmd, cfg)
+			}
 			if err != nil {
 				return err
 			}
@@ -77,7 +50,20 @@ func configShow() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&ofServer, "running", false, "show what the running server has, from its file and its flags")
 	return t.Flags(cmd)
+}
+
+// configOfServer is the configuration that the running server goes by.
+func configOfServer(cmd *cobra.Command, cfg *config.Config) (*config.Config, error) {
+	server, running, err := workspace.Server(cmd.Context(), cfg)
+	if err != nil {
+		return nil, err
+	}
+	if server == nil {
+		return nil, workspace.NoServer(cfg)
+	}
+	return running, server.Close()
 }
 
 func configDefaults() *cobra.Command {

@@ -1,11 +1,13 @@
 package serve
 
 import (
+	"path/filepath"
 	"testing"
 
 	"postrider/cmd/postrider/accounts"
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
+	"postrider/engine/edge/dns/dnstest"
 )
 
 func TestConfigCommands(t *testing.T) {
@@ -20,6 +22,21 @@ func TestConfigCommands(t *testing.T) {
 	for _, line := range []string{"config check", "config show", "account list"} {
 		s.Want(sysexits.Config, "", line, "bad.toml:2: smtp.max_size: 1 is out of bounds; allowed: 64KiB")
 	}
+}
+
+// With --dns the name servers of the configuration are asked.
+func TestConfigCheckAsksDNS(t *testing.T) {
+	zone := dnstest.Start(t, "mx.example.org. 300 IN A 198.51.100.7", "7.100.51.198.in-addr.arpa. 300 IN PTR mx.example.org.",
+		"example.org. 300 IN MX 10 mx.example.org.", `example.org. 300 IN TXT "v=spf1 mx -all"`, `_dmarc.example.org. 300 IN TXT "v=DMARC1; p=none"`)
+	s := shelltest.Bare(t, ConfigCommand)
+	s.Config = s.File("c.toml", "[server]\nhostname = \"mx.example.org\"\ndomains = [\"example.org\"]\ndata = \""+filepath.Join(s.Dir, "data")+
+		"\"\n[smtp]\nlisten = [\"127.0.0.1:0\"]\n[pop3]\nlisten = [\"127.0.0.1:0\"]\n[relay]\nresolvers = [\""+zone.Addr()+"\"]\n")
+	s.Want(0, "", "config check", "the configuration is good; warnings: 0")
+	s.Want(0, "", "config check --dns", "c.toml:3: warning: server.domains: mail of example.org is not signed", "warnings: 1")
+	if err := zone.Set("example.org."); err != nil {
+		t.Fatal(err)
+	}
+	s.Want(sysexits.Config, "", "config test --dns --json", `"line": 3`, "has no MX record and no address")
 }
 
 // The running server prints its status, and without one there is an exit code.

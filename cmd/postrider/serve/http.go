@@ -103,10 +103,12 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 			}
 		}
 	}
-	stop, err := admin.Serve(ctx, workspace.AdminSocket(cfg), p.store, srv.Operator(), p.log, func() admin.Status {
+	// The kernel lists the socket by this path, and commands find it there: see
+	// workspace.Servers.
+	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
-			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http),
+			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(cfg),
 		}
 		if err := srv.Healthy(); err != nil {
 			st.Health = err.Error()
@@ -124,6 +126,15 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	h.stop = append(h.stop, stop)
 	return h, nil
+}
+
+// settings are what commands ask for.
+func settings(cfg *config.Config) admin.Settings {
+	s := admin.Settings{Dir: absolute("."), Values: cfg.Values()}
+	if cfg.File() != "" {
+		s.File = absolute(cfg.File())
+	}
+	return s
 }
 
 // serveWeb opens web.listen and web.listen_tls. The web client is made if one of them

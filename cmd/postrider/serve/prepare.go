@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,13 +18,16 @@ import (
 
 // prepare does what only root can do, stops being root, and checks that secrets are
 // secret. Everything after it in serve runs as the owner of the files.
-func prepare(cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
+func prepare(ctx context.Context, cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
+	if err := alreadyRuns(ctx, cfg); err != nil {
+		return nil, err
+	}
 	if err := mayBeRoot(cfg, log); err != nil {
 		return nil, err
 	}
 	sockets, err := server.Sockets(cfg)
 	if err != nil {
-		return nil, sysexits.Unavailable.With(err)
+		return nil, sysexits.Unavailable.With(withHolder(err, cfg))
 	}
 	if err := errors.Join(workspace.BecomeServer(cfg), sysexits.Config.With(secrets(cfg))); err != nil {
 		sockets.Close()

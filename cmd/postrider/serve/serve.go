@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -20,6 +21,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/host/maillog"
 	"postrider/engine/server"
+	"postrider/storage"
 )
 
 // flagValues are the words given for a flag that overrides a key of the
@@ -43,14 +45,19 @@ sessions end and stop. Without a configuration it listens on
 127.0.0.1:2525 (SMTP) and 127.0.0.1:1110 (POP3), keeps its data in
 ./postrider-data, and takes mail for the domain localhost.
 
-When it is ready it prints one line, "ready", with its addresses. It logs to the
-standard error output.`,
+When it is ready it prints one line, "ready", with its addresses, then where its
+configuration and data are, and for a new store how to send a first message. It
+logs to the standard error output.
+
+With --demo the accounts mbrain and jsmith are made; mail for the postmaster goes to
+mbrain. Their passwords are printed at each start; they are kept in the file
+demo-passwords of the data directory.`,
 		Example: `  postrider serve
   postrider serve --demo
   postrider serve --data /var/lib/postrider --domain example.org --smtp :25 --pop3 :110
   postrider serve --capture --http 127.0.0.1:8025
   postrider serve --config /etc/postrider.toml --http 127.0.0.1:8025`,
-		Args: cobra.NoArgs,
+		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := configOf(file, flags)
 			if err != nil {
@@ -68,7 +75,7 @@ standard error output.`,
 			return errors.Join(serve(cmd.Context(), cfg, demo, cmd.OutOrStdout()), written())
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML); flags override it")
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML; default: $POSTRIDER_CONFIG, or /etc/postrider.toml if it exists); flags override it")
 	cmd.Flags().BoolVar(&demo, "demo", false, "make the accounts mbrain and jsmith and print their passwords")
 	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the run to this file, for go tool pprof")
 	cmd.Flags().StringVar(&allocs, "profile-allocs", "", "write a profile of the run's allocations to this file, for go tool pprof")
@@ -88,7 +95,10 @@ standard error output.`,
 
 // configOf reads the file and puts the flags over it.
 func configOf(file string, flags map[string]*flagValues) (*config.Config, error) {
-	cfg, err := config.Load(file)
+	cfg, err := workspace.Load(file)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, sysexits.NoPerm.With(fmt.Errorf("%w: start the server as root or as its user, or name another file with --config", err))
+	}
 	if err != nil {
 		return nil, sysexits.Config.With(err)
 	}
@@ -124,7 +134,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
 	}
 
-	sockets, err := prepare(cfg, log)
+	manager, stopNotifying := newNotifier(log)
+	defer stopNotifying()
+	sockets, err := prepare(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -134,12 +146,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return err
 	}
 	failed := make(chan error, 1)
-	store, err := workspace.OpenStore(cfg, log, func(err error) { failed <- err })
-	for err != nil && isReplacement() && ctx.Err() == nil {
-		log.Error("the store can't be opened yet; trying again", "err", err, "pause", restartPause(started))
-		wait(ctx, restartPause(started))
-		store, err = workspace.OpenStore(cfg, log, func(err error) { failed <- err })
-	}
+	store, err := openStore(ctx, cfg, log, failed, started)
 	if err != nil {
 		return err
 	}
@@ -158,17 +165,18 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	ready := "ready"
-	for _, at := range srv.Listening() {
-		ready += addresses(at.Name, at.Addrs())
-	}
-	ready += addresses("http", stop.http) + addresses("https", stop.https)
+	ready := readyLine(srv, stop)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
-	defer reloadOnHangup(srv, handler, log)()
+	if err := firstSteps(store, cfg, demo, out); err != nil {
+		log.Warn("the accounts can't be listed", "err", err)
+	}
+	manager.ready(ready, srv.Alive)
+	defer reloadOnHangup(srv, handler, manager, log)()
 
 	select {
 	case <-ctx.Done():
+		manager.stopping()
 		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
 		until, cancel := context.WithTimeout(context.Background(), cfg.Limits.DrainTimeout)
 		defer cancel()
@@ -177,6 +185,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)
+		manager.restarting(err)
 		log.Error("the store failed: restarting", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
@@ -185,17 +194,41 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 }
 
+// readyLine has the addresses of a server that takes mail.
+func readyLine(srv *server.Server, web *httpServers) string {
+	line := "ready"
+	for _, at := range srv.Listening() {
+		line += addresses(at.Name, at.Addrs())
+	}
+	return line + addresses("http", web.http) + addresses("https", web.https)
+}
+
+// openStore opens the store. A process that replaces one with a failed store tries until
+// it can.
+func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed chan<- error, started time.Time) (storage.Store, error) {
+	for {
+		store, err := workspace.OpenStore(cfg, log, func(err error) { failed <- err })
+		if err == nil || !isReplacement() || ctx.Err() != nil {
+			return store, err
+		}
+		log.Error("the store can't be opened yet; trying again", "err", err, "pause", restartPause(started))
+		wait(ctx, restartPause(started))
+	}
+}
+
 // reloadOnHangup has SIGHUP open the file of the log again and read the certificates again,
 // until the function that it returns is called.
-func reloadOnHangup(srv *server.Server, lines *maillog.Handler, log *slog.Logger) (stop func()) {
+func reloadOnHangup(srv *server.Server, lines *maillog.Handler, manager *notifier, log *slog.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
+			done := manager.reloading()
 			if err := lines.Reopen(); err != nil {
 				log.Error(err.Error())
 			}
 			srv.ReloadCertificates()
+			done()
 		}
 	}()
 	return func() {

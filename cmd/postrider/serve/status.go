@@ -32,7 +32,7 @@ func StatusCommand() *cobra.Command {
 			}
 			client, err := admin.Dial(cmd.Context(), workspace.AdminSocket(cfg))
 			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-				return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s", cfg.Server.Data))
+				return workspace.NoServer(cfg)
 			}
 			if err != nil {
 				return sysexits.Unavailable.With(err)

@@ -71,10 +71,23 @@ func (s *Shell) Want(code sysexits.Code, stdin, line string, texts ...string) st
 func (s *Shell) File(name, text string) string {
 	s.t.Helper()
 	path := filepath.Join(s.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	return path
+}
+
+// Read is the content of a file.
+func (s *Shell) Read(path string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // Bare is a shell without a configuration.
@@ -82,12 +95,25 @@ func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	return &Shell{Dir: t.TempDir(), t: t, commands: commands}
 }
 
-// New is a shell with a configuration for a store that is not there yet.
+// New is a shell with a configuration, and an empty store.
 func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	s := Bare(t, commands...)
 	s.Config = s.File("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.Dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\nmin_password = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+	if err := s.open(t).Close(); err != nil {
+		t.Fatal(err)
+	}
 	return s
+}
+
+// open opens the store of the configuration.
+func (s *Shell) open(t *testing.T) storage.Store {
+	t.Helper()
+	store, err := lsm.Open(lsm.Options{Dir: filepath.Join(s.Dir, "data"), BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
 
 // Both runs f on a store that each command opens itself, and on one that a server
@@ -112,16 +138,13 @@ func (s *Shell) serve(t *testing.T, of func(storage.Store) (storage.Store, admin
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := lsm.Open(lsm.Options{Dir: cfg.Server.Data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := s.open(t)
 	if err := store.AddDomain("a.example"); err != nil {
 		t.Fatal(err)
 	}
 	offered, relay, smtp := of(store)
 	stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), offered, relay, slog.New(slog.DiscardHandler), func() admin.Status {
-		return admin.Status{Version: "test", Health: "ok", SMTP: smtp()}
+		return admin.Status{Version: "test", Health: "ok", SMTP: smtp(), Settings: admin.Settings{Dir: s.Dir, Values: cfg.Values()}}
 	})
 	if err != nil {
 		t.Fatal(err)

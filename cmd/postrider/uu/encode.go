@@ -25,7 +25,7 @@ mail. NAME is the file name for uudecode. Compatible with GNU sharutils.`,
 		Example: `  postrider uuencode photo.jpg photo.jpg >letter.txt
   tar c folder | postrider uuencode folder.tar | sendmail jsmith@mindspring.com
   postrider uuencode -m photo.jpg photo.jpg          # in base64`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: cobra.MatchAll(workspace.AtLeast(1), workspace.AtMost(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h := uu.Header{Mode: 0o666, Name: args[len(args)-1], Base64: asBase64}
 			from := cmd.InOrStdin()

@@ -1,8 +1,11 @@
 package workspace
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"net"
+	"syscall"
 
 	"postrider/cmd/sysexits"
 	"postrider/storage"
@@ -21,15 +24,22 @@ func ExitCode(err error) sysexits.Code {
 		{storage.ErrInUse, sysexits.TempFail}, {storage.ErrTemporary, sysexits.TempFail}, {storage.ErrFull, sysexits.TempFail},
 		{storage.ErrOverQuota, sysexits.TempFail}, {storage.ErrFenced, sysexits.TempFail}, {storage.ErrClosed, sysexits.TempFail},
 		{storage.ErrCorrupt, sysexits.IOErr}, {storage.ErrFailed, sysexits.IOErr},
-		{fs.ErrNotExist, sysexits.NoInput}, {fs.ErrExist, sysexits.CantCreate},
+		{fs.ErrNotExist, sysexits.NoInput}, {fs.ErrExist, sysexits.CantCreate}, {fs.ErrPermission, sysexits.NoPerm},
+		{context.Canceled, sysexits.TempFail}, {context.DeadlineExceeded, sysexits.TempFail},
+		{syscall.ECONNREFUSED, sysexits.Unavailable}, {syscall.EPIPE, sysexits.IOErr},
 	} {
 		if errors.Is(err, k.kind) {
 			return k.code
 		}
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if _, ok := errors.AsType[syscall.Errno](err); ok {
 		return sysexits.IOErr
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return sysexits.IOErr
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return sysexits.Unavailable
 	}
 	return sysexits.Usage
 }

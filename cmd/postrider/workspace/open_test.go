@@ -35,7 +35,7 @@ func TestACommandWaitsForAServerThatStarts(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			store, err = open(t.Context(), cfg, MustExist)
+			store, err = new(Target).open(t.Context(), cfg, MustExist)
 		}()
 		select {
 		case <-done:
@@ -82,7 +82,7 @@ func TestACommandWaitsForAServerThatStarts(t *testing.T) {
 	lockPatience = 100 * time.Millisecond
 	server = hold()
 	defer server.Close()
-	if _, err := open(t.Context(), cfg, MustExist); ExitCode(err) != sysexits.Unavailable || !strings.Contains(err.Error(), "is a postrider running on it?") {
+	if _, err := new(Target).open(t.Context(), cfg, MustExist); ExitCode(err) != sysexits.Unavailable || !strings.Contains(err.Error(), "is a postrider running on it?") {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,12 +1,14 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -35,11 +37,31 @@ func (ws *Workspace) Running() *admin.Client {
 
 // Open opens the store of cfg: see With. The caller closes it.
 func (t *Target) Open(ctx context.Context, cfg *config.Config, c MayCreate) (*Workspace, error) {
-	store, err := open(ctx, cfg, c)
+	store, err := t.open(ctx, cfg, c)
 	if err != nil {
 		return nil, err
 	}
+	if server, ok := store.(*admin.Client); ok {
+		if cfg, err = runningConfig(ctx, server, cfg); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
 	return New(store, cfg), nil
+}
+
+// runningConfig is the configuration that a server runs by. The file may be another one,
+// or may have changed. cfg is used where the server can't tell.
+func runningConfig(ctx context.Context, server *admin.Client, cfg *config.Config) (*config.Config, error) {
+	set, err := server.Settings(ctx)
+	if err != nil || len(set.Values) == 0 {
+		return cfg, err
+	}
+	running, err := config.Running(set.Values, set.Dir)
+	if err != nil {
+		return nil, sysexits.Unavailable.With(fmt.Errorf("the settings of the running server can't be read: is it another version? Restart it (%w)", err))
+	}
+	running.Server.Data = cfg.Server.Data
+	return running, nil
 }
 
 // New is a workspace at a store that is open.
@@ -47,17 +69,14 @@ func New(store admin.Store, cfg *config.Config) *Workspace {
 	return &Workspace{store, cfg, router.New(store, cfg.RouterSettings())}
 }
 
-// ErrNoStore: the data directory does not exist.
-var ErrNoStore = errors.New("no store")
-
 // open finds the store of cfg.
-func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, error) {
+func (t *Target) open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, error) {
 	client, err := runningServer(ctx, cfg)
 	if client != nil || err != nil {
 		return client, err
 	}
-	if _, err := os.Stat(cfg.Server.Data); c == MustExist && errors.Is(err, fs.ErrNotExist) {
-		return nil, sysexits.Unavailable.With(fmt.Errorf("%w in %s: use --data with its directory, or make one with \"postrider account add\" or \"postrider serve\"", ErrNoStore, cfg.Server.Data))
+	if err := t.mayOpen(cfg, c); err != nil {
+		return nil, err
 	}
 	if err := BecomeServer(cfg); err != nil {
 		return nil, err
@@ -85,6 +104,22 @@ func open(ctx context.Context, cfg *config.Config, c MayCreate) (admin.Store, er
 		}
 	}
 	return store, nil
+}
+
+// mayOpen reports why a command may not open the store: there is none yet, and only
+// "serve" and --create make one.
+func (t *Target) mayOpen(cfg *config.Config, c MayCreate) error {
+	if c == Create && t.create {
+		return nil
+	}
+	exists, err := lsm.Exists(cfg.Server.Data)
+	if errors.Is(err, fs.ErrPermission) {
+		return sysexits.NoPerm.With(fmt.Errorf("%s can be used only by root and the server's user: run the command as one of them (%w)", cfg.Server.Data, err))
+	}
+	if err == nil && !exists {
+		return noStore(cfg, c == Create && t.offers)
+	}
+	return sysexits.Unavailable.With(err)
 }
 
 // lockPatience is how long a command waits for a store that another process has open while
@@ -121,9 +156,18 @@ func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 	return a, err
 }
 
-// ParseName reads NAME or NAME@DOMAIN.
+// ParseName reads NAME or NAME@DOMAIN. In a domain alias it is the name in the domain that
+// the alias leads to.
 func (ws *Workspace) ParseName(text string) (local, domain string, err error) {
-	local, domain, err = router.ParseAddress(text, ws.Config.DefaultDomain())
+	if local, domain, err = ParseName(text, ws.Config.DefaultDomain()); err == nil {
+		domain = cmp.Or(ws.DomainAlias(domain), domain)
+	}
+	return local, domain, err
+}
+
+// ParseName reads NAME or NAME@DOMAIN, and does not look for domain aliases.
+func ParseName(text, defaultDomain string) (local, domain string, err error) {
+	local, domain, err = router.ParseAddress(text, defaultDomain)
 	if err == nil && local == "" {
 		err = fmt.Errorf("%q has no name before the @", text)
 	}
@@ -142,6 +186,11 @@ func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storag
 		MaxOpenFiles: cfg.Process.StoreFiles,
 		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
+	if errors.Is(err, lsm.ErrLocked) {
+		if pid := lockHolder(filepath.Join(cfg.Server.Data, "LOCK")); pid > 0 {
+			err = fmt.Errorf("%w; %s has it", err, Process(pid))
+		}
+	}
 	if err != nil {
 		return nil, sysexits.Unavailable.With(err)
 	}
@@ -154,4 +203,19 @@ func noneIfZero(n int64) int64 {
 		return -1
 	}
 	return n
+}
+
+// Server is the server that runs on the data directory of cfg, and the configuration that
+// it runs by; nil: none runs. The caller closes it.
+func Server(ctx context.Context, cfg *config.Config) (*admin.Client, *config.Config, error) {
+	store, err := runningServer(ctx, cfg)
+	server, ok := store.(*admin.Client)
+	if err != nil || !ok {
+		return nil, nil, err
+	}
+	running, err := runningConfig(ctx, server, cfg)
+	if err != nil {
+		return nil, nil, errors.Join(err, server.Close())
+	}
+	return server, running, nil
 }

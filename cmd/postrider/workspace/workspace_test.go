@@ -94,11 +94,37 @@ func TestTargetConfig(t *testing.T) {
 	}
 }
 
+// Without --config the file is $POSTRIDER_CONFIG, else that of the system if it exists,
+// whose store has a place of its own.
 func TestSystemConfig(t *testing.T) {
-	t.Setenv("POSTRIDER_CONFIG", "here")
-	if got := SystemConfig(); got != "here" {
-		t.Errorf("%q", got)
+	before, dir := systemConfig, t.TempDir()
+	defer func() { systemConfig = before }()
+	systemConfig = filepath.Join(dir, "system.toml")
+	write := func(name, text string) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Join(dir, name)
 	}
+	f := func(target Target, file, data string) {
+		t.Helper()
+		cfg, err := target.Config()
+		if err != nil || cfg.File() != file || cfg.Server.Data != data {
+			t.Errorf("%+v: %q %q, %v", target, cfg.File(), cfg.Server.Data, err)
+		}
+	}
+	t.Setenv("POSTRIDER_CONFIG", "")
+	f(Target{}, "", "./postrider-data")
+	write("system.toml", "[smtp]\nmax_size = \"1MiB\"\n")
+	f(Target{}, systemConfig, systemData)
+	f(Target{Data: "two"}, systemConfig, "two")
+	write("system.toml", "[server]\ndata = \"/srv/mail\"\n")
+	f(Target{}, systemConfig, "/srv/mail")
+	mine := write("mine.toml", "[smtp]\nmax_size = \"1MiB\"\n")
+	t.Setenv("POSTRIDER_CONFIG", mine)
+	f(Target{}, mine, "./postrider-data")
+	f(Target{File: systemConfig}, systemConfig, "/srv/mail")
 }
 
 // directory is a store with these domains, accounts and aliases.
@@ -109,7 +135,12 @@ type directory struct {
 	aliases  []storage.Alias
 }
 
-func (d directory) Domains() []string { return d.domains }
+func (d directory) DomainSettings() (all []storage.Domain) {
+	for _, name := range d.domains {
+		all = append(all, storage.Domain{Name: name})
+	}
+	return all
+}
 
 func (d directory) Accounts(f func(storage.Account) bool) error {
 	for _, a := range d.accounts {

@@ -106,8 +106,8 @@ func TestSelfSignedForInternationalDomains(t *testing.T) {
 			t.Errorf("%q: %q", names, pair.Leaf.DNSNames)
 		}
 	}
-	f([]string{"Café.example", "mx.gru\u0308n.example", "xn--caf-dma.example"}, "xn--caf-dma.example", "mx.xn--grn-ioa.example")
-	f([]string{"\uff20é.example", "b.example"}, "b.example")
+	f([]string{"Café.example", "mx.gru\u0308n.example", "xn--caf-dma.example"}, "xn--caf-dma.example", "mx.xn--grn-ioa.example", "localhost")
+	f([]string{"\uff20é.example", "b.example"}, "b.example", "localhost")
 	f([]string{strings.Repeat("é", 62) + ".example"}, "localhost")
 }
 
@@ -135,7 +135,7 @@ func TestSelfSigned(t *testing.T) {
 	leaf := shown(t, s)
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
-	for _, name := range []string{"mx.test", "example.org"} {
+	for _, name := range []string{"mx.test", "example.org", "localhost", "127.0.0.1", "::1"} {
 		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots}); err != nil {
 			t.Error(err)
 		}

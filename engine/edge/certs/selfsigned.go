@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +28,8 @@ import (
 const selfSignedLife = 10 * 365 * 24 * time.Hour
 
 // SelfSigned checks that file has a certificate and its key. If there is no file, it makes
-// one with a self-signed certificate for these names. Such a certificate keeps
-// eavesdroppers out; clients that verify certificates refuse it.
+// one with a self-signed certificate for these names and for the loopback addresses of this
+// host. Such a certificate keeps eavesdroppers out; clients that verify certificates refuse it.
 func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, error) {
 	pair := tlsio.CertFile{Cert: file, Key: file}
 	_, err := os.Stat(file)
@@ -49,10 +50,11 @@ func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, err
 	if err != nil {
 		return pair, err
 	}
-	names = certified(names)
+	names = certified(slices.Concat(names, []string{"localhost"}))
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(selfSignedLife),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		NotBefore:   now.Add(-time.Hour), NotAfter: now.Add(selfSignedLife),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 	}
@@ -77,9 +79,6 @@ func certified(names []string) (dns []string) {
 		if name = address.FoldDomain(name); address.IsDNS(name) && !slices.Contains(dns, name) {
 			dns = append(dns, name)
 		}
-	}
-	if len(dns) == 0 {
-		return []string{"localhost"}
 	}
 	return dns
 }

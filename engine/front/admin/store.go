@@ -13,8 +13,11 @@ type Store interface {
 	storage.Directory
 	storage.Inbox
 	Queue
-	// View and Usage are as in storage.Maildrops.
+	// View, EachEntry, ChangeUIDL, Remove and Usage are as in storage.Maildrops.
 	View(account storage.AccountID) (storage.View, error)
+	EachEntry(account storage.AccountID, f func(storage.Entry) bool) error
+	ChangeUIDL(account storage.AccountID, from, to string) error
+	Remove(account storage.AccountID, ids []storage.MessageID) error
 	Usage(account storage.AccountID) (messages, octets int64, err error)
 	// Check and Close are as in storage.Store.
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)
@@ -78,4 +81,6 @@ type Status struct {
 	SMTP   []string `json:"smtp"` // addresses with ports
 	POP3   []string `json:"pop3"`
 	HTTP   []string `json:"http"`
+
+	Settings Settings `json:"-"` // for GET /settings
 }

@@ -149,7 +149,7 @@ func (t *transaction) answer() smtpd.Answer {
 	if errors.Is(t.err, incoming.ErrNoRoom) {
 		return smtpd.Answer{Verdict: t.session.busy()}
 	}
-	return smtpd.Answer{Verdict: verdictOf(t.err), Receipt: t.receipt}
+	return smtpd.Answer{Verdict: t.session.storedVerdict(t.err), Receipt: t.receipt}
 }
 
 // count counts a message at its end.

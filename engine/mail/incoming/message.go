@@ -237,6 +237,13 @@ func (m *Message) address() bool {
 	return true
 }
 
+// tellNear passes on what the store found of quotas.
+func (m *Message) tellNear(err error) {
+	if near := m.delivery.Near; err == nil && len(near) > 0 && m.in.NearQuota != nil {
+		m.in.NearQuota(near)
+	}
+}
+
 // keptRecipients is for how many recipients Shrink keeps the memory, keptTrace how many
 // octets it keeps for their fields.
 const (

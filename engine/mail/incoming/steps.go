@@ -109,7 +109,10 @@ func (m *Message) fail(err error) bool {
 }
 
 // stored runs on a store goroutine.
-func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) { m.over(r, err) }
+func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) {
+	m.tellNear(err)
+	m.over(r, err)
+}
 
 // over calls done. After it the Message is the caller's.
 func (m *Message) over(r storage.Receipt, err error) {

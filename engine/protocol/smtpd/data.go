@@ -10,6 +10,7 @@ var (
 	tooBig   = smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit"}
 	tooFar   = smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Too many hops: the message loops"}
 	bareLF   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "A line of the message ends with LF alone; lines end with CRLF (RFC 5321 section 2.3.8)"}
+	lfDot    = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: `A line with only a dot came with LF alone; CRLF "." CRLF ends a message (nc needs -C); nothing was taken, closing connection`}
 	bareCR   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "The message has CR without LF (RFC 5321 section 2.3.8)"}
 	goAhead  = smtp.Reply{Code: 354, Text: `Enter mail, end with "." on a line by itself`}
 	noBinary = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BODY=BINARYMIME requires BDAT instead of DATA"}
@@ -34,6 +35,10 @@ func (s *Session) data(arg []byte, e *Effects) {
 func (s *Session) readData(in []byte, e *Effects) (n int, more bool) {
 	t := s.tx
 	n, skip, v := t.next(in, t.scan.Scanner.Scan)
+	if t.loneDot(n, skip, v) && s.cfg.BareLF == Reject {
+		s.endByLF(e)
+		return n + skip, false
+	}
 	s.refuseUnfit(in[:n], v, e)
 	if n > 0 && s.emit(in[:n], e) && v != dot.More {
 		t.owed = owed{open: true, verdict: v, skip: skip}
@@ -48,6 +53,27 @@ func (s *Session) readData(in []byte, e *Effects) (n int, more bool) {
 		n += s.mend(in[n:], v, e)
 	}
 	return n + skip, true
+}
+
+// loneDot reports whether a scan has come to a line that is a dot and ends with LF alone.
+// dot.Scanner skips such a dot together with its LF, or has it stuffed if the line before
+// ended with LF, too.
+func (t *Transaction) loneDot(n, skip int, v dot.Verdict) bool {
+	is := v == dot.BareLF && (skip == 2 || n == 0 && t.dotted)
+	t.dotted = v == dot.Stuff || v == dot.More && n == 0 && t.dotted
+	t.lfDot = t.lfDot || is
+	return is
+}
+
+// endByLF refuses a message in which a dot on a line of its own came with LF alone. A
+// person who types it waits for a reply, and would wait for the rest of the session: so it
+// is sent now. It can't be the end of the message: a client that knows only CRLF.CRLF
+// goes on with text, which must not be read as commands. So the session ends with it.
+func (s *Session) endByLF(e *Effects) {
+	s.refuse(&lfDot, e)
+	if s.phase != Closed {
+		s.hangUp(e)
+	}
 }
 
 // next gives what is owed, or scans on.

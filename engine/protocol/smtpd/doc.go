@@ -22,6 +22,9 @@
 //   - Only CRLF "." CRLF ends DATA. A line end that is not CRLF refuses the
 //     message at its true end, or with the policy Normalize a bare LF becomes
 //     CRLF; a dot after it is stuffed, so it can end nothing anywhere.
+//   - A line that is a dot and ends with LF alone ends the session, with a 550 at once,
+//     unless the policy is Normalize: a person who types into nc reads why, and what
+//     follows is never read as commands.
 //   - The replies and the accepted messages are the same however the network
 //     cuts the input.
 //   - What a peer sends is bounded: command lines by 2,048 octets, an address
@@ -33,7 +36,8 @@
 // # Command lines that end with LF
 //
 // They are accepted (package line has the reason), so that a person can type a dialogue
-// into nc. The text of a message can't be typed that way: nc -C sends CRLF.
+// into nc. The text of a message can't be typed that way: the dot at its end gets a 550
+// that says so (nc -C sends CRLF).
 //
 // # BDAT
 //

@@ -44,11 +44,18 @@ func expect(t *testing.T, settings map[string]string, dialogue ...string) *playe
 // generate any other character or character sequence as a line terminator." Here:
 // in mail data. For commands see package line.
 func TestNoOtherSequenceTerminatesLinesOfMailData(t *testing.T) {
-	for _, end := range []string{"\n.\n", "\n.\r\n", "\r.\r", "\r\n.\n", "\r\n.\r", "\r.\r\n", "\n\r.\n\r"} {
-		p := expect(t, nil, "EHLO a", "250", "MAIL FROM:<>", "250", "RCPT TO:<b@c>", "250", "DATA", "354",
-			"x"+end+"NOOP", "", ".", "550", "NOOP", "250")
+	begin := []string{"EHLO a", "250", "MAIL FROM:<>", "250", "RCPT TO:<b@c>", "250", "DATA", "354"}
+	for _, end := range []string{"\n.\r\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n\r.\r\n", "\n. \n", "\n..\n", "\n.x\n", "\r\n..\n", "\r.\n"} {
+		p := expect(t, nil, append(begin, "x"+end+"NOOP", "", ".", "550", "NOOP", "250")...)
 		if len(p.stored) != 0 {
 			t.Errorf("%q: stored %q", end, p.stored)
+		}
+	}
+	// A line that is a dot for a reader that takes LF for a line end: the session ends.
+	for _, end := range []string{"\n.\n", "\r\n.\n", "\n\r.\n\r", "\n\n.\n"} {
+		p := expect(t, nil, append(begin, "x"+end+"NOOP", "550", ".", "", "NOOP", "")...)
+		if len(p.stored) != 0 || !p.closed {
+			t.Errorf("%q: stored %q, closed %v", end, p.stored, p.closed)
 		}
 	}
 }

@@ -91,7 +91,13 @@ func (s *Session) step(in []byte, e *Effects) (n int, more bool) {
 }
 
 // TimeOut ends the session: the peer was silent for too long.
-func (s *Session) TimeOut(e *Effects) { s.close(&timedOut, e) }
+func (s *Session) TimeOut(e *Effects) {
+	if s.phase == InData && s.tx.lfDot {
+		s.close(&waitedForDot, e)
+		return
+	}
+	s.close(&timedOut, e)
+}
 
 // Shutdown ends the session with 421 between two transactions: now, or when the
 // one that is open has ended.
@@ -143,6 +149,7 @@ func (s *Session) leave(e *Effects) {
 // Why the machine closes a connection.
 var (
 	timedOut      = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: " timeout exceeded, closing connection"}
+	waitedForDot  = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: ` timeout exceeded: a dot came with LF alone, and CRLF "." CRLF ends a message; closing connection`}
 	shuttingDown  = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " is shutting down, try again later"}
 	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection"}
 	expiredReply  = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again"}

@@ -32,6 +32,8 @@ type Transaction struct {
 	refused *smtp.Reply // the message will be refused with this at its end
 	owed    owed
 	drafted bool   // Body octets were handed out
+	dotted  bool   // the line so far is a dot after a bare LF
+	lfDot   bool   // a line was a dot and ended with LF alone
 	heldCR  bool   // a chunk ended with CR, the next may begin with LF
 	mem     []byte // the block of paths and parameters that is being filled
 	blocks  int    // octets of all blocks
@@ -137,7 +139,7 @@ func (t *Transaction) reset() {
 	t.scan.Reset()
 	t.binary = dot.Binary{}
 	t.refused, t.owed = nil, owed{}
-	t.drafted, t.heldCR = false, false
+	t.drafted, t.heldCR, t.dotted, t.lfDot = false, false, false, false
 }
 
 // refuse refuses the message: its octets are read and dropped from now on, and r

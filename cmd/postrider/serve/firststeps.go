@@ -1,0 +1,69 @@
+package serve
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
+	"postrider/engine/config"
+	"postrider/engine/mail/router"
+	"postrider/storage"
+)
+
+// firstSteps prints after the ready line what is where, and, as long as only accounts of
+// the server itself or of --demo exist, how to send and read a first message.
+func firstSteps(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
+	data := absolute(cfg.Server.Data)
+	source := "none, only defaults and flags (\"postrider config defaults\" prints all keys)"
+	if cfg.File() != "" {
+		source = absolute(cfg.File())
+	}
+	fmt.Fprintf(out, "configuration: %s\ndata: %s\n", source, data)
+	if cfg.Capture.On {
+		return nil
+	}
+	people := 0
+	err := store.Accounts(func(a storage.Account) bool {
+		if a.Name != "postmaster" {
+			people++
+		}
+		return people == 0
+	})
+	if err != nil {
+		return sysexits.IOErr.With(err)
+	}
+	name, where := "NAME", place(cfg, data)
+	switch {
+	case demo:
+		name = demoNames[0]
+	case people > 0:
+		return nil
+	default:
+		fmt.Fprintf(out, "no accounts yet; make one:   postrider account add NAME%s   (or start with --demo)\n", where)
+	}
+	fmt.Fprintf(out, "send a first message:        echo hello | postrider sendmail%s %s\n", where, router.Mailbox(name, cfg.DefaultDomain()))
+	fmt.Fprintf(out, "read it:                     postrider export %s --out .%s\n", name, where)
+	return nil
+}
+
+// place is the flags by which a command in another directory finds this server.
+func place(cfg *config.Config, data string) string {
+	if file := workspace.SystemConfig(); file != "" && file == cfg.File() {
+		if saved, err := workspace.Load(file); err == nil && absolute(saved.Server.Data) == data && filepath.IsAbs(saved.Server.Data) {
+			return ""
+		}
+	}
+	return " --data " + data
+}
+
+// absolute is path from the root on, if that can be told.
+func absolute(path string) string {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		abs = ""
+	}
+	return cmp.Or(abs, path)
+}

@@ -1,0 +1,67 @@
+package workspace
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"postrider/cmd/sysexits"
+	"postrider/engine/config"
+)
+
+// ErrNoStore: the data directory does not exist.
+var ErrNoStore = errors.New("no store")
+
+// noStore is the error for a data directory that does not exist. canCreate: the command
+// has the flag --create.
+func noStore(cfg *config.Config, canCreate bool) error {
+	advice := "name its directory with --data or a configuration with --config; \"postrider serve\" makes a store"
+	if canCreate {
+		advice += ", and so does --create"
+	}
+	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s%s", ErrNoStore, fullPath(cfg.Server.Data), advice, others()))
+}
+
+// NoServer is the error for a data directory that no server runs on.
+func NoServer(cfg *config.Config) error {
+	return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s: start it with \"postrider serve\", or name its directory with --data or its configuration with --config%s",
+		fullPath(cfg.Server.Data), others()))
+}
+
+// others names the servers that run elsewhere; "": none.
+func others() string {
+	if dirs := Servers(); len(dirs) > 0 {
+		return "; a server runs on " + strings.Join(dirs, " and on ")
+	}
+	return ""
+}
+
+// fullPath is path from the root on, if that can be told.
+func fullPath(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// Servers are the data directories of the servers that run on this machine, as far as
+// the kernel's list of sockets names them.
+func Servers() (dirs []string) {
+	text, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return nil
+	}
+	for line := range bytes.Lines(text) {
+		// Num RefCount Protocol Flags Type St Inode Path; a socket that listens has flag 0x10000.
+		fields := strings.Fields(string(line))
+		if len(fields) == 8 && fields[3] == "00010000" && filepath.IsAbs(fields[7]) && filepath.Base(fields[7]) == adminSocket {
+			dirs = append(dirs, filepath.Dir(fields[7]))
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
