@@ -31,6 +31,11 @@ type Store interface {
 	// store may be in use meanwhile. The error is for a check that could not be
 	// carried out, not for what it found.
 	Check(ctx context.Context, report func(Fault)) (CheckSummary, error)
+	// Checkpoint makes a directory with files that are the store as it is now: all that
+	// has a Receipt is in them, and they don't change any more. They share the disk's
+	// blocks with the store. dir is its name in the data directory; remove deletes it.
+	// ErrInvalid: the store is not kept in files.
+	Checkpoint() (dir string, remove func() error, err error)
 	// Close waits for deliveries under way, then closes the files.
 	Close() error
 }

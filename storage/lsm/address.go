@@ -196,6 +196,11 @@ type addressValue struct {
 
 // setAddress sets the A row of an address.
 func setAddress(b *pebble.Batch, local, domain string, v addressValue) {
+	_ = b.Set(addressKey(local, domain), v.row(), nil)
+}
+
+// row is the value of the A row.
+func (v addressValue) row() []byte {
 	row := []byte{kindAlias}
 	if v.account != 0 {
 		row[0] = kindAccount
@@ -204,7 +209,7 @@ func setAddress(b *pebble.Batch, local, domain string, v addressValue) {
 			row[0] = kindBoth
 		}
 	}
-	_ = b.Set(addressKey(local, domain), append(row, targetsRest(v.targets)[4:]...), nil)
+	return append(row, targetsRest(v.targets)[4:]...)
 }
 
 // addresses calls f for each A row, in the order of domain and name.

@@ -149,6 +149,9 @@
 // later, reads go on as far as they can, and Options.Failed is called. The process
 // has to start again. See faultFS for what of this Pebble could not do by itself.
 //
+// A store without the marker of its manifest is refused: Pebble would take it for a new
+// one, and delete its files.
+//
 // Every read checks length and checksum: Pebble v2.1.7 may return nothing, without
 // an error, for a damaged blob. What fails is ErrCorrupt; a panic under a read is
 // too. See space for the full disk.
@@ -158,8 +161,11 @@
 //   - "the store can write no more": the disk failed; look at its log; start again.
 //   - "the disk is almost full", "the ballast was given up": make room; the store
 //     takes mail again by itself.
-//   - "a file of the store is damaged": run the check; restore from a backup.
+//   - "a file of the store is damaged", "the store in DIR is damaged": run the check;
+//     restore from a backup, or salvage (salvage.go).
 //   - "the store holds writes back": the disk is slower than the mail comes.
+//   - "a log of the store lost its end since the store was closed": see closed.go.
+//   - "a log of the store is missing": the manifest wants one, and there is none.
 //   - "a log of the store is damaged on the disk": octets that had been synced can't
 //     be read, so acknowledged messages are lost; damaged-NUMBER.log keeps the log.
 //

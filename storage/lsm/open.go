@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -185,17 +186,14 @@ func (s *Store) openFiles() error {
 		s.closeFS()
 		return lockError(s.fs, dir, err)
 	}
-	if err := s.inspectLastLog(); err != nil {
-		_ = lock.Close()
-		s.closeFS()
-		return err
-	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
-	if err := s.setDamagedOptionsAside(o); err != nil {
-		_ = lock.Close()
-		s.closeFS()
-		return err
+	for _, inspect := range []func() error{s.inspectFiles, s.inspectClosed, s.inspectLastLog, func() error { return s.setDamagedOptionsAside(o) }} {
+		if err := inspect(); err != nil {
+			_ = lock.Close()
+			s.closeFS()
+			return err
+		}
 	}
 	o.Lock = lock
 	db, err := openDB(dir, o)
@@ -205,8 +203,8 @@ func (s *Store) openFiles() error {
 	}
 	_ = lock.Close()
 	s.closeFS()
-	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: the store in %s can't be opened: %w", storage.ErrCorrupt, dir, err)
+	if isDamage(err) {
+		return s.damageError(plainText(err))
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
 }
@@ -215,7 +213,7 @@ func (s *Store) openFiles() error {
 func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("opening panicked: %v", p)
+			err = fmt.Errorf("a file can't be read: %v", p)
 		}
 	}()
 	return pebble.Open(dir, o)
@@ -282,6 +280,11 @@ var compression = func() pebble.DBCompressionSettings {
 
 // load is loadRows for a disk that may fail under it.
 func (s *Store) load() (err error) {
+	defer func() {
+		if errors.Is(err, storage.ErrCorrupt) {
+			err = s.damageError(strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
+		}
+	}()
 	defer recoverRead(&err)
 	if err := s.loadRows(); err != nil {
 		return err

@@ -177,7 +177,13 @@ func (s *Store) Close() error {
 	s.others.Wait()
 	s.queue.close()
 	<-s.ended
-	err := errors.Join(s.closeDB(), s.lock.Close())
+	err := s.closeDB()
+	if err == nil && s.failed.Load() == nil {
+		if err := s.noteLogs(); err != nil { // no note is no fault
+			s.opts.Log.Warn("the lengths of the logs could not be noted", "dir", s.opts.Dir, "err", err)
+		}
+	}
+	err = errors.Join(err, s.lock.Close())
 	s.closeFS()
 	return err
 }
@@ -190,7 +196,12 @@ func (s *Store) closeDB() error {
 	ended := make(chan error, 1)
 	go func() {
 		defer func() {
-			if p := recover(); p != nil {
+			switch p := recover(); {
+			case p == nil:
+			case readPanicked.Load():
+				s.opts.Log.Warn("a file of the store is damaged, so that it could not be closed in order; nothing that was acknowledged is lost by that", "dir", s.opts.Dir)
+				ended <- nil
+			default:
 				ended <- fmt.Errorf("closing panicked: %v", p)
 			}
 		}()

@@ -186,6 +186,9 @@ func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storag
 		MaxOpenFiles: cfg.Process.StoreFiles,
 		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
+	if errors.Is(err, storage.ErrCorrupt) {
+		return nil, sysexits.DataErr.With(err)
+	}
 	if errors.Is(err, lsm.ErrLocked) {
 		if pid := lockHolder(filepath.Join(cfg.Server.Data, "LOCK")); pid > 0 {
 			err = fmt.Errorf("%w; %s has it", err, Process(pid))

@@ -159,6 +159,13 @@ func (a *audited) MoveQueued(ids []storage.EntryID, m storage.QueueMove) (int, e
 	return n, err
 }
 
+// Checkpoint implements Store.
+func (a *audited) Checkpoint() (dir string, remove func() error, err error) {
+	dir, remove, err = a.Store.Checkpoint()
+	a.did(err, "checkpoint made for a backup", "dir", dir)
+	return dir, remove, err
+}
+
 // auditedRelay is a relay whose acts are logged.
 type auditedRelay struct {
 	Relay

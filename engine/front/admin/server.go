@@ -86,6 +86,7 @@ func handler(s Store, relay Relay, status func() Status) http.Handler {
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(s, w, r) })
 	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
 	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
+	mux.HandleFunc("POST /v1/checkpoint", func(w http.ResponseWriter, r *http.Request) { serveCheckpoint(s, w, r) })
 	importRoutes(mux, s)
 	queueRoutes(mux, s)
 	relayRoutes(mux, relay)

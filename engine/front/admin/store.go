@@ -19,7 +19,8 @@ type Store interface {
 	ChangeUIDL(account storage.AccountID, from, to string) error
 	Remove(account storage.AccountID, ids []storage.MessageID) error
 	Usage(account storage.AccountID) (messages, octets int64, err error)
-	// Check and Close are as in storage.Store.
+	// Checkpoint, Check and Close are as in storage.Store.
+	Checkpoint() (dir string, remove func() error, err error)
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)
 	Close() error
 }
