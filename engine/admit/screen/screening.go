@@ -121,10 +121,11 @@ func (s *screening) end() bool {
 	return true
 }
 
-// Abort implements incoming.Check.
+// Abort implements incoming.Check. It counts the check out first, so that decide takes what a
+// check finds that was broken off for no verdict.
 func (s *screening) Abort() {
-	s.check.Abort()
 	s.end()
+	s.check.Abort()
 }
 
 // MayNotify implements incoming.Check.
