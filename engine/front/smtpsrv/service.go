@@ -1,8 +1,10 @@
 package smtpsrv
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,16 +57,12 @@ type Rooms struct {
 	Sent     *allowance.Book // what accounts send
 	Log      maillog.Log
 
-	// Place has work called on a goroutine of a bounded pool, or full at once when there is
-	// no room. Work that is last gives way to all other work.
-	Place    func(last bool, work, full func())
 	Draining func() bool // the server ends: nothing new begins
 }
 
 // Store is what sessions ask of the store themselves; messages go to it by the Entrance.
 type Store interface {
 	Admit(size int64) error
-	Expect(n int)
 	Account(id storage.AccountID) (storage.Account, error)
 }
 
@@ -94,8 +92,9 @@ type Service struct {
 	guard    *screen.Guard
 	sent     *allowance.Book
 	log      maillog.Log
-	place    func(last bool, work, full func())
 	draining func() bool
+
+	finishing sync.WaitGroup // messages in the steps that follow their end
 
 	loops map[*loop.Loop]*loopState // read-only after New
 }
@@ -105,7 +104,6 @@ type Service struct {
 type loopState struct {
 	*loop.Loop
 	effects smtpd.Effects // what the machine that is called now wants
-	scratch []byte        // a run of a message without the fields that are taken out
 	records []slog.Record // the log lines of one message
 }
 
@@ -113,13 +111,27 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		set: set, edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door, entrance: rooms.Entrance,
-		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, place: rooms.Place, draining: rooms.Draining,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, draining: rooms.Draining,
 		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
 	for _, l := range rooms.Loops {
 		s.loops[l] = &loopState{Loop: l}
 	}
 	return s
+}
+
+// Wait returns when each message that has come as a whole is stored or dropped, or ctx is
+// done. The loops have to be stopped: they drop what is not on its way into the store.
+func (s *Service) Wait(ctx context.Context) {
+	over := make(chan struct{})
+	go func() {
+		s.finishing.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 // TooMany is the reply to a connection that gets no session.

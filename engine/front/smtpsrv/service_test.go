@@ -105,16 +105,17 @@ func serve(t *testing.T) *fixture {
 			Router: to, Store: real, Queue: func(a *login.Attempt, _ bool) bool { go a.Work(); return true },
 			Draining: f.draining.Load, Now: time.Now, Log: log,
 		}),
-		Entrance: &incoming.Entrance{Inbox: real, Drafts: real, Router: to, Hostname: "mx.test", DefaultDomain: "test", MaxHeld: budget.LargeWindow / 4, Log: log},
+		Entrance: &incoming.Entrance{Inbox: real, Drafts: real, Router: to, Hostname: "mx.test", DefaultDomain: "test", MaxHeld: budget.LargeWindow / 4, Log: log,
+			Expect: f.store.Expect,
+			Place: func(_ bool, work, full func()) {
+				if f.full.Load() {
+					full()
+					return
+				}
+				go work()
+			}},
 		Guard:    screen.NewGuard(screen.Settings{RateEntries: 10}, screen.Vetter{}),
 		Sent:     allowance.New(allowance.Limits{Messages: 2}),
-		Place: func(_ bool, work, full func()) {
-			if f.full.Load() {
-				full()
-				return
-			}
-			go work()
-		},
 		Draining: f.draining.Load,
 	})
 	l, err := group.Listen("127.0.0.1:0", f.TooMany(), edge.ProxyFirst(f.Listener(Address{Service: conn.MailService, Auth: OfferAuth})))
