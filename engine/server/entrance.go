@@ -26,10 +26,28 @@ func (srv *Server) newEntrance(c *config.Config) *incoming.Entrance {
 		MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients, MaxHops: c.SMTP.MaxHops, MaxHeld: maxHeld,
 		CompleteHeader: c.Relay.CompleteHeader,
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
-		Convert:   func(work, full func()) { srv.converters.Submit(step{work, full}) },
+		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
+		Place:   srv.place, Expect: srv.store.Expect,
 		NearQuota: srv.quotas.add,
 		Log:       srv.log.Logger,
 	}
+}
+
+// placers is how many messages have their recipients routed again at once, maxPlacing
+// how many more may wait: mail of our own people, and again as much of untrusted clients,
+// whose turn comes after it.
+const (
+	placers    = 2
+	maxPlacing = 256
+)
+
+// place has a pool route the recipients of a message again.
+func (srv *Server) place(last bool, work, full func()) {
+	if last {
+		srv.placers.SubmitLast(step{work, full})
+		return
+	}
+	srv.placers.Submit(step{work, full})
 }
 
 // step is the job of a pool that carries out a step of a message.

@@ -180,6 +180,19 @@ func (srv *Server) Start() {
 	srv.quotas.start()
 }
 
+// endTime is how long a drain waits for messages that are in their last steps, after the
+// loops have dropped what can be dropped. A message that takes longer is in the store's
+// queue, and closing the store waits for it.
+const endTime = 10 * time.Second
+
+// endMessages waits for messages in their last steps, which work with the pools and the
+// store.
+func (srv *Server) endMessages() {
+	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	srv.smtpsrv.Wait(ctx)
+}
+
 // Drain stops accepting, lets each session come to a point where nothing is
 // lost by its end, and stops the loops when all are gone or ctx is done. Only
 // the first call does something.
@@ -208,6 +221,7 @@ func (srv *Server) Drain(ctx context.Context) {
 		srv.stopLag()
 	}
 	srv.group.Stop()
+	srv.endMessages()
 	if srv.tls != nil {
 		srv.tls.Close()
 	}

@@ -90,25 +90,8 @@ func (srv *Server) smtpRooms() smtpsrv.Rooms {
 	return smtpsrv.Rooms{
 		Loops: srv.group.Loops(), Edge: srv.edge, Store: srv.store, Router: srv.router, Door: srv.door,
 		Memory: srv.budget, Guard: srv.guard, Sent: srv.sent, Log: srv.log,
-		Place: srv.place, Draining: srv.draining.Load,
+		Draining: srv.draining.Load,
 	}
-}
-
-// placers is how many transactions have their recipients placed again at once, maxPlacing
-// how many more may wait: mail of our own people, and again as much of untrusted clients,
-// whose turn comes after it.
-const (
-	placers    = 2
-	maxPlacing = 256
-)
-
-// place has a pool place the recipients of a transaction again.
-func (srv *Server) place(last bool, work, full func()) {
-	if last {
-		srv.placers.SubmitLast(step{work, full})
-		return
-	}
-	srv.placers.Submit(step{work, full})
 }
 
 // screenSettings are the rules for untrusted clients. Rates and lists were checked when
@@ -143,7 +126,7 @@ func screenSettings(c *config.Config) screen.Settings {
 func (srv *Server) vetter(names *dns.Resolver) screen.Vetter {
 	return screen.Vetter{
 		Names: names, Memory: srv.budget.OfStrangers(),
-		Panicked: func(p any) { _ = srv.log.Panicked("the check of a message", p) },
+		Panicked: func(p any) { _ = srv.log.Panicked("the check of a message", p) }, Log: srv.log,
 	}
 }
 

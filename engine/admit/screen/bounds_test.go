@@ -169,7 +169,7 @@ func TestSPFIncludes_Growth(t *testing.T) {
 		}
 		v := vetterOf(dnstest.Start(t, records...))
 		for _, sender := range []string{"a@evil.test", "a@i0.loop.test"} {
-			c := v.Begin(Envelope{ip, "x", sender})
+			c := v.Begin(Envelope{IP: ip, Helo: "x", Sender: sender})
 			c.Write([]byte("From: boss@bank.test\r\n\r\nx\r\n"))
 			done := make(chan struct{})
 			c.Finish(hang, func() { close(done) })

@@ -61,36 +61,8 @@ func (g *Guard) HasRoomForCheck(ip netip.Addr, tight bool) bool {
 	return !set.Verify || !tight && g.checks.Load() < int64(set.Verifications) && !g.open.isFull(ip)
 }
 
-// Begin starts the check of a message; nil: messages are not checked. The check belongs to
-// the caller, which calls End once. It is Busy when the client has too many.
-func (g *Guard) Begin(env Envelope) *Check {
-	if !g.set.Load().Verify {
-		return nil
-	}
-	g.checks.Add(1)
-	if !g.open.begin(env.IP) {
-		return g.vetter.Busy()
-	}
-	c := g.vetter.Begin(env)
-	c.counted = true
-	return c
-}
-
-// Finish is Check.Finish with the time that the Settings give.
-func (g *Guard) Finish(c *Check, report func()) { c.Finish(g.set.Load().VerifyTimeout, report) }
-
-// End counts a check out, with the questions that it has asked. It is finished, or aborted.
-func (g *Guard) End(c *Check) {
-	g.checks.Add(-1)
-	if c.counted {
-		c.counted = false
-		g.open.end(c.env.IP)
-		g.asked(c.env.IP, c.Questions())
-	}
-}
-
-// Refuses counts a message that has a verdict, and returns why it is refused.
-func (g *Guard) Refuses(v *Verdict) *smtp.Reply {
+// refuses counts a message that has a verdict, and returns why it is refused.
+func (g *Guard) refuses(v *Verdict) *smtp.Reply {
 	g.Stats.Checked.Add(1)
 	if v.DMARC.Disposition != policy.Reject {
 		return nil
@@ -107,16 +79,16 @@ func (g *Guard) Refuses(v *Verdict) *smtp.Reply {
 		" is not taken: its DMARC policy says reject (SPF " + string(v.SPF.Result) + ", DKIM " + v.Signed() + ")"}
 }
 
-// MayNotify reports whether the sender of a client's message is told of its success.
-// v is the verdict on the message; nil: it was not checked.
+// mayNotify reports whether the sender of a client's message is notified of its success.
+// v is the verdict on the message.
 //
 // A notification goes to the reverse-path, which an untrusted client may have forged. So
 // SPF has to pass for it, not only for the name in HELO: then the owner of the domain
 // answers for it. Settings.Notifications bounds the notifications of one client. Other
 // messages are taken, and the request is ignored, as RFC 3461 section 4.1 lets a server
 // that would otherwise offer no DSN at all.
-func (g *Guard) MayNotify(ip netip.Addr, v *Verdict) bool {
-	if v != nil && v.SPF.Result == Pass && !v.SPF.Helo && g.hasNotifications(ip) {
+func (g *Guard) mayNotify(ip netip.Addr, v *Verdict) bool {
+	if v.SPF.Result == Pass && !v.SPF.Helo && g.hasNotifications(ip) {
 		return true
 	}
 	g.Stats.SuccessIgnored.Add(1)
@@ -129,8 +101,8 @@ func (g *Guard) hasNotifications(ip netip.Addr) bool {
 	return g.notifying.Has(limit.Client(ip), time.Now())
 }
 
-// Notified counts notifications of success that will be sent because of a client's mail.
-func (g *Guard) Notified(ip netip.Addr, n int) {
+// notified counts notifications of success that will be sent because of a client's mail.
+func (g *Guard) notified(ip netip.Addr, n int) {
 	g.Stats.SuccessSent.Add(int64(n))
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"postrider/engine/admit/policy"
 	"postrider/engine/edge/dns"
+	"postrider/engine/host/maillog"
 )
 
 // Vetter looks up in DNS what there is about clients and their mail. It is safe for use by
@@ -18,6 +19,8 @@ type Vetter struct {
 	Memory Memory // for checks; nil: there is no bound
 	// Panicked is called after a panic while a message was checked; nil: not called.
 	Panicked func(p any)
+	// Log gets a line about each message that was checked; the zero Log: no lines.
+	Log maillog.Log
 }
 
 // Client is what DNS has about a client.

@@ -7,22 +7,22 @@
 //	c := g.LookUp(ip)                        // on a goroutine that may wait, after MayLookUp
 //	refused = g.Blocked(ip, &c)
 //
-//	check := g.Begin(screen.Envelope{...})
-//	check.Write(octets)                      // each run of the message, in wire form
-//	g.Finish(check, report)                  // report runs on a goroutine
-//	g.End(check)
-//	refused = g.Refuses(check.Verdict())
+//	check := g.Begin(screen.Envelope{...})   // an incoming.Check, for From.Check
 //
 // A [Vetter] and its checks find facts; package policy judges them; a [Guard] has the rules
-// of [Settings], counts how often clients come, and counts refusals by reason.
+// of [Settings], counts how often clients come, and counts refusals by reason. Package
+// incoming calls the check of a message while it comes and at its end (screening.go): it
+// learns what is stored of the message, the Authentication-Results field, whether the message
+// is refused, and whether its sender may be notified of success.
 //
 // # How a message is checked
 //
 // A signature can be checked only over the whole message, and the message must not be
 // in memory as a whole. So a Check is a goroutine that reads a copy of what arrives,
-// and hashes as it comes. The copy is bounded: a caller asks Full before it takes more
-// from the client, and is called when there is room again. Keys, and SPF, are looked up
-// beside that; when the message ends, most answers are there.
+// and hashes as it comes. The copy is bounded: a caller asks IsFull before it takes more
+// from the client, and WhenRoom calls it when there is room again. Keys, and SPF, are looked
+// up beside that; when the message ends, most answers are there. Then the rules of the Guard
+// are applied on a goroutine of the check, which goes on with the steps of the message.
 //
 // # What a message may cost
 //

@@ -1,23 +1,19 @@
 package screen
 
-import (
-	"net/netip"
-)
-
 // maxResults bounds the field; storage.MaxTrace has room for it.
 const maxResults = 2000
 
 // maxReason bounds the text about why a signature does not pass.
 const maxReason = 80
 
-// AppendResults appends the Authentication-Results field (RFC 8601) of a message to
+// appendResults appends the Authentication-Results field (RFC 8601) of a message to
 // dst, with its line ends. Signatures that would make it too long are left out.
-func AppendResults(dst []byte, host string, ip netip.Addr, c *Client, v *Verdict) []byte {
+func appendResults(dst []byte, host string, env *Envelope, v *Verdict) []byte {
 	start := len(dst)
 	dst = append(append(dst, "Authentication-Results: "...), host...)
-	if c.Rev != "" {
+	if c := env.Client; c != nil && c.Rev != "" {
 		dst = result(dst, "iprev", c.Rev)
-		dst = value(append(dst, " policy.iprev="...), ip.Unmap().WithZone("").String())
+		dst = value(append(dst, " policy.iprev="...), env.IP.Unmap().WithZone("").String())
 	}
 	dst = result(dst, "spf", v.SPF.Result)
 	switch {

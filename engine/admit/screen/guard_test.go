@@ -11,6 +11,7 @@ import (
 	"postrider/engine/edge/dns"
 	"postrider/engine/edge/dns/dnstest"
 	"postrider/engine/edge/limit"
+	"postrider/engine/mail/incoming"
 )
 
 // manyClients are 65,536 manyClients, a quarter of them IPv6.
@@ -60,14 +61,16 @@ func BenchmarkMayMail(b *testing.B) {
 }
 
 // begin starts a check without octets.
-func begin(g *Guard, ip string) *Check {
+func begin(g *Guard, ip string) incoming.Check {
 	return g.Begin(Envelope{IP: netip.MustParseAddr(ip), Helo: "x.test"})
 }
 
-// give ends a check as a session does whose client has left.
-func give(g *Guard, c *Check) {
-	c.Abort()
-	g.End(c)
+// finish returns what a check finds.
+func finish(c incoming.Check) (f incoming.Finding) {
+	done := make(chan struct{})
+	c.Finish(42, &f, func() { close(done) })
+	<-done
+	return f
 }
 
 // A client has 32 checks at once, and the check after them is Busy. All checks together are
@@ -75,7 +78,7 @@ func give(g *Guard, c *Check) {
 func TestChecksAreCounted(t *testing.T) {
 	g := NewGuard(Settings{Verify: true, Verifications: maxChecksOfClient + 1, RateEntries: 10}, *vetterOf(dnstest.Start(t)))
 	client, neighbour, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("192.0.2.1")
-	var open []*Check
+	var open []incoming.Check
 	for range maxChecksOfClient {
 		if !g.HasRoomForCheck(client, false) {
 			t.Fatalf("no room after %d checks", len(open))
@@ -86,21 +89,22 @@ func TestChecksAreCounted(t *testing.T) {
 		t.Error("room for the client, or none for another one, or room without memory")
 	}
 	late := begin(g, neighbour.String())
-	done := make(chan struct{})
-	g.Finish(late, func() { close(done) })
-	<-done
-	if !late.Verdict().Busy || g.Checks() != maxChecksOfClient+1 || g.HasRoomForCheck(other, false) {
-		t.Errorf("one check too many: busy %v, %d checks", late.Verdict().Busy, g.Checks())
+	if g.Checks() != maxChecksOfClient+1 || g.HasRoomForCheck(other, false) {
+		t.Errorf("%d checks after one that is too many", g.Checks())
+	}
+	if f := finish(late); f.Err != incoming.ErrNoRoom {
+		t.Errorf("one check too many: %+v", f)
 	}
 	for _, c := range append(open, late) {
-		give(g, c)
+		c.Abort()
+		c.Abort() // it counts once
 	}
 	if g.Checks() != 0 || len(g.open.of) != 0 || !g.HasRoomForCheck(client, false) {
 		t.Errorf("%d checks are open, of %d clients", g.Checks(), len(g.open.of))
 	}
 	off := NewGuard(Settings{RateEntries: 10}, Vetter{})
-	if c := begin(off, "192.0.2.1"); c != nil || !off.HasRoomForCheck(other, true) {
-		t.Error("a check where messages are not checked")
+	if f := finish(begin(off, "192.0.2.1")); f.Err != nil || f.Refusal != nil || len(f.Results) > 0 || off.Checks() != 0 || !off.HasRoomForCheck(other, true) {
+		t.Errorf("a check where messages are not checked: %+v", f)
 	}
 }
 
@@ -139,9 +143,9 @@ func TestWhatIsRefusedAndWhatIsCounted(t *testing.T) {
 		f("early", g.Early(), 554)
 		f("pipelining", g.Pipelined(true), 503)
 		f("pipelining again", g.Pipelined(false), 503)
-		f("DMARC", g.Refuses(rejected), 550)
-		f("many authors", g.Refuses(many), 550)
-		f("a good message", g.Refuses(new(Verdict)), 0)
+		f("DMARC", g.refuses(rejected), 550)
+		f("many authors", g.refuses(many), 550)
+		f("a good message", g.refuses(new(Verdict)), 0)
 		f("a list", g.Blocked(ip, listed), 554)
 		f("no list", g.Blocked(ip, new(Client)), 0)
 		f("greylist", g.Greylisted(ip, "a@b.test", "c@d.test"), 450)
@@ -162,19 +166,22 @@ func TestNotificationsOfAClient(t *testing.T) {
 	ip := netip.MustParseAddr("192.0.2.1")
 	pass := &Verdict{SPF: SPFResult{Result: Pass}}
 	for what, v := range map[string]*Verdict{
-		"without a check": nil, "SPF fails": {SPF: SPFResult{Result: Fail}}, "SPF of HELO": {SPF: SPFResult{Result: Pass, Helo: true}},
+		"SPF fails": {SPF: SPFResult{Result: Fail}}, "SPF of HELO": {SPF: SPFResult{Result: Pass, Helo: true}},
 	} {
-		if g.MayNotify(ip, v) {
+		if g.mayNotify(ip, v) {
 			t.Errorf("%s: success is reported", what)
 		}
 	}
+	if g.Unverified().MayNotify() {
+		t.Error("success is reported without a check")
+	}
 	for range 2 {
-		if !g.MayNotify(ip, pass) {
+		if !g.mayNotify(ip, pass) {
 			t.Fatal("refused below the limit")
 		}
-		g.Notified(ip, 2)
+		g.notified(ip, 2)
 	}
-	if g.MayNotify(ip, pass) || !g.MayNotify(netip.MustParseAddr("192.0.2.2"), pass) {
+	if g.mayNotify(ip, pass) || !g.mayNotify(netip.MustParseAddr("192.0.2.2"), pass) {
 		t.Error("after four notifications of three")
 	}
 	if sent, ignored := g.Stats.SuccessSent.Load(), g.Stats.SuccessIgnored.Load(); sent != 4 || ignored != 4 {

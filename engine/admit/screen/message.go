@@ -19,6 +19,9 @@ type Envelope struct {
 	IP     netip.Addr
 	Helo   string
 	Sender string // the reverse-path as text; "": the null path
+
+	Name, Addr string  // the client in the log: Name[Addr]
+	Client     *Client // what DNS has about it; nil: nothing is known
 }
 
 // SPFResult is the outcome of SPF (RFC 7208): of the reverse-path, or of the name in
@@ -48,42 +51,47 @@ type Check struct {
 	ofSPF   *dns.Budget // see maxSPF
 	cancel  context.CancelFunc
 	roll    int
-	counted bool // in Guard.open
 
 	verdict Verdict // owned by the goroutines, until done
 	done    chan struct{}
 }
 
-// Begin starts to check a message. Either Finish or Abort has to be called.
-func (v *Vetter) Begin(env Envelope) *Check {
-	env.IP = env.IP.Unmap().WithZone("")
-	c := &Check{vetter: v, env: env, booking: booking{memory: v.Memory}, roll: rand.IntN(100), done: make(chan struct{})}
-	c.stream = newStream(func() bool { return c.booking.grow(LargeCheck) })
-	c.budget, c.ofSPF = dns.NewBudget(maxSignatures+2*maxAuthors), dns.NewBudget(maxSPF)
+// begin starts to check a message with a zero Check. Either Finish or Abort has to be called.
+func (c *Check) begin(v *Vetter, env Envelope) {
+	c.init(v, env)
 	c.ctx, c.cancel = context.WithCancel(dns.ForStranger(context.Background(), c.budget))
 	if !c.booking.grow(SmallCheck) {
-		return c.refuse()
+		c.refuse()
+		return
 	}
 	go c.run()
-	return c
 }
 
-// Busy is Begin for a message that can't be checked now: its Verdict is Busy.
-func (v *Vetter) Busy() *Check {
-	c := &Check{vetter: v, stream: newStream(nil), budget: new(dns.Budget), ofSPF: new(dns.Budget), done: make(chan struct{})}
+// beginBusy is begin for a message that can't be checked now: its Verdict is Busy.
+func (c *Check) beginBusy(v *Vetter, env Envelope) {
+	c.init(v, env)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	return c.refuse()
+	c.refuse()
 }
 
-func (c *Check) refuse() *Check {
+func (c *Check) init(v *Vetter, env Envelope) {
+	env.IP = env.IP.Unmap().WithZone("")
+	c.vetter, c.env, c.booking.memory, c.roll, c.done = v, env, v.Memory, rand.IntN(100), make(chan struct{})
+	c.stream = newStream(func() bool { return c.booking.grow(LargeCheck) })
+	c.budget, c.ofSPF = dns.NewBudget(maxSignatures+2*maxAuthors), dns.NewBudget(maxSPF)
+}
+
+func (c *Check) refuse() {
 	c.stream.abort()
 	c.verdict.Busy = true
 	close(c.done)
-	return c
 }
 
 // Write takes a copy of octets of the message, in wire form. It never waits.
 func (c *Check) Write(octets []byte) { c.stream.write(octets) }
+
+// isFull reports whether much waits to be looked at.
+func (c *Check) isFull() bool { return c.stream.isFull() }
 
 // Full reports whether much waits to be looked at: the caller should take no more from
 // the client until room is called, on another goroutine.

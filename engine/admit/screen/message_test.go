@@ -65,6 +65,13 @@ func (s signer) sign(t *testing.T, domain, text string) string {
 	return b.String()
 }
 
+// Begin starts a check without a Guard.
+func (v *Vetter) Begin(env Envelope) *Check {
+	c := new(Check)
+	c.begin(v, env)
+	return c
+}
+
 // check plays a message into a Check, in wire form and cut every few octets.
 func check(t *testing.T, v *Vetter, env Envelope, text string, timeout time.Duration) *Verdict {
 	t.Helper()
@@ -89,7 +96,7 @@ func check(t *testing.T, v *Vetter, env Envelope, text string, timeout time.Dura
 // shown is a verdict as the field has it, which the library must be able to read.
 func shown(t *testing.T, v *Verdict) string {
 	t.Helper()
-	field := string(AppendResults(nil, "mx.test", netip.MustParseAddr("2001:db8::1"), &Client{Rev: Pass}, v))
+	field := string(appendResults(nil, "mx.test", &Envelope{IP: netip.MustParseAddr("2001:db8::1"), Client: &Client{Rev: Pass}}, v))
 	name, value, _ := strings.Cut(field, ": ")
 	for line := range strings.SplitSeq(strings.TrimSuffix(field, "\r\n"), "\r\n") {
 		if len(line) > 998 || line == "" {
@@ -131,7 +138,7 @@ func TestVerdicts(t *testing.T) {
 	good, bad := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	f := func(ip netip.Addr, sender, text, want string) {
 		t.Helper()
-		if got := shown(t, check(t, v, Envelope{ip, "helo.example.com", sender}, text, hang)); got != want {
+		if got := shown(t, check(t, v, Envelope{IP: ip, Helo: "helo.example.com", Sender: sender}, text, hang)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
@@ -204,7 +211,7 @@ func TestVerdictInTime(t *testing.T) {
 	server.Behave("example.com", dns.TypeANY, dnstest.Behaviour{Silent: true})
 	server.Behave("_dmarc.example.com", dns.TypeANY, dnstest.Behaviour{Silent: true})
 	v := vetterOf(server)
-	got := shown(t, check(t, v, Envelope{netip.MustParseAddr("192.0.2.1"), "x", "a@example.com"}, letter, time.Millisecond))
+	got := shown(t, check(t, v, Envelope{IP: netip.MustParseAddr("192.0.2.1"), Helo: "x", Sender: "a@example.com"}, letter, time.Millisecond))
 	if got != "spf=temperror smtp.mailfrom=example.com; dkim=none; dmarc=temperror header.from=example.com" {
 		t.Error(got)
 	}

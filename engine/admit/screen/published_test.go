@@ -121,7 +121,7 @@ func TestPublishedAlignment(t *testing.T) {
 		if signed != "" {
 			text = keys[signed].sign(t, signed, text)
 		}
-		verdict := check(t, v, Envelope{netip.MustParseAddr("192.0.2.1"), "mail.example.com", sender}, text, hang)
+		verdict := check(t, v, Envelope{IP: netip.MustParseAddr("192.0.2.1"), Helo: "mail.example.com", Sender: sender}, text, hang)
 		if verdict.DMARC.Result != want {
 			t.Errorf("example %s: %+v, should be %s", example, verdict.DMARC, want)
 		}

@@ -56,6 +56,13 @@ func (s *stream) write(p []byte) {
 	s.mu.Unlock()
 }
 
+// isFull reports whether the writer should wait.
+func (s *stream) isFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.gone && len(s.buf)-s.read >= maxBacklog
+}
+
 // full reports whether the writer should wait; room is called then when it need not any
 // more, on the reader's goroutine.
 func (s *stream) full(room func()) bool {

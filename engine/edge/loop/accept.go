@@ -51,9 +51,7 @@ func (t *removeListener) Run() {
 	l := t.loop
 	l.watchListeners() // it is paused
 	l.listeners = slices.DeleteFunc(l.listeners, func(d watched) bool { return d.lis == t.lis })
-	if t.lis.loops.Add(-1) == 0 {
-		t.lis.close()
-	}
+	t.lis.leave()
 }
 
 // watchListeners is the task that brings the poller in line with Listener.Accepting.

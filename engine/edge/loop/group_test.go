@@ -2,6 +2,7 @@ package loop
 
 import (
 	"encoding/binary"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -90,6 +91,42 @@ func TestStop_ClosesAllAndRunsWhatWasPosted(t *testing.T) {
 	}
 	if _, err := g.Listen("127.0.0.1:0", nil, echo); err != ErrStopped {
 		t.Errorf("Listen after Stop: %v", err)
+	}
+}
+
+// What a handler has belongs to the goroutine whose Post returned false: Closed was called
+// before. The counters have no lock, for the race detector.
+func TestStop_ClosedIsCalledBeforePostFails(t *testing.T) {
+	for range 20 {
+		g := group(t, Config{Loops: 2})
+		left := make(map[*Loop]*int)
+		for _, l := range g.Loops() {
+			left[l] = new(int)
+		}
+		opened := make(chan *Conn, 100)
+		lis := listen(t, g, func(c *Conn) Handler {
+			n := left[c.Loop()]
+			*n++
+			opened <- c
+			return &script{closed: func(*Conn, error) { *n-- }}
+		})
+		for range 10 {
+			dial(t, lis)
+			receive(t, opened)
+		}
+		var posters sync.WaitGroup
+		for l, n := range left {
+			posters.Go(func() {
+				for l.Post(taskFunc(func() {})) {
+					runtime.Gosched()
+				}
+				if *n != 0 {
+					t.Errorf("%d handlers were not closed when Post returned false", *n)
+				}
+			})
+		}
+		g.Stop()
+		posters.Wait()
 	}
 }
 

@@ -113,7 +113,9 @@ func (lis *Listener) Close() {
 		return // it is closed, or Stop closes it
 	}
 	for _, l := range g.loops {
-		l.Post(&removeListener{l, lis})
+		if !l.Post(&removeListener{l, lis}) {
+			lis.leave() // the loop has ended
+		}
 	}
 }
 
@@ -138,6 +140,13 @@ func (lis *Listener) File() (*os.File, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	return os.NewFile(uintptr(fd), lis.addr.String()), nil
+}
+
+// leave closes the socket once no loop watches it.
+func (lis *Listener) leave() {
+	if lis.loops.Add(-1) == 0 {
+		lis.close()
+	}
 }
 
 func (lis *Listener) close() { _ = unix.Close(lis.fd) }

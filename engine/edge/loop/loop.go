@@ -97,7 +97,8 @@ func (l *Loop) Index() int { return l.index }
 //
 // Post reports whether t will run: it is false once the loop has ended. A task
 // for which it was true is run exactly once, at the loop's end if not before; then
-// all connections are closed and Alive is false.
+// all connections are closed and Alive is false. When Post returns false, Closed of each
+// handler has returned: what the handlers had is the caller's then.
 func (l *Loop) Post(t Task) bool { return l.mailbox.post(t) }
 
 // run is the loop's goroutine.
@@ -215,14 +216,20 @@ func (l *Loop) end() {
 			c.destroy(ErrStopped)
 		}
 	}
+	l.settleAll() // each Closed before Post returns false
 	l.mailbox.end()
 	for t := l.mailbox.take(); t != nil; t = l.mailbox.take() {
 		l.runTask(t)
 	}
+	l.settleAll()
+	l.closeDescriptors()
+}
+
+// settleAll is settle until nothing is touched any more.
+func (l *Loop) settleAll() {
 	for len(l.touched) > 0 || len(l.later) > 0 {
 		l.touched = append(l.touched, l.later...)
 		l.later = l.later[:0]
 		l.settle()
 	}
-	l.closeDescriptors()
 }

@@ -17,30 +17,33 @@
 //
 //	AskTransaction   memory, disk, [policy], the account's addresses and allowance (envelope.go)
 //	AskRecipient     the greylist, the allowance, the router (envelope.go)
-//	AskStored        the steps in transaction.go; the answer comes after the sync
+//	AskStored        Message.Finish (transaction.go); the answer comes after the sync
 //	AskAuth          login.Door, on the loop or in its pool (auth.go)
 //	AskTLS           the pace of handshakes
 //	AskVerify, AskExpand   the router, for trusted networks only (directory.go)
 //	AskClient        XCLIENT (untrusted.go)
 //
 // Package incoming has the steps of a message from its first octet to the store, for the
-// messages of all entrances; it knows no session. A 250 needs a storage.Receipt, which
-// only the store makes, after its sync.
+// messages of all entrances; it knows no session. At the end of data a session calls Finish
+// once, and waits for one done. A 250 needs a storage.Receipt, which only the store makes,
+// after its sync.
 //
 // # Untrusted clients
 //
 // A client on none of the trusted networks meets [policy] (untrusted.go): rates, what DNS
-// has about its address, the greylist. Its messages are checked while they come in
-// (checking.go). The rules and the counters are in screen.Guard, which all sessions share;
-// each refusal has a reply, a line in the log and a counter.
+// has about its address, the greylist. Its messages are checked while they come in: the
+// session hands the check of package screen to package incoming (checking.go). The rules and
+// the counters are in screen.Guard, which all sessions share; each refusal has a reply, a
+// line in the log and a counter.
 //
 // # Whose goroutine
 //
 // A session belongs to the goroutine of its loop. While it waits (conn.Wait), what it waits
 // for belongs to a pool or to the store, and comes back as a task of the loop. The tasks are
-// views of the session (checkDone, windowGranted) or parts of it that are made once (auth,
-// transaction), so that they need no allocation for each message. What the sessions of one loop share, such
-// as the effects of the machine, is in the Service by loop.
+// views of the session (windowGranted) or parts of it that are made once (auth, transaction),
+// so that they need no allocation for each message. What the sessions of one loop share, such
+// as the effects of the machine, is in the Service by loop. A session that ends while its
+// message is in the steps drops it, and gives back what is booked when done is called.
 //
 // # Limits
 //

@@ -22,7 +22,7 @@ func (s *session) mayMail() smtpd.Answer {
 			return refusal(r)
 		}
 	}
-	s.tx.expect()
+	s.tx.Expect()
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
 
@@ -160,7 +160,7 @@ func (s *session) forget() {
 	if t == nil {
 		return
 	}
-	t.unexpect()
+	t.Drop()
 	t.booking.Cancel()
 	t.Places.Reset()
 	t.Shrink()

@@ -1,8 +1,10 @@
 package smtpsrv
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,16 +59,12 @@ type Rooms struct {
 	Sent   *allowance.Book // what accounts send
 	Log    maillog.Log
 
-	// Place has work called on a goroutine of a bounded pool, or full at once when there is
-	// no room. Work that is last gives way to all other work.
-	Place    func(last bool, work, full func())
 	Draining func() bool // the server ends: nothing new begins
 }
 
 // Store is what sessions ask of the store themselves; messages go to it by the Entrance.
 type Store interface {
 	Admit(size int64) error
-	Expect(n int)
 	Account(id storage.AccountID) (storage.Account, error)
 }
 
@@ -95,8 +93,9 @@ type Service struct {
 	guard    *screen.Guard
 	sent     *allowance.Book
 	log      maillog.Log
-	place    func(last bool, work, full func())
 	draining func() bool
+
+	finishing sync.WaitGroup // messages in the steps that follow their end
 
 	loops map[*loop.Loop]*loopState // read-only after New
 }
@@ -106,7 +105,6 @@ type Service struct {
 type loopState struct {
 	*loop.Loop
 	effects smtpd.Effects // what the machine that is called now wants
-	scratch []byte        // a run of a message without the fields that are taken out
 	records []slog.Record // the log lines of one message
 }
 
@@ -114,7 +112,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door,
-		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, place: rooms.Place, draining: rooms.Draining,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, draining: rooms.Draining,
 		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
 	for _, l := range rooms.Loops {
@@ -122,6 +120,20 @@ func New(set Settings, rooms Rooms) *Service {
 	}
 	s.Configure(set)
 	return s
+}
+
+// Wait returns when each message that has come as a whole is stored or dropped, or ctx is
+// done. The loops have to be stopped: they drop what is not on its way into the store.
+func (s *Service) Wait(ctx context.Context) {
+	over := make(chan struct{})
+	go func() {
+		s.finishing.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 // Configure replaces the settings, for what Listener returns from now on. Sessions that are

@@ -175,11 +175,11 @@ func (s *session) Expired(w conn.Wait) (again bool) {
 }
 
 // Ended gives back all that the session holds. A message under way is dropped, except one
-// that the store already has: it is delivered.
+// that is on its way into the store: it is delivered.
 func (s *session) Ended(err error) {
 	s.abandonLogin()
-	if s.tx == nil || !s.tx.committing {
-		s.dropDraft()
+	s.dropDraft()
+	if s.tx == nil || !s.tx.IsFinishing() { // else transaction.Run does it
 		s.releaseWindow()
 		s.forget()
 	}

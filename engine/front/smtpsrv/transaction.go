@@ -1,34 +1,30 @@
 package smtpsrv
 
 import (
+	"errors"
 	"net/netip"
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
-	"postrider/engine/admit/screen"
 	"postrider/engine/edge/budget"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/incoming"
-	"postrider/engine/mail/router"
 	"postrider/engine/protocol/smtpd"
 	"postrider/storage"
 )
 
 // transaction is a session's half of a mail transaction: the Message, and what is booked
 // for it. It is made at a session's first MAIL and used again for the next ones. Between
-// deliver and Run the Message belongs to its steps, and the session waits.
+// store and Run the Message belongs to its steps, and the session waits.
 type transaction struct {
 	incoming.Message
 	session *session
 
-	held     int64 // octets of Memory.Held for the recipients
-	booking  allowance.Booking
-	checking checking
+	held    int64 // octets of Memory.Held for the recipients
+	booking allowance.Booking
 
-	expected   bool // see expect
-	committing bool
-	receipt    storage.Receipt
-	err        error
+	receipt storage.Receipt
+	err     error
 }
 
 func newTransaction(s *session) *transaction {
@@ -37,35 +33,10 @@ func newTransaction(s *session) *transaction {
 	return t
 }
 
-// expect tells the store that a message may come.
-func (t *transaction) expect() {
-	if !t.expected {
-		t.expected = true
-		t.session.service.store.Expect(1)
-	}
-}
-
-// unexpect tells the store that the message has come, or won't.
-func (t *transaction) unexpect() {
-	if t.expected {
-		t.expected = false
-		t.session.service.store.Expect(-1)
-	}
-}
-
-// drop forgets the draft, if there is one, and its check.
-func (t *transaction) drop() {
-	t.Drop()
-	t.unexpect()
-	t.checking.drop()
-}
-
 // body appends a run of the message to the draft, which begins with our Received field.
 func (s *session) body(run []byte) {
 	s.openDraft()
-	if run = s.tx.checking.pass(run, &s.state.scratch); len(run) > 0 {
-		s.tx.Append(run)
-	}
+	s.tx.Append(run)
 }
 
 // openDraft begins the draft with our Received field, unless it is open.
@@ -77,7 +48,7 @@ func (s *session) openDraft() {
 	f := incoming.From{
 		Received: message.Received{Helo: s.m.Helo(), RDNS: s.RDNS(), IP: s.IP, Host: set.Machine.Hostname, With: s.with(m)},
 		Head:     &m.Head, Size: min(m.Mail.Size, budget.SmallWindow), // what SIZE says is not booked yet
-		Account: s.account(), User: s.m.Account(),
+		Account: s.account(), User: s.m.Account(), Untrusted: s.isUntrusted(), Check: s.check(),
 	}
 	if c := s.Certificate(); c != nil {
 		f.Received.Client, f.Received.Issuer = c.Subject.CommonName, c.Issuer.CommonName
@@ -86,7 +57,6 @@ func (s *session) openDraft() {
 		f.Received.Helo, f.Received.IP, f.Received.Client = nil, netip.Addr{}, ""
 	}
 	s.tx.Open(&f)
-	s.beginCheck()
 }
 
 // with is the protocol that a message came by.
@@ -94,117 +64,92 @@ func (s *session) with(m *smtpd.Transaction) string {
 	return message.With(s.m.Extended(), m.Mail.SMTPUTF8, s.m.Secure(), s.m.Account() != "")
 }
 
-// dropDraft forgets the message: RSET, a refused message, a lost connection.
+// dropDraft drops the message: RSET, a refused message, a lost connection.
 func (s *session) dropDraft() {
 	if s.tx != nil {
-		s.tx.drop()
+		s.tx.Drop()
 	}
 }
 
-// refusesMessage is the reply to the end of a message that is refused; nil: it is not. A
-// message without an octet has a draft after it.
+// refusesMessage is the reply to the end of a message that is refused for its session; nil:
+// it is not.
 func (s *session) refusesMessage() *smtp.Reply {
 	if r := s.refusesExpired(); r != nil {
 		return r
 	}
-	if r := s.refusesPipelining(); r != nil {
-		return r
-	}
-	s.openDraft()
-	return s.tx.EndHeader()
+	return s.refusesPipelining()
 }
 
-// The end of a message goes through these steps, each of which may be left out:
-//
-//	store           places the recipients again if the message was at an alias before
-//	finish          waits for the verdict of the check
-//	decideSuccess   places the recipients again if the sender is told of success
-//	deliver         Message.Finish: package incoming goes on from there
-//	Run             the answer
-//
-// They run on the loop. A step that has to wait is continued by a task.
-
-// store answers AskStored, later.
+// store answers AskStored, later: the Message goes through its steps (see package incoming),
+// and done is called when it is stored, refused, or was dropped. A message without an octet
+// has no draft before.
 func (s *session) store() {
-	head := &s.m.Transaction().Head
-	if !s.tx.Places.Forwards() || head.Deliveries() == 0 {
-		s.finish()
-		return
-	}
-	s.placeAgain(func(p *router.Placement) { p.Been = head.DeliveredTo }, s.unlessLooped)
-}
-
-// finish goes on when the check has its verdict, if there is one.
-func (s *session) finish() {
-	if c := &s.tx.checking; c.isOn() {
-		c.guard.Finish(c.check, func() { s.state.Post((*checkDone)(s)) })
-		return
-	}
-	s.decideSuccess(nil)
-}
-
-// decideSuccess goes on when all is known of a message. v is the verdict of its check; nil:
-// it was not checked. NOTIFY=SUCCESS counts for logins and relay.networks, and for an
-// untrusted client where the Guard lets it. Nothing of an untrusted client's message is
-// returned with the notification.
-func (s *session) decideSuccess(v *screen.Verdict) {
-	t, g := s.tx, s.service.guard
-	if !t.Places.WantsSuccess() || !g.MayNotify(s.IP, v) {
-		t.deliver(s.m.Transaction())
-		return
-	}
-	s.placeAgain(func(p *router.Placement) { p.NoSuccess = false }, func(int) {
-		g.Notified(s.IP, t.Places.Successes())
-		t.deliver(s.m.Transaction())
-	})
-}
-
-// deliver hands the message to the store. done is called when it is there, or refused.
-func (t *transaction) deliver(m *smtpd.Transaction) {
-	s := t.session
-	t.committing = true
-	t.unexpect()
-	s.service.Stats.CommitsOpen.Add(1)
-	e := incoming.End{Size: m.Counts().Size}
+	s.openDraft()
+	t, m := s.tx, s.m.Transaction()
+	e := incoming.End{Size: m.Counts().Size, Recipients: m.Recipients, Committing: &s.service.Stats.CommitsOpen}
 	e.Envelope.Body = m.Body()
-	if t.Relays() {
+	if t.Relays() || t.Places.WantsSuccess() { // there may be queue entries
 		e.Envelope = storage.Envelope{
 			EnvID: string(m.Mail.EnvID), Ret: m.Mail.Ret,
 			Body: m.Body(), SMTPUTF8: m.Mail.SMTPUTF8, Stranger: !t.MayRelay(),
 			Origin: "client " + s.Client() + ", helo=<" + harmless(s.m.Helo()) + ">, by " + s.with(m),
 		}
 	}
+	s.service.finishing.Add(1)
 	t.Finish(&e)
 }
 
 // done runs on the goroutine of the last step.
 func (t *transaction) done(r storage.Receipt, err error) {
 	t.receipt, t.err = r, err
-	t.session.state.Post(t)
+	if !t.session.state.Post(t) { // the loop has ended, and nothing else uses the session
+		t.end()
+		t.session.service.finishing.Done()
+	}
 }
 
-// Run implements loop.Task: the store has answered, and so does the session.
+// Run implements loop.Task: the steps are over, and so is the wait of the session.
 func (t *transaction) Run() {
 	s := t.session
-	s.service.Stats.CommitsOpen.Add(-1)
-	t.count()
-	t.log()
+	defer s.service.finishing.Done()
+	if t.Committed() { // before that, the reply is all that is to be said
+		t.count()
+		t.log()
+	}
 	if t.err == nil {
 		t.booking = allowance.Booking{} // it was sent
 	}
-	a := smtpd.Answer{Verdict: s.storedVerdict(t.err), Receipt: t.receipt}
-	if r := t.Refusal(); r != nil {
-		a = refusal(r)
+	if !s.Conn.Alive() {
+		t.end() // if the message is durable, the peer does not hear of it and will send it again
+		return
 	}
-	t.committing = false
+	a := t.answer()
+	t.reset()
+	s.resume(a)
+}
+
+// end gives back what a session has that ended while its message was in the steps.
+func (t *transaction) end() {
+	t.reset()
+	t.session.releaseWindow()
+	t.session.forget()
+}
+
+// reset makes the transaction ready for the next message.
+func (t *transaction) reset() {
 	t.receipt, t.err = storage.Receipt{}, nil
 	t.Reset()
-	if !s.Conn.Alive() {
-		s.releaseWindow()
-		s.forget()
-		return // durable, but the peer does not hear of it: it will send the message again
+}
+
+// answer is the answer to AskStored.
+func (t *transaction) answer() smtpd.Answer {
+	if r := t.Refusal(); r != nil {
+		return refusal(r)
 	}
-	s.resume(a)
+	if errors.Is(t.err, incoming.ErrNoRoom) {
+		return smtpd.Answer{Verdict: t.session.busy()}
+	}
+	return smtpd.Answer{Verdict: t.session.storedVerdict(t.err), Receipt: t.receipt}
 }
 
 // count counts a message at its end.

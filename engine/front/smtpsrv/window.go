@@ -8,14 +8,11 @@ import (
 // hasRoom reports whether the session may take message octets. When it may not yet, it
 // waits, and goes on by itself.
 func (s *session) hasRoom() bool {
-	if t := s.tx; t != nil && t.checking.isOn() && t.checking.check.Full(s.writerHasTaken) {
-		s.Park()
-		return false
-	}
-	if s.readLimit() > 0 {
+	full := s.tx != nil && s.tx.IsFull()
+	if !full && s.readLimit() > 0 {
 		return true
 	}
-	if s.window.Octets() == budget.LargeWindow {
+	if full || s.window.Octets() == budget.LargeWindow {
 		s.Park()
 		s.tx.Notify(budget.LargeWindow/4, s.writerHasTaken)
 		return false

@@ -30,10 +30,14 @@ type conversion struct {
 	max  int64       // in octets; 0: no limit
 }
 
-// convert starts to convert and deliver the message in delivery.Draft.
-func (m *Message) convert() {
+// convert converts the message in delivery.Draft if it is binary, and signs the result.
+func (m *Message) convert() bool {
+	if m.end.Envelope.Body != smtp.BodyBinaryMIME {
+		return true
+	}
 	c := &conversion{m: m, keys: m.header.restart(), max: m.in.MaxSize}
 	m.in.Convert(c.work, c.full)
+	return false
 }
 
 // full fails the message when too many messages wait already.
@@ -48,7 +52,8 @@ func (c *conversion) work() {
 		c.m.fail(err)
 		return
 	}
-	c.m.deliver(front)
+	c.m.front = front
+	c.m.goOn()
 }
 
 // guarded calls convert, and returns a panic as an error: it fails this message only.
@@ -108,10 +113,10 @@ func (c *conversion) convert() (front string, err error) {
 func (c *conversion) refuse(err error) error {
 	switch {
 	case errors.Is(err, binarymime.ErrLimit):
-		c.m.refusal = &smtp.Reply{Code: 554, Enhanced: "5.6.3", Text: "The message is binary and can't be converted to lines of text (" +
+		c.m.refused = &smtp.Reply{Code: 554, Enhanced: "5.6.3", Text: "The message is binary and can't be converted to lines of text (" +
 			err.Error() + "); send it without BODY=BINARYMIME"}
 	case errors.Is(err, errConvertedSize):
-		c.m.refusal = &smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit, with its binary parts in base64"}
+		c.m.refused = &smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit, with its binary parts in base64"}
 	}
 	return err
 }

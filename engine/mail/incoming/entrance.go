@@ -34,9 +34,13 @@ type Entrance struct {
 	AnySender       bool // an account may write under any address (submission.any_sender)
 	UnsignedForeign bool // a foreign From is not signed, instead of refused
 
-	// Convert runs work on a goroutine of a bounded pool, or full when there is no room.
+	// Convert runs work on a goroutine of a bounded pool, or full when there is no room. Place
+	// does the same in another pool; work that is last gives way to all other work.
 	Convert func(work, full func())
-	Log     *slog.Logger // nil: slog.Default
+	Place   func(last bool, work, full func())
+	// Expect is storage.Store's; nil: the store is not told what to expect.
+	Expect func(n int)
+	Log    *slog.Logger // nil: slog.Default
 
 	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the
 	// store; it does not block. nil: no call.

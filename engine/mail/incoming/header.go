@@ -97,9 +97,8 @@ func (m *Message) decide() {
 	m.passHeader(held, true)
 }
 
-// EndHeader returns the reply that refuses a message for its header, or nil. Call it at the
-// end of the message, before Finish. It decides about a message without a body.
-func (m *Message) EndHeader() *smtp.Reply {
+// finishHeader decides about a message without a body, and refuses a message for its header.
+func (m *Message) finishHeader() bool {
 	h := &m.header
 	if h.own && !h.decided {
 		h.decided = true
@@ -107,7 +106,10 @@ func (m *Message) EndHeader() *smtp.Reply {
 		h.held = nil
 		m.passHeader(held, false)
 	}
-	return h.refusal
+	if h.refusal != nil {
+		return m.refuse(h.refusal)
+	}
+	return true
 }
 
 // passHeader completes and passes on what is held, if the account may use its From and
@@ -194,16 +196,19 @@ func (m *Message) beginSignature(text []byte) {
 	}
 }
 
-// sign finishes the signature and delivers, on this goroutine or on another. A message that
-// can't be signed is delivered without a signature.
-func (m *Message) sign() {
+// sign waits for the signature, if there is one. A message that can't be signed is delivered
+// without a signature.
+func (m *Message) sign() bool {
 	stream := m.header.stream
 	if stream == nil {
-		m.deliver("")
-		return
+		return true
 	}
 	m.header.stream = nil
-	stream.Finish(func(fields string, err error) { m.deliver(m.in.front(fields, err, m.header.id)) })
+	stream.Finish(func(fields string, err error) {
+		m.front = m.in.front(fields, err, m.header.id)
+		m.goOn()
+	})
+	return false
 }
 
 // front returns the text in front of a message: the signature, or "" if signing failed.

@@ -1,6 +1,7 @@
 package incoming
 
 import (
+	"sync/atomic"
 	"time"
 
 	"postrider/codec/message"
@@ -25,7 +26,6 @@ type Message struct {
 	notShown int              // forward-paths without room in taken
 
 	Arrival time.Time
-	Results []byte // an Authentication-Results field, in front of the message; empty: none
 
 	host  string        // this host's name in Received
 	draft storage.Draft // nil until Open
@@ -34,10 +34,16 @@ type Message struct {
 	head  *message.Head
 	header
 
+	untrusted bool
+	expected  bool    // see Expect
+	check     Check   // nil: none
+	finding   Finding // what the check has found
+	resume    func()  // goOn, once there was a check
+
 	delivery storage.Delivery
-	refusal  *smtp.Reply // refuses the message because of its conversion
-	trace    []byte      // the fields of delivery.Recipients; before that scratch
-	ends     []int       // where in trace each recipient's own fields end
+	steps
+	trace []byte // the fields of delivery.Recipients; before that scratch
+	ends  []int  // where in trace each recipient's own fields end
 }
 
 // From has the facts about the origin of a message.
@@ -46,7 +52,7 @@ type From struct {
 	// slices are borrowed for the call.
 	Received message.Received
 	// Head reads the header while the message comes: before each Append it has seen all
-	// octets. It must not change until Finish.
+	// octets. From Finish on it must not change until done.
 	Head *message.Head
 	// At is when the message began to arrive; zero: now.
 	At time.Time
@@ -58,6 +64,12 @@ type From struct {
 	// relay, or an untrusted client.
 	Account storage.AccountID
 	User    string
+	// Untrusted: the client is on none of the operator's networks. The work for its message
+	// gives way to other work.
+	Untrusted bool
+	// Check looks at the message while it comes; nil: none. A client that may not relay has
+	// one, which decides also whether it gets notifications of success.
+	Check Check
 }
 
 // End has the facts about a message that are known at its end.
@@ -68,6 +80,11 @@ type End struct {
 	Size     int64 // octets that the client has sent, without stuffed dots
 	// Settle is carried out in the same step: see storage.Delivery.
 	Settle []storage.Settlement
+	// Recipients are the arguments of Message.Recipient again, for a message that may be
+	// routed again at its end; nil: it is not. They must not change before done.
+	Recipients []smtp.RcptArgs
+	// Committing counts the message from commit until done; nil: it is not counted.
+	Committing *atomic.Int64
 }
 
 // Init prepares a zero Message, once. done gets each finished message's outcome: see
@@ -117,7 +134,8 @@ func (m *Message) ID() storage.MessageID { return m.draft.ID() }
 // Open begins the draft with our Received field, which has the draft's id.
 func (m *Message) Open(f *From) {
 	m.draft = m.in.Inbox.NewDraft(f.Size)
-	m.Arrival, m.Results, m.host, m.head = f.At, m.Results[:0], f.Received.Host, f.Head
+	m.Arrival, m.host, m.head = f.At, f.Received.Host, f.Head
+	m.untrusted, m.check = f.Untrusted, f.Check
 	if f.At.IsZero() {
 		m.Arrival = time.Now()
 	}
@@ -135,6 +153,19 @@ func (m *Message) Open(f *From) {
 
 // Append adds the next octets of the message, in wire form. run is borrowed.
 func (m *Message) Append(run []byte) {
+	if m.check == nil {
+		m.append(run)
+		return
+	}
+	scratch := scratches.Get().(*[]byte)
+	if run = m.check.Pass(run, scratch); len(run) > 0 {
+		m.append(run)
+	}
+	scratches.Put(scratch)
+}
+
+// append adds octets that are to be stored.
+func (m *Message) append(run []byte) {
 	switch h := &m.header; {
 	case h.refusal != nil:
 	case !h.own:
@@ -149,10 +180,7 @@ func (m *Message) Append(run []byte) {
 	}
 }
 
-// Removed counts n octets that the client sent and that were not appended.
-func (m *Message) Removed(n int64) { m.cut += n }
-
-// Backlog is how many octets of the message are in memory.
+// Backlog is how many octets of the message are in memory, apart from what its check has.
 func (m *Message) Backlog() int64 {
 	if m.draft == nil {
 		return 0
@@ -161,14 +189,19 @@ func (m *Message) Backlog() int64 {
 }
 
 // Notify calls f once, on another goroutine or at once, when the backlog in the store's
-// writer and the signature is at most mark octets. f must not block. Drop cancels the call.
+// writer and the signature is at most mark octets, and the check is not full. f must not
+// block. Drop may cancel the call.
 func (m *Message) Notify(mark int64, f func()) {
-	stream := m.header.stream
-	if stream == nil {
-		m.draft.Notify(mark, f)
-		return
+	if check := m.check; check != nil {
+		then := f
+		f = func() { check.WhenRoom(then) }
 	}
-	m.draft.Notify(mark/2, func() { stream.Notify(mark/2, f) })
+	if stream := m.header.stream; stream != nil {
+		mark /= 2
+		then := f
+		f = func() { stream.Notify(mark, then) }
+	}
+	m.draft.Notify(mark, f)
 }
 
 // Relays reports whether the message goes to other hosts, by the queue.
@@ -179,18 +212,7 @@ func (m *Message) Size() int64 { return m.delivery.Size }
 
 // Refusal is the reply to a message that was not stored because it is at fault; nil: the
 // reply follows from the error of done.
-func (m *Message) Refusal() *smtp.Reply { return m.refusal }
-
-// Finish starts the last steps, which store the message: see the package comment.
-func (m *Message) Finish(e *End) {
-	m.EndHeader()
-	m.seal(e)
-	if e.Envelope.Body == smtp.BodyBinaryMIME {
-		m.convert()
-		return
-	}
-	m.sign()
-}
+func (m *Message) Refusal() *smtp.Reply { return m.refused }
 
 // seal fills in the delivery, apart from the fields in front.
 func (m *Message) seal(e *End) {
@@ -205,25 +227,14 @@ func (m *Message) seal(e *End) {
 	d.Relayed = m.Places.Relayed
 }
 
-// deliver gives the message to the store, with the signature in front of it.
-func (m *Message) deliver(front string) {
-	m.address(front)
-	m.in.Inbox.Deliver(&m.delivery)
-}
-
 // address adds the recipients to the delivery, with the signature in front of the message.
-func (m *Message) address(front string) {
+func (m *Message) address() bool {
 	d := &m.delivery
-	d.Recipients = m.traces(d.Recipients[:0], front)
+	d.Recipients = m.traces(d.Recipients[:0], m.front)
 	for _, e := range d.Relayed {
-		e.Envelope.Front += front
+		e.Envelope.Front += m.front
 	}
-}
-
-// stored runs on a store goroutine.
-func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) {
-	m.tellNear(err)
-	m.done(r, err)
+	return true
 }
 
 // tellNear passes on what the store found of quotas.
@@ -231,28 +242,6 @@ func (m *Message) tellNear(err error) {
 	if near := m.delivery.Near; err == nil && len(near) > 0 && m.in.NearQuota != nil {
 		m.in.NearQuota(near)
 	}
-}
-
-// fail ends a finished message that the store has not got.
-func (m *Message) fail(err error) {
-	m.delivery.Draft.Discard()
-	m.done(storage.Receipt{}, err)
-}
-
-// Reset releases the delivery, after done.
-func (m *Message) Reset() {
-	m.delivery.Draft, m.delivery.Relayed, m.delivery.Settle, m.Places.Relayed = nil, nil, nil, nil
-	m.refusal = nil
-	m.Shrink()
-}
-
-// Drop discards a message's draft before Finish, if there is one.
-func (m *Message) Drop() {
-	if m.draft != nil {
-		m.draft.Discard()
-		m.draft = nil
-	}
-	m.header.drop()
 }
 
 // keptRecipients is for how many recipients Shrink keeps the memory, keptTrace how many

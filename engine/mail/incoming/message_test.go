@@ -44,8 +44,8 @@ func rcpt(t testing.TB, path string) *smtp.RcptArgs {
 	return &args
 }
 
-// send sends text, which is in wire form, in runs of n octets. refusal is the result of
-// EndHeader.
+// send sends text, which is in wire form, in runs of n octets. refusal is the message's
+// Refusal.
 func (c *client) send(t testing.TB, from From, mayRelay bool, text string, n int, to ...string) (o outcome, refusal *smtp.Reply) {
 	t.Helper()
 	mail, refused := smtp.ParseMail([]byte("FROM:<ann@a.example>"), 0)
@@ -66,14 +66,13 @@ func (c *client) send(t testing.TB, from From, mayRelay bool, text string, n int
 		clear(run) // it was borrowed
 		rest = rest[len(run):]
 	}
-	if r := c.m.EndHeader(); r != nil {
-		c.m.Drop()
-		return o, r
-	}
 	c.m.Finish(&End{Size: int64(len(dot.AppendUnstuffed(nil, []byte(text))))})
-	o = <-c.outcomes
+	o, refusal = <-c.outcomes, c.m.Refusal()
+	if (refusal != nil) != errors.Is(o.err, errRefused) {
+		t.Errorf("refused with %v, and the error is %v", refusal, o.err)
+	}
 	c.m.Reset()
-	return o, nil
+	return o, refusal
 }
 
 // A Message stores the same text however it is cut and whatever it was used for before, and

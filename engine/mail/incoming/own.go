@@ -66,7 +66,7 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 		}
 	}
 	m.seal(e)
-	m.address("")
+	m.address()
 	r, err := storage.Put(ctx, m.in.Inbox, &m.delivery)
 	m.tellNear(err)
 	return r, err

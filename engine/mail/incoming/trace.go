@@ -12,7 +12,7 @@ import (
 // traces makes the fields in front of the message in each maildrop: Return-Path everywhere,
 // Delivered-To where an alias was expanded.
 func (m *Message) traces(rs []storage.Recipient, front string) []storage.Recipient {
-	b := append(message.AppendReturnPath(m.trace[:0], m.Reverse), m.Results...)
+	b := append(message.AppendReturnPath(m.trace[:0], m.Reverse), m.finding.Results...)
 	b = append(b, front...)
 	b = m.appendTaken(b)
 	plain := len(b)
