@@ -15,6 +15,7 @@ import (
 
 	"postrider/cmd/postrider/accounts"
 	"postrider/cmd/postrider/install"
+	"postrider/cmd/postrider/look"
 	"postrider/cmd/postrider/mail"
 	"postrider/cmd/postrider/queue"
 	"postrider/cmd/postrider/sendmail"
@@ -68,8 +69,9 @@ Exit codes are as in sysexits.h: 64 usage, 65 wrong data, 66 no input, 67 no suc
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},
-		serve.Command(), serve.StatusCommand(), serve.ConfigCommand(), serve.VersionCommand(), install.Command(),
+		serve.Command(), serve.ConfigCommand(), serve.VersionCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
+		look.StatusCommand(), look.WhoCommand(), look.KickCommand(),
 		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
 		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),

@@ -48,6 +48,7 @@ type Dialogue interface {
 	Taken(w Wait)                // is called after the wait ForListing or ForPiece
 	Expired(w Wait) (again bool) // is called at any other wait's deadline; again: there is a new one
 	Release()                    // releases what a session does not need at its end
+	Describe(f *Facts)           // sets what the protocol knows of Facts
 	Ended(err error)             // is the last call
 }
 
@@ -81,6 +82,7 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 	s.dialogue.Begin()
 	n := s.dialogue.Feed(in)
 	s.Unread = len(in) - n
+	s.got += int64(n)
 	s.finish()
 	return n
 }
@@ -224,7 +226,7 @@ func (s *Session) Timeout(c *loop.Conn) {
 		s.dialogue.Expect()
 		return
 	}
-	s.edge.Stats.Timeouts.Add(1)
+	s.Port.Edge.Stats.Timeouts.Add(1)
 	if w.isForReading() || c.Taken() < s.owed {
 		s.Reason = "stalled"
 		c.Abort()

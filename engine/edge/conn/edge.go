@@ -25,8 +25,13 @@ type Edge struct {
 
 	Stats Stats
 
-	loops map[*loop.Loop]*perLoop
+	ids     atomic.Uint64 // of the newest session
+	started time.Time
+	loops   map[*loop.Loop]*perLoop
 }
+
+// seconds is the time since Run.
+func (e *Edge) seconds() int32 { return int32(time.Since(e.started) / time.Second) } //nolint:gosec // 68 years
 
 // TLS has the settings for handshakes with clients. The zero value is for a server without
 // TLS.
@@ -48,12 +53,13 @@ type Stats struct {
 type perLoop struct {
 	loop  *loop.Loop
 	tls   tlsio.Scratch
-	first *Session // a list of all open sessions
+	first *Session // a list of all open sessions, the newest first
+	walks []*walk  // that are under way through the list
 }
 
 // Run prepares e for sessions on these loops.
 func (e *Edge) Run(loops []*loop.Loop) {
-	e.loops = make(map[*loop.Loop]*perLoop)
+	e.started, e.loops = time.Now(), make(map[*loop.Loop]*perLoop)
 	for _, l := range loops {
 		e.loops[l] = &perLoop{loop: l}
 	}

@@ -28,7 +28,7 @@ func TestActsAreLogged(t *testing.T) {
 	var b bytes.Buffer
 	lines := maillog.New(&b, false, slog.LevelInfo, "mx.test")
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, store, &relayFake{}, slog.New(lines), func() Status { return Status{} })
+	stop, err := Serve(context.Background(), path, store, &relayFake{}, nil, slog.New(lines), func() Status { return Status{} })
 	if err != nil {
 		t.Fatal(err)
 	}

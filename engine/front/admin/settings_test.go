@@ -17,7 +17,7 @@ import (
 func TestSettings(t *testing.T) {
 	want := Settings{Dir: "/srv", File: "/etc/postrider.toml", Values: map[string]string{"server.hostname": `"mx.example.org"`}}
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, struct{ storage.Store }{}, nil, slog.New(slog.DiscardHandler), func() Status { return Status{Version: "9", Settings: want} })
+	stop, err := Serve(context.Background(), path, struct{ storage.Store }{}, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{Version: "9", Settings: want} })
 	if err != nil {
 		t.Fatal(err)
 	}

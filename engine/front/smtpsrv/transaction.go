@@ -25,7 +25,8 @@ type transaction struct {
 	booking  allowance.Booking
 	checking checking
 
-	expected   bool // see expect
+	taken      int64 // messages of the session that got their 250
+	expected   bool  // see expect
 	committing bool
 	receipt    storage.Receipt
 	err        error
@@ -215,6 +216,7 @@ func (t *transaction) count() {
 	case t.err != nil:
 		stats.Refused.Add(1)
 	default:
+		t.taken++
 		stats.Messages.Add(1)
 		stats.Deliveries.Add(int64(len(t.Places.Targets)))
 		stats.OctetsIn.Add(t.Size())
