@@ -61,7 +61,7 @@ func printStatus(out io.Writer, s *admin.Status, asJSON bool) error {
 		if err := workspace.PrintJSON(out, s); err != nil {
 			return sysexits.IOErr.With(err)
 		}
-	} else if _, err := io.WriteString(out, statusText(s, time.Now())); err != nil {
+	} else if _, err := io.WriteString(out, statusText(s, time.Now(), false)); err != nil {
 		return sysexits.IOErr.With(err)
 	}
 	if s.Health != "ok" {
@@ -70,8 +70,9 @@ func printStatus(out io.Writer, s *admin.Status, asJSON bool) error {
 	return nil
 }
 
-// statusText is the status as people read it.
-func statusText(s *admin.Status, now time.Time) string {
+// statusText is the status as people read it. brief: without what does not change and what
+// rates tell better.
+func statusText(s *admin.Status, now time.Time, brief bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "postrider %s, process %d, up %s, since %s\n", s.Version, s.PID, span(now.Sub(s.Started)), s.Started.Local().Format(time.DateTime))
 	line := func(title, between string, parts ...string) { b.WriteString(wrapped(title, parts, between)) }
@@ -80,20 +81,27 @@ func statusText(s *admin.Status, now time.Time) string {
 		line("listeners", "  ", listeners([]admin.Listener{{Name: "smtp", Addrs: s.SMTP}, {Name: "pop3", Addrs: s.POP3}, {Name: "http", Addrs: s.HTTP}})...)
 		return b.String()
 	}
-	line("listeners", "  ", listeners(s.Listeners)...)
+	most, facts := 5, store(&s.Store)
+	if brief {
+		most, facts = 1, facts[:2]
+	} else {
+		line("listeners", "  ", listeners(s.Listeners)...)
+	}
 	c := &s.Connections
 	line("connections", "; ", fmt.Sprintf("%d of %d, %d of them from untrusted networks", c.Open, c.Limit, c.Strangers), fmt.Sprintf("%d to other hosts", c.Outgoing))
 	b.WriteString(groups(s.Sessions))
 	line("queue", ", ", queue(&s.Queue)...)
-	line("store", ", ", store(&s.Store)...)
+	line("store", ", ", facts...)
 	var memory []string
 	for _, l := range s.Memory {
 		memory = append(memory, fmt.Sprintf("%s %s of %s (%d %%)", l.Name, octets(l.Used), octets(l.Limit), 100*l.Used/max(l.Limit, 1)))
 	}
 	line("memory", ", ", memory...)
-	line("since start", ", ", totals(s.Totals)...)
+	if !brief {
+		line("since start", ", ", totals(s.Totals)...)
+	}
 	var limits []string
-	for _, l := range s.Limits[:min(len(s.Limits), 5)] {
+	for _, l := range s.Limits[:min(len(s.Limits), most)] {
 		limits = append(limits, fmt.Sprintf("%s: %s, the last %s ago", l.Key, count(l.Count, "time"), span(now.Sub(l.Last))))
 	}
 	if len(limits) == 0 {
