@@ -43,6 +43,7 @@ func (in inside) Details(ctx context.Context) (d admin.Details) {
 	if found, err := in.Look(ctx, conn.Selection{}, 0); err == nil && found.Groups != nil {
 		d.Sessions = found.Groups
 	}
+	d.Traced = in.Tapped()
 	d.Connections.Open, d.Connections.Strangers = srv.edge.Clients.Open()
 	d.Connections.Limit = srv.cfg.Limits.Connections
 	_, d.Connections.Outgoing, _ = srv.courier.Load()

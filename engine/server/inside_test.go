@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -186,5 +188,122 @@ func TestLimitsThatBitAreTold(t *testing.T) {
 	}
 	if len(d.Listeners) != 2 || len(d.Memory) != 4 || !d.Queue.Counted || d.Store.Figures["store_memtable_bytes"] == 0 {
 		t.Errorf("%+v", d)
+	}
+}
+
+// traced collects the lines of a trace until the test ends it.
+type traced struct {
+	mu    sync.Mutex
+	lines []string
+	end   func()
+}
+
+func (f *fixture) trace(t *testing.T, sel conn.Selection, before func()) *traced {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	tr := new(traced)
+	go func() {
+		done <- f.Inside().Trace(ctx, sel, func(all []conn.TraceLine) error {
+			if before != nil {
+				before()
+			}
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			for _, l := range all {
+				tr.lines = append(tr.lines, l.Text)
+			}
+			return nil
+		})
+	}()
+	tr.end = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	return tr
+}
+
+func (tr *traced) has(text string) bool {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, l := range tr.lines {
+		if strings.Contains(l, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// A trace shows new sessions from the greeting on, open ones from their next command on, and
+// those of an account after the login; TLS is told; the password is not.
+func TestDialoguesAreTraced(t *testing.T) {
+	f := start(t, func(c *config.Config) { withTLS(c); now(c) }, nil)
+	open := f.hello(t)
+	all := f.trace(t, conn.Selection{Client: netip.MustParsePrefix("127.0.0.1/32")}, nil)
+	of := f.trace(t, conn.Selection{Account: "mbrain"}, nil)
+	probe := f.dialPOP3(t) // a trace is on once it shows something
+	probe.expect("+OK")
+	until(t, "the first trace is on", func() bool { probe.say("CAPA", "+OK"); probe.listing(); return all.has(" -> CAPA") })
+	open.say("NOOP", "250 ")
+	in := f.hello(t)
+	until(t, "both traces are on", func() bool {
+		in = f.hello(t)
+		in.say(plain("mbrain", "secret"), "235 ")
+		in.say("MAIL FROM:<mbrain@localhost>", "250 ")
+		return of.has(" -> MAIL FROM:<mbrain@localhost>")
+	})
+	secured := f.hello(t)
+	secured.say("STARTTLS", "220 ")
+	tls := secured.secure(modern)
+	tls.say("EHLO inside.test", "250 ")
+	tls.say("QUIT", "221 ")
+	tls.Close()
+	until(t, "the end of the session is told", func() bool { return all.has("=== the session has ended") })
+	for _, want := range []string{" -> NOOP", "<-  220 ", " -> AUTH PLAIN (not shown)", "<-  235 ", " -> STARTTLS", "=== TLS started: TLSv1.3", " ~> EHLO inside.test", "<~  221 "} {
+		if !all.has(want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if all.has(plain("mbrain", "secret")[len("AUTH PLAIN "):]) || of.has("NOOP") || of.has(" -> EHLO") || !of.has("account mbrain@localhost") {
+		t.Errorf("a trace shows too much, or too little: %q", of.lines)
+	}
+	all.end()
+	of.end()
+	until(t, "nothing is left of the traces", func() bool { return f.edge.Tapped() == 0 })
+}
+
+// A reader that is slow loses lines, and hears how many; the sessions do not wait for it. A
+// trace too many is refused.
+func TestASlowReaderOfATraceLosesLines(t *testing.T) {
+	f := start(t, nil, nil)
+	reads := make(chan struct{})
+	slow := f.trace(t, conn.Selection{Protocol: "smtp"}, func() { <-reads })
+	p := f.hello(t)
+	until(t, "the trace is on", func() bool { p.say("NOOP", "250 "); return f.edge.Tapped() == 1 })
+	for range 3000 {
+		p.say("NOOP", "250 ")
+	}
+	var others []*traced
+	for range 3 {
+		others = append(others, f.trace(t, conn.Selection{Protocol: "pop3"}, nil))
+	}
+	probe := f.dialPOP3(t)
+	probe.expect("+OK")
+	until(t, "all traces are on", func() bool {
+		probe.say("NOOP", "-ERR")
+		return others[0].has("NOOP") && others[1].has("NOOP") && others[2].has("NOOP")
+	})
+	if err := f.Inside().Trace(t.Context(), conn.Selection{}, nil); !errors.Is(err, conn.ErrTraces) {
+		t.Errorf("a fifth trace: %v", err)
+	}
+	close(reads)
+	until(t, "the loss is told", func() bool { return slow.has("lines are lost") })
+	if n := len(slow.lines); n > 5000 {
+		t.Errorf("%d lines were kept", n)
+	}
+	for _, tr := range append(others, slow) {
+		tr.end()
 	}
 }

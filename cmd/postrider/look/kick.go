@@ -3,7 +3,6 @@ package look
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -37,12 +36,8 @@ with the user who did this.`,
 			if err != nil {
 				return err
 			}
-			for _, arg := range args {
-				id, err := strconv.ParseUint(arg, 10, 64)
-				if err != nil {
-					return sysexits.Usage.With(fmt.Errorf("%q is no id of a session: \"postrider who\" shows them", arg))
-				}
-				sel.IDs = append(sel.IDs, id)
+			if sel.IDs, err = sessionIDs(args); err != nil {
+				return err
 			}
 			if len(args) == 0 && c == (criteria{}) {
 				return sysexits.Usage.With(errors.New("name the sessions: ids, --client, --account or --protocol"))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -70,4 +71,16 @@ func network(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	return ip.Unmap().Prefix(ip.Unmap().BitLen())
+}
+
+// sessionIDs reads ids of sessions.
+func sessionIDs(args []string) (ids []uint64, err error) {
+	for _, arg := range args {
+		id, err := strconv.ParseUint(arg, 10, 64)
+		if err != nil || id == 0 {
+			return nil, sysexits.Usage.With(fmt.Errorf("%q is no id of a session: \"postrider who\" shows them", arg))
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }

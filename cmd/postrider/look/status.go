@@ -90,6 +90,9 @@ func statusText(s *admin.Status, now time.Time, brief bool) string {
 	c := &s.Connections
 	line("connections", "; ", fmt.Sprintf("%d of %d, %d of them from untrusted networks", c.Open, c.Limit, c.Strangers), fmt.Sprintf("%d to other hosts", c.Outgoing))
 	b.WriteString(groups(s.Sessions))
+	if s.Traced > 0 {
+		line("", " ", count(int64(s.Traced), "session")+" of them followed by a trace")
+	}
 	line("queue", ", ", queue(&s.Queue)...)
 	line("store", ", ", facts...)
 	var memory []string

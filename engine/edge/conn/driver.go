@@ -79,10 +79,17 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 		c.Pause() // until the wait is over
 		return 0
 	}
+	traced, state := s.tapped(), ""
+	if traced != nil {
+		state = s.facts().State
+	}
 	s.dialogue.Begin()
 	n := s.dialogue.Feed(in)
 	s.Unread = len(in) - n
 	s.got += int64(n)
+	if traced != nil && n > 0 {
+		traced.scribe.Client(in[:n], state)
+	}
 	s.finish()
 	return n
 }
@@ -90,6 +97,9 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 // Write writes octets for the peer.
 func (s *Session) Write(b []byte) {
 	s.said = true
+	if traced := s.tapped(); traced != nil {
+		traced.scribe.Server(b)
+	}
 	s.Conn.Write(b)
 }
 
@@ -268,5 +278,6 @@ func (s *Session) secured() {
 // Closed implements loop.Handler.
 func (s *Session) Closed(_ *loop.Conn, err error) {
 	s.dialogue.Ended(err)
+	s.untrace(err)
 	s.close()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +29,9 @@ type Edge struct {
 	ids     atomic.Uint64 // of the newest session
 	started time.Time
 	loops   map[*loop.Loop]*perLoop
+
+	tracing sync.Mutex               // of those who change traces
+	traces  atomic.Pointer[[]*trace] // nil: none
 }
 
 // seconds is the time since Run.
@@ -55,6 +59,7 @@ type perLoop struct {
 	tls   tlsio.Scratch
 	first *Session // a list of all open sessions, the newest first
 	walks []*walk  // that are under way through the list
+	taps  map[*Session]*tap
 }
 
 // Run prepares e for sessions on these loops.
@@ -101,6 +106,10 @@ type Port struct {
 	TooMany  []byte        // the reply to a connection without room
 	TLS      *tls.Config   // TLS from the first octet; nil: clear text first
 	StartTLS *tls.Config   // for STARTTLS or STLS; nil: not offered
+
+	// Scribe makes what writes a dialogue down; nil: it can't be traced. joined: the session
+	// has begun before. emit is called for each line.
+	Scribe func(joined bool, emit func(line string)) Scribe
 }
 
 // Admit counts a connection if there is room for it. Else it logs the reason.

@@ -89,6 +89,10 @@ func (h *handshaking) succeed(session *tlsio.Session) {
 	s.TLS = session
 	s.Port.Edge.Stats.TLSHandshakes.Add(1)
 	s.Port.Edge.logSecured(h)
+	if traced := s.tapped(); traced != nil {
+		traced.emit("=== TLS started: " + session.Facts().Version + " " + session.Facts().Cipher)
+		traced.scribe.Secured()
+	}
 	s.ender = s
 	s.Conn.SetHandler(s)
 	s.Conn.SetLayer(session)

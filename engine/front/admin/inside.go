@@ -19,12 +19,15 @@ type Inside interface {
 	Look(ctx context.Context, sel conn.Selection, most int) (conn.Survey, error)
 	// End ends sessions: see conn.Edge.
 	End(ctx context.Context, sel conn.Selection, now bool) (int, error)
+	// Trace hands over dialogues: see conn.Edge.
+	Trace(ctx context.Context, sel conn.Selection, each func([]conn.TraceLine) error) error
 }
 
 // Details are what a server does at one moment.
 type Details struct {
 	Listeners   []Listener   `json:"listeners"`
 	Sessions    []conn.Group `json:"sessions"` // open ones, by protocol, state and what they wait for
+	Traced      int          `json:"traced"`   // sessions whose dialogues are read by "postrider trace"
 	Connections Connections  `json:"connections"`
 	Queue       QueueTotal   `json:"queue"`
 	Store       StoreFacts   `json:"store"`
@@ -104,20 +107,7 @@ type auditedInside struct {
 func (a *auditedInside) End(ctx context.Context, sel conn.Selection, now bool) (int, error) {
 	n, err := a.Inside.End(ctx, sel, now)
 	if n > 0 {
-		facts := []any{"sessions", n, "now", now}
-		if len(sel.IDs) > 0 {
-			facts = append(facts, "ids", sel.IDs)
-		}
-		if sel.Client.IsValid() {
-			facts = append(facts, "client", sel.Client.String())
-		}
-		if sel.Account != "" {
-			facts = append(facts, "account", sel.Account)
-		}
-		if sel.Protocol != "" {
-			facts = append(facts, "protocol", sel.Protocol)
-		}
-		a.log.Info("sessions ended", facts...)
+		a.log.Info("sessions ended", append([]any{"sessions", n, "now", now}, facts(&sel)...)...)
 	}
 	return n, err
 }
@@ -149,6 +139,7 @@ func insideRoutes(mux *http.ServeMux, inside Inside) {
 		}
 		return inside.End(ctx, arg.Selection, arg.Now)
 	})
+	mux.HandleFunc("POST /v1/trace", func(w http.ResponseWriter, r *http.Request) { serveTrace(inside, w, r) })
 }
 
 // Look lists at most so many sessions of the running server, and counts all that are

@@ -34,7 +34,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 	w := httptest.NewRecorder()
-	handler(struct{ storage.Store }{}, nil, func() Status { return Status{Settings: want} }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/status", nil))
+	handler(struct{ storage.Store }{}, nil, nil, func() Status { return Status{Settings: want} }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/status", nil))
 	if strings.Contains(w.Body.String(), "mx.example.org") {
 		t.Errorf("in the status: %s", w.Body)
 	}

@@ -3,6 +3,7 @@ package pop3srv
 import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/mail/router"
+	dialogue "postrider/engine/protocol/trace"
 )
 
 // Describe implements conn.Dialogue.
@@ -23,4 +24,9 @@ func (s *session) Describe(f *conn.Facts) {
 	}
 	a := &m.signedIn.Account
 	f.Account = router.Mailbox(a.Name, a.Domain)
+}
+
+// scribe writes a dialogue down: see conn.Port.
+func scribe(joined bool, emit func(string)) conn.Scribe {
+	return dialogue.New(dialogue.POP3, joined, emit)
 }

@@ -3,6 +3,7 @@ package smtpsrv
 import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/protocol/smtpd"
+	"postrider/engine/protocol/trace"
 )
 
 // Describe implements conn.Dialogue.
@@ -27,4 +28,9 @@ func waitsFor(q smtpd.Question) string {
 		return "login"
 	}
 	return "names"
+}
+
+// scribe writes a dialogue down: see conn.Port.
+func scribe(joined bool, emit func(string)) conn.Scribe {
+	return trace.New(trace.SMTP, joined, emit)
 }
