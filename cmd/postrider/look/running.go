@@ -78,7 +78,7 @@ func sessionIDs(args []string) (ids []uint64, err error) {
 	for _, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil || id == 0 {
-			return nil, sysexits.Usage.With(fmt.Errorf("%q is no id of a session: \"postrider who\" shows them", arg))
+			return nil, sysexits.Usage.With(fmt.Errorf("%q is not an id of a session: \"postrider who\" shows them", arg))
 		}
 		ids = append(ids, id)
 	}

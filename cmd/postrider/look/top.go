@@ -66,7 +66,7 @@ type watch struct {
 	every  time.Duration
 	looks  int
 
-	at     time.Time        // of the last look
+	at     time.Time        // time of the last look
 	totals map[string]int64 // at the last look
 	moved  map[uint64]int64 // octets of sessions at the last look
 }
@@ -169,7 +169,7 @@ func (w *watch) paper(out io.Writer, page string) error {
 // screen is a terminal that shows pages.
 type screen struct {
 	out, in *os.File
-	before  *term.State // of in; nil: it is no terminal
+	before  *term.State // state of in; nil: it is no terminal
 }
 
 // openScreen takes the terminal: pages are on a screen of their own, and keys come at once.

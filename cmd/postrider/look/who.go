@@ -74,7 +74,7 @@ func printSessions(out io.Writer, found *conn.Survey) error {
 		return err
 	}
 	if left := found.Total - len(found.Sessions); left > 0 {
-		_, err := fmt.Fprintf(out, "%s more, older ones: narrow down with --client, --account or --protocol, or set --limit\n", count(int64(left), "session"))
+		_, err := fmt.Fprintf(out, "%s more, older ones: see --limit, --client, --account, --protocol\n", count(int64(left), "session"))
 		return err
 	}
 	return nil

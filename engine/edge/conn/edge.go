@@ -26,11 +26,11 @@ type Edge struct {
 
 	Stats Stats
 
-	ids     atomic.Uint64 // of the newest session
+	ids     atomic.Uint64 // id of the newest session
 	started time.Time
 	loops   map[*loop.Loop]*perLoop
 
-	tracing sync.Mutex               // of those who change traces
+	tracing sync.Mutex               // held while traces are added and removed
 	traces  atomic.Pointer[[]*trace] // nil: none
 }
 

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// Facts are what an operator is told of a session. Session.facts sets those that all
+// Facts are what an operator is told of a session. Session.facts sets the fields that all
 // protocols have, Dialogue.Describe the others.
 type Facts struct {
 	ID       uint64     `json:"id"`       // rises with each session since the start
@@ -26,7 +26,7 @@ type Facts struct {
 	TLS      string     `json:"tls,omitempty"`
 }
 
-// Selection selects sessions: those that all of its fields fit.
+// Selection selects the sessions that all of its fields fit.
 type Selection struct {
 	IDs      []uint64     `json:"ids,omitempty"`      // none: all
 	Protocol string       `json:"protocol,omitempty"` // smtp, which is submission as well, submission, pop3; "": all
@@ -36,9 +36,9 @@ type Selection struct {
 
 // Survey is what Look has found.
 type Survey struct {
-	Sessions []Facts `json:"sessions"` // the newest ones of those that were selected
+	Sessions []Facts `json:"sessions"` // the newest ones of all that were selected
 	Total    int     `json:"total"`    // how many were selected
-	Groups   []Group `json:"groups"`   // of all that were selected, by protocol, state and wait
+	Groups   []Group `json:"groups"`   // all that were selected, by protocol, state and wait
 }
 
 // Group is a number of sessions that do the same.

@@ -32,8 +32,7 @@ type Details struct {
 	Queue       QueueTotal   `json:"queue"`
 	Store       StoreFacts   `json:"store"`
 	Memory      []Ledger     `json:"memory"` // limits.memory
-	// Limits are those that refused something or made it wait since the start, the last one
-	// first.
+	// Limits have refused something or made it wait since the start; the last one is first.
 	Limits []Limit `json:"limits"`
 	// Totals count since the start, by the names of the metrics.
 	Totals map[string]int64 `json:"totals"`

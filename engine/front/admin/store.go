@@ -80,6 +80,6 @@ type Status struct {
 	HTTP   []string `json:"http"`
 	*Details
 
-	Listening []Listener `json:"-"` // of HTTP, for Details
+	Listening []Listener `json:"-"` // listeners of HTTP, for Details
 	Settings  Settings   `json:"-"` // for GET /settings
 }
