@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"postrider/engine/edge/budget"
@@ -53,6 +54,22 @@ func (in inside) Details(ctx context.Context) (d admin.Details) {
 	d.Limits = srv.limits.bitten()
 	d.Totals = srv.totals()
 	return d
+}
+
+// TraceTo implements admin.Inside.
+func (in inside) TraceTo(ctx context.Context, destination string, each func([]conn.TraceLine) error) error {
+	feed := conn.NewFeed()
+	stop := in.srv.courier.Trace(func(domain, host string, id storage.MessageID) func(string) {
+		if !strings.EqualFold(domain, destination) && !strings.EqualFold(strings.TrimSuffix(host, "."), destination) {
+			return nil
+		}
+		return func(line string) { feed.Add(conn.TraceLine{Message: id.String(), Text: line}) }
+	})
+	if stop == nil {
+		return conn.ErrTraces
+	}
+	defer stop()
+	return feed.Run(ctx, each)
 }
 
 // mostCounted is how many entries of the queue the status counts by class: that takes some

@@ -20,6 +20,7 @@ import (
 func TraceCommand() *cobra.Command {
 	var t workspace.Target
 	var c criteria
+	var dest string
 	var asJSON bool
 	limit := 10 * time.Minute
 	cmd := &cobra.Command{
@@ -27,7 +28,9 @@ func TraceCommand() *cobra.Command {
 		Short: "Show the dialogues of sessions as they come",
 		Long: `Show what clients and the server say to each other, as it comes, in the notation of
 swaks: "<-" is the server, "->" the client; with a tilde it goes through TLS; "===" is
-about the session or the trace. Each line begins with the id of its session. New
+about the session or the trace. Each line begins with the id of its session, or of the
+message that is sent to another host: --dest shows these. There the client is this
+server, and messages are shown from their next attempt on. New
 sessions are shown from their greeting on; those that are open, from their next
 command on, and those of an account after its login.
 
@@ -40,6 +43,7 @@ The trace ends by itself after the time of --for, or with ^C. The log has a line
 user who began it.`,
 		Example: `  postrider trace --client 192.0.2.7
   postrider trace --account jsmith --protocol pop3 --for 1h
+  postrider trace --dest example.com
   postrider trace 1042`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sel, err := c.selection()
@@ -49,8 +53,9 @@ user who began it.`,
 			if sel.IDs, err = sessionIDs(args); err != nil {
 				return err
 			}
-			if len(args) == 0 && c == (criteria{}) {
-				return sysexits.Usage.With(errors.New("name the sessions: ids, --client, --account or --protocol"))
+			sessions := len(args) > 0 || c != (criteria{})
+			if sessions == (dest != "") {
+				return sysexits.Usage.With(errors.New("name the sessions: ids, --client, --account or --protocol; or --dest and none of these"))
 			}
 			if limit <= 0 || limit > admin.MaxTrace {
 				return sysexits.Usage.With(fmt.Errorf("--for %v: expected more than 0 and at most %v", limit, admin.MaxTrace))
@@ -58,11 +63,12 @@ user who began it.`,
 			out := cmd.OutOrStdout()
 			return with(cmd, &t, func(server *admin.Client) error {
 				fmt.Fprintf(cmd.ErrOrStderr(), "=== the trace ends after %s, or with ^C\n", span(limit))
-				return server.Trace(cmd.Context(), sel, limit, func(l *conn.TraceLine) error { return printLine(out, l, asJSON) })
+				return server.Trace(cmd.Context(), sel, dest, limit, func(l *conn.TraceLine) error { return printLine(out, l, asJSON) })
 			})
 		},
 	}
 	c.flags(cmd)
+	cmd.Flags().StringVar(&dest, "dest", "", "the dialogues with the hosts that mail for this domain is sent to, or with the host of this name")
 	cmd.Flags().DurationVar(&limit, "for", limit, "end after this time")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, an object for each line")
 	return t.Flags(cmd)
@@ -78,7 +84,7 @@ func printLine(out io.Writer, l *conn.TraceLine, asJSON bool) error {
 		_, err = out.Write(append(client.AppendJSON(nil, text), '\n'))
 		return sysexits.IOErr.With(err)
 	}
-	id := ""
+	id := l.Message
 	if l.Session != 0 {
 		id = fmt.Sprint(l.Session)
 	}

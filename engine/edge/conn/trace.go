@@ -2,7 +2,6 @@ package conn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -18,7 +17,8 @@ type Scribe interface {
 
 // TraceLine is a line of a dialogue.
 type TraceLine struct {
-	Session uint64    `json:"session,omitempty"` // 0: the line is about the trace
+	Session uint64    `json:"session,omitempty"` // of a client; 0: none
+	Message string    `json:"message,omitempty"` // that is sent to another host
 	At      time.Time `json:"at"`
 	Text    string    `json:"text"`
 }
@@ -37,27 +37,71 @@ var ErrTraces = fmt.Errorf("%d traces are under way already: end one of them", m
 
 // Trace calls each with lines of the dialogues of the selected sessions, as they come, until
 // ctx ends or each returns an error. A session is followed from the moment on that it is
-// selected. Lines for which each is too slow are lost, and counted. The loops never wait for
-// each.
+// selected. The loops never wait for each.
 func (e *Edge) Trace(ctx context.Context, sel Selection, each func([]TraceLine) error) error {
-	t := &trace{sel: sel, wake: make(chan struct{}, 1)}
+	t := &trace{Feed: NewFeed(), sel: sel}
 	if !e.addTrace(t) {
 		return ErrTraces
 	}
 	defer e.removeTrace(t)
+	return t.Run(ctx, each)
+}
+
+// Feed has the lines that a reader has yet to take. Its methods may be called from any
+// goroutine.
+type Feed struct {
+	wake chan struct{} // there is something to take
+
+	mu     sync.Mutex
+	lines  []TraceLine
+	octets int
+	lost   int
+}
+
+// NewFeed makes a Feed.
+func NewFeed() *Feed { return &Feed{wake: make(chan struct{}, 1)} }
+
+// Run calls each with the lines as they come, until ctx ends or each returns an error. Lines
+// for which each is too slow are lost, and counted.
+func (f *Feed) Run(ctx context.Context, each func([]TraceLine) error) error {
 	for {
 		select {
 		case <-ctx.Done():
-			if err := each(t.take()); err != nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return err
-			}
-			return nil
-		case <-t.wake:
-			if err := each(t.take()); err != nil {
+			return each(f.take())
+		case <-f.wake:
+			if err := each(f.take()); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// Add adds a line, unless the reader is too slow. It never waits.
+func (f *Feed) Add(l TraceLine) {
+	l.At = time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.lines) >= maxTraceLines || f.octets+len(l.Text) > maxTraceOctets {
+		f.lost++
+		return
+	}
+	f.lines, f.octets = append(f.lines, l), f.octets+len(l.Text)
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take takes the lines that are there.
+func (f *Feed) take() []TraceLine {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lines := f.lines
+	if f.lost > 0 {
+		lines = append(lines, TraceLine{At: time.Now(), Text: fmt.Sprintf("=== %d lines are lost: they were not read fast enough", f.lost)})
+	}
+	f.lines, f.octets, f.lost = nil, 0, 0
+	return lines
 }
 
 // addTrace makes a trace seen by the sessions.
@@ -91,65 +135,35 @@ func (e *Edge) removeTrace(t *trace) {
 	}
 }
 
-// trace is what one reader has asked for, and the lines that it has yet to take.
+// trace is what one reader has asked for, and the lines for it.
 type trace struct {
-	sel  Selection
-	wake chan struct{} // there is something to take
+	*Feed
+	sel Selection
 
-	mu       sync.Mutex
-	lines    []TraceLine
-	octets   int
-	lost     int
-	sessions int // that are followed now
-	full     bool
-}
-
-// add adds a line, unless the reader is too slow.
-func (t *trace) add(l TraceLine) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.lines) >= maxTraceLines || t.octets+len(l.Text) > maxTraceOctets {
-		t.lost++
-		return
-	}
-	t.lines, t.octets = append(t.lines, l), t.octets+len(l.Text)
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take takes the lines that are there.
-func (t *trace) take() []TraceLine {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	lines := t.lines
-	if t.lost > 0 {
-		lines = append(lines, TraceLine{At: time.Now(), Text: fmt.Sprintf("=== %d lines are lost: they were not read fast enough", t.lost)})
-	}
-	t.lines, t.octets, t.lost = nil, 0, 0
-	return lines
+	following sync.Mutex
+	sessions  int  // that are followed now
+	full      bool // and it was told
 }
 
 // join counts a session that is followed from now on, if there is room for it.
 func (t *trace) join() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.following.Lock()
+	defer t.following.Unlock()
 	if t.sessions < maxTraceSessions {
 		t.sessions++
 		return true
 	}
 	if !t.full {
 		t.full = true
-		t.lines = append(t.lines, TraceLine{At: time.Now(), Text: fmt.Sprintf("=== %d sessions are followed; others are not shown: narrow down the selection", maxTraceSessions)})
+		t.Add(TraceLine{Text: fmt.Sprintf("=== %d sessions are followed; others are not shown: narrow down the selection", maxTraceSessions)})
 	}
 	return false
 }
 
 // leave counts a session that is not followed any more.
 func (t *trace) leave() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.following.Lock()
+	defer t.following.Unlock()
 	t.sessions--
 	t.full = false
 }
@@ -163,9 +177,8 @@ type tap struct {
 
 // emit adds a line to the traces that follow the session.
 func (p *tap) emit(text string) {
-	l := TraceLine{Session: p.id, At: time.Now(), Text: text}
 	for _, t := range p.by {
-		t.add(l)
+		t.Add(TraceLine{Session: p.id, Text: text})
 	}
 }
 
@@ -186,7 +199,7 @@ func (s *Session) tapped() *tap {
 				p = s.tap()
 			}
 			p.by = append(p.by, t)
-			t.add(TraceLine{Session: s.id, At: time.Now(), Text: begin(&f)})
+			t.Add(TraceLine{Session: s.id, Text: begin(&f)})
 		}
 	}
 	return p
@@ -261,9 +274,9 @@ func (e *Edge) Tapped() (n int) {
 	defer e.tracing.Unlock()
 	if on := e.traces.Load(); on != nil {
 		for _, t := range *on {
-			t.mu.Lock()
+			t.following.Lock()
 			n += t.sessions
-			t.mu.Unlock()
+			t.following.Unlock()
 		}
 	}
 	return n

@@ -42,6 +42,10 @@ func (insideFake) Trace(_ context.Context, sel conn.Selection, each func([]conn.
 	return errors.Join(each([]conn.TraceLine{{Session: 7, Text: "<-  220"}}), each([]conn.TraceLine{{Session: 7, Text: " -> QUIT"}}))
 }
 
+func (insideFake) TraceTo(_ context.Context, to string, each func([]conn.TraceLine) error) error {
+	return each([]conn.TraceLine{{Message: "6H", Text: " -> to " + to}})
+}
+
 // Each act of an operator is a line with what was done, to what, and by which user; a
 // question is none, and neither is an act that is refused.
 func TestActsAreLogged(t *testing.T) {
@@ -97,15 +101,23 @@ func TestActsAreLogged(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 	var dialogue []string
-	must(c.Trace(context.Background(), conn.Selection{Account: "alice"}, time.Minute, func(l *conn.TraceLine) error {
+	must(c.Trace(context.Background(), conn.Selection{Account: "alice"}, "", time.Minute, func(l *conn.TraceLine) error {
 		dialogue = append(dialogue, l.Text)
 		return nil
 	}))
 	if !slices.Equal(dialogue, []string{"<-  220", " -> QUIT"}) {
 		t.Errorf("%q", dialogue)
 	}
-	if err := c.Trace(context.Background(), conn.Selection{Account: "none"}, time.Minute, nil); err == nil || !strings.Contains(err.Error(), "already") {
+	if err := c.Trace(context.Background(), conn.Selection{Account: "none"}, "", time.Minute, nil); err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("a trace too many: %v", err)
+	}
+	dialogue = nil
+	must(c.Trace(context.Background(), conn.Selection{}, "there.test", time.Minute, func(l *conn.TraceLine) error {
+		dialogue = append(dialogue, l.Text)
+		return nil
+	}))
+	if !slices.Equal(dialogue, []string{" -> to there.test"}) {
+		t.Errorf("%q", dialogue)
 	}
 	stop()
 	lines.Close()
@@ -124,6 +136,7 @@ func TestActsAreLogged(t *testing.T) {
 		"account removed: by, account=alice@here.test, messages=0, size=0", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
 		"sessions ended: by, sessions=3, now=true, ids=[7], client=192.0.2.0/24, account=alice, protocol=pop3",
 		"trace begun: by, account=alice", "trace ended: by, account=alice", "trace begun: by, account=none", "trace ended: by, account=none",
+		"trace begun: by, destination=there.test", "trace ended: by, destination=there.test",
 	}
 	for i := range want {
 		want[i] = strings.Replace(want[i], "by", by[2:], 1)

@@ -21,6 +21,9 @@ type Inside interface {
 	End(ctx context.Context, sel conn.Selection, now bool) (int, error)
 	// Trace hands over dialogues: see conn.Edge.
 	Trace(ctx context.Context, sel conn.Selection, each func([]conn.TraceLine) error) error
+	// TraceTo hands over the dialogues with the hosts of a destination: the domain of the
+	// recipients, or the name of a host.
+	TraceTo(ctx context.Context, destination string, each func([]conn.TraceLine) error) error
 }
 
 // Details are what a server does at one moment.

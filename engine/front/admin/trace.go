@@ -17,8 +17,9 @@ const MaxTrace = 24 * time.Hour
 
 // traceArg is the request for a trace.
 type traceArg struct {
-	Selection conn.Selection
-	For       time.Duration
+	Selection   conn.Selection
+	Destination string // "": the sessions of clients that Selection has
+	For         time.Duration
 }
 
 // Trace implements Inside. Dialogues hold what people write, so it is logged who has read them.
@@ -26,6 +27,14 @@ func (a *auditedInside) Trace(ctx context.Context, sel conn.Selection, each func
 	a.log.Info("trace begun", facts(&sel)...)
 	err := a.Inside.Trace(ctx, sel, each)
 	a.log.Info("trace ended", facts(&sel)...)
+	return err
+}
+
+// TraceTo implements Inside.
+func (a *auditedInside) TraceTo(ctx context.Context, destination string, each func([]conn.TraceLine) error) error {
+	a.log.Info("trace begun", "destination", destination)
+	err := a.Inside.TraceTo(ctx, destination, each)
+	a.log.Info("trace ended", "destination", destination)
 	return err
 }
 
@@ -61,7 +70,7 @@ func serveTrace(inside Inside, w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
 	begun := false
-	err := inside.Trace(ctx, arg.Selection, func(all []conn.TraceLine) error {
+	err := begin(ctx, inside, &arg, func(all []conn.TraceLine) error {
 		begun = true
 		for i := range all {
 			if err := lines.Encode(line[conn.TraceLine]{Item: &all[i]}); err != nil {
@@ -77,10 +86,18 @@ func serveTrace(inside Inside, w http.ResponseWriter, r *http.Request) {
 	_ = lines.Encode(line[conn.TraceLine]{End: true, Error: toWire(err)})
 }
 
+// begin begins the trace that was asked for.
+func begin(ctx context.Context, inside Inside, arg *traceArg, each func([]conn.TraceLine) error) error {
+	if arg.Destination != "" {
+		return inside.TraceTo(ctx, arg.Destination, each)
+	}
+	return inside.Trace(ctx, arg.Selection, each)
+}
+
 // Trace calls f for each line of the dialogues of sessions, as they come, until their time is
-// over or ctx ends.
-func (c *Client) Trace(ctx context.Context, sel conn.Selection, limit time.Duration, f func(*conn.TraceLine) error) error {
-	arg, err := json.Marshal(traceArg{sel, limit})
+// over or ctx ends. With a destination it is the dialogues with its hosts.
+func (c *Client) Trace(ctx context.Context, sel conn.Selection, destination string, limit time.Duration, f func(*conn.TraceLine) error) error {
+	arg, err := json.Marshal(traceArg{sel, destination, limit})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func (d *Dialogue) Server(octets []byte) {
 			other += len(line)
 			continue
 		}
+		d.asked = d.asked || bytes.HasPrefix(line, []byte("334"))
 		d.fromServer(reply(line))
 	}
 	if other > 0 {

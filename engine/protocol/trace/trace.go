@@ -41,6 +41,7 @@ type Dialogue struct {
 	chunk   int64 // octets after BDAT that are still to come
 	data    bool  // the last command was DATA
 	message text  // of the client
+	asked   bool  // the server has sent a challenge of AUTH: see Sent
 	pending []kind
 	retr    text // a message or a listing of the server
 	now     kind // what retr is
@@ -112,6 +113,23 @@ func (d *Dialogue) Client(octets []byte, state string) {
 		d.message = text{hiding: d.data && at == Commands} // its begin was hidden
 	}
 }
+
+// Sent is Client for a machine that is the client: octets that it sends. message: they are a
+// message after DATA. What it sends after a challenge is a response to AUTH.
+func (d *Dialogue) Sent(octets []byte, message bool) {
+	state := ""
+	switch {
+	case message:
+		state = "DATA"
+	case d.asked:
+		state = "AUTH"
+	}
+	d.asked = false
+	d.Client(octets, state)
+}
+
+// Note writes a line about the session.
+func (d *Dialogue) Note(text string) { d.emit("=== " + text) }
 
 // command writes a command line, and reports whether what follows has to be hidden.
 func (d *Dialogue) command(line []byte) (hide bool) {
