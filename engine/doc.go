@@ -3,10 +3,10 @@
 //
 //   - server: is there a server? It joins all rooms, starts, drains and ends.
 //   - config: what did the operator say? Each key once; every other package gets values.
-//   - front: who speaks with us? smtpsrv, pop3srv, web, capture, admin, localmail.
+//   - front: which protocols and programs speak with us? smtpsrv, pop3srv, web, capture, admin, localmail.
 //   - relay: how does mail get to other hosts? queue (when), agent (carries it out), mx,
 //     mtasts, tlspolicy.
-//   - admit: who is let in? login, password, policy, screen (untrusted clients and their mail).
+//   - admit: which clients and users are let in? login, password, policy, screen (untrusted clients and their mail).
 //   - mail: what is a message, and whose is it? incoming (the one way into the store),
 //     router, allowance, dkim, entity, hypertext, transfer.
 //   - edge: how do octets come? loop, conn (the one driver of sessions), tlsio, certs, dns,

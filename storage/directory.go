@@ -12,8 +12,12 @@ import (
 // and NFC; other names are ErrInvalid. Reads are answered from memory and never block;
 // changes are synced before they return.
 type Directory interface {
-	// HostsDomain reports whether the domain is one of ours. Never blocks.
+	// HostsDomain reports whether the domain is one of ours, or an alias of one. Never
+	// blocks.
 	HostsDomain(domain string) bool
+	// DomainAlias is the domain of ours that a domain is an alias of; "": it is no alias.
+	// Never blocks.
+	DomainAlias(domain string) string
 	// Lookup finds what is stored under local@domain exactly as given, both folded; an
 	// empty local is the domain's catch-all. ErrNotFound when nothing is. The Address
 	// must not be changed. Never blocks.
@@ -28,6 +32,16 @@ type Directory interface {
 	AddAccounts(as []NewAccount) error
 	// SetPassword replaces the stored password hash and the APOP secret ("": none).
 	SetPassword(id AccountID, hash, secret string) error
+	// ChangeAccount changes what c names in one synced step: ErrNotFound, and for a new
+	// name what AddAccount returns. An alias of the old name stays.
+	ChangeAccount(id AccountID, c AccountChange) error
+	// NoteLogin keeps when an account has logged in, to LoginGrain, for Account.LastLogin.
+	// It is not synced: a crash may lose it. Never blocks.
+	NoteLogin(id AccountID, at time.Time)
+	// SetVerifier adds a verifier to an account's hash, made from the same password, if
+	// the hash still is the one that is given. It is no change of credentials.
+	// ErrNotFound; ErrFenced: the account has another hash by now.
+	SetVerifier(id AccountID, hash, verifier string) error
 	// RemoveAccount deletes the account and its mail; an alias of its name stays. It
 	// waits for no session: one that holds the maildrop has lost its lock (ErrFenced).
 	RemoveAccount(id AccountID) error
@@ -35,10 +49,19 @@ type Directory interface {
 	Accounts(f func(Account) bool) error
 
 	// AddDomain makes the domain ours; ErrExists. RemoveDomain: ErrNotFound, or
-	// ErrInUse while it has accounts or aliases.
+	// ErrInUse while it has accounts, aliases or domain aliases. It removes a domain
+	// alias too.
 	AddDomain(domain string) error
 	RemoveDomain(domain string) error
 	Domains() []string
+	// AddDomainAlias makes a domain an alias: each address in it is that of the same name
+	// in of, a domain of ours. ErrExists: the domain is ours already; ErrNotFound.
+	AddDomainAlias(domain, of string) error
+	// SetDomainQuota bounds what all maildrops of a domain hold together. ErrNotFound.
+	SetDomainQuota(domain string, q Quota) error
+	// DomainSettings are the domains and domain aliases with what is set for them, sorted.
+	// Never blocks.
+	DomainSettings() []Domain
 
 	// SetAliases stores each alias in one synced step, in place of the alias of its
 	// name; ErrExists when an account has the name and the alias does not name itself.
@@ -54,6 +77,10 @@ type Directory interface {
 type Address struct {
 	Account AccountID // 0: an alias alone
 	Targets []string  // the alias's, see Alias; empty: an account alone
+	Refused bool      // the account's Access is NoMail
+	// Full: the account's maildrop had no room for any message when the last one came, and
+	// nothing was deleted since.
+	Full bool
 }
 
 // Account is one maildrop with a name and a password.
@@ -63,7 +90,59 @@ type Account struct {
 	Hash         string // the password's, with its scheme; "": no login is possible
 	Secret       string // clear text for APOP (RFC 1939 section 7); "" unless asked for
 	Quota        int64  // octets; 0: no limit
+	MaxMessages  int64  // 0: no limit
+	Access       Access
 	Created      time.Time
+	LastLogin    time.Time // to LoginGrain; zero: none is known
+}
+
+// LoginGrain is how exact Account.LastLogin is.
+const LoginGrain = 10 * time.Minute
+
+// Access is what an account may do.
+type Access uint8
+
+// The kinds of access.
+const (
+	FullAccess Access = iota
+	NoLogin           // it can't log in; mail for it is taken
+	NoMail            // neither
+)
+
+// SameLogin reports whether what let a session in as a is that of b: the name, the access
+// and the credentials.
+func SameLogin(a, b *Account) bool {
+	return a.Name == b.Name && a.Domain == b.Domain && a.Access == b.Access &&
+		PasswordOf(a.Hash) == PasswordOf(b.Hash) && a.Secret == b.Secret
+}
+
+// AccountChange is what ChangeAccount changes; nil: that stays.
+type AccountChange struct {
+	Name, Domain       *string
+	Quota, MaxMessages *int64
+	Access             *Access
+}
+
+// Quota is how much may be held; 0: no limit.
+type Quota struct{ Octets, Messages int64 }
+
+// QuotaWarning is the part of a quota, in percent, that Delivery.Near tells of.
+const QuotaWarning = 80
+
+// NearQuota is a maildrop, or a domain, that a delivery has brought to QuotaWarning of its
+// quota or more.
+type NearQuota struct {
+	Account AccountID // 0: the domain
+	Domain  string
+	Used    Quota
+	Quota   Quota
+}
+
+// Domain is a domain of ours, or an alias of one.
+type Domain struct {
+	Name    string
+	AliasOf string // "": it is no alias
+	Quota   Quota  // for all its maildrops together
 }
 
 // Proofs counts the accounts with what a login needs that proves the password without
@@ -71,10 +150,18 @@ type Account struct {
 type Proofs struct {
 	Verifiers int // accounts with a verifier in Account.Hash: see HasVerifier
 	Secrets   int // accounts with an Account.Secret
+	Without   int // accounts that may log in and have an Account.Hash without a verifier
 }
 
 // Verifier is the scheme of a hash that serves SCRAM-SHA-256.
 const Verifier = "{SCRAM-SHA-256}"
+
+// PasswordOf is the part of a hash that stays the same for the same password: its first
+// scheme. SetVerifier adds the others.
+func PasswordOf(hash string) string {
+	first, _, _ := strings.Cut(hash, " ")
+	return first
+}
 
 // HasVerifier reports whether a hash has a verifier among its schemes: they are separated by
 // blanks, and each begins with its name in any case.
@@ -90,7 +177,7 @@ func HasVerifier[T string | []byte](hash T) bool {
 // NewAccount is an account to be made.
 type NewAccount struct {
 	Name, Domain, Hash, Secret string
-	Quota                      int64
+	Quota, MaxMessages         int64
 }
 
 // Alias is an address that forwards to others. An empty Name is the domain's

@@ -11,6 +11,8 @@
 //     none has. A draft that is not delivered is invisible and is collected.
 //   - A message id is never given twice, also not after its message was
 //     deleted, after a crash or after a step back of the clock.
+//   - No two messages of a maildrop have the same unique-id (RFC 1939 section 7),
+//     whether they got it here or came with it.
 //   - Expunge is one atomic, synced step, and fails as a whole when the lock
 //     that it was called through is lost.
 //   - What a [Lock] lists was durable before List returned.

@@ -1,6 +1,10 @@
 package storage
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestListingKeepsOrderAndSizes(t *testing.T) {
 	for _, n := range []int{0, 1, 8, 9, 1023, 1024, 1025, 5000} {
@@ -75,4 +79,57 @@ func TestExtendLeavesTheListing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Messages that came with their unique-ids and messages that did not come back in any mix;
+// what they take is counted, and 12 octets each without any.
+func TestListingKeepsUIDLs(t *testing.T) {
+	for _, n := range []int{1, 8, 9, 1024, 1025, 3000} {
+		for _, every := range []int{0, 1, 3, 700, 1024} {
+			var l Listing
+			want := make([]string, n)
+			memory := int64(n) * 12
+			for i := range n {
+				var uidl []byte
+				want[i] = MessageID(i + 1).String()
+				if every > 0 && i%every == every-1 {
+					uidl = fmt.Appendf(nil, "uid-%d", i)
+					want[i] = string(uidl)
+				}
+				memory += int64(len(uidl))
+				if i == n/2 {
+					l = *l.Extend()
+				}
+				l.AppendEntry(MessageID(i+1), 1, uidl)
+			}
+			for b := 0; b < n; b += listingBlockLen {
+				if end := min(b+listingBlockLen, n); every > 0 && end/every > b/every {
+					memory += int64(end-b) * 4
+				}
+			}
+			for i := range n {
+				if got := string(l.AppendUIDL(nil, i)); got != want[i] {
+					t.Fatalf("%d messages, every %d.: message %d is %q, want %q", n, every, i, got, want[i])
+				}
+			}
+			if l.Memory() != memory {
+				t.Errorf("%d messages, every %d.: %d octets, want %d", n, every, l.Memory(), memory)
+			}
+		}
+	}
+}
+
+func TestUIDLs(t *testing.T) {
+	f := func(s string, valid, isID bool) {
+		t.Helper()
+		if _, ok := IDOfUIDL(s); ValidUIDL(s) != valid || ok != isID {
+			t.Errorf("%q: valid %v, an id %v", s, ValidUIDL(s), ok)
+		}
+	}
+	f("", false, false)
+	f("0123456789ABC", true, true)
+	f("0123456789abc", true, false)
+	f("a b", false, false)
+	f(strings.Repeat("~", MaxUIDL), true, false)
+	f(strings.Repeat("!", MaxUIDL+1), false, false)
 }

@@ -20,8 +20,9 @@ type Store interface {
 	// Proofs counts the accounts that can prove their password. Never blocks, and a
 	// change counts as soon as it can be read.
 	Proofs() Proofs
-	// CredentialChanges counts changed passwords and removed accounts: while it is the
-	// same, so are Hash and Secret of each account that was there. It is at least as new
+	// CredentialChanges counts changed passwords, accounts that were changed by
+	// ChangeAccount and removed accounts: while it is the same, SameLogin holds for each
+	// account that was there. It is at least as new
 	// as what is read from the directory after it. Never blocks, and is cheap.
 	CredentialChanges() uint64
 	// Health returns the state of the store. Never blocks.
@@ -30,6 +31,11 @@ type Store interface {
 	// store may be in use meanwhile. The error is for a check that could not be
 	// carried out, not for what it found.
 	Check(ctx context.Context, report func(Fault)) (CheckSummary, error)
+	// Checkpoint makes a directory with files that are the store as it is now: all that
+	// has a Receipt is in them, and they don't change any more. They share the disk's
+	// blocks with the store. dir is its name in the data directory; remove deletes it.
+	// ErrInvalid: the store is not kept in files.
+	Checkpoint() (dir string, remove func() error, err error)
 	// Close waits for deliveries under way, then closes the files.
 	Close() error
 }
@@ -96,6 +102,8 @@ type Delivery struct {
 	// the settlement that it reports. When one of the entries is gone, nothing is
 	// stored, and the outcome is ErrFenced.
 	Settle []Settlement
+	// Near are quotas that are almost used up: the store sets it before Done.
+	Near []NearQuota
 	// Done gets the outcome: a Receipt and nil, or an error (ErrFull, ErrTemporary,
 	// ErrFailed, ErrNotFound when an account was removed meanwhile) and nothing stored.
 	Done func(d *Delivery, r Receipt, err error)
@@ -109,6 +117,12 @@ type Recipient struct {
 	// DKIM-Signature): whole lines that end with CRLF and do not begin with a dot. At
 	// most MaxTrace octets.
 	Trace []byte
+	// UIDL is the unique-id that the message has in this maildrop since before it came
+	// here (see ValidUIDL); "": it gets its id. If a message of the maildrop has it
+	// already, then with the same octets the outcome is ErrExists, and with others the
+	// message gets its id. An id that may still be given to a message of this store is not
+	// taken either. The store empties UIDL before Done when the message has its id instead.
+	UIDL string
 }
 
 // MaxTrace bounds Recipient.Trace: two paths of the largest size and their names, what
@@ -136,6 +150,17 @@ type Maildrops interface {
 	// Browse is View from the newest message on, or from the message from if that is
 	// older, towards the oldest.
 	Browse(account AccountID, from MessageID) (View, error)
+	// EachEntry calls f for each message of the maildrop in order of arrival, until f returns
+	// false. No body is read. Trace and UIDL of the entry are f's until it returns.
+	EachEntry(account AccountID, f func(Entry) bool) error
+	// ChangeUIDL gives the message that came with the unique-id from the unique-id to: when
+	// the server that it came from has given it one since. Not for a maildrop that clients
+	// use here. ErrNotFound, ErrExists when a message of the maildrop has to or may get it,
+	// ErrInUse when a session has the maildrop.
+	ChangeUIDL(account AccountID, from, to string) error
+	// Remove deletes messages of a maildrop in one synced step, as Lock.Expunge does: for
+	// operators. ErrInUse when a session has the maildrop.
+	Remove(account AccountID, ids []MessageID) error
 	// Usage is the number of messages in the maildrop and their octets (Entry.Octets).
 	Usage(account AccountID) (messages, octets int64, err error)
 }
@@ -190,6 +215,8 @@ type Entry struct {
 	Arrival time.Time
 	// Trace comes before the body; see Recipient.Trace.
 	Trace []byte
+	// UIDL is the unique-id that the message came with; empty: it has its id.
+	UIDL []byte
 	// Wire is the body's octets in wire form, Size the same without stuffed dots.
 	Wire, Size int64
 }

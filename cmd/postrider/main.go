@@ -14,9 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/accounts"
+	"postrider/cmd/postrider/completion"
 	"postrider/cmd/postrider/install"
 	"postrider/cmd/postrider/look"
 	"postrider/cmd/postrider/mail"
+	"postrider/cmd/postrider/manual"
 	"postrider/cmd/postrider/queue"
 	"postrider/cmd/postrider/sendmail"
 	"postrider/cmd/postrider/serve"
@@ -31,6 +33,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	root := rootCommand()
+	completion.Values(root)
 	root.SetArgs(argsOf(os.Args))
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "postrider:", err)
@@ -45,7 +48,7 @@ func argsOf(args []string) []string {
 		return nil
 	}
 	switch name := filepath.Base(args[0]); name {
-	case "sendmail", "mailq", "newaliases", "uuencode", "uudecode":
+	case "sendmail", "mailq", "newaliases", "postqueue", "postsuper", "postcat", "qshape", "uuencode", "uudecode":
 		return append([]string{name}, args[1:]...)
 	}
 	return args[1:]
@@ -72,10 +75,11 @@ refused, 78 configuration.`,
 		serve.Command(), serve.ConfigCommand(), serve.VersionCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
 		look.StatusCommand(), look.WhoCommand(), look.KickCommand(), look.TopCommand(), look.TraceCommand(),
-		store.ExportCommand(), store.ImportCommand(), store.CheckCommand(),
+		store.ExportCommand(), store.ImportCommand(), store.ImportTreeCommand(), store.PullCommand(), store.CheckCommand(), store.BackupCommand(), store.RestoreCommand(), store.SalvageCommand(),
 		queue.Command(), queue.MailqCommand(), queue.WhyCommand(), queue.RouteCommand(),
+		queue.PostqueueCommand(), queue.PostsuperCommand(), queue.PostcatCommand(), queue.QshapeCommand(),
 		sendmail.Command(sendmail.Others{List: queue.Print, Flush: queue.Flush, Aliases: accounts.TakeSystemAliases}),
-		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand())
+		mail.Command(), uu.EncodeCommand(), uu.DecodeCommand(), manual.Command())
 	root.SetVersionTemplate("postrider {{.Version}}\n")
 	return root
 }

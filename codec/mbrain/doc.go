@@ -16,7 +16,8 @@
 //   - a line "From: " and the sender: the address of the From field, else the
 //     reverse-path, else MAILER-DAEMON;
 //   - header lines, each at most once: "To: ", and when there is something to say
-//     "Date: " and "Subject: ", and in a raw entry "Arrived: " and "Octets: ".
+//     "Date: " and "Subject: ", and in a raw entry "Arrived: ", "UIDL: " and
+//     "Octets: ". UIDL comes after Arrived only.
 //     They are written in this order; a reader takes them in any order and case,
 //     and the first line that is none of these, or was there already, ends them;
 //   - the text, which goes to the next line that begins with "From:" or to the
@@ -36,7 +37,8 @@
 // there), and is written as it is otherwise. Attachments are in it as uuencoded
 // files (package uu). In a raw entry it is a whole message octet for octet, line ends, NUL and all: "Octets: n" gives its length (before
 // quoting), an empty line always comes before it, and after it one LF that is not
-// part of it. "Arrived: " is the time of arrival (RFC 3339).
+// part of it. "Arrived: " is the time of arrival (RFC 3339), "UIDL: " the unique-id
+// that POP3 clients know the message by.
 //
 // Header lines are UTF-8 without controls, of at most 4,096 octets; lines end
 // with LF, and CRLF is understood except inside of a raw text.

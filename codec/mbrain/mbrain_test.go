@@ -73,6 +73,8 @@ func TestWriter(t *testing.T) {
 	at := time.Date(2026, 11, 22, 23, 0, 0, 5e6, time.UTC)
 	f(message{Entry{From: "a", To: "b", Raw: true, Octets: 7, Arrived: at}, "From: \r"},
 		"From: a\nTo: b\nArrived: 2026-11-22T23:00:00.005Z\nOctets: 7\n\n>From: \r\n")
+	f(message{Entry{From: "a", To: "b", Raw: true, Octets: 1, Arrived: at, UIDL: "UID5-7"}, "x"},
+		"From: a\nTo: b\nArrived: 2026-11-22T23:00:00.005Z\nUIDL: UID5-7\nOctets: 1\n\nx\n")
 }
 
 func TestReader_Failure(t *testing.T) {
@@ -97,12 +99,13 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add("jsmith", "lunch", "Marshall,\nCan we have lunch Monday?\n", ">From: x\rfrom:\x00")
 	f.Add("", "", "To: x\n", "\r\n")
 	f.Add("a", "b", "\nOctets: 5", ">>>From:>From:\n")
+	f.Add("a", "b", "UIDL: 5", "UIDL: 5")
 	f.Fuzz(func(t *testing.T, from, subject, text, raw string) {
 		plain := message{Entry{From: clean(from), To: "mbrain", Subject: clean(subject)}, text}
 		if text != "" && !strings.HasSuffix(text, "\n") {
 			plain.text += "\n"
 		}
-		whole := message{Entry{From: clean(from), Raw: true, Octets: int64(len(raw)), Arrived: time.UnixMilli(1).UTC()}, raw}
+		whole := message{Entry{From: clean(from), Raw: true, Octets: int64(len(raw)), Arrived: time.UnixMilli(1).UTC(), UIDL: clean(subject)}, raw}
 		file := write(plain, whole, plain)
 		if n := len(naive.FindAllString(file, -1)); n != 3 {
 			t.Fatalf("a naive reader finds %d messages in %q", n, file)
@@ -192,4 +195,12 @@ func unescape(s string) (string, bool) {
 		}
 	}
 	return b.String(), true
+}
+
+// Before there were UIDL lines, a text could begin with what looks like one.
+func TestReader_olderText(t *testing.T) {
+	got, err := read(strings.NewReader("From: a\nTo: b\nUIDL: is what POP3 has\n"))
+	if err != nil || len(got) != 1 || got[0].text != "UIDL: is what POP3 has\n" || got[0].e.UIDL != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
 }

@@ -98,8 +98,8 @@ func (r *Reader) header(e *Entry) error {
 			return err
 		}
 		which, ok := headerName(text)
-		if !ok || seen[which] {
-			return r.emptyLine(text)
+		if !ok || seen[which] || headerNames[which] == "uidl:" && e.Arrived.IsZero() {
+			return r.emptyLine(text) // older files have no UIDL: there it may be text
 		}
 		seen[which] = true
 		_, _ = r.in.Discard(len(headerNames[which]))
@@ -142,6 +142,8 @@ func (e *Entry) set(which int, value string) (err error) {
 		if e.Arrived, err = time.Parse(time.RFC3339, value); err != nil {
 			return fmt.Errorf("malformed \"Arrived:\" %q: expected a time such as 2026-11-22T23:00:00Z", value)
 		}
+	case "uidl:":
+		e.UIDL = value
 	case "octets:":
 		e.Raw = true
 		if e.Octets, err = strconv.ParseInt(value, 10, 64); err != nil || e.Octets < 0 {

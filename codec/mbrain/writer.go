@@ -19,6 +19,7 @@ type Entry struct {
 	Raw     bool
 	Octets  int64
 	Arrived time.Time // zero: unknown; raw entries only
+	UIDL    string    // unique-id of POP3; "": unknown; raw entries only
 
 	Line int // where the entry begins, from 1; set by Reader
 }
@@ -26,7 +27,7 @@ type Entry struct {
 var rule = quote.Rule{Word: "from:", Fold: true, CR: true}
 
 // headerNames are the header lines after From, in lower case with the colon.
-var headerNames = [...]string{"to:", "date:", "subject:", "arrived:", "octets:"}
+var headerNames = [...]string{"to:", "date:", "subject:", "arrived:", "uidl:", "octets:"}
 
 const longestName = len("arrived:")
 
@@ -61,6 +62,9 @@ func (w *Writer) Begin(dst []byte, e Entry) []byte {
 	}
 	if !e.Arrived.IsZero() {
 		dst = appendLine(dst, "Arrived:", e.Arrived.UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	}
+	if e.UIDL != "" && !e.Arrived.IsZero() {
+		dst = appendLine(dst, "UIDL:", e.UIDL)
 	}
 	dst = appendLine(dst, "Octets:", strconv.FormatInt(e.Octets, 10))
 	return append(dst, '\n')

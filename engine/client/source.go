@@ -79,6 +79,9 @@ func (v *view) Open() (storage.Message, error) {
 		m.begin = append(m.begin, wire...)
 	}
 	m.entry = storage.Entry{ID: idOf(v.now), Arrival: arrival(m.begin), Wire: v.now.Size, Size: v.now.Size}
+	if storage.ValidUIDL(v.now.UID) {
+		m.entry.UIDL = []byte(v.now.UID)
+	}
 	if f, rest, ok := message.Next(m.begin); ok && f.Is("Return-Path") {
 		n := len(m.begin) - len(rest)
 		m.entry.Trace, m.begin = m.begin[:n:n], rest

@@ -63,6 +63,7 @@ type SMTP struct {
 	MaxMessages     int // 0: no limit
 	MaxErrors       int
 	MaxHops         int
+	OverQuota       OverQuota
 	BareLF          BareLF
 	CommandTimeout  time.Duration
 	DataTimeout     time.Duration
@@ -177,16 +178,19 @@ type Auth struct {
 	Threads int   // threads for one argon2 hash
 	Workers int   // hashes at once; 0: one per core
 
-	Mechanisms      sasl.Set
-	ClearText       bool          // passwords without TLS from anywhere
-	ScramIterations int           // for new verifiers
-	CacheTTL        time.Duration // how long a verified password is remembered; 0: not at all
-	CacheSize       int           // passwords remembered
-	FailureDelay    time.Duration // what a wrong password costs its session
-	AccountFailures int           // wrong passwords for one account in FailureWindow without a wait; 0: never a wait
-	AccountDelay    time.Duration // the longest wait
-	NetworkFailures int           // wrong passwords of one network in FailureWindow; 0: no limit
-	FailureWindow   time.Duration
+	Mechanisms       sasl.Set
+	OfferSCRAM       OfferSCRAM
+	MinPassword      int           // characters of a new password
+	RefusedPasswords string        // file of passwords that are refused; "": none
+	ClearText        bool          // passwords without TLS from anywhere
+	ScramIterations  int           // for new verifiers
+	CacheTTL         time.Duration // how long a verified password is remembered; 0: not at all
+	CacheSize        int           // passwords remembered
+	FailureDelay     time.Duration // what a wrong password costs its session
+	AccountFailures  int           // wrong passwords for one account in FailureWindow without a wait; 0: never a wait
+	AccountDelay     time.Duration // the longest wait
+	NetworkFailures  int           // wrong passwords of one network in FailureWindow; 0: no limit
+	FailureWindow    time.Duration
 }
 
 // Limits is the group [limits].
@@ -226,6 +230,24 @@ type BareLF string
 const (
 	BareLFReject    BareLF = "reject"
 	BareLFNormalize BareLF = "normalize"
+)
+
+// OfferSCRAM is when SCRAM-SHA-256 is offered.
+type OfferSCRAM string
+
+// The values of auth.offer_scram.
+const (
+	OfferToAll  OfferSCRAM = "all"
+	OfferToSome OfferSCRAM = "some"
+)
+
+// OverQuota is the reply to a message for a maildrop that is full.
+type OverQuota string
+
+// The values of smtp.over_quota.
+const (
+	OverQuotaWait  OverQuota = "452"
+	OverQuotaFinal OverQuota = "552"
 )
 
 // Durability is what a 250 promises.

@@ -62,6 +62,8 @@ func keysOfEdge(c *Config) []*Key {
 			help("Maximum number of refused commands per connection since its last accepted message; then 421."),
 		count("smtp.max_hops", &c.SMTP.MaxHops, 100, 100, 10000).rfc("RFC 5321 section 6.3: at least 100").
 			help("Maximum number of Received fields of a message; a message with more is refused as a mail loop."),
+		choice("smtp.over_quota", &c.SMTP.OverQuota, OverQuotaWait, OverQuotaFinal).
+			help("The reply to a message for a maildrop that is over its quota. 452: the client tries again later. 552: the sender gets the message back at once."),
 		choice("smtp.bare_lf", &c.SMTP.BareLF, BareLFReject, BareLFNormalize).
 			help("What to do with a message that has a bare LF: reject it, or normalize it to CRLF. Only CRLF.CRLF ends a message either way. With reject, a dot on a line of its own that ends with LF alone gets a 550 at once, and ends the session."),
 		duration("smtp.command_timeout", &c.SMTP.CommandTimeout, 5*time.Minute, time.Second, day).rfc("RFC 5321 section 4.5.3.2.7: at least 5m").

@@ -106,6 +106,12 @@ var sizes = []struct {
 	octets int64
 }{{"GiB", gib}, {"MiB", mib}, {"KiB", kib}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
 
+// ParseOctets reads a size as the configuration has it: "50MiB".
+func ParseOctets(s string) (int64, error) { return readOctets(s) }
+
+// FormatOctets writes what ParseOctets reads.
+func FormatOctets(n int64) string { return writeOctets(n) }
+
 func readOctets(s string) (int64, error) {
 	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	factor := int64(0)

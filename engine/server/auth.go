@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/engine/admit/login"
+	"postrider/engine/config"
 	files "postrider/engine/host/perms"
 )
 
@@ -23,7 +24,7 @@ func (srv *Server) newDoor() (*login.Door, error) {
 		NetworkFailures: c.Auth.NetworkFailures, AccountFailures: c.Auth.AccountFailures, AccountDelay: c.Auth.AccountDelay,
 		FailureWindow: c.Auth.FailureWindow,
 		CacheTTL:      c.Auth.CacheTTL, CacheSize: c.Auth.CacheSize,
-		Cost: c.HashCost(), Iterations: c.Auth.ScramIterations, Secret: secret,
+		Cost: c.HashCost(), Iterations: c.Auth.ScramIterations, Secret: secret, OfferToSome: c.Auth.OfferSCRAM == config.OfferToSome,
 		Router: srv.router, Store: srv.store, Queue: srv.hash, Draining: srv.draining.Load, Now: time.Now, Took: srv.took.login, Log: srv.log.Logger,
 	}), nil
 }

@@ -204,8 +204,8 @@ func TestAChangedPasswordEndsWhatIsRemembered(t *testing.T) {
 	f.hello(t).say(plain("mbrain", "other"), "235 ")
 }
 
-// auth.failures_per_network: who guesses is stopped; who is elsewhere, or whose
-// password is remembered, is not.
+// auth.failures_per_network stops a client that guesses. It does not stop a client
+// elsewhere, or one whose password is remembered.
 func TestGuessesOfOneNetworkAreBounded(t *testing.T) {
 	f := start(t, func(c *config.Config) {
 		now(c)

@@ -12,7 +12,7 @@ import (
 	"postrider/engine/host/maillog"
 )
 
-// Connections of HTTP count with those of SMTP and POP3; a proxy is many clients.
+// Connections of HTTP count together with connections of SMTP and POP3; a proxy is many clients.
 func TestConnectionsOfHTTPCount(t *testing.T) {
 	client, proxy := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:10.1.1.1")
 	cfg := config.Default()

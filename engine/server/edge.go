@@ -46,12 +46,12 @@ func serviceOf(at config.SMTPListener) conn.Service {
 	return conn.MailService
 }
 
-// isOwn says whether an address is of a network of our own.
+// isOwn reports whether an address is of a network of our own.
 func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.cfg.MayRelay(ip) }
 
-// AdmitHTTP counts a connection of HTTP in, with those of the other protocols, or says
-// that there are too many. A proxy in web.proxies is not one client: its connections count
-// in total only, as those of a network of our own.
+// AdmitHTTP counts a connection of HTTP in, as SMTP and POP3 count theirs, or reports that
+// there are too many. A proxy in web.proxies is not one client: its connections count in
+// total only, as connections of our own networks do.
 func (srv *Server) AdmitHTTP(ip netip.Addr) bool { return srv.edge.Admit(srv.httpClient(ip)) }
 
 // LeaveHTTP counts it out.

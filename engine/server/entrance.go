@@ -26,8 +26,9 @@ func (srv *Server) newEntrance() *incoming.Entrance {
 		MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients, MaxHops: c.SMTP.MaxHops, MaxHeld: maxHeld,
 		CompleteHeader: c.Relay.CompleteHeader,
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
-		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
-		Log:     srv.log.Logger,
+		Convert:   func(work, full func()) { srv.converters.Submit(step{work, full}) },
+		NearQuota: srv.quotas.add,
+		Log:       srv.log.Logger,
 	}
 }
 

@@ -165,7 +165,7 @@ func TestForwardLoopAtTheEndOfData(t *testing.T) {
 	}
 }
 
-// Clients that leave while the recipients of their message are placed anew: each message
+// Clients that leave while the recipients of their message are placed again: each message
 // is stored once or not at all, and nothing stays booked (see start).
 func TestLeavingWhileRecipientsArePlaced(t *testing.T) {
 	f := start(t, nil, nil)

@@ -158,7 +158,7 @@ func TestEachWayToLogInWaits(t *testing.T) {
 	}
 }
 
-// A server that ends does not wait for those who wait.
+// A server that ends does not wait for logins that wait.
 func TestDrainEndsTheWait(t *testing.T) {
 	t.Parallel()
 	f := patient(t, nil)

@@ -3,14 +3,12 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
 
 	"postrider/engine/front/localmail"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/incoming"
 	"postrider/storage"
 )
-
-var pickupDaemon = slog.String("daemon", "pickup")
 
 // ServeLocalMail takes mail from every user of this machine at the socket at path.
 func (srv *Server) ServeLocalMail(path string) (stop func(), err error) {
@@ -25,12 +23,11 @@ func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve fun
 	in := *srv.entrance
 	in.Reserve, in.MaxBacklog = reserve, localmail.Backlog
 	result, err := in.Submit(ctx, m)
-	switch id := result.Receipt.ID(); {
+	switch {
 	case err != nil:
-		srv.log.Info("message from "+m.Origin+" not stored: "+err.Error(), pickupDaemon)
-	case id != 0:
+		srv.log.Info("message from "+m.Origin+" not stored: "+err.Error(), maillog.Pickup)
+	case result.Receipt.ID() != 0:
 		srv.stats.messages.Add(1)
-		srv.log.Info(m.Origin+" from=<"+result.Sender+">", pickupDaemon, slog.String("id", id.String()))
 	}
 	return result, err
 }

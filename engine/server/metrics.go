@@ -15,7 +15,7 @@ import (
 // stats has counters of the metrics. The loops write them without a lock. The other
 // counters are in the packages that count: smtpsrv, pop3srv, screen, login, conn, agent.
 type stats struct {
-	messages atomic.Int64 // of web clients and of users of this machine
+	messages atomic.Int64 // that web clients and users of this machine have sent
 }
 
 // gauge and counter register a metric. A counter is the sum of its values.
@@ -110,6 +110,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_total", "Logins by AUTH in SMTP.", &srv.door.Stats.SMTP)
 	counter("web_logins_total", "Logins to the web client.", &srv.door.Stats.Web)
 	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
+	counter("auth_verifiers_total", "Verifiers for SCRAM that were made after a login by password.", &srv.door.Stats.Verifiers)
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
@@ -119,7 +120,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	return r
 }
 
-// relayMetrics are those of mail that leaves.
+// relayMetrics are the metrics of mail that leaves.
 func (srv *Server) relayMetrics(gauge gauge, counter counter) {
 	c := srv.courier
 	load := func(pick func(jobs, sessions, awake int) int) func() float64 {
@@ -150,7 +151,7 @@ func (srv *Server) relayMetrics(gauge gauge, counter counter) {
 	counter("notifications_dropped_total", "Notifications that could not be delivered and were given up.", &c.Stats.Dropped)
 }
 
-// tlsMetrics are those of handshakes with clients.
+// tlsMetrics are the metrics of handshakes with clients.
 func (srv *Server) tlsMetrics(gauge gauge, counter counter) {
 	if srv.tls == nil {
 		return
@@ -183,7 +184,7 @@ func (srv *Server) screenMetrics(gauge gauge, counter counter) {
 	counter("policy_lookups_skipped_total", "Clients served without a lookup because too many were under way.", &st.LookupsSkipped)
 	counter("policy_greylisted_total", "Recipients that had to wait by greylisting.", &st.Greylisted)
 	counter("policy_success_notifications_total", "Notifications of success because of strangers' mail, which passed SPF.", &st.SuccessSent)
-	counter("policy_success_passed_over_total", "Strangers' messages with NOTIFY=SUCCESS of whose success nobody is told.", &st.SuccessIgnored)
+	counter("policy_success_passed_over_total", "Messages of untrusted clients with NOTIFY=SUCCESS whose senders get no notification of success.", &st.SuccessIgnored)
 	counter("policy_checked_total", "Messages checked for SPF, DKIM and DMARC.", &st.Checked)
 	counter("policy_dmarc_failed_total", "Messages that their domain wants rejected.", &st.DMARCFailed)
 	counter("policy_dmarc_refused_total", "Those of them that were refused.", &st.DMARCRefused)

@@ -48,7 +48,7 @@ func (f *fixture) offered(t *testing.T) (auth, capa string, apop bool) {
 func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 	f := start(t, func(c *config.Config) {
 		now(c)
-		c.POP3.APOP = true
+		c.POP3.APOP, c.Auth.OfferSCRAM = true, config.OfferToSome
 		c.Auth.Mechanisms = sasl.SetOf(sasl.ScramSHA256, sasl.CramMD5, sasl.Plain, sasl.Login)
 	}, nil)
 	expect := func(when, want string, apop bool) {

@@ -157,7 +157,7 @@ func (w *world) submit(rnd *rand.Rand) {
 	}
 }
 
-// transmit sends message n in some way and says whether the session goes on.
+// transmit sends message n in some way and reports whether the session goes on.
 func (w *world) transmit(p *peer, rnd *rand.Rand, n int, text string, ask func(string) bool) bool {
 	sent := func() { w.note(n, func(m *sentMessage) { m.sent = true }) }
 	await := func() bool {

@@ -196,7 +196,7 @@ func TestSuccessIsToldOf(t *testing.T) {
 	_ = to
 }
 
-// An alias of ours may lead elsewhere: whoever sends to it need not be one who may
+// An alias of ours may lead elsewhere. A client that sends to it need not be one that may
 // relay.
 func TestAnAliasLeadsElsewhere(t *testing.T) {
 	from, to, _ := pair(t, func(c *config.Config) { c.Relay.Networks = nil })

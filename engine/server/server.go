@@ -40,7 +40,7 @@ type Server struct {
 	tls       *certs.Manager // nil: none
 	edge      *conn.Edge
 	budget    budget.Memory
-	readers   *conn.Pool // of the store, for POP3
+	readers   *conn.Pool // they read the store for POP3
 	auth      *conn.Pool
 	// converters make lines of binary messages.
 	converters *conn.Pool
@@ -48,6 +48,7 @@ type Server struct {
 	courier    *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
+	quotas     *quotaWarnings
 	entrance   *incoming.Entrance
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
@@ -106,6 +107,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if srv.keys, err = dkim.Open(cfg.DKIMDir()); err != nil {
 		return nil, err
 	}
+	srv.quotas = newQuotaWarnings(srv)
 	srv.entrance = srv.newEntrance()
 	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
 	loops := cfg.Server.Loops
@@ -159,6 +161,7 @@ func (srv *Server) Start() {
 		srv.tls.Start()
 	}
 	srv.courier.Start()
+	srv.quotas.start()
 }
 
 // Drain stops accepting, lets each session come to a point where nothing is
@@ -184,6 +187,7 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
+	srv.quotas.end()
 	if srv.stopLag != nil {
 		srv.stopLag()
 		srv.unwatch()

@@ -13,7 +13,8 @@ func courierSettings(cfg *config.Config) (set agent.Settings, err error) {
 		Hostname: cfg.Server.Hostname, DefaultDomain: cfg.DefaultDomain(), Passwords: r.Passwords,
 		Policy:         queue.Policy{Retry: r.Retry, Jitter: r.Jitter, WarnAfter: r.WarnAfter, Lifetime: r.Lifetime},
 		AuthWithoutTLS: r.AuthWithoutTLS, DropDoubleBounces: r.DoubleError == config.DoubleDrop, ReturnSize: r.ReturnSize,
-		Source: cfg.SourceAddr(),
+		OverQuotaFails: cfg.SMTP.OverQuota == config.OverQuotaFinal,
+		Source:         cfg.SourceAddr(),
 		Sizes: agent.Sizes{
 			Connections: r.Connections, ConnectionsPerDestination: r.ConnectionsPerDestination, InitialConnections: r.InitialConnections,
 			MessagesPerConnection: r.MessagesPerConnection, Rate: r.Rate, MaxEntries: r.MaxEntries,

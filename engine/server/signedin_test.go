@@ -23,6 +23,18 @@ var changes = map[string]func(t *testing.T, f *fixture){
 			t.Fatal(err)
 		}
 	},
+	"disabled": func(t *testing.T, f *fixture) {
+		access := storage.NoLogin
+		if err := f.store.ChangeAccount(f.mbrain(t).ID, storage.AccountChange{Access: &access}); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"renamed": func(t *testing.T, f *fixture) {
+		name := "marshall"
+		if err := f.store.ChangeAccount(f.mbrain(t).ID, storage.AccountChange{Name: &name}); err != nil {
+			t.Fatal(err)
+		}
+	},
 	"removed": func(t *testing.T, f *fixture) {
 		if err := f.store.RemoveAccount(f.mbrain(t).ID); err != nil {
 			t.Fatal(err)

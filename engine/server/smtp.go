@@ -79,7 +79,7 @@ func smtpSettings(c *config.Config) smtpsrv.Settings {
 		CommandTimeout: c.SMTP.CommandTimeout, DataTimeout: c.SMTP.DataTimeout, MinDataRate: c.SMTP.MinDataRate,
 		MayRelay: c.MayRelay, MayXclient: c.MayXclient,
 		AnySender: c.Submission.AnySender, HideClient: c.Submission.HideClient, Handshakes: c.TLS.ClientHandshakes,
-		Capture: c.Capture.On,
+		OverQuotaFails: c.SMTP.OverQuota == config.OverQuotaFinal, Capture: c.Capture.On,
 	}
 }
 

@@ -67,7 +67,7 @@ func (f *fixture) got(t *testing.T, number string) string {
 	return text
 }
 
-// holds says whether the signature in text is good.
+// holds reports whether the signature in text is good.
 func (f *fixture) holds(t *testing.T, text string) bool {
 	t.Helper()
 	keys, err := dkim.List(f.cfg.DKIMDir())

@@ -87,7 +87,7 @@ func TestSuccessOfStrangers(t *testing.T) {
 	}
 }
 
-// Who hears of failures is not changed by it.
+// Notifications of failures go to the same senders as before.
 func TestFailureForStrangersWhoAskedForSuccess(t *testing.T) {
 	f := answering(t, func(c *config.Config) { c.Relay.Transports = []string{"far.test=error:no such host"} })
 	f.aliases(t, "one: x@far.test", "two: y@far.test")

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"postrider/codec/address"
@@ -23,8 +22,8 @@ import (
 // spoolFolder is where the web client keeps uploads, in the data directory.
 const spoolFolder = "web-spool"
 
-// WebClient makes the handler of the web client, which logs in and sends by the rules
-// for everybody. Its requests run on goroutines of net/http, which may wait.
+// WebClient makes the handler of the web client, which logs in and sends by the same rules
+// as SMTP. Its requests run on goroutines of net/http, which may wait.
 func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 	c := srv.cfg
 	return web.New(web.Config{
@@ -36,8 +35,8 @@ func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
 	})
 }
 
-// webBounds are those of the web client and the view of captured mail. Captured mail is
-// anybody's who may connect, so the name that it is asked for by always counts.
+// webBounds are the bounds of the web client and of the view of captured mail. Each client
+// that can connect may read captured mail, so the name that a request gives always counts.
 func (srv *Server) webBounds() web.Bounds {
 	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.Pages}
 }
@@ -69,11 +68,11 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 	if err != nil {
 		return incoming.Result{}, err
 	}
+	m.Daemon, m.Line = maillog.Web, m.Origin
 	result, err := srv.entrance.Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		b.Refused(len(result.Refused))
 		srv.stats.messages.Add(1)
-		srv.log.Info("from=<"+m.Sender+">, nrcpt="+strconv.Itoa(len(m.Recipients)-len(result.Refused))+" (queue active)", maillog.Web, slog.String("id", id.String()))
 		return result, nil
 	}
 	b.Cancel()
@@ -101,7 +100,7 @@ func (srv *Server) book(account storage.AccountID, recipients int) (allowance.Bo
 }
 
 const (
-	maxAddresses = 50     // of one account that are offered
+	maxAddresses = 50     // that one account is offered
 	maxAliases   = 10_000 // that are looked at for them
 )
 
@@ -115,6 +114,6 @@ func (srv *Server) addressesOf(account storage.Account) []string {
 			all = append(all, router.Mailbox(a.Name, a.Domain))
 		}
 		return looked < maxAliases && len(all) < maxAddresses
-	}) // without the aliases he can write all the same
+	}) // without the aliases the user can write all the same
 	return all
 }

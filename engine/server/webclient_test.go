@@ -38,7 +38,7 @@ func TestWebLoginsAreThoseOfTheProtocols(t *testing.T) {
 	try("nobody", "wrong", here, login.ErrDenied)
 	try("", "", here, login.ErrDenied)
 	try("jsmith", "secret!", here, login.ErrThrottled)
-	try("mbrain", "secret", here, nil) // remembered: whoever is right is not shut out
+	try("mbrain", "secret", here, nil) // remembered: a right password is not shut out
 	try("mbrain", "secret", elsewhere, nil)
 	p := f.dialPOP3(t) // the count is one for all protocols
 	p.expect("+OK")
@@ -49,7 +49,7 @@ func TestWebLoginsAreThoseOfTheProtocols(t *testing.T) {
 	}
 }
 
-// letterOf is a message of somebody, ready to be sent.
+// letterOf is a message of an account, ready to be sent.
 func letterOf(sender string, to ...string) incoming.Mail {
 	return incoming.Mail{Sender: sender, Recipients: to, Text: strings.NewReader("From: <" + sender + ">\nSubject: x\n\ny\n"), At: time.Now()}
 }

@@ -75,7 +75,7 @@ func (s *Store) addAccounts(as []storage.NewAccount) ([]storage.Account, error) 
 				a := storage.Account{
 					ID: s.nextAccount + storage.AccountID(i), Created: created,
 					Name: as[i].Name, Domain: as[i].Domain,
-					Hash: as[i].Hash, Secret: as[i].Secret, Quota: as[i].Quota,
+					Hash: as[i].Hash, Secret: as[i].Secret, Quota: as[i].Quota, MaxMessages: as[i].MaxMessages,
 				}
 				made = append(made, a)
 				setAccount(b, &a)
@@ -119,6 +119,28 @@ func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
 	if len(hash) > maxHash || len(secret) > maxHash {
 		return fmt.Errorf("%w: a password hash of %d octets", storage.ErrInvalid, len(hash))
 	}
+	return s.changeAccount(id, true, func(a *storage.Account) error {
+		a.Hash, a.Secret = hash, secret
+		return nil
+	})
+}
+
+// SetVerifier implements storage.Directory.
+func (s *Store) SetVerifier(id storage.AccountID, hash, verifier string) error {
+	return s.changeAccount(id, false, func(a *storage.Account) error {
+		if a.Hash != hash {
+			return fmt.Errorf("%w: account %d has another hash", storage.ErrFenced, id)
+		}
+		if a.Hash += " " + verifier; hash == "" || len(a.Hash) > maxHash {
+			return fmt.Errorf("%w: a password hash of %d octets", storage.ErrInvalid, len(a.Hash))
+		}
+		return nil
+	})
+}
+
+// changeAccount carries out a change of an account's row that leaves its name.
+// credentials: sessions have to look at the account again.
+func (s *Store) changeAccount(id storage.AccountID, credentials bool, change func(a *storage.Account) error) error {
 	var a storage.Account
 	return s.do(&call{
 		alone: true,
@@ -126,17 +148,23 @@ func (s *Store) SetPassword(id storage.AccountID, hash, secret string) error {
 			if a, err = s.Account(id); err != nil {
 				return err
 			}
-			a.Hash, a.Secret = hash, secret
+			if err = change(&a); err != nil {
+				return err
+			}
 			setAccount(b, &a)
 			return nil
 		},
 		applied: func() {
 			s.dir.mu.Lock()
 			defer s.dir.mu.Unlock()
-			targets := targetsOf(s.dir.recordOf(id))
+			r := s.dir.recordOf(id)
+			targets := targetsOf(r)
+			a.LastLogin = timeOf(r.number(3)) // it may have come since
 			s.dir.remove(a.Name, a.Domain)
 			s.dir.insert(a.Name, a.Domain, a.ID, accountRest(&a, targets))
-			s.dir.changes.Add(1)
+			if credentials {
+				s.dir.changes.Add(1)
+			}
 		},
 	})
 }
@@ -156,6 +184,7 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 	defer lock.Release()
 	var a storage.Account
 	var found storage.Address
+	var used counter
 	err = s.do(&call{
 		alone: true,
 		stage: func(b *pebble.Batch) (err error) {
@@ -165,6 +194,9 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 			if found, err = s.Lookup(a.Name, a.Domain); err != nil {
 				return err
 			}
+			if used, err = s.counter(id); err != nil {
+				return err
+			}
 			var k [accountKeyLen]byte
 			if len(found.Targets) > 0 {
 				setAddress(b, a.Name, a.Domain, addressValue{targets: found.Targets})
@@ -172,6 +204,7 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 				_ = b.Delete(addressKey(a.Name, a.Domain), nil)
 			}
 			_ = b.Delete(putAccountKey(&k, tagAccount, id), nil)
+			_ = b.Delete(putAccountKey(&k, tagLogin, id), nil)
 			return b.Set(putAccountKey(&k, tagDoomed, id), nil, nil)
 		},
 		applied: func() {
@@ -179,6 +212,7 @@ func (s *Store) RemoveAccount(id storage.AccountID) error {
 			defer s.dir.mu.Unlock()
 			s.dir.remove(a.Name, a.Domain)
 			s.dir.setTargets(a.Name, a.Domain, found.Targets)
+			s.dir.move(a.Domain, "", used)
 			s.dir.changes.Add(1)
 		},
 	})
@@ -237,15 +271,21 @@ func setAccount(b *pebble.Batch, a *storage.Account) {
 	_ = b.Set(putAccountKey(&k, tagAccount, a.ID), appendAccount(nil, a), nil)
 }
 
-// accountVersion is the first octet of a U row's value.
-const accountVersion = 1
+// The versions of a U row's value: its first octet. Programs before format 5 wrote the
+// first, which has no messages and no access.
+const (
+	accountVersion1 = 1
+	accountVersion  = 2
+)
 
 // appendAccount appends the value of a U row: version(1) quota(8) created(8, ms)
-// and name, domain, hash and secret, each as length(2) and octets.
+// messages(8) access(1) and name, domain, hash and secret, each as length(2) and octets.
 func appendAccount(dst []byte, a *storage.Account) []byte {
 	dst = append(dst, accountVersion)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Quota))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Created.UnixMilli()))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.MaxMessages))
+	dst = append(dst, byte(a.Access))
 	for _, t := range [...]string{a.Name, a.Domain, a.Hash, a.Secret} {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(t)))
 		dst = append(dst, t...)
@@ -253,15 +293,23 @@ func appendAccount(dst []byte, a *storage.Account) []byte {
 	return dst
 }
 
-// parseAccount reads what appendAccount wrote.
+// parseAccount reads what appendAccount wrote, in either version.
 func parseAccount(id storage.AccountID, v []byte) (storage.Account, error) {
 	a := storage.Account{ID: id}
-	if len(v) < 17 || v[0] != accountVersion {
+	if len(v) < 17 || v[0] != accountVersion && v[0] != accountVersion1 {
 		return a, fmt.Errorf("%w: row of account %d", storage.ErrCorrupt, id)
 	}
+	version := v[0]
 	a.Quota = int64(binary.BigEndian.Uint64(v[1:]))
 	a.Created = time.UnixMilli(int64(binary.BigEndian.Uint64(v[9:])))
 	v = v[17:]
+	if version == accountVersion {
+		if len(v) < 9 || v[8] > byte(storage.NoMail) {
+			return a, fmt.Errorf("%w: row of account %d", storage.ErrCorrupt, id)
+		}
+		a.MaxMessages, a.Access = int64(binary.BigEndian.Uint64(v)), storage.Access(v[8])
+		v = v[9:]
+	}
 	for _, t := range [...]*string{&a.Name, &a.Domain, &a.Hash, &a.Secret} {
 		if len(v) < 2 || len(v) < 2+int(binary.BigEndian.Uint16(v)) {
 			return a, fmt.Errorf("%w: row of account %d is cut short", storage.ErrCorrupt, id)

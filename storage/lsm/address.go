@@ -35,7 +35,7 @@ const (
 func (s *Store) HostsDomain(domain string) bool {
 	s.dir.mu.RLock()
 	defer s.dir.mu.RUnlock()
-	return s.dir.domains[domain] != nil
+	return s.dir.domains[domain] != nil || s.dir.aliases[domain] != ""
 }
 
 // Lookup implements storage.Directory.
@@ -47,7 +47,10 @@ func (s *Store) Lookup(local, domain string) (storage.Address, error) {
 		return storage.Address{}, storage.ErrNotFound
 	}
 	r := s.dir.at(ref)
-	return storage.Address{Account: storage.AccountID(r.account()), Targets: targetsOf(r)}, nil
+	a := storage.Address{Account: storage.AccountID(r.account()), Targets: targetsOf(r)}
+	a.Refused = a.Account != 0 && r.access() == storage.NoMail
+	_, a.Full = s.dir.full[a.Account]
+	return a, nil
 }
 
 // Domains implements storage.Directory.
@@ -73,7 +76,7 @@ func (s *Store) AddDomain(domain string) error {
 			if s.HostsDomain(domain) {
 				return fmt.Errorf("%w: domain %s", storage.ErrExists, domain)
 			}
-			return b.Set(domainKey(domain), []byte{1}, nil)
+			return b.Set(domainKey(domain), appendDomain(nil, storage.Domain{}), nil)
 		},
 		applied: func() {
 			s.dir.mu.Lock()
@@ -91,17 +94,17 @@ func (s *Store) RemoveDomain(domain string) error {
 			s.dir.mu.RLock()
 			defer s.dir.mu.RUnlock()
 			d := s.dir.domains[domain]
-			if d == nil {
+			switch {
+			case d == nil && s.dir.aliases[domain] == "":
 				return fmt.Errorf("%w: domain %s", storage.ErrNotFound, domain)
-			}
-			if d.addresses > 0 {
-				return fmt.Errorf("%w: domain %[3]s has %[2]d addresses", storage.ErrInUse, d.addresses, domain)
+			case d != nil && d.addresses+d.aliases > 0:
+				return fmt.Errorf("%w: domain %s has %d addresses and %d domain aliases", storage.ErrInUse, domain, d.addresses, d.aliases)
 			}
 			return b.Delete(domainKey(domain), nil)
 		},
 		applied: func() {
 			s.dir.mu.Lock()
-			delete(s.dir.domains, domain)
+			s.dir.removeDomain(domain)
 			s.dir.mu.Unlock()
 		},
 	})
@@ -193,6 +196,11 @@ type addressValue struct {
 
 // setAddress sets the A row of an address.
 func setAddress(b *pebble.Batch, local, domain string, v addressValue) {
+	_ = b.Set(addressKey(local, domain), v.row(), nil)
+}
+
+// row is the value of the A row.
+func (v addressValue) row() []byte {
 	row := []byte{kindAlias}
 	if v.account != 0 {
 		row[0] = kindAccount
@@ -201,7 +209,7 @@ func setAddress(b *pebble.Batch, local, domain string, v addressValue) {
 			row[0] = kindBoth
 		}
 	}
-	_ = b.Set(addressKey(local, domain), append(row, targetsRest(v.targets)[4:]...), nil)
+	return append(row, targetsRest(v.targets)[4:]...)
 }
 
 // addresses calls f for each A row, in the order of domain and name.
@@ -250,10 +258,10 @@ func checkAccount(a *storage.NewAccount) error {
 	if err := checkName("domain", a.Domain, maxDomain, address.FoldDomain); err != nil {
 		return err
 	}
-	if len(a.Hash) > maxHash || len(a.Secret) > maxHash || a.Quota < 0 {
-		return fmt.Errorf("%w: account %s@%s: hash or secret over %d octets, or a negative quota", storage.ErrInvalid, a.Name, a.Domain, maxHash)
+	if len(a.Hash) > maxHash || len(a.Secret) > maxHash {
+		return fmt.Errorf("%w: account %s@%s: hash or secret over %d octets", storage.ErrInvalid, a.Name, a.Domain, maxHash)
 	}
-	return nil
+	return checkLimits(a.Quota, a.MaxMessages)
 }
 
 // checkAlias reports whether an alias's fields can be stored.
@@ -297,14 +305,10 @@ func checkName(what, name string, limit int, fold func(string) string) error {
 
 // loadDirectory fills the memory copy from the rows.
 func (s *Store) loadDirectory() error {
-	err := scan(s.db, []byte{tagDomain}, func(k, _ []byte) (bool, error) {
-		s.dir.addDomain(string(k[1:]))
-		return true, nil
-	})
-	if err != nil {
+	if err := s.loadDomains(); err != nil {
 		return err
 	}
-	err = scan(s.db, []byte{tagAccount}, func(k, v []byte) (bool, error) {
+	err := scan(s.db, []byte{tagAccount}, func(k, v []byte) (bool, error) {
 		a, err := parseAccount(accountOfKey(k), v)
 		if err != nil {
 			return false, err
@@ -318,7 +322,10 @@ func (s *Store) loadDirectory() error {
 	if err != nil {
 		return err
 	}
-	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
+	if err := s.loadLogins(); err != nil {
+		return err
+	}
+	err = s.addresses(func(local, domain string, v addressValue) (bool, error) {
 		if len(v.targets) == 0 {
 			return true, nil
 		}
@@ -328,4 +335,35 @@ func (s *Store) loadDirectory() error {
 		s.dir.setTargets(local, domain, v.targets)
 		return true, nil
 	})
+	if err != nil || s.dir.quotas == 0 {
+		return err
+	}
+	used, err := s.countDomains()
+	s.dir.setUsed(used)
+	return err
+}
+
+// loadDomains reads the D rows. A domain alias is made known after its domain.
+func (s *Store) loadDomains() error {
+	var aliases []storage.Domain
+	err := scan(s.db, []byte{tagDomain}, func(k, v []byte) (bool, error) {
+		d, err := parseDomain(string(k[1:]), v)
+		switch {
+		case err != nil:
+			return false, err
+		case d.AliasOf != "":
+			aliases = append(aliases, d)
+		default:
+			s.dir.addDomain(d.Name)
+			s.dir.setQuota(d.Name, d.Quota)
+		}
+		return true, nil
+	})
+	for _, d := range aliases {
+		if s.dir.domains[d.AliasOf] == nil {
+			return fmt.Errorf("%w: the domain alias %s has no domain %s", storage.ErrCorrupt, d.Name, d.AliasOf)
+		}
+		s.dir.addAlias(d.Name, d.AliasOf)
+	}
+	return err
 }

@@ -12,17 +12,21 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/storage"
+	"postrider/storage/lsm/files"
 )
 
 // Check implements storage.Store. It reads a snapshot in passes: the directory,
 // the maildrops with their bodies, the counters, the mail queue with its bodies and
 // its index rows, the owners of shared bodies, bodies without an owner, and what no
-// crash should leave. It keeps 8 octets in memory for each body, the
+// crash should leave. Rows that can't be read are reported and passed over (checkrows.go);
+// when something could not be read, the files are read one by one, to name the damaged
+// ones. It keeps 8 octets in memory for each body, the
 // accounts, and the destinations.
 func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error) {
 	c := &check{ctx: ctx, s: s, report: report,
 		counted: make(map[storage.AccountID]counter),
 		owners:  make(map[storage.MessageID]uint32),
+		lost:    make(map[byte]bool),
 	}
 	err := s.do(&call{alone: true, stage: func(*pebble.Batch) error {
 		c.rows = s.db.NewSnapshot()
@@ -37,7 +41,7 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 		return c.sum, err
 	}
 	defer c.rows.Close()
-	for _, pass := range []func() error{c.directory, c.maildrops, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains} {
+	for _, pass := range []func() error{c.directory, c.maildrops, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
 		if err := c.pass(pass); err != nil {
 			return c.sum, err
 		}
@@ -61,6 +65,8 @@ type check struct {
 	queued   counter                       // what the Q rows add up to
 	statuses int64                         // Q rows with a status
 	inPlace  int64                         // E rows that lead to a Q row
+	lost     map[byte]bool                 // tags of rows that can't be read
+	damaged  bool                          // something could not be read
 	sum      storage.CheckSummary
 	report   func(storage.Fault)
 }
@@ -77,30 +83,33 @@ func (c *check) pass(f func() error) error {
 		return f()
 	}()
 	if errors.Is(err, storage.ErrCorrupt) {
+		c.damaged = true
 		c.fault(0, 0, "a part of the store can't be read and was not checked: %v", err)
 		return nil
 	}
 	return err
 }
 
-// scan calls f for each row under a tag.
-func (c *check) scan(tag byte, f func(k, v []byte) error) error {
-	return scan(c.rows, []byte{tag}, func(k, v []byte) (bool, error) {
-		if err := c.ctx.Err(); err != nil {
-			return false, err
-		}
-		return true, f(k, v)
-	})
+// files names the damaged files, if there are some.
+func (c *check) files() error {
+	if !c.damaged {
+		return nil
+	}
+	found, err := files.Verify(c.ctx, c.s.fs, c.s.opts.Dir, merger.Name)
+	for _, l := range found {
+		c.fault(0, 0, "file %s: %s", l.File, l.Text)
+	}
+	if len(found) == 0 && err == nil {
+		c.fault(0, 0, "all files of the store can be read now: the disk gives other octets from time to time; look at its log")
+	}
+	return err
 }
 
 // directory checks that addresses, accounts and domains fit together.
 func (c *check) directory() error {
 	c.accounts = make(map[storage.AccountID]storage.Account)
 	c.domains = make(map[string]struct{})
-	if err := c.scan(tagDomain, func(k, _ []byte) error {
-		c.domains[string(k[1:])] = struct{}{}
-		return nil
-	}); err != nil {
+	if err := c.domainRows(); err != nil {
 		return err
 	}
 	if err := c.scan(tagAccount, c.account); err != nil {
@@ -113,7 +122,36 @@ func (c *check) directory() error {
 	for id, a := range unnamed {
 		c.fault(id, 0, "account %s@%s has no address: no mail reaches it", a.Name, a.Domain)
 	}
-	return nil
+	return c.scan(tagLogin, func(k, v []byte) error {
+		id := accountOfKey(k)
+		if _, ok := c.accounts[id]; !ok || len(v) != 8 {
+			c.fault(id, 0, "the row of a last login belongs to no account, or can't be read: it does no harm")
+		}
+		return nil
+	})
+}
+
+// domainRows reads the domains, and checks that domain aliases lead to some of them.
+func (c *check) domainRows() error {
+	aliases := make(map[string]string)
+	err := c.scan(tagDomain, func(k, v []byte) error {
+		d, err := parseDomain(string(k[1:]), v)
+		switch {
+		case err != nil:
+			c.fault(0, 0, "the row of the domain %q can't be read: %v", k[1:], err)
+		case d.AliasOf != "":
+			aliases[d.Name] = d.AliasOf
+			return nil
+		}
+		c.domains[d.Name] = struct{}{}
+		return nil
+	})
+	for name, of := range aliases {
+		if _, ok := c.domains[of]; !ok {
+			c.fault(0, 0, "the domain alias %s leads to %s, which is not ours: mail for it is refused", name, of)
+		}
+	}
+	return err
 }
 
 func (c *check) account(k, v []byte) error {
@@ -164,7 +202,7 @@ func (c *check) maildrops() error {
 		}
 		c.counted[account] = counter{n.messages + 1, n.octets + e.octets()}
 		c.owns(account, id, e)
-		return nil
+		return c.hasUIDL(account, id, e)
 	})
 }
 
@@ -183,6 +221,9 @@ func (c *check) owns(account storage.AccountID, id storage.MessageID, e entry) {
 // ids checks that all ids are below the bound.
 func (c *check) ids() error {
 	bound, err := c.s.number(keyIDBound)
+	if errors.Is(err, storage.ErrCorrupt) {
+		return err
+	}
 	if err == nil && uint64(c.last) >= bound && c.last != 0 {
 		c.fault(0, c.last, "the message has an id above the bound %d: ids may be given twice", bound)
 	}
@@ -214,6 +255,7 @@ func (c *check) body(account storage.AccountID, id storage.MessageID, e entry) {
 			return
 		}
 		if err != nil {
+			c.damaged = true
 			c.fault(account, id, "the message can't be read: %v", err)
 			return
 		}
@@ -223,6 +265,9 @@ func (c *check) body(account storage.AccountID, id storage.MessageID, e entry) {
 
 // counters compares the C rows with what the maildrops hold.
 func (c *check) counters() error {
+	if c.lost[tagMaildrop] {
+		return nil // they count what can't be read
+	}
 	err := c.scan(tagCount, func(k, v []byte) error {
 		id := accountOfKey(k)
 		n, err := parseCounter(v)
@@ -246,6 +291,9 @@ func (c *check) counters() error {
 
 // refs compares the R rows with the owners that were met.
 func (c *check) refs() error {
+	if c.lost[tagMaildrop] || c.lost[tagQueue] {
+		return nil // they count what can't be read
+	}
 	owners := maps.Clone(c.owners)
 	err := c.scan(tagRefs, func(k, v []byte) error {
 		id := idOfKey(k)
@@ -285,30 +333,24 @@ func (c *check) bodies() error {
 		if len(owned) > 0 && owned[0] == id {
 			return
 		}
-		if _, ok := c.drafts[id]; !ok {
+		_, draft := c.drafts[id]
+		switch {
+		case draft:
+		case c.lost[tagMaildrop] || c.lost[tagQueue]:
+			c.fault(0, id, "the message has a body, and its row can't be read: salvage gets it out")
+		default:
 			c.fault(0, id, "a body is in no maildrop and not in the queue: it wastes space")
 		}
 	})
 }
 
-// keys calls f for each key under a tag, and reads no value.
-func (c *check) keys(tag byte, f func(k []byte)) error {
-	it, err := c.rows.NewIter(&pebble.IterOptions{LowerBound: []byte{tag}, UpperBound: []byte{tag + 1}})
-	if err != nil {
-		return readError(err)
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		if c.ctx.Err() != nil {
-			break
-		}
-		f(it.Key())
-	}
-	return errors.Join(c.ctx.Err(), readError(it.Error()), readError(it.Close()))
-}
-
 // remains looks for what a start should have ended.
 func (c *check) remains() error {
-	for _, path := range c.s.damagedLogs() {
+	for _, path := range damagedLogs(c.s.fs, c.s.opts.Dir) {
+		if info, err := c.s.fs.Stat(path); err == nil && info.Size() == 0 {
+			c.fault(0, 0, "a log of the store was missing at a start, and acknowledged messages may be lost: delete %s when you don't need to be told", path)
+			continue
+		}
 		c.fault(0, 0, "the disk damaged a log of the store, and acknowledged messages are missing: %s is a copy of the log; delete it when you don't need it", path)
 	}
 	return c.keys(tagDraft, func(k []byte) {

@@ -85,21 +85,23 @@ func (s *Store) do(c *call) error {
 
 // committer is the state of the committer's goroutine.
 type committer struct {
-	s        *Store
-	guard    pebbleGuard
-	ops      []op              // taken from the queue
-	next     int               // ops[next:] are still to be handled
-	op       op                // is being handled
-	group    *group            // is being gathered
-	applying *group            // is in Pebble
-	unsynced []*group          // applied, in this order
-	idBound  storage.MessageID // the durable one, or that of the open group
-	usage    map[storage.AccountID]counter
-	seen     map[storage.AccountID]bool // scratch of duplicate
-	value    []byte                     // scratch
-	packer   packer                     // the codecs' scratch
-	mail     mailQueue
-	gather   gather // what a round waits for
+	s           *Store
+	guard       pebbleGuard
+	ops         []op              // taken from the queue
+	next        int               // ops[next:] are still to be handled
+	op          op                // is being handled
+	group       *group            // is being gathered
+	applying    *group            // is in Pebble
+	unsynced    []*group          // applied, in this order
+	idBound     storage.MessageID // the durable one, or that of the open group
+	usage       map[storage.AccountID]counter
+	seen        map[storage.AccountID]bool // scratch of duplicate
+	claimed     map[string]claim           // by key: the I rows of the open group
+	domainsUsed map[*domain]counter        // scratch of admitQuotas
+	value       []byte                     // scratch
+	packer      packer                     // the codecs' scratch
+	mail        mailQueue
+	gather      gather // what a round waits for
 }
 
 func (c *committer) run() {
@@ -177,6 +179,8 @@ func (c *committer) handle(o *op) {
 		c.discard(o.discard)
 	case o.sleep != nil:
 		c.sleep(o.sleep)
+	case o.login != nil:
+		c.noteLogin(o.login)
 	case o.chunk.draft != nil:
 		c.storeChunk(o.chunk)
 	}
@@ -215,6 +219,7 @@ func (c *committer) flush() {
 	g.at = time.Now()
 	g.failed = c.apply(g.batch, c.s.sync)
 	c.applying = nil
+	c.forgetClaims()
 	c.mail.applied()
 	if g.failed != nil {
 		c.s.fail(g.failed)
@@ -239,6 +244,7 @@ func (g *group) needsNoSync() bool { return len(g.deliveries)+len(g.calls) == 0 
 func (c *committer) flushWithoutSync(g *group) {
 	c.group = nil
 	err := c.apply(g.batch, pebble.NoSync)
+	c.forgetClaims()
 	c.mail.applied()
 	if err != nil {
 		c.s.fail(err)

@@ -23,6 +23,10 @@ func (c counter) put(b []byte) {
 	binary.BigEndian.PutUint64(b[8:], uint64(c.octets))
 }
 
+func (c counter) plus(by counter) counter {
+	return counter{c.messages + by.messages, c.octets + by.octets}
+}
+
 func parseCounter(v []byte) (counter, error) {
 	if len(v) != counterLen {
 		return counter{}, fmt.Errorf("%w: counter row of %d octets", storage.ErrCorrupt, len(v))

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -86,12 +87,21 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 			return l.Expunge(gone)
 		}
 	}
+	imported := func(uidl string) func(*Store) error {
+		return func(s *Store) error {
+			id, err := importOne(s, accounts[0], storetest.Body(3000, uidl), uidl)
+			if err == nil {
+				ids = append(ids, id)
+			}
+			return err
+		}
+	}
 	steps = []step{
 		{"add the domain", func(s *Store) error { return s.AddDomain(storetest.Domain) }},
 		{"add accounts", func(s *Store) error {
 			var as []storage.NewAccount
 			for i := range accounts {
-				as = append(as, storage.NewAccount{Name: fmt.Sprintf("user%d", i), Domain: storetest.Domain})
+				as = append(as, storage.NewAccount{Name: fmt.Sprintf("user%d", i), Domain: storetest.Domain, Hash: "old"})
 			}
 			if err := s.AddAccounts(as); err != nil {
 				return err
@@ -109,15 +119,36 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 		{"a small message to three", deliver(3000, 3)},
 		{"a message of many chunks to one", deliver(200_000, 1)},
 		{"a message of many chunks to three", deliver(700_000, 3)},
+		{"an import", imported("UID1-2")},
+		{"the import again", func(s *Store) error {
+			if err := imported("UID1-2")(s); !errors.Is(err, storage.ErrExists) {
+				return fmt.Errorf("the import again: %w", err)
+			}
+			return nil
+		}},
 		{"a draft that is dropped", func(s *Store) error {
 			storetest.Draft(s, storetest.Body(300_000, "void")).Discard()
 			return nil
 		}},
 		{"UPDATE of shared and own messages", expunge(0, 0, 1, 3)},
 		{"UPDATE of the second owner", expunge(1, 1, 3)},
+		{"a quota of the domain", func(s *Store) error {
+			return s.SetDomainQuota(storetest.Domain, storage.Quota{Octets: 1 << 30, Messages: 1000})
+		}},
+		{"a domain alias", func(s *Store) error { return s.AddDomainAlias("alias.example", storetest.Domain) }},
+		{"another name", func(s *Store) error {
+			name, messages, access := "renamed", int64(50), storage.NoMail
+			return s.ChangeAccount(accounts[1], storage.AccountChange{Name: &name, MaxMessages: &messages, Access: &access})
+		}},
+		{"a login", func(s *Store) error {
+			s.NoteLogin(accounts[1], time.UnixMilli(1_700_000_000_000))
+			return nil
+		}},
 		{"a password", func(s *Store) error { return s.SetPassword(accounts[2], "hash", "") }},
 		{"removal of the last owner's account", func(s *Store) error { return s.RemoveAccount(accounts[2]) }},
-		{"UPDATE of the rest", expunge(0, 2)},
+		{"a verifier", func(s *Store) error { return s.SetVerifier(accounts[0], "old", "{SCRAM-SHA-256}v") }},
+		{"the domain alias goes", func(s *Store) error { return s.RemoveDomain("alias.example") }},
+		{"UPDATE of the rest", expunge(0, 2, 4)},
 		{"removal of the account", func(s *Store) error { return s.RemoveAccount(accounts[1]) }},
 	}
 	return steps, newest
@@ -127,13 +158,13 @@ func crashSteps() (steps []step, newest func() storage.MessageID) {
 func state(t *testing.T, s *Store) string {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintln(&b, s.Domains())
+	fmt.Fprintln(&b, s.DomainSettings())
 	var accounts []storage.Account
 	if err := s.Accounts(func(a storage.Account) bool { accounts = append(accounts, a); return true }); err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range accounts {
-		fmt.Fprintf(&b, "%d %s %s %q\n", a.ID, a.Name, a.Domain, a.Hash)
+		fmt.Fprintf(&b, "%d %s %s %q %d %d\n", a.ID, a.Name, a.Domain, a.Hash, a.MaxMessages, a.Access)
 		got := storetest.Contents(t, s, a.ID)
 		ids := make([]storage.MessageID, 0, len(got))
 		for id := range got {
@@ -142,6 +173,11 @@ func state(t *testing.T, s *Store) string {
 		slices.Sort(ids)
 		for _, id := range ids {
 			fmt.Fprintf(&b, "  %s %d %08x\n", id, len(got[id]), crc32.ChecksumIEEE(got[id]))
+		}
+	}
+	for name, d := range s.dir.domains {
+		if s.dir.quotas > 0 {
+			fmt.Fprintf(&b, "%s holds %d messages\n", name, d.used.messages)
 		}
 	}
 	queueState(t, s, &b)

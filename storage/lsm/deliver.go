@@ -45,6 +45,9 @@ func (s *Store) refuseDelivery(d *storage.Delivery, dr *draft) error {
 		if len(r.Trace) > storage.MaxTrace {
 			return fmt.Errorf("%w: trace of %d octets", storage.ErrInvalid, len(r.Trace))
 		}
+		if r.UIDL != "" && !storage.ValidUIDL(r.UIDL) {
+			return fmt.Errorf("%w: %.100q is no unique-id", storage.ErrInvalid, r.UIDL)
+		}
 	}
 	for _, e := range d.Relayed {
 		if err := checkQueued(e); err != nil {
@@ -135,21 +138,12 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if a := c.duplicate(dl.Recipients); a != 0 {
 		return fmt.Errorf("%w: account %d is twice in a delivery", storage.ErrInvalid, a)
 	}
+	if err := c.admitQuotas(dl); err != nil {
+		return err
+	}
 	for i := range dl.Recipients {
-		r := &dl.Recipients[i]
-		quota, ok := c.s.dir.quota(r.Account)
-		if !ok {
-			return fmt.Errorf("%w: account %d", storage.ErrNotFound, r.Account)
-		}
-		if quota == 0 {
-			continue
-		}
-		used, err := c.used(r.Account)
-		if err != nil {
+		if err := c.admitUIDL(&dl.Recipients[i], d, dl.Size); err != nil {
 			return err
-		}
-		if used.octets+int64(len(r.Trace))+dl.Size > quota {
-			return fmt.Errorf("%w: account %d", storage.ErrOverQuota, r.Account)
 		}
 	}
 	return c.admitSettlements(dl.Settle)
@@ -237,11 +231,14 @@ func (c *committer) entries(g *group, dl *storage.Delivery, d *draft) {
 	c.enqueue(g, dl, d, e)
 	for i := range dl.Recipients {
 		r := &dl.Recipients[i]
-		e.trace = r.Trace
+		e.trace, e.traced, e.uidl = r.Trace, len(r.Trace), []byte(r.UIDL)
 		c.value = e.appendTo(c.value[:0])
 		var k [maildropKeyLen]byte
 		_ = b.Set(putMaildropKey(&k, r.Account, d.id), c.value, nil)
 		c.count(b, r.Account, counter{1, e.octets()})
+		if r.UIDL != "" {
+			c.claimUIDL(b, r, d.id, e)
+		}
 	}
 }
 

@@ -22,12 +22,15 @@ type directory struct {
 	mu       sync.RWMutex
 	seed     maphash.Seed
 	domains  map[string]*domain
+	aliases  map[string]string // domain aliases -> domains
 	numbered []*domain         // by domain.number
 	names    map[uint64]uint32 // hash of the name -> first record of its chain
 	accounts []uint32          // by AccountID -> record; 0: none
 	arena    arena
 	proofs   storage.Proofs
-	changes  atomic.Uint64 // see storage.Store.CredentialChanges; after the change is in the rest
+	changes  atomic.Uint64                  // see storage.Store.CredentialChanges; after the change is in the rest
+	full     map[storage.AccountID]struct{} // see storage.Address.Full
+	quotas   int                            // domains with a quota: while there is one, domain.used is kept
 }
 
 // domain is one of our domains. A domain that is removed and added again gets
@@ -36,16 +39,22 @@ type domain struct {
 	name      string
 	number    uint32
 	addresses int // its accounts and aliases
+	aliases   int // domain aliases that lead to it
+	quota     storage.Quota
+	used      counter // what its maildrops hold, if directory.quotas is not 0
 }
 
 // A record is, in the arena:
 //
 //	next(4) domain(4) account(4) nameLen(2) name
 //
-// and then, for an account, quota(8) created(8) hashLen(2) hash secretLen(2)
-// secret; and for all, length(4) targets, each ended by NUL: the targets of the alias
+// and then, for an account, quota(8) created(8) messages(8) login(8) access(1) hashLen(2)
+// hash secretLen(2) secret; and for all, length(4) targets, each ended by NUL: the targets of the alias
 // with this name. Most accounts have none.
-const recordHeadLen = 4 + 4 + 4 + 2
+const (
+	recordHeadLen = 4 + 4 + 4 + 2
+	accountFixed  = 8 + 8 + 8 + 8 + 1 // before hashLen
+)
 
 // record is a view of one record in the arena.
 type record []byte
@@ -56,13 +65,18 @@ func (r record) domain() uint32           { return binary.LittleEndian.Uint32(r[
 func (r record) account() uint32          { return binary.LittleEndian.Uint32(r[8:]) }
 func (r record) name() []byte             { return r[recordHeadLen:][:binary.LittleEndian.Uint16(r[12:])] }
 func (r record) rest() []byte             { return r[recordHeadLen+len(r.name()):] }
-func (r record) quota() int64             { return int64(binary.LittleEndian.Uint64(r.rest())) }
+func (r record) number(i int) int64       { return int64(binary.LittleEndian.Uint64(r.rest()[8*i:])) }
+func (r record) quota() int64             { return r.number(0) }
+func (r record) maxMessages() int64       { return r.number(2) }
+func (r record) access() storage.Access   { return storage.Access(r.rest()[accountFixed-1]) }
 func (d *directory) at(ref uint32) record { return record(d.arena.from(ref)) }
 
 func newDirectory() *directory {
 	return &directory{
 		seed:     maphash.MakeSeed(),
 		domains:  make(map[string]*domain),
+		aliases:  make(map[string]string),
+		full:     make(map[storage.AccountID]struct{}),
 		names:    make(map[uint64]uint32),
 		accounts: make([]uint32, 1),
 	}
@@ -119,8 +133,11 @@ func (d *directory) insert(local, domain string, account storage.AccountID, rest
 // count adds n to the proofs that the account of a record has. Call it with mu held.
 func (d *directory) count(r record, n int) {
 	hash, secret := r.credentials()
-	if storage.HasVerifier(hash) {
+	switch {
+	case storage.HasVerifier(hash):
 		d.proofs.Verifiers += n
+	case len(hash) > 0 && r.access() == storage.FullAccess:
+		d.proofs.Without += n
 	}
 	if len(secret) > 0 {
 		d.proofs.Secrets += n
@@ -148,6 +165,7 @@ func (d *directory) remove(local, domain string) {
 	}
 	if a := gone.account(); a != 0 {
 		d.accounts[a] = 0
+		delete(d.full, storage.AccountID(a))
 		d.count(gone, -1)
 	}
 	d.domains[domain].addresses--
@@ -169,7 +187,7 @@ func targetsAt(r record) int {
 	if r.account() == 0 {
 		return 0
 	}
-	rest, n := r.rest(), 16
+	rest, n := r.rest(), accountFixed
 	n += 2 + int(binary.LittleEndian.Uint16(rest[n:]))
 	return n + 2 + int(binary.LittleEndian.Uint16(rest[n:]))
 }
@@ -219,9 +237,12 @@ func (d *directory) addDomain(name string) {
 
 // accountRest is the octets of an account's record after its name.
 func accountRest(a *storage.Account, targets []string) []byte {
-	b := make([]byte, 0, 20+len(a.Hash)+len(a.Secret))
+	b := make([]byte, 0, accountFixed+8+len(a.Hash)+len(a.Secret))
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.Quota))
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.Created.UnixMilli()))
+	b = binary.LittleEndian.AppendUint64(b, uint64(a.MaxMessages))
+	b = binary.LittleEndian.AppendUint64(b, uint64(millisOf(a.LastLogin)))
+	b = append(b, byte(a.Access))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Hash)))
 	b = append(b, a.Hash...)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Secret)))
@@ -244,21 +265,40 @@ func targetsRest(targets []string) []byte {
 func (d *directory) accountOf(r record) storage.Account {
 	hash, secret := r.credentials()
 	return storage.Account{
-		ID:      storage.AccountID(r.account()),
-		Name:    string(r.name()),
-		Domain:  d.numbered[r.domain()].name,
-		Hash:    string(hash),
-		Secret:  string(secret),
-		Quota:   r.quota(),
-		Created: time.UnixMilli(int64(binary.LittleEndian.Uint64(r.rest()[8:]))),
+		ID:          storage.AccountID(r.account()),
+		Name:        string(r.name()),
+		Domain:      d.numbered[r.domain()].name,
+		Hash:        string(hash),
+		Secret:      string(secret),
+		Quota:       r.quota(),
+		MaxMessages: r.maxMessages(),
+		Access:      r.access(),
+		Created:     time.UnixMilli(r.number(1)),
+		LastLogin:   timeOf(r.number(3)),
 	}
+}
+
+// millisOf is a time in milliseconds; 0: the zero time.
+func millisOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// timeOf is what millisOf was made from.
+func timeOf(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n)
 }
 
 // credentials are the hash and the secret of an account's record.
 func (r record) credentials() (hash, secret []byte) {
 	rest := r.rest()
-	hash = rest[18:][:binary.LittleEndian.Uint16(rest[16:])]
-	secret = rest[18+len(hash):]
+	hash = rest[accountFixed+2:][:binary.LittleEndian.Uint16(rest[accountFixed:])]
+	secret = rest[accountFixed+2+len(hash):]
 	return hash, secret[2:][:binary.LittleEndian.Uint16(secret)]
 }
 
@@ -276,13 +316,27 @@ func (d *directory) recordOf(id storage.AccountID) record {
 	return d.at(d.accounts[id])
 }
 
-// quota is the quota of an account and whether there is such an account.
-func (d *directory) quota(id storage.AccountID) (int64, bool) {
+// has reports whether there is such an account.
+func (d *directory) has(id storage.AccountID) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.recordOf(id) != nil
+}
+
+// quotasOf are the quota of an account, and the name, the use and the quota of its domain,
+// if that has one; not ok: there is no such account.
+func (d *directory) quotasOf(id storage.AccountID) (own storage.Quota, of *domain, ok bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	r := d.recordOf(id)
 	if r == nil {
-		return 0, false
+		return own, nil, false
 	}
-	return r.quota(), true
+	own = storage.Quota{Octets: r.quota(), Messages: r.maxMessages()}
+	if d.quotas > 0 {
+		if of = d.numbered[r.domain()]; of.quota == (storage.Quota{}) {
+			of = nil
+		}
+	}
+	return own, of, true
 }

@@ -13,13 +13,16 @@
 //	                          acct(4) targets: an account and the alias of its name
 //	'B' id(8) chunk(4)        codec(1) crc32c(4, of what follows) octets(4) data
 //	'C' acct(4)               messages(8) octets(8): Merge adds, signed
-//	'D' domain                1
+//	'D' domain                1, or 2 octets(8) messages(8): its quota, or 3 and the
+//	                          domain that it is an alias of
 //	'E' id(8) part(4)         flags(1) due(8, us) domain: the place of the Q row
 //	'F' path 00 id(8) part(4) nothing: queue entries by reverse-path, lower case
 //	'G' status 00 id part     nothing: queue entries by last status
+//	'I' acct(4) uidl          id(8): the message that came with this unique-id
 //	'J' id(8) at(8, us) part(4)  text: a line of the message's history
+//	'L' acct(4)               at(8, ms): the last login, to ten minutes
 //	'M' acct(4) id(8)         1 flags(1) arrival(8, ms) wire(8) size(8)
-//	                          crc32c(4, of the body) chunks(4) length(2) trace
+//	                          crc32c(4, of the body) chunks(4) length(2) trace uidl
 //	'N'                       entries(8) octets(8) of the queue: Merge adds
 //	'P' id(8)                 nothing: a draft with chunks on the disk
 //	'Q' domain 00 due(8, us) id(8) part(4)
@@ -28,8 +31,9 @@
 //	                          before them: see appendQueueEntry. Of flags the bit
 //	                          for a stranger's mail was not set by older programs
 //	'R' id(8)                 owners(4): the M and Q rows of a shared body
-//	'U' acct(4)               1 quota(8) created(8, ms), then name, domain, hash
-//	                          and secret, each as length(2) and octets
+//	'U' acct(4)               2 quota(8) created(8, ms) messages(8) access(1), then
+//	                          name, domain, hash and secret, each as length(2) and
+//	                          octets; in version 1 without messages and access
 //	'W' bucket(4) domain      nothing: look at the destination after second
 //	                          4 * (bucket + 1)
 //	'X' "format"              the version of this layout(8)
@@ -47,7 +51,9 @@
 // 1 of an M row, and of the body flags of a Q row: the body is shared and has an R
 // row; otherwise the row owns its body. Flag 2: some chunk is compressed. Flag 4: the
 // body is in wire form as package dot defines it now; without it the body is of an older
-// version and passes a dot.Mender when it is read (mend.go). Flags of an E row: 1 held,
+// version and passes a dot.Mender when it is read (mend.go). Flag 8 of an M row: after the
+// trace is the unique-id that the message came with, which has an I row; without it the id
+// is the unique-id. Flags of an E row: 1 held,
 // 2 warned. The due time of an entry that is held is all ones.
 //
 // # The states of a message
@@ -65,7 +71,7 @@
 // A message of up to 64 KiB goes from S1 to S3 in one batch. Nothing else exists:
 // a body without P, M or Q, an M or Q without its body, an R that counts wrongly are
 // faults that Check reports and no crash makes (crash_test.go crashes before
-// every write). Removing an account is: delete A and U, set Z (synced: from here
+// every write). Removing an account is: delete A, L and U, set Z (synced: from here
 // on nothing is delivered to it); then expunge in steps; the last one deletes Z.
 // A start goes on with every Z it finds.
 //
@@ -143,6 +149,9 @@
 // later, reads go on as far as they can, and Options.Failed is called. The process
 // has to start again. See faultFS for what of this Pebble could not do by itself.
 //
+// A store without the marker of its manifest is refused: Pebble would take it for a new
+// one, and delete its files.
+//
 // Every read checks length and checksum: Pebble v2.1.7 may return nothing, without
 // an error, for a damaged blob. What fails is ErrCorrupt; a panic under a read is
 // too. See space for the full disk.
@@ -152,8 +161,11 @@
 //   - "the store can write no more": the disk failed; look at its log; start again.
 //   - "the disk is almost full", "the ballast was given up": make room; the store
 //     takes mail again by itself.
-//   - "a file of the store is damaged": run the check; restore from a backup.
+//   - "a file of the store is damaged", "the store in DIR is damaged": run the check;
+//     restore from a backup, or salvage (salvage.go).
 //   - "the store holds writes back": the disk is slower than the mail comes.
+//   - "a log of the store lost its end since the store was closed": see closed.go.
+//   - "a log of the store is missing": the manifest wants one, and there is none.
 //   - "a log of the store is damaged on the disk": octets that had been synced can't
 //     be read, so acknowledged messages are lost; damaged-NUMBER.log keeps the log.
 //

@@ -3,6 +3,8 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -17,7 +19,7 @@ func (s *Store) fail(err error) {
 	if errors.Is(err, storage.ErrFailed) || !s.failed.CompareAndSwap(nil, &err) {
 		return
 	}
-	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened again; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", err)
+	s.opts.Log.Error("the store can write no more: no mail is taken until it is opened again; nothing that was acknowledged is lost", "dir", s.opts.Dir, "err", plainText(err))
 	close(s.broken)
 	s.durable.giveUp()
 	if s.opts.Failed != nil {
@@ -32,7 +34,7 @@ type pebbleLog struct{ s *Store }
 func (l pebbleLog) Infof(string, ...any) {}
 
 func (l pebbleLog) Errorf(format string, args ...any) {
-	l.s.opts.Log.Warn(fmt.Sprintf(format, args...), "dir", l.s.opts.Dir)
+	l.s.opts.Log.Warn(plainText(fmt.Errorf(format, args...)), "dir", l.s.opts.Dir)
 }
 
 // Fatalf is called by Pebble where it can't go on; by default the process would
@@ -47,7 +49,7 @@ func (s *Store) events() *pebble.EventListener {
 		BackgroundError: s.space.backgroundError,
 		// The default ends the process. The reader gets ErrCorrupt for its message.
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			s.opts.Log.Error("a file of the store is damaged and can't be read; restore it from a backup", "path", i.Path, "err", i.Details)
+			s.opts.Log.Error("a file of the store is damaged: what is in it can't be read; "+advice, "path", i.Path, "err", plainText(i.Details))
 		},
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
 			s.stalled.Store(true)
@@ -65,16 +67,21 @@ func readError(err error) error {
 	switch {
 	case err == nil, errors.Is(err, storage.ErrCorrupt), errors.Is(err, storage.ErrNotFound):
 		return err
-	case pebble.IsCorruptionError(err):
-		return fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	case pebble.IsCorruptionError(err), errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %s", storage.ErrCorrupt, plainText(err))
 	}
 	return fmt.Errorf("%w: %w", storage.ErrTemporary, err)
 }
+
+// readPanicked: a read of this process panicked. What it held then is never given back,
+// and Pebble says so when it is closed.
+var readPanicked atomic.Bool
 
 // recoverRead turns a panic under a read into ErrCorrupt: v2.1.7 panics on a
 // missing or damaged blob file.
 func recoverRead(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("%w: reading panicked: %v", storage.ErrCorrupt, p)
+		readPanicked.Store(true)
+		*err = fmt.Errorf("%w: a file of the store can't be read: %v", storage.ErrCorrupt, p)
 	}
 }

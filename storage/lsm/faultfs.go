@@ -59,6 +59,8 @@ const (
 func kindOf(name string) kind {
 	base := filepath.Base(name)
 	switch {
+	case strings.HasPrefix(filepath.Base(filepath.Dir(name)), checkpointPrefix), strings.HasPrefix(base, checkpointPrefix):
+		return other // a checkpoint that fails is no fault of the store
 	case strings.HasSuffix(base, ".log"), strings.HasPrefix(base, "MANIFEST"), strings.HasPrefix(base, "marker."):
 		return vital
 	case strings.HasSuffix(base, ".sst"):
@@ -149,6 +151,9 @@ func (fs *faultFS) OpenDir(name string) (f vfs.File, err error) {
 	err = fs.tryOpen(0, func() error { f, err = fs.FS.OpenDir(name); return err })
 	if err != nil {
 		return nil, err
+	}
+	if kindOf(name) == other && strings.HasPrefix(filepath.Base(name), checkpointPrefix) {
+		return f, nil
 	}
 	return fs.file(vital, f), nil
 }

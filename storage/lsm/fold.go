@@ -65,11 +65,11 @@ func (s *Store) foldDirectory() error {
 
 // domains folds the D rows.
 func (f *folding) domains() error {
-	return scan(f.s.db, []byte{tagDomain}, func(k, _ []byte) (bool, error) {
+	return scan(f.s.db, []byte{tagDomain}, func(k, v []byte) (bool, error) {
 		domain := string(k[1:])
 		if folded := address.FoldDomain(domain); folded != domain {
 			_ = f.b.Delete(bytes.Clone(k), nil)
-			_ = f.b.Set(domainKey(folded), []byte{1}, nil)
+			_ = f.b.Set(domainKey(folded), bytes.Clone(v), nil)
 		}
 		return true, nil
 	})

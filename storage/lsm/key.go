@@ -13,6 +13,8 @@ const (
 	tagBody     = 'B'
 	tagCount    = 'C'
 	tagDomain   = 'D'
+	tagUIDL     = 'I'
+	tagLogin    = 'L'
 	tagMaildrop = 'M'
 	tagDraft    = 'P'
 	tagRefs     = 'R'
@@ -71,7 +73,8 @@ func idOfKey(k []byte) storage.MessageID {
 	return storage.MessageID(binary.BigEndian.Uint64(k[1:]))
 }
 
-// accountOfKey reads the account of a key that putAccountKey or putMaildropKey made.
+// accountOfKey reads the account of a key that putAccountKey, putMaildropKey or uidlKey
+// made.
 func accountOfKey(k []byte) storage.AccountID {
 	return storage.AccountID(binary.BigEndian.Uint32(k[1:]))
 }

@@ -26,6 +26,7 @@ const (
 	keptListing  = 64      // messages, from which on keeping gains more than it costs
 	keptListings = 1 << 20 // messages in a generation, 12 MiB
 	listingCosts = 16      // the cost of a listing itself, in messages
+	keptMessage  = 12      // octets of a message; unique-ids that came with them count as more
 )
 
 // get returns what is kept for the account, or nil.
@@ -44,7 +45,7 @@ func (k *listings) get(account storage.AccountID) *storage.Listing {
 
 // put keeps l, which must not change any more, if it is whole and worth it.
 func (k *listings) put(account storage.AccountID, l *storage.Listing) {
-	if l.More || l.Len() < keptListing || l.Len() > keptListings {
+	if l.More || l.Len() < keptListing || costOf(l) > keptListings+listingCosts {
 		return
 	}
 	k.mu.Lock()
@@ -52,10 +53,13 @@ func (k *listings) put(account storage.AccountID, l *storage.Listing) {
 	k.add(account, l)
 }
 
+// costOf is what a listing counts in its generation, in messages.
+func costOf(l *storage.Listing) int { return int(l.Memory()/keptMessage) + listingCosts }
+
 // add puts l into the young generation. k.mu is held.
 func (k *listings) add(account storage.AccountID, l *storage.Listing) {
 	k.remove(account)
-	n := l.Len() + listingCosts
+	n := costOf(l)
 	if k.young == nil || k.size+n > keptListings+listingCosts {
 		k.old, k.young, k.size = k.young, make(map[storage.AccountID]*storage.Listing), 0
 	}
@@ -73,7 +77,7 @@ func (k *listings) drop(account storage.AccountID) {
 // remove is drop with k.mu held.
 func (k *listings) remove(account storage.AccountID) {
 	if l := k.young[account]; l != nil {
-		k.size -= l.Len() + listingCosts
+		k.size -= costOf(l)
 		delete(k.young, account)
 	}
 	delete(k.old, account)

@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func (s *Store) take(account storage.AccountID, held bool) (*lock, error) {
 	defer s.locks.mu.Unlock()
 	// Under the table's lock: RemoveAccount holds the maildrop while it takes the
 	// account out of the directory.
-	if _, ok := s.dir.quota(account); !ok {
+	if !s.dir.has(account) {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
 	if s.locks.held[account] != nil && !held {
@@ -144,7 +145,7 @@ func (l *lock) scan(known *storage.Listing, from storage.MessageID, limit int) (
 		if err := e.parse(v); err != nil {
 			return false, err
 		}
-		list.Append(idOfMaildropKey(k), e.octets())
+		list.AppendEntry(idOfMaildropKey(k), e.octets(), e.uidl)
 		return true, nil
 	})
 	return list, err
@@ -228,6 +229,16 @@ func (l *lock) Expunge(ids []storage.MessageID) error {
 	})
 }
 
+// Remove implements storage.Maildrops.
+func (s *Store) Remove(account storage.AccountID, ids []storage.MessageID) error {
+	l, err := s.hold(account)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	return l.Expunge(ids)
+}
+
 // expunge adds the deletion of messages of a maildrop: their entries, and the
 // bodies that no other maildrop has. Unknown ids are skipped. It runs on the
 // committer's goroutine, so that the R rows that it reads are the ones that the batch
@@ -253,6 +264,9 @@ func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []st
 		}
 		var k [maildropKeyLen]byte
 		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
+		if len(e.uidl) > 0 {
+			_ = b.Delete(uidlKey(account, string(e.uidl)), nil)
+		}
 		gone.messages--
 		gone.octets -= e.octets()
 	}
@@ -262,7 +276,7 @@ func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []st
 	return nil
 }
 
-// entry reads the row of a message; its trace is not to be used.
+// entry reads the row of a message, without its trace.
 func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e entry, size int, err error) {
 	var k [maildropKeyLen]byte
 	v, closer, err := c.s.db.Get(putMaildropKey(&k, account, id))
@@ -270,7 +284,9 @@ func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e en
 		return e, 0, err
 	}
 	defer closer.Close()
-	return e, len(v), e.parse(v)
+	err = e.parse(v)
+	e.trace, e.uidl = nil, bytes.Clone(e.uidl)
+	return e, len(v), err
 }
 
 // unref takes one owner from a shared body; last: there is no other.
@@ -350,7 +366,11 @@ func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter
 	by.put(v[:])
 	_ = b.Merge(putAccountKey(&k, tagCount, account), v[:], nil)
 	if u, ok := c.usage[account]; ok {
-		c.usage[account] = counter{u.messages + by.messages, u.octets + by.octets}
+		c.usage[account] = u.plus(by)
+	}
+	c.s.dir.use(account, by)
+	if by.octets < 0 {
+		c.s.dir.markFull(account, false)
 	}
 }
 
@@ -391,7 +411,7 @@ func (s *Store) counter(account storage.AccountID) (_ counter, err error) {
 
 // Usage implements storage.Maildrops.
 func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err error) {
-	if _, ok := s.dir.quota(account); !ok {
+	if !s.dir.has(account) {
 		return 0, 0, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
 	c, err := s.counter(account)

@@ -21,6 +21,7 @@ type model struct {
 	fs    *vfs.MemFS
 	s     *Store
 	boxes map[string]map[storage.MessageID][]byte // by account name
+	uidls map[string]uidlBox
 	made  int
 	clock *clock
 	queue map[storage.EntryID]*waiting
@@ -32,7 +33,7 @@ type model struct {
 func TestTheStoreIsAMap(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{
-			fs: vfs.NewCrashableMem(), boxes: make(map[string]map[storage.MessageID][]byte),
+			fs: vfs.NewCrashableMem(), boxes: make(map[string]map[storage.MessageID][]byte), uidls: make(map[string]uidlBox),
 			clock: newClock(), queue: make(map[storage.EntryID]*waiting),
 		}
 		m.open(t)
@@ -43,6 +44,8 @@ func TestTheStoreIsAMap(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"add":     m.add,
 			"deliver": m.deliver,
+			"import":  m.imports,
+			"rename":  m.rename,
 			"drop":    m.drop,
 			"expunge": m.expunge,
 			"remove":  m.remove,
@@ -135,6 +138,7 @@ func (m *model) expunge(rt *rapid.T) {
 	must(rt, l.Expunge(ids))
 	for _, id := range ids {
 		delete(m.boxes[name], id)
+		delete(m.uidls[name], id)
 	}
 }
 
@@ -142,6 +146,7 @@ func (m *model) remove(rt *rapid.T) {
 	name, account := m.some(rt)
 	must(rt, m.s.RemoveAccount(account))
 	delete(m.boxes, name)
+	delete(m.uidls, name)
 	if _, err := m.s.Lookup(name, storetest.Domain); !errors.Is(err, storage.ErrNotFound) {
 		rt.Fatalf("Lookup of a removed account: %v", err)
 	}
@@ -174,6 +179,7 @@ func (m *model) compareBox(rt *rapid.T, name string) {
 	v, err := m.s.View(a.Account)
 	must(rt, err)
 	defer v.Close()
+	m.compareUIDLs(rt, name, a.Account)
 	n := 0
 	for ; v.Next(); n++ {
 		msg, err := v.Open()

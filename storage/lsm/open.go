@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -72,8 +73,10 @@ type Options struct {
 // formatVersion is what this program writes in the X row "format". A store with
 // a higher one is refused; one with a lower one is marked again. Format 1 had no mail
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
-// only in lower case (see foldDirectory). All rows of earlier formats are good.
-const formatVersion = 3
+// only in lower case (see foldDirectory), format 3 no I rows and no UIDLs in M rows, format 4
+// no L rows, no access and no limit of messages in U rows, and no D rows of domain aliases and
+// quotas. All rows of earlier formats are good.
+const formatVersion = 5
 
 // DefaultOpenFiles is Options.MaxOpenFiles when it is not set: there are many blob files.
 // MinOpenFiles is its minimum; FilesBeside counts the other files that the store opens:
@@ -183,17 +186,14 @@ func (s *Store) openFiles() error {
 		s.closeFS()
 		return lockError(s.fs, dir, err)
 	}
-	if err := s.inspectLastLog(); err != nil {
-		_ = lock.Close()
-		s.closeFS()
-		return err
-	}
 	o := s.pebbleOptions()
 	defer o.Cache.Unref()
-	if err := s.setDamagedOptionsAside(o); err != nil {
-		_ = lock.Close()
-		s.closeFS()
-		return err
+	for _, inspect := range []func() error{s.inspectFiles, s.inspectClosed, s.inspectLastLog, func() error { return s.setDamagedOptionsAside(o) }} {
+		if err := inspect(); err != nil {
+			_ = lock.Close()
+			s.closeFS()
+			return err
+		}
 	}
 	o.Lock = lock
 	db, err := openDB(dir, o)
@@ -203,8 +203,8 @@ func (s *Store) openFiles() error {
 	}
 	_ = lock.Close()
 	s.closeFS()
-	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: the store in %s can't be opened: %w", storage.ErrCorrupt, dir, err)
+	if isDamage(err) {
+		return s.damageError(plainText(err))
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
 }
@@ -213,7 +213,7 @@ func (s *Store) openFiles() error {
 func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("opening panicked: %v", p)
+			err = fmt.Errorf("a file can't be read: %v", p)
 		}
 	}()
 	return pebble.Open(dir, o)
@@ -280,6 +280,11 @@ var compression = func() pebble.DBCompressionSettings {
 
 // load is loadRows for a disk that may fail under it.
 func (s *Store) load() (err error) {
+	defer func() {
+		if errors.Is(err, storage.ErrCorrupt) {
+			err = s.damageError(strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
+		}
+	}()
 	defer recoverRead(&err)
 	if err := s.loadRows(); err != nil {
 		return err

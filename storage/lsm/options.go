@@ -39,7 +39,7 @@ func (s *Store) setDamagedOptionsAside(o *pebble.Options) error {
 			return fmt.Errorf("file %s of the store is damaged (%w) and can't be renamed: remove it, and start again: %w", path, fault, err)
 		}
 		s.opts.Log.Warn("a file of the store with its settings was damaged on the disk; it is written again, and nothing is lost; check the disk",
-			"file", path, "renamed", aside, "err", fault)
+			"file", path, "renamed", aside, "err", plainText(fault))
 	}
 	return nil
 }

@@ -13,12 +13,13 @@ type op struct {
 	discard  *draft            // a draft to be dropped
 	call     *call             // a change that a goroutine waits for
 	sleep    *sleeper          // a destination of the mail queue that is given back
+	login    *loginNote        // an account has logged in
 }
 
 // queue is the way to the committer: many put, one takes. Putting never blocks.
 // What bounds it is counted elsewhere: deliveries by maxInFlight, chunks by the
 // backlog that the edge allows a draft, calls by the goroutines that wait in them,
-// sleepers by the destinations that the scheduler has.
+// sleepers by the destinations that the scheduler has, logins by the accounts.
 type queue struct {
 	mu     sync.Mutex
 	filled sync.Cond // ops is not empty, or closed

@@ -159,6 +159,6 @@ func (sp *space) backgroundError(err error) {
 	}
 	sp.looking.Unlock()
 	if !quiet {
-		sp.s.opts.Log.Error("the store's background work failed and is tried again", "dir", sp.s.opts.Dir, "err", err)
+		sp.s.opts.Log.Error("the store's background work failed and is tried again", "dir", sp.s.opts.Dir, "err", plainText(err))
 	}
 }

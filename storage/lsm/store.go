@@ -28,6 +28,7 @@ type Store struct {
 	ids         idSource
 	locks       lockTable
 	listings    listings
+	logins      loginNotes
 	drafts      drafts
 	damaged     damaged
 
@@ -68,6 +69,7 @@ func newStore(opts Options) *Store {
 		sync:    pebble.Sync,
 		dir:     newDirectory(),
 		drafts:  drafts{open: make(map[storage.MessageID]struct{})},
+		logins:  loginNotes{all: make(map[storage.AccountID]struct{})},
 		queue:   newQueue(),
 		groups:  sync.Pool{New: func() any { return new(group) }},
 		ended:   make(chan struct{}),
@@ -84,7 +86,7 @@ func newStore(opts Options) *Store {
 	s.stamps.now, s.stamps.pass = opts.Now, opts.pass
 	s.ids.now = s.stamps.clock
 	s.locks.held = make(map[storage.AccountID]*lock)
-	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), mail: newMailQueue(&s.stamps)}
+	s.committer = committer{s: s, usage: make(map[storage.AccountID]counter), seen: make(map[storage.AccountID]bool), claimed: make(map[string]claim), mail: newMailQueue(&s.stamps)}
 	s.committer.guard.broken = &s.failed
 	base := opts.FS
 	if base == nil {
@@ -175,7 +177,13 @@ func (s *Store) Close() error {
 	s.others.Wait()
 	s.queue.close()
 	<-s.ended
-	err := errors.Join(s.closeDB(), s.lock.Close())
+	err := s.closeDB()
+	if err == nil && s.failed.Load() == nil {
+		if err := s.noteLogs(); err != nil { // no note is no fault
+			s.opts.Log.Warn("the lengths of the logs could not be noted", "dir", s.opts.Dir, "err", err)
+		}
+	}
+	err = errors.Join(err, s.lock.Close())
 	s.closeFS()
 	return err
 }
@@ -188,7 +196,12 @@ func (s *Store) closeDB() error {
 	ended := make(chan error, 1)
 	go func() {
 		defer func() {
-			if p := recover(); p != nil {
+			switch p := recover(); {
+			case p == nil:
+			case readPanicked.Load():
+				s.opts.Log.Warn("a file of the store is damaged, so that it could not be closed in order; nothing that was acknowledged is lost by that", "dir", s.opts.Dir)
+				ended <- nil
+			default:
 				ended <- fmt.Errorf("closing panicked: %v", p)
 			}
 		}()

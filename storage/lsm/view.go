@@ -21,21 +21,29 @@ type view struct {
 
 // View implements storage.Maildrops.
 func (s *Store) View(account storage.AccountID) (storage.View, error) {
-	return s.view(account, storage.MaxMessageID, false)
+	v, err := s.view(account, storage.MaxMessageID, false)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // Browse implements storage.Maildrops.
 func (s *Store) Browse(account storage.AccountID, from storage.MessageID) (storage.View, error) {
-	return s.view(account, from, true)
+	v, err := s.view(account, from, true)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // view opens the maildrop up to the message last.
-func (s *Store) view(account storage.AccountID, last storage.MessageID, back bool) (_ storage.View, err error) {
+func (s *Store) view(account storage.AccountID, last storage.MessageID, back bool) (_ *view, err error) {
 	defer recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
-	if _, ok := s.dir.quota(account); !ok {
+	if !s.dir.has(account) {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
 	v := &view{snapshot: s.db.NewSnapshot(), back: back}
@@ -106,4 +114,28 @@ func (v *view) Close() {
 		_ = v.snapshot.Close()
 		v.snapshot = nil
 	}
+}
+
+// EachEntry implements storage.Maildrops.
+func (s *Store) EachEntry(account storage.AccountID, f func(storage.Entry) bool) (err error) {
+	v, err := s.view(account, storage.MaxMessageID, false)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	defer recoverRead(&err)
+	for v.Next() {
+		val, err := v.it.ValueAndErr()
+		if err != nil {
+			return readError(err)
+		}
+		var e entry
+		if err := e.parse(val); err != nil {
+			return err
+		}
+		if !f(e.public(idOfMaildropKey(v.it.Key()))) {
+			return nil
+		}
+	}
+	return v.Err()
 }

@@ -1,15 +1,15 @@
 package lsm
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/storage/lsm/files"
 )
 
 // After a crash Pebble takes the first chunk of the last WAL that it can't read for the
@@ -17,21 +17,9 @@ import (
 // synced more. Damage within the last block goes unseen in this way, with the
 // acknowledged messages after it. inspectLog looks there too.
 //
-// A log is a row of blocks of 32 KiB, and a block a row of chunks (package record of
-// Pebble): checksum (4 octets), length (2), type (1), number of the log (4), octets of
-// this log that were synced when the chunk was written (8), payload. The first log of a
-// store is of an older format, without the synced octets. A power cut may keep a later
-// page of it and not an earlier one. It is a new file, so that the page that was not kept
-// is zeros; damage differs from it in that.
-
-const (
-	walBlock       = 32 << 10
-	walHeader      = 19
-	walRecyclable  = 11 // the header without the synced octets
-	walChunkTypes  = 12 // 9 to 12 have the synced octets
-	walSyncedTypes = 9
-	walLogTypes    = 5 // 5 to 8 have the number of the log only
-)
+// Package files has the form of a log. A power cut may keep a later page of it and not an
+// earlier one. It is a new file, so that the page that was not kept is zeros; damage
+// differs from it in that.
 
 // logTail is what is in a log after its first unreadable chunk.
 type logTail struct {
@@ -47,49 +35,12 @@ type logTail struct {
 // never does that.
 func (t logTail) damaged() bool { return t.synced > t.end || t.silent && !t.hole }
 
-// walChunk is a chunk as it is found in a block.
-type walChunk struct {
-	size   int // with its header
-	header int
-	synced int64
-}
-
-// chunkAt reads the chunk of a log at the start of b, which reaches to the end of its
-// block.
-func chunkAt(b []byte, number uint32) (c walChunk, ok bool) {
-	if len(b) < walRecyclable {
-		return c, false
-	}
-	kind := b[6]
-	c.header = walRecyclable
-	if kind >= walSyncedTypes {
-		c.header = walHeader
-	}
-	if kind < walLogTypes || kind > walChunkTypes || len(b) < c.header || binary.LittleEndian.Uint32(b[7:]) != number {
-		return c, false
-	}
-	c.size = c.header + int(binary.LittleEndian.Uint16(b[4:]))
-	if c.size > len(b) || maskedCRC(b[6:c.size]) != binary.LittleEndian.Uint32(b) {
-		return c, false
-	}
-	if c.header == walHeader {
-		c.synced = int64(binary.LittleEndian.Uint64(b[11:])) //nolint:gosec // an offset in a file
-	}
-	return c, true
-}
-
-// maskedCRC is the checksum of Pebble's and LevelDB's logs.
-func maskedCRC(b []byte) uint32 {
-	c := crc32.Checksum(b, castagnoli)
-	return (c>>15 | c<<17) + 0xa282ead8
-}
-
 // inspectLog reads a log to its end and returns what follows the first chunk that can't
 // be read.
 func inspectLog(r io.Reader, number uint32) (t logTail, err error) {
-	block := make([]byte, walBlock)
+	block := make([]byte, files.LogBlock)
 	ended := false
-	for at := int64(0); ; at += walBlock {
+	for at := int64(0); ; at += files.LogBlock {
 		n, err := io.ReadFull(r, block)
 		if n > 0 {
 			ended = t.block(block[:n], at, number, ended)
@@ -111,20 +62,20 @@ func inspectLog(r io.Reader, number uint32) (t logTail, err error) {
 func (t *logTail) block(b []byte, at int64, number uint32, ended bool) bool {
 	gap := 0 // what follows it in this block was not readable
 	for i := 0; i < len(b); {
-		c, ok := chunkAt(b[i:], number)
+		c, ok := files.ChunkAt(b[i:], number)
 		switch {
 		case ok && !ended:
-			i += c.size
+			i += c.Size
 		case ok:
 			if t.chunks == 0 {
 				t.hole = t.hole || zeroSector(b[gap:i])
-				t.silent = c.header == walRecyclable
+				t.silent = c.Silent()
 			}
 			t.chunks++
-			t.octets += int64(c.size - c.header)
-			t.synced = max(t.synced, c.synced)
-			i += c.size
-		case !ended && len(b)-i < walHeader && allZero(b[i:]):
+			t.octets += int64(c.Size - c.Header)
+			t.synced = max(t.synced, c.Synced)
+			i += c.Size
+		case !ended && len(b)-i < files.LogHeader && allZero(b[i:]):
 			return false // no chunk fits in: the next block goes on
 		case !ended:
 			t.end, ended, gap = at+int64(i), true, i
@@ -211,14 +162,14 @@ func (s *Store) inspectLastLog() error {
 }
 
 // damagedLogs are the copies of damaged logs in the data directory.
-func (s *Store) damagedLogs() (paths []string) {
-	names, err := s.fs.List(s.opts.Dir)
+func damagedLogs(fsys vfs.FS, dir string) (paths []string) {
+	names, err := fsys.List(dir)
 	if err != nil {
 		return nil
 	}
 	for _, n := range names {
 		if strings.HasPrefix(n, damagedPrefix) && strings.HasSuffix(n, ".log") {
-			paths = append(paths, s.fs.PathJoin(s.opts.Dir, n))
+			paths = append(paths, fsys.PathJoin(dir, n))
 		}
 	}
 	return paths

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"postrider/storage"
+	"postrider/storage/lsm/files"
 	"postrider/storage/storetest"
 )
 
@@ -196,11 +197,11 @@ func TestATornLogIsNoDamage(t *testing.T) {
 // chunkEnds are the ends of the chunks of a log.
 func chunkEnds(octets []byte, number uint32) (ends []int) {
 	for i := 0; i < len(octets); {
-		c, ok := chunkAt(octets[i:min(len(octets), (i/walBlock+1)*walBlock)], number)
+		c, ok := files.ChunkAt(octets[i:min(len(octets), (i/files.LogBlock+1)*files.LogBlock)], number)
 		if !ok {
 			break
 		}
-		i += c.size
+		i += c.Size
 		ends = append(ends, i)
 	}
 	return ends

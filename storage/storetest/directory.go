@@ -75,13 +75,13 @@ func accountsAllOrNone(t *testing.T, s storage.Store) {
 }
 
 func proofs(t *testing.T, s storage.Store) {
-	have := func(when string, verifiers, secrets int) {
+	have := func(when string, verifiers, secrets, without int) {
 		t.Helper()
-		if got := s.Proofs(); got != (storage.Proofs{Verifiers: verifiers, Secrets: secrets}) {
+		if got := s.Proofs(); got != (storage.Proofs{Verifiers: verifiers, Secrets: secrets, Without: without}) {
 			t.Errorf("%s: %+v", when, got)
 		}
 	}
-	have("an empty store", 0, 0)
+	have("an empty store", 0, 0, 0)
 	must(t, s.AddDomain(Domain))
 	must(t, s.AddAccounts([]storage.NewAccount{
 		{Name: "none", Domain: Domain},
@@ -89,29 +89,36 @@ func proofs(t *testing.T, s storage.Store) {
 		{Name: "alone", Domain: Domain, Hash: "{scram-sha-256}1,2,3,4"},
 		{Name: "both", Domain: Domain, Hash: "{ARGON2ID}x {SCRAM-SHA-256}1,2,3,4", Secret: "s"},
 	}))
-	have("four accounts", 2, 1)
+	have("four accounts", 2, 1, 1)
 	both, err := s.Lookup("both", Domain)
 	must(t, err)
 	must(t, s.SetPassword(both.Account, "{ARGON2ID}x", "s"))
-	have("the verifier is gone", 1, 1)
+	have("the verifier is gone", 1, 1, 2)
 	must(t, s.SetAliases([]storage.Alias{{Name: "both", Domain: Domain, Targets: []string{"both@" + Domain, "x@elsewhere.example"}}}))
-	have("an alias of the name", 1, 1)
+	have("an alias of the name", 1, 1, 2)
 	must(t, s.SetPassword(both.Account, "{ARGON2ID}x {Scram-Sha-256}1,2,3,4", ""))
-	have("the secret is gone", 2, 0)
+	have("the secret is gone", 2, 0, 1)
 	many := make([]storage.NewAccount, 500)
 	for i := range many {
 		many[i] = storage.NewAccount{Name: fmt.Sprintf("m%d", i), Domain: Domain, Hash: "{SCRAM-SHA-256}1,2,3,4", Secret: "s"}
 	}
 	must(t, s.AddAccounts(many))
-	have("many more", 502, 500)
+	have("many more", 502, 500, 1)
 	for i := range many {
 		a, err := s.Lookup(many[i].Name, Domain)
 		must(t, err)
 		must(t, s.RemoveAccount(a.Account))
 	}
-	have("and all of them removed", 2, 0)
+	have("and all of them removed", 2, 0, 1)
 	must(t, s.RemoveAccount(both.Account))
-	have("one removed whose alias stays", 1, 0)
+	have("one removed whose alias stays", 1, 0, 1)
+	hash, err := s.Lookup("hash", Domain)
+	must(t, err)
+	disable(t, s, hash.Account, storage.NoLogin)
+	have("one that can't log in has no need of a verifier", 1, 0, 0)
+	disable(t, s, hash.Account, storage.FullAccess)
+	must(t, s.SetVerifier(hash.Account, "{BLF-CRYPT}x{SCRAM-SHA-256}", "{SCRAM-SHA-256}1,2,3,4"))
+	have("the last one has its verifier", 2, 0, 0)
 }
 
 // A session that has read the number before an account finds every change of what it has

@@ -1,14 +1,12 @@
 package accounts
 
 import (
-	"errors"
 	"fmt"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
 	"postrider/engine/admit/password"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -16,13 +14,15 @@ import (
 
 // AccountCommand is "postrider account".
 func AccountCommand() *cobra.Command {
-	return workspace.Group("account", "Add, list and remove accounts",
-		accountAdd(), accountImport(), accountList(), accountPasswd(), accountRemove())
+	return workspace.Group("account", "Add, list, change and remove accounts",
+		accountAdd(), accountImport(), accountList(), accountPasswd(), accountDisable(), accountEnable(),
+		accountRename(), accountQuota(), accountRemove())
 }
 
 func accountAdd() *cobra.Command {
 	var t workspace.Target
 	var fromStdin, apop bool
+	var q quotaFlags
 	cmd := &cobra.Command{
 		Use:   "add NAME[@DOMAIN]",
 		Short: "Make an account",
@@ -30,7 +30,8 @@ func accountAdd() *cobra.Command {
 made in the default domain; its owner logs in with the whole address, or in the
 default domain with the name alone.`,
 		Example: `  postrider account add alice
-  echo secret | postrider account add alice@example.org --password-stdin`,
+  echo correct-horse | postrider account add alice@example.org --password-stdin
+  postrider account add alice --quota 2GiB --max-messages 100000`,
 		Args: workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.With(cmd.Context(), workspace.Create, func(ws *workspace.Workspace) error {
@@ -38,10 +39,14 @@ default domain with the name alone.`,
 				if err != nil {
 					return err
 				}
-				if err := (directory{ws}).Free(local, domain); err != nil {
+				rules, err := rulesOf(ws)
+				if err != nil {
 					return err
 				}
-				word, err := workspace.ReadPassword(cmd, fromStdin, router.Mailbox(local, domain))
+				if err := (directory{ws, rules, nil}).mayMake(local, domain); err != nil {
+					return err
+				}
+				word, err := newPassword(cmd, fromStdin, rules, local, domain)
 				if err != nil {
 					return err
 				}
@@ -50,6 +55,9 @@ default domain with the name alone.`,
 					return err
 				}
 				a := storage.NewAccount{Name: local, Domain: domain, Hash: hash}
+				if a.Quota, a.MaxMessages, err = q.values(0, 0); err != nil {
+					return err
+				}
 				if apop {
 					a.Secret = string(word)
 				}
@@ -62,8 +70,21 @@ default domain with the name alone.`,
 		},
 	}
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
+	q.add(cmd)
 	cmd.Flags().BoolVar(&apop, "apop", false, "allow APOP: the password is also stored in clear text")
 	return t.FlagsWithCreate(cmd)
+}
+
+// newPassword reads a password that the rules allow.
+func newPassword(cmd *cobra.Command, fromStdin bool, rules *password.Rules, local, domain string) ([]byte, error) {
+	word, err := workspace.ReadPassword(cmd, fromStdin, router.Mailbox(local, domain))
+	if err != nil {
+		return nil, err
+	}
+	if err := rules.Check(word, local, domain); err != nil {
+		return nil, sysexits.DataErr.With(fmt.Errorf("%w: nothing was changed", err))
+	}
+	return word, nil
 }
 
 func accountPasswd() *cobra.Command {
@@ -84,7 +105,11 @@ account end before their next command.`,
 				if err != nil {
 					return err
 				}
-				word, err := workspace.ReadPassword(cmd, fromStdin, workspace.Mailbox(a))
+				rules, err := rulesOf(ws)
+				if err != nil {
+					return err
+				}
+				word, err := newPassword(cmd, fromStdin, rules, a.Name, a.Domain)
 				if err != nil {
 					return err
 				}
@@ -106,114 +131,4 @@ account end before their next command.`,
 	}
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from the standard input, one line")
 	return t.Flags(cmd)
-}
-
-func accountRemove() *cobra.Command {
-	var t workspace.Target
-	cmd := &cobra.Command{
-		Use:   "remove NAME[@DOMAIN]...",
-		Short: "Delete accounts and their mail",
-		Long: `Delete accounts and their mail. Sessions of the accounts are not waited for; they end
-before their next command, and delete nothing.`,
-		Example: "  postrider account remove alice",
-		Args:    workspace.AtLeast(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
-				for _, name := range args {
-					a, err := ws.AccountNamed(name)
-					if err != nil {
-						return err
-					}
-					if err := ws.RemoveAccount(a.ID); err != nil {
-						return fmt.Errorf("%s: %w", workspace.Mailbox(a), err)
-					}
-					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", workspace.Mailbox(a))
-					words, err := stillNamed(ws, func(local, domain string) bool { return local == a.Name && domain == a.Domain },
-						"mail to the alias is returned to the sender for it, unless an alias or a catch-all has the name; use \"postrider alias add\" to make the alias without it")
-					if err != nil {
-						return err
-					}
-					warn(cmd, words)
-				}
-				return nil
-			})
-		},
-	}
-	return t.Flags(cmd)
-}
-
-// accountLine is an account in a listing.
-type accountLine struct {
-	Address  string    `json:"address"`
-	Name     string    `json:"name"`
-	Domain   string    `json:"domain"`
-	Messages int64     `json:"messages"`
-	Octets   int64     `json:"octets"`
-	Quota    int64     `json:"quota,omitempty"`
-	Login    bool      `json:"login"` // has a password
-	APOP     bool      `json:"apop"`
-	Created  time.Time `json:"created"`
-}
-
-func accountList() *cobra.Command {
-	var t workspace.Target
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:     "list",
-		Short:   "List the accounts, with their messages and octets",
-		Example: "  postrider account list --json",
-		Args:    workspace.Exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
-				lines, err := accountLines(ws)
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return workspace.PrintJSON(cmd.OutOrStdout(), lines)
-				}
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintln(w, "ADDRESS\tMESSAGES\tOCTETS\tLOGIN\tCREATED")
-				for _, l := range lines {
-					fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", l.Address, l.Messages, l.Octets, l.loginWord(), l.Created.Local().Format(time.DateTime))
-				}
-				return w.Flush()
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return t.Flags(cmd)
-}
-
-func (l accountLine) loginWord() string {
-	switch {
-	case l.APOP:
-		return "password, apop"
-	case l.Login:
-		return "password"
-	}
-	return "no"
-}
-
-func accountLines(ws *workspace.Workspace) ([]accountLine, error) {
-	lines := []accountLine{}
-	var ids []storage.AccountID
-	err := ws.Accounts(func(a storage.Account) bool {
-		ids = append(ids, a.ID)
-		lines = append(lines, accountLine{
-			Address: workspace.Mailbox(a), Name: a.Name, Domain: a.Domain, Quota: a.Quota,
-			Login: a.Hash != "", APOP: a.Secret != "", Created: a.Created,
-		})
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	for i, id := range ids {
-		lines[i].Messages, lines[i].Octets, err = ws.Usage(id)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) { // removed meanwhile
-			return nil, fmt.Errorf("%s: %w", lines[i].Address, err)
-		}
-	}
-	return lines, nil
 }

@@ -86,7 +86,7 @@ func aliasError(a storage.Alias, err error) error {
 
 // newAlias reads an alias as it was written by hand.
 func newAlias(ws *workspace.Workspace, from string, to []string) (storage.Alias, error) {
-	d := directory{ws}
+	d := directory{ws, nil, nil}
 	a, err := d.Alias(from)
 	if err != nil {
 		return a, err

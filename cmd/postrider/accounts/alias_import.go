@@ -37,7 +37,7 @@ func importAliases(cmd *cobra.Command, t *workspace.Target, path string) error {
 			return err
 		}
 		defer in.Close()
-		aliases, skipped, err := aliasfile.Read(in, path, directory{ws})
+		aliases, skipped, err := aliasfile.Read(in, path, directory{ws, nil, nil})
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,8 @@
 // Package accounts has the commands about what is ours: accounts, domains, aliases, and
 // the keys that sign mail of our domains.
 //
-//	account     add, import, list, passwd, remove
-//	domain      add, list, remove
+//	account     add, import, list, passwd, disable, enable, rename, quota, remove
+//	domain      add, alias, list, quota, remove
 //	alias       add, import, list, remove
 //	newaliases  imports /etc/aliases
 //	dkim        key, list

@@ -63,7 +63,7 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	if len(told) != 2 || !bytes.Contains(told[0], []byte("c d e")) || !bytes.Contains(told[1], []byte("ghost@localhost")) {
 		t.Errorf("the sender was told %q", told)
 	}
-	if log := s.log.String(); !strings.Contains(log, "userid 61235") {
+	if log := s.log.String(); !strings.Contains(log, "uid=61235 from=<") {
 		t.Errorf("the log does not tell the user:\n%s", log)
 	}
 	if out := run(67, strings.Repeat("much\n", 1<<20), "no-such-user"); !strings.Contains(out, "nothing was sent") {

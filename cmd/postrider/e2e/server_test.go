@@ -62,7 +62,7 @@ func (s *server) importAccounts(accounts []string) {
 	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	s.run("account", "import", "--create", file)
+	s.run("account", "import", "--create", "--scram", file)
 }
 
 // password is the password of every account that the tests make.

@@ -1,3 +1,4 @@
 // Package install has the command that prints what systemd needs to run the server. The
-// files are beside this one; the command fills in the path of the program.
+// files are beside this one; the command fills in the path of the program. The packages
+// are built with them too (.packaging/build).
 package install

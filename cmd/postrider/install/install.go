@@ -30,15 +30,16 @@ var installed = []struct{ file, path string }{
 // Command is "postrider install".
 func Command() *cobra.Command {
 	var show bool
-	var only string
+	var only, binary string
 	cmd := &cobra.Command{
 		Use:   "install --print",
 		Short: "Print what systemd needs to run the server",
 		Long: `Print the files by which systemd runs the server as a user of its own: the user
 (sysusers.d), the data directory (tmpfiles.d), a hardened service, and an example
 of a socket that systemd binds. The service lets the user bind ports below 1024; the
-socket is for systems where it must not. Nothing is written: read the files, then put
-them where the line above each says.`,
+socket is for systems where it must not. systemd is told when the server is ready, and
+starts it again when its event loops or its store hang. Nothing is written: read the
+files, then put them where the line above each says.`,
 		Example: `  postrider install --print
   postrider install --print --only sysusers > /usr/lib/sysusers.d/postrider.conf && systemd-sysusers
   postrider install --print --only tmpfiles > /usr/lib/tmpfiles.d/postrider.conf && systemd-tmpfiles --create
@@ -48,9 +49,11 @@ them where the line above each says.`,
 			if !show {
 				return sysexits.Usage.With(errors.New("the command only prints files: use --print, and put them where the line above each says"))
 			}
-			self, err := os.Executable()
-			if err != nil {
-				return err
+			if binary == "" {
+				var err error
+				if binary, err = os.Executable(); err != nil {
+					return err
+				}
 			}
 			found := false
 			for _, u := range installed {
@@ -67,7 +70,7 @@ them where the line above each says.`,
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s\n", os.Expand(string(text), func(name string) string {
 					if name == "BINARY" {
-						return self
+						return binary
 					}
 					return "$" + name
 				}))
@@ -79,6 +82,7 @@ them where the line above each says.`,
 		},
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "print the files")
+	cmd.Flags().StringVar(&binary, "binary", "", "path of the program in the service (default: this program)")
 	cmd.Flags().StringVar(&only, "only", "", "print one of them: sysusers, tmpfiles, service or socket")
 	return cmd
 }

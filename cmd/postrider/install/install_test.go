@@ -16,8 +16,44 @@ func TestInstallPrints(t *testing.T) {
 	if self, err := os.Executable(); err != nil || !strings.Contains(out, "ExecStart="+self+" serve ") || !strings.Contains(out, "kill -HUP $MAINPID") {
 		t.Errorf("the service is not filled in:\n%s", out)
 	}
+	s.Want(0, "", "install --print --only service --binary /usr/bin/postrider", "ExecStart=/usr/bin/postrider serve ", "Type=notify\n", "WatchdogSec=")
 	s.Want(64, "", "install", "--print")
 	s.Want(64, "", "install --print --only nothing", "sysusers, tmpfiles, service or socket")
+}
+
+// The scripts of the packages are scripts, and the lists of their files name what is there.
+func TestPackagingScripts(t *testing.T) {
+	packaging := "../../../.packaging"
+	for shell, names := range map[string][]string{"sh": {"postinst", "prerm", "postrm"}, "bash": {"build", "try"}} {
+		for _, name := range names {
+			if out, err := exec.Command(shell, "-n", filepath.Join(packaging, name)).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", name, err, out)
+			}
+		}
+	}
+	build, err := os.ReadFile(filepath.Join(packaging, "build"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := 0
+	for line := range strings.Lines(string(build)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != "cp" {
+			continue
+		}
+		for _, word := range words[1 : len(words)-1] {
+			folder, names, _ := strings.Cut(strings.TrimSuffix(word, "}"), "{")
+			for name := range strings.SplitSeq(names, ",") {
+				if _, err := os.Stat(filepath.Join("../../..", folder+name)); err != nil {
+					t.Errorf("build copies %s: %v", word, err)
+				}
+				copied++
+			}
+		}
+	}
+	if copied < 8 {
+		t.Errorf("build copies %d files", copied)
+	}
 }
 
 // systemd reads the service without a complaint, and thinks well of it.

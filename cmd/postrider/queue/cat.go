@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/queue/entry"
-	"postrider/cmd/postrider/queue/selection"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/dot"
@@ -29,17 +28,10 @@ octet as it will be sent, without stuffed dots.`,
 		Example: "  postrider queue cat 06FV1Q2C80000\n  postrider queue cat --raw 06FV1Q2C80000 > message.eml",
 		Args:    workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := selection.ParseID(args[0])
-			if err != nil {
-				return err
-			}
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
-				found, err := id.Entries(ws)
+				found, err := entriesOf(ws, args[0])
 				if err != nil {
 					return err
-				}
-				if len(found) == 0 {
-					return sysexits.NoUser.With(fmt.Errorf("%s is not in the queue (see \"postrider why %s\")", id, id.Entry.Message))
 				}
 				return cat(ws, cmd.OutOrStdout(), found, raw)
 			})

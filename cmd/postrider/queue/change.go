@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,34 +38,42 @@ func move(m storage.QueueMove) func(*workspace.Workspace, []storage.EntryID) (in
 	return func(ws *workspace.Workspace, ids []storage.EntryID) (int, error) { return ws.MoveQueued(ids, m) }
 }
 
-func holdCommand() *cobra.Command {
+func holdCommand() *cobra.Command { return holdChange().command() }
+
+func holdChange() change {
 	return change{
 		name: "hold", done: "held", short: "Keep mail in the queue without trying it",
 		long:     "Keep mail in the queue without trying it, until \"queue release\". It does not expire meanwhile.",
 		examples: "  postrider queue hold --to-domain example.org\n  postrider queue hold 06FV1Q2C80000",
 		skip:     isHeld, do: move(storage.Hold),
-	}.command()
+	}
 }
 
-func releaseCommand() *cobra.Command {
+func releaseCommand() *cobra.Command { return releaseChange().command() }
+
+func releaseChange() change {
 	return change{
 		name: "release", done: "released", short: "Release held mail, and try it now",
 		examples: "  postrider queue release ALL\n  postrider queue release --from alice@example.org",
 		skip:     isNotHeld, do: move(storage.Release),
-	}.command()
+	}
 }
 
-func requeueCommand() *cobra.Command {
+func requeueCommand() *cobra.Command { return requeueChange().command() }
+
+func requeueChange() change {
 	return change{
 		name: "requeue", done: "requeued", short: "Make mail due now, whether held or not",
 		long: `Make mail due now, whether held or not. It is routed again, as before each
 attempt. A dead destination is probed with it.`,
 		examples: "  postrider queue requeue 06FV1Q2C80000-1\n  postrider queue requeue --error 4.7 --held",
 		do:       move(storage.RequeueNow),
-	}.command()
+	}
 }
 
-func deleteCommand() *cobra.Command {
+func deleteCommand() *cobra.Command { return deleteChange().command() }
+
+func deleteChange() change {
 	return change{
 		name: "delete", done: "deleted", short: "Remove mail from the queue without notifying its sender",
 		long: `Remove mail from the queue without notifying its sender (see "queue bounce"). The
@@ -73,7 +82,7 @@ copies of local recipients stay in their maildrops.`,
   postrider queue delete ALL
   postrider queue list --json --error 5 | jq -r .queue_id | postrider queue delete -`,
 		do: move(storage.DropQueued),
-	}.command()
+	}
 }
 
 func flushCommand() *cobra.Command { return flushChange().command() }
@@ -165,36 +174,45 @@ func (c change) command() *cobra.Command {
 // batch is how many entries are changed in one step of the store.
 const batch = 1000
 
-// carryOut carries a change out while it reads the queue, so that a large one is
-// never in memory. What was done before an error stays done, and is counted.
+// carryOut carries a change out, and reports how many entries it changed.
 func carryOut(ws *workspace.Workspace, cmd *cobra.Command, c change, what *selection.Selection) error {
 	if c.begin != nil {
 		if err := c.begin(ws); err != nil {
 			return err
 		}
 	}
-	var ids []storage.EntryID
-	var failed error
 	done := 0
-	flush := func() {
-		n, err := c.do(ws, ids)
-		done, failed, ids = done+n, err, ids[:0]
-	}
-	err := each(ws, what, func(e *storage.QueueEntry) bool {
-		if ids = append(ids, e.ID); len(ids) == batch {
-			flush()
-		}
-		return failed == nil && cmd.Context().Err() == nil
-	})
-	if len(ids) > 0 && failed == nil {
-		flush()
-	}
+	err := c.apply(cmd.Context(), ws, what, func(_ []storage.EntryID, n int) { done += n })
 	_, wrote := fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", entries(done), c.done)
-	err = errors.Join(err, failed, cmd.Context().Err(), sysexits.IOErr.With(wrote))
+	err = errors.Join(err, sysexits.IOErr.With(wrote))
 	if c.end != nil {
 		err = errors.Join(err, c.end(ws, cmd.OutOrStdout(), what))
 	}
 	return err
+}
+
+// apply does a change while it reads the queue, so that a large one is never in memory.
+// It calls changed after each step, with the ids of the step and how many of them were
+// changed; ids is valid during the call. What was done before an error stays done.
+func (c change) apply(ctx context.Context, ws *workspace.Workspace, what *selection.Selection, changed func(ids []storage.EntryID, n int)) error {
+	var ids []storage.EntryID
+	var failed error
+	step := func() {
+		var n int
+		n, failed = c.do(ws, ids)
+		changed(ids, n)
+		ids = ids[:0]
+	}
+	err := each(ws, what, func(e *storage.QueueEntry) bool {
+		if ids = append(ids, e.ID); len(ids) == batch {
+			step()
+		}
+		return failed == nil && ctx.Err() == nil
+	})
+	if len(ids) > 0 && failed == nil {
+		step()
+	}
+	return errors.Join(err, failed, ctx.Err())
 }
 
 // sample is how many entries a dry run shows.

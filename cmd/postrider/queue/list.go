@@ -63,23 +63,34 @@ func printEntries(ws *workspace.Workspace, to io.Writer, what *selection.Selecti
 	if asJSON {
 		show = l.json
 	}
-	var group []*storage.QueueEntry
-	err := each(ws, what, func(e *storage.QueueEntry) bool {
-		if len(group) > 0 && group[0].ID.Message != e.ID.Message {
-			show(group)
-			group = group[:0]
-		}
-		group = append(group, e)
+	err := grouped(ws, what, func(group []*storage.QueueEntry) bool {
+		show(group)
 		return l.err == nil
 	})
-	if len(group) > 0 {
-		show(group)
-	}
 	if !asJSON && err == nil {
 		l.end()
 	}
 	if flushed := out.Flush(); err == nil {
 		err = sysexits.IOErr.With(flushed)
+	}
+	return err
+}
+
+// grouped calls f with the selected entries of each message, until f returns false. The
+// slice is valid during the call.
+func grouped(ws *workspace.Workspace, what *selection.Selection, f func(group []*storage.QueueEntry) bool) error {
+	var group []*storage.QueueEntry
+	more := true
+	err := each(ws, what, func(e *storage.QueueEntry) bool {
+		if len(group) > 0 && group[0].ID.Message != e.ID.Message {
+			more = f(group)
+			group = group[:0]
+		}
+		group = append(group, e)
+		return more
+	})
+	if len(group) > 0 && more {
+		f(group)
 	}
 	return err
 }
@@ -147,11 +158,7 @@ func (l *lister) end() {
 		fmt.Fprintln(l.out, "Mail queue is empty")
 		return
 	}
-	plural := "s"
-	if l.messages == 1 {
-		plural = ""
-	}
-	fmt.Fprintf(l.out, "\n-- %d Kbytes in %d Request%s.\n", l.octets/1024, l.messages, plural)
+	fmt.Fprintf(l.out, "\n-- %d Kbytes in %d Request%s.\n", l.octets/1024, l.messages, plural(l.messages))
 }
 
 // queuedLine is a message in the JSON of a listing: the names of "postqueue -j".
@@ -205,14 +212,24 @@ func recipientsOf(e *storage.QueueEntry, now time.Time) (lines []recipientLine) 
 	return lines
 }
 
-// printLine writes v as one line of JSON, with < and > as they are.
+// printLine writes v as one line of JSON.
 func printLine(w io.Writer, v any) error {
+	line, err := appendJSON(nil, v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// appendJSON appends v as JSON in one line, with < and > as they are, and escapes for what
+// commands a terminal.
+func appendJSON(dst []byte, v any) ([]byte, error) {
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return err
+		return dst, err
 	}
-	_, err := w.Write(client.AppendJSON(nil, text.Bytes()))
-	return err
+	return client.AppendJSON(dst, bytes.TrimSuffix(text.Bytes(), []byte{'\n'})), nil
 }

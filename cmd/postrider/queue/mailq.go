@@ -2,8 +2,6 @@ package queue
 
 import (
 	"github.com/spf13/cobra"
-
-	"postrider/cmd/postrider/workspace"
 )
 
 // MailqCommand is "queue list" under the name that it has had since sendmail.
@@ -11,12 +9,6 @@ func MailqCommand() *cobra.Command {
 	cmd := listCommand()
 	cmd.Use = "mailq [ID... | ALL | -]"
 	cmd.Short = "The same as queue list; also runs under the name mailq"
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if cmd.Flags().Changed("config") {
-			return nil
-		}
-		return cmd.Flags().Set("config", workspace.SystemConfig())
-	}
 	cmd.Example = "  mailq\n  postrider mailq --to-domain example.org"
 	return cmd
 }

@@ -9,5 +9,6 @@
 // the other protocols' (http_limits.go).
 //
 // A store that fails can't be repaired in place. The process then replaces itself by a
-// new process with the same sockets (restart.go).
+// new process with the same sockets (restart.go). A service manager is told of the states
+// of the process, and its watchdog is fed while event loops and store answer (notify.go).
 package serve

@@ -134,6 +134,8 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		runtime.GOMAXPROCS(runtime.NumCPU() + loops(cfg))
 	}
 
+	manager, stopNotifying := newNotifier(log)
+	defer stopNotifying()
 	sockets, err := prepare(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -163,20 +165,18 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
-	ready := "ready"
-	for _, at := range srv.Listening() {
-		ready += addresses(at.Name, at.Addrs())
-	}
-	ready += addresses("http", stop.http) + addresses("https", stop.https)
+	ready := readyLine(srv, stop)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
 	if err := firstSteps(store, cfg, demo, out); err != nil {
 		log.Warn("the accounts can't be listed", "err", err)
 	}
-	defer reloadOnHangup(srv, handler, log)()
+	manager.ready(ready, srv.Alive)
+	defer reloadOnHangup(srv, handler, manager, log)()
 
 	select {
 	case <-ctx.Done():
+		manager.stopping()
 		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
 		until, cancel := context.WithTimeout(context.Background(), cfg.Limits.DrainTimeout)
 		defer cancel()
@@ -185,12 +185,22 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)
+		manager.restarting(err)
 		log.Error("the store failed: restarting", "err", err, "pause", pause)
 		drain(srv, 2*time.Second) // the answers to what was in flight: 451
 		wait(ctx, pause)
 		handler.Close()
 		return sysexits.TempFail.With(replaceProcess(pause, sockets))
 	}
+}
+
+// readyLine has the addresses of a server that takes mail.
+func readyLine(srv *server.Server, web *httpServers) string {
+	line := "ready"
+	for _, at := range srv.Listening() {
+		line += addresses(at.Name, at.Addrs())
+	}
+	return line + addresses("http", web.http) + addresses("https", web.https)
 }
 
 // openStore opens the store. A process that replaces one with a failed store tries until
@@ -208,15 +218,17 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed
 
 // reloadOnHangup has SIGHUP open the file of the log again and read the certificates again,
 // until the function that it returns is called.
-func reloadOnHangup(srv *server.Server, lines *maillog.Handler, log *slog.Logger) (stop func()) {
+func reloadOnHangup(srv *server.Server, lines *maillog.Handler, manager *notifier, log *slog.Logger) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
+			done := manager.reloading()
 			if err := lines.Reopen(); err != nil {
 				log.Error(err.Error())
 			}
 			srv.ReloadCertificates()
+			done()
 		}
 	}()
 	return func() {

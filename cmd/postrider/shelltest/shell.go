@@ -71,10 +71,23 @@ func (s *Shell) Want(code sysexits.Code, stdin, line string, texts ...string) st
 func (s *Shell) File(name, text string) string {
 	s.t.Helper()
 	path := filepath.Join(s.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 	return path
+}
+
+// Read is the content of a file.
+func (s *Shell) Read(path string) string {
+	s.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // Bare is a shell without a configuration.
@@ -86,7 +99,7 @@ func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	s := Bare(t, commands...)
 	s.Config = s.File("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.Dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\nmin_password = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
 	if err := s.open(t).Close(); err != nil {
 		t.Fatal(err)
 	}

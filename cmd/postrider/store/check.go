@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,6 +19,15 @@ type faultLine struct {
 	Text    string `json:"text"`
 }
 
+// String is the line for people.
+func (l faultLine) String() string {
+	where := strings.Join(strings.Fields(l.Account+" "+l.Message), " ")
+	if where == "" {
+		where = "store"
+	}
+	return where + ": " + l.Text
+}
+
 // CheckCommand is "postrider check".
 func CheckCommand() *cobra.Command {
 	var t workspace.Target
@@ -26,12 +36,23 @@ func CheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Read the whole store and report its faults",
 		Long: `Read every message of the store and compare it with its checksums and its
-index. The store may be in use meanwhile. Aliases that lead to no mailbox are noted,
-but are not faults. Exit code 65 if there are faults.`,
-		Example: "  postrider check --data /var/lib/postrider",
-		Args:    workspace.Exactly(0),
+index. The store may be in use meanwhile. What can't be read is listed, with the files
+that are damaged, and all else is checked. A store that can't be opened is read file by
+file: then the end says what "postrider salvage" would get out. Aliases that lead to no
+mailbox are noted, but are not faults. Exit code 65 if there are faults.`,
+		Example: `  postrider check --data /var/lib/postrider
+  postrider check --json`,
+		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error { return check(ws, cmd, asJSON) })
+			opened := false
+			err := t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
+				opened = true
+				return check(ws, cmd, asJSON)
+			})
+			if opened || !errors.Is(err, storage.ErrCorrupt) {
+				return err
+			}
+			return survey(cmd, &t, asJSON, err)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -46,7 +67,7 @@ func check(ws *workspace.Workspace, cmd *cobra.Command, asJSON bool) error {
 			found = append(found, line)
 			return
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), strings.Join(strings.Fields(line.Account+" "+line.Message), " ")+": "+line.Text)
+		fmt.Fprintln(cmd.OutOrStdout(), line)
 	})
 	if err != nil {
 		return workspace.IOError(fmt.Errorf("the check failed: %w", err))
@@ -68,7 +89,7 @@ func check(ws *workspace.Workspace, cmd *cobra.Command, asJSON bool) error {
 			summary.Accounts, summary.Messages, summary.Queued, summary.Bodies, summary.Octets, summary.Faults)
 	}
 	if err == nil && summary.Faults > 0 {
-		err = sysexits.DataErr.With(fmt.Errorf("the store has %d faults", summary.Faults))
+		err = sysexits.DataErr.With(fmt.Errorf("the store has %d faults: if files are damaged, \"postrider restore\" brings a backup back, and \"postrider salvage\" gets out all that can be read", summary.Faults))
 	}
 	return err
 }

@@ -10,8 +10,8 @@ import (
 // Roster is a copy of the directory, for commands that look at all aliases: one that
 // asks a running server for each name would take too long.
 type Roster struct {
-	storage.Directory // the methods that change it are not called
-	domains           map[string]bool
+	storage.Directory                   // the methods that change it are not called
+	domains           map[string]string // our domains; of domain aliases what they lead to
 	names             map[[2]string]storage.Address
 	first             storage.Account // by domain and name
 	List              []storage.Alias // all aliases
@@ -19,7 +19,10 @@ type Roster struct {
 }
 
 // HostsDomain implements storage.Directory.
-func (r *Roster) HostsDomain(domain string) bool { return r.domains[domain] }
+func (r *Roster) HostsDomain(domain string) bool { _, ok := r.domains[domain]; return ok }
+
+// DomainAlias implements storage.Directory.
+func (r *Roster) DomainAlias(domain string) string { return r.domains[domain] }
 
 // Lookup implements storage.Directory.
 func (r *Roster) Lookup(local, domain string) (storage.Address, error) {
@@ -40,9 +43,9 @@ func (r *Roster) Accounts(f func(storage.Account) bool) error {
 
 // NewRoster copies the directory.
 func NewRoster(ws *Workspace) (*Roster, error) {
-	r := &Roster{domains: make(map[string]bool), names: make(map[[2]string]storage.Address)}
-	for _, domain := range ws.Domains() {
-		r.domains[domain] = true
+	r := &Roster{domains: make(map[string]string), names: make(map[[2]string]storage.Address)}
+	for _, d := range ws.DomainSettings() {
+		r.domains[d.Name] = d.AliasOf
 	}
 	err := ws.Accounts(func(a storage.Account) bool {
 		if r.first.ID == 0 {

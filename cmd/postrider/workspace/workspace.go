@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,9 +156,18 @@ func (ws *Workspace) AccountNamed(name string) (storage.Account, error) {
 	return a, err
 }
 
-// ParseName reads NAME or NAME@DOMAIN.
+// ParseName reads NAME or NAME@DOMAIN. In a domain alias it is the name in the domain that
+// the alias leads to.
 func (ws *Workspace) ParseName(text string) (local, domain string, err error) {
-	local, domain, err = router.ParseAddress(text, ws.Config.DefaultDomain())
+	if local, domain, err = ParseName(text, ws.Config.DefaultDomain()); err == nil {
+		domain = cmp.Or(ws.DomainAlias(domain), domain)
+	}
+	return local, domain, err
+}
+
+// ParseName reads NAME or NAME@DOMAIN, and does not look for domain aliases.
+func ParseName(text, defaultDomain string) (local, domain string, err error) {
+	local, domain, err = router.ParseAddress(text, defaultDomain)
 	if err == nil && local == "" {
 		err = fmt.Errorf("%q has no name before the @", text)
 	}
@@ -176,6 +186,9 @@ func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storag
 		MaxOpenFiles: cfg.Process.StoreFiles,
 		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
+	if errors.Is(err, storage.ErrCorrupt) {
+		return nil, sysexits.DataErr.With(err)
+	}
 	if errors.Is(err, lsm.ErrLocked) {
 		if pid := lockHolder(filepath.Join(cfg.Server.Data, "LOCK")); pid > 0 {
 			err = fmt.Errorf("%w; %s has it", err, Process(pid))

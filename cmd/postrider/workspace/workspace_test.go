@@ -135,7 +135,12 @@ type directory struct {
 	aliases  []storage.Alias
 }
 
-func (d directory) Domains() []string { return d.domains }
+func (d directory) DomainSettings() (all []storage.Domain) {
+	for _, name := range d.domains {
+		all = append(all, storage.Domain{Name: name})
+	}
+	return all
+}
 
 func (d directory) Accounts(f func(storage.Account) bool) error {
 	for _, a := range d.accounts {

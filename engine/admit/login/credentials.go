@@ -19,7 +19,7 @@ import (
 // that it was verified against, with a key that the process makes at its start and
 // no other process has. Nothing of it can be turned back, and a copy of the memory is
 // worth a guess at a fast hash only together with that key. Because the stored
-// hash is part of it, an entry ends in the moment in which the password is
+// hash is part of it (storage.PasswordOf), an entry ends in the moment in which the password is
 // changed: what is looked for from then on is another value. Entries live in two
 // generations; the older one is dropped when the younger one is full or as old as
 // the time to live, so the size is bounded and nothing is searched for what has
@@ -49,7 +49,7 @@ func (c *credentials) digest(a *storage.Account, password []byte) (d digest) {
 	binary.BigEndian.PutUint64(numbers[8:], uint64(len(password)))
 	h.Write(numbers[:])
 	h.Write(password)
-	h.Write([]byte(a.Hash))
+	h.Write([]byte(storage.PasswordOf(a.Hash)))
 	h.Sum(d[:0])
 	return d
 }

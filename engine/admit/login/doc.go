@@ -27,6 +27,9 @@
 // passwords go to the pool (Settings.Queue). A network that has others there, or wrong ones
 // lately, comes after all other networks. A name without an account costs the same hash.
 //
+// After a password was right the pool makes the account's verifier for SCRAM, if it has none
+// (verifier.go). That changes no credentials: open sessions go on.
+//
 // # What is counted
 //
 // A login takes a token of its network (failures.go) and one of its name (guesses.go) before

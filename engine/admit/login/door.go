@@ -23,6 +23,7 @@ type Settings struct {
 	CacheSize       int
 	Cost            password.Cost // the hash of a name without an account
 	Iterations      int           // SCRAM for a name without an account
+	OfferToSome     bool          // SCRAM is offered while one account has a verifier, not all
 	Secret          []byte        // see LoadSecret
 
 	Router *router.Router // finds accounts by the names that clients give
@@ -40,6 +41,8 @@ type Settings struct {
 type Store interface {
 	Account(id storage.AccountID) (storage.Account, error)
 	CredentialChanges() uint64
+	SetVerifier(id storage.AccountID, hash, verifier string) error
+	NoteLogin(id storage.AccountID, at time.Time)
 	Proofs() storage.Proofs
 }
 
@@ -78,6 +81,7 @@ type Attempt struct {
 	changes uint64 // storage.Store.CredentialChanges before the account was looked up
 	turn    bool   // the last outcome was Turn
 	guess   guess
+	lacking *lacking // after the outcome a verifier is made
 }
 
 // Verdict is what became of a login.
@@ -125,7 +129,7 @@ func (d *Door) Judge(a *Attempt, done func(Outcome)) (o Outcome, now bool) {
 	a.asked, a.changes = at, d.set.Store.CredentialChanges()
 	account, err := d.set.Router.Login([]byte(a.Claim.User))
 	a.guess = d.guesses.guess(d.set.Router.LoginName([]byte(a.Claim.User)), &account, a.From)
-	remembered := a.Claim.Need == sasl.NeedPassword && err == nil && d.known.knows(&account, a.Claim.Password, at) && d.mayActAs(account, a.Claim.Authzid)
+	remembered := a.Claim.Need == sasl.NeedPassword && err == nil && account.Access == storage.FullAccess && d.known.knows(&account, a.Claim.Password, at) && d.mayActAs(account, a.Claim.Authzid)
 	if remembered && d.guesses.knows(&a.guess, at) {
 		return d.remember(a, account), true
 	}
@@ -201,7 +205,13 @@ func (d *Door) queue(a *Attempt) bool {
 }
 
 // Work judges a claim that was queued, and tells done. It is for Settings.Queue.
-func (a *Attempt) Work() { a.done(a.door.outcome(a)) }
+func (a *Attempt) Work() {
+	d, o := a.door, a.door.outcome(a)
+	l := a.lacking
+	a.lacking = nil
+	a.done(o) // from here on a is the session's
+	d.addVerifier(l)
+}
 
 // penalty is how much longer the answer to a login that failed has to wait. It counts from
 // the claim, so that what the hash took does not show.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,13 +20,16 @@ import (
 
 // accounts are a directory in memory.
 type accounts struct {
-	storage.Directory // nothing else of it is called
+	mu                sync.Mutex // noted
+	storage.Directory            // nothing else of it is called
 	by                map[string]storage.Account
 	changes           uint64
+	noted             []storage.AccountID // logins
+	proofs            storage.Proofs
 	left              int // calls of Account that work, if not 0; then one panics
 }
 
-func (a *accounts) Proofs() storage.Proofs { return storage.Proofs{} }
+func (a *accounts) Proofs() storage.Proofs { return a.proofs }
 
 func (a *accounts) HostsDomain(domain string) bool { return domain == "test" }
 
@@ -48,6 +52,25 @@ func (a *accounts) Account(id storage.AccountID) (storage.Account, error) {
 		}
 	}
 	return storage.Account{}, storage.ErrNotFound
+}
+
+func (a *accounts) DomainAlias(string) string { return "" }
+
+func (a *accounts) NoteLogin(id storage.AccountID, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.noted = append(a.noted, id)
+}
+
+func (a *accounts) SetVerifier(id storage.AccountID, hash, verifier string) error {
+	for name, account := range a.by {
+		if account.ID == id && account.Hash == hash {
+			account.Hash += " " + verifier
+			a.by[name] = account
+			return nil
+		}
+	}
+	return storage.ErrFenced
 }
 
 func (a *accounts) CredentialChanges() uint64 { return a.changes }

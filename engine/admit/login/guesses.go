@@ -72,7 +72,7 @@ func (g *guesses) guess(name string, account *storage.Account, ip netip.Addr) gu
 	h.WriteString(name)
 	a := guess{ip: ip, name: h.Sum64()}
 	h.WriteByte(0)
-	h.WriteString(account.Hash)
+	h.WriteString(storage.PasswordOf(account.Hash))
 	h.WriteString(account.Secret)
 	h.WriteByte(0)
 	network := limit.Customer(ip).Addr().As16()

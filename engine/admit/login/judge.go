@@ -53,11 +53,13 @@ func (d *Door) took(a *Attempt) { d.set.Took.Observe(d.set.Now().Sub(a.asked)) }
 
 func (d *Door) grant(a *Attempt, account storage.Account) Outcome {
 	d.Stats.granted(a.Protocol)
+	d.set.Store.NoteLogin(account.ID, d.set.Now())
 	return Outcome{Verdict: Granted, SignedIn: SignedIn{Account: account, changes: a.changes}}
 }
 
 // judge finds out whether a claim is right; an error is a failure of ours. A name without an
-// account costs the same hash as a wrong password and gets the same answer. For
+// account costs the same hash as a wrong password and gets the same answer, and so does an
+// account that is disabled. For
 // sasl.NeedPassword it runs in the pool.
 func (d *Door) judge(a *Attempt) (account storage.Account, right bool, err error) {
 	c := &a.Claim
@@ -74,11 +76,16 @@ func (d *Door) judge(a *Attempt) (account storage.Account, right bool, err error
 		}
 		if right {
 			d.known.remember(&account, c.Password, d.set.Now())
+			a.lacking = d.lacks(&account, c.Password)
 		}
 	case c.Need == sasl.NeedDigest:
 		right = found && account.Secret != "" && c.DigestFits(account.Secret)
 	case c.Need == sasl.NeedConsent:
 		right = found && c.Proven && hasVerifier(&account, &c.Verifier)
+	}
+	if right && account.Access != storage.FullAccess {
+		d.set.Log.Info("login of " + c.User + " with the right password: the account is disabled (\"postrider account enable\")")
+		right = false
 	}
 	return account, right && d.mayActAs(account, c.Authzid), nil
 }

@@ -11,7 +11,7 @@ import "postrider/codec/sasl"
 type Offer uint8
 
 const (
-	// OfVerifiers: an account has a verifier, for SCRAM.
+	// OfVerifiers: accounts have verifiers, for SCRAM; see Settings.OfferToSome.
 	OfVerifiers Offer = 1 << iota
 	// OfSecrets: an account has a secret, for CRAM-MD5 and APOP.
 	OfSecrets
@@ -24,10 +24,12 @@ var (
 	bySecret   = sasl.SetOf(sasl.CramMD5)
 )
 
-// Offer is what the accounts make possible now.
+// Offer is what the accounts make possible now. An account without a verifier gets one after
+// its first login by password (verifier.go), and a client that is offered SCRAM never comes
+// to that.
 func (d *Door) Offer() (o Offer) {
 	have := d.set.Store.Proofs()
-	if have.Verifiers > 0 {
+	if have.Verifiers > 0 && (have.Without == 0 || d.set.OfferToSome) {
 		o |= OfVerifiers
 	}
 	if have.Secrets > 0 {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"postrider/codec/sasl"
+	"postrider/storage"
 )
 
 // SCRAM-SHA-256-PLUS, of TLS, goes with SCRAM-SHA-256.
@@ -16,6 +17,28 @@ func TestOffer(t *testing.T) {
 		}
 		if got := Offer(o).Of(sasl.SetOf(sasl.Plain)); got != sasl.SetOf(sasl.Plain) {
 			t.Errorf("offer %d of PLAIN alone: %v", o, got)
+		}
+	}
+}
+
+// SCRAM is offered when all accounts with a password have a verifier, or when some have, as
+// the settings say.
+func TestOfferWaitsForTheLastVerifier(t *testing.T) {
+	for _, c := range []struct {
+		have      storage.Proofs
+		all, some Offer
+	}{
+		{storage.Proofs{}, 0, 0},
+		{storage.Proofs{Without: 2}, 0, 0},
+		{storage.Proofs{Verifiers: 2}, OfVerifiers, OfVerifiers},
+		{storage.Proofs{Verifiers: 2, Without: 1, Secrets: 1}, OfSecrets, OfSecrets | OfVerifiers},
+	} {
+		for some, want := range map[bool]Offer{false: c.all, true: c.some} {
+			b := newBed(t, func(s *Settings) { s.OfferToSome = some })
+			b.accounts.proofs = c.have
+			if got := b.Offer(); got != want {
+				t.Errorf("%+v, some %v: offer %d, want %d", c.have, some, got, want)
+			}
 		}
 	}
 }

@@ -23,8 +23,9 @@ func (d *Door) StillHolds(in *SignedIn) bool {
 	return true
 }
 
-// IsUnchanged reports whether an account is there with the credentials that it had.
+// IsUnchanged reports whether an account is there with the name, the access and the
+// credentials that it had.
 func (d *Door) IsUnchanged(was *storage.Account) bool {
 	now, err := d.set.Store.Account(was.ID)
-	return err == nil && now.Hash == was.Hash && now.Secret == was.Secret
+	return err == nil && storage.SameLogin(&now, was)
 }

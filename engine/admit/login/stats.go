@@ -30,6 +30,7 @@ type Stats struct {
 	Throttled  atomic.Int64 // not looked at, because too many failed
 	Slowed     atomic.Int64 // waited for their turn
 	Remembered atomic.Int64 // needed no hash
+	Verifiers  atomic.Int64 // verifiers made after a login
 }
 
 // granted counts a login that was granted.
@@ -44,10 +45,10 @@ func (s *Stats) granted(p Protocol) {
 
 // logDenied writes the line that fail2ban looks for, as Postfix writes it for SASL.
 func (d *Door) logDenied(a *Attempt) {
-	how := ""
+	how, user := "", slog.String("user", "<"+a.Claim.User+">")
 	if a.Claim.Mechanism != sasl.None {
-		how = "SASL " + a.Claim.Mechanism.String() + " "
+		how, user = "SASL "+a.Claim.Mechanism.String()+" ", slog.String("sasl_username", a.Claim.User)
 	}
 	d.set.Log.LogAttrs(context.Background(), slog.LevelWarn, "unknown["+a.From.String()+"]: "+how+"authentication failed",
-		slog.String("daemon", daemons[a.Protocol]), slog.String("user", "<"+a.Claim.User+">"))
+		slog.String("daemon", daemons[a.Protocol]), user)
 }

@@ -91,8 +91,8 @@ func TestLoginsAreCountedAndLogged(t *testing.T) {
 	a := b.proof(false)
 	a.Claim.Mechanism = sasl.ScramSHA256
 	for want, a := range map[string]*Attempt{
-		`msg="unknown[192.0.2.1]: SASL SCRAM-SHA-256 authentication failed" daemon=smtpd user=<alice>`: a,
-		`msg="unknown[192.0.2.1]: authentication failed" daemon=pop3d user=<alice>`:                    apop("wrong")(b),
+		`msg="unknown[192.0.2.1]: SASL SCRAM-SHA-256 authentication failed" daemon=smtpd sasl_username=alice`: a,
+		`msg="unknown[192.0.2.1]: authentication failed" daemon=pop3d user=<alice>`:                           apop("wrong")(b),
 	} {
 		b.log.Reset()
 		if b.judged(a, 0); !strings.Contains(b.log.String(), "level=WARN "+want) {

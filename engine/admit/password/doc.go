@@ -11,16 +11,21 @@
 //
 //	{SCRAM-SHA-256}16384,salt,stored key,server key
 //
-// Both in one stored text, so that neither the store nor what is in it changes:
-// an account from before has one scheme, logs in by password as ever, and can
-// use SCRAM after its next "account passwd". A password that comes in the clear
+// Both in one stored text, so that neither the store nor what is in it changes. An account
+// from an import has one scheme; its verifier is made after its first login by password
+// (see Verifier and package login). A password that comes in the clear
 // is verified by the first scheme. An attacker that has the file guesses against the
 // weaker of the two, and PBKDF2 is weaker than argon2id whatever its iterations:
 // where SCRAM is not among auth.mechanisms, no verifier is made.
 //
 // What other servers keep is verified as well, so that accounts move without
-// new passwords: {SSHA256}, {BLF-CRYPT} (bcrypt), {SHA512-CRYPT} (crypt $6$), and
-// {SCRAM-SHA-256} by itself.
+// new passwords: see schemes. [Recognize] tells such hashes, with and without a scheme
+// before them, from passwords in a file of accounts.
+//
+// yescrypt ($y$, the default of Debian) is Openwall's own code, which github.com/go-crypt/x
+// keeps: it bounds N and r. The module openwall/yescrypt-go itself is not on the proxy. The
+// bounds of all schemes are checked before a library sees a hash.
+//
 // A hash carries its own cost; changing the configured one changes nothing that
 // is stored. The cost that a stored hash may ask for is bounded, so that an
 // imported line can't take the machine's memory.

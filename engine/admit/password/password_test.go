@@ -11,14 +11,29 @@ import (
 
 var cheap = Cost{Memory: 64, Time: 1, Threads: 1}
 
-// The hashes were made by others: Python's hashlib, crypt(3) and openssl passwd.
+// The hashes were made by others: Python's hashlib, crypt(3), openssl passwd and doveadm pw.
 // The password is "secret" everywhere.
 var foreign = map[string]string{
-	"SSHA256":     "{SSHA256}oBmrdHcA6OZEkkCLeXh71YAerbvhXz1qqwjrPsXmEtNzYWx0c2FsdA==",
-	"bcrypt":      "{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
-	"sha512":      "{SHA512-CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
-	"scram":       "{SCRAM-SHA-256}4096,c2FsdHNhbHRzYWx0c2FsdA==,Ce3wZiZ+yIBCjltccfRiqM0+XDsLE3qPdkEeZKe3hus=,k3q4nlLsA09ST5FLo9zNmfyXR+Ci1J4KmBK5JRVSxeI=",
-	"sha512 slow": "{SHA512-CRYPT}$6$rounds=1500$saltsalt$34Syr0FSbWlp9hNFif0BNSVHRPxwiPh79DU920TQC0DoAPilRd9UG4mVZjASSDEENmIuJl1xJneHoAcjNgCp00",
+	"SSHA256":                  "{SSHA256}oBmrdHcA6OZEkkCLeXh71YAerbvhXz1qqwjrPsXmEtNzYWx0c2FsdA==",
+	"bcrypt":                   "{BLF-CRYPT}$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+	"sha512":                   "{SHA512-CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+	"scram":                    "{SCRAM-SHA-256}4096,c2FsdHNhbHRzYWx0c2FsdA==,Ce3wZiZ+yIBCjltccfRiqM0+XDsLE3qPdkEeZKe3hus=,k3q4nlLsA09ST5FLo9zNmfyXR+Ci1J4KmBK5JRVSxeI=",
+	"SSHA512":                  "{SSHA512}aCu7JRc+kLsuEmFs1zTY+AiP7DSGnjjG+dH28Dp+E5usqoAixeTPihKqZmkWal4mUfp63tqvCAkFV1LKTDFH6XNhbHRzYWx0",
+	"SSHA512.HEX":              "{SSHA512.hex}682bbb25173e90bb2e12616cd734d8f8088fec34869e38c6f9d1f6f03a7e139bacaa8022c5e4cf8a12aa6669166a5e2651fa7adedaaf0809055752ca4c3147e973616c7473616c74",
+	"doveadm SSHA512":          "{SSHA512}jipSz/9EryZA7SOMHDpxFErQVmNo41d1J5FZVHK9vT9pll2xLpmd7zLOD1waegUIKK0+Wrc1Vlj3v1p7kkvqg2kaEfE=",
+	"SSHA":                     "{SSHA}1G904nLkTkGWjKNnQuB/hpWXC/hzYWx0c2FsdA==",
+	"PBKDF2 of Dovecot":        "{PBKDF2}$1$y1kgtvlot2Ef7E5H$5000$0ae1f2b1f21d1de6bd93c94d22ea5831790a5d72",
+	"PBKDF2 of LDAP":           "{PBKDF2}6400$c2FsdHNhbHRzYWx0c2FsdA$V0AbFjAiWIw4ZUPC.knoUTbSudM",
+	"PBKDF2-SHA256":            "{PBKDF2-SHA256}6400$c2FsdHNhbHRzYWx0c2FsdA$7Pbnc1lqcRZDk4fAFehYSFVeCTgFW8esaFbx7N9WVUA",
+	"PBKDF2-SHA512":            "{PBKDF2-SHA512}6400$c2FsdHNhbHRzYWx0c2FsdA$mawTOwwCdyOueYBBpPPBLXHHF1eH3C1gpmjNFjiE06rG9UwDeT0XCJ6Yq6gzaQFsgjA6c3XlZBrXGYUWhX4Dvg",
+	"sha256":                   "{SHA256-CRYPT}$5$saltsalt$0IyaXrmV7.sGNS6tirgqHLqX/G.FBvgkYA.lpPdS5sA",
+	"sha256 with rounds":       "{SHA256-CRYPT}$5$rounds=1200$saltsalt$m7ddYhQAuxB5sp48lnw6iJPCDvik/RtMkv.hRu0/Yd.",
+	"yescrypt":                 "{CRYPT}$y$j9T$saltsalt$VuCHcCYYVuebTL.IxzSml3z./71e36sys.wEb95cM54",
+	"yescrypt of another cost": "{YESCRYPT-CRYPT}$y$j75$saltsaltsalt$jyf/lxrpdyAIshWRo1x5DRC6KIE7sNRRtjcomR3PgHA",
+	"crypt bcrypt":             "{CRYPT}$2y$05$zDPj864rnKnYTi0.IPt6G.e5PRSZ9fQUDWNnyS8PsPwac/.oV2av6",
+	"crypt sha512":             "{CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+	"argon2i":                  "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$aXlTgdbPfd3Zd5gHRzRTtw$eehGh36kGUCkA6oDoz9s7OUMu5gma+1EiKnaHwJoIDI",
+	"sha512 slow":              "{SHA512-CRYPT}$6$rounds=1500$saltsalt$34Syr0FSbWlp9hNFif0BNSVHRPxwiPh79DU920TQC0DoAPilRd9UG4mVZjASSDEENmIuJl1xJneHoAcjNgCp00",
 }
 
 func TestVerifyForeignHashes(t *testing.T) {
@@ -101,6 +116,35 @@ func TestVerify_Failure(t *testing.T) {
 	f("{SCRAM-SHA-256}4096,c2FsdHNhbHQ=,AAAA,AAAA", "keys")
 	f("{SHA512-CRYPT}$6$rounds=999999999$abc$"+strings.Repeat("a", 86), "rounds")
 	f("{SHA512-CRYPT}$6$abc$"+strings.Repeat("a", 85), "86")
+	f("{SHA512-CRYPT}$6$seventeen-letters$"+strings.Repeat("a", 86), "86")
+	f("{SHA256-CRYPT}$5$rounds=999999999$abc$"+strings.Repeat("a", 43), "rounds")
+	f("{SHA256-CRYPT}$5$rounds=10$abc$"+strings.Repeat("a", 43), "rounds")
+	f("{SHA256-CRYPT}$6$abc$"+strings.Repeat("a", 86), "SHA256-CRYPT")
+	f("{YESCRYPT-CRYPT}$y$jzz$saltsalt$"+strings.Repeat("a", 43), "out of bounds")
+	f("{YESCRYPT-CRYPT}$y$.9T$saltsalt$"+strings.Repeat("a", 43), "$y$j")
+	f("{YESCRYPT-CRYPT}$y$j9T$salt!alt$"+strings.Repeat("a", 43), "salt")
+	f("{YESCRYPT-CRYPT}$y$j9T$saltsalt$"+strings.Repeat("a", 42), "digest")
+	f("{CRYPT}abJnggxhB/yWI", "too weak")
+	f("{CRYPT}$1$abc$"+strings.Repeat("a", 22), "too weak")
+	f("{PBKDF2}$1$salt$999999999$9d0487892cf650c51cd61d0b11d60b9c5114b27e", "rounds")
+	f("{PBKDF2}$1$salt$0$9d0487892cf650c51cd61d0b11d60b9c5114b27e", "rounds")
+	f("{PBKDF2}$1$salt$10$9d04", "key of 16")
+	f("{PBKDF2}$2$salt$10$9d0487892cf650c51cd61d0b11d60b9c5114b27e", "is not $1$")
+	f("{PBKDF2-SHA256}10$c2FsdA$!", "encoding")
+	f("{SSHA512}aCu7JRc+", "64 octets")
+	f("{SSHA512.ROT13}aCu7JRc+", "unknown scheme {SSHA512.ROT13}")
+	f("{SHA512-CRYPT.B64}JDYk", "unknown scheme")
+	f("{ARGON2I}$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", "$argon2i$")
+}
+
+// Passwords that are longer than crypt(3) takes fit no hash, and cost nothing.
+func TestLongPasswordsOfCrypt(t *testing.T) {
+	long := []byte(strings.Repeat("x", 1<<20))
+	for _, name := range []string{"sha256", "sha512", "yescrypt"} {
+		if ok, err := Verify(foreign[name], long); ok || err != nil {
+			t.Errorf("%s: %v %v", name, ok, err)
+		}
+	}
 }
 
 func second(_ bool, err error) error { return err }

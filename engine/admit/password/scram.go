@@ -1,6 +1,7 @@
 package password
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -61,13 +62,21 @@ func isASCII(text []byte) bool {
 // is none, or none that can be used.
 func SCRAM(hash string) (v sasl.Verifier, ok bool) {
 	for part := range strings.SplitSeq(hash, separator) {
-		scheme, text, err := split(part)
-		if err == nil && scheme == schemeSCRAM {
-			v, err = parseSCRAM(text)
+		if name, text, _ := strings.Cut(part, "}"); strings.EqualFold(name, "{"+schemeSCRAM) {
+			v, err := parseSCRAM(text)
 			return v, err == nil
 		}
 	}
 	return v, false
+}
+
+// Verifier makes the verifier for SCRAM of a password that is known to be right, as
+// Hash has it beside a new hash. It takes as long as the iterations ask for.
+func Verifier(password []byte, iterations int) (string, error) {
+	salt := make([]byte, sasl.SaltLen)
+	rand.Read(salt)
+	v, err := sasl.NewVerifier(Prepare(password), salt, iterations)
+	return string(appendSCRAM(nil, v)), err
 }
 
 // appendSCRAM writes a verifier as Dovecot has it.

@@ -17,8 +17,8 @@ type Scribe interface {
 
 // TraceLine is a line of a dialogue.
 type TraceLine struct {
-	Session uint64    `json:"session,omitempty"` // of a client; 0: none
-	Message string    `json:"message,omitempty"` // that is sent to another host
+	Session uint64    `json:"session,omitempty"` // id of a client's session; 0: none
+	Message string    `json:"message,omitempty"` // id of a message that is sent to another host
 	At      time.Time `json:"at"`
 	Text    string    `json:"text"`
 }

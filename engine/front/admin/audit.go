@@ -51,12 +51,42 @@ func (a *audited) SetPassword(id storage.AccountID, hash, secret string) error {
 	return err
 }
 
+// ChangeAccount implements Store.
+func (a *audited) ChangeAccount(id storage.AccountID, c storage.AccountChange) error {
+	facts := []any{"account", a.name(id)}
+	if c.Name != nil && c.Domain != nil {
+		facts = append(facts, "name", *c.Name+"@"+*c.Domain)
+	}
+	if c.Quota != nil {
+		facts = append(facts, "quota", *c.Quota)
+	}
+	if c.MaxMessages != nil {
+		facts = append(facts, "max_messages", *c.MaxMessages)
+	}
+	if c.Access != nil {
+		facts = append(facts, "access", accesses[*c.Access])
+	}
+	err := a.Store.ChangeAccount(id, c)
+	a.did(err, "account changed", facts...)
+	return err
+}
+
+// accesses are the words for what an account may do.
+var accesses = map[storage.Access]string{storage.FullAccess: "full", storage.NoLogin: "no login", storage.NoMail: "no login, no mail"}
+
 // RemoveAccount implements Store.
 func (a *audited) RemoveAccount(id storage.AccountID) error {
 	name := a.name(id)
 	messages, octets, _ := a.Usage(id)
 	err := a.Store.RemoveAccount(id)
 	a.did(err, "account removed", "account", name, "messages", messages, "size", octets)
+	return err
+}
+
+// Remove implements Store.
+func (a *audited) Remove(id storage.AccountID, messages []storage.MessageID) error {
+	err := a.Store.Remove(id, messages)
+	a.did(err, "messages deleted", "account", a.name(id), "messages", len(messages))
 	return err
 }
 
@@ -72,6 +102,20 @@ func (a *audited) name(id storage.AccountID) string {
 func (a *audited) AddDomain(domain string) error {
 	err := a.Store.AddDomain(domain)
 	a.did(err, "domain added", "domain", domain)
+	return err
+}
+
+// AddDomainAlias implements Store.
+func (a *audited) AddDomainAlias(domain, of string) error {
+	err := a.Store.AddDomainAlias(domain, of)
+	a.did(err, "domain alias added", "domain", domain, "of", of)
+	return err
+}
+
+// SetDomainQuota implements Store.
+func (a *audited) SetDomainQuota(domain string, q storage.Quota) error {
+	err := a.Store.SetDomainQuota(domain, q)
+	a.did(err, "domain quota set", "domain", domain, "quota", q.Octets, "max_messages", q.Messages)
 	return err
 }
 
@@ -113,6 +157,13 @@ func (a *audited) MoveQueued(ids []storage.EntryID, m storage.QueueMove) (int, e
 		a.did(nil, moves[m], "entries", n)
 	}
 	return n, err
+}
+
+// Checkpoint implements Store.
+func (a *audited) Checkpoint() (dir string, remove func() error, err error) {
+	dir, remove, err = a.Store.Checkpoint()
+	a.did(err, "checkpoint made for a backup", "dir", dir)
+	return dir, remove, err
 }
 
 // auditedRelay is a relay whose acts are logged.

@@ -85,6 +85,15 @@ func TestActsAreLogged(t *testing.T) {
 	if _, err := c.Account(id); err != nil {
 		t.Error(err)
 	}
+	importThree(t, c, id)
+	var ids []storage.MessageID
+	must(c.EachEntry(id, func(e storage.Entry) bool { ids = append(ids, e.ID); return true }))
+	must(c.Remove(id, ids[:2]))
+	name, domain, octets, access := "ann", "here.test", int64(5000), storage.NoMail
+	must(c.ChangeAccount(id, storage.AccountChange{Name: &name, Domain: &domain}))
+	must(c.ChangeAccount(id, storage.AccountChange{Quota: &octets, Access: &access}))
+	must(c.AddDomainAlias("old.test", "here.test"))
+	must(c.SetDomainQuota("here.test", storage.Quota{Octets: 1 << 20, Messages: 9}))
 	must(c.RemoveAccount(id))
 	if _, err := c.Bounce([]storage.EntryID{{}, {}}, "too old"); err != nil {
 		t.Error(err)
@@ -133,7 +142,11 @@ func TestActsAreLogged(t *testing.T) {
 	want := []string{
 		"domain added: by, domain=here.test", "account added: by, account=alice@here.test", "accounts added: by, accounts=2",
 		"password changed: by, account=alice@here.test", "alias set: by, alias=info@here.test, targets=2", "alias removed: by, alias=info@here.test",
-		"account removed: by, account=alice@here.test, messages=0, size=0", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
+		"mail imported: by, messages=3, accounts=1",
+		"messages deleted: by, account=alice@here.test, messages=2",
+		"account changed: by, account=alice@here.test, name=ann@here.test", "account changed: by, account=ann@here.test, quota=5000, access=no login, no mail",
+		"domain alias added: by, domain=old.test, of=here.test", "domain quota set: by, domain=here.test, quota=1048576, max_messages=9",
+		"account removed: by, account=ann@here.test, messages=1, size=3", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
 		"sessions ended: by, sessions=3, now=true, ids=[7], client=192.0.2.0/24, account=alice, protocol=pop3",
 		"trace begun: by, account=alice", "trace ended: by, account=alice", "trace begun: by, account=none", "trace ended: by, account=none",
 		"trace begun: by, destination=there.test", "trace ended: by, destination=there.test",
@@ -144,4 +157,26 @@ func TestActsAreLogged(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// importThree imports three messages into an account.
+func importThree(t *testing.T, c *Client, id storage.AccountID) {
+	t.Helper()
+	im, err := c.Importing(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 3)
+	for range 3 {
+		d := im.NewDraft(0)
+		d.Append([]byte("x\r\n"))
+		im.Deliver(&storage.Delivery{Draft: d, Size: 3, Recipients: []storage.Recipient{{Account: id}},
+			Done: func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err }})
+	}
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	im.Close()
 }

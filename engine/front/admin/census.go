@@ -14,6 +14,7 @@ import (
 // CensusArg selects what is counted in the queue.
 type CensusArg struct {
 	Filter storage.QueueFilter
+	States []QueueState // only entries in these states; none: all
 	By     CensusBy
 	Top    int // rows at most, the largest first; 0: all
 }
@@ -101,7 +102,11 @@ type tally struct {
 }
 
 func (t *tally) add(e *storage.QueueEntry) bool {
-	t.census.States[StateOf(e, t.now)]++
+	state := StateOf(e, t.now)
+	if len(t.arg.States) > 0 && !slices.Contains(t.arg.States, state) {
+		return true
+	}
+	t.census.States[state]++
 	age := int64(t.now.Sub(e.Arrival) / time.Minute)
 	switch t.arg.By {
 	case ByStatus:
@@ -114,8 +119,11 @@ func (t *tally) add(e *storage.QueueEntry) bool {
 			return true
 		}
 		t.last = e.ID.Message
-		path := cmp.Or(e.Envelope.ReversePath, "MAILER-DAEMON")
-		t.count(address.FoldDomain(path[strings.LastIndexByte(path, '@')+1:]), age, 1, "")
+		name := "MAILER-DAEMON" // as qshape writes the null path
+		if path := e.Envelope.ReversePath; path != "" {
+			name = address.FoldDomain(path[strings.LastIndexByte(path, '@')+1:])
+		}
+		t.count(name, age, 1, "")
 	default:
 		t.count(address.FoldDomain(e.Domain), age, int64(len(e.Recipients)), "")
 	}

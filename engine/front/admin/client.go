@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"postrider/storage"
 )
@@ -134,6 +135,21 @@ func (c *Client) SetPassword(id storage.AccountID, hash, secret string) error {
 	return c.ask("set-password", passwordArg{id, hash, secret}, new(none))
 }
 
+// SetVerifier implements storage.Directory.
+func (c *Client) SetVerifier(id storage.AccountID, hash, verifier string) error {
+	return c.ask("set-verifier", verifierArg{id, hash, verifier}, new(none))
+}
+
+// ChangeAccount implements storage.Directory.
+func (c *Client) ChangeAccount(id storage.AccountID, change storage.AccountChange) error {
+	return c.ask("change-account", changeArg{id, change}, new(none))
+}
+
+// NoteLogin implements storage.Directory.
+func (c *Client) NoteLogin(id storage.AccountID, at time.Time) {
+	_ = c.ask("note-login", loginArg{id, at}, new(none))
+}
+
 // RemoveAccount implements storage.Directory.
 func (c *Client) RemoveAccount(id storage.AccountID) error {
 	return c.ask("remove-account", id, new(none))
@@ -141,18 +157,6 @@ func (c *Client) RemoveAccount(id storage.AccountID) error {
 
 // Accounts implements storage.Directory.
 func (c *Client) Accounts(f func(storage.Account) bool) error { return each(c, "accounts", f) }
-
-// AddDomain implements storage.Directory.
-func (c *Client) AddDomain(domain string) error { return c.ask("add-domain", domain, new(none)) }
-
-// RemoveDomain implements storage.Directory.
-func (c *Client) RemoveDomain(domain string) error { return c.ask("remove-domain", domain, new(none)) }
-
-// Domains implements storage.Directory; none as well when the server is gone.
-func (c *Client) Domains() (domains []string) {
-	_ = c.ask("domains", none{}, &domains)
-	return domains
-}
 
 // SetAliases implements storage.Directory.
 func (c *Client) SetAliases(as []storage.Alias) error { return c.ask("set-aliases", as, new(none)) }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"postrider/storage"
 )
@@ -169,7 +168,7 @@ func (v *remoteView) Next() bool {
 	case frameEntry:
 		var e entryArg
 		v.err = json.Unmarshal(payload, &e)
-		v.entry = storage.Entry{ID: e.ID, Arrival: time.UnixMilli(e.ArrivalMilli), Trace: e.Trace, Wire: e.Wire, Size: e.Size}
+		v.entry = e.entry()
 		v.within = true
 	case frameFault:
 		v.fault = wireErrorOf(payload)

@@ -15,7 +15,9 @@
 // Each method of the directory is one POST of JSON to /v1/NAME. /v1/view answers with a
 // maildrop as frames, /v1/queue-body with one message; /v1/deliver takes a message as
 // frames, and gives its id before it has come. /v1/queue-list and /v1/queue-history answer
-// with a line of JSON for each item. All of these stream: a queue of millions is never in
+// with a line of JSON for each item. /v1/checkpoint answers with the name of a directory in
+// the data directory, which is there as long as the client keeps the answer open. All of
+// these stream: a queue of millions is never in
 // memory. /v1/relay-NAME goes to the scheduler of the running server, which a store that a
 // command opens does not have; so do /v1/sessions, /v1/sessions-end and /v1/trace, which go
 // to the running server's sessions. A trace streams lines for as long as it lasts. GET

@@ -61,14 +61,22 @@ func handler(s Store, relay Relay, inside Inside, status func() Status) http.Han
 	settingsRoute(mux, status)
 	method(mux, "hosts-domain", func(domain string) (bool, error) { return s.HostsDomain(domain), nil })
 	method(mux, "lookup", func(a addressArg) (storage.Address, error) { return s.Lookup(a.Local, a.Domain) })
+	method(mux, "lookup-all", func(names []Name) ([]Found, error) { return LookupAll(s, names) })
 	method(mux, "account", s.Account)
 	method(mux, "add-account", s.AddAccount)
 	method(mux, "add-accounts", func(as []storage.NewAccount) (none, error) { return none{}, s.AddAccounts(as) })
 	method(mux, "set-password", func(p passwordArg) (none, error) { return none{}, s.SetPassword(p.ID, p.Hash, p.Secret) })
+	method(mux, "set-verifier", func(p verifierArg) (none, error) { return none{}, s.SetVerifier(p.ID, p.Hash, p.Verifier) })
+	method(mux, "change-account", func(c changeArg) (none, error) { return none{}, s.ChangeAccount(c.ID, c.Change) })
+	method(mux, "note-login", func(l loginArg) (none, error) { s.NoteLogin(l.ID, l.At); return none{}, nil })
 	method(mux, "remove-account", func(id storage.AccountID) (none, error) { return none{}, s.RemoveAccount(id) })
 	method(mux, "accounts", func(none) ([]storage.Account, error) { return collect(s.Accounts) })
 	method(mux, "add-domain", func(d string) (none, error) { return none{}, s.AddDomain(d) })
 	method(mux, "remove-domain", func(d string) (none, error) { return none{}, s.RemoveDomain(d) })
+	method(mux, "domain-alias", func(d string) (string, error) { return s.DomainAlias(d), nil })
+	method(mux, "add-domain-alias", func(d domainAliasArg) (none, error) { return none{}, s.AddDomainAlias(d.Domain, d.Of) })
+	method(mux, "set-domain-quota", func(d domainQuotaArg) (none, error) { return none{}, s.SetDomainQuota(d.Domain, d.Quota) })
+	method(mux, "domain-settings", func(none) ([]storage.Domain, error) { return s.DomainSettings(), nil })
 	method(mux, "domains", func(none) ([]string, error) { return s.Domains(), nil })
 	method(mux, "set-aliases", func(as []storage.Alias) (none, error) { return none{}, s.SetAliases(as) })
 	method(mux, "remove-alias", func(a addressArg) (none, error) { return none{}, s.RemoveAlias(a.Local, a.Domain) })
@@ -78,13 +86,42 @@ func handler(s Store, relay Relay, inside Inside, status func() Status) http.Han
 		u.Messages, u.Octets, err = s.Usage(id)
 		return u, err
 	})
+	method(mux, "usages", func(ids []storage.AccountID) ([]storage.Quota, error) { return Usages(s, ids) })
 	mux.HandleFunc("POST /v1/check", func(w http.ResponseWriter, r *http.Request) { serveCheck(s, w, r) })
 	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
 	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
+	mux.HandleFunc("POST /v1/checkpoint", func(w http.ResponseWriter, r *http.Request) { serveCheckpoint(s, w, r) })
+	importRoutes(mux, s)
 	queueRoutes(mux, s)
 	relayRoutes(mux, relay)
 	insideRoutes(mux, inside)
 	return mux
+}
+
+// LookupAll looks up many names, and whether their domains are ours.
+func LookupAll(s Store, names []Name) ([]Found, error) {
+	all := make([]Found, len(names))
+	for i, n := range names {
+		found, err := s.Lookup(n.Local, n.Domain)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
+		all[i] = Found{Address: found, There: err == nil, Hosted: s.HostsDomain(n.Domain)}
+	}
+	return all, nil
+}
+
+// Usages is Usage of many accounts; zero for accounts that are gone.
+func Usages(s Store, ids []storage.AccountID) ([]storage.Quota, error) {
+	all := make([]storage.Quota, len(ids))
+	for i, id := range ids {
+		messages, octets, err := s.Usage(id)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
+		all[i] = storage.Quota{Octets: octets, Messages: messages}
+	}
+	return all, nil
 }
 
 // collect gathers what an iteration gives, so that a slow reader of the answer
@@ -177,8 +214,7 @@ func sendNext(out io.Writer, view storage.View) error {
 
 // sendMessage sends a message; a fault of it is a frame, the error is about out.
 func sendMessage(out io.Writer, m storage.Message) error {
-	e := m.Entry()
-	err := writeJSONFrame(out, frameEntry, entryArg{e.ID, e.Arrival.UnixMilli(), e.Trace, e.Wire, e.Size})
+	err := writeJSONFrame(out, frameEntry, entryArgOf(m.Entry()))
 	if err != nil {
 		return err
 	}
@@ -219,7 +255,7 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 	draft := s.NewDraft(max(r.ContentLength, 0))
 	answer(draft.ID())
-	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft)
+	d, err := receive(r.Context(), bufio.NewReader(r.Body), draft, new([]byte))
 	if err != nil {
 		draft.Discard()
 		answer(line[none]{End: true, Error: toWire(err)})
@@ -234,17 +270,19 @@ func serveDeliver(s Store, w http.ResponseWriter, r *http.Request) {
 	answer(line[none]{End: true, Error: toWire(<-stored)})
 }
 
-var errFrames = errors.New("the frames of the delivery are inconsistent")
+var (
+	errFrames  = errors.New("the frames of the delivery are inconsistent")
+	errGivenUp = errors.New("the sender has given up the message")
+)
 
-// receive reads the body into draft and the envelope after it.
-func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.Delivery, error) {
-	var buf []byte
+// receive reads the body into draft and the envelope after it. buf is scratch.
+func receive(ctx context.Context, r io.Reader, draft storage.Draft, buf *[]byte) (*storage.Delivery, error) {
 	for {
-		kind, payload, err := readFrame(r, buf)
+		kind, payload, err := readFrame(r, *buf)
 		if err != nil {
 			return nil, err
 		}
-		buf = payload
+		*buf = payload
 		switch kind {
 		case framePiece:
 			draft.Append(payload)
@@ -256,10 +294,9 @@ func receive(ctx context.Context, r io.Reader, draft storage.Draft) (*storage.De
 			if err := json.Unmarshal(payload, &e); err != nil {
 				return nil, err
 			}
-			return &storage.Delivery{
-				Draft: draft, Arrival: time.UnixMilli(e.ArrivalMilli), Size: e.Size,
-				Recipients: e.Recipients, Relayed: e.Relayed,
-			}, nil
+			return e.delivery(draft), nil
+		case frameFault:
+			return nil, errGivenUp
 		default:
 			return nil, errFrames
 		}

@@ -13,10 +13,14 @@ type Store interface {
 	storage.Directory
 	storage.Inbox
 	Queue
-	// View and Usage are as in storage.Maildrops.
+	// View, EachEntry, ChangeUIDL, Remove and Usage are as in storage.Maildrops.
 	View(account storage.AccountID) (storage.View, error)
+	EachEntry(account storage.AccountID, f func(storage.Entry) bool) error
+	ChangeUIDL(account storage.AccountID, from, to string) error
+	Remove(account storage.AccountID, ids []storage.MessageID) error
 	Usage(account storage.AccountID) (messages, octets int64, err error)
-	// Check and Close are as in storage.Store.
+	// Checkpoint, Check and Close are as in storage.Store.
+	Checkpoint() (dir string, remove func() error, err error)
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)
 	Close() error
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"postrider/storage"
 )
@@ -17,6 +18,31 @@ type (
 	passwordArg struct {
 		ID           storage.AccountID
 		Hash, Secret string
+	}
+	verifierArg struct {
+		ID             storage.AccountID
+		Hash, Verifier string
+	}
+	changeArg struct {
+		ID     storage.AccountID
+		Change storage.AccountChange
+	}
+	loginArg struct {
+		ID storage.AccountID
+		At time.Time
+	}
+	domainAliasArg struct{ Domain, Of string }
+	domainQuotaArg struct {
+		Domain string
+		Quota  storage.Quota
+	}
+	removeArg struct {
+		ID       storage.AccountID
+		Messages []storage.MessageID
+	}
+	uidlArg struct {
+		ID       storage.AccountID
+		From, To string
 	}
 	usageAnswer struct{ Messages, Octets int64 }
 	none        struct{}
@@ -54,9 +80,32 @@ type (
 		ID           storage.MessageID
 		ArrivalMilli int64
 		Trace        []byte
+		UIDL         []byte `json:",omitempty"`
 		Wire, Size   int64
 	}
+	// storedAnswer is the outcome of a message of an import, by its number from 0.
+	storedAnswer struct {
+		N     int64
+		ID    storage.MessageID
+		OwnID bool `json:",omitempty"` // it has its id in the place of the unique-id that it was to have
+		Error *wireError
+	}
 )
+
+func (e *envelope) delivery(draft storage.Draft) *storage.Delivery {
+	return &storage.Delivery{
+		Draft: draft, Arrival: time.UnixMilli(e.ArrivalMilli), Size: e.Size,
+		Recipients: e.Recipients, Relayed: e.Relayed,
+	}
+}
+
+func entryArgOf(e storage.Entry) entryArg {
+	return entryArg{e.ID, e.Arrival.UnixMilli(), e.Trace, e.UIDL, e.Wire, e.Size}
+}
+
+func (e entryArg) entry() storage.Entry {
+	return storage.Entry{ID: e.ID, Arrival: time.UnixMilli(e.ArrivalMilli), Trace: e.Trace, UIDL: e.UIDL, Wire: e.Wire, Size: e.Size}
+}
 
 // kinds are the errors that keep their identity, by the words that they go under.
 var kinds = []error{
@@ -102,8 +151,8 @@ const (
 	frameEntry  = 'M' // JSON entryArg: a message begins
 	framePiece  = 'B' // octets of the body in wire form
 	frameEnd    = 'E' // the message is whole; in a delivery, JSON envelope
-	frameFault  = 'X' // JSON wireError: this message ends here
-	frameFinish = 'Z' // JSON *wireError or null: the view ends here
+	frameFault  = 'X' // JSON wireError: this message ends here; in an import, nothing: it is given up
+	frameFinish = 'Z' // JSON *wireError or null: the view ends here; in an import, nothing
 )
 
 // askHanded is the query of a delivery whose sender wants to be told when the message

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"postrider/codec/smtp"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/incoming"
 )
 
@@ -84,5 +85,6 @@ func mailOf(e Envelope, uid uint32) incoming.Mail {
 	if e.Sender != nil {
 		m.Sender = *e.Sender
 	}
+	m.Daemon, m.Line = maillog.Pickup, "uid="+id+" from=<"+m.Sender+">"
 	return m
 }

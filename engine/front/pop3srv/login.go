@@ -155,7 +155,7 @@ func (s *session) loggedIn(j *loginJob) pop3d.Answer {
 		s.service.log.Fault("login of "+user, j.err)
 		return pop3d.Answer{Verdict: pop3d.Temporary}
 	}
-	listed := int64(l.Len()) * listingOctets
+	listed := l.Memory()
 	if !s.service.memory.Listings.Reserve(listed) {
 		s.service.Stats.OverBudget.Add(1)
 		lock.Release()

@@ -17,9 +17,6 @@ type maildrop struct {
 	update   updateJob
 }
 
-// listingOctets is the memory for a message in a listing.
-const listingOctets = 12
-
 // pending is what a maildrop has under way outside of its loop.
 type pending uint8
 

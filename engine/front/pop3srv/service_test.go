@@ -35,6 +35,10 @@ type directory struct {
 func (d *directory) Proofs() storage.Proofs         { return storage.Proofs{} }
 func (d *directory) CredentialChanges() uint64      { return 0 }
 func (d *directory) HostsDomain(domain string) bool { return domain == "test" }
+func (d *directory) DomainAlias(string) string      { return "" }
+
+func (d *directory) NoteLogin(storage.AccountID, time.Time)              {}
+func (d *directory) SetVerifier(storage.AccountID, string, string) error { return nil }
 func (d *directory) Account(storage.AccountID) (storage.Account, error) {
 	return d.alice, nil
 }

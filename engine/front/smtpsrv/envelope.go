@@ -8,6 +8,7 @@ import (
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/router"
 	"postrider/engine/protocol/smtpd"
+	"postrider/storage"
 )
 
 // mayMail answers AskTransaction: is there room for a message, and may this account send
@@ -107,6 +108,10 @@ func (s *session) recipient() smtpd.Verdict {
 		return smtpd.Unknown
 	case router.Loop:
 		return smtpd.AliasLoop
+	case router.Disabled:
+		return smtpd.MailboxOff
+	case router.Full:
+		return s.storedVerdict(storage.ErrOverQuota)
 	case router.NotOurs:
 		if !s.tx.MayRelay() {
 			return smtpd.NotRelayed

@@ -2,29 +2,84 @@ package smtpsrv
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
-	"strconv"
+	"strings"
 	"time"
 
 	"postrider/codec/message"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/smtpd"
+	"postrider/storage"
 )
 
-// reject counts and logs a refusal, as Postfix does for policy and lookup.
-func (s *session) reject(verb string, reply, helo []byte, extended bool) {
+// reject counts and logs a refusal in the form of Postfix. reverse and forward are nil where
+// they are not known.
+func (s *session) reject(verb string, reply, reverse, forward []byte) {
 	s.service.Stats.Refused.Add(1)
 	log := s.service.log
-	if !log.On() {
+	if !log.On() || bytes.HasPrefix(reply, []byte("535 ")) { // package login logs wrong passwords
 		return
 	}
+	verb = strings.ToUpper(verb)
+	facts := [9]slog.Attr{maillog.SMTPD, slog.String("id", "NOQUEUE"), slog.String("verb", verb), slog.String("client", s.Client())}
+	line := append(facts[:4], slog.String("reply", rejection(verb, s.Client(), reply, reverse, forward)))
+	if reverse != nil {
+		line = append(line, slog.String("from", pathText(reverse)))
+	}
+	if forward != nil {
+		line = append(line, slog.String("to", pathText(forward)))
+	}
 	proto := "SMTP"
-	if extended {
+	if s.m.Extended() {
 		proto = "ESMTP"
 	}
-	text := bytes.TrimRight(reply, "\r\n")
-	log.Info("NOQUEUE: reject: "+verb+" from "+s.Client()+": "+string(text)+
-		"; proto="+proto+" helo=<"+harmless(helo)+">", maillog.SMTPD)
+	line = append(line, slog.String("proto", proto), slog.String("helo", harmless(s.m.Helo())))
+	log.Info(maillog.Reject, line...)
+}
+
+// rejection is a reply as Postfix logs it: code, status, what is rejected, and the reason.
+// The tools that read logs, such as fail2ban, know these words.
+func rejection(verb, client string, reply, reverse, forward []byte) string {
+	text := string(bytes.TrimRight(reply, "\r\n"))
+	if at := strings.LastIndex(text, "\r\n"); at >= 0 {
+		text = text[at+2:] // the last line of several has the reason
+	}
+	code, reason, _ := strings.Cut(text, " ")
+	if status, rest, ok := strings.Cut(reason, " "); ok && strings.Count(status, ".") == 2 {
+		code, reason = code+" "+status, rest
+	}
+	about := ""
+	switch {
+	case verb == "CONNECT", verb == "XCLIENT":
+		about = "<" + client + ">: Client host rejected: "
+	case forward != nil:
+		if _, rest, ok := strings.Cut(reason, "... "); ok {
+			reason = rest // the reply names the local part
+		}
+		about = "<" + pathText(forward) + ">: "
+		if !strings.HasPrefix(reason, "Relay access denied") {
+			about += "Recipient address rejected: "
+		}
+	case verb == "MAIL" && reverse != nil:
+		if !strings.Contains(reason, "Sender address rejected") {
+			about = "<" + pathText(reverse) + ">: Sender address rejected: "
+		}
+	case verb == "DATA" || verb == "BDAT":
+		about = "<" + verb + ">: Data command rejected: "
+	}
+	return code + " " + about + reason
+}
+
+// pathText is a path with "?" for brackets of a quoted local part, which could end the
+// brackets about it.
+func pathText(path []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r == '<' || r == '>' {
+			return '?'
+		}
+		return r
+	}, string(path))
 }
 
 // harmless is the name that a client gave in HELO, with "?" for octets that could end the
@@ -42,6 +97,10 @@ func (t *transaction) log() {
 	if t.Refusal() != nil {
 		return
 	}
+	if errors.Is(t.err, storage.ErrOverQuota) {
+		log.Info("message from <"+string(t.Reverse)+"> not stored: "+t.err.Error(), maillog.Local)
+		return
+	}
 	if t.err != nil {
 		log.Fault("message from <"+string(t.Reverse)+"> not stored", t.err)
 		return
@@ -51,23 +110,7 @@ func (t *transaction) log() {
 	}
 	now := time.Now()
 	id := slog.String("id", t.receipt.ID().String())
-	rs := append(state.records[:0],
-		s.clientRecord(now, id),
-		maillog.Record(now, "", maillog.SMTPD, id, slog.String("message-id", string(s.m.Transaction().Head.MessageID()))),
-		maillog.Record(now, "from=<"+string(t.Reverse)+">, size="+strconv.FormatInt(t.Size(), 10)+
-			", nrcpt="+strconv.Itoa(t.Paths)+" (queue active)", maillog.SMTPD, id))
-	delay := strconv.FormatFloat(now.Sub(t.Arrival).Seconds(), 'g', 2, 64)
-	for i := range t.Places.Targets {
-		a, err := s.service.store.Account(t.Places.Targets[i].Account)
-		if err != nil {
-			continue // removed in this very moment
-		}
-		rs = append(rs, maillog.Record(now, "to=<"+a.Name+"@"+a.Domain+">, relay=local, delay="+delay+
-			", dsn=2.0.0, status=sent (delivered to maildrop)", maillog.Local, id))
-	}
-	if len(t.Places.Relayed) == 0 {
-		rs = append(rs, maillog.Record(now, "removed", maillog.Local, id))
-	}
+	rs := t.AppendLines(append(state.records[:0], s.clientRecord(now, id)), now, t.receipt.ID())
 	log.All(rs)
 	clear(rs)
 	if state.records = rs; cap(rs) > keptRecords {
@@ -77,7 +120,7 @@ func (t *transaction) log() {
 
 // clientRecord has the client of a message and its login.
 func (s *session) clientRecord(now time.Time, id slog.Attr) slog.Record {
-	r := maillog.Record(now, "", maillog.SMTPD, id, slog.String("client", s.Client()))
+	r := maillog.Record(now, maillog.Client, maillog.SMTPD, id, slog.String("client", s.Client()))
 	if account := s.m.Account(); account != "" {
 		r.AddAttrs(slog.String("sasl_method", s.auth.attempt.Claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
@@ -94,7 +137,7 @@ func (s *session) logDisconnect(err error) {
 		log.Info(why+" after "+phaseWords[s.m.Phase()]+" from "+s.Client(), maillog.SMTPD)
 	}
 	counts := s.m.Counts()
-	log.Info("disconnect from "+s.Client()+" "+string(counts.AppendTo(nil)), maillog.SMTPD)
+	log.Info(maillog.Disconnect, maillog.SMTPD, slog.String("client", s.Client()), slog.String("counts", string(counts.AppendTo(nil))))
 }
 
 // phaseWords tell after which command a session was.

@@ -36,6 +36,9 @@ type Settings struct {
 	HideClient bool   // Received does not name the client of an account
 	Handshakes string // tls.client_handshakes, for the reply to a client that has begun too many
 
+	// OverQuotaFails: a message for a full maildrop gets 552, which is final, not 452.
+	OverQuotaFails bool
+
 	Capture bool // all mail goes to one maildrop, and each name and password may log in
 }
 

@@ -119,7 +119,7 @@ func (s *session) CarryOut() {
 func (s *session) Say() {
 	e := &s.state.effects
 	for _, r := range e.Refused {
-		s.reject(r.Verb.String(), e.Reply[r.From:r.To], s.m.Helo(), s.m.Extended())
+		s.reject(r.Verb.String(), e.Reply[r.From:r.To], r.Reverse, r.Forward)
 	}
 	if len(e.Reply) > 0 {
 		s.Write(e.Reply)
@@ -252,6 +252,16 @@ func refusal(r *smtp.Reply) smtpd.Answer { return smtpd.Answer{Verdict: smtpd.Re
 func (s *session) busy() smtpd.Verdict {
 	s.service.Stats.OverBudget.Add(1)
 	return smtpd.Busy
+}
+
+// storedVerdict is verdictOf where a maildrop may be full: the settings say whether the
+// client tries again.
+func (s *session) storedVerdict(err error) smtpd.Verdict {
+	v := verdictOf(err)
+	if v == smtpd.MailboxFull && s.service.set.OverQuotaFails {
+		return smtpd.MailboxOver
+	}
+	return v
 }
 
 // verdictOf maps the store's errors to the machine's verdicts.

@@ -193,7 +193,7 @@ func (t *transaction) Run() {
 	if t.err == nil {
 		t.booking = allowance.Booking{} // it was sent
 	}
-	a := smtpd.Answer{Verdict: verdictOf(t.err), Receipt: t.receipt}
+	a := smtpd.Answer{Verdict: s.storedVerdict(t.err), Receipt: t.receipt}
 	if r := t.Refusal(); r != nil {
 		a = refusal(r)
 	}

@@ -123,7 +123,7 @@ func (s *session) Spoke() {
 func (s *session) welcome(refused *smtp.Reply) {
 	s.Begin()
 	if refused != nil {
-		s.reject("CONNECT", refused.AppendTo(nil), nil, false)
+		s.reject("CONNECT", refused.AppendTo(nil), nil, nil)
 		s.turnAway(refused)
 	} else {
 		s.m.Greet(&s.state.effects)

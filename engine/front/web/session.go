@@ -119,7 +119,7 @@ func (ss *sessions) find(cookie string, now time.Time, idle bool, account func(s
 	over := s != nil && ss.over(s, now)
 	if s != nil && !over {
 		a, err := account(s.account.ID)
-		if over = err != nil || a.Hash != s.account.Hash; !over && !idle {
+		if over = err != nil || !storage.SameLogin(&a, &s.account); !over && !idle {
 			s.used = now
 		}
 	}

@@ -38,6 +38,10 @@ type Entrance struct {
 	Convert func(work, full func())
 	Log     *slog.Logger // nil: slog.Default
 
+	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the
+	// store; it does not block. nil: no call.
+	NearQuota func([]storage.NearQuota)
+
 	// Reserve books memory before a message takes it, and returns false when there is not
 	// so much; nil: memory is not counted.
 	Reserve func(octets int64) bool

@@ -221,7 +221,17 @@ func (m *Message) address(front string) {
 }
 
 // stored runs on a store goroutine.
-func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) { m.done(r, err) }
+func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) {
+	m.tellNear(err)
+	m.done(r, err)
+}
+
+// tellNear passes on what the store found of quotas.
+func (m *Message) tellNear(err error) {
+	if near := m.delivery.Near; err == nil && len(near) > 0 && m.in.NearQuota != nil {
+		m.in.NearQuota(near)
+	}
+}
 
 // fail ends a finished message that the store has not got.
 func (m *Message) fail(err error) {

@@ -3,6 +3,7 @@ package incoming
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"postrider/codec/dot"
@@ -40,7 +41,11 @@ func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (stor
 		}
 		wire = wire[n:]
 	}
-	return m.wait(func() { m.Finish(e) })
+	r, err := m.wait(func() { m.Finish(e) })
+	if err == nil {
+		m.logStored(r, slog.Attr{}, "")
+	}
+	return r, err
 }
 
 // Copy stores a copy of body with new trace fields, and ignores the Entry of body. e.Size
@@ -62,7 +67,9 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 	}
 	m.seal(e)
 	m.address("")
-	return storage.Put(ctx, m.in.Inbox, &m.delivery)
+	r, err := storage.Put(ctx, m.in.Inbox, &m.delivery)
+	m.tellNear(err)
+	return r, err
 }
 
 // ownBacklog is the memory limit for a message of this host.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"postrider/codec/dot"
@@ -31,6 +32,11 @@ type Mail struct {
 	Origin string // the program and its user: see storage.Envelope
 	Local  string // the same in the Received field: see message.Received
 	At     time.Time
+
+	// Daemon and Line are the first line of the log about the message: "uid=1000
+	// from=<alice>" of daemon pickup.
+	Daemon slog.Attr
+	Line   string
 }
 
 // Result is what Submit returns.
@@ -91,7 +97,9 @@ func (in *Entrance) Submit(ctx context.Context, m Mail) (Result, error) {
 		s.msg.Drop()
 		return result, err
 	}
-	result.Receipt, err = s.store()
+	if result.Receipt, err = s.store(); err == nil {
+		s.msg.logStored(result.Receipt, m.Daemon, m.Line)
+	}
 	return result, err
 }
 

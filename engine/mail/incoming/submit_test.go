@@ -41,6 +41,8 @@ type place struct {
 }
 
 func (p *place) HostsDomain(d string) bool { return d == "a.example" }
+
+func (*place) DomainAlias(string) string { return "" }
 func (p *place) Lookup(local, domain string) (storage.Address, error) {
 	a, ok := p.names[local]
 	if !ok || domain != "a.example" {

@@ -16,6 +16,9 @@
 //  2. the name up to the first delimiter: "alice+shop" is alice;
 //  3. the domain's catch-all, the alias with the empty name.
 //
+// A domain alias is another name of a domain: an address in it is the address of the same
+// name there, for mail, for logins and as a sender.
+//
 // "postmaster" is always taken (RFC 5321 section 4.5.1): in place of step 3 it
 // is looked for in the default domain, and at last falls to the first account
 // there is, by domain and name. A server makes an account "postmaster"
@@ -59,6 +62,11 @@
 // notification. A loop ends at its first alias that is met again, so there are at most
 // as many copies as ways through aliases that are all different. A message with more
 // than 32 Delivered-To fields is in a loop for each alias.
+//
+// An account that takes no mail (storage.NoMail) is refused as a recipient, with [Disabled],
+// and one whose maildrop is full with [Full]. As members of an alias they get the mail by way
+// of the queue, where the first fails and the second is tried again; the others get it at
+// once.
 //
 // Mail for domains of others has a next hop ([Transports]): by rules for the
 // destination, then for the sender, then the smarthost, then MX.

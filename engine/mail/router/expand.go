@@ -12,7 +12,7 @@ import (
 type Dead struct {
 	Mailbox string  // a mailbox in one of our domains, as RFC 5321 writes it
 	Domain  string  // its domain, folded
-	Outcome Outcome // Unknown; Loop: an alias that leads to itself alone; or ForwardLoop
+	Outcome Outcome // Unknown; Loop: an alias that leads to itself alone; ForwardLoop; Disabled; or Full
 }
 
 // alias is an alias that mail came for: where it was found, what was asked for, and
@@ -184,7 +184,7 @@ func (x *expansion) target(parent *member, text string, account storage.AccountI
 		x.rise(parent, alive)
 		if !x.held[found.Account] {
 			x.held[found.Account] = true
-			x.dst = append(x.dst, Target{Account: found.Account, Expanded: a.String()})
+			x.dst = append(x.dst, Target{Account: found.Account, Expanded: a.String(), Refused: found.Refused, Full: found.Full})
 		}
 	default:
 		if at == parent.mailbox {

@@ -50,6 +50,9 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	}
 	targets, dead, o := r.resolve(rcpt.To.Local(), rcpt.To.Domain(), p.Targets, p.Been)
 	p.Targets = targets
+	if o == Local {
+		dead, o = p.refuse(before, dead)
+	}
 	if o == Local && slices.ContainsFunc(targets[before:], Target.isFar) {
 		p.far = true
 		p.ask(rcpt)
@@ -74,6 +77,34 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 		p.octets += len(t.Expanded)
 	}
 	return o
+}
+
+// refuse takes out the accounts that take no mail, and those without room for any. A
+// recipient that leads to nothing else has their outcome. As members of an alias they are
+// dead: delivery is tried by way of the queue.
+func (p *Placement) refuse(from int, dead []Dead) ([]Dead, Outcome) {
+	kept, o := p.Targets[:from], Local
+	for _, t := range p.Targets[from:] {
+		why := Disabled
+		switch {
+		case !t.Refused && !t.Full:
+			kept = append(kept, t)
+			continue
+		case !t.Refused:
+			why = Full
+		}
+		if o != Full { // Full may pass, and so counts more than Disabled
+			o = why
+		}
+		_, domain := cut(t.Expanded)
+		dead = append(dead, Dead{t.Expanded, domain, why})
+	}
+	if o == Local || len(kept) > from {
+		p.Targets = kept
+		return dead, Local
+	}
+	p.Targets = kept
+	return nil, o
 }
 
 // Return puts a recipient that has no mailbox here, or no address that can be read, into

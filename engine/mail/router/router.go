@@ -18,6 +18,8 @@ const (
 	NotOurs                    // in a domain that is not ours
 	Loop                       // an alias that leads to itself only, or to too many addresses
 	ForwardLoop                // an alias that has sent this message elsewhere before
+	Disabled                   // an account that takes no mail (550 5.2.1); only Placement.Add tells
+	Full                       // a maildrop without room (452 4.2.2); only Placement.Add tells
 )
 
 // String returns the outcome in a word or two, for logs and commands.
@@ -31,6 +33,10 @@ func (o Outcome) String() string {
 		return "alias loop"
 	case ForwardLoop:
 		return "mail forwarding loop"
+	case Disabled:
+		return "disabled"
+	case Full:
+		return "mailbox full"
 	}
 	return "unknown"
 }
@@ -47,6 +53,9 @@ type Target struct {
 	// part in the case that the alias has, and Domain that domain, folded; then there is
 	// no Account. "": a maildrop.
 	Remote, Domain string
+	// Refused: the account takes no mail. Full: it has no room for any. Placement takes
+	// such targets out.
+	Refused, Full bool
 }
 
 // MaxExpansion bounds the addresses that one alias may expand to, counting
@@ -85,6 +94,9 @@ func (r *Router) Route(local, domain []byte, dst []Target) ([]Target, Outcome) {
 	return dst, o
 }
 
+// Holder returns the account of a maildrop.
+func (r *Router) Holder(id storage.AccountID) (storage.Account, error) { return r.dir.Account(id) }
+
 // Resolve is Route, and also returns the members of an alias that lead to no mailbox.
 func (r *Router) Resolve(local, domain []byte, dst []Target) ([]Target, []Dead, Outcome) {
 	return r.resolve(local, domain, dst, nil)
@@ -104,11 +116,11 @@ func (r *Router) resolve(local, domain []byte, dst []Target, been func(address [
 		x := r.expand(alias{at, m, found}, dst, been)
 		return x.dst, x.dead, x.outcome
 	}
-	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at)}), nil, Local
+	return appendNew(dst, Target{Account: found.Account, Expanded: r.expandedAt(m, at), Refused: found.Refused, Full: found.Full}), nil, Local
 }
 
 // mailbox folds the domain, puts the mailbox into one of our domains if it is another
-// form of it, and folds the local part of one that is ours.
+// form of it or an alias of it, and folds the local part of one that is ours.
 func (r *Router) mailbox(local, domain []byte) (m mailbox, ours bool) {
 	var buf [320]byte
 	b := append(append(buf[:0], local...), domain...)
@@ -119,6 +131,9 @@ func (r *Router) mailbox(local, domain []byte) (m mailbox, ours bool) {
 	}
 	if ours = r.dir.HostsDomain(m.domain); ours {
 		m.local = address.FoldLocal(m.local)
+		if of := r.dir.DomainAlias(m.domain); of != "" {
+			m.domain = of
+		}
 	}
 	return m, ours
 }

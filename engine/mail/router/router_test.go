@@ -20,7 +20,17 @@ type book struct {
 	accounts          []storage.Account
 }
 
-func (b *book) HostsDomain(d string) bool { return slices.Contains(b.domains, d) }
+func (b *book) HostsDomain(d string) bool {
+	return slices.Contains(b.domains, d) || b.DomainAlias(d) != ""
+}
+
+// DomainAlias implements storage.Directory: "alias-of.x" leads to x.
+func (b *book) DomainAlias(d string) string {
+	if of, ok := strings.CutPrefix(d, "alias-of."); ok && slices.Contains(b.domains, of) {
+		return of
+	}
+	return ""
+}
 
 func (b *book) Lookup(local, domain string) (storage.Address, error) {
 	a, ok := b.names[local+"@"+domain]
@@ -278,6 +288,8 @@ func TestPlainHitAllocatesOnce(t *testing.T) {
 type still struct{ storage.Directory }
 
 func (*still) HostsDomain(d string) bool { return true }
+
+func (*still) DomainAlias(string) string { return "" }
 func (*still) Lookup(local, domain string) (storage.Address, error) {
 	return storage.Address{Account: 1}, nil
 }

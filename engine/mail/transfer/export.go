@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"postrider/codec/mbox"
 	"postrider/codec/mbrain"
@@ -41,6 +43,9 @@ func Export(ctx context.Context, from Source, account storage.Account, dir strin
 	if err := view.Err(); err != nil {
 		return x.count, fmt.Errorf("export of %s, after message %d: %w", account.Name, x.count.Messages, err)
 	}
+	if err := x.writeList(); err != nil {
+		return x.count, fmt.Errorf("export of %s: %w", account.Name, err)
+	}
 	return x.count, out.commit()
 }
 
@@ -51,6 +56,7 @@ type exporter struct {
 	view    storage.View
 	out     *output
 	count   Count
+	uidls   []byte         // list of a folder's messages
 	in      *bufio.Reader  // over the message; kept for its buffer
 	piece   [32 << 10]byte // scratch of copy, as are text and buf
 	text    []byte
@@ -118,12 +124,47 @@ func (x *exporter) file(e storage.Entry, c *storage.Plain) error {
 	if err := x.out.next(name); err != nil {
 		return err
 	}
+	x.list(name, e)
 	x.buf = x.buf[:0]
 	err := x.copy(c, func(dst, run []byte) []byte { return append(dst, run...) }, x.o.Format == Maildir)
 	if err != nil {
 		return err
 	}
 	return x.out.finish(e.Arrival)
+}
+
+// list adds a file to the list of unique-ids. That of a Maildir is dovecot-uidlist, so that
+// Dovecot keeps them too.
+func (x *exporter) list(name string, e storage.Entry) {
+	var uidl [storage.MaxUIDL]byte
+	if x.o.Format == Maildir {
+		x.uidls = fmt.Appendf(x.uidls, "%d P%s :%s\n", x.count.Messages+1, e.AppendUIDL(uidl[:0]), strings.TrimPrefix(name, "new/"))
+		return
+	}
+	if len(e.UIDL) > 0 { // else it is the name
+		x.uidls = fmt.Appendf(x.uidls, "%s %s\n", name, e.UIDL)
+	}
+}
+
+// writeList writes the list of unique-ids that a folder has.
+func (x *exporter) writeList() error {
+	name, head := "", ""
+	switch x.o.Format {
+	case Maildir:
+		name, head = dovecotList, fmt.Sprintf("3 V%d N%d\n", time.Now().Unix(), x.count.Messages+1)
+	case EML:
+		name = ownMap
+	default:
+		return nil
+	}
+	if x.o.Format == EML && len(x.uidls) == 0 {
+		return nil
+	}
+	if err := x.out.next(name); err != nil {
+		return err
+	}
+	_, err := x.out.Write(append([]byte(head), x.uidls...))
+	return errors.Join(err, x.out.closeFile(false))
 }
 
 // entry writes a message as a text entry.
@@ -162,7 +203,7 @@ func (x *exporter) entryOf(e storage.Entry, header []byte, raw bool) mbrain.Entr
 		Subject: subjectOf(header),
 	}
 	if raw {
-		to.Raw, to.Octets, to.Arrived = true, e.Octets(), e.Arrival
+		to.Raw, to.Octets, to.Arrived, to.UIDL = true, e.Octets(), e.Arrival, string(e.AppendUIDL(nil))
 	}
 	return to
 }

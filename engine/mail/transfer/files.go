@@ -9,19 +9,26 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"postrider/storage"
 )
 
 // fileItems are files with a message each.
 type fileItems struct {
 	paths  []found
 	report *report
+	uidls  UIDLs
 	source *source // the one that was opened last
 	text   *bufio.Reader
 }
 
 // listMaildir finds the messages of a Maildir.
-func listMaildir(path string, r *report) (items, error) {
-	all := fileItems{report: r}
+func listMaildir(path string, o Options, r *report) (*fileItems, error) {
+	known, err := readLists(path, o, r)
+	if err != nil {
+		return nil, err
+	}
+	all := fileItems{report: r, uidls: o.UIDLs}
 	there := false
 	for _, folder := range []string{"new", "cur"} {
 		list, err := os.ReadDir(filepath.Join(path, folder))
@@ -52,7 +59,7 @@ func listMaildir(path string, r *report) (items, error) {
 	if !there {
 		return nil, fmt.Errorf("%s: it has no folder new or cur: %w; name the Maildir to import", path, fs.ErrNotExist)
 	}
-	inOrder(all.paths, true, readUIDs(path))
+	inOrder(all.paths, true, known, o)
 	return &all, besides(path, r)
 }
 
@@ -82,7 +89,7 @@ func besides(path string, r *report) error {
 }
 
 // listEML finds the files of messages in a folder, packed ones too.
-func listEML(path string, r *report) (items, error) {
+func listEML(path string, o Options, r *report) (items, error) {
 	list, err := os.ReadDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w; name the file or folder to import", err)
@@ -90,8 +97,15 @@ func listEML(path string, r *report) (items, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := fileItems{report: r}
+	known, err := readOwnMap(path)
+	if err != nil {
+		return nil, err
+	}
+	all := fileItems{report: r, uidls: o.UIDLs}
 	for _, f := range list {
+		if f.Name() == ownMap {
+			continue
+		}
 		if !regular(f, r, "") {
 			continue
 		}
@@ -107,7 +121,7 @@ func listEML(path string, r *report) (items, error) {
 			return nil, err
 		}
 	}
-	inOrder(all.paths, false, nil)
+	inOrder(all.paths, false, known, o)
 	return &all, nil
 }
 
@@ -151,6 +165,11 @@ func (f *fileItems) next() (item, error) {
 		}
 		one := f.paths[0]
 		f.paths = f.paths[1:]
+		if there, err := f.there(one); err != nil {
+			return item{}, err
+		} else if there {
+			continue
+		}
 		it, err := f.open(one)
 		switch {
 		case errors.Is(err, ErrData):
@@ -161,6 +180,29 @@ func (f *fileItems) next() (item, error) {
 			return it, nil
 		}
 	}
+}
+
+// there reports whether the maildrop has the message, by its unique-id. A message that has
+// the one of its file's name gets the one that its server has given it since.
+func (f *fileItems) there(one found) (bool, error) {
+	_, known := f.uidls.Have[one.uidl]
+	_, early := f.uidls.Have[one.early]
+	switch {
+	case known:
+		f.report.add(present, one.path)
+	case early && f.uidls.Change != nil:
+		switch err := f.uidls.Change(one.early, one.uidl); {
+		case errors.Is(err, storage.ErrExists), errors.Is(err, storage.ErrInvalid):
+			f.report.add(otherUIDL, one.path)
+		case err != nil:
+			return false, fmt.Errorf("%s: %w", one.path, err)
+		default:
+			f.report.add(laterUIDL, one.path)
+		}
+	default:
+		return false, nil
+	}
+	return true, nil
 }
 
 // open opens a file. An item without text is not a message and was reported.
@@ -187,8 +229,14 @@ func (f *fileItems) open(one found) (item, error) {
 	case !t.field:
 		f.report.add(noMessages, one.path)
 	default:
+		it := item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true, uidl: one.uidl}
+		if f.uidls.Fields && !one.kept {
+			if uidl := fieldUIDL(head[t.skip:]); uidl != "" {
+				it.uidl = uidl
+			}
+		}
 		_, _ = f.text.Discard(t.skip)
-		return item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true}, nil
+		return it, nil
 	}
 	return item{}, nil
 }

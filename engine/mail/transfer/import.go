@@ -1,10 +1,12 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"postrider/codec/dot"
@@ -23,6 +25,7 @@ type item struct {
 	arrival time.Time // zero: unknown
 	where   string    // for errors
 	alone   bool      // in a file of its own, which may be damaged without the others
+	uidl    string    // unique-id that its clients know; "": none
 }
 
 // items gives the messages of the files in order; io.EOF after the last one.
@@ -48,13 +51,54 @@ func Import(ctx context.Context, to storage.Inbox, account storage.Account, path
 		return Result{}, err
 	}
 	defer in.close()
-	im := importer{to: to, account: account.ID, o: o, report: &r, results: make(chan result, maxUnderWay), beyond: make(map[int64]bool)}
-	err = im.all(ctx, in)
+	return importAll(ctx, to, account, in, o, &r)
+}
+
+// importAll stores the items.
+func importAll(ctx context.Context, to storage.Inbox, account storage.Account, in items, o Options, r *report) (Result, error) {
+	im := importer{to: to, account: account.ID, o: o, report: r, scratch: scratches.Get().(*scratch), results: make(chan result, maxUnderWay), beyond: make(map[int64]bool)}
+	defer scratches.Put(im.scratch)
+	err := im.all(ctx, in)
 	err = errors.Join(err, im.settle())
 	if err != nil {
 		err = fmt.Errorf("%w; %s", err, im.stored())
 	}
 	return Result{im.count, r.list}, errors.Join(err, r.err())
+}
+
+// Copy stores the messages of another maildrop in the account, with the unique-ids that
+// their entries have.
+func Copy(ctx context.Context, to storage.Inbox, account storage.Account, from storage.View, o Options) (Result, error) {
+	return importAll(ctx, to, account, &viewItems{view: from}, o, new(report))
+}
+
+// viewItems are the messages of a maildrop.
+type viewItems struct {
+	view storage.View
+	open storage.Message // nil: none
+	n    int
+}
+
+func (v *viewItems) close() {
+	if v.open != nil {
+		v.open.Close()
+	}
+	v.open = nil
+}
+
+func (v *viewItems) next() (item, error) {
+	v.close()
+	if !v.view.Next() {
+		return item{}, cmp.Or(v.view.Err(), io.EOF)
+	}
+	v.n++
+	m, err := v.view.Open()
+	if err != nil {
+		return item{}, fmt.Errorf("message %d: %w", v.n, err)
+	}
+	v.open = m
+	e := m.Entry()
+	return item{text: storage.NewPlain(m), octets: e.Octets(), arrival: e.Arrival, where: fmt.Sprintf("message %d", v.n), uidl: string(e.UIDL)}, nil
 }
 
 // importer is one import under way, on one goroutine. Results come from the
@@ -70,14 +114,23 @@ type importer struct {
 	count    Count
 	first    int64          // so many were stored without a gap
 	beyond   map[int64]bool // numbers that were stored after that
-	buf      [64 << 10]byte
-	wire     []byte // scratch of fill
+	*scratch
 }
+
+// scratch is memory of fill.
+type scratch struct {
+	buf  [64 << 10]byte
+	wire []byte
+}
+
+// scratches are for imports of many small maildrops.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 type result struct {
 	n      int64 // number of the delivery, from 1
 	octets int64
 	where  string
+	own    bool // it has its id in the place of the unique-id that it was to have
 	err    error
 }
 
@@ -136,16 +189,23 @@ func (im *importer) settle() error {
 func (im *importer) wait() error {
 	r := <-im.results
 	im.underWay--
-	if r.err != nil {
+	switch {
+	case errors.Is(r.err, storage.ErrExists):
+		im.report.add(present, r.where)
+	case r.err != nil:
 		return fmt.Errorf("%s: %w", r.where, r.err)
+	default:
+		im.count.Messages++
+		im.count.Octets += r.octets
 	}
-	im.count.Messages++
+	if r.own {
+		im.report.add(otherUIDL, r.where)
+	}
 	im.beyond[r.n] = true
 	for im.beyond[im.first+1] {
 		im.first++
 		delete(im.beyond, im.first)
 	}
-	im.count.Octets += r.octets
 	im.o.progress(im.count)
 	return nil
 }
@@ -154,6 +214,10 @@ func (im *importer) wait() error {
 func (im *importer) one(ctx context.Context, it item) error {
 	if err := im.to.Admit(it.octets); err != nil {
 		return err
+	}
+	if it.uidl != "" && !storage.ValidUIDL(it.uidl) {
+		im.report.add(badUIDL, it.where)
+		it.uidl = ""
 	}
 	draft := im.to.NewDraft(it.octets)
 	size, err := im.fill(ctx, draft, it.text)
@@ -172,9 +236,9 @@ func (im *importer) one(ctx context.Context, it item) error {
 		Draft:      draft,
 		Arrival:    arrival,
 		Size:       size,
-		Recipients: []storage.Recipient{{Account: im.account}},
+		Recipients: []storage.Recipient{{Account: im.account, UIDL: it.uidl}},
 		Done: func(d *storage.Delivery, _ storage.Receipt, err error) {
-			im.results <- result{n, d.Size, it.where, err}
+			im.results <- result{n, d.Size, it.where, err == nil && d.Recipients[0].UIDL != it.uidl, err}
 		},
 	})
 	return nil

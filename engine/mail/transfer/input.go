@@ -24,12 +24,18 @@ func open(path string, account storage.Account, o Options, r *report) (items, er
 	}
 	switch o.Format {
 	case Maildir:
-		return listMaildir(path, r)
+		in, err := listMaildir(path, o, r)
+		if err != nil {
+			return nil, err
+		}
+		return in, nil
 	case EML:
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return &fileItems{paths: []found{{path: path, at: info.ModTime()}}, report: r}, nil
+			one := []found{{path: path, at: info.ModTime()}}
+			inOrder(one, false, nil, o)
+			return &fileItems{paths: one, report: r, uidls: o.UIDLs}, nil
 		}
-		return listEML(path, r)
+		return listEML(path, o, r)
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, kinded{fmt.Errorf("%s: this is a folder without %s; name the file to import", path, FileName(account, o)), fs.ErrNotExist}
@@ -39,13 +45,13 @@ func open(path string, account storage.Account, o Options, r *report) (items, er
 		return nil, err
 	}
 	if o.Format == Mbox {
-		return newMboxItems(s, r), nil
+		return newMboxItems(s, o, r), nil
 	}
 	in := bufio.NewReaderSize(s.Reader, maxTop)
 	if mark, _ := in.Peek(3); string(mark) == "\ufeff" {
 		_, _ = in.Discard(3)
 	}
-	return &textItems{source: s, in: mbrain.NewReader(in), domain: o.DefaultDomain}, nil
+	return &textItems{source: s, in: mbrain.NewReader(in), domain: o.DefaultDomain, uidls: &o.UIDLs}, nil
 }
 
 func exists(path string) bool {
@@ -70,15 +76,16 @@ type mboxItems struct {
 	in     *mbox.Reader
 	text   *bufio.Reader // reads one message
 	report *report
+	uidls  *UIDLs
 	n      int
 }
 
-func newMboxItems(s *source, r *report) *mboxItems {
+func newMboxItems(s *source, o Options, r *report) *mboxItems {
 	var from io.Reader = s.Reader
 	if from == io.Reader(s.file) && s.size == 0 {
 		from = struct{ io.Reader }{from} // hides ReadAt: only a regular file can be read at an offset
 	}
-	m := &mboxItems{source: s, in: mbox.NewReader(from), text: bufio.NewReaderSize(nil, maxTop), report: r}
+	m := &mboxItems{source: s, in: mbox.NewReader(from), text: bufio.NewReaderSize(nil, maxTop), report: r, uidls: &o.UIDLs}
 	m.in.Doubt = func(line int, what string) { r.add(doubtful, fmt.Sprintf("line %d %s", line, what)) }
 	return m
 }
@@ -103,8 +110,8 @@ func (m *mboxItems) next() (item, error) {
 		}
 		line := fmt.Sprintf("line %d", from.Line)
 		t := topOf(head, false)
+		it := item{text: m.text, arrival: from.Date, where: where, uidl: m.uidls.numbered(m.n, fieldUIDL(head[t.skip:]))}
 		_, _ = m.text.Discard(t.skip)
-		it := item{text: m.text, arrival: from.Date, where: where}
 		switch {
 		case len(head) == t.skip:
 			m.report.add(noText, line)
@@ -125,6 +132,7 @@ type textItems struct {
 	source *source
 	in     *mbrain.Reader
 	domain string
+	uidls  *UIDLs
 	n      int
 }
 
@@ -139,7 +147,7 @@ func (t *textItems) next() (item, error) {
 	if err != nil {
 		return item{}, broken(t.source.name, err)
 	}
-	it := item{text: t.in, octets: e.Octets, arrival: e.Arrived,
+	it := item{text: t.in, octets: e.Octets, arrival: e.Arrived, uidl: t.uidls.numbered(t.n, e.UIDL),
 		where: fmt.Sprintf("%s, line %d: message %d", t.source.name, e.Line, t.n)}
 	if e.Raw {
 		return it, nil

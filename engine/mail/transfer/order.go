@@ -1,9 +1,7 @@
 package transfer
 
 import (
-	"bufio"
 	"cmp"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,17 +17,20 @@ type found struct {
 	at   time.Time // time of its last change
 
 	id     storage.MessageID // from an export of ours; 0: none
-	uid    uint64            // from Dovecot's list; 0: none
+	rank   uint64            // from the list of another server; 0: none
+	uidl   string            // "": none is known
+	early  string            // the one that it has without a list
+	kept   bool              // uidl goes before an X-UIDL field
 	second int64             // from a Maildir name, or from at
 	micro  uint64
 }
 
 // inOrder puts the files of a folder in order: files of an export of ours by the
-// ids of their messages. Others in a Maildir by dovecot-uidlist, and then by the
-// time in the name, or of the last change where there is none; other files by the
+// ids of their messages. Others in a Maildir by the list of Dovecot or Courier, and then
+// by the time in the name, or of the last change where there is none; other files by the
 // time of the last change. The names decide between equal ones, numbers in them
 // by value.
-func inOrder(files []found, maildir bool, uids map[string]uint64) {
+func inOrder(files []found, maildir bool, known map[string]listed, o Options) {
 	ours := true
 	for i := range files {
 		f := &files[i]
@@ -38,7 +39,6 @@ func inOrder(files []found, maildir bool, uids map[string]uint64) {
 		f.micro = uint64(f.at.Nanosecond()) / 1000
 		parts := strings.SplitN(base, ".", 3)
 		if maildir {
-			f.uid = uids[base]
 			if n, err := strconv.ParseInt(parts[0], 10, 64); err == nil {
 				f.second, f.micro = n, microOf(parts)
 			}
@@ -48,16 +48,25 @@ func inOrder(files []found, maildir bool, uids map[string]uint64) {
 			f.id, _ = storage.ParseMessageID(parts[0])
 		}
 		ours = ours && f.id != 0
+		f.rank = known[base].rank
+		f.uidl, f.kept = known[base].uidl, known[base].kept
+		f.early = f.uidlOfFile(maildir, o.UIDLs.Format)
+		if f.uidl == "" {
+			f.uidl = f.early
+		}
+		if uidl, ok := o.UIDLs.Map[base]; ok {
+			f.uidl, f.kept = uidl, true
+		}
 	}
 	slices.SortFunc(files, func(a, b found) int {
 		switch {
 		case ours:
 			return cmp.Compare(a.id, b.id)
-		case a.uid != 0 && b.uid != 0:
-			return cmp.Compare(a.uid, b.uid)
-		case a.uid != 0:
-			return -1 // what Dovecot has not seen yet is new
-		case b.uid != 0:
+		case a.rank != 0 && b.rank != 0:
+			return cmp.Compare(a.rank, b.rank)
+		case a.rank != 0:
+			return -1 // what the server has not seen yet is new
+		case b.rank != 0:
 			return 1
 		}
 		return cmp.Or(cmp.Compare(a.second, b.second), cmp.Compare(a.micro, b.micro), byNumbers(filepath.Base(a.path), filepath.Base(b.path)))
@@ -117,31 +126,4 @@ func digits(s string) string {
 		}
 	}
 	return s
-}
-
-// readUIDs reads dovecot-uidlist: the UIDs of the names without flags. A list that is
-// not there, or not readable, is empty.
-func readUIDs(maildir string) map[string]uint64 {
-	f, err := os.Open(filepath.Join(maildir, "dovecot-uidlist"))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	uids := make(map[string]uint64)
-	lines := bufio.NewScanner(f)
-	if !lines.Scan() {
-		return nil
-	}
-	fields := strings.HasPrefix(lines.Text(), "3 ")
-	for lines.Scan() {
-		number, name, _ := strings.Cut(lines.Text(), " ")
-		if fields { // "7 W1394 :name"
-			_, name, _ = strings.Cut(name, ":")
-		}
-		if n, err := strconv.ParseUint(number, 10, 32); err == nil {
-			name, _ = splitFlags(name)
-			uids[name] = n
-		}
-	}
-	return uids
 }

@@ -51,6 +51,8 @@ type Options struct {
 	Format        Format
 	DefaultDomain string // lower case: whose addresses and accounts need no domain
 	Overwrite     bool   // Export: replace an older export
+	// UIDLs is for imports.
+	UIDLs UIDLs
 	// Progress is called after each message, on the caller's goroutine; may be nil.
 	Progress func(messages, octets int64)
 }

@@ -21,6 +21,7 @@ type fake struct {
 	failAt   int  // the delivery that fails, from 1; 0: none
 	stop     bool // so do all after it
 	tried    int
+	conflict func(uidl string) (string, error) // what becomes of a unique-id; nil: it is kept
 }
 
 type stored struct {
@@ -50,7 +51,15 @@ func (f *fake) Deliver(d *storage.Delivery) {
 		return
 	}
 	draft := d.Draft.(*fakeDraft)
+	if r := &d.Recipients[0]; f.conflict != nil {
+		var err error
+		if r.UIDL, err = f.conflict(r.UIDL); err != nil {
+			d.Done(d, storage.Receipt{}, err)
+			return
+		}
+	}
 	f.add(d.Arrival, string(d.Recipients[0].Trace), string(draft.body), d.Size)
+	f.messages[len(f.messages)-1].entry.UIDL = []byte(d.Recipients[0].UIDL)
 	d.Done(d, storage.NewReceipt(draft.id), nil)
 }
 

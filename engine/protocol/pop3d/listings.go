@@ -52,7 +52,6 @@ func (s *Session) appendScan(dst []byte, i int) []byte {
 
 // appendUnique appends the unique-id listing of message i, with CRLF.
 func (s *Session) appendUnique(dst []byte, i int) []byte {
-	id, _ := s.listing.At(i)
 	dst = append(strconv.AppendInt(dst, int64(i)+1, 10), ' ')
-	return append(id.AppendTo(dst), "\r\n"...)
+	return append(s.listing.AppendUIDL(dst, i), "\r\n"...)
 }

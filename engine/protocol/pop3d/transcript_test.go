@@ -74,11 +74,12 @@ type machine struct {
 	listing *storage.Listing
 }
 
-// fill makes a maildrop with the sizes.
+// fill makes a maildrop with the sizes; after one there may be "=" and a unique-id.
 func (m *machine) fill(sizes string) {
 	for i, size := range strings.Split(sizes, ",") {
+		size, uidl, _ := strings.Cut(size, "=")
 		n, _ := strconv.ParseInt(size, 10, 64)
-		m.listing.Append(storage.MessageID(1000+i), n)
+		m.listing.AppendEntry(storage.MessageID(1000+i), n, []byte(uidl))
 	}
 }
 

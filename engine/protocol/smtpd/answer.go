@@ -12,11 +12,11 @@ var answers = [...][Shutdown + 1]*smtp.Reply{
 	AskTransaction: {Yes: &senderOK, Full: &diskFull, Busy: &overBudget, Failed: &failed},
 	AskRecipient: {
 		Yes: &recipientOK, Here: &recipientOK, Unknown: &noSuchUser, AliasLoop: &aliasLoop,
-		NotRelayed: &notRelayed, MailboxFull: &mailboxFull,
+		NotRelayed: &notRelayed, MailboxFull: &mailboxFull, MailboxOver: &mailboxOver, MailboxOff: &mailboxOff,
 		TooManyNow: &oneByOne, Full: &diskFull, Busy: &overBudget, Failed: &failed,
 	},
 	AskStored: {
-		Yes: &stored, MailboxFull: &mailboxFull, Full: &diskFull, Busy: &overBudget, Failed: &failed,
+		Yes: &stored, MailboxFull: &mailboxFull, MailboxOver: &mailboxOver, Full: &diskFull, Busy: &overBudget, Failed: &failed,
 	},
 	AskVerify: {
 		Yes: &verified, Unknown: &noSuchUser, Ambiguous: &ambiguous, Unsaid: &unsaid,
@@ -43,6 +43,8 @@ var (
 	noSuchList  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "List unknown"}
 	notRelayed  = smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Relay access denied"}
 	mailboxFull = smtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "Mailbox full"}
+	mailboxOver = smtp.Reply{Code: 552, Enhanced: "5.2.2", Text: "Mailbox full"}
+	mailboxOff  = smtp.Reply{Code: 550, Enhanced: "5.2.1", Text: "Mailbox disabled, not accepting messages"}
 	oneByOne    = smtp.Reply{Code: 452, Enhanced: "4.5.3", Text: "Send to this recipient in a transaction of its own"}
 	diskFull    = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system storage"}
 	overBudget  = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system resources, try again later"}
@@ -103,8 +105,10 @@ func (s *Session) turnDown(r *smtp.Reply, e *Effects) {
 
 func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 	if r.Refuses() {
+		reverse, n := keepPath(e, s.tx.Mail.From), len(e.Refused)
 		s.tx.reset()
 		s.turnDown(r, e)
+		e.Refused[n].Reverse = reverse
 		s.leave(e)
 		return
 	}
@@ -124,13 +128,15 @@ func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
 	to := s.tx.Recipients[len(s.tx.Recipients)-1].To
 	if r.Refuses() {
-		if r == &noSuchUser || r == &aliasLoop {
+		if r == &noSuchUser || r == &aliasLoop || r == &mailboxOff {
 			named := *r
 			named.Text = string(to.AppendLocalTo(nil)) + "... " + r.Text
 			r = &named
 		}
+		forward, n := keepPath(e, to), len(e.Refused)
 		s.tx.withdraw()
 		s.turnDown(r, e)
+		e.Refused[n].Forward = forward
 		return
 	}
 	s.tx.accept()

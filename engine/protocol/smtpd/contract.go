@@ -33,17 +33,21 @@ type Effects struct {
 	StartTLS bool
 	// Refused holds what was refused in this call, for the log: spans of Reply.
 	Refused []Refusal
+	paths   []byte // memory of the paths of Refused
 }
 
 // Reset empties e and keeps its memory.
 func (e *Effects) Reset() {
-	*e = Effects{Reply: e.Reply[:0], Refused: e.Refused[:0]}
+	*e = Effects{Reply: e.Reply[:0], Refused: e.Refused[:0], paths: e.paths[:0]}
 }
 
 // Refusal is a reply of the 4yz or 5yz kind to a command of the peer.
 type Refusal struct {
 	Verb     smtp.Verb
 	From, To int // Effects.Reply[From:To] is the reply, all its lines with CRLF
+	// Reverse and Forward are the paths that it is about, without brackets: nil where none
+	// is known, and empty for the null path. They are good until Reset.
+	Reverse, Forward []byte
 }
 
 // Question is a question of the machine to its caller.
@@ -57,14 +61,14 @@ const (
 	// reverse-path and the parameters of MAIL. Answers: Yes, Full, Busy, Failed, Refused.
 	AskTransaction
 	// AskRecipient: is Session.ForwardPath taken? Answers: Yes, Here, Unknown, AliasLoop,
-	// NotRelayed, MailboxFull, TooManyNow, Busy (no memory for another one), Failed,
+	// NotRelayed, MailboxFull, MailboxOver, MailboxOff, TooManyNow, Busy (no memory for another one), Failed,
 	// Refused. After Yes and Here its ORcpt is gone: a caller that needs it copies it
 	// first.
 	AskRecipient
 	// AskStored: is the message durable? Its last octet was in a Body before, or is
 	// in that of the same Effects; an empty message had none. Whatever the answer,
 	// the draft is the caller's: Drop comes if it is not Yes.
-	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, Failed.
+	// Answers: Yes with the Receipt, Full, Busy, MailboxFull, MailboxOver, Failed.
 	AskStored
 	// AskVerify: which user is Session.Argument, the argument of VRFY? Answers: Yes with
 	// Names (one), Unknown, Ambiguous with Names, Unsaid.
@@ -97,6 +101,8 @@ const (
 	AliasLoop           // 550 5.4.6: an alias that leads in a circle, or to too many addresses
 	NotRelayed          // 554 5.7.1: not our domain
 	MailboxFull         // 452 4.2.2
+	MailboxOver         // 552 5.2.2: the same where it is to be final
+	MailboxOff          // 550 5.2.1: the account takes no mail
 	TooManyNow          // 452 4.5.3: this recipient in a transaction of its own; 454 4.7.0: too many failed logins
 	Full                // 452 4.3.1: the disk is full
 	Busy                // 452 4.3.1: over budget, try again later

@@ -93,4 +93,14 @@ func (s *Session) decline(r *smtp.Reply, e *Effects) {
 	}
 	s.say(r, e)
 	e.Refused = append(e.Refused, Refusal{Verb: s.verb, From: start, To: len(e.Reply)})
+	if s.phase.inTransaction() {
+		e.Refused[len(e.Refused)-1].Reverse = keepPath(e, s.tx.Mail.From)
+	}
+}
+
+// keepPath keeps the text of a path for the log.
+func keepPath[P interface{ AppendTo([]byte) []byte }](e *Effects, p P) []byte {
+	start := len(e.paths)
+	e.paths = append(p.AppendTo(e.paths), ' ') // the blank: also the null path is not nil
+	return e.paths[start : len(e.paths)-1]
 }

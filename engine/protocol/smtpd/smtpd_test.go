@@ -105,6 +105,7 @@ func (p *player) TimeOut() { p.call(func() { p.s.TimeOut(&p.e) }) }
 
 var verdicts = map[string]Verdict{
 	"yes": Yes, "here": Here, "unknown": Unknown, "alias-loop": AliasLoop, "not-relayed": NotRelayed, "mailbox-full": MailboxFull,
+	"mailbox-over": MailboxOver, "mailbox-off": MailboxOff,
 	"too-many-now": TooManyNow, "full": Full, "busy": Busy, "failed": Failed,
 	"ambiguous": Ambiguous, "unsaid": Unsaid, "denied": Denied, "refused": Refused, "shutdown": Shutdown,
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,23 @@ func (l *lines) String() string {
 	defer l.mu.Unlock()
 	return l.text.String()
 }
+
+// lineByLine is the handler of the program, but each line is written when Handle returns.
+type lineByLine struct {
+	to    *lines
+	attrs []slog.Attr
+}
+
+func (h lineByLine) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (h lineByLine) Handle(ctx context.Context, r slog.Record) error {
+	writer := maillog.New(h.to, false, slog.LevelInfo, "client.test")
+	defer writer.Close()
+	return writer.WithAttrs(h.attrs).Handle(ctx, r)
+}
+func (h lineByLine) WithAttrs(as []slog.Attr) slog.Handler {
+	return lineByLine{h.to, append(slices.Clip(h.attrs), as...)}
+}
+func (h lineByLine) WithGroup(string) slog.Handler { return h }
 
 // defaults are the settings of an empty configuration.
 func defaults() Settings {
@@ -113,9 +131,7 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings),
 		Port: uint16(b.port), Families: mx.OnlyIPv4,
 		Named: set.Rules.Names, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
-	handler := maillog.New(b.log, false, slog.LevelInfo, "client.test")
-	t.Cleanup(func() { handler.Close() })
-	log := slog.New(handler)
+	log := slog.New(lineByLine{to: b.log})
 	routes := router.Settings{
 		Hostname: set.Hostname, DefaultDomain: set.DefaultDomain, Delimiter: '+', Literals: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"io"
 
 	"postrider/codec/message"
@@ -36,7 +37,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 		rcpt.ORcpt, rcpt.Notify = []byte(to.ORcpt), to.Notify.WithoutSuccess()
 		outcome := m.Recipient(&rcpt)
 		if outcome != router.Local {
-			a.Results[i] = notHere(outcome, to.ForwardPath)
+			a.Results[i] = c.notHere(outcome, to.ForwardPath)
 			continue
 		}
 		taken = append(taken, i)
@@ -48,20 +49,35 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 	for _, i := range taken {
 		a.Results[i] = queue.Result{Verdict: queue.Delivered, Status: "2.0.0", Reason: "delivered to maildrop"}
 		if err != nil {
-			a.Results[i] = notStored(err)
+			a.Results[i] = c.notDelivered(err)
 		}
 	}
 	return queue.HostUnknown
 }
 
+// notDelivered is the result for a maildrop that did not get its copy.
+func (c *Courier) notDelivered(err error) queue.Result {
+	switch {
+	case !errors.Is(err, storage.ErrOverQuota):
+		return notStored(err)
+	case c.settings.OverQuotaFails:
+		return queue.Result{Verdict: queue.Permanent, Status: "5.2.2", Reason: "mailbox full"}
+	}
+	return queue.Result{Verdict: queue.Temporary, Status: "4.2.2", Reason: "mailbox full"}
+}
+
 // notHere is the result for a recipient without a maildrop.
-func notHere(outcome router.Outcome, path string) queue.Result {
+func (c *Courier) notHere(outcome router.Outcome, path string) queue.Result {
 	res := queue.Result{Verdict: queue.Permanent, Status: "5.1.1", Reason: "unknown user: " + path}
 	switch outcome {
 	case router.Loop:
 		res.Status, res.Reason = "5.4.6", "alias loop: "+path+" leads back to itself or to too many addresses"
 	case router.ForwardLoop:
 		res.Status, res.Reason = "5.4.6", "mail forwarding loop for "+path
+	case router.Full:
+		return c.notDelivered(storage.ErrOverQuota)
+	case router.Disabled:
+		res.Status, res.Reason = "5.2.1", "mailbox disabled: "+path
 	}
 	return res
 }

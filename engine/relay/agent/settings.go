@@ -24,6 +24,7 @@ type Settings struct {
 	AuthWithoutTLS bool
 	// DropDoubleBounces drops and counts notifications that can't be delivered.
 	DropDoubleBounces bool
+	OverQuotaFails    bool  // mail for a full mailbox is returned at once
 	ReturnSize        int64 // the largest message that a bounce returns whole
 
 	Source *net.TCPAddr // the local address of connections; nil: any

@@ -1,8 +1,10 @@
 // Package accountfile reads files of accounts: a line NAME[@DOMAIN]:PASSWORD for each.
 //
-// In place of the password a hash may be given, as in a Dovecot passwd file; fields
-// after the hash are ignored. So are empty lines and lines that begin with #. A quoted name may hold a colon. A password may hold all characters except a
-// line end.
+// In place of the password a hash may be given, as in a Dovecot passwd file, in /etc/shadow
+// and as crypt(3) writes it: package password recognizes them. Fields after a hash are
+// ignored. So are empty lines and lines that begin with #. Lines of /etc/shadow without a
+// password are passed over. What looks like a hash and is none that is known is wrong. A
+// quoted name may hold a colon. A password may hold all characters except a line end.
 //
 // The lines are checked against each other and against the directory. If one is wrong,
 // the error lists every wrong line, and there are no accounts. A line has at most 64
@@ -33,18 +35,28 @@ type Account struct {
 	Password []byte
 }
 
+// File is what is in a file.
+type File struct {
+	Accounts []Account
+	// Locked are the names of users whose lines of /etc/shadow have no password.
+	Locked []string
+}
+
 // Directory says which accounts can be made.
 type Directory interface {
 	// ParseName reads NAME or NAME@DOMAIN.
 	ParseName(text string) (local, domain string, err error)
-	// Free returns why no account can be made under the name; nil: it can.
-	Free(local, domain string) error
+	// Free returns why an account can't be made, for each; nil: it can. The second error
+	// is about the directory.
+	Free(accounts []Account) ([]error, error)
+	// Accepts returns why an account can't have a password; nil: it can.
+	Accepts(password []byte, local, domain string) error
 }
 
 // Read reads the lines of in and checks all of them. from is the file's name in errors.
-func Read(in io.Reader, from string, d Directory) ([]Account, error) {
+func Read(in io.Reader, from string, d Directory) (*File, error) {
 	wrong := lines.Faults{From: from}
-	var accounts []Account
+	file := new(File)
 	seen := make(map[[2]string]int)
 	scanner := bufio.NewScanner(in)
 	scanner.Buffer(nil, maxLine)
@@ -55,9 +67,13 @@ func Read(in io.Reader, from string, d Directory) ([]Account, error) {
 		if len(bytes.TrimSpace(text)) == 0 || text[0] == '#' {
 			continue
 		}
-		a, err := parse(string(text), d)
-		if err != nil {
+		a, kind, err := parse(string(text), d)
+		switch {
+		case err != nil:
 			wrong.Add(n, "%v", err)
+			continue
+		case kind == password.Locked:
+			file.Locked = append(file.Locked, a.New.Name)
 			continue
 		}
 		a.Line = n
@@ -67,42 +83,53 @@ func Read(in io.Reader, from string, d Directory) ([]Account, error) {
 			continue
 		}
 		seen[name] = n
-		accounts = append(accounts, a)
+		file.Accounts = append(file.Accounts, a)
 	}
 	if err := wrong.Stopped(n, scanner.Err()); err != nil {
 		return nil, err
 	}
+	taken, err := d.Free(file.Accounts)
+	if err != nil {
+		return nil, err
+	}
+	for i, err := range taken {
+		if err != nil {
+			wrong.Add(file.Accounts[i].Line, "%v", err)
+		}
+	}
 	if err := wrong.Err(); err != nil {
 		return nil, err
 	}
-	return accounts, nil
+	return file, nil
 }
 
 // parse reads one line.
-func parse(text string, d Directory) (a Account, err error) {
+func parse(text string, d Directory) (a Account, kind password.Kind, err error) {
 	from := quotedLen(text)
 	i := strings.IndexByte(text[from:], ':')
 	if i < 0 {
-		return a, errors.New("no colon: expected NAME[@DOMAIN]:PASSWORD")
+		return a, kind, errors.New("no colon: expected NAME[@DOMAIN]:PASSWORD")
 	}
-	name, word := text[:from+i], text[from+i+1:]
-	local, domain, err := d.ParseName(name)
+	name := text[:from+i]
+	kind, word, err := password.Recognize(text[from+i+1:])
 	if err != nil {
-		return a, err
+		return a, kind, err
 	}
-	if err := d.Free(local, domain); err != nil {
-		return a, err
+	if a.New.Name = name; kind == password.Locked {
+		return a, kind, nil
 	}
-	a.New = storage.NewAccount{Name: local, Domain: domain}
-	if !password.IsHash(word) {
-		a.Password = []byte(word)
-		if word == "" {
-			err = errors.New("the password is empty")
-		}
-		return a, err
+	if a.New.Name, a.New.Domain, err = d.ParseName(name); err != nil {
+		return a, kind, err
 	}
-	a.New.Hash, _, _ = strings.Cut(word, ":")
-	return a, password.Check(a.New.Hash)
+	if kind == password.Hashed {
+		a.New.Hash = word
+		return a, kind, nil
+	}
+	if word == "" {
+		return a, kind, errors.New("the password is empty")
+	}
+	a.Password = []byte(word)
+	return a, kind, d.Accepts(a.Password, a.New.Name, a.New.Domain)
 }
 
 // quotedLen is the length of the quoted string that text begins with (RFC 5321

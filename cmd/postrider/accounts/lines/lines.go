@@ -6,6 +6,7 @@ package lines
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"postrider/cmd/sysexits"
 )
@@ -16,17 +17,26 @@ type Faults struct {
 	Errs []error
 }
 
-// Add adds a fault of a line.
-func (f *Faults) Add(line int, format string, args ...any) {
-	f.Errs = append(f.Errs, fmt.Errorf("%s:%d: %s", f.From, line, fmt.Sprintf(format, args...)))
+// fault is what is wrong with one line.
+type fault struct {
+	line int
+	text string
 }
 
-// Err is all faults as one error, which says that nothing was added; nil: no line is
-// wrong.
+func (f *fault) Error() string { return f.text }
+
+// Add adds a fault of a line.
+func (f *Faults) Add(line int, format string, args ...any) {
+	f.Errs = append(f.Errs, &fault{line, fmt.Sprintf("%s:%d: %s", f.From, line, fmt.Sprintf(format, args...))})
+}
+
+// Err is all faults as one error, in the order of the lines, which says that nothing was
+// added; nil: no line is wrong.
 func (f *Faults) Err() error {
 	if len(f.Errs) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(f.Errs, func(a, b error) int { return a.(*fault).line - b.(*fault).line })
 	return sysexits.DataErr.With(errors.Join(append(f.Errs, errors.New("nothing was added"))...))
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
-	"postrider/engine/client"
 	"postrider/engine/mail/transfer"
 	"postrider/storage"
 )
@@ -24,7 +23,9 @@ func ExportCommand() *cobra.Command {
 		Short: "Write mail into files",
 		Long: `Write the current mail of accounts into files below DIR. The accounts may be in use
 meanwhile. Formats: text (for people), text with --raw (whole messages),
-mbox, maildir, eml (one file a message).`,
+mbox, maildir, eml (one file a message). Text with --raw, maildir and eml keep the
+unique-ids by which POP3 clients know the messages; a Maildir has them in
+dovecot-uidlist, so that Dovecot keeps them too.`,
 		Example: `  postrider export alice --format mbox --out backup
   postrider export --all --format maildir --out backup`,
 		Args: cobra.ArbitraryArgs,
@@ -103,63 +104,4 @@ func exportAccounts(ws *workspace.Workspace, cmd *cobra.Command, accounts []stor
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d octets in %s\n", workspace.Mailbox(a), n.Messages, n.Octets, transfer.FileName(a, o))
 	}
 	return errors.Join(errs...)
-}
-
-// importError gives an error of an import its code.
-func importError(err error) error {
-	if err != nil && workspace.ExitCode(err) == sysexits.Usage && errors.Is(err, transfer.ErrData) {
-		return sysexits.DataErr.With(err)
-	}
-	return workspace.IOError(err)
-}
-
-// ImportCommand is "postrider import".
-func ImportCommand() *cobra.Command {
-	var t workspace.Target
-	var raw bool
-	var format string
-	cmd := &cobra.Command{
-		Use:   "import NAME[@DOMAIN] --format FORMAT PATH",
-		Short: "Read mail from files into an account",
-		Long: `Read mail in one of the formats of "export" from PATH into an account, after the
-mail that it has, in the order of the file. A Maildir is read in the order of
-dovecot-uidlist, or of the times in the names; eml files by their times and then by
-their names. Files compressed with gzip, zstd or bzip2 are unpacked. Skipped items
-are reported: deleted mail, subfolders, links. Files that are not messages are
-reported too, all others are imported, and the exit code is 65. Importing twice
-stores everything twice.`,
-		Example: `  postrider import alice --format mbox /var/mail/alice
-  postrider import alice --format maildir ~alice/Maildir`,
-		Args: workspace.Exactly(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := transfer.ParseFormat(format, raw)
-			if err != nil {
-				return sysexits.Usage.With(err)
-			}
-			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
-				a, err := ws.AccountNamed(args[0])
-				if err != nil {
-					return err
-				}
-				b := workspace.NewBar(cmd, workspace.Mailbox(a), -1)
-				n, err := transfer.Import(cmd.Context(), ws, a, args[1], transfer.Options{
-					Format: f, DefaultDomain: ws.Config.DefaultDomain(),
-					Progress: func(messages, _ int64) { b.Set(messages) },
-				})
-				b.Done()
-				for _, p := range n.Passed {
-					if !p.Wrong { // else it is in err
-						fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", workspace.Mailbox(a), client.Printable(p.String()))
-					}
-				}
-				if n.Messages > 0 || err == nil {
-					fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages, %d octets\n", workspace.Mailbox(a), n.Messages, n.Octets)
-				}
-				return importError(err)
-			})
-		},
-	}
-	cmd.Flags().StringVar(&format, "format", "", "text, mbox, maildir or eml")
-	cmd.Flags().BoolVar(&raw, "raw", false, "with text: whole messages, octet for octet")
-	return t.Flags(cmd)
 }

@@ -1,0 +1,81 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"postrider/storage"
+	"postrider/storage/lsm"
+)
+
+// gone waits until a directory is not there.
+func gone(t *testing.T, dir string) {
+	t.Helper()
+	for until := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(dir); os.IsNotExist(err) {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("%s is still there", dir)
+		}
+	}
+}
+
+// Each checkpoint is there until its own client is done with it, or the server ends.
+func TestACheckpointGoesWithItsClient(t *testing.T) {
+	data := t.TempDir()
+	store, err := lsm.Open(lsm.Options{Dir: data, BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(data, "admin.sock")
+	stop, err := Serve(context.Background(), socket, store, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := Dial(context.Background(), socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var dirs []string
+	var removes []func() error
+	for range 3 {
+		dir, remove, err := client.Checkpoint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs, removes = append(dirs, filepath.Join(data, dir)), append(removes, remove)
+	}
+	for _, dir := range dirs {
+		if names, err := os.ReadDir(dir); err != nil || len(names) < 3 {
+			t.Errorf("%s: %d files, %v", dir, len(names), err)
+		}
+	}
+	if err := removes[1](); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, dirs[1])
+	for _, i := range []int{0, 2} {
+		if _, err := os.Stat(dirs[i]); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := removes[0](); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, dirs[0])
+	stop()
+	gone(t, dirs[2])
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := client.Checkpoint(); !errors.Is(err, storage.ErrTemporary) {
+		t.Errorf("without a server: %v", err)
+	}
+}
