@@ -111,7 +111,7 @@ func TestSessionsAreDescribed(t *testing.T) {
 	lines.has(t, "ended by an operator")
 }
 
-// Sessions come and go while they are listed; those that stay are listed each time, once.
+// Sessions come and go while they are listed. Sessions that stay are listed each time, once.
 func TestSessionsEndWhileTheyAreListed(t *testing.T) {
 	f := start(t, func(c *config.Config) { c.Limits.ConnectionsPerClient = 0 }, nil)
 	const stay = 700 // more than a walk visits in one step on each loop
@@ -237,7 +237,7 @@ func (tr *traced) has(text string) bool {
 }
 
 // A trace shows new sessions from the greeting on, open ones from their next command on, and
-// those of an account after the login; TLS is told; the password is not.
+// the sessions of an account after the login; TLS is told; the password is not.
 func TestDialoguesAreTraced(t *testing.T) {
 	f := start(t, func(c *config.Config) { withTLS(c); now(c) }, nil)
 	open := f.hello(t)

@@ -23,7 +23,7 @@ type limitCount struct {
 	key      string
 	counters []*atomic.Int64
 	seen     int64     // at the last look
-	last     time.Time // of the last look that saw more
+	last     time.Time // time of the last look that saw more
 }
 
 // add adds a limit.

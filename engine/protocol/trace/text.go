@@ -13,9 +13,9 @@ type text struct {
 	hiding  bool   // the rest is only counted
 	listing bool   // there is no header
 	hidden  int64  // octets
-	part    []byte // of a line whose end has not come
+	part    []byte // begin of a line whose end has not come
 	cut     int    // octets of that line that are not in part
-	tail    tail   // of what came, for dot
+	tail    tail   // state of dot
 }
 
 // tail is where in the end of a message or listing the octets are: CRLF "." CRLF. It begins
@@ -46,7 +46,7 @@ func (t *text) dot(octets []byte) int {
 	return -1
 }
 
-// Of a header, and of a listing, so many lines are shown.
+// The numbers of lines that are shown of a header and of a listing.
 const (
 	headerLines  = 100
 	listingLines = 20

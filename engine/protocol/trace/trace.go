@@ -40,7 +40,7 @@ type Dialogue struct {
 	within  bool  // in a line whose begin was not shown
 	chunk   int64 // octets after BDAT that are still to come
 	data    bool  // the last command was DATA
-	message text  // of the client
+	message text  // message of the client
 	asked   bool  // the server has sent a challenge of AUTH: see Sent
 	pending []kind
 	retr    text // a message or a listing of the server
