@@ -109,7 +109,9 @@ func (p *peer) quit() {
 		return
 	}
 	var buf [512]byte
-	_, _ = p.conn.Read(buf[:])
+	if n, _ := p.conn.Read(buf[:]); n > 0 && p.traced != nil {
+		p.traced.Server(buf[:n])
+	}
 }
 
 // send sends the message of an entry to some of its recipients, with SMTPUTF8 if utf8 is
