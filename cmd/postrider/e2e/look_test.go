@@ -121,7 +121,11 @@ func TestLookInside(t *testing.T) {
 		t.Errorf("%+v, %v", st, err)
 	}
 
-	wants(s.run("kick", fmt.Sprint(s.who().Sessions[0].ID)), "1 session told to end")
+	first := fmt.Sprint(s.who().Sessions[0].ID)
+	if out, err := exec.Command(binary, "__completeNoDesc", "kick", "--data", s.data, first).Output(); err != nil || !strings.HasPrefix(string(out), first+"\n") {
+		t.Errorf("a shell completes %q: %v", out, err)
+	}
+	wants(s.run("kick", first), "1 session told to end")
 	wants(s.run("kick", "--protocol", "smtp", "--client", "127.0.0.0/8", "--now"), "sessions cut off")
 	wants(s.run("kick", "--account", "reader@localhost"), "1 session told to end")
 	if err := in.Quit(); err == nil {

@@ -17,9 +17,9 @@ func KickCommand() *cobra.Command {
 	var c criteria
 	var now bool
 	cmd := &cobra.Command{
-		Use:   "kick [ID...]",
+		Use:   "kick [SESSION...]",
 		Short: "End sessions of the running server",
-		Long: `End sessions, by their ids ("postrider who" shows them) or by what they have in
+		Long: `End sessions, by their numbers ("postrider who" shows them) or by what they have in
 common, and print how many. They end in order, as when the server ends: with 421 or
 -ERR, each after the message or command that it is at, and no mail is lost. A client that
 sends its message slowly may take its time; --now cuts the connections at once, and the

@@ -24,7 +24,7 @@ func TraceCommand() *cobra.Command {
 	var asJSON bool
 	limit := 10 * time.Minute
 	cmd := &cobra.Command{
-		Use:   "trace [ID...]",
+		Use:   "trace [SESSION...]",
 		Short: "Show the dialogues of sessions as they come",
 		Long: `Show what clients and the server say to each other, as it comes, in the notation of
 swaks: "<-" is the server, "->" the client; with a tilde it goes through TLS; "===" is

@@ -33,7 +33,9 @@ of POP3 (RFC 1939). After a plus sign is what the session waits for, if that is 
 client's next input: login, store, memory (limits.memory), names (name servers, or a
 recipient's place), greeting (its delay and look-ups), handshake (of TLS), penalty (after
 a failed login), turn (too many failed logins), reader (the client takes what was sent).
-END: the last reply is sent, and the client has not closed yet.`,
+END: the last reply is sent, and the client has not closed yet.
+
+Connections to the web client and to other hosts are not listed.`,
 		Example: `  postrider who
   postrider who --protocol pop3 --account jsmith
   postrider who --client 192.0.2.0/24 --json`,
