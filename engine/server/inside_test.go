@@ -95,9 +95,9 @@ func TestSessionsAreDescribed(t *testing.T) {
 			t.Errorf("ended %d, %v", n, err)
 		}
 	}
-	greeted.expect("421 4.3.2 ")
+	greeted.expect("421 4.3.2 mx.test an operator has ended this session")
 	greeted.end()
-	user.expect("-ERR [SYS/TEMP]")
+	user.expect("-ERR [SYS/TEMP] an operator has ended this session")
 	drop.expect("-ERR [SYS/TEMP]")
 	in.say(".", "250 2.0.0 ")
 	in.expect("421 4.3.2 ")

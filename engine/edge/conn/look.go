@@ -157,6 +157,9 @@ func (v *Survey) join(more *Survey) {
 // byOperator is why a session ends that an operator has ended, for the log.
 const byOperator = "ended by an operator"
 
+// Dismissed reports whether an operator ends the session, and not the server itself.
+func (s *Session) Dismissed() bool { return s.Reason == byOperator }
+
 // End ends the sessions that are selected as Drain does, each after the command or message
 // that it is at; now: at once, without a reply. It returns how many it has told to end.
 func (e *Edge) End(ctx context.Context, sel Selection, now bool) (int, error) {

@@ -28,20 +28,21 @@ type Session struct {
 	retrOctets, topOctets int64
 	retrs, tops           uint32
 
-	errors  uint16
-	phase   phase
-	asking  Question
-	running running // the listing that AskDrained interrupts
-	lang    language
-	reader  line.Reader
-	utf8    bool
-	named   bool // the last command was a USER that was taken
-	ending  bool // Shutdown came while a question was open
-	updated bool // the deletions were made
-	left    bool // QUIT came
-	peer    Peer
-	binds   bool // there is a channel binding
-	early   bool // octets after STLS were seen before the handshake
+	errors    uint16
+	phase     phase
+	asking    Question
+	running   running // the listing that AskDrained interrupts
+	lang      language
+	reader    line.Reader
+	utf8      bool
+	named     bool // the last command was a USER that was taken
+	ending    bool // Shutdown came while a question was open
+	dismissed bool // Dismiss was called
+	updated   bool // the deletions were made
+	left      bool // QUIT came
+	peer      Peer
+	binds     bool // there is a channel binding
+	early     bool // octets after STLS were seen before the handshake
 }
 
 // phase is the state of RFC 1939 section 3; inside AUTHORIZATION, the exchange of
@@ -171,6 +172,10 @@ func (s *Session) Shutdown(e *Effects) {
 	}
 }
 
+// Dismiss has Shutdown, also as an answer, say that it is this session that ends, and not the
+// server.
+func (s *Session) Dismiss() { s.dismissed = true }
+
 // Expire ends the session: what its peer has logged in with does not hold any more. Marks
 // delete nothing. No question may be open.
 func (s *Session) Expire(e *Effects) {
@@ -189,7 +194,11 @@ func (s *Session) end(e *Effects) {
 		return
 	}
 	e.Reply = pop3.AppendErr(e.Reply, pop3.CodeTemporary)
-	s.say(e, textShutdown)
+	if s.dismissed {
+		s.say(e, textDismissed)
+	} else {
+		s.say(e, textShutdown)
+	}
 	e.Reply = append(e.Reply, "\r\n"...)
 	s.close(e)
 }
