@@ -28,21 +28,20 @@ type Session struct {
 	retrOctets, topOctets int64
 	retrs, tops           uint32
 
-	errors    uint16
-	phase     phase
-	asking    Question
-	running   running // the listing that AskDrained interrupts
-	lang      language
-	reader    line.Reader
-	utf8      bool
-	named     bool // the last command was a USER that was taken
-	ending    bool // Shutdown came while a question was open
-	dismissed bool // Dismiss was called
-	updated   bool // the deletions were made
-	left      bool // QUIT came
-	peer      Peer
-	binds     bool // there is a channel binding
-	early     bool // octets after STLS were seen before the handshake
+	errors  uint16
+	phase   phase
+	asking  Question
+	running running // the listing that AskDrained interrupts
+	lang    language
+	reader  line.Reader
+	utf8    bool
+	named   bool // the last command was a USER that was taken
+	ending  ending
+	updated bool // the deletions were made
+	left    bool // QUIT came
+	peer    Peer
+	binds   bool // there is a channel binding
+	early   bool // octets after STLS were seen before the handshake
 }
 
 // phase is the state of RFC 1939 section 3; inside AUTHORIZATION, the exchange of
@@ -56,6 +55,14 @@ const (
 	exchanging
 	securing
 	closed
+)
+
+// ending is how the session will end.
+type ending uint8
+
+const (
+	atAnswer   ending = 1 << iota // Shutdown came while a question was open
+	byOperator                    // Dismiss was called
 )
 
 // Init makes s a new session. timestamp is what the greeting shows for APOP, a
@@ -166,7 +173,7 @@ func (s *Session) Shutdown(e *Effects) {
 	switch {
 	case s.phase == closed:
 	case s.asking != AskNothing:
-		s.ending = true
+		s.ending |= atAnswer
 	default:
 		s.end(e)
 	}
@@ -174,7 +181,7 @@ func (s *Session) Shutdown(e *Effects) {
 
 // Dismiss has Shutdown, also as an answer, say that it is this session that ends, and not the
 // server.
-func (s *Session) Dismiss() { s.dismissed = true }
+func (s *Session) Dismiss() { s.ending |= byOperator }
 
 // Expire ends the session: what its peer has logged in with does not hold any more. Marks
 // delete nothing. No question may be open.
@@ -194,7 +201,7 @@ func (s *Session) end(e *Effects) {
 		return
 	}
 	e.Reply = pop3.AppendErr(e.Reply, pop3.CodeTemporary)
-	if s.dismissed {
+	if s.ending&byOperator != 0 {
 		s.say(e, textDismissed)
 	} else {
 		s.say(e, textShutdown)
