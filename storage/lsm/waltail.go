@@ -79,6 +79,7 @@ func (t *logTail) block(b []byte, at int64, number uint32, ended bool) bool {
 			return false // no chunk fits in: the next block goes on
 		case !ended:
 			t.end, ended, gap = at+int64(i), true, i
+			t.hole = zeroToSectorEnd(b, i)
 			i++
 		default:
 			i++ // the damage may be in a length: a chunk may begin anywhere
@@ -105,6 +106,13 @@ func zeroSector(b []byte) bool {
 		}
 	}
 	return false
+}
+
+// zeroToSectorEnd reports whether the sector that b[i] is in has nothing from there on. A
+// power cut leaves it so if what was written before i had been synced, and the rest not.
+func zeroToSectorEnd(b []byte, i int) bool {
+	end := min((i+sector-1)/sector*sector, len(b))
+	return i < end && allZero(b[i:end])
 }
 
 func allZero(b []byte) bool {
