@@ -61,6 +61,8 @@ type Server struct {
 	stats    stats
 	took     latencies
 	stopLag  func()
+	limits   *limits
+	unwatch  func() // ends the watch of limits
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -144,6 +146,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.courier.Entrance = srv.entrance
+	srv.limits = srv.newLimits()
 	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = conn.NewPool(conversions, maxConversions, 0)
 	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
@@ -153,7 +156,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
-	srv.stopLag = watchLag(srv.group.Loops(), srv.took.loop)
+	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), srv.limits.watch()
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -200,6 +203,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.quotas.end()
 	if srv.stopLag != nil {
 		srv.stopLag()
+		srv.unwatch()
 	}
 	srv.group.Stop()
 	srv.endMessages()

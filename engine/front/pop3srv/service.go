@@ -134,7 +134,7 @@ func (s *Service) port(c pop3d.Config) *port {
 	c.Plaintext, c.TLSFirst, c.Nonce = s.set.ClearText, s.set.TLSFirst, rand.Text
 	p := &port{service: s, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service,
-		Timeout: s.set.IdleTimeout, TooMany: []byte(TooMany),
+		Timeout: s.set.IdleTimeout, TooMany: []byte(TooMany), Scribe: scribe,
 	}}
 	for o := range p.configs {
 		offer := login.Offer(o)

@@ -49,7 +49,7 @@ func (s *Service) Listener(at Address) conn.Opener {
 func (s *Service) newPort(at Address) *port {
 	p := &port{service: s, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.SMTPD, Service: at.Service,
-		Timeout: s.set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS,
+		Timeout: s.set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS, Scribe: scribe,
 	}}
 	c := s.set.Machine
 	c.BareLF, c.OfferTLS, c.Auth = at.BareLF, at.StartTLS != nil, s.auth(at.Auth)
