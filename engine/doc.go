@@ -13,7 +13,7 @@
 //     budget, limit, privilege.
 //   - host: this process and machine: maillog, perms, unixsocket.
 //   - protocol: what is said? smtpd, pop3d, smtpclient: pure machines; transcript plays
-//     their dialogues.
+//     their dialogues, trace writes dialogues of sessions down.
 //
 // Beside them is client, the mail reader for terminals, which the server does not use.
 //

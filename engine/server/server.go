@@ -68,6 +68,8 @@ type Server struct {
 	stats    stats
 	took     latencies
 	stopLag  func()
+	limits   *limits
+	unwatch  func() // ends the watch of limits
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -160,6 +162,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.courier.SetEntrance(srv.entrance.Load())
+	srv.limits = srv.newLimits()
 	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = conn.NewPool(conversions, maxConversions, 0)
 	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
@@ -172,7 +175,7 @@ func (srv *Server) config() *config.Config { return srv.live.Load() }
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
-	srv.stopLag = watchLag(srv.group.Loops(), srv.took.loop)
+	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), srv.limits.watch()
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -219,6 +222,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.quotas.end()
 	if srv.stopLag != nil {
 		srv.stopLag()
+		srv.unwatch()
 	}
 	srv.group.Stop()
 	srv.endMessages()

@@ -2,6 +2,7 @@ package completion
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/engine/config"
+	"postrider/engine/edge/conn"
 	"postrider/engine/front/admin"
 	"postrider/storage"
 )
@@ -55,12 +57,12 @@ func flagValues(cmd *cobra.Command, f *pflag.Flag) {
 }
 
 // flags are the flags whose values the server knows.
-var flags = map[string]source{"to-domain": destinations, "site": destinations, "id": queueIDs}
+var flags = map[string]source{"to-domain": destinations, "site": destinations, "dest": destinations, "id": queueIDs}
 
 // placeholders are the words of usage lines with what they mean.
 var placeholders = map[string]source{
 	"NAME": accountNames, "ADDRESS": accountNames, "TO": accountNames, "FROM": aliasNames, "DOMAIN": domainNames,
-	"ID": queueIDs, "id": queueIDs, "KEY": keyNames, "queue": queueNames,
+	"ID": queueIDs, "id": queueIDs, "SESSION": sessionIDs, "KEY": keyNames, "queue": queueNames,
 }
 
 // arguments completes the arguments of a command by the placeholders of its usage line; a
@@ -197,6 +199,20 @@ func queueIDs(server *admin.Client, yield func(string) bool) error {
 		return nil
 	}
 	return server.Queued(storage.QueueFilter{}, func(e *storage.QueueEntry) bool { return yield(e.ID.Message.String()) })
+}
+
+// sessionIDs are the ids of the newest sessions.
+func sessionIDs(server *admin.Client, yield func(string) bool) error {
+	if server == nil {
+		return nil
+	}
+	found, err := server.Look(conn.Selection{}, mostValues)
+	for i := range found.Sessions {
+		if !yield(strconv.FormatUint(found.Sessions[i].ID, 10)) {
+			break
+		}
+	}
+	return err
 }
 
 // destinations are the domains of the queue, the largest first.

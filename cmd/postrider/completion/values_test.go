@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/accounts"
+	"postrider/cmd/postrider/look"
 	"postrider/cmd/postrider/mail"
 	"postrider/cmd/postrider/queue"
 	"postrider/cmd/postrider/shelltest"
@@ -35,6 +36,7 @@ func TestPositions(t *testing.T) {
 	f("postcat -q [-c file] [-beh] id...", "id", true)
 	f("postsuper [-c file] [-d id] [queue...]", "queue", true)
 	f("install --print", "", false)
+	f("kick [SESSION...]", "SESSION", true)
 }
 
 // offered are the values that a shell is offered for a command line; "+files": and files.
@@ -42,7 +44,7 @@ func offered(t *testing.T, s *shelltest.Shell, line ...string) string {
 	t.Helper()
 	root := workspace.Root(&cobra.Command{Use: "postrider"}, accounts.AccountCommand(), accounts.AliasCommand(), accounts.DomainCommand(),
 		queue.Command(), queue.PostqueueCommand(), queue.PostsuperCommand(), queue.PostcatCommand(), queue.QshapeCommand(),
-		store.ExportCommand(), store.ImportCommand(), mail.Command())
+		store.ExportCommand(), store.ImportCommand(), mail.Command(), look.KickCommand())
 	Values(root)
 	var out, errs strings.Builder
 	root.SetOut(&out)
@@ -118,6 +120,14 @@ func TestWithoutAServer(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	if got := offered(t, s, "qshape", "d"); got != "deferred" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Where there are no sessions nothing is offered for their numbers, and no files either.
+func TestNoSessions(t *testing.T) {
+	s, _, _ := shelltest.WithQueue(t, accounts.AccountCommand)
+	if got := offered(t, s, "kick", ""); got != "" {
 		t.Errorf("%q", got)
 	}
 }

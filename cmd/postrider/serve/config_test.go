@@ -38,15 +38,3 @@ func TestConfigCheckAsksDNS(t *testing.T) {
 	}
 	s.Want(sysexits.Config, "", "config test --dns --json", `"line": 3`, "has no MX record and no address")
 }
-
-// The running server prints its status, and without one there is an exit code.
-func TestStatus(t *testing.T) {
-	shelltest.Both(t, func(s *shelltest.Shell) {
-		if s.Server {
-			s.Want(0, "", "status", "health: ok", "smtp: 127.0.0.1:25")
-			s.Want(0, "", "status --json", `"health": "ok"`)
-			return
-		}
-		s.Want(sysexits.Unavailable, "", "status", "no server runs on ")
-	}, StatusCommand)
-}

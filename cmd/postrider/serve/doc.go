@@ -1,6 +1,6 @@
-// Package serve has the commands about the server itself: serve runs it, status asks the
-// running server, config checks, shows and compares the configuration, version prints that
-// of the program. What config check looks at is in package inspect.
+// Package serve has the commands about the server itself: serve runs it, config checks, shows
+// and compares the configuration, version prints that of the program. What config check looks
+// at is in package inspect. The commands that ask the running server are in package look.
 //
 // Serve joins the parts of the server: the configuration with the flags over it, the
 // sockets, which are bound before the process stops being root, the store, the engine,

@@ -105,10 +105,11 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
-	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), p.log, func() admin.Status {
+	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
 			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(p.live.cfg.Load()),
+			Listening: h.listening(),
 		}
 		if err := srv.Healthy(); err != nil {
 			st.Health = err.Error()
@@ -126,6 +127,16 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	h.stop = append(h.stop, stop)
 	return h, nil
+}
+
+// listening are the addresses of HTTP, for the status.
+func (h *httpServers) listening() (all []admin.Listener) {
+	for _, l := range []admin.Listener{{Name: "http", Addrs: texts(h.http)}, {Name: "https", Addrs: texts(h.https)}} {
+		if len(l.Addrs) > 0 {
+			all = append(all, l)
+		}
+	}
+	return all
 }
 
 // settings are what commands ask for.

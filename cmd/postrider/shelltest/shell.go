@@ -143,7 +143,7 @@ func (s *Shell) serve(t *testing.T, of func(storage.Store) (storage.Store, admin
 		t.Fatal(err)
 	}
 	offered, relay, smtp := of(store)
-	stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), offered, relay, slog.New(slog.DiscardHandler), func() admin.Status {
+	stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), offered, relay, nil, slog.New(slog.DiscardHandler), func() admin.Status {
 		return admin.Status{Version: "test", Health: "ok", SMTP: smtp(), Settings: admin.Settings{Dir: s.Dir, Values: cfg.Values()}}
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func TestACommandWaitsForAServerThatStarts(t *testing.T) {
 	var stop func()
 	store := opened(func() {
 		var err error
-		if stop, err = admin.Serve(context.Background(), AdminSocket(cfg), server, nil, slog.New(slog.DiscardHandler), func() admin.Status { return admin.Status{} }); err != nil {
+		if stop, err = admin.Serve(context.Background(), AdminSocket(cfg), server, nil, nil, slog.New(slog.DiscardHandler), func() admin.Status { return admin.Status{} }); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -27,6 +27,13 @@
 // waits, a [Pool] or the store works for it, and answers through the loop's mailbox. The
 // methods of Clients may be called from any goroutine.
 //
+// # For the operator
+//
+// [Edge.Look] lists and counts the open sessions, and [Edge.End] ends some of them. A task on
+// each loop visits the loop's sessions in steps of some hundred; a session does nothing for
+// that. [Edge.Trace] hands over the dialogues of sessions as they come: a session looks at one
+// pointer for each read and write while there is no trace, and a loop never waits for a reader.
+//
 // # Deadlines
 //
 // A peer has a time for each command, from the last reply on. Octets of the command don't

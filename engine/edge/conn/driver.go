@@ -48,6 +48,7 @@ type Dialogue interface {
 	Taken(w Wait)                // is called after the wait ForListing or ForPiece
 	Expired(w Wait) (again bool) // is called at any other wait's deadline; again: there is a new one
 	Release()                    // releases what a session does not need at its end
+	Describe(f *Facts)           // sets what the protocol knows of Facts
 	Ended(err error)             // is the last call
 }
 
@@ -78,9 +79,17 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 		c.Pause() // until the wait is over
 		return 0
 	}
+	traced, state := s.tapped(), ""
+	if traced != nil {
+		state = s.facts().State
+	}
 	s.dialogue.Begin()
 	n := s.dialogue.Feed(in)
 	s.Unread = len(in) - n
+	s.got += int64(n)
+	if traced != nil && n > 0 {
+		traced.scribe.Client(in[:n], state)
+	}
 	s.finish()
 	return n
 }
@@ -88,6 +97,9 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 // Write writes octets for the peer.
 func (s *Session) Write(b []byte) {
 	s.said = true
+	if traced := s.tapped(); traced != nil {
+		traced.scribe.Server(b)
+	}
 	s.Conn.Write(b)
 }
 
@@ -224,7 +236,7 @@ func (s *Session) Timeout(c *loop.Conn) {
 		s.dialogue.Expect()
 		return
 	}
-	s.edge.Stats.Timeouts.Add(1)
+	s.Port.Edge.Stats.Timeouts.Add(1)
 	if w.isForReading() || c.Taken() < s.owed {
 		s.Reason = "stalled"
 		c.Abort()
@@ -266,5 +278,6 @@ func (s *Session) secured() {
 // Closed implements loop.Handler.
 func (s *Session) Closed(_ *loop.Conn, err error) {
 	s.dialogue.Ended(err)
+	s.untrace(err)
 	s.close()
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,16 @@ type Edge struct {
 
 	Stats Stats
 
-	loops map[*loop.Loop]*perLoop
+	ids     atomic.Uint64 // id of the newest session
+	started time.Time
+	loops   map[*loop.Loop]*perLoop
+
+	tracing sync.Mutex               // held while traces are added and removed
+	traces  atomic.Pointer[[]*trace] // nil: none
 }
+
+// seconds is the time since Run.
+func (e *Edge) seconds() int32 { return int32(time.Since(e.started) / time.Second) } //nolint:gosec // 68 years
 
 // TLS has the settings for handshakes with clients. The zero value is for a server without
 // TLS.
@@ -48,12 +57,14 @@ type Stats struct {
 type perLoop struct {
 	loop  *loop.Loop
 	tls   tlsio.Scratch
-	first *Session // a list of all open sessions
+	first *Session // a list of all open sessions, the newest first
+	walks []*walk  // that are under way through the list
+	taps  map[*Session]*tap
 }
 
 // Run prepares e for sessions on these loops.
 func (e *Edge) Run(loops []*loop.Loop) {
-	e.loops = make(map[*loop.Loop]*perLoop)
+	e.started, e.loops = time.Now(), make(map[*loop.Loop]*perLoop)
 	for _, l := range loops {
 		e.loops[l] = &perLoop{loop: l}
 	}
@@ -95,6 +106,10 @@ type Port struct {
 	TooMany  []byte        // the reply to a connection without room
 	TLS      *tls.Config   // TLS from the first octet; nil: clear text first
 	StartTLS *tls.Config   // for STARTTLS or STLS; nil: not offered
+
+	// Scribe makes what writes a dialogue down; nil: it can't be traced. joined: the session
+	// has begun before. emit is called for each line.
+	Scribe func(joined bool, emit func(line string)) Scribe
 }
 
 // Admit counts a connection if there is room for it. Else it logs the reason.

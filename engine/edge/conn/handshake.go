@@ -26,7 +26,7 @@ type handshaking struct {
 func (s *Session) handshake(cfg *tls.Config) *handshaking {
 	h := &handshaking{s: s, cfg: cfg}
 	s.ender = h
-	s.WaitFor(ForHandshake, time.Duration(s.edge.TLS.Limit.Load())) // for the whole handshake
+	s.WaitFor(ForHandshake, time.Duration(s.Port.Edge.TLS.Limit.Load())) // for the whole handshake
 	return h
 }
 
@@ -42,9 +42,9 @@ func (h *handshaking) Input(c *loop.Conn, in []byte) int {
 			h.fail("too many TLS handshakes from this client (tls.client_handshakes)")
 			return len(in)
 		}
-		h.hs = h.s.edge.TLS.Handshaker.Start(h.cfg, octets, &h.s.loop.tls, h.report)
+		h.hs = h.s.Port.Edge.TLS.Handshaker.Start(h.cfg, octets, &h.s.loop.tls, h.report)
 		if h.hs == nil {
-			h.s.edge.Stats.TLSBusy.Add(1)
+			h.s.Port.Edge.Stats.TLSBusy.Add(1)
 			h.fail("too many TLS handshakes (tls.max_handshakes)")
 			return len(in)
 		}
@@ -76,7 +76,7 @@ func (h *handshaking) Run() {
 	}
 	session, err := h.hs.Session()
 	if err != nil {
-		h.s.edge.Stats.TLSFailed.Add(1)
+		h.s.Port.Edge.Stats.TLSFailed.Add(1)
 		h.fail("TLS handshake failed: " + err.Error())
 		return
 	}
@@ -87,8 +87,12 @@ func (h *handshaking) Run() {
 func (h *handshaking) succeed(session *tlsio.Session) {
 	s := h.s
 	s.TLS = session
-	s.edge.Stats.TLSHandshakes.Add(1)
-	s.edge.logSecured(h)
+	s.Port.Edge.Stats.TLSHandshakes.Add(1)
+	s.Port.Edge.logSecured(h)
+	if traced := s.tapped(); traced != nil {
+		traced.emit("=== TLS started: " + session.Facts().Version + " " + session.Facts().Cipher)
+		traced.scribe.Secured()
+	}
 	s.ender = s
 	s.Conn.SetHandler(s)
 	s.Conn.SetLayer(session)
@@ -110,7 +114,7 @@ func (h *handshaking) EOF(c *loop.Conn) { c.Abort() }
 
 // Timeout implements loop.Handler.
 func (h *handshaking) Timeout(c *loop.Conn) {
-	h.s.edge.Stats.Timeouts.Add(1)
+	h.s.Port.Edge.Stats.Timeouts.Add(1)
 	h.s.Reason = "timeout in the TLS handshake"
 	c.Abort()
 }
@@ -129,9 +133,9 @@ func (h *handshaking) shutdown() { h.s.Conn.Abort() }
 // TLSBusy reports whether a handshake that begins now would be cut off. A 454 is cheaper for
 // both sides: the client continues in clear text or tries again later.
 func (s *Session) TLSBusy() bool {
-	busy := s.edge.TLS.Handshaker.Busy()
+	busy := s.Port.Edge.TLS.Handshaker.Busy()
 	if busy {
-		s.edge.Stats.TLSBusy.Add(1)
+		s.Port.Edge.Stats.TLSBusy.Add(1)
 	}
 	return busy
 }

@@ -49,10 +49,10 @@ func (p *Pace) take(ip netip.Addr) bool {
 // TLSTooOften reports whether the client begins handshakes faster than
 // tls.client_handshakes allows.
 func (s *Session) TLSTooOften() bool {
-	if s.Trusted || s.IP.IsLoopback() || s.edge.TLS.Pace.take(s.IP) {
+	if s.Trusted || s.IP.IsLoopback() || s.Port.Edge.TLS.Pace.take(s.IP) {
 		return false
 	}
-	s.edge.Stats.TLSPaced.Add(1)
-	s.edge.info("too many TLS handshakes from " + s.Client() + " (tls.client_handshakes " + s.edge.TLS.Pace.Rate() + ")")
+	s.Port.Edge.Stats.TLSPaced.Add(1)
+	s.Port.Edge.info("too many TLS handshakes from " + s.Client() + " (tls.client_handshakes " + s.Port.Edge.TLS.Pace.Rate() + ")")
 	return true
 }

@@ -12,28 +12,30 @@ import (
 // dialogue is fed, waits, and ends (driver.go). The struct for a protocol embeds it. All
 // fields belong to the loop's goroutine.
 type Session struct {
-	Port    *Port
-	Conn    *loop.Conn
-	TLS     *tlsio.Session // nil: clear text
-	Addr    string         // the peer's address, without port
-	Name    string         // the peer's name by reverse DNS, or "unknown"
-	IP      netip.Addr
+	Port   *Port
+	Conn   *loop.Conn
+	TLS    *tlsio.Session // nil: clear text
+	Addr   string         // the peer's address, without port
+	Name   string         // the peer's name by reverse DNS, or "unknown"
+	IP     netip.Addr
+	Reason string // why the session ends, for the log; "" after QUIT
+
 	Trusted bool
-	Reason  string // why the session ends, for the log; "" after QUIT
-
 	Waits   Wait
-	Timed   bool // the deadline is for the peer's next input
-	Closing bool // input is ignored from now on
-	Unread  int  // octets that the last Input left
+	Timed   bool  // the deadline is for the peer's next input
+	Closing bool  // input is ignored from now on
+	seat    seat  // how Clients counts the session
+	said    bool  // something was written since the deadline was set
+	eof     bool  // the peer has sent FIN
+	began   int32 // seconds from Edge.Run on
 
-	dialogue Dialogue
-	edge     *Edge
-	loop     *perLoop
-	seat     seat  // how Clients counts the session
-	said     bool  // something was written since the deadline was set
-	eof      bool  // the peer has sent FIN
-	owed     int64 // Conn.Taken once the peer has read what was written before the deadline
+	Unread int   // octets that the last Input left
+	owed   int64 // Conn.Taken once the peer has read what was written before the deadline
+	got    int64 // octets that the peer has sent
+	id     uint64
 
+	dialogue   Dialogue
+	loop       *perLoop
 	ender      ender
 	prev, next *Session
 }
@@ -50,8 +52,8 @@ const CommandRead = 4 << 10
 // connection and returns false; its handler has to be Refused then.
 func (s *Session) Open(p *Port, c *loop.Conn, from netip.AddrPort, d Dialogue) bool {
 	e := p.Edge
-	s.edge, s.Port, s.Conn, s.dialogue, s.ender = e, p, c, d, s
-	s.loop = e.loops[c.Loop()]
+	s.Port, s.Conn, s.dialogue, s.ender = p, c, d, s
+	s.loop, s.id, s.began = e.loops[c.Loop()], e.ids.Add(1), e.seconds()
 	s.identify(from.Addr())
 	s.seat = seat{service: p.Service, own: e.IsOwn(s.IP)}
 	if !e.admit(s.IP, s.seat) {
@@ -73,12 +75,12 @@ func (s *Session) Open(p *Port, c *loop.Conn, from netip.AddrPort, d Dialogue) b
 // identify sets the client's address.
 func (s *Session) identify(ip netip.Addr) {
 	s.IP, s.Addr, s.Name = ip, ip.String(), "unknown"
-	s.Trusted = s.edge.Trusts(ip)
+	s.Trusted = s.Port.Edge.Trusts(ip)
 }
 
 // Move counts the session for another client, if there is room, and sets its address.
 func (s *Session) Move(to netip.Addr) bool {
-	if !s.edge.Clients.move(s.IP, &s.seat, to, s.edge.IsOwn(to)) {
+	if !s.Port.Edge.Clients.move(s.IP, &s.seat, to, s.Port.Edge.IsOwn(to)) {
 		return false
 	}
 	s.identify(to)
@@ -86,7 +88,7 @@ func (s *Session) Move(to netip.Addr) bool {
 }
 
 // LoggedIn counts the session as one that has logged in.
-func (s *Session) LoggedIn() { s.edge.Clients.login(s.IP, &s.seat) }
+func (s *Session) LoggedIn() { s.Port.Edge.Clients.login(s.IP, &s.seat) }
 
 // Certificate is the client's verified certificate, or nil.
 func (s *Session) Certificate() *x509.Certificate {
@@ -109,6 +111,11 @@ func (s *Session) RDNS() string {
 
 // close ends what Open has counted.
 func (s *Session) close() {
+	for _, w := range s.loop.walks {
+		if w.next == s {
+			w.next = s.next
+		}
+	}
 	if s.prev != nil {
 		s.prev.next = s.next
 	} else {
@@ -117,7 +124,7 @@ func (s *Session) close() {
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
-	s.edge.Clients.leave(s.IP, s.seat)
+	s.Port.Edge.Clients.leave(s.IP, s.seat)
 }
 
 // Refused is the handler for a connection that Open has refused.

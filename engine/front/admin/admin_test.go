@@ -128,7 +128,7 @@ func (d *fakeDraft) Discard() {
 func connect(t *testing.T, f storage.Store) *Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, f, nil, quiet, func() Status { return Status{Version: "1", Health: "ok"} })
+	stop, err := Serve(context.Background(), path, f, nil, nil, quiet, func() Status { return Status{Version: "1", Health: "ok"} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestDiscardedDraftsAreNotDelivered(t *testing.T) {
 
 func TestSocketFile(t *testing.T) {
 	serve := func(path string) (func(), error) {
-		return Serve(context.Background(), path, &fake{}, nil, quiet, func() Status { return Status{} })
+		return Serve(context.Background(), path, &fake{}, nil, nil, quiet, func() Status { return Status{} })
 	}
 	// A directory too deep for a socket's address.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))

@@ -3,19 +3,48 @@ package admin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"postrider/engine/edge/conn"
 	"postrider/engine/host/maillog"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
+
+// insideFake has three sessions and a dialogue of two lines; none is of the account none.
+type insideFake struct{ Inside }
+
+func (insideFake) Look(context.Context, conn.Selection, int) (v conn.Survey, err error) {
+	return v, nil
+}
+
+func (insideFake) End(_ context.Context, sel conn.Selection, _ bool) (int, error) {
+	if sel.Account == "none" {
+		return 0, nil
+	}
+	return 3, nil
+}
+
+func (insideFake) Trace(_ context.Context, sel conn.Selection, each func([]conn.TraceLine) error) error {
+	if sel.Account == "none" {
+		return conn.ErrTraces
+	}
+	return errors.Join(each([]conn.TraceLine{{Session: 7, Text: "<-  220"}}), each([]conn.TraceLine{{Session: 7, Text: " -> QUIT"}}))
+}
+
+func (insideFake) TraceTo(_ context.Context, to string, each func([]conn.TraceLine) error) error {
+	return each([]conn.TraceLine{{Message: "6H", Text: " -> to " + to}})
+}
 
 // Each act of an operator is a line with what was done, to what, and by which user; a
 // question is none, and neither is an act that is refused.
@@ -28,7 +57,7 @@ func TestActsAreLogged(t *testing.T) {
 	var b bytes.Buffer
 	lines := maillog.New(&b, false, slog.LevelInfo, "mx.test")
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, store, &relayFake{}, slog.New(lines), func() Status { return Status{} })
+	stop, err := Serve(context.Background(), path, store, &relayFake{}, insideFake{}, slog.New(lines), func() Status { return Status{} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +99,35 @@ func TestActsAreLogged(t *testing.T) {
 		t.Error(err)
 	}
 	must(c.Flush("there.test"))
+	sel := conn.Selection{IDs: []uint64{7}, Client: netip.MustParsePrefix("192.0.2.0/24"), Account: "alice", Protocol: "pop3"}
+	if _, err := c.Look(sel, 10); err != nil {
+		t.Error(err)
+	}
+	if n, err := c.End(sel, true); err != nil || n != 3 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := c.End(conn.Selection{Account: "none"}, false); err != nil || n != 0 {
+		t.Errorf("%d, %v", n, err)
+	}
+	var dialogue []string
+	must(c.Trace(context.Background(), conn.Selection{Account: "alice"}, "", time.Minute, func(l *conn.TraceLine) error {
+		dialogue = append(dialogue, l.Text)
+		return nil
+	}))
+	if !slices.Equal(dialogue, []string{"<-  220", " -> QUIT"}) {
+		t.Errorf("%q", dialogue)
+	}
+	if err := c.Trace(context.Background(), conn.Selection{Account: "none"}, "", time.Minute, nil); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("a trace too many: %v", err)
+	}
+	dialogue = nil
+	must(c.Trace(context.Background(), conn.Selection{}, "there.test", time.Minute, func(l *conn.TraceLine) error {
+		dialogue = append(dialogue, l.Text)
+		return nil
+	}))
+	if !slices.Equal(dialogue, []string{" -> to there.test"}) {
+		t.Errorf("%q", dialogue)
+	}
 	stop()
 	lines.Close()
 	by := ", by=" + userName(uint32(os.Geteuid()))
@@ -89,6 +147,9 @@ func TestActsAreLogged(t *testing.T) {
 		"account changed: by, account=alice@here.test, name=ann@here.test", "account changed: by, account=ann@here.test, quota=5000, access=no login, no mail",
 		"domain alias added: by, domain=old.test, of=here.test", "domain quota set: by, domain=here.test, quota=1048576, max_messages=9",
 		"account removed: by, account=ann@here.test, messages=1, size=3", "queue entries returned to their senders: by, entries=2 (too old)", "queue flushed: by, domain=there.test",
+		"sessions ended: by, sessions=3, now=true, ids=[7], client=192.0.2.0/24, account=alice, protocol=pop3",
+		"trace begun: by, account=alice", "trace ended: by, account=alice", "trace begun: by, account=none", "trace ended: by, account=none",
+		"trace begun: by, destination=there.test", "trace ended: by, destination=there.test",
 	}
 	for i := range want {
 		want[i] = strings.Replace(want[i], "by", by[2:], 1)

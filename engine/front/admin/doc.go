@@ -19,7 +19,9 @@
 // the data directory, which is there as long as the client keeps the answer open. All of
 // these stream: a queue of millions is never in
 // memory. /v1/relay-NAME goes to the scheduler of the running server, which a store that a
-// command opens does not have. GET /status returns the state of the server in JSON: curl
+// command opens does not have; so do /v1/sessions, /v1/sessions-end and /v1/trace, which go
+// to the running server's sessions. A trace streams lines for as long as it lasts. GET
+// /status returns the state of the server in JSON: curl
 // --unix-socket serves as well as the command. A group of methods joins by one entry in
 // the routes of server.go and one method of Client.
 //

@@ -18,19 +18,22 @@ import (
 // Serve listens on the socket at path and answers commands from store until stop
 // is called, which cuts off what is under way and removes the socket, or until
 // ctx ends, which cuts off long answers only. status is asked for each GET /status.
-// relay is nil for a server that relays nothing. Acts of operators are logged to log. more are
-// the routes of what the caller alone can do.
-func Serve(ctx context.Context, path string, store storage.Store, relay Relay, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
+// relay is nil for a server that relays nothing, inside for one that tells nothing of itself.
+// Acts of operators are logged to log. more are the routes of what the caller alone can do.
+func Serve(ctx context.Context, path string, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
 	}
 	handlerOf := func(log *slog.Logger) http.Handler {
-		audit := relay
+		relay, inside := relay, inside
 		if relay != nil {
-			audit = &auditedRelay{relay, log}
+			relay = &auditedRelay{relay, log}
 		}
-		mux := handler(&audited{store, log}, audit, status)
+		if inside != nil {
+			inside = &auditedInside{inside, log}
+		}
+		mux := handler(&audited{store, log}, relay, inside, status)
 		for _, r := range more {
 			r.add(mux, log)
 		}
@@ -58,11 +61,11 @@ type Route struct {
 }
 
 // handler is the routes.
-func handler(s Store, relay Relay, status func() Status) *http.ServeMux {
+func handler(s Store, relay Relay, inside Inside, status func() Status) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(status())
+		_ = json.NewEncoder(w).Encode(statusOf(r.Context(), status, inside))
 	})
 	settingsRoute(mux, status)
 	method(mux, "hosts-domain", func(domain string) (bool, error) { return s.HostsDomain(domain), nil })
@@ -100,6 +103,7 @@ func handler(s Store, relay Relay, status func() Status) *http.ServeMux {
 	importRoutes(mux, s)
 	queueRoutes(mux, s)
 	relayRoutes(mux, relay)
+	insideRoutes(mux, inside)
 	return mux
 }
 
@@ -142,13 +146,18 @@ func collect[T any](each func(func(T) bool) error) ([]T, error) {
 
 // method adds the route of one method: JSON in, JSON or an error out.
 func method[In, Out any](mux *http.ServeMux, name string, f func(In) (Out, error)) {
+	methodContext(mux, name, func(_ context.Context, in In) (Out, error) { return f(in) })
+}
+
+// methodContext is method for one that may wait: the context ends with the request.
+func methodContext[In, Out any](mux *http.ServeMux, name string, f func(context.Context, In) (Out, error)) {
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
 			refuse(w, http.StatusBadRequest, err)
 			return
 		}
-		out, err := f(in)
+		out, err := f(r.Context(), in)
 		if err != nil {
 			refuse(w, http.StatusConflict, err)
 			return

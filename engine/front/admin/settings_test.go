@@ -17,7 +17,7 @@ import (
 func TestSettings(t *testing.T) {
 	want := Settings{Dir: "/srv", File: "/etc/postrider.toml", Values: map[string]string{"server.hostname": `"mx.example.org"`}}
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, struct{ storage.Store }{}, nil, slog.New(slog.DiscardHandler), func() Status { return Status{Version: "9", Settings: want} })
+	stop, err := Serve(context.Background(), path, struct{ storage.Store }{}, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{Version: "9", Settings: want} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 	w := httptest.NewRecorder()
-	handler(struct{ storage.Store }{}, nil, func() Status { return Status{Settings: want} }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/status", nil))
+	handler(struct{ storage.Store }{}, nil, nil, func() Status { return Status{Settings: want} }).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/status", nil))
 	if strings.Contains(w.Body.String(), "mx.example.org") {
 		t.Errorf("in the status: %s", w.Body)
 	}

@@ -82,6 +82,8 @@ type Status struct {
 	SMTP   []string `json:"smtp"` // addresses with ports
 	POP3   []string `json:"pop3"`
 	HTTP   []string `json:"http"`
+	*Details
 
-	Settings Settings `json:"-"` // for GET /settings
+	Listening []Listener `json:"-"` // listeners of HTTP, for Details
+	Settings  Settings   `json:"-"` // for GET /settings
 }

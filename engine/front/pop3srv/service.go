@@ -148,7 +148,7 @@ func (s *Service) port(c pop3d.Config) *port {
 	c.Plaintext, c.TLSFirst, c.Nonce = set.ClearText, set.TLSFirst, rand.Text
 	p := &port{service: s, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service,
-		Timeout: set.IdleTimeout, TooMany: []byte(TooMany),
+		Timeout: set.IdleTimeout, TooMany: []byte(TooMany), Scribe: scribe,
 	}}
 	for o := range p.configs {
 		offer := login.Offer(o)

@@ -36,6 +36,9 @@ func (s *session) Spoke()     {} // POP3 has no rule about that
 // ShutDown ends the session now, or after the answer that it waits for. Deletions without
 // QUIT are not carried out (RFC 1939 section 6).
 func (s *session) ShutDown() {
+	if s.Dismissed() {
+		s.machine.Dismiss()
+	}
 	if s.abandonLogin() {
 		s.Waits = conn.Nothing
 		s.machine.Answer(pop3d.Answer{Verdict: pop3d.Shutdown}, &s.state.effects)

@@ -51,7 +51,7 @@ func (s *Service) newPort(at Address) *port {
 	set := s.set.Load()
 	p := &port{service: s, rules: set, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.SMTPD, Service: at.Service,
-		Timeout: set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS,
+		Timeout: set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS, Scribe: scribe,
 	}}
 	c := set.Machine
 	c.BareLF, c.OfferTLS, c.Auth = at.BareLF, at.StartTLS != nil, set.auth(at.Auth)

@@ -44,6 +44,9 @@ func (s *session) Greet() {
 }
 
 func (s *session) ShutDown() {
+	if s.Dismissed() {
+		s.m.Dismiss()
+	}
 	if s.abandonLogin() {
 		s.Waits = conn.Nothing
 		s.m.Answer(smtpd.Answer{Verdict: smtpd.Shutdown}, &s.state.effects)

@@ -23,6 +23,7 @@ type transaction struct {
 	held    int64 // octets of Memory.Held for the recipients
 	booking allowance.Booking
 
+	taken   int64 // messages of the session that got their 250
 	receipt storage.Receipt
 	err     error
 }
@@ -160,6 +161,7 @@ func (t *transaction) count() {
 	case t.err != nil:
 		stats.Refused.Add(1)
 	default:
+		t.taken++
 		stats.Messages.Add(1)
 		stats.Deliveries.Add(int64(len(t.Places.Targets)))
 		stats.OctetsIn.Add(t.Size())

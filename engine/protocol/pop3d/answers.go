@@ -25,7 +25,7 @@ func (s *Session) Answer(a Answer, e *Effects) {
 	case AskDrained:
 		s.drained(a, e)
 	}
-	if s.ending && s.asking == AskNothing && s.phase != closed {
+	if s.ending&atAnswer != 0 && s.asking == AskNothing && s.phase != closed {
 		s.end(e)
 	}
 }

@@ -27,6 +27,24 @@ func (s *Session) UTF8() bool { return s.utf8 }
 // LoggedIn reports whether the session has, or had, a maildrop.
 func (s *Session) LoggedIn() bool { return s.listing != nil }
 
+// State is the state of the session in the words of RFC 1939 section 3, or the command that
+// it is at: AUTH, STLS. END: it has closed.
+func (s *Session) State() string {
+	switch s.phase {
+	case authorization:
+		return "AUTHORIZATION"
+	case transaction:
+		return "TRANSACTION"
+	case update:
+		return "UPDATE"
+	case exchanging:
+		return "AUTH"
+	case securing:
+		return "STLS"
+	}
+	return "END"
+}
+
 // Counts is what a session did, for the log.
 type Counts struct {
 	Top, Retr             int   // messages sent

@@ -36,7 +36,7 @@ type Session struct {
 	reader  line.Reader
 	utf8    bool
 	named   bool // the last command was a USER that was taken
-	ending  bool // Shutdown came while a question was open
+	ending  ending
 	updated bool // the deletions were made
 	left    bool // QUIT came
 	peer    Peer
@@ -55,6 +55,14 @@ const (
 	exchanging
 	securing
 	closed
+)
+
+// ending is how the session will end.
+type ending uint8
+
+const (
+	atAnswer   ending = 1 << iota // Shutdown came while a question was open
+	byOperator                    // Dismiss was called
 )
 
 // Init makes s a new session. timestamp is what the greeting shows for APOP, a
@@ -165,11 +173,15 @@ func (s *Session) Shutdown(e *Effects) {
 	switch {
 	case s.phase == closed:
 	case s.asking != AskNothing:
-		s.ending = true
+		s.ending |= atAnswer
 	default:
 		s.end(e)
 	}
 }
+
+// Dismiss has Shutdown, also as an answer, say that it is this session that ends, and not the
+// server.
+func (s *Session) Dismiss() { s.ending |= byOperator }
 
 // Expire ends the session: what its peer has logged in with does not hold any more. Marks
 // delete nothing. No question may be open.
@@ -189,7 +201,11 @@ func (s *Session) end(e *Effects) {
 		return
 	}
 	e.Reply = pop3.AppendErr(e.Reply, pop3.CodeTemporary)
-	s.say(e, textShutdown)
+	if s.ending&byOperator != 0 {
+		s.say(e, textDismissed)
+	} else {
+		s.say(e, textShutdown)
+	}
 	e.Reply = append(e.Reply, "\r\n"...)
 	s.close(e)
 }

@@ -42,6 +42,7 @@ const (
 	textGone
 	textNotUpdated
 	textShutdown
+	textDismissed
 	textMechanisms
 	textNoMechanism
 	textNeedTLS
@@ -107,6 +108,7 @@ var englishTexts = [texts]string{
 	textGone:         "the message can't be read",
 	textNotUpdated:   "some deleted messages not removed",
 	textShutdown:     "server shutting down",
+	textDismissed:    "an operator has ended this session, try again later",
 
 	textMechanisms:    "mechanisms follow",
 	textNoMechanism:   "no such mechanism",
@@ -152,6 +154,7 @@ var germanTexts = [texts]string{
 	textGone:         "die Nachricht ist nicht lesbar",
 	textNotUpdated:   "gelöschte Nachrichten wurden nicht entfernt",
 	textShutdown:     "der Server wird beendet",
+	textDismissed:    "die Sitzung wurde vom Betreiber beendet, bitte später versuchen",
 
 	textMechanisms:    "Verfahren folgen",
 	textNoMechanism:   "kein solches Verfahren",

@@ -21,7 +21,7 @@ import (
 //	set loopback no          the peer is somewhere else
 //
 // The answers are the verdicts in lower case (yes, denied, in-use, temporary, gone,
-// too-soon, too-many-failed, shutdown); "server-ends" calls Shutdown, "expire"
+// too-soon, too-many-failed, shutdown); "server-ends" calls Shutdown, "dismiss" Dismiss before it, "expire"
 // Expire and "secured" Secured, question or not.
 func TestTranscripts(t *testing.T) {
 	transcript.Play(t, "testdata/*.pop3", func(t testing.TB, settings map[string]string) transcript.Machine {
@@ -88,6 +88,10 @@ func (m *machine) Feed(in []byte) int { return m.session.Feed(in, &m.effects) }
 func (m *machine) TimeOut()           { m.session.TimeOut(&m.effects) }
 
 func (m *machine) Answer(text string) error {
+	if text == "dismiss" {
+		m.session.Dismiss()
+		text = "server-ends"
+	}
 	if text == "server-ends" {
 		m.session.Shutdown(&m.effects)
 		return nil

@@ -64,7 +64,7 @@ func (s *Session) Answer(a Answer, e *Effects) {
 	r := answers[q][min(a.Verdict, Shutdown)]
 	switch {
 	case a.Verdict == Shutdown:
-		s.close(&shuttingDown, e)
+		s.close(s.farewell(), e)
 		return
 	case a.Verdict == Refused && a.Reply != nil && a.Reply.Refuses():
 		r = a.Reply

@@ -31,21 +31,22 @@ type Session struct {
 	messages int32 // transactions that MAIL began
 	errors   int32 // refusals since the last accepted message
 
-	lines    line.Reader
-	phase    Phase
-	after    Phase // where a dropped chunk leads
-	asking   Question
-	verb     smtp.Verb    // the command that is being answered
-	extended bool         // EHLO
-	verbose  bool         // VERB
-	expired  expiry       // Expire was called
-	last     bool         // BDAT LAST
-	dropping bool         // the octets of a refused BDAT
-	leaving  bool         // Shutdown was called
-	binds    bool         // there is a channel binding
-	early    bool         // octets after STARTTLS were seen before the handshake
-	eager    bool         // see Eager
-	client   *smtp.Client // argument of the open AskClient
+	lines     line.Reader
+	phase     Phase
+	after     Phase // where a dropped chunk leads
+	asking    Question
+	verb      smtp.Verb    // the command that is being answered
+	extended  bool         // EHLO
+	verbose   bool         // VERB
+	expired   expiry       // Expire was called
+	last      bool         // BDAT LAST
+	dropping  bool         // the octets of a refused BDAT
+	leaving   bool         // Shutdown was called
+	dismissed bool         // Dismiss was called
+	binds     bool         // there is a channel binding
+	early     bool         // octets after STARTTLS were seen before the handshake
+	eager     bool         // see Eager
+	client    *smtp.Client // argument of the open AskClient
 }
 
 // Init makes s ready for a connection. cfg is kept, and must not change.
@@ -142,8 +143,20 @@ func (s *Session) refuseExpired(verb smtp.Verb, e *Effects) {
 // leave closes the session if it is to be closed and no transaction is open.
 func (s *Session) leave(e *Effects) {
 	if s.leaving && s.asking == AskNothing && !s.phase.inTransaction() && s.phase != Closed {
-		s.close(&shuttingDown, e)
+		s.close(s.farewell(), e)
 	}
+}
+
+// Dismiss has Shutdown, also as an answer, say that it is this session that ends, and not the
+// server.
+func (s *Session) Dismiss() { s.dismissed = true }
+
+// farewell is the reply of Shutdown.
+func (s *Session) farewell() *smtp.Reply {
+	if s.dismissed {
+		return &dismissal
+	}
+	return &shuttingDown
 }
 
 // Why the machine closes a connection.
@@ -151,6 +164,7 @@ var (
 	timedOut      = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: " timeout exceeded, closing connection"}
 	waitedForDot  = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: ` timeout exceeded: a dot came with LF alone, and CRLF "." CRLF ends a message; closing connection`}
 	shuttingDown  = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " is shutting down, try again later"}
+	dismissal     = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " an operator has ended this session, try again later"}
 	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection"}
 	expiredReply  = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again"}
 	notHTTP       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " speaks SMTP, not HTTP; closing connection"}

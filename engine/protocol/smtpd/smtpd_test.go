@@ -111,9 +111,13 @@ var verdicts = map[string]Verdict{
 }
 
 // Answer takes a verdict, and names after it with "|" between. "drain" is no
-// answer: the server begins to shut down; nor is "secured": the handshake is done; nor
+// answer: the server begins to shut down; nor is "dismiss": an operator ends the session; nor is "secured": the handshake is done; nor
 // "expire": the login does not hold any more.
 func (p *player) Answer(text string) error {
+	if text == "dismiss" {
+		p.s.Dismiss()
+		text = "drain"
+	}
 	if text == "drain" {
 		p.call(func() { p.s.Shutdown(&p.e) })
 		return nil

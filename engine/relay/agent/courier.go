@@ -42,6 +42,9 @@ type Courier struct {
 
 	// Stats count since the start.
 	Stats Stats
+
+	tracing sync.Mutex                // held while traces are added and removed
+	traces  atomic.Pointer[[]*Follow] // nil: none
 }
 
 // Stats are counters of recipients, connections and notifications.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/engine/protocol/smtpclient"
+	"postrider/engine/protocol/trace"
 	"postrider/engine/relay/mx"
 	"postrider/engine/relay/tlspolicy"
 	"postrider/storage"
@@ -35,8 +36,10 @@ type peer struct {
 	tx     smtpclient.Transaction
 	in     []byte // octets that were read and not yet consumed
 	times  deadlines
-	unhook func() bool // cancels the AfterFunc that closes the socket
-	leave  func()      // gives back the connection of addressCounts
+	traced *trace.Dialogue // nil: no trace follows the message
+	body   bool            // what is sent is a message after DATA
+	unhook func() bool     // cancels the AfterFunc that closes the socket
+	leave  func()          // gives back the connection of addressCounts
 
 	uses   int       // transactions
 	handed time.Time // when the last one began, after the greeting and TLS
@@ -102,16 +105,19 @@ func (p *peer) quit() {
 	p.e.Reset()
 	p.m.Quit(&p.e)
 	_ = p.conn.SetDeadline(time.Now().Add(quitPatience))
-	if _, err := p.conn.Write(p.e.Send); err != nil {
+	if err := p.write(p.e.Send); err != nil {
 		return
 	}
 	var buf [512]byte
-	_, _ = p.conn.Read(buf[:])
+	if n, _ := p.conn.Read(buf[:]); n > 0 && p.traced != nil {
+		p.traced.Server(buf[:n])
+	}
 }
 
 // send sends the message of an entry to some of its recipients, with SMTPUTF8 if utf8 is
 // true. The outcome belongs to the machine.
 func (p *peer) send(c *Courier, entry *storage.QueueEntry, to []int, utf8 bool) *smtpclient.Outcome {
+	p.follow(c, entry)
 	p.transaction(entry, to, utf8)
 	p.times = c.deadlines(time.Now(), entry.Size())
 	p.uses, p.handed = p.uses+1, time.Time{}
@@ -158,12 +164,13 @@ func (p *peer) flush(c *Courier) {
 	_ = p.conn.SetWriteDeadline(p.times.next(time.Now(), p.m.Waiting()))
 	p.times.reply = time.Time{} // a new command has a new deadline
 	if len(out) < largeWrite {
-		if _, err := p.conn.Write(out); err != nil {
+		if err := p.write(out); err != nil {
 			p.lost(err)
 		}
-		return
+	} else {
+		p.flushBeside(out)
 	}
-	p.flushBeside(out)
+	p.body = false
 }
 
 // flushBeside reads replies while it writes. Reading ends with the write, which has a
@@ -172,8 +179,7 @@ func (p *peer) flushBeside(out []byte) {
 	done := make(chan error, 1)
 	_ = p.conn.SetReadDeadline(time.Time{})
 	go func() {
-		_, err := p.conn.Write(out)
-		done <- err
+		done <- p.write(out)
 		_ = p.conn.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 	}()
 	for {
@@ -226,6 +232,9 @@ func (p *peer) receive(c *Courier) {
 // feed gives in to the machine and reports whether the machine consumed some of it.
 func (p *peer) feed() bool {
 	n := p.m.Feed(p.in, &p.e)
+	if p.traced != nil && n > 0 {
+		p.traced.Server(p.in[:n])
+	}
 	p.in = p.in[:copy(p.in, p.in[n:])]
 	return n > 0
 }
@@ -264,6 +273,7 @@ func (p *peer) stream(c *Courier, entry *storage.QueueEntry) {
 	}
 	defer m.Close()
 	p.times.beginBody(time.Now())
+	p.body = len(p.e.Send) == 0 // else BDAT is there
 	for {
 		piece, err := m.Next()
 		if err == io.EOF {
@@ -280,7 +290,7 @@ func (p *peer) stream(c *Courier, entry *storage.QueueEntry) {
 			continue
 		}
 		_ = p.conn.SetWriteDeadline(p.times.next(time.Now(), smtpclient.WaitDataBlock))
-		_, werr := p.conn.Write(p.e.Send)
+		werr := p.write(p.e.Send)
 		p.e.Send = p.e.Send[:0]
 		if werr != nil {
 			p.lost(werr)
