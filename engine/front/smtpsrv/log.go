@@ -17,6 +17,9 @@ import (
 // they are not known.
 func (s *session) reject(verb string, reply, reverse, forward []byte) {
 	s.service.Stats.Refused.Add(1)
+	if len(reply) > 0 && reply[0] == '4' {
+		s.service.Stats.ForNow.Add(1)
+	}
 	log := s.service.log
 	if !log.On() || bytes.HasPrefix(reply, []byte("535 ")) { // package login logs wrong passwords
 		return
