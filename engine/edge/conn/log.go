@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"time"
+
+	"postrider/engine/host/maillog"
 )
 
 func (e *Edge) logs() bool { return e.Log.Enabled(context.Background(), slog.LevelInfo) }
@@ -19,15 +21,15 @@ func (e *Edge) info(msg string, as ...slog.Attr) {
 	_ = e.Log.Handler().Handle(context.Background(), r)
 }
 
-func (e *Edge) logConnect(daemon slog.Attr, addr string) {
-	if e.logs() {
-		e.info("connect from unknown["+addr+"]", daemon)
+func (s *Session) logConnect() {
+	if s.Logs() {
+		s.Port.Edge.info(maillog.Connect, s.Port.Daemon, slog.String("client", s.Client()))
 	}
 }
 
 // logSecured logs Postfix's line about a handshake.
 func (e *Edge) logSecured(h *handshaking) {
-	if e.logs() {
+	if h.s.Logs() {
 		f := h.s.TLS.Facts()
 		kind := "Anonymous"
 		if f.Client != nil {
