@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"time"
-
-	"postrider/engine/host/maillog"
 )
 
 func (e *Edge) logs() bool { return e.Log.Enabled(context.Background(), slog.LevelInfo) }
@@ -21,9 +19,10 @@ func (e *Edge) info(msg string, as ...slog.Attr) {
 	_ = e.Log.Handler().Handle(context.Background(), r)
 }
 
+// logConnect logs an event that package maillog lays out: its name is maillog.Connect.
 func (s *Session) logConnect() {
 	if s.Logs() {
-		s.Port.Edge.info(maillog.Connect, s.Port.Daemon, slog.String("client", s.Client()))
+		s.Port.Edge.info("connect", s.Port.Daemon, slog.String("client", s.Client()))
 	}
 }
 
