@@ -5,13 +5,16 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/edge/limit"
 	"postrider/engine/edge/tlsio"
 )
 
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {
 	c := srv.cfg
+	lines, _ := limit.ParseRate(c.Log.ClientLines) // it was read before
 	return &conn.Edge{
+		Lines:   conn.NewLines(lines, srv.log.Logger),
 		Log:     srv.log.Logger,
 		Clients: conn.NewClients(c.Limits.Connections, c.Limits.ConnectionsPerClient, offeredBy(c)),
 		Trusts:  srv.trusts, IsOwn: srv.isOwn, IsBalancer: c.IsBalancer,

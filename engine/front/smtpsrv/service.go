@@ -13,6 +13,7 @@ import (
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
+	"postrider/engine/host/latency"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/incoming"
@@ -56,6 +57,7 @@ type Rooms struct {
 	Guard    *screen.Guard
 	Sent     *allowance.Book // what accounts send
 	Log      maillog.Log
+	Took     *latency.Histogram // gets the time from the end of each message to its 250; nil: none is kept
 
 	Draining func() bool // the server ends: nothing new begins
 }
@@ -74,6 +76,7 @@ type Stats struct {
 	Deliveries  atomic.Int64 // maildrop entries made for them
 	OctetsIn    atomic.Int64 // octets of them
 	Refused     atomic.Int64 // commands and messages
+	ForNow      atomic.Int64 // refusals with a 4yz reply
 	OverBudget  atomic.Int64 // times that limits.memory made a client wait or come back
 }
 
@@ -92,6 +95,7 @@ type Service struct {
 	guard    *screen.Guard
 	sent     *allowance.Book
 	log      maillog.Log
+	took     *latency.Histogram
 	draining func() bool
 
 	finishing sync.WaitGroup // messages in the steps that follow their end
@@ -111,7 +115,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		set: set, edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door, entrance: rooms.Entrance,
-		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, draining: rooms.Draining,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, took: rooms.Took, draining: rooms.Draining,
 		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
 	for _, l := range rooms.Loops {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/engine/host/latency"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/mx"
@@ -56,6 +57,8 @@ type Stats struct {
 	Sessions, Reused                 atomic.Int64 // new connections, and messages over a kept one
 	OverTLS, Verified, TLSFailures   atomic.Int64 // connections, and handshakes or certificates that failed
 	Notices, Dropped                 atomic.Int64 // notifications that were sent, and dropped ones
+
+	Delay *latency.Histogram // from a message's arrival to its delivery, for each recipient
 }
 
 // readers is how many goroutines read the queue.
@@ -69,7 +72,8 @@ func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, 
 	}
 	c := &Courier{
 		settings: set, store: store, router: r, passwords: passwords, hosts: hosts, log: log,
-		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
+		Stats: Stats{Delay: latency.New(latency.Long)},
+		seed:  maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
 	}
 	c.Entrance = &incoming.Entrance{
 		Inbox: store, Router: r, Log: log, Hostname: set.Hostname, DefaultDomain: set.DefaultDomain,
