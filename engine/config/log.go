@@ -13,6 +13,8 @@ type Log struct {
 	Name   string
 	Format LogFormat
 	Level  slog.Level
+
+	ClientLines string // limit.ParseRate reads it; "": no limit
 }
 
 // LogFormat is the form of the lines.
@@ -32,6 +34,8 @@ func keysOfLog(c *Config) []*Key {
 			help("Name of the mail system in each line, before the daemon, as Postfix's syslog_name: with \"postfix\" the tools that read Postfix's logs (fail2ban, pflogsumm) read these."),
 		choice("log.format", &c.Log.Format, LogText, LogJSON).
 			help("text: lines as Postfix writes them. json: one object per line."),
+		text("log.client_lines", &c.Log.ClientLines, "6000/1m0s", rate, "COUNT/DURATION; empty: no limit").
+			help("Maximum number of lines that one client outside of relay.networks and smtp.trusted_networks may cause by connecting and by commands that are refused. What is left out is counted and told each minute. Lines about messages are always written.").atStart(),
 		level("log.level", &c.Log.Level, slog.LevelInfo).
 			help("The lowest level that is logged."),
 	}

@@ -6,6 +6,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/edge/limit"
 	"postrider/engine/edge/tlsio"
 	"postrider/engine/front/web"
 )
@@ -13,7 +14,9 @@ import (
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {
 	c := srv.config()
+	lines, _ := limit.ParseRate(c.Log.ClientLines) // it was read before
 	return &conn.Edge{
+		Lines:   conn.NewLines(lines, srv.log.Logger),
 		Log:     srv.log.Logger,
 		Clients: conn.NewClients(c.Limits.Connections, c.Limits.ConnectionsPerClient, offeredBy(c)),
 		Trusts:  srv.trusts, IsOwn: srv.isOwn, IsBalancer: srv.isBalancer,

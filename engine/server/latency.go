@@ -14,18 +14,20 @@ import (
 
 // latencies are the histograms of a server.
 type latencies struct {
-	sync, login, loop *latency.Histogram
+	accept, sync, login, loop *latency.Histogram
 }
 
 func newLatencies() latencies {
-	return latencies{sync: latency.New(latency.Short), login: latency.New(latency.Short), loop: latency.New(latency.Short)}
+	return latencies{accept: latency.New(latency.Short), sync: latency.New(latency.Short), login: latency.New(latency.Short), loop: latency.New(latency.Short)}
 }
 
 // register makes the histograms and the store's own figures metrics.
-func (l *latencies) register(r *prometheus.Registry, store storage.Store) {
+func (l *latencies) register(r *prometheus.Registry, store storage.Store, delay *latency.Histogram) {
 	histogram := func(name, help string, h *latency.Histogram) {
 		r.MustRegister(&histogramOf{h, prometheus.NewDesc("postrider_"+name, help, nil, nil)})
 	}
+	histogram("accept_seconds", "Time from the end of a message to its 250.", l.accept)
+	histogram("relay_delay_seconds", "Time from the arrival of a message to its delivery to another host, for each recipient.", delay)
 	histogram("store_sync_seconds", "Time from the write of a group of changes to its sync.", l.sync)
 	histogram("login_seconds", "Time from a login to its outcome, without the delay of failed ones.", l.login)
 	histogram("loop_lag_seconds", "Time that a task waits for its event loop, measured each second.", l.loop)

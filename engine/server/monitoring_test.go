@@ -36,7 +36,7 @@ func TestMonitoring(t *testing.T) {
 	have := make(map[string]bool)
 	for _, m := range families {
 		have[m.GetName()] = true
-		if n := m.GetName(); (n == "postrider_store_sync_seconds" || n == "postrider_login_seconds") && m.GetMetric()[0].GetHistogram().GetSampleCount() == 0 {
+		if n := m.GetName(); (n == "postrider_accept_seconds" || n == "postrider_store_sync_seconds" || n == "postrider_login_seconds") && m.GetMetric()[0].GetHistogram().GetSampleCount() == 0 {
 			t.Errorf("%s has counted nothing", n)
 		}
 	}

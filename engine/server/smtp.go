@@ -89,7 +89,7 @@ func smtpSettings(c *config.Config, in *incoming.Entrance) smtpsrv.Settings {
 func (srv *Server) smtpRooms() smtpsrv.Rooms {
 	return smtpsrv.Rooms{
 		Loops: srv.group.Loops(), Edge: srv.edge, Store: srv.store, Router: srv.router, Door: srv.door,
-		Memory: srv.budget, Guard: srv.guard, Sent: srv.sent, Log: srv.log,
+		Memory: srv.budget, Guard: srv.guard, Sent: srv.sent, Log: srv.log, Took: srv.took.accept,
 		Draining: srv.draining.Load,
 	}
 }

@@ -66,7 +66,7 @@ var otherValues = map[string]string{
 	"server.hostname": "other.test", "server.domains": "other.test", "server.data": "/other", "server.mail_socket": "/other", "server.user": "other",
 	"web.listen": "127.0.0.1:0", "web.listen_tls": "127.0.0.1:0", "tls.certificates": "/other", "tls.client_roots": "/other", "tls.acme_domains": "other.test",
 	"tls.acme_listen": "127.0.0.1:0", "tls.acme_email": "me@other.test", "tls.acme_directory": "https://other.test/", "relay.resolvers": "127.0.0.1:53",
-	"log.name": "other", "auth.refused_passwords": "/other",
+	"log.name": "other", "log.client_lines": "7/1m0s", "auth.refused_passwords": "/other",
 }
 
 // ofProcess are the keys that no room of the server has: the process reads them itself, or

@@ -18,6 +18,7 @@ import (
 type Edge struct {
 	Log     *slog.Logger
 	Clients *Clients
+	Lines   *Lines // nil: no limit
 	TLS     TLS
 
 	Trusts     func(netip.Addr) bool // the client may use VRFY and EXPN

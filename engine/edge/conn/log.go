@@ -19,15 +19,16 @@ func (e *Edge) info(msg string, as ...slog.Attr) {
 	_ = e.Log.Handler().Handle(context.Background(), r)
 }
 
-func (e *Edge) logConnect(daemon slog.Attr, addr string) {
-	if e.logs() {
-		e.info("connect from unknown["+addr+"]", daemon)
+// logConnect logs an event that package maillog lays out: its name is maillog.Connect.
+func (s *Session) logConnect() {
+	if s.Logs() {
+		s.Port.Edge.info("connect", s.Port.Daemon, slog.String("client", s.Client()))
 	}
 }
 
 // logSecured logs Postfix's line about a handshake.
 func (e *Edge) logSecured(h *handshaking) {
-	if e.logs() {
+	if h.s.Logs() {
 		f := h.s.TLS.Facts()
 		kind := "Anonymous"
 		if f.Client != nil {

@@ -68,7 +68,7 @@ func (s *Session) Open(p *Port, c *loop.Conn, from netip.AddrPort, d Dialogue) b
 		s.next.prev = s
 	}
 	s.loop.first = s
-	e.logConnect(p.Daemon, s.Addr)
+	s.logConnect()
 	return true
 }
 

@@ -11,7 +11,7 @@ import (
 // logEnd writes the last line of a session, in the shape of Dovecot's.
 func (s *session) logEnd(err error) {
 	l := s.service.log
-	if !l.On() {
+	if !s.Logs() {
 		return
 	}
 	why := maillog.Lost(s.Reason, err, s.Closing)

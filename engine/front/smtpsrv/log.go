@@ -17,8 +17,11 @@ import (
 // they are not known.
 func (s *session) reject(verb string, reply, reverse, forward []byte) {
 	s.service.Stats.Refused.Add(1)
+	if len(reply) > 0 && reply[0] == '4' {
+		s.service.Stats.ForNow.Add(1)
+	}
 	log := s.service.log
-	if !log.On() || bytes.HasPrefix(reply, []byte("535 ")) { // package login logs wrong passwords
+	if !s.Logs() || bytes.HasPrefix(reply, []byte("535 ")) { // package login logs wrong passwords
 		return
 	}
 	verb = strings.ToUpper(verb)
@@ -130,7 +133,7 @@ func (s *session) clientRecord(now time.Time, id slog.Attr) slog.Record {
 // logDisconnect writes the last line of a session, with what it did.
 func (s *session) logDisconnect(err error) {
 	log := s.service.log
-	if !log.On() {
+	if !s.Logs() {
 		return
 	}
 	if why := maillog.Lost(s.Reason, err, s.Closing); why != "" {

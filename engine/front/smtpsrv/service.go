@@ -13,6 +13,7 @@ import (
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
+	"postrider/engine/host/latency"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/incoming"
@@ -58,6 +59,7 @@ type Rooms struct {
 	Guard  *screen.Guard
 	Sent   *allowance.Book // what accounts send
 	Log    maillog.Log
+	Took   *latency.Histogram // gets the time from the end of each message to its 250; nil: none is kept
 
 	Draining func() bool // the server ends: nothing new begins
 }
@@ -76,6 +78,7 @@ type Stats struct {
 	Deliveries  atomic.Int64 // maildrop entries made for them
 	OctetsIn    atomic.Int64 // octets of them
 	Refused     atomic.Int64 // commands and messages
+	ForNow      atomic.Int64 // refusals with a 4yz reply
 	OverBudget  atomic.Int64 // times that limits.memory made a client wait or come back
 }
 
@@ -93,6 +96,7 @@ type Service struct {
 	guard    *screen.Guard
 	sent     *allowance.Book
 	log      maillog.Log
+	took     *latency.Histogram
 	draining func() bool
 
 	finishing sync.WaitGroup // messages in the steps that follow their end
@@ -112,7 +116,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door,
-		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, draining: rooms.Draining,
+		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, took: rooms.Took, draining: rooms.Draining,
 		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
 	for _, l := range rooms.Loops {

@@ -3,6 +3,7 @@ package smtpsrv
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"postrider/codec/message"
 	"postrider/codec/smtp"
@@ -23,7 +24,8 @@ type transaction struct {
 	held    int64 // octets of Memory.Held for the recipients
 	booking allowance.Booking
 
-	taken   int64 // messages of the session that got their 250
+	taken   int64     // messages of the session that got their 250
+	ended   time.Time // when the message had come whole
 	receipt storage.Receipt
 	err     error
 }
@@ -97,6 +99,7 @@ func (s *session) store() {
 		}
 	}
 	s.service.finishing.Add(1)
+	t.ended = time.Now()
 	t.Finish(&e)
 }
 
@@ -163,6 +166,7 @@ func (t *transaction) count() {
 	default:
 		t.taken++
 		stats.Messages.Add(1)
+		t.session.service.took.Observe(time.Since(t.ended))
 		stats.Deliveries.Add(int64(len(t.Places.Targets)))
 		stats.OctetsIn.Add(t.Size())
 	}

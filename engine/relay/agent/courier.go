@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/engine/host/latency"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/mx"
@@ -53,6 +54,8 @@ type Stats struct {
 	Sessions, Reused                 atomic.Int64 // new connections, and messages over a kept one
 	OverTLS, Verified, TLSFailures   atomic.Int64 // connections, and handshakes or certificates that failed
 	Notices, Dropped                 atomic.Int64 // notifications that were sent, and dropped ones
+
+	Delay *latency.Histogram // from a message's arrival to its delivery, for each recipient
 }
 
 // readers is how many goroutines read the queue.
@@ -72,7 +75,8 @@ func (c *Courier) rules() *rules { return c.live.Load() }
 func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
 	c := &Courier{
 		store: store, router: r, hosts: hosts, log: log,
-		seed: maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
+		Stats: Stats{Delay: latency.New(latency.Long)},
+		seed:  maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
 	}
 	c.SetEntrance(&incoming.Entrance{
 		Inbox: store, Router: r, Log: log, Hostname: set.Hostname, DefaultDomain: set.DefaultDomain,

@@ -25,6 +25,7 @@ func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.J
 		case res.Verdict == queue.Delivered:
 			status = "sent"
 			c.Stats.Sent.Add(1)
+			c.Stats.Delay.Observe(a.At.Sub(e.Arrival))
 		case res.Verdict == queue.Permanent:
 			status = "bounced"
 			c.Stats.Bounced.Add(1)
