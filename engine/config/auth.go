@@ -17,7 +17,7 @@ func keysOfAuth(c *Config) []*Key {
 		count("auth.argon2_threads", &c.Auth.Threads, 1, 1, 64).
 			help("Threads for one password hash (argon2id)."),
 		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
-			help("Maximum number of passwords hashed at once; 0: one per core."),
+			help("Maximum number of passwords hashed at once; 0: one per core.").atStart(),
 		mechanisms("auth.mechanisms", &c.Auth.Mechanisms, sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.Plain, sasl.Login).
 			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. A mechanism that proves the password is offered when accounts have what it needs: CRAM-MD5 while one was made with --apop, SCRAM-SHA-256 as auth.offer_scram says. Without SCRAM-SHA-256 here, new passwords are stored without its verifier."),
 		choice("auth.offer_scram", &c.Auth.OfferSCRAM, OfferToAll, OfferToSome).
@@ -72,6 +72,8 @@ func (m *mechanismSet) String() string {
 	}
 	return l.String()
 }
+
+func (m *mechanismSet) copy(from value) { *m.p = *from.(*mechanismSet).p }
 
 func (m *mechanismSet) set(raw any) error {
 	l := m.list(new([]sasl.Mechanism))

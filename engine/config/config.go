@@ -13,7 +13,7 @@ import (
 )
 
 // Config is the configuration, in the groups of the file. Only Default and Load
-// make one. Once the server runs it must not change.
+// make one. The one that a server goes by does not change: a reload replaces it.
 type Config struct {
 	Server     Server
 	SMTP       SMTP

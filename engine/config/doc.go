@@ -15,6 +15,11 @@
 // had is such an error, too, which tells what to do (retired.go). All faults of a file are
 // reported at once, each with file, line, key and what is allowed.
 //
+// # Reload
+//
+// A running server takes another configuration (package server, Reload), in which the keys
+// that are marked as needing a restart have kept their values. [Changes] compares two.
+//
 // # Order
 //
 // Default, then the file, then flags; [Config.Check] looks at keys together and

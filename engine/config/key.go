@@ -15,6 +15,7 @@ type Key struct {
 	value   value
 	initial string // the default, as TOML
 	line    int    // where the file sets it; 0: the file does not
+	restart bool   // a running server can't change it
 }
 
 // value is the field after a key.
@@ -29,11 +30,17 @@ type value interface {
 	kind() string
 	// allowed describes what can be set.
 	allowed() string
+	// copy takes the value of the same key of another Config.
+	copy(from value)
 }
 
 func (k *Key) help(text string) *Key { k.Help = text; return k }
 func (k *Key) rfc(text string) *Key  { k.RFC = text; return k }
 func (k *Key) flag(name string) *Key { k.Flag = name; return k }
+
+// atStart marks a key that counts when the server starts. All other keys apply on reload:
+// package server hands their values to the rooms that have them.
+func (k *Key) atStart() *Key { k.restart = true; return k }
 
 // Group and Base are the two halves of the name.
 func (k *Key) Group() string { return k.Name[:strings.IndexByte(k.Name, '.')] }
@@ -46,6 +53,10 @@ func (k *Key) Value() string { return k.value.String() }
 
 // Default: see Value.
 func (k *Key) Default() string { return k.initial }
+
+// NeedsRestart reports whether a running server keeps the value that it has, until it is
+// started again.
+func (k *Key) NeedsRestart() bool { return k.restart }
 
 // Line is the line of the file that sets the key; 0: the file does not set it.
 func (k *Key) Line() int { return k.line }

@@ -36,17 +36,17 @@ func keys(c *Config) []*Key {
 func keysOfEdge(c *Config) []*Key {
 	return []*Key{
 		text("server.hostname", &c.Server.Hostname, hostname(), address.ParseDomain, "a domain name").flag("hostname").
-			help("The name of this host: in greetings, Received fields and message ids. It should resolve to this host, and the address back to it."),
+			help("The name of this host: in greetings, Received fields and message ids. It should resolve to this host, and the address back to it.").atStart(),
 		list("server.domains", &c.Server.Domains, []string{"localhost"}, address.ParseDomain, sameString, "domain names").flag("domain").
-			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted."),
+			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted.").atStart(),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
-			help("The data directory. It is created at the first start. A relative path begins at the directory in which the server or the command is started. In /etc/postrider.toml the default is /var/lib/postrider."),
+			help("The data directory. It is created at the first start. A relative path begins at the directory in which the server or the command is started. In /etc/postrider.toml the default is /var/lib/postrider.").atStart(),
 		text("server.mail_socket", &c.Server.MailSocket, "", anyString, "a path, or empty").
-			help("The Unix socket over which sendmail submits mail of users without access to the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock after it. A sendmail that may not read the configuration looks in /run/postrider."),
+			help("The Unix socket over which sendmail submits mail of users without access to the data directory. Empty: /run/postrider/mail.sock for the data directory /var/lib/postrider, else the data directory's name with .mail.sock after it. A sendmail that may not read the configuration looks in /run/postrider.").atStart(),
 		count("server.loops", &c.Server.Loops, 0, 0, 1024).
-			help("Event loops; 0: one per core."),
+			help("Event loops; 0: one per core.").atStart(),
 		text("server.user", &c.Server.User, "", func(s string) (string, error) { return s, nil }, "a user's name or number").flag("user").
-			help("User to switch to after binding, when started as root; keys are read and the store is opened as this user. To run as root, set it to root, unless all addresses are on loopback."),
+			help("User to switch to after binding, when started as root; keys are read and the store is opened as this user. To run as root, set it to root, unless all addresses are on loopback.").atStart(),
 
 		list("smtp.listen", &c.SMTP.Listen, []SMTPListener{{Addr: "127.0.0.1:2525"}}, smtpListener, SMTPListener.String, "HOST:PORT, or HOST:PORT bare_lf=normalize (or reject) auth=required (or off); port 0 picks a free one").flag("smtp").
 			help("Addresses to listen on for SMTP. Options may follow an address, separated by a space: bare_lf=reject or bare_lf=normalize instead of smtp.bare_lf, auth=required to refuse mail before a login, auth=off to offer no AUTH."),
@@ -101,31 +101,31 @@ func keysOfProcess(c *Config) []*Key {
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
 			help("Maximum number of connections per IP address, with HTTP, of which an address may have up to 512."),
 		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).
-			help("Memory for messages that are received and sent, and for pages of the web client, which take up to a quarter; when it is used up clients wait, and pages answer 503."),
+			help("Memory for messages that are received and sent, and for pages of the web client, which take up to a quarter; when it is used up clients wait, and pages answer 503.").atStart(),
 		duration("limits.drain_timeout", &c.Limits.DrainTimeout, 30*time.Second, 0, time.Hour).
 			help("How long sessions may continue after the server is told to stop."),
 
 		octets("storage.cache", &c.Storage.Cache, 256*mib, 8*mib, 1024*gib).
-			help("Size of the block cache."),
+			help("Size of the block cache.").atStart(),
 		octets("storage.memtable", &c.Storage.Memtable, 24*mib, mib, gib).
-			help("Size of a memtable; up to 8 are in memory."),
+			help("Size of a memtable; up to 8 are in memory.").atStart(),
 		octets("storage.free_floor", &c.Storage.FreeFloor, 0, 0, 1024*gib).
-			help("Free disk space below which no mail is accepted (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB."),
+			help("Free disk space below which no mail is accepted (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB.").atStart(),
 		octets("storage.ballast", &c.Storage.Ballast, 64*mib, 0, 64*gib).
-			help("Size of a reserve file that is deleted when the disk is full all the same; 0: none."),
+			help("Size of a reserve file that is deleted when the disk is full all the same; 0: none.").atStart(),
 		choice("storage.durability", &c.Storage.Durability, DurabilityCommit, DurabilityNone).flag("durability").
-			help("commit: a message is synced to disk before its 250. none: nothing is synced; accepted mail is lost when the machine fails, and also when the process is killed (kill -9, out of memory). For tests."),
+			help("commit: a message is synced to disk before its 250. none: nothing is synced; accepted mail is lost when the machine fails, and also when the process is killed (kill -9, out of memory). For tests.").atStart(),
 		choice("storage.compression", &c.Storage.Compression, CompressionAuto, CompressionNone).
-			help("Compress message bodies before they are stored."),
+			help("Compress message bodies before they are stored.").atStart(),
 
 		list("web.listen", &c.Web.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("http").
-			help("Addresses to listen on for HTTP: /healthz, /readyz, /metrics, and the web client, which accepts passwords there from this host only (see auth.plaintext_without_tls). None: no HTTP."),
+			help("Addresses to listen on for HTTP: /healthz, /readyz, /metrics, and the web client, which accepts passwords there from this host only (see auth.plaintext_without_tls). None: no HTTP.").atStart(),
 		list("web.listen_tls", &c.Web.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("https").
-			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics."),
+			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics.").atStart(),
 		boolean("web.client", &c.Web.Client, true).
-			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics."),
+			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics.").atStart(),
 		boolean("web.profiling", &c.Web.Profiling, false).
-			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken."),
+			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken.").atStart(),
 		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that have another name are refused (421): another site's page could read mail through such a name. A proxy on this host that forwards the browser's Host needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").

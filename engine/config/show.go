@@ -42,6 +42,9 @@ func (c *Config) WriteDefaults(w io.Writer) error {
 		if k.Flag != "" {
 			fmt.Fprintf(&b, " Flag: --%s.", k.Flag)
 		}
+		if k.NeedsRestart() {
+			b.WriteString(" A change needs a restart.")
+		}
 		fmt.Fprintf(&b, "\n# %s = %s\n", k.Base(), k.Default())
 	}
 	_, err := io.WriteString(w, b.String())

@@ -63,6 +63,8 @@ func (n *number[T]) String() string {
 	return s
 }
 
+func (n *number[T]) copy(from value) { *n.p = *from.(*number[T]).p }
+
 func (n *number[T]) set(raw any) error {
 	switch v := raw.(type) {
 	case string:
@@ -175,6 +177,8 @@ func (w *words) kind() string    { return "string" }
 func (w *words) allowed() string { return w.what }
 func (w *words) String() string  { return strconv.Quote(*w.p) }
 
+func (w *words) copy(from value) { *w.p = *from.(*words).p }
+
 func (w *words) set(raw any) error {
 	s, ok := raw.(string)
 	if !ok {
@@ -216,6 +220,8 @@ func (l *items[T]) String() string {
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
+
+func (l *items[T]) copy(from value) { *l.p = slices.Clone(*from.(*items[T]).p) }
 
 func (l *items[T]) set(raw any) error {
 	if s, ok := raw.(string); ok {
@@ -276,6 +282,8 @@ func (o *oneOf[T]) allowed() string {
 	return strings.Join(all, " or ")
 }
 
+func (o *oneOf[T]) copy(from value) { *o.p = *from.(*oneOf[T]).p }
+
 func (o *oneOf[T]) set(raw any) error {
 	s, ok := raw.(string)
 	if !ok {
@@ -309,6 +317,8 @@ func (w *worded[T]) kind() string    { return "word" }
 func (w *worded[T]) allowed() string { return w.what }
 func (w *worded[T]) String() string  { return strconv.Quote(w.write(*w.p)) }
 
+func (w *worded[T]) copy(from value) { *w.p = *from.(*worded[T]).p }
+
 func (w *worded[T]) set(raw any) error {
 	s, ok := raw.(string)
 	if !ok {
@@ -338,6 +348,8 @@ func (l logLevel) kind() string    { return "word" }
 func (l logLevel) allowed() string { return `"debug", "info", "warn" or "error"` }
 func (l logLevel) String() string  { return strconv.Quote(strings.ToLower(l.p.String())) }
 
+func (l logLevel) copy(from value) { *l.p = *from.(logLevel).p }
+
 func (l logLevel) set(raw any) error {
 	s, ok := raw.(string)
 	if !ok {
@@ -364,6 +376,8 @@ func boolean(name string, p *bool, initial bool) *Key {
 func (t truth) kind() string    { return "boolean" }
 func (t truth) allowed() string { return "true or false" }
 func (t truth) String() string  { return strconv.FormatBool(*t.p) }
+
+func (t truth) copy(from value) { *t.p = *from.(truth).p }
 
 func (t truth) set(raw any) error {
 	b, ok := raw.(bool)

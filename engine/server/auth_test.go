@@ -129,7 +129,7 @@ func prove(t *testing.T, p *peer, more, user, word string) (reply string) {
 
 func (f *fixture) setPassword(t testing.TB, user, word string) {
 	t.Helper()
-	hash, err := password.Hash([]byte(word), f.cfg.HashCost())
+	hash, err := password.Hash([]byte(word), f.config().HashCost())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestSCRAMDoesNotTellWhoIsThere(t *testing.T) {
 		f := start(t, func(c *config.Config) { now(c); c.Server.Data = dir }, nil)
 		for _, user := range []string{"nobody", "NoBody", "nobody@LOCALHOST", "nobody@localhost"} {
 			v := f.door.Verifier(user)
-			if v.Iterations != f.cfg.Auth.ScramIterations || len(v.Salt) != sasl.SaltLen {
+			if v.Iterations != f.config().Auth.ScramIterations || len(v.Salt) != sasl.SaltLen {
 				t.Errorf("%+v", v)
 			}
 			salts = append(salts, string(v.Salt))

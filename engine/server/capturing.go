@@ -37,8 +37,14 @@ func (srv *Server) CaptureView(log *slog.Logger) *capture.View {
 	if srv.capture == 0 {
 		return nil
 	}
-	return capture.New(capture.Config{
-		Store: srv.store, Account: srv.capture, Keep: srv.cfg.Capture.Keep, Age: srv.cfg.Capture.Age,
+	srv.view = capture.New(srv.viewConfig(log))
+	return srv.view
+}
+
+// viewConfig is what the view of captured mail goes by.
+func (srv *Server) viewConfig(log *slog.Logger) capture.Config {
+	return capture.Config{
+		Store: srv.store, Account: srv.capture, Keep: srv.config().Capture.Keep, Age: srv.config().Capture.Age,
 		Version: Version, Started: time.Now(), Bounds: srv.webBounds(), Draining: srv.draining.Load, Log: log,
-	})
+	}
 }

@@ -18,29 +18,39 @@ func TestConnectionsOfHTTPCount(t *testing.T) {
 	cfg := config.Default()
 	cfg.Web.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	cfg.Limits.Connections, cfg.Limits.ConnectionsPerClient = 10, 3
-	srv := &Server{cfg: cfg, log: maillog.Log{Logger: slog.New(slog.DiscardHandler)}}
+	srv := &Server{log: maillog.Log{Logger: slog.New(slog.DiscardHandler)}}
+	srv.live.Store(cfg)
 	srv.edge = srv.newEdge()
 	smtp := func() bool { return srv.edge.Admit(client, conn.MailService, false) }
 	total := func() int {
 		n, _ := srv.edge.Clients.Open()
 		return n
 	}
-	if !smtp() || !srv.AdmitHTTP(client) || !srv.AdmitHTTP(client) || srv.AdmitHTTP(client) || smtp() {
+	var leave []func()
+	http := func(ip netip.Addr) bool {
+		out := srv.AdmitHTTP(ip)
+		if out != nil {
+			leave = append(leave, out)
+		}
+		return out != nil
+	}
+	if !smtp() || !http(client) || !http(client) || http(client) || smtp() {
 		t.Error("one client")
 	}
 	for range 7 {
-		if !srv.AdmitHTTP(proxy) {
+		if !http(proxy) {
 			t.Error("a proxy is refused")
 		}
 	}
-	if srv.AdmitHTTP(proxy) || total() != 10 {
+	if http(proxy) || total() != 10 {
 		t.Error("more than limits.connections")
 	}
-	for range 7 {
-		srv.LeaveHTTP(proxy)
+	other := cfg.Clone() // connections are counted out as they were counted in
+	other.Web.Proxies = nil
+	srv.live.Store(other)
+	for _, out := range leave {
+		out()
 	}
-	srv.LeaveHTTP(client)
-	srv.LeaveHTTP(client)
 	srv.edge.Leave(client, conn.MailService, false)
 	if n := total(); n != 0 {
 		t.Errorf("%d connections are still counted", n)

@@ -26,6 +26,14 @@
 // rest is hashed in a bounded pool (auth.go). A login that fails is answered by the loop's
 // timer, at the same time after the question whatever was wrong.
 //
+// # Reload
+//
+// A room (smtpsrv, pop3srv, screen, login, agent, ...) has its rules in Settings that do not
+// change. Reload makes new ones of another configuration and calls each room's Configure,
+// which swaps a pointer and keeps all state. A session takes the pointer when it opens, with
+// its listener: so its rules do not change under it, and no loop takes a lock for them. What
+// can fail (files, sockets) is tried before the first room is changed.
+//
 // # Whose goroutine
 //
 // Everything in a session belongs to its loop's goroutine. While a session waits for

@@ -2,22 +2,24 @@ package server
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/limit"
 	"postrider/engine/edge/tlsio"
+	"postrider/engine/front/web"
 )
 
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {
-	c := srv.cfg
+	c := srv.config()
 	lines, _ := limit.ParseRate(c.Log.ClientLines) // it was read before
 	return &conn.Edge{
 		Lines:   conn.NewLines(lines, srv.log.Logger),
 		Log:     srv.log.Logger,
 		Clients: conn.NewClients(c.Limits.Connections, c.Limits.ConnectionsPerClient, offeredBy(c)),
-		Trusts:  srv.trusts, IsOwn: srv.isOwn, IsBalancer: c.IsBalancer,
+		Trusts:  srv.trusts, IsOwn: srv.isOwn, IsBalancer: srv.isBalancer,
 	}
 }
 
@@ -25,7 +27,9 @@ func (srv *Server) newEdge() *conn.Edge {
 func tlsOfEdge(c *config.Config, clients *tlsio.ClientStore) conn.TLS {
 	h := tlsio.NewHandshaker(c.HandshakeTokens(), c.TLS.MaxHandshakes)
 	h.Clients = clients
-	return conn.TLS{Handshaker: h, Limit: c.TLS.HandshakeTimeout, Pace: conn.NewPace(c.TLS.ClientHandshakes, c.Policy.RateEntries)}
+	limit := new(atomic.Int64)
+	limit.Store(int64(c.TLS.HandshakeTimeout))
+	return conn.TLS{Handshaker: h, Limit: limit, Pace: conn.NewPace(c.TLS.ClientHandshakes, c.Policy.RateEntries)}
 }
 
 // offeredBy are the services that a configuration has addresses for.
@@ -49,21 +53,30 @@ func serviceOf(at config.SMTPListener) conn.Service {
 	return conn.MailService
 }
 
+// isBalancer reports whether connections from an address begin with a PROXY header.
+func (srv *Server) isBalancer(ip netip.Addr) bool { return srv.config().IsBalancer(ip) }
+
 // isOwn reports whether an address is of a network of our own.
-func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.cfg.MayRelay(ip) }
+func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.config().MayRelay(ip) }
 
-// AdmitHTTP counts a connection of HTTP in, as SMTP and POP3 count theirs, or reports that
-// there are too many. A proxy in web.proxies is not one client: its connections count in
-// total only, as connections of our own networks do.
-func (srv *Server) AdmitHTTP(ip netip.Addr) bool { return srv.edge.Admit(srv.httpClient(ip)) }
+// AdmitHTTP counts a connection of HTTP, as SMTP and POP3 count theirs; leave counts it
+// out. nil: there are too many. A proxy in web.proxies is not one client: its connections
+// count in total only, as connections of our own networks do.
+func (srv *Server) AdmitHTTP(ip netip.Addr) (leave func()) {
+	client, at, own := srv.httpClient(ip)
+	if !srv.edge.Admit(client, at, own) {
+		return nil
+	}
+	return func() { srv.edge.Leave(client, at, own) }
+}
 
-// LeaveHTTP counts it out.
-func (srv *Server) LeaveHTTP(ip netip.Addr) { srv.edge.Leave(srv.httpClient(ip)) }
+// IsProxy reports whether an address is of a proxy in web.proxies.
+func (srv *Server) IsProxy(ip netip.Addr) bool { return web.Proxies(srv.config().Web.Proxies).Has(ip) }
 
 // httpClient is how a connection of HTTP is counted; the zero Addr is a client without a
 // limit.
 func (srv *Server) httpClient(ip netip.Addr) (client netip.Addr, at conn.Service, own bool) {
-	for _, n := range srv.cfg.Web.Proxies {
+	for _, n := range srv.config().Web.Proxies {
 		if n.Contains(ip.Unmap()) {
 			return netip.Addr{}, conn.WebService, true
 		}

@@ -17,9 +17,9 @@ const (
 // a draft that is converted has in memory.
 const maxHeld = budget.LargeWindow / 4
 
-// newEntrance is where all messages come in. srv.keys and srv.capture have to be there.
-func (srv *Server) newEntrance() *incoming.Entrance {
-	c := srv.cfg
+// newEntrance is where all messages come in by a configuration. srv.keys and srv.capture
+// have to be there.
+func (srv *Server) newEntrance(c *config.Config) *incoming.Entrance {
 	return &incoming.Entrance{
 		Inbox: srv.store, Drafts: srv.store, Router: srv.router, Keys: srv.keys, Capture: srv.capture,
 		Hostname: c.Server.Hostname, DefaultDomain: c.DefaultDomain(),

@@ -61,31 +61,50 @@ func Sockets(cfg *config.Config) (*privilege.Sockets, error) {
 	return privilege.Bind(all, kernel)
 }
 
-// listen binds all addresses.
-func (srv *Server) listen() error {
-	all := Listeners(srv.cfg)
+// listen listens on all addresses of a configuration.
+func (srv *Server) listen(cfg *config.Config) error {
+	addresses := Listeners(cfg)
+	var all []Listening
 	for _, f := range fronts {
-		at := all[slices.IndexFunc(all, func(l config.Listeners) bool { return l.Name == f.name })]
-		if err := srv.join(f, at); err != nil {
+		joined, err := srv.join(f, addresses[slices.IndexFunc(addresses, func(l config.Listeners) bool { return l.Name == f.name })])
+		if err != nil {
 			return err
 		}
+		all = append(all, joined)
 	}
+	srv.listening.Store(&all)
 	return nil
 }
 
-// join binds the addresses of a front, each by its socket if there is one.
-func (srv *Server) join(f front, at config.Listeners) error {
-	joined := Listening{Name: f.name}
+// join listens on the addresses of a front, each by its socket if there is one. A listener
+// that is there already goes on, with what opens connections now.
+func (srv *Server) join(f front, at config.Listeners) (joined Listening, err error) {
+	joined.Name, joined.keys = f.name, at.Addrs
+	old := srv.byAddress(f.name)
 	for i, addr := range at.Addrs {
 		open, overload := f.open(srv, i)
-		l, err := srv.bind(f.name, addr, overload, srv.edge.ProxyFirst(open))
-		if err != nil {
-			return fmt.Errorf("%s %s: %w", at.Key, addr, err)
+		l := old[addr]
+		if l != nil {
+			l.Configure(overload, srv.edge.ProxyFirst(open))
+		} else if l, err = srv.bind(f.name, addr, overload, srv.edge.ProxyFirst(open)); err != nil {
+			return joined, fmt.Errorf("%s %s: %w", at.Key, addr, err)
 		}
 		joined.listeners = append(joined.listeners, l)
 	}
-	srv.listening = append(srv.listening, joined)
-	return nil
+	return joined, nil
+}
+
+// byAddress are the listeners of a front by their addresses in the configuration.
+func (srv *Server) byAddress(name string) map[string]*loop.Listener {
+	by := make(map[string]*loop.Listener)
+	for _, at := range srv.Listening() {
+		for i := range at.listeners {
+			if at.Name == name {
+				by[at.keys[i]] = at.listeners[i]
+			}
+		}
+	}
+	return by
 }
 
 // bind listens on an address, by its socket if there is one.
@@ -99,6 +118,7 @@ func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn
 // Listening are the listeners of a front.
 type Listening struct {
 	Name      string
+	keys      []string // the addresses as the configuration has them
 	listeners []*loop.Listener
 }
 
@@ -111,11 +131,16 @@ func (l Listening) Addrs() (as []netip.AddrPort) {
 }
 
 // Listening are the listeners of all fronts, in the order of the ready line.
-func (srv *Server) Listening() []Listening { return srv.listening }
+func (srv *Server) Listening() []Listening {
+	if all := srv.listening.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
 
 // Addrs are the addresses of a front; none: it has none, or is not there.
 func (srv *Server) Addrs(name string) []netip.AddrPort {
-	for _, l := range srv.listening {
+	for _, l := range srv.Listening() {
 		if l.Name == name {
 			return l.Addrs()
 		}

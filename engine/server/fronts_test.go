@@ -48,9 +48,12 @@ func TestAFrontJoins(t *testing.T) {
 			return conn.Refused{}
 		}, nil
 	}}
-	if err := f.join(hello, hello.fixed()); err != nil {
+	joined, err := f.join(hello, hello.fixed())
+	if err != nil {
 		t.Fatal(err)
 	}
+	all := append(f.Listening(), joined)
+	f.listening.Store(&all)
 	p := dial(t, f.Addrs("hello")[0].String())
 	if text, err := io.ReadAll(p.r); err != nil || string(text) != "hello\r\n" {
 		t.Errorf("%q, %v", text, err)

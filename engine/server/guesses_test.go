@@ -86,7 +86,7 @@ func (f *fixture) slowedTo(t *testing.T, n int64) {
 // the client leaves, or the server ends, nothing is left.
 func TestEachWayToLogInWaits(t *testing.T) {
 	f := patient(t, func(c *config.Config) { c.POP3.APOP = true })
-	hash, err := password.Hash([]byte("secret"), f.cfg.HashCost())
+	hash, err := password.Hash([]byte("secret"), f.config().HashCost())
 	if err != nil {
 		t.Fatal(err)
 	}

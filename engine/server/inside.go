@@ -31,7 +31,7 @@ func (in inside) Details(ctx context.Context) (d admin.Details) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	d.Listeners = []admin.Listener{}
-	for _, l := range srv.listening {
+	for _, l := range srv.Listening() {
 		if as := l.Addrs(); len(as) > 0 {
 			at := admin.Listener{Name: l.Name}
 			for _, a := range as {
@@ -46,7 +46,7 @@ func (in inside) Details(ctx context.Context) (d admin.Details) {
 	}
 	d.Traced = in.Tapped()
 	d.Connections.Open, d.Connections.Strangers = srv.edge.Clients.Open()
-	d.Connections.Limit = srv.cfg.Limits.Connections
+	d.Connections.Limit = srv.config().Limits.Connections
 	_, d.Connections.Outgoing, _ = srv.courier.Load()
 	d.Queue = queueTotal(srv.store, time.Now())
 	d.Store = storeFacts(srv.store)

@@ -20,7 +20,7 @@ func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve fun
 	if srv.draining.Load() {
 		return incoming.Result{}, fmt.Errorf("%w: the server is about to end", storage.ErrTemporary)
 	}
-	in := *srv.entrance
+	in := *srv.entrance.Load()
 	in.Reserve, in.MaxBacklog = reserve, localmail.Backlog
 	result, err := in.Submit(ctx, m)
 	switch {

@@ -32,11 +32,9 @@ var errDraining = errors.New("shutting down")
 // The caller may put more into it.
 func (srv *Server) HTTP() *http.ServeMux {
 	mux := http.NewServeMux()
-	hosts := srv.webHosts()
-	hosts.Always = false // monitoring knows hosts by names of its own
-	mux.Handle("GET /metrics", hosts.Only(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{})))
-	if srv.cfg.Web.Profiling {
-		profiles(mux, hosts)
+	mux.Handle("GET /metrics", srv.onlyHosts(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{})))
+	if srv.config().Web.Profiling {
+		profiles(mux, srv.onlyHosts)
 	}
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -50,6 +48,16 @@ func (srv *Server) HTTP() *http.ServeMux {
 	mux.HandleFunc("GET /healthz", health)
 	mux.HandleFunc("GET /readyz", health)
 	return mux
+}
+
+// onlyHosts passes on requests that name one of the server's names, as web.hosts has them at
+// that time. Monitoring over a network may know hosts by names of its own.
+func (srv *Server) onlyHosts(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hosts := srv.webHosts()
+		hosts.Always = false
+		hosts.Only(next).ServeHTTP(w, r)
+	})
 }
 
 // Healthy is nil while mail is taken, else the reason why it is not.
@@ -80,7 +88,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(smtp.Sessions.Load()) })
 	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(pop3.Sessions.Load()) })
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
-	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.cfg.Limits.Memory) })
+	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.config().Limits.Memory) })
 	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(smtp.CommitsOpen.Load()) })
 	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
 	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })

@@ -68,7 +68,7 @@ func TestMechanismsAreOfferedToThoseTheyCanServe(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cost := f.cfg.HashCost()
+	cost := f.config().HashCost()
 	both, err := password.Hash([]byte("word"), cost)
 	if err != nil {
 		t.Fatal(err)

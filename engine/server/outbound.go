@@ -25,27 +25,32 @@ func NewResolver(cfg *config.Config, log *slog.Logger) *dns.Resolver {
 // NewFinder returns what finds the hosts of next hops as cfg has it, for a server that
 // takes mail at these addresses.
 func NewFinder(cfg *config.Config, names *dns.Resolver, listeners []netip.AddrPort) *mx.Finder {
+	return mx.New(names, hostOptions(cfg, listeners))
+}
+
+// hostOptions are how the hosts of next hops are found.
+func hostOptions(cfg *config.Config, listeners []netip.AddrPort) mx.Options {
 	rules, err := cfg.RelayRules()
 	if err != nil { // there is no courier with such rules
 		rules = new(router.Transports)
 	}
-	return mx.New(names, mx.Options{
+	return mx.Options{
 		Named: rules.Names, Private: cfg.Relay.PrivateNetworks,
 		Port: uint16(cfg.Relay.Port), Families: mx.Families(cfg.Relay.Families),
 		Own: mx.Listeners(listeners, net.InterfaceAddrs, time.Now), OwnNames: []string{cfg.Server.Hostname},
-	})
+	}
 }
 
 // MostQuestions is how many questions to name servers are open at once.
 const MostQuestions = dns.MaxQuestions
 
 // newCourier makes what works the queue.
-func (srv *Server) newCourier(hosts *mx.Finder, log *slog.Logger) (*agent.Courier, error) {
-	set, err := courierSettings(srv.cfg)
+func (srv *Server) newCourier(log *slog.Logger) (*agent.Courier, error) {
+	set, err := courierSettings(srv.config())
 	if err != nil {
 		return nil, err
 	}
-	return agent.New(set, srv.store, srv.router, hosts, log)
+	return agent.New(set, srv.store, srv.router, srv.hosts, log)
 }
 
 // Operator is what the commands of an operator may do with the relay of a running

@@ -10,17 +10,21 @@ import (
 
 // newPOP3 makes what the sessions of POP3 share.
 func (srv *Server) newPOP3() *pop3srv.Service {
-	c := srv.cfg
-	return pop3srv.New(pop3srv.Settings{
+	return pop3srv.New(pop3Settings(srv.config()), pop3srv.Rooms{
+		Edge: srv.edge, Loops: srv.group.Loops(), Store: srv.store, Door: srv.door, Memory: srv.budget,
+		Readers: srv.readers, Log: srv.log, Draining: srv.draining.Load,
+	})
+}
+
+// pop3Settings are the rules for sessions of POP3.
+func pop3Settings(c *config.Config) pop3srv.Settings {
+	return pop3srv.Settings{
 		Hostname: c.Server.Hostname, Version: Version,
 		APOP: c.POP3.APOP, LoginDelay: c.POP3.LoginDelay, MaxErrors: c.POP3.MaxErrors,
 		MaxListing: c.POP3.MaxListing, IdleTimeout: c.POP3.IdleTimeout,
 		Mechanisms: c.Auth.Mechanisms, ClearText: c.Auth.ClearText,
 		TLSFirst: c.TLS.ClientCertificates == config.CertificatesRequired,
-	}, pop3srv.Rooms{
-		Edge: srv.edge, Loops: srv.group.Loops(), Store: srv.store, Door: srv.door, Memory: srv.budget,
-		Readers: srv.readers, Log: srv.log, Draining: srv.draining.Load,
-	})
+	}
 }
 
 // openPOP3 is for the addresses of pop3.listen.

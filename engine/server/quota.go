@@ -101,7 +101,7 @@ func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 	if refused != nil {
 		return errors.New(refused.Text)
 	}
-	m := srv.entrance.New("")
+	m := srv.entrance.Load().New("")
 	if o := m.Recipient(&rcpt); o != router.Local {
 		return fmt.Errorf("no mailbox %s", to)
 	}
@@ -109,9 +109,9 @@ func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 	text := fmt.Sprintf("From: Mail Delivery System <MAILER-DAEMON@%s>\r\nTo: <%s>\r\nSubject: %s almost full\r\nDate: %s\r\n"+
 		"Message-ID: <quota.%d@%s>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"+
 		"%s almost full:\r\n\r\n%s\r\nMail that has no room is refused. Delete messages to make some.\r\n",
-		srv.cfg.Server.Hostname, to, what, now.Format(time.RFC1123Z), now.UnixNano(), srv.cfg.Server.Hostname, what, quotaWords(n))
+		srv.config().Server.Hostname, to, what, now.Format(time.RFC1123Z), now.UnixNano(), srv.config().Server.Hostname, what, quotaWords(n))
 	wide := strings.ContainsFunc(to, func(r rune) bool { return r >= 0x80 })
-	r, err := m.Write(ctx, &incoming.From{Received: message.Received{Host: srv.cfg.Server.Hostname, With: "local"}}, []byte(text),
+	r, err := m.Write(ctx, &incoming.From{Received: message.Received{Host: srv.config().Server.Hostname, With: "local"}}, []byte(text),
 		&incoming.End{Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: wide, Body: smtp.Body8BitMIME}})
 	if err == nil {
 		srv.log.Info("a mail about a quota was sent: "+r.ID().String(), maillog.Local, slog.String("of", name))

@@ -16,27 +16,30 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
+	"postrider/engine/front/capture"
 	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
+	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/agent"
+	"postrider/engine/relay/mx"
 	"postrider/storage"
 )
 
 // Server is the running edge: listeners and their sessions over one store.
 type Server struct {
-	cfg    *config.Config
+	live   atomic.Pointer[config.Config] // see Reload
 	store  storage.Store
 	router *router.Router
 	log    maillog.Log
 
 	group     *loop.Group
 	sockets   *privilege.Sockets
-	listening []Listening
+	listening atomic.Pointer[[]Listening]
 	tls       *certs.Manager // nil: none
 	edge      *conn.Edge
 	budget    budget.Memory
@@ -45,17 +48,21 @@ type Server struct {
 	// converters make lines of binary messages.
 	converters *conn.Pool
 	placers    *conn.Pool // places recipients again
+	hosts      *mx.Finder
 	courier    *agent.Courier
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
 	quotas     *quotaWarnings
-	entrance   *incoming.Entrance
+	entrance   atomic.Pointer[incoming.Entrance]
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
 	door    *login.Door
+	secret  []byte // see login.LoadSecret
 	guard   *screen.Guard
 	smtpsrv *smtpsrv.Service
 	pop3srv *pop3srv.Service
+	web     *web.Client   // nil: none was made
+	view    *capture.View // nil: none was made
 
 	draining atomic.Bool
 	stats    stats
@@ -78,6 +85,10 @@ var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
 // readers is how many reads of the store go on at once.
 const readers = 16
 
+// SureConnections is what limits.connections may be raised to by Reload, whatever it was at
+// the start: each session has at most one read in the queue for them.
+const SureConnections = 1 << 16
+
 // New binds the listeners of cfg and prepares their sessions over store; nothing
 // is accepted before Start. The caller keeps store and closes it after Drain.
 func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
@@ -86,13 +97,17 @@ func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, er
 
 // NewOn is New with sockets that are bound already (see Sockets).
 func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
+	if sockets == nil {
+		sockets = new(privilege.Sockets)
+	}
 	srv := &Server{
 		sockets: sockets,
-		cfg:     cfg, store: store, log: maillog.Log{Logger: log},
+		store:   store, log: maillog.Log{Logger: log},
 		router: router.New(store, cfg.RouterSettings()),
 		budget: budget.New(cfg.Limits.Memory),
 		took:   newLatencies(),
 	}
+	srv.live.Store(cfg)
 	if m, ok := store.(storage.Metered); ok {
 		m.OnSync(srv.took.sync.Observe)
 	}
@@ -108,8 +123,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
-	srv.entrance = srv.newEntrance()
-	srv.sent = allowance.New(allowance.Limits{Messages: cfg.Submission.MessagesPerHour, Recipients: cfg.Submission.RecipientsPerHour})
+	srv.entrance.Store(srv.newEntrance(cfg))
+	srv.sent = allowance.New(allowances(cfg))
 	loops := cfg.Server.Loops
 	if loops == 0 {
 		loops = runtime.NumCPU()
@@ -132,26 +147,30 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv.edge.Run(group.Loops())
 	names := NewResolver(cfg, log)
 	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(names))
-	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg), srv.smtpRooms())
-	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, 1<<16), 0)
+	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg, srv.entrance.Load()), srv.smtpRooms())
+	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, SureConnections), 0)
 	srv.pop3srv = srv.newPOP3()
-	if err := srv.listen(); err != nil {
+	if err := srv.listen(cfg); err != nil {
 		group.Stop()
 		srv.readers.Close()
 		return nil, err
 	}
-	if srv.courier, err = srv.newCourier(NewFinder(cfg, names, srv.Addrs("smtp")), log); err != nil {
+	srv.hosts = NewFinder(cfg, names, srv.Addrs("smtp"))
+	if srv.courier, err = srv.newCourier(log); err != nil {
 		group.Stop()
 		srv.readers.Close()
 		return nil, err
 	}
-	srv.courier.Entrance = srv.entrance
+	srv.courier.SetEntrance(srv.entrance.Load())
 	srv.limits = srv.newLimits()
 	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = conn.NewPool(conversions, maxConversions, 0)
 	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
 	return srv, nil
 }
+
+// config is the configuration that counts now. It does not change: Reload replaces it.
+func (srv *Server) config() *config.Config { return srv.live.Load() }
 
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
@@ -184,7 +203,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	if srv.draining.Swap(true) {
 		return
 	}
-	for _, at := range srv.listening {
+	for _, at := range srv.Listening() {
 		for _, l := range at.listeners {
 			l.Accepting(false)
 		}

@@ -12,17 +12,19 @@ import (
 	"postrider/engine/edge/dns"
 	"postrider/engine/edge/limit"
 	"postrider/engine/front/smtpsrv"
+	"postrider/engine/mail/allowance"
+	"postrider/engine/mail/incoming"
 	"postrider/engine/protocol/smtpd"
 )
 
 // openSMTP is for the addresses of smtp.listen.
 func openSMTP(srv *Server, i int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(srv.cfg.SMTP.Listen[i], nil)), srv.smtpsrv.TooMany()
+	return srv.smtpsrv.Listener(srv.smtpAddress(srv.config().SMTP.Listen[i], nil)), srv.smtpsrv.TooMany()
 }
 
 // openSMTPS is for the addresses of smtp.listen_tls.
 func openSMTPS(srv *Server, i int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(srv.cfg.SMTP.ListenTLS[i], srv.tls.Configs.SMTPS)), nil
+	return srv.smtpsrv.Listener(srv.smtpAddress(srv.config().SMTP.ListenTLS[i], srv.tls.Configs.SMTPS)), nil
 }
 
 // openSubmission is for the addresses of submission.listen, where accounts submit mail (RFC
@@ -50,11 +52,11 @@ func (srv *Server) smtpAddress(at config.SMTPListener, within *tls.Config) smtps
 	if srv.tls != nil && within == nil {
 		a.StartTLS = srv.tls.Configs.SMTP
 	}
-	if cmp.Or(at.BareLF, srv.cfg.SMTP.BareLF) == config.BareLFNormalize {
+	if cmp.Or(at.BareLF, srv.config().SMTP.BareLF) == config.BareLFNormalize {
 		a.BareLF = smtpd.Normalize
 	}
 	switch {
-	case srv.capture != 0, within != nil, !demandsCertificates(srv.cfg):
+	case srv.capture != 0, within != nil, !demandsCertificates(srv.config()):
 	case at.Auth == config.AuthRequired:
 		a.StartTLS = srv.tls.Configs.SMTPS // where a certificate is demanded
 	default:
@@ -69,7 +71,7 @@ func demandsCertificates(c *config.Config) bool {
 }
 
 // smtpSettings are the rules for sessions of SMTP.
-func smtpSettings(c *config.Config) smtpsrv.Settings {
+func smtpSettings(c *config.Config, in *incoming.Entrance) smtpsrv.Settings {
 	return smtpsrv.Settings{
 		Machine: smtpd.Config{
 			Hostname: c.Server.Hostname, MaxSize: c.SMTP.MaxSize, MaxRecipients: c.SMTP.MaxRecipients,
@@ -79,14 +81,14 @@ func smtpSettings(c *config.Config) smtpsrv.Settings {
 		CommandTimeout: c.SMTP.CommandTimeout, DataTimeout: c.SMTP.DataTimeout, MinDataRate: c.SMTP.MinDataRate,
 		MayRelay: c.MayRelay, MayXclient: c.MayXclient,
 		AnySender: c.Submission.AnySender, HideClient: c.Submission.HideClient, Handshakes: c.TLS.ClientHandshakes,
-		OverQuotaFails: c.SMTP.OverQuota == config.OverQuotaFinal, Capture: c.Capture.On,
+		OverQuotaFails: c.SMTP.OverQuota == config.OverQuotaFinal, Capture: c.Capture.On, Entrance: in,
 	}
 }
 
 // smtpRooms are the parts of the server that sessions of SMTP work with.
 func (srv *Server) smtpRooms() smtpsrv.Rooms {
 	return smtpsrv.Rooms{
-		Loops: srv.group.Loops(), Edge: srv.edge, Store: srv.store, Router: srv.router, Door: srv.door, Entrance: srv.entrance,
+		Loops: srv.group.Loops(), Edge: srv.edge, Store: srv.store, Router: srv.router, Door: srv.door,
 		Memory: srv.budget, Guard: srv.guard, Sent: srv.sent, Log: srv.log, Took: srv.took.accept,
 		Draining: srv.draining.Load,
 	}
@@ -100,7 +102,14 @@ func screenSettings(c *config.Config) screen.Settings {
 		r, _ := limit.ParseRate(text)
 		return r
 	}
+	var lists []policy.Blocklist
+	for _, s := range p.Blocklists {
+		if l, err := policy.ParseBlocklist(s); err == nil {
+			lists = append(lists, l)
+		}
+	}
 	return screen.Settings{
+		Lists:             lists,
 		Hostname:          c.Server.Hostname,
 		ClientConnections: rate(p.ClientConnections), NetworkConnections: rate(p.NetworkConnections),
 		ClientMessages: rate(p.ClientMessages), NetworkMessages: rate(p.NetworkMessages),
@@ -115,21 +124,20 @@ func screenSettings(c *config.Config) screen.Settings {
 
 // vetter asks name servers about untrusted clients and their mail.
 func (srv *Server) vetter(names *dns.Resolver) screen.Vetter {
-	v := screen.Vetter{
+	return screen.Vetter{
 		Names: names, Memory: srv.budget.OfStrangers(),
 		Panicked: func(p any) { _ = srv.log.Panicked("the check of a message", p) }, Log: srv.log,
 	}
-	for _, s := range srv.cfg.Policy.Blocklists {
-		if l, err := policy.ParseBlocklist(s); err == nil {
-			v.Lists = append(v.Lists, l)
-		}
-	}
-	return v
+}
+
+// allowances are what accounts may send.
+func allowances(c *config.Config) allowance.Limits {
+	return allowance.Limits{Messages: c.Submission.MessagesPerHour, Recipients: c.Submission.RecipientsPerHour}
 }
 
 // trusts reports whether the address is on a network that may ask VRFY and EXPN.
 func (srv *Server) trusts(ip netip.Addr) bool {
-	for _, n := range srv.cfg.SMTP.TrustedNetworks {
+	for _, n := range srv.config().SMTP.TrustedNetworks {
 		if n.Contains(ip) {
 			return true
 		}

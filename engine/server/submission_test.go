@@ -70,7 +70,7 @@ func (f *fixture) got(t *testing.T, number string) string {
 // holds reports whether the signature in text is good.
 func (f *fixture) holds(t *testing.T, text string) bool {
 	t.Helper()
-	keys, err := dkim.List(f.cfg.DKIMDir())
+	keys, err := dkim.List(f.config().DKIMDir())
 	if err != nil {
 		t.Fatal(err)
 	}

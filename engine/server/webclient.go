@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"postrider/codec/address"
+	"postrider/engine/config"
 	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
@@ -25,24 +26,33 @@ const spoolFolder = "web-spool"
 // WebClient makes the handler of the web client, which logs in and sends by the same rules
 // as SMTP. Its requests run on goroutines of net/http, which may wait.
 func (srv *Server) WebClient(log *slog.Logger) (http.Handler, error) {
-	c := srv.cfg
-	return web.New(web.Config{
+	made, err := web.New(srv.webConfig(srv.config(), log))
+	if err != nil {
+		return nil, err
+	}
+	srv.web = made
+	return made, nil
+}
+
+// webConfig is what the web client goes by.
+func (srv *Server) webConfig(c *config.Config, log *slog.Logger) web.Config {
+	return web.Config{
 		Store: srv.store, Login: srv.door.SignIn, Submit: srv.webSubmit, Addresses: srv.addressesOf,
 		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
 		ClearText: c.Auth.ClearText, TLSOnly: demandsCertificates(c),
 		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
 		Bounds: srv.webBounds(), Log: log.With(maillog.Web),
-	})
+	}
 }
 
 // webBounds are the bounds of the web client and of the view of captured mail. Each client
 // that can connect may read captured mail, so the name that a request gives always counts.
 func (srv *Server) webBounds() web.Bounds {
-	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.cfg.Web.Proxies, Budget: srv.budget.Pages}
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.config().Web.Proxies, Budget: srv.budget.Pages}
 }
 
 func (srv *Server) webHosts() web.Hosts {
-	return web.Hosts{Names: append([]string{srv.cfg.Server.Hostname}, srv.cfg.Web.Hosts...), Always: srv.capture != 0}
+	return web.Hosts{Names: append([]string{srv.config().Server.Hostname}, srv.config().Web.Hosts...), Always: srv.capture != 0}
 }
 
 // WebTLS is the configuration of web.listen_tls; nil without TLS.
@@ -61,7 +71,7 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 	if !srv.door.IsUnchanged(&account) {
 		return incoming.Result{}, errExpired
 	}
-	if !srv.cfg.Submission.AnySender && !srv.router.Owns(account.ID, m.Sender) {
+	if !srv.config().Submission.AnySender && !srv.router.Owns(account.ID, m.Sender) {
 		return incoming.Result{}, fmt.Errorf("%w: %s is not an address of yours", web.ErrRefused, m.Sender)
 	}
 	b, err := srv.book(account.ID, len(m.Recipients))
@@ -69,7 +79,7 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 		return incoming.Result{}, err
 	}
 	m.Daemon, m.Line = maillog.Web, m.Origin
-	result, err := srv.entrance.Submit(ctx, m)
+	result, err := srv.entrance.Load().Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		b.Refused(len(result.Refused))
 		srv.stats.messages.Add(1)

@@ -13,7 +13,7 @@ import (
 func TestInstallPrints(t *testing.T) {
 	s := shelltest.Bare(t, Command)
 	out := s.Want(0, "", "install --print", "# ---- /usr/lib/sysusers.d/postrider.conf", "u postrider ", "d /var/lib/postrider 0700", "FileDescriptorName=smtp")
-	if self, err := os.Executable(); err != nil || !strings.Contains(out, "ExecStart="+self+" serve ") || !strings.Contains(out, "kill -HUP $MAINPID") {
+	if self, err := os.Executable(); err != nil || !strings.Contains(out, "ExecStart="+self+" serve ") || !strings.Contains(out, "ExecReload="+self+" reload ") {
 		t.Errorf("the service is not filled in:\n%s", out)
 	}
 	s.Want(0, "", "install --print --only service --binary /usr/bin/postrider", "ExecStart=/usr/bin/postrider serve ", "Type=notify\n", "WatchdogSec=")

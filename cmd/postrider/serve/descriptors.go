@@ -133,7 +133,26 @@ func openFileLimit() (int, error) {
 
 // setFilesAside shares the open files of this process out, and takes what it can't have
 // off the configuration.
-func setFilesAside(cfg *config.Config, log *slog.Logger) error {
+func setFilesAside(cfg *config.Config, log *slog.Logger) (fileShare, error) {
+	limit, err := openFileLimit()
+	if err != nil {
+		return fileShare{}, sysexits.Unavailable.With(err)
+	}
+	s, err := shareFiles(cfg, limit)
+	if err != nil {
+		return s, sysexits.Config.With(err)
+	}
+	if cuts := s.cuts(cfg, limit); cuts != "" {
+		log.Warn(cuts)
+	}
+	cfg.Limits.Connections, cfg.Relay.Connections = s.connections, s.relay
+	cfg.Process = config.Process{Questions: s.questions, StoreFiles: max(s.store-lsm.FilesBeside, lsm.MinOpenFiles)}
+	return s, nil
+}
+
+// shareFilesAgain takes off a new configuration what the process can't have beside the files
+// that its store and its resolver were given at the start.
+func shareFilesAgain(cfg *config.Config, start fileShare, log *slog.Logger) error {
 	limit, err := openFileLimit()
 	if err != nil {
 		return sysexits.Unavailable.With(err)
@@ -142,10 +161,12 @@ func setFilesAside(cfg *config.Config, log *slog.Logger) error {
 	if err != nil {
 		return sysexits.Config.With(err)
 	}
+	kept := max(start.store-s.store, 0) + max(start.questions-s.questions, 0)
+	s.store, s.questions = start.store, start.questions
+	s.connections = max(s.connections-kept, leastFiles.connections)
 	if cuts := s.cuts(cfg, limit); cuts != "" {
 		log.Warn(cuts)
 	}
 	cfg.Limits.Connections, cfg.Relay.Connections = s.connections, s.relay
-	cfg.Process = config.Process{Questions: s.questions, StoreFiles: max(s.store-lsm.FilesBeside, lsm.MinOpenFiles)}
 	return nil
 }

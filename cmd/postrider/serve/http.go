@@ -18,7 +18,6 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/admin"
-	"postrider/engine/front/web"
 	"postrider/engine/server"
 	"postrider/storage"
 )
@@ -86,12 +85,13 @@ type httpParams struct {
 	store   storage.Store
 	log     *slog.Logger
 	started time.Time // the process
+	live    *running
 }
 
 // serveHTTP opens the admin socket and the addresses of --http.
 func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	cfg, srv, log := p.cfg, p.srv, p.log
-	h := &httpServers{limits: newHTTPLimits(srv, web.Proxies(cfg.Web.Proxies).Has)}
+	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy)}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.serveWeb(ctx, p); err != nil {
 		return nil, err
@@ -108,14 +108,14 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
-			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(cfg),
+			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(p.live.cfg.Load()),
 			Listening: h.listening(),
 		}
 		if err := srv.Healthy(); err != nil {
 			st.Health = err.Error()
 		}
 		return st
-	})
+	}, admin.Reloading(p.live.reload))
 	if err != nil {
 		h.all()
 		return nil, err

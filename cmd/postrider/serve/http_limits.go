@@ -27,8 +27,7 @@ const (
 
 // admission is the count of connections of all protocols.
 type admission interface {
-	AdmitHTTP(netip.Addr) bool
-	LeaveHTTP(netip.Addr)
+	AdmitHTTP(netip.Addr) (leave func())
 }
 
 // httpLimits counts the connections of all listeners of HTTP.
@@ -73,7 +72,8 @@ type httpConn struct {
 	net.Conn
 	limits  *httpLimits
 	client  netip.Addr
-	reserve bool // for health checks alone
+	out     func() // counts it out among all protocols
+	reserve bool   // for health checks alone
 
 	// Places in the lists of idle connections; guarded by limits.mu.
 	place, placeOfClient *list.Element
@@ -95,7 +95,10 @@ func (l *httpLimits) admit(conn net.Conn) *httpConn {
 	for range 2 { // with room that there is, then with room that is made
 		l.mu.Lock()
 		tooMany := l.counts[c.client] >= maxHTTPClient && !l.exempt(c.client)
-		if l.open < maxHTTP && !tooMany && l.others.AdmitHTTP(c.client) {
+		if l.open < maxHTTP && !tooMany {
+			c.out = l.others.AdmitHTTP(c.client)
+		}
+		if c.out != nil {
 			l.open++
 			l.counts[c.client]++
 			l.setIdle(c, true)
@@ -180,7 +183,7 @@ func (l *httpLimits) leave(c *httpConn) {
 	if l.counts[c.client]--; l.counts[c.client] == 0 {
 		delete(l.counts, c.client)
 	}
-	l.others.LeaveHTTP(c.client)
+	c.out()
 }
 
 // counted is the connection below TLS.

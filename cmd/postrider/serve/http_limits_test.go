@@ -19,17 +19,17 @@ type books struct {
 	open, limit int
 }
 
-func (b *books) AdmitHTTP(netip.Addr) bool {
+func (b *books) AdmitHTTP(netip.Addr) (leave func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open == b.limit {
-		return false
+		return nil
 	}
 	b.open++
-	return true
+	return b.leave
 }
 
-func (b *books) LeaveHTTP(netip.Addr) {
+func (b *books) leave() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open--

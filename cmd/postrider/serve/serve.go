@@ -8,10 +8,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +70,8 @@ demo-passwords of the data directory.`,
 			if err != nil {
 				return err
 			}
-			return errors.Join(serve(cmd.Context(), cfg, demo, cmd.OutOrStdout()), written())
+			load := func() (*config.Config, error) { return configOf(file, flags) }
+			return errors.Join(serve(cmd.Context(), cfg, load, demo, cmd.OutOrStdout()), written())
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML; default: $POSTRIDER_CONFIG, or /etc/postrider.toml if it exists); flags override it")
@@ -117,12 +116,10 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 }
 
 // serve runs the server until ctx ends, or until its store fails and
-// the process replaces itself.
-func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) error {
-	started := time.Now()
-	handler, err := maillog.Open(maillog.Settings{
-		To: cfg.Log.To, Name: cfg.Log.Name, Host: cfg.Server.Hostname, JSON: cfg.Log.Format == config.LogJSON, Level: cfg.Log.Level,
-	})
+// the process replaces itself. load reads the configuration again.
+func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), demo bool, out io.Writer) error {
+	started, asked := time.Now(), cfg.Clone()
+	handler, err := maillog.Open(logSettings(cfg))
 	if err != nil {
 		return sysexits.CantCreate.With(err)
 	}
@@ -142,7 +139,8 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	}
 	defer sockets.Close()
 
-	if err := setFilesAside(cfg, log); err != nil {
+	share, err := setFilesAside(cfg, log)
+	if err != nil {
 		return err
 	}
 	failed := make(chan error, 1)
@@ -160,7 +158,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
-	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started})
+	live := &running{load: load, srv: srv, lines: handler, sockets: sockets, log: log, manager: manager, share: share, asked: asked}
+	live.cfg.Store(cfg)
+	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started, live})
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
@@ -172,13 +172,14 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, out io.Writer) er
 		log.Warn("the accounts can't be listed", "err", err)
 	}
 	manager.ready(ready, srv.Alive)
-	defer reloadOnHangup(srv, handler, manager, log)()
+	defer live.onHangup()()
 
 	select {
 	case <-ctx.Done():
 		manager.stopping()
-		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", cfg.Limits.DrainTimeout)
-		until, cancel := context.WithTimeout(context.Background(), cfg.Limits.DrainTimeout)
+		limit := live.cfg.Load().Limits.DrainTimeout
+		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", limit)
+		until, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		srv.Drain(until)
 		stop.end(until, log)
@@ -216,24 +217,10 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed
 	}
 }
 
-// reloadOnHangup has SIGHUP open the file of the log again and read the certificates again,
-// until the function that it returns is called.
-func reloadOnHangup(srv *server.Server, lines *maillog.Handler, manager *notifier, log *slog.Logger) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	go func() {
-		for range hangups {
-			done := manager.reloading()
-			if err := lines.Reopen(); err != nil {
-				log.Error(err.Error())
-			}
-			srv.ReloadCertificates()
-			done()
-		}
-	}()
-	return func() {
-		signal.Stop(hangups)
-		close(hangups)
+// logSettings are how the log is written.
+func logSettings(cfg *config.Config) maillog.Settings {
+	return maillog.Settings{
+		To: cfg.Log.To, Name: cfg.Log.Name, Host: cfg.Server.Hostname, JSON: cfg.Log.Format == config.LogJSON, Level: cfg.Log.Level,
 	}
 }
 

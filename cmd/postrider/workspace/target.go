@@ -14,6 +14,7 @@ import (
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
+	"postrider/engine/front/admin"
 )
 
 // Target is the flags that say which store a command is about.
@@ -98,6 +99,21 @@ func (t *Target) With(ctx context.Context, c MayCreate, f func(*Workspace) error
 	}
 	err = f(ws)
 	return errors.Join(err, sysexits.IOErr.With(ws.Close()))
+}
+
+// Server is the running server, also when the file has become broken. The caller closes it.
+func (t *Target) Server(ctx context.Context) (*admin.Client, error) {
+	cfg, err := t.Config()
+	if err != nil {
+		if cfg = t.despite(ctx, err); cfg == nil {
+			return nil, err
+		}
+	}
+	server, _, err := Server(ctx, cfg)
+	if err == nil && server == nil {
+		err = NoServer(cfg)
+	}
+	return server, err
 }
 
 // despite finds the running server of a file that is broken: an operator who edits it can

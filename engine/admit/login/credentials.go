@@ -25,11 +25,11 @@ import (
 // the time to live, so the size is bounded and nothing is searched for what has
 // expired.
 type credentials struct {
-	ttl  time.Duration // 0: nothing is remembered
-	size int           // entries at most, in both generations
-	key  []byte
+	key []byte
 
 	mu           sync.Mutex
+	ttl          time.Duration        // 0: nothing is remembered
+	size         int                  // entries at most, in both generations
 	young, old   map[digest]time.Time // when each was verified
 	youngerSince time.Time
 }
@@ -40,6 +40,29 @@ func newCredentials(ttl time.Duration, size int) *credentials {
 	c := &credentials{ttl: ttl, size: size, key: make([]byte, sha256.Size), young: make(map[digest]time.Time)}
 	rand.Read(c.key)
 	return c
+}
+
+// configure replaces the limits. With no time to live all is forgotten.
+func (c *credentials) configure(ttl time.Duration, size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ttl, c.size = ttl, size
+	if ttl == 0 {
+		c.old, c.young = nil, make(map[digest]time.Time)
+	}
+	if len(c.young) > max(size/2, 1) {
+		c.young = make(map[digest]time.Time)
+	}
+	if len(c.old) > max(size/2, 1) {
+		c.old = nil
+	}
+}
+
+// isOn reports whether passwords are remembered.
+func (c *credentials) isOn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ttl > 0
 }
 
 func (c *credentials) digest(a *storage.Account, password []byte) (d digest) {
@@ -57,7 +80,7 @@ func (c *credentials) digest(a *storage.Account, password []byte) (d digest) {
 // knows reports whether the password was right for the account, as it is now, a
 // short time ago.
 func (c *credentials) knows(a *storage.Account, password []byte, now time.Time) bool {
-	if c.ttl == 0 {
+	if !c.isOn() {
 		return false
 	}
 	d := c.digest(a, password)
@@ -72,7 +95,7 @@ func (c *credentials) knows(a *storage.Account, password []byte, now time.Time) 
 
 // remember notes that the password is right.
 func (c *credentials) remember(a *storage.Account, password []byte, now time.Time) {
-	if c.ttl == 0 {
+	if !c.isOn() {
 		return
 	}
 	d := c.digest(a, password)

@@ -3,6 +3,7 @@ package login
 import (
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"postrider/codec/sasl"
@@ -51,7 +52,7 @@ type Door struct {
 	// Stats are the counters of logins.
 	Stats Stats
 
-	set      Settings
+	set      atomic.Pointer[Settings]
 	known    *credentials
 	failures *failures
 	guesses  *guesses
@@ -59,13 +60,27 @@ type Door struct {
 
 // New makes a Door that has seen no login.
 func New(s Settings) *Door {
-	return &Door{
-		set:      s,
+	d := &Door{
 		known:    newCredentials(s.CacheTTL, s.CacheSize),
 		failures: newFailures(s.NetworkFailures, s.FailureWindow),
 		guesses:  newGuesses(s.AccountFailures, s.AccountDelay, s.FailureWindow),
 	}
+	d.set.Store(&s)
+	return d
 }
+
+// Configure replaces the settings. What was seen of networks and accounts, and the remembered
+// passwords, stay as far as the new settings have room for them.
+func (d *Door) Configure(s Settings) {
+	now := s.Now()
+	d.known.configure(s.CacheTTL, s.CacheSize)
+	d.failures.configure(s.NetworkFailures, s.FailureWindow, now)
+	d.guesses.configure(s.AccountFailures, s.AccountDelay, s.FailureWindow, now)
+	d.set.Store(&s)
+}
+
+// Settings returns the settings that count now.
+func (d *Door) Settings() *Settings { return d.set.Load() }
 
 // Attempt is one login, from its claim to its outcome. The caller sets the exported fields
 // before Judge; a session may use one Attempt for one login after the other.
@@ -125,10 +140,10 @@ func (d *Door) Judge(a *Attempt, done func(Outcome)) (o Outcome, now bool) {
 		d.guesses.waited(&a.guess)
 		return d.decide(a)
 	}
-	at := d.set.Now()
-	a.asked, a.changes = at, d.set.Store.CredentialChanges()
-	account, err := d.set.Router.Login([]byte(a.Claim.User))
-	a.guess = d.guesses.guess(d.set.Router.LoginName([]byte(a.Claim.User)), &account, a.From)
+	at := d.set.Load().Now()
+	a.asked, a.changes = at, d.set.Load().Store.CredentialChanges()
+	account, err := d.set.Load().Router.Login([]byte(a.Claim.User))
+	a.guess = d.guesses.guess(d.set.Load().Router.LoginName([]byte(a.Claim.User)), &account, a.From)
 	remembered := a.Claim.Need == sasl.NeedPassword && err == nil && account.Access == storage.FullAccess && d.known.knows(&account, a.Claim.Password, at) && d.mayActAs(account, a.Claim.Authzid)
 	if remembered && d.guesses.knows(&a.guess, at) {
 		return d.remember(a, account), true
@@ -178,7 +193,7 @@ func (d *Door) admit(g *guess, now time.Time) (wait time.Duration, ok bool) {
 // settle ends what admit began: only a wrong claim costs its network and its name. After a
 // right one the network is known.
 func (d *Door) settle(g *guess, v Verdict) {
-	now := d.set.Now()
+	now := d.set.Load().Now()
 	if g.open && v != Denied {
 		d.failures.forgive(g.ip, now)
 	}
@@ -201,7 +216,7 @@ func (d *Door) decide(a *Attempt) (o Outcome, now bool) {
 // lately, gives way to those without: else fifty guesses at once would keep all others
 // waiting for fifty hashes.
 func (d *Door) queue(a *Attempt) bool {
-	return !d.set.Draining() && d.set.Queue(a, d.failures.owes(a.From, d.set.Now()))
+	return !d.set.Load().Draining() && d.set.Load().Queue(a, d.failures.owes(a.From, d.set.Load().Now()))
 }
 
 // Work judges a claim that was queued, and tells done. It is for Settings.Queue.
@@ -216,5 +231,5 @@ func (a *Attempt) Work() {
 // penalty is how much longer the answer to a login that failed has to wait. It counts from
 // the claim, so that what the hash took does not show.
 func (d *Door) penalty(a *Attempt) time.Duration {
-	return max(0, d.set.FailureDelay-d.set.Now().Sub(a.asked))
+	return max(0, d.set.Load().FailureDelay-d.set.Load().Now().Sub(a.asked))
 }

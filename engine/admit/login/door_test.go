@@ -240,7 +240,7 @@ func TestEachOutcomeGivesTheTokensBackOnce(t *testing.T) {
 		"a hash of no use":     {attempt: func(*bed) *Attempt { return typed("eve", "right") }, end: once, want: Failed},
 		"a panic in the pool":  {prepare: func(b *bed) { b.accounts.left = 2 }, end: once, want: Failed},
 		"a panic at once":      {attempt: func(b *bed) *Attempt { return b.proof(true) }, prepare: func(b *bed) { b.accounts.left = 2 }, end: once, want: Failed},
-		"a panic after it":     {attempt: func(*bed) *Attempt { return typed("alice", "wrong") }, prepare: func(b *bed) { b.set.Log = slog.New(warnless{slog.DiscardHandler}) }, end: once, want: Failed, costs: 1},
+		"a panic after it":     {attempt: func(*bed) *Attempt { return typed("alice", "wrong") }, prepare: func(b *bed) { b.set.Load().Log = slog.New(warnless{slog.DiscardHandler}) }, end: once, want: Failed, costs: 1},
 		"remembered":           {prepare: func(b *bed) { b.right(elsewhere) }, end: once, want: Granted},
 		"remembered here":      {prepare: func(b *bed) { b.right(from) }, end: once, want: Granted},
 		"the pool has no room": {prepare: func(b *bed) { b.room = 0 }, end: once, want: Busy},

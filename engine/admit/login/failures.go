@@ -29,6 +29,13 @@ func newFailures(most int, window time.Duration) *failures {
 	return &failures{of: limit.NewBuckets[netip.Prefix](limit.Rate{Count: most, Per: window}, maxNetworks)}
 }
 
+// configure replaces the limit.
+func (f *failures) configure(most int, window time.Duration, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of.Configure(limit.Rate{Count: most, Per: window}, maxNetworks, float64(most), now)
+}
+
 // admit takes a token of the network, or says that it has none left.
 func (f *failures) admit(ip netip.Addr, now time.Time) bool {
 	f.mu.Lock()

@@ -26,11 +26,11 @@ import (
 // What is under way counts as wrong, as in failures. All that is kept is in memory and
 // bounded: of maxNames names and maxPlaces places one goes by sample when there are more.
 type guesses struct {
-	free float64       // wrong passwords that cost nothing; 0: none ever waits
-	most time.Duration // the longest wait
 	seed maphash.Seed
 
 	mu      sync.Mutex
+	free    float64                       // wrong passwords that cost nothing; 0: none ever waits
+	most    time.Duration                 // the longest wait
 	of      *limit.Buckets[uint64]        // wrong passwords by the hash of the name; free are forgotten in a window
 	places  *limit.Map[uint64, time.Time] // by guess.place: when a login was right there
 	waiting map[uint64]struct{}           // by guess.place: a login of an open session waits
@@ -52,6 +52,14 @@ func newGuesses(free int, most, window time.Duration) *guesses {
 		places:  limit.NewMap[uint64](maxPlaces, time.Time.Before, placeIsOver),
 		waiting: make(map[uint64]struct{}),
 	}
+}
+
+// configure replaces the limits.
+func (g *guesses) configure(free int, most, window time.Duration, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free, g.most = float64(free), most
+	g.of.Configure(limit.Rate{Count: free, Per: window}, maxNames, g.free+waitSteps, now)
 }
 
 func placeIsOver(at, now time.Time) bool { return now.Sub(at) >= placeTime }

@@ -132,3 +132,51 @@ func TestGuessesAreBounded(t *testing.T) {
 		t.Error("the name with the most wrong passwords was forgotten")
 	}
 }
+
+// Wrong passwords count against the new limits, and places stay known. Remembered passwords
+// stay as long as the new time allows.
+func TestDoor_ConfigureKeepsWhatWasSeen(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	g := newGuesses(20, time.Second, 10*time.Minute)
+	home := guessOf(g, "alice", "hash", site(1000))
+	g.admit(&home, now)
+	g.settle(&home, true, false, now)
+	for n := range 10 {
+		a := guessOf(g, "alice", "hash", site(n))
+		if wait, _ := g.admit(&a, now); wait != 0 {
+			t.Fatalf("wait of %v", wait)
+		}
+		g.settle(&a, false, true, now)
+	}
+	g.configure(5, time.Minute, time.Hour, now)
+	if a := guessOf(g, "alice", "hash", site(50)); g.wait(g.of.Used(a.name, now)) == 0 {
+		t.Error("ten wrong passwords do not count against a limit of five")
+	}
+	if a := guessOf(g, "alice", "hash", site(1000)); !g.knows(&a, now) {
+		t.Error("the owner's network is forgotten")
+	}
+	g.configure(50, time.Minute, time.Minute, now)
+	if a := guessOf(g, "alice", "hash", site(51)); g.wait(g.of.Used(a.name, now)) != 0 {
+		t.Error("ten wrong passwords are too many for a limit of fifty")
+	}
+
+	f := newFailures(3, time.Hour)
+	for range 3 {
+		f.admit(site(1), now)
+	}
+	f.configure(4, time.Hour, now)
+	if !f.admit(site(1), now) || f.admit(site(1), now) {
+		t.Error("four wrong passwords of a network are allowed, three were counted")
+	}
+
+	c, alice := newCredentials(time.Hour, 100), &storage.Account{ID: 1, Hash: "hash"}
+	c.remember(alice, []byte("secret"), now)
+	at := now.Add(time.Minute)
+	if c.configure(2*time.Minute, 100); !c.knows(alice, []byte("secret"), at) || c.knows(alice, []byte("secret"), at.Add(time.Minute)) {
+		t.Error("a remembered password goes by the old time")
+	}
+	c.configure(0, 100)
+	if c.configure(time.Hour, 100); c.knows(alice, []byte("secret"), at) {
+		t.Error("it is remembered though none was to be")
+	}
+}

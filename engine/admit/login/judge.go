@@ -20,7 +20,7 @@ func (d *Door) outcome(a *Attempt) (o Outcome) {
 	defer d.took(a)
 	defer func() {
 		if p := recover(); p != nil {
-			d.set.Log.Error(fmt.Sprintf("BUG: panic in a login: %v", p), slog.String("stack", string(debug.Stack())))
+			d.set.Load().Log.Error(fmt.Sprintf("BUG: panic in a login: %v", p), slog.String("stack", string(debug.Stack())))
 			d.settle(&a.guess, Failed)
 			o = Outcome{Verdict: Failed}
 		}
@@ -28,7 +28,7 @@ func (d *Door) outcome(a *Attempt) (o Outcome) {
 	account, right, err := d.judge(a)
 	switch {
 	case err != nil:
-		d.set.Log.Error("login of " + a.Claim.User + ": " + err.Error())
+		d.set.Load().Log.Error("login of " + a.Claim.User + ": " + err.Error())
 		d.settle(&a.guess, Failed)
 		return Outcome{Verdict: Failed}
 	case !right:
@@ -49,11 +49,11 @@ func (d *Door) remember(a *Attempt, account storage.Account) Outcome {
 }
 
 // took counts the time from a claim to its outcome.
-func (d *Door) took(a *Attempt) { d.set.Took.Observe(d.set.Now().Sub(a.asked)) }
+func (d *Door) took(a *Attempt) { d.set.Load().Took.Observe(d.set.Load().Now().Sub(a.asked)) }
 
 func (d *Door) grant(a *Attempt, account storage.Account) Outcome {
 	d.Stats.granted(a.Protocol)
-	d.set.Store.NoteLogin(account.ID, d.set.Now())
+	d.set.Load().Store.NoteLogin(account.ID, d.set.Load().Now())
 	return Outcome{Verdict: Granted, SignedIn: SignedIn{Account: account, changes: a.changes}}
 }
 
@@ -63,19 +63,19 @@ func (d *Door) grant(a *Attempt, account storage.Account) Outcome {
 // sasl.NeedPassword it runs in the pool.
 func (d *Door) judge(a *Attempt) (account storage.Account, right bool, err error) {
 	c := &a.Claim
-	account, missing := d.set.Router.Login([]byte(c.User))
+	account, missing := d.set.Load().Router.Login([]byte(c.User))
 	found := missing == nil
 	switch {
 	case a.Timestamp != "":
 		right = found && account.Secret != "" && apopMatches(a.Timestamp, account.Secret, c.Digest)
 	case c.Need == sasl.NeedPassword && (!found || account.Hash == ""):
-		password.Dummy(c.Password, d.set.Cost)
+		password.Dummy(c.Password, d.set.Load().Cost)
 	case c.Need == sasl.NeedPassword:
 		if right, err = password.VerifyTyped(account.Hash, c.Password); err != nil {
 			return account, false, fmt.Errorf("the stored password of %s can't be used: %w", c.User, err)
 		}
 		if right {
-			d.known.remember(&account, c.Password, d.set.Now())
+			d.known.remember(&account, c.Password, d.set.Load().Now())
 			a.lacking = d.lacks(&account, c.Password)
 		}
 	case c.Need == sasl.NeedDigest:
@@ -84,7 +84,7 @@ func (d *Door) judge(a *Attempt) (account storage.Account, right bool, err error
 		right = found && c.Proven && hasVerifier(&account, &c.Verifier)
 	}
 	if right && account.Access != storage.FullAccess {
-		d.set.Log.Info("login of " + c.User + " with the right password: the account is disabled (\"postrider account enable\")")
+		d.set.Load().Log.Info("login of " + c.User + " with the right password: the account is disabled (\"postrider account enable\")")
 		right = false
 	}
 	return account, right && d.mayActAs(account, c.Authzid), nil
@@ -108,7 +108,7 @@ func (d *Door) mayActAs(account storage.Account, authzid string) bool {
 	if authzid == "" {
 		return true
 	}
-	other, err := d.set.Router.Login([]byte(authzid))
+	other, err := d.set.Load().Router.Login([]byte(authzid))
 	return err == nil && other.ID == account.ID
 }
 
@@ -116,10 +116,10 @@ func (d *Door) mayActAs(account storage.Account, authzid string) bool {
 // or a decoy that looks like one. The decoy has the iterations of new passwords; an account
 // that was imported with others can be told from a decoy by them.
 func (d *Door) Verifier(user string) sasl.Verifier {
-	if account, err := d.set.Router.Login([]byte(user)); err == nil {
+	if account, err := d.set.Load().Router.Login([]byte(user)); err == nil {
 		if v, ok := password.SCRAM(account.Hash); ok {
 			return v
 		}
 	}
-	return sasl.Decoy(d.set.Secret, d.set.Router.LoginName([]byte(user)), d.set.Iterations)
+	return sasl.Decoy(d.set.Load().Secret, d.set.Load().Router.LoginName([]byte(user)), d.set.Load().Iterations)
 }

@@ -28,8 +28,8 @@ var (
 // its first login by password (verifier.go), and a client that is offered SCRAM never comes
 // to that.
 func (d *Door) Offer() (o Offer) {
-	have := d.set.Store.Proofs()
-	if have.Verifiers > 0 && (have.Without == 0 || d.set.OfferToSome) {
+	have := d.set.Load().Store.Proofs()
+	if have.Verifiers > 0 && (have.Without == 0 || d.set.Load().OfferToSome) {
 		o |= OfVerifiers
 	}
 	if have.Secrets > 0 {

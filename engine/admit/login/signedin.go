@@ -12,7 +12,7 @@ type SignedIn struct {
 // StillHolds reports whether the account has the credentials that it had at the login. While
 // no account has changed that costs one look at a number.
 func (d *Door) StillHolds(in *SignedIn) bool {
-	changes := d.set.Store.CredentialChanges()
+	changes := d.set.Load().Store.CredentialChanges()
 	if changes == in.changes {
 		return true
 	}
@@ -26,6 +26,6 @@ func (d *Door) StillHolds(in *SignedIn) bool {
 // IsUnchanged reports whether an account is there with the name, the access and the
 // credentials that it had.
 func (d *Door) IsUnchanged(was *storage.Account) bool {
-	now, err := d.set.Store.Account(was.ID)
+	now, err := d.set.Load().Store.Account(was.ID)
 	return err == nil && storage.SameLogin(&now, was)
 }

@@ -49,6 +49,6 @@ func (d *Door) logDenied(a *Attempt) {
 	if a.Claim.Mechanism != sasl.None {
 		how, user = "SASL "+a.Claim.Mechanism.String()+" ", slog.String("sasl_username", a.Claim.User)
 	}
-	d.set.Log.LogAttrs(context.Background(), slog.LevelWarn, "unknown["+a.From.String()+"]: "+how+"authentication failed",
+	d.set.Load().Log.LogAttrs(context.Background(), slog.LevelWarn, "unknown["+a.From.String()+"]: "+how+"authentication failed",
 		slog.String("daemon", daemons[a.Protocol]), user)
 }

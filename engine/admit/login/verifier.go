@@ -24,7 +24,7 @@ type lacking struct {
 
 // lacks returns what a verifier is made from; nil: the account has one, or none is wanted.
 func (d *Door) lacks(a *storage.Account, word []byte) *lacking {
-	if d.set.Cost.SCRAM == 0 || storage.HasVerifier(a.Hash) {
+	if d.set.Load().Cost.SCRAM == 0 || storage.HasVerifier(a.Hash) {
 		return nil
 	}
 	return &lacking{a.ID, a.Hash, bytes.Clone(word)}
@@ -33,17 +33,17 @@ func (d *Door) lacks(a *storage.Account, word []byte) *lacking {
 // addVerifier makes the verifier and stores it. The next good login tries again if that
 // fails.
 func (d *Door) addVerifier(l *lacking) {
-	if l == nil || d.set.Draining() {
+	if l == nil || d.set.Load().Draining() {
 		return
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			d.set.Log.Error(fmt.Sprintf("BUG: panic while a verifier was made: %v", p), slog.String("stack", string(debug.Stack())))
+			d.set.Load().Log.Error(fmt.Sprintf("BUG: panic while a verifier was made: %v", p), slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	v, err := password.Verifier(l.word, d.set.Cost.SCRAM)
+	v, err := password.Verifier(l.word, d.set.Load().Cost.SCRAM)
 	if err == nil {
-		err = d.set.Store.SetVerifier(l.account, l.hash, v)
+		err = d.set.Load().Store.SetVerifier(l.account, l.hash, v)
 	}
 	switch {
 	case err == nil:
@@ -51,6 +51,6 @@ func (d *Door) addVerifier(l *lacking) {
 	case errors.Is(err, storage.ErrFenced), errors.Is(err, storage.ErrNotFound):
 		// Another login has made one, the password was changed, or the account is gone.
 	default:
-		d.set.Log.Warn(fmt.Sprintf("account %d has no verifier for SCRAM yet: %v", l.account, err))
+		d.set.Load().Log.Warn(fmt.Sprintf("account %d has no verifier for SCRAM yet: %v", l.account, err))
 	}
 }

@@ -254,8 +254,8 @@ func TestWhatALoginAllocates(t *testing.T) {
 		t.Errorf("%v allocations for a login that holds", n)
 	}
 	lookups := testing.AllocsPerRun(100, func() {
-		_, _ = b.set.Router.Login([]byte(a.Claim.User))
-		b.set.Router.LoginName([]byte(a.Claim.User))
+		_, _ = b.set.Load().Router.Login([]byte(a.Claim.User))
+		b.set.Load().Router.LoginName([]byte(a.Claim.User))
 		b.known.digest(&o.Account, a.Claim.Password)
 	})
 	if n := testing.AllocsPerRun(100, func() {

@@ -12,11 +12,27 @@ import (
 // the reverse-path and the forward-path is accepted when it comes again after Delay
 // and before Window has passed; then it is known as long as it comes again within
 // Keep. A network with five triplets that came again is known by itself.
+//
+// Configure it before the first call of Judge.
 type Greylist struct {
-	Delay, Window, Keep time.Duration
-	Max                 int // triplets and networks remembered
+	rules GreylistRules
 
 	seen *limit.Map[[16]byte, sighting]
+}
+
+// GreylistRules are the times of a Greylist, and how many triplets and networks it remembers.
+type GreylistRules struct {
+	Delay, Window, Keep time.Duration
+	Max                 int
+}
+
+// Configure replaces the rules. What was seen stays remembered.
+func (g *Greylist) Configure(r GreylistRules, now time.Time) {
+	g.rules = r
+	if g.seen == nil {
+		g.seen = limit.NewMap[[16]byte](r.Max, goesFirst, g.over)
+	}
+	g.seen.SetMax(r.Max, now)
 }
 
 type sighting struct {
@@ -44,9 +60,6 @@ func (g Greyed) Wait() bool { return g == New || g == TooEarly }
 // Judge decides about a triplet that comes now, and remembers it. The caller folds the
 // addresses as far as case does not matter.
 func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time) Greyed {
-	if g.seen == nil {
-		g.seen = limit.NewMap[[16]byte](g.Max, goesFirst, g.over)
-	}
 	network := limit.Network(ip).String()
 	neighbours := key(network)
 	if n, ok := g.alive(neighbours, now); ok && n.passes >= knownAfter {
@@ -60,7 +73,7 @@ func (g *Greylist) Judge(ip netip.Addr, sender, recipient string, now time.Time)
 	switch {
 	case !ok:
 		s, outcome = sighting{first: now}, New
-	case s.passes == 0 && now.Sub(s.first) < g.Delay:
+	case s.passes == 0 && now.Sub(s.first) < g.rules.Delay:
 		outcome = TooEarly
 	case s.passes == 0:
 		s.passes, outcome = 1, Passed
@@ -90,9 +103,9 @@ func (g *Greylist) alive(k [16]byte, now time.Time) (sighting, bool) {
 
 func (g *Greylist) over(s sighting, now time.Time) bool {
 	if s.passes > 0 {
-		return now.Sub(s.last) > g.Keep
+		return now.Sub(s.last) > g.rules.Keep
 	}
-	return now.Sub(s.first) > g.Window
+	return now.Sub(s.first) > g.rules.Window
 }
 
 // goesFirst reports whether a is forgotten before b: triplets that wait before triplets that

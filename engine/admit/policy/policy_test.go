@@ -12,7 +12,8 @@ var start = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func TestGreylist(t *testing.T) {
-	g := &Greylist{Delay: 5 * time.Minute, Window: 48 * time.Hour, Keep: 35 * 24 * time.Hour, Max: 1000}
+	g := new(Greylist)
+	g.Configure(GreylistRules{Delay: 5 * time.Minute, Window: 48 * time.Hour, Keep: 35 * 24 * time.Hour, Max: 1000}, time.Now())
 	at := func(after time.Duration, ip, from, to string, want Greyed) {
 		t.Helper()
 		if got := g.Judge(addr(ip), from, to, start.Add(after)); got != want {
@@ -35,7 +36,8 @@ func TestGreylist(t *testing.T) {
 }
 
 func TestGreylistKnowsNetworks(t *testing.T) {
-	g := &Greylist{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 1000}
+	g := new(Greylist)
+	g.Configure(GreylistRules{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 1000}, time.Now())
 	for i := range knownAfter {
 		from := fmt.Sprint(i)
 		g.Judge(addr("192.0.2.1"), from, "b@y", start)
@@ -49,7 +51,8 @@ func TestGreylistKnowsNetworks(t *testing.T) {
 }
 
 func TestGreylistStaysInBounds(t *testing.T) {
-	g := &Greylist{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 100}
+	g := new(Greylist)
+	g.Configure(GreylistRules{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 100}, time.Now())
 	g.Judge(addr("192.0.2.1"), "a@x", "b@y", start)
 	g.Judge(addr("192.0.2.1"), "a@x", "b@y", start.Add(2*time.Minute))
 	for i := range 5000 {

@@ -57,7 +57,8 @@ func (g *Guard) Checks() int64 { return g.checks.Load() }
 // HasRoomForCheck reports whether one more message of the client can be checked now, if it
 // would be checked. tight: there is little memory left for checks.
 func (g *Guard) HasRoomForCheck(ip netip.Addr, tight bool) bool {
-	return !g.set.Verify || !tight && g.checks.Load() < int64(g.set.Verifications) && !g.open.isFull(ip)
+	set := g.set.Load()
+	return !set.Verify || !tight && g.checks.Load() < int64(set.Verifications) && !g.open.isFull(ip)
 }
 
 // refuses counts a message that has a verdict, and returns why it is refused.
@@ -67,7 +68,7 @@ func (g *Guard) refuses(v *Verdict) *smtp.Reply {
 		return nil
 	}
 	g.Stats.DMARCFailed.Add(1)
-	if !g.set.RefuseDMARC {
+	if !g.set.Load().RefuseDMARC {
 		return nil
 	}
 	g.Stats.DMARCRefused.Add(1)

@@ -16,7 +16,6 @@ import (
 // many goroutines.
 type Vetter struct {
 	Names  *dns.Resolver
-	Lists  []policy.Blocklist
 	Memory Memory // for checks; nil: there is no bound
 	// Panicked is called after a panic while a message was checked; nil: not called.
 	Panicked func(p any)
@@ -37,24 +36,24 @@ const maxNames = 5
 
 // Client asks all about an address at once. What is not known when ctx ends does not
 // count against the client.
-func (v *Vetter) Client(ctx context.Context, ip netip.Addr, name bool) (c Client) {
+func (v *Vetter) Client(ctx context.Context, ip netip.Addr, name bool, lists []policy.Blocklist) (c Client) {
 	ip = ip.Unmap().WithZone("")
-	ctx = dns.ForStranger(ctx, dns.NewBudget(1+maxNames+len(v.Lists)))
+	ctx = dns.ForStranger(ctx, dns.NewBudget(1+maxNames+len(lists)))
 	var wg sync.WaitGroup
 	if name {
 		wg.Go(func() { c.Name, c.Rev = v.nameOf(ctx, ip) })
 	}
-	on := make([]bool, len(v.Lists))
-	for i := range v.Lists {
+	on := make([]bool, len(lists))
+	for i := range lists {
 		wg.Go(func() {
-			answer, err := v.Names.LookupAddrs(ctx, v.Lists[i].Question(ip), false)
-			on[i] = err == nil && v.Lists[i].Lists(answer)
+			answer, err := v.Names.LookupAddrs(ctx, lists[i].Question(ip), false)
+			on[i] = err == nil && lists[i].Lists(answer)
 		})
 	}
 	wg.Wait()
 	for i, is := range on {
 		if is {
-			c.On = append(c.On, v.Lists[i])
+			c.On = append(c.On, lists[i])
 		}
 	}
 	return c

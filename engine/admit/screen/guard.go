@@ -31,7 +31,8 @@ type Settings struct {
 
 	ReverseDNS     bool          // look up the name of a client
 	LookupTimeout  time.Duration // for what is looked up before the greeting
-	BlockThreshold int           // sum of the scores of DNS lists from which on a client is refused
+	Lists          []policy.Blocklist
+	BlockThreshold int // sum of the scores of DNS lists from which on a client is refused
 
 	Verify        bool          // check SPF, DKIM and DMARC
 	RefuseDMARC   bool          // refuse a message whose DMARC policy rejects it
@@ -67,7 +68,7 @@ type Guard struct {
 	// Stats are the counters of refusals.
 	Stats Stats
 
-	set    Settings
+	set    atomic.Pointer[Settings]
 	vetter Vetter
 
 	lookups atomic.Int64 // clients that are being looked up
@@ -84,22 +85,48 @@ type Guard struct {
 
 // NewGuard returns a Guard that has seen no client. It asks v about clients and messages.
 func NewGuard(s Settings, v Vetter) *Guard {
-	buckets := func(r limit.Rate) *limit.Buckets[netip.Prefix] {
-		return limit.NewBuckets[netip.Prefix](r, s.RateEntries)
+	g := &Guard{vetter: v, open: openChecks{of: make(map[netip.Prefix]int)}}
+	for _, rates := range g.rates(&s) {
+		*rates.of = limit.NewBuckets[netip.Prefix](rates.rate, s.RateEntries)
 	}
-	return &Guard{
-		set: s, vetter: v,
-		open:       openChecks{of: make(map[netip.Prefix]int)},
-		connecting: [2]*limit.Buckets[netip.Prefix]{buckets(s.ClientConnections), buckets(s.NetworkConnections)},
-		mailing:    [2]*limit.Buckets[netip.Prefix]{buckets(s.ClientMessages), buckets(s.NetworkMessages)},
-		asking:     buckets(s.Questions), notifying: buckets(s.Notifications),
-		grey: policy.Greylist{Delay: s.GreylistDelay, Window: s.GreylistWindow, Keep: s.GreylistKeep, Max: s.GreylistEntries},
+	g.Configure(s)
+	return g
+}
+
+// Configure replaces the settings. What was seen of clients stays remembered. Messages that
+// are being checked keep the settings that they have used so far.
+func (g *Guard) Configure(s Settings) {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, rates := range g.rates(&s) {
+		(*rates.of).Configure(rates.rate, s.RateEntries, rates.full*float64(rates.rate.Count), now)
 	}
+	g.grey.Configure(policy.GreylistRules{Delay: s.GreylistDelay, Window: s.GreylistWindow, Keep: s.GreylistKeep, Max: s.GreylistEntries}, now)
+	g.set.Store(&s)
+}
+
+// Settings returns the settings that count now.
+func (g *Guard) Settings() *Settings { return g.set.Load() }
+
+// rates are the Buckets with the rate that s has for each.
+func (g *Guard) rates(s *Settings) []ratesOf {
+	return []ratesOf{
+		{&g.connecting[0], s.ClientConnections, 1}, {&g.connecting[1], s.NetworkConnections, 1},
+		{&g.mailing[0], s.ClientMessages, 1}, {&g.mailing[1], s.NetworkMessages, 1},
+		{&g.asking, s.Questions, 2}, {&g.notifying, s.Notifications, 2}, // see limit.Bucket.Owe
+	}
+}
+
+type ratesOf struct {
+	of   **limit.Buckets[netip.Prefix]
+	rate limit.Rate
+	full float64 // how many times rate.Count tokens may be missing
 }
 
 // take takes a token of the client and one of its network. It returns which limit is
 // reached, or nothing.
-func (g *Guard) take(rates [2]*limit.Buckets[netip.Prefix], ip netip.Addr) string {
+func (g *Guard) take(rates *[2]*limit.Buckets[netip.Prefix], ip netip.Addr) string {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -114,12 +141,12 @@ func (g *Guard) take(rates [2]*limit.Buckets[netip.Prefix], ip netip.Addr) strin
 
 // MayConnect counts a session of the client, or returns why there may not be one now.
 func (g *Guard) MayConnect(ip netip.Addr) *smtp.Reply {
-	reached := g.take(g.connecting, ip)
+	reached := g.take(&g.connecting, ip)
 	if reached == "" {
 		return nil
 	}
 	g.Stats.ConnectionRate.Add(1)
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.set.Hostname + " Too many connections from " + reached + "; come back later"}
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.set.Load().Hostname + " Too many connections from " + reached + "; come back later"}
 }
 
 // MayMail counts a message of the client, or returns why it may not begin one now.
@@ -127,9 +154,9 @@ func (g *Guard) MayMail(ip netip.Addr) *smtp.Reply {
 	if !g.mayAsk(ip) {
 		g.Stats.QuestionRate.Add(1)
 		return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many DNS questions because of mail from your address, limit " +
-			g.asking.Rate().String() + "; come back later"}
+			g.set.Load().Questions.String() + "; come back later"}
 	}
-	reached := g.take(g.mailing, ip)
+	reached := g.take(&g.mailing, ip)
 	if reached == "" {
 		return nil
 	}
@@ -152,12 +179,12 @@ func (g *Guard) asked(ip netip.Addr, questions int) {
 }
 
 // GreetDelay is how long the greeting waits for a client that speaks too early.
-func (g *Guard) GreetDelay() time.Duration { return g.set.GreetDelay }
+func (g *Guard) GreetDelay() time.Duration { return g.set.Load().GreetDelay }
 
 // Early counts a client that spoke before its greeting.
 func (g *Guard) Early() *smtp.Reply {
 	g.Stats.EarlyTalkers.Add(1)
-	if !g.set.RefuseEarly {
+	if !g.set.Load().RefuseEarly {
 		return nil
 	}
 	g.Stats.EarlyRefused.Add(1)
@@ -170,7 +197,7 @@ func (g *Guard) Pipelined(first bool) *smtp.Reply {
 	if first {
 		g.Stats.Pipelining.Add(1)
 	}
-	if !g.set.RefusePipelining {
+	if !g.set.Load().RefusePipelining {
 		return nil
 	}
 	g.Stats.PipeliningRefused.Add(1)
@@ -178,11 +205,11 @@ func (g *Guard) Pipelined(first bool) *smtp.Reply {
 }
 
 // HasGreylist reports whether recipients may have to wait.
-func (g *Guard) HasGreylist() bool { return g.set.Greylist }
+func (g *Guard) HasGreylist() bool { return g.set.Load().Greylist }
 
 // Greylisted remembers a recipient of a client, and returns why it has to wait.
 func (g *Guard) Greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply {
-	if !g.set.Greylist {
+	if !g.set.Load().Greylist {
 		return nil
 	}
 	g.mu.Lock()
@@ -192,7 +219,7 @@ func (g *Guard) Greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply 
 		return nil
 	}
 	g.Stats.Greylisted.Add(1)
-	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Greylisted: you were not seen here before, come back in " + g.set.GreylistDelay.String()}
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Greylisted: you were not seen here before, come back in " + g.set.Load().GreylistDelay.String()}
 }
 
 // maxLookups bounds the clients that are being looked up. Beyond it clients are served as
@@ -202,7 +229,7 @@ const maxLookups = 1000
 // MayLookUp counts a lookup, if there is something to look up and room for it. LookUp has
 // to be called then.
 func (g *Guard) MayLookUp() bool {
-	if !g.set.ReverseDNS && len(g.vetter.Lists) == 0 {
+	if set := g.set.Load(); !set.ReverseDNS && len(set.Lists) == 0 {
 		return false
 	}
 	if g.lookups.Add(1) > maxLookups {
@@ -216,9 +243,10 @@ func (g *Guard) MayLookUp() bool {
 // LookUp asks DNS about a client. It blocks, for LookupTimeout at most.
 func (g *Guard) LookUp(ip netip.Addr) Client {
 	defer g.lookups.Add(-1)
-	ctx, cancel := context.WithTimeout(context.Background(), g.set.LookupTimeout)
+	set := g.set.Load()
+	ctx, cancel := context.WithTimeout(context.Background(), set.LookupTimeout)
 	defer cancel()
-	return g.vetter.Client(ctx, ip, g.set.ReverseDNS)
+	return g.vetter.Client(ctx, ip, set.ReverseDNS, set.Lists)
 }
 
 // Lookups is how many clients are being looked up.
@@ -227,7 +255,7 @@ func (g *Guard) Lookups() int64 { return g.lookups.Load() }
 // Blocked returns why a client is refused for the DNS lists that it is on.
 func (g *Guard) Blocked(ip netip.Addr, c *Client) *smtp.Reply {
 	sum, against := policy.Score(c.On)
-	if len(against) == 0 || sum < g.set.BlockThreshold {
+	if len(against) == 0 || sum < g.set.Load().BlockThreshold {
 		return nil
 	}
 	g.Stats.Listed.Add(1)

@@ -233,3 +233,45 @@ func TestRatesNameTheLimit(t *testing.T) {
 	g.asked(ip, 5)
 	f(g.MayMail(ip), "450 4.7.1 Too many DNS questions because of mail from your address, limit 2/1h0m0s; come back later")
 }
+
+// What was seen of clients stays after a change of the settings: the greylist knows who was
+// there, and a client that has used up its rate has no new one.
+func TestGuard_Configure(t *testing.T) {
+	ip := netip.MustParseAddr("192.0.2.1")
+	set := Settings{
+		ClientConnections: limit.Rate{Count: 2, Per: time.Hour}, RateEntries: 100,
+		Greylist: true, GreylistDelay: time.Nanosecond, GreylistWindow: time.Hour, GreylistKeep: time.Hour, GreylistEntries: 100,
+	}
+	g := NewGuard(set, Vetter{})
+	greylisted := func() bool { return g.Greylisted(ip, "a@b.test", "c@d.test") != nil }
+	for _, want := range []bool{true, false} {
+		if greylisted() != want {
+			t.Fatal("the greylist")
+		}
+	}
+	for _, refused := range []bool{false, false, true} {
+		if (g.MayConnect(ip) != nil) != refused {
+			t.Fatal("the rate")
+		}
+	}
+	set.GreylistDelay, set.GreylistEntries, set.ClientConnections = time.Hour, 50, limit.Rate{Count: 3, Per: time.Hour}
+	g.Configure(set)
+	if greylisted() {
+		t.Error("a known sender has to wait again")
+	}
+	for range 2 {
+		if g.Greylisted(ip, "x@b.test", "c@d.test") == nil {
+			t.Error("the new delay does not count")
+		}
+	}
+	if g.MayConnect(ip) != nil {
+		t.Error("one more is allowed now")
+	}
+	if r := g.MayConnect(ip); r == nil || !strings.Contains(r.Text, "limit 3/1h") {
+		t.Errorf("a client has a new rate: %v", r)
+	}
+	set.Greylist = false
+	if g.Configure(set); g.HasGreylist() || g.Greylisted(ip, "y@b.test", "c@d.test") != nil {
+		t.Error("the greylist is still there")
+	}
+}

@@ -31,11 +31,11 @@ type screening struct {
 // turn checks off, the check is that of Unverified. When the client has too many checks,
 // there is no result (incoming.ErrNoRoom).
 func (g *Guard) Begin(env Envelope) incoming.Check {
-	if !g.set.Verify {
+	if !g.set.Load().Verify {
 		return g.Unverified()
 	}
 	g.checks.Add(1)
-	s := &screening{guard: g, sift: Sift{Host: g.set.Hostname}, booked: g.open.begin(env.IP)}
+	s := &screening{guard: g, sift: Sift{Host: g.set.Load().Hostname}, booked: g.open.begin(env.IP)}
 	if s.booked {
 		s.check.begin(&g.vetter, env)
 	} else {
@@ -67,7 +67,7 @@ func (s *screening) WhenRoom(f func()) {
 // Finish implements incoming.Check. The check has the time that the Settings give.
 func (s *screening) Finish(id storage.MessageID, f *incoming.Finding, done func()) {
 	s.id, s.finding, s.done = id, f, done
-	s.check.Finish(s.guard.set.VerifyTimeout, s.decide)
+	s.check.Finish(s.guard.set.Load().VerifyTimeout, s.decide)
 }
 
 // errFault is the error for a message whose check has failed.
@@ -93,7 +93,7 @@ func (s *screening) decide() {
 	}
 	f.Tail = s.sift.End(nil) // most times there is none
 	f.Removed = s.sift.Removed
-	f.Results = appendResults(f.Results[:0], s.guard.set.Hostname, &s.check.env, v)
+	f.Results = appendResults(f.Results[:0], s.guard.set.Load().Hostname, &s.check.env, v)
 }
 
 // rescue makes a panic of decide an error of this message.

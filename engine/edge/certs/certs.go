@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ type Manager struct {
 
 	set     Settings
 	store   tlsio.CertStore
+	mu      sync.Mutex // guards watch, set.Files and set.ClientRoots
 	watch   *Watch
 	tickets *TicketKeys
 
@@ -84,22 +86,69 @@ func (m *Manager) load(files []tlsio.CertFile) error {
 		names = append(names, f.Cert, f.Key)
 	}
 	if m.set.Clients != NotAsked {
-		m.Clients = new(tlsio.ClientStore)
+		if m.Clients == nil {
+			m.Clients = new(tlsio.ClientStore)
+		}
 		names = append(names, m.set.ClientRoots)
 	}
-	load := func() error {
-		if m.Clients != nil {
-			if err := m.Clients.Load(m.set.ClientRoots); err != nil {
-				return fmt.Errorf("tls.client_roots: %w", err)
-			}
-		}
-		if err := m.store.Load(files); err != nil {
-			return fmt.Errorf("tls.certificates: %w", err)
-		}
-		return nil
-	}
+	roots := m.set.ClientRoots
+	load := func() error { return loadInto(&m.store, m.Clients, files, roots) }
 	m.watch = NewWatch(load, names...)
 	return load()
+}
+
+// loadInto reads the files of certificates, and of authorities unless clients is nil.
+func loadInto(store *tlsio.CertStore, clients *tlsio.ClientStore, files []tlsio.CertFile, roots string) error {
+	if clients != nil {
+		if err := clients.Load(roots); err != nil {
+			return fmt.Errorf("tls.client_roots: %w", err)
+		}
+	}
+	if err := store.Load(files); err != nil {
+		return fmt.Errorf("tls.certificates: %w", err)
+	}
+	return nil
+}
+
+// Check reads other files of certificates and authorities, and returns what is wrong with
+// them.
+func (m *Manager) Check(files []tlsio.CertFile, roots string) error {
+	var clients *tlsio.ClientStore
+	if m.Clients != nil {
+		clients = new(tlsio.ClientStore)
+	}
+	if len(files) == 0 { // the self-signed one
+		return nil
+	}
+	return loadInto(new(tlsio.CertStore), clients, files, roots)
+}
+
+// Configure replaces the files of certificates and authorities. Connections that are open
+// keep their certificate. After an error the old ones stay in use: Check finds most.
+func (m *Manager) Configure(files []tlsio.CertFile, roots string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if roots == m.set.ClientRoots && slices.Equal(files, m.set.Files) {
+		return
+	}
+	m.set.Files, m.set.ClientRoots = files, roots
+	all, err := m.files()
+	if err == nil {
+		err = m.load(all)
+	}
+	if err != nil {
+		m.fault("new TLS certificates can't be used, the old ones stay in use", err)
+		return
+	}
+	m.warnOfExpiry()
+}
+
+// Files returns the files of certificates and authorities that count now; none: the
+// certificate is self-signed.
+func (m *Manager) Files() (files []tlsio.CertFile, roots string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.set.Files, m.set.ClientRoots
 }
 
 // files returns the operator's files, or the self-signed certificate's.
@@ -161,6 +210,8 @@ func (m *Manager) Reload() {
 
 // reload reads the certificates again if a file has changed, or with force.
 func (m *Manager) reload(force bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	loaded, err := m.watch.Reload(force)
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -195,5 +196,40 @@ func TestTicketKeys(t *testing.T) {
 		if _, err := OpenTicketKeys(file); !errors.Is(err, perms.ErrDamaged) || !strings.Contains(err.Error(), file) {
 			t.Errorf("%q: %v", damage, err)
 		}
+	}
+}
+
+// Other files take the place of the self-signed certificate and are watched; files that
+// can't be used are found before.
+func TestManager_Configure(t *testing.T) {
+	m, err := New(Settings{Data: t.TempDir(), ReloadEvery: time.Hour, Names: []string{"self.test"}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := shown(t, &m.store)
+	file := certificate(t, t.TempDir())
+	if err := m.Check([]tlsio.CertFile{{Cert: file.Cert, Key: file.Cert}}, ""); err == nil || !strings.Contains(err.Error(), "tls.certificates") {
+		t.Errorf("a certificate for its key: %v", err)
+	}
+	if err := m.Check([]tlsio.CertFile{file}, ""); err != nil {
+		t.Error(err)
+	}
+	if shown(t, &m.store) != own {
+		t.Error("a check has replaced the certificate")
+	}
+	m.Configure([]tlsio.CertFile{file}, "")
+	first := shown(t, &m.store)
+	if first.DNSNames[0] != "mx.test" {
+		t.Errorf("%v after the change", first.DNSNames)
+	}
+	renewed := certificate(t, t.TempDir())
+	if err := errors.Join(os.Rename(renewed.Cert, file.Cert), os.Rename(renewed.Key, file.Key)); err != nil {
+		t.Fatal(err)
+	}
+	if m.reload(true); shown(t, &m.store).Equal(first) {
+		t.Error("the new file is not read again")
+	}
+	if m.Configure(nil, ""); !shown(t, &m.store).Equal(own) {
+		t.Error("the self-signed certificate is not in its place again")
 	}
 }

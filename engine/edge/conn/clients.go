@@ -25,12 +25,8 @@ import (
 // one. A fixed bound would either let a few networks take everything, or refuse clients of a
 // large site while there is room.
 type Clients struct {
-	max, perClient int
-	reserve        int           // connections that strangers leave free
-	ours           [services]int // connections that strangers at other services can't take
-	shared         int           // connections that strangers at all services share
-
-	mu       sync.Mutex
+	mu sync.Mutex
+	clientLimits
 	total    int
 	strange  [services]int // strangers' connections
 	by       map[netip.Addr]int32
@@ -93,18 +89,43 @@ var reasonWords = [reasons]string{
 	TooManyOfNetwork:   "the client's network has reached its share of the free connections at this service",
 }
 
+// clientLimits are what Clients goes by.
+type clientLimits struct {
+	max, perClient int
+	reserve        int           // connections that strangers leave free
+	ours           [services]int // connections that strangers at other services can't take
+	shared         int           // connections that strangers at all services share
+}
+
 // NewClients makes a Clients for a server that offers these services.
 func NewClients(total, perClient int, offered Offered) *Clients {
-	c := &Clients{max: total, perClient: perClient, by: make(map[netip.Addr]int32), networks: make(map[networkAt]int32)}
-	c.reserve = total / 10
-	c.shared = total - c.reserve
-	for s := range c.ours {
+	c := &Clients{by: make(map[netip.Addr]int32), networks: make(map[networkAt]int32)}
+	c.Configure(total, perClient, offered)
+	return c
+}
+
+// Configure replaces the limits. Connections that are open stay, also those over the new
+// limits.
+func (c *Clients) Configure(total, perClient int, offered Offered) {
+	l := clientLimits{max: total, perClient: perClient, reserve: total / 10}
+	l.shared = total - l.reserve
+	for s := range l.ours {
 		if offered[s] {
-			c.ours[s] = total / 10
-			c.shared -= c.ours[s]
+			l.ours[s] = total / 10
+			l.shared -= l.ours[s]
 		}
 	}
-	return c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clientLimits = l
+}
+
+// Limits returns the number of connections in total and by client that are allowed now, and
+// for each service how many others can't take.
+func (c *Clients) Limits() (total, perClient int, ours []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.max, c.perClient, c.ours[:]
 }
 
 // MaxConns is how many connections may be open under limits.connections. It is more than

@@ -40,6 +40,33 @@ func from(networks int) func(i int) netip.Addr {
 
 var everything = Offered{true, true, true, true}
 
+// New limits count for the next connection; open connections are counted out as ever.
+func TestClients_Configure(t *testing.T) {
+	c := NewClients(100, 10, everything)
+	ip, own := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("10.1.2.3")
+	open := c.take(seat{service: MailService}, 20, func(int) netip.Addr { return ip })
+	if len(open) != 10 {
+		t.Fatalf("%d connections of one client", len(open))
+	}
+	c.Configure(20, 5, Offered{MailService: true})
+	if why := c.admit(ip, seat{}); why != TooManyOfClient {
+		t.Errorf("over the new limit: %v", why)
+	}
+	ours := c.take(seat{own: true}, 20, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, byte(i), 1}) })
+	if len(ours) != 10 || c.admit(own, seat{own: true}) != TooManyInAll {
+		t.Errorf("%d of ours beside 10, of 20", len(ours))
+	}
+	c.Configure(1000, 100, everything)
+	if why := c.admit(ip, seat{}); why != admitted {
+		t.Errorf("under the new limit: %v", why)
+	}
+	c.leave(ip, seat{})
+	c.leaveAll(append(open, ours...))
+	if all, strange := c.Open(); all != 0 || strange != 0 || len(c.by) != 0 || len(c.networks) != 0 {
+		t.Errorf("%d, %d are still counted", all, strange)
+	}
+}
+
 // Strangers at one service leave the other services their tenth, and our own networks theirs,
 // with any number of connections and networks.
 func TestStrangersLeaveRoom(t *testing.T) {

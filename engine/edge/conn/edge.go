@@ -13,8 +13,8 @@ import (
 	"postrider/engine/edge/tlsio"
 )
 
-// Edge is shared by the sessions on all listeners. Only its counters change once connections
-// are accepted.
+// Edge is shared by the sessions on all listeners. Only its counters, Clients and the limits
+// of TLS change once connections are accepted.
 type Edge struct {
 	Log     *slog.Logger
 	Clients *Clients
@@ -42,7 +42,7 @@ func (e *Edge) seconds() int32 { return int32(time.Since(e.started) / time.Secon
 // TLS.
 type TLS struct {
 	Handshaker *tlsio.Handshaker
-	Limit      time.Duration // for a whole handshake
+	Limit      *atomic.Int64 // for a whole handshake: a time.Duration
 	Pace       *Pace
 }
 

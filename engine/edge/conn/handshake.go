@@ -26,7 +26,7 @@ type handshaking struct {
 func (s *Session) handshake(cfg *tls.Config) *handshaking {
 	h := &handshaking{s: s, cfg: cfg}
 	s.ender = h
-	s.WaitFor(ForHandshake, s.Port.Edge.TLS.Limit) // for the whole handshake
+	s.WaitFor(ForHandshake, time.Duration(s.Port.Edge.TLS.Limit.Load())) // for the whole handshake
 	return h
 }
 

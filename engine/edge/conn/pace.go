@@ -11,9 +11,8 @@ import (
 // Pace bounds how often one client begins a TLS handshake. A handshake takes half a
 // millisecond of CPU or more, and costs the client a few octets.
 type Pace struct {
-	text string
-
 	mu    sync.Mutex
+	text  string
 	rates *limit.Buckets[netip.Prefix]
 }
 
@@ -22,6 +21,22 @@ type Pace struct {
 func NewPace(rate string, max int) *Pace {
 	r, _ := limit.ParseRate(rate)
 	return &Pace{text: rate, rates: limit.NewBuckets[netip.Prefix](r, max)}
+}
+
+// Configure replaces the rate, as NewPace takes it. What clients have begun stays counted.
+func (p *Pace) Configure(rate string, max int) {
+	r, _ := limit.ParseRate(rate)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = rate
+	p.rates.Configure(r, max, float64(r.Count), time.Now())
+}
+
+// Rate returns the rate that counts now.
+func (p *Pace) Rate() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text
 }
 
 // take counts a handshake, and reports whether the client's rate allows it.
@@ -38,6 +53,6 @@ func (s *Session) TLSTooOften() bool {
 		return false
 	}
 	s.Port.Edge.Stats.TLSPaced.Add(1)
-	s.Port.Edge.info("too many TLS handshakes from " + s.Client() + " (tls.client_handshakes " + s.Port.Edge.TLS.Pace.text + ")")
+	s.Port.Edge.info("too many TLS handshakes from " + s.Client() + " (tls.client_handshakes " + s.Port.Edge.TLS.Pace.Rate() + ")")
 	return true
 }

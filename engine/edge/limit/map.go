@@ -62,6 +62,15 @@ func (m *Map[K, V]) Evict(now time.Time) (worst V, ok bool) {
 	return worst, ok
 }
 
+// SetMax replaces the maximum number of entries. Entries beyond it are evicted, which takes a
+// time in proportion to their number.
+func (m *Map[K, V]) SetMax(max int, now time.Time) {
+	m.max = max
+	for len(m.of) > max {
+		m.Evict(now)
+	}
+}
+
 // Delete deletes an entry.
 func (m *Map[K, V]) Delete(k K) { delete(m.of, k) }
 

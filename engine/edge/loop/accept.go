@@ -2,6 +2,7 @@ package loop
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -37,6 +38,20 @@ type addListener struct {
 func (t *addListener) Run() {
 	t.loop.listeners = append(t.loop.listeners, watched{lis: t.lis})
 	t.loop.watchListeners()
+}
+
+// removeListener is the task that has a loop forget a listener. The last loop closes it.
+type removeListener struct {
+	loop *Loop
+	lis  *Listener
+}
+
+// Run is called on the loop's goroutine.
+func (t *removeListener) Run() {
+	l := t.loop
+	l.watchListeners() // it is paused
+	l.listeners = slices.DeleteFunc(l.listeners, func(d watched) bool { return d.lis == t.lis })
+	t.lis.leave()
 }
 
 // watchListeners is the task that brings the poller in line with Listener.Accepting.
@@ -133,7 +148,7 @@ func (l *Loop) begin(fd int, sa syscall.Sockaddr, lis *Listener) {
 
 func (l *Loop) greet(c *Conn, lis *Listener) {
 	defer l.rescue(c)
-	if c.handler = lis.open(c); c.handler == nil {
+	if c.handler = lis.terms.Load().open(c); c.handler == nil {
 		c.Close()
 	}
 }
@@ -161,7 +176,7 @@ func (l *Loop) warn(text string, lis *Listener, err error) {
 
 // turnAway tells a client that it is not served, and closes.
 func turnAway(fd int, lis *Listener) {
-	_, _ = unix.Write(fd, lis.overload)
+	_, _ = unix.Write(fd, lis.terms.Load().overload)
 	_ = unix.Shutdown(fd, unix.SHUT_WR)
 	_ = unix.Close(fd)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -75,6 +76,8 @@ type Group struct {
 	loops []*Loop
 	ended sync.WaitGroup // the goroutines of the loops
 
+	maxConns, spareConns atomic.Int64 // see Config.MaxConns
+
 	// reserves is held for reading in each accept, and for writing while a loop has
 	// given up its reserve descriptor.
 	reserves sync.RWMutex
@@ -89,6 +92,7 @@ type Group struct {
 // started must be stopped all the same, for its descriptors.
 func New(cfg Config) (*Group, error) {
 	g := &Group{cfg: cfg.withDefaults()}
+	g.SetMaxConns(g.cfg.MaxConns, g.cfg.SpareConns)
 	for range g.cfg.Loops {
 		l, err := newLoop(g)
 		if err != nil {
@@ -114,11 +118,21 @@ func (g *Group) Conns() int {
 
 // isFull reports whether Config.MaxConns are open. Loops that accept at the same moment may
 // go one over each.
-func (g *Group) isFull() bool { return g.cfg.MaxConns > 0 && g.Conns() >= g.cfg.MaxConns }
+func (g *Group) isFull() bool {
+	most := int(g.maxConns.Load())
+	return most > 0 && g.Conns() >= most
+}
+
+// SetMaxConns replaces Config.MaxConns and Config.SpareConns. Connections that are open stay.
+func (g *Group) SetMaxConns(most, spare int) {
+	g.maxConns.Store(int64(most))
+	g.spareConns.Store(int64(spare))
+}
 
 // mayLinger reports whether a connection that is closed may wait for its peer.
 func (g *Group) mayLinger() bool {
-	return g.cfg.MaxConns <= 0 || g.Conns() <= g.cfg.MaxConns-g.cfg.SpareConns
+	most := g.maxConns.Load()
+	return most <= 0 || int64(g.Conns()) <= most-g.spareConns.Load()
 }
 
 // Start runs the loops, each on a goroutine of its own. From here on the

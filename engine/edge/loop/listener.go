@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -24,12 +25,18 @@ const (
 // Listener is a listening socket. All loops of the group watch it, so that an
 // idle loop accepts first. Its methods may be called from any goroutine.
 type Listener struct {
-	group    *Group
-	fd       int
-	addr     netip.AddrPort
+	group  *Group
+	fd     int
+	addr   netip.AddrPort
+	terms  atomic.Pointer[terms]
+	paused atomic.Bool
+	loops  atomic.Int32 // that watch it, or are about to
+}
+
+// terms are what a connection is accepted with.
+type terms struct {
 	overload []byte
 	open     func(c *Conn) Handler
-	paused   atomic.Bool
 }
 
 // Listen binds addr and listens: "127.0.0.1:2525", "[::1]:0", ":25" for IPv6 and
@@ -67,7 +74,8 @@ func (g *Group) ListenFile(f *os.File, overload []byte, open func(c *Conn) Handl
 }
 
 func (g *Group) listen(fd int, overload []byte, open func(c *Conn) Handler) (*Listener, error) {
-	lis := &Listener{group: g, fd: fd, addr: localAddr(fd), overload: overload, open: open}
+	lis := &Listener{group: g, fd: fd, addr: localAddr(fd)}
+	lis.Configure(overload, open)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopped {
@@ -75,10 +83,40 @@ func (g *Group) listen(fd int, overload []byte, open func(c *Conn) Handler) (*Li
 		return nil, ErrStopped
 	}
 	g.listeners = append(g.listeners, lis)
+	lis.loops.Store(int32(len(g.loops))) //nolint:gosec // a few
 	for _, l := range g.loops {
 		l.Post(&addListener{l, lis})
 	}
 	return lis, nil
+}
+
+// Configure replaces the overload text and what opens connections, for connections that are
+// accepted from now on.
+func (lis *Listener) Configure(overload []byte, open func(c *Conn) Handler) {
+	lis.terms.Store(&terms{overload, open})
+}
+
+// Close ends accepting, soon: each loop accepts at most the connection that it is at. The
+// connections that were accepted go on. Connections that wait in the kernel are reset, unless
+// another descriptor of the socket is open.
+func (lis *Listener) Close() {
+	g := lis.group
+	lis.paused.Store(true)
+	g.mu.Lock()
+	i := slices.Index(g.listeners, lis)
+	if i >= 0 {
+		g.listeners = slices.Delete(g.listeners, i, i+1)
+	}
+	stopped := g.stopped
+	g.mu.Unlock()
+	if i < 0 || stopped {
+		return // it is closed, or Stop closes it
+	}
+	for _, l := range g.loops {
+		if !l.Post(&removeListener{l, lis}) {
+			lis.leave() // the loop has ended
+		}
+	}
 }
 
 // Addr returns the address that the listener is bound to.
@@ -102,6 +140,13 @@ func (lis *Listener) File() (*os.File, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	return os.NewFile(uintptr(fd), lis.addr.String()), nil
+}
+
+// leave closes the socket once no loop watches it.
+func (lis *Listener) leave() {
+	if lis.loops.Add(-1) == 0 {
+		lis.close()
+	}
 }
 
 func (lis *Listener) close() { _ = unix.Close(lis.fd) }

@@ -265,3 +265,56 @@ func TestMaxConns_RefusedClientsThatStayLeaveRoom(t *testing.T) {
 		t.Errorf("%d are open", n)
 	}
 }
+
+// A listener that is closed accepts no more, its connections go on, and its address is free.
+// One that is configured opens later connections in another way.
+func TestListener_ConfigureAndClose(t *testing.T) {
+	g, lis := serve(t, Config{Loops: 2}, echo)
+	answer := func(c net.Conn, text string) string {
+		t.Helper()
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
+	}
+	connect := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", lis.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(hang))
+		return c
+	}
+	first := connect()
+	if got := answer(first, "one\n"); got != "one\n" {
+		t.Errorf("%q", got)
+	}
+	lis.Configure(nil, func(*Conn) Handler {
+		return &script{input: func(c *Conn, in []byte) int { c.Write([]byte(strings.ToUpper(string(in)))); return len(in) }}
+	})
+	second := connect()
+	if got := answer(second, "two\n"); got != "TWO\n" {
+		t.Errorf("%q", got)
+	}
+	lis.Close()
+	lis.Close()
+	for until := time.Now().Add(hang); ; time.Sleep(time.Millisecond) {
+		again, err := g.Listen(lis.Addr().String(), nil, echo)
+		if err == nil {
+			again.Close()
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatal(err)
+		}
+	}
+	if got := answer(first, "three\n") + answer(second, "four\n"); got != "three\nFOUR\n" {
+		t.Errorf("after the end of the listener: %q", got)
+	}
+}

@@ -15,7 +15,10 @@ import (
 )
 
 // Sockets are listening sockets, by protocol name and address.
-type Sockets struct{ all []socket }
+type Sockets struct {
+	all    []socket
+	passed map[string]bool // the names of the sockets that systemd has passed
+}
 
 type socket struct {
 	name, addr string
@@ -33,11 +36,14 @@ type Listeners struct {
 // Bind returns a socket for each address, and sets the addresses that the sockets have. They
 // differ from the configuration for passed sockets, and for port 0.
 func Bind(all []Listeners, kernel loop.Config) (*Sockets, error) {
-	inherited, err := handedOver()
+	inherited, fromSystemd, err := handedOver()
 	if err != nil {
 		return nil, err
 	}
-	s := new(Sockets)
+	s := &Sockets{passed: make(map[string]bool)}
+	for name := range inherited {
+		s.passed[name] = fromSystemd
+	}
 	for _, part := range all {
 		if err := s.take(part, inherited, kernel); err != nil {
 			s.Close()
@@ -59,6 +65,57 @@ func names(all []Listeners) (ns []string) {
 	return ns
 }
 
+// Passed reports whether systemd has passed the sockets of a name: then they are what its unit
+// says, whatever the configuration says.
+func (s *Sockets) Passed(name string) bool { return s.passed[name] }
+
+// New is a socket that Open has bound.
+type New struct{ socket }
+
+// Addr is the address that it has, with the port that was picked for port 0.
+func (n New) Addr() string { return n.addr }
+
+// Close closes a socket that is not kept.
+func (n New) Close() { _ = n.file.Close() }
+
+// Open binds one more address. Connections wait until it is listened on.
+func Open(name, key, addr string, kernel loop.Config) (New, error) {
+	f, err := loop.Bind(addr, kernel)
+	if err != nil {
+		return New{}, fmt.Errorf("%s %s: %w", key, addr, explain(err))
+	}
+	bound, err := addrOf(f)
+	if err != nil {
+		_ = f.Close()
+		return New{}, fmt.Errorf("%s %s: %w", key, addr, err)
+	}
+	return New{socket{name, bound, f}}, nil
+}
+
+// Keep adds a socket.
+func (s *Sockets) Keep(n New) { s.all = append(s.all, n.socket) }
+
+// Drop closes the socket of an address.
+func (s *Sockets) Drop(name, addr string) {
+	s.all = slices.DeleteFunc(s.all, func(k socket) bool {
+		if k.name != name || k.addr != addr {
+			return false
+		}
+		_ = k.file.Close()
+		return true
+	})
+}
+
+// addrOf returns the address of a listening socket.
+func addrOf(f *os.File) (string, error) {
+	l, err := net.FileListener(f)
+	if err != nil {
+		return "", err
+	}
+	defer l.Close() // a duplicate
+	return l.Addr().String(), nil
+}
+
 // take binds the addresses for one protocol, or takes its passed sockets.
 func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel loop.Config) error {
 	files := inherited[part.Name]
@@ -73,12 +130,10 @@ func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel l
 	}
 	var addrs []string
 	for _, f := range files {
-		l, err := net.FileListener(f)
+		addr, err := addrOf(f)
 		if err != nil {
 			return fmt.Errorf("the socket for %s: %w", part.Name, err)
 		}
-		addr := l.Addr().String()
-		_ = l.Close() // a duplicate
 		s.all = append(s.all, socket{part.Name, addr, f})
 		addrs = append(addrs, addr)
 	}
@@ -144,13 +199,13 @@ func (s *Sockets) Pass() (env string, err error) {
 }
 
 // handedOver returns the sockets that this process was started with, by name.
-func handedOver() (map[string][]*os.File, error) {
+func handedOver() (found map[string][]*os.File, fromSystemd bool, err error) {
 	defer func() {
 		for _, name := range []string{passEnv, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 			_ = os.Unsetenv(name) // no child may take them
 		}
 	}()
-	found := make(map[string][]*os.File)
+	found = make(map[string][]*os.File)
 	add := func(fd int, name string) {
 		unix.CloseOnExec(fd)
 		_ = unix.SetNonblock(fd, false) // see loop.Bind; a bad descriptor fails later
@@ -161,18 +216,18 @@ func handedOver() (map[string][]*os.File, error) {
 			number, name, _ := strings.Cut(word, "=")
 			fd, err := strconv.Atoi(number)
 			if err != nil {
-				return nil, fmt.Errorf("%s=%s: %w", passEnv, passed, err)
+				return nil, false, fmt.Errorf("%s=%s: %w", passEnv, passed, err)
 			}
 			add(fd, name)
 		}
-		return found, nil
+		return found, false, nil
 	}
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-		return nil, nil // no sockets, or for another process
+		return nil, false, nil // no sockets, or for another process
 	}
 	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	if err != nil {
-		return nil, fmt.Errorf("LISTEN_FDS of systemd: %w", err)
+		return nil, false, fmt.Errorf("LISTEN_FDS of systemd: %w", err)
 	}
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	for i := range n {
@@ -182,7 +237,7 @@ func handedOver() (map[string][]*os.File, error) {
 		}
 		add(firstPassed+i, name)
 	}
-	return found, nil
+	return found, true, nil
 }
 
 // firstPassed is SD_LISTEN_FDS_START.

@@ -19,7 +19,7 @@ var errAborted = io.ErrUnexpectedEOF
 // client's next flight holds 20 KB and no token.
 type Handshaker struct {
 	tokens chan struct{}
-	limit  int64
+	limit  atomic.Int64
 	open   atomic.Int64
 
 	// Clients verifies the certificates of clients; nil: none are asked for. It is
@@ -30,12 +30,20 @@ type Handshaker struct {
 // NewHandshaker makes one with tokens handshakes computing at once, which should be
 // fewer than GOMAXPROCS, and at most limit of them open.
 func NewHandshaker(tokens, limit int) *Handshaker {
-	return &Handshaker{tokens: make(chan struct{}, max(tokens, 1)), limit: int64(limit)}
+	h := &Handshaker{tokens: make(chan struct{}, max(tokens, 1))}
+	h.SetLimit(limit)
+	return h
 }
+
+// SetLimit replaces how many handshakes may be open. Open handshakes go on.
+func (h *Handshaker) SetLimit(limit int) { h.limit.Store(int64(limit)) }
+
+// Limit returns how many handshakes may be open.
+func (h *Handshaker) Limit() int { return int(h.limit.Load()) }
 
 // Busy reports whether a handshake that begins now would be turned away: the moment to
 // answer 454 to STARTTLS.
-func (h *Handshaker) Busy() bool { return h.open.Load() >= h.limit }
+func (h *Handshaker) Busy() bool { return h.open.Load() >= h.limit.Load() }
 
 // Open returns how many handshakes are under way.
 func (h *Handshaker) Open() int { return int(h.open.Load()) }
@@ -57,7 +65,7 @@ type Handshake struct {
 // when it can't go on: it needs input, or it is done; then it belongs to the loop
 // that scratch is of, until that calls Feed or Abort. nil: too many are open.
 func (h *Handshaker) Start(cfg *tls.Config, in []byte, scratch *Scratch, report func()) *Handshake {
-	if h.open.Add(1) > h.limit {
+	if h.open.Add(1) > h.limit.Load() {
 		h.open.Add(-1)
 		return nil
 	}

@@ -19,8 +19,8 @@ import (
 // is called, which cuts off what is under way and removes the socket, or until
 // ctx ends, which cuts off long answers only. status is asked for each GET /status.
 // relay is nil for a server that relays nothing, inside for one that tells nothing of itself.
-// Acts of operators are logged to log.
-func Serve(ctx context.Context, path string, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status) (stop func(), err error) {
+// Acts of operators are logged to log. more are the routes of what the caller alone can do.
+func Serve(ctx context.Context, path string, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,11 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 		if inside != nil {
 			inside = &auditedInside{inside, log}
 		}
-		return handler(&audited{store, log}, relay, inside, status)
+		mux := handler(&audited{store, log}, relay, inside, status)
+		for _, r := range more {
+			r.add(mux, log)
+		}
+		return mux
 	}
 	h := &http.Server{
 		Handler: byOperator(log, handlerOf), ReadHeaderTimeout: 10 * time.Second,
@@ -51,8 +55,13 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 	}, nil
 }
 
+// Route is a method that a caller of Serve adds.
+type Route struct {
+	add func(mux *http.ServeMux, log *slog.Logger)
+}
+
 // handler is the routes.
-func handler(s Store, relay Relay, inside Inside, status func() Status) http.Handler {
+func handler(s Store, relay Relay, inside Inside, status func() Status) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -70,7 +70,7 @@ func (v *View) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, storage.ErrInUse), errors.Is(err, storage.ErrTemporary), errors.Is(err, storage.ErrFailed), errors.Is(err, errWatchers), errors.Is(err, errDraining), errors.Is(err, web.ErrOverloaded):
 		status = http.StatusServiceUnavailable
 	default:
-		v.cfg.Log.Error("capture: "+r.URL.Path, "err", err)
+		v.cfg.Load().Log.Error("capture: "+r.URL.Path, "err", err)
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
@@ -93,15 +93,15 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 func (v *View) info(w http.ResponseWriter, _ *http.Request) error {
-	total, octets, err := v.cfg.Store.Usage(v.cfg.Account)
+	total, octets, err := v.cfg.Load().Store.Usage(v.cfg.Load().Account)
 	if err != nil {
 		return err
 	}
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	answer(w, http.StatusOK, map[string]any{
-		"Version": v.cfg.Version, "Messages": total, "Unread": total, "Octets": octets, "Tags": map[string]int{},
-		"RuntimeStats": map[string]any{"Uptime": int64(time.Since(v.cfg.Started).Seconds()), "Memory": mem.Sys, "PID": os.Getpid()},
+		"Version": v.cfg.Load().Version, "Messages": total, "Unread": total, "Octets": octets, "Tags": map[string]int{},
+		"RuntimeStats": map[string]any{"Uptime": int64(time.Since(v.cfg.Load().Started).Seconds()), "Memory": mem.Sys, "PID": os.Getpid()},
 	})
 	return nil
 }
@@ -175,7 +175,7 @@ func number(r *http.Request, name string, without, least, most int) (int, error)
 // find looks for messages, the newest first.
 func (v *View) find(ctx context.Context, q query, start, limit int) (f found, err error) {
 	f = found{Start: start, Tags: []string{}, Messages: []summary{}}
-	if f.Total, _, err = v.cfg.Store.Usage(v.cfg.Account); err != nil {
+	if f.Total, _, err = v.cfg.Load().Store.Usage(v.cfg.Load().Account); err != nil {
 		return f, err
 	}
 	f.Unread = f.Total
@@ -258,7 +258,7 @@ func (v *View) each(ctx context.Context, f func(storage.Message) (bool, error)) 
 
 // eachFrom is each from a message on to older ones.
 func (v *View) eachFrom(ctx context.Context, from storage.MessageID, f func(storage.Message) (bool, error)) error {
-	view, err := v.cfg.Store.Browse(v.cfg.Account, from)
+	view, err := v.cfg.Load().Store.Browse(v.cfg.Load().Account, from)
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func (v *View) open(r *http.Request) (m storage.Message, done func(), err error)
 
 // openID opens the message id, or the next older one. The caller calls done.
 func (v *View) openID(id storage.MessageID) (m storage.Message, done func(), err error) {
-	view, err := v.cfg.Store.Browse(v.cfg.Account, id)
+	view, err := v.cfg.Load().Store.Browse(v.cfg.Load().Account, id)
 	if err != nil {
 		return nil, nil, err
 	}

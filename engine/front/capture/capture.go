@@ -28,16 +28,17 @@ type Config struct {
 
 // View is the handler of the page and of the API.
 type View struct {
-	cfg      Config
+	cfg      atomic.Pointer[Config]
 	mailbox  web.Mailbox
-	handler  http.Handler
+	pages    http.Handler
+	handler  atomic.Pointer[http.Handler] // pages within the Bounds of cfg
 	watchers atomic.Int64
 }
 
 // New makes a view.
 func New(cfg Config) *View {
-	v := &View{cfg: cfg, mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account, Row: row}}
 	mux := http.NewServeMux()
+	v := &View{mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account, Row: row}, pages: mux}
 	pages := &web.Pages{
 		Of: func(http.ResponseWriter, *http.Request) (web.View, bool) {
 			return web.View{Mailbox: v.mailbox, Frame: web.Frame{Name: "Captured mail", SearchHint: searchHint}}, true
@@ -50,12 +51,22 @@ func New(cfg Config) *View {
 	}
 	pages.Register(mux, "")
 	v.register(mux)
-	v.handler = web.Guard(mux, cfg.Bounds)
+	v.Configure(cfg)
 	return v
 }
 
+// Configure replaces Keep, Age and Bounds.
+func (v *View) Configure(cfg Config) {
+	handler := web.Guard(v.pages, cfg.Bounds)
+	v.cfg.Store(&cfg)
+	v.handler.Store(&handler)
+}
+
+// Settings returns the settings that count now.
+func (v *View) Settings() *Config { return v.cfg.Load() }
+
 // ServeHTTP implements http.Handler.
-func (v *View) ServeHTTP(w http.ResponseWriter, r *http.Request) { v.handler.ServeHTTP(w, r) }
+func (v *View) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*v.handler.Load()).ServeHTTP(w, r) }
 
 // mayChange reads the form of a page. web.Guard has checked
 // that it comes from our own pages; there is no login.

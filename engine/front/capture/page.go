@@ -47,7 +47,7 @@ func (v *View) listing(ctx context.Context, text string, from storage.MessageID)
 	if err != nil {
 		return l, fmt.Errorf("%w: %w", web.ErrQuery, err)
 	}
-	if l.Total, _, err = v.cfg.Store.Usage(v.cfg.Account); err != nil {
+	if l.Total, _, err = v.cfg.Load().Store.Usage(v.cfg.Load().Account); err != nil {
 		return l, err
 	}
 	next, open, peak := from, 0, 0

@@ -30,7 +30,7 @@ func (v *View) Retain(ctx context.Context) {
 		// While a POP3 session has the maildrop open, it waits.
 		if err != nil && !errors.Is(err, storage.ErrInUse) && ctx.Err() == nil && time.Since(told) > time.Minute {
 			told = time.Now()
-			v.cfg.Log.Error("captured mail over the limits cannot be deleted; it will be tried again", "err", err)
+			v.cfg.Load().Log.Error("captured mail over the limits cannot be deleted; it will be tried again", "err", err)
 		}
 	}
 }
@@ -51,18 +51,18 @@ func (v *View) trim(ctx context.Context, now time.Time) error {
 
 // beyond are the oldest messages beyond the limits, at most a batch.
 func (v *View) beyond(now time.Time) ([]storage.MessageID, error) {
-	total, _, err := v.cfg.Store.Usage(v.cfg.Account)
+	total, _, err := v.cfg.Load().Store.Usage(v.cfg.Load().Account)
 	if err != nil {
 		return nil, err
 	}
 	excess := 0
-	if v.cfg.Keep > 0 {
-		excess = int(max(total-int64(v.cfg.Keep), 0))
+	if v.cfg.Load().Keep > 0 {
+		excess = int(max(total-int64(v.cfg.Load().Keep), 0))
 	}
-	if excess == 0 && v.cfg.Age == 0 {
+	if excess == 0 && v.cfg.Load().Age == 0 {
 		return nil, nil
 	}
-	view, err := v.cfg.Store.View(v.cfg.Account)
+	view, err := v.cfg.Load().Store.View(v.cfg.Load().Account)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (v *View) beyond(now time.Time) ([]storage.MessageID, error) {
 		}
 		e := m.Entry()
 		m.Close()
-		if len(ids) >= excess && (v.cfg.Age == 0 || now.Sub(e.Arrival) <= v.cfg.Age) {
+		if len(ids) >= excess && (v.cfg.Load().Age == 0 || now.Sub(e.Arrival) <= v.cfg.Load().Age) {
 			break
 		}
 		ids = append(ids, e.ID)
@@ -85,7 +85,7 @@ func (v *View) beyond(now time.Time) ([]storage.MessageID, error) {
 
 // expunge deletes messages under the lock of the maildrop.
 func (v *View) expunge(ids []storage.MessageID) error {
-	lock, err := v.cfg.Store.LockMaildrop(v.cfg.Account)
+	lock, err := v.cfg.Load().Store.LockMaildrop(v.cfg.Load().Account)
 	if err != nil {
 		return err
 	}

@@ -32,10 +32,10 @@ type state struct {
 }
 
 func (v *View) state() (s state, err error) {
-	if s.Total, _, err = v.cfg.Store.Usage(v.cfg.Account); err != nil || s.Total == 0 {
+	if s.Total, _, err = v.cfg.Load().Store.Usage(v.cfg.Load().Account); err != nil || s.Total == 0 {
 		return s, err
 	}
-	view, err := v.cfg.Store.Browse(v.cfg.Account, storage.MaxMessageID)
+	view, err := v.cfg.Load().Store.Browse(v.cfg.Load().Account, storage.MaxMessageID)
 	if err != nil {
 		return s, err
 	}
@@ -71,7 +71,7 @@ func (v *View) next(ctx context.Context, was state, limit time.Duration) (now st
 		if now, err = v.state(); err != nil || now != was {
 			return now, err == nil, err
 		}
-		if v.cfg.Draining != nil && v.cfg.Draining() {
+		if v.cfg.Load().Draining != nil && v.cfg.Load().Draining() {
 			return now, false, errDraining
 		}
 		if time.Now().After(until) {

@@ -3,6 +3,7 @@ package pop3srv
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/storage"
@@ -11,7 +12,7 @@ import (
 // maildrops opens maildrops for logins, on any goroutine.
 type maildrops struct {
 	store Store
-	max   int // messages of a listing
+	max   atomic.Int64 // messages of a listing
 	times *loginTimes
 }
 
@@ -32,39 +33,40 @@ func (m *maildrops) open(account storage.AccountID) (lock storage.Lock, l *stora
 	if !m.times.allow(account, time.Now()) { // counts no login that another session refuses
 		return lock, nil, errTooSoon
 	}
-	l, err = lock.List(m.max)
+	l, err = lock.List(int(m.max.Load()))
 	return lock, l, err
 }
 
 // loginTimes remembers when an account last logged in, for Settings.LoginDelay. It forgets
 // what is older than the delay.
 type loginTimes struct {
-	delay time.Duration
+	delay atomic.Int64 // a time.Duration
 	mu    sync.Mutex
 	last  map[storage.AccountID]time.Time
 	swept time.Time
 }
 
-func newLoginTimes(delay time.Duration) *loginTimes {
-	return &loginTimes{delay: delay, last: make(map[storage.AccountID]time.Time)}
+func newLoginTimes() *loginTimes {
+	return &loginTimes{last: make(map[storage.AccountID]time.Time)}
 }
 
 // allow reports whether the account may log in again, and books the login if it may.
 func (l *loginTimes) allow(a storage.AccountID, now time.Time) bool {
-	if l.delay == 0 {
+	delay := time.Duration(l.delay.Load())
+	if delay == 0 {
 		return true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.Sub(l.swept) > l.delay {
+	if now.Sub(l.swept) > delay {
 		for id, at := range l.last {
-			if now.Sub(at) >= l.delay {
+			if now.Sub(at) >= delay {
 				delete(l.last, id)
 			}
 		}
 		l.swept = now
 	}
-	if at, ok := l.last[a]; ok && now.Sub(at) < l.delay {
+	if at, ok := l.last[a]; ok && now.Sub(at) < delay {
 		return false
 	}
 	l.last[a] = now

@@ -28,7 +28,9 @@ func TestMaildropsAreGivenBackWhenALoginFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &shelf{on: func(call string, _ storage.MessageID) error { return on(call) }}
-			m := maildrops{store: s, max: 10, times: newLoginTimes(0)}
+			m := maildrops{store: s, times: newLoginTimes()}
+			m.max.Store(10)
+			m.times.delay.Store(int64(0))
 			func() {
 				defer func() { _ = recover() }()
 				if lock, l, err := m.open(1); lock != nil || l != nil || !errors.Is(err, errBroken) {
@@ -45,7 +47,9 @@ func TestMaildropsAreGivenBackWhenALoginFails(t *testing.T) {
 // The delay counts logins that got the maildrop; a login too soon gives it back.
 func TestALoginTooSoonGivesTheMaildropBack(t *testing.T) {
 	s := &shelf{texts: []string{"a\r\n", "b\r\n", "c\r\n"}}
-	m := maildrops{store: s, max: 2, times: newLoginTimes(time.Hour)}
+	m := maildrops{store: s, times: newLoginTimes()}
+	m.max.Store(2)
+	m.times.delay.Store(int64(time.Hour))
 	lock, l, err := m.open(1)
 	if err != nil || l.Len() != 2 {
 		t.Fatalf("%v, %v", l, err)
@@ -65,7 +69,8 @@ func TestALoginTooSoonGivesTheMaildropBack(t *testing.T) {
 // What is remembered of logins is bounded by the logins of two delays.
 func TestLoginTimesForget(t *testing.T) {
 	at := time.Unix(1000, 0)
-	l := newLoginTimes(time.Minute)
+	l := newLoginTimes()
+	l.delay.Store(int64(time.Minute))
 	allow := func(want bool, id storage.AccountID) {
 		t.Helper()
 		if got := l.allow(id, at); got != want {
@@ -88,7 +93,7 @@ func TestLoginTimesForget(t *testing.T) {
 			t.Fatalf("%d logins are remembered after round %d", n, round)
 		}
 	}
-	l = newLoginTimes(0)
+	l = newLoginTimes()
 	allow(true, 1)
 	allow(true, 1)
 	if len(l.last) != 0 {

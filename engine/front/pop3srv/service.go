@@ -63,7 +63,7 @@ type Stats struct {
 type Service struct {
 	Stats Stats
 
-	set      Settings
+	set      atomic.Pointer[Settings]
 	edge     *conn.Edge
 	door     *login.Door
 	memory   budget.Memory
@@ -87,17 +87,30 @@ type loopState struct {
 // New makes a Service. Its sessions are opened by what Listener and ListenerTLS return.
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
-		set: set, edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
+		edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
 		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining,
 		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
-		maildrops: maildrops{store: rooms.Store, max: set.MaxListing, times: newLoginTimes(set.LoginDelay)},
+		maildrops: maildrops{store: rooms.Store, times: newLoginTimes()},
 		buffers:   newBuffers(rooms.Memory.Bulk),
 	}
 	for _, l := range rooms.Loops {
 		s.loops[l] = &loopState{loop: l}
 	}
+	s.Configure(set)
 	return s
 }
+
+// Configure replaces the settings, for what Listener and ListenerTLS return from now on.
+// Sessions that are open keep theirs, except for MaxListing and LoginDelay, which count at
+// the next login.
+func (s *Service) Configure(set Settings) {
+	s.maildrops.max.Store(int64(set.MaxListing))
+	s.maildrops.times.delay.Store(int64(set.LoginDelay))
+	s.set.Store(&set)
+}
+
+// Settings returns the settings that Configure has set last.
+func (s *Service) Settings() *Settings { return s.set.Load() }
 
 // TooMany is the reply to a connection that gets no session.
 const TooMany = "-ERR [SYS/TEMP] too many connections, come back later\r\n"
@@ -129,17 +142,18 @@ type port struct {
 
 // port completes c and makes a port with a configuration for each login.Offer.
 func (s *Service) port(c pop3d.Config) *port {
-	c.Hostname, c.Version, c.LoginDelay = s.set.Hostname, s.set.Version, int(s.set.LoginDelay/time.Second)
-	c.MaxErrors, c.ReplyBudget = s.set.MaxErrors, replyBudget
-	c.Plaintext, c.TLSFirst, c.Nonce = s.set.ClearText, s.set.TLSFirst, rand.Text
+	set := s.set.Load()
+	c.Hostname, c.Version, c.LoginDelay = set.Hostname, set.Version, int(set.LoginDelay/time.Second)
+	c.MaxErrors, c.ReplyBudget = set.MaxErrors, replyBudget
+	c.Plaintext, c.TLSFirst, c.Nonce = set.ClearText, set.TLSFirst, rand.Text
 	p := &port{service: s, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service,
-		Timeout: s.set.IdleTimeout, TooMany: []byte(TooMany), Scribe: scribe,
+		Timeout: set.IdleTimeout, TooMany: []byte(TooMany), Scribe: scribe,
 	}}
 	for o := range p.configs {
 		offer := login.Offer(o)
-		c.Mechanisms = offer.Of(s.set.Mechanisms)
-		c.APOP = s.set.APOP && offer&login.OfSecrets != 0
+		c.Mechanisms = offer.Of(set.Mechanisms)
+		c.APOP = set.APOP && offer&login.OfSecrets != 0
 		p.configs[o] = c
 	}
 	return p
@@ -163,5 +177,5 @@ func (p *port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 
 // timestamp makes the part of a greeting that no other greeting has, for APOP.
 func (s *Service) timestamp() string {
-	return fmt.Sprintf("<%d.%d.%d@%s>", os.Getpid(), s.greetings.Add(1), time.Now().UnixNano(), s.set.Hostname)
+	return fmt.Sprintf("<%d.%d.%d@%s>", os.Getpid(), s.greetings.Add(1), time.Now().UnixNano(), s.set.Load().Hostname)
 }

@@ -40,7 +40,7 @@ func (s *session) authenticate() (smtpd.Answer, bool) {
 		a.done = a.judged
 		s.auth = a
 	}
-	if service.set.Capture {
+	if s.rules.Capture {
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: claimedName(claim.User)}, true
 	}
 	s.auth.attempt.Claim, s.auth.attempt.From = claim, s.IP
@@ -167,6 +167,6 @@ func (s *session) refusesExpired() *smtp.Reply {
 		return nil
 	}
 	s.Reason = credentialsChanged
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.service.set.Machine.Hostname +
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.rules.Machine.Hostname +
 		" the message is not taken: the account of this session has another password or is gone, sign in again"}
 }

@@ -66,7 +66,7 @@ func (s *session) relays() bool { return s.mayRelay || s.m.Account() != "" }
 // maySendAs reports whether the account may have from as its reverse-path. Each account may
 // have the null path: mail readers send receipts with it (RFC 8098 section 2.1).
 func (s *session) maySendAs(from smtp.ReversePath) bool {
-	return s.service.set.AnySender || from.IsNull() || s.service.router.Owns(s.account(), string(s.tx.Reverse))
+	return s.rules.AnySender || from.IsNull() || s.service.router.Owns(s.account(), string(s.tx.Reverse))
 }
 
 // tooMuch is the refusal to an account that has used up its allowance.
@@ -100,7 +100,7 @@ func (s *session) recipient() smtpd.Verdict {
 	}
 	switch s.tx.Recipient(rcpt) {
 	case router.Local:
-		if s.service.set.Capture {
+		if s.rules.Capture {
 			return smtpd.Yes
 		}
 		return smtpd.Here

@@ -37,6 +37,7 @@ type Address struct {
 type port struct {
 	conn.Port
 	service *Service
+	rules   *Settings
 	configs [login.Offers]smtpd.Config
 }
 
@@ -47,12 +48,13 @@ func (s *Service) Listener(at Address) conn.Opener {
 }
 
 func (s *Service) newPort(at Address) *port {
-	p := &port{service: s, Port: conn.Port{
+	set := s.set.Load()
+	p := &port{service: s, rules: set, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.SMTPD, Service: at.Service,
-		Timeout: s.set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS, Scribe: scribe,
+		Timeout: set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS, Scribe: scribe,
 	}}
-	c := s.set.Machine
-	c.BareLF, c.OfferTLS, c.Auth = at.BareLF, at.StartTLS != nil, s.auth(at.Auth)
+	c := set.Machine
+	c.BareLF, c.OfferTLS, c.Auth = at.BareLF, at.StartTLS != nil, set.auth(at.Auth)
 	for o := range p.configs {
 		p.configs[o] = c
 		p.configs[o].Auth.Mechanisms = login.Offer(o).Of(c.Auth.Mechanisms)
@@ -63,12 +65,12 @@ func (s *Service) newPort(at Address) *port {
 // auth is how clients log in at an address. In capture mode the mechanisms are the ones
 // that tell the password, because any password is right; the others prove it to a server
 // that knows it.
-func (s *Service) auth(at Auth) smtpd.Auth {
+func (set *Settings) auth(at Auth) smtpd.Auth {
 	if at == NoAuth {
 		return smtpd.Auth{}
 	}
-	a := s.set.Machine.Auth
-	if s.set.Capture {
+	a := set.Machine.Auth
+	if set.Capture {
 		a = smtpd.Auth{Mechanisms: sasl.SetOf(sasl.Plain, sasl.Login), Plaintext: true}
 	}
 	a.Required, a.Nonce = at == RequireAuth, rand.Text
@@ -78,13 +80,13 @@ func (s *Service) auth(at Auth) smtpd.Auth {
 // open makes the session of a connection.
 func (p *port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	service := p.service
-	s := &session{service: service, state: service.loops[c.Loop()]}
+	s := &session{service: service, rules: p.rules, state: service.loops[c.Loop()]}
 	if !s.Session.Open(&p.Port, c, from, s) {
 		return conn.Refused{}
 	}
-	s.mayRelay = service.set.MayRelay(s.IP)
+	s.mayRelay = s.rules.MayRelay(s.IP)
 	s.m.Init(&p.configs[service.door.Offer()], smtpd.Peer{
-		Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: service.set.MayXclient(s.IP),
+		Addr: s.Addr, Name: "unknown", Trusted: s.Trusted, Loopback: s.IP.IsLoopback(), Proxy: s.rules.MayXclient(s.IP),
 	})
 	service.Stats.Sessions.Add(1)
 	if r := s.overRate(); r != nil {

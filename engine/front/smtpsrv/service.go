@@ -22,7 +22,8 @@ import (
 	"postrider/storage"
 )
 
-// Settings are the rules for all sessions.
+// Settings are the rules for sessions. A session has the Settings that counted when
+// its listener was made.
 type Settings struct {
 	// Machine has the limits of a dialogue, and the mechanisms of AUTH. Listener sets the
 	// fields that are different at each address: BareLF, OfferTLS, Auth.Required, Auth.Nonce.
@@ -43,21 +44,22 @@ type Settings struct {
 	OverQuotaFails bool
 
 	Capture bool // all mail goes to one maildrop, and each name and password may log in
+
+	Entrance *incoming.Entrance // takes the messages, with the same limits
 }
 
 // Rooms are the parts of the server that sessions work with.
 type Rooms struct {
-	Loops    []*loop.Loop
-	Edge     *conn.Edge
-	Store    Store
-	Router   *router.Router
-	Door     *login.Door
-	Entrance *incoming.Entrance
-	Memory   budget.Memory
-	Guard    *screen.Guard
-	Sent     *allowance.Book // what accounts send
-	Log      maillog.Log
-	Took     *latency.Histogram // gets the time from the end of each message to its 250; nil: none is kept
+	Loops  []*loop.Loop
+	Edge   *conn.Edge
+	Store  Store
+	Router *router.Router
+	Door   *login.Door
+	Memory budget.Memory
+	Guard  *screen.Guard
+	Sent   *allowance.Book // what accounts send
+	Log    maillog.Log
+	Took   *latency.Histogram // gets the time from the end of each message to its 250; nil: none is kept
 
 	Draining func() bool // the server ends: nothing new begins
 }
@@ -85,12 +87,11 @@ type Service struct {
 	// Stats are the counters of all sessions.
 	Stats Stats
 
-	set      Settings
+	set      atomic.Pointer[Settings]
 	edge     *conn.Edge
 	store    Store
 	router   *router.Router
 	door     *login.Door
-	entrance *incoming.Entrance
 	memory   budget.Memory
 	guard    *screen.Guard
 	sent     *allowance.Book
@@ -114,13 +115,14 @@ type loopState struct {
 // New makes a Service. Its sessions are opened by what Listener returns.
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
-		set: set, edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door, entrance: rooms.Entrance,
+		edge: rooms.Edge, store: rooms.Store, router: rooms.Router, door: rooms.Door,
 		memory: rooms.Memory, guard: rooms.Guard, sent: rooms.Sent, log: rooms.Log, took: rooms.Took, draining: rooms.Draining,
 		loops: make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 	}
 	for _, l := range rooms.Loops {
 		s.loops[l] = &loopState{Loop: l}
 	}
+	s.Configure(set)
 	return s
 }
 
@@ -138,9 +140,18 @@ func (s *Service) Wait(ctx context.Context) {
 	}
 }
 
-// TooMany is the reply to a connection that gets no session.
-func (s *Service) TooMany() []byte { return []byte("421 4.7.0 " + s.tooManyText() + "\r\n") }
+// Configure replaces the settings, for what Listener returns from now on. Sessions that are
+// open keep theirs.
+func (s *Service) Configure(set Settings) { s.set.Store(&set) }
 
-func (s *Service) tooManyText() string {
-	return s.set.Machine.Hostname + " Too many connections, come back later"
+// Settings returns the settings that Configure has set last.
+func (s *Service) Settings() *Settings { return s.set.Load() }
+
+// TooMany is the reply to a connection that gets no session.
+func (s *Service) TooMany() []byte {
+	return []byte("421 4.7.0 " + s.set.Load().tooMany() + "\r\n")
+}
+
+func (set *Settings) tooMany() string {
+	return set.Machine.Hostname + " Too many connections, come back later"
 }

@@ -99,12 +99,6 @@ func serve(t *testing.T) *fixture {
 		Machine: smtpd.Config{Hostname: "mx.test", MaxSize: 1 << 20, MaxRecipients: 100, MaxErrors: 100, MaxHops: 100,
 			Auth: smtpd.Auth{Mechanisms: sasl.SetOf(sasl.Plain)}},
 		CommandTimeout: hang, DataTimeout: hang, MayRelay: none, MayXclient: none,
-	}, Rooms{
-		Loops: group.Loops(), Edge: edge, Store: f.store, Router: to, Memory: memory, Log: maillog.Log{Logger: log},
-		Door: login.New(login.Settings{
-			Router: to, Store: real, Queue: func(a *login.Attempt, _ bool) bool { go a.Work(); return true },
-			Draining: f.draining.Load, Now: time.Now, Log: log,
-		}),
 		Entrance: &incoming.Entrance{Inbox: real, Drafts: real, Router: to, Hostname: "mx.test", DefaultDomain: "test", MaxHeld: budget.LargeWindow / 4, Log: log,
 			Expect: f.store.Expect,
 			Place: func(_ bool, work, full func()) {
@@ -114,6 +108,12 @@ func serve(t *testing.T) *fixture {
 				}
 				go work()
 			}},
+	}, Rooms{
+		Loops: group.Loops(), Edge: edge, Store: f.store, Router: to, Memory: memory, Log: maillog.Log{Logger: log},
+		Door: login.New(login.Settings{
+			Router: to, Store: real, Queue: func(a *login.Attempt, _ bool) bool { go a.Work(); return true },
+			Draining: f.draining.Load, Now: time.Now, Log: log,
+		}),
 		Guard:    screen.NewGuard(screen.Settings{RateEntries: 10}, screen.Vetter{}),
 		Sent:     allowance.New(allowance.Limits{Messages: 2}),
 		Draining: f.draining.Load,

@@ -16,6 +16,7 @@ import (
 type session struct {
 	conn.Session
 	service *Service
+	rules   *Settings // as they were when it was opened
 	state   *loopState
 	m       smtpd.Session
 	tx      *transaction // nil before the first MAIL; later messages use it again
@@ -133,7 +134,7 @@ func (s *session) Say() {
 
 // Expect sets the read limit and the time that the peer has.
 func (s *session) Expect() {
-	set := &s.service.set
+	set := s.rules
 	if s.m.InData() {
 		if !s.hasRoom() {
 			return
@@ -161,7 +162,7 @@ func (s *session) Taken(conn.Wait) {}
 // Expired ends a wait whose deadline is over. It reports whether the peer has more time: it
 // has while its message comes fast enough.
 func (s *session) Expired(w conn.Wait) (again bool) {
-	set := &s.service.set
+	set := s.rules
 	switch {
 	case w == conn.ForTurn:
 		s.judgeAgain()
@@ -243,7 +244,7 @@ func (s *session) mayStartTLS() smtpd.Answer {
 		return smtpd.Answer{Verdict: smtpd.Busy}
 	case s.TLSTooOften():
 		return refusal(&smtp.Reply{Code: 454, Enhanced: "4.7.0",
-			Text: "Too many TLS handshakes from your address, limit " + s.service.set.Handshakes + "; come back later"})
+			Text: "Too many TLS handshakes from your address, limit " + s.rules.Handshakes + "; come back later"})
 	}
 	return smtpd.Answer{Verdict: smtpd.Yes}
 }
@@ -261,7 +262,7 @@ func (s *session) busy() smtpd.Verdict {
 // client tries again.
 func (s *session) storedVerdict(err error) smtpd.Verdict {
 	v := verdictOf(err)
-	if v == smtpd.MailboxFull && s.service.set.OverQuotaFails {
+	if v == smtpd.MailboxFull && s.rules.OverQuotaFails {
 		return smtpd.MailboxOver
 	}
 	return v

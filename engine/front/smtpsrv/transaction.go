@@ -32,7 +32,7 @@ type transaction struct {
 
 func newTransaction(s *session) *transaction {
 	t := &transaction{session: s}
-	t.Init(s.service.entrance, t.done)
+	t.Init(s.rules.Entrance, t.done)
 	return t
 }
 
@@ -47,7 +47,7 @@ func (s *session) openDraft() {
 	if s.tx.IsOpen() {
 		return
 	}
-	m, set := s.m.Transaction(), &s.service.set
+	m, set := s.m.Transaction(), s.rules
 	f := incoming.From{
 		Received: message.Received{Helo: s.m.Helo(), RDNS: s.RDNS(), IP: s.IP, Host: set.Machine.Hostname, With: s.with(m)},
 		Head:     &m.Head, Size: min(m.Mail.Size, budget.SmallWindow), // what SIZE says is not booked yet

@@ -186,9 +186,9 @@ func (s *session) greylists() *smtp.Reply {
 func (s *session) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Addr.IsValid() {
 		if !s.Move(c.Addr) {
-			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.service.tooManyText()}), true
+			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.rules.tooMany()}), true
 		}
-		s.mayRelay = s.service.set.MayRelay(c.Addr)
+		s.mayRelay = s.rules.MayRelay(c.Addr)
 	}
 	if c.Name != "" {
 		s.Name = c.Name

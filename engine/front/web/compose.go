@@ -64,7 +64,7 @@ func (c *Client) compose(w http.ResponseWriter, r *http.Request) {
 
 // blank is the form without anything.
 func (c *Client) blank(s *session) composePage {
-	return composePage{Frame: s.frame(), Addresses: c.cfg.Addresses(s.account), Back: "/", MaxSize: c.cfg.MaxSize}
+	return composePage{Frame: s.frame(), Addresses: c.cfg.Load().Addresses(s.account), Back: "/", MaxSize: c.cfg.Load().MaxSize}
 }
 
 // answer fills the form from the message that is answered or sent on.
@@ -73,7 +73,7 @@ func (c *Client) answer(ctx context.Context, d *composePage, s *session, how, te
 	if err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	}
-	m, err := Mailbox{Store: c.cfg.Store, Account: s.account.ID}.open(id)
+	m, err := Mailbox{Store: c.cfg.Load().Store, Account: s.account.ID}.open(id)
 	if err != nil {
 		return err
 	}

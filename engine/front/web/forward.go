@@ -19,7 +19,7 @@ func (c *Client) forwarded(ctx context.Context, s *session, f *form) (as []entit
 	if err != nil {
 		return nil, nil, storage.ErrNotFound
 	}
-	b := Mailbox{Store: c.cfg.Store, Account: s.account.ID}
+	b := Mailbox{Store: c.cfg.Load().Store, Account: s.account.ID}
 	m, err := b.open(id)
 	if err != nil {
 		return nil, nil, err

@@ -62,7 +62,7 @@ func (c *Client) send(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		status, text := explainSending(err)
 		if status >= http.StatusInternalServerError {
-			c.cfg.Log.Error("web: sending for "+s.name(), "err", err)
+			c.cfg.Load().Log.Error("web: sending for "+s.name(), "err", err)
 		}
 		d.Frame.Bad = text
 		show(w, status, "compose", d)
@@ -99,12 +99,12 @@ var errToken = errors.New("the form does not have the session's token")
 // comes before the first file. What came until an error is in the form.
 func (c *Client) readForm(w http.ResponseWriter, r *http.Request, s *session) (*form, error) {
 	f := &form{values: make(map[string][]string)}
-	r.Body = http.MaxBytesReader(w, patientBody{r.Body, http.NewResponseController(w)}, c.cfg.MaxSize+8*maxField)
+	r.Body = http.MaxBytesReader(w, patientBody{r.Body, http.NewResponseController(w)}, c.cfg.Load().MaxSize+8*maxField)
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return f, errToken
 	}
-	left := c.cfg.MaxSize
+	left := c.cfg.Load().MaxSize
 	for n := 0; ; n++ {
 		p, err := parts.NextPart()
 		switch {
@@ -161,7 +161,7 @@ func (f *form) field(ctx context.Context, p *multipart.Part) error {
 
 // takeFile spools a file of the form.
 func (c *Client) takeFile(f *form, s *session, p *multipart.Part, left *int64) error {
-	if err := c.cfg.Store.Admit(0); err != nil { // no room, or soon none: mail comes first
+	if err := c.cfg.Load().Store.Admit(0); err != nil { // no room, or soon none: mail comes first
 		return err
 	}
 	u, err := c.spool.put(s, uu.SafeName(p.FileName()), p, *left)
@@ -210,7 +210,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 	d.Kept = append(d.Kept, kept...)
 	draft := entity.Draft{
 		From: mail.Address{Address: cmp.Or(d.From, s.name())}, Subject: d.Subject, Date: time.Now(),
-		MessageID: rand.Text() + "@" + c.cfg.Hostname, Text: d.Text, UU: d.UU, Attachments: append(attachments, forwarded...),
+		MessageID: rand.Text() + "@" + c.cfg.Load().Hostname, Text: d.Text, UU: d.UU, Attachments: append(attachments, forwarded...),
 		InReplyTo: ids(d.InReplyTo), References: ids(d.References),
 	}
 	m := incoming.Mail{Sender: draft.From.Address, Local: "web client", Origin: s.name() + " by the web client", At: draft.Date}
@@ -219,7 +219,7 @@ func (c *Client) submit(r *http.Request, s *session, f *form, d *composePage) ([
 		name, text string
 		to         *[]mail.Address
 	}{{"To", d.To, &draft.To}, {"Cc", d.Cc, &draft.Cc}, {"Bcc", d.Bcc, &bcc}} {
-		if *line.to, err = entity.TypedAddresses(line.text, c.cfg.DefaultDomain); err != nil {
+		if *line.to, err = entity.TypedAddresses(line.text, c.cfg.Load().DefaultDomain); err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", storage.ErrInvalid, line.name, err)
 		}
 		for _, a := range *line.to {
@@ -242,7 +242,7 @@ func (c *Client) pass(ctx context.Context, s *session, draft *entity.Draft, m in
 		written <- err
 	}()
 	m.Text = reader
-	result, err := c.cfg.Submit(ctx, s.account, m)
+	result, err := c.cfg.Load().Submit(ctx, s.account, m)
 	reader.CloseWithError(errors.New("the message is not read on"))
 	failed := <-written
 	if err != nil {

@@ -136,7 +136,7 @@ func TestTheSpoolIsEmptiedAtTheStart(t *testing.T) {
 	if h.spooledFiles() != 1 {
 		t.Fatal("nothing was spooled")
 	}
-	if _, err := New(h.client.cfg); err != nil {
+	if _, err := New(*h.client.Settings()); err != nil {
 		t.Fatal(err)
 	}
 	if h.spooledFiles() != 0 {

@@ -17,12 +17,12 @@ import (
 // sessions are the sessions of users that have signed in. They are in memory only: a
 // restart ends all of them.
 type sessions struct {
-	idle, lifetime time.Duration
-	ended          func(*session) // called without the lock
+	ended func(*session) // called without the lock
 
-	mu    sync.Mutex
-	all   map[[sha256.Size]byte]*session // by the hash of the cookie
-	swept time.Time
+	mu             sync.Mutex
+	idle, lifetime time.Duration
+	all            map[[sha256.Size]byte]*session // by the hash of the cookie
+	swept          time.Time
 }
 
 // session is one browser that has signed in. Fields do not change unless noted.
@@ -42,6 +42,13 @@ const (
 
 func newSessions(idle, lifetime time.Duration, ended func(*session)) *sessions {
 	return &sessions{idle: idle, lifetime: lifetime, ended: ended, all: make(map[[sha256.Size]byte]*session)}
+}
+
+// configure replaces the times, also for sessions that are open.
+func (ss *sessions) configure(idle, lifetime time.Duration) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	ss.idle, ss.lifetime = idle, lifetime
 }
 
 // begin makes a session and returns the value of its cookie. When there are too many, of
@@ -170,7 +177,7 @@ func (c *Client) current(r *http.Request) *session {
 		return nil
 	}
 	byItself := r.Header.Get("X-Refresh") != "" // a list that asks for itself
-	return c.sessions.find(cookie.Value, time.Now(), byItself, c.cfg.Store.Account)
+	return c.sessions.find(cookie.Value, time.Now(), byItself, c.cfg.Load().Store.Account)
 }
 
 // session is the session of a request; without one the browser is sent to sign in.

@@ -28,7 +28,7 @@ func (c *Client) signInPage(w http.ResponseWriter, r *http.Request) {
 
 // clear reports whether a password would come in clear text over a network.
 func (c *Client) clear(r *http.Request) bool {
-	return !isSecure(r) && (c.cfg.TLSOnly || !c.cfg.ClearText && !addressOf(r).IsLoopback())
+	return !isSecure(r) && (c.cfg.Load().TLSOnly || !c.cfg.Load().ClearText && !addressOf(r).IsLoopback())
 }
 
 // addressOf is the address of the peer; the zero Addr, which is on no network, if it
@@ -49,7 +49,7 @@ func (c *Client) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.User, d.Next = r.PostForm.Get("user"), nextPath(r.PostForm.Get("next"))
-	account, err := c.cfg.Login(r.Context(), d.User, []byte(r.PostForm.Get("password")), addressOf(r))
+	account, err := c.cfg.Load().Login(r.Context(), d.User, []byte(r.PostForm.Get("password")), addressOf(r))
 	if err != nil {
 		status := http.StatusUnauthorized
 		d.Frame.Bad = "The name or the password is wrong."

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"postrider/engine/mail/incoming"
@@ -41,11 +42,12 @@ var ErrRefused = errors.New("refused")
 
 // Client is the handler of all pages.
 type Client struct {
-	cfg      Config
+	cfg      atomic.Pointer[Config]
 	sessions *sessions
 	turns    turns
 	spool    *spool
-	handler  http.Handler
+	pages    http.Handler
+	handler  atomic.Pointer[http.Handler] // pages within the Bounds of cfg
 }
 
 // refresh is how often an open list looks for new mail, in seconds.
@@ -57,8 +59,8 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, sessions: newSessions(cfg.Idle, cfg.Lifetime, spool.drop), spool: spool}
 	mux := http.NewServeMux()
+	c := &Client{sessions: newSessions(cfg.Idle, cfg.Lifetime, spool.drop), spool: spool, pages: mux}
 	pages := &Pages{Of: c.view, MayChange: c.mayChange, Refresh: refresh, Log: cfg.Log}
 	pages.Register(mux, "")
 	mux.HandleFunc("GET /signin", c.signInPage)
@@ -66,12 +68,26 @@ func New(cfg Config) (*Client, error) {
 	mux.HandleFunc("POST /signout", c.signOut)
 	mux.HandleFunc("GET /compose", c.compose)
 	mux.HandleFunc("POST /send", c.send)
-	c.handler = Guard(mux, cfg.Bounds)
+	c.Configure(cfg)
 	return c, nil
 }
 
+// Configure replaces the settings, except for Store, Spool and Log, for later requests.
+// Sessions go on.
+func (c *Client) Configure(cfg Config) {
+	c.sessions.configure(cfg.Idle, cfg.Lifetime)
+	handler := Guard(c.pages, cfg.Bounds)
+	c.cfg.Store(&cfg)
+	c.handler.Store(&handler)
+}
+
+// Settings returns the settings that count now.
+func (c *Client) Settings() *Config { return c.cfg.Load() }
+
 // ServeHTTP implements http.Handler.
-func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+func (c *Client) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*c.handler.Load()).ServeHTTP(w, r)
+}
 
 // view is the mailbox of the session; without one the browser is sent to sign in.
 func (c *Client) view(w http.ResponseWriter, r *http.Request) (View, bool) {
@@ -79,5 +95,5 @@ func (c *Client) view(w http.ResponseWriter, r *http.Request) (View, bool) {
 	if !ok {
 		return View{}, false
 	}
-	return View{Mailbox{Store: c.cfg.Store, Account: s.account.ID}, s.frame()}, true
+	return View{Mailbox{Store: c.cfg.Load().Store, Account: s.account.ID}, s.frame()}, true
 }

@@ -277,7 +277,9 @@ func TestAPasswordInClearTextIsTakenFromThisHostOnly(t *testing.T) {
 	h := newHouse(t)
 	f := func(from string, cleartext, tlsOnly bool, want int) {
 		t.Helper()
-		h.client.cfg.ClearText, h.client.cfg.TLSOnly = cleartext, tlsOnly
+		cfg := *h.client.Settings()
+		cfg.ClearText, cfg.TLSOnly = cleartext, tlsOnly
+		h.client.Configure(cfg)
 		before := h.logins
 		r := httptest.NewRequest(http.MethodPost, "http://localhost/signin", strings.NewReader("user=bob&password=secret"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -37,8 +37,8 @@ func severity(l slog.Level) int {
 	return 7
 }
 
-// append appends the record in the handler's form.
-func (h *Handler) append(b []byte, r slog.Record, p *pen) []byte {
+// append appends the record in the form of the output.
+func (h line) append(b []byte, r slog.Record, p *pen) []byte {
 	switch h.form {
 	case text:
 		return append(h.appendText(b, r, &p.clock), '\n')
@@ -62,7 +62,7 @@ func (h *Handler) append(b []byte, r slog.Record, p *pen) []byte {
 	b = append(b, "\nSYSLOG_FACILITY=2\nSYSLOG_PID="...)
 	b = append(b, h.pid...)
 	b = append(b, "\nSYSLOG_IDENTIFIER="...)
-	b = append(append(append(b, h.name...), '/'), daemonOf(h.attrs, r)...)
+	b = append(append(append(b, h.set.Name...), '/'), daemonOf(h.attrs, r)...)
 	b = append(b, "\nMESSAGE="...)
 	if h.form == journal {
 		b = h.appendMessage(b, r)
@@ -90,7 +90,7 @@ func daemonOf(as []slog.Attr, r slog.Record) string {
 }
 
 // appendTag appends what names the program in a line of syslog: "postfix/smtpd[42]: ".
-func (h *Handler) appendTag(b []byte, daemon string) []byte {
-	b = append(append(append(b, h.name...), '/'), daemon...)
+func (h line) appendTag(b []byte, daemon string) []byte {
+	b = append(append(append(b, h.set.Name...), '/'), daemon...)
 	return append(append(append(b, '['), h.pid...), "]: "...)
 }

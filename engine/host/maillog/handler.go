@@ -33,6 +33,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,13 +42,22 @@ const bufferLimit = 4 << 20
 
 // Handler is the slog.Handler; New makes one, and Open one with an output of its own.
 type Handler struct {
-	sink  *sink
-	level slog.Level
-	name  string // the mail system, in front of the daemon: "postfix"
-	host  string
-	pid   string
-	form  form
-	attrs []slog.Attr // added by WithAttrs
+	live  *atomic.Pointer[style] // shared with what WithAttrs has made
+	attrs []slog.Attr            // added by WithAttrs
+}
+
+// style is where lines go, and how they look. It does not change.
+type style struct {
+	set  Settings
+	sink *sink
+	form form
+	pid  string
+}
+
+// line has what a line is made with.
+type line struct {
+	*style
+	attrs []slog.Attr
 }
 
 // Settings are what Open needs.
@@ -79,30 +89,61 @@ func New(w io.Writer, json bool, level slog.Level, host string) *Handler {
 }
 
 func start(o output, f form, s Settings) *Handler {
-	h := &Handler{level: s.Level, name: cmp.Or(s.Name, "postfix"), host: s.Host, pid: strconv.Itoa(os.Getpid()), form: f}
-	h.sink = &sink{out: o, wake: make(chan struct{}, 1), done: make(chan struct{}), lost: h.lost}
-	go h.sink.run()
+	h := &Handler{live: new(atomic.Pointer[style])}
+	h.live.Store(newStyle(o, f, s))
 	return h
 }
 
+// newStyle is a style with an output of its own, and a goroutine that writes to it.
+func newStyle(o output, f form, s Settings) *style {
+	s.Name = cmp.Or(s.Name, "postfix")
+	st := &style{set: s, form: f, pid: strconv.Itoa(os.Getpid())}
+	st.sink = &sink{out: o, wake: make(chan struct{}, 1), done: make(chan struct{}), lost: st.lost}
+	go st.sink.run()
+	return st
+}
+
+// Configure replaces the settings, also for what WithAttrs has made. What was logged before
+// is written to where it was to go. The error is about the new output; then nothing changes.
+func (h *Handler) Configure(s Settings) error {
+	before := h.live.Load()
+	s.Name = cmp.Or(s.Name, "postfix")
+	if s.To == before.set.To && s.JSON == before.set.JSON {
+		next := *before
+		next.set = s
+		h.live.Store(&next)
+		return nil
+	}
+	o, f, err := open(s.To, s.JSON)
+	if err != nil {
+		return err
+	}
+	h.live.Store(newStyle(o, f, s))
+	before.sink.close()
+	return nil
+}
+
+// Settings returns the settings that count now.
+func (h *Handler) Settings() Settings { return h.live.Load().set }
+
 // Reopen opens the file of the log again, after logrotate has moved it away. When that
 // does not work, lines go on to the old file.
-func (h *Handler) Reopen() error { return h.sink.out.reopen() }
+func (h *Handler) Reopen() error { return h.live.Load().sink.out.reopen() }
 
 // lost is the line about lines that could not be written.
-func (h *Handler) lost(n int, why string) []byte {
+func (s *style) lost(n int, why string) []byte {
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, strconv.Itoa(n)+" log lines dropped: "+why, 0)
-	return h.append(nil, r, new(pen))
+	return line{s, nil}.append(nil, r, new(pen))
 }
 
 // Close writes out what waits and ends the writer. Later records are dropped.
 func (h *Handler) Close() error {
-	h.sink.close()
+	h.live.Load().sink.close()
 	return nil
 }
 
 // Enabled implements slog.Handler.
-func (h *Handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
+func (h *Handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.live.Load().set.Level }
 
 // WithAttrs implements slog.Handler.
 func (h *Handler) WithAttrs(as []slog.Attr) slog.Handler {
@@ -124,11 +165,16 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 // theirs, and the buffer is taken hold of once. rs is borrowed for the call.
 func (h *Handler) HandleAll(rs []slog.Record) error {
 	p := pens.Get().(*pen)
-	p.lines = p.lines[:0]
-	for i := range rs {
-		p.lines = h.append(p.lines, rs[i], p)
+	for {
+		l := line{h.live.Load(), h.attrs}
+		p.lines = p.lines[:0]
+		for i := range rs {
+			p.lines = l.append(p.lines, rs[i], p)
+		}
+		if l.sink.add(p.lines, len(rs)) || h.live.Load() == l.style {
+			break
+		} // else Configure has closed the sink meanwhile
 	}
-	h.sink.add(p.lines, len(rs))
 	if cap(p.lines) <= largestPen {
 		pens.Put(p)
 	}
@@ -147,16 +193,16 @@ var pens = sync.Pool{New: func() any { return new(pen) }}
 const largestPen = 16 << 10
 
 // appendText appends the record as a line of Postfix's shape.
-func (h *Handler) appendText(b []byte, r slog.Record, now *clock) []byte {
+func (h line) appendText(b []byte, r slog.Record, now *clock) []byte {
 	b = now.append(b, r.Time)
-	b = append(append(b, h.host...), ' ')
+	b = append(append(b, h.set.Host...), ' ')
 	b = h.appendTag(b, daemonOf(h.attrs, r))
 	return h.appendMessage(b, r)
 }
 
 // appendMessage appends what comes after the name of the daemon: queue id, level, text and
 // the other attributes.
-func (h *Handler) appendMessage(b []byte, r slog.Record) []byte {
+func (h line) appendMessage(b []byte, r slog.Record) []byte {
 	each := func(f func(slog.Attr) bool) {
 		for _, a := range h.attrs {
 			f(a)
@@ -220,11 +266,11 @@ func appendSafe(b []byte, s string) []byte {
 }
 
 // appendJSON appends the record as one JSON object on a line.
-func (h *Handler) appendJSON(b []byte, r slog.Record) []byte {
+func (h line) appendJSON(b []byte, r slog.Record) []byte {
 	b = append(b, `{"time":"`...)
 	b = r.Time.AppendFormat(b, time.RFC3339Nano)
 	b = append(append(append(b, `","level":"`...), r.Level.String()...), `","host":`...)
-	b = appendQuoted(b, h.host)
+	b = appendQuoted(b, h.set.Host)
 	if r.Message != "" {
 		b = append(b, `,"msg":`...)
 		b = appendQuoted(b, r.Message)

@@ -89,9 +89,9 @@ func TestDaemonIsStartedAgain(t *testing.T) {
 	os.Remove(path)
 	l.Info("two")
 	for { // until the writer has failed
-		h.sink.mu.Lock()
-		empty := len(h.sink.buf) == 0
-		h.sink.mu.Unlock()
+		h.live.Load().sink.mu.Lock()
+		empty := len(h.live.Load().sink.buf) == 0
+		h.live.Load().sink.mu.Unlock()
 		if empty {
 			break
 		}

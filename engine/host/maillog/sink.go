@@ -24,18 +24,20 @@ type sink struct {
 // the writer for it, cost a busy server a tenth of its processor time.
 const gather = 5 * time.Millisecond
 
-// add appends lines, n of them, or drops them all when the writer is too slow.
-func (s *sink) add(lines []byte, n int) {
+// add appends lines, n of them, or drops them all when the writer is too slow. It reports
+// whether the sink is open.
+func (s *sink) add(lines []byte, n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.buf) > bufferLimit {
 		s.dropped += n
-		return
+		return !s.closed
 	}
 	if len(s.buf) == 0 {
 		s.signal()
 	}
 	s.buf = append(s.buf, lines...)
+	return true
 }
 
 // signal wakes the writer; a wake-up that is pending already is enough.

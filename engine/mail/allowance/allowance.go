@@ -22,11 +22,10 @@ type Refusal struct {
 
 // Book has the accounts that sent something lately. Any goroutine may use it.
 type Book struct {
-	limits Limits
-
 	passed func(from, to time.Time) time.Duration // time as it passes
 
 	mu       sync.Mutex
+	limits   Limits
 	began    time.Time // when the first one came
 	accounts map[storage.AccountID]*hour
 	swept    int64 // the minute when the last sweep was
@@ -41,6 +40,20 @@ type hour struct {
 // New makes an empty book.
 func New(l Limits) *Book {
 	return &Book{limits: l, accounts: make(map[storage.AccountID]*hour), passed: func(from, to time.Time) time.Duration { return to.Sub(from) }}
+}
+
+// Configure replaces the limits. What was sent in the last hour counts against the new ones.
+func (b *Book) Configure(l Limits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limits = l
+}
+
+// Limits returns the limits that count now.
+func (b *Book) Limits() Limits {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.limits
 }
 
 // steady is a time by a clock that knows no steps: after one back, an account that has
@@ -63,11 +76,11 @@ func (b *Book) Recipient(a storage.AccountID, now time.Time) *Refusal {
 }
 
 func (b *Book) take(a storage.AccountID, now time.Time, messages, recipients uint32) *Refusal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.limits == (Limits{}) {
 		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	steady := b.steady(now)
 	minute := steady.Unix() / 60
 	b.sweep(minute)

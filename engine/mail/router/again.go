@@ -52,7 +52,7 @@ func (p *Placement) Again(r *Router, rcpts []smtp.RcptArgs, mayRelay bool) (loop
 			if mayRelay {
 				continue
 			}
-			domain = r.set.DefaultDomain // this entry is not to leave
+			domain = r.set.Load().DefaultDomain // this entry is not to leave
 		case ForwardLoop:
 			looped++
 		}

@@ -3,6 +3,7 @@ package router
 import (
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"postrider/codec/address"
 	"postrider/storage"
@@ -74,15 +75,25 @@ type Settings struct {
 // many goroutines.
 type Router struct {
 	dir storage.Directory
-	set Settings
+	set atomic.Pointer[Settings]
 }
 
 // New returns a Router over dir, which must answer from memory, as storage.Directory promises.
 func New(dir storage.Directory, set Settings) *Router {
+	r := &Router{dir: dir}
+	r.Configure(set)
+	return r
+}
+
+// Configure replaces the settings.
+func (r *Router) Configure(set Settings) {
 	set.Hostname = address.FoldDomain(set.Hostname)
 	set.DefaultDomain = address.FoldDomain(set.DefaultDomain)
-	return &Router{dir, set}
+	r.set.Store(&set)
 }
+
+// Settings returns the settings that count now.
+func (r *Router) Settings() *Settings { return r.set.Load() }
 
 // Route finds the maildrops of local@domain, an address in any case, unquoted,
 // as smtp.ForwardPath holds it; an empty domain is the default one. It appends
@@ -127,7 +138,7 @@ func (r *Router) mailbox(local, domain []byte) (m mailbox, ours bool) {
 	s := string(b)
 	m = mailbox{s[:len(local)], address.FoldDomain(s[len(local):])}
 	if m.domain == "" || r.isThisHost(m.domain) {
-		m.domain = r.set.DefaultDomain
+		m.domain = r.set.Load().DefaultDomain
 	}
 	if ours = r.dir.HostsDomain(m.domain); ours {
 		m.local = address.FoldLocal(m.local)
@@ -143,17 +154,17 @@ func (r *Router) mailbox(local, domain []byte) (m mailbox, ours bool) {
 func (r *Router) Domain(domain []byte) string {
 	d := address.FoldDomain(string(domain))
 	if d == "" || r.isThisHost(d) {
-		return r.set.DefaultDomain
+		return r.set.Load().DefaultDomain
 	}
 	return d
 }
 
 // isThisHost reports whether domain, folded, is another word for the default domain.
 func (r *Router) isThisHost(domain string) bool {
-	if domain == r.set.DefaultDomain {
+	if domain == r.set.Load().DefaultDomain {
 		return true
 	}
-	if domain == r.set.Hostname {
+	if domain == r.set.Load().Hostname {
 		return !r.dir.HostsDomain(domain)
 	}
 	text, bracket := strings.CutPrefix(domain, "[")
@@ -165,7 +176,7 @@ func (r *Router) isThisHost(domain string) bool {
 	if err != nil {
 		return false
 	}
-	for _, own := range r.set.Literals {
+	for _, own := range r.set.Load().Literals {
 		if own.Unmap() == ip.Unmap() {
 			return true
 		}
@@ -183,8 +194,8 @@ func (r *Router) find(a mailbox) (found storage.Address, at mailbox, ok bool) {
 		return found, a, true
 	}
 	base := a
-	if r.set.Delimiter != 0 {
-		if i := strings.IndexByte(a.local, r.set.Delimiter); i > 0 {
+	if r.set.Load().Delimiter != 0 {
+		if i := strings.IndexByte(a.local, r.set.Load().Delimiter); i > 0 {
 			base.local = a.local[:i]
 			if found, err := r.dir.Lookup(base.local, base.domain); err == nil {
 				return found, base, true
@@ -203,7 +214,7 @@ const postmaster = "postmaster"
 
 // findPostmaster finds the postmaster of the host.
 func (r *Router) findPostmaster() (found storage.Address, at mailbox, ok bool) {
-	at = mailbox{postmaster, r.set.DefaultDomain}
+	at = mailbox{postmaster, r.set.Load().DefaultDomain}
 	if found, err := r.dir.Lookup(at.local, at.domain); err == nil {
 		return found, at, true
 	}
@@ -218,7 +229,7 @@ func (r *Router) findPostmaster() (found storage.Address, at mailbox, ok bool) {
 // at: the tag belongs to the address, so only another name or domain counts.
 func (r *Router) expandedAt(a, at mailbox) string {
 	rest, ok := strings.CutPrefix(a.local, at.local)
-	if ok && at.domain == a.domain && (rest == "" || rest[0] == r.set.Delimiter) {
+	if ok && at.domain == a.domain && (rest == "" || rest[0] == r.set.Load().Delimiter) {
 		return ""
 	}
 	return at.String()

@@ -43,16 +43,16 @@ func shareOfStrange(connections int) int { return max(connections-connections/4,
 // relay.connections, or relay.connections_per_destination if that is more, but at most half
 // of shareOfStrange.
 func (c *Courier) maxPerAddress() int {
-	set := &c.settings
+	set := c.rules()
 	return min(max(set.Connections/5, set.ConnectionsPerDestination), max(shareOfStrange(set.Connections)/2, 1))
 }
 
 // enter counts a connection to a host. leave is nil when the host's address has
 // bound connections already. A next hop that the operator named has no bound.
 func (t *attempt) enter(host mx.Host) (leave func(), bound int) {
-	if t.c.settings.Rules.Names(t.hop) {
+	if t.c.rules().Rules.Names(t.hop) {
 		return func() {}, 0
 	}
-	bound = max(t.c.maxPerAddress(), t.c.settings.Limits[t.hop.String()].Sessions)
+	bound = max(t.c.maxPerAddress(), t.c.rules().Limits[t.hop.String()].Sessions)
 	return t.c.perAddress.enter(host.Addr.Addr(), bound), bound
 }

@@ -71,8 +71,8 @@ func (t *attempt) run() (queue.HostVerdict, queue.Fault) {
 		}
 		return t.unresolved(err)
 	}
-	t.answer, t.security = answer, t.c.security.ForNextHop(t.c.ctx, t.hop)
-	t.c.security.logDANEOnce()
+	t.answer, t.security = answer, t.c.rules().security.ForNextHop(t.c.ctx, t.hop)
+	t.c.rules().security.logDANEOnce()
 	fault := t.tryInTurn(except)
 	t.conclude(fault)
 	switch {
@@ -95,7 +95,7 @@ func (t *attempt) tryInTurn(except netip.AddrPort) queue.Fault {
 		places--
 	}
 	for i, host := range hosts {
-		if len(t.left) == 0 || places == 0 || i == maxLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.c.settings.Command {
+		if len(t.left) == 0 || places == 0 || i == maxLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.c.rules().Command {
 			t.untried = hosts[i:]
 			break
 		}
@@ -160,13 +160,13 @@ func (t *attempt) unresolved(err error) (queue.HostVerdict, queue.Fault) {
 // tryHost connects to a host and sends the message. down means that the host accepted and
 // refused nothing, counts that the try is one of maxHosts.
 func (t *attempt) tryHost(host mx.Host) (fault queue.Fault, down, counts bool) {
-	login := t.c.passwords.For(t.hop)
+	login := t.c.rules().passwords.For(t.hop)
 	demand, err := t.demand(host, login != nil)
 	if err != nil {
 		t.tried = append(t.tried, triedHost{host: host, said: "not used: " + err.Error()})
 		return queue.Fault{Status: "4.7.5", Text: "host " + host.String() + " is not used: " + err.Error()}, true, false
 	}
-	plain := demand.Level == tlspolicy.May && t.c.security.clear.has(host.Addr, time.Now())
+	plain := demand.Level == tlspolicy.May && t.c.rules().security.clear.has(host.Addr, time.Now())
 	end := t.tryConnection(host, demand, login, plain)
 	if end.noTLS && t.waited && t.c.ctx.Err() == nil {
 		t.c.log.Info("mail goes to "+host.String()+" in clear text now: "+end.fault.Text, maillog.SMTP, "id", t.entry.ID.Message.String())
@@ -181,14 +181,14 @@ func (t *attempt) tryHost(host mx.Host) (fault queue.Fault, down, counts bool) {
 // clear text is for mail that has waited once, as with Postfix. A wait for a dead site
 // counts too.
 func (t *attempt) hasWaited(now time.Time) bool {
-	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.settings.Policy.Wait(1, 0)
+	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.rules().Policy.Wait(1, 0)
 }
 
 // demand returns what TLS a host has to show. A login demands encryption, except on this
 // machine.
 func (t *attempt) demand(host mx.Host, login bool) (tlspolicy.Demand, error) {
 	d, err := t.security.Demand(t.c.ctx, t.answer, host)
-	if login && !t.c.settings.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
+	if login && !t.c.rules().AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
 		d.Raise(tlspolicy.Encrypt, "relay.passwords")
 	}
 	return d, err
@@ -220,7 +220,7 @@ func (t *attempt) tryConnection(host mx.Host, demand tlspolicy.Demand, login *sm
 			down:  true, local: isLocalFault(err),
 		}
 	}
-	p.remembered = plain && t.c.security.clear.has(host.Addr, time.Now())
+	p.remembered = plain && t.c.rules().security.clear.has(host.Addr, time.Now())
 	t.peer = p
 	t.c.Stats.Sessions.Add(1)
 	var end ending
@@ -238,7 +238,7 @@ func (t *attempt) testPolicy(p *peer) {
 	if p.tls != nil {
 		chain = p.tls.chain
 	}
-	if err := p.demand.TestPolicy(t.security.STS, chain, t.c.security.roots, time.Now()); err != nil {
+	if err := p.demand.TestPolicy(t.security.STS, chain, t.c.rules().security.roots, time.Now()); err != nil {
 		t.c.log.Warn("MTA-STS policy in testing: "+p.host.String()+" would not be used: "+err.Error(), maillog.SMTP, "id", t.entry.ID.Message.String())
 	}
 }
@@ -260,7 +260,7 @@ func (t *attempt) transact() (fault queue.Fault, down bool) {
 			r := t.result(res, out)
 			t.note(i, r, out.Doubt)
 			if r.Verdict == queue.Delivered {
-				p.clearTextWorks(&t.c.security.clear)
+				p.clearTextWorks(t.c.rules().security.clear)
 				continue
 			}
 			said = inReplyTo(res)

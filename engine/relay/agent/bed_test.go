@@ -138,9 +138,9 @@ func newBed(t testing.TB, roots *x509.CertPool, web int, change func(*Settings),
 	if b.Courier, err = New(set, b.store, router.New(b.store, routes), hosts, log); err != nil {
 		t.Fatal(err)
 	}
-	b.security.roots = roots
-	if b.security.sts != nil {
-		b.security.sts = mtasts.New(b.ctx, mtasts.Options{Names: names, Hosts: hosts.Addrs, Roots: roots, Port: uint16(web), Log: log})
+	b.rules().security.roots = roots
+	if b.rules().security.sts != nil {
+		b.rules().security.sts = mtasts.New(b.ctx, mtasts.Options{Names: names, Hosts: hosts.Addrs, Roots: roots, Port: uint16(web), Log: log})
 	}
 	b.Start()
 	t.Cleanup(func() {

@@ -14,7 +14,7 @@ const anHour = time.Hour
 func (b *bed) waiting(to string) { b.sendTo(time.Now().Add(-anHour), "Subject: x\r\n\r\nx\r\n", to) }
 
 func isClear(b *bed) bool {
-	return b.security.clear.has(netip.MustParseAddrPort(b.at(2)), time.Now())
+	return b.rules().security.clear.has(netip.MustParseAddrPort(b.at(2)), time.Now())
 }
 
 // Mail that has waited arrives in clear text, whatever breaks TLS, and the next message

@@ -4,7 +4,6 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -21,15 +20,15 @@ import (
 
 // Courier works the queue of a store. New, then Start, then Stop.
 type Courier struct {
-	settings  Settings
-	store     storage.Store
-	router    *router.Router
-	passwords *Passwords
-	hosts     *mx.Finder
-	security  *Security
-	log       *slog.Logger
+	live   atomic.Pointer[rules]
+	store  storage.Store
+	router *router.Router
+	hosts  *mx.Finder
+	log    *slog.Logger
 
 	shards     []*shard
+	routing    sync.RWMutex      // held while a destination gets its shard; Configure holds it for writing
+	awake      map[string]*shard // guarded by routing: see shardOf
 	perAddress addressCounts
 	seed       maphash.Seed
 	loads      chan load
@@ -40,9 +39,7 @@ type Courier struct {
 	ended   chan struct{} // closed when closing is set
 	running sync.WaitGroup
 
-	// Entrance takes the notifications of this host, and copies for its maildrops. The
-	// Entrance that New makes has no keys to sign with. Replace it before Start.
-	Entrance *incoming.Entrance
+	entrance atomic.Pointer[incoming.Entrance]
 
 	// Stats count since the start.
 	Stats Stats
@@ -64,50 +61,59 @@ type Stats struct {
 // readers is how many goroutines read the queue.
 const readers = 8
 
+// rules are the settings, and what is made of them.
+type rules struct {
+	Settings
+	passwords *Passwords
+	security  *Security
+}
+
+// rules returns the rules that count now.
+func (c *Courier) rules() *rules { return c.live.Load() }
+
 // New prepares a Courier. An error names the setting that is wrong.
 func New(set Settings, store storage.Store, r *router.Router, hosts *mx.Finder, log *slog.Logger) (*Courier, error) {
-	passwords, err := ReadPasswords(set.Passwords)
-	if err != nil {
-		return nil, err
-	}
 	c := &Courier{
-		settings: set, store: store, router: r, passwords: passwords, hosts: hosts, log: log,
+		store: store, router: r, hosts: hosts, log: log,
 		Stats: Stats{Delay: latency.New(latency.Long)},
 		seed:  maphash.MakeSeed(), loads: make(chan load, 1024), ended: make(chan struct{}),
 	}
-	c.Entrance = &incoming.Entrance{
+	c.SetEntrance(&incoming.Entrance{
 		Inbox: store, Router: r, Log: log, Hostname: set.Hostname, DefaultDomain: set.DefaultDomain,
-	}
+	})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if c.security, err = NewSecurity(c.ctx, set.Security, hosts, log); err != nil {
+	next, err := c.read(set)
+	if err != nil {
 		return nil, err
 	}
+	c.live.Store(next)
 	n := min(4, runtime.NumCPU())
 	if set.Rules.BySender() {
 		n = 1 // a destination may have several next hops
 	}
 	c.perAddress.by = make(map[netip.Prefix]int)
-	for range n {
-		c.shards = append(c.shards, &shard{c: c, s: queue.New(queue.Config{
-			Policy: set.Policy, Initial: set.InitialConnections, PerSite: set.ConnectionsPerDestination,
-			Sessions: max(set.Connections/n, 1), MessagesPerSession: set.MessagesPerConnection,
-			Rate: set.Rate, MaxEntries: max(set.MaxEntries/n, 1), Limits: set.Limits,
-			Strange: shareOfStrange(max(set.Connections/n, 1)), Named: set.Rules.Names,
-			NextHop: c.nextHop, BySender: set.Rules.BySender(), Random: rand.Float64,
-		})})
+	for i := range n {
+		c.shards = append(c.shards, &shard{c: c, s: queue.New(c.configOf(next, i, n))})
 	}
 	return c, nil
 }
 
 func (c *Courier) nextHop(domain, reversePath string) router.Hop {
-	hop, _ := c.router.NextHop(c.settings.Rules, domain, reversePath)
+	hop, _ := c.router.NextHop(c.rules().Rules, domain, reversePath)
 	return hop
 }
+
+// SetEntrance sets what takes the notifications of this host, and copies for its maildrops.
+// The one that New makes has no keys to sign with.
+func (c *Courier) SetEntrance(in *incoming.Entrance) { c.entrance.Store(in) }
+
+// Settings returns the settings that count now.
+func (c *Courier) Settings() *Settings { return &c.rules().Settings }
 
 // Start begins to work the queue.
 func (c *Courier) Start() {
 	for range readers {
-		c.running.Go(c.read)
+		c.running.Go(c.serveLoads)
 	}
 	c.store.Watch(c.wake)
 	c.running.Go(c.wakeDue)
@@ -126,25 +132,6 @@ func (c *Courier) Stop(ctx context.Context) {
 	defer stop()
 	c.running.Wait()
 	c.cancel()
-}
-
-// shardOf returns a destination's shard. All destinations of a next hop have the same.
-func (c *Courier) shardOf(domain string) *shard {
-	if len(c.shards) == 1 {
-		return c.shards[0]
-	}
-	hop := c.nextHop(domain, "")
-	return c.shards[maphash.Comparable(c.seed, hop)%uint64(len(c.shards))]
-}
-
-// wake tells the shard that entries of a destination may be due. It never blocks for long,
-// because the store calls it.
-func (c *Courier) wake(domain string, flush bool) {
-	sh := c.shardOf(domain)
-	sh.do(func(now time.Time, e *queue.Effects) bool {
-		sh.s.Wake(domain, flush, now, e)
-		return true
-	})
 }
 
 // Flush makes an attempt for a destination's mail now, also where its hosts are

@@ -27,7 +27,7 @@ const maxAttempt = time.Hour
 
 // deadlines returns the deadlines for a message that begins now.
 func (c *Courier) deadlines(now time.Time, size int64) deadlines {
-	t := &c.settings.Times
+	t := &c.rules().Times
 	return deadlines{times: t, size: size, dialogue: now.Add(dialogueReplies * t.Command)}
 }
 

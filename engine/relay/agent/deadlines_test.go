@@ -77,7 +77,8 @@ func TestARepliesTimeIsNotRenewed(t *testing.T) {
 // The deadlines of a peer for one message grow with the message's size only.
 func TestDeadlines(t *testing.T) {
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	c := &Courier{settings: defaults()}
+	c := new(Courier)
+	c.live.Store(&rules{Settings: defaults()})
 	d := c.deadlines(now, 5_000_000)
 	for _, step := range []struct {
 		after time.Duration
@@ -101,7 +102,7 @@ func TestDeadlines(t *testing.T) {
 	if got := d.next(now.Add(3*time.Hour), smtpclient.WaitDataBlock).Sub(now); got != 10_000*time.Second+3*time.Minute {
 		t.Errorf("the last piece: until %v", got)
 	}
-	c.settings.MinDataRate = 0
+	c.rules().MinDataRate = 0
 	if got := d.next(now.Add(3*time.Hour), smtpclient.WaitDataBlock).Sub(now); got != 3*time.Hour+3*time.Minute {
 		t.Errorf("without a minimum: until %v", got)
 	}

@@ -23,7 +23,7 @@ func (c *Courier) deliverHere(e *storage.QueueEntry, a *queue.Attempt) queue.Hos
 		fail(a, err)
 		return queue.HostUnknown
 	}
-	m := c.Entrance.New(e.Envelope.ReversePath)
+	m := c.entrance.Load().New(e.Envelope.ReversePath)
 	m.Places.Been = head.DeliveredTo
 	var taken []int
 	for i := range e.Recipients {
@@ -60,7 +60,7 @@ func (c *Courier) notDelivered(err error) queue.Result {
 	switch {
 	case !errors.Is(err, storage.ErrOverQuota):
 		return notStored(err)
-	case c.settings.OverQuotaFails:
+	case c.rules().OverQuotaFails:
 		return queue.Result{Verdict: queue.Permanent, Status: "5.2.2", Reason: "mailbox full"}
 	}
 	return queue.Result{Verdict: queue.Temporary, Status: "4.2.2", Reason: "mailbox full"}

@@ -15,7 +15,7 @@ import (
 // logAttempt writes a line for each recipient of an attempt, in the form of Postfix's log,
 // and counts.
 func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.Judgement) {
-	expired := a.At.Sub(e.Arrival) >= c.settings.Policy.Lifetime
+	expired := a.At.Sub(e.Arrival) >= c.rules().Policy.Lifetime
 	on := c.log.Enabled(c.ctx, slog.LevelInfo)
 	id := slog.String("id", e.ID.Message.String())
 	for i := range e.Recipients {

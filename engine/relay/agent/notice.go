@@ -76,10 +76,10 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 	local, _, _ := strings.Cut(to, "@")
 	double := to == ""
 	switch {
-	case local == doubleBounce, double && (n.Kind != queue.Failed || c.settings.DropDoubleBounces):
+	case local == doubleBounce, double && (n.Kind != queue.Failed || c.rules().DropDoubleBounces):
 		return false, c.dropNotice(e, n)
 	case double:
-		to, from = "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
+		to, from = "postmaster@"+c.rules().DefaultDomain, doubleBounce+"@"+c.rules().Hostname
 	}
 	m := c.address(to, from)
 	if m == nil {
@@ -87,8 +87,8 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 			return false, c.dropNotice(e, n)
 		}
 		// The sender has no account here, or is not an address: use the postmaster.
-		double, to, from = true, "postmaster@"+c.settings.DefaultDomain, doubleBounce+"@"+c.settings.Hostname
-		if !c.settings.DropDoubleBounces {
+		double, to, from = true, "postmaster@"+c.rules().DefaultDomain, doubleBounce+"@"+c.rules().Hostname
+		if !c.rules().DropDoubleBounces {
 			m = c.address(to, from)
 		}
 		if m == nil {
@@ -99,7 +99,7 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 	if err != nil {
 		return false, err
 	}
-	stored, err := m.Write(c.ctx, &incoming.From{Received: message.Received{Host: c.settings.Hostname, With: "local"}}, dsn.Append(nil, report), &incoming.End{
+	stored, err := m.Write(c.ctx, &incoming.From{Received: message.Received{Host: c.rules().Hostname, With: "local"}}, dsn.Append(nil, report), &incoming.End{
 		Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: report.NeedsUTF8(), Body: smtp.Body8BitMIME}, Settle: settle,
 	})
 	if err != nil {
@@ -121,7 +121,7 @@ var noticeWords = map[queue.NoticeKind]string{
 // unreadPostmaster returns a hint when the postmaster's account has no password, such as
 // the account that the server makes. Else it returns "".
 func (c *Courier) unreadPostmaster() string {
-	at, err := c.store.Lookup("postmaster", c.settings.DefaultDomain)
+	at, err := c.store.Lookup("postmaster", c.rules().DefaultDomain)
 	if err != nil || at.Account == 0 {
 		return ""
 	}
@@ -149,7 +149,7 @@ func (c *Courier) address(to, from string) *incoming.Message {
 	}
 	// NOTIFY=NEVER is not set: a failed notification has to come back here, for the
 	// postmaster (see notify). Other hosts don't answer, because the reverse-path is null.
-	m := c.Entrance.New(from)
+	m := c.entrance.Load().New(from)
 	if o := m.Recipient(&rcpt); o != router.Local && o != router.NotOurs {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (c *Courier) address(to, from string) *incoming.Message {
 
 // report makes the text of a notification.
 func (c *Courier) report(e *storage.QueueEntry, n *queue.Notice, to string, double bool) (*dsn.Report, error) {
-	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.settings.ReturnSize)
+	whole := dsn.Whole(e.Envelope.Ret, kindOf[n.Kind], e.Size(), c.rules().ReturnSize)
 	bare := e.Envelope.Stranger && (n.Kind == queue.Succeeded || n.Kind == queue.Relayed)
 	var original []byte
 	if !bare {
@@ -170,10 +170,10 @@ func (c *Courier) report(e *storage.QueueEntry, n *queue.Notice, to string, doub
 	}
 	now := time.Now()
 	r := &dsn.Report{
-		ReportingMTA: c.settings.Hostname, To: to, DoubleBounce: double, Now: now,
-		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.settings.Hostname),
+		ReportingMTA: c.rules().Hostname, To: to, DoubleBounce: double, Now: now,
+		MessageID: fmt.Sprintf("%s.%d@%s", e.ID, now.UnixNano(), c.rules().Hostname),
 		QueueID:   e.ID.String(), EnvID: e.Envelope.EnvID, Arrival: e.Arrival,
-		LifetimeEnd: e.Arrival.Add(c.settings.Policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
+		LifetimeEnd: e.Arrival.Add(c.rules().Policy.Lifetime), UTF8: e.Envelope.SMTPUTF8,
 		Original: original, WholeMessage: whole, Bare: bare,
 	}
 	for i := range n.Recipients {

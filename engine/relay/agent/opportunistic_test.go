@@ -128,9 +128,9 @@ func TestPasswordsWantTLS(t *testing.T) {
 	b := newBed(t, nil, 0, nil)
 	f := func(addr string, login, allowed bool, want tlspolicy.Level) {
 		t.Helper()
-		b.settings.AuthWithoutTLS = allowed
+		b.rules().AuthWithoutTLS = allowed
 		host := mx.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
-		one := &attempt{c: b.Courier, security: &NextHopSecurity{s: b.security, Level: tlspolicy.May}, answer: new(mx.Answer), outcome: new(queue.Attempt)}
+		one := &attempt{c: b.Courier, security: &NextHopSecurity{s: b.rules().security, Level: tlspolicy.May}, answer: new(mx.Answer), outcome: new(queue.Attempt)}
 		if d, err := one.demand(host, login); err != nil || d.Level != want {
 			t.Errorf("%s %t %t: %s %v", addr, login, allowed, d.Level, err)
 		}

@@ -48,8 +48,8 @@ type peer struct {
 // connect dials a host. The machine has not read the greeting yet. With plain the client
 // does not send STARTTLS, because TLS with this host is broken.
 func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*peer, error) {
-	d := net.Dialer{Timeout: c.settings.Connect}
-	if local := c.settings.Source; local != nil {
+	d := net.Dialer{Timeout: c.rules().Connect}
+	if local := c.rules().Source; local != nil {
 		d.LocalAddr = local
 	}
 	conn, err := d.DialContext(c.ctx, "tcp", host.Addr.String())
@@ -57,7 +57,7 @@ func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclie
 		leave()
 		return nil, plainDial(err)
 	}
-	p := &peer{conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.settings.Hostname, Auth: login}}
+	p := &peer{conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.rules().Hostname, Auth: login}}
 	p.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // ends a wait for the peer
 	switch {
 	case !demand.Optional():

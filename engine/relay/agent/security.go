@@ -23,7 +23,7 @@ type Security struct {
 	sts   *mtasts.Cache // nil: no MTA-STS
 	roots *x509.CertPool
 	log   *slog.Logger
-	clear clearHosts
+	clear *clearHosts
 
 	daneLogged sync.Once
 }
@@ -35,11 +35,19 @@ func NewSecurity(ctx context.Context, set SecuritySettings, hosts *mx.Finder, lo
 	if err != nil {
 		return nil, err
 	}
-	s := &Security{ctx: ctx, rules: set.Rules, hosts: hosts, roots: roots, log: log}
+	s := &Security{ctx: ctx, rules: set.Rules, hosts: hosts, roots: roots, log: log, clear: new(clearHosts)}
 	if set.MTASTS {
 		s.sts = mtasts.New(ctx, mtasts.Options{Names: hosts.Names(), Hosts: hosts.Addrs, Roots: roots, Log: log})
 	}
 	return s, nil
+}
+
+// resume takes over what is remembered of hosts, and with the same authorities the policies.
+func (s *Security) resume(before *Security, sameRoots bool) {
+	s.clear = before.clear
+	if sameRoots && s.sts != nil && before.sts != nil {
+		s.sts = before.sts
+	}
 }
 
 // readRoots reads the authorities from a PEM file, or with "" from the system. Without

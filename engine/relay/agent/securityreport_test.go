@@ -20,7 +20,7 @@ func TestSecurityReport(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := b.hosts.Explain(t.Context(), h)
-		return b.security.Explain(t.Context(), h, &found).String()
+		return b.rules().security.Explain(t.Context(), h, &found).String()
 	}
 	wantText(t, show("b.test"), "tls: may, by relay.tls_default\n    MTA-STS: enforce, mx *.b.test\n"+
 		"    rogue.else.test is not used: rogue.else.test is not among the mx of the domain's MTA-STS policy\n"+

@@ -56,7 +56,7 @@ func (s *session) next() *queue.Job {
 		return s.takeOrEnd(j)
 	default:
 	}
-	patience := time.NewTimer(s.sh.c.settings.Idle)
+	patience := time.NewTimer(s.sh.c.rules().Idle)
 	defer patience.Stop()
 	select {
 	case j := <-s.jobs:

@@ -28,12 +28,18 @@ var effects = sync.Pool{New: func() any { return new(queue.Effects) }}
 // do calls f with the scheduler locked, carries out the effects, and returns the result of
 // f. Carrying out never waits.
 func (sh *shard) do(f func(now time.Time, e *queue.Effects) bool) bool {
+	return sh.doUnder(f, func() {})
+}
+
+// doUnder is do, and calls unlock before it carries out the effects.
+func (sh *shard) doUnder(f func(now time.Time, e *queue.Effects) bool, unlock func()) bool {
 	e := effects.Get().(*queue.Effects)
 	sh.mu.Lock()
 	ok := f(time.Now(), e)
 	tick := !sh.ticking && !sh.s.Idle()
 	sh.ticking = sh.ticking || tick
 	sh.mu.Unlock()
+	unlock()
 	if tick {
 		time.AfterFunc(tickEvery, sh.tick)
 	}
@@ -109,8 +115,8 @@ func (c *Courier) enqueue(l load) {
 	}
 }
 
-// read serves loads until the Courier ends. Each reader is a goroutine.
-func (c *Courier) read() {
+// serveLoads serves loads until the Courier ends. Each reader is a goroutine.
+func (c *Courier) serveLoads() {
 	for {
 		select {
 		case l := <-c.loads:

@@ -44,14 +44,14 @@ func (c *Courier) sweep() {
 		}
 		now := time.Now()
 		slack := c.slack()
-		if after := c.settings.Policy.WarnAfter; after > 0 {
+		if after := c.rules().Policy.WarnAfter; after > 0 {
 			until := now.Add(-after - slack)
 			c.sweepRange(storage.QueueFilter{ArrivedAfter: warned, ArrivedBefore: until, Unwarned: true}, now, slack)
 			warned = until
 		}
-		c.sweepRange(storage.QueueFilter{ArrivedBefore: now.Add(-c.settings.Policy.Lifetime - slack)}, now, slack)
+		c.sweepRange(storage.QueueFilter{ArrivedBefore: now.Add(-c.rules().Policy.Lifetime - slack)}, now, slack)
 		if n%60 == 0 {
-			keep := c.settings.Policy.Lifetime + historyAfter
+			keep := c.rules().Policy.Lifetime + historyAfter
 			if err := c.store.ForgetHistory(now.Add(-keep)); err != nil && !c.closing.Load() {
 				c.log.Error("old history can't be deleted", "err", err)
 			}
@@ -64,17 +64,17 @@ const historyAfter = 48 * time.Hour
 
 // slack is how much later than its due time an attempt may be.
 func (c *Courier) slack() time.Duration {
-	longest := c.settings.Policy.Retry[0]
-	for _, w := range c.settings.Policy.Retry {
+	longest := c.rules().Policy.Retry[0]
+	for _, w := range c.rules().Policy.Retry {
 		longest = max(longest, w)
 	}
-	return longest + longest*time.Duration(c.settings.Policy.Jitter)/100 + time.Minute
+	return longest + longest*time.Duration(c.rules().Policy.Jitter)/100 + time.Minute
 }
 
 // sweepRange settles the overdue entries that f selects.
 func (c *Courier) sweepRange(f storage.QueueFilter, now time.Time, slack time.Duration) {
 	err := c.store.Queued(f, func(e *storage.QueueEntry) bool {
-		if a := c.settings.Policy.Overdue(e, now, slack); a != nil {
+		if a := c.rules().Policy.Overdue(e, now, slack); a != nil {
 			c.finish(e, a, 0)
 		}
 		return !c.closing.Load()
@@ -86,7 +86,7 @@ func (c *Courier) sweepRange(f storage.QueueFilter, now time.Time, slack time.Du
 
 // finish judges an attempt, records the judgement, and logs the attempt.
 func (c *Courier) finish(e *storage.QueueEntry, a *queue.Attempt, random float64) {
-	j := c.settings.Policy.Judge(e, a, random)
+	j := c.rules().Policy.Judge(e, a, random)
 	c.record(j)
 	c.logAttempt(e, a, &j)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/netip"
+	"sync/atomic"
 
 	"postrider/engine/edge/dns"
 	"postrider/engine/mail/router"
@@ -41,7 +42,13 @@ type Options struct {
 
 // Finder finds the hosts for next hops. It is safe for use by many goroutines.
 type Finder struct {
-	names    *dns.Resolver
+	names *dns.Resolver
+	rules atomic.Pointer[rules]
+}
+
+// rules are the Options, as a search needs them.
+type rules struct {
+	options  Options
 	port     uint16
 	types    []uint16 // A, AAAA or both
 	isOwn    func(netip.AddrPort) bool
@@ -53,8 +60,20 @@ type Finder struct {
 
 // New makes a Finder that asks names.
 func New(names *dns.Resolver, o Options) *Finder {
-	f := &Finder{
-		names:    names,
+	f := &Finder{names: names}
+	f.Configure(o)
+	return f
+}
+
+// Configure replaces the Options. Searches that have begun keep theirs.
+func (f *Finder) Configure(o Options) { f.rules.Store(rulesOf(o)) }
+
+// Options returns the Options that count now.
+func (f *Finder) Options() Options { return f.rules.Load().options }
+
+func rulesOf(o Options) *rules {
+	f := &rules{
+		options:  o,
 		port:     cmp.Or(o.Port, 25),
 		types:    []uint16{dns.TypeA, dns.TypeAAAA},
 		isOwn:    o.Own,
@@ -92,7 +111,8 @@ func (f *Finder) Names() *dns.Resolver { return f.names }
 // Hosts finds the hosts to try for a next hop, best first. The error is always an *[Error].
 // If ctx ends, the questions go on: the cache keeps the answers for the next caller.
 func (f *Finder) Hosts(ctx context.Context, hop router.Hop) (*Answer, error) {
-	s := &search{Finder: f, ctx: ctx, port: cmp.Or(hop.Port, f.port), chosen: f.named(hop)}
+	r := f.rules.Load()
+	s := &search{rules: r, names: f.names, ctx: ctx, port: cmp.Or(hop.Port, r.port), chosen: r.named(hop)}
 	var err *Error
 	switch hop.Kind {
 	case router.Refused:

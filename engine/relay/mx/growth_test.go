@@ -12,7 +12,7 @@ import (
 func TestHosts_Growth(t *testing.T) {
 	const records = 100 // records that package dns keeps of each type
 	growth.Linear(t, "hosts", 20, func(n int) func() {
-		s := &search{Finder: &Finder{shuffle: func(int, func(i, j int)) {}}, port: 25}
+		s := &search{rules: &rules{shuffle: func(int, func(i, j int)) {}}, port: 25}
 		var all []candidate
 		for i := range n {
 			c := candidate{Exchange: dns.Exchange{Name: "m"}}

@@ -71,7 +71,7 @@ func inIPv6(a netip.Addr) (four netip.Addr, ok bool) {
 
 // isAllowed reports whether a domain may lead to an address: the address is public, or in
 // relay.private_networks.
-func (f *Finder) isAllowed(a netip.Addr) bool {
+func (f *rules) isAllowed(a netip.Addr) bool {
 	a = a.WithZone("")
 	in := func(networks []netip.Prefix) bool {
 		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a) })

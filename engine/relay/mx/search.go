@@ -12,7 +12,8 @@ import (
 
 // search is the state of one call of Hosts.
 type search struct {
-	*Finder
+	*rules
+	names  *dns.Resolver
 	ctx    context.Context
 	port   uint16
 	chosen bool // the operator named the next hop
@@ -158,7 +159,7 @@ func (s *search) withoutUs(all []candidate, isUs func(candidate) bool) []candida
 }
 
 func (s *search) isOurName(c candidate) bool {
-	return s.port == s.Finder.port && c.question != "" && s.ownNames[c.question]
+	return s.port == s.rules.port && c.question != "" && s.ownNames[c.question]
 }
 
 func (s *search) isOurAddress(c candidate) bool {

@@ -7,7 +7,7 @@ import (
 	"postrider/storage"
 )
 
-// Config is what a Scheduler has to know. It must not change.
+// Config is what a Scheduler has to know.
 type Config struct {
 	Policy   Policy
 	Initial  int // sessions of a site at first

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"time"
 
 	"postrider/engine/edge/limit"
@@ -181,19 +182,19 @@ func (s *Scheduler) offer(st *site, now time.Time, e *Effects) {
 func (s *Scheduler) site(hop router.Hop) *site {
 	st := s.sites[hop]
 	if st == nil {
-		l := s.cfg.Limits[hop.String()]
-		most, rate := l.Sessions, l.Rate
-		if most == 0 {
-			most = s.cfg.PerSite
-		}
-		if rate == 0 {
-			rate = s.cfg.Rate
-		}
-		st = &site{hop: hop, most: float64(most), window: float64(min(s.cfg.Initial, most))}
-		st.rate = limit.Rate{Count: rate, Per: time.Second}
+		st = &site{hop: hop, window: float64(s.cfg.Initial)}
+		s.bound(st)
 		s.sites[hop] = st
 	}
 	return st
+}
+
+// bound sets the limits of a site.
+func (s *Scheduler) bound(st *site) {
+	l := s.cfg.Limits[st.hop.String()]
+	st.most = float64(cmp.Or(l.Sessions, s.cfg.PerSite))
+	st.window = min(st.window, st.most)
+	st.rate = limit.Rate{Count: cmp.Or(l.Rate, s.cfg.Rate), Per: time.Second}
 }
 
 // pump gives the jobs of a site to its sessions, as far as it may have them.

@@ -188,6 +188,12 @@ func TestNothingIsLost(t *testing.T) {
 
 func randomLife(t *testing.T, seed uint64, bySender bool) {
 	t.Helper()
+	randomLifeWith(t, seed, bySender, func(*world) {})
+}
+
+// randomLifeWith is randomLife with more events.
+func randomLifeWith(t *testing.T, seed uint64, bySender bool, more func(*world)) {
+	t.Helper()
 	w := newWorld(seed)
 	if bySender {
 		w.config.BySender = true
@@ -226,6 +232,7 @@ func randomLife(t *testing.T, seed uint64, bySender bool) {
 	for range 40 {
 		w.at(time.Duration(w.random.Int64N(int64(10*time.Minute))), func() { crashes++; w.crash() })
 	}
+	more(w)
 	for _, until := range []time.Duration{time.Hour, 24 * time.Hour, 10 * 24 * time.Hour} {
 		w.run(until)
 		w.audit(t, seed, accepted)

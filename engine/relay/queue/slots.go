@@ -37,14 +37,20 @@ type slot struct {
 }
 
 func newSlots(cfg *Config) slots {
-	s := slots{most: cfg.Strange, named: cfg.Named, known: make(map[router.Hop]struct{})}
+	s := slots{known: make(map[router.Hop]struct{})}
+	s.configure(cfg)
+	return s
+}
+
+// configure sets what comes from the configuration.
+func (s *slots) configure(cfg *Config) {
+	s.most, s.named = cfg.Strange, cfg.Named
 	if s.most == 0 {
 		s.most = cfg.Sessions
 	}
 	if s.named == nil {
 		s.named = func(router.Hop) bool { return false }
 	}
-	return s
 }
 
 // isKnown reports whether a site may have any session.

@@ -1,0 +1,149 @@
+package serve
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"postrider/cmd/postrider/workspace"
+	"postrider/cmd/sysexits"
+	"postrider/engine/config"
+	"postrider/engine/edge/privilege"
+	"postrider/engine/front/admin"
+	"postrider/engine/host/maillog"
+	"postrider/engine/server"
+)
+
+// running is the server of this process, and the configuration that it goes by.
+type running struct {
+	load    func() (*config.Config, error) // reads the file, with the flags over it
+	srv     *server.Server
+	lines   *maillog.Handler
+	sockets *privilege.Sockets
+	log     *slog.Logger
+	manager *notifier
+	share   fileShare // what each use got of the open files, at the start
+
+	mu    sync.Mutex     // held by a reload
+	asked *config.Config // the file and the flags, as far as they are applied; guarded by mu
+	// cfg is asked with the addresses that were bound, and without what the limit of open
+	// files does not allow.
+	cfg atomic.Pointer[config.Config]
+}
+
+// reload reads the configuration again, and applies the keys that a running server can
+// change. At an error no key changes. The log has the answer too. In any case the file of
+// the log is opened again, and the certificates and the DKIM keys are read again.
+func (r *running) reload() (done admin.Reloaded) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.manager.reloading()()
+	if err := r.lines.Reopen(); err != nil {
+		r.log.Error(err.Error())
+	}
+	r.srv.ReloadCertificates()
+	done.Changes = []admin.Change{}
+	next, err := r.load()
+	if err == nil {
+		done.File = next.File()
+		done.Changes, err = r.apply(next)
+	}
+	if err != nil {
+		done.Changes = []admin.Change{}
+		done.Error, done.Code = err.Error(), int(cmp.Or(workspace.ExitCode(err), sysexits.Config))
+		r.log.Error("the configuration is not reloaded, the server goes on with the old one: " + done.Error)
+		return done
+	}
+	for _, c := range done.Changes {
+		r.log.Info("reload: " + c.Key + " " + outcome(c) + ": " + c.Old + " -> " + c.New)
+	}
+	if len(done.Changes) == 0 {
+		r.log.Info("reload: no key has changed")
+	}
+	return done
+}
+
+func outcome(c admin.Change) string {
+	if c.Applied {
+		return "applied"
+	}
+	return "needs a restart"
+}
+
+// apply has the server go by next, as far as it can without a restart.
+func (r *running) apply(next *config.Config) (changes []admin.Change, err error) {
+	asked, now := r.asked.Clone(), r.cfg.Load().Clone()
+	for _, c := range config.Changes(r.asked, next) {
+		applied := !c.Restart && !r.isPassed(c.Key) && !r.isBeyond(c.Key, next) && !r.turnsTLS(c.Key, next)
+		if applied {
+			asked.Take(next, c.Key)
+			now.Take(next, c.Key)
+		}
+		changes = append(changes, admin.Change{Key: c.Key, Old: c.Old, New: c.New, Applied: applied})
+	}
+	now.Take(asked, "limits.connections") // as asked, not as the limit of open files left it
+	now.Take(asked, "relay.connections")
+	now.KeepAddresses(r.asked, r.cfg.Load())
+	if err := now.Check(); err != nil {
+		return nil, sysexits.Config.With(fmt.Errorf("without the keys that need a restart: %w", err))
+	}
+	if err := secrets(now); err != nil {
+		return nil, sysexits.Config.With(err)
+	}
+	if err := shareFilesAgain(now, r.share, r.log); err != nil {
+		return nil, err
+	}
+	before := r.lines.Settings()
+	if err := r.lines.Configure(logSettings(now)); err != nil {
+		return nil, sysexits.Config.With(err)
+	}
+	if err := r.srv.Reload(now); err != nil {
+		return nil, sysexits.Config.With(errors.Join(err, r.lines.Configure(before)))
+	}
+	r.asked = asked
+	r.cfg.Store(now)
+	return changes, nil
+}
+
+// isPassed reports whether a key is of addresses whose sockets systemd has passed.
+func (r *running) isPassed(key string) bool {
+	all := server.Listeners(r.asked)
+	i := slices.IndexFunc(all, func(l config.Listeners) bool { return l.Key == key })
+	return i >= 0 && r.sockets.Passed(all[i].Name)
+}
+
+// isBeyond reports whether a key is of more connections than the queues that were made at
+// the start have room for.
+func (r *running) isBeyond(key string, next *config.Config) bool {
+	return key == "limits.connections" && next.Limits.Connections > max(r.share.connections, server.SureConnections)
+}
+
+// turnsTLS reports whether a key is of the first certificate, or takes away the last one:
+// the listeners are made with TLS or without.
+func (r *running) turnsTLS(key string, next *config.Config) bool {
+	c := r.asked.Clone()
+	c.Take(next, key)
+	return key == "tls.certificates" && c.HasTLS() != r.asked.HasTLS()
+}
+
+// onHangup has SIGHUP reload, until the function that it returns is called.
+func (r *running) onHangup() (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			r.reload()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+	}
+}

@@ -1,0 +1,146 @@
+package serve
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"postrider/cmd/sysexits"
+	"postrider/engine/config"
+	"postrider/engine/host/maillog"
+	"postrider/engine/server"
+	"postrider/storage/lsm"
+)
+
+// startRunning runs a server without sessions, whose file is what next holds.
+func startRunning(t *testing.T) (r *running, next **config.Config) {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Server.Data = filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(cfg.Server.Data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cfg.SMTP.Listen, cfg.POP3.Listen = []config.SMTPListener{{Addr: "127.0.0.1:0"}}, []string{"127.0.0.1:0"}
+	asked := cfg.Clone()
+	lines, err := maillog.Open(logSettings(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	store, err := lsm.Open(lsm.Options{Dir: t.TempDir(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets, err := server.Sockets(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	share, err := setFilesAside(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := server.NewOn(sockets, cfg, store, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Drain(t.Context())
+		sockets.Close()
+		lines.Close()
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	file := asked.Clone()
+	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, lines: lines, sockets: sockets, log: log, manager: new(notifier), share: share, asked: asked}
+	r.cfg.Store(cfg)
+	return r, &file
+}
+
+// otherValues are for keys whose help does not tell one.
+var otherValues = map[string]string{
+	"server.hostname": "other.test", "server.domains": "other.test", "server.data": "/other", "server.mail_socket": "/other", "server.user": "other",
+	"web.listen": "127.0.0.1:0", "web.listen_tls": "127.0.0.1:0", "tls.certificates": "/other", "tls.client_roots": "/other", "tls.acme_domains": "other.test",
+	"tls.acme_listen": "127.0.0.1:0", "tls.acme_email": "me@other.test", "tls.acme_directory": "https://other.test/", "relay.resolvers": "127.0.0.1:53",
+	"log.name": "other", "log.client_lines": "7/1m0s", "auth.refused_passwords": "/other",
+}
+
+// ofProcess are the keys that no room of the server has: the process reads them itself, or
+// tells them to the commands that set passwords.
+var ofProcess = []string{"limits.drain_timeout", "auth.min_password", "auth.refused_passwords"}
+
+// A key that needs a restart is answered so, each time, and keeps its value; the keys of the
+// process apply. Package server has the test of all others.
+func TestReload_KeysOfTheProcess(t *testing.T) {
+	r, file := startRunning(t)
+	defaults := (*file).Clone()
+	log := filepath.Join(t.TempDir(), "log")
+	otherValues["log.to"] = log
+	tested := 0
+	for _, k := range config.Default().Keys() {
+		if !k.NeedsRestart() && k.Group() != "log" && !slices.Contains(ofProcess, k.Name) {
+			continue
+		}
+		tested++
+		*file = defaults.Clone()
+		key := (*file).Key(k.Name)
+		for _, try := range append([]string{otherValues[k.Name], "true", "false"}, strings.Split(strings.ReplaceAll(k.Allowed(), `"`, ""), " ")...) {
+			if try = strings.Trim(try, ","); try != "" && key.Set(try) == nil && key.Value() != k.Value() {
+				break
+			}
+		}
+		want, was := key.Value(), r.cfg.Load().Key(k.Name).Value()
+		for range 2 {
+			done := r.reload()
+			if done.Error != "" {
+				t.Fatalf("%s = %s: %s", k.Name, want, done.Error)
+			}
+			if k.NeedsRestart() && (len(done.Changes) != 1 || done.Changes[0].Key != k.Name || done.Changes[0].Applied || done.Changes[0].New != want) {
+				t.Errorf("%s = %s: %v", k.Name, want, done.Changes)
+			}
+		}
+		if k.NeedsRestart() {
+			want = was
+		}
+		if got := r.cfg.Load().Key(k.Name).Value(); got != want {
+			t.Errorf("%s is %s, want %s", k.Name, got, want)
+		}
+		if got := r.lines.Settings(); got != logSettings(r.cfg.Load()) {
+			t.Errorf("%s: the log goes by %+v", k.Name, got)
+		}
+		*file = defaults.Clone()
+		if done := r.reload(); done.Error != "" {
+			t.Fatal(done.Error)
+		}
+	}
+	if tested < 30 {
+		t.Errorf("%d keys only", tested)
+	}
+}
+
+// At an error no key is applied, also none that comes before the key that is wrong,
+// and the exit code is that of a configuration.
+func TestReload_AllOrNothing(t *testing.T) {
+	r, file := startRunning(t)
+	before := r.cfg.Load()
+	lines := r.lines.Settings()
+	for key, value := range map[string]string{"relay.passwords": "/nowhere", "relay.tls_roots": "/nowhere", "pop3.listen": "192.0.2.1:110", "smtp.listen": before.POP3.Listen[0]} {
+		*file = r.asked.Clone()
+		for name, word := range map[string]string{"smtp.max_hops": "101", "log.level": "debug", key: value} {
+			if err := (*file).Key(name).Set(word); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := r.reload()
+		if !strings.Contains(done.Error, key) && !strings.Contains(done.Error, value) || done.Code != int(sysexits.Config) || len(done.Changes) != 0 {
+			t.Errorf("%s: %+v", key, done)
+		}
+		if r.cfg.Load() != before || r.lines.Settings() != lines {
+			t.Errorf("%s: something has changed", key)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"postrider/engine/config"
+	"postrider/storage"
+)
+
+// ofProcess are the keys that apply on reload and that package server does not see: the
+// process does it, or the commands that ask the running server for its settings.
+var ofProcess = []string{"limits.drain_timeout", "log.to", "log.name", "log.format", "log.level", "auth.min_password", "auth.refused_passwords"}
+
+// probe is a client that networks of the test hold.
+var probe = netip.MustParseAddr("192.0.2.77")
+
+// changed has another value for each key whose type does not tell one.
+func changed(t *testing.T, data string) map[string]string {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return map[string]string{
+		"smtp.listen": "127.0.0.2:0", "smtp.listen_tls": "127.0.0.1:0", "smtp.trusted_networks": "192.0.2.0/24",
+		"submission.listen": "127.0.0.1:0", "submission.listen_tls": "127.0.0.1:0",
+		"pop3.listen": "127.0.0.2:0", "pop3.listen_tls": "127.0.0.1:0",
+		"tls.certificates": filepath.Join(data, "tls-selfsigned.pem"), "tls.client_roots": filepath.Join(data, "tls-selfsigned.pem"),
+		"tls.client_handshakes": "7/1m0s", "relay.networks": "192.0.2.0/24", "relay.smarthost": "[smart.test]:2500",
+		"relay.transports": "probe.test=[transport.test]", "relay.sender_transports": "probe@sender.test=[sender.test]",
+		"relay.passwords": file("passwords", "[a.test] me:secret\n"), "relay.private_networks": "192.0.2.0/24", "relay.source": "127.0.0.1",
+		"relay.tls": "probe.test encrypt", "relay.tls_default": "encrypt", "relay.tls_roots": filepath.Join(data, "tls-selfsigned.pem"), "relay.retry": "77s", "relay.limits": "probe.test rate=3",
+		"policy.client_connections": "7/1m0s", "policy.network_connections": "7/1m0s", "policy.client_messages": "7/1m0s", "policy.network_messages": "7/1m0s",
+		"policy.proxy_networks": "192.0.2.0/24", "policy.xclient_networks": "192.0.2.0/24", "policy.dnsbl": "list.test",
+		"policy.client_questions": "7/1m0s", "policy.client_notifications": "7/1m0s",
+		"auth.mechanisms": "CRAM-MD5", "web.hosts": "probe.test", "web.proxies": "192.0.2.0/24",
+	}
+}
+
+// change gives a key another value.
+func change(t *testing.T, k *config.Key, values map[string]string) {
+	t.Helper()
+	before := k.Value()
+	tries := []string{values[k.Name], "true", "false"}
+	for word := range strings.SplitSeq(k.Allowed(), " ") {
+		tries = append(tries, strings.Trim(word, `",`))
+	}
+	for _, try := range tries {
+		if try != "" && k.Set(try) == nil && k.Value() != before {
+			return
+		}
+	}
+	t.Fatalf("%s: the test has no other value than %s; allowed: %s", k.Name, before, k.Allowed())
+}
+
+// rules are what the rooms of a server go by, read from the rooms.
+func (srv *Server) rules() string {
+	var b strings.Builder
+	say := func(what string, v any) {
+		b.WriteString(what + ": ")
+		describe(&b, reflect.ValueOf(v))
+		b.WriteString("\n")
+	}
+	smtpd, e := srv.smtpsrv.Settings(), srv.edge
+	say("smtpsrv", *smtpd)
+	say("client", []bool{smtpd.MayRelay(probe), smtpd.MayXclient(probe), e.IsOwn(probe), e.IsBalancer(probe), e.Trusts(probe), srv.IsProxy(probe)})
+	say("entrance", *srv.entrance.Load())
+	say("pop3srv", *srv.pop3srv.Settings())
+	say("screen", *srv.guard.Settings())
+	say("login", *srv.door.Settings())
+	say("allowance", srv.sent.Limits())
+	say("agent", *srv.courier.Settings())
+	say("mx", srv.hosts.Options())
+	say("router", *srv.router.Settings())
+	total, client, ours := e.Clients.Limits()
+	say("conn", []any{total, client, ours})
+	say("tls", []any{e.TLS.Limit.Load(), e.TLS.Handshaker.Limit(), e.TLS.Pace.Rate()})
+	files, roots := srv.tls.Files()
+	say("certs", []any{files, roots})
+	for _, l := range srv.Listening() {
+		for _, at := range l.Addrs() {
+			say("listening "+l.Name, at.Addr())
+		}
+	}
+	if srv.web != nil {
+		say("web", *srv.web.Settings())
+	}
+	if srv.view != nil {
+		say("capture", *srv.view.Settings())
+	}
+	return b.String()
+}
+
+// describe writes a value with all that it leads to, except for functions and for other
+// rooms.
+func describe(b *strings.Builder, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Func, reflect.Chan, reflect.UnsafePointer:
+	case reflect.Interface:
+		if v.NumMethod() == 0 {
+			describe(b, v.Elem())
+		}
+	case reflect.Pointer:
+		if path := v.Type().Elem().PkgPath(); !v.IsNil() && (strings.HasSuffix(path, "/router") && v.Type().Elem().Name() == "Transports" || strings.HasSuffix(path, "/tlspolicy") || v.Type().Elem().Name() == "Hop" || path == "net") {
+			describe(b, v.Elem())
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[netip.Prefix]() || v.Type() == reflect.TypeFor[netip.Addr]() {
+			fmt.Fprint(b, v)
+			return
+		}
+		b.WriteString("{")
+		for i := range v.NumField() {
+			if v.Type().Field(i).Name == "Started" {
+				continue
+			}
+			b.WriteString(v.Type().Field(i).Name + "=")
+			describe(b, v.Field(i))
+			b.WriteString(" ")
+		}
+		b.WriteString("}")
+	case reflect.Map:
+		var lines []string
+		for _, k := range v.MapKeys() {
+			var line strings.Builder
+			describe(&line, k)
+			line.WriteString("=")
+			describe(&line, v.MapIndex(k))
+			lines = append(lines, line.String())
+		}
+		slices.Sort(lines)
+		b.WriteString(strings.Join(lines, ","))
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			describe(b, v.Index(i))
+			b.WriteString(",")
+		}
+	default:
+		fmt.Fprint(b, v)
+	}
+}
+
+// Each key that applies on reload is in the settings of a room after it, and the server then
+// goes by the same rules as one that was started with the new configuration.
+func TestReload_EveryKey(t *testing.T) {
+	for name, capture := range map[string]bool{"a mail server": false, "capture mode": true} {
+		t.Run(name, func(t *testing.T) {
+			f := startReloadable(t, capture)
+			values := changed(t, f.config().Server.Data)
+			keys := 0
+			for _, k := range config.Default().Keys() {
+				if k.NeedsRestart() || slices.Contains(ofProcess, k.Name) || (k.Group() == "capture") != capture {
+					continue
+				}
+				keys++
+				next, before := f.config().Clone(), f.rules()+f.bareLF(t, k.Name)
+				change(t, next.Key(k.Name), values)
+				if err := next.Check(); err != nil {
+					t.Fatalf("%s: %v", k.Name, err)
+				}
+				f.reload(t, next)
+				if f.rules()+f.bareLF(t, k.Name) == before {
+					t.Errorf("%s: %s is in no room", k.Name, next.Key(k.Name).Value())
+				}
+				f.wantAsStarted(t, k.Name, capture)
+			}
+			if want := map[bool]int{false: 100, true: 2}[capture]; keys < want {
+				t.Errorf("%d keys only", keys)
+			}
+		})
+	}
+}
+
+// bareLF is the reply to a message with a bare LF, for the key that decides about it: that is
+// only in what opens connections.
+func (f *fixture) bareLF(t *testing.T, key string) string {
+	if key != "smtp.bare_lf" {
+		return ""
+	}
+	p := f.dialSMTP(t)
+	p.send("EHLO here.test\r\nMAIL FROM:<>\r\nRCPT TO:<mbrain@localhost>\r\nDATA\r\n")
+	for !strings.HasPrefix(p.line(), "354") {
+	}
+	p.send("a\nb\r\n.\r\n")
+	return p.line()[:3]
+}
+
+// startReloadable starts a server with the handlers of HTTP.
+func startReloadable(t *testing.T, capture bool) *fixture {
+	t.Helper()
+	f := start(t, func(c *config.Config) { c.Capture.On = capture }, func(s storage.Store) storage.Store {
+		if capture {
+			if _, err := s.AddAccount(storage.NewAccount{Name: config.CaptureAccount, Domain: "localhost"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	})
+	f.handlers(t)
+	return f
+}
+
+func (srv *Server) handlers(t *testing.T) {
+	t.Helper()
+	if srv.CaptureView(slog.New(slog.DiscardHandler)) != nil {
+		return
+	}
+	if _, err := srv.WebClient(slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (srv *Server) reload(t *testing.T, next *config.Config) {
+	t.Helper()
+	if err := srv.Reload(next); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantAsStarted compares the server with one that is started with its configuration.
+func (f *fixture) wantAsStarted(t *testing.T, key string, capture bool) {
+	t.Helper()
+	cfg := f.config().Clone()
+	for _, l := range cfg.Listeners() {
+		for i, addr := range l.Addrs {
+			l.Addrs[i] = netip.AddrPortFrom(netip.MustParseAddrPort(addr).Addr(), 0).String()
+		}
+		l.Set(l.Addrs)
+	}
+	srv, err := New(cfg, f.store, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("%s: %v", key, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	defer srv.Drain(ended)
+	srv.handlers(t)
+	if got, want := f.rules(), srv.rules(); got != want {
+		t.Errorf("%s: after the reload there is\n%s\nafter a start\n%s", key, diffOf(got, want), diffOf(want, got))
+	}
+}
+
+// diffOf are the lines of a that b does not have.
+func diffOf(a, b string) string {
+	var lines []string
+	for line := range strings.SplitSeq(a, "\n") {
+		if !strings.Contains(b, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// A server that ends takes no new configuration: it would listen again.
+func TestReload_NotWhileDraining(t *testing.T) {
+	f := start(t, nil, nil)
+	f.Drain(t.Context())
+	next := f.config().Clone()
+	next.Submission.Listen = []string{"127.0.0.1:0"}
+	if err := f.Reload(next); err == nil || len(f.Addrs("submission")) != 0 {
+		t.Errorf("%v, %v", err, f.Addrs("submission"))
+	}
+}
