@@ -99,7 +99,7 @@ func TestCommandsAskTheRunningServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := newPerson(t)
-	other.types(0, "secret\n", "account add alice --password-stdin --data "+data, "added alice@example.test")
+	other.types(0, "secret-word\n", "account add alice --password-stdin --data "+data, "added alice@example.test")
 	other.types(0, "", "route bob@example.com --data "+data, "192.0.2.7")
 	other.types(0, "", "config show --running --data "+data, `hostname = "mx.example.test"`, filepath.Join(u.dir, "secrets"))
 	u.types(0, "", "config diff --config running.toml --data elsewhere", `192.0.2.7`, `192.0.2.8`, "running.toml:2", "server.domains")
@@ -133,11 +133,11 @@ func TestOnlyServeMakesAStore(t *testing.T) {
 	}
 	for _, line := range []string{"account add alice --password-stdin", "account import -", "alias add a b", "alias import -", "domain add a.example",
 		"account list", "queue list", "export --all --out out", "check", "dkim key a.example", "route a@b.example", "status", "why 06FV1Q2C80000"} {
-		u.types(69, "secret\n", line)
+		u.types(69, "secret-word\n", line)
 		if strings.HasPrefix(line, "dkim") {
 			continue // it works at files only, and a directory of its own is no store
 		}
-		u.types(69, "secret\n", line+" --data letters")
+		u.types(69, "secret-word\n", line+" --data letters")
 	}
 	for _, dir := range []string{u.dir, filepath.Join(u.dir, "letters")} {
 		found, err := os.ReadDir(dir)
@@ -145,7 +145,7 @@ func TestOnlyServeMakesAStore(t *testing.T) {
 			t.Errorf("%s: %v %v", dir, found, err)
 		}
 	}
-	u.types(0, "secret\n", "account add alice --password-stdin --create", "added alice@localhost")
+	u.types(0, "secret-word\n", "account add alice --password-stdin --create", "added alice@localhost")
 	u.types(0, "", "account list", "alice@localhost")
 }
 
