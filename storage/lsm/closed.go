@@ -10,13 +10,17 @@ import (
 )
 
 // A log that was cut at its end looks like one that a crash has left. A store that is
-// closed in order writes down how long its logs are; the next start compares, and removes
-// the note before anything is written. After a crash there is no note.
+// closed in order writes down how long its logs are; the next start compares, and sets the
+// note aside before anything is written. After a crash there is no note.
 
 // closedFile is the note: a line for each log, and one that says that all are there.
 const closedFile = "logs-at-close"
 
 const closedEnd = "end"
+
+// comparedFile is the note once it was compared. It is deleted when the store is open: its
+// few octets, free on a disk that is full, would let Pebble begin what it can't end.
+const comparedFile = closedFile + "-compared"
 
 // noteLogs writes the note. The store is closed, and its lock is still held. An error of
 // the disk is none of the store's any more, so that faultFS is passed by.
@@ -101,7 +105,7 @@ func cutLogs(fsys vfs.FS, dir string) (cut []cutLog) {
 }
 
 // inspectClosed tells of logs that were cut or lost since the store was closed, keeps what
-// is left of them for check to report, and removes the note.
+// is left of them for check to report, and sets the note aside.
 func (s *Store) inspectClosed() error {
 	note := s.fs.PathJoin(s.opts.Dir, closedFile)
 	for _, c := range cutLogs(s.fs, s.opts.Dir) {
@@ -113,11 +117,14 @@ func (s *Store) inspectClosed() error {
 	if _, err := s.fs.Stat(note); err != nil {
 		return nil
 	}
-	if err := errors.Join(s.fs.Remove(note), syncDir(s.fs, s.opts.Dir)); err != nil {
-		return fmt.Errorf("file %s can't be removed: %w", note, err)
+	if err := errors.Join(s.fs.Rename(note, s.fs.PathJoin(s.opts.Dir, comparedFile)), syncDir(s.fs, s.opts.Dir)); err != nil {
+		return fmt.Errorf("file %s can't be renamed: %w", note, err)
 	}
 	return nil
 }
+
+// forgetClosed deletes the note that was compared.
+func (s *Store) forgetClosed() { _ = s.fs.Remove(s.fs.PathJoin(s.opts.Dir, comparedFile)) }
 
 // setAside copies a log, or makes an empty file in the place of one that is missing.
 func (s *Store) setAside(log, aside string, missing bool) error {

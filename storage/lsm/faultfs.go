@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"postrider/storage"
 )
 
 // faultFS is between Pebble and the disk. When a write fails that Pebble can't do
@@ -31,6 +33,7 @@ type faultFS struct {
 	full    func()          // called when the disk is full
 	short   func(error)     // called when no more files can be opened
 	closing <-chan struct{} // ends the wait for room
+	broken  <-chan struct{} // closed when the store has failed
 	armed   atomic.Bool     // not while the store is being opened: then errors are returned
 }
 
@@ -69,6 +72,17 @@ func kindOf(name string) kind {
 		return blob
 	}
 	return other
+}
+
+// isAbandoned reports whether the store has failed while it was opened: Pebble then makes
+// table after table, each in vain, and would fill the disk.
+func (fs *faultFS) isAbandoned() bool {
+	select {
+	case <-fs.broken:
+		return !fs.armed.Load()
+	default:
+		return false
+	}
 }
 
 // waits waits for room, and reports whether to try a write again.
@@ -124,6 +138,10 @@ func (fs *faultFS) Unwrap() vfs.FS { return fs.FS }
 // Create implements vfs.FS.
 func (fs *faultFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	k := kindOf(name)
+	if k != other && fs.isAbandoned() {
+		time.Sleep(fullRetry)
+		return nil, storage.ErrFailed
+	}
 	for {
 		var f vfs.File
 		err := fs.tryOpen(0, func() (err error) { f, err = fs.FS.Create(name, c); return err })

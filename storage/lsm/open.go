@@ -196,10 +196,14 @@ func (s *Store) openFiles() error {
 		}
 	}
 	o.Lock = lock
-	db, err := openDB(dir, o)
+	db, err := s.openOrFail(dir, o)
 	if err == nil {
 		s.db, s.lock = db, lock
+		s.forgetClosed()
 		return nil
+	}
+	if errors.Is(err, storage.ErrFailed) { // Pebble goes on with the files
+		return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
 	}
 	_ = lock.Close()
 	s.closeFS()
@@ -207,6 +211,36 @@ func (s *Store) openFiles() error {
 		return s.damageError(plainText(err))
 	}
 	return fmt.Errorf("the store in %s can't be opened: %w", dir, err)
+}
+
+// abandonAfter is how long Pebble has to return once the store has failed.
+const abandonAfter = 2 * time.Second
+
+// openOrFail opens Pebble, and gives up with ErrFailed when the store fails meanwhile: a
+// MANIFEST that can't be written, on a disk with a few free octets, can't be mended in this
+// process, and Pebble would try its flush again for ever. The goroutine stays, and with it
+// the lock, until the process ends or replaces itself.
+func (s *Store) openOrFail(dir string, o *pebble.Options) (*pebble.DB, error) {
+	type result struct {
+		db  *pebble.DB
+		err error
+	}
+	c := make(chan result, 1)
+	go func() {
+		db, err := openDB(dir, o)
+		c <- result{db, err}
+	}()
+	select {
+	case r := <-c:
+		return r.db, r.err
+	case <-s.broken:
+	}
+	select {
+	case r := <-c:
+		return r.db, r.err
+	case <-time.After(abandonAfter):
+		return nil, fmt.Errorf("%w: %w", storage.ErrFailed, *s.failed.Load())
+	}
 }
 
 // openDB opens Pebble, which panics when the disk fails at a bad moment.

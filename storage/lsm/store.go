@@ -93,7 +93,7 @@ func newStore(opts Options) *Store {
 		base, s.closeFS = machineFS(opts.Log)
 	}
 	s.space.init(s, base)
-	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, short: s.lacksFiles, closing: s.closing}
+	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, short: s.lacksFiles, closing: s.closing, broken: s.broken}
 	return s
 }
 

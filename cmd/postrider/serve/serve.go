@@ -145,6 +145,13 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 	}
 	failed := make(chan error, 1)
 	store, err := openStore(ctx, cfg, log, failed, started)
+	if errors.Is(err, storage.ErrFailed) && isReplacement() && ctx.Err() == nil {
+		pause := restartPause(started)
+		log.Error("the store can't be opened yet; trying again with another process", "err", err, "pause", pause)
+		wait(ctx, pause)
+		handler.Close()
+		return sysexits.TempFail.With(replaceProcess(pause, sockets))
+	}
 	if err != nil {
 		return err
 	}
@@ -209,7 +216,7 @@ func readyLine(srv *server.Server, web *httpServers) string {
 func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed chan<- error, started time.Time) (storage.Store, error) {
 	for {
 		store, err := workspace.OpenStore(cfg, log, func(err error) { failed <- err })
-		if err == nil || !isReplacement() || ctx.Err() != nil {
+		if err == nil || !isReplacement() || ctx.Err() != nil || errors.Is(err, storage.ErrFailed) {
 			return store, err
 		}
 		log.Error("the store can't be opened yet; trying again", "err", err, "pause", restartPause(started))
