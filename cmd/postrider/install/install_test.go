@@ -23,7 +23,7 @@ func TestInstallPrints(t *testing.T) {
 
 // The scripts of the packages are scripts, and the lists of their files name what is there.
 func TestPackagingScripts(t *testing.T) {
-	packaging := "../../../.packaging"
+	packaging := "package"
 	for shell, names := range map[string][]string{"sh": {"postinst", "prerm", "postrm"}, "bash": {"build", "try"}} {
 		for _, name := range names {
 			if out, err := exec.Command(shell, "-n", filepath.Join(packaging, name)).CombinedOutput(); err != nil {
