@@ -194,10 +194,6 @@ func TestFirstSteps(t *testing.T) {
 		}
 		passwords = words
 		other := newPerson(t)
-		if err := os.Symlink(binary, filepath.Join(other.dir, "postrider")); err != nil {
-			t.Fatal(err)
-		}
-		other.env[0] = "PATH=" + other.dir + ":" + os.Getenv("PATH")
 		for _, what := range []string{"send a first message:", "read it:"} {
 			_, line, _ := strings.Cut(out.String(), what)
 			line, _, _ = strings.Cut(line, "\n")

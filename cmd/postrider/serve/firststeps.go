@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
@@ -35,18 +38,43 @@ func firstSteps(store storage.Store, cfg *config.Config, demo bool, out io.Write
 	if err != nil {
 		return sysexits.IOErr.With(err)
 	}
-	name, where := "NAME", place(cfg, data)
+	name, where, call := "NAME", place(cfg, data), program()
 	switch {
 	case demo:
 		name = demoNames[0]
 	case people > 0:
 		return nil
 	default:
-		fmt.Fprintf(out, "no accounts yet; make one:   postrider account add NAME%s   (or start with --demo)\n", where)
+		fmt.Fprintf(out, "no accounts yet; make one:   %s account add NAME%s   (or start with --demo)\n", call, where)
 	}
-	fmt.Fprintf(out, "send a first message:        echo hello | postrider sendmail%s %s\n", where, router.Mailbox(name, cfg.DefaultDomain()))
-	fmt.Fprintf(out, "read it:                     postrider export %s --out .%s\n", name, where)
+	fmt.Fprintf(out, "send a first message:        echo hello | %s sendmail%s %s\n", call, where, router.Mailbox(name, cfg.DefaultDomain()))
+	fmt.Fprintf(out, "read it:                     %s export %s --out .%s\n", call, name, where)
 	return nil
+}
+
+// program is what a user types to call this program: its name where the PATH leads to it,
+// else its path. A program that "go run" has built has no path that lasts.
+func program() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "postrider"
+	}
+	if found, err := exec.LookPath("postrider"); err == nil && isSameFile(found, self) {
+		return "postrider"
+	}
+	if strings.Contains(self, "/go-build") {
+		return "go run ./cmd/postrider"
+	}
+	return self
+}
+
+func isSameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 // place is the flags by which a command in another directory finds this server.
