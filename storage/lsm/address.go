@@ -339,8 +339,11 @@ func (s *Store) loadDirectory() error {
 		return err
 	}
 	used, err := s.countDomains()
+	if err != nil {
+		return err
+	}
 	s.dir.setUsed(used)
-	return err
+	return nil
 }
 
 // loadDomains reads the D rows. A domain alias is made known after its domain.
@@ -359,11 +362,14 @@ func (s *Store) loadDomains() error {
 		}
 		return true, nil
 	})
+	if err != nil {
+		return err
+	}
 	for _, d := range aliases {
 		if s.dir.domains[d.AliasOf] == nil {
 			return fmt.Errorf("%w: the domain alias %s has no domain %s", storage.ErrCorrupt, d.Name, d.AliasOf)
 		}
 		s.dir.addAlias(d.Name, d.AliasOf)
 	}
-	return err
+	return nil
 }

@@ -138,13 +138,13 @@ func (c *committer) admit(dl *storage.Delivery, d *draft) error {
 	if a := c.duplicate(dl.Recipients); a != 0 {
 		return fmt.Errorf("%w: account %d is twice in a delivery", storage.ErrInvalid, a)
 	}
-	if err := c.admitQuotas(dl); err != nil {
-		return err
-	}
-	for i := range dl.Recipients {
+	for i := range dl.Recipients { // before the quotas: a message that is there already takes no room
 		if err := c.admitUIDL(&dl.Recipients[i], d, dl.Size); err != nil {
 			return err
 		}
+	}
+	if err := c.admitQuotas(dl); err != nil {
+		return err
 	}
 	return c.admitSettlements(dl.Settle)
 }

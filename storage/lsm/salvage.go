@@ -66,7 +66,7 @@ type salvage struct {
 	batch  *pebble.Batch
 	result Salvaged
 
-	domains     map[string]bool
+	domains     map[string]bool // true: it has addresses; false: it is an alias of another one
 	accounts    map[storage.AccountID]storage.Account
 	names       map[[2]string]bool
 	doomed      map[storage.AccountID]bool

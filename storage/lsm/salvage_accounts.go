@@ -15,10 +15,8 @@ const lostAndFound = "lost-and-found"
 
 // directory writes the domains, accounts and aliases.
 func (s *salvage) directory() error {
-	for _, r := range s.set.Under(string(tagDomain)) {
-		if err := s.domain(r.Key[1:]); err != nil {
-			return err
-		}
+	if err := s.domainRows(); err != nil {
+		return err
 	}
 	for _, r := range s.set.Under(string(tagDoomed)) {
 		if len(r.Key) == accountKeyLen {
@@ -51,13 +49,51 @@ func (s *salvage) directory() error {
 	return s.unnamed()
 }
 
-// domain writes a domain once.
+// domainRows writes the domains, with their quotas, and then the domain aliases.
+func (s *salvage) domainRows() error {
+	var aliases []storage.Domain
+	rows := s.set.Under(string(tagDomain))
+	for i := range rows {
+		name := rows[i].Key[1:]
+		v, err := s.set.Value(&rows[i])
+		var d storage.Domain
+		if err == nil {
+			d, err = parseDomain(name, v)
+		}
+		switch {
+		case err != nil:
+			s.lose(0, 0, "the row of the domain %s can't be read: it has no quota, and is no alias, until you set it", name)
+			d = storage.Domain{Name: name}
+		case d.AliasOf != "":
+			aliases = append(aliases, d)
+			continue
+		}
+		if err := s.writeDomain(d); err != nil {
+			return err
+		}
+	}
+	for _, d := range aliases {
+		if err := s.domain(d.AliasOf); err != nil {
+			return err
+		}
+		if err := s.writeDomain(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// domain writes a domain that has no row, once.
 func (s *salvage) domain(name string) error {
-	if name == "" || s.domains[name] {
+	if _, there := s.domains[name]; there || name == "" {
 		return nil
 	}
-	s.domains[name] = true
-	return s.put(domainKey(name), []byte{1})
+	return s.writeDomain(storage.Domain{Name: name})
+}
+
+func (s *salvage) writeDomain(d storage.Domain) error {
+	s.domains[d.Name] = d.AliasOf == ""
+	return s.put(domainKey(d.Name), appendDomain(nil, d))
 }
 
 // addresses writes the A rows. One that leads to an account without a row makes it
@@ -134,8 +170,11 @@ func (s *salvage) address(a storage.Account) error {
 // invent makes an account under a name that is free.
 func (s *salvage) invent(id storage.AccountID, name string) error {
 	domain := "localhost"
-	if len(s.domains) > 0 {
-		domain = slices.Min(slices.Collect(maps.Keys(s.domains)))
+	for _, name := range slices.Sorted(maps.Keys(s.domains)) {
+		if s.domains[name] {
+			domain = name
+			break
+		}
 	}
 	free := name
 	for n := 2; s.names[[2]string{free, domain}]; n++ {

@@ -527,3 +527,43 @@ func TestSalvageReadsOnInALogThatWasSetAside(t *testing.T) {
 		t.Errorf("%d messages; %d were left by the start", len(got), left)
 	}
 }
+
+// Salvage keeps the quotas of domains, and domain aliases with the mail for their addresses.
+func TestSalvageKeepsDomains(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	s := openOn(t, disk)
+	alice := accountIn(t, s, "alice")
+	a, err := s.Account(alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	quota := storage.Quota{Octets: 1 << 20, Messages: 7}
+	if err := s.SetDomainQuota(a.Domain, quota); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddDomainAlias("aaa.example", a.Domain); err != nil { // the first of all by name
+		t.Fatal(err)
+	}
+	if _, err := storetest.Deliver(s, storetest.Body(500, "one"), alice); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Salvage(context.Background(), SalvageOptions{Dir: "data", Out: "out", FS: disk, Report: func(f storage.Fault) { t.Errorf("%+v", f) }}); err != nil {
+		t.Fatal(err)
+	}
+	o := testOptions(disk)
+	o.Dir = "out"
+	if s, err = Open(o); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	storetest.Clean(t, s)
+	if of := s.dir.aliases["aaa.example"]; of != a.Domain {
+		t.Errorf("aaa.example is an alias of %q", of)
+	}
+	if d := s.dir.domains[a.Domain]; d == nil || d.quota != quota {
+		t.Errorf("the domain %s: %+v", a.Domain, d)
+	}
+}

@@ -179,8 +179,8 @@ func (t *taking) tree(from, to string, take func(lsm.FileKind) bool) error {
 		}
 		source := fsys.PathJoin(from, n)
 		info, err := fsys.Stat(source)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a link to nothing, or a file that was there for a moment
+		if kind == lsm.Other && errors.Is(err, fs.ErrNotExist) {
+			continue // a link to nothing, or a file that was there for a moment; of the store all has to be there
 		}
 		if err != nil {
 			return err
