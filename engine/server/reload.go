@@ -7,18 +7,22 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/privilege"
+	"postrider/storage"
 )
 
 // Reload has the server go by another configuration, in which the keys that need a restart
 // have the values that they had. Everything that can fail comes first: at an error nothing
 // has changed. Sessions that are open keep the rules that they began with, and no state of a
-// room is lost.
+// room is lost. The one error that comes late is that of a listener on a socket that is bound:
+// then the addresses are not changed, and all other keys are.
 //
 // Addresses that next adds are bound; next gets the ports that were picked for port 0. One
 // call at a time.
 func (srv *Server) Reload(next *config.Config) error {
+	srv.reloading.Lock() // Drain waits for the end
+	defer srv.reloading.Unlock()
 	if srv.draining.Load() {
-		return errDraining
+		return fmt.Errorf("%w: the server is about to end", storage.ErrTemporary)
 	}
 	set, err := courierSettings(next)
 	if err != nil {
@@ -55,7 +59,7 @@ func (srv *Server) Reload(next *config.Config) error {
 	srv.sent.Configure(allowances(next))
 	srv.smtpsrv.Configure(smtpSettings(next, in))
 	srv.pop3srv.Configure(pop3Settings(next))
-	srv.rejoin(next)
+	late := srv.rejoin(next)
 	srv.hosts.Configure(hostOptions(next, srv.Addrs("smtp")))
 	srv.courier.Configure(relay, in)
 	if srv.web != nil {
@@ -66,7 +70,7 @@ func (srv *Server) Reload(next *config.Config) error {
 		now.Keep, now.Age, now.Bounds = next.Capture.Keep, next.Capture.Age, srv.webBounds()
 		srv.view.Configure(now)
 	}
-	return nil
+	return late
 }
 
 // configureEdge sets the limits for all connections.
@@ -122,11 +126,10 @@ func (srv *Server) explainBind(addr string, err error) error {
 
 // rejoin listens on the addresses of next, and closes the listeners that it does not have.
 // Sessions that came by them go on.
-func (srv *Server) rejoin(next *config.Config) {
+func (srv *Server) rejoin(next *config.Config) error {
 	before := srv.Listening()
 	if err := srv.listen(next); err != nil {
-		srv.log.Fault("a listener can't be added", err)
-		return
+		return fmt.Errorf("the other keys are applied, and the addresses are not changed: %w", err)
 	}
 	for _, was := range before {
 		kept := srv.byAddress(was.Name)
@@ -137,4 +140,5 @@ func (srv *Server) rejoin(next *config.Config) {
 			}
 		}
 	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,12 +65,13 @@ type Server struct {
 	web     *web.Client   // nil: none was made
 	view    *capture.View // nil: none was made
 
-	draining atomic.Bool
-	stats    stats
-	took     latencies
-	stopLag  func()
-	limits   *limits
-	unwatch  func() // ends the watch of limits
+	draining  atomic.Bool
+	reloading sync.Mutex // held by Reload, and by the first step of Drain
+	stats     stats
+	took      latencies
+	stopLag   func()
+	limits    *limits
+	unwatch   func() // ends the watch of limits
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -200,7 +202,10 @@ func (srv *Server) endMessages() {
 // lost by its end, and stops the loops when all are gone or ctx is done. Only
 // the first call does something.
 func (srv *Server) Drain(ctx context.Context) {
-	if srv.draining.Swap(true) {
+	srv.reloading.Lock()
+	ends := srv.draining.Swap(true)
+	srv.reloading.Unlock()
+	if ends {
 		return
 	}
 	for _, at := range srv.Listening() {
@@ -219,13 +224,13 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
-	srv.quotas.end()
 	if srv.stopLag != nil {
 		srv.stopLag()
 		srv.unwatch()
 	}
 	srv.group.Stop()
 	srv.endMessages()
+	srv.quotas.end()
 	if srv.tls != nil {
 		srv.tls.Close()
 	}

@@ -102,8 +102,12 @@ func (n *notifier) ready(line string, alive func(context.Context) error) {
 	n.say("READY=1", "STATUS="+line)
 }
 
-// reloading reports that the configuration is read again, until done is called.
+// reloading reports that the configuration is read again, until done is called. While the
+// server is not ready, or ends, that is no news: done would call it ready.
 func (n *notifier) reloading() (done func()) {
+	if n.alive.Load() == nil {
+		return func() {}
+	}
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // can't fail with this clock
 	n.say("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(now.Nano()/1000, 10))

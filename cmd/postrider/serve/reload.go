@@ -19,6 +19,7 @@ import (
 	"postrider/engine/front/admin"
 	"postrider/engine/host/maillog"
 	"postrider/engine/server"
+	"postrider/storage"
 )
 
 // running is the server of this process, and the configuration that it goes by.
@@ -105,7 +106,11 @@ func (r *running) apply(next *config.Config) (changes []admin.Change, err error)
 		return nil, sysexits.Config.With(err)
 	}
 	if err := r.srv.Reload(now); err != nil {
-		return nil, sysexits.Config.With(errors.Join(err, r.lines.Configure(before)))
+		err = errors.Join(err, r.lines.Configure(before))
+		if errors.Is(err, storage.ErrTemporary) {
+			return nil, err
+		}
+		return nil, sysexits.Config.With(err)
 	}
 	r.asked = asked
 	r.cfg.Store(now)
@@ -137,7 +142,9 @@ func (r *running) turnsTLS(key string, next *config.Config) bool {
 func (r *running) onHangup() (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
+	over := make(chan struct{})
 	go func() {
+		defer close(over)
 		for range hangups {
 			r.reload()
 		}
@@ -145,5 +152,6 @@ func (r *running) onHangup() (stop func()) {
 	return func() {
 		signal.Stop(hangups)
 		close(hangups)
+		<-over
 	}
 }

@@ -178,8 +178,8 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 	if err := firstSteps(store, cfg, demo, out); err != nil {
 		log.Warn("the accounts can't be listed", "err", err)
 	}
-	manager.ready(ready, srv.Alive)
 	defer live.onHangup()()
+	manager.ready(ready, srv.Alive)
 
 	select {
 	case <-ctx.Done():

@@ -87,6 +87,7 @@ type salvaging struct {
 
 // run salvages into a directory that gets its name when it is complete.
 func (s *salvaging) run() error {
+	s.out = filepath.Clean(s.out)
 	if err := outside(s.cfg.Server.Data, s.out); err != nil {
 		return err
 	}
@@ -135,8 +136,11 @@ func (s *salvaging) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.list(dir, into, faults); err != nil || s.asStore {
-		return errors.Join(err, backup.CopyOthers(s.cmd.Context(), nil, s.cfg.Server.Data, dir))
+	if err := s.list(dir, into, faults); err != nil {
+		return err
+	}
+	if s.asStore {
+		return backup.CopyOthers(s.cmd.Context(), nil, s.cfg.Server.Data, dir)
 	}
 	return os.RemoveAll(into)
 }

@@ -28,14 +28,15 @@ type screening struct {
 }
 
 // Begin starts the check of a message. Finish or Abort has to be called. Where the settings
-// turn checks off, the check is that of Unverified. When the client has too many checks,
+// turn checks off, the check is that of Unverified. When there are too many checks, of all clients or of this one,
 // there is no result (incoming.ErrNoRoom).
 func (g *Guard) Begin(env Envelope) incoming.Check {
 	if !g.set.Load().Verify {
 		return g.Unverified()
 	}
-	g.checks.Add(1)
-	s := &screening{guard: g, sift: Sift{Host: g.set.Load().Hostname}, booked: g.open.begin(env.IP)}
+	set := g.set.Load()
+	room := g.checks.Add(1) <= int64(set.Verifications) // sessions that began at once have all seen room
+	s := &screening{guard: g, sift: Sift{Host: set.Hostname}, booked: room && g.open.begin(env.IP)}
 	if s.booked {
 		s.check.begin(&g.vetter, env)
 	} else {

@@ -113,14 +113,15 @@ func loadInto(store *tlsio.CertStore, clients *tlsio.ClientStore, files []tlsio.
 // Check reads other files of certificates and authorities, and returns what is wrong with
 // them.
 func (m *Manager) Check(files []tlsio.CertFile, roots string) error {
-	var clients *tlsio.ClientStore
 	if m.Clients != nil {
-		clients = new(tlsio.ClientStore)
+		if err := new(tlsio.ClientStore).Load(roots); err != nil {
+			return fmt.Errorf("tls.client_roots: %w", err)
+		}
 	}
-	if len(files) == 0 { // the self-signed one
+	if len(files) == 0 { // the self-signed one, or that of ACME
 		return nil
 	}
-	return loadInto(new(tlsio.CertStore), clients, files, roots)
+	return loadInto(new(tlsio.CertStore), nil, files, roots)
 }
 
 // Configure replaces the files of certificates and authorities. Connections that are open

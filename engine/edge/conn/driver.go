@@ -81,14 +81,14 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 	}
 	traced, state := s.tapped(), ""
 	if traced != nil {
-		state = s.facts().State
+		state, traced.feeding = s.facts().State, true
 	}
 	s.dialogue.Begin()
 	n := s.dialogue.Feed(in)
 	s.Unread = len(in) - n
 	s.got += int64(n)
-	if traced != nil && n > 0 {
-		traced.scribe.Client(in[:n], state)
+	if traced != nil {
+		traced.fed(in[:n], state)
 	}
 	s.finish()
 	return n
@@ -98,7 +98,7 @@ func (s *Session) Input(c *loop.Conn, in []byte) int {
 func (s *Session) Write(b []byte) {
 	s.said = true
 	if traced := s.tapped(); traced != nil {
-		traced.scribe.Server(b)
+		traced.server(b)
 	}
 	s.Conn.Write(b)
 }

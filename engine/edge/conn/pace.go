@@ -53,6 +53,8 @@ func (s *Session) TLSTooOften() bool {
 		return false
 	}
 	s.Port.Edge.Stats.TLSPaced.Add(1)
-	s.Port.Edge.info("too many TLS handshakes from " + s.Client() + " (tls.client_handshakes " + s.Port.Edge.TLS.Pace.Rate() + ")")
+	if s.Logs() {
+		s.Port.Edge.info("too many TLS handshakes from " + s.Client() + " (tls.client_handshakes " + s.Port.Edge.TLS.Pace.Rate() + ")")
+	}
 	return true
 }

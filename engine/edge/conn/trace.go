@@ -173,6 +173,31 @@ type tap struct {
 	id     uint64
 	scribe Scribe
 	by     []*trace
+
+	feeding bool   // the session is fed: what it writes belongs after what it is fed
+	held    []byte // written meanwhile
+}
+
+// server takes octets that were written to the client.
+func (p *tap) server(b []byte) {
+	if p.feeding {
+		p.held = append(p.held, b...)
+		return
+	}
+	p.scribe.Server(b)
+}
+
+// fed takes what the session was fed, and then what it has written meanwhile: the scribe has
+// to know a command before its reply.
+func (p *tap) fed(in []byte, state string) {
+	p.feeding = false
+	if len(in) > 0 {
+		p.scribe.Client(in, state)
+	}
+	if len(p.held) > 0 {
+		p.scribe.Server(p.held)
+		p.held = nil
+	}
 }
 
 // emit adds a line to the traces that follow the session.

@@ -74,6 +74,13 @@ func (a *audited) ChangeAccount(id storage.AccountID, c storage.AccountChange) e
 // accesses are the words for what an account may do.
 var accesses = map[storage.Access]string{storage.FullAccess: "full", storage.NoLogin: "no login", storage.NoMail: "no login, no mail"}
 
+// SetVerifier implements Store.
+func (a *audited) SetVerifier(id storage.AccountID, hash, verifier string) error {
+	err := a.Store.SetVerifier(id, hash, verifier)
+	a.did(err, "verifier for SCRAM added", "account", a.name(id))
+	return err
+}
+
 // RemoveAccount implements Store.
 func (a *audited) RemoveAccount(id storage.AccountID) error {
 	name := a.name(id)

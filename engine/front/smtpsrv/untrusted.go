@@ -104,7 +104,9 @@ func (u *untrusted) goOn() {
 func (u *untrusted) verdict() *smtp.Reply {
 	s, g := u.session, u.session.service.guard
 	if u.early {
-		s.service.log.Info("early talker: "+s.Client()+" spoke before the greeting", maillog.SMTPD)
+		if s.Logs() {
+			s.service.log.Info("early talker: "+s.Client()+" spoke before the greeting", maillog.SMTPD)
+		}
 		if r := g.Early(); r != nil {
 			return r
 		}
@@ -162,7 +164,9 @@ func (s *session) refusesPipelining() *smtp.Reply {
 	first := !s.untrusted.noted
 	if first {
 		s.untrusted.noted = true
-		s.service.log.Info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", maillog.SMTPD)
+		if s.Logs() {
+			s.service.log.Info("improper pipelining by "+s.Client()+" helo=<"+harmless(s.m.Helo())+">", maillog.SMTPD)
+		}
 	}
 	return s.service.guard.Pipelined(first)
 }

@@ -91,11 +91,14 @@ type file struct {
 
 func (o *file) reopen() error {
 	f, err := os.OpenFile(o.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
-	if err != nil {
-		return fmt.Errorf("log.to: %w; lines go on to the file that was opened before", err)
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	switch {
+	case err != nil && o.f != nil:
+		return fmt.Errorf("log.to: %w; lines go on to the file that was opened before", err)
+	case err != nil:
+		return fmt.Errorf("log.to: %w; make its directory, and give it to the user of the server", err)
+	}
 	if o.f != nil {
 		o.f.Close()
 	}

@@ -50,9 +50,9 @@ func (c *Courier) maxPerAddress() int {
 // enter counts a connection to a host. leave is nil when the host's address has
 // bound connections already. A next hop that the operator named has no bound.
 func (t *attempt) enter(host mx.Host) (leave func(), bound int) {
-	if t.c.rules().Rules.Names(t.hop) {
+	if t.set.Rules.Names(t.hop) {
 		return func() {}, 0
 	}
-	bound = max(t.c.maxPerAddress(), t.c.rules().Limits[t.hop.String()].Sessions)
+	bound = max(t.c.maxPerAddress(), t.set.Limits[t.hop.String()].Sessions)
 	return t.c.perAddress.enter(host.Addr.Addr(), bound), bound
 }

@@ -24,6 +24,7 @@ import (
 type attempt struct {
 	*session
 	c        *Courier
+	set      *rules // that counted when the attempt began
 	entry    *storage.QueueEntry
 	hop      router.Hop
 	outcome  *queue.Attempt
@@ -47,6 +48,9 @@ func (t *attempt) run() (queue.HostVerdict, queue.Fault) {
 		t.left = append(t.left, i)
 	}
 	var except netip.AddrPort
+	if t.peer != nil && t.peer.set != t.set {
+		t.hangUp() // it was made by other rules, perhaps by weaker ones
+	}
 	if t.peer != nil {
 		except = t.peer.host.Addr
 		t.c.Stats.Reused.Add(1)
@@ -71,8 +75,8 @@ func (t *attempt) run() (queue.HostVerdict, queue.Fault) {
 		}
 		return t.unresolved(err)
 	}
-	t.answer, t.security = answer, t.c.rules().security.ForNextHop(t.c.ctx, t.hop)
-	t.c.rules().security.logDANEOnce()
+	t.answer, t.security = answer, t.set.security.ForNextHop(t.c.ctx, t.hop)
+	t.set.security.logDANEOnce()
 	fault := t.tryInTurn(except)
 	t.conclude(fault)
 	switch {
@@ -95,7 +99,7 @@ func (t *attempt) tryInTurn(except netip.AddrPort) queue.Fault {
 		places--
 	}
 	for i, host := range hosts {
-		if len(t.left) == 0 || places == 0 || i == maxLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.c.rules().Command {
+		if len(t.left) == 0 || places == 0 || i == maxLooked || t.c.ctx.Err() != nil || i > 0 && time.Since(t.began) > dialogueReplies*t.set.Command {
 			t.untried = hosts[i:]
 			break
 		}
@@ -160,13 +164,13 @@ func (t *attempt) unresolved(err error) (queue.HostVerdict, queue.Fault) {
 // tryHost connects to a host and sends the message. down means that the host accepted and
 // refused nothing, counts that the try is one of maxHosts.
 func (t *attempt) tryHost(host mx.Host) (fault queue.Fault, down, counts bool) {
-	login := t.c.rules().passwords.For(t.hop)
+	login := t.set.passwords.For(t.hop)
 	demand, err := t.demand(host, login != nil)
 	if err != nil {
 		t.tried = append(t.tried, triedHost{host: host, said: "not used: " + err.Error()})
 		return queue.Fault{Status: "4.7.5", Text: "host " + host.String() + " is not used: " + err.Error()}, true, false
 	}
-	plain := demand.Level == tlspolicy.May && t.c.rules().security.clear.has(host.Addr, time.Now())
+	plain := demand.Level == tlspolicy.May && t.set.security.clear.has(host.Addr, time.Now())
 	end := t.tryConnection(host, demand, login, plain)
 	if end.noTLS && t.waited && t.c.ctx.Err() == nil {
 		t.c.log.Info("mail goes to "+host.String()+" in clear text now: "+end.fault.Text, maillog.SMTP, "id", t.entry.ID.Message.String())
@@ -181,14 +185,14 @@ func (t *attempt) tryHost(host mx.Host) (fault queue.Fault, down, counts bool) {
 // clear text is for mail that has waited once, as with Postfix. A wait for a dead site
 // counts too.
 func (t *attempt) hasWaited(now time.Time) bool {
-	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.c.rules().Policy.Wait(1, 0)
+	return t.entry.Attempts > 0 || now.Sub(t.entry.Arrival) >= t.set.Policy.Wait(1, 0)
 }
 
 // demand returns what TLS a host has to show. A login demands encryption, except on this
 // machine.
 func (t *attempt) demand(host mx.Host, login bool) (tlspolicy.Demand, error) {
 	d, err := t.security.Demand(t.c.ctx, t.answer, host)
-	if login && !t.c.rules().AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
+	if login && !t.set.AuthWithoutTLS && !host.Addr.Addr().IsLoopback() {
 		d.Raise(tlspolicy.Encrypt, "relay.passwords")
 	}
 	return d, err
@@ -212,7 +216,7 @@ func (t *attempt) tryConnection(host mx.Host, demand tlspolicy.Demand, login *sm
 		t.tried = append(t.tried, triedHost{host: host, said: text})
 		return ending{fault: queue.Fault{Status: "4.4.5", Text: text}, down: true, local: true}
 	}
-	p, err := t.c.connect(host, demand, login, plain, leave)
+	p, err := t.c.connect(t.set, host, demand, login, plain, leave)
 	if err != nil {
 		t.tried = append(t.tried, triedHost{host: host, said: err.Error()})
 		return ending{
@@ -220,7 +224,7 @@ func (t *attempt) tryConnection(host mx.Host, demand tlspolicy.Demand, login *sm
 			down:  true, local: isLocalFault(err),
 		}
 	}
-	p.remembered = plain && t.c.rules().security.clear.has(host.Addr, time.Now())
+	p.remembered = plain && t.set.security.clear.has(host.Addr, time.Now())
 	t.peer = p
 	t.c.Stats.Sessions.Add(1)
 	var end ending
@@ -238,7 +242,7 @@ func (t *attempt) testPolicy(p *peer) {
 	if p.tls != nil {
 		chain = p.tls.chain
 	}
-	if err := p.demand.TestPolicy(t.security.STS, chain, t.c.rules().security.roots, time.Now()); err != nil {
+	if err := p.demand.TestPolicy(t.security.STS, chain, t.set.security.roots, time.Now()); err != nil {
 		t.c.log.Warn("MTA-STS policy in testing: "+p.host.String()+" would not be used: "+err.Error(), maillog.SMTP, "id", t.entry.ID.Message.String())
 	}
 }
@@ -260,7 +264,7 @@ func (t *attempt) transact() (fault queue.Fault, down bool) {
 			r := t.result(res, out)
 			t.note(i, r, out.Doubt)
 			if r.Verdict == queue.Delivered {
-				p.clearTextWorks(t.c.rules().security.clear)
+				p.clearTextWorks(t.set.security.clear)
 				continue
 			}
 			said = inReplyTo(res)

@@ -54,7 +54,7 @@ func (p *peer) startTLS(c *Courier, id storage.EntryID) {
 		// VerifyConnection checks the demand. Most hosts have none.
 		InsecureSkipVerify: true,
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			f.trust, distrust = p.demand.Check(cs.PeerCertificates, c.rules().security.roots, time.Now())
+			f.trust, distrust = p.demand.Check(cs.PeerCertificates, p.set.security.roots, time.Now())
 			return distrust
 		},
 	})

@@ -130,7 +130,7 @@ func TestPasswordsWantTLS(t *testing.T) {
 		t.Helper()
 		b.rules().AuthWithoutTLS = allowed
 		host := mx.Host{Name: "mx.test", Addr: netip.MustParseAddrPort(addr)}
-		one := &attempt{c: b.Courier, security: &NextHopSecurity{s: b.rules().security, Level: tlspolicy.May}, answer: new(mx.Answer), outcome: new(queue.Attempt)}
+		one := &attempt{c: b.Courier, set: b.rules(), security: &NextHopSecurity{s: b.rules().security, Level: tlspolicy.May}, answer: new(mx.Answer), outcome: new(queue.Attempt)}
 		if d, err := one.demand(host, login); err != nil || d.Level != want {
 			t.Errorf("%s %t %t: %s %v", addr, login, allowed, d.Level, err)
 		}

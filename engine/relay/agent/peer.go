@@ -19,6 +19,7 @@ import (
 
 // peer is a connection to a host, with the machine that speaks SMTP on it.
 type peer struct {
+	set    *rules   // that counted when it was made
 	conn   net.Conn // the socket, or TLS over it
 	socket net.Conn
 	host   mx.Host
@@ -47,9 +48,9 @@ type peer struct {
 
 // connect dials a host. The machine has not read the greeting yet. With plain the client
 // does not send STARTTLS, because TLS with this host is broken.
-func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*peer, error) {
-	d := net.Dialer{Timeout: c.rules().Connect}
-	if local := c.rules().Source; local != nil {
+func (c *Courier) connect(set *rules, host mx.Host, demand tlspolicy.Demand, login *smtpclient.Credentials, plain bool, leave func()) (*peer, error) {
+	d := net.Dialer{Timeout: set.Connect}
+	if local := set.Source; local != nil {
 		d.LocalAddr = local
 	}
 	conn, err := d.DialContext(c.ctx, "tcp", host.Addr.String())
@@ -57,7 +58,7 @@ func (c *Courier) connect(host mx.Host, demand tlspolicy.Demand, login *smtpclie
 		leave()
 		return nil, plainDial(err)
 	}
-	p := &peer{conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: c.rules().Hostname, Auth: login}}
+	p := &peer{set: set, conn: conn, socket: conn, leave: sync.OnceFunc(leave), host: host, demand: demand, plain: plain, config: smtpclient.Config{Helo: set.Hostname, Auth: login}}
 	p.unhook = context.AfterFunc(c.ctx, func() { _ = conn.Close() }) // ends a wait for the peer
 	switch {
 	case !demand.Optional():

@@ -49,7 +49,7 @@ func (t *attempt) result(res *smtpclient.Result, out *smtpclient.Outcome) queue.
 		r.Reason = "host " + name + " said: " + inReplyTo(res)
 	}
 	if t.peer.blamesClearText(res) {
-		t.c.rules().security.clear.remove(host.Addr)
+		t.set.security.clear.remove(host.Addr)
 		if r.Verdict == queue.Permanent {
 			r.Verdict, r.Status = queue.Temporary, "4"+r.Status[1:]
 			r.Reason += "; TLS failed before, and is tried again"

@@ -108,7 +108,7 @@ func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queu
 		a.At = time.Now()
 		return a, verdict, queue.Fault{}
 	}
-	t := &attempt{session: s, c: s.sh.c, entry: j.Entry, hop: j.Hop, outcome: a}
+	t := &attempt{session: s, c: s.sh.c, set: s.sh.c.rules(), entry: j.Entry, hop: j.Hop, outcome: a}
 	verdict, fault := t.run()
 	a.At = time.Now()
 	a.Record = t.recordOf()

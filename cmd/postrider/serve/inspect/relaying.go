@@ -56,6 +56,9 @@ func (r *report) relaying() {
 
 // isWide reports whether a network is so large that it can't be anyone's own.
 func isWide(n netip.Prefix) bool {
+	if a := n.Addr(); a.Is6() && (a.IsPrivate() && n.Bits() >= 7 || a.IsLinkLocalUnicast() && n.Bits() >= 10) {
+		return false
+	}
 	return n.Bits() < 8 || n.Addr().Is6() && n.Bits() < 16
 }
 
