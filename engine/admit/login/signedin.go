@@ -9,6 +9,9 @@ type SignedIn struct {
 	changes uint64 // storage.Store.CredentialChanges before Account was looked up, or later
 }
 
+// Changed is the reason in the log for the end of a session whose login does not hold any more.
+const Changed = "the account has another password or is gone"
+
 // StillHolds reports whether the account has the credentials that it had at the login. While
 // no account has changed that costs one look at a number.
 func (d *Door) StillHolds(in *SignedIn) bool {

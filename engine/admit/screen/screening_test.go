@@ -164,3 +164,22 @@ func TestAScreeningIsFull(t *testing.T) {
 		t.Errorf("after Abort: full %v, %d calls, %d checks", c.IsFull(), called, g.Checks())
 	}
 }
+
+// Sessions that began their messages while there was room may begin more checks together than
+// policy.verifications: those over it are not made, and their messages hear 452.
+func TestVerificationsAreBounded(t *testing.T) {
+	g, _ := screened(t, slog.DiscardHandler)
+	var all []incoming.Check
+	for i := range 12 {
+		all = append(all, g.of(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}).String()))
+	}
+	for i, c := range all {
+		pass(c, "From: a@bank.example\r\n\r\nx\r\n", 100)
+		if f := finish(c); errors.Is(f.Err, incoming.ErrNoRoom) != (i >= 10) {
+			t.Errorf("check %d: %v", i, f.Err)
+		}
+	}
+	if n := g.checks.Load(); n != 0 {
+		t.Errorf("%d checks are counted at the end", n)
+	}
+}

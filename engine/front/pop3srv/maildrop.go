@@ -45,9 +45,6 @@ func (s *session) Release() {
 	m.listed = 0
 }
 
-// credentialsChanged is why a session ends, for the log.
-const credentialsChanged = "the account has another password or is gone"
-
 // loginEnds ends the session, before its next command, when the account has another password
 // than at the login or is gone. What was marked as deleted stays.
 func (s *session) loginEnds() bool {
@@ -55,7 +52,7 @@ func (s *session) loginEnds() bool {
 	if m == nil || m.lock == nil || s.service.door.StillHolds(&m.signedIn) {
 		return false
 	}
-	s.Reason = credentialsChanged
+	s.Reason = login.Changed
 	s.machine.Expire(&s.state.effects)
 	s.CarryOut()
 	return true

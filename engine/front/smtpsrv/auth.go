@@ -141,9 +141,6 @@ func claimedName(user string) string {
 // password, or when the account is gone, the session ends before its next command, and a
 // message whose end comes after that is refused.
 
-// credentialsChanged is why a session ends, for the log.
-const credentialsChanged = "the account has another password or is gone"
-
 // loginIsOver reports whether the session has logged in by credentials that are not valid
 // any more.
 func (s *session) loginIsOver() bool {
@@ -155,7 +152,7 @@ func (s *session) loginEnds() {
 	if s.m.InData() || !s.loginIsOver() {
 		return
 	}
-	s.Reason = credentialsChanged
+	s.Reason = login.Changed
 	s.m.Expire(&s.state.effects)
 	s.CarryOut()
 }
@@ -166,7 +163,7 @@ func (s *session) refusesExpired() *smtp.Reply {
 	if !s.loginIsOver() {
 		return nil
 	}
-	s.Reason = credentialsChanged
+	s.Reason = login.Changed
 	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.rules.Machine.Hostname +
 		" the message is not taken: the account of this session has another password or is gone, sign in again"}
 }

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -207,4 +208,16 @@ var before = regexp.MustCompile(`^(@DIR@/\S+: )?(warning: )?([a-z0-9_.]+: )?`)
 func isAdvice(line string) bool {
 	said := line[len(before.FindString(line)):]
 	return strings.Contains(said, ": ") || strings.Contains(said, "; ")
+}
+
+// Private and link-local networks are one's own however large they are.
+func TestIsWide(t *testing.T) {
+	for text, want := range map[string]bool{
+		"0.0.0.0/0": true, "::/0": true, "64.0.0.0/2": true, "2000::/3": true, "f000::/4": true,
+		"10.0.0.0/8": false, "192.0.2.0/24": false, "2001:db8::/32": false, "fc00::/7": false, "fd00::/8": false, "fe80::/10": false,
+	} {
+		if got := isWide(netip.MustParsePrefix(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
 }
