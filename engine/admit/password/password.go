@@ -98,10 +98,15 @@ func IsHash(text string) bool {
 	if !ok || text[0] != '{' || name == "" {
 		return false
 	}
-	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") == "" {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+	upper := strings.ToUpper(name)
+	if !isOf(upper, letters) { // also a colon, at which a file of accounts ends the password
+		return false
+	}
+	if upper == name {
 		return true
 	}
-	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
+	base, _, _ := strings.Cut(upper, ".")
 	_, known := schemes[base]
 	return known || slices.Contains(otherSchemes, base)
 }

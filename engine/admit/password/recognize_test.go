@@ -74,7 +74,7 @@ func FuzzRecognize(f *testing.F) {
 	for _, hash := range foreign {
 		f.Add(hash)
 	}
-	for _, s := range []string{"secret", "{PLAIN}x", "*:1:2:3:4:5:6:7", "$6$", "x:1:1:::", "$$", "{", "{}:", "abJnggxhB/yWI"} {
+	for _, s := range []string{"secret", "{PLAIN}x", "*:1:2:3:4:5:6:7", "$6$", "x:1:1:::", "$$", "{", "{}:", "abJnggxhB/yWI", "{SHA512.a:b}x", "{SHA512.\xc3}", "{ſHA}x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, rest string) {
