@@ -177,7 +177,7 @@ func (srv *Server) config() *config.Config { return srv.live.Load() }
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
-	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), srv.limits.watch()
+	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), eachSecond(srv.limits.look)
 	if srv.tls != nil {
 		srv.tls.Start()
 	}

@@ -132,7 +132,7 @@ func TestMapChangeForgetsBySample(t *testing.T) {
 	}
 }
 
-// While the rate of a million clients changes, each client's tokens count, also those that it
+// While the rate of many clients changes, each client's tokens count, also the tokens that it
 // takes meanwhile.
 func TestBuckets_ConfigureAmongOthers(t *testing.T) {
 	now := time.Unix(1e9, 0)

@@ -13,7 +13,7 @@ type Map[K comparable, V any] struct {
 	over  func(v V, now time.Time) bool
 	of    map[K]V
 
-	// While Change moves the entries: those that it has not moved yet. No key is in both.
+	// While Change moves the entries: the entries that it has not moved yet. No key is in both.
 	before map[K]V
 	change func(v V) (V, bool)
 }

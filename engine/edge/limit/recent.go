@@ -1,7 +1,7 @@
 package limit
 
-// Recent remembers keys for a while, in two generations: Turn drops those that were not set
-// since the Turn before. So no call takes a time in proportion to the keys, as a sweep over
+// Recent remembers keys for a while, in two generations: Turn drops the keys that were not
+// set since the Turn before. So no call takes a time in proportion to the keys, as a sweep over
 // all of them would. The zero Recent is empty.
 type Recent[K comparable, V any] struct{ young, old map[K]V }
 
