@@ -60,7 +60,7 @@
 //
 // The lines have the form of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
 // delays=a/b/c/d, dsn=2.0.0, status=sent (250 ...)". The status may also be deferred, bounced
-// or expired. The delays are those of Postfix: a until the entry fell due, b until the attempt
+// or expired. The delays are as in Postfix: a until the entry fell due, b until the attempt
 // began, c until the host was ready for the message, d for the message. "ID: removed" follows the last entry of a message, and "ID: sender
 // non-delivery notification: ID2" tells of a notification.
 //

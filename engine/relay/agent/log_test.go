@@ -9,7 +9,7 @@ import (
 	"postrider/storage"
 )
 
-// The parts of a delay are those of Postfix, and make up the whole delay.
+// The parts of a delay are divided as in Postfix, and make up the whole delay.
 func TestDelaysOf(t *testing.T) {
 	arrival := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	at := func(s int) time.Time { return arrival.Add(time.Duration(s) * time.Second) }
