@@ -4,7 +4,7 @@ import "time"
 
 // AppendDate appends a date-time of RFC 5322 section 3.3, with the name of the zone as a
 // comment: time.Time.AppendFormat with "Mon, 2 Jan 2006 15:04:05 -0700 (MST)", which reads
-// that text anew for each message, and takes several times as long.
+// that layout for each message, and takes several times as long.
 func AppendDate(dst []byte, t time.Time) []byte {
 	zone, offset := t.Zone()
 	year, month, day := t.Date()
