@@ -230,7 +230,6 @@ func (c *committer) flush() {
 	for _, call := range g.calls {
 		if call.applied != nil && g.failed == nil {
 			call.applied()
-			c.s.dir.compact()
 		}
 	}
 	if c.unsynced = append(c.unsynced, g); len(c.unsynced) == maxUnsynced {

@@ -170,6 +170,9 @@ func (d *directory) remove(local, domain string) {
 	}
 	d.domains[domain].addresses--
 	d.arena.waste(recordHeadLen + len(gone.name()) + len(d.restOf(gone)))
+	if d.arena.wasteful() {
+		d.compact()
+	}
 }
 
 // restOf is the octets of a record after its name.
@@ -206,40 +209,23 @@ func (d *directory) setTargets(local, domain string, targets []string) {
 	}
 }
 
-// compact copies the records that live into a new arena, when more than half of it is wasted.
-// That takes a second for a million addresses. The committer's goroutine alone changes the
-// directory, so it reads without mu, and holds mu only to put the copy in place: readers,
-// which are event loops too, do not wait for the copy.
+// compact copies the records that live into a new arena. Call it with mu held.
 func (d *directory) compact() {
-	if d.arena.wasteful() {
-		d.put(d.copied())
+	old := &directory{numbered: d.numbered, names: d.names, arena: d.arena}
+	d.arena = arena{}
+	d.names = make(map[uint64]uint32, len(old.names))
+	d.accounts = make([]uint32, len(d.accounts))
+	d.proofs = storage.Proofs{}
+	for _, dom := range d.domains {
+		dom.addresses = 0
 	}
-}
-
-// copied is a copy of the records that live, with their names and accounts.
-func (d *directory) copied() (records arena, names map[uint64]uint32, accounts []uint32) {
-	names, accounts = make(map[uint64]uint32, len(d.names)), make([]uint32, len(d.accounts))
-	for h, ref := range d.names {
-		for ; ref != 0; ref = d.at(ref).next() {
-			r := d.at(ref)
-			r = r[:len(r)-len(r.rest())+len(d.restOf(r))]
-			to, b := records.take(len(r))
-			copy(b, r)
-			record(b).setNext(names[h])
-			names[h] = to
-			if a := r.account(); a != 0 {
-				accounts[a] = to
-			}
+	for _, ref := range old.names {
+		for ; ref != 0; ref = old.at(ref).next() {
+			r := old.at(ref)
+			dom := d.numbered[r.domain()].name
+			d.insert(string(r.name()), dom, storage.AccountID(r.account()), old.restOf(r))
 		}
 	}
-	return records, names, accounts
-}
-
-// put replaces the records by a copy.
-func (d *directory) put(records arena, names map[uint64]uint32, accounts []uint32) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.arena, d.names, d.accounts = records, names, accounts
 }
 
 // addDomain makes the domain known. Call it with mu held.
