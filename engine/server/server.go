@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
 	"postrider/engine/edge/budget"
@@ -17,61 +14,31 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
-	"postrider/engine/front/capture"
-	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
-	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
-	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
-	"postrider/engine/relay/agent"
-	"postrider/engine/relay/mx"
 	"postrider/storage"
 )
 
-// Server is the running edge: listeners and their sessions over one store.
+// Server is the running edge: listeners and their sessions over one store. Its parts are
+// groups of fields that belong together; what needs one part alone is a method of that part.
 type Server struct {
-	live   atomic.Pointer[config.Config] // see Reload
 	store  storage.Store
-	router *router.Router
 	log    maillog.Log
+	budget budget.Memory
+	edge   *conn.Edge
+	tls    *certs.Manager // nil: none
 
-	group     *loop.Group
-	sockets   *privilege.Sockets
-	listening atomic.Pointer[[]Listening]
-	tls       *certs.Manager // nil: none
-	edge      *conn.Edge
-	budget    budget.Memory
-	readers   *conn.Pool // they read the store for POP3
-	auth      *conn.Pool
-	// converters make lines of binary messages.
-	converters *conn.Pool
-	placers    *conn.Pool // places recipients again
-	hosts      *mx.Finder
-	courier    *agent.Courier
-	keys       *dkim.Keys
-	sent       *allowance.Book // by accounts
-	quotas     *quotaWarnings
-	entrance   atomic.Pointer[incoming.Entrance]
-	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
-
-	door    *login.Door
-	secret  []byte // see login.LoadSecret
-	guard   *screen.Guard
-	smtpsrv *smtpsrv.Service
-	pop3srv *pop3srv.Service
-	web     *web.Client   // nil: none was made
-	view    *capture.View // nil: none was made
-
-	draining  atomic.Bool
-	reloading sync.Mutex // held by Reload, and by the first step of Drain
-	stats     stats
-	took      latencies
-	stopLag   func()
-	limits    *limits
-	unwatch   func() // ends the watch of limits
+	state     // the configuration that counts, and whether the server ends
+	listeners // where clients connect
+	pools     // goroutines that work for sessions
+	mailroom  // the way of messages into the store
+	outbound  // the way of messages to other hosts
+	admission // which clients and users are let in
+	services  // the protocols
+	measures  // what is counted and timed
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -84,13 +51,6 @@ const (
 // kernel is what is asked of the kernel for each socket.
 var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
 
-// readers is how many reads of the store go on at once.
-const readers = 16
-
-// SureConnections is what limits.connections may be raised to by Reload, whatever it was at
-// the start: each session has at most one read in the queue for them.
-const SureConnections = 1 << 16
-
 // New binds the listeners of cfg and prepares their sessions over store; nothing
 // is accepted before Start. The caller keeps store and closes it after Drain.
 func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
@@ -102,13 +62,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if sockets == nil {
 		sockets = new(privilege.Sockets)
 	}
-	srv := &Server{
-		sockets: sockets,
-		store:   store, log: maillog.Log{Logger: log},
-		router: router.New(store, cfg.RouterSettings()),
-		budget: budget.New(cfg.Limits.Memory),
-		took:   newLatencies(),
-	}
+	srv := &Server{store: store, log: maillog.Log{Logger: log}, budget: budget.New(cfg.Limits.Memory)}
+	srv.sockets, srv.router, srv.took = sockets, router.New(store, cfg.RouterSettings()), newLatencies()
 	srv.live.Store(cfg)
 	if m, ok := store.(storage.Metered); ok {
 		m.OnSync(srv.took.sync.Observe)
@@ -148,36 +103,30 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	srv.edge.Run(group.Loops())
 	names := NewResolver(cfg, log)
-	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(names))
+	srv.guard = screen.NewGuard(screenSettings(cfg), vetter(names, srv.budget, srv.log))
 	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg, srv.entrance.Load()), srv.smtpRooms())
-	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, SureConnections), 0)
+	srv.pools = newPools(cfg)
 	srv.pop3srv = srv.newPOP3()
 	if err := srv.listen(cfg); err != nil {
 		group.Stop()
-		srv.readers.Close()
+		srv.pools.close()
 		return nil, err
 	}
 	srv.hosts = NewFinder(cfg, names, srv.Addrs("smtp"))
 	if srv.courier, err = srv.newCourier(log); err != nil {
 		group.Stop()
-		srv.readers.Close()
+		srv.pools.close()
 		return nil, err
 	}
 	srv.courier.SetEntrance(srv.entrance.Load())
 	srv.limits = srv.newLimits()
-	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
-	srv.converters = conn.NewPool(conversions, maxConversions, 0)
-	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
 	return srv, nil
 }
-
-// config is the configuration that counts now. It does not change: Reload replaces it.
-func (srv *Server) config() *config.Config { return srv.live.Load() }
 
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
-	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), eachSecond(srv.limits.look)
+	srv.measures.start(srv.group.Loops())
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
@@ -224,18 +173,12 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
-	if srv.stopLag != nil {
-		srv.stopLag()
-		srv.unwatch()
-	}
+	srv.measures.stop()
 	srv.group.Stop()
 	srv.endMessages()
 	srv.quotas.end()
 	if srv.tls != nil {
 		srv.tls.Close()
 	}
-	srv.readers.Close()
-	srv.auth.Close()
-	srv.converters.Close()
-	srv.placers.Close()
+	srv.pools.close()
 }
