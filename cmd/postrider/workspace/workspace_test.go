@@ -127,6 +127,35 @@ func TestSystemConfig(t *testing.T) {
 	f(Target{File: systemConfig}, systemConfig, "/srv/mail")
 }
 
+// On a machine with the service, the hint is the command that starts it: "postrider serve"
+// would make a store of root's.
+func TestHintsToStartTheServer(t *testing.T) {
+	config, data, run, dir := systemConfig, systemData, units, t.TempDir()
+	defer func() { systemConfig, systemData, units = config, data, run }()
+	systemConfig, systemData, units = filepath.Join(dir, "system.toml"), filepath.Join(dir, "data"), dir
+	if err := os.WriteFile(systemConfig, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("POSTRIDER_CONFIG", "")
+	f := func(target Target, want string) {
+		t.Helper()
+		cfg, err := target.Config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{noStore(cfg, true), NoServer(cfg)} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: %v lacks %q", target, err, want)
+			}
+		}
+	}
+	f(Target{}, "systemctl start postrider")
+	f(Target{Data: filepath.Join(dir, "two")}, "postrider serve")
+	f(Target{File: systemConfig}, "systemctl start postrider")
+	units = filepath.Join(dir, "none")
+	f(Target{}, "postrider serve")
+}
+
 // directory is a store with these domains, accounts and aliases.
 type directory struct {
 	storage.Store
