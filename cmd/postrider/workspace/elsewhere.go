@@ -21,7 +21,7 @@ var ErrNoStore = errors.New("no store")
 // has the flag --create.
 func noStore(cfg *config.Config, canCreate bool) error {
 	advice := "name its directory with --data or a configuration with --config; \"postrider serve\" makes a store"
-	if start := service(cfg); start != "" {
+	if start := Service(cfg); start != "" {
 		advice = "the server makes it at its first start (" + start + "); another one is named by --data or --config"
 	} else if canCreate {
 		advice += ", and so does --create"
@@ -32,15 +32,15 @@ func noStore(cfg *config.Config, canCreate bool) error {
 // NoServer is the error for a data directory that no server runs on.
 func NoServer(cfg *config.Config) error {
 	return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s: start it with \"%s\", or name its directory with --data or its configuration with --config%s",
-		fullPath(cfg.Server.Data), cmp.Or(service(cfg), "postrider serve"), others()))
+		fullPath(cfg.Server.Data), cmp.Or(Service(cfg), "postrider serve"), others()))
 }
 
 // units is there where systemd runs.
 var units = "/run/systemd/system"
 
-// service is the command that starts the service of this machine; "" when the configuration
+// Service is the command that starts the service of this machine; "" when the configuration
 // or the data directory is not the service's, or systemd does not run.
-func service(cfg *config.Config) string {
+func Service(cfg *config.Config) string {
 	if _, err := os.Stat(units); err != nil || cfg.File() != systemConfig || cfg.Server.Data != systemData {
 		return ""
 	}
