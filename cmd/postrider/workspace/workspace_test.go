@@ -69,8 +69,8 @@ func TestCommandLines(t *testing.T) {
 	f("group leaf a", "")
 	f("group more a b", "")
 	f("group nothing", `unknown command "nothing" (see "prog group --help")`)
-	f("group leaf", "expected 1 arguments, got 0: prog group leaf NAME")
-	f("group leaf a b", "expected 1 arguments, got 2")
+	f("group leaf", "expected 1 argument, got 0: prog group leaf NAME")
+	f("group leaf a b", "expected 1 argument, got 2")
 	f("group more", "missing arguments: prog group more NAME...")
 	f("group leaf a --frob", `(see "prog group leaf --help")`)
 }
