@@ -128,10 +128,23 @@ func (s *session) resume(a pop3d.Answer) {
 func (s *session) flush() bool {
 	e := &s.state.effects
 	if len(e.Reply) > 0 {
+		s.count(e)
 		s.Write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	return s.Conn.Pending() == 0
+}
+
+// count counts the replies that are sent.
+func (s *session) count(e *pop3d.Effects) {
+	replies := &s.Tally().Replies
+	if e.OKs > 0 {
+		replies[conn.ReplyOK].Add(int64(e.OKs))
+	}
+	if e.Errs > 0 {
+		replies[conn.ReplyErr].Add(int64(e.Errs))
+	}
+	e.OKs, e.Errs = 0, 0
 }
 
 // mayStartTLS answers AskTLS.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/smtp"
 	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
 	"postrider/engine/edge/budget"
@@ -110,6 +111,8 @@ type loopState struct {
 	*loop.Loop
 	effects smtpd.Effects // what the machine that is called now wants
 	records []slog.Record // the log lines of one message
+
+	refused [smtp.Reasons]atomic.Int64 // commands, messages and clients; others read it
 }
 
 // New makes a Service. Its sessions are opened by what Listener returns.
@@ -143,6 +146,14 @@ func (s *Service) Wait(ctx context.Context) {
 // Configure replaces the settings, for what Listener returns from now on. Sessions that are
 // open keep theirs.
 func (s *Service) Configure(set Settings) { s.set.Store(&set) }
+
+// Refused is how many commands, messages and clients were refused for a reason.
+func (s *Service) Refused(why smtp.Reason) (n int64) {
+	for _, l := range s.loops {
+		n += l.refused[why].Load()
+	}
+	return n
+}
 
 // Settings returns the settings that Configure has set last.
 func (s *Service) Settings() *Settings { return s.set.Load() }

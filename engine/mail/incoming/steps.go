@@ -3,6 +3,7 @@ package incoming
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"postrider/codec/smtp"
 	"postrider/storage"
@@ -16,6 +17,7 @@ type steps struct {
 	next      int         // the step after the one that is carried out
 	dropped   atomic.Bool // Drop was called after Finish
 	committed bool        // the message is not dropped any more
+	handed    time.Time   // to the store
 	front     string      // the signature, in front of the message
 	refused   *smtp.Reply // see Refusal
 }
@@ -39,6 +41,7 @@ func (m *Message) IsFinishing() bool { return m.finishing }
 // goOn on its own goroutine when it is done.
 func (m *Message) goOn() {
 	if m.carryOut() {
+		m.handed = time.Now()
 		m.in.Inbox.Deliver(&m.delivery)
 	}
 }
@@ -110,8 +113,19 @@ func (m *Message) fail(err error) bool {
 
 // stored runs on a store goroutine.
 func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) {
+	if err == nil {
+		m.took(time.Now())
+	}
 	m.tellNear(err)
 	m.over(r, err)
+}
+
+// took counts the time of a message that is stored.
+func (m *Message) took(now time.Time) {
+	m.in.Took.Observe(now.Sub(m.handed))
+	if n := len(m.delivery.Recipients); n > 0 {
+		m.in.Delay.ObserveAll(now.Sub(m.Arrival), n)
+	}
 }
 
 // over calls done. After it the Message is the caller's.

@@ -1,6 +1,7 @@
 package pop3d
 
 import (
+	"postrider/codec/pop3"
 	"postrider/codec/sasl"
 	"postrider/storage"
 )
@@ -21,6 +22,20 @@ type Effects struct {
 	// the machine has not seen and that were there before the handshake must not be
 	// read as part of it: a caller that finds some answers AskTLS with Gone.
 	StartTLS bool
+	// OKs and Errs count the replies of this call: +OK and -ERR.
+	OKs, Errs uint16
+}
+
+// ok begins a reply +OK.
+func (e *Effects) ok() []byte {
+	e.OKs++
+	return pop3.AppendOK(e.Reply)
+}
+
+// err begins a reply -ERR.
+func (e *Effects) err(code pop3.Code) []byte {
+	e.Errs++
+	return pop3.AppendErr(e.Reply, code)
 }
 
 // Reset empties e and keeps its memory.

@@ -1,6 +1,7 @@
 package pop3d
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -132,6 +133,18 @@ func (m *machine) answer(q Question, v Verdict) Answer {
 
 func (m *machine) Take() (reply []byte, effects []string, closed bool) {
 	reply, closed = m.effects.Reply, m.effects.Close
+	var oks, errs uint16
+	for line := range bytes.Lines(reply) {
+		switch {
+		case bytes.HasPrefix(line, []byte("+OK")):
+			oks++
+		case bytes.HasPrefix(line, []byte("-ERR")):
+			errs++
+		}
+	}
+	if e := &m.effects; e.OKs != oks || e.Errs != errs {
+		effects = append(effects, fmt.Sprintf("BUG: %d +OK and %d -ERR are counted as %d and %d", oks, errs, e.OKs, e.Errs))
+	}
 	if m.effects.Ask != AskNothing {
 		m.asking = m.effects.Ask
 		effects = append(effects, m.question())
