@@ -19,7 +19,7 @@ func TestMonitoring(t *testing.T) {
 	f := start(t, withTLS, nil)
 	f.deliver(t, "mbrain@localhost", "Subject: one\r\n\r\none\r\n")
 	f.login(t, "mbrain")
-	registry := f.registry()
+	registry := f.registry
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,7 @@ type TLS struct {
 type Stats struct {
 	Timeouts                 atomic.Int64 // peers that were too slow
 	TLSHandshakes, TLSFailed atomic.Int64
+	TLSTimeouts              atomic.Int64 // handshakes that took too long; Timeouts has them too
 	TLSBusy, TLSPaced        atomic.Int64 // refused: too many handshakes in all, or from one client
 	ProxyFaults              atomic.Int64 // balancers without a PROXY header
 }

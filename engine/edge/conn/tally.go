@@ -47,7 +47,7 @@ func (k ReplyKind) String() string { return kindNames[k] }
 // for the memory of another one; any goroutine may read it.
 type Tally struct {
 	Begun, Ended atomic.Int64 // sessions
-	Timeouts     atomic.Int64 // peers that were too slow
+	Timeouts     atomic.Int64 // peers that were too slow, but not in a TLS handshake
 	Replies      [ReplyKinds]atomic.Int64
 }
 

@@ -73,14 +73,15 @@ type Store interface {
 
 // Stats are the counters of all sessions. The loops write them without a lock.
 type Stats struct {
-	Sessions    atomic.Int64 // open now
-	CommitsOpen atomic.Int64 // messages that wait for the store now
-	Messages    atomic.Int64 // taken, each with a 250
-	Deliveries  atomic.Int64 // maildrop entries made for them
-	OctetsIn    atomic.Int64 // octets of them
-	Refused     atomic.Int64 // commands and messages
-	ForNow      atomic.Int64 // refusals with a 4yz reply
-	OverBudget  atomic.Int64 // times that limits.memory made a client wait or come back
+	Sessions     atomic.Int64 // open now
+	CommitsOpen  atomic.Int64 // messages that wait for the store now
+	Messages     atomic.Int64 // taken, each with a 250
+	Deliveries   atomic.Int64 // maildrop entries made for them
+	OctetsIn     atomic.Int64 // octets of them
+	Refused      atomic.Int64 // commands and messages
+	ForNow       atomic.Int64 // refusals with a 4yz reply
+	DataTimeouts atomic.Int64 // clients that were too slow inside a message
+	OverBudget   atomic.Int64 // times that limits.memory made a client wait or come back
 }
 
 // Service is what the sessions of all listeners share.

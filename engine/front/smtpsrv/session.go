@@ -32,10 +32,16 @@ type session struct {
 // The methods below implement conn.Dialogue.
 
 func (s *session) Begin()     { s.state.effects.Reset() }
-func (s *session) TimeOut()   { s.m.TimeOut(&s.state.effects) }
 func (s *session) Left() bool { return s.m.Left() }
 func (s *session) Secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.TLS.ChannelBinding}) }
 func (s *session) Release()   {} // Ended gives all back
+
+func (s *session) TimeOut() {
+	if s.m.InData() {
+		s.service.Stats.DataTimeouts.Add(1)
+	}
+	s.m.TimeOut(&s.state.effects)
+}
 
 func (s *session) Greet() {
 	if s.receive(s.welcome) {

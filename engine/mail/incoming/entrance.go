@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"postrider/engine/host/latency"
+	"postrider/engine/host/otlp"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -47,6 +48,8 @@ type Entrance struct {
 	// Receipt. Delay gets the time from its arrival until it is in a maildrop, for each
 	// maildrop. nil: none is kept.
 	Took, Delay *latency.Histogram
+	// Spans gets the way of some messages; nil: of none.
+	Spans *otlp.Exporter
 
 	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the
 	// store; it does not block. nil: no call.
