@@ -20,7 +20,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	sessionsDesc = desc("sessions", "Open sessions, by listener and by the state of the protocol: the last command in SMTP.", "listener", "state")
-	waitingDesc  = desc("sessions_waiting", "Those of them that wait for something other than the client, by what that is.", "listener", "for")
+	waitingDesc  = desc("sessions_waiting", "Those of them that wait for something other than the client, by what that is.", "listener", "waits")
+	openDesc     = desc("sessions_open", "Open sessions, as postrider_sessions has them by state.", "listener")
 	beganDesc    = desc("sessions_total", "Sessions that have begun.", "listener")
 	lateDesc     = desc("session_timeouts_total", "Sessions ended because the client was silent or too slow, without those in a TLS handshake.", "listener")
 	repliesDesc  = desc("replies_total", "Replies, by listener and kind: the digit of SMTP and HTTP, the word of POP3.", "listener", "kind")
@@ -37,7 +38,7 @@ const listenerWeb = "web"
 
 // Describe implements prometheus.Collector.
 func (labelled) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sessionsDesc, waitingDesc, beganDesc, lateDesc, repliesDesc, reasonsDesc, limitsDesc, resultsDesc, agesDesc, countedDesc, countingDesc} {
+	for _, d := range []*prometheus.Desc{sessionsDesc, waitingDesc, openDesc, beganDesc, lateDesc, repliesDesc, reasonsDesc, limitsDesc, resultsDesc, agesDesc, countedDesc, countingDesc} {
 		c <- d
 	}
 }
@@ -63,6 +64,18 @@ func state(c chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...
 func (l labelled) sessions(c chan<- prometheus.Metric) {
 	type series struct{ listener, word string }
 	states, waits := make(map[series]int), make(map[series]int)
+	for f := range conn.Fronts { // these are always there
+		words := []string{"CONNECT", "EHLO", "DATA"}
+		if f == conn.POP3 || f == conn.POP3S {
+			words = []string{"AUTHORIZATION", "TRANSACTION"}
+		}
+		for _, word := range words {
+			states[series{f.String(), word}] = 0
+		}
+		for _, word := range []string{"login", "memory", "store"} {
+			waits[series{f.String(), word}] = 0
+		}
+	}
 	for d, n := range l.srv.doing.look() {
 		states[series{d.Front.String(), d.State}] += n
 		if d.Waits != "" {
@@ -81,6 +94,7 @@ func (l labelled) sessions(c chan<- prometheus.Metric) {
 func (l labelled) fronts(c chan<- prometheus.Metric) {
 	for f := range conn.Fronts {
 		sum, name := l.srv.edge.Sum(f), f.String()
+		state(c, openDesc, float64(sum.Begun-sum.Ended), name)
 		count(c, beganDesc, sum.Begun, name)
 		count(c, lateDesc, sum.Timeouts, name)
 		kinds := [2]conn.ReplyKind{conn.Reply2yz, conn.Reply5yz}

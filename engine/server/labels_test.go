@@ -345,7 +345,7 @@ func TestRepliesOfHTTPAreCounted(t *testing.T) {
 
 // No client makes a series: after all kinds of words there are as many as before.
 func TestClientsMakeNoSeries(t *testing.T) {
-	f := start(t, nil, nil)
+	f := start(t, func(c *config.Config) { c.Auth.FailureDelay = 0 }, nil)
 	until(t, "the queue is counted", func() bool { return f.ages.look() != nil })
 	talk := func(n int) {
 		p := f.dialSMTP(t)

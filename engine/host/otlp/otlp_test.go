@@ -390,7 +390,7 @@ func TestHostileCollectors(t *testing.T) {
 		}
 	}), "it answered 503")
 	f("header without end", "http://"+endless(t), "took nothing") // what it is depends on which end closes first
-	f("not HTTP", "http://"+banner(t), "took nothing") // likewise
+	f("not HTTP", "http://"+banner(t), "took nothing")            // likewise
 	if len(elsewhere.got) != 0 {
 		t.Error("a redirect was followed, with the login")
 	}
