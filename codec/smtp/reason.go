@@ -18,9 +18,9 @@ const (
 	MessageTooLarge              // the message, or its header
 	TooManyHops                  // the message has too many Received fields
 	MailLoop                     // an alias or a forwarding leads in a circle
-	TooManyRecipients            // of one message
-	TooManyMessages              // of one session
-	TooManyErrors                // of one session
+	TooManyRecipients            // more than one message may have
+	TooManyMessages              // more than one session may have
+	TooManyErrors                // more than one session may have
 	BadSequence                  // a command that may not come now
 	BadSyntax                    // a command or an argument that can't be read
 	BareLineEnd                  // CR or LF alone in a message
@@ -31,10 +31,10 @@ const (
 	RecipientsPerHour            // likewise
 	AuthRequired                 // a login or TLS comes first
 	WrongPassword                // user and password don't match
-	TooManyFailedLogins          // of one network
+	TooManyFailedLogins          // more than one network may have
 	LoginOver                    // the account has another password or is gone
-	TooManyConnections           // of all clients, or of this one
-	TooManyHandshakes            // of TLS
+	TooManyConnections           // more than all clients may have, or this one
+	TooManyHandshakes            // more than a client may begin, or all of them
 	ClientConnectionRate         // a client connects too often
 	NetworkConnectionRate        // its network does
 	ClientMessageRate            // a client sends too many messages

@@ -29,7 +29,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups are together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfLog(c), keysOfCapture(c))
+	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfOTLP(c), keysOfLog(c), keysOfCapture(c))
 }
 
 // keysOfEdge returns the keys of SMTP and POP3 listeners.
@@ -126,14 +126,6 @@ func keysOfProcess(c *Config) []*Key {
 			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics.").atStart(),
 		boolean("web.profiling", &c.Web.Profiling, false).
 			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken.").atStart(),
-		text("web.otlp", &c.Web.OTLP, "", collector, "a URL such as http://collector.example:4318, or empty").
-			help("Send the metrics to a collector of OpenTelemetry at this URL, by OTLP over HTTP in JSON: to /v1/metrics below it, and spans to /v1/traces (web.otlp_sample). A collector that is slow or down holds up no mail. Empty: nothing is sent."),
-		duration("web.otlp_interval", &c.Web.OTLPInterval, time.Minute, time.Second, time.Hour).
-			help("Time between two exports of the metrics to web.otlp."),
-		text("web.otlp_headers", &c.Web.OTLPHeaders, "", anyString, "a path, or empty").
-			help("File of header fields for the requests to web.otlp, one a line, as \"Authorization: Bearer secret\". Only its owner may have permission to read it."),
-		count("web.otlp_sample", &c.Web.OTLPSample, 0, 0, 1_000_000_000).
-			help("One message of so many has its way sent to web.otlp as a trace: its arrival, the checks, the store, and each attempt to deliver it to another host. 1: each message; 0: none. A trace has no addresses of mail and no text of a message."),
 		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that have another name are refused (421): another site's page could read mail through such a name. A proxy on this host that forwards the browser's Host needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").

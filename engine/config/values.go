@@ -7,7 +7,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -406,23 +405,6 @@ func notEmpty(s string) (string, error) {
 }
 
 func sameString(s string) string { return s }
-
-// collector reads the URL of a collector of OpenTelemetry, or nothing.
-func collector(s string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%q is not a URL: %w", s, errors.Unwrap(err))
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "", u.RawQuery != "", u.Fragment != "":
-		return "", fmt.Errorf("%q is not a URL of the form http://HOST:PORT", s)
-	case u.User != nil:
-		return "", errors.New("a login does not belong into the URL: put it into web.otlp_headers")
-	}
-	return s, nil
-}
 
 func hostPort(s string) (string, error) {
 	_, port, err := net.SplitHostPort(s)

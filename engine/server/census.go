@@ -31,7 +31,7 @@ var (
 // ageCount is the queue by class and age.
 type ageCount struct {
 	entries [classes][ages]int64
-	at      time.Time     // of the end of the count
+	at      time.Time     // when the count ended
 	took    time.Duration // from its begin
 }
 

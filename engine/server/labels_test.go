@@ -265,7 +265,7 @@ func TestQueueIsCountedByClassAndAge(t *testing.T) {
 		add(7, class, 3, 3*time.Hour)
 		add(5, class, 4, 23*time.Hour)
 		add(3+class, class, 5, 100*time.Hour)
-		add(1, class, 0, -time.Hour) // of a clock that was set back
+		add(1, class, 0, -time.Hour) // its clock was set back
 	}
 	pause := 20 * time.Millisecond
 	a := &queueAges{queue: q, pause: pause}

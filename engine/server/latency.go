@@ -55,7 +55,7 @@ func (l *latencies) register(r *prometheus.Registry, store storage.Store, relaye
 type histogramOf struct {
 	desc   *prometheus.Desc
 	all    []*latency.Histogram
-	labels []string // of each; nil: there is one histogram, without a label
+	labels []string // for each; nil: there is one histogram, without a label
 }
 
 // Describe implements prometheus.Collector.

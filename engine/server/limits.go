@@ -22,7 +22,7 @@ type limits struct {
 
 // limitCount is a limit and its counters.
 type limitCount struct {
-	key   string // of the configuration; "quota": that of an account or a domain
+	key   string // in the configuration; "quota": that of an account or a domain
 	scope string // what the limit is of, where a key has several; else ""
 	count func() int64
 	seen  int64     // at the last look

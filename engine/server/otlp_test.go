@@ -78,7 +78,7 @@ func (c *collected) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // A message's way is one trace, from its arrival to the attempts to deliver it, and has no
-// addresses and no text. The metrics that arrive are those of /metrics.
+// addresses and no text. The metrics that arrive are the same as at /metrics.
 func TestCollectorGetsTracesAndMetrics(t *testing.T) {
 	c, at := collect(t)
 	from, _, _ := pair(t, func(cfg *config.Config) {

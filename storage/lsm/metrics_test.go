@@ -29,7 +29,7 @@ func TestStalls_sum(t *testing.T) {
 	want(time.Minute+time.Second, 2, 4*time.Second)
 }
 
-// The figures are those of what was done: octets in the log, a flush, files by level, and
+// The figures fit what was done: octets in the log, a flush, files by level, and
 // reads that the cache had.
 func TestMetrics(t *testing.T) {
 	s := openOn(t, vfs.NewMem())

@@ -27,7 +27,7 @@ type httpServers struct {
 	http    []netip.AddrPort
 	https   []netip.AddrPort
 	limits  *httpLimits
-	replies func(http.Handler) http.Handler // counts those of a handler
+	replies func(http.Handler) http.Handler // counts the replies of a handler
 	ctx     context.Context                 // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests

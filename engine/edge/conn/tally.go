@@ -27,7 +27,7 @@ func (f Front) String() string { return frontNames[f] }
 // ReplyKind is the first part of a reply: a digit in SMTP, a word in POP3.
 type ReplyKind uint8
 
-// The kinds of replies. Those of SMTP come first, in the order of their digits.
+// The kinds of replies. SMTP comes first, in the order of the digits.
 const (
 	Reply2yz ReplyKind = iota
 	Reply3yz
@@ -75,7 +75,7 @@ func (e *Edge) Sum(f Front) (sum Sum) {
 }
 
 // Doing is what a session does: its front, its state, and what it waits for ("": the client).
-// The words are those of Facts; all of them are constants of the protocols.
+// The words are the same as in Facts; all of them are constants of the protocols.
 type Doing struct {
 	Front        Front
 	State, Waits string

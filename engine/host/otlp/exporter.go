@@ -21,7 +21,7 @@ import (
 type Settings struct {
 	Endpoint string        // "http://collector:4318", to which /v1/metrics and /v1/traces are appended; "": nothing is sent
 	Interval time.Duration // between two exports of the metrics
-	Headers  http.Header   // of each request, as for a login
+	Headers  http.Header   // for each request, such as a login
 	Sample   int           // one message of so many has a trace; 0: none has
 }
 
@@ -33,7 +33,7 @@ type Stats struct {
 	Requests, Failed        atomic.Int64 // requests, and how many of them the collector did not take
 	Rejected                atomic.Int64 // points and spans that it has rejected out of requests that it took
 	SpansSent, SpansDropped atomic.Int64
-	Octets                  atomic.Int64 // of the requests
+	Octets                  atomic.Int64 // in the requests
 }
 
 const (

@@ -247,7 +247,7 @@ func TestMetricsArrive(t *testing.T) {
 	c.take(t, "/v1/metrics") // the next one comes by itself
 }
 
-// spans are those of a request as a collector reads them.
+// decodedSpans are the spans of a request as a collector reads them.
 type decodedSpans struct {
 	ResourceSpans []struct {
 		Resource   struct{ Attributes []decodedAttribute }
@@ -482,7 +482,7 @@ func TestPauseAfterAFailure(t *testing.T) {
 	f(400, "-5", time.Minute)
 }
 
-// One line in a while tells of failures, with the number of those before it.
+// One line in a while tells of failures, with the number of failures before it.
 func TestFailures(t *testing.T) {
 	var f failures
 	now := time.Unix(1_800_000_000, 0)

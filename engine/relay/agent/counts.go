@@ -8,7 +8,7 @@ type Where uint8
 // The values of Where.
 const (
 	ToOtherHosts Where = iota
-	ToMaildrops        // of this host, out of the queue
+	ToMaildrops        // on this host, out of the queue
 	Wheres             // how many there are
 )
 

@@ -25,7 +25,7 @@ func (c *Courier) sendSpans(e *storage.QueueEntry, a *queue.Attempt) {
 		if r.Verdict == queue.Delivered {
 			delivered++
 		} else if fault == "" {
-			fault, status = cmp.Or(oneLine(r.Reason), "not delivered"), r.Status
+			fault, status = verdictWords[r.Verdict]+" "+r.Status, r.Status // the reason may name a recipient
 		}
 	}
 	spans.Add(otlp.Span{
