@@ -1,10 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postrider/codec/pop3"
 	"postrider/codec/smtp"
 	"postrider/engine/edge/conn"
 	"postrider/engine/relay/agent"
@@ -26,6 +28,7 @@ var (
 	lateDesc     = desc("session_timeouts_total", "Sessions ended because the client was silent or too slow, without those in a TLS handshake.", "listener")
 	repliesDesc  = desc("replies_total", "Replies, by listener and kind: the digit of SMTP and HTTP, the word of POP3.", "listener", "kind")
 	reasonsDesc  = desc("refusals_by_reason_total", "Commands, messages and clients that SMTP has refused, by reason.", "reason")
+	codesDesc    = desc("pop3_refusals_total", "Replies -ERR, by the code of RFC 2449 and RFC 3206: AUTH, IN-USE, LOGIN-DELAY, SYS/TEMP, SYS/PERM, or none.", "code")
 	limitsDesc   = desc("limit_refusals_total", "Times that a limit has refused something or made it wait, by its key in the configuration.", "limit", "scope")
 	resultsDesc  = desc("delivery_results_total", "Attempts to deliver mail out of the queue, for each recipient, by where it goes (hosts, maildrops), the result in the words of the log, and the class and subject of the status code.", "to", "result", "dsn")
 	agesDesc     = desc("queue_age_entries", "Entries of the queue by class (active: being tried or due; deferred; hold) and age. Each entry is in one series only: that of the first age that is not less than its own. They are counted in the background: see postrider_queue_counted_timestamp_seconds.", "class", "age")
@@ -38,7 +41,7 @@ const listenerWeb = "web"
 
 // Describe implements prometheus.Collector.
 func (labelled) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sessionsDesc, waitingDesc, openDesc, beganDesc, lateDesc, repliesDesc, reasonsDesc, limitsDesc, resultsDesc, agesDesc, countedDesc, countingDesc} {
+	for _, d := range []*prometheus.Desc{sessionsDesc, waitingDesc, openDesc, beganDesc, lateDesc, repliesDesc, reasonsDesc, codesDesc, limitsDesc, resultsDesc, agesDesc, countedDesc, countingDesc} {
 		c <- d
 	}
 }
@@ -116,6 +119,9 @@ func (l labelled) fronts(c chan<- prometheus.Metric) {
 func (l labelled) reasons(c chan<- prometheus.Metric) {
 	for why := range smtp.Reasons {
 		count(c, reasonsDesc, l.srv.smtpsrv.Refused(why), why.String())
+	}
+	for _, code := range pop3.Codes {
+		count(c, codesDesc, l.srv.pop3srv.Refused(code), cmp.Or(string(code), "none"))
 	}
 	for _, of := range l.srv.limits.all {
 		count(c, limitsDesc, of.count(), of.key, of.scope)

@@ -99,6 +99,7 @@ func TestRepliesAndRefusalsAreCounted(t *testing.T) {
 		`replies_total{kind="2yz",listener="smtp"}`: 6, `replies_total{kind="3yz",listener="smtp"}`: 1, `replies_total{kind="4yz",listener="smtp"}`: 1, `replies_total{kind="5yz",listener="smtp"}`: 4,
 		`replies_total{kind="2yz",listener="submission"}`: 2, `replies_total{kind="5yz",listener="submission"}`: 1,
 		`replies_total{kind="+OK",listener="pop3"}`: 2, `replies_total{kind="-ERR",listener="pop3"}`: 2,
+		`pop3_refusals_total{code="AUTH"}`: 1, `pop3_refusals_total{code="none"}`: 1, `pop3_refusals_total{code="IN-USE"}`: 0,
 		`replies_total{kind="2yz",listener="smtps"}`: 0, `replies_total{kind="2yz",listener="web"}`: 0,
 		`refusals_by_reason_total{reason="bad_syntax"}`: 1, `refusals_by_reason_total{reason="bad_sequence"}`: 1, `refusals_by_reason_total{reason="message_too_large"}`: 1,
 		`refusals_by_reason_total{reason="unknown_recipient"}`: 1, `refusals_by_reason_total{reason="disk_full"}`: 1, `refusals_by_reason_total{reason="auth_required"}`: 1,

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/pop3"
 	"postrider/codec/smtp"
 	"postrider/engine/admit/screen"
 	"postrider/engine/edge/conn"
@@ -142,6 +143,7 @@ func (srv *Server) addTimes(l *limits) {
 		return late(conn.SMTP, conn.SMTPS, conn.Submission, conn.Submissions) - n
 	})
 	l.addSum("pop3.idle_timeout", "", func() int64 { return late(conn.POP3, conn.POP3S) })
+	l.addSum("pop3.login_delay", "", func() int64 { return srv.pop3srv.Refused(pop3.CodeDelay) })
 	l.add("tls.handshake_timeout", &srv.edge.Stats.TLSTimeouts)
 }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/pop3"
 	"postrider/codec/sasl"
 	"postrider/engine/admit/login"
 	"postrider/engine/edge/budget"
@@ -87,6 +89,8 @@ type Service struct {
 type loopState struct {
 	loop    *loop.Loop
 	effects pop3d.Effects
+
+	refused [len(pop3.Codes)]atomic.Int64 // replies -ERR by their codes; others read it
 }
 
 // New makes a Service. Its sessions are opened by what Listener and ListenerTLS return.
@@ -116,6 +120,15 @@ func (s *Service) Configure(set Settings) {
 
 // Settings returns the settings that Configure has set last.
 func (s *Service) Settings() *Settings { return s.set.Load() }
+
+// Refused is how many replies -ERR there were with a code.
+func (s *Service) Refused(code pop3.Code) (n int64) {
+	i := slices.Index(pop3.Codes[:], code)
+	for _, l := range s.loops {
+		n += l.refused[i].Load()
+	}
+	return n
+}
 
 // TooMany is the reply to a connection that gets no session.
 const TooMany = "-ERR [SYS/TEMP] too many connections, come back later\r\n"

@@ -1,6 +1,7 @@
 package pop3srv
 
 import (
+	"postrider/codec/pop3"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/protocol/pop3d"
@@ -141,10 +142,13 @@ func (s *session) count(e *pop3d.Effects) {
 	if e.OKs > 0 {
 		replies[conn.ReplyOK].Add(int64(e.OKs))
 	}
-	if e.Errs > 0 {
-		replies[conn.ReplyErr].Add(int64(e.Errs))
+	for code, n := range e.Errs {
+		if n > 0 {
+			replies[conn.ReplyErr].Add(int64(n))
+			s.state.refused[code].Add(int64(n))
+		}
 	}
-	e.OKs, e.Errs = 0, 0
+	e.OKs, e.Errs = 0, [len(pop3.Codes)]uint16{}
 }
 
 // mayStartTLS answers AskTLS.

@@ -22,8 +22,10 @@ type Effects struct {
 	// the machine has not seen and that were there before the handshake must not be
 	// read as part of it: a caller that finds some answers AskTLS with Gone.
 	StartTLS bool
-	// OKs and Errs count the replies of this call: +OK and -ERR.
-	OKs, Errs uint16
+	// OKs counts the replies +OK of this call. Errs counts its replies -ERR, each at the index
+	// that its code has in pop3.Codes.
+	OKs  uint16
+	Errs [len(pop3.Codes)]uint16
 }
 
 // ok begins a reply +OK.
@@ -34,7 +36,11 @@ func (e *Effects) ok() []byte {
 
 // err begins a reply -ERR.
 func (e *Effects) err(code pop3.Code) []byte {
-	e.Errs++
+	for i := range pop3.Codes {
+		if pop3.Codes[i] == code {
+			e.Errs[i]++
+		}
+	}
 	return pop3.AppendErr(e.Reply, code)
 }
 
