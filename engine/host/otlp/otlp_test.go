@@ -380,7 +380,9 @@ func TestHostileCollectors(t *testing.T) {
 	f("down", "http://127.0.0.1:1", "refused")
 	f("no such host", "http://collector.invalid", "no such host")
 	f("errors", answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "go\x00away\nfirst\x1b[31m", 500) }), "it answered 500: go away first")
-	f("a redirect", answer(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/v1/metrics", http.StatusTemporaryRedirect) }), "it answered 307")
+	f("a redirect", answer(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL+"/v1/metrics", http.StatusTemporaryRedirect)
+	}), "it answered 307")
 	f("an answer without end", answer(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(503)
 		for {
