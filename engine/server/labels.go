@@ -33,7 +33,7 @@ var (
 	resultsDesc  = desc("delivery_results_total", "Attempts to deliver mail out of the queue, for each recipient, by where it goes (hosts, maildrops), the result in the words of the log, and the class and subject of the status code.", "to", "result", "dsn")
 	agesDesc     = desc("queue_age_entries", "Entries of the queue by class (active: being tried or due; deferred; hold) and age. Each entry is in one series only: that of the first age that is not less than its own. They are counted in the background: see postrider_queue_counted_timestamp_seconds.", "class", "age")
 	countedDesc  = desc("queue_counted_timestamp_seconds", "When the entries of the queue were counted by class and age.")
-	countingDesc = desc("queue_count_seconds", "How long that took: at most 20,000 entries a second are counted.")
+	countingDesc = desc("queue_count_seconds", "How long that took: at most 10,000 entries a second are counted.")
 )
 
 // listenerWeb is the listener of HTTP.
