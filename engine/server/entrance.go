@@ -21,6 +21,7 @@ func (srv *Server) newEntrance(c *config.Config) *incoming.Entrance {
 		AnySender:      c.Submission.AnySender, UnsignedForeign: c.Submission.ForeignFrom == config.ForeignFromUnsigned,
 		Convert: srv.convert, Place: srv.place, Expect: srv.store.Expect,
 		NearQuota: srv.quotas.add,
-		Log:       srv.log.Logger,
+		Took:      srv.took.commit, Delay: srv.took.delay, Spans: srv.otlp,
+		Log: srv.log.Logger,
 	}
 }

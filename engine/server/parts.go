@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
 	"postrider/engine/edge/loop"
@@ -12,6 +14,7 @@ import (
 	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/front/web"
+	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
@@ -81,15 +84,20 @@ type services struct {
 
 // measures are what is counted and timed.
 type measures struct {
-	stats   stats
-	took    latencies
-	limits  *limits
-	stopLag func()
-	unwatch func() // ends the watch of limits
+	stats    stats
+	took     latencies
+	limits   *limits
+	ages     *queueAges
+	doing    sessionsDoing
+	registry *prometheus.Registry
+	otlp     *otlp.Exporter
+
+	stopLag, unwatch, stopAges, stopOTLP func() // nil before the start
 }
 
-// start begins to measure the loops, and to look at the limits.
+// start begins to measure the loops, to count the queue, and to look at the limits.
 func (m *measures) start(loops []*loop.Loop) {
+	m.stopAges = m.ages.start()
 	m.stopLag, m.unwatch = watchLag(loops, m.took.loop), eachSecond(m.limits.look)
 }
 
@@ -98,5 +106,7 @@ func (m *measures) stop() {
 	if m.stopLag != nil {
 		m.stopLag()
 		m.unwatch()
+		m.stopAges()
+		m.stopOTLP()
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/host/maillog"
+	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/router"
@@ -31,7 +32,7 @@ type Server struct {
 	edge   *conn.Edge
 	tls    *certs.Manager // nil: none
 
-	state     // the configuration that counts, and whether the server ends
+	current   // the configuration that counts, and whether the server ends
 	listeners // where clients connect
 	pools     // goroutines that work for sessions
 	mailroom  // the way of messages into the store
@@ -80,6 +81,12 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
+	collector, err := otlpSettings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	srv.otlp = otlp.New(otlp.Resource{Service: "postrider", Version: Version, Instance: cfg.Server.Hostname}, gatherer{srv}, log)
+	srv.otlp.Configure(collector)
 	srv.entrance.Store(srv.newEntrance(cfg))
 	srv.sent = allowance.New(allowances(cfg))
 	loops := cfg.Server.Loops
@@ -120,6 +127,11 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	srv.courier.SetEntrance(srv.entrance.Load())
 	srv.limits = srv.newLimits()
+	srv.doing.edge = srv.edge
+	srv.ages = &queueAges{queue: store, every: countEvery, pause: countPause, failed: func(err error) {
+		srv.log.Error("the queue can't be counted by class and age, for the metrics", "err", err)
+	}}
+	srv.registry = srv.newRegistry()
 	return srv, nil
 }
 
@@ -127,6 +139,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 func (srv *Server) Start() {
 	srv.group.Start()
 	srv.measures.start(srv.group.Loops())
+	srv.stopOTLP = srv.startOTLP()
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
