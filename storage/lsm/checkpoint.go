@@ -61,7 +61,7 @@ const (
 func KindOf(name string) FileKind {
 	base := filepath.Base(name)
 	switch {
-	case strings.HasPrefix(base, damagedPrefix), strings.HasPrefix(base, checkpointPrefix), base == "LOCK", base == "ballast", base == RestoreFlag:
+	case strings.HasPrefix(base, damagedPrefix), strings.HasPrefix(base, checkpointPrefix), base == LockFile, base == "ballast", base == RestoreFlag:
 		return Transient
 	case strings.HasSuffix(base, ".sst"), strings.HasSuffix(base, ".blob"):
 		return Immutable

@@ -81,6 +81,9 @@ func Lock(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	return lock, nil
 }
 
+// LockFile is the lock of a data directory.
+const LockFile = "LOCK"
+
 // RestoreFlag is a file in a data directory while a backup is restored into it.
 const RestoreFlag = "restore-unfinished"
 

@@ -148,8 +148,9 @@ func RestoreCommand() *cobra.Command {
 		Short: "Bring a backup back into an empty data directory",
 		Long: `Copy a backup into the data directory: DIR is one backup, or the directory with all of
 them, of which the newest whole one is taken. The data directory must be empty or not be
-there: nothing is overwritten. Sizes and checksums are compared while the files are
-copied. The configuration file in the backup is not put in place: look at it, copy what
+there: nothing is overwritten, and no server and no other restore can use it meanwhile.
+After a restore that was cut off no server starts on it; the same command begins again.
+Sizes and checksums are compared while the files are copied. The configuration file in the backup is not put in place: look at it, copy what
 you need. With --dry-run the backup is read and compared, and nothing is written.`,
 		Example: `  postrider restore /mnt/backup/postrider --config /etc/postrider.toml
   postrider restore /mnt/backup/postrider/2026-11-29T23-59-59Z --data /var/lib/postrider
@@ -207,8 +208,11 @@ func restore(cmd *cobra.Command, cfg *config.Config, l *backup.List) error {
 	}
 	defer privateFiles()()
 	r, err := backup.Restore(cmd.Context(), nil, l, cfg.Server.Data, owner)
-	if errors.Is(err, storage.ErrExists) {
+	switch {
+	case errors.Is(err, storage.ErrExists):
 		return sysexits.CantCreate.With(err)
+	case errors.Is(err, lsm.ErrLocked):
+		return sysexits.Unavailable.With(err)
 	}
 	if err != nil {
 		return backupError(fmt.Errorf("nothing was restored that a server would use: %w", err))
