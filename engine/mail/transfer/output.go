@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"postrider/engine/host/disk"
 )
 
 // output is the files of an export: one file, or a folder of them, under a
@@ -23,7 +25,7 @@ type output struct {
 // create begins the output dir/name.
 func create(dir, name string, o Options) (*output, error) {
 	out := &output{dir: dir, final: filepath.Join(dir, name), overwrite: o.Overwrite, w: bufio.NewWriterSize(nil, 256<<10)}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := out.vacant(); err != nil {
@@ -112,7 +114,7 @@ func (out *output) closeFile(sync bool) error {
 // commit syncs everything and gives it its final name.
 func (out *output) commit() error {
 	if out.folder {
-		if err := syncTree(out.temp); err != nil {
+		if err := disk.SyncTree(out.temp); err != nil {
 			return err
 		}
 	} else if err := out.closeFile(true); err != nil {
@@ -132,7 +134,7 @@ func (out *output) commit() error {
 		return err
 	}
 	out.temp = ""
-	if err := syncPath(out.dir); err != nil {
+	if err := disk.SyncDir(out.dir); err != nil {
 		return err
 	}
 	if old == "" {
@@ -161,12 +163,4 @@ func (out *output) abandon() {
 	if out.temp != "" {
 		_ = os.RemoveAll(out.temp)
 	}
-}
-
-func syncPath(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
