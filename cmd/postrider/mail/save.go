@@ -106,7 +106,7 @@ func saveFiles(p *client.POP3, it client.Item, dir string, replace bool) (files 
 func giveName(temp, dir, name string, replace bool) (string, error) {
 	path := filepath.Join(dir, name)
 	if replace {
-		return path, os.Rename(temp, path)
+		return path, disk.Rename(temp, path)
 	}
 	extension := filepath.Ext(name)
 	for n := 2; n < workspace.MaxNames; n++ {

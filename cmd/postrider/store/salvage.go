@@ -193,7 +193,7 @@ func exportQueue(ws *workspace.Workspace, dir string) (err error) {
 	if n, _ := ws.QueueTotal(); n == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	var failed error

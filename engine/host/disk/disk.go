@@ -26,7 +26,7 @@ func SyncDir(dir string) error {
 
 // MkdirAll is os.MkdirAll for directories that are durable.
 func MkdirAll(dir string, mode fs.FileMode) error {
-	var parents []string // of those that are not there
+	var parents []string // the parents of directories that are missing
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
 		_, err := os.Stat(at)
 		if err == nil {

@@ -127,16 +127,13 @@ func (out *output) commit() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(out.temp, out.final); err != nil {
+	if err := disk.Rename(out.temp, out.final); err != nil {
 		if old != "" {
-			err = errors.Join(err, os.Rename(old, out.final))
+			err = errors.Join(err, disk.Rename(old, out.final))
 		}
 		return err
 	}
 	out.temp = ""
-	if err := disk.SyncDir(out.dir); err != nil {
-		return err
-	}
 	if old == "" {
 		return nil
 	}
@@ -152,7 +149,7 @@ func (out *output) moveAside() (old string, err error) {
 		return "", nil
 	}
 	old = out.temp + ".old"
-	return old, os.Rename(out.final, old)
+	return old, disk.Rename(out.final, old)
 }
 
 // abandon removes what was not committed.
