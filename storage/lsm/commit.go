@@ -304,14 +304,14 @@ func (c *committer) staged(call *call, b *pebble.Batch) error {
 	if !c.guard.enter() {
 		return storage.ErrFailed
 	}
-	err := stageOne(call, b)
+	err := c.s.stageOne(call, b)
 	c.guard.leave()
 	return err
 }
 
 // stageOne runs a stage. Pebble may panic when it reads a damaged file.
-func stageOne(call *call, b *pebble.Batch) (err error) {
-	defer recoverRead(&err)
+func (s *Store) stageOne(call *call, b *pebble.Batch) (err error) {
+	defer s.recoverRead(&err)
 	return call.stage(b)
 }
 

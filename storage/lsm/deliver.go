@@ -158,7 +158,7 @@ func (c *committer) admitSettlements(ss []storage.Settlement) (err error) {
 		return storage.ErrFailed
 	}
 	defer c.guard.leave()
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	return c.planSettlements(ss, true)
 }
 

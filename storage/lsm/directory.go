@@ -30,7 +30,8 @@ type directory struct {
 	proofs   storage.Proofs
 	changes  atomic.Uint64                  // see storage.Store.CredentialChanges; after the change is in the rest
 	full     map[storage.AccountID]struct{} // see storage.Address.Full
-	quotas   int                            // domains with a quota: while there is one, domain.used is kept
+	quotas   int                            // domains with a quota
+	use      domainUse                      // what each domain holds
 }
 
 // domain is one of our domains. A domain that is removed and added again gets
@@ -41,7 +42,6 @@ type domain struct {
 	addresses int // its accounts and aliases
 	aliases   int // domain aliases that lead to it
 	quota     storage.Quota
-	used      counter // what its maildrops hold, if directory.quotas is not 0
 }
 
 // A record is, in the arena:

@@ -322,7 +322,7 @@ func (s *Store) load() (err error) {
 			err = s.damageError(strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
 		}
 	}()
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if err := s.loadRows(); err != nil {
 		return err
 	}

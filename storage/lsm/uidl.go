@@ -66,7 +66,7 @@ func (c *committer) messageWithUIDL(account storage.AccountID, uidl string) (id 
 		return 0, e, storage.ErrFailed
 	}
 	defer c.guard.leave()
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	return c.rowWithUIDL(account, uidl)
 }
 
