@@ -121,11 +121,11 @@ func (s *Store) forgetClosed() { _ = s.fs.Remove(s.fs.PathJoin(s.opts.Dir, compa
 // setAside copies a log, or makes an empty file in the place of one that is missing.
 func (s *Store) setAside(log, aside string, missing bool) error {
 	if !missing {
-		return vfs.Copy(s.fs, log, aside)
+		return errors.Join(vfs.Copy(s.fs, log, aside), SyncDir(s.fs, s.opts.Dir))
 	}
 	f, err := s.fs.Create(aside, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	return errors.Join(f.Sync(), f.Close(), SyncDir(s.fs, s.opts.Dir))
 }
