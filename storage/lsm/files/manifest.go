@@ -80,7 +80,7 @@ func (s *Set) readManifest(names []string) {
 	}
 	defer f.Close()
 	if err := s.version.read(f); err != nil {
-		s.lose(name, "it can't be read to its end (%v): all files count, and deleted mail may come back", plainText(err))
+		s.lose(name, "it can't be read to its end (%v): all files count, and deleted mail may come back", PlainText(err))
 	}
 }
 
