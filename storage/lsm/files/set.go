@@ -103,7 +103,7 @@ func Read(ctx context.Context, fsys vfs.FS, dir string, o Options) (*Set, error)
 			logs++
 		}
 	}
-	if s.version.whole && logs == 0 {
+	if s.version.whole && logs == 0 && !cutStart(ManifestOf(names), names, s.version.minLog) {
 		s.lose(fmt.Sprintf("%06d.log", s.version.minLog), "it is missing: what was written last is lost, if there was something")
 	}
 	if s.version.whole && logs > 0 {
