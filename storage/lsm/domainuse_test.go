@@ -159,8 +159,8 @@ func TestQuotasComeAndGoUnderLoad(t *testing.T) {
 	}
 }
 
-// A quota for a domain that is not ours, and one that a closed store is asked for, leave
-// nothing behind that is counted for ever.
+// After a quota for a domain that is not ours, and one that a closed store is asked for,
+// nothing is counted for ever.
 func TestAQuotaThatIsRefusedCountsNothing(t *testing.T) {
 	s := openOn(t, vfs.NewMem())
 	accountAt(t, s, "alice", "a.example")

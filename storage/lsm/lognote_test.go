@@ -75,7 +75,7 @@ func TestALogNoteKnowsTheLastSync(t *testing.T) {
 		}
 		chunks := chunksOf(whole, number)
 		var notes noteReader
-		var ends []int // of the records with notes
+		var ends []int // where the records with notes end
 		for _, c := range chunks {
 			if n, ok, last := notes.chunk(c.First(), c.Last(), whole[c.at+c.Header:c.at+c.Size]); ok && last {
 				ends = append(ends, c.at+c.Size)

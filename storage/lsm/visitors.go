@@ -35,7 +35,7 @@ func (v *visitors) leave() {
 	}
 }
 
-// end lets no call begin any more, and waits for the end of those that have begun.
+// end lets no call begin any more, and waits for the end of the calls under way.
 func (v *visitors) end() {
 	v.mu.Lock()
 	shut := make(chan struct{})

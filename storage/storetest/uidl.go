@@ -75,7 +75,7 @@ func otherUIDLs(t *testing.T, s storage.Store) {
 	f(two, "x", "file-2", "file-2", nil)
 	f(two, "x", "file-2", "", storage.ErrExists)
 	f(one, "x", "file-1", "", storage.ErrExists)
-	f(three, "x", "file-2", "", nil) // both are taken: its id
+	f(three, "x", "file-2", "", nil)                                 // both are taken: its id
 	f(three, storage.MaxMessageID.String(), "file-3", "file-3", nil) // it may be given yet
 	f(three, "y", "a b", "", storage.ErrInvalid)
 	f(three, "", "file-4", "", nil) // else is only for one that is taken

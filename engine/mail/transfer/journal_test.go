@@ -13,8 +13,8 @@ import (
 	"postrider/storage"
 )
 
-// Of a journal that is cut at any octet, a Maildir is taken for imported only if its whole
-// line is there, also after it was opened and written again: what is left of a line may be
+// A journal is cut at any octet: a Maildir is taken for imported only if its whole line is
+// there, also after the journal was opened and written again. What is left of a line may be
 // the name of another Maildir.
 func TestAJournalThatIsCutNamesNoOtherMaildir(t *testing.T) {
 	p, err := ParsePattern("%d/%n")
