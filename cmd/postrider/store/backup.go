@@ -91,7 +91,7 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 		defer func() { _ = remove() }()
 		o.Store = filepath.Join(cfg.Server.Data, dir)
 	} else {
-		if _, err := os.Stat(filepath.Join(cfg.Server.Data, "LOCK")); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(cfg.Server.Data, lsm.LockFile)); errors.Is(err, fs.ErrNotExist) {
 			return r, sysexits.Unavailable.With(fmt.Errorf("%w in %s: use --data with its directory", workspace.ErrNoStore, cfg.Server.Data))
 		}
 		lock, err := lsm.Lock(nil, cfg.Server.Data)
@@ -101,6 +101,9 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 		defer lock.Close()
 	}
 	r, err = backup.Take(ctx, o)
+	if errors.Is(err, storage.ErrCorrupt) {
+		return r, sysexits.DataErr.With(fmt.Errorf("no backup was made: %w", err))
+	}
 	if err != nil {
 		return r, workspace.IOError(fmt.Errorf("no backup was made: %w", err))
 	}
