@@ -101,6 +101,9 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 		defer lock.Close()
 	}
 	r, err = backup.Take(ctx, o)
+	if _, gone := os.Stat(o.Store); err != nil && client != nil && errors.Is(gone, fs.ErrNotExist) {
+		return r, sysexits.TempFail.With(errors.New("no backup was made: the server ended meanwhile; the same command makes one"))
+	}
 	if errors.Is(err, storage.ErrCorrupt) {
 		return r, sysexits.DataErr.With(fmt.Errorf("no backup was made: %w", err))
 	}
