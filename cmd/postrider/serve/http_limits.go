@@ -74,6 +74,7 @@ type httpConn struct {
 	client  netip.Addr
 	out     func() // counts it out among all protocols
 	reserve bool   // for health checks alone
+	fresh   bool   // no request has come yet; guarded by limits.mu
 
 	// Places in the lists of idle connections; guarded by limits.mu.
 	place, placeOfClient *list.Element
@@ -101,6 +102,7 @@ func (l *httpLimits) admit(conn net.Conn) *httpConn {
 		if c.out != nil {
 			l.open++
 			l.counts[c.client]++
+			c.fresh = true
 			l.setIdle(c, true)
 			l.mu.Unlock()
 			return c
@@ -134,12 +136,15 @@ func (l *httpLimits) longestIdle(client netip.Addr, ofClient bool) *httpConn {
 	return nil
 }
 
-// closeIdle closes all connections that do nothing.
-func (l *httpLimits) closeIdle() {
+// closeIdle closes the connections that do nothing. Those without any request yet are left,
+// unless fresh: the first one may be on its way.
+func (l *httpLimits) closeIdle(fresh bool) {
 	l.mu.Lock()
 	var idle []*httpConn
 	for e := l.idle.Front(); e != nil; e = e.Next() {
-		idle = append(idle, e.Value.(*httpConn))
+		if c := e.Value.(*httpConn); fresh || !c.fresh {
+			idle = append(idle, c)
+		}
 	}
 	l.mu.Unlock()
 	for _, c := range idle {
@@ -203,6 +208,7 @@ func (l *httpLimits) state(conn net.Conn, s http.ConnState) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	c.fresh = false
 	l.setIdle(c, s == http.StateIdle)
 }
 

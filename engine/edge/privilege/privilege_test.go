@@ -63,7 +63,7 @@ func drop() error {
 	}
 	held.Wait()
 	at := []string{"127.0.0.1:0"}
-	s, err := Bind([]Listeners{listeners("smtp", &at)}, loop.Config{})
+	s, err := Bind([]Listeners{listeners("smtp", &at)}, nil, loop.Config{})
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,11 @@ func listeners(name string, at *[]string) Listeners {
 // take binds, and prints the addresses.
 func take() error {
 	var smtp []string
-	s, err := Bind(listening(&smtp), loop.Config{})
+	held, err := Inherited()
+	if err != nil {
+		return err
+	}
+	s, err := Bind(listening(&smtp), held, loop.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return nil
@@ -146,7 +150,11 @@ func take() error {
 
 // pass binds, and then execs itself with the role take.
 func pass() error {
-	s, err := Bind(listening(new([]string)), loop.Config{})
+	held, err := Inherited()
+	if err != nil {
+		return err
+	}
+	s, err := Bind(listening(new([]string)), held, loop.Config{})
 	if err != nil {
 		return err
 	}
@@ -222,7 +230,7 @@ func TestAddressesThatCannotBeBound(t *testing.T) {
 	defer l.Close()
 	for addr, want := range map[string]string{l.Addr().String(): "another program listens there", "192.0.2.1:2525": "this host has no such address"} {
 		at := []string{addr}
-		s, err := Bind([]Listeners{listeners("smtp", &at)}, loop.Config{})
+		s, err := Bind([]Listeners{listeners("smtp", &at)}, nil, loop.Config{})
 		if err == nil {
 			s.Close()
 		}

@@ -34,7 +34,7 @@ func TestACheckpointGoesWithItsClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(data, "admin.sock")
-	stop, err := Serve(context.Background(), socket, store, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
+	stop, err := serveAt(socket, store, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
 	if err != nil {
 		t.Fatal(err)
 	}
