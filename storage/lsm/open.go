@@ -134,7 +134,7 @@ func (o Options) withDefaults() (Options, error) {
 
 // OpenScratch opens a store in memory, whose mail is lost when it is closed.
 func OpenScratch(log *slog.Logger) (*Store, error) {
-	return Open(Options{FS: vfs.NewMem(), Log: log, FreeFloor: -1, BallastSize: -1, CacheSize: 1 << 20, MemTableSize: 1 << 20})
+	return Open(Options{FS: vfs.NewMem(), Dir: "scratch", Log: log, FreeFloor: -1, BallastSize: -1, CacheSize: 1 << 20, MemTableSize: 1 << 20})
 }
 
 // Open opens the store in opts.Dir, or makes a new one there. Its errors are for

@@ -19,6 +19,7 @@ import (
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/admin"
 	"postrider/engine/front/localmail"
+	"postrider/engine/host/httpserver"
 	"postrider/engine/server"
 	"postrider/storage"
 )
@@ -31,7 +32,7 @@ type httpServers struct {
 	ctx     context.Context // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
-	servers []*http.Server
+	servers []*httpserver.Server
 	stop    []func() // stops what else works with the store
 	admin   func(context.Context)
 	mail    func(context.Context) // nil: no local mail
@@ -41,24 +42,15 @@ type httpServers struct {
 // handlersEnd is how long requests may take to notice that they are cancelled.
 const handlersEnd = 20 * time.Second
 
-// freshTime is what a connection gets that has sent no request yet.
-const freshTime = time.Second
-
 // endWeb stops HTTP: listeners at once; requests have until ctx is done, and are cancelled
 // then. After it returns, no HTTP request uses the store.
 func (h *httpServers) endWeb(ctx context.Context, log *slog.Logger) {
 	var all sync.WaitGroup
 	for _, s := range h.servers {
-		all.Go(func() { _ = s.Shutdown(ctx) })
+		all.Go(func() { s.End(ctx, 0) })
 	}
-	h.limits.closeIdle(false) // Shutdown waits for connections without a request
-	fresh := time.AfterFunc(freshTime, func() { h.limits.closeIdle(true) })
 	all.Wait()
-	fresh.Stop()
 	h.cancel()
-	for _, s := range h.servers {
-		_ = s.Close()
-	}
 	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			log.Error("HTTP requests do not end", "requests", h.working.Load(), "waited", handlersEnd)
@@ -83,9 +75,9 @@ func (h *httpServers) endMail(ctx context.Context, limit time.Duration) {
 
 // endAdmin stops taking commands; those that are under way have so long. The socket stays for
 // the next process.
-func (h *httpServers) endAdmin(limit time.Duration) {
+func (h *httpServers) endAdmin(ctx context.Context, limit time.Duration) {
 	if h.admin != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		h.admin(ctx)
 	}
@@ -94,7 +86,7 @@ func (h *httpServers) endAdmin(limit time.Duration) {
 // end stops all, and removes the sockets.
 func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	h.endWeb(ctx, log)
-	h.endAdmin(0)
+	h.endAdmin(ctx, 0)
 	for _, path := range h.paths {
 		_ = os.Remove(path)
 	}
@@ -153,8 +145,9 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	h.paths = append(h.paths, path)
 	h.admin = admin.Serve(ctx, l, p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
+		<-p.live.ready
 		st := admin.Status{
-			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok", Restarted: p.live.restarted.Load(),
+			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok", Restarted: p.live.restarted,
 			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(p.live.cfg.Load()),
 			Listening: h.listening(),
 		}
@@ -257,8 +250,7 @@ func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Co
 	hs := &http.Server{Handler: h.counts(h.limits.only(handler)), BaseContext: func(net.Listener) context.Context { return h.ctx },
 		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	go func() { _ = hs.Serve(l) }()
-	h.servers = append(h.servers, hs)
+	h.servers = append(h.servers, httpserver.Serve(hs, l))
 	return addr.(*net.TCPAddr).AddrPort(), nil
 }
 

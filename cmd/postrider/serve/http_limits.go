@@ -74,7 +74,6 @@ type httpConn struct {
 	client  netip.Addr
 	out     func() // counts it out among all protocols
 	reserve bool   // for health checks alone
-	fresh   bool   // no request has come yet; guarded by limits.mu
 
 	// Places in the lists of idle connections; guarded by limits.mu.
 	place, placeOfClient *list.Element
@@ -102,7 +101,6 @@ func (l *httpLimits) admit(conn net.Conn) *httpConn {
 		if c.out != nil {
 			l.open++
 			l.counts[c.client]++
-			c.fresh = true
 			l.setIdle(c, true)
 			l.mu.Unlock()
 			return c
@@ -134,22 +132,6 @@ func (l *httpLimits) longestIdle(client netip.Addr, ofClient bool) *httpConn {
 		return first.Value.(*httpConn)
 	}
 	return nil
-}
-
-// closeIdle closes the connections that do nothing. Those without any request yet are left,
-// unless fresh: the first one may be on its way.
-func (l *httpLimits) closeIdle(fresh bool) {
-	l.mu.Lock()
-	var idle []*httpConn
-	for e := l.idle.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*httpConn); fresh || !c.fresh {
-			idle = append(idle, c)
-		}
-	}
-	l.mu.Unlock()
-	for _, c := range idle {
-		_ = c.Close()
-	}
 }
 
 // setIdle puts a connection into the lists of idle ones, or takes it out. l.mu is held.
@@ -208,7 +190,6 @@ func (l *httpLimits) state(conn net.Conn, s http.ConnState) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.fresh = false
 	l.setIdle(c, s == http.StateIdle)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,7 +37,8 @@ const (
 // client sends them again.
 const shortDrain = 5 * time.Second
 
-// localDrain is what sendmail's messages that are on their way get.
+// localDrain is what commands, mail of sendmail, and requests of HTTP that are under way get
+// before that.
 const localDrain = time.Second
 
 // restart checks that the program on disk can start, and orders that it takes the place of
@@ -89,20 +91,14 @@ func (r *running) give(ctx context.Context, by *handover, web *httpServers, stor
 		return nil
 	}
 	r.manager.restarting(errors.New("by order of an operator"))
-	by.Stopped = time.Now()
 	until, cancel := context.WithTimeout(context.Background(), min(limit, shortDrain))
 	defer cancel()
-	web.endMail(until, localDrain)
-	webEnded := make(chan struct{})
-	go func() {
-		defer close(webEnded)
-		web.endWeb(until, r.log)
-	}()
+	rest := r.endOthers(until, web)
+	by.Stopped = time.Now()
 	told, cut := r.srv.Quiesce(until)
 	by.Ended, by.Cut = by.Ended+told, cut
-	<-webEnded
+	rest()
 	r.srv.Close()
-	web.endAdmin(localDrain)
 	if err := store.Close(); err != nil {
 		r.log.Error("the store can't be closed; the next process recovers it", "err", err)
 	}
@@ -112,6 +108,28 @@ func (r *running) give(ctx context.Context, by *handover, web *httpServers, stor
 	signalsWait()
 	r.log.Info("restart: the next process begins", "sessions", by.Ended, "cut_off", by.Cut)
 	return r.next(by)
+}
+
+// endOthers ends what does not come by the event loops: commands, mail of local users, HTTP.
+// It returns when nothing of it is under way any more, or after localDrain; rest waits for the
+// end of HTTP. None of them then hears that the server ends: it waits for the next process.
+func (r *running) endOthers(until context.Context, web *httpServers) (rest func()) {
+	var short, all sync.WaitGroup
+	short.Go(func() { web.endAdmin(until, localDrain) })
+	short.Go(func() { web.endMail(until, localDrain) })
+	all.Go(func() { web.endWeb(until, r.log) })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		short.Wait()
+		all.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(localDrain):
+	}
+	short.Wait()
+	return all.Wait
 }
 
 // next is the process that follows by order.

@@ -36,8 +36,9 @@ type running struct {
 	started time.Time
 
 	stage     stage
-	orders    chan *handover // has room for the one that takes stage to replacing
-	restarted atomic.Pointer[admin.Restarted]
+	orders    chan *handover   // has room for the one that takes stage to replacing
+	ready     chan struct{}    // closed when the server takes mail
+	restarted *admin.Restarted // how this process began; set before ready
 
 	mu    sync.Mutex     // held by a reload, and by the check before a restart
 	asked *config.Config // the file and the flags, as far as they are applied; guarded by mu

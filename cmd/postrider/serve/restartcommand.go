@@ -18,8 +18,12 @@ import (
 
 // restartResult is what --json prints.
 type restartResult struct {
-	admin.Restart
-	*admin.Restarted
+	Program string           `json:"program"`
+	Before  string           `json:"before"` // the version of the server
+	Version string           `json:"version"`
+	PID     int              `json:"pid"`
+	Done    *admin.Restarted `json:"done"` // null: nothing was restarted
+	Error   string           `json:"error,omitempty"`
 }
 
 // RestartCommand is "postrider restart".
@@ -74,7 +78,7 @@ The command waits for the new process, and prints what happened.`,
 
 func printRestarted(out io.Writer, order admin.Restart, done *admin.Restarted, asJSON bool) error {
 	if asJSON {
-		if err := workspace.PrintJSON(out, restartResult{order, done}); err != nil {
+		if err := workspace.PrintJSON(out, restartResult{order.Program, order.Before, order.Version, order.PID, done, order.Error}); err != nil {
 			return sysexits.IOErr.With(err)
 		}
 	}

@@ -187,7 +187,7 @@ func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*conf
 		return nil, sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	live := &running{load: load, srv: srv, lines: handler, sockets: o.sockets, log: log, manager: manager, share: share, asked: asked,
-		from: o, started: started, orders: make(chan *handover, 1)}
+		from: o, started: started, orders: make(chan *handover, 1), ready: make(chan struct{})}
 	live.cfg.Store(cfg)
 	stop, err := serveHTTP(ctx, &httpParams{cfg, o.sockets, srv, store, log, started, live})
 	if err != nil {
@@ -195,7 +195,8 @@ func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*conf
 	}
 	srv.Start()
 	o.started()
-	live.restarted.Store(o.tell(log, time.Now()))
+	live.restarted = o.tell(log, time.Now())
+	close(live.ready)
 	ready := readyLine(srv, stop)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)

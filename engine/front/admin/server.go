@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"postrider/engine/host/httpserver"
 	"postrider/storage"
 )
 
@@ -39,16 +40,10 @@ func Serve(ctx context.Context, l net.Listener, store storage.Store, relay Relay
 		Handler: byOperator(log, handlerOf), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: withOperator,
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = h.Serve(l)
-	}()
+	s := httpserver.Serve(h, l)
 	return func(until context.Context) {
 		cancel()
-		_ = h.Shutdown(until)
-		_ = h.Close()
-		<-done
+		s.End(until, time.Second) // a command that has asked may ask more
 	}
 }
 

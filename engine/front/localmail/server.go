@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/engine/host/httpserver"
 	"postrider/engine/host/unixsocket"
 	"postrider/engine/mail/incoming"
 	"postrider/storage"
@@ -77,17 +78,11 @@ func serve(l *net.UnixListener, room Room, submit Submit, limit time.Duration) (
 			return context.WithValue(ctx, uidKey{}, c.(*conn).uid)
 		},
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = h.Serve(&listener{UnixListener: l})
-	}()
+	served := httpserver.Serve(h, &listener{UnixListener: l})
 	return func(until context.Context) {
 		ctx, cancel := context.WithTimeout(until, endTime)
 		defer cancel()
-		_ = h.Shutdown(ctx)
-		_ = h.Close()
-		<-done
+		served.End(ctx, 0)
 	}
 }
 
