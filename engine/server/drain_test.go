@@ -23,7 +23,7 @@ func TestDrainLetsAHandshakeEnd(t *testing.T) {
 	ended(t, done)
 }
 
-// EndSessions ends those that are open, after what they are at, while others are served.
+// EndSessions ends sessions that are open, after what they are at, while others are served.
 func TestEndSessions(t *testing.T) {
 	t.Parallel()
 	f := start(t, nil, nil)

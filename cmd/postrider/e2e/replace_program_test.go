@@ -284,7 +284,7 @@ func TestRestartAndEnd(t *testing.T) {
 }
 
 // A file that is broken stops a restart, as it does a reload. One that changes addresses does
-// not: those that are gone are closed, new ones are opened, and those that stay refuse nothing.
+// not: addresses that are gone are closed, new ones are opened, and addresses that stay refuse nothing.
 func TestRestartReadsTheFile(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "reader")

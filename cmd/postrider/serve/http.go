@@ -36,7 +36,7 @@ type httpServers struct {
 	stop    []func() // stops what else works with the store
 	admin   func(context.Context)
 	mail    func(context.Context) // nil: no local mail
-	paths   []string              // of the admin and the sendmail socket
+	paths   []string              // paths of the admin and the sendmail socket
 }
 
 // handlersEnd is how long requests may take to notice that they are cancelled.
@@ -73,7 +73,7 @@ func (h *httpServers) endMail(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// endAdmin stops taking commands; those that are under way have so long. The socket stays for
+// endAdmin stops taking commands; commands that are under way have so long. The socket stays for
 // the next process.
 func (h *httpServers) endAdmin(ctx context.Context, limit time.Duration) {
 	if h.admin != nil {

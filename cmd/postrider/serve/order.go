@@ -33,7 +33,7 @@ const (
 // shortDrain bounds the time in which nothing is accepted and sessions may end. Connections
 // wait in the kernel meanwhile: 4,096 for each address, unless net.core.somaxconn is lower, and
 // the clients' time-outs for a greeting begin at 10 s. The messages that are cut off after it
-// have begun after the order: those that were under way then had limits.drain_timeout. The
+// have begun after the order: messages that were under way then had limits.drain_timeout. The
 // client sends them again.
 const shortDrain = 5 * time.Second
 

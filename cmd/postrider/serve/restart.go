@@ -72,7 +72,7 @@ type handover struct {
 	Ordered time.Time // the restart
 	Stopped time.Time // accepting
 	Ended   int       // sessions that were ended
-	Cut     int       // of them, those that were cut off
+	Cut     int       // sessions that were cut off
 	// Fault is why the program on disk did not start: the next process has the program from
 	// before.
 	Fault string
@@ -93,7 +93,7 @@ type successor struct {
 }
 
 // take executes the program in the place of this process. If the program can't be executed by
-// order, the present one is, anew: it can't go on, since its store is closed. take returns only
+// order, the present one is, once more: it can't go on, since its store is closed. take returns only
 // when all fails.
 func (n *successor) take() error {
 	signalsWait()

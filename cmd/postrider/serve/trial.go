@@ -25,7 +25,7 @@ import (
 )
 
 // Before a restart the program on disk is executed with the same arguments and trialFlag. It
-// does all that a start does, except at the store and at the sockets that it would get: those
+// does all that a start does, except at the store and at the sockets that it would get, which
 // the running server has. Whatever would fail in the start fails there.
 
 const (
@@ -40,7 +40,7 @@ const (
 // trial is what the running server has, and passes on at a restart.
 type trial struct {
 	Sockets string `json:"sockets"`
-	Format  int    `json:"format"` // of the store
+	Format  int    `json:"format"` // the store's
 }
 
 // trialAnswer is what a program answers that can start.

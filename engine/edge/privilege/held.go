@@ -15,7 +15,7 @@ import (
 	"postrider/engine/edge/loop"
 )
 
-// Held are listening sockets that the process was started with: those of systemd, or of the
+// Held are listening sockets that the process was started with: sockets of systemd, or of the
 // process that it replaces.
 type Held struct{ all []socket }
 
@@ -96,7 +96,7 @@ func (h *Held) areKnown(all []Listeners) error {
 }
 
 // pick returns the sockets for one protocol: what systemd has passed, or one for each address.
-// Those with the indexes missing are not held. What is picked stays held, but is not picked
+// Sockets with the indexes missing are not held. What is picked stays held, but is not picked
 // again.
 func (h *Held) pick(part Listeners) (got []socket, missing []int) {
 	for _, k := range h.all {
@@ -231,7 +231,7 @@ func Try(all []Listeners, listed string, kernel loop.Config) error {
 		}
 		keys[part.Name] = part.Key
 	}
-	for _, k := range missing { // when all are picked, so that those in the way are known
+	for _, k := range missing { // when all are picked, so that sockets in the way are known
 		made, err := Open(k.name, keys[k.name], k.asked, kernel)
 		if err == nil {
 			made.Close()

@@ -37,7 +37,7 @@ type Listeners struct {
 
 // Bind returns a socket for each address, and sets the addresses that the sockets have. They
 // differ from the configuration for sockets of systemd, and for port 0. It takes the sockets
-// that are held already, nil: none, and closes those that are not asked for. At an error the
+// that are held already, nil: none, and closes sockets that are not asked for. At an error the
 // ones that fit are still held.
 func Bind(all []Listeners, held *Held, kernel loop.Config) (*Sockets, error) {
 	if held == nil {

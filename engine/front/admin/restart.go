@@ -10,7 +10,7 @@ import (
 // Restart is the answer to an order to have another process take the place of the server.
 type Restart struct {
 	Program string    `json:"program"` // that is started
-	Version string    `json:"version"` // of the program
+	Version string    `json:"version"` // its version
 	Before  string    `json:"before"`  // the version of the server
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"` // the server that answers
@@ -26,7 +26,7 @@ type Restarted struct {
 	Token  string  `json:"token"`
 	Before string  `json:"before"` // its version
 	Ended  int     `json:"ended"`  // sessions that were ended
-	Cut    int     `json:"cut"`    // of them, those that were cut off
+	Cut    int     `json:"cut"`    // sessions that were cut off
 	Took   float64 `json:"took"`   // seconds from the order on
 	Gap    float64 `json:"gap"`    // seconds in which no connection was accepted
 	// Fault is why the program on disk did not start: this is the one from before again.

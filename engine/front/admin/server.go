@@ -16,7 +16,7 @@ import (
 )
 
 // Serve answers commands at a socket of Listen from store until end is called: no more requests are taken, and
-// those that are under way have until its context ends. Long answers are cut off at once, also
+// requests that are under way have until its context ends. Long answers are cut off at once, also
 // when ctx ends. status is asked for each GET /status. relay is nil for a server that relays
 // nothing, inside for one that tells nothing of itself. Acts of operators are logged to log.
 // more are the routes of what the caller alone can do.

@@ -76,8 +76,8 @@ func (s *Server) End(ctx context.Context, idle time.Duration) {
 	_ = s.http.Close()
 }
 
-// waits reports whether there is a connection to wait for. It closes those that have had their
-// time.
+// waits reports whether there is a connection to wait for. It closes connections that have had
+// their time.
 func (s *Server) waits(since, idle time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
