@@ -52,7 +52,7 @@ func (srv *Server) Quiesce(ctx context.Context) (told, cut int) {
 		case <-tick.C:
 		case <-ctx.Done():
 			cut = srv.group.Conns()
-			srv.log.Info(fmt.Sprintf("drain: %d sessions cut off by limits.drain_timeout", cut))
+			srv.log.Info(fmt.Sprintf("drain: %d sessions are cut off", cut))
 		}
 	}
 	srv.courier.Stop(ctx)

@@ -222,6 +222,16 @@ func TestRestartUnderLoad(t *testing.T) {
 			return nil
 		})
 	}
+	var local atomic.Int64
+	c.run(t, &all, over, func() error {
+		cmd := exec.Command(binary, "sendmail", "--data", s.data, "reader")
+		cmd.Stdin = strings.NewReader("Subject: x\n\nx\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("sendmail: %w: %s", err, out)
+		}
+		local.Add(1)
+		return nil
+	})
 	longest := 0.0
 	for range restarts {
 		done := c.next.Load() + 200
@@ -237,10 +247,13 @@ func TestRestartUnderLoad(t *testing.T) {
 	s.check()
 	c.books.collect(t, s, accounts)
 	acknowledged := c.books.settle(t)
+	if got := len(s.fetch("reader", true)); got != int(local.Load()) {
+		t.Errorf("%d messages of sendmail are there, want %d", got, local.Load())
+	}
 	if c.closed.Load() == 0 || c.logins.Load() == 0 || c.asked.Load() == 0 || acknowledged == 0 {
 		t.Errorf("the load shows nothing: %d messages, %d sessions ended by the server, %d logins, %d pages", acknowledged, c.closed.Load(), c.logins.Load(), c.asked.Load())
 	}
-	t.Logf("%d restarts, the longest gap %.2f s: %d messages with a 250 are there once, %d logins, %d pages, %d commands; %d sessions ended by the server with a reply",
-		restarts, longest, acknowledged, c.logins.Load(), c.asked.Load(), c.orders.Load(), c.closed.Load())
+	t.Logf("%d restarts, the longest gap %.2f s: %d messages with a 250 are there once, and %d of sendmail, %d logins, %d pages, %d commands; %d sessions ended by the server with a reply",
+		restarts, longest, acknowledged, local.Load(), c.logins.Load(), c.asked.Load(), c.orders.Load(), c.closed.Load())
 	s.terminate()
 }
