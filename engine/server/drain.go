@@ -51,9 +51,10 @@ func (srv *Server) Quiesce(ctx context.Context) (told, cut int) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			cut = srv.group.Conns()
-			srv.log.Info(fmt.Sprintf("drain: %d sessions are cut off", cut))
 		}
+	}
+	if cut = srv.group.Conns(); cut > 0 {
+		srv.log.Info(fmt.Sprintf("drain: %d sessions are cut off", cut))
 	}
 	srv.courier.Stop(ctx)
 	return told, cut

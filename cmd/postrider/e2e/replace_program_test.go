@@ -221,6 +221,55 @@ func TestRestartWaitsForAMessage(t *testing.T) {
 	s.terminate()
 }
 
+// A message that has begun after the order and that does not end is cut off: it has no 250, and
+// is not there. A client that connects while it is waited for waits too, and is not refused.
+func TestRestartCutsOff(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "reader")
+	s.start()
+	first := s.held()
+	defer first.Close()
+	result := make(chan restarted, 1)
+	go func() {
+		r, _, _ := s.restart()
+		result <- r
+	}()
+	s.logs("restart: the open sessions end")
+	second := s.held()
+	defer second.Close()
+	if err := first.say("the end\r\n.", "250"); err != nil {
+		t.Error(err)
+	}
+	if _, err := first.want("421"); err != nil {
+		t.Error(err)
+	}
+	// Each of these connects before, in, or after the gap.
+	var late sync.WaitGroup
+	for i := range 40 {
+		time.Sleep(time.Duration(i) * time.Millisecond)
+		late.Go(func() {
+			d, err := arrive(s.pop3[0], false, "+OK")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			d.Close()
+		})
+	}
+	if reply, err := second.want("250"); err == nil {
+		t.Errorf("a message that did not end has the reply %q", reply)
+	}
+	late.Wait()
+	if r := <-result; r.Done == nil || r.Done.Cut != 1 || r.Done.Fault != "" {
+		t.Errorf("%+v", r)
+	}
+	if got := s.fetch("reader", true); len(got) != 1 {
+		t.Errorf("%d messages came out, want 1", len(got))
+	}
+	s.serves()
+	s.terminate()
+}
+
 // Two restarts at once: one of them is refused, or comes after the other. The server runs.
 func TestRestartTwiceAtOnce(t *testing.T) {
 	t.Parallel()
