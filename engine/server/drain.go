@@ -66,6 +66,8 @@ func (srv *Server) Close() {
 		if srv.stopLag != nil {
 			srv.stopLag()
 			srv.unwatch()
+			srv.stopAges()
+			srv.stopOTLP()
 		}
 		srv.group.Stop()
 		srv.endMessages()
