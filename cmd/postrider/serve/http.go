@@ -18,6 +18,8 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/admin"
+	"postrider/engine/front/localmail"
+	"postrider/engine/host/httpserver"
 	"postrider/engine/server"
 	"postrider/storage"
 )
@@ -31,26 +33,25 @@ type httpServers struct {
 	ctx     context.Context                 // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
-	servers []*http.Server
-	stop    []func() // stops the admin and the sendmail socket
+	servers []*httpserver.Server
+	stop    []func() // stops what else works with the store
+	admin   func(context.Context)
+	mail    func(context.Context) // nil: no local mail
+	paths   []string              // paths of the admin and the sendmail socket
 }
 
 // handlersEnd is how long requests may take to notice that they are cancelled.
 const handlersEnd = 20 * time.Second
 
-// end stops all: listeners at once; requests have until ctx is done, and are cancelled
+// endWeb stops HTTP: listeners at once; requests have until ctx is done, and are cancelled
 // then. After it returns, no HTTP request uses the store.
-func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
+func (h *httpServers) endWeb(ctx context.Context, log *slog.Logger) {
 	var all sync.WaitGroup
 	for _, s := range h.servers {
-		all.Go(func() { _ = s.Shutdown(ctx) })
+		all.Go(func() { s.End(ctx, 0) })
 	}
-	h.limits.closeIdle() // Shutdown waits for connections without a request
 	all.Wait()
 	h.cancel()
-	for _, s := range h.servers {
-		_ = s.Close()
-	}
 	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			log.Error("HTTP requests do not end", "requests", h.working.Load(), "waited", handlersEnd)
@@ -60,6 +61,37 @@ func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	for _, f := range h.stop {
 		f()
 	}
+	h.stop = nil
+}
+
+// endMail stops taking mail of local users; what is on its way has so long. The socket stays
+// for the next process.
+func (h *httpServers) endMail(ctx context.Context, limit time.Duration) {
+	if h.mail != nil {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		h.mail(ctx)
+	}
+}
+
+// endAdmin stops taking commands; commands that are under way have so long. The socket stays for
+// the next process.
+func (h *httpServers) endAdmin(ctx context.Context, limit time.Duration) {
+	if h.admin != nil {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		h.admin(ctx)
+	}
+}
+
+// end stops all, and removes the sockets.
+func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
+	h.endWeb(ctx, log)
+	h.endAdmin(ctx, 0)
+	for _, path := range h.paths {
+		_ = os.Remove(path)
+	}
+	h.endMail(context.Background(), time.Minute) // it has a limit of its own
 }
 
 // all ends what was opened, at an error before any request.
@@ -106,9 +138,17 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	}
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
-	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
+	path := absolute(workspace.AdminSocket(cfg))
+	l, err := p.sockets.Unix("admin", path, func() (*net.UnixListener, error) { return admin.Listen(path) })
+	if err != nil {
+		h.all()
+		return nil, err
+	}
+	h.paths = append(h.paths, path)
+	h.admin = admin.Serve(ctx, l, p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
+		<-p.live.ready
 		st := admin.Status{
-			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
+			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok", Restarted: p.live.restarted,
 			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(p.live.cfg.Load()),
 			Listening: h.listening(),
 		}
@@ -116,17 +156,14 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 			st.Health = err.Error()
 		}
 		return st
-	}, admin.Reloading(p.live.reload))
+	}, admin.Reloading(p.live.reload), admin.Restarting(p.live.restart))
+	path = absolute(cfg.LocalMailSocket())
+	l, err = p.sockets.Unix("mail", path, func() (*net.UnixListener, error) { return localmail.Listen(cfg.LocalMailSocket()) })
 	if err != nil {
-		h.all()
-		return nil, err
-	}
-	h.stop = append(h.stop, stop)
-	if stop, err = srv.ServeLocalMail(cfg.LocalMailSocket()); err != nil {
 		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a path that the server can write to", "err", err)
 		return h, nil
 	}
-	h.stop = append(h.stop, stop)
+	h.paths, h.mail = append(h.paths, path), srv.ServeLocalMail(l)
 	return h, nil
 }
 
@@ -214,8 +251,7 @@ func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Co
 	hs := &http.Server{Handler: h.counts(h.replies(h.limits.only(handler))), BaseContext: func(net.Listener) context.Context { return h.ctx },
 		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	go func() { _ = hs.Serve(l) }()
-	h.servers = append(h.servers, hs)
+	h.servers = append(h.servers, httpserver.Serve(hs, l))
 	return addr.(*net.TCPAddr).AddrPort(), nil
 }
 
