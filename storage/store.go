@@ -175,9 +175,11 @@ type Lock interface {
 	// Sequence is for many messages in order: it gives what Open gives, for less
 	// each. The caller must close it soon: it pins files.
 	Sequence() (Sequence, error)
-	// Expunge deletes the messages in one synced, atomic step: all or none.
-	// ErrFenced when the lock was lost.
+	// Expunge deletes the messages in one synced, atomic step: all or none. They can be
+	// undeleted for Retention.DeletedMail. ErrFenced when the lock was lost.
 	Expunge(ids []MessageID) error
+	// Purge is Expunge of what is not to be undeleted.
+	Purge(ids []MessageID) error
 	// Release gives the maildrop back. Never blocks; calling it again does nothing.
 	Release()
 }
@@ -257,5 +259,6 @@ type Fault struct {
 // CheckSummary is what Check has read.
 type CheckSummary struct {
 	Accounts, Messages, Queued, Bodies, Octets int64
+	Deleted, Removed                           int64 // deleted messages and removed accounts that are kept
 	Faults                                     int64
 }

@@ -439,6 +439,9 @@ func (s *salvage) orphan(id storage.MessageID, e entry, chunk func(i uint32) ([]
 		for a := range s.accounts {
 			s.found = max(s.found, a)
 		}
+		for a := range s.removed {
+			s.found = max(s.found, a)
+		}
 		s.found = max(s.found+1, storage.AccountID(s.number(keyNextAccount))) //nolint:gosec // it was one
 		if err := s.invent(s.found, lostAndFound); err != nil {
 			return err
