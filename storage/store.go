@@ -11,6 +11,7 @@ type Store interface {
 	Inbox
 	Drafts
 	Maildrops
+	Keeper
 	Queue
 
 	// Expect adds n to the number of transactions under way that may soon deliver a
