@@ -99,6 +99,18 @@ type Account struct {
 	LastLogin time.Time // to LoginGrain; zero: none is known
 }
 
+// ExpiresAfter is how long a message stays in the maildrop, where all is Retention.Mail; 0:
+// for ever.
+func (a *Account) ExpiresAfter(all time.Duration) time.Duration {
+	switch a.Expire {
+	case 0:
+		return all
+	case NeverExpire:
+		return 0
+	}
+	return a.Expire
+}
+
 // NeverExpire is the Expire of an account whose messages stay for ever.
 const NeverExpire time.Duration = -1
 

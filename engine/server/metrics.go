@@ -123,6 +123,12 @@ func (srv *Server) registry() *prometheus.Registry {
 	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
 	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
+	old := &srv.retention.Stats
+	counter("expired_messages_total", "Messages deleted because of pop3.expire or the account's time.", &old.Expired)
+	counter("expired_octets_total", "Octets of those messages.", &old.ExpiredOctets)
+	counter("purged_messages_total", "Deleted messages that can't be undeleted any more, because of storage.keep_deleted.", &old.Purged)
+	counter("purged_octets_total", "Octets of those messages.", &old.PurgedOctets)
+	counter("purged_accounts_total", "Removed accounts that can't be undeleted any more, because of storage.keep_removed.", &old.Accounts)
 	counter("octets_out_total", "Octets of those messages.", &pop3.OctetsOut)
 	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
 	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &smtp.OverBudget, &pop3.OverBudget)

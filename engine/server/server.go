@@ -25,6 +25,7 @@ import (
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/retention"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/agent"
 	"postrider/engine/relay/mx"
@@ -54,6 +55,7 @@ type Server struct {
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
 	quotas     *quotaWarnings
+	retention  *retention.Chore
 	entrance   atomic.Pointer[incoming.Entrance]
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
@@ -125,6 +127,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
+	srv.retention = retention.New(store, cfg.Retention(), log)
 	srv.entrance.Store(srv.newEntrance(cfg))
 	srv.sent = allowance.New(allowances(cfg))
 	loops := cfg.Server.Loops
@@ -183,6 +186,7 @@ func (srv *Server) Start() {
 	}
 	srv.courier.Start()
 	srv.quotas.start()
+	srv.retention.Start()
 }
 
 // endTime is how long a drain waits for messages that are in their last steps, after the
@@ -231,6 +235,7 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.group.Stop()
 	srv.endMessages()
 	srv.quotas.end()
+	srv.retention.End()
 	if srv.tls != nil {
 		srv.tls.Close()
 	}

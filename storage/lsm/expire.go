@@ -58,11 +58,8 @@ func (s *Store) overAge(account storage.AccountID) (ids []storage.MessageID, err
 	if err != nil {
 		return nil, err
 	}
-	stay := a.Expire
+	stay := a.ExpiresAfter(time.Duration(s.retention.mail.Load()))
 	if stay == 0 {
-		stay = time.Duration(s.retention.mail.Load())
-	}
-	if stay <= 0 {
 		return nil, nil
 	}
 	end := timeSince(s.stamps.read(), stay)
