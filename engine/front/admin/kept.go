@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"postrider/storage"
@@ -102,5 +103,5 @@ func expireWord(d time.Duration) string {
 	case storage.NeverExpire:
 		return "never"
 	}
-	return d.String()
+	return strconv.Itoa(int(d.Hours()/24)) + "d"
 }
