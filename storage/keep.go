@@ -5,7 +5,9 @@ import "time"
 // Retention is how long mail and what was deleted stay. It counts for all of what is there:
 // when a time becomes shorter, what is over it goes at the next Purge or Expire.
 type Retention struct {
-	DeletedMail     time.Duration // how long a deleted message can be undeleted; 0: not at all
+	// DeletedMail is how long a deleted message can be undeleted; 0: not at all. While the
+	// disk has no room for new mail, deleted mail goes before its time, the oldest first.
+	DeletedMail     time.Duration
 	RemovedAccounts time.Duration // how long a removed account can be restored; 0: not at all
 	// Mail is how long a message stays in a maildrop whose account has no Expire of its own;
 	// 0: for ever.
@@ -86,6 +88,7 @@ type RemovedAccount struct {
 // Purged is what a Purge has deleted.
 type Purged struct {
 	Mail     Quota
+	Early    bool // Mail went before its time, to make room: see DeletedMail
 	Accounts []RemovedAccount
 	More     bool
 }

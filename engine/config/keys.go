@@ -121,7 +121,7 @@ func keysOfProcess(c *Config) []*Key {
 			help("Compress message bodies before they are stored.").atStart(),
 
 		days("storage.keep_deleted", &c.Storage.KeepDeleted, 0, 3650*day).
-			help("How long mail that was deleted or has expired can be brought back with \"undelete\"; 0: not at all, its space is free at once. It counts for what is kept already, too."),
+			help("How long mail that was deleted or has expired can be brought back with \"undelete\"; 0: not at all, its space is free at once. It counts for what is kept already, too. No quota counts what is kept. While the disk is below storage.free_floor it goes before its time, the oldest first."),
 		days("storage.keep_removed", &c.Storage.KeepRemoved, 7*day, 3650*day).
 			help("How long a removed account can be brought back with \"account undelete\", with its mail; 0: not at all. It counts for what is kept already, too."),
 

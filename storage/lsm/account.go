@@ -189,8 +189,8 @@ func setAccount(b *pebble.Batch, a *storage.Account) {
 }
 
 // The versions of a U row's value: its first octet. Programs before format 5 wrote the
-// first, which has no messages and no access, and those before format 6 the second, which
-// has no expire.
+// first, which has no messages and no access; programs before format 6 wrote the second,
+// which has no expire.
 const (
 	accountVersion1 = 1
 	accountVersion2 = 2

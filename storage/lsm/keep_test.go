@@ -340,6 +340,62 @@ func TestManyMessagesGoInSteps(t *testing.T) {
 	}
 }
 
+// A full disk is no reason to refuse mail as long as deleted mail is kept: that goes before
+// its time, some each ten seconds, the oldest first. Removed accounts stay.
+func TestAFullDiskPurgesEarly(t *testing.T) {
+	mem, c := vfs.NewMem(), newStepClock()
+	usage := func(avail uint64) {
+		mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: avail, TotalBytes: 100 << 30, UsedBytes: 100<<30 - avail})
+	}
+	usage(50 << 30)
+	s := openStepped(t, mem, c)
+	defer s.Close()
+	s.SetRetention(keeping)
+	a, removed := accountIn(t, s, "alice"), accountIn(t, s, "bob")
+	const octets = 1 << 20
+	var ids []storage.MessageID
+	for range 70 {
+		id, err := storetest.Deliver(s, storetest.Body(octets, "x"), a)
+		if err == nil {
+			err = s.Remove(a, []storage.MessageID{id})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+		if len(ids) == 35 || len(ids) == 69 { // by steps of their own
+			for range purgeStep {
+				if id, err = storetest.Deliver(s, []byte("x\r\n"), a); err == nil {
+					err = s.Remove(a, []storage.MessageID{id})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if err := s.RemoveAccount(removed); err != nil {
+		t.Fatal(err)
+	}
+	if n := purgeAll(t, s); n != 0 {
+		t.Fatalf("%d messages went with room on the disk", n)
+	}
+	usage(500 << 20)
+	s.space.look()
+	if n := purgeAll(t, s); n < 60 || n >= 70+2*purgeStep {
+		t.Errorf("%d messages went at once", n)
+	}
+	left := deletedOf(t, s, a)
+	if purgeAll(t, s) != 0 || len(left) == 0 || left[0] < ids[35] {
+		t.Errorf("%d messages are left, %v the first", len(left), left[0])
+	}
+	c.wait(11 * time.Second)
+	if n := purgeAll(t, s); n != int64(len(left)) || s.Kept().Accounts != 1 {
+		t.Errorf("%d messages went then, %+v is kept", n, s.Kept())
+	}
+	storetest.Clean(t, s)
+}
+
 // Expunge and Undelete are whole: a row that can't be read leaves all as it was.
 func TestADamagedRowExpungesNothing(t *testing.T) {
 	for _, deletes := range []time.Duration{0, time.Hour} {

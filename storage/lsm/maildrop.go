@@ -411,8 +411,8 @@ func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err er
 	return c.messages, c.octets, err
 }
 
-// firstMessages is the ids of the oldest limit messages of a maildrop: those in it, or those
-// deleted from it.
+// firstMessages is the ids of the oldest limit messages of a maildrop, or of the deleted
+// messages of its account, by the tag of their rows.
 func (s *Store) firstMessages(tag byte, account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
 	defer recoverRead(&err)
 	if limit == 0 {

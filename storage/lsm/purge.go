@@ -26,6 +26,29 @@ type purging struct {
 	from   []byte              // T rows below it are gone
 	doomed []storage.AccountID // removed accounts that are being deleted
 	noted  uint64              // the time that was written down last
+
+	earlyAt     uint64 // when earlyOctets was 0
+	earlyOctets int64  // what went before its time since then
+}
+
+// While the disk is below its floor deleted mail goes before its time, the oldest first:
+// it makes room, and mail that comes is worth more than mail that was deleted. The space is
+// free only after compactions, so no more than earlyOctets go in earlyEvery microseconds.
+const (
+	earlyOctets = 64 << 20
+	earlyEvery  = 10 * 1_000_000
+)
+
+// early reports whether deleted mail may go before its time.
+func (s *Store) early(now uint64) bool {
+	if !s.space.full.Load() {
+		return false
+	}
+	p := &s.purging
+	if now-p.earlyAt >= earlyEvery {
+		p.earlyAt, p.earlyOctets = now, 0
+	}
+	return p.earlyOctets < earlyOctets
 }
 
 // Purge implements storage.Keeper.
@@ -35,7 +58,7 @@ func (s *Store) Purge() (p storage.Purged, err error) {
 	if err := s.noteTime(); err != nil {
 		return p, err
 	}
-	if p.Mail, p.More, err = s.purgeMail(); err != nil {
+	if p.Early, err = s.purgeMail(&p); err != nil {
 		return p, err
 	}
 	if len(s.purging.doomed) == 0 {
@@ -88,25 +111,30 @@ func (s *Store) overTime() storage.AccountID {
 	return 0
 }
 
-// purgeMail deletes a step of the deleted messages whose time is over.
-func (s *Store) purgeMail() (gone storage.Quota, more bool, err error) {
+// purgeMail deletes a step of the deleted messages whose time is over. early: their time
+// was not looked at.
+func (s *Store) purgeMail(p *storage.Purged) (early bool, err error) {
 	defer recoverRead(&err)
 	if s.kept.messages.Load() == 0 {
-		return gone, false, nil
+		return false, nil
+	}
+	now, stay := s.stamps.horizon(), time.Duration(s.retention.deleted.Load())
+	if early = s.early(now); early {
+		stay = 0
 	}
 	from := s.purging.from
 	if from == nil {
 		from = []byte{tagDeleted}
 	}
 	var k [deletedKeyLen]byte
-	end := putDeletedKey(&k, timeSince(s.stamps.horizon(), time.Duration(s.retention.deleted.Load()))+1, 0, 0)
+	end := putDeletedKey(&k, timeSince(now, stay)+1, 0, 0)
 	var keys [][]byte
 	err = scanKeys(s.db, from, end, func(k []byte) bool {
 		keys = append(keys, slices.Clone(k))
 		return len(keys) < purgeStep
 	})
 	if err != nil || len(keys) == 0 {
-		return gone, false, err
+		return false, err
 	}
 	upTo := append(slices.Clone(keys[len(keys)-1]), 0)
 	err = s.do(&call{alone: true, stage: func(b *pebble.Batch) error {
@@ -114,14 +142,19 @@ func (s *Store) purgeMail() (gone storage.Quota, more bool, err error) {
 		if err != nil {
 			return err
 		}
-		gone = quotaOf(n)
+		p.Mail = quotaOf(n)
 		return b.DeleteRange(from, upTo, nil)
 	}})
 	if err != nil {
-		return storage.Quota{}, false, err
+		p.Mail = storage.Quota{}
+		return false, err
 	}
 	s.purging.from = upTo
-	return gone, len(keys) == purgeStep, nil
+	if early {
+		s.purging.earlyOctets += p.Mail.Octets
+	}
+	p.More = len(keys) == purgeStep
+	return early, nil
 }
 
 // purgeRows adds the deletion of the messages that T rows lead to, without the T rows. A row

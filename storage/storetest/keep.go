@@ -66,7 +66,7 @@ func kept(t *testing.T, s storage.Store, messages, accounts, held int64) {
 	}
 }
 
-// A deleted message comes back with its octets, its unique-id and its place, whoever else has
+// A deleted message comes back with its octets, its unique-id and its place, also when another maildrop has
 // its body.
 func deletedComesBack(t *testing.T, s storage.Store) {
 	s.SetRetention(keeping)
@@ -208,7 +208,7 @@ func purgedInTime(t *testing.T, s storage.Store) {
 	expungeIDs(t, s, a, ids[1])
 	s.SetRetention(storage.Retention{})
 	awaitPurged(t, s, 1)
-	if sum := Clean(t, s); sum.Messages != 2 || sum.Deleted != 0 || sum.Bodies != 2 { // of bob
+	if sum := Clean(t, s); sum.Messages != 2 || sum.Deleted != 0 || sum.Bodies != 2 { // the other maildrop has them
 		t.Errorf("left: %+v", sum)
 	}
 }

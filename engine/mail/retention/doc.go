@@ -15,6 +15,7 @@
 //
 //   - "mail expired": what was deleted in one maildrop, by its age.
 //   - "deleted mail purged", "removed account purged": it can't be undeleted any more.
+//   - "deleted mail purged before its time": the disk has no room for new mail; make some.
 //   - "what is over its time can't be deleted": the store has failed, or a part of it can't be
 //     read ("postrider check" tells); it is tried again.
 package retention

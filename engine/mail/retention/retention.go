@@ -113,11 +113,13 @@ func (c *Chore) run(ctx context.Context) {
 // purge deletes what is kept and over its time.
 func (c *Chore) purge(ctx context.Context) {
 	var mail storage.Quota
+	early := false
 	for ctx.Err() == nil {
 		begin := time.Now()
 		p, err := c.store.Purge()
 		mail.Messages += p.Mail.Messages
 		mail.Octets += p.Mail.Octets
+		early = early || p.Early
 		for _, a := range p.Accounts {
 			c.Stats.Accounts.Add(1)
 			c.log.Info("removed account purged", "account", a.Name+"@"+a.Domain, "removed", a.Removed.UTC().Format(time.RFC3339), "messages", a.Holds.Messages, "size", a.Holds.Octets)
@@ -133,6 +135,10 @@ func (c *Chore) purge(ctx context.Context) {
 	if mail.Messages > 0 {
 		c.Stats.Purged.Add(mail.Messages)
 		c.Stats.PurgedOctets.Add(mail.Octets)
+		if early {
+			c.log.Warn("deleted mail purged before its time: the disk is almost full", "messages", mail.Messages, "size", mail.Octets)
+			return
+		}
 		c.log.Info("deleted mail purged", "messages", mail.Messages, "size", mail.Octets)
 	}
 }
