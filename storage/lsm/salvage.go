@@ -29,7 +29,8 @@ import (
 //   - each deleted message that is kept, as a deleted one, and each removed account with its
 //     mail, as a removed one: they can be undeleted, and their time runs on;
 //   - each body without an owner: when rows were lost, it may be mail. It goes into the
-//     maildrop of the account lost-and-found. Some of it may have been deleted before.
+//     maildrop of the account lost-and-found. Some of it may have been deleted before. A body
+//     that one account has deleted, and whose other owners are lost, goes there, too.
 //
 // What follows from other rows (counters, owners, indexes, marks) is made again.
 // Nothing is changed in the damaged store.
@@ -75,7 +76,8 @@ type salvage struct {
 	names       map[[2]string]bool
 	doomed      map[storage.AccountID]bool
 	removed     map[storage.AccountID]bool
-	kept        counter // deleted messages
+	kept        counter                     // deleted messages
+	onlyDeleted map[storage.MessageID]entry // shared bodies of which only deleted owners were found
 	counted     map[storage.AccountID]counter
 	written     map[storage.MessageID]bool   // bodies in the new store
 	owners      map[storage.MessageID]uint32 // owners of each shared body
@@ -108,7 +110,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 	s := &salvage{
 		ctx: ctx, o: o,
 		domains: make(map[string]bool), accounts: make(map[storage.AccountID]storage.Account), names: make(map[[2]string]bool),
-		doomed: make(map[storage.AccountID]bool), removed: make(map[storage.AccountID]bool), counted: make(map[storage.AccountID]counter),
+		doomed: make(map[storage.AccountID]bool), removed: make(map[storage.AccountID]bool), onlyDeleted: make(map[storage.MessageID]entry), counted: make(map[storage.AccountID]counter),
 		written: make(map[storage.MessageID]bool), owners: make(map[storage.MessageID]uint32), claimed: make(map[storage.MessageID]bool),
 		places: make(map[storage.EntryID]bool), marks: make(map[string]uint32),
 	}
@@ -134,7 +136,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 		}
 		defer func() { err = errors.Join(err, s.close()) }()
 	}
-	for _, part := range []func() error{s.directory, s.maildrops, s.deleted, s.queue, s.others, s.orphans, s.derived} {
+	for _, part := range []func() error{s.directory, s.maildrops, s.queue, s.deleted, s.others, s.orphans, s.derived} {
 		if err := part(); err != nil {
 			return s.result, err
 		}
@@ -148,7 +150,7 @@ func salvaged(key []byte) bool {
 		return false
 	}
 	switch key[0] {
-	case tagCount, tagUIDL, keyQueueTotal[0], tagDeleted, keyKeptTotal[0], tagSender, tagStatus, tagWake, tagRefs:
+	case tagCount, tagUIDL, keyQueueTotal[0], tagDeleted, keyKeptTotal[0], tagSender, tagStatus, tagWake:
 		return false
 	}
 	return true
@@ -251,7 +253,7 @@ func (s *salvage) apply(how *pebble.WriteOptions) error {
 // others copies the rows that no other row follows from and that follow from none: the
 // history of messages, logins, times of undeletes.
 func (s *salvage) others() error {
-	const known = "ABDEKMPQUXYZ"
+	const known = "ABDEKMPQRUXYZ"
 	for tag := byte('A'); tag <= 'Z'; tag++ {
 		if strings.IndexByte(known, tag) >= 0 {
 			continue

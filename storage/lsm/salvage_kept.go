@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
 )
@@ -58,6 +59,8 @@ func (s *salvage) deleted() error {
 			s.lose(account, id, "the row of the deleted message can't be read")
 			continue
 		}
+		_, only := s.onlyDeleted[id]
+		only = only || !s.claimed[id]
 		s.claimed[id] = true
 		if _, ok := s.accounts[account]; !ok && !s.removed[account] {
 			continue // no account is invented for mail that was deleted
@@ -73,9 +76,38 @@ func (s *salvage) deleted() error {
 		if err := errors.Join(s.put(key, v), s.put(putDeletedKey(&k, at, account, id), nil)); err != nil {
 			return err
 		}
+		if e.shared() && only {
+			s.onlyDeleted[id] = e
+		}
 		s.lastDue = max(s.lastDue, at)
 		s.kept = s.kept.plus(counter{1, e.octets()})
 		s.result.Deleted++
+	}
+	return nil
+}
+
+// lostOwners puts the shared bodies of which only deleted owners were found into
+// lost-and-found, unless the count of owners says that there were no others.
+func (s *salvage) lostOwners() error {
+	for id, e := range s.onlyDeleted {
+		var k [idKeyLen]byte
+		if r := s.set.Find(putIDKey(&k, tagRefs, id)); r != nil {
+			if v, err := s.set.Value(r); err == nil && len(v) == 4 && binary.BigEndian.Uint32(v) <= s.owners[id] {
+				continue
+			}
+		}
+		if err := s.lostAndFound(); err != nil {
+			return err
+		}
+		e.trace, e.traced, e.uidl = nil, 0, nil
+		var mk [maildropKeyLen]byte
+		if err := s.put(putMaildropKey(&mk, s.found, id), e.appendTo(nil)); err != nil {
+			return err
+		}
+		s.owners[id]++
+		n := s.counted[s.found]
+		s.counted[s.found] = counter{n.messages + 1, n.octets + e.octets()}
+		s.result.Found++
 	}
 	return nil
 }
