@@ -582,3 +582,28 @@ func TestSalvageBringsNothingBack(t *testing.T) {
 	}
 	storetest.Clean(t, s)
 }
+
+// Whatever is in the rows of what is kept, reading them ends, and what was read is written as
+// it was.
+func FuzzKeptRows(f *testing.F) {
+	e := entry{wire: 3, size: 3, chunks: 1, trace: []byte("A: b\r\n"), uidl: []byte("UID1")}
+	f.Add(e.appendTo(binary.BigEndian.AppendUint64(nil, 7)))
+	r := removedAccount{7, storage.Account{Name: "a", Domain: "b", Hash: "h", Expire: day, Created: time.UnixMilli(0)}}
+	f.Add(r.row())
+	f.Add(slices.Insert(r.row(), removedHeadLen+1, 0))
+	f.Fuzz(func(t *testing.T, v []byte) {
+		if at, e, err := parseKept(v); err == nil {
+			if got := e.appendTo(binary.BigEndian.AppendUint64(nil, at)); string(got) != string(v) && v[keptHeadLen+1]&entryUIDL == 0 {
+				t.Errorf("%x became %x", v, got)
+			}
+		}
+		r, err := parseRemoved(1, v)
+		if err != nil {
+			return
+		}
+		again, err := parseRemoved(1, r.row())
+		if err != nil || again != r {
+			t.Errorf("%+v became %+v, %v", r, again, err)
+		}
+	})
+}
