@@ -185,5 +185,11 @@ func (s *Store) loadKept() error {
 // ages reports whether something in the store is deleted when it is old enough: then a wrong
 // clock at a start must not make it older than it is.
 func (s *Store) ages() bool {
-	return s.queued.messages.Load() > 0 || s.kept.messages.Load() > 0 || len(s.dir.removed) > 0
+	if s.queued.messages.Load() > 0 || s.kept.messages.Load() > 0 {
+		return true
+	}
+	least, _ := s.MailExpiry()
+	s.dir.mu.RLock()
+	defer s.dir.mu.RUnlock()
+	return least > 0 || len(s.dir.removed) > 0
 }

@@ -259,6 +259,49 @@ func TestAStartWithAWrongClockPurgesNothing(t *testing.T) {
 	}
 }
 
+// The same for mail that expires, of all accounts or of one.
+func TestAStartWithAWrongClockExpiresNothing(t *testing.T) {
+	for _, own := range []time.Duration{0, 30 * day} {
+		all := storage.Retention{Mail: 30*day - own}
+		mem, c := vfs.NewMem(), newStepClock()
+		open := func() *Store {
+			opts := testOptions(mem)
+			opts.Now, opts.pass, opts.Retention = c.now, c.pass, all
+			s, err := Open(opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := open()
+		a := accountIn(t, s, "alice")
+		if err := s.ChangeAccount(a, storage.AccountChange{Expire: &own}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := storetest.Deliver(s, storetest.Body(100, "x"), a); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			purgeAll(t, s) // as the server does all the time
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			c.step(400 * day)
+			s = open()
+			if x, err := s.Expire(a); err != nil || x.Mail.Messages != 0 {
+				t.Fatalf("%+v, %v", x, err)
+			}
+		}
+		c.wait(30 * day)
+		if x, err := s.Expire(a); err != nil || x.Mail.Messages != 1 {
+			t.Errorf("%+v, %v", x, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Mail expires when it has been in its maildrop for the time, whatever date it was imported
 // with, and not before the same time has passed after an undelete.
 func TestMailExpiresByTheTimeThatItWasThere(t *testing.T) {

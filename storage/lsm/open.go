@@ -358,13 +358,13 @@ func (s *Store) loadRows() error {
 	if err := s.loadKept(); err != nil {
 		return err
 	}
-	s.beginStamps(stamp, bound)
 	if err := s.foldDirectory(); err != nil {
 		return err
 	}
 	if err := s.loadDirectory(); err != nil {
 		return err
 	}
+	s.beginStamps(stamp, bound)
 	if fresh {
 		return nil
 	}
