@@ -97,7 +97,7 @@ func TestARemovedAccountComesBack(t *testing.T) {
 	}
 }
 
-// RFC 2449 section 6.6: what is announced is what is carried out, after a reload too.
+// RFC 2449 section 6.7: what is announced is what is carried out, after a reload too.
 func TestExpireIsAnnounced(t *testing.T) {
 	f := start(t, nil, nil)
 	announced := func(p *peer) string {

@@ -157,7 +157,7 @@ func (s *Session) capa(_ pop3.Command, e *Effects) {
 	e.Reply = append(append(r, "\r\n"...), pop3.Terminator...)
 }
 
-// appendExpire appends the least number of days that mail stays (RFC 2449 section 6.6):
+// appendExpire appends the least number of days that mail stays (RFC 2449 section 6.7):
 // before the login, of any user; then of this one.
 func (s *Session) appendExpire(dst []byte) []byte {
 	days, differs := s.expire, false
