@@ -53,7 +53,7 @@ func (s *Store) Expire(account storage.AccountID) (x storage.Expired, err error)
 
 // overAge is the oldest messages of a maildrop that are over age, at most purgeStep.
 func (s *Store) overAge(account storage.AccountID) (ids []storage.MessageID, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	a, err := s.Account(account)
 	if err != nil {
 		return nil, err

@@ -54,7 +54,7 @@ func keptState(t *testing.T, s *Store, b *strings.Builder) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := &message{rows: s.db, id: id, entry: e}
+			m := &message{s: s, rows: s.db, id: id, entry: e}
 			body, err := storetest.ReadAll(m)
 			if err != nil {
 				t.Error(err)

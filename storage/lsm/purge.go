@@ -114,7 +114,7 @@ func (s *Store) overTime() storage.AccountID {
 // purgeMail deletes a step of the deleted messages whose time is over. early: their time
 // was not looked at.
 func (s *Store) purgeMail(p *storage.Purged) (early bool, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if s.kept.messages.Load() == 0 {
 		return false, nil
 	}

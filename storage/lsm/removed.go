@@ -103,7 +103,7 @@ func (d *directory) isRemoved(id storage.AccountID) bool {
 
 // RemovedAccounts implements storage.Keeper.
 func (s *Store) RemovedAccounts(f func(storage.RemovedAccount) bool) (err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	return scan(s.db, []byte{tagRemoved}, func(k, v []byte) (bool, error) {
 		r, err := parseRemoved(accountOfKey(k), v)
 		if err != nil {

@@ -71,7 +71,7 @@ func (c *committer) kept(account storage.AccountID, id storage.MessageID) (at ui
 
 // Deleted implements storage.Keeper.
 func (s *Store) Deleted(account storage.AccountID, f func(storage.DeletedMessage) bool) (err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if !s.dir.has(account) && !s.dir.isRemoved(account) {
 		return fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
