@@ -67,6 +67,7 @@ func (srv *Server) Close() {
 		srv.group.Stop()
 		srv.endMessages()
 		srv.quotas.end()
+		srv.retention.End()
 		if srv.tls != nil {
 			srv.tls.Close()
 		}

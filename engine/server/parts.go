@@ -18,6 +18,7 @@ import (
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/retention"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/agent"
 	"postrider/engine/relay/mx"
@@ -27,12 +28,13 @@ import (
 
 // mailroom is the way of messages into the store.
 type mailroom struct {
-	router   *router.Router
-	keys     *dkim.Keys
-	sent     *allowance.Book // by accounts
-	quotas   *quotaWarnings
-	entrance atomic.Pointer[incoming.Entrance]
-	capture  storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
+	router    *router.Router
+	keys      *dkim.Keys
+	sent      *allowance.Book // by accounts
+	quotas    *quotaWarnings
+	retention *retention.Chore
+	entrance  atomic.Pointer[incoming.Entrance]
+	capture   storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 }
 
 // book takes a message and its recipients from an account's allowance, or nothing.

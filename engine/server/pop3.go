@@ -21,6 +21,7 @@ func pop3Settings(c *config.Config) pop3srv.Settings {
 	return pop3srv.Settings{
 		Hostname: c.Server.Hostname, Version: Version,
 		APOP: c.POP3.APOP, LoginDelay: c.POP3.LoginDelay, MaxErrors: c.POP3.MaxErrors,
+		Expire:     c.POP3.Expire,
 		MaxListing: c.POP3.MaxListing, IdleTimeout: c.POP3.IdleTimeout,
 		Mechanisms: c.Auth.Mechanisms, ClearText: c.Auth.ClearText,
 		TLSFirst: c.TLS.ClientCertificates == config.CertificatesRequired,

@@ -61,6 +61,7 @@ func (srv *Server) Reload(next *config.Config) error {
 	srv.guard.Configure(screenSettings(next))
 	srv.door.Configure(srv.doorSettings(next))
 	srv.sent.Configure(allowances(next))
+	srv.retention.Configure(next.Retention())
 	srv.smtpsrv.Configure(smtpSettings(next, in))
 	srv.pop3srv.Configure(pop3Settings(next))
 	late := srv.rejoin(next)

@@ -81,6 +81,7 @@ func (srv *Server) rules() string {
 	say("screen", *srv.guard.Settings())
 	say("login", *srv.door.Settings())
 	say("allowance", srv.sent.Limits())
+	say("retention", *srv.retention.Settings())
 	say("agent", *srv.courier.Settings())
 	say("mx", srv.hosts.Options())
 	say("router", *srv.router.Settings())

@@ -17,6 +17,7 @@ import (
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
+	"postrider/engine/mail/retention"
 	"postrider/engine/mail/router"
 	"postrider/storage"
 )
@@ -79,6 +80,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
+	srv.retention = retention.New(store, cfg.Retention(), log)
 	collector, err := otlpSettings(cfg)
 	if err != nil {
 		return nil, err
@@ -143,4 +145,5 @@ func (srv *Server) Start() {
 	}
 	srv.courier.Start()
 	srv.quotas.start()
+	srv.retention.Start()
 }

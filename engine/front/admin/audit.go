@@ -63,6 +63,9 @@ func (a *audited) ChangeAccount(id storage.AccountID, c storage.AccountChange) e
 	if c.MaxMessages != nil {
 		facts = append(facts, "max_messages", *c.MaxMessages)
 	}
+	if c.Expire != nil {
+		facts = append(facts, "expire", expireWord(*c.Expire))
+	}
 	if c.Access != nil {
 		facts = append(facts, "access", accesses[*c.Access])
 	}

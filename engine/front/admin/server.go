@@ -97,6 +97,7 @@ func handler(s Store, relay Relay, inside Inside, status func() Status) *http.Se
 	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
 	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
 	mux.HandleFunc("POST /v1/checkpoint", func(w http.ResponseWriter, r *http.Request) { serveCheckpoint(s, w, r) })
+	keptRoutes(mux, s)
 	importRoutes(mux, s)
 	queueRoutes(mux, s)
 	relayRoutes(mux, relay)

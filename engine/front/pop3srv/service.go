@@ -28,6 +28,7 @@ type Settings struct {
 	Version    string        // for IMPLEMENTATION in the reply to CAPA
 	APOP       bool          // APOP is offered
 	LoginDelay time.Duration // between two logins of an account; 0: none
+	Expire     time.Duration // storage.Retention.Mail
 	MaxErrors  int           // replies -ERR in a row, after which the session ends; 0: no limit
 	MaxListing int           // messages of a maildrop that a session sees: the oldest
 	// IdleTimeout is the time for a command, and for a peer to take what was sent.
@@ -55,6 +56,7 @@ type Rooms struct {
 // Store is what sessions ask of the store.
 type Store interface {
 	LockMaildrop(account storage.AccountID) (storage.Lock, error)
+	MailExpiry() (least time.Duration, differs bool)
 }
 
 // Stats count for the metrics. Loops and pools write them without a lock.
@@ -163,6 +165,7 @@ func (s *Service) port(front conn.Front, c pop3d.Config) *port {
 	set := s.set.Load()
 	c.Hostname, c.Version, c.LoginDelay = set.Hostname, set.Version, int(set.LoginDelay/time.Second)
 	c.MaxErrors, c.ReplyBudget = set.MaxErrors, replyBudget
+	c.Expire = s.expire
 	c.Plaintext, c.TLSFirst, c.Nonce = set.ClearText, set.TLSFirst, rand.Text
 	p := &port{service: s, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service, Front: front,
@@ -192,6 +195,15 @@ func (p *port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	p.service.Stats.Sessions.Add(1)
 	return s.Start()
 }
+
+// expire is pop3d.Config.Expire.
+func (s *Service) expire() (days int, differs bool) {
+	least, differs := s.maildrops.store.MailExpiry()
+	return inDays(least), differs
+}
+
+// inDays is how long mail stays, in whole days; 0: for ever.
+func inDays(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
 // timestamp makes the part of a greeting that no other greeting has, for APOP.
 func (s *Service) timestamp() string {

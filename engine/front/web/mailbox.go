@@ -19,6 +19,8 @@ type Mailbox struct {
 	Account storage.AccountID
 	// Row reads the row that a list has for a message; nil: made from the header.
 	Row func(storage.Message) (Row, error)
+	// ForGood: what is deleted can't be undeleted, whatever storage.Retention says.
+	ForGood bool
 }
 
 // Row is a message in a list.
@@ -246,6 +248,9 @@ func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 		return err
 	}
 	defer lock.Release()
+	if b.ForGood {
+		return lock.Purge(ids)
+	}
 	return lock.Expunge(ids)
 }
 
