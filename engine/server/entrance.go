@@ -29,7 +29,7 @@ func (srv *Server) newEntrance(c *config.Config) *incoming.Entrance {
 		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
 		Place:   srv.place, Expect: srv.store.Expect,
 		NearQuota: srv.quotas.add,
-		Log:       srv.log.Logger,
+		Log:       srv.log.Logger, History: srv.history,
 	}
 }
 

@@ -108,6 +108,7 @@ func (srv *Server) registry() *prometheus.Registry {
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
 	srv.screenMetrics(gauge, counter)
+	srv.historyMetrics(gauge, counter)
 	srv.took.register(r, srv.store, srv.courier.Stats.Delay)
 	counter("messages_total", "Messages that got their 250.", &st.messages, &smtp.Messages)
 	counter("deliveries_total", "Maildrop entries made for them.", &smtp.Deliveries)

@@ -21,6 +21,7 @@ import (
 	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/front/web"
+	"postrider/engine/host/history"
 	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
@@ -54,6 +55,7 @@ type Server struct {
 	keys       *dkim.Keys
 	sent       *allowance.Book // by accounts
 	quotas     *quotaWarnings
+	history    *history.Log
 	entrance   atomic.Pointer[incoming.Entrance]
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
@@ -125,6 +127,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
+	srv.history = newHistory(cfg, store, log)
 	srv.entrance.Store(srv.newEntrance(cfg))
 	srv.sent = allowance.New(allowances(cfg))
 	loops := cfg.Server.Loops
@@ -181,6 +184,7 @@ func (srv *Server) Start() {
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
+	srv.history.Start()
 	srv.courier.Start()
 	srv.quotas.start()
 }
@@ -238,4 +242,5 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.auth.Close()
 	srv.converters.Close()
 	srv.placers.Close()
+	srv.history.Stop()
 }

@@ -115,7 +115,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 			st.Health = err.Error()
 		}
 		return st
-	}, admin.Reloading(p.live.reload))
+	}, admin.Reloading(p.live.reload), admin.Remembering(srv.History()))
 	if err != nil {
 		h.all()
 		return nil, err

@@ -190,6 +190,7 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 		defer cancel()
 		srv.Drain(until)
 		stop.end(until, log)
+		srv.History().Flush() // what the last requests did
 		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
 		pause := restartPause(started)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"postrider/engine/host/history"
 	"postrider/storage"
 )
 
@@ -25,15 +26,21 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 	if err != nil {
 		return nil, err
 	}
-	handlerOf := func(log *slog.Logger) http.Handler {
+	var kept *history.Log
+	for _, r := range more {
+		if r.history != nil {
+			kept = r.history
+		}
+	}
+	handlerOf := func(log *slog.Logger, by string) http.Handler {
 		relay, inside := relay, inside
 		if relay != nil {
-			relay = &auditedRelay{relay, log}
+			relay = &auditedRelay{relay, log, kept, by}
 		}
 		if inside != nil {
 			inside = &auditedInside{inside, log}
 		}
-		mux := handler(&audited{store, log}, relay, inside, status)
+		mux := handler(&audited{store, log, kept, by}, relay, inside, status)
 		for _, r := range more {
 			r.add(mux, log)
 		}
@@ -57,7 +64,8 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 
 // Route is a method that a caller of Serve adds.
 type Route struct {
-	add func(mux *http.ServeMux, log *slog.Logger)
+	add     func(mux *http.ServeMux, log *slog.Logger)
+	history *history.Log // acts of operators are added to it; nil: to none
 }
 
 // handler is the routes.

@@ -14,6 +14,7 @@ import (
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
+	"postrider/engine/host/history"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/pop3d"
 	"postrider/storage"
@@ -43,7 +44,8 @@ type Rooms struct {
 	Memory   budget.Memory
 	Readers  *conn.Pool // reads the store
 	Log      maillog.Log
-	Draining func() bool // the server ends: no login is taken any more
+	History  *history.Log // nil: none is kept
+	Draining func() bool  // the server ends: no login is taken any more
 }
 
 // Store is what sessions ask of the store.
@@ -69,6 +71,7 @@ type Service struct {
 	memory   budget.Memory
 	readers  *conn.Pool
 	log      maillog.Log
+	history  *history.Log
 	draining func() bool
 
 	loops     map[*loop.Loop]*loopState // read-only
@@ -88,7 +91,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
-		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining,
+		readers: rooms.Readers, log: rooms.Log, history: rooms.History, draining: rooms.Draining,
 		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 		maildrops: maildrops{store: rooms.Store, times: newLoginTimes()},
 		buffers:   newBuffers(rooms.Memory.Bulk),

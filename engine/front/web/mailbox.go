@@ -19,6 +19,8 @@ type Mailbox struct {
 	Account storage.AccountID
 	// Row reads the row that a list has for a message; nil: made from the header.
 	Row func(storage.Message) (Row, error)
+	// Deleted is told of messages that Delete has deleted; nil: it is not told.
+	Deleted func(ids []storage.MessageID)
 }
 
 // Row is a message in a list.
@@ -246,7 +248,13 @@ func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 		return err
 	}
 	defer lock.Release()
-	return lock.Expunge(ids)
+	if err := lock.Expunge(ids); err != nil {
+		return err
+	}
+	if b.Deleted != nil {
+		b.Deleted(ids)
+	}
+	return nil
 }
 
 // people are addresses for a person to read.

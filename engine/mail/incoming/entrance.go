@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"postrider/engine/host/history"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -41,6 +42,9 @@ type Entrance struct {
 	// Expect is storage.Store's; nil: the store is not told what to expect.
 	Expect func(n int)
 	Log    *slog.Logger // nil: slog.Default
+	// History keeps what becomes of messages that Submit, Write and Copy store; a caller of
+	// Finish adds its own event, with Message.AddFacts. nil: none is kept.
+	History *history.Log
 
 	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the
 	// store; it does not block. nil: no call.

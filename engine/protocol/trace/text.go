@@ -99,7 +99,11 @@ func (t *text) end(emit func(string)) {
 		t.hidden += n
 	}
 	if t.hidden > 0 {
-		emit(fmt.Sprintf("(%d octets more)", t.hidden))
+		if t.shown == 0 {
+			emit(fmt.Sprintf("(%d octets of the message)", t.hidden))
+		} else {
+			emit(fmt.Sprintf("(%d octets more)", t.hidden))
+		}
 	}
 	*t = text{}
 }

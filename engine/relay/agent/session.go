@@ -109,8 +109,12 @@ func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queu
 		return a, verdict, queue.Fault{}
 	}
 	t := &attempt{session: s, c: s.sh.c, set: s.sh.c.rules(), entry: j.Entry, hop: j.Hop, outcome: a}
+	if t.c.history().On() {
+		t.said = new(dialogue)
+	}
 	verdict, fault := t.run()
 	a.At = time.Now()
 	a.Record = t.recordOf()
+	t.keepTalk()
 	return a, verdict, fault
 }
