@@ -84,8 +84,11 @@ func Collector() *Log {
 	return l
 }
 
-// Take returns what a Collector has, for AddAll.
+// Take returns what a Collector has, for AddAll; a nil Log has nothing.
 func (l *Log) Take() []byte {
+	if l == nil {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.buf

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/cmd/sysexits"
+	"postrider/engine/front/admin"
 	"postrider/storage"
 )
 
@@ -18,6 +19,7 @@ type memory struct {
 	entries []*storage.QueueEntry
 	records []storage.Record
 	fails   error
+	past    admin.Past
 }
 
 func (m memory) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) bool) error {
@@ -28,6 +30,8 @@ func (m memory) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) b
 	}
 	return m.fails
 }
+
+func (m memory) Past(storage.MessageID) (admin.Past, error) { return m.past, nil }
 
 func (m memory) History(_ storage.MessageID, f func(storage.Record) bool) error {
 	for _, r := range m.records {
