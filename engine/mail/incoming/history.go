@@ -55,7 +55,7 @@ func (m *Message) AddFacts(e *history.Event) {
 		t := &m.Places.Targets[i]
 		if a, err := m.in.Router.Holder(t.Account); err == nil {
 			e.Text(history.To, router.Mailbox(a.Name, a.Domain))
-			e.Text(history.Original, t.Expanded)
+			e.Text(history.Original, t.Asked)
 		}
 	}
 	for _, q := range m.Places.Relayed {

@@ -96,7 +96,11 @@ func printReceived(out io.Writer, r *history.Read, about recipient, all []recipi
 	add("by ", history.By, "")
 	add("about message ", history.Other, "")
 	fmt.Fprintln(out, strings.Join(words, ", "))
-	fmt.Fprintf(out, "  from <%s>, %d octets", about.text(history.Sender), about[history.Size].Number)
+	from := "from <" + about.text(history.Sender) + ">, "
+	if about.text(history.Door) == "import" {
+		from = ""
+	}
+	fmt.Fprintf(out, "  %s%d octets", from, about[history.Size].Number)
 	if id := about.text(history.MessageID); id != "" {
 		fmt.Fprintf(out, ", message-id %s", id)
 	}
@@ -214,9 +218,12 @@ func (r recipient) object() map[string]any {
 // PrintLine prints an event as a line of a list.
 func PrintLine(out io.Writer, r *history.Read) {
 	about, all, _ := recipients(r)
-	words := []string{"from <" + about.text(history.Sender) + ">"}
-	if r.Kind != history.Received {
-		words = nil
+	var words []string
+	switch {
+	case about.text(history.Door) == "import":
+		words = []string{"imported"}
+	case r.Kind == history.Received:
+		words = []string{"from <" + about.text(history.Sender) + ">"}
 	}
 	for i, to := range all {
 		if i == 3 {
