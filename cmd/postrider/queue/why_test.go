@@ -34,7 +34,8 @@ func TestWhy(t *testing.T) {
 2020-11-23 12:00:05 +0000  w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok
 It has left the queue.
 `)
-	s.Want(sysexits.NoUser, "", "why 0000000000008", "0000000000008 is unknown to the queue", "grep 0000000000008")
+	s.Want(sysexits.NoUser, "", "why 0000000000008", "0000000000008 is unknown", "another host's?")
+	s.Want(sysexits.NoUser, "", "why 6H2MWP9P00000", "6H2MWP9P00000 is unknown", "empty so far", "grep 6H2MWP9P00000")
 	s.Want(sysexits.Usage, "", "why frob", "not a message id")
 	var line life.Line
 	if err := json.Unmarshal([]byte(s.Want(0, "", "why --json 0000000000001")), &line); err != nil || len(line.Queued) != 2 || len(line.History) != 2 {

@@ -113,8 +113,8 @@ func readHeader(f *os.File, at int64, buf []byte) (h header, err error) {
 	}
 	if whole := blockHeader + int(filter); whole > n {
 		b = make([]byte, whole)
-		if n, err := f.ReadAt(b, at); n < whole {
-			return h, err
+		if n, _ := f.ReadAt(b, at); n < whole {
+			return h, errDamaged // or the end of a file that was being written
 		}
 	}
 	b = b[:blockHeader+int(filter)]

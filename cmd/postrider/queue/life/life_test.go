@@ -101,7 +101,7 @@ func TestLeftTheQueue(t *testing.T) {
 
 func TestRead_Failure(t *testing.T) {
 	_, err := Read(memory{entries: []*storage.QueueEntry{{ID: storage.EntryID{Message: 2}}}}, 1, now)
-	if code, _ := sysexits.Of(err); code != sysexits.NoUser || !strings.Contains(err.Error(), "grep 0000000000001") {
+	if code, _ := sysexits.Of(err); code != sysexits.NoUser || !strings.Contains(err.Error(), "no id of this host") {
 		t.Error(err)
 	}
 	broken := errors.New("broken")
@@ -117,11 +117,11 @@ func TestLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := json.Marshal(l.Line()); err != nil || string(got) != `{"id":"0000000000001","queued":[],"history":[{"at":"2026-11-23T12:00:00Z","text":"sent"}]}` {
+	if got, err := json.Marshal(l.Line()); err != nil || string(got) != `{"id":"0000000000001","queued":[],"history":[{"at":"2026-11-23T12:00:00Z","text":"sent"}],"events":[]}` {
 		t.Errorf("%s %v", got, err)
 	}
 	l.Entries, l.Records = []*storage.QueueEntry{waiting(func(*storage.QueueEntry) {})}, nil
-	if got, err := json.Marshal(l.Line()); err != nil || !strings.Contains(string(got), `"entry":"0000000000001-1"`) || !strings.HasSuffix(string(got), `"history":[]}`) {
+	if got, err := json.Marshal(l.Line()); err != nil || !strings.Contains(string(got), `"entry":"0000000000001-1"`) || !strings.HasSuffix(string(got), `"history":[],"events":[]}`) {
 		t.Errorf("%s %v", got, err)
 	}
 }
