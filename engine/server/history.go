@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"log/slog"
 
 	"postrider/engine/config"
@@ -19,7 +18,7 @@ func historySettings(c *config.Config) history.Settings {
 func newHistory(c *config.Config, store storage.Store, log *slog.Logger) *history.Log {
 	return history.New(history.Options{
 		Dir: c.HistoryDir(), Settings: historySettings(c), Log: log,
-		MayWrite: func() bool { h := store.Health(); return !errors.Is(h.Err, storage.ErrFull) },
+		Free: func() int64 { return store.Health().FreeBytes },
 	})
 }
 

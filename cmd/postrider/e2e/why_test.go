@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/smtp"
 	"os"
 	"os/exec"
@@ -160,6 +161,28 @@ func TestWhyOfEachMessage(t *testing.T) {
 		}
 		if e := s.wantTold(all[2].Message, "received")[0]; e.Door != "notification" || e.Message != id || e.Recipients[0].To != "writer@localhost" {
 			t.Errorf("%+v", e)
+		}
+	})
+	t.Run("many recipients", func(t *testing.T) {
+		var to []string
+		for i := range 300 {
+			to = append(to, fmt.Sprintf("r%d@far.test", i))
+		}
+		id := s.submit(submission{from: "writer@localhost", to: to})
+		sent, queued := map[string]bool{}, map[string]bool{}
+		eventually(t, "each of them is told", func() bool {
+			_, all := s.told(id)
+			for _, e := range all {
+				for _, r := range e.Recipients {
+					sent[r.To], queued[r.Queued] = r.Status == "sent" || sent[r.To], true
+				}
+			}
+			return len(sent) == len(to)+1 && len(queued) == len(to)+1
+		})
+		for _, r := range to {
+			if !sent[r] || !queued[r] {
+				t.Errorf("%s: sent %v, queued %v", r, sent[r], queued[r])
+			}
 		}
 	})
 	t.Run("sendmail", func(t *testing.T) {

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"context"
 	"time"
 
 	"postrider/engine/front/admin"
@@ -22,7 +23,7 @@ func (ws *Workspace) SearchPast(s history.Search) (p admin.Past, err error) {
 	if server := ws.Running(); server != nil {
 		return server.Search(s)
 	}
-	p.Events, p.Summary, err = history.Look(ws.Config.HistoryDir(), ws.historySettings(), s, time.Now())
+	p.Events, p.Summary, err = history.Look(context.Background(), ws.Config.HistoryDir(), ws.historySettings(), s, time.Now())
 	return p, err
 }
 

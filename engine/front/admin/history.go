@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -22,8 +23,8 @@ func Remembering(h *history.Log) Route {
 			p.Events, p.Summary, err = h.Find(id)
 			return p, err
 		})
-		method(mux, "message-search", func(s history.Search) (p Past, err error) {
-			p.Events, p.Summary, err = h.Search(s)
+		methodContext(mux, "message-search", func(ctx context.Context, s history.Search) (p Past, err error) {
+			p.Events, p.Summary, err = h.Search(ctx, s)
 			return p, err
 		})
 		method(mux, "message-events", func(events []byte) (none, error) {

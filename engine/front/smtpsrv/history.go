@@ -29,6 +29,5 @@ func (t *transaction) keep() {
 	e.Time(history.Connected, s.Since())
 	e.Time(history.Mailed, t.mailed)
 	e.Time(history.Ended, t.ended)
-	t.AddFacts(e)
-	h.Add(e)
+	t.Keep(e)
 }

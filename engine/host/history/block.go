@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"io"
 	"math/bits"
-	"os"
 
 	"github.com/klauspost/compress/s2"
 
@@ -98,7 +98,7 @@ func appendBlock(dst, events []byte, count int) []byte {
 var errDamaged = errors.New("damaged")
 
 // readHeader reads the header and the filter at an offset of a file. buf is scratch.
-func readHeader(f *os.File, at int64, buf []byte) (h header, err error) {
+func readHeader(f io.ReaderAt, at int64, buf []byte) (h header, err error) {
 	n, err := f.ReadAt(buf, at)
 	if n < blockHeader {
 		return h, err
@@ -135,7 +135,7 @@ func readHeader(f *os.File, at int64, buf []byte) (h header, err error) {
 func (h *header) size() int64 { return int64(blockHeader + len(h.filter) + int(h.payload)) }
 
 // events reads the events of the block at an offset.
-func (h *header) events(f *os.File, at int64) ([]byte, error) {
+func (h *header) events(f io.ReaderAt, at int64) ([]byte, error) {
 	b := make([]byte, h.payload)
 	if n, err := f.ReadAt(b, at+int64(blockHeader+len(h.filter))); n < len(b) {
 		return nil, err

@@ -18,9 +18,10 @@ const (
 	Notified Kind = 3 // the sender was notified
 	Act      Kind = 4 // an operator has done something to an entry of the queue
 	Deleted  Kind = 5 // the message was deleted from a maildrop
+	More     Kind = 6 // recipients for which the event before it had no room
 )
 
-var kinds = map[Kind]string{Received: "received", Attempt: "attempt", Notified: "notified", Act: "act", Deleted: "deleted"}
+var kinds = map[Kind]string{Received: "received", Attempt: "attempt", Notified: "notified", Act: "act", Deleted: "deleted", More: "more"}
 
 // String is the kind in one word.
 func (k Kind) String() string {

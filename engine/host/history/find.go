@@ -1,6 +1,7 @@
 package history
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -29,18 +30,31 @@ func (l *Log) Find(id storage.MessageID) ([]Read, Summary, error) {
 	if l == nil {
 		return nil, Summary{}, nil
 	}
-	l.Flush()
-	found, s, err := Find(l.o.Dir, l.Settings(), id, time.Now())
+	found, s, err := finding(l.Settings(), id, time.Now()).read(l.settled())
 	s.LeftOut = l.Stats.LeftOut.Load()
 	return found, s, err
 }
 
 // Find returns the events of a message in the files of a directory.
 func Find(dir string, set Settings, id storage.MessageID, now time.Time) ([]Read, Summary, error) {
-	r := reader{set: set, after: now.Add(-set.Keep).UnixMicro()}
+	return finding(set, id, now).read(list(dir))
+}
+
+// settled writes what waits, and returns the files as they are at a moment at which no block
+// is being written.
+func (l *Log) settled() (files []stored, total int64) {
+	l.Flush()
+	l.whole.Lock()
+	defer l.whole.Unlock()
+	return list(l.o.Dir)
+}
+
+// finding reads the events of a message.
+func finding(set Settings, id storage.MessageID, now time.Time) *reader {
+	r := &reader{set: set, after: now.Add(-set.Keep).UnixMicro()}
 	r.wants = func(h *header) bool { return has(h.filter, id) }
 	r.takes = func(e []byte) bool { return idOf(e) == id }
-	return r.read(dir)
+	return r
 }
 
 // reader reads the files of a directory.
@@ -50,16 +64,17 @@ type reader struct {
 	wants func(h *header) bool // reports whether a block may have events
 	takes func(e []byte) bool  // reports whether an event is taken
 
+	ctx     context.Context // ends the search; nil: nothing does
 	found   []Read
 	summary Summary
 	buf     [4 << 10]byte
 }
 
-func (r *reader) read(dir string) ([]Read, Summary, error) {
-	files, total := list(dir)
+// read reads files, of as many octets as they have in the list.
+func (r *reader) read(files []stored, total int64) ([]Read, Summary, error) {
 	r.summary.Settings, r.summary.Octets = r.set, total
 	for _, f := range files {
-		if err := r.file(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := r.file(f); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, r.summary, err
 		}
 	}
@@ -67,14 +82,18 @@ func (r *reader) read(dir string) ([]Read, Summary, error) {
 	return r.found, r.summary, nil
 }
 
-// file reads a file, block by block. A block that is being written ends it.
-func (r *reader) file(path string) error {
-	f, err := os.Open(path)
+// file reads a file, block by block.
+func (r *reader) file(s stored) error {
+	opened, err := os.Open(s.path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer opened.Close()
+	f := io.NewSectionReader(opened, 0, s.size)
 	for at := int64(0); ; {
+		if r.ctx != nil && r.ctx.Err() != nil {
+			return r.ctx.Err()
+		}
 		h, err := readHeader(f, at, r.buf[:])
 		switch {
 		case errors.Is(err, errDamaged):
@@ -94,7 +113,7 @@ func (r *reader) file(path string) error {
 }
 
 // block reads the events of a block that are asked for.
-func (r *reader) block(f *os.File, at int64, h *header) {
+func (r *reader) block(f io.ReaderAt, at int64, h *header) {
 	if first := time.UnixMicro(max(h.first, r.after)); r.summary.Oldest.IsZero() || first.Before(r.summary.Oldest) {
 		r.summary.Oldest = first
 	}
@@ -127,7 +146,7 @@ func (r *reader) block(f *os.File, at int64, h *header) {
 }
 
 // nextBlock finds the next header from an offset on.
-func nextBlock(f *os.File, at int64) (int64, error) {
+func nextBlock(f io.ReaderAt, at int64) (int64, error) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := f.ReadAt(buf, at)
@@ -158,30 +177,34 @@ type Search struct {
 
 // Search returns the events in which messages came that are selected, and those in which one
 // of the recipients was tried, in order.
-func (l *Log) Search(s Search) ([]Read, Summary, error) {
+func (l *Log) Search(ctx context.Context, s Search) ([]Read, Summary, error) {
 	if l == nil {
 		return nil, Summary{}, nil
 	}
-	l.Flush()
-	return Look(l.o.Dir, l.Settings(), s, time.Now())
+	return looking(ctx, l.Settings(), s, time.Now()).read(l.settled())
 }
 
 // Look is Log.Search in the files of a directory. It reads all of them.
-func Look(dir string, set Settings, s Search, now time.Time) ([]Read, Summary, error) {
+func Look(ctx context.Context, dir string, set Settings, s Search, now time.Time) ([]Read, Summary, error) {
+	return looking(ctx, set, s, now).read(list(dir))
+}
+
+// looking reads the events that a search selects.
+func looking(ctx context.Context, set Settings, s Search, now time.Time) *reader {
 	after := now.Add(-set.Keep)
 	if s.Since.After(after) {
 		after = s.Since
 	}
-	r := reader{set: set, after: after.UnixMicro()}
+	r := &reader{ctx: ctx, set: set, after: after.UnixMicro()}
 	r.wants = func(*header) bool { return true }
 	r.takes = func(e []byte) bool {
-		if k := Kind(e[0]); k != Received && k != Attempt {
+		if k := Kind(e[0]); k != Received && k != Attempt && k != More {
 			return false
 		}
 		one, ok := parse(e)
 		return ok && s.selects(&one)
 	}
-	return r.read(dir)
+	return r
 }
 
 // selects reports whether an event is about mail that is looked for.

@@ -85,7 +85,7 @@ func TestSearch(t *testing.T) {
 	l.AddDeleted([]storage.MessageID{2}, "carol@b.example", "web", "")
 	f := func(s Search, want string) {
 		t.Helper()
-		all, _, err := l.Search(s)
+		all, _, err := l.Search(t.Context(), s)
 		got := ""
 		for _, r := range all {
 			got += r.ID.String()[12:]
@@ -204,6 +204,40 @@ func TestTimeIsBounded(t *testing.T) {
 	}
 }
 
+// The files have an eighth of the free disk at most: it is mail that fills a disk. On a full one
+// nothing is written, and what there is goes.
+func TestMailComesFirst(t *testing.T) {
+	free := int64(32 << 20)
+	dir := t.TempDir()
+	l := New(Options{Dir: dir, Settings: generous, Free: func() int64 { _, total := list(dir); return free - total }})
+	noise := make([]byte, maxText)
+	for i := range 10_000 {
+		for k := 0; k < maxText; k += 8 {
+			copy(noise[k:], fmt.Sprint(i*k*7919))
+		}
+		e := l.Begin(Received, storage.MessageID(i), time.Now())
+		for range 10 {
+			e.Octets(Reason, noise)
+		}
+		l.Add(e)
+		if i%100 == 0 {
+			l.Flush()
+		}
+	}
+	l.Flush()
+	_, total := list(l.o.Dir)
+	if total > 5<<20 || total < 1<<20 {
+		t.Errorf("%d octets on a disk of %d", total, free)
+	}
+	free = 0
+	received(l, 77_777, time.Now())
+	find(t, l, 77_777, 0)
+	l.sweep()
+	if _, less := list(l.o.Dir); less > total/4 || l.Stats.LeftOut.Load() != 1 {
+		t.Errorf("%d octets on a full disk, %d before; %d left out", less, total, l.Stats.LeftOut.Load())
+	}
+}
+
 // Many processes leave many files: their number is bounded.
 func TestFilesAreBounded(t *testing.T) {
 	l := keep(t, generous)
@@ -222,8 +256,8 @@ func TestFilesAreBounded(t *testing.T) {
 // A disk that stops costs memory up to a bound and no caller waits; what has no room is
 // counted, and what comes after is kept.
 func TestASlowDiskLosesEventsAndHoldsUpNoCaller(t *testing.T) {
-	hold := make(chan bool)
-	l := New(Options{Dir: t.TempDir(), Settings: generous, MayWrite: func() bool { return <-hold }})
+	hold := make(chan int64)
+	l := New(Options{Dir: t.TempDir(), Settings: generous, Free: func() int64 { return <-hold }})
 	text := strings.Repeat("x", maxText)
 	const n = 3 * maxWaiting / maxText
 	for i := range n {
@@ -237,12 +271,12 @@ func TestASlowDiskLosesEventsAndHoldsUpNoCaller(t *testing.T) {
 	if len(l.buf) > maxWaiting+maxEvent {
 		t.Errorf("%d octets wait", len(l.buf))
 	}
-	close(hold) // false: the disk has no room
+	close(hold) // 0: the disk has no room
 	l.Flush()
 	if written, out := l.Stats.Events.Load(), l.Stats.LeftOut.Load(); written != 0 || out != n {
 		t.Errorf("%d written, %d left out", written, out)
 	}
-	l.o.MayWrite = nil
+	l.o.Free = nil
 	received(l, n, time.Now())
 	find(t, l, n, 1)
 }

@@ -25,9 +25,9 @@ func (s Settings) On() bool { return s.Keep > 0 }
 type Options struct {
 	Dir      string // made when there is something to write; the directory above it is there
 	Settings Settings
-	// MayWrite reports whether the disk has room for more than mail; nil: it has.
-	MayWrite func() bool
-	Log      *slog.Logger // gets faults; nil: none are told
+	// Free is the room of the disk for mail and history, in octets; nil: it is not looked at.
+	Free func() int64
+	Log  *slog.Logger // gets faults; nil: none are told
 }
 
 // Log is a history that is written. A nil Log keeps nothing.
@@ -37,6 +37,9 @@ type Log struct {
 
 	// Stats count since the start.
 	Stats Stats
+
+	// whole is held while a block is written: a reader that holds it sees whole blocks.
+	whole sync.Mutex
 
 	mu      sync.Mutex
 	buf     []byte
@@ -143,6 +146,17 @@ func (l *Log) Add(e *Event) {
 	if cap(e.b) <= 4*maxText {
 		events.Put(e)
 	}
+}
+
+// Room returns the event if it has room for so many octets of facts. Otherwise it adds the
+// event, and returns one for the recipients that are left.
+func (l *Log) Room(e *Event, octets int) *Event {
+	if e.HasRoom(octets) {
+		return e
+	}
+	id, at := idOf(e.b), time.UnixMicro(timeOf(e.b))
+	l.Add(e)
+	return l.Begin(More, id, at)
 }
 
 // AddAll adds events that another process has made: see Collector. Octets that are none are
@@ -274,9 +288,23 @@ func (l *Log) Flush() {
 	}
 }
 
+// shareOfDisk is the part of the free disk that the history may have: it never takes the last
+// room of the mail.
+const shareOfDisk = 8
+
+// bounded are the settings with the room that the disk has.
+func (l *Log) bounded() Settings {
+	set := l.Settings()
+	if l.o.Free == nil {
+		return set
+	}
+	set.Room = min(set.Room, max(l.o.Free()+l.Stats.Octets.Load(), 0)/shareOfDisk)
+	return set
+}
+
 // sweep deletes what is too old or too much.
 func (l *Log) sweep() {
-	total := sweep(l.o.Dir, l.Settings(), time.Now(), 0)
+	total := sweep(l.o.Dir, l.bounded(), time.Now(), 0)
 	l.Stats.Octets.Store(total)
 	l.mu.Lock()
 	defer l.mu.Unlock()

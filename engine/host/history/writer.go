@@ -42,19 +42,21 @@ func (w *writer) write(events []byte, n int) {
 	if n == 0 {
 		return
 	}
-	set := w.l.Settings()
-	if !set.On() {
+	if !w.l.On() {
 		w.close()
 		return
 	}
-	err := errFullDisk
-	if w.l.o.MayWrite == nil || w.l.o.MayWrite() {
-		err = nil
+	var err error
+	if w.l.o.Free != nil && w.l.o.Free() <= 0 {
+		err = errFullDisk
 	}
 	for left := n; err == nil && len(events) > 0; {
 		block, rest, count := cutBlock(events)
 		w.out = appendBlock(w.out[:0], block, count)
-		if err = w.append(w.out, set); err == nil {
+		w.l.whole.Lock()
+		err = w.append(w.out)
+		w.l.whole.Unlock()
+		if err == nil {
 			w.l.Stats.Events.Add(int64(count))
 			events, left = rest, left-count
 			n = left
@@ -84,8 +86,8 @@ func (w *writer) outcome(lost int64, err error) {
 }
 
 // append writes a block to the file, or to a new one.
-func (w *writer) append(block []byte, set Settings) error {
-	now := time.Now()
+func (w *writer) append(block []byte) error {
+	now, set := time.Now(), w.l.bounded()
 	most := min(max(set.Room/filesOfRoom, minFile), maxFile)
 	age := now.Sub(w.from)
 	if w.f != nil && (w.size+int64(len(block)) > most || age > max(set.Keep/filesOfRoom, time.Minute) || age < -time.Minute || !w.isThere()) {

@@ -43,7 +43,7 @@ type Entrance struct {
 	Expect func(n int)
 	Log    *slog.Logger // nil: slog.Default
 	// History keeps what becomes of messages that Submit, Write and Copy store; a caller of
-	// Finish adds its own event, with Message.AddFacts. nil: none is kept.
+	// Finish adds its own event, by Message.Keep. nil: none is kept.
 	History *history.Log
 
 	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the

@@ -2,6 +2,7 @@ package incoming
 
 import (
 	"bytes"
+	"strings"
 	"time"
 
 	"postrider/engine/host/history"
@@ -28,17 +29,17 @@ func (m *Message) keep(r storage.Receipt, s source) {
 	if s.about != 0 {
 		e.Text(history.Other, s.about.String())
 	}
-	m.AddFacts(e)
-	h.Add(e)
+	m.Keep(e)
 }
 
-// recipientOctets is about what the facts of a recipient take; AddFacts leaves out
-// recipients for which the event has no room.
-const recipientOctets = 600
+// recipientOctets is more than the facts of a recipient take: two paths.
+const recipientOctets = 1300
 
-// AddFacts adds what is known of a message that is stored: itself, each maildrop, and each
-// recipient in the queue. It is for the time between done and Reset.
-func (m *Message) AddFacts(e *history.Event) {
+// Keep adds what is known of a message that is stored to an event: the message itself, each
+// maildrop, and each recipient in the queue. Then it adds the event to Entrance.History. It
+// is for the time between done and Reset.
+func (m *Message) Keep(e *history.Event) {
+	h := m.in.History
 	e.Octets(history.Sender, m.Reverse)
 	e.Number(history.Size, m.Size())
 	e.Number(history.Paths, int64(max(m.Paths, 1)))
@@ -48,10 +49,7 @@ func (m *Message) AddFacts(e *history.Event) {
 	e.Time(history.Began, m.Arrival)
 	e.Octets(history.Results, bytes.TrimSpace(m.finding.Results))
 	for i := range m.Places.Targets {
-		if !e.HasRoom(recipientOctets) {
-			e.Omit(len(m.Places.Targets) - i)
-			break
-		}
+		e = h.Room(e, recipientOctets)
 		t := &m.Places.Targets[i]
 		if a, err := m.in.Router.Holder(t.Account); err == nil {
 			e.Text(history.To, router.Mailbox(a.Name, a.Domain))
@@ -60,11 +58,13 @@ func (m *Message) AddFacts(e *history.Event) {
 	}
 	for _, q := range m.Places.Relayed {
 		for i := range q.Recipients {
-			if !e.HasRoom(recipientOctets) {
-				e.Omit(len(q.Recipients) - i)
-				break
+			e = h.Room(e, recipientOctets)
+			to := &q.Recipients[i]
+			e.Text(history.Queued, to.ForwardPath)
+			if asked := router.OriginalOf(to.ORcpt); !strings.EqualFold(asked, to.ForwardPath) {
+				e.Text(history.Original, asked)
 			}
-			e.Text(history.Queued, q.Recipients[i].ForwardPath)
 		}
 	}
+	h.Add(e)
 }

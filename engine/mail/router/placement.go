@@ -2,6 +2,7 @@ package router
 
 import (
 	"slices"
+	"strings"
 	"unsafe"
 
 	"postrider/codec/address"
@@ -208,4 +209,14 @@ func (p *Placement) Seal(e storage.Envelope) {
 		q.Envelope = e
 		q.Envelope.Front = front + e.Front
 	}
+}
+
+// OriginalOf is the address of an ORCPT parameter, "rfc822;xtext"; empty for none, and for
+// an address of another type.
+func OriginalOf(orcpt string) string {
+	kind, text, ok := strings.Cut(orcpt, ";")
+	if !ok || !strings.EqualFold(kind, "rfc822") {
+		return ""
+	}
+	return string(smtp.AppendXtextDecoded(nil, []byte(text)))
 }

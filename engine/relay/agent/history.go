@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"postrider/engine/host/history"
+	"postrider/engine/mail/router"
 	"postrider/engine/relay/queue"
 	"postrider/storage"
 )
@@ -91,27 +92,23 @@ func (c *Courier) keep(e *storage.QueueEntry, a *queue.Attempt, j *queue.Judgeme
 		ev.Text(history.Line, line)
 	}
 	ev.Omit(a.Talk.LeftOut)
-	addResults(ev, e, a, expired)
-	h.Add(ev)
+	addResults(h, ev, e, a, expired)
 }
 
-// resultOctets is about what the facts of a result take.
-const resultOctets = 2500
+// resultOctets is more than the facts of a result take: two paths, a host and a reason.
+const resultOctets = 3000
 
-// addResults adds the recipients with their results.
-func addResults(ev *history.Event, e *storage.QueueEntry, a *queue.Attempt, expired bool) {
+// addResults adds the recipients with their results, and the event to the history.
+func addResults(h *history.Log, ev *history.Event, e *storage.QueueEntry, a *queue.Attempt, expired bool) {
 	for i := range e.Recipients {
-		if !ev.HasRoom(resultOctets) {
-			ev.Omit(len(e.Recipients) - i)
-			return
-		}
+		ev = h.Room(ev, resultOctets)
 		to, res := &e.Recipients[i], &a.Results[i]
 		relay := cmp.Or(res.Peer, a.Peer, "none")
 		if a.Final {
 			relay = "local"
 		}
 		ev.Text(history.To, to.ForwardPath)
-		if original := originalOf(to.ORcpt); !strings.EqualFold(original, to.ForwardPath) {
+		if original := router.OriginalOf(to.ORcpt); !strings.EqualFold(original, to.ForwardPath) {
 			ev.Text(history.Original, original)
 		}
 		ev.Text(history.Relay, relay)
@@ -119,6 +116,7 @@ func addResults(ev *history.Event, e *storage.QueueEntry, a *queue.Attempt, expi
 		ev.Text(history.DSN, res.Status)
 		ev.Text(history.Reason, oneLine(res.Reason))
 	}
+	h.Add(ev)
 }
 
 // statusOf is a result in the word of the log.

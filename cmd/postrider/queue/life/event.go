@@ -55,6 +55,9 @@ func printEvent(out io.Writer, r *history.Read) {
 	switch r.Kind {
 	case history.Received:
 		printReceived(out, r, about, all)
+	case history.More:
+		fmt.Fprintln(out, "more recipients of this")
+		printResults(out, all)
 	case history.Attempt:
 		printAttempt(out, r, about, all, lists)
 	case history.Notified:
@@ -106,14 +109,23 @@ func printReceived(out io.Writer, r *history.Read, about recipient, all []recipi
 	}
 	fmt.Fprintln(out)
 	printStages(out, r, about)
-	if found := about.text(history.Results); found != "" {
-		fmt.Fprintf(out, "  %s\n", strings.Join(strings.Fields(found), " "))
+	if found := strings.Fields(about[history.Results].Text); len(found) > 0 {
+		fmt.Fprintf(out, "  %s\n", entry.Printable(strings.Join(found, " ")))
 	}
+	printResults(out, all)
+}
+
+// printResults prints what became of recipients.
+func printResults(out io.Writer, all []recipient) {
 	for _, to := range all {
-		if to.text(history.To) != "" {
-			fmt.Fprintf(out, "  delivered to the maildrop %s\n", to.address(history.To))
-		} else {
+		switch {
+		case to.text(history.Queued) != "":
 			fmt.Fprintf(out, "  queued for %s\n", to.address(history.Queued))
+		case to.text(history.Status) == "":
+			fmt.Fprintf(out, "  delivered to the maildrop %s\n", to.address(history.To))
+		default:
+			fmt.Fprintf(out, "  %s %s, %s, relay=%s: %s\n", to.text(history.Status), to.address(history.To), to.text(history.DSN),
+				cmp.Or(to.text(history.Relay), "none"), to.text(history.Reason))
 		}
 	}
 }
@@ -163,10 +175,7 @@ func printAttempt(out io.Writer, r *history.Read, about recipient, all []recipie
 	for _, host := range lists[history.Tried] {
 		fmt.Fprintf(out, "  tried %s\n", entry.Printable(host))
 	}
-	for _, to := range all {
-		fmt.Fprintf(out, "  %s %s, %s, relay=%s: %s\n", to.text(history.Status), to.address(history.To), to.text(history.DSN),
-			cmp.Or(to.text(history.Relay), "none"), to.text(history.Reason))
-	}
+	printResults(out, all)
 	for _, line := range lists[history.Line] {
 		fmt.Fprintf(out, "    %s\n", entry.Printable(line))
 	}
@@ -233,7 +242,7 @@ func PrintLine(out io.Writer, r *history.Read) {
 		switch {
 		case to.text(history.Queued) != "":
 			words = append(words, "queued for "+to.address(history.Queued))
-		case r.Kind == history.Received:
+		case to.text(history.Status) == "":
 			words = append(words, "delivered to "+to.address(history.To))
 		default:
 			words = append(words, to.text(history.Status)+" "+to.address(history.To)+" "+to.text(history.DSN))
