@@ -50,11 +50,11 @@ may be a whole domain, @example.org.`,
 			}
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
 				out := bufio.NewWriter(cmd.OutOrStdout())
-				print := w.list
+				show := w.list
 				if len(args) == 1 {
-					print = func(ws *workspace.Workspace, out io.Writer) error { return w.one(ws, args[0], out) }
+					show = func(ws *workspace.Workspace, out io.Writer) error { return w.one(ws, args[0], out) }
 				}
-				err := print(ws, out)
+				err := show(ws, out)
 				if flushed := out.Flush(); err == nil {
 					err = sysexits.IOErr.With(flushed)
 				}

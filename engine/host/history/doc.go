@@ -21,7 +21,9 @@
 // are left out and counted, as is what a disk does not take. The files have at most
 // Settings.Room octets, and are deleted when all in them is older than Settings.Keep. What
 // is older than that is not shown, also while its file is there. While Settings.Room is
-// used up the oldest file goes for each new one.
+// used up the oldest file goes for each new one. The files have an eighth of the free disk
+// at most, and on a full disk nothing is written, so that mail never lacks room because of
+// them. A clock that is set forward by more than Settings.Keep has all of them deleted.
 //
 // # Files
 //

@@ -43,7 +43,7 @@ const (
 	Helo       Fact = 4  // the name in HELO or EHLO
 	Proto      Fact = 5  // ESMTPSA
 	Login      Fact = 6  // the account
-	Mechanism  Fact = 7  // of AUTH
+	Mechanism  Fact = 7  // the mechanism of AUTH
 	TLS        Fact = 8  // version and cipher suite
 	Sender     Fact = 9  // the reverse-path, without brackets
 	Size       Fact = 10 // octets

@@ -16,7 +16,7 @@ import (
 type Summary struct {
 	Settings Settings  `json:"settings"`
 	Octets   int64     `json:"octets"`
-	Oldest   time.Time `json:"oldest"` // of all events that are kept; zero: there are none
+	Oldest   time.Time `json:"oldest"` // the time from which on there are events; zero: there are none
 	LeftOut  int64     `json:"left_out"`
 	Damaged  int       `json:"damaged"` // blocks that could not be read
 	More     bool      `json:"more"`    // there are more events than were asked for
@@ -175,8 +175,8 @@ type Search struct {
 	Since             time.Time // zero: all that is kept
 }
 
-// Search returns the events in which messages came that are selected, and those in which one
-// of the recipients was tried, in order.
+// Search returns, in order, the events in which messages came that are selected, and the
+// attempts for the recipient.
 func (l *Log) Search(ctx context.Context, s Search) ([]Read, Summary, error) {
 	if l == nil {
 		return nil, Summary{}, nil

@@ -127,11 +127,11 @@ func TestAnEventHasABound(t *testing.T) {
 
 // The files never have more than Settings.Room: the oldest go for the newest.
 func TestRoomIsBounded(t *testing.T) {
-	set := Settings{Keep: time.Hour, Room: 8 << 20}
+	set := Settings{Keep: time.Hour, Room: 6 << 20}
 	l := keep(t, set)
 	noise := make([]byte, maxText) // it can't be compressed
 	seed := uint64(1)
-	const events = 20_000
+	const events = 10_000
 	for i := range events {
 		e := l.Begin(Received, storage.MessageID(i), time.Now())
 		for k := range noise {
@@ -211,7 +211,7 @@ func TestMailComesFirst(t *testing.T) {
 	dir := t.TempDir()
 	l := New(Options{Dir: dir, Settings: generous, Free: func() int64 { _, total := list(dir); return free - total }})
 	noise := make([]byte, maxText)
-	for i := range 10_000 {
+	for i := range 2000 {
 		for k := 0; k < maxText; k += 8 {
 			copy(noise[k:], fmt.Sprint(i*k*7919))
 		}
@@ -241,16 +241,20 @@ func TestMailComesFirst(t *testing.T) {
 // Many processes leave many files: their number is bounded.
 func TestFilesAreBounded(t *testing.T) {
 	l := keep(t, generous)
-	for i := range maxFiles + 50 {
-		one := New(l.o)
-		received(one, storage.MessageID(i), time.Now())
-		one.Flush()
+	received(l, 1, time.Now())
+	find(t, l, 1, 1)
+	for i := range maxFiles + 50 { // they are newer than the one with message 1
+		if err := os.WriteFile(filepath.Join(l.o.Dir, fmt.Sprint(time.Now().UnixMicro()+int64(i), ending)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	again := New(l.o)
+	received(again, 2, time.Now())
+	find(t, again, 2, 1)
+	find(t, again, 1, 0)
 	if files, _ := list(l.o.Dir); len(files) > maxFiles {
 		t.Errorf("%d files", len(files))
 	}
-	find(t, l, 10, 0)
-	find(t, l, maxFiles, 1)
 }
 
 // A disk that stops costs memory up to a bound and no caller waits; what has no room is
@@ -268,9 +272,11 @@ func TestASlowDiskLosesEventsAndHoldsUpNoCaller(t *testing.T) {
 	if got := l.Stats.LeftOut.Load(); got < n/3 {
 		t.Errorf("%d of %d were left out", got, n)
 	}
+	l.mu.Lock()
 	if len(l.buf) > maxWaiting+maxEvent {
 		t.Errorf("%d octets wait", len(l.buf))
 	}
+	l.mu.Unlock()
 	close(hold) // 0: the disk has no room
 	l.Flush()
 	if written, out := l.Stats.Events.Load(), l.Stats.LeftOut.Load(); written != 0 || out != n {
@@ -330,7 +336,7 @@ func TestDamage(t *testing.T) {
 	if found, damaged := seen(whole); found != blocks || damaged != 0 {
 		t.Fatal(found, damaged)
 	}
-	for at := range whole {
+	for at := 0; at < len(whole); at += 5 {
 		bad := bytes.Clone(whole)
 		bad[at] ^= 0x10
 		if found, damaged := seen(bad); found != blocks-1 || damaged == 0 {

@@ -48,7 +48,7 @@ type Log struct {
 	hurry   chan struct{} // ends the gathering
 	idle    *sync.Cond    // busy has become false
 
-	file writer // of the goroutine that writes
+	file writer // belongs to the goroutine that writes
 
 	sweeping *time.Timer
 }
@@ -57,7 +57,7 @@ type Log struct {
 type Stats struct {
 	Events  atomic.Int64 // that were written
 	LeftOut atomic.Int64
-	Octets  atomic.Int64 // of the files now
+	Octets  atomic.Int64 // what the files have now
 }
 
 const (

@@ -56,7 +56,7 @@ func New(p Protocol, joined bool, emit func(line string)) *Dialogue {
 	return &Dialogue{protocol: p, joined: joined, emit: emit}
 }
 
-// Bare has no header of the client's messages shown.
+// Bare leaves out the header of the client's messages too, and returns d.
 func (d *Dialogue) Bare() *Dialogue {
 	d.bare = true
 	return d

@@ -197,7 +197,7 @@ type Line struct {
 	ID      string           `json:"id"`
 	Queued  []entry.Line     `json:"queued"`
 	History []Record         `json:"history"` // records of the store
-	Events  []map[string]any `json:"events"`  // of the history of all messages
+	Events  []map[string]any `json:"events"`  // what engine/host/history has
 }
 
 // Record is one event of the past in JSON.
