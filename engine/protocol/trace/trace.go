@@ -86,7 +86,9 @@ func (d *Dialogue) Client(octets []byte, state string) {
 	at := StateAt(state)
 	if at == Message {
 		d.within, d.chunk = false, 0
-		d.message.hiding = d.message.hiding || d.bare
+		if d.bare {
+			d.message.bare, d.message.hiding = true, true
+		}
 		d.message.add(octets, d.fromClient)
 		return
 	}
