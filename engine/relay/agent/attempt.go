@@ -37,9 +37,8 @@ type attempt struct {
 	utf8     need // whether the message's header needs SMTPUTF8
 	took     bool // a host completed the dialogue: the site is alive
 	began    time.Time
-	full     int       // hosts that were not tried because of maxPerAddress
-	doubt    bool      // a host broke off after the message, and may have it
-	said     *dialogue // for the history; nil: none is kept
+	full     int  // hosts that were not tried because of maxPerAddress
+	doubt    bool // a host broke off after the message, and may have it
 }
 
 func (t *attempt) run() (queue.HostVerdict, queue.Fault) {
@@ -257,7 +256,7 @@ func (t *attempt) transact() (fault queue.Fault, down bool) {
 	utf8, said := t.needsUTF8(), "took the message"
 	var elsewhere, broken []int
 	for first := true; len(t.left) > 0 && len(broken) == 0 && (first || time.Since(t.began) < maxAttempt); first = false {
-		p.kept = t.said
+		p.kept = t.kept
 		out := p.send(t.c, t.entry, t.left, utf8)
 		t.outcome.Handed, t.outcome.Uses = p.handed, p.uses
 		var again []int

@@ -10,10 +10,10 @@ import (
 
 // A dialogue of any length has its first lines, its last one, and a bounded size.
 func TestDialoguesAreBounded(t *testing.T) {
-	a := &attempt{session: new(session), outcome: new(queue.Attempt), said: new(dialogue)}
+	a := &attempt{session: &session{kept: (*dialogue)(nil).begin()}, outcome: new(queue.Attempt)}
 	const lines = 5000
 	for i := range lines {
-		a.said.add(fmt.Sprintf("<-  250 %d %s", i, strings.Repeat("x", 100)))
+		a.kept.add(fmt.Sprintf("<-  250 %d %s", i, strings.Repeat("x", 100)))
 	}
 	a.keepTalk()
 	talk := &a.outcome.Talk

@@ -19,6 +19,16 @@ type dialogue struct {
 	last    string // the last line, where it is left out
 }
 
+// begin returns the dialogue without its lines, for the next attempt; nil begins one.
+func (d *dialogue) begin() *dialogue {
+	if d == nil {
+		return &dialogue{lines: make([]string, 0, 24)}
+	}
+	clear(d.lines)
+	*d = dialogue{lines: d.lines[:0]}
+	return d
+}
+
 // maxDialogue bounds the octets of a dialogue that are kept.
 const maxDialogue = 8 << 10
 
@@ -34,13 +44,13 @@ func (d *dialogue) add(line string) {
 
 // keepTalk notes for the history what was said to hosts.
 func (t *attempt) keepTalk() {
-	if t.said == nil {
+	if t.kept == nil {
 		return
 	}
 	talk := &t.outcome.Talk
 	talk.Channel = strings.TrimPrefix(t.channelTo(t.outcome.Peer), ", ")
-	if talk.Dialogue, talk.LeftOut = t.said.lines, t.said.leftOut; t.said.last != "" {
-		talk.Dialogue = append(talk.Dialogue, t.said.last)
+	if talk.Dialogue, talk.LeftOut = t.kept.lines, t.kept.leftOut; t.kept.last != "" {
+		talk.Dialogue = append(talk.Dialogue, t.kept.last)
 		talk.LeftOut--
 	}
 	if len(t.tried) < 2 {

@@ -38,7 +38,8 @@ type peer struct {
 	in     []byte // octets that were read and not yet consumed
 	times  deadlines
 	traced []*trace.Dialogue // what writes the dialogue about the message down
-	kept   *dialogue         // gets its lines for the history; nil: none is kept
+	own    *trace.Dialogue   // writes the whole connection down, for kept; nil until something is kept
+	kept   *dialogue         // gets the lines about the message; nil: none is kept
 	body   bool              // what is sent is a message after DATA
 	unhook func() bool       // cancels the AfterFunc that closes the socket
 	leave  func()            // gives back the connection of addressCounts

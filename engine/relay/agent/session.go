@@ -14,6 +14,7 @@ type session struct {
 	s    *queue.Session
 	jobs chan *queue.Job // the next job; nil: the session is over
 	peer *peer           // nil: not connected
+	kept *dialogue       // what is said in the attempt, for the history; nil: none is kept
 }
 
 func newSession(sh *shard, s *queue.Session) *session {
@@ -110,7 +111,9 @@ func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queu
 	}
 	t := &attempt{session: s, c: s.sh.c, set: s.sh.c.rules(), entry: j.Entry, hop: j.Hop, outcome: a}
 	if t.c.history().On() {
-		t.said = new(dialogue)
+		s.kept = s.kept.begin()
+	} else {
+		s.kept = nil
 	}
 	verdict, fault := t.run()
 	a.At = time.Now()

@@ -49,15 +49,16 @@ func (p *peer) follow(c *Courier, entry *storage.QueueEntry) {
 	p.traced, p.body = p.traced[:0], false
 	if p.kept != nil {
 		p.kept.add("=== " + p.host.String())
-		p.traced = append(p.traced, trace.New(trace.SMTP, false, p.kept.add).Bare())
+		if p.own == nil {
+			p.own = trace.New(trace.SMTP, false, func(line string) { p.kept.add(line) }).Bare()
+			if p.tls != nil {
+				p.own.Secured()
+			}
+		}
+		p.traced = append(p.traced, p.own)
 	}
 	if on := c.traces.Load(); on != nil {
 		p.followFor(*on, entry)
-	}
-	for _, d := range p.traced {
-		if p.tls != nil {
-			d.Secured()
-		}
 	}
 }
 
@@ -78,7 +79,11 @@ func (p *peer) followFor(on []*Follow, entry *storage.QueueEntry) {
 		}
 	}
 	emit("=== message for " + entry.Domain + " to " + p.host.Name + "[" + p.host.Addr.String() + "]")
-	p.traced = append(p.traced, trace.New(trace.SMTP, false, emit))
+	d := trace.New(trace.SMTP, false, emit)
+	if p.tls != nil {
+		d.Secured()
+	}
+	p.traced = append(p.traced, d)
 }
 
 // write writes to the host.
