@@ -20,7 +20,7 @@ import (
 type why struct {
 	asJSON bool
 	search history.Search
-	since  time.Duration
+	since  string
 }
 
 // WhyCommand is "postrider why".
@@ -40,8 +40,7 @@ used up before. Failed attempts of queued mail are kept until two days after
 relay.lifetime. A message that was refused has no id: the log has it (NOQUEUE).
 
 With --to or --from and no ID the messages for a recipient or of a sender are listed,
-a line for each event: when they came, and each attempt to send them on. An address
-may be a whole domain, @example.org.`,
+a line for each event: when they came, and each attempt to send them on.`,
 		Example: "  postrider why 06FV1Q2C80000\n  postrider why 06FV1Q2C80000 --json\n  postrider why --to jsmith@example.org --since 1h",
 		Args:    workspace.AtMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,9 +62,9 @@ may be a whole domain, @example.org.`,
 		},
 	}
 	cmd.Flags().BoolVar(&w.asJSON, "json", false, "print JSON")
-	cmd.Flags().StringVar(&w.search.Recipient, "to", "", "list the messages for this address, or for @DOMAIN")
-	cmd.Flags().StringVar(&w.search.Sender, "from", "", "list the messages of this sender, or of @DOMAIN")
-	cmd.Flags().DurationVar(&w.since, "since", 0, "with --to or --from: only the last hours or minutes, such as 1h30m")
+	cmd.Flags().StringVar(&w.search.Recipient, "to", "", "list the messages for this ADDRESS, NAME or DOMAIN")
+	cmd.Flags().StringVar(&w.search.Sender, "from", "", "list the messages of this sender: ADDRESS, NAME or DOMAIN")
+	cmd.Flags().StringVar(&w.since, "since", "", "with --to or --from: only the last 30m, 4h, 2d")
 	return t.Flags(cmd)
 }
 
@@ -75,12 +74,14 @@ func (w *why) check(args []string) error {
 	switch {
 	case len(args) == 0 && !search:
 		return sysexits.Usage.With(errors.New("missing arguments: give the ID of a message, or --to or --from"))
-	case len(args) == 1 && (search || w.since != 0):
+	case len(args) == 1 && (search || w.since != ""):
 		return sysexits.Usage.With(errors.New("an ID is one message: --to, --from and --since are for a list without it"))
-	case w.since < 0:
-		return sysexits.Usage.With(errors.New("--since is the time up to now, such as 1h: it can't be negative"))
+	case w.since == "":
+		return nil
 	}
-	return nil
+	age, err := selection.ParseAge(w.since)
+	w.search.Since = time.Now().Add(-age)
+	return sysexits.Usage.With(err)
 }
 
 // one prints the life of a message.
@@ -102,9 +103,6 @@ func (w *why) one(ws *workspace.Workspace, text string, out io.Writer) error {
 
 // list prints the messages of a search.
 func (w *why) list(ws *workspace.Workspace, out io.Writer) error {
-	if w.since > 0 {
-		w.search.Since = time.Now().Add(-w.since)
-	}
 	past, err := ws.SearchPast(w.search)
 	if err != nil {
 		return err

@@ -171,7 +171,7 @@ func ignoreEOF(err error) error {
 
 // Search selects messages by their sender or a recipient.
 type Search struct {
-	Sender, Recipient string    // without case, or its domain as @DOMAIN; "": any
+	Sender, Recipient string    // ADDRESS, @DOMAIN, DOMAIN or NAME, in any case; "": any
 	Since             time.Time // zero: all that is kept
 }
 
@@ -223,10 +223,15 @@ func (s *Search) selects(r *Read) bool {
 	return false
 }
 
-// isAddress reports whether an address is the one that is asked for, or in its domain.
+// isAddress reports whether an address is the one that is asked for: @DOMAIN is any in the
+// domain, and a word without @ is a name at any domain, or a domain.
 func isAddress(address, asked string) bool {
-	if strings.HasPrefix(asked, "@") {
-		return len(address) >= len(asked) && strings.EqualFold(address[len(address)-len(asked):], asked)
+	at := strings.LastIndexByte(address, '@')
+	switch strings.IndexByte(asked, '@') {
+	case -1:
+		return strings.EqualFold(address[:max(at, 0)], asked) || strings.EqualFold(address[at+1:], asked)
+	case 0:
+		return at >= 0 && strings.EqualFold(address[at:], asked)
 	}
 	return strings.EqualFold(address, asked)
 }
