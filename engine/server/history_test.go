@@ -24,8 +24,7 @@ func (f *fixture) past(t *testing.T, id storage.MessageID, want string) []histor
 	return found
 }
 
-// Mail of the web client, what it deletes, and a copy that goes by the queue are in the
-// history of their messages.
+// Mail of the web client and what it deletes are in the history of their messages.
 func TestHistoryOfTheWebClient(t *testing.T) {
 	f := start(t, nil, nil)
 	mbrain, err := f.router.Login([]byte("mbrain"))
@@ -54,6 +53,45 @@ func TestHistoryOfTheWebClient(t *testing.T) {
 	if f.web.Settings().History != f.history {
 		t.Error("the web client has no history")
 	}
+}
+
+// What SPF found of a stranger's message is in its history. A recipient that goes by the queue
+// has a copy of the message, which tells of what it is one, and the message has the notification.
+func TestHistoryOfAStranger(t *testing.T) {
+	f := answering(t, nil)
+	f.stranger(t, "192.0.2.1").wish("mbrain@here.test", "<jsmith@localhost> NOTIFY=SUCCESS")
+	var found []history.Read
+	var id storage.MessageID
+	until(t, "the message, its copy and the attempt are told", func() bool {
+		found, _, _ = f.history.Search(t.Context(), history.Search{Sender: "mbrain@here.test"})
+		for _, e := range found {
+			if e.Text(history.Queued) != "" {
+				id = e.ID
+			}
+		}
+		events, _, _ := f.history.Find(id)
+		return len(found) == 2 && len(events) == 3
+	})
+	all := f.past(t, id, "received attempt notified")
+	if e := all[0]; !strings.Contains(e.Text(history.Results), "spf=pass") || e.Text(history.Client) != "unknown[192.0.2.1]" || e.Text(history.Queued) != "jsmith@localhost" {
+		t.Errorf("%+v", e)
+	}
+	if e := all[1]; e.Text(history.Relay) != "local" || e.Text(history.Status) != "sent" {
+		t.Errorf("%+v", e)
+	}
+	notice, err := storage.ParseMessageID(all[2].Text(history.Other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := f.past(t, notice, "received")[0]; e.Text(history.Door) != "notification" || e.Text(history.Other) != id.String() || e.Text(history.To) != "mbrain@localhost" {
+		t.Errorf("%+v", e)
+	}
+	for _, e := range found {
+		if e.Text(history.Door) == "queue" && e.Text(history.Other) == id.String() && e.Text(history.To) == "jsmith@localhost" {
+			return
+		}
+	}
+	t.Errorf("no copy in %+v", found)
 }
 
 // A session is told of the history only when it is kept: a reload turns it off and on.

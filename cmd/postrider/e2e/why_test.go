@@ -195,6 +195,16 @@ func TestWhyOfEachMessage(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
+	t.Run("import", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "one.eml")
+		if err := os.WriteFile(file, []byte("Subject: old\n\nx\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.run("import", "writer", "--format", "eml", file)
+		if e := s.wantTold(s.idOf("--to", "writer@localhost"), "received")[0]; e.Door != "import" || e.By == "" {
+			t.Errorf("%+v", e)
+		}
+	})
 	t.Run("readers and operators", func(t *testing.T) {
 		if n := len(s.fetch("reader", true)); n < 4 {
 			t.Fatalf("%d messages", n)

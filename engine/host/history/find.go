@@ -51,7 +51,7 @@ func (l *Log) settled() (files []stored, total int64) {
 
 // finding reads the events of a message.
 func finding(set Settings, id storage.MessageID, now time.Time) *reader {
-	r := &reader{set: set, after: now.Add(-set.Keep).UnixMicro()}
+	r := &reader{one: true, set: set, after: now.Add(-set.Keep).UnixMicro()}
 	r.wants = func(h *header) bool { return has(h.filter, id) }
 	r.takes = func(e []byte) bool { return idOf(e) == id }
 	return r
@@ -63,6 +63,9 @@ type reader struct {
 	after int64                // only events from then on, in microseconds since 1970
 	wants func(h *header) bool // reports whether a block may have events
 	takes func(e []byte) bool  // reports whether an event is taken
+	// one: all events are of one message. Received comes first: it has the time at which
+	// the session heard of the store, when an attempt to send the message on may be over.
+	one bool
 
 	ctx     context.Context // ends the search; nil: nothing does
 	found   []Read
@@ -78,7 +81,12 @@ func (r *reader) read(files []stored, total int64) ([]Read, Summary, error) {
 			return nil, r.summary, err
 		}
 	}
-	slices.SortStableFunc(r.found, func(a, b Read) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(r.found, func(a, b Read) int {
+		if r.one && (a.Kind == Received) != (b.Kind == Received) {
+			return int(a.Kind) - int(b.Kind) // Received has the lowest number
+		}
+		return a.At.Compare(b.At)
+	})
 	return r.found, r.summary, nil
 }
 

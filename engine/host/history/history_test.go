@@ -61,16 +61,16 @@ func TestFind(t *testing.T) {
 	again := New(l.o)
 	for _, l := range []*Log{l, again} {
 		all := find(t, l, 17, 4)
-		if all[0].Kind != Attempt || all[1].Kind != Received || all[2].Kind != Deleted || all[3].Kind != Act {
+		if all[0].Kind != Received || all[1].Kind != Attempt || all[2].Kind != Deleted || all[3].Kind != Act {
 			t.Fatalf("%v", all)
 		}
-		if got := fmt.Sprint(all[0].Facts, all[3].Facts); got != "[{29 250-one 0} {29 250 two 0}] [{21  3} {32 held 0} {33 root 0}]" {
+		if got := fmt.Sprint(all[1].Facts, all[3].Facts); got != "[{29 250-one 0} {29 250 two 0}] [{21  3} {32 held 0} {33 root 0}]" {
 			t.Error(got)
 		}
-		if r := all[1]; r.Text(To) != "u17@b.example" || r.Text(Sender) != "ann@a.example" || r.Facts[3].Time().UnixMicro() != now.UnixMicro() {
+		if r := all[0]; r.Text(To) != "u17@b.example" || r.Text(Sender) != "ann@a.example" || r.Facts[3].Time().UnixMicro() != now.UnixMicro() {
 			t.Errorf("%+v", r)
 		}
-		if n, ok := all[1].Number(Size); !ok || n != 1234 {
+		if n, ok := all[0].Number(Size); !ok || n != 1234 {
 			t.Error(n, ok)
 		}
 		find(t, l, 4999, 1)

@@ -110,7 +110,7 @@ func (l *Life) Print(out io.Writer) {
 		if attempts[r.At.UnixMicro()] {
 			continue
 		}
-		for len(events) > 0 && events[0].At.Before(r.At) {
+		for len(events) > 0 && (events[0].Kind == history.Received || events[0].At.Before(r.At)) {
 			printEvent(out, &events[0])
 			events = events[1:]
 		}
