@@ -32,6 +32,10 @@ func (srv *Server) Reload(next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	collector, err := otlpSettings(next)
+	if err != nil {
+		return err
+	}
 	certificates := certsSettings(next, srv.log)
 	if srv.tls != nil {
 		if err := srv.tls.Check(certificates.Files, certificates.ClientRoots); err != nil {
@@ -63,6 +67,7 @@ func (srv *Server) Reload(next *config.Config) error {
 	late := srv.rejoin(next)
 	srv.hosts.Configure(hostOptions(next, srv.Addrs("smtp")))
 	srv.courier.Configure(relay, in)
+	srv.otlp.Configure(collector)
 	if srv.web != nil {
 		srv.web.Configure(srv.webConfig(next, srv.log.Logger))
 	}

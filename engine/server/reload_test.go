@@ -45,7 +45,7 @@ func changed(t *testing.T, data string) map[string]string {
 		"policy.client_connections": "7/1m0s", "policy.network_connections": "7/1m0s", "policy.client_messages": "7/1m0s", "policy.network_messages": "7/1m0s",
 		"policy.proxy_networks": "192.0.2.0/24", "policy.xclient_networks": "192.0.2.0/24", "policy.dnsbl": "list.test",
 		"policy.client_questions": "7/1m0s", "policy.client_notifications": "7/1m0s",
-		"auth.mechanisms": "CRAM-MD5", "web.hosts": "probe.test", "web.proxies": "192.0.2.0/24",
+		"auth.mechanisms": "CRAM-MD5", "web.otlp": "http://127.0.0.1:1", "web.otlp_headers": file("headers", "X-Scope: probe\n"), "web.hosts": "probe.test", "web.proxies": "192.0.2.0/24",
 	}
 }
 
@@ -95,6 +95,7 @@ func (srv *Server) rules() string {
 			say("listening "+l.Name, at.Addr())
 		}
 	}
+	say("otlp", *srv.otlp.Settings())
 	if srv.web != nil {
 		say("web", *srv.web.Settings())
 	}

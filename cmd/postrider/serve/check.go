@@ -133,8 +133,12 @@ func verdict(found []inspect.Finding, cfg *config.Config, out io.Writer) error {
 	return sysexits.IOErr.With(err)
 }
 
-// checkFiles reports what the limit of open files takes off a configuration.
+// checkFiles reports what the limit of open files takes off a configuration. A service has a
+// limit of its own.
 func checkFiles(cmd *cobra.Command, cfg *config.Config) error {
+	if workspace.Service(cfg) != "" {
+		return nil
+	}
 	limit, err := openFileLimit()
 	if err != nil {
 		return sysexits.Unavailable.With(err)

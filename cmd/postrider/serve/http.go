@@ -27,7 +27,8 @@ type httpServers struct {
 	http    []netip.AddrPort
 	https   []netip.AddrPort
 	limits  *httpLimits
-	ctx     context.Context // for all requests
+	replies func(http.Handler) http.Handler // counts the replies of a handler
+	ctx     context.Context                 // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
 	servers []*http.Server
@@ -91,7 +92,7 @@ type httpParams struct {
 // serveHTTP opens the admin socket and the addresses of --http.
 func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	cfg, srv, log := p.cfg, p.srv, p.log
-	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy)}
+	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy), replies: srv.CountReplies}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.serveWeb(ctx, p); err != nil {
 		return nil, err
@@ -210,7 +211,7 @@ func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Co
 	if within != nil {
 		l = tls.NewListener(l, within)
 	}
-	hs := &http.Server{Handler: h.counts(h.limits.only(handler)), BaseContext: func(net.Listener) context.Context { return h.ctx },
+	hs := &http.Server{Handler: h.counts(h.replies(h.limits.only(handler))), BaseContext: func(net.Listener) context.Context { return h.ctx },
 		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = hs.Serve(l) }()

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"postrider/engine/host/history"
+	"postrider/engine/host/latency"
+	"postrider/engine/host/otlp"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -45,6 +47,13 @@ type Entrance struct {
 	// History keeps what becomes of messages that Submit, Write and Copy store; a caller of
 	// Finish adds its own event, by Message.Keep. nil: none is kept.
 	History *history.Log
+
+	// Took gets the time of each message in the store, from the end of its steps to its
+	// Receipt. Delay gets the time from its arrival until it is in a maildrop, for each
+	// maildrop. nil: none is kept.
+	Took, Delay *latency.Histogram
+	// Spans gets the way of some messages; nil: of none.
+	Spans *otlp.Exporter
 
 	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the
 	// store; it does not block. nil: no call.

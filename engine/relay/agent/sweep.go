@@ -90,4 +90,5 @@ func (c *Courier) finish(e *storage.QueueEntry, a *queue.Attempt, random float64
 	c.record(j)
 	c.logAttempt(e, a, &j)
 	c.keep(e, a, &j)
+	c.sendSpans(e, a)
 }
