@@ -95,11 +95,14 @@ func (im *importing) read(ctx context.Context, r *bufio.Reader) {
 			im.accounts++
 			im.name = im.audited.nameForHistory(im.last)
 		}
-		wanted := len(d.Recipients) == 1 && d.Recipients[0].UIDL != ""
+		wanted := ""
+		if len(d.Recipients) == 1 {
+			wanted = d.Recipients[0].UIDL
+		}
 		number, name := n, im.name
 		d.Done = func(d *storage.Delivery, receipt storage.Receipt, err error) {
 			im.audited.imported(d, receipt.ID(), name, err)
-			im.answers <- storedAnswer{number, receipt.ID(), wanted && d.Recipients[0].UIDL == "", toWire(err)}
+			im.answers <- storedAnswer{number, receipt.ID(), wanted != "" && d.Recipients[0].UIDL != wanted, toWire(err)}
 		}
 		im.s.Deliver(d)
 		n++
