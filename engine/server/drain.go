@@ -72,6 +72,7 @@ func (srv *Server) Close() {
 			srv.tls.Close()
 		}
 		srv.pools.close()
+		srv.history.Stop()
 	})
 }
 

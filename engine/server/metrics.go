@@ -93,6 +93,7 @@ func (srv *Server) newRegistry() *prometheus.Registry {
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
 	srv.screenMetrics(gauge, counter)
+	srv.historyMetrics(gauge, counter)
 	srv.took.register(r, srv.store, srv.courier.Stats.Delay)
 	sent := &srv.otlp.Stats
 	counter("otlp_requests_total", "Requests to the collector of web.otlp.", &sent.Requests)

@@ -14,6 +14,7 @@ import (
 	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/front/web"
+	"postrider/engine/host/history"
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
@@ -33,6 +34,7 @@ type mailroom struct {
 	sent      *allowance.Book // by accounts
 	quotas    *quotaWarnings
 	retention *retention.Chore
+	history   *history.Log
 	entrance  atomic.Pointer[incoming.Entrance]
 	capture   storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 }

@@ -51,6 +51,7 @@ func (srv *Server) Reload(next *config.Config) error {
 	}
 
 	srv.live.Store(next)
+	srv.history.Configure(historySettings(next))
 	if srv.tls != nil {
 		srv.tls.Configure(certificates.Files, certificates.ClientRoots)
 	}

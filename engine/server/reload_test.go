@@ -85,6 +85,7 @@ func (srv *Server) rules() string {
 	say("agent", *srv.courier.Settings())
 	say("mx", srv.hosts.Options())
 	say("router", *srv.router.Settings())
+	say("history", srv.history.Settings())
 	total, client, ours := e.Clients.Limits()
 	say("conn", []any{total, client, ours})
 	say("tls", []any{e.TLS.Limit.Load(), e.TLS.Handshaker.Limit(), e.TLS.Pace.Rate()})

@@ -81,6 +81,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	}
 	srv.quotas = newQuotaWarnings(srv)
 	srv.retention = retention.New(store, cfg.Retention(), log)
+	srv.history = newHistory(cfg, store, log)
 	collector, err := otlpSettings(cfg)
 	if err != nil {
 		return nil, err
@@ -143,6 +144,7 @@ func (srv *Server) Start() {
 	if srv.tls != nil {
 		srv.tls.Start()
 	}
+	srv.history.Start()
 	srv.courier.Start()
 	srv.quotas.start()
 	srv.retention.Start()

@@ -15,6 +15,7 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
 	"postrider/engine/front/admin"
+	"postrider/engine/host/history"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )
@@ -147,15 +148,17 @@ func (s *Shell) serve(t *testing.T, of func(storage.Store) (storage.Store, admin
 		t.Fatal(err)
 	}
 	offered, relay, smtp := of(store)
+	kept := history.New(history.Options{Dir: cfg.HistoryDir(), Settings: history.Settings{Keep: cfg.Log.History, Room: cfg.Log.HistorySize}})
 	l, err := admin.Listen(workspace.AdminSocket(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := admin.Serve(t.Context(), l, offered, relay, nil, slog.New(slog.DiscardHandler), func() admin.Status {
 		return admin.Status{Version: "test", Health: "ok", SMTP: smtp(), Settings: admin.Settings{Dir: s.Dir, Values: cfg.Values()}}
-	})
+	}, admin.Remembering(kept))
 	t.Cleanup(func() {
 		stop(t.Context())
+		kept.Flush()
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
+	"postrider/engine/host/history"
 	"postrider/engine/host/latency"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/pop3d"
@@ -47,7 +48,8 @@ type Rooms struct {
 	Memory   budget.Memory
 	Readers  *conn.Pool // reads the store
 	Log      maillog.Log
-	Draining func() bool // the server ends: no login is taken any more
+	History  *history.Log // nil: none is kept
+	Draining func() bool  // the server ends: no login is taken any more
 	// Took gets the time of each RETR, from the command until the last octet of the message
 	// was handed to the connection; nil: none is kept.
 	Took *latency.Histogram
@@ -77,6 +79,7 @@ type Service struct {
 	memory   budget.Memory
 	readers  *conn.Pool
 	log      maillog.Log
+	history  *history.Log
 	draining func() bool
 	took     *latency.Histogram
 
@@ -99,7 +102,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
-		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining, took: rooms.Took,
+		readers: rooms.Readers, log: rooms.Log, history: rooms.History, draining: rooms.Draining, took: rooms.Took,
 		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 		maildrops: maildrops{store: rooms.Store, times: new(loginTimes)},
 		buffers:   newBuffers(rooms.Memory.Bulk),

@@ -21,6 +21,8 @@ type Mailbox struct {
 	Row func(storage.Message) (Row, error)
 	// ForGood: what is deleted can't be undeleted, whatever storage.Retention says.
 	ForGood bool
+	// Deleted is told of messages that Delete has deleted; nil: it is not told.
+	Deleted func(ids []storage.MessageID)
 }
 
 // Row is a message in a list.
@@ -248,10 +250,17 @@ func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 		return err
 	}
 	defer lock.Release()
+	expunge := lock.Expunge
 	if b.ForGood {
-		return lock.Purge(ids)
+		expunge = lock.Purge
 	}
-	return lock.Expunge(ids)
+	if err := expunge(ids); err != nil {
+		return err
+	}
+	if b.Deleted != nil {
+		b.Deleted(ids)
+	}
+	return nil
 }
 
 // people are addresses for a person to read.
