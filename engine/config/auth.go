@@ -22,10 +22,10 @@ func keysOfAuth(c *Config) []*Key {
 			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. A mechanism that proves the password is offered when accounts have what it needs: CRAM-MD5 while one was made with --apop, SCRAM-SHA-256 as auth.offer_scram says. Without SCRAM-SHA-256 here, new passwords are stored without its verifier."),
 		choice("auth.offer_scram", &c.Auth.OfferSCRAM, OfferToAll, OfferToSome).
 			help("When SCRAM-SHA-256 is offered. all: while each account with a password has a verifier. some: while at least one has. An account that was imported gets its verifier at its first login by PLAIN, LOGIN or PASS. Many clients choose SCRAM when it is offered, and their login fails without a verifier; with \"some\" such an account needs \"postrider account passwd\" or a client that is set to PLAIN."),
-		count("auth.min_password", &c.Auth.MinPassword, 6, 1, 128).
-			help("The least number of characters of a new password (account add, passwd, import)."),
+		count("auth.min_password", &c.Auth.MinPassword, 1, 1, 128).
+			help("The least number of characters of a new password (account add, passwd, import). From 2 on the name of the account is refused as well."),
 		text("auth.refused_passwords", &c.Auth.RefusedPasswords, "", anyString, "a path, or empty").
-			help("A file of passwords that no account gets, one a line, in any case. The name of the account is refused without it."),
+			help("A file of passwords that no account gets, one a line, in any case."),
 		boolean("auth.plaintext_without_tls", &c.Auth.ClearText, false).
 			help("Accept passwords in clear text (PLAIN, LOGIN; USER and PASS of POP3) without TLS from other hosts. From this host they are always accepted."),
 		count("auth.scram_iterations", &c.Auth.ScramIterations, 16384, 4096, 2_000_000).rfc("RFC 7677 section 4: at least 4096").

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -75,6 +76,9 @@ default domain with the name alone.`,
 	return t.FlagsWithCreate(cmd)
 }
 
+// short is how many characters are too few for a password that guesses are made at.
+const short = 8
+
 // newPassword reads a password that the rules allow.
 func newPassword(cmd *cobra.Command, fromStdin bool, rules *password.Rules, local, domain string) ([]byte, error) {
 	word, err := workspace.ReadPassword(cmd, fromStdin, router.Mailbox(local, domain))
@@ -83,6 +87,9 @@ func newPassword(cmd *cobra.Command, fromStdin bool, rules *password.Rules, loca
 	}
 	if err := rules.Check(word, local, domain); err != nil {
 		return nil, sysexits.DataErr.With(fmt.Errorf("%w: nothing was changed", err))
+	}
+	if n := utf8.RuneCount(word); n < short && rules.MinLength < 2 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "The password has %d characters, which is few. auth.min_password refuses short ones.\n", n)
 	}
 	return word, nil
 }

@@ -107,6 +107,9 @@ func TestRules(t *testing.T) {
 			t.Errorf("%q: %v, want %q", word, err, want)
 		}
 	}
+	if err := new(Rules).Check([]byte("alice"), "alice", "a.example"); err != nil {
+		t.Errorf("without rules: %v", err)
+	}
 	if _, err := ReadRefused(strings.NewReader(strings.Repeat("x", maxRefused+1))); err == nil {
 		t.Error("a line without an end was read")
 	}

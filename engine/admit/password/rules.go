@@ -11,7 +11,7 @@ import (
 
 // Rules are what a new password has to be. What is stored already is not looked at.
 type Rules struct {
-	MinLength int                 // in characters
+	MinLength int                 // in characters; from 2 on the name of the account is refused too
 	Refused   map[string]struct{} // in lower case; see ReadRefused
 }
 
@@ -24,7 +24,7 @@ func (r *Rules) Check(password []byte, local, domain string) error {
 		return fmt.Errorf("the password is empty")
 	case n < r.MinLength:
 		return fmt.Errorf("the password has %d characters: auth.min_password wants at least %d", n, r.MinLength)
-	case folded == strings.ToLower(local) || folded == strings.ToLower(local+"@"+domain):
+	case r.MinLength > 1 && (folded == strings.ToLower(local) || folded == strings.ToLower(local+"@"+domain)):
 		return fmt.Errorf("the password is the name of the account: it would be guessed first")
 	case refused:
 		return fmt.Errorf("the password is in the list of refused passwords (auth.refused_passwords)")
