@@ -162,12 +162,16 @@ func (srv *Server) relayMetrics(gauge gauge, counter counter) {
 
 // tlsMetrics are the metrics of handshakes with clients.
 func (srv *Server) tlsMetrics(gauge gauge, counter counter) {
-	if srv.tls == nil {
+	if srv.tls.Load() == nil {
 		return
 	}
 	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.edge.TLS.Handshaker.Open()) })
 	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
-		at, _ := srv.tls.Expires()
+		m := srv.tls.Load()
+		if m == nil {
+			return 0
+		}
+		at, _ := m.Expires()
 		return float64(at.Unix())
 	})
 	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.edge.Stats.TLSHandshakes)

@@ -15,6 +15,7 @@ import (
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/certs"
 	"postrider/engine/edge/conn"
+	"postrider/engine/edge/dns"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/capture"
@@ -41,7 +42,7 @@ type Server struct {
 	group     *loop.Group
 	sockets   *privilege.Sockets
 	listening atomic.Pointer[[]Listening]
-	tls       *certs.Manager // nil: none
+	tls       atomic.Pointer[certs.Manager] // nil: none
 	edge      *conn.Edge
 	budget    budget.Memory
 	readers   *conn.Pool // they read the store for POP3
@@ -49,6 +50,7 @@ type Server struct {
 	// converters make lines of binary messages.
 	converters *conn.Pool
 	placers    *conn.Pool // places recipients again
+	names      *dns.Resolver
 	hosts      *mx.Finder
 	courier    *agent.Courier
 	keys       *dkim.Keys
@@ -139,16 +141,16 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, fmt.Errorf("event loops: %w", err)
 	}
 	srv.group = group
-	if srv.tls, err = newTLS(cfg, srv.log); err != nil {
+	certificates, err := newTLS(cfg, srv.log)
+	if err != nil {
 		group.Stop()
 		return nil, err
 	}
-	if srv.tls != nil {
-		srv.edge.TLS = tlsOfEdge(cfg, srv.tls.Clients)
-	}
+	srv.tls.Store(certificates)
+	srv.edge.TLS = tlsOfEdge(cfg, certificates)
 	srv.edge.Run(group.Loops())
-	names := NewResolver(cfg, log)
-	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(names))
+	srv.names = NewResolver(cfg, log)
+	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(srv.names))
 	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg, srv.entrance.Load()), srv.smtpRooms())
 	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, SureConnections), 0)
 	srv.pop3srv = srv.newPOP3()
@@ -157,7 +159,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		srv.readers.Close()
 		return nil, err
 	}
-	srv.hosts = NewFinder(cfg, names, srv.Addrs("smtp"))
+	srv.hosts = NewFinder(cfg, srv.names, srv.Addrs("smtp"))
 	if srv.courier, err = srv.newCourier(log); err != nil {
 		group.Stop()
 		srv.readers.Close()
@@ -178,8 +180,8 @@ func (srv *Server) config() *config.Config { return srv.live.Load() }
 func (srv *Server) Start() {
 	srv.group.Start()
 	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), srv.limits.watch()
-	if srv.tls != nil {
-		srv.tls.Start()
+	if m := srv.tls.Load(); m != nil {
+		m.Start()
 	}
 	srv.courier.Start()
 	srv.quotas.start()
@@ -231,8 +233,8 @@ func (srv *Server) Drain(ctx context.Context) {
 	srv.group.Stop()
 	srv.endMessages()
 	srv.quotas.end()
-	if srv.tls != nil {
-		srv.tls.Close()
+	if m := srv.tls.Load(); m != nil {
+		m.Close()
 	}
 	srv.readers.Close()
 	srv.auth.Close()

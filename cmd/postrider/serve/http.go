@@ -2,10 +2,7 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -24,14 +21,12 @@ import (
 
 // httpServers are the admin socket and, when asked for, HTTP.
 type httpServers struct {
-	http    []netip.AddrPort
-	https   []netip.AddrPort
 	limits  *httpLimits
 	ctx     context.Context // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
-	servers []*http.Server
-	stop    []func() // stops the admin and the sendmail socket
+	stop    []func()     // stops the admin and the sendmail socket
+	sites   sites
 }
 
 // handlersEnd is how long requests may take to notice that they are cancelled.
@@ -41,13 +36,14 @@ const handlersEnd = 20 * time.Second
 // then. After it returns, no HTTP request uses the store.
 func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	var all sync.WaitGroup
-	for _, s := range h.servers {
+	servers := h.sites.end()
+	for _, s := range servers {
 		all.Go(func() { _ = s.Shutdown(ctx) })
 	}
 	h.limits.closeIdle() // Shutdown waits for connections without a request
 	all.Wait()
 	h.cancel()
-	for _, s := range h.servers {
+	for _, s := range servers {
 		_ = s.Close()
 	}
 	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
@@ -94,21 +90,16 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy)}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.serveWeb(ctx, p); err != nil {
+		h.all()
 		return nil, err
 	}
-	if handler := srv.ACMEHandler(); handler != nil {
-		for _, addr := range cfg.TLS.ACMEListen {
-			if _, err := h.open(p.sockets.File("acme", addr), handler, nil, log); err != nil {
-				return nil, fmt.Errorf("tls.acme_listen %s: %w", addr, err)
-			}
-		}
-	}
+	p.live.web = h
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
 	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
-			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(p.live.cfg.Load()),
+			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.sites.addrs("http")), Settings: settings(p.live.cfg.Load()),
 			Listening: h.listening(),
 		}
 		if err := srv.Healthy(); err != nil {
@@ -131,9 +122,9 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 
 // listening are the addresses of HTTP, for the status.
 func (h *httpServers) listening() (all []admin.Listener) {
-	for _, l := range []admin.Listener{{Name: "http", Addrs: texts(h.http)}, {Name: "https", Addrs: texts(h.https)}} {
-		if len(l.Addrs) > 0 {
-			all = append(all, l)
+	for _, name := range []string{"http", "https"} {
+		if addrs := texts(h.sites.addrs(name)); len(addrs) > 0 {
+			all = append(all, admin.Listener{Name: name, Addrs: addrs})
 		}
 	}
 	return all
@@ -146,38 +137,6 @@ func settings(cfg *config.Config) admin.Settings {
 		s.File = absolute(cfg.File())
 	}
 	return s
-}
-
-// serveWeb opens web.listen and web.listen_tls. The web client is made if one of them
-// needs it.
-func (h *httpServers) serveWeb(ctx context.Context, p *httpParams) error {
-	cfg, srv, log := p.cfg, p.srv, p.log
-	plain := srv.HTTP()
-	client := h.captureView(ctx, srv, log)
-	if client == nil && (len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client) {
-		var err error
-		if client, err = srv.WebClient(log); err != nil {
-			return fmt.Errorf("the web client: %w", err)
-		}
-	}
-	if client != nil && (cfg.Web.Client || cfg.Capture.On) {
-		plain.Handle("/", client)
-	}
-	for _, addr := range cfg.Web.Listen {
-		at, err := h.open(p.sockets.File("http", addr), plain, nil, log)
-		if err != nil {
-			return fmt.Errorf("web.listen %s: %w", addr, err)
-		}
-		h.http = append(h.http, at)
-	}
-	for _, addr := range cfg.Web.ListenTLS {
-		at, err := h.open(p.sockets.File("https", addr), client, srv.WebTLS(), log)
-		if err != nil {
-			return fmt.Errorf("web.listen_tls %s: %w", addr, err)
-		}
-		h.https = append(h.https, at)
-	}
-	return nil
 }
 
 // captureView is the view of captured mail, which it begins to keep small; nil: nothing
@@ -195,27 +154,6 @@ func (h *httpServers) captureView(ctx context.Context, srv *server.Server, log *
 	}()
 	h.stop = append(h.stop, func() { cancel(); <-done })
 	return view
-}
-
-// open serves at a socket until stop, within TLS if there is a configuration for it. At
-// an error it has stopped all. What is slow sets times of its own (package web).
-func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (at netip.AddrPort, err error) {
-	l, err := net.FileListener(socket)
-	if err != nil {
-		h.all()
-		return at, err
-	}
-	addr := l.Addr()
-	l = httpListener{l, h.limits}
-	if within != nil {
-		l = tls.NewListener(l, within)
-	}
-	hs := &http.Server{Handler: h.counts(h.limits.only(handler)), BaseContext: func(net.Listener) context.Context { return h.ctx },
-		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	go func() { _ = hs.Serve(l) }()
-	h.servers = append(h.servers, hs)
-	return addr.(*net.TCPAddr).AddrPort(), nil
 }
 
 // addresses is " name=addr,addr" for the ready line; nothing without addresses.

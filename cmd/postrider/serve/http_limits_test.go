@@ -50,10 +50,11 @@ func serveLimited(t *testing.T, limit int, handler http.Handler) (*httpServers, 
 	b := &books{limit: limit}
 	h := &httpServers{limits: newHTTPLimits(b, func(netip.Addr) bool { return false })}
 	h.ctx, h.cancel = context.WithCancel(t.Context())
-	at, err := h.open(f, handler, nil, slog.New(slog.DiscardHandler))
+	server, at, err := h.serve(f, handler, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.sites.open = []*site{{name: "http", at: at, server: server}}
 	t.Cleanup(h.all)
 	return h, b, at.String()
 }

@@ -165,7 +165,7 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 	if err != nil {
 		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
-	live := &running{load: load, srv: srv, lines: handler, sockets: sockets, log: log, manager: manager, share: share, asked: asked}
+	live := &running{load: load, srv: srv, store: store, lines: handler, sockets: sockets, log: log, manager: manager, share: share, asked: asked}
 	live.cfg.Store(cfg)
 	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started, live})
 	if err != nil {
@@ -208,7 +208,7 @@ func readyLine(srv *server.Server, web *httpServers) string {
 	for _, at := range srv.Listening() {
 		line += addresses(at.Name, at.Addrs())
 	}
-	return line + addresses("http", web.http) + addresses("https", web.https)
+	return line + addresses("http", web.sites.addrs("http")) + addresses("https", web.sites.addrs("https"))
 }
 
 // openStore opens the store. A process that replaces one with a failed store tries until
