@@ -41,7 +41,7 @@ func changed(t *testing.T, data string) map[string]string {
 		"submission.listen": "127.0.0.1:0", "submission.listen_tls": "127.0.0.1:0",
 		"pop3.listen": "127.0.0.2:0", "pop3.listen_tls": "127.0.0.1:0",
 		"tls.certificates": filepath.Join(data, "tls-selfsigned.pem"), "tls.client_roots": filepath.Join(data, "tls-selfsigned.pem"),
-		"the roots before":       file("roots", read(t, filepath.Join(data, "tls-selfsigned.pem"))),
+		"the roots before":      file("roots", read(t, filepath.Join(data, "tls-selfsigned.pem"))),
 		"tls.client_handshakes": "7/1m0s", "relay.networks": "192.0.2.0/24", "relay.smarthost": "[smart.test]:2500",
 		"relay.transports": "probe.test=[transport.test]", "relay.sender_transports": "probe@sender.test=[sender.test]",
 		"relay.passwords": file("passwords", "[a.test] me:secret\n"), "relay.private_networks": "192.0.2.0/24", "relay.source": "127.0.0.1",

@@ -59,7 +59,7 @@ func (srv *Server) webHosts() web.Hosts {
 // WebTLS is the configuration of web.listen_tls, for all of its connections: each is served
 // by what counts when it comes.
 func (srv *Server) WebTLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		if m := srv.tls.Load(); m != nil {
 			return m.Configs().HTTPS, nil
 		}

@@ -61,7 +61,7 @@ Connections to the web client and to other hosts are not listed.`,
 		},
 	}
 	c.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 1000, "maximum number of sessions that are listed: the newest ones")
+	workspace.NumberVar(cmd.Flags(), &limit, "limit", "", 1000, "maximum number of sessions that are listed: the newest ones")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return t.Flags(cmd)
 }

@@ -96,7 +96,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	p.live.web = h
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
-	stop, err := admin.Serve(ctx, absolute(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
+	stop, err := admin.Serve(ctx, workspace.FullPath(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
 			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.sites.addrs("http")), Settings: settings(p.live.cfg.Load()),
@@ -132,9 +132,9 @@ func (h *httpServers) listening() (all []admin.Listener) {
 
 // settings are what commands ask for.
 func settings(cfg *config.Config) admin.Settings {
-	s := admin.Settings{Dir: absolute("."), Values: cfg.Values()}
+	s := admin.Settings{Dir: workspace.FullPath("."), Values: cfg.Values()}
 	if cfg.File() != "" {
-		s.File = absolute(cfg.File())
+		s.File = workspace.FullPath(cfg.File())
 	}
 	return s
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"postrider/cmd/postrider/serve/inspect"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
@@ -104,7 +105,10 @@ func (r *running) apply(next *config.Config) (changes []admin.Change, late, err 
 	if err := now.Check(); err != nil {
 		return nil, nil, sysexits.Config.With(fmt.Errorf("without the keys that need a restart: %w", err))
 	}
-	if err := errors.Join(secrets(now), mayBeRoot(now, r.log)); err != nil {
+	if f := inspect.AsRoot(now, os.Geteuid()); f != nil {
+		return nil, nil, sysexits.Config.With(f)
+	}
+	if err := secrets(now); err != nil {
 		return nil, nil, sysexits.Config.With(err)
 	}
 	if err := shareFilesAgain(now, r.share, r.log); err != nil {
@@ -175,10 +179,16 @@ func (r *running) isBeyond(key string, next *config.Config) bool {
 // mail.
 func (r *running) isCaptures(key string) bool { return key == "server.domains" && r.asked.Capture.On }
 
-// onHangup has SIGHUP reload, until the function that it returns is called.
-func (r *running) onHangup() (stop func()) {
+// hangup takes SIGHUP from now on: before the server is ready too, where it would end the
+// process.
+func hangup() chan os.Signal {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
+	return hangups
+}
+
+// onHangup has SIGHUP reload, until the function that it returns is called.
+func (r *running) onHangup(hangups chan os.Signal) (stop func()) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)

@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
@@ -46,18 +48,25 @@ func startRunning(t *testing.T) (r *running, next **config.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file := asked.Clone()
+	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, store: store, lines: lines, sockets: sockets, log: log, manager: new(notifier), share: share, asked: asked}
+	r.cfg.Store(cfg)
+	web, err := serveHTTP(t.Context(), &httpParams{cfg, sockets, srv, store, log, time.Now(), r})
+	if err != nil {
+		t.Fatal(err)
+	}
 	srv.Start()
 	t.Cleanup(func() {
-		srv.Drain(t.Context())
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		srv.Drain(ended)
+		web.end(ended, log)
 		sockets.Close()
 		lines.Close()
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	file := asked.Clone()
-	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, store: store, lines: lines, sockets: sockets, log: log, manager: new(notifier), share: share, asked: asked}
-	r.cfg.Store(cfg)
 	return r, &file
 }
 
@@ -130,7 +139,7 @@ func TestReload_AllOrNothing(t *testing.T) {
 	lines := r.lines.Settings()
 	for key, value := range map[string]string{"relay.passwords": "/nowhere", "relay.tls_roots": "/nowhere", "pop3.listen": "192.0.2.1:110", "smtp.listen": before.POP3.Listen[0]} {
 		*file = r.asked.Clone()
-		for name, word := range map[string]string{"smtp.max_hops": "101", "log.level": "debug", key: value} {
+		for name, word := range map[string]string{"smtp.max_hops": "101", "log.level": "debug", "server.domains": "left.test", key: value} {
 			if err := (*file).Key(name).Set(word); err != nil {
 				t.Fatal(err)
 			}
@@ -141,6 +150,9 @@ func TestReload_AllOrNothing(t *testing.T) {
 		}
 		if r.cfg.Load() != before || r.lines.Settings() != lines {
 			t.Errorf("%s: something has changed", key)
+		}
+		if slices.Contains(r.store.Domains(), "left.test") {
+			t.Errorf("%s: a domain is left that the server does not go by", key)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,5 +70,6 @@ func replaceProcess(pause time.Duration, sockets *privilege.Sockets) error {
 			env = append(env, e)
 		}
 	}
+	signal.Ignore(syscall.SIGHUP) // until the next process takes it; it reads the file anyway
 	return fmt.Errorf("restart: %w", syscall.Exec(self, os.Args, env))
 }

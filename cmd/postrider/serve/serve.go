@@ -57,6 +57,7 @@ demo-passwords of the data directory.`,
   postrider serve --config /etc/postrider.toml --http 127.0.0.1:8025`,
 		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangups := hangup()
 			cfg, err := configOf(file, flags)
 			if err != nil {
 				return err
@@ -71,7 +72,7 @@ demo-passwords of the data directory.`,
 				return err
 			}
 			load := func() (*config.Config, error) { return configOf(file, flags) }
-			return errors.Join(serve(cmd.Context(), cfg, load, demo, cmd.OutOrStdout()), written())
+			return errors.Join(serve(cmd.Context(), cfg, load, hangups, demo, cmd.OutOrStdout()), written())
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML; default: $POSTRIDER_CONFIG, or /etc/postrider.toml if it exists); flags override it")
@@ -116,8 +117,8 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 }
 
 // serve runs the server until ctx ends, or until its store fails and
-// the process replaces itself. load reads the configuration again.
-func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), demo bool, out io.Writer) error {
+// the process replaces itself. load reads the configuration again, for each signal in hangups.
+func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) error {
 	started, asked := time.Now(), cfg.Clone()
 	handler, err := maillog.Open(logSettings(cfg))
 	if err != nil {
@@ -178,7 +179,7 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 	if err := firstSteps(store, cfg, demo, out); err != nil {
 		log.Warn("the accounts can't be listed", "err", err)
 	}
-	defer live.onHangup()()
+	defer live.onHangup(hangups)()
 	manager.ready(ready, srv.Alive)
 
 	select {
