@@ -32,9 +32,9 @@ var errDraining = errors.New("shutting down")
 // The caller may put more into it.
 func (srv *Server) HTTP() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", srv.onlyHosts(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", srv.activity.Track(srv.onlyHosts(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{}))))
 	if srv.config().Web.Profiling {
-		profiles(mux, srv.onlyHosts)
+		profiles(mux, func(next http.Handler) http.Handler { return srv.activity.Track(srv.onlyHosts(next)) })
 	}
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -45,8 +45,8 @@ func (srv *Server) HTTP() *http.ServeMux {
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	}
-	mux.HandleFunc("GET /healthz", health)
-	mux.HandleFunc("GET /readyz", health)
+	mux.Handle("GET /healthz", srv.activity.Track(http.HandlerFunc(health)))
+	mux.Handle("GET /readyz", srv.activity.Track(http.HandlerFunc(health)))
 	return mux
 }
 

@@ -59,13 +59,14 @@ type Server struct {
 	entrance   atomic.Pointer[incoming.Entrance]
 	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 
-	door    *login.Door
-	secret  []byte // see login.LoadSecret
-	guard   *screen.Guard
-	smtpsrv *smtpsrv.Service
-	pop3srv *pop3srv.Service
-	web     *web.Client   // nil: none was made
-	view    *capture.View // nil: none was made
+	door     *login.Door
+	secret   []byte // see login.LoadSecret
+	guard    *screen.Guard
+	smtpsrv  *smtpsrv.Service
+	pop3srv  *pop3srv.Service
+	web      *web.Client   // nil: none was made
+	view     *capture.View // nil: none was made
+	activity *web.Activity
 
 	draining  atomic.Bool
 	reloading sync.Mutex // held by Reload, and by the first step of Drain
@@ -116,6 +117,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		m.OnSync(srv.took.sync.Observe)
 	}
 	srv.edge = srv.newEdge()
+	srv.activity = web.NewActivity(srv.edge.NewID)
 	var err error
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err

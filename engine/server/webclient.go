@@ -49,7 +49,7 @@ func (srv *Server) webConfig(c *config.Config, log *slog.Logger) web.Config {
 // webBounds are the bounds of the web client and of the view of captured mail. Each client
 // that can connect may read captured mail, so the name that a request gives always counts.
 func (srv *Server) webBounds() web.Bounds {
-	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.config().Web.Proxies, Budget: srv.budget.Pages}
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.config().Web.Proxies, Budget: srv.budget.Pages, Activity: srv.activity}
 }
 
 func (srv *Server) webHosts() web.Hosts {
