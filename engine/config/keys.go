@@ -110,7 +110,7 @@ func keysOfProcess(c *Config) []*Key {
 		octets("storage.memtable", &c.Storage.Memtable, 24*mib, mib, gib).
 			help("Size of a memtable; up to 8 are in memory.").atStart(),
 		octets("storage.free_floor", &c.Storage.FreeFloor, 0, 0, 1024*gib).
-			help("Free disk space below which no mail is accepted (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB.").atStart(),
+			help("Free disk space below which no mail is accepted (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB."),
 		octets("storage.ballast", &c.Storage.Ballast, 64*mib, 0, 64*gib).
 			help("Size of a reserve file that is deleted when the disk is full all the same; 0: none.").atStart(),
 		choice("storage.durability", &c.Storage.Durability, DurabilityCommit, DurabilityNone).flag("durability").

@@ -312,7 +312,7 @@ func TestASlowReaderOfATraceLosesLines(t *testing.T) {
 	}
 }
 
-// Sessions of the web client are among those that are listed, ended and traced, with ids that
+// Sessions of the web client are listed, ended and traced with the others, with ids that
 // no other session has.
 func TestWebSessionsAreAmongTheOthers(t *testing.T) {
 	f := start(t, func(c *config.Config) { now(c) }, nil)

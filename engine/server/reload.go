@@ -18,7 +18,7 @@ import (
 // then the addresses are not changed, and all other keys are.
 //
 // Addresses that next adds are bound; next gets the ports that were picked for port 0. What
-// serves HTTP takes its sockets from Sockets, and drops those that are gone. One call at a
+// serves HTTP takes its sockets from Sockets, and drops sockets that are gone. One call at a
 // time.
 func (srv *Server) Reload(next *config.Config) error {
 	srv.reloading.Lock() // Drain waits for the end
@@ -81,7 +81,7 @@ func (srv *Server) configureEdge(c *config.Config) {
 	srv.edge.Lines.Configure(clientLines(c))
 }
 
-// openSockets binds the addresses that next adds, those of HTTP too, and sets them in next as
+// openSockets binds the addresses that next adds, addresses of HTTP too, and sets them in next as
 // they are bound.
 func (srv *Server) openSockets(next *config.Config) (added []privilege.New, err error) {
 	defer func() {

@@ -20,7 +20,7 @@ import (
 // process does it, or the commands that ask the running server for its settings.
 var ofProcess = []string{
 	"limits.drain_timeout", "log.to", "log.name", "log.format", "log.level", "auth.min_password", "auth.refused_passwords",
-	"web.listen", "web.listen_tls", "web.client", "web.profiling", "tls.acme_listen", "tls.acme_accept_terms",
+	"storage.free_floor", "web.listen", "web.listen_tls", "web.client", "web.profiling", "tls.acme_listen", "tls.acme_accept_terms",
 }
 
 // probe is a client that networks of the test hold.

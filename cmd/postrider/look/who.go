@@ -87,7 +87,7 @@ func printSessions(out io.Writer, found *conn.Survey) error {
 	return nil
 }
 
-// table has a line for each session, those of the web apart. What may be long comes last.
+// table has a line for each session, and sessions of the web apart. What may be long comes last.
 func table(all []conn.Facts) string {
 	mail, web := []string{"ID\tPROTO\tSTATE\tAGE\tMSGS\tIN\tOUT\tTLS\tCLIENT\tACCOUNT"}, []string{"ID\tPROTO\tSTATE\tAGE\tIDLE\tREQS\tIN\tOUT\tTLS\tCLIENT\tACCOUNT\tLAST REQUEST"}
 	for i := range all {

@@ -27,7 +27,7 @@ import (
 type running struct {
 	load    func() (*config.Config, error) // reads the file, with the flags over it
 	srv     *server.Server
-	store   storage.Directory
+	store   storage.Store
 	web     *httpServers // nil in tests without HTTP
 	lines   *maillog.Handler
 	sockets *privilege.Sockets
@@ -156,6 +156,9 @@ func (r *running) use(now *config.Config) (err error) {
 	}
 	undo = append(undo, func() error { return r.lines.Configure(before) })
 	err = r.srv.Reload(now)
+	if disk, ok := r.store.(storage.Floored); ok && err == nil {
+		disk.SetFreeFloor(now.Storage.FreeFloor)
+	}
 	if err == nil || errors.Is(err, storage.ErrTemporary) {
 		return err
 	}

@@ -80,7 +80,7 @@ var otherValues = map[string]string{
 
 // ofProcess are the keys that no room of the server has: the process reads them itself, or
 // tells them to the commands that set passwords.
-var ofProcess = []string{"limits.drain_timeout", "auth.min_password", "auth.refused_passwords"}
+var ofProcess = []string{"storage.free_floor", "limits.drain_timeout", "auth.min_password", "auth.refused_passwords"}
 
 // A key that needs a restart is answered so, each time, and keeps its value; the keys of the
 // process apply. Package server has the test of all others.

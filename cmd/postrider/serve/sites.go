@@ -147,8 +147,8 @@ func (s *sites) leave(which func(*site) bool) (gone []*site) {
 	return gone
 }
 
-// end has no address added any more, and returns the servers of all, with those that were
-// taken away.
+// end has no address added any more, and returns the servers of all addresses, also of
+// addresses that were taken away.
 func (s *sites) end() (servers []*http.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

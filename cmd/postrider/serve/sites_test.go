@@ -3,6 +3,7 @@ package serve
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
+	"postrider/storage"
 )
 
 // want reloads with the keys of change, and wants all of them applied.
@@ -49,7 +51,7 @@ func status(client *http.Client, url string) string {
 	return fmt.Sprint(answer.StatusCode)
 }
 
-// Addresses of HTTP come and go with a reload, as those of mail do, and so do the pages and
+// Addresses of HTTP come and go with a reload, as the addresses of mail do, and so do the pages and
 // the profiles on them.
 func TestReload_AddressesOfHTTP(t *testing.T) {
 	r, file := startRunning(t)
@@ -178,5 +180,18 @@ func TestReload_LogThatCannotBeOpened(t *testing.T) {
 	}
 	if done := r.reload(); len(done.Faults) != 0 || done.Code != 0 {
 		t.Errorf("%+v", done)
+	}
+}
+
+// The floor of the store follows storage.free_floor.
+func TestReload_FreeFloor(t *testing.T) {
+	r, file := startRunning(t)
+	want(t, r, file, map[string]string{"storage.free_floor": "1024GiB"})
+	if err := r.store.Health().Err; !errors.Is(err, storage.ErrFull) {
+		t.Errorf("with a floor that no disk here has: %v", err)
+	}
+	want(t, r, file, map[string]string{"storage.free_floor": "1"})
+	if err := r.store.Health().Err; err != nil {
+		t.Errorf("with a floor of an octet: %v", err)
 	}
 }

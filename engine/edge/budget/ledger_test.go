@@ -200,7 +200,7 @@ func BenchmarkReserveRelease(b *testing.B) {
 }
 
 // A ledger that shrinks takes nothing from what is booked, and gives nothing out until enough
-// of it has run out. One that grows serves those that wait.
+// of it has run out. One that grows serves the callers that wait.
 func TestSetMax(t *testing.T) {
 	g := newGroup(t)
 	l := NewLedger(100)

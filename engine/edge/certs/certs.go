@@ -57,7 +57,8 @@ func New(set Settings) (*Manager, error) {
 		return nil, err
 	}
 	m.order()
-	m.warn()
+	m.warnOfExpiry()
+	m.warnOfNames()
 	return m, nil
 }
 
@@ -177,7 +178,8 @@ func (m *Manager) Configure(set Settings) {
 		m.order()
 	}
 	ask(m.look)
-	m.warn()
+	m.warnOfExpiry()
+	m.warnOfNames()
 }
 
 // ask puts a request into a channel, if none is there.
@@ -268,7 +270,7 @@ func (m *Manager) reload(force bool) {
 		m.fault("new TLS certificates can't be used, the old ones stay in use", err)
 	case loaded:
 		m.set.Log.Info("TLS certificates loaded")
-		m.warn()
+		m.warnOfExpiry()
 	}
 	if err := m.rotate(); err != nil {
 		m.fault("TLS", err)
@@ -278,11 +280,15 @@ func (m *Manager) reload(force bool) {
 // Expires returns when the first certificate expires, and a name in it.
 func (m *Manager) Expires() (at time.Time, name string) { return m.store.Expires() }
 
-// warn warns of certificates that expire, and of a self-signed one that lacks a name.
-func (m *Manager) warn() {
+// warnOfExpiry warns of a certificate that expires.
+func (m *Manager) warnOfExpiry() {
 	if at, name := m.Expires(); time.Until(at) < expiryWarning {
 		m.set.Log.Warn("TLS certificate for "+name+" expires soon or has expired: renew it", "not_after", at)
 	}
+}
+
+// warnOfNames warns of a self-signed certificate that lacks a name.
+func (m *Manager) warnOfNames() {
 	if len(m.set.Files) > 0 || len(m.set.ACME.Domains) > 0 {
 		return
 	}

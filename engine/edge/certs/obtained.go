@@ -59,7 +59,7 @@ func (m *Manager) use(got obtained) {
 	}
 	m.store.Obtained(got.certs)
 	m.set.Log.Info("TLS certificates by ACME loaded")
-	m.warn()
+	m.warnOfExpiry()
 }
 
 // ACMEHandler answers the authority at port 80. Without certificates by ACME it answers 404.

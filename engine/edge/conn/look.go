@@ -25,7 +25,7 @@ type Facts struct {
 	Out      int64      `json:"octets_out"` // as they go on the wire
 	TLS      string     `json:"tls,omitempty"`
 
-	// Of web alone.
+	// Facts of web sessions alone.
 	Idle     int64  `json:"idle,omitempty"` // seconds since the begin of the last request
 	Last     string `json:"last,omitempty"` // method and path of the last request
 	Requests int64  `json:"requests,omitempty"`

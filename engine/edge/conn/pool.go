@@ -31,7 +31,7 @@ func NewPool(workers, queue, last int) *Pool {
 	return p
 }
 
-// Resize changes the number of goroutines, to at least 1. Those that are too many end after
+// Resize changes the number of goroutines, to at least 1. Goroutines that are too many end after
 // the job that they are at. Close comes after the last call.
 func (p *Pool) Resize(workers int) {
 	workers = max(workers, 1)

@@ -54,7 +54,7 @@ type tokens struct {
 	max, used int // guarded by mu
 }
 
-// set replaces how many there are. Those that are taken stay so.
+// set replaces how many there are. Tokens that are taken stay so.
 func (t *tokens) set(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -37,6 +37,22 @@ func NewActivity(newID func() uint64) *Activity {
 type follow struct {
 	sel  conn.Selection
 	feed *conn.Feed
+	met  map[uint64]bool // ids whose first request was shown; guarded by Activity.mu
+}
+
+// maxMet bounds follow.met: over it an id is shown as a new one.
+const maxMet = 1000
+
+// meet reports whether an id has not been shown before.
+func (t *follow) meet(id uint64) bool {
+	if t.met[id] {
+		return false
+	}
+	if len(t.met) >= maxMet {
+		clear(t.met)
+	}
+	t.met[id] = true
+	return true
 }
 
 // request is a request that is under way.
@@ -52,7 +68,7 @@ type request struct {
 	sealed bool   // the client came by HTTPS, to us or to a proxy
 
 	// The fields below are guarded by Activity.mu.
-	id      uint64   // of the session, or the request's own
+	id      uint64   // the session's, or the request's own
 	session *session // nil: none, or it is not known yet
 	by      []*follow
 	cut     bool // an operator has ended it
@@ -178,16 +194,23 @@ func (q *request) tell() {
 			continue
 		}
 		q.by = append(q.by, t)
-		text := "=== web request of " + q.client.String()
-		if f.Account != "" {
-			text += ", account " + f.Account
+		if t.meet(q.id) {
+			t.feed.Add(conn.TraceLine{Session: q.id, Text: q.introduction()})
 		}
-		if q.tls != "" {
-			text += ", " + q.tls
-		}
-		t.feed.Add(conn.TraceLine{Session: q.id, Text: text})
 		t.feed.Add(conn.TraceLine{Session: q.id, Text: q.arrow(" -> ", " ~> ") + q.method + " " + q.path})
 	}
+}
+
+// introduction is the first line about a session, or about a request of none.
+func (q *request) introduction() string {
+	text := "=== web request of " + q.client.String()
+	if q.session != nil {
+		text = "=== web session of " + q.client.String() + ", account " + q.session.name()
+	}
+	if q.tls != "" {
+		text += ", " + q.tls
+	}
+	return text
 }
 
 // arrow is the begin of a line: clear, or sealed where the client came by HTTPS.

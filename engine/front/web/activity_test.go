@@ -188,7 +188,7 @@ func (tr *traced) text() string {
 	return strings.Join(tr.lines, "\n")
 }
 
-// A trace shows the requests that it selects, those of an account from its login on, in order,
+// A trace shows the requests that it selects, requests of an account from its login on, in order,
 // and nothing that is secret.
 func TestActivity_Follow(t *testing.T) {
 	h := newHouse(t)
@@ -203,7 +203,7 @@ func TestActivity_Follow(t *testing.T) {
 	session := h.activity.Look(conn.Selection{Account: "bob"})[0].ID
 	until(t, "all lines are there", func() bool { return strings.Count(all.text(), "<- ") == 7 && strings.Count(ofBob.text(), "<- ") == 3 })
 	for _, want := range []string{
-		fmt.Sprintf("%d === web request of 127.0.0.1, account bob@example.org\n%[1]d  -> POST /signin\n%[1]d <-  303 POST /signin, ", session),
+		fmt.Sprintf("%d === web session of 127.0.0.1, account bob@example.org\n%[1]d  -> POST /signin\n%[1]d <-  303 POST /signin, ", session),
 		" octets after 24 octets from the client, 0.", fmt.Sprintf("%d  -> GET /m/%s\n%[1]d <-  200 GET /m/%[2]s, ", session, id), fmt.Sprintf("%d  -> GET /?(hidden)\n", session),
 	} {
 		if !strings.Contains(ofBob.text(), want) || !strings.Contains(all.text(), want) {
@@ -212,6 +212,9 @@ func TestActivity_Follow(t *testing.T) {
 	}
 	if text := all.text(); !strings.Contains(text, "account alice@example.org\n") || !strings.Contains(text, "<-  404 GET /nowhere/%1b/xxx") || !strings.Contains(text, "more octets)") || !strings.Contains(text, "<-  303 GET /, ") {
 		t.Errorf("the requests of all:\n%s", text)
+	}
+	if n := strings.Count(ofBob.text(), "==="); n != 1 {
+		t.Errorf("the session of bob is introduced %d times", n)
 	}
 	at, _ := url.Parse(h.server.URL)
 	for _, secret := range []string{"geheim", "secret", bob.Jar.Cookies(at)[0].Value, bob.token(), "words of the body", "alice"} {

@@ -124,7 +124,7 @@ func (s *session) facts(now time.Time) conn.Facts {
 
 // Follow has a trace show the requests that it selects, until stop is called.
 func (a *Activity) Follow(sel conn.Selection, feed *conn.Feed) (stop func()) {
-	t := &follow{sel, feed}
+	t := &follow{sel: sel, feed: feed, met: make(map[uint64]bool)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.follows = append(a.follows, t)
