@@ -39,6 +39,7 @@ type sites struct {
 type site struct {
 	name, addr string // as in config.Listeners
 	at         netip.AddrPort
+	listener   net.Listener
 	server     *http.Server
 }
 
@@ -117,11 +118,13 @@ func (h *httpServers) visit(name, addr string) error {
 	default:
 		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*s.plain.Load()).ServeHTTP(w, r) })
 	}
-	server, at, err := h.serve(s.sockets.File(name, addr), handler, within, s.log)
-	if err == nil {
-		s.open = append(s.open, &site{name, addr, at, server})
+	at, err := h.serve(s.sockets.File(name, addr), handler, within, s.log)
+	if err != nil {
+		return err
 	}
-	return err
+	at.name, at.addr = name, addr
+	s.open = append(s.open, at)
+	return nil
 }
 
 // leave takes addresses away. Requests that came by them go on.
@@ -137,6 +140,7 @@ func (s *sites) leave(which func(*site) bool) (gone []*site) {
 	})
 	s.leaving = append(s.leaving, gone...)
 	for _, at := range gone {
+		_ = at.listener.Close() // so that no connection comes any more when this returns
 		go func() {
 			_ = at.server.Shutdown(context.Background()) // until end, at the latest
 			s.mu.Lock()
@@ -173,10 +177,10 @@ func (s *sites) addrs(name string) (as []netip.AddrPort) {
 
 // serve serves at a socket until the server is shut down, within TLS if there is a
 // configuration for it. What is slow sets times of its own (package web).
-func (h *httpServers) serve(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (*http.Server, netip.AddrPort, error) {
+func (h *httpServers) serve(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (*site, error) {
 	l, err := net.FileListener(socket)
 	if err != nil {
-		return nil, netip.AddrPort{}, err
+		return nil, err
 	}
 	addr := l.Addr()
 	l = httpListener{l, h.limits}
@@ -187,5 +191,5 @@ func (h *httpServers) serve(socket *os.File, handler http.Handler, within *tls.C
 		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = hs.Serve(l) }()
-	return hs, addr.(*net.TCPAddr).AddrPort(), nil
+	return &site{at: addr.(*net.TCPAddr).AddrPort(), listener: l, server: hs}, nil
 }

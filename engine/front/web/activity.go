@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,8 +74,8 @@ type request struct {
 	by      []*follow
 	cut     bool // an operator has ended it
 
-	times sync.Mutex // held while deadlines are set
-	past  bool       // no later deadline is set any more; guarded by times
+	times sync.Mutex  // held while deadlines are set
+	past  atomic.Bool // no later deadline is set any more; written while times is held
 
 	status  atomic.Int32 // 0: there is no answer yet
 	in, out atomic.Int64 // octets of the bodies
@@ -274,12 +275,19 @@ type countedBody struct {
 	q *request
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. A read that waits when its deadline becomes one of the past may
+// still get what comes at that moment.
 func (b countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.q.in.Add(int64(n))
+	if b.q.past.Load() {
+		return 0, errEnded
+	}
 	return n, err
 }
+
+// errEnded is what a handler hears of a request that an operator has ended.
+var errEnded = errors.New("an operator has ended this request")
 
 // countedAnswer counts what a client gets.
 type countedAnswer struct {
@@ -304,8 +312,8 @@ func (w countedAnswer) SetWriteDeadline(at time.Time) error {
 func (q *request) until(set func(time.Time) error, at time.Time) error {
 	q.times.Lock()
 	defer q.times.Unlock()
-	if q.past {
-		return context.Canceled
+	if q.past.Load() {
+		return errEnded
 	}
 	return set(at)
 }

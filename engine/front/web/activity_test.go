@@ -167,9 +167,10 @@ func (h *house) trace(t *testing.T, sel conn.Selection) *traced {
 	feed, tr := conn.NewFeed(), new(traced)
 	ctx, cancel := context.WithCancel(t.Context())
 	stop := h.activity.Follow(sel, feed)
-	tr.stop = func() { stop(); cancel() }
+	var reads sync.WaitGroup
+	tr.stop = func() { stop(); cancel(); reads.Wait() }
 	t.Cleanup(tr.stop)
-	go func() {
+	reads.Go(func() {
 		_ = feed.Run(ctx, func(all []conn.TraceLine) error {
 			tr.mu.Lock()
 			defer tr.mu.Unlock()
@@ -178,7 +179,7 @@ func (h *house) trace(t *testing.T, sel conn.Selection) *traced {
 			}
 			return nil
 		})
-	}()
+	})
 	return tr
 }
 

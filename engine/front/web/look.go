@@ -90,7 +90,7 @@ func (q *request) end() {
 	q.cancel()
 	q.times.Lock()
 	defer q.times.Unlock()
-	q.past = true
+	q.past.Store(true)
 	past := time.Unix(1, 0)
 	_ = q.turn.SetReadDeadline(past) // not every writer knows deadlines
 	_ = q.turn.SetWriteDeadline(past)
