@@ -341,13 +341,13 @@ func TestWebSessionsAreAmongTheOthers(t *testing.T) {
 			return nil
 		})
 	})
-	until(t, "the trace has begun", func() bool { return f.edge.Tracing() })
+	p := f.login(t, "jsmith")
+	until(t, "the trace has begun", func() bool { p.say("NOOP", "+OK"); return f.edge.Tapped() == 1 })
 	a, err := browser.PostForm(site.URL+"/signin", url.Values{"user": {"jsmith"}, "password": {"secret"}})
 	if err != nil || a.StatusCode != http.StatusOK {
 		t.Fatal(a, err)
 	}
 	_ = a.Body.Close()
-	p := f.login(t, "jsmith")
 	p.say("STAT", "+OK")
 	until(t, "both are listed", func() bool { return f.look(t, conn.Selection{Account: "jsmith"}, 10).Total == 2 })
 	found := f.look(t, conn.Selection{Account: "jsmith@localhost"}, 10)

@@ -21,8 +21,8 @@ const Least = 1 << 20
 
 // New divides octets, at least Least.
 func New(octets int64) Memory {
-	bulk := new(Ledger)
-	m := Memory{Begin: new(Ledger), Bulk: bulk, Listings: new(Ledger), Held: new(Ledger), Pages: &Pages{bulk: bulk}}
+	bulk := NewLedger(0)
+	m := Memory{Begin: NewLedger(0), Bulk: bulk, Listings: NewLedger(0), Held: NewLedger(0), Pages: &Pages{bulk: bulk}}
 	m.Resize(octets)
 	return m
 }

@@ -298,9 +298,6 @@ func (u untap) Run() {
 	}
 }
 
-// Tracing reports whether there is a trace.
-func (e *Edge) Tracing() bool { return e.traces.Load() != nil }
-
 // Tapped is how many sessions are followed by traces.
 func (e *Edge) Tapped() (n int) {
 	e.tracing.Lock()
