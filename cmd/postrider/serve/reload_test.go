@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -155,4 +156,23 @@ func TestReload_AllOrNothing(t *testing.T) {
 			t.Errorf("%s: a domain is left that the server does not go by", key)
 		}
 	}
+}
+
+// A SIGHUP that comes before the server is ready ends nothing, and is carried out when it is.
+func TestHangupBeforeTheServerIsReady(t *testing.T) {
+	hangups := hangup()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	r, file := startRunning(t)
+	if err := (*file).Key("smtp.max_hops").Set("101"); err != nil {
+		t.Fatal(err)
+	}
+	stop := r.onHangup(hangups)
+	for until := time.Now().Add(time.Minute); r.cfg.Load().SMTP.MaxHops != 101; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the signal is lost")
+		}
+	}
+	stop()
 }
