@@ -19,4 +19,6 @@ type Metric struct {
 	Help  string
 	Rises bool // it is a count that only rises; else a state
 	Value float64
+	// Label and Of tell figures of the same name apart: "level", "0". None: "".
+	Label, Of string
 }

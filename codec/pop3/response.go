@@ -19,6 +19,9 @@ const (
 	CodePermanent Code = "SYS/PERM"    // one that needs a person (RFC 3206 section 4)
 )
 
+// Codes are all of them.
+var Codes = [...]Code{NoCode, CodeAuth, CodeInUse, CodeDelay, CodeTemporary, CodePermanent}
+
 // AppendOK appends "+OK " to dst. The text and CRLF follow.
 func AppendOK(dst []byte) []byte { return append(dst, "+OK "...) }
 

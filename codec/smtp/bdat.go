@@ -2,7 +2,7 @@ package smtp
 
 import "bytes"
 
-var badBdat = Reply{501, "5.5.4", "Syntax: BDAT count [LAST]"}
+var badBdat = Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: BDAT count [LAST]"}
 
 // ParseBdat reads the arguments of BDAT (RFC 3030 section 2): how many octets
 // follow the line, and whether they are the message's last. A count that does not

@@ -78,17 +78,17 @@ type RcptArgs struct {
 
 // What the parsers of MAIL and RCPT refuse.
 var (
-	mailSyntax    = Reply{501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]"}
-	rcptSyntax    = Reply{501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]"}
-	badSender     = Reply{501, "5.1.7", "Bad sender address syntax"}
-	badRecipient  = Reply{501, "5.1.3", "Bad recipient address syntax"}
-	noDomain      = Reply{501, "5.1.3", "The recipient address needs a domain"}
-	senderUTF8    = Reply{501, "5.1.7", "A sender address beyond ASCII needs SMTPUTF8"}
-	recipientUTF8 = Reply{501, "5.1.3", "A recipient address beyond ASCII needs MAIL with SMTPUTF8"}
-	badParam      = Reply{501, "5.5.4", "Bad parameter value"}
-	badParams     = Reply{501, "5.5.4", "Bad parameter syntax"}
-	twice         = Reply{501, "5.5.4", "A parameter is given twice"}
-	unsupported   = Reply{555, "5.5.4", "Unsupported parameter"}
+	mailSyntax    = Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: MAIL FROM:<address> [parameters]"}
+	rcptSyntax    = Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: RCPT TO:<address> [parameters]"}
+	badSender     = Reply{Code: 501, Enhanced: "5.1.7", Text: "Bad sender address syntax"}
+	badRecipient  = Reply{Code: 501, Enhanced: "5.1.3", Text: "Bad recipient address syntax"}
+	noDomain      = Reply{Code: 501, Enhanced: "5.1.3", Text: "The recipient address needs a domain"}
+	senderUTF8    = Reply{Code: 501, Enhanced: "5.1.7", Text: "A sender address beyond ASCII needs SMTPUTF8"}
+	recipientUTF8 = Reply{Code: 501, Enhanced: "5.1.3", Text: "A recipient address beyond ASCII needs MAIL with SMTPUTF8"}
+	badParam      = Reply{Code: 501, Enhanced: "5.5.4", Text: "Bad parameter value"}
+	badParams     = Reply{Code: 501, Enhanced: "5.5.4", Text: "Bad parameter syntax"}
+	twice         = Reply{Code: 501, Enhanced: "5.5.4", Text: "A parameter is given twice"}
+	unsupported   = Reply{Code: 555, Enhanced: "5.5.4", Text: "Unsupported parameter"}
 )
 
 // ParseMail reads the arguments of MAIL. Parameters are taken only if their

@@ -10,6 +10,7 @@ type Reply struct {
 	Code     int    // 200 to 599
 	Enhanced string // "5.1.1", or empty where RFC 2034 section 4 wants none
 	Text     string // one line, without CRLF
+	Reason   Reason // why it refuses; ReasonOther: see Because
 }
 
 // Refuses reports whether the reply is of the 4yz or 5yz kind.

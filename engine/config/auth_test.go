@@ -56,3 +56,13 @@ func TestListenersThatWantALogin(t *testing.T) {
 		t.Error("auth=maybe was taken")
 	}
 }
+
+// The default cost of a password is not below the sets of OWASP's Password Storage Cheat
+// Sheet that are equally strong: memory and passes, with one thread.
+func TestPasswordsCostWhatOWASPAsksFor(t *testing.T) {
+	least := map[int]int64{1: 46 * mib, 2: 19 * mib, 3: 12 * mib, 4: 9 * mib, 5: 7 * mib}
+	c := Default()
+	if memory, ok := least[c.Auth.Time]; !ok || c.Auth.Memory < memory || c.Auth.Threads != 1 {
+		t.Errorf("%d passes over %s with %d threads is no set of OWASP", c.Auth.Time, writeOctets(c.Auth.Memory), c.Auth.Threads)
+	}
+}

@@ -216,6 +216,10 @@ type Web struct {
 	Listen          []string // host:port; none: no HTTP
 	ListenTLS       []string // host:port; HTTPS, the web client alone
 	Profiling       bool
+	OTLP            string // URL of a collector; "": none
+	OTLPInterval    time.Duration
+	OTLPHeaders     string         // path of a file of header fields; "": none
+	OTLPSample      int            // one message of so many has a trace; 0: none
 	Client          bool           // the web client is at Listen too
 	Hosts           []string       // names that Host may give besides the host name
 	Proxies         []netip.Prefix // whose X-Forwarded-For is believed

@@ -29,7 +29,7 @@ func Default() *Config {
 // keys is the one table of keys: it binds each to its field of c and sets the
 // field to the default. Groups are together, in the order of the manual.
 func keys(c *Config) []*Key {
-	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfLog(c), keysOfCapture(c))
+	return slices.Concat(keysOfEdge(c), keysOfSubmission(c), keysOfTLS(c), keysOfRelay(c), keysOfPolicy(c), keysOfAuth(c), keysOfProcess(c), keysOfOTLP(c), keysOfLog(c), keysOfCapture(c))
 }
 
 // keysOfEdge returns the keys of SMTP and POP3 listeners.

@@ -29,7 +29,8 @@ func (srv *Server) newEntrance(c *config.Config) *incoming.Entrance {
 		Convert: func(work, full func()) { srv.converters.Submit(step{work, full}) },
 		Place:   srv.place, Expect: srv.store.Expect,
 		NearQuota: srv.quotas.add,
-		Log:       srv.log.Logger,
+		Took:      srv.took.commit, Delay: srv.took.delay, Spans: srv.otlp,
+		Log: srv.log.Logger,
 	}
 }
 

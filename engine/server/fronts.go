@@ -26,12 +26,12 @@ type front struct {
 
 // fronts are all of them, in the order of the ready line.
 var fronts = []front{
-	{name: "smtp", open: openSMTP},
-	{name: "smtps", open: openSMTPS},
-	{name: "submission", open: openSubmission},
-	{name: "submissions", open: openSubmissions},
-	{name: "pop3", open: openPOP3},
-	{name: "pop3s", open: openPOP3S},
+	{name: conn.SMTP.String(), open: openSMTP},
+	{name: conn.SMTPS.String(), open: openSMTPS},
+	{name: conn.Submission.String(), open: openSubmission},
+	{name: conn.Submissions.String(), open: openSubmissions},
+	{name: conn.POP3.String(), open: openPOP3},
+	{name: conn.POP3S.String(), open: openPOP3S},
 }
 
 // Listeners are all addresses that a server with this configuration listens on, with the

@@ -125,7 +125,11 @@ func storeFacts(store storage.Store) admin.StoreFacts {
 	h := store.Health()
 	f := admin.StoreFacts{Free: h.FreeBytes, InFlight: h.InFlight, Figures: map[string]float64{}}
 	if m, ok := store.(storage.Metered); ok {
-		m.Metrics(func(m storage.Metric) { f.Figures[m.Name] = m.Value })
+		m.Metrics(func(m storage.Metric) {
+			if m.Label == "" {
+				f.Figures[m.Name] = m.Value
+			}
+		})
 	}
 	return f
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"postrider/engine/admit/login"
 	"postrider/engine/edge/loop"
 	"postrider/engine/host/latency"
 	"postrider/storage"
@@ -14,32 +15,47 @@ import (
 
 // latencies are the histograms of a server.
 type latencies struct {
-	accept, sync, login, loop *latency.Histogram
+	accept, commit, sync, retrieve, loop *latency.Histogram
+	login                                login.Took
+	delay                                *latency.Histogram // to maildrops
 }
 
 func newLatencies() latencies {
-	return latencies{accept: latency.New(latency.Short), sync: latency.New(latency.Short), login: latency.New(latency.Short), loop: latency.New(latency.Short)}
+	short := func() *latency.Histogram { return latency.New(latency.Short) }
+	return latencies{
+		accept: short(), commit: short(), sync: short(), retrieve: short(), loop: short(),
+		login: login.Took{Granted: short(), Denied: short(), Waited: short()},
+		delay: latency.New(latency.Long),
+	}
 }
 
 // register makes the histograms and the store's own figures metrics.
-func (l *latencies) register(r *prometheus.Registry, store storage.Store, delay *latency.Histogram) {
+func (l *latencies) register(r *prometheus.Registry, store storage.Store, relayed *latency.Histogram) {
 	histogram := func(name, help string, h *latency.Histogram) {
-		r.MustRegister(&histogramOf{h, prometheus.NewDesc("postrider_"+name, help, nil, nil)})
+		r.MustRegister(&histogramOf{prometheus.NewDesc("postrider_"+name, help, nil, nil), []*latency.Histogram{h}, nil})
 	}
 	histogram("accept_seconds", "Time from the end of a message to its 250.", l.accept)
-	histogram("relay_delay_seconds", "Time from the arrival of a message to its delivery to another host, for each recipient.", delay)
+	histogram("commit_seconds", "Time that a message is with the store, from the end of the checks to its receipt, whatever it came by.", l.commit)
+	histogram("relay_delay_seconds", "Time from the arrival of a message to its delivery to another host, for each recipient.", relayed)
+	histogram("local_delay_seconds", "Time from the arrival of a message to its delivery to a maildrop, for each maildrop.", l.delay)
 	histogram("store_sync_seconds", "Time from the write of a group of changes to its sync.", l.sync)
-	histogram("login_seconds", "Time from a login to its outcome, without the delay of failed ones.", l.login)
+	histogram("retrieve_seconds", "Time from RETR until the last octet of the message is handed to the connection. The client has taken all of a large message then, except for the last piece.", l.retrieve)
+	r.MustRegister(&histogramOf{
+		prometheus.NewDesc("postrider_login_seconds", "Time of the check of a login, with what it waits for a goroutine of auth.workers, and without the delays because of wrong passwords.", []string{"result"}, nil),
+		[]*latency.Histogram{l.login.Granted, l.login.Denied}, []string{"granted", "denied"},
+	})
+	histogram("login_wait_seconds", "Time that logins waited for their turn because there were many wrong passwords for their name.", l.login.Waited)
 	histogram("loop_lag_seconds", "Time that a task waits for its event loop, measured each second.", l.loop)
 	if m, ok := store.(storage.Metered); ok {
 		r.MustRegister(meteredStore{m})
 	}
 }
 
-// histogramOf is a histogram as Prometheus reads it.
+// histogramOf is a metric of histograms as Prometheus reads it.
 type histogramOf struct {
-	h    *latency.Histogram
-	desc *prometheus.Desc
+	desc   *prometheus.Desc
+	all    []*latency.Histogram
+	labels []string // for each; nil: there is one histogram, without a label
 }
 
 // Describe implements prometheus.Collector.
@@ -47,8 +63,14 @@ func (h *histogramOf) Describe(c chan<- *prometheus.Desc) { c <- h.desc }
 
 // Collect implements prometheus.Collector.
 func (h *histogramOf) Collect(c chan<- prometheus.Metric) {
-	s := h.h.Snapshot()
-	c <- prometheus.MustNewConstHistogram(h.desc, s.Count, s.Seconds, s.Buckets)
+	for i, one := range h.all {
+		var label []string
+		if h.labels != nil {
+			label = h.labels[i : i+1]
+		}
+		s := one.Snapshot()
+		c <- prometheus.MustNewConstHistogram(h.desc, s.Count, s.Seconds, s.Buckets, label...)
+	}
 }
 
 // meteredStore has the store's own figures as Prometheus reads them.
@@ -64,7 +86,11 @@ func (m meteredStore) Collect(c chan<- prometheus.Metric) {
 		if f.Rises {
 			kind = prometheus.CounterValue
 		}
-		c <- prometheus.MustNewConstMetric(prometheus.NewDesc("postrider_"+f.Name, f.Help, nil, nil), kind, f.Value)
+		var label, of []string
+		if f.Label != "" {
+			label, of = []string{f.Label}, []string{f.Of}
+		}
+		c <- prometheus.MustNewConstMetric(prometheus.NewDesc("postrider_"+f.Name, f.Help, label, nil), kind, f.Value, of...)
 	})
 }
 

@@ -27,7 +27,14 @@ func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve fun
 	case err != nil:
 		srv.log.Info("message from "+m.Origin+" not stored: "+err.Error(), maillog.Pickup)
 	case result.Receipt.ID() != 0:
-		srv.stats.messages.Add(1)
+		srv.countSubmitted(result)
 	}
 	return result, err
+}
+
+// countSubmitted counts a message that did not come by SMTP.
+func (srv *Server) countSubmitted(r incoming.Result) {
+	srv.stats.messages.Add(1)
+	srv.smtpsrv.Stats.Deliveries.Add(int64(r.Deliveries))
+	srv.smtpsrv.Stats.OctetsIn.Add(r.Size)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"sync/atomic"
 
@@ -9,13 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"postrider/engine/admit/screen"
 	"postrider/engine/edge/conn"
 )
 
 // stats has counters of the metrics. The loops write them without a lock. The other
 // counters are in the packages that count: smtpsrv, pop3srv, screen, login, conn, agent.
 type stats struct {
-	messages atomic.Int64 // that web clients and users of this machine have sent
+	messages atomic.Int64    // that web clients and users of this machine have sent
+	web      [5]atomic.Int64 // replies by HTTP, by the first digit of their status
 }
 
 // gauge and counter register a metric. A counter is the sum of its values.
@@ -32,7 +35,7 @@ var errDraining = errors.New("shutting down")
 // The caller may put more into it.
 func (srv *Server) HTTP() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", srv.activity.Track(srv.onlyHosts(promhttp.HandlerFor(srv.registry(), promhttp.HandlerOpts{}))))
+	mux.Handle("GET /metrics", srv.activity.Track(srv.onlyHosts(promhttp.HandlerFor(srv.registry, promhttp.HandlerOpts{}))))
 	if srv.config().Web.Profiling {
 		profiles(mux, func(next http.Handler) http.Handler { return srv.activity.Track(srv.onlyHosts(next)) })
 	}
@@ -68,7 +71,8 @@ func (srv *Server) Healthy() error {
 	return srv.store.Health().Err
 }
 
-func (srv *Server) registry() *prometheus.Registry {
+// newRegistry makes the metrics of a server.
+func (srv *Server) newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "postrider"}))
@@ -84,13 +88,28 @@ func (srv *Server) registry() *prometheus.Registry {
 			return float64(sum)
 		}))
 	}
-	st, smtp, pop3 := &srv.stats, &srv.smtpsrv.Stats, &srv.pop3srv.Stats
-	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(smtp.Sessions.Load()) })
-	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(pop3.Sessions.Load()) })
+	srv.edgeMetrics(gauge, counter)
+	srv.mailMetrics(gauge, counter)
+	srv.loginMetrics(gauge, counter)
+	srv.relayMetrics(gauge, counter)
+	srv.tlsMetrics(gauge, counter)
+	srv.screenMetrics(gauge, counter)
+	srv.took.register(r, srv.store, srv.courier.Stats.Delay)
+	sent := &srv.otlp.Stats
+	counter("otlp_requests_total", "Requests to the collector of web.otlp.", &sent.Requests)
+	counter("otlp_failures_total", "Those of them that it did not take.", &sent.Failed)
+	counter("otlp_rejected_total", "Points and spans that it has rejected out of requests that it took.", &sent.Rejected)
+	counter("otlp_spans_total", "Spans that it has taken.", &sent.SpansSent)
+	counter("otlp_spans_dropped_total", "Spans that were dropped: the collector was too slow, or took nothing.", &sent.SpansDropped)
+	r.MustRegister(labelled{srv})
+	return r
+}
+
+// edgeMetrics are about connections and the store's room for them.
+func (srv *Server) edgeMetrics(gauge gauge, counter counter) {
+	refusals := &srv.edge.Clients.Refusals
 	gauge("memory_booked_bytes", "Message octets in memory, of limits.memory.", func() float64 { return float64(srv.budget.Used()) })
 	gauge("memory_limit_bytes", "limits.memory.", func() float64 { return float64(srv.config().Limits.Memory) })
-	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(smtp.CommitsOpen.Load()) })
-	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
 	gauge("store_free_bytes", "Room on the store's disk above its floor.", func() float64 { return float64(srv.store.Health().FreeBytes) })
 	gauge("store_accepting", "1 while the store takes mail, else 0.", func() float64 {
 		if srv.store.Health().Err != nil {
@@ -100,33 +119,42 @@ func (srv *Server) registry() *prometheus.Registry {
 	})
 	gauge("connections", "Open connections, of all protocols, of limits.connections.", func() float64 { n, _ := srv.edge.Clients.Open(); return float64(n) })
 	gauge("connections_strangers", "Those of them that come from other networks than relay.networks and smtp.trusted_networks.", func() float64 { _, n := srv.edge.Clients.Open(); return float64(n) })
-	counter("connections_refused_total", "Connections refused because limits.connections were in use.", &srv.edge.Clients.Refusals[conn.TooManyInAll])
-	counter("connections_refused_client_total", "Connections refused because the client had limits.connections_per_client.", &srv.edge.Clients.Refusals[conn.TooManyOfClient])
-	counter("connections_refused_strangers_total", "Connections refused because strangers had all of limits.connections that they may have at the service.", &srv.edge.Clients.Refusals[conn.TooManyOfStrangers])
-	counter("connections_refused_network_total", "Connections refused because the client's network had its share of what was free at the service.", &srv.edge.Clients.Refusals[conn.TooManyOfNetwork])
+	counter("connections_refused_total", "Connections refused because limits.connections were in use.", &refusals[conn.TooManyInAll])
+	counter("connections_refused_client_total", "Connections refused because the client had limits.connections_per_client.", &refusals[conn.TooManyOfClient])
+	counter("connections_refused_strangers_total", "Connections refused because strangers had all of limits.connections that they may have at the service.", &refusals[conn.TooManyOfStrangers])
+	counter("connections_refused_network_total", "Connections refused because the client's network had its share of what was free at the service.", &refusals[conn.TooManyOfNetwork])
 	counter("policy_proxy_faults_total", "Connections of balancers without a good PROXY header.", &srv.edge.Stats.ProxyFaults)
-	srv.relayMetrics(gauge, counter)
-	srv.tlsMetrics(gauge, counter)
-	srv.screenMetrics(gauge, counter)
-	srv.took.register(r, srv.store, srv.courier.Stats.Delay)
-	counter("messages_total", "Messages that got their 250.", &st.messages, &smtp.Messages)
+	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
+}
+
+// mailMetrics are about the mail that clients bring and fetch.
+func (srv *Server) mailMetrics(gauge gauge, counter counter) {
+	smtp, pop3 := &srv.smtpsrv.Stats, &srv.pop3srv.Stats
+	gauge("smtp_sessions", "Open SMTP sessions.", func() float64 { return float64(smtp.Sessions.Load()) })
+	gauge("pop3_sessions", "Open POP3 sessions.", func() float64 { return float64(pop3.Sessions.Load()) })
+	gauge("commits_open", "Messages that wait for their sync.", func() float64 { return float64(smtp.CommitsOpen.Load()) })
+	counter("messages_total", "Messages that got their 250.", &srv.stats.messages, &smtp.Messages)
 	counter("deliveries_total", "Maildrop entries made for them.", &smtp.Deliveries)
 	counter("octets_in_total", "Octets of those messages.", &smtp.OctetsIn)
 	counter("refusals_total", "Refused commands and messages.", &smtp.Refused)
 	counter("refusals_temporary_total", "Refusals with a 4yz reply.", &smtp.ForNow)
-	counter("pop3_logins_total", "Logins by POP3.", &srv.door.Stats.POP3)
-	counter("pop3_denied_total", "Logins with a wrong name or password, those of SMTP and the web client among them.", &srv.door.Stats.Denied)
-	counter("auth_total", "Logins by AUTH in SMTP.", &srv.door.Stats.SMTP)
-	counter("web_logins_total", "Logins to the web client.", &srv.door.Stats.Web)
-	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &srv.door.Stats.Remembered)
-	counter("auth_verifiers_total", "Verifiers for SCRAM that were made after a login by password.", &srv.door.Stats.Verifiers)
-	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &srv.door.Stats.Throttled)
-	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &srv.door.Stats.Slowed)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
 	counter("octets_out_total", "Octets of those messages.", &pop3.OctetsOut)
-	counter("timeouts_total", "Sessions ended because the peer was silent or too slow.", &srv.edge.Stats.Timeouts)
 	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &smtp.OverBudget, &pop3.OverBudget)
-	return r
+}
+
+// loginMetrics are about logins.
+func (srv *Server) loginMetrics(gauge gauge, counter counter) {
+	gauge("auth_waiting", "Logins that wait for a goroutine of auth.workers.", func() float64 { return float64(srv.auth.Waiting()) })
+	door := &srv.door.Stats
+	counter("pop3_logins_total", "Logins by POP3.", &door.POP3)
+	counter("pop3_denied_total", "Logins with a wrong name or password, those of SMTP and the web client among them.", &door.Denied)
+	counter("auth_total", "Logins by AUTH in SMTP.", &door.SMTP)
+	counter("web_logins_total", "Logins to the web client.", &door.Web)
+	counter("auth_remembered_total", "Logins that needed no hash because the password was right a short time ago.", &door.Remembered)
+	counter("auth_verifiers_total", "Verifiers for SCRAM that were made after a login by password.", &door.Verifiers)
+	counter("auth_throttled_total", "Logins not looked at because too many of their network failed.", &door.Throttled)
+	counter("auth_slowed_total", "Logins that waited because there were many wrong passwords for their account.", &door.Slowed)
 }
 
 // relayMetrics are the metrics of mail that leaves.
@@ -162,14 +190,11 @@ func (srv *Server) relayMetrics(gauge gauge, counter counter) {
 
 // tlsMetrics are the metrics of handshakes with clients.
 func (srv *Server) tlsMetrics(gauge gauge, counter counter) {
-	if srv.tls.Load() == nil {
-		return
-	}
 	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.edge.TLS.Handshaker.Open()) })
-	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
+	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends; +Inf without TLS.", func() float64 {
 		m := srv.tls.Load()
 		if m == nil {
-			return 0
+			return math.Inf(1)
 		}
 		at, _ := m.Expires()
 		return float64(at.Unix())
@@ -186,8 +211,8 @@ func (srv *Server) screenMetrics(gauge gauge, counter counter) {
 	st := &g.Stats
 	gauge("policy_lookups_open", "Strangers who are being looked up.", func() float64 { return float64(g.Lookups()) })
 	gauge("policy_checks_open", "Messages that are being checked, of policy.verifications.", func() float64 { return float64(g.Checks()) })
-	counter("policy_connection_rate_total", "Clients refused by policy.client_connections or network_connections.", &st.ConnectionRate)
-	counter("policy_message_rate_total", "Messages refused by policy.client_messages or network_messages.", &st.MessageRate)
+	counter("policy_connection_rate_total", "Clients refused by policy.client_connections or network_connections.", &st.ConnectionRate[screen.OfClient], &st.ConnectionRate[screen.OfNetwork])
+	counter("policy_message_rate_total", "Messages refused by policy.client_messages or network_messages.", &st.MessageRate[screen.OfClient], &st.MessageRate[screen.OfNetwork])
 	counter("policy_question_rate_total", "Messages refused by policy.client_questions.", &st.QuestionRate)
 	counter("policy_early_talkers_total", "Clients that spoke before the greeting.", &st.EarlyTalkers)
 	counter("policy_early_refused_total", "Those of them that were refused.", &st.EarlyRefused)

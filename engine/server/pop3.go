@@ -12,7 +12,7 @@ import (
 func (srv *Server) newPOP3() *pop3srv.Service {
 	return pop3srv.New(pop3Settings(srv.config()), pop3srv.Rooms{
 		Edge: srv.edge, Loops: srv.group.Loops(), Store: srv.store, Door: srv.door, Memory: srv.budget,
-		Readers: srv.readers, Log: srv.log, Draining: srv.draining.Load,
+		Readers: srv.readers, Log: srv.log, Draining: srv.draining.Load, Took: srv.took.retrieve,
 	})
 }
 

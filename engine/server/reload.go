@@ -34,6 +34,10 @@ func (srv *Server) Reload(next *config.Config) error {
 	if err != nil {
 		return err
 	}
+	collector, err := otlpSettings(next)
+	if err != nil {
+		return err
+	}
 	certificates, err := srv.prepareTLS(next)
 	if err != nil {
 		return err
@@ -63,6 +67,7 @@ func (srv *Server) Reload(next *config.Config) error {
 	late := srv.rejoin(next)
 	srv.hosts.Configure(hostOptions(next, srv.Addrs("smtp")))
 	srv.courier.Configure(relay, in)
+	srv.otlp.Configure(collector)
 	if srv.web != nil {
 		srv.web.Configure(srv.webConfig(next, srv.log.Logger))
 	}

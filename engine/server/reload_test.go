@@ -51,7 +51,7 @@ func changed(t *testing.T, data string) map[string]string {
 		"policy.client_questions": "7/1m0s", "policy.client_notifications": "7/1m0s",
 		"server.hostname": "other.test", "server.domains": "other.test", "limits.memory": "64MiB", "log.client_lines": "7/1m0s",
 		"tls.acme_domains": "other.test", "tls.acme_email": "me@other.test", "tls.acme_directory": "https://127.0.0.1:1/", "relay.resolvers": "127.0.0.1:1",
-		"auth.mechanisms": "CRAM-MD5", "web.hosts": "probe.test", "web.proxies": "192.0.2.0/24",
+		"auth.mechanisms": "CRAM-MD5", "web.otlp": "http://127.0.0.1:1", "web.otlp_headers": file("headers", "X-Scope: probe\n"), "web.hosts": "probe.test", "web.proxies": "192.0.2.0/24",
 	}
 }
 
@@ -116,6 +116,7 @@ func (srv *Server) rules() string {
 			say("listening "+l.Name, at.Addr())
 		}
 	}
+	say("otlp", *srv.otlp.Settings())
 	if srv.web != nil {
 		say("web", *srv.web.Settings())
 	}

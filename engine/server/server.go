@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
@@ -23,6 +25,7 @@ import (
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
+	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
@@ -72,6 +75,12 @@ type Server struct {
 	reloading sync.Mutex // held by Reload, and by the first step of Drain
 	stats     stats
 	took      latencies
+	registry  *prometheus.Registry
+	otlp      *otlp.Exporter
+	stopOTLP  func()
+	ages      *queueAges
+	stopAges  func()
+	doing     sessionsDoing
 	stopLag   func()
 	limits    *limits
 	unwatch   func() // ends the watch of limits
@@ -129,6 +138,12 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
+	collector, err := otlpSettings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	srv.otlp = otlp.New(otlp.Resource{Service: "postrider", Version: Version, Instance: cfg.Server.Hostname}, gatherer{srv}, log)
+	srv.otlp.Configure(collector)
 	srv.entrance.Store(srv.newEntrance(cfg))
 	srv.sent = allowance.New(allowances(cfg))
 	loops := cfg.Server.Loops
@@ -172,6 +187,11 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
 	srv.converters = conn.NewPool(conversions, maxConversions, 0)
 	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
+	srv.doing.edge = srv.edge
+	srv.ages = &queueAges{queue: store, every: countEvery, pause: countPause, failed: func(err error) {
+		srv.log.Error("the queue can't be counted by class and age, for the metrics", "err", err)
+	}}
+	srv.registry = srv.newRegistry()
 	return srv, nil
 }
 
@@ -182,6 +202,7 @@ func (srv *Server) config() *config.Config { return srv.live.Load() }
 func (srv *Server) Start() {
 	srv.group.Start()
 	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), srv.limits.watch()
+	srv.stopAges, srv.stopOTLP = srv.ages.start(), srv.startOTLP()
 	if m := srv.tls.Load(); m != nil {
 		m.Start()
 	}
@@ -231,6 +252,8 @@ func (srv *Server) Drain(ctx context.Context) {
 	if srv.stopLag != nil {
 		srv.stopLag()
 		srv.unwatch()
+		srv.stopAges()
+		srv.stopOTLP()
 	}
 	srv.group.Stop()
 	srv.endMessages()

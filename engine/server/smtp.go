@@ -19,19 +19,19 @@ import (
 
 // openSMTP is for the addresses of smtp.listen.
 func openSMTP(srv *Server, i int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(srv.config().SMTP.Listen[i], nil)), srv.smtpsrv.TooMany()
+	return srv.smtpsrv.Listener(srv.smtpAddress(conn.SMTP, srv.config().SMTP.Listen[i], nil)), srv.smtpsrv.TooMany()
 }
 
 // openSMTPS is for the addresses of smtp.listen_tls.
 func openSMTPS(srv *Server, i int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(srv.config().SMTP.ListenTLS[i], srv.tls.Load().Configs().SMTPS)), nil
+	return srv.smtpsrv.Listener(srv.smtpAddress(conn.SMTPS, srv.config().SMTP.ListenTLS[i], srv.tls.Load().Configs().SMTPS)), nil
 }
 
 // openSubmission is for the addresses of submission.listen, where accounts submit mail (RFC
 // 6409): SMTP as elsewhere, but nothing without a login. The clients come again, so TLS has
 // tickets.
 func openSubmission(srv *Server, _ int) (conn.Opener, []byte) {
-	a := srv.smtpAddress(config.SMTPListener{Auth: config.AuthRequired}, nil)
+	a := srv.smtpAddress(conn.Submission, config.SMTPListener{Auth: config.AuthRequired}, nil)
 	if srv.tls.Load() != nil {
 		a.StartTLS = srv.tls.Load().Configs().SMTPS
 	}
@@ -40,15 +40,15 @@ func openSubmission(srv *Server, _ int) (conn.Opener, []byte) {
 
 // openSubmissions is for the addresses of submission.listen_tls.
 func openSubmissions(srv *Server, _ int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(config.SMTPListener{Auth: config.AuthRequired}, srv.tls.Load().Configs().SMTPS)), nil
+	return srv.smtpsrv.Listener(srv.smtpAddress(conn.Submissions, config.SMTPListener{Auth: config.AuthRequired}, srv.tls.Load().Configs().SMTPS)), nil
 }
 
 var smtpAuth = map[config.ListenerAuth]smtpsrv.Auth{config.AuthOff: smtpsrv.NoAuth, "": smtpsrv.OfferAuth, config.AuthRequired: smtpsrv.RequireAuth}
 
 // smtpAddress is what the configuration says of an address; within: TLS from the first
 // octet, or nil.
-func (srv *Server) smtpAddress(at config.SMTPListener, within *tls.Config) smtpsrv.Address {
-	a := smtpsrv.Address{Service: serviceOf(at), Auth: smtpAuth[at.Auth], TLS: within}
+func (srv *Server) smtpAddress(front conn.Front, at config.SMTPListener, within *tls.Config) smtpsrv.Address {
+	a := smtpsrv.Address{Front: front, Service: serviceOf(at), Auth: smtpAuth[at.Auth], TLS: within}
 	if srv.tls.Load() != nil && within == nil {
 		a.StartTLS = srv.tls.Load().Configs().SMTP
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"postrider/engine/admit/screen"
 	"postrider/engine/config"
 	"postrider/engine/edge/dns/dnstest"
 	"postrider/engine/host/maillog"
@@ -119,7 +120,7 @@ func TestConnectionRate(t *testing.T) {
 	}
 	p.say("XCLIENT ADDR=192.0.2.77", "421 4.7.0 mx.test Too many connections from your network 192.0.2.0/24, limit 4/1h")
 	p.end()
-	if n := f.guard.Stats.ConnectionRate.Load(); n != 2 {
+	if n := f.guard.Stats.ConnectionRate[screen.OfClient].Load(); n != 1 || f.guard.Stats.ConnectionRate[screen.OfNetwork].Load() != 1 {
 		t.Errorf("%d counted", n)
 	}
 	log.has(t, "reject: CONNECT from unknown[127.0.0.1]: 421 4.7.0")

@@ -89,7 +89,7 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 	result, err := srv.entrance.Load().Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		b.Refused(len(result.Refused))
-		srv.stats.messages.Add(1)
+		srv.countSubmitted(result)
 		return result, nil
 	}
 	b.Cancel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -53,10 +54,15 @@ func (s *Store) events() *pebble.EventListener {
 		},
 		WriteStallBegin: func(i pebble.WriteStallBeginInfo) {
 			s.stalled.Store(true)
+			s.stalls.begin(time.Now())
 			s.opts.Log.Warn("the store holds back writes until the disk has caught up", "reason", i.Reason)
 		},
-		WriteStallEnd: func() { s.stalled.Store(false) },
+		WriteStallEnd: func() {
+			s.stalled.Store(false)
+			s.stalls.end(time.Now())
+		},
 		DiskSlow: func(i pebble.DiskSlowInfo) {
+			s.slow.Add(1)
 			s.opts.Log.Warn("the disk is slow", "info", i.String())
 		},
 	}

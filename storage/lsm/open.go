@@ -397,9 +397,13 @@ func (s *Store) number(key []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(v), nil
 }
 
+// slowDisk is how long an operation of the disk may take.
+const slowDisk = 5 * time.Second
+
 // machineFS is the file system of the machine, watched for slowness.
-func machineFS(log *slog.Logger) (vfs.FS, func()) {
-	fsys, closer := vfs.WithDiskHealthChecks(vfs.Default, 5*time.Second, nil, func(i vfs.DiskSlowInfo) {
+func (s *Store) machineFS(log *slog.Logger) (vfs.FS, func()) {
+	fsys, closer := vfs.WithDiskHealthChecks(vfs.Default, slowDisk, nil, func(i vfs.DiskSlowInfo) {
+		s.slow.Add(1)
 		log.Warn("the disk is slow", "info", i.String())
 	})
 	return fsys, func() { _ = closer.Close() }

@@ -50,6 +50,8 @@ type Store struct {
 
 	space   space
 	stalled atomic.Bool           // Pebble holds writes back
+	stalls  stalls                // how often and how long it did
+	slow    atomic.Int64          // operations of the disk that took longer than slowDisk
 	failed  atomic.Pointer[error] // why the store can't write any more
 	broken  chan struct{}         // closed when failed is set
 	closing chan struct{}
@@ -90,7 +92,7 @@ func newStore(opts Options) *Store {
 	s.committer.guard.broken = &s.failed
 	base := opts.FS
 	if base == nil {
-		base, s.closeFS = machineFS(opts.Log)
+		base, s.closeFS = s.machineFS(opts.Log)
 	}
 	s.space.init(s, base)
 	s.fs = &faultFS{FS: vfs.OnDiskFull(base, s.space.dropBallast), fail: s.fail, full: func() { s.space.full.Store(true) }, short: s.lacksFiles, closing: s.closing, broken: s.broken}

@@ -44,7 +44,7 @@ func TestAccounts(t *testing.T) {
 		}
 		s.Want(0, "", "account remove alice carol", "removed alice@a.example", "removed carol@a.example")
 		s.Want(0, "", "account list --json", "[]")
-		s.Want(sysexits.Usage, "", "account add", "expected 1 arguments, got 0")
+		s.Want(sysexits.Usage, "", "account add", "expected 1 argument, got 0")
 		s.Want(sysexits.Usage, "", "account list --frob", "--help")
 	})
 }

@@ -12,6 +12,7 @@
 //
 //	POSTRIDER_BIN           the program to test, in place of building it
 //	POSTRIDER_CORPUS        folder of unpacked packages with sample mail (.ci/corpus makes it)
+//	POSTRIDER_COURIER       folder of unpacked packages with Courier's POP3 server (.ci/run makes it)
 //	POSTRIDER_CRASH_ROUNDS  rounds of TestKillDashNine; 30 unless set
 //	POSTRIDER_PARCELS       messages of TestMailRoundTrip; 60 unless set
 //	POSTRIDER_PICTURES      folder for pictures of the web client's pages; none unless set

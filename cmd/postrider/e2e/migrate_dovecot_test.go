@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// moving is mail in Maildirs that a Dovecot gives out, and a mpop for each of its readers.
+// moving is mail in Maildirs that another POP3 server gives out, and a mpop for each of its readers.
 type moving struct {
 	t       *testing.T
 	dir     string
@@ -59,14 +59,14 @@ func (m *moving) fetches(what, addr string, n int) {
 	}
 }
 
-// startMoving starts a Dovecot with mail that its readers have fetched.
-func startMoving(t *testing.T, readers ...string) (*moving, *dovecot) {
+// newMoving makes a Maildir with mail for each reader.
+func newMoving(t *testing.T, readers ...string) *moving {
 	t.Helper()
 	need(t, "mpop")
 	if os.Getuid() != 0 {
-		missing(t, "starting a Dovecot takes root")
+		missing(t, "starting a POP3 server that reads the Maildirs of others takes root")
 	}
-	dir, err := os.MkdirTemp("", "postrider-dovecot")
+	dir, err := os.MkdirTemp("", "postrider-moving")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +75,7 @@ func startMoving(t *testing.T, readers ...string) (*moving, *dovecot) {
 		t.Fatal(err)
 	}
 	m := &moving{t: t, dir: dir, readers: readers, sent: make(map[string]int)}
-	var passwd strings.Builder
 	for _, reader := range readers {
-		fmt.Fprintf(&passwd, "%s:{PLAIN}%s\n", reader, password(reader))
 		for _, folder := range []string{"new", "cur", "tmp"} {
 			if err := os.MkdirAll(filepath.Join(dir, "mail", reader, folder), 0o755); err != nil {
 				t.Fatal(err)
@@ -85,8 +83,29 @@ func startMoving(t *testing.T, readers ...string) (*moving, *dovecot) {
 		}
 	}
 	m.deliver(20)
-	d := startDovecot(t, newAuthority(t), filepath.Join(dir, "mail"))
-	if err := os.WriteFile(filepath.Join(dir, "passwd"), []byte(passwd.String()), 0o644); err != nil {
+	return m
+}
+
+// pulls has s pull a reader's mail from another server, and wants its report.
+func (m *moving) pulls(s *server, from, reader, want string) {
+	m.t.Helper()
+	cmd := exec.Command(binary, "pull", reader, "--from", from, "--security", "none", "--user", reader, "--password-stdin", "--data", s.data)
+	cmd.Stdin = strings.NewReader(password(reader) + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+		m.t.Errorf("pull of %s: %v, %s", reader, err, out)
+	}
+}
+
+// startMoving starts a Dovecot with mail that its readers have fetched.
+func startMoving(t *testing.T, readers ...string) (*moving, *dovecot) {
+	t.Helper()
+	m := newMoving(t, readers...)
+	d := startDovecot(t, newAuthority(t), filepath.Join(m.dir, "mail"))
+	var passwd strings.Builder
+	for _, reader := range readers {
+		fmt.Fprintf(&passwd, "%s:{PLAIN}%s\n", reader, password(reader))
+	}
+	if err := os.WriteFile(filepath.Join(m.dir, "passwd"), []byte(passwd.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	m.fetches("Dovecot at first", d.pop3, 20)
@@ -104,22 +123,8 @@ func TestNothingIsFetchedTwiceAfterDovecot(t *testing.T) {
 	by := newServer(t, m.readers...)
 	by.start()
 	for _, reader := range m.readers {
-		secret := write(t, "secret", []byte(password(reader)+"\n"))
-		pull := func(want string) {
-			t.Helper()
-			in, err := os.Open(secret)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer in.Close()
-			cmd := exec.Command(binary, "pull", reader, "--from", d.pop3, "--security", "none", "--user", reader, "--password-stdin", "--data", by.data)
-			cmd.Stdin = in
-			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
-				t.Errorf("pull of %s: %v, %s", reader, err, out)
-			}
-		}
-		pull(reader + "@localhost: 23 messages,")
-		pull(reader + "@localhost: 23 messages were here before")
+		m.pulls(by, d.pop3, reader, reader+"@localhost: 23 messages,")
+		m.pulls(by, d.pop3, reader, reader+"@localhost: 23 messages were here before")
 	}
 	m.fetches("postrider after pull", by.pop3[0], 0)
 

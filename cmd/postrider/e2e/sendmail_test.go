@@ -30,6 +30,13 @@ func TestSendmail(t *testing.T) {
 	execute(t, []byte(text+".\nnot this\n"), sendmail, "-t", "-f", "boss@client.example")
 	s.start()
 	id := strings.TrimSpace(strings.TrimPrefix(execute(t, []byte(text), sendmail, "-ti", "-v"), "stored as "))
+	eventually(t, "the server logs the message and its deliveries", func() bool {
+		log := s.log.String()
+		return strings.Contains(log, ": "+id+": uid=") && strings.Contains(log, ": "+id+": to=<reader@localhost>") && strings.Contains(log, ": "+id+": to=<other@localhost>")
+	})
+	if out := s.run("status"); !strings.Contains(out, "taken 1 (") || strings.Contains(out, "taken 1 (0 B)") || !strings.Contains(out, "delivered 2") {
+		t.Errorf("status: %s", out)
+	}
 	for _, account := range []string{"reader", "other"} {
 		got := s.fetch(account, true)
 		if len(got) != 2 {

@@ -20,9 +20,10 @@ import (
 	"postrider/engine/mail/incoming"
 )
 
-// take reads the message, and then finds the way into the store: the store itself or the
-// running server's admin socket, if the caller may use them, else the server's socket for
-// all users, else SMTP. The text is read before, so a program that writes it slowly keeps
+// take reads the message, and then finds the way into the store. A running server gets it at
+// its socket for all users, also from root: so the server logs and counts it, and "why" knows
+// it. Root and the server's user go on to the admin socket, or the store itself, all others
+// to SMTP. The text is read before, so a program that writes it slowly keeps
 // no connection open, and the whole text is there for every way.
 func (a *arguments) take(cmd *cobra.Command) error {
 	if len(a.recipients) == 0 && !a.fromHeader {
@@ -69,6 +70,16 @@ func (a *arguments) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSp
 		other.Server.Data = a.target.Data
 		path = other.LocalMailSocket()
 	}
+	err := a.submit(cmd, path, text)
+	if errors.Is(err, localmail.ErrNoServer) {
+		return a.bySMTP(cmd, cfg, text, err)
+	}
+	return err
+}
+
+// submit submits the message at the socket for all users. The error is localmail.ErrNoServer
+// when no server has seen it.
+func (a *arguments) submit(cmd *cobra.Command, path string, text *inputSpool) error {
 	message := localmail.Envelope{
 		Sender: a.sender, FullName: a.fullName, Recipients: a.recipients, FromHeader: a.fromHeader,
 		Notify: a.notify, Ret: a.ret, EnvID: a.envID,
@@ -80,7 +91,7 @@ func (a *arguments) handIn(cmd *cobra.Command, cfg *config.Config, text *inputSp
 	answer, err := localmail.Send(cmd.Context(), path, message, in)
 	switch {
 	case errors.Is(err, localmail.ErrNoServer):
-		return a.bySMTP(cmd, cfg, text, fmt.Errorf("%s: %w", path, err))
+		return fmt.Errorf("%s: %w", path, err)
 	case errors.Is(err, localmail.ErrForged):
 		return sysexits.TempFail.With(fmt.Errorf("nothing was sent to %s: %w; start the server as root or as the directory's owner, or set server.mail_socket", path, err))
 	case err != nil:

@@ -18,6 +18,7 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
 	"postrider/engine/front/admin"
+	"postrider/engine/front/localmail"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
@@ -56,9 +57,10 @@ command ends: local recipients have it then, mail for other hosts is in the queu
                 /etc/postrider.toml if it is there
   --data DIR    the data directory
 
-A user without access to the store submits the message to the running server at its
-socket for all users (server.mail_socket), or, without the socket, by SMTP at the first
-address of smtp.listen. The sender is notified by mail of recipients that failed.
+The running server gets the message at its socket for all users (server.mail_socket).
+Without the socket root and the server's user put it into the store, and all others send
+it by SMTP to the first address of smtp.listen. The sender is notified by mail of
+recipients that failed.
 
 Other options of sendmail are ignored. Exit codes: 64 usage, 65 the message or an
 address is wrong, 67 no recipient exists, 75 try again later, 77 only root and the
@@ -106,8 +108,15 @@ func (a *arguments) run(cmd *cobra.Command, others *Others) error {
 	})
 }
 
-// deliver puts the message into the store.
+// deliver submits the message to the server that has the store open, or puts it into the
+// store.
 func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *inputSpool) error {
+	if ws.Running() != nil {
+		err := a.submit(cmd, ws.Config.LocalMailSocket(), text)
+		if !errors.Is(err, localmail.ErrNoServer) && !errors.Is(err, localmail.ErrForged) {
+			return err
+		}
+	}
 	m := a.mail()
 	var err error
 	if m.Text, err = text.reader(); err != nil {

@@ -144,8 +144,12 @@ func verdict(found []inspect.Finding, cfg *config.Config, out io.Writer) error {
 }
 
 // checkFiles returns what the limit of open files takes off a configuration; "": nothing. If
-// it leaves too little, that is one fault more.
+// it leaves too little, that is one fault more. A
+// service has a limit of its own.
 func checkFiles(cfg *config.Config, found *[]inspect.Finding) (cuts string, err error) {
+	if workspace.Service(cfg) != "" {
+		return "", nil
+	}
 	limit, err := openFileLimit()
 	if err != nil {
 		return "", sysexits.Unavailable.With(err)

@@ -68,13 +68,28 @@ func differences(file, running *config.Config, dir string) []difference {
 	found, there := []difference{}, file.At(dir)
 	for _, k := range file.Keys() {
 		has, want := running.Key(k.Name).Value(), there.Key(k.Name).Value()
-		if k.Name == "server.data" || has == want || has == anyPort(want, has) {
+		if k.Name == "server.data" || same(has, want) {
 			continue
 		}
 		found = append(found, difference{k.Name, has, k.Value(), k.Line()})
 	}
 	return found
 }
+
+// same reports whether a running server has what a file says. Its addresses are as the kernel
+// gives them: ":25" is [::]:25, or 0.0.0.0:25 on a host without IPv6, and port 0 is any.
+func same(has, want string) bool {
+	for _, all := range []string{"", "[::]", "0.0.0.0"} {
+		w := noHost.ReplaceAllString(want, `"`+all+"$1")
+		if has == w || has == anyPort(w, has) {
+			return true
+		}
+	}
+	return false
+}
+
+// noHost is an address without a host, in a list of them.
+var noHost = regexp.MustCompile(`"(:[0-9]+)`)
 
 var port = regexp.MustCompile(`:[0-9]+`)
 

@@ -22,7 +22,8 @@ import (
 // httpServers are the admin socket and, when asked for, HTTP.
 type httpServers struct {
 	limits  *httpLimits
-	ctx     context.Context // for all requests
+	replies func(http.Handler) http.Handler // counts the replies of a handler
+	ctx     context.Context                 // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
 	stop    []func()     // stops the admin and the sendmail socket
@@ -87,7 +88,7 @@ type httpParams struct {
 // serveHTTP opens the admin socket and the addresses of --http.
 func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	cfg, srv, log := p.cfg, p.srv, p.log
-	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy)}
+	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy), replies: srv.CountReplies}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.serveWeb(ctx, p); err != nil {
 		h.all()

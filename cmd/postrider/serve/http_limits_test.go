@@ -48,7 +48,7 @@ func serveLimited(t *testing.T, limit int, handler http.Handler) (*httpServers, 
 	}
 	l.Close()
 	b := &books{limit: limit}
-	h := &httpServers{limits: newHTTPLimits(b, func(netip.Addr) bool { return false })}
+	h := &httpServers{limits: newHTTPLimits(b, func(netip.Addr) bool { return false }), replies: func(next http.Handler) http.Handler { return next }}
 	h.ctx, h.cancel = context.WithCancel(t.Context())
 	at, err := h.serve(f, handler, nil, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -53,6 +53,9 @@ func secrets(cfg *config.Config) error {
 	if cfg.Relay.Passwords != "" {
 		errs = append(errs, perms.Secret(cfg.Relay.Passwords))
 	}
+	if cfg.Web.OTLPHeaders != "" {
+		errs = append(errs, perms.Secret(cfg.Web.OTLPHeaders))
+	}
 	for _, c := range cfg.TLS.Certificates {
 		errs = append(errs, perms.SharedSecret(c.Key))
 	}

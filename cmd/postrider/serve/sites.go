@@ -187,7 +187,7 @@ func (h *httpServers) serve(socket *os.File, handler http.Handler, within *tls.C
 	if within != nil {
 		l = tls.NewListener(l, within)
 	}
-	hs := &http.Server{Handler: h.counts(h.limits.only(handler)), BaseContext: func(net.Listener) context.Context { return h.ctx },
+	hs := &http.Server{Handler: h.counts(h.replies(h.limits.only(handler))), BaseContext: func(net.Listener) context.Context { return h.ctx },
 		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go func() { _ = hs.Serve(l) }()

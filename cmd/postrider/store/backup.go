@@ -169,8 +169,12 @@ you need. With --dry-run the backup is read and compared, and nothing is written
 				if err != nil {
 					return backupError(err)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: made %s by %s: %d files, %d octets; %d files have the checksums of the list, the others their sizes\n",
-					l.Dir, l.Made.Format(time.RFC3339), l.Program, len(l.Files), l.Octets(), checked)
+				same := "all have the checksums of the list"
+				if checked < len(l.Files) {
+					same = fmt.Sprintf("%d of them have the checksums of the list, the others have the sizes", checked)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: made %s by %s: %d files, %d octets; %s\n",
+					l.Dir, l.Made.Format(time.RFC3339), l.Program, len(l.Files), l.Octets(), same)
 				return nil
 			}
 			return restore(cmd, cfg, l)

@@ -44,7 +44,8 @@ large tree can be moved while the old server is still in use. Nothing is stored 
 --delete-gone too, messages that came with a unique-id, and that are not in the Maildir any
 more because a client has fetched and deleted them, are deleted here.
 
-The report has all that was skipped. What fails in one Maildir does not stop the others; the
+The report has a line for all that was skipped, but not for messages that are here already.
+What fails in one Maildir does not stop the others; the
 exit code is then 65, and the same command tries those again.`,
 		Example: `  postrider import-tree /var/vmail --pattern %d/%n/Maildir
   postrider import-tree /home --pattern %n/Maildir --uidl-format %v.%u
@@ -114,10 +115,12 @@ func (f *treeFlags) run(cmd *cobra.Command, ws *workspace.Workspace, t *transfer
 	if f.gone {
 		t.Remove = ws.Remove
 	}
-	var b *workspace.Bar
+	b, listing := workspace.NewBar(cmd, "looking for Maildirs", -1), true
+	t.Listed = b.Set
 	t.Progress = func(n transfer.TreeCount) {
-		if b == nil {
-			b = workspace.NewBar(cmd, "Maildirs", n.Found)
+		if listing {
+			b.Done()
+			b, listing = workspace.NewBar(cmd, "Maildirs", n.Found), false
 		}
 		b.Set(n.Done + n.Before + n.NoAccount + n.Failed)
 	}

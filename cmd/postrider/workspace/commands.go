@@ -96,7 +96,7 @@ func AtLeast(n int) cobra.PositionalArgs {
 func AtMost(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n {
-			return sysexits.Usage.With(fmt.Errorf("expected at most %d arguments, got %d: %s", n, len(args), cmd.UseLine()))
+			return sysexits.Usage.With(fmt.Errorf("expected at most %s, got %d: %s", arguments(n), len(args), cmd.UseLine()))
 		}
 		return nil
 	}
@@ -106,7 +106,7 @@ func AtMost(n int) cobra.PositionalArgs {
 func Exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return sysexits.Usage.With(fmt.Errorf("expected %d arguments, got %d: %s", n, len(args), cmd.UseLine()))
+			return sysexits.Usage.With(fmt.Errorf("expected %s, got %d: %s", arguments(n), len(args), cmd.UseLine()))
 		}
 		return nil
 	}
@@ -117,4 +117,12 @@ func Group(use, short string, subs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: unknownOrHelp}
 	cmd.AddCommand(subs...)
 	return cmd
+}
+
+// arguments counts arguments in words.
+func arguments(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
 }

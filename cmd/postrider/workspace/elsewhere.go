@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +21,9 @@ var ErrNoStore = errors.New("no store")
 // has the flag --create.
 func noStore(cfg *config.Config, canCreate bool) error {
 	advice := "name its directory with --data or a configuration with --config; \"postrider serve\" makes a store"
-	if canCreate {
+	if start := Service(cfg); start != "" {
+		advice = "the server makes it at its first start (" + start + "); another one is named by --data or --config"
+	} else if canCreate {
 		advice += ", and so does --create"
 	}
 	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s%s", ErrNoStore, FullPath(cfg.Server.Data), advice, others()))
@@ -28,8 +31,20 @@ func noStore(cfg *config.Config, canCreate bool) error {
 
 // NoServer is the error for a data directory that no server runs on.
 func NoServer(cfg *config.Config) error {
-	return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s: start it with \"postrider serve\", or name its directory with --data or its configuration with --config%s",
-		FullPath(cfg.Server.Data), others()))
+	return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s: start it with \"%s\", or name its directory with --data or its configuration with --config%s",
+		FullPath(cfg.Server.Data), cmp.Or(Service(cfg), "postrider serve"), others()))
+}
+
+// units is there where systemd runs.
+var units = "/run/systemd/system"
+
+// Service is the command that starts the service of this machine; "" when the configuration
+// or the data directory is not the service's, or systemd does not run.
+func Service(cfg *config.Config) string {
+	if _, err := os.Stat(units); err != nil || cfg.File() != systemConfig || cfg.Server.Data != systemData {
+		return ""
+	}
+	return "systemctl start postrider"
 }
 
 // others names the servers that run elsewhere; "": none.

@@ -69,8 +69,8 @@ func TestCommandLines(t *testing.T) {
 	f("group leaf a", "")
 	f("group more a b", "")
 	f("group nothing", `unknown command "nothing" (see "prog group --help")`)
-	f("group leaf", "expected 1 arguments, got 0: prog group leaf NAME")
-	f("group leaf a b", "expected 1 arguments, got 2")
+	f("group leaf", "expected 1 argument, got 0: prog group leaf NAME")
+	f("group leaf a b", "expected 1 argument, got 2")
 	f("group more", "missing arguments: prog group more NAME...")
 	f("group leaf a --frob", `(see "prog group leaf --help")`)
 }
@@ -125,6 +125,35 @@ func TestSystemConfig(t *testing.T) {
 	t.Setenv("POSTRIDER_CONFIG", mine)
 	f(Target{}, mine, "./postrider-data")
 	f(Target{File: systemConfig}, systemConfig, "/srv/mail")
+}
+
+// On a machine with the service, the hint is the command that starts it: "postrider serve"
+// would make a store of root's.
+func TestHintsToStartTheServer(t *testing.T) {
+	config, data, run, dir := systemConfig, systemData, units, t.TempDir()
+	defer func() { systemConfig, systemData, units = config, data, run }()
+	systemConfig, systemData, units = filepath.Join(dir, "system.toml"), filepath.Join(dir, "data"), dir
+	if err := os.WriteFile(systemConfig, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("POSTRIDER_CONFIG", "")
+	f := func(target Target, want string) {
+		t.Helper()
+		cfg, err := target.Config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{noStore(cfg, true), NoServer(cfg)} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: %v lacks %q", target, err, want)
+			}
+		}
+	}
+	f(Target{}, "systemctl start postrider")
+	f(Target{Data: filepath.Join(dir, "two")}, "postrider serve")
+	f(Target{File: systemConfig}, "systemctl start postrider")
+	units = filepath.Join(dir, "none")
+	f(Target{}, "postrider serve")
 }
 
 // directory is a store with these domains, accounts and aliases.

@@ -32,10 +32,21 @@ type Settings struct {
 	// Queue has a goroutine of a pool call Attempt.Work; false: the pool has no room. It
 	// does not block. An attempt that is last gives way to all others.
 	Queue    func(a *Attempt, last bool) bool
-	Draining func() bool        // the server ends: nothing is queued any more
-	Now      func() time.Time   // the clock
-	Took     *latency.Histogram // gets the time to each outcome, without its Wait; nil: none is kept
+	Draining func() bool      // the server ends: nothing is queued any more
+	Now      func() time.Time // the clock
+	Took     Took
 	Log      *slog.Logger
+}
+
+// Took gets the times of logins. A nil histogram keeps none.
+type Took struct {
+	// Granted and Denied get the time of a check: from the moment that a claim may be looked at
+	// until its outcome, with what it waits for a goroutine of the pool, and without Waited and
+	// Outcome.Wait.
+	Granted, Denied *latency.Histogram
+	// Waited gets the time of each Turn: how long logins wait because there were many wrong
+	// passwords for their name.
+	Waited *latency.Histogram
 }
 
 // Store is what a Door asks of the store.
@@ -93,8 +104,9 @@ type Attempt struct {
 	door    *Door
 	done    func(Outcome)
 	asked   time.Time
-	changes uint64 // storage.Store.CredentialChanges before the account was looked up
-	turn    bool   // the last outcome was Turn
+	looked  time.Time // when its check began: asked, or the end of its turn
+	changes uint64    // storage.Store.CredentialChanges before the account was looked up
+	turn    bool      // the last outcome was Turn
 	guess   guess
 	lacking *lacking // after the outcome a verifier is made
 }
@@ -138,10 +150,13 @@ func (d *Door) Judge(a *Attempt, done func(Outcome)) (o Outcome, now bool) {
 	if a.turn {
 		a.turn = false
 		d.guesses.waited(&a.guess)
+		now := d.set.Load().Now()
+		d.set.Load().Took.Waited.Observe(now.Sub(a.asked))
+		a.looked = now
 		return d.decide(a)
 	}
 	at := d.set.Load().Now()
-	a.asked, a.changes = at, d.set.Load().Store.CredentialChanges()
+	a.asked, a.looked, a.changes = at, at, d.set.Load().Store.CredentialChanges()
 	account, err := d.set.Load().Router.Login([]byte(a.Claim.User))
 	a.guess = d.guesses.guess(d.set.Load().Router.LoginName([]byte(a.Claim.User)), &account, a.From)
 	remembered := a.Claim.Need == sasl.NeedPassword && err == nil && account.Access == storage.FullAccess && d.known.knows(&account, a.Claim.Password, at) && d.mayActAs(account, a.Claim.Authzid)

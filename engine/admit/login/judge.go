@@ -17,7 +17,7 @@ import (
 // outcome judges a claim that was admitted, and settles, counts and logs what comes out. A
 // panic is a failure of ours.
 func (d *Door) outcome(a *Attempt) (o Outcome) {
-	defer d.took(a)
+	defer func() { d.took(a, o.Verdict) }()
 	defer func() {
 		if p := recover(); p != nil {
 			d.set.Load().Log.Error(fmt.Sprintf("BUG: panic in a login: %v", p), slog.String("stack", string(debug.Stack())))
@@ -44,12 +44,20 @@ func (d *Door) outcome(a *Attempt) (o Outcome) {
 // remember is the outcome of a claim whose password is remembered.
 func (d *Door) remember(a *Attempt, account storage.Account) Outcome {
 	d.Stats.Remembered.Add(1)
-	d.took(a)
+	d.took(a, Granted)
 	return d.grant(a, account)
 }
 
-// took counts the time from a claim to its outcome.
-func (d *Door) took(a *Attempt) { d.set.Load().Took.Observe(d.set.Load().Now().Sub(a.asked)) }
+// took counts the time from the begin of a check to its outcome.
+func (d *Door) took(a *Attempt, v Verdict) {
+	set := d.set.Load()
+	switch t := set.Now().Sub(a.looked); v {
+	case Granted:
+		set.Took.Granted.Observe(t)
+	case Denied:
+		set.Took.Denied.Observe(t)
+	}
+}
 
 func (d *Door) grant(a *Attempt, account storage.Account) Outcome {
 	d.Stats.granted(a.Protocol)

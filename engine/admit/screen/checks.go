@@ -73,9 +73,9 @@ func (g *Guard) refuses(v *Verdict) *smtp.Reply {
 	}
 	g.Stats.DMARCRefused.Add(1)
 	if v.DMARC.TooManyAuthors {
-		return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Text: "The From field names too many domains or is too long: the DMARC policies of its authors can't be looked at"}
+		return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Reason: smtp.DMARCRejected, Text: "The From field names too many domains or is too long: the DMARC policies of its authors can't be looked at"}
 	}
-	return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Text: "Unauthenticated mail from " + v.DMARC.From +
+	return &smtp.Reply{Code: 550, Enhanced: "5.7.1", Reason: smtp.DMARCRejected, Text: "Unauthenticated mail from " + v.DMARC.From +
 		" is not taken: its DMARC policy says reject (SPF " + string(v.SPF.Result) + ", DKIM " + v.Signed() + ")"}
 }
 

@@ -48,15 +48,16 @@ type Settings struct {
 
 // Stats count what a Guard has found and refused, one counter for each reason.
 type Stats struct {
-	ConnectionRate, MessageRate, QuestionRate atomic.Int64 // refused: too many of one client or network
-	EarlyTalkers, EarlyRefused                atomic.Int64 // clients that spoke before the greeting
-	Pipelining, PipeliningRefused             atomic.Int64 // clients that did not wait for replies; what was refused for it
-	Listed                                    atomic.Int64 // clients refused because of DNS lists
-	LookupsSkipped                            atomic.Int64 // clients served without a lookup
-	Greylisted                                atomic.Int64 // recipients that had to wait
-	Checked                                   atomic.Int64 // messages that have a verdict
-	DMARCFailed, DMARCRefused                 atomic.Int64 // messages that their domain wants rejected
-	SuccessSent, SuccessIgnored               atomic.Int64 // notifications of success; messages without the ones that they ask for
+	ConnectionRate, MessageRate   [Scopes]atomic.Int64 // refused: too many of one client or network
+	QuestionRate                  atomic.Int64         // refused: too many questions because of the mail of a client
+	EarlyTalkers, EarlyRefused    atomic.Int64         // clients that spoke before the greeting
+	Pipelining, PipeliningRefused atomic.Int64         // clients that did not wait for replies; what was refused for it
+	Listed                        atomic.Int64         // clients refused because of DNS lists
+	LookupsSkipped                atomic.Int64         // clients served without a lookup
+	Greylisted                    atomic.Int64         // recipients that had to wait
+	Checked                       atomic.Int64         // messages that have a verdict
+	DMARCFailed, DMARCRefused     atomic.Int64         // messages that their domain wants rejected
+	SuccessSent, SuccessIgnored   atomic.Int64         // notifications of success; messages without the ones that they ask for
 }
 
 // Guard applies the Settings to untrusted clients. There is one for all sessions of a
@@ -124,44 +125,54 @@ type ratesOf struct {
 	full float64 // how many times rate.Count tokens may be missing
 }
 
+// Scope tells the limits of a client and of its network apart.
+type Scope uint8
+
+// The scopes.
+const (
+	OfClient Scope = iota
+	OfNetwork
+	Scopes // how many there are
+)
+
 // take takes a token of the client and one of its network. It returns which limit is
-// reached, or nothing.
-func (g *Guard) take(rates *[2]*limit.Buckets[netip.Prefix], ip netip.Addr) string {
+// reached, in words; "": none.
+func (g *Guard) take(rates *[2]*limit.Buckets[netip.Prefix], ip netip.Addr) (Scope, string) {
 	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !rates[0].Take(limit.Client(ip), now) {
-		return "your address, limit " + rates[0].Rate().String()
+		return OfClient, "your address, limit " + rates[0].Rate().String()
 	}
 	if !rates[1].Take(limit.Network(ip), now) {
-		return "your network " + limit.Network(ip).String() + ", limit " + rates[1].Rate().String()
+		return OfNetwork, "your network " + limit.Network(ip).String() + ", limit " + rates[1].Rate().String()
 	}
-	return ""
+	return OfClient, ""
 }
 
 // MayConnect counts a session of the client, or returns why there may not be one now.
 func (g *Guard) MayConnect(ip netip.Addr) *smtp.Reply {
-	reached := g.take(&g.connecting, ip)
+	of, reached := g.take(&g.connecting, ip)
 	if reached == "" {
 		return nil
 	}
-	g.Stats.ConnectionRate.Add(1)
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: g.set.Load().Hostname + " Too many connections from " + reached + "; come back later"}
+	g.Stats.ConnectionRate[of].Add(1)
+	return &smtp.Reply{Reason: smtp.ClientConnectionRate + smtp.Reason(of), Code: 421, Enhanced: "4.7.0", Text: g.set.Load().Hostname + " Too many connections from " + reached + "; come back later"}
 }
 
 // MayMail counts a message of the client, or returns why it may not begin one now.
 func (g *Guard) MayMail(ip netip.Addr) *smtp.Reply {
 	if !g.mayAsk(ip) {
 		g.Stats.QuestionRate.Add(1)
-		return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many DNS questions because of mail from your address, limit " +
+		return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Reason: smtp.QuestionRate, Text: "Too many DNS questions because of mail from your address, limit " +
 			g.set.Load().Questions.String() + "; come back later"}
 	}
-	reached := g.take(&g.mailing, ip)
+	of, reached := g.take(&g.mailing, ip)
 	if reached == "" {
 		return nil
 	}
-	g.Stats.MessageRate.Add(1)
-	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + reached + "; come back later"}
+	g.Stats.MessageRate[of].Add(1)
+	return &smtp.Reply{Reason: smtp.ClientMessageRate + smtp.Reason(of), Code: 450, Enhanced: "4.7.1", Text: "Too many messages from " + reached + "; come back later"}
 }
 
 // mayAsk reports whether name servers may be asked because of a client's mail.
@@ -188,7 +199,7 @@ func (g *Guard) Early() *smtp.Reply {
 		return nil
 	}
 	g.Stats.EarlyRefused.Add(1)
-	return &smtp.Reply{Code: 554, Enhanced: "5.5.1", Text: "You spoke before the greeting"}
+	return &smtp.Reply{Code: 554, Enhanced: "5.5.1", Reason: smtp.EarlyTalker, Text: "You spoke before the greeting"}
 }
 
 // Pipelined counts that a client did not wait for the reply to EHLO or DATA. first: it is
@@ -201,7 +212,7 @@ func (g *Guard) Pipelined(first bool) *smtp.Reply {
 		return nil
 	}
 	g.Stats.PipeliningRefused.Add(1)
-	return &smtp.Reply{Code: 503, Enhanced: "5.5.0", Text: "Improper pipelining: wait for the reply to EHLO and DATA"}
+	return &smtp.Reply{Code: 503, Enhanced: "5.5.0", Reason: smtp.Pipelining, Text: "Improper pipelining: wait for the reply to EHLO and DATA"}
 }
 
 // HasGreylist reports whether recipients may have to wait.
@@ -219,7 +230,7 @@ func (g *Guard) Greylisted(ip netip.Addr, sender, recipient string) *smtp.Reply 
 		return nil
 	}
 	g.Stats.Greylisted.Add(1)
-	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Text: "Greylisted: you were not seen here before, come back in " + g.set.Load().GreylistDelay.String()}
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Reason: smtp.Greylisted, Text: "Greylisted: you were not seen here before, come back in " + g.set.Load().GreylistDelay.String()}
 }
 
 // maxLookups bounds the clients that are being looked up. Beyond it clients are served as
@@ -259,6 +270,6 @@ func (g *Guard) Blocked(ip netip.Addr, c *Client) *smtp.Reply {
 		return nil
 	}
 	g.Stats.Listed.Add(1)
-	return &smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Service refused: " + ip.String() + " is listed by " +
+	return &smtp.Reply{Code: 554, Enhanced: "5.7.1", Reason: smtp.DNSList, Text: "Service refused: " + ip.String() + " is listed by " +
 		strings.Join(against, ", ") + " (score " + strconv.Itoa(sum) + ")"}
 }

@@ -237,6 +237,7 @@ func (s *Session) Timeout(c *loop.Conn) {
 		return
 	}
 	s.Port.Edge.Stats.Timeouts.Add(1)
+	s.Tally().Timeouts.Add(1)
 	if w.isForReading() || c.Taken() < s.owed {
 		s.Reason = "stalled"
 		c.Abort()

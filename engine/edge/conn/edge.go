@@ -50,6 +50,7 @@ type TLS struct {
 type Stats struct {
 	Timeouts                 atomic.Int64 // peers that were too slow
 	TLSHandshakes, TLSFailed atomic.Int64
+	TLSTimeouts              atomic.Int64 // handshakes that took too long; Timeouts has them too
 	TLSBusy, TLSPaced        atomic.Int64 // refused: too many handshakes in all, or from one client
 	ProxyFaults              atomic.Int64 // balancers without a PROXY header
 }
@@ -61,6 +62,8 @@ type perLoop struct {
 	first *Session // a list of all open sessions, the newest first
 	walks []*walk  // that are under way through the list
 	taps  map[*Session]*tap
+
+	tallies [Fronts]Tally
 }
 
 // Run prepares e for sessions on these loops.
@@ -103,6 +106,7 @@ type Port struct {
 	Edge     *Edge
 	Daemon   slog.Attr     // for the log
 	Service  Service       // the service that connections count for
+	Front    Front         // the kind of listener, for metrics
 	Timeout  time.Duration // for a command, and for reading the replies
 	TooMany  []byte        // the reply to a connection without room
 	TLS      *tls.Config   // TLS from the first octet; nil: clear text first

@@ -115,6 +115,7 @@ func (h *handshaking) EOF(c *loop.Conn) { c.Abort() }
 // Timeout implements loop.Handler.
 func (h *handshaking) Timeout(c *loop.Conn) {
 	h.s.Port.Edge.Stats.Timeouts.Add(1)
+	h.s.Port.Edge.Stats.TLSTimeouts.Add(1)
 	h.s.Reason = "timeout in the TLS handshake"
 	c.Abort()
 }

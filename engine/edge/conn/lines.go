@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postrider/engine/edge/limit"
@@ -17,6 +18,8 @@ import (
 // of messages are not counted, each of them costs the client a message. What is left out is
 // told once a minute. It is safe for use by many goroutines.
 type Lines struct {
+	LeftOut atomic.Int64 // lines, since the start
+
 	log *slog.Logger
 
 	mu     sync.Mutex
@@ -62,6 +65,7 @@ func (l *Lines) May(ip netip.Addr) bool {
 	if l.rate.Take(client, time.Now()) {
 		return true
 	}
+	l.LeftOut.Add(1)
 	if _, known := l.left[client]; known || len(l.left) < linesClients {
 		l.left[client]++
 	} else {

@@ -68,6 +68,7 @@ func (s *Session) Open(p *Port, c *loop.Conn, from netip.AddrPort, d Dialogue) b
 		s.next.prev = s
 	}
 	s.loop.first = s
+	s.Tally().Begun.Add(1)
 	s.logConnect()
 	return true
 }
@@ -124,6 +125,7 @@ func (s *Session) close() {
 	if s.next != nil {
 		s.next.prev = s.prev
 	}
+	s.Tally().Ended.Add(1)
 	s.Port.Edge.Clients.leave(s.IP, s.seat)
 }
 

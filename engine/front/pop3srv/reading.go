@@ -21,18 +21,21 @@ type reading struct {
 	buffers *buffers
 	waiter  budget.Waiter // for a buffer
 
-	whole  []byte // the message to send, if it is whole in the buffer
-	sent   int64  // octets of the large message that were written
-	next   int    // the message that a client asks for next, if it fetches in order
-	streak int    // how many messages were asked for in order
-	early  bool   // the deadline is at the end of keepAhead, not of the idle timeout
+	asked  time.Time // when the client sent RETR; zero: it sent TOP
+	whole  []byte    // the message to send, if it is whole in the buffer
+	sent   int64     // octets of the large message that were written
+	next   int       // the message that a client asks for next, if it fetches in order
+	streak int       // how many messages were asked for in order
+	early  bool      // the deadline is at the end of keepAhead, not of the idle timeout
 }
 
 // openMessage answers AskRead from what was read ahead, or sends a reader.
 func (s *session) openMessage() (pop3d.Answer, bool) {
 	m := s.maildrop
 	r := &m.reading
+	r.asked = time.Time{}
 	if i := s.machine.Reading(); s.machine.Lines() < 0 {
+		r.asked = time.Now()
 		if i == r.next {
 			r.streak++
 		} else {
@@ -129,6 +132,7 @@ func (d *readDone) Run() {
 		s.stream()
 	default:
 		s.service.Stats.OctetsOut.Add(r.sent)
+		s.handedOver()
 		s.resume(pop3d.Answer{Verdict: pop3d.Yes, Octets: r.sent})
 	}
 }
@@ -165,7 +169,16 @@ func (s *session) sendMessage() (pop3d.Answer, bool) {
 	n := int64(len(r.whole))
 	s.service.Stats.OctetsOut.Add(n)
 	r.whole = nil
+	s.handedOver()
 	return pop3d.Answer{Verdict: pop3d.Yes, Octets: n}, true
+}
+
+// handedOver counts the time of a RETR: the last octet of the message is with the connection.
+// That of a large message comes after the kernel has taken all pieces but the last.
+func (s *session) handedOver() {
+	if at := s.maildrop.reading.asked; !at.IsZero() {
+		s.service.took.Observe(time.Since(at))
+	}
 }
 
 // stream writes what is read of the large message, and sends a reader for more when the

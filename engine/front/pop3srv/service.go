@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/pop3"
 	"postrider/codec/sasl"
 	"postrider/engine/admit/login"
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
+	"postrider/engine/host/latency"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/pop3d"
 	"postrider/storage"
@@ -44,6 +47,9 @@ type Rooms struct {
 	Readers  *conn.Pool // reads the store
 	Log      maillog.Log
 	Draining func() bool // the server ends: no login is taken any more
+	// Took gets the time of each RETR, from the command until the last octet of the message
+	// was handed to the connection; nil: none is kept.
+	Took *latency.Histogram
 }
 
 // Store is what sessions ask of the store.
@@ -70,6 +76,7 @@ type Service struct {
 	readers  *conn.Pool
 	log      maillog.Log
 	draining func() bool
+	took     *latency.Histogram
 
 	loops     map[*loop.Loop]*loopState // read-only
 	maildrops maildrops
@@ -82,13 +89,15 @@ type Service struct {
 type loopState struct {
 	loop    *loop.Loop
 	effects pop3d.Effects
+
+	refused [len(pop3.Codes)]atomic.Int64 // replies -ERR by their codes; others read it
 }
 
 // New makes a Service. Its sessions are opened by what Listener and ListenerTLS return.
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
-		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining,
+		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining, took: rooms.Took,
 		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 		maildrops: maildrops{store: rooms.Store, times: newLoginTimes()},
 		buffers:   newBuffers(rooms.Memory.Bulk),
@@ -112,20 +121,29 @@ func (s *Service) Configure(set Settings) {
 // Settings returns the settings that Configure has set last.
 func (s *Service) Settings() *Settings { return s.set.Load() }
 
+// Refused is how many replies -ERR there were with a code.
+func (s *Service) Refused(code pop3.Code) (n int64) {
+	i := slices.Index(pop3.Codes[:], code)
+	for _, l := range s.loops {
+		n += l.refused[i].Load()
+	}
+	return n
+}
+
 // TooMany is the reply to a connection that gets no session.
 const TooMany = "-ERR [SYS/TEMP] too many connections, come back later\r\n"
 
 // Listener returns what opens the sessions of an address without TLS. stls is for the
 // handshake after STLS; nil: STLS is not offered.
 func (s *Service) Listener(stls *tls.Config) conn.Opener {
-	p := s.port(pop3d.Config{OfferTLS: stls != nil})
+	p := s.port(conn.POP3, pop3d.Config{OfferTLS: stls != nil})
 	p.StartTLS = stls
 	return p.open
 }
 
 // ListenerTLS returns what opens the sessions of an address where TLS comes first.
 func (s *Service) ListenerTLS(within *tls.Config) conn.Opener {
-	p := s.port(pop3d.Config{})
+	p := s.port(conn.POP3S, pop3d.Config{})
 	p.TLS = within
 	return p.open
 }
@@ -141,13 +159,13 @@ type port struct {
 }
 
 // port completes c and makes a port with a configuration for each login.Offer.
-func (s *Service) port(c pop3d.Config) *port {
+func (s *Service) port(front conn.Front, c pop3d.Config) *port {
 	set := s.set.Load()
 	c.Hostname, c.Version, c.LoginDelay = set.Hostname, set.Version, int(set.LoginDelay/time.Second)
 	c.MaxErrors, c.ReplyBudget = set.MaxErrors, replyBudget
 	c.Plaintext, c.TLSFirst, c.Nonce = set.ClearText, set.TLSFirst, rand.Text
 	p := &port{service: s, Port: conn.Port{
-		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service,
+		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service, Front: front,
 		Timeout: set.IdleTimeout, TooMany: []byte(TooMany), Scribe: scribe,
 	}}
 	for o := range p.configs {

@@ -1,6 +1,7 @@
 package pop3srv
 
 import (
+	"postrider/codec/pop3"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
 	"postrider/engine/protocol/pop3d"
@@ -128,10 +129,26 @@ func (s *session) resume(a pop3d.Answer) {
 func (s *session) flush() bool {
 	e := &s.state.effects
 	if len(e.Reply) > 0 {
+		s.count(e)
 		s.Write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	return s.Conn.Pending() == 0
+}
+
+// count counts the replies that are sent.
+func (s *session) count(e *pop3d.Effects) {
+	replies := &s.Tally().Replies
+	if e.OKs > 0 {
+		replies[conn.ReplyOK].Add(int64(e.OKs))
+	}
+	for code, n := range e.Errs {
+		if n > 0 {
+			replies[conn.ReplyErr].Add(int64(n))
+			s.state.refused[code].Add(int64(n))
+		}
+	}
+	e.OKs, e.Errs = 0, [len(pop3.Codes)]uint16{}
 }
 
 // mayStartTLS answers AskTLS.

@@ -164,6 +164,6 @@ func (s *session) refusesExpired() *smtp.Reply {
 		return nil
 	}
 	s.Reason = login.Changed
-	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.rules.Machine.Hostname +
+	return &smtp.Reply{Code: 421, Enhanced: "4.7.0", Reason: smtp.LoginOver, Text: s.rules.Machine.Hostname +
 		" the message is not taken: the account of this session has another password or is gone, sign in again"}
 }

@@ -29,7 +29,7 @@ func (s *session) mayMail() smtpd.Answer {
 // maySend books a message of the account, or returns why it may not send it.
 func (s *session) maySend() *smtp.Reply {
 	if !s.maySendAs(s.m.Transaction().Mail.From) {
-		return &smtp.Reply{Code: 553, Enhanced: "5.7.1",
+		return &smtp.Reply{Code: 553, Enhanced: "5.7.1", Reason: smtp.SenderNotOwned,
 			Text: "<" + string(s.tx.Reverse) + ">: Sender address rejected: not owned by user " + s.m.Account()}
 	}
 	booking, r := s.service.sent.Begin(s.account(), time.Now())
@@ -71,8 +71,16 @@ func (s *session) maySendAs(from smtp.ReversePath) bool {
 
 // tooMuch is the refusal to an account that has used up its allowance.
 func (s *session) tooMuch(r *allowance.Refusal) *smtp.Reply {
-	return &smtp.Reply{Code: 450, Enhanced: "4.7.1",
+	return &smtp.Reply{Code: 450, Enhanced: "4.7.1", Reason: reasonOf(r),
 		Text: fmt.Sprintf("%s has sent to its limit of %d %s an hour, try again after %s", s.m.Account(), r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))}
+}
+
+// reasonOf is the reason of a refusal, for metrics.
+func reasonOf(r *allowance.Refusal) smtp.Reason {
+	if r.What == "messages" {
+		return smtp.MessagesPerHour
+	}
+	return smtp.RecipientsPerHour
 }
 
 // mayAddress answers AskRecipient.

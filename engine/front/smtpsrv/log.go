@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/codec/message"
+	"postrider/codec/smtp"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/smtpd"
 	"postrider/storage"
@@ -15,8 +16,9 @@ import (
 
 // reject counts and logs a refusal in the form of Postfix. reverse and forward are nil where
 // they are not known.
-func (s *session) reject(verb string, reply, reverse, forward []byte) {
+func (s *session) reject(verb string, why smtp.Reason, reply, reverse, forward []byte) {
 	s.service.Stats.Refused.Add(1)
+	s.state.refused[why].Add(1)
 	if len(reply) > 0 && reply[0] == '4' {
 		s.service.Stats.ForNow.Add(1)
 	}

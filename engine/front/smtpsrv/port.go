@@ -25,6 +25,7 @@ const (
 
 // Address is what is different at each address that is listened on.
 type Address struct {
+	Front    conn.Front   // for metrics
 	Service  conn.Service // that its connections are counted for
 	Auth     Auth
 	BareLF   smtpd.BareLF
@@ -50,7 +51,7 @@ func (s *Service) Listener(at Address) conn.Opener {
 func (s *Service) newPort(at Address) *port {
 	set := s.set.Load()
 	p := &port{service: s, rules: set, Port: conn.Port{
-		Edge: s.edge, Daemon: maillog.SMTPD, Service: at.Service,
+		Edge: s.edge, Daemon: maillog.SMTPD, Service: at.Service, Front: at.Front,
 		Timeout: set.CommandTimeout, TooMany: s.TooMany(), TLS: at.TLS, StartTLS: at.StartTLS, Scribe: scribe,
 	}}
 	c := set.Machine

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/codec/smtp"
 	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
 	"postrider/engine/edge/budget"
@@ -72,14 +73,15 @@ type Store interface {
 
 // Stats are the counters of all sessions. The loops write them without a lock.
 type Stats struct {
-	Sessions    atomic.Int64 // open now
-	CommitsOpen atomic.Int64 // messages that wait for the store now
-	Messages    atomic.Int64 // taken, each with a 250
-	Deliveries  atomic.Int64 // maildrop entries made for them
-	OctetsIn    atomic.Int64 // octets of them
-	Refused     atomic.Int64 // commands and messages
-	ForNow      atomic.Int64 // refusals with a 4yz reply
-	OverBudget  atomic.Int64 // times that limits.memory made a client wait or come back
+	Sessions     atomic.Int64 // open now
+	CommitsOpen  atomic.Int64 // messages that wait for the store now
+	Messages     atomic.Int64 // taken, each with a 250
+	Deliveries   atomic.Int64 // maildrop entries made for them
+	OctetsIn     atomic.Int64 // octets of them
+	Refused      atomic.Int64 // commands and messages
+	ForNow       atomic.Int64 // refusals with a 4yz reply
+	DataTimeouts atomic.Int64 // clients that were too slow inside a message
+	OverBudget   atomic.Int64 // times that limits.memory made a client wait or come back
 }
 
 // Service is what the sessions of all listeners share.
@@ -110,6 +112,8 @@ type loopState struct {
 	*loop.Loop
 	effects smtpd.Effects // what the machine that is called now wants
 	records []slog.Record // the log lines of one message
+
+	refused [smtp.Reasons]atomic.Int64 // commands, messages and clients; others read it
 }
 
 // New makes a Service. Its sessions are opened by what Listener returns.
@@ -143,6 +147,14 @@ func (s *Service) Wait(ctx context.Context) {
 // Configure replaces the settings, for what Listener returns from now on. Sessions that are
 // open keep theirs.
 func (s *Service) Configure(set Settings) { s.set.Store(&set) }
+
+// Refused is how many commands, messages and clients were refused for a reason.
+func (s *Service) Refused(why smtp.Reason) (n int64) {
+	for _, l := range s.loops {
+		n += l.refused[why].Load()
+	}
+	return n
+}
 
 // Settings returns the settings that Configure has set last.
 func (s *Service) Settings() *Settings { return s.set.Load() }

@@ -32,10 +32,16 @@ type session struct {
 // The methods below implement conn.Dialogue.
 
 func (s *session) Begin()     { s.state.effects.Reset() }
-func (s *session) TimeOut()   { s.m.TimeOut(&s.state.effects) }
 func (s *session) Left() bool { return s.m.Left() }
 func (s *session) Secure()    { s.m.Secured(smtpd.TLSFacts{Binding: s.TLS.ChannelBinding}) }
 func (s *session) Release()   {} // Ended gives all back
+
+func (s *session) TimeOut() {
+	if s.m.InData() {
+		s.service.Stats.DataTimeouts.Add(1)
+	}
+	s.m.TimeOut(&s.state.effects)
+}
 
 func (s *session) Greet() {
 	if s.receive(s.welcome) {
@@ -123,13 +129,28 @@ func (s *session) CarryOut() {
 func (s *session) Say() {
 	e := &s.state.effects
 	for _, r := range e.Refused {
-		s.reject(r.Verb.String(), e.Reply[r.From:r.To], r.Reverse, r.Forward)
+		s.reject(r.Verb.String(), r.Reason, e.Reply[r.From:r.To], r.Reverse, r.Forward)
 	}
 	if len(e.Reply) > 0 {
+		s.count(e)
 		s.Write(e.Reply)
 		e.Reply = e.Reply[:0]
 	}
 	e.Refused = e.Refused[:0]
+}
+
+// count counts the replies that are sent.
+func (s *session) count(e *smtpd.Effects) {
+	replies := &s.Tally().Replies
+	for kind, n := range e.Said {
+		if n > 0 {
+			replies[conn.Reply2yz+conn.ReplyKind(kind)].Add(int64(n))
+		}
+	}
+	if e.Ended != smtp.ReasonOther {
+		s.state.refused[e.Ended].Add(1)
+	}
+	e.Said, e.Ended = smtpd.Said{}, smtp.ReasonOther
 }
 
 // Expect sets the read limit and the time that the peer has.
@@ -243,7 +264,7 @@ func (s *session) mayStartTLS() smtpd.Answer {
 	case s.TLSBusy():
 		return smtpd.Answer{Verdict: smtpd.Busy}
 	case s.TLSTooOften():
-		return refusal(&smtp.Reply{Code: 454, Enhanced: "4.7.0",
+		return refusal(&smtp.Reply{Code: 454, Enhanced: "4.7.0", Reason: smtp.TooManyHandshakes,
 			Text: "Too many TLS handshakes from your address, limit " + s.rules.Handshakes + "; come back later"})
 	}
 	return smtpd.Answer{Verdict: smtpd.Yes}

@@ -158,16 +158,13 @@ func (t *transaction) answer() smtpd.Answer {
 
 // count counts a message at its end.
 func (t *transaction) count() {
-	stats := &t.session.service.Stats
-	switch {
-	case t.Refusal() != nil: // its reply is counted
-	case t.err != nil:
-		stats.Refused.Add(1)
-	default:
-		t.taken++
-		stats.Messages.Add(1)
-		t.session.service.took.Observe(time.Since(t.ended))
-		stats.Deliveries.Add(int64(len(t.Places.Targets)))
-		stats.OctetsIn.Add(t.Size())
+	if t.Refusal() != nil || t.err != nil {
+		return // its reply is counted
 	}
+	stats := &t.session.service.Stats
+	t.taken++
+	stats.Messages.Add(1)
+	t.session.service.took.Observe(time.Since(t.ended))
+	stats.Deliveries.Add(int64(len(t.Places.Targets)))
+	stats.OctetsIn.Add(t.Size())
 }

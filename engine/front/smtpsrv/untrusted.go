@@ -125,7 +125,7 @@ func (s *session) Spoke() {
 func (s *session) welcome(refused *smtp.Reply) {
 	s.Begin()
 	if refused != nil {
-		s.reject("CONNECT", refused.AppendTo(nil), nil, nil)
+		s.reject("CONNECT", refused.Because(), refused.AppendTo(nil), nil, nil)
 		s.turnAway(refused)
 	} else {
 		s.m.Greet(&s.state.effects)
@@ -140,7 +140,7 @@ func (s *session) turnAway(r *smtp.Reply) {
 	e := &s.state.effects
 	s.m.TurnAway(r, e)
 	if s.Port.TLS != nil && s.TLS == nil {
-		e.Reply = e.Reply[:0]
+		e.Reply, e.Said = e.Reply[:0], smtpd.Said{}
 	}
 }
 
@@ -190,7 +190,7 @@ func (s *session) greylists() *smtp.Reply {
 func (s *session) speakFor(c smtp.Client) (a smtpd.Answer, known bool) {
 	if c.Addr.IsValid() {
 		if !s.Move(c.Addr) {
-			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.rules.tooMany()}), true
+			return refusal(&smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: s.rules.tooMany(), Reason: smtp.TooManyConnections}), true
 		}
 		s.mayRelay = s.rules.MayRelay(c.Addr)
 	}

@@ -43,7 +43,10 @@ func New(b Bounds) *Histogram {
 
 // Observe counts one time. A negative one, of a clock that was set back, counts as zero. A
 // nil Histogram counts nothing.
-func (h *Histogram) Observe(d time.Duration) {
+func (h *Histogram) Observe(d time.Duration) { h.ObserveAll(d, 1) }
+
+// ObserveAll counts n things that took the same time.
+func (h *Histogram) ObserveAll(d time.Duration, n int) {
 	if h == nil {
 		return
 	}
@@ -52,8 +55,8 @@ func (h *Histogram) Observe(d time.Duration) {
 	for i < len(h.bounds) && d > h.bounds[i] {
 		i++
 	}
-	h.counts[i].Add(1)
-	h.sum.Add(int64(d))
+	h.counts[i].Add(uint64(n)) //nolint:gosec // not negative
+	h.sum.Add(int64(d) * int64(n))
 }
 
 // Snapshot is what a histogram has counted up to a moment.

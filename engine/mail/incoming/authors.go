@@ -85,7 +85,9 @@ func (m *Message) foreignAddress(name string, f message.Field) *smtp.Reply {
 	return nil
 }
 
-func notOwned(text string) *smtp.Reply { return &smtp.Reply{Code: 553, Enhanced: "5.7.1", Text: text} }
+func notOwned(text string) *smtp.Reply {
+	return &smtp.Reply{Code: 553, Enhanced: "5.7.1", Text: text, Reason: smtp.SenderNotOwned}
+}
 
 // owns reports whether the account owns an address. Most times the address is its name.
 func (m *Message) owns(address string) bool {

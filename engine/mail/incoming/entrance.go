@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"postrider/engine/host/latency"
+	"postrider/engine/host/otlp"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -41,6 +43,13 @@ type Entrance struct {
 	// Expect is storage.Store's; nil: the store is not told what to expect.
 	Expect func(n int)
 	Log    *slog.Logger // nil: slog.Default
+
+	// Took gets the time of each message in the store, from the end of its steps to its
+	// Receipt. Delay gets the time from its arrival until it is in a maildrop, for each
+	// maildrop. nil: none is kept.
+	Took, Delay *latency.Histogram
+	// Spans gets the way of some messages; nil: of none.
+	Spans *otlp.Exporter
 
 	// NearQuota is told of quotas that a message has almost used up, on a goroutine of the
 	// store; it does not block. nil: no call.

@@ -3,8 +3,10 @@ package incoming
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"postrider/codec/smtp"
+	"postrider/engine/host/otlp"
 	"postrider/storage"
 )
 
@@ -16,6 +18,8 @@ type steps struct {
 	next      int         // the step after the one that is carried out
 	dropped   atomic.Bool // Drop was called after Finish
 	committed bool        // the message is not dropped any more
+	whole     time.Time   // when Finish was called
+	handed    time.Time   // to the store
 	front     string      // the signature, in front of the message
 	refused   *smtp.Reply // see Refusal
 }
@@ -28,7 +32,7 @@ var errRefused = fmt.Errorf("%w: the message is refused", storage.ErrInvalid)
 
 // Finish starts the last steps, which store the message: see the package comment.
 func (m *Message) Finish(e *End) {
-	m.finishing, m.end = true, *e
+	m.finishing, m.end, m.whole = true, *e, time.Now()
 	m.goOn()
 }
 
@@ -39,6 +43,7 @@ func (m *Message) IsFinishing() bool { return m.finishing }
 // goOn on its own goroutine when it is done.
 func (m *Message) goOn() {
 	if m.carryOut() {
+		m.handed = time.Now()
 		m.in.Inbox.Deliver(&m.delivery)
 	}
 }
@@ -110,8 +115,40 @@ func (m *Message) fail(err error) bool {
 
 // stored runs on a store goroutine.
 func (m *Message) stored(_ *storage.Delivery, r storage.Receipt, err error) {
+	if err == nil {
+		m.took(r.ID(), time.Now())
+	}
 	m.tellNear(err)
 	m.over(r, err)
+}
+
+// took counts the time of a message that is stored.
+func (m *Message) took(id storage.MessageID, now time.Time) {
+	m.in.Took.Observe(now.Sub(m.handed))
+	if n := len(m.delivery.Recipients); n > 0 {
+		m.in.Delay.ObserveAll(now.Sub(m.Arrival), n)
+	}
+	if m.in.Spans.Samples(uint64(id)) {
+		m.spans(id, now)
+	}
+}
+
+// spans sends the way of a message that is stored.
+func (m *Message) spans(id storage.MessageID, now time.Time) {
+	part := func(name string, start, end time.Time) {
+		m.in.Spans.Add(otlp.Span{Message: uint64(id), Name: name, Kind: otlp.Internal, Start: start, End: end})
+	}
+	m.in.Spans.Add(otlp.Span{
+		Message: uint64(id), First: true, Name: "accept", Kind: otlp.Server, Start: m.Arrival, End: now,
+		Attributes: otlp.Facts(
+			otlp.Attribute{Key: "postrider.message.id", Text: id.String()}, otlp.Attribute{Key: "postrider.message.octets", Number: m.Size()},
+			otlp.Attribute{Key: "postrider.recipients", Number: int64(m.Paths)}, otlp.Attribute{Key: "postrider.maildrops", Number: int64(len(m.delivery.Recipients))},
+			otlp.Attribute{Key: "postrider.destinations", Number: int64(len(m.delivery.Relayed))},
+		),
+	})
+	part("receive", m.Arrival, m.whole)
+	part("check", m.whole, m.handed)
+	part("store", m.handed, now)
 }
 
 // over calls done. After it the Message is the caller's.

@@ -44,6 +44,9 @@ type Result struct {
 	Receipt storage.Receipt // the zero Receipt: nothing was stored
 	Sender  string          // the reverse-path, with its domain and without brackets
 	Refused []Refusal
+
+	Deliveries int   // maildrop entries that were made
+	Size       int64 // octets of the stored message
 }
 
 // Refusal is a recipient that can't get the message.
@@ -99,6 +102,7 @@ func (in *Entrance) Submit(ctx context.Context, m Mail) (Result, error) {
 	}
 	if result.Receipt, err = s.store(); err == nil {
 		s.msg.logStored(result.Receipt, m.Daemon, m.Line)
+		result.Deliveries, result.Size = len(s.msg.Places.Targets), s.msg.Size()
 	}
 	return result, err
 }

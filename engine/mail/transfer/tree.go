@@ -34,6 +34,9 @@ type Tree struct {
 	Options Options
 	// Report gets a line for each thing that is skipped; may be nil.
 	Report io.Writer
+	// Listed is called with the number of Maildirs that were found so far, before the first
+	// one is read; may be nil.
+	Listed func(n int64)
 	// Progress is called after each message and each Maildir, by one goroutine at a time.
 	Progress func(TreeCount)
 }
@@ -88,6 +91,9 @@ func ImportTree(ctx context.Context, t *Tree) (TreeResult, error) {
 	}
 	err := t.Pattern.walk(t.Root, &run.told, func(m Mailbox) error {
 		all = append(all, m)
+		if t.Listed != nil {
+			t.Listed(int64(len(all)))
+		}
 		return ctx.Err()
 	})
 	if err == nil {

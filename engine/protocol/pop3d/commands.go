@@ -67,7 +67,7 @@ func (s *Session) quit(_ pop3.Command, e *Effects) {
 // stat has the same form for every server: a drop listing and nothing else.
 func (s *Session) stat(_ pop3.Command, e *Effects) {
 	s.errors = 0
-	e.Reply = pop3.AppendPair(pop3.AppendOK(e.Reply), s.messages(), s.kept)
+	e.Reply = pop3.AppendPair(e.ok(), s.messages(), s.kept)
 	e.Reply = append(e.Reply, "\r\n"...)
 }
 
@@ -78,7 +78,7 @@ func (s *Session) list(c pop3.Command, e *Effects) {
 		return
 	}
 	if i, ok := s.existing(c, e); ok {
-		e.Reply = s.appendScan(pop3.AppendOK(e.Reply), i)
+		e.Reply = s.appendScan(e.ok(), i)
 	}
 }
 
@@ -89,7 +89,7 @@ func (s *Session) uidl(c pop3.Command, e *Effects) {
 		return
 	}
 	if i, ok := s.existing(c, e); ok {
-		e.Reply = s.appendUnique(pop3.AppendOK(e.Reply), i)
+		e.Reply = s.appendUnique(e.ok(), i)
 	}
 }
 

@@ -1,6 +1,7 @@
 package pop3d
 
 import (
+	"postrider/codec/pop3"
 	"postrider/codec/sasl"
 	"postrider/storage"
 )
@@ -21,6 +22,26 @@ type Effects struct {
 	// the machine has not seen and that were there before the handshake must not be
 	// read as part of it: a caller that finds some answers AskTLS with Gone.
 	StartTLS bool
+	// OKs counts the replies +OK of this call. Errs counts its replies -ERR, each at the index
+	// that its code has in pop3.Codes.
+	OKs  uint16
+	Errs [len(pop3.Codes)]uint16
+}
+
+// ok begins a reply +OK.
+func (e *Effects) ok() []byte {
+	e.OKs++
+	return pop3.AppendOK(e.Reply)
+}
+
+// err begins a reply -ERR.
+func (e *Effects) err(code pop3.Code) []byte {
+	for i := range pop3.Codes {
+		if pop3.Codes[i] == code {
+			e.Errs[i]++
+		}
+	}
+	return pop3.AppendErr(e.Reply, code)
 }
 
 // Reset empties e and keeps its memory.

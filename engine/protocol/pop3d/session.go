@@ -77,7 +77,7 @@ func (s *Session) Init(cfg *Config, timestamp string, peer Peer) {
 
 // Greet begins the session.
 func (s *Session) Greet(e *Effects) {
-	e.Reply = pop3.AppendOK(e.Reply)
+	e.Reply = e.ok()
 	e.Reply = append(append(e.Reply, s.cfg.Hostname...), ' ')
 	s.say(e, textReady)
 	if s.timestamp != "" {
@@ -200,7 +200,7 @@ func (s *Session) end(e *Effects) {
 		s.close(e)
 		return
 	}
-	e.Reply = pop3.AppendErr(e.Reply, pop3.CodeTemporary)
+	e.Reply = e.err(pop3.CodeTemporary)
 	if s.ending&byOperator != 0 {
 		s.say(e, textDismissed)
 	} else {
@@ -233,7 +233,7 @@ func (s *Session) ask(e *Effects, q Question) {
 
 // ok replies +OK with a text; its marks are replaced by the numbers.
 func (s *Session) ok(e *Effects, t text, numbers ...int64) {
-	e.Reply = pop3.AppendOK(e.Reply)
+	e.Reply = e.ok()
 	s.say(e, t, numbers...)
 	e.Reply = append(e.Reply, "\r\n"...)
 	if s.phase == transaction {
@@ -243,7 +243,7 @@ func (s *Session) ok(e *Effects, t text, numbers ...int64) {
 
 // refuse replies -ERR with a text, and closes after too many of them.
 func (s *Session) refuse(e *Effects, code pop3.Code, t text, numbers ...int64) {
-	e.Reply = pop3.AppendErr(e.Reply, code)
+	e.Reply = e.err(code)
 	s.say(e, t, numbers...)
 	e.Reply = append(e.Reply, "\r\n"...)
 	s.errors++

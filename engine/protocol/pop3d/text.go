@@ -198,7 +198,7 @@ func (s *Session) langCommand(c pop3.Command, e *Effects) {
 		return
 	}
 	s.lang = lang
-	e.Reply = pop3.AppendOK(e.Reply)
+	e.Reply = e.ok()
 	e.Reply = append(append(e.Reply, languages[lang].tag...), ' ')
 	s.say(e, textLanguage)
 	e.Reply = append(e.Reply, "\r\n"...)

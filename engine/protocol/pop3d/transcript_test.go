@@ -1,12 +1,15 @@
 package pop3d
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"postrider/codec/pop3"
 	"postrider/codec/sasl"
 	"postrider/engine/protocol/transcript"
 	"postrider/storage"
@@ -132,6 +135,20 @@ func (m *machine) answer(q Question, v Verdict) Answer {
 
 func (m *machine) Take() (reply []byte, effects []string, closed bool) {
 	reply, closed = m.effects.Reply, m.effects.Close
+	var oks uint16
+	var errs [len(pop3.Codes)]uint16
+	for line := range bytes.Lines(reply) {
+		switch {
+		case bytes.HasPrefix(line, []byte("+OK")):
+			oks++
+		case bytes.HasPrefix(line, []byte("-ERR")):
+			code, _, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("-ERR [")), []byte("] "))
+			errs[max(0, slices.Index(pop3.Codes[:], pop3.Code(code)))]++
+		}
+	}
+	if e := &m.effects; e.OKs != oks || e.Errs != errs {
+		effects = append(effects, fmt.Sprintf("BUG: %d +OK and %v -ERR are counted as %d and %v", oks, errs, e.OKs, e.Errs))
+	}
 	if m.effects.Ask != AskNothing {
 		m.asking = m.effects.Ask
 		effects = append(effects, m.question())

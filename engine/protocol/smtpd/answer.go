@@ -39,14 +39,14 @@ var (
 	stored      = smtp.Reply{Code: 250, Enhanced: "2.0.0", Text: " Message accepted for delivery"}
 	verified    = smtp.Reply{Code: 250, Enhanced: "2.1.5"}
 	noSuchUser  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "User unknown"}
-	aliasLoop   = smtp.Reply{Code: 550, Enhanced: "5.4.6", Text: "Alias loop, or an alias with too many addresses"}
+	aliasLoop   = smtp.Reply{Code: 550, Enhanced: "5.4.6", Text: "Alias loop, or an alias with too many addresses", Reason: smtp.MailLoop}
 	noSuchList  = smtp.Reply{Code: 550, Enhanced: "5.1.1", Text: "List unknown"}
-	notRelayed  = smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Relay access denied"}
+	notRelayed  = smtp.Reply{Code: 554, Enhanced: "5.7.1", Text: "Relay access denied", Reason: smtp.RelayDenied}
 	mailboxFull = smtp.Reply{Code: 452, Enhanced: "4.2.2", Text: "Mailbox full"}
 	mailboxOver = smtp.Reply{Code: 552, Enhanced: "5.2.2", Text: "Mailbox full"}
 	mailboxOff  = smtp.Reply{Code: 550, Enhanced: "5.2.1", Text: "Mailbox disabled, not accepting messages"}
 	oneByOne    = smtp.Reply{Code: 452, Enhanced: "4.5.3", Text: "Send to this recipient in a transaction of its own"}
-	diskFull    = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system storage"}
+	diskFull    = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system storage", Reason: smtp.DiskFull}
 	overBudget  = smtp.Reply{Code: 452, Enhanced: "4.3.1", Text: "Insufficient system resources, try again later"}
 	failed      = smtp.Reply{Code: 451, Enhanced: "4.3.0", Text: "Local error in processing, try again later"}
 	ambiguous   = smtp.Reply{Code: 553, Enhanced: "5.1.4", Text: "User ambiguous"}
@@ -114,7 +114,7 @@ func (s *Session) answerMail(r *smtp.Reply, e *Effects) {
 	}
 	s.messages++
 	start := s.counted(e)
-	e.Reply = r.Begin(e.Reply)
+	e.Reply = e.begin(r)
 	if s.tx.Mail.From.IsNull() {
 		e.Reply = append(e.Reply, "<>"...)
 	}
@@ -141,7 +141,7 @@ func (s *Session) answerRcpt(r *smtp.Reply, here bool, e *Effects) {
 	}
 	s.tx.accept()
 	start := s.counted(e)
-	e.Reply = r.Begin(e.Reply)
+	e.Reply = e.begin(r)
 	if here {
 		e.Reply = to.AppendLocalTo(e.Reply)
 	} else {
@@ -162,7 +162,7 @@ func (s *Session) answerStored(r *smtp.Reply, a Answer, e *Effects) {
 	if s.verbose {
 		start = s.appendSummary(e)
 	}
-	e.Reply = a.Receipt.ID().AppendTo(r.Begin(e.Reply))
+	e.Reply = a.Receipt.ID().AppendTo(e.begin(r))
 	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
 	s.tx.drafted = false // it is a message now
 	s.endTransaction(e)
@@ -187,7 +187,7 @@ func (s *Session) answerNames(r *smtp.Reply, names []string, e *Effects) {
 		start := len(e.Reply)
 		e.Reply = r.AppendMore(e.Reply, r.Text)
 		s.appendNames(r, names, e)
-		e.Refused = append(e.Refused, Refusal{Verb: s.verb, From: start, To: len(e.Reply)})
+		e.Refused = append(e.Refused, Refusal{Verb: s.verb, Reason: r.Because(), From: start, To: len(e.Reply)})
 	case r.Refuses():
 		s.turnDown(r, e)
 	case len(names) == 0:
@@ -206,6 +206,6 @@ func (s *Session) appendNames(r *smtp.Reply, names []string, e *Effects) {
 			continue
 		}
 		start := len(e.Reply)
-		e.Reply = smtp.EndLine(append(r.Begin(e.Reply), name...), start)
+		e.Reply = smtp.EndLine(append(e.begin(r), name...), start)
 	}
 }

@@ -17,6 +17,7 @@ type login struct {
 
 // Replies to AUTH and to responses.
 var (
+	challenge       = smtp.Reply{Code: 334}
 	authSyntax      = smtp.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: AUTH mechanism [initial-response]"}
 	authAfterEhlo   = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "AUTH requires EHLO"}
 	authAgain       = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "Already authenticated"}
@@ -25,13 +26,13 @@ var (
 	notBase64       = smtp.Reply{Code: 501, Enhanced: "5.5.2", Text: "Cannot Base64-decode the response"}
 	brokenResponse  = smtp.Reply{Code: 501, Enhanced: "5.5.2", Text: "The response breaks the rules of the mechanism"}
 	responseTooLong = smtp.Reply{Code: 500, Enhanced: "5.5.6", Text: "Authentication exchange line is too long"}
-	authCancelled   = smtp.Reply{Code: 501, Enhanced: "5.7.0", Text: "Authentication cancelled"}
-	needAuth        = smtp.Reply{Code: 530, Enhanced: "5.7.0", Text: "Authentication required"}
-	needTLS         = smtp.Reply{Code: 530, Enhanced: "5.7.0", Text: "Must issue a STARTTLS command first"}
+	authCancelled   = smtp.Reply{Code: 501, Enhanced: "5.7.0", Text: "Authentication cancelled", Reason: smtp.BadSequence}
+	needAuth        = smtp.Reply{Code: 530, Enhanced: "5.7.0", Text: "Authentication required", Reason: smtp.AuthRequired}
+	needTLS         = smtp.Reply{Code: 530, Enhanced: "5.7.0", Text: "Must issue a STARTTLS command first", Reason: smtp.AuthRequired}
 	authenticated   = smtp.Reply{Code: 235, Enhanced: "2.7.0", Text: "Authentication successful"}
 	authDenied      = smtp.Reply{Code: 535, Enhanced: "5.7.8", Text: "Authentication credentials invalid"}
-	authLater       = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "Temporary authentication failure"}
-	authThrottled   = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "Too many failed logins from your network, try again later"}
+	authLater       = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "Temporary authentication failure", Reason: smtp.LocalError}
+	authThrottled   = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "Too many failed logins from your network, try again later", Reason: smtp.TooManyFailedLogins}
 )
 
 // mechanisms returns the mechanisms that the peer may use now.
@@ -114,7 +115,8 @@ func (s *Session) next(step sasl.Step, e *Effects) {
 	switch step {
 	case sasl.Challenge:
 		// A challenge is not cut to 512 octets as other replies are.
-		e.Reply = sasl.AppendEncode(append(e.Reply, "334 "...), s.login.exchange.Challenge())
+		e.count(&challenge)
+		e.Reply = sasl.AppendEncode(challenge.Begin(e.Reply), s.login.exchange.Challenge())
 		e.Reply = append(e.Reply, "\r\n"...)
 	case sasl.Credentials, sasl.Judge:
 		s.ask(AskAuth, e)

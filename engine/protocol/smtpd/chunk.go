@@ -191,7 +191,7 @@ func (s *Session) endChunk(e *Effects) {
 		sum++
 	}
 	start := s.counted(e)
-	e.Reply = strconv.AppendInt(chunkTaken.Begin(e.Reply), sum, 10)
+	e.Reply = strconv.AppendInt(e.begin(&chunkTaken), sum, 10)
 	e.Reply = smtp.EndLine(append(e.Reply, chunkTaken.Text...), start)
 }
 

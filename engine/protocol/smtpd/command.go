@@ -195,6 +195,7 @@ var helloDone = smtp.Reply{Code: 250}
 // appendHello writes the reply to HELO or EHLO.
 func (s *Session) appendHello(e *Effects) {
 	start := len(e.Reply)
+	e.count(&helloDone)
 	if s.extended {
 		e.Reply = helloDone.BeginMore(e.Reply)
 	} else {

@@ -34,6 +34,9 @@ type Effects struct {
 	// Refused holds what was refused in this call, for the log: spans of Reply.
 	Refused []Refusal
 	paths   []byte // memory of the paths of Refused
+	// Said counts the replies of this call, Ended is why it has ended the session with a 421.
+	Said  Said
+	Ended smtp.Reason
 }
 
 // Reset empties e and keeps its memory.
@@ -41,9 +44,22 @@ func (e *Effects) Reset() {
 	*e = Effects{Reply: e.Reply[:0], Refused: e.Refused[:0], paths: e.paths[:0]}
 }
 
+// Said is how many replies there were of the 2yz, 3yz, 4yz and 5yz kind.
+type Said [4]uint16
+
+// count counts a reply.
+func (e *Effects) count(r *smtp.Reply) { e.Said[r.Code/100-2]++ }
+
+// begin counts a reply, and begins its last line.
+func (e *Effects) begin(r *smtp.Reply) []byte {
+	e.count(r)
+	return r.Begin(e.Reply)
+}
+
 // Refusal is a reply of the 4yz or 5yz kind to a command of the peer.
 type Refusal struct {
 	Verb     smtp.Verb
+	Reason   smtp.Reason
 	From, To int // Effects.Reply[From:To] is the reply, all its lines with CRLF
 	// Reverse and Forward are the paths that it is about, without brackets: nil where none
 	// is known, and empty for the null path. They are good until Reset.

@@ -8,10 +8,10 @@ import (
 // Why the machine itself refuses a message.
 var (
 	tooBig   = smtp.Reply{Code: 552, Enhanced: "5.3.4", Text: "Message size exceeds the fixed limit"}
-	tooFar   = smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Too many hops: the message loops"}
-	bareLF   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "A line of the message ends with LF alone; lines end with CRLF (RFC 5321 section 2.3.8)"}
-	lfDot    = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: `A line with only a dot came with LF alone; CRLF "." CRLF ends a message (nc needs -C); nothing was taken, closing connection`}
-	bareCR   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "The message has CR without LF (RFC 5321 section 2.3.8)"}
+	tooFar   = smtp.Reply{Code: 554, Enhanced: "5.4.6", Text: "Too many hops: the message loops", Reason: smtp.TooManyHops}
+	bareLF   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "A line of the message ends with LF alone; lines end with CRLF (RFC 5321 section 2.3.8)", Reason: smtp.BareLineEnd}
+	lfDot    = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: `A line with only a dot came with LF alone; CRLF "." CRLF ends a message (nc needs -C); nothing was taken, closing connection`, Reason: smtp.BareLineEnd}
+	bareCR   = smtp.Reply{Code: 550, Enhanced: "5.5.2", Text: "The message has CR without LF (RFC 5321 section 2.3.8)", Reason: smtp.BareLineEnd}
 	goAhead  = smtp.Reply{Code: 354, Text: `Enter mail, end with "." on a line by itself`}
 	noBinary = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "BODY=BINARYMIME requires BDAT instead of DATA"}
 )

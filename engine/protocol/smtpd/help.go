@@ -26,5 +26,5 @@ func (s *Session) help(arg []byte, e *Effects) {
 		return
 	}
 	start := s.counted(e)
-	e.Reply = smtp.EndLine(append(helpReply.Begin(e.Reply), commands[verb].help...), start)
+	e.Reply = smtp.EndLine(append(e.begin(&helpReply), commands[verb].help...), start)
 }

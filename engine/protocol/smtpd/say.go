@@ -53,7 +53,10 @@ func (c Count) appendTo(dst []byte, name string, sum *Count) []byte {
 }
 
 // say appends the reply r.
-func (s *Session) say(r *smtp.Reply, e *Effects) { e.Reply = r.AppendTo(e.Reply) }
+func (s *Session) say(r *smtp.Reply, e *Effects) {
+	e.count(r)
+	e.Reply = r.AppendTo(e.Reply)
+}
 
 // accept appends r, the good end of a command.
 func (s *Session) accept(r *smtp.Reply, e *Effects) {
@@ -70,7 +73,7 @@ func (s *Session) counted(e *Effects) (start int) {
 // sayHost appends r with the host's name before its text.
 func (s *Session) sayHost(r *smtp.Reply, e *Effects) {
 	start := len(e.Reply)
-	e.Reply = append(r.Begin(e.Reply), s.cfg.Hostname...)
+	e.Reply = append(e.begin(r), s.cfg.Hostname...)
 	e.Reply = smtp.EndLine(append(e.Reply, r.Text...), start)
 }
 
@@ -92,7 +95,7 @@ func (s *Session) decline(r *smtp.Reply, e *Effects) {
 		e.Reply = r.AppendMore(e.Reply, usage)
 	}
 	s.say(r, e)
-	e.Refused = append(e.Refused, Refusal{Verb: s.verb, From: start, To: len(e.Reply)})
+	e.Refused = append(e.Refused, Refusal{Verb: s.verb, Reason: r.Because(), From: start, To: len(e.Reply)})
 	if s.phase.inTransaction() {
 		e.Refused[len(e.Refused)-1].Reverse = keepPath(e, s.tx.Mail.From)
 	}

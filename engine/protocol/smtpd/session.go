@@ -165,10 +165,10 @@ var (
 	waitedForDot  = smtp.Reply{Code: 421, Enhanced: "4.4.2", Text: ` timeout exceeded: a dot came with LF alone, and CRLF "." CRLF ends a message; closing connection`}
 	shuttingDown  = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " is shutting down, try again later"}
 	dismissal     = smtp.Reply{Code: 421, Enhanced: "4.3.2", Text: " an operator has ended this session, try again later"}
-	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection"}
-	expiredReply  = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again"}
+	tooManyErrors = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " too many errors, closing connection", Reason: smtp.TooManyErrors}
+	expiredReply  = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " the account of this session has another password or is gone, sign in again", Reason: smtp.LoginOver}
 	notHTTP       = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " speaks SMTP, not HTTP; closing connection"}
-	enoughMail    = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " takes no more messages in this session, open a new one"}
+	enoughMail    = smtp.Reply{Code: 421, Enhanced: "4.7.0", Text: " takes no more messages in this session, open a new one", Reason: smtp.TooManyMessages}
 	bye           = smtp.Reply{Code: 221, Enhanced: "2.0.0", Text: " closing connection"}
 )
 
@@ -180,6 +180,7 @@ func (s *Session) close(r *smtp.Reply, e *Effects) {
 	}
 	if s.phase != Securing {
 		s.sayHost(r, e)
+		e.Ended = r.Because()
 	}
 	s.hangUp(e)
 }

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -145,7 +146,7 @@ func (p *player) Answer(text string) error {
 	if word == "refused" {
 		code, text, _ := strings.Cut(names, " ")
 		enhanced, text, _ := strings.Cut(text, " ")
-		a.Reply = &smtp.Reply{Enhanced: enhanced, Text: text}
+		a.Reply = &smtp.Reply{Enhanced: enhanced, Text: text, Reason: smtp.Pipelining}
 		a.Reply.Code, _ = strconv.Atoi(code)
 		a.Names = nil
 	}
@@ -179,7 +180,12 @@ func (p *player) call(f func()) {
 	for _, r := range e.Refused {
 		if line := string(p.reply[before+r.From : before+r.To]); !strings.HasSuffix(line, "\r\n") || line[0] < '4' {
 			p.t.Errorf("Refused shows %q", line)
+		} else if r.Reason == smtp.ReasonOther {
+			p.t.Errorf("%q has no reason of its own", line)
 		}
+	}
+	if want := said(e.Reply); e.Said != want {
+		p.t.Errorf("Said is %v, want %v: %q", e.Said, want, e.Reply)
 	}
 	if e.StartTLS {
 		p.effects = append(p.effects, "start-tls")
@@ -189,6 +195,16 @@ func (p *player) call(f func()) {
 		p.t.Error("closed with a draft that is not dropped")
 	}
 	p.question(e.Ask)
+}
+
+// said counts replies by their text: the last line of each has a blank after its code.
+func said(reply []byte) (n Said) {
+	for line := range bytes.Lines(reply) {
+		if line[3] == ' ' {
+			n[line[0]-'2']++
+		}
+	}
+	return n
 }
 
 func (p *player) question(q Question) {

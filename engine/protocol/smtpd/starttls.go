@@ -9,7 +9,7 @@ import (
 var (
 	tlsReady    = smtp.Reply{Code: 220, Enhanced: "2.0.0", Text: "Ready to start TLS"}
 	tlsAgain    = smtp.Reply{Code: 503, Enhanced: "5.5.1", Text: "TLS already active"}
-	tlsLater    = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "TLS not available due to temporary reason"}
+	tlsLater    = smtp.Reply{Code: 454, Enhanced: "4.7.0", Text: "TLS not available due to temporary reason", Reason: smtp.TooManyHandshakes}
 	tlsTooEarly = smtp.Reply{Code: 554, Enhanced: "5.5.0", Text: "Data received after STARTTLS and before the TLS handshake; closing connection"}
 )
 

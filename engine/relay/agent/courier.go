@@ -55,7 +55,10 @@ type Stats struct {
 	OverTLS, Verified, TLSFailures   atomic.Int64 // connections, and handshakes or certificates that failed
 	Notices, Dropped                 atomic.Int64 // notifications that were sent, and dropped ones
 
-	Delay *latency.Histogram // from a message's arrival to its delivery, for each recipient
+	// Delay gets the time from a message's arrival to its delivery to another host, for each
+	// recipient. The entrance has that of maildrops.
+	Delay   *latency.Histogram
+	Results Results // the outcomes for recipients, in all
 }
 
 // readers is how many goroutines read the queue.

@@ -16,31 +16,31 @@ import (
 // and counts.
 func (c *Courier) logAttempt(e *storage.QueueEntry, a *queue.Attempt, j *queue.Judgement) {
 	expired := a.At.Sub(e.Arrival) >= c.rules().Policy.Lifetime
+	to, delay := ToOtherHosts, c.Stats.Delay
+	if a.Final {
+		to, delay = ToMaildrops, c.entrance.Load().Delay
+	}
 	on := c.log.Enabled(c.ctx, slog.LevelInfo)
 	id := slog.String("id", e.ID.Message.String())
 	for i := range e.Recipients {
 		res := &a.Results[i]
-		status := "deferred"
+		outcome := Deferred
 		switch {
 		case res.Verdict == queue.Delivered:
-			status = "sent"
-			c.Stats.Sent.Add(1)
-			c.Stats.Delay.Observe(a.At.Sub(e.Arrival))
+			outcome = Sent
+			delay.Observe(a.At.Sub(e.Arrival))
 		case res.Verdict == queue.Permanent:
-			status = "bounced"
-			c.Stats.Bounced.Add(1)
+			outcome = Bounced
 		case expired:
-			status = "expired"
-			c.Stats.Expired.Add(1)
+			outcome = Expired
 		case a.NotMade:
 			continue // a delay warning without an attempt
-		default:
-			c.Stats.Deferred.Add(1)
 		}
+		c.Stats.count(to, outcome, res.Status)
 		if !on {
 			continue
 		}
-		c.logRecipient(e, i, a, status)
+		c.logRecipient(e, i, a, outcome.String())
 	}
 	if on && len(j.Settlement.Keep) == 0 && c.gone(e.ID.Message) {
 		c.info(maillog.Removed, maillog.Qmgr, id)

@@ -16,6 +16,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/privilege"
+	"postrider/engine/host/otlp"
 	"postrider/engine/host/perms"
 	"postrider/engine/relay/agent"
 )
@@ -47,13 +48,23 @@ func (r *report) files() {
 		r.authorities("tls.client_roots", r.TLS.ClientRoots)
 	}
 	r.authorities("relay.tls_roots", r.Relay.TLSRoots)
-	if path := r.Relay.Passwords; path != "" {
-		if !r.readable("relay.passwords", path) {
-			return
-		}
-		if _, err := agent.ReadPasswords(path); err != nil {
-			r.fault("relay.passwords", "%s", strings.TrimPrefix(err.Error(), "relay.passwords: "))
-		}
+	r.secretFile("relay.passwords", r.Relay.Passwords, func(path string) error {
+		_, err := agent.ReadPasswords(path)
+		return err
+	})
+	r.secretFile("web.otlp_headers", r.Web.OTLPHeaders, func(path string) error {
+		_, err := otlp.ReadHeaders(path)
+		return err
+	})
+}
+
+// secretFile looks at a file that the server reads with read, whose errors begin with the key.
+func (r *report) secretFile(key, path string, read func(path string) error) {
+	if path == "" || !r.readable(key, path) {
+		return
+	}
+	if err := read(path); err != nil {
+		r.fault(key, "%s", strings.TrimPrefix(err.Error(), key+": "))
 	}
 }
 
