@@ -120,9 +120,13 @@ type Recipient struct {
 	// UIDL is the unique-id that the message has in this maildrop since before it came
 	// here (see ValidUIDL); "": it gets its id. If a message of the maildrop has it
 	// already, then with the same octets the outcome is ErrExists, and with others the
-	// message gets its id. An id that may still be given to a message of this store is not
-	// taken either. The store empties UIDL before Done when the message has its id instead.
+	// message gets Else or its id. An id that may still be given to a message of this store
+	// is not taken either. The store sets UIDL before Done to the one that the message has
+	// got: "" is its id.
 	UIDL string
+	// Else is the unique-id that takes the place of UIDL, if that is taken, by the same
+	// rules; "": none. A message that is imported again is known by it.
+	Else string `json:",omitempty"`
 }
 
 // MaxTrace bounds Recipient.Trace: two paths of the largest size and their names, what

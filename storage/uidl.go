@@ -1,21 +1,12 @@
 package storage
 
-// MaxUIDL is the most octets of a unique-id (RFC 1939 section 7).
-const MaxUIDL = 70
+import "postrider/codec/pop3"
 
-// ValidUIDL reports whether s can be a unique-id: 1 to 70 characters from 0x21 to 0x7E
-// (RFC 1939 section 7).
-func ValidUIDL(s string) bool {
-	if len(s) == 0 || len(s) > MaxUIDL {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < 0x21 || s[i] > 0x7e {
-			return false
-		}
-	}
-	return true
-}
+// MaxUIDL is the most octets of a unique-id that a store keeps: all that POP3 allows.
+const MaxUIDL = pop3.MaxUIDL
+
+// ValidUIDL reports whether a store can keep s as a unique-id: whether it is one of POP3.
+func ValidUIDL(s string) bool { return pop3.ValidUIDL(s) }
 
 // IDOfUIDL returns the message that has s as its unique-id because s is its id.
 func IDOfUIDL(s string) (MessageID, bool) {

@@ -59,7 +59,7 @@ func check(root string) ([]finding, error) {
 	}
 	var all []finding
 	for _, f := range files {
-		for _, rule := range []func(*file) []finding{imports, pure, receipts, size, documented, words, english, formatted} {
+		for _, rule := range []func(*file) []finding{imports, pure, receipts, durable, size, documented, words, english, formatted} {
 			all = append(all, rule(f)...)
 		}
 	}

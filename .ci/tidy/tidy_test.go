@@ -25,7 +25,7 @@ func findings(t *testing.T, name, source string) string {
 		t.Fatal(err)
 	}
 	var all []string
-	for _, rule := range []func(*file) []finding{imports, pure, receipts, size, documented, words, english, formatted} {
+	for _, rule := range []func(*file) []finding{imports, pure, receipts, durable, size, documented, words, english, formatted} {
 		for _, found := range rule(f) {
 			all = append(all, found.String())
 		}
@@ -60,6 +60,8 @@ func TestRules_Broken(t *testing.T) {
 	f("engine/a.go", "package engine\n\nimport \"github.com/cockroachdb/pebble/v2\"\n\nvar x = pebble.Y\n", "only storage/lsm knows Pebble")
 	f("engine/a.go", "package engine\n\nimport \"github.com/panjf2000/gnet/v2/pkg/netpoll\"\n\nvar x = netpoll.Y\n", "only engine/edge/loop knows gnet")
 	f("engine/a.go", "package engine\n\nvar x = storage.NewReceipt(1)\n", "only a store's commit path")
+	f("engine/mail/dkim/a.go", "package dkim\n\nvar x = os.Rename\n", "use package engine/host/disk")
+	f("storage/lsm/backup/a.go", "package backup\n\nvar x = fs.MkdirAll\n", "MakeDirs syncs the parents")
 	f("bench/a.go", "package bench\n\nimport _ \"postrider/storage\"\n", "over TCP only")
 	f("cmd/sysexits/a.go", "package sysexits\n\nimport _ \"postrider/storage\"\n", "has the codes alone")
 	f("cmd/sysexits/a.go", "package sysexits\n\nimport _ \"github.com/spf13/cobra\"\n", "has the codes alone")
@@ -143,5 +145,7 @@ func TestRules_Kept(t *testing.T) {
 	f("cmd/postrider/queue/a_test.go", "package queue\n\nimport _ \"postrider/cmd/postrider/accounts\"\nimport _ \"postrider/cmd/postrider/shelltest\"\n")
 	f("storage/lsm/a.go", "package lsm\n\nimport \"github.com/cockroachdb/pebble/v2/vfs\"\n\nvar x = storage.NewReceipt(vfs.Y)\n")
 	f("engine/a.go", "// One idea: the table.\npackage engine\n"+strings.Repeat("\n// x\n", 300))
+	f("engine/mail/dkim/a.go", "package dkim\n\nvar x = disk.Rename\n")
+	f("storage/lsm/syncdir.go", "package lsm\n\nvar x = fs.MkdirAll\n")
 	f("engine/a.go", "package engine\n\ntype conn struct{}\n\nfunc (conn) Open() {}\n")
 }

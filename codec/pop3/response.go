@@ -5,6 +5,20 @@ import "strconv"
 // Terminator ends a multi-line response, after the CRLF of its last line.
 const Terminator = ".\r\n"
 
+// MaxUIDL is the most octets of a unique-id (RFC 1939 section 7).
+const MaxUIDL = 70
+
+// ValidUIDL reports whether s can be a unique-id: 1 to 70 characters from 0x21 to 0x7E
+// (RFC 1939 section 7).
+func ValidUIDL(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= MaxUIDL
+}
+
 // Code is a response code, which is put in brackets before the text of an -ERR
 // for the program that reads it (RFC 2449 section 8).
 type Code string

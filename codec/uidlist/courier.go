@@ -21,34 +21,23 @@ type CourierMessage struct {
 
 // ReadCourier reads a courierpop3dsizelist.
 func ReadCourier(r io.Reader) (*Courier, error) {
-	in := newLines(r)
-	first, err := in.next()
-	if err == io.EOF {
-		return nil, &FormatError{1, "the file is empty"}
-	}
+	c, headless := new(Courier), false
+	err := read(r, func(line []byte) error {
+		if headless = len(line) > 0 && line[0] != '/'; !headless {
+			if !courierHeader(line) {
+				return &FormatError{1, "not a courierpop3dsizelist of version 1, 2 or 3"}
+			}
+			return nil
+		}
+		if c.add(line, true); c.Wrong > 0 {
+			return &FormatError{1, "not a courierpop3dsizelist: expected \"/2 <number> <number>\""}
+		}
+		return nil
+	}, func(line []byte) { c.add(line, headless) })
 	if err != nil {
 		return nil, err
 	}
-	c := new(Courier)
-	headless := len(first) > 0 && first[0] != '/'
-	if headless {
-		c.add(first, true)
-		if c.Wrong > 0 {
-			return nil, &FormatError{1, "not a courierpop3dsizelist: expected \"/2 <number> <number>\""}
-		}
-	} else if !courierHeader(first) {
-		return nil, &FormatError{1, "not a courierpop3dsizelist of version 1, 2 or 3"}
-	}
-	for {
-		line, err := in.next()
-		if err == io.EOF {
-			return c, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		c.add(line, headless)
-	}
+	return c, nil
 }
 
 // courierHeader reports whether line is the first line of version 1, 2 or 3.

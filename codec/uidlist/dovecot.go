@@ -25,34 +25,25 @@ type Message struct {
 
 // ReadDovecot reads a dovecot-uidlist.
 func ReadDovecot(r io.Reader) (*Dovecot, error) {
-	in := newLines(r)
-	first, err := in.next()
-	if err == io.EOF {
-		return nil, &FormatError{1, "the file is empty"}
-	}
-	if err != nil {
-		return nil, err
-	}
-	d := new(Dovecot)
-	extended, ok := d.header(first)
-	if !ok {
-		return nil, &FormatError{1, "not a dovecot-uidlist: expected \"3 V<number> N<number>\" or \"1 <number> <number>\""}
-	}
-	for {
-		line, err := in.next()
-		if err == io.EOF {
-			return d, nil
+	d, extended := new(Dovecot), false
+	err := read(r, func(line []byte) error {
+		var ok bool
+		if extended, ok = d.header(line); !ok {
+			return &FormatError{1, "not a dovecot-uidlist: expected \"3 V<number> N<number>\" or \"1 <number> <number>\""}
 		}
-		if err != nil {
-			return nil, err
-		}
+		return nil
+	}, func(line []byte) {
 		m, ok := dovecotLine(line, extended)
 		if !ok {
 			d.Wrong++
-			continue
+			return
 		}
 		d.Messages = append(d.Messages, m)
+	})
+	if err != nil {
+		return nil, err
 	}
+	return d, nil
 }
 
 // header reads the first line.
@@ -60,11 +51,11 @@ func (d *Dovecot) header(line []byte) (extended, ok bool) {
 	version, rest, _ := bytes.Cut(line, []byte{' '})
 	switch string(version) {
 	case "1":
-		validity, rest, ok := number(rest)
-		if !ok || len(rest) == 0 || rest[0] != ' ' || validity == 0 || validity > math.MaxUint32 {
+		validity, rest, ok := number32(rest)
+		if !ok || len(rest) == 0 || rest[0] != ' ' || validity == 0 {
 			return false, false
 		}
-		d.Validity = uint32(validity)
+		d.Validity = validity
 		_, _, ok = number(rest[1:])
 		return false, ok
 	case "3":
@@ -74,11 +65,11 @@ func (d *Dovecot) header(line []byte) (extended, ok bool) {
 			if len(field) == 0 || field[0] != 'V' {
 				continue
 			}
-			validity, after, ok := number(field[1:])
-			if !ok || len(after) > 0 || validity > math.MaxUint32 {
+			validity, after, ok := number32(field[1:])
+			if !ok || len(after) > 0 {
 				return true, false
 			}
-			d.Validity = uint32(validity)
+			d.Validity = validity
 		}
 		return true, d.Validity != 0
 	}
@@ -87,11 +78,11 @@ func (d *Dovecot) header(line []byte) (extended, ok bool) {
 
 // dovecotLine reads a line of a message.
 func dovecotLine(line []byte, extended bool) (m Message, ok bool) {
-	uid, rest, ok := number(line)
-	if !ok || uid == 0 || uid >= math.MaxUint32 || len(rest) == 0 || rest[0] != ' ' {
+	uid, rest, ok := number32(line)
+	if !ok || uid == 0 || uid == math.MaxUint32 || len(rest) == 0 || rest[0] != ' ' {
 		return m, false
 	}
-	m.UID = uint32(uid)
+	m.UID = uid
 	rest = bytes.TrimLeft(rest, " ")
 	if extended {
 		if rest, ok = m.fields(rest); !ok {
@@ -119,8 +110,8 @@ func (m *Message) fields(line []byte) (name []byte, ok bool) {
 		case 'G':
 			m.GUID = string(value)
 		case 'O':
-			if n, after, ok := number(value); ok && len(after) == 0 && n <= math.MaxUint32 {
-				m.Order = uint32(n)
+			if n, after, ok := number32(value); ok && len(after) == 0 {
+				m.Order = n
 			}
 		}
 		line = bytes.TrimLeft(line, " ")

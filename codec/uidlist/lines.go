@@ -44,6 +44,34 @@ func (l *lines) next() ([]byte, error) {
 	return line, nil
 }
 
+// read reads a list: first takes its first line, and each all others. A list without a line,
+// and one with a wrong first line, is an error.
+func read(r io.Reader, first func(line []byte) error, each func(line []byte)) error {
+	in := newLines(r)
+	line, err := in.next()
+	if err == io.EOF {
+		return &FormatError{1, "the file is empty"}
+	}
+	if err == nil {
+		err = first(line)
+	}
+	for err == nil {
+		if line, err = in.next(); err == nil {
+			each(line)
+		}
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// number32 is number for the numbers of Dovecot, which have 32 bits.
+func number32(text []byte) (n uint32, rest []byte, ok bool) {
+	wide, rest, ok := number(text)
+	return uint32(wide), rest, ok && wide <= math.MaxUint32 //nolint:gosec // compared
+}
+
 // number reads the digits that text begins with; ok: there are some, and they are a number
 // of 64 bits.
 func number(text []byte) (n uint64, rest []byte, ok bool) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"postrider/codec/pop3"
 )
 
 // ReadMap reads a map of keys to unique-ids: on each line a key, spaces or tabs, and the
@@ -35,19 +37,9 @@ func ReadMap(r io.Reader) (map[string]string, error) {
 		if _, twice := m[key]; twice {
 			return nil, &FormatError{in.n, fmt.Sprintf("%.100q is there twice", key)}
 		}
-		if !valid(line[i+1:]) {
+		if !pop3.ValidUIDL(string(line[i+1:])) {
 			return nil, &FormatError{in.n, fmt.Sprintf("%.100q is no unique-id: expected 1 to 70 visible characters", line[i+1:])}
 		}
 		m[key] = string(line[i+1:])
 	}
-}
-
-// valid reports whether text is a unique-id (RFC 1939 section 7).
-func valid(text []byte) bool {
-	for _, c := range text {
-		if c < 0x21 || c > 0x7e {
-			return false
-		}
-	}
-	return len(text) > 0 && len(text) <= 70
 }

@@ -31,7 +31,7 @@
 //   - Submit sends the final dot only when the whole message could be read. Each recipient
 //     has its own answer. After [ErrDoubt] it is unknown whether the host has the message.
 //   - All input is limited: lines 8 KiB, a header 4 MiB, a message twice the size in LIST and
-//     1 MiB, listings ten million lines. Each wait ends after 5 minutes, a connection that
+//     1 MiB, listings a million lines. Each wait ends after 5 minutes, a connection that
 //     isn't made after 30 seconds, and all of them with the context.
 //   - Text of a server in an error is [Printable]. [Terminal] makes any text so.
 //

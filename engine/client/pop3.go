@@ -338,5 +338,6 @@ func (p *POP3) Quit() error {
 	return errors.Join(err, p.conn.Close())
 }
 
-// Abandon ends the session without deleting anything.
+// Abandon ends the session without deleting anything: the server sees the end of the
+// connection, and lets go of the maildrop. After Quit it does nothing.
 func (p *POP3) Abandon() { _ = p.conn.Close() }

@@ -213,7 +213,8 @@ func (v addressValue) row() []byte {
 }
 
 // addresses calls f for each A row, in the order of domain and name.
-func (s *Store) addresses(f func(local, domain string, v addressValue) (more bool, err error)) error {
+func (s *Store) addresses(f func(local, domain string, v addressValue) (more bool, err error)) (err error) {
+	defer s.recoverRead(&err)
 	return scan(s.db, []byte{tagAddress}, func(k, v []byte) (bool, error) {
 		domain, local, ok := bytes.Cut(k[1:], []byte{0})
 		val, err := parseAddress(v)
@@ -338,12 +339,9 @@ func (s *Store) loadDirectory() error {
 	if err != nil || s.dir.quotas == 0 {
 		return err
 	}
-	used, err := s.countDomains()
-	if err != nil {
-		return err
-	}
-	s.dir.setUsed(used)
-	return nil
+	used, err := s.countRows(s.db, uint32(len(s.dir.numbered)))
+	s.dir.use.keep(used)
+	return err
 }
 
 // loadDomains reads the D rows. A domain alias is made known after its domain.

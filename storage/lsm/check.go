@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -20,9 +21,15 @@ import (
 // its index rows, the owners of shared bodies, bodies without an owner, and what no
 // crash should leave. Rows that can't be read are reported and passed over (checkrows.go);
 // when something could not be read, the files are read one by one, to name the damaged
-// ones. It keeps 8 octets in memory for each body, the
-// accounts, and the destinations.
+// ones. It keeps 8 octets in memory for each body, some 40 more for each that is shared, the
+// accounts, and the destinations. When the store is being closed it ends with ErrClosed.
 func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error) {
+	if err := s.guests.enter(); err != nil {
+		return storage.CheckSummary{}, err
+	}
+	defer s.guests.leave()
+	ctx, done := s.untilClosing(ctx)
+	defer done()
 	c := &check{ctx: ctx, s: s, report: report,
 		counted: make(map[storage.AccountID]counter),
 		owners:  make(map[storage.MessageID]uint32),
@@ -43,7 +50,7 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 	defer c.rows.Close()
 	for _, pass := range []func() error{c.directory, c.maildrops, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
 		if err := c.pass(pass); err != nil {
-			return c.sum, err
+			return c.sum, cmp.Or(context.Cause(ctx), err)
 		}
 	}
 	return c.sum, nil
@@ -79,7 +86,7 @@ func (c *check) fault(a storage.AccountID, id storage.MessageID, format string, 
 // pass runs one pass. A damaged file ends the pass, not the check.
 func (c *check) pass(f func() error) error {
 	err := func() (err error) {
-		defer recoverRead(&err)
+		defer c.s.recoverRead(&err)
 		return f()
 	}()
 	if errors.Is(err, storage.ErrCorrupt) {
@@ -247,7 +254,7 @@ func (c *check) owner(id storage.AccountID) {
 // body reads a body to its end, which checks its lengths and checksums.
 func (c *check) body(account storage.AccountID, id storage.MessageID, e entry) {
 	c.sum.Bodies++
-	m := &message{rows: c.rows, id: id, entry: e}
+	m := &message{s: c.s, rows: c.rows, id: id, entry: e}
 	defer m.Close()
 	for {
 		p, err := m.Next()
@@ -294,7 +301,7 @@ func (c *check) refs() error {
 	if c.lost[tagMaildrop] || c.lost[tagQueue] {
 		return nil // they count what can't be read
 	}
-	owners := maps.Clone(c.owners)
+	owners := c.owners // not used any more after this
 	err := c.scan(tagRefs, func(k, v []byte) error {
 		id := idOfKey(k)
 		if len(v) != 4 || binary.BigEndian.Uint32(v) != owners[id] {

@@ -21,9 +21,14 @@ const checkpointPrefix = "checkpoint-"
 var checkpoints atomic.Int64
 
 // Checkpoint implements storage.Store. Tables and blob files, which never change once
-// they are written, are linked; the logs and the small files are copied.
+// they are written, are linked; the logs and the small files are copied. Close waits for it.
+// A directory that is not removed by then stays for its reader until the next start.
 func (s *Store) Checkpoint() (dir string, remove func() error, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
+	if err := s.guests.enter(); err != nil {
+		return "", nil, err
+	}
+	defer s.guests.leave()
 	if err := s.refusal(); err != nil {
 		return "", nil, err
 	}
@@ -32,12 +37,18 @@ func (s *Store) Checkpoint() (dir string, remove func() error, err error) {
 	}
 	dir = fmt.Sprintf("%s%d", checkpointPrefix, checkpoints.Add(1))
 	path := s.fs.PathJoin(s.opts.Dir, dir)
-	remove = func() error { return s.fs.RemoveAll(path) }
+	remove = func() error {
+		if s.guests.enter() != nil {
+			return nil // the directory may belong to another process by now
+		}
+		defer s.guests.leave()
+		return s.fs.RemoveAll(path)
+	}
 	if err := s.fs.RemoveAll(path); err != nil {
 		return "", nil, err
 	}
 	if err := s.db.Checkpoint(path, pebble.WithFlushedWAL()); err != nil {
-		_ = remove()
+		_ = s.fs.RemoveAll(path)
 		if errors.Is(err, syscall.ENOSPC) {
 			return "", nil, s.space.err()
 		}
@@ -61,7 +72,7 @@ const (
 func KindOf(name string) FileKind {
 	base := filepath.Base(name)
 	switch {
-	case strings.HasPrefix(base, damagedPrefix), strings.HasPrefix(base, checkpointPrefix), base == "LOCK", base == "ballast", base == RestoreFlag:
+	case strings.HasPrefix(base, damagedPrefix), strings.HasPrefix(base, checkpointPrefix), base == LockFile, base == "ballast", base == RestoreFlag:
 		return Transient
 	case strings.HasSuffix(base, ".sst"), strings.HasSuffix(base, ".blob"):
 		return Immutable

@@ -45,7 +45,7 @@ func (c *check) walk(tag byte, values bool, f func(k, v []byte) error) error {
 // walkFrom walks to the end, or to the first row that can't be reached: last is the one
 // before it. A row whose value can't be read is reported and passed over.
 func (c *check) walkFrom(from, end []byte, values bool, last *[]byte, f func(k, v []byte) error) (err error) {
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	it, err := c.rows.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
 	if err != nil {
 		return readError(err)
@@ -58,7 +58,7 @@ func (c *check) walkFrom(from, end []byte, values bool, last *[]byte, f func(k, 
 		*last = append((*last)[:0], it.Key()...)
 		var v []byte
 		if values {
-			if v, err = valueOf(it); err != nil {
+			if v, err = c.valueOf(it); err != nil {
 				c.damaged, c.lost[from[0]] = true, true
 				c.fault(0, 0, "the row of %s can't be read: %v", describe(*last), err)
 				continue
@@ -71,8 +71,8 @@ func (c *check) walkFrom(from, end []byte, values bool, last *[]byte, f func(k, 
 	return readError(it.Error())
 }
 
-func valueOf(it *pebble.Iterator) (v []byte, err error) {
-	defer recoverRead(&err)
+func (c *check) valueOf(it *pebble.Iterator) (v []byte, err error) {
+	defer c.s.recoverRead(&err)
 	v, err = it.ValueAndErr()
 	return v, readError(err)
 }
@@ -109,7 +109,7 @@ func (c *check) readable(last, end []byte) []byte {
 func (c *check) reaches(from, end []byte) (ok bool) {
 	var err error
 	defer func() { ok = ok && err == nil }()
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	it, err := c.rows.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: end})
 	if err != nil {
 		return false

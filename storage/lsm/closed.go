@@ -48,20 +48,12 @@ func (s *Store) noteLogs() error {
 		return err
 	}
 	_, err = f.Write([]byte(text.String()))
-	return errors.Join(err, f.Sync(), f.Close(), syncDir(fsys, s.opts.Dir))
+	return errors.Join(err, f.Sync(), f.Close(), SyncDir(fsys, s.opts.Dir))
 }
 
 // isLog reports whether a name is that of a log.
 func isLog(name string) bool {
 	return strings.HasSuffix(name, ".log") && !strings.HasPrefix(name, damagedPrefix)
-}
-
-func syncDir(fsys vfs.FS, dir string) error {
-	d, err := fsys.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // cutLog is a log that is shorter than it was when the store was closed.
@@ -117,7 +109,7 @@ func (s *Store) inspectClosed() error {
 	if _, err := s.fs.Stat(note); err != nil {
 		return nil
 	}
-	if err := errors.Join(s.fs.Rename(note, s.fs.PathJoin(s.opts.Dir, comparedFile)), syncDir(s.fs, s.opts.Dir)); err != nil {
+	if err := errors.Join(s.fs.Rename(note, s.fs.PathJoin(s.opts.Dir, comparedFile)), SyncDir(s.fs, s.opts.Dir)); err != nil {
 		return fmt.Errorf("file %s can't be renamed: %w", note, err)
 	}
 	return nil
@@ -129,11 +121,11 @@ func (s *Store) forgetClosed() { _ = s.fs.Remove(s.fs.PathJoin(s.opts.Dir, compa
 // setAside copies a log, or makes an empty file in the place of one that is missing.
 func (s *Store) setAside(log, aside string, missing bool) error {
 	if !missing {
-		return vfs.Copy(s.fs, log, aside)
+		return errors.Join(vfs.Copy(s.fs, log, aside), SyncDir(s.fs, s.opts.Dir))
 	}
 	f, err := s.fs.Create(aside, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	return f.Close()
+	return errors.Join(f.Sync(), f.Close(), SyncDir(s.fs, s.opts.Dir))
 }

@@ -45,6 +45,7 @@ const (
 // group is one synced batch and the callers that wait for it.
 type group struct {
 	number     uint64    // counts groups; see Store.applied
+	note       uint64    // its number in the log; see lognote.go
 	at         time.Time // when it was written
 	batch      *pebble.Batch
 	deliveries []*storage.Delivery
@@ -102,6 +103,8 @@ type committer struct {
 	packer      packer                     // the codecs' scratch
 	mail        mailQueue
 	gather      gather // what a round waits for
+	notes       uint64 // the number of the last group's note
+	proven      uint64 // the last one that is known to be synced
 }
 
 func (c *committer) run() {
@@ -191,6 +194,9 @@ func (c *committer) open() *group {
 	if c.group == nil {
 		c.group = c.s.groups.Get().(*group)
 		c.group.batch = c.s.db.NewBatch()
+		c.notes++
+		c.group.note = c.notes
+		_ = c.group.batch.LogData(appendLogNote(nil, logNote{c.notes, c.proven}), nil)
 	}
 	return c.group
 }
@@ -304,14 +310,14 @@ func (c *committer) staged(call *call, b *pebble.Batch) error {
 	if !c.guard.enter() {
 		return storage.ErrFailed
 	}
-	err := stageOne(call, b)
+	err := c.s.stageOne(call, b)
 	c.guard.leave()
 	return err
 }
 
 // stageOne runs a stage. Pebble may panic when it reads a damaged file.
-func stageOne(call *call, b *pebble.Batch) (err error) {
-	defer recoverRead(&err)
+func (s *Store) stageOne(call *call, b *pebble.Batch) (err error) {
+	defer s.recoverRead(&err)
 	return call.stage(b)
 }
 
@@ -335,6 +341,9 @@ func (c *committer) settle() {
 		c.unsynced[i] = nil // from here on failPending does not answer it
 		if err == nil {
 			c.s.durable.reach(g.number)
+			if c.s.sync.Sync {
+				c.proven = g.note
+			}
 			c.s.tellSync(g)
 		} else {
 			c.s.fail(err)

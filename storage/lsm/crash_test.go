@@ -177,7 +177,7 @@ func state(t *testing.T, s *Store) string {
 	}
 	for name, d := range s.dir.domains {
 		if s.dir.quotas > 0 {
-			fmt.Fprintf(&b, "%s holds %d messages\n", name, d.used.messages)
+			fmt.Fprintf(&b, "%s holds %d messages\n", name, s.dir.usedBy(d).messages)
 		}
 	}
 	queueState(t, s, &b)

@@ -21,17 +21,8 @@ const advice = `"postrider check" lists what is lost, "postrider restore" brings
 // maxPlain bounds the text of an error from the engine.
 const maxPlain = 400
 
-// plainText is an error of Pebble in words for an operator: without its name, on one
-// line.
-func plainText(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	for _, noise := range []string{"pebble/table: ", "pebble/record: ", "pebble: ", "pebble/", "(type sstable) unknown to the objstorage provider: "} {
-		text = strings.ReplaceAll(text, noise, "")
-	}
-	text = strings.ReplaceAll(text, " <corruption detail carrier>", "")
-	text = strings.ReplaceAll(text, "pebble", "the store")
-	return cut(text, maxPlain)
-}
+// plainText is an error of Pebble in words for an operator, and not too long for a log.
+func plainText(err error) string { return cut(files.PlainText(err), maxPlain) }
 
 // isDamage reports whether an error of Pebble means that files of the store are not what
 // was written: all but the errors of the system.
@@ -80,6 +71,9 @@ func Lock(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	}
 	return lock, nil
 }
+
+// LockFile is the lock of a data directory.
+const LockFile = "LOCK"
 
 // RestoreFlag is a file in a data directory while a backup is restored into it.
 const RestoreFlag = "restore-unfinished"

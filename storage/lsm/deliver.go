@@ -45,8 +45,10 @@ func (s *Store) refuseDelivery(d *storage.Delivery, dr *draft) error {
 		if len(r.Trace) > storage.MaxTrace {
 			return fmt.Errorf("%w: trace of %d octets", storage.ErrInvalid, len(r.Trace))
 		}
-		if r.UIDL != "" && !storage.ValidUIDL(r.UIDL) {
-			return fmt.Errorf("%w: %.100q is no unique-id", storage.ErrInvalid, r.UIDL)
+		for _, uidl := range []string{r.UIDL, r.Else} {
+			if uidl != "" && !storage.ValidUIDL(uidl) {
+				return fmt.Errorf("%w: %.100q is no unique-id", storage.ErrInvalid, uidl)
+			}
 		}
 	}
 	for _, e := range d.Relayed {
@@ -158,7 +160,7 @@ func (c *committer) admitSettlements(ss []storage.Settlement) (err error) {
 		return storage.ErrFailed
 	}
 	defer c.guard.leave()
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	return c.planSettlements(ss, true)
 }
 

@@ -30,7 +30,8 @@ type directory struct {
 	proofs   storage.Proofs
 	changes  atomic.Uint64                  // see storage.Store.CredentialChanges; after the change is in the rest
 	full     map[storage.AccountID]struct{} // see storage.Address.Full
-	quotas   int                            // domains with a quota: while there is one, domain.used is kept
+	quotas   int                            // domains with a quota
+	use      domainUse                      // what each domain holds
 }
 
 // domain is one of our domains. A domain that is removed and added again gets
@@ -41,7 +42,6 @@ type domain struct {
 	addresses int // its accounts and aliases
 	aliases   int // domain aliases that lead to it
 	quota     storage.Quota
-	used      counter // what its maildrops hold, if directory.quotas is not 0
 }
 
 // A record is, in the arena:
@@ -169,10 +169,8 @@ func (d *directory) remove(local, domain string) {
 		d.count(gone, -1)
 	}
 	d.domains[domain].addresses--
-	d.arena.waste(recordHeadLen + len(gone.name()) + len(d.restOf(gone)))
-	if d.arena.wasteful() {
-		d.compact()
-	}
+	d.arena.waste(ref, d.lengthOf(gone))
+	d.tidy()
 }
 
 // restOf is the octets of a record after its name.
@@ -209,23 +207,49 @@ func (d *directory) setTargets(local, domain string, targets []string) {
 	}
 }
 
-// compact copies the records that live into a new arena. Call it with mu held.
-func (d *directory) compact() {
-	old := &directory{numbered: d.numbered, names: d.names, arena: d.arena}
-	d.arena = arena{}
-	d.names = make(map[uint64]uint32, len(old.names))
-	d.accounts = make([]uint32, len(d.accounts))
-	d.proofs = storage.Proofs{}
-	for _, dom := range d.domains {
-		dom.addresses = 0
+// tidy moves the records that live out of a block in which most octets are wasted: of one
+// block a change, so that no change takes long. Call it with mu held.
+func (d *directory) tidy() {
+	block, ok := d.arena.wasteful()
+	if !ok {
+		return
 	}
-	for _, ref := range old.names {
-		for ; ref != 0; ref = old.at(ref).next() {
-			r := old.at(ref)
-			dom := d.numbered[r.domain()].name
-			d.insert(string(r.name()), dom, storage.AccountID(r.account()), old.restOf(r))
+	for at, end := d.arena.start(block), d.arena.ends[block]; at < end; {
+		ref := d.arena.ref(block, at)
+		r := d.at(ref)
+		n := d.lengthOf(r)
+		if link := d.linkTo(ref, r); link != nil {
+			moved, to := d.arena.take(n)
+			copy(to, r[:n])
+			link(moved)
+			if account := r.account(); account != 0 {
+				d.accounts[account] = moved
+			}
+		}
+		at += roomFor(n)
+	}
+	d.arena.empty(block)
+}
+
+// lengthOf is the octets of a record.
+func (d *directory) lengthOf(r record) int {
+	return recordHeadLen + len(r.name()) + len(d.restOf(r))
+}
+
+// linkTo returns what makes the chain of a record lead to another place instead; nil: the
+// record is in no chain any more.
+func (d *directory) linkTo(ref uint32, r record) func(ref uint32) {
+	h := d.hash(string(r.name()), d.numbered[r.domain()].name)
+	at := d.names[h]
+	if at == ref {
+		return func(moved uint32) { d.names[h] = moved }
+	}
+	for ; at != 0; at = d.at(at).next() {
+		if prev := d.at(at); prev.next() == ref {
+			return prev.setNext
 		}
 	}
+	return nil
 }
 
 // addDomain makes the domain known. Call it with mu held.

@@ -11,7 +11,7 @@ import (
 
 // ReadDue implements storage.Queue.
 func (s *Store) ReadDue(domain string, after storage.Cursor, limit int) (due []*storage.QueueEntry, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
@@ -85,7 +85,7 @@ func readEntry(rows pebble.Reader, id storage.EntryID, at *standing) (*storage.Q
 
 // QueuedEntry implements storage.Queue.
 func (s *Store) QueuedEntry(id storage.EntryID) (_ *storage.QueueEntry, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
@@ -104,7 +104,7 @@ func (s *Store) QueuedEntry(id storage.EntryID) (_ *storage.QueueEntry, err erro
 
 // OpenQueued implements storage.Queue.
 func (s *Store) OpenQueued(e *storage.QueueEntry) (_ storage.Message, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
@@ -114,7 +114,7 @@ func (s *Store) OpenQueued(e *storage.QueueEntry) (_ storage.Message, err error)
 	if err := s.damaged.refuse(e.ID.Message); err != nil {
 		return nil, err
 	}
-	return &message{rows: s.db, id: e.ID.Message, entry: bodyOf(e), queued: &e.ID, front: []byte(e.Envelope.Front), told: &s.damaged}, nil
+	return &message{s: s, rows: s.db, id: e.ID.Message, entry: bodyOf(e), queued: &e.ID, front: []byte(e.Envelope.Front), told: &s.damaged}, nil
 }
 
 // QueueTotal implements storage.Queue.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -79,15 +78,15 @@ func readError(err error) error {
 	return fmt.Errorf("%w: %w", storage.ErrTemporary, err)
 }
 
-// readPanicked: a read of this process panicked. What it held then is never given back,
-// and Pebble says so when it is closed.
-var readPanicked atomic.Bool
-
 // recoverRead turns a panic under a read into ErrCorrupt: v2.1.7 panics on a
 // missing or damaged blob file.
-func recoverRead(err *error) {
+func (s *Store) recoverRead(err *error) {
 	if p := recover(); p != nil {
-		readPanicked.Store(true)
+		if closed, ok := p.(error); ok && errors.Is(closed, pebble.ErrClosed) && s.closed.Load() {
+			*err = storage.ErrClosed // the caller came late
+			return
+		}
+		s.readPanicked.Store(true)
 		*err = fmt.Errorf("%w: a file of the store can't be read: %v", storage.ErrCorrupt, p)
 	}
 }

@@ -19,7 +19,7 @@ const runLen = 256
 // run calls read for the next rows from from on, below end, all of one moment. next
 // is where to go on; nil: that was all.
 func (s *Store) run(from, end []byte, read func(rows pebble.Reader, k, v []byte) error) (next []byte, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}

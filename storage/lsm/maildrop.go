@@ -88,7 +88,7 @@ func (l *lock) Release() {
 
 // List implements storage.Lock.
 func (l *lock) List(limit int) (_ *storage.Listing, err error) {
-	defer recoverRead(&err)
+	defer l.s.recoverRead(&err)
 	if !l.valid() {
 		return nil, storage.ErrFenced
 	}
@@ -183,7 +183,7 @@ func (l *lock) lists(id storage.MessageID) bool {
 
 // Open implements storage.Lock.
 func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
-	defer recoverRead(&err)
+	defer l.s.recoverRead(&err)
 	if !l.valid() {
 		return nil, storage.ErrFenced
 	}
@@ -198,7 +198,7 @@ func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
 	if err := l.s.damaged.refuse(id); err != nil {
 		return nil, errors.Join(err, closer.Close())
 	}
-	m := &message{rows: l.s.db, id: id, lock: l, told: &l.s.damaged}
+	m := &message{s: l.s, rows: l.s.db, id: id, lock: l, told: &l.s.damaged}
 	err = m.entry.parse(slices.Clone(v))
 	if err := errors.Join(err, closer.Close()); err != nil {
 		return nil, readError(err)
@@ -368,7 +368,7 @@ func (c *committer) count(b *pebble.Batch, account storage.AccountID, by counter
 	if u, ok := c.usage[account]; ok {
 		c.usage[account] = u.plus(by)
 	}
-	c.s.dir.use(account, by)
+	c.s.dir.spend(account, by)
 	if by.octets < 0 {
 		c.s.dir.markFull(account, false)
 	}
@@ -396,7 +396,7 @@ func (c *committer) used(account storage.AccountID) (counter, error) {
 
 // counter reads the C row of an account.
 func (s *Store) counter(account storage.AccountID) (_ counter, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	var k [accountKeyLen]byte
 	v, closer, err := s.db.Get(putAccountKey(&k, tagCount, account))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -420,7 +420,7 @@ func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err er
 
 // firstMessages is the ids of the oldest limit messages of a maildrop.
 func (s *Store) firstMessages(account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	var k [accountKeyLen]byte
 	err = scan(s.db, putAccountKey(&k, tagMaildrop, account), func(k, _ []byte) (bool, error) {
 		ids = append(ids, idOfMaildropKey(k))

@@ -156,7 +156,8 @@ func Open(opts Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// ErrLocked is wrapped by Open's error when a process has the store open.
+// ErrLocked is wrapped by Open's error when a process has the store open, or restores one
+// into its directory.
 var ErrLocked = errors.New("already open: is a postrider running on it?")
 
 // makeDir makes the data directory, for its owner only.
@@ -172,7 +173,7 @@ func (s *Store) makeDir() error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	if err := base.MkdirAll(dir, 0o700); err != nil {
+	if _, err := MakeDirs(base, dir); err != nil {
 		return fmt.Errorf("data directory %s can't be made: %w", dir, err)
 	}
 	return nil
@@ -253,14 +254,16 @@ func openDB(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, o)
 }
 
-// lockError distinguishes a held lock from a directory that can't be used: there the
-// lock file can't be opened for writing either.
+// lockError distinguishes a held lock from a directory that can't be used: there the error
+// is that of a file. The lock file is not opened to find out: closing it would end the lock,
+// if this process has it (fcntl(2)).
 func lockError(fsys vfs.FS, dir string, err error) error {
-	f, opening := fsys.OpenReadWrite(fsys.PathJoin(dir, "LOCK"), vfs.WriteCategoryUnspecified)
-	if opening != nil {
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
 		return fmt.Errorf("data directory %s can't be written: %w: it must belong to the user that postrider runs as", dir, err)
 	}
-	_ = f.Close()
+	if _, flag := fsys.Stat(fsys.PathJoin(dir, RestoreFlag)); flag == nil {
+		return fmt.Errorf("the store in %s: %w (a backup is being restored into it: wait for its end)", dir, ErrLocked)
+	}
 	return fmt.Errorf("the store in %s: %w (%w)", dir, ErrLocked, err)
 }
 
@@ -319,7 +322,7 @@ func (s *Store) load() (err error) {
 			err = s.damageError(strings.ReplaceAll(err.Error(), storage.ErrCorrupt.Error()+": ", ""))
 		}
 	}()
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if err := s.loadRows(); err != nil {
 		return err
 	}

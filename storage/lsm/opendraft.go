@@ -27,14 +27,14 @@ func (s *Store) OpenDraft(d storage.Draft) (storage.Message, error) {
 		return nil, err
 	}
 	return &draftReader{
-		message: message{rows: s.db, id: dr.id, entry: entry{wire: dr.wire, crc: dr.crc, chunks: dr.bodyChunks(), flags: entryWireForm}},
+		message: message{s: s, rows: s.db, id: dr.id, entry: entry{wire: dr.wire, crc: dr.crc, chunks: dr.bodyChunks(), flags: entryWireForm}},
 		draft:   dr,
 	}, nil
 }
 
 // Next implements storage.Message.
 func (r *draftReader) Next() (piece []byte, err error) {
-	defer recoverRead(&err)
+	defer r.s.recoverRead(&err)
 	r.Close()
 	if r.next < r.draft.chunks {
 		return r.nextChunk()

@@ -4,16 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"postrider/storage"
 )
 
 // Quotas are applied by the committer, which alone knows what is in the open group. What a
-// maildrop holds is read from its C row once and then kept (committer.used). What the
-// maildrops of a domain hold together is added up from the C rows when the domain gets its
-// quota and at each start, and is then kept in memory (domain.used): there is no row for it
-// that a crash could leave wrong.
+// maildrop holds is read from its C row once and then kept (committer.used). For what the
+// maildrops of a domain hold together see domainuse.go.
 
 // admitQuotas returns ErrOverQuota when a recipient's maildrop, or its domain, has no room
 // for the message, and notes in dl.Near which have little left.
@@ -46,7 +42,7 @@ func (c *committer) admitQuotas(dl *storage.Delivery) error {
 		if c.domainsUsed == nil {
 			c.domainsUsed = make(map[*domain]counter)
 		}
-		before := of.used.plus(c.domainsUsed[of]) // with the recipients of the message so far
+		before := c.s.dir.usedBy(of).plus(c.domainsUsed[of]) // with the recipients of the message so far
 		if exceeds(before.plus(by), of.quota) {
 			return fmt.Errorf("%w: domain %s", storage.ErrOverQuota, of.name)
 		}
@@ -100,104 +96,6 @@ func (d *directory) nameOf(id storage.AccountID) string {
 		return fmt.Sprintf("account %d", id)
 	}
 	return string(r.name()) + "@" + d.numbered[r.domain()].name
-}
-
-// use adds to what the domain of an account holds, while a domain has a quota. The committer
-// calls it. An account that is being removed counts for nothing: see RemoveAccount.
-func (d *directory) use(id storage.AccountID, by counter) {
-	if d.quotas == 0 {
-		return // only the committer changes it
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if r := d.recordOf(id); r != nil {
-		of := d.numbered[r.domain()]
-		of.used = of.used.plus(by)
-	}
-}
-
-// move moves what an account holds from one domain to another; "": none. Call it with mu
-// held.
-func (d *directory) move(from, to string, by counter) {
-	if from == to {
-		return
-	}
-	if of := d.domains[from]; of != nil {
-		of.used = of.used.plus(counter{-by.messages, -by.octets})
-	}
-	if of := d.domains[to]; of != nil {
-		of.used = of.used.plus(by)
-	}
-}
-
-// SetDomainQuota implements storage.Directory.
-func (s *Store) SetDomainQuota(name string, q storage.Quota) error {
-	if q.Octets < 0 || q.Messages < 0 {
-		return fmt.Errorf("%w: a negative quota", storage.ErrInvalid)
-	}
-	var used map[string]counter
-	return s.do(&call{
-		alone: true,
-		stage: func(b *pebble.Batch) (err error) {
-			s.dir.mu.RLock()
-			d, first := s.dir.domains[name], s.dir.quotas == 0
-			s.dir.mu.RUnlock()
-			if d == nil {
-				return fmt.Errorf("%w: domain %s", storage.ErrNotFound, name)
-			}
-			if first {
-				if used, err = s.countDomains(); err != nil {
-					return err
-				}
-			}
-			return b.Set(domainKey(name), appendDomain(nil, storage.Domain{Quota: q}), nil)
-		},
-		applied: func() {
-			s.dir.mu.Lock()
-			defer s.dir.mu.Unlock()
-			s.dir.setQuota(name, q)
-			if used != nil {
-				s.dir.setUsed(used)
-			}
-		},
-	})
-}
-
-// setQuota sets the quota of a domain. Call it with mu held.
-func (d *directory) setQuota(name string, q storage.Quota) {
-	of := d.domains[name]
-	if of.quota != (storage.Quota{}) {
-		d.quotas--
-	}
-	if of.quota = q; q != (storage.Quota{}) {
-		d.quotas++
-	}
-}
-
-// setUsed sets what each domain holds. Call it with mu held.
-func (d *directory) setUsed(used map[string]counter) {
-	for name, of := range d.domains {
-		of.used = used[name]
-	}
-}
-
-// countDomains adds up the C rows of the accounts of each domain.
-func (s *Store) countDomains() (map[string]counter, error) {
-	used := make(map[string]counter)
-	err := scan(s.db, []byte{tagCount}, func(k, v []byte) (bool, error) {
-		n, err := parseCounter(v)
-		if err != nil {
-			return false, err
-		}
-		s.dir.mu.RLock()
-		defer s.dir.mu.RUnlock()
-		if r := s.dir.recordOf(accountOfKey(k)); r != nil {
-			name := s.dir.numbered[r.domain()].name
-			used[name] = used[name].plus(n)
-		}
-		return true, nil
-	})
-	return used, err
 }
 
 // The kinds of a D row: the first octet of its value.

@@ -17,6 +17,7 @@ import (
 // message is a message open for reading. It keeps no iterator and no snapshot
 // open: a session may take minutes to read it.
 type message struct {
+	s      *Store
 	rows   pebble.Reader
 	id     storage.MessageID
 	entry  entry
@@ -41,7 +42,7 @@ func (m *message) Entry() storage.Entry { return m.entry.public(m.id) }
 // Next implements storage.Message.
 func (m *message) Next() (piece []byte, err error) {
 	defer func() { m.told.note(m.id, err) }()
-	defer recoverRead(&err)
+	defer m.s.recoverRead(&err)
 	m.Close()
 	if len(m.front) > 0 {
 		piece, m.front = m.front, nil

@@ -106,10 +106,16 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 		written: make(map[storage.MessageID]bool), owners: make(map[storage.MessageID]uint32), claimed: make(map[storage.MessageID]bool),
 		places: make(map[storage.EntryID]bool), marks: make(map[string]uint32),
 	}
-	if s.set, err = files.Read(ctx, o.FS, o.Dir, files.Options{Merger: merger.Name, Keep: salvaged, Aside: damagedPrefix, OfMail: ofMail}); err != nil {
+	s.set, err = files.Read(ctx, o.FS, o.Dir, files.Options{Merger: merger.Name, Keep: salvaged, Aside: damagedPrefix, OfMail: ofMail})
+	if s.set != nil {
+		defer s.set.Close()
+	}
+	if err != nil {
 		return s.result, err
 	}
-	defer s.set.Close()
+	if _, err := o.FS.Stat(o.FS.PathJoin(o.Dir, RestoreFlag)); err == nil {
+		s.lose(0, 0, "a restore into %s was cut off: what it had not copied is not here: restore again", o.Dir)
+	}
 	for _, l := range s.set.Losses {
 		s.lose(0, 0, "file %s: %s", l.File, l.Text)
 	}

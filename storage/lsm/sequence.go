@@ -21,7 +21,7 @@ type sequence struct {
 
 // Sequence implements storage.Lock.
 func (l *lock) Sequence() (_ storage.Sequence, err error) {
-	defer recoverRead(&err)
+	defer l.s.recoverRead(&err)
 	if !l.valid() {
 		return nil, storage.ErrFenced
 	}
@@ -45,9 +45,9 @@ func iterate(rows pebble.Reader, prefix []byte) (*pebble.Iterator, error) {
 
 // Append implements storage.Sequence.
 func (q *sequence) Append(dst []byte, id storage.MessageID) (_ []byte, _ storage.Entry, err error) {
-	defer recoverRead(&err)
+	defer q.lock.s.recoverRead(&err)
 	m := &q.message
-	*m = message{rows: q.lock.s.db, id: id, lock: q.lock}
+	*m = message{s: q.lock.s, rows: q.lock.s.db, id: id, lock: q.lock}
 	if err := q.entry(); err != nil {
 		return dst, storage.Entry{}, err
 	}
@@ -124,7 +124,7 @@ func (q *sequence) chunk(dst []byte) ([]byte, error) {
 // Close implements storage.Sequence.
 func (q *sequence) Close() {
 	var err error
-	defer recoverRead(&err)
+	defer q.lock.s.recoverRead(&err)
 	for _, it := range []*pebble.Iterator{q.entries, q.bodies} {
 		if it != nil {
 			_ = it.Close() // its error is the one that a read had

@@ -28,6 +28,7 @@ type Store struct {
 	ids         idSource
 	locks       lockTable
 	listings    listings
+	counting    sync.Mutex // held while what domains hold is added up; see SetDomainQuota
 	logins      loginNotes
 	drafts      drafts
 	damaged     damaged
@@ -57,6 +58,11 @@ type Store struct {
 	closing chan struct{}
 	closed  atomic.Bool
 	others  sync.WaitGroup // goroutines besides the committer
+	guests  visitors
+
+	// readPanicked: a read panicked. What it held then is never given back, and Pebble says
+	// so when it is closed.
+	readPanicked atomic.Bool
 
 	shortTold atomic.Int64  // when it was logged that files can't be opened
 	leadTold  time.Duration // the lead that was logged last
@@ -177,6 +183,7 @@ func (s *Store) Close() error {
 	}
 	close(s.closing)
 	s.others.Wait()
+	s.guests.end()
 	s.queue.close()
 	<-s.ended
 	err := s.closeDB()
@@ -200,7 +207,7 @@ func (s *Store) closeDB() error {
 		defer func() {
 			switch p := recover(); {
 			case p == nil:
-			case readPanicked.Load():
+			case s.readPanicked.Load():
 				s.opts.Log.Warn("a file of the store is damaged, so that it could not be closed in order; nothing that was acknowledged is lost by that", "dir", s.opts.Dir)
 				ended <- nil
 			default:

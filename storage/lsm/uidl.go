@@ -30,23 +30,30 @@ func uidlOfKey(k []byte) string { return string(k[accountKeyLen:]) }
 // admitUIDL looks for the message of the maildrop that has the unique-id which d is to
 // have. It takes the unique-id from r if d can't have it; see storage.Recipient.
 func (c *committer) admitUIDL(r *storage.Recipient, d *draft, size int64) error {
-	if r.UIDL == "" {
-		return nil
+	for r.UIDL != "" {
+		taken, err := c.takenUIDL(r, d, size)
+		if err != nil || !taken {
+			return err
+		}
+		r.UIDL, r.Else = r.Else, ""
 	}
-	own, isID := storage.IDOfUIDL(r.UIDL)
-	if isID && own >= d.id {
-		r.UIDL = ""
-		return nil
+	return nil
+}
+
+// takenUIDL reports whether another message has, or may get, the unique-id of r. ErrExists:
+// d is in the maildrop with it.
+func (c *committer) takenUIDL(r *storage.Recipient, d *draft, size int64) (bool, error) {
+	if own, isID := storage.IDOfUIDL(r.UIDL); isID && own >= d.id {
+		return true, nil
 	}
 	id, e, err := c.messageWithUIDL(r.Account, r.UIDL)
 	switch {
 	case err != nil || id == 0:
-		return err
+		return false, err
 	case e.is(d, size):
-		return fmt.Errorf("%w: the maildrop has the message with the unique-id %s", storage.ErrExists, r.UIDL)
+		return false, fmt.Errorf("%w: the maildrop has the message with the unique-id %s", storage.ErrExists, r.UIDL)
 	}
-	r.UIDL = ""
-	return nil
+	return true, nil
 }
 
 // is reports whether d has the octets of the message. A message that came by SMTP has its
@@ -66,7 +73,7 @@ func (c *committer) messageWithUIDL(account storage.AccountID, uidl string) (id 
 		return 0, e, storage.ErrFailed
 	}
 	defer c.guard.leave()
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	return c.rowWithUIDL(account, uidl)
 }
 

@@ -12,6 +12,7 @@ import (
 
 // view is a snapshot of a maildrop.
 type view struct {
+	s        *Store
 	snapshot *pebble.Snapshot
 	it       *pebble.Iterator
 	back     bool // from the newest to the oldest
@@ -39,14 +40,14 @@ func (s *Store) Browse(account storage.AccountID, from storage.MessageID) (stora
 
 // view opens the maildrop up to the message last.
 func (s *Store) view(account storage.AccountID, last storage.MessageID, back bool) (_ *view, err error) {
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	if s.closed.Load() {
 		return nil, storage.ErrClosed
 	}
 	if !s.dir.has(account) {
 		return nil, fmt.Errorf("%w: account %d", storage.ErrNotFound, account)
 	}
-	v := &view{snapshot: s.db.NewSnapshot(), back: back}
+	v := &view{s: s, snapshot: s.db.NewSnapshot(), back: back}
 	if err := s.awaitDurable(); err != nil {
 		v.Close()
 		return nil, err
@@ -68,7 +69,7 @@ func (s *Store) view(account storage.AccountID, last storage.MessageID, back boo
 
 // Next implements storage.View.
 func (v *view) Next() (ok bool) {
-	defer recoverRead(&v.err)
+	defer v.s.recoverRead(&v.err)
 	if v.err != nil {
 		return false
 	}
@@ -89,8 +90,8 @@ func (v *view) Next() (ok bool) {
 
 // Open implements storage.View.
 func (v *view) Open() (_ storage.Message, err error) {
-	defer recoverRead(&err)
-	m := &message{rows: v.snapshot, id: idOfMaildropKey(v.it.Key())}
+	defer v.s.recoverRead(&err)
+	m := &message{s: v.s, rows: v.snapshot, id: idOfMaildropKey(v.it.Key())}
 	val, err := v.it.ValueAndErr()
 	if err != nil {
 		return nil, readError(err)
@@ -123,7 +124,7 @@ func (s *Store) EachEntry(account storage.AccountID, f func(storage.Entry) bool)
 		return err
 	}
 	defer v.Close()
-	defer recoverRead(&err)
+	defer s.recoverRead(&err)
 	for v.Next() {
 		val, err := v.it.ValueAndErr()
 		if err != nil {

@@ -185,7 +185,7 @@ func (c *committer) firstDue(sl *sleeper) (due uint64, ok bool, err error) {
 		return 0, false, storage.ErrFailed
 	}
 	defer c.guard.leave()
-	defer recoverRead(&err)
+	defer c.s.recoverRead(&err)
 	from := appendCursorKey(nil, sl.domain, sl.after)
 	end := appendQueueKey(nil, sl.domain, heldDue, storage.EntryID{})
 	if bytes.Compare(from, end) >= 0 {

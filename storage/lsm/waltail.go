@@ -29,11 +29,34 @@ type logTail struct {
 	synced int64 // how far the log had been synced, as these chunks tell
 	hole   bool  // a sector of zeros is between end and the first of these chunks
 	silent bool  // the first of these chunks does not tell what was synced
+
+	notes  noteReader
+	before uint64 // the number of the last group before end, by its note; 0: there is none
+	after  uint64 // that of the first one after end
+	proven uint64 // the last group that had been synced, as the notes after end tell
 }
 
 // damaged reports whether octets that had been synced can't be read: a crash alone
 // never does that.
-func (t logTail) damaged() bool { return t.synced > t.end || t.silent && !t.hole }
+func (t logTail) damaged() bool {
+	proven := t.proven > t.before && t.before > 0 || t.after > 0 && t.proven >= t.after
+	return proven || t.synced > t.end || t.silent && !t.hole
+}
+
+// take takes the next chunk that can be read. ended: it is after end.
+func (t *logTail) take(c files.Chunk, b []byte, ended bool) {
+	n, ok, whole := t.notes.chunk(c.First(), c.Last(), b[c.Header:c.Size])
+	switch {
+	case !ok:
+	case !ended && whole:
+		t.before = n.number
+	case ended:
+		t.proven = max(t.proven, n.proven)
+		if t.after == 0 {
+			t.after = n.number
+		}
+	}
+}
 
 // inspectLog reads a log to its end and returns what follows the first chunk that can't
 // be read.
@@ -65,6 +88,7 @@ func (t *logTail) block(b []byte, at int64, number uint32, ended bool) bool {
 		c, ok := files.ChunkAt(b[i:], number)
 		switch {
 		case ok && !ended:
+			t.take(c, b[i:], false)
 			i += c.Size
 		case ok:
 			if t.chunks == 0 {
@@ -74,14 +98,17 @@ func (t *logTail) block(b []byte, at int64, number uint32, ended bool) bool {
 			t.chunks++
 			t.octets += int64(c.Size - c.Header)
 			t.synced = max(t.synced, c.Synced)
+			t.take(c, b[i:], true)
 			i += c.Size
 		case !ended && len(b)-i < files.LogHeader && allZero(b[i:]):
 			return false // no chunk fits in: the next block goes on
 		case !ended:
 			t.end, ended, gap = at+int64(i), true, i
 			t.hole = zeroToSectorEnd(b, i)
+			t.notes.lost()
 			i++
 		default:
+			t.notes.lost()
 			i++ // the damage may be in a length: a chunk may begin anywhere
 		}
 	}
@@ -129,8 +156,9 @@ const damagedPrefix = "damaged-"
 
 // inspectLastLog looks at the store's last log before Pebble replays it. If octets that
 // had been synced can't be read, the log is copied, since Pebble deletes it once the
-// readable part is in its tables, and an error is logged. Damage in the chunks that
-// were written last is not seen: no later chunk shows that they were synced.
+// readable part is in its tables, and an error is logged. Damage in the last group of
+// changes, and in the chunks of bodies after the last but one, is not seen: nothing after it
+// shows that it was synced.
 func (s *Store) inspectLastLog() error {
 	names, err := s.fs.List(s.opts.Dir)
 	if err != nil {
@@ -161,7 +189,7 @@ func (s *Store) inspectLastLog() error {
 		return nil
 	}
 	aside := s.fs.PathJoin(s.opts.Dir, damagedPrefix+name)
-	if err := vfs.Copy(s.fs, path, aside); err != nil {
+	if err := errors.Join(vfs.Copy(s.fs, path, aside), SyncDir(s.fs, s.opts.Dir)); err != nil {
 		return fmt.Errorf("log %s of the store is damaged at octet %d, and a copy can't be kept: %w: make room or copy it elsewhere, then start again", path, tail.end, err)
 	}
 	s.opts.Log.Error("a log of the store is damaged on the disk: acknowledged messages are lost; the log was copied, and check reports it until the copy is deleted",

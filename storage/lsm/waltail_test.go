@@ -185,11 +185,24 @@ func TestATornLogIsNoDamage(t *testing.T) {
 		if len(ends) < 20 {
 			t.Fatalf("%d chunks were found", len(ends))
 		}
-		torn := bytes.Clone(whole)
 		before := ends[len(ends)-7] // more than a sector
-		clear(torn[before:ends[len(ends)-2]])
-		if tail := inspect(torn); tail.chunks != 1 || tail.end != int64(before) || tail.damaged() != (!first && tail.synced > tail.end) {
+		tear := func(octets []byte) []byte {
+			clear(octets[before:ends[len(ends)-2]])
+			return octets
+		}
+		older := tear(unnoted(whole, number))
+		if tail := inspect(older); tail.chunks != 1 || tail.end != int64(before) || tail.damaged() != (!first && tail.synced > tail.end) {
 			t.Fatalf("zeros before the last chunk: %+v, want an end at %d and one chunk", tail, before)
+		}
+		tail := inspect(tear(bytes.Clone(whole)))
+		if !tail.damaged() || tail.before == 0 || tail.proven <= tail.before {
+			t.Fatalf("zeros where octets had been synced: %+v", tail)
+		}
+		for proven, want := range map[uint64]bool{tail.before - 1: false, tail.before: false, tail.before + 1: true} {
+			unsynced := tear(renoted(whole, number, func(n logNote) (logNote, bool) { return logNote{n.number, min(n.proven, proven)}, true }))
+			if tail := inspect(unsynced); tail.damaged() != (want || !first && tail.synced > tail.end) {
+				t.Fatalf("zeros after group %d, when %d was synced: %+v", tail.before, proven, tail)
+			}
 		}
 	}
 }
@@ -222,6 +235,7 @@ func TestALostSectorIsNoDamage(t *testing.T) {
 		if _, err := fmt.Sscanf(path, "data/%d.log", &number); err != nil {
 			t.Fatal(err)
 		}
+		whole = unnoted(whole, number)
 		for i := 0; i < len(whole); {
 			end := min(len(whole), (i/files.LogBlock+1)*files.LogBlock)
 			c, ok := files.ChunkAt(whole[i:end], number)

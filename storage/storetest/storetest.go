@@ -67,6 +67,7 @@ var cases = []struct {
 	{"AViewIsASnapshot", viewIsSnapshot},
 	{"BrowseGoesBackFromAMessage", browse},
 	{"AUniqueIDIsOfOneMessage", uidls},
+	{"AMessageGetsAnotherUniqueID", otherUIDLs},
 	{"AUniqueIDLikeAnIDIsNeverGivenTwice", uidlsLikeIDs},
 	{"UniqueIDsHaveTheFormOfRFC1939", uidlsOfAnyForm},
 	{"UniqueIDsAtOnceAreGivenOnce", uidlsAtOnce},

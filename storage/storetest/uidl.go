@@ -12,7 +12,12 @@ import (
 // deliverAs delivers body to an account with the unique-id uidl, and returns the one that
 // it got.
 func deliverAs(s storage.Store, body []byte, a storage.AccountID, uidl string) (id storage.MessageID, got string, err error) {
-	dl := &storage.Delivery{Draft: Draft(s, body), Arrival: arrival, Size: int64(len(body)), Recipients: []storage.Recipient{{Account: a, UIDL: uidl}}}
+	return deliverAsEither(s, body, a, uidl, "")
+}
+
+// deliverAsEither is deliverAs with another unique-id for when uidl is taken.
+func deliverAsEither(s storage.Store, body []byte, a storage.AccountID, uidl, other string) (id storage.MessageID, got string, err error) {
+	dl := &storage.Delivery{Draft: Draft(s, body), Arrival: arrival, Size: int64(len(body)), Recipients: []storage.Recipient{{Account: a, UIDL: uidl, Else: other}}}
 	done := make(chan error, 1)
 	dl.Done = func(dl *storage.Delivery, r storage.Receipt, err error) {
 		id, got = r.ID(), dl.Recipients[0].UIDL
@@ -53,6 +58,31 @@ func uidlsOf(t *testing.T, s storage.Store, a storage.AccountID) []string {
 		t.Errorf("%d entries of %d", i, len(all))
 	}
 	return all
+}
+
+// A message whose unique-id is taken gets the other one, and is known by it again.
+func otherUIDLs(t *testing.T, s storage.Store) {
+	a := Account(t, s, "alice")
+	one, two, three := Body(100, "one"), Body(100, "two"), Body(100, "three")
+	f := func(body []byte, uidl, other, want string, wanted error) {
+		t.Helper()
+		_, got, err := deliverAsEither(s, body, a, uidl, other)
+		if !errors.Is(err, wanted) || err == nil && got != want {
+			t.Errorf("%q, else %q: got %q, %v; want %q, %v", uidl, other, got, err, want, wanted)
+		}
+	}
+	f(one, "x", "file-1", "x", nil)
+	f(two, "x", "file-2", "file-2", nil)
+	f(two, "x", "file-2", "", storage.ErrExists)
+	f(one, "x", "file-1", "", storage.ErrExists)
+	f(three, "x", "file-2", "", nil)                                 // both are taken: its id
+	f(three, storage.MaxMessageID.String(), "file-3", "file-3", nil) // it may be given yet
+	f(three, "y", "a b", "", storage.ErrInvalid)
+	f(three, "", "file-4", "", nil) // else is only for one that is taken
+	if n := len(uidlsOf(t, s, a)); n != 5 {
+		t.Errorf("%d messages", n)
+	}
+	Clean(t, s)
 }
 
 // RFC 1939 section 7: a unique-id is of one message of the maildrop only, and stays.

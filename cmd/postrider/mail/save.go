@@ -14,6 +14,7 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/client"
+	"postrider/engine/host/disk"
 	"postrider/engine/mail/entity"
 )
 
@@ -32,7 +33,7 @@ decoded is saved, and the exit code is 65.`,
   postrider mail save all --json`,
 		Args: workspace.AtLeast(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := os.MkdirAll(out, 0o777); err != nil {
+			if err := disk.MkdirAll(out, 0o777); err != nil {
 				return sysexits.CantCreate.With(err)
 			}
 			files := []mailFile{}
@@ -105,7 +106,7 @@ func saveFiles(p *client.POP3, it client.Item, dir string, replace bool) (files 
 func giveName(temp, dir, name string, replace bool) (string, error) {
 	path := filepath.Join(dir, name)
 	if replace {
-		return path, os.Rename(temp, path)
+		return path, disk.Rename(temp, path)
 	}
 	extension := filepath.Ext(name)
 	for n := 2; n < workspace.MaxNames; n++ {
@@ -141,6 +142,9 @@ func writeNew(dir, name string, replace bool, fill func(w io.Writer) error) (str
 	path, err := giveName(f.Name(), dir, name, replace)
 	if err != nil {
 		return "", sysexits.CantCreate.With(err)
+	}
+	if err := disk.SyncDir(dir); err != nil {
+		return "", sysexits.IOErr.With(err)
 	}
 	return path, filled
 }

@@ -15,6 +15,7 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/engine/admit/password"
 	"postrider/engine/config"
+	"postrider/engine/host/disk"
 	"postrider/engine/mail/router"
 	"postrider/storage"
 )
@@ -140,9 +141,5 @@ func writeDemo(file string, known map[string]string) error {
 	for address, word := range known {
 		fmt.Fprintf(&text, "%s %s\n", address, word)
 	}
-	fresh := file + ".new"
-	if err := os.WriteFile(fresh, []byte(text.String()), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(fresh, file)
+	return disk.WriteFile(file, []byte(text.String()))
 }

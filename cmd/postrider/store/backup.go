@@ -91,7 +91,7 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 		defer func() { _ = remove() }()
 		o.Store = filepath.Join(cfg.Server.Data, dir)
 	} else {
-		if _, err := os.Stat(filepath.Join(cfg.Server.Data, "LOCK")); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(cfg.Server.Data, lsm.LockFile)); errors.Is(err, fs.ErrNotExist) {
 			return r, sysexits.Unavailable.With(fmt.Errorf("%w in %s: use --data with its directory", workspace.ErrNoStore, cfg.Server.Data))
 		}
 		lock, err := lsm.Lock(nil, cfg.Server.Data)
@@ -101,6 +101,12 @@ func takeBackup(ctx context.Context, t *workspace.Target, cfg *config.Config, to
 		defer lock.Close()
 	}
 	r, err = backup.Take(ctx, o)
+	if _, gone := os.Stat(o.Store); err != nil && client != nil && errors.Is(gone, fs.ErrNotExist) {
+		return r, sysexits.TempFail.With(errors.New("no backup was made: the server ended meanwhile; the same command makes one"))
+	}
+	if errors.Is(err, storage.ErrCorrupt) {
+		return r, sysexits.DataErr.With(fmt.Errorf("no backup was made: %w", err))
+	}
 	if err != nil {
 		return r, workspace.IOError(fmt.Errorf("no backup was made: %w", err))
 	}
@@ -148,8 +154,9 @@ func RestoreCommand() *cobra.Command {
 		Short: "Bring a backup back into an empty data directory",
 		Long: `Copy a backup into the data directory: DIR is one backup, or the directory with all of
 them, of which the newest whole one is taken. The data directory must be empty or not be
-there: nothing is overwritten. Sizes and checksums are compared while the files are
-copied. The configuration file in the backup is not put in place: look at it, copy what
+there: nothing is overwritten, and no server and no other restore can use it meanwhile.
+After a restore that was cut off no server starts on it; the same command begins again.
+Sizes and checksums are compared while the files are copied. The configuration file in the backup is not put in place: look at it, copy what
 you need. With --dry-run the backup is read and compared, and nothing is written.`,
 		Example: `  postrider restore /mnt/backup/postrider --config /etc/postrider.toml
   postrider restore /mnt/backup/postrider/2026-11-29T23-59-59Z --data /var/lib/postrider
@@ -211,8 +218,11 @@ func restore(cmd *cobra.Command, cfg *config.Config, l *backup.List) error {
 	}
 	defer privateFiles()()
 	r, err := backup.Restore(cmd.Context(), nil, l, cfg.Server.Data, owner)
-	if errors.Is(err, storage.ErrExists) {
+	switch {
+	case errors.Is(err, storage.ErrExists):
 		return sysexits.CantCreate.With(err)
+	case errors.Is(err, lsm.ErrLocked):
+		return sysexits.Unavailable.With(err)
 	}
 	if err != nil {
 		return backupError(fmt.Errorf("nothing was restored that a server would use: %w", err))

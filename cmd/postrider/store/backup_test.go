@@ -9,6 +9,7 @@ import (
 	"postrider/cmd/postrider/accounts"
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
+	"postrider/storage/lsm"
 )
 
 // box has two messages.
@@ -38,6 +39,20 @@ func TestABackupOfARunningServerAndOfAClosedStoreComesBack(t *testing.T) {
 		}
 		s.Want(sysexits.NoInput, "", "restore "+filepath.Join(s.Dir, "none"))
 		s.Want(sysexits.DataErr, "", "restore "+data, "no whole backup")
+		if err := os.Mkdir(again, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := lsm.Lock(nil, again) // another restore, or a server, has it
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Want(sysexits.Unavailable, "", "restore "+to+" --data "+again, "already open")
+		s.File("again/"+lsm.RestoreFlag, "")
+		s.Want(sysexits.Unavailable, "", "restore "+to+" --data "+again, "being restored")
+		if err := errorsOf(lock.Close(), os.Chmod(filepath.Join(again, lsm.LockFile), 0o600)); err != nil { // it was made with our umask
+			t.Fatal(err)
+		}
+		s.Want(sysexits.DataErr, "", "backup --data "+again+" "+filepath.Join(s.Dir, "halves"), "was cut off")
 		s.Want(0, "", "restore "+to+" --data "+again, "files", "postrider check")
 		private(t, to)
 		private(t, again) // before another command opens it

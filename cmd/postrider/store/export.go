@@ -3,12 +3,12 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
+	"postrider/engine/host/disk"
 	"postrider/engine/mail/transfer"
 	"postrider/storage"
 )
@@ -45,7 +45,7 @@ dovecot-uidlist, so that Dovecot keeps them too.`,
 				if err != nil {
 					return err
 				}
-				if err := os.MkdirAll(out, 0o700); err != nil {
+				if err := disk.MkdirAll(out, 0o700); err != nil {
 					return sysexits.CantCreate.With(err)
 				}
 				return exportAccounts(ws, cmd, accounts, out, transfer.Options{Format: f, Overwrite: overwrite})

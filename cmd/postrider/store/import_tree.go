@@ -94,7 +94,11 @@ func (f *treeFlags) run(cmd *cobra.Command, ws *workspace.Workspace, t *transfer
 	if _, err := os.Stat(t.Root); err != nil {
 		return sysexits.NoInput.With(err)
 	}
-	if t.Journal, err = transfer.OpenJournal(f.journal, t.Root, t.Pattern); err != nil {
+	t.Journal, err = transfer.OpenJournal(f.journal, t.Root, t.Pattern)
+	switch {
+	case errors.Is(err, transfer.ErrJournalInUse):
+		return sysexits.TempFail.With(err)
+	case err != nil:
 		return sysexits.CantCreate.With(err)
 	}
 	defer func() { err = errors.Join(err, sysexits.IOErr.With(t.Journal.Close())) }()

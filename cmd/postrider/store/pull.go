@@ -85,19 +85,17 @@ func (f *pullFlags) pull(cmd *cobra.Command, ws *workspace.Workspace, a storage.
 	case err != nil:
 		return sysexits.Unavailable.With(err)
 	}
+	defer p.Abandon() // whatever goes wrong: the other server then gives the maildrop free
 	items, err := p.List()
 	if err != nil {
-		p.Abandon()
 		return sysexits.Unavailable.With(err)
 	}
 	missing, err := f.missing(items, have)
 	if err != nil {
-		p.Abandon()
 		return err
 	}
 	in, closeInbox, err := inbox(cmd.Context(), ws)
 	if err != nil {
-		p.Abandon()
 		return err
 	}
 	defer closeInbox()
@@ -114,12 +112,11 @@ func (f *pullFlags) pull(cmd *cobra.Command, ws *workspace.Workspace, a storage.
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d messages were here before\n", workspace.Mailbox(a), skipped)
 	}
 	if err != nil {
-		p.Abandon()
 		return importError(err)
 	}
 	err = p.Quit()
-	if len(from.refused) > 0 {
-		return sysexits.DataErr.With(fmt.Errorf("the other server did not give %d messages: %s", len(from.refused), strings.Join(from.refused[:min(len(from.refused), 10)], "; ")))
+	if from.refused > 0 {
+		return sysexits.DataErr.With(fmt.Errorf("the other server did not give %d messages: %s", from.refused, strings.Join(from.why, "; ")))
 	}
 	return sysexits.Unavailable.With(err)
 }
@@ -146,15 +143,21 @@ type pulled struct {
 	storage.View
 	message storage.Message
 	err     error
-	refused []string
+	refused int
+	why     []string // the first replies
 }
+
+// maxReasons is how many replies of a server that refuses messages are kept.
+const maxReasons = 10
 
 // Next implements storage.View.
 func (p *pulled) Next() bool {
 	for p.View.Next() {
 		p.message, p.err = p.View.Open()
 		if no, ok := errors.AsType[*client.Negative](p.err); ok {
-			p.refused = append(p.refused, no.Error())
+			if p.refused++; p.refused <= maxReasons {
+				p.why = append(p.why, no.Error())
+			}
 			continue
 		}
 		return true

@@ -17,6 +17,7 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
+	"postrider/engine/host/disk"
 	"postrider/engine/mail/transfer"
 	"postrider/storage"
 	"postrider/storage/lsm"
@@ -108,7 +109,7 @@ func (s *salvaging) run() error {
 	}
 	defer privateFiles()()
 	partial := s.out + ".partial"
-	if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(partial, 0o700)); err != nil {
+	if err := errors.Join(os.RemoveAll(partial), disk.MkdirAll(partial, 0o700)); err != nil {
 		return sysexits.CantCreate.With(err)
 	}
 	if err := s.write(partial); err != nil {
@@ -118,8 +119,11 @@ func (s *salvaging) run() error {
 	if s.asStore {
 		err = filepath.WalkDir(partial, func(path string, _ os.DirEntry, err error) error { return errors.Join(err, owner(path)) })
 	}
+	if err = errors.Join(err, disk.SyncTree(partial)); err != nil {
+		return sysexits.CantCreate.With(err)
+	}
 	_ = os.Remove(s.out) // an empty directory
-	if err = errors.Join(err, os.Rename(partial, s.out)); err != nil {
+	if err = disk.Rename(partial, s.out); err != nil {
 		return sysexits.CantCreate.With(err)
 	}
 	return s.report()
@@ -189,7 +193,7 @@ func exportQueue(ws *workspace.Workspace, dir string) (err error) {
 	if n, _ := ws.QueueTotal(); n == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	var failed error

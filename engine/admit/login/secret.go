@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"postrider/engine/host/disk"
 	files "postrider/engine/host/perms"
 )
 
@@ -36,16 +37,5 @@ func LoadSecret(dir string) ([]byte, error) {
 	}
 	secret := make([]byte, secretOctets)
 	rand.Read(secret)
-	f, err := os.CreateTemp(dir, "scram-secret-*") // 0600
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.WriteString(base64.StdEncoding.EncodeToString(secret))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(f.Name()))
-	}
-	return secret, nil
+	return secret, disk.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(secret)))
 }

@@ -15,12 +15,12 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"postrider/codec/address"
 	"postrider/engine/edge/tlsio"
+	"postrider/engine/host/disk"
 	"postrider/engine/host/perms"
 )
 
@@ -69,7 +69,7 @@ func SelfSigned(file string, names []string, now time.Time) (tlsio.CertFile, err
 	var b bytes.Buffer
 	_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
 	_ = pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: secret})
-	return pair, writeSecret(file, b.Bytes())
+	return pair, disk.WriteFile(file, b.Bytes())
 }
 
 // certified returns names for a certificate: with A-labels (RFC 5280 section 7.2), without
@@ -81,19 +81,4 @@ func certified(names []string) (dns []string) {
 		}
 	}
 	return dns
-}
-
-// writeSecret writes a file that only its owner may read, as a whole or not at all.
-func writeSecret(file string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }

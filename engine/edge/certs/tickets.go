@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/engine/host/disk"
 	"postrider/engine/host/perms"
 )
 
@@ -89,5 +90,5 @@ func (t *TicketKeys) write() error {
 	for _, k := range t.keys {
 		fmt.Fprintf(&b, "%s %x\n", k.made.Format(time.RFC3339), k.key)
 	}
-	return writeSecret(t.file, b.Bytes())
+	return disk.WriteFile(t.file, b.Bytes())
 }

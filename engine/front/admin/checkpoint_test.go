@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,5 +78,56 @@ func TestACheckpointGoesWithItsClient(t *testing.T) {
 	}
 	if _, _, err := client.Checkpoint(); !errors.Is(err, storage.ErrTemporary) {
 		t.Errorf("without a server: %v", err)
+	}
+}
+
+// linkingStore makes a checkpoint when it is told to.
+type linkingStore struct {
+	storage.Store
+	met, goOn chan struct{}
+	removed   atomic.Bool
+}
+
+func (s *linkingStore) Checkpoint() (string, func() error, error) {
+	close(s.met)
+	<-s.goOn
+	return "checkpoint-1", func() error { s.removed.Store(true); return nil }, nil
+}
+
+// The end of the server waits for a checkpoint that is being made, and for its end.
+func TestTheEndWaitsForACheckpoint(t *testing.T) {
+	s := &linkingStore{met: make(chan struct{}), goOn: make(chan struct{})}
+	path := filepath.Join(t.TempDir(), "admin")
+	stop, err := Serve(context.Background(), path, s, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Dial(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := make(chan error, 1)
+	go func() {
+		_, _, err := c.Checkpoint()
+		made <- err
+	}()
+	<-s.met
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop()
+	}()
+	if err := <-made; err == nil {
+		t.Error("the client is not told that the server has ended")
+	}
+	select {
+	case <-stopped:
+		t.Fatal("the end did not wait")
+	default:
+	}
+	close(s.goOn)
+	<-stopped
+	if !s.removed.Load() {
+		t.Error("the checkpoint was not removed before the end")
 	}
 }

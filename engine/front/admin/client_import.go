@@ -160,7 +160,7 @@ func (im *Importing) listen() {
 			return
 		}
 		if a.OwnID {
-			d.Recipients[0].UIDL = ""
+			d.Recipients[0].UIDL = "" // or Else: the caller wants to know no more
 		}
 		if a.Error != nil {
 			d.Done(d, storage.Receipt{}, a.Error)

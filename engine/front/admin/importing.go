@@ -91,10 +91,13 @@ func (im *importing) read(ctx context.Context, r *bufio.Reader) {
 			im.last = d.Recipients[0].Account
 			im.accounts++
 		}
-		wanted := len(d.Recipients) == 1 && d.Recipients[0].UIDL != ""
+		wanted := ""
+		if len(d.Recipients) == 1 {
+			wanted = d.Recipients[0].UIDL
+		}
 		number := n
 		d.Done = func(d *storage.Delivery, receipt storage.Receipt, err error) {
-			im.answers <- storedAnswer{number, receipt.ID(), wanted && d.Recipients[0].UIDL == "", toWire(err)}
+			im.answers <- storedAnswer{number, receipt.ID(), wanted != "" && d.Recipients[0].UIDL != wanted, toWire(err)}
 		}
 		im.s.Deliver(d)
 		n++

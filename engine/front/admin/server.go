@@ -16,8 +16,8 @@ import (
 )
 
 // Serve listens on the socket at path and answers commands from store until stop
-// is called, which cuts off what is under way and removes the socket, or until
-// ctx ends, which cuts off long answers only. status is asked for each GET /status.
+// is called, which cuts off what is under way, waits until it has let go of the store, and
+// removes the socket, or until ctx ends, which cuts off long answers only. status is asked for each GET /status.
 // relay is nil for a server that relays nothing, inside for one that tells nothing of itself.
 // Acts of operators are logged to log. more are the routes of what the caller alone can do.
 func Serve(ctx context.Context, path string, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
@@ -39,8 +39,9 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 		}
 		return mux
 	}
+	calls := &calls{next: byOperator(log, handlerOf), over: make(chan struct{})}
 	h := &http.Server{
-		Handler: byOperator(log, handlerOf), ReadHeaderTimeout: 10 * time.Second,
+		Handler: calls, ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: withOperator,
 	}
 	done := make(chan struct{})
@@ -51,6 +52,9 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 	return func() {
 		_ = h.Close()
 		<-done
+		if n := calls.end(endPatience); n > 0 {
+			log.Warn("commands of operators do not end: the store is closed all the same", "commands", n)
+		}
 		_ = os.Remove(path)
 	}, nil
 }

@@ -87,7 +87,7 @@ type (
 	storedAnswer struct {
 		N     int64
 		ID    storage.MessageID
-		OwnID bool `json:",omitempty"` // it has its id in the place of the unique-id that it was to have
+		OwnID bool `json:",omitempty"` // it has not the unique-id that it was to have
 		Error *wireError
 	}
 )

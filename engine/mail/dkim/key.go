@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"postrider/codec/address"
+	"postrider/engine/host/disk"
 	"postrider/engine/host/perms"
 )
 
@@ -86,7 +87,7 @@ func Create(dir, domain, selector string, bits int) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	return k, write(k.file(dir), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
@@ -104,7 +105,10 @@ func write(path string, text []byte) error {
 		return err
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = disk.SyncDir(filepath.Dir(path))
+	}
+	if err != nil {
 		_ = os.Remove(path)
 	}
 	return err

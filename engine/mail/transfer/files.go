@@ -16,6 +16,7 @@ import (
 // fileItems are files with a message each.
 type fileItems struct {
 	paths  []found
+	shared map[string]bool // unique-ids that more than one of them has
 	report *report
 	uidls  UIDLs
 	source *source // the one that was opened last
@@ -60,7 +61,25 @@ func listMaildir(path string, o Options, r *report) (*fileItems, error) {
 		return nil, fmt.Errorf("%s: it has no folder new or cur: %w; name the Maildir to import", path, fs.ErrNotExist)
 	}
 	inOrder(all.paths, true, known, o)
+	all.share()
 	return &all, besides(path, r)
+}
+
+// share finds the unique-ids that several files have, if they are to be looked for: they do
+// not tell which of the messages the maildrop has.
+func (f *fileItems) share() {
+	if len(f.uidls.Have) == 0 {
+		return
+	}
+	met := make(map[string]bool, len(f.paths))
+	f.shared = make(map[string]bool)
+	for i := range f.paths {
+		if uidl := f.paths[i].uidl; met[uidl] {
+			f.shared[uidl] = true
+		} else {
+			met[uidl] = true
+		}
+	}
 }
 
 // besides reports what is in a Maildir beside its messages.
@@ -188,6 +207,8 @@ func (f *fileItems) there(one found) (bool, error) {
 	_, known := f.uidls.Have[one.uidl]
 	_, early := f.uidls.Have[one.early]
 	switch {
+	case known && (f.uidls.Compare || f.shared[one.uidl]):
+		return false, nil
 	case known:
 		f.report.add(present, one.path)
 	case early && f.uidls.Change != nil:
@@ -229,7 +250,7 @@ func (f *fileItems) open(one found) (item, error) {
 	case !t.field:
 		f.report.add(noMessages, one.path)
 	default:
-		it := item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true, uidl: one.uidl}
+		it := item{text: f.text, octets: s.size, arrival: one.at, where: one.path, alone: true, uidl: one.uidl, early: one.early}
 		if f.uidls.Fields && !one.kept {
 			if uidl := fieldUIDL(head[t.skip:]); uidl != "" {
 				it.uidl = uidl

@@ -26,6 +26,7 @@ type item struct {
 	where   string    // for errors
 	alone   bool      // in a file of its own, which may be damaged without the others
 	uidl    string    // unique-id that its clients know; "": none
+	early   string    // the one of its file's name, if uidl can't be kept; "": none
 }
 
 // items gives the messages of the files in order; io.EOF after the last one.
@@ -130,7 +131,7 @@ type result struct {
 	n      int64 // number of the delivery, from 1
 	octets int64
 	where  string
-	own    bool // it has its id in the place of the unique-id that it was to have
+	own    bool // it has not the unique-id that it was to have
 	err    error
 }
 
@@ -217,7 +218,7 @@ func (im *importer) one(ctx context.Context, it item) error {
 	}
 	if it.uidl != "" && !storage.ValidUIDL(it.uidl) {
 		im.report.add(badUIDL, it.where)
-		it.uidl = ""
+		it.uidl, it.early = it.early, ""
 	}
 	draft := im.to.NewDraft(it.octets)
 	size, err := im.fill(ctx, draft, it.text)
@@ -236,7 +237,7 @@ func (im *importer) one(ctx context.Context, it item) error {
 		Draft:      draft,
 		Arrival:    arrival,
 		Size:       size,
-		Recipients: []storage.Recipient{{Account: im.account, UIDL: it.uidl}},
+		Recipients: []storage.Recipient{{Account: im.account, UIDL: it.uidl, Else: it.early}},
 		Done: func(d *storage.Delivery, _ storage.Receipt, err error) {
 			im.results <- result{n, d.Size, it.where, err == nil && d.Recipients[0].UIDL != it.uidl, err}
 		},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"postrider/engine/host/disk"
 )
 
 // output is the files of an export: one file, or a folder of them, under a
@@ -23,7 +25,7 @@ type output struct {
 // create begins the output dir/name.
 func create(dir, name string, o Options) (*output, error) {
 	out := &output{dir: dir, final: filepath.Join(dir, name), overwrite: o.Overwrite, w: bufio.NewWriterSize(nil, 256<<10)}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := out.vacant(); err != nil {
@@ -112,7 +114,7 @@ func (out *output) closeFile(sync bool) error {
 // commit syncs everything and gives it its final name.
 func (out *output) commit() error {
 	if out.folder {
-		if err := syncTree(out.temp); err != nil {
+		if err := disk.SyncTree(out.temp); err != nil {
 			return err
 		}
 	} else if err := out.closeFile(true); err != nil {
@@ -125,16 +127,13 @@ func (out *output) commit() error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(out.temp, out.final); err != nil {
+	if err := disk.Rename(out.temp, out.final); err != nil {
 		if old != "" {
-			err = errors.Join(err, os.Rename(old, out.final))
+			err = errors.Join(err, disk.Rename(old, out.final))
 		}
 		return err
 	}
 	out.temp = ""
-	if err := syncPath(out.dir); err != nil {
-		return err
-	}
 	if old == "" {
 		return nil
 	}
@@ -150,7 +149,7 @@ func (out *output) moveAside() (old string, err error) {
 		return "", nil
 	}
 	old = out.temp + ".old"
-	return old, os.Rename(out.final, old)
+	return old, disk.Rename(out.final, old)
 }
 
 // abandon removes what was not committed.
@@ -161,12 +160,4 @@ func (out *output) abandon() {
 	if out.temp != "" {
 		_ = os.RemoveAll(out.temp)
 	}
-}
-
-func syncPath(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

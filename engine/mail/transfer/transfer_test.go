@@ -22,6 +22,7 @@ type fake struct {
 	stop     bool // so do all after it
 	tried    int
 	conflict func(uidl string) (string, error) // what becomes of a unique-id; nil: it is kept
+	refuse   func(d *storage.Delivery, body string) error
 }
 
 type stored struct {
@@ -51,9 +52,19 @@ func (f *fake) Deliver(d *storage.Delivery) {
 		return
 	}
 	draft := d.Draft.(*fakeDraft)
+	if f.refuse != nil {
+		if err := f.refuse(d, string(draft.body)); err != nil {
+			d.Done(d, storage.Receipt{}, err)
+			return
+		}
+	}
 	if r := &d.Recipients[0]; f.conflict != nil {
 		var err error
-		if r.UIDL, err = f.conflict(r.UIDL); err != nil {
+		uidl := r.UIDL
+		if r.UIDL, err = f.conflict(uidl); err == nil && uidl != "" && r.UIDL == "" && r.Else != "" {
+			r.UIDL, err = f.conflict(r.Else)
+		}
+		if err != nil {
 			d.Done(d, storage.Receipt{}, err)
 			return
 		}

@@ -158,13 +158,7 @@ func (run *treeRun) one(ctx context.Context, in storage.Inbox, m Mailbox) {
 	}
 	var result Result
 	if err == nil {
-		result, err = run.maildir(ctx, in, account, m)
-	}
-	if err == nil {
-		err = run.Journal.add(m.Path)
-		if err != nil {
-			run.stop(err)
-		}
+		result, err = run.noted(ctx, in, account, m)
 	}
 	run.count(func(n *TreeCount) {
 		for _, p := range result.Passed {
@@ -185,11 +179,29 @@ func (run *treeRun) one(ctx context.Context, in storage.Inbox, m Mailbox) {
 	}
 }
 
+// noted imports a Maildir and notes it in the journal.
+func (run *treeRun) noted(ctx context.Context, in storage.Inbox, account storage.Account, m Mailbox) (result Result, err error) {
+	if !run.Journal.Has(m.Path) && !run.Journal.Begun(m.Path) {
+		if err := run.Journal.begin(m.Path); err != nil {
+			run.stop(err)
+			return result, err
+		}
+	}
+	if result, err = run.maildir(ctx, in, account, m); err != nil {
+		return result, err
+	}
+	if err = run.Journal.end(m.Path); err != nil {
+		run.stop(err)
+	}
+	return result, err
+}
+
 // maildir is Import for one Maildir of the tree.
 func (run *treeRun) maildir(ctx context.Context, in storage.Inbox, account storage.Account, m Mailbox) (Result, error) {
 	o := run.Options
 	o.Format = Maildir
-	if run.Again && run.Journal.Has(m.Path) {
+	again := run.Again && run.Journal.Has(m.Path)
+	if o.UIDLs.Compare = !again; again || run.Journal.Begun(m.Path) {
 		var err error
 		if o.UIDLs.Have, err = run.Have(account.ID); err != nil {
 			return Result{}, err
@@ -214,7 +226,10 @@ func (run *treeRun) maildir(ctx context.Context, in storage.Inbox, account stora
 		return Result{Passed: r.list}, err
 	}
 	defer items.close()
-	gone := run.gone(o.UIDLs.Have, items.paths)
+	var gone []storage.MessageID
+	if again {
+		gone = run.gone(o.UIDLs.Have, items.paths)
+	}
 	result, err := importAll(ctx, in, account, items, o, &r)
 	if err == nil && len(gone) > 0 {
 		for range gone {

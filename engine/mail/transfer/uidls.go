@@ -30,6 +30,10 @@ type UIDLs struct {
 	// Have has messages of the maildrop by their unique-ids: one of these is not read. nil:
 	// none.
 	Have map[string]storage.MessageID
+	// Compare reads the messages of Have all the same: the store compares the octets. It is
+	// for an import that was cut off: of two messages with the same unique-id one may be
+	// missing.
+	Compare bool
 	// Change gives a message of Have another unique-id. It is called for a file that was
 	// imported when no list had it, and that a list has now; nil: not at all.
 	Change func(from, to string) error

@@ -60,7 +60,7 @@ func TestImport_uniqueIDsOfMaildirs(t *testing.T) {
 	f(UIDLs{}, "a=100.M1P1.h,S=9 b=000000046553f100 c=000000086553f100", dovecot)
 	long := strings.Repeat("x", 71)
 	dovecot["dovecot-uidlist"] = "3 V1700000000 N9\n4 P" + long + " :101.M1P1.h\n"
-	f(UIDLs{}, "b= a=100.M1P1.h,S=9 c=102.M1P1.h", dovecot)
+	f(UIDLs{}, "b=101.M1P1.h a=100.M1P1.h,S=9 c=102.M1P1.h", dovecot)
 }
 
 // Without the list clients would fetch all again: nothing is stored.
@@ -119,7 +119,7 @@ func TestImport_conflictsOfUniqueIDs(t *testing.T) {
 		return uidl, nil
 	}}
 	r, err := Import(context.Background(), to, account, dir, Options{Format: Maildir})
-	if err != nil || uidls(to) != "b= c= d=0000000400000001" || r.Messages != 3 {
+	if err != nil || uidls(to) != "b=2 c=3 d=0000000400000001" || r.Messages != 3 {
 		t.Errorf("%q, %v", uidls(to), err)
 	}
 	for _, want := range []string{"1 message is in the maildrop already", "1 message gets another unique-id, since another message", "1 message gets another unique-id, since its own is not"} {
@@ -166,6 +166,7 @@ func forest(t *testing.T, n int) string {
 type trunk struct {
 	mu       sync.Mutex
 	accounts map[string]*fake
+	journal  *Journal // the one that was opened last
 }
 
 func (k *trunk) tree(t *testing.T, root, pattern, journal string) *Tree {
@@ -174,11 +175,16 @@ func (k *trunk) tree(t *testing.T, root, pattern, journal string) *Tree {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if k.journal != nil {
+		if err := k.journal.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	j, err := OpenJournal(journal, root, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { j.Close() })
+	k.journal = j
 	names := make(map[storage.AccountID]*fake)
 	return &Tree{Root: root, Pattern: p, Workers: 3, Journal: j,
 		NewInbox: func() (storage.Inbox, func(), error) { return &branch{k: k, by: names}, func() {}, nil },
@@ -334,6 +340,13 @@ func TestImportTree_failures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := OpenJournal(journal, root, p); !errors.Is(err, ErrJournalInUse) {
+		t.Errorf("two imports with one journal: %v", err)
+	}
+	if err := k.journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	k.journal = nil
 	if _, err := OpenJournal(journal, root, p); err == nil || !strings.Contains(err.Error(), "another import") {
 		t.Errorf("the journal of another pattern: %v", err)
 	}

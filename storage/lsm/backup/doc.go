@@ -29,6 +29,8 @@
 // # Restoring
 //
 // Restore copies into a data directory that is empty or not there, and compares sizes and
-// checksums. While it runs, the file restore-unfinished is in the directory: no server
-// starts on it, and the next restore begins again.
+// checksums. It has the lock of the directory, so that a server or a second restore that is
+// started meanwhile says that the store is in use. Until all is there and synced, the file
+// restore-unfinished is in the directory: after a restore that was cut off no server starts
+// on it, no backup is made of it, and the next restore begins again.
 package backup

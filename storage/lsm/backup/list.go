@@ -92,8 +92,8 @@ func machine(fs vfs.FS) vfs.FS {
 	return fs
 }
 
-// maxList bounds the list that is read: some millions of files.
-const maxList = 1 << 30
+// maxList bounds the list that is read: a million files.
+const maxList = 256 << 20
 
 // readList reads the list of a backup. The error wraps ErrNotWhole when it is not whole.
 func readList(fs vfs.FS, dir string) (*List, error) {

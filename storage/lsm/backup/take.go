@@ -69,10 +69,10 @@ func Take(ctx context.Context, o Options) (Result, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if err := o.FS.MkdirAll(o.To, 0o700); err != nil {
-		return Result{}, err
+	if _, err := o.FS.Stat(o.FS.PathJoin(o.Data, lsm.RestoreFlag)); err == nil {
+		return Result{}, fmt.Errorf("%w: a restore into %s was cut off: run \"postrider restore\" again", storage.ErrCorrupt, o.Data)
 	}
-	if err := syncDir(o.FS, o.FS.PathDir(o.To)); err != nil {
+	if _, err := lsm.MakeDirs(o.FS, o.To); err != nil {
 		return Result{}, err
 	}
 	lock, err := o.FS.Lock(o.FS.PathJoin(o.To, ".lock"))
@@ -97,7 +97,10 @@ func Take(ctx context.Context, o Options) (Result, error) {
 // CopyOthers copies the files of a data directory that are not of the store itself.
 func CopyOthers(ctx context.Context, fsys vfs.FS, from, to string) error {
 	t := &taking{ctx: ctx, o: Options{FS: machine(fsys)}, list: List{Dir: to}, dirs: make(map[string]bool), buf: make([]byte, 1<<20)}
-	return t.tree(from, ".", func(k lsm.FileKind) bool { return k == lsm.Other })
+	if err := t.tree(from, ".", func(k lsm.FileKind) bool { return k == lsm.Other }); err != nil {
+		return err
+	}
+	return t.syncDirs()
 }
 
 // begin deletes what was cut off, finds the last backup, and makes the directory.
@@ -141,13 +144,14 @@ func isTime(name string) bool {
 	return err == nil
 }
 
-// mkdir makes a directory and notes it and its parent, to be synced.
+// mkdir makes a directory and the parents that it lacks, and notes it, to be synced.
 func (t *taking) mkdir(dir string) error {
 	if t.dirs[dir] {
 		return nil
 	}
-	t.dirs[dir], t.dirs[t.o.FS.PathDir(dir)] = true, true
-	return t.o.FS.MkdirAll(dir, 0o700)
+	t.dirs[dir] = true
+	_, err := lsm.MakeDirs(t.o.FS, dir)
+	return err
 }
 
 // copyAll copies the store, what is beside it, and the configuration.
@@ -289,30 +293,29 @@ func copyFile(ctx context.Context, fsys vfs.FS, source, target string, sum hash.
 	}
 }
 
-// finish syncs the directories, writes the list, and gives the backup its name.
-func (t *taking) finish() error {
-	fsys := t.o.FS
+func (t *taking) syncDirs() error {
 	for dir := range t.dirs {
-		if err := syncDir(fsys, dir); err != nil {
+		if err := lsm.SyncDir(t.o.FS, dir); err != nil {
 			return err
 		}
 	}
-	if err := errors.Join(t.list.write(fsys), syncDir(fsys, t.list.Dir)); err != nil {
+	return nil
+}
+
+// finish syncs the directories, writes the list, and gives the backup its name.
+func (t *taking) finish() error {
+	fsys := t.o.FS
+	if err := t.syncDirs(); err != nil {
+		return err
+	}
+	if err := errors.Join(t.list.write(fsys), lsm.SyncDir(fsys, t.list.Dir)); err != nil {
 		return err
 	}
 	t.result.Dir = strings.TrimSuffix(t.list.Dir, partialSuffix)
 	if err := fsys.Rename(t.list.Dir, t.result.Dir); err != nil {
 		return err
 	}
-	return syncDir(fsys, t.o.To)
-}
-
-func syncDir(fsys vfs.FS, dir string) error {
-	d, err := fsys.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return lsm.SyncDir(fsys, t.o.To)
 }
 
 // prune removes the oldest backups. One that is being removed has the name of one that

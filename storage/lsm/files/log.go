@@ -31,6 +31,12 @@ type Chunk struct {
 	part   part
 }
 
+// First reports whether a record begins with the chunk.
+func (c Chunk) First() bool { return c.part == whole || c.part == first }
+
+// Last reports whether a record ends with the chunk.
+func (c Chunk) Last() bool { return c.part == whole || c.part == last }
+
 // Silent reports whether the chunk does not say what was synced.
 func (c Chunk) Silent() bool { return c.Header == logRecyclable }
 

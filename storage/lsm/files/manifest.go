@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/record"
@@ -80,7 +81,7 @@ func (s *Set) readManifest(names []string) {
 	}
 	defer f.Close()
 	if err := s.version.read(f); err != nil {
-		s.lose(name, "it can't be read to its end (%v): all files count, and deleted mail may come back", plainText(err))
+		s.lose(name, "it can't be read to its end (%v): all files count, and deleted mail may come back", PlainText(err))
 	}
 }
 
@@ -236,7 +237,25 @@ func LacksLog(fsys vfs.FS, path string, names []string) (number uint64, lacks bo
 			return v.minLog, v.lacks(seq)
 		}
 	}
-	return v.minLog, logs == 0 // one at least is there from the first change of the store on
+	// One at least is there from the first change of the store on.
+	return v.minLog, logs == 0 && !cutStart(path, names, v.minLog)
+}
+
+// cutStart reports whether a start of the store was cut off when all that the logs had was
+// in tables, and before it made its own log: then there is none, and nothing is lost. A start
+// takes the number of the next log first, then that of a new manifest, in which it writes
+// down that the logs are not needed any more; then it makes its log, and an OPTIONS file last.
+func cutStart(manifest string, names []string, minLog uint64) bool {
+	made, err := strconv.ParseUint(manifest[strings.LastIndexByte(manifest, '-')+1:], 10, 64)
+	options := uint64(0)
+	for _, name := range names {
+		if digits, ok := strings.CutPrefix(name, "OPTIONS-"); ok {
+			if n, err := strconv.ParseUint(digits, 10, 64); err == nil {
+				options = max(options, n)
+			}
+		}
+	}
+	return err == nil && made > minLog && options < minLog
 }
 
 // lacks reports whether changes are missing before the first one in a log.

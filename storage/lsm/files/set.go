@@ -56,9 +56,13 @@ func (s *Set) lose(file, format string, args ...any) {
 	s.RowsLost = s.RowsLost || strings.HasSuffix(file, ".sst")
 }
 
-// plainText is an error without the name of the library that has made it.
-func plainText(err error) string {
-	return strings.NewReplacer("pebble/table: ", "", "pebble: ", "", "pebble/record: ", "").Replace(err.Error())
+// inWords takes the library's name, and its words for itself, out of the text of an error.
+var inWords = strings.NewReplacer("pebble/table: ", "", "pebble/record: ", "", "pebble: ", "", "pebble/", "",
+	"(type sstable) unknown to the objstorage provider: ", "", " <corruption detail carrier>", "", "pebble", "the store")
+
+// PlainText is an error of Pebble in words for an operator: without its name, on one line.
+func PlainText(err error) string {
+	return inWords.Replace(strings.Join(strings.Fields(err.Error()), " "))
 }
 
 // Options say what is read.
@@ -99,7 +103,7 @@ func Read(ctx context.Context, fsys vfs.FS, dir string, o Options) (*Set, error)
 			logs++
 		}
 	}
-	if s.version.whole && logs == 0 {
+	if s.version.whole && logs == 0 && !cutStart(ManifestOf(names), names, s.version.minLog) {
 		s.lose(fmt.Sprintf("%06d.log", s.version.minLog), "it is missing: what was written last is lost, if there was something")
 	}
 	if s.version.whole && logs > 0 {

@@ -1,4 +1,4 @@
-package transfer
+package disk
 
 import (
 	"errors"
@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncTree makes the files under the folder durable. One syncfs for all of them:
+// SyncTree makes the files under the folder durable. One syncfs for all of them:
 // a sync for each of 2,000 files took 5 to 11 s where the export took 0.2 s. The
 // kernel reports write errors through it since Linux 5.8.
-func syncTree(folder string) error {
+func SyncTree(folder string) error {
 	d, err := os.Open(folder)
 	if err != nil {
 		return err
