@@ -6,7 +6,8 @@
 //   - front: which protocols and programs speak with us? smtpsrv, pop3srv, web, capture, admin, localmail.
 //   - relay: how does mail get to other hosts? queue (when), agent (carries it out), mx,
 //     mtasts, tlspolicy.
-//   - admit: which clients and users are let in? login, password, policy, screen (untrusted clients and their mail).
+//   - admit: which clients and users are let in? login, signin (a login of a session), password, policy,
+//     screen (untrusted clients and their mail).
 //   - mail: what is a message, and whose is it? incoming (the one way into the store),
 //     router, allowance, dkim, entity, hypertext, transfer.
 //   - edge: how do octets come? loop, conn (the one driver of sessions), tlsio, certs, dns,

@@ -2,8 +2,8 @@ package message
 
 import "bytes"
 
-// MaxClip is how many octets Head keeps of a field's value.
-const MaxClip = 200
+// maxMessageID is how many octets Head keeps of the Message-ID.
+const maxMessageID = 200
 
 // maxDelivered is how many Delivered-To fields Head remembers. Mail that has more is
 // taken for mail in a loop (see DeliveredTo).
@@ -11,7 +11,7 @@ const maxDelivered = 32
 
 // Head reads the header of one message in wire form while it passes. The zero
 // Head is ready for a message; Reset makes it ready for the next. It holds no
-// slice of its input. It is a value of about 1.2 kB: keep it in the transaction.
+// slice of its input. It is a value of about half a kilobyte: keep it in the transaction.
 type Head struct {
 	octets int64 // whole lines of the header so far
 	line   int64 // octets of the line that is being read
@@ -23,8 +23,9 @@ type Head struct {
 	name    [len("delivered-to")]byte // in lower case
 	nameLen int                       // may be larger than name: no field of interest
 
-	seen  [numClips]bool
-	clips [numClips]clip
+	idSeen bool
+	id     [maxMessageID]byte // the beginning of the first Message-ID, unfolded
+	idLen  int
 
 	delivered  [maxDelivered]uint64 // hashes of addresses
 	deliveries int                  // the number of Delivered-To fields; fields past maxDelivered are only counted
@@ -42,26 +43,15 @@ const (
 	pastHeader                  // nothing: the header has ended
 )
 
-// fieldKind is what Head does with a field's value. The first ones are kept.
+// fieldKind is what Head does with a field's value.
 type fieldKind uint8
 
 const (
-	fieldFrom fieldKind = iota
-	fieldSubject
-	fieldDate
-	fieldMessageID
-	numClips
-
+	fieldMessageID fieldKind = iota
 	fieldDeliveredTo
 	fieldOther
 	fieldNone // no field has begun: there is nothing to continue
 )
-
-// clip is the beginning of a value, unfolded.
-type clip struct {
-	n int
-	b [MaxClip]byte
-}
 
 // Reset makes h ready for the next message.
 func (h *Head) Reset() { *h = Head{} }
@@ -92,26 +82,14 @@ func (h *Head) Octets() int64 { return h.octets }
 // Hops is the number of Received fields so far (RFC 5321 section 6.3).
 func (h *Head) Hops() int { return h.hops }
 
-// From is the beginning of the first From field's value, at most MaxClip octets:
-// unfolded, without CR and LF, as it came otherwise (a UTF-8 sequence may be
+// MessageID is the beginning of the first Message-ID, at most maxMessageID octets, with its
+// angle brackets: unfolded, without CR and LF, as it came otherwise (a UTF-8 sequence may be
 // cut). It is nil without the field and belongs to h until the next Reset.
-func (h *Head) From() []byte { return h.clip(fieldFrom) }
-
-// Subject is like From.
-func (h *Head) Subject() []byte { return h.clip(fieldSubject) }
-
-// Date is like From.
-func (h *Head) Date() []byte { return h.clip(fieldDate) }
-
-// MessageID is like From; the angle brackets are part of it.
-func (h *Head) MessageID() []byte { return h.clip(fieldMessageID) }
-
-func (h *Head) clip(k fieldKind) []byte {
-	if !h.seen[k] {
+func (h *Head) MessageID() []byte {
+	if !h.idSeen {
 		return nil
 	}
-	c := &h.clips[k]
-	return bytes.TrimRight(c.b[:c.n], " \t")
+	return bytes.TrimRight(h.id[:h.idLen], " \t")
 }
 
 // Deliveries is the number of Delivered-To fields so far.
@@ -201,26 +179,15 @@ func (h *Head) beginValue() {
 	switch string(h.name[:h.nameLen]) {
 	case "received":
 		h.hops++
-	case "from":
-		h.first(fieldFrom)
-	case "subject":
-		h.first(fieldSubject)
-	case "date":
-		h.first(fieldDate)
 	case "message-id":
-		h.first(fieldMessageID)
+		if !h.idSeen {
+			h.idSeen, h.field = true, fieldMessageID
+		}
 	case "delivered-to":
 		if h.deliveries++; h.deliveries <= maxDelivered {
 			h.delivered[h.deliveries-1] = hashStart
 			h.field = fieldDeliveredTo
 		}
-	}
-}
-
-// first keeps the value that begins now unless the field was there before.
-func (h *Head) first(k fieldKind) {
-	if !h.seen[k] {
-		h.seen[k], h.field = true, k
 	}
 }
 
@@ -239,29 +206,25 @@ func (h *Head) value(run []byte) int {
 }
 
 func (h *Head) keepAll(piece []byte) {
-	switch {
-	case h.field == fieldDeliveredTo:
+	switch h.field {
+	case fieldDeliveredTo:
 		at := &h.delivered[h.deliveries-1]
 		*at = hashAddress(*at, piece)
-	case h.field < numClips:
+	case fieldMessageID:
 		for _, c := range piece {
 			h.keep(c)
 		}
 	}
 }
 
-// keep adds an octet of the value to its clip. White space before the value is
-// dropped here, after it when the clip is read.
+// keep adds an octet of the value to the Message-ID. White space before the value is dropped
+// here, after it when the Message-ID is read.
 func (h *Head) keep(c byte) {
-	if h.field >= numClips || c == '\r' {
+	if h.field != fieldMessageID || c == '\r' || h.idLen == 0 && isWSP(c) || h.idLen == maxMessageID {
 		return
 	}
-	k := &h.clips[h.field]
-	if k.n == 0 && isWSP(c) || k.n == MaxClip {
-		return
-	}
-	k.b[k.n] = c
-	k.n++
+	h.id[h.idLen] = c
+	h.idLen++
 }
 
 // hashStart and hashAddress are FNV-1a over the address in lower case, without

@@ -86,7 +86,7 @@ func AppendReceived(dst []byte, r Received) []byte {
 	} else {
 		dst = append(dst, ";\r\n\t"...)
 	}
-	dst = r.At.AppendFormat(dst, "Mon, 2 Jan 2006 15:04:05 -0700 (MST)")
+	dst = AppendDate(dst, r.At)
 	return append(dst, "\r\n"...)
 }
 

@@ -33,12 +33,6 @@ func (m mailbox) Local() []byte { return m.local }
 // Domain is the domain in the peer's case, or an address literal with brackets.
 func (m mailbox) Domain() []byte { return m.domain }
 
-// Clone returns the path on memory of its own.
-func (p ReversePath) Clone() ReversePath { q, _ := p.Keep(nil); return q }
-
-// Clone returns the path on memory of its own.
-func (p ForwardPath) Clone() ForwardPath { q, _ := p.Keep(nil); return q }
-
 // Keep appends the path's octets to mem and returns the path that borrows from
 // there: many paths share one allocation.
 func (p ReversePath) Keep(mem []byte) (ReversePath, []byte) {

@@ -121,13 +121,13 @@ func TestParseDecimalDoesNotWrap(t *testing.T) {
 	f("1 ", 0, false)
 }
 
-func TestClone(t *testing.T) {
+func TestKeep(t *testing.T) {
 	line := []byte(`TO:<"a b"@c.example>`)
 	r, _ := ParseRcpt(line, 0, false)
-	kept := r.To.Clone()
+	kept, _ := r.To.Keep(nil)
 	clear(line)
 	if kept.String() != `"a b"@c.example` {
-		t.Errorf("the clone became %q", kept)
+		t.Errorf("the path that was kept became %q", kept)
 	}
 }
 

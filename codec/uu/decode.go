@@ -53,9 +53,6 @@ type Decoder struct {
 // Header returns the header at the last Begin.
 func (d *Decoder) Header() Header { return d.header }
 
-// Line returns how many lines were read.
-func (d *Decoder) Line() int { return d.number }
-
 // Decode reads text, appends the octets of the open file to dst, and returns how
 // much of text it has taken: all, or less at a Begin or an End, after which the next
 // call goes on. Text outside of files is ignored. An error is an [*Error], and

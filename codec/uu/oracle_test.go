@@ -67,7 +67,7 @@ func decode(text []byte, cut int) (o outcome) {
 			note(ev)
 			piece = piece[n:]
 			if err != nil {
-				o.err, o.number = err.Error(), d.Line()
+				o.err, o.number = err.Error(), d.number
 				o.files = append(o.files, fmt.Sprintf("left: %q", open))
 				return o
 			}
@@ -81,7 +81,7 @@ func decode(text []byte, cut int) (o outcome) {
 		o.err = err.Error()
 		o.files = append(o.files, fmt.Sprintf("left: %q", open))
 	}
-	o.number = d.Line()
+	o.number = d.number
 	return o
 }
 

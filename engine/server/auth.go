@@ -34,17 +34,3 @@ func (srv *Server) doorSettings(c *config.Config) login.Settings {
 		Router: srv.router, Store: srv.store, Queue: srv.hash, Draining: srv.draining.Load, Now: time.Now, Took: srv.took.login, Log: srv.log.Logger,
 	}
 }
-
-// hash queues a login for the pool that hashes passwords.
-func (srv *Server) hash(a *login.Attempt, last bool) bool {
-	if last {
-		return srv.auth.SubmitLast(hashing{a})
-	}
-	return srv.auth.Submit(hashing{a})
-}
-
-// hashing is a login in the pool. With the method Work of its Attempt it implements conn.Job.
-type hashing struct{ *login.Attempt }
-
-// Unqueued implements conn.Job. Door.Judge has the outcome Busy then.
-func (hashing) Unqueued() {}

@@ -23,7 +23,7 @@
 //
 // A machine asks about a claim (package sasl), and package login judges it, for SMTP, POP3
 // and the web client alike. What can be judged without a hash is judged on the loop; the
-// rest is hashed in a bounded pool (auth.go). A login that fails is answered by the loop's
+// rest is hashed in a bounded pool (pools.go). A login that fails is answered by the loop's
 // timer, at the same time after the question whatever was wrong.
 //
 // # Reload

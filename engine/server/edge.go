@@ -9,7 +9,6 @@ import (
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/limit"
 	"postrider/engine/edge/tlsio"
-	"postrider/engine/front/web"
 )
 
 // newEdge makes what all sessions share; the loops come later.
@@ -61,12 +60,6 @@ func serviceOf(at config.SMTPListener) conn.Service {
 	return conn.MailService
 }
 
-// isBalancer reports whether connections from an address begin with a PROXY header.
-func (srv *Server) isBalancer(ip netip.Addr) bool { return srv.config().IsBalancer(ip) }
-
-// isOwn reports whether an address is of a network of our own.
-func (srv *Server) isOwn(ip netip.Addr) bool { return srv.trusts(ip) || srv.config().MayRelay(ip) }
-
 // AdmitHTTP counts a connection of HTTP, as SMTP and POP3 count theirs; leave counts it
 // out. nil: there are too many. A proxy in web.proxies is not one client: its connections
 // count in total only, as connections of our own networks do.
@@ -76,18 +69,4 @@ func (srv *Server) AdmitHTTP(ip netip.Addr) (leave func()) {
 		return nil
 	}
 	return func() { srv.edge.Leave(client, at, own) }
-}
-
-// IsProxy reports whether an address is of a proxy in web.proxies.
-func (srv *Server) IsProxy(ip netip.Addr) bool { return web.Proxies(srv.config().Web.Proxies).Has(ip) }
-
-// httpClient is how a connection of HTTP is counted; the zero Addr is a client without a
-// limit.
-func (srv *Server) httpClient(ip netip.Addr) (client netip.Addr, at conn.Service, own bool) {
-	for _, n := range srv.config().Web.Proxies {
-		if n.Contains(ip.Unmap()) {
-			return netip.Addr{}, conn.WebService, true
-		}
-	}
-	return ip, conn.WebService, srv.isOwn(ip)
 }

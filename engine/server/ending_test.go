@@ -315,3 +315,22 @@ func TestLoginDelayCountsLoginsOnly(t *testing.T) {
 	p.say("PASS secret", "-ERR [LOGIN-DELAY]")
 	f.maildropIsFree(t, 1)
 }
+
+// A message that is in its last steps when the drain gives up waiting comes with work for pools
+// that are closed. It is told that there is no room, as it would be told by a full pool.
+func TestStepsOfMessagesAfterTheDrain(t *testing.T) {
+	f := start(t, nil, nil)
+	f.Drain(t.Context())
+	in := f.entrance.Load()
+	for name, step := range map[string]func(work, full func()){
+		"place":      func(work, full func()) { in.Place(false, work, full) },
+		"place last": func(work, full func()) { in.Place(true, work, full) },
+		"convert":    in.Convert,
+	} {
+		refused := false
+		step(func() { t.Errorf("%s: done after the drain", name) }, func() { refused = true })
+		if !refused {
+			t.Errorf("%s: the message waits for ever", name)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
@@ -94,10 +95,17 @@ func (srv *Server) join(f front, at config.Listeners) (joined Listening, err err
 	return joined, nil
 }
 
+// listeners are where clients connect.
+type listeners struct {
+	group     *loop.Group
+	sockets   *privilege.Sockets // that were bound before the process gave up the right to
+	listening atomic.Pointer[[]Listening]
+}
+
 // byAddress are the listeners of a front by their addresses in the configuration.
-func (srv *Server) byAddress(name string) map[string]*loop.Listener {
+func (l *listeners) byAddress(name string) map[string]*loop.Listener {
 	by := make(map[string]*loop.Listener)
-	for _, at := range srv.Listening() {
+	for _, at := range l.Listening() {
 		for i := range at.listeners {
 			if at.Name == name {
 				by[at.keys[i]] = at.listeners[i]
@@ -108,11 +116,11 @@ func (srv *Server) byAddress(name string) map[string]*loop.Listener {
 }
 
 // bind listens on an address, by its socket if there is one.
-func (srv *Server) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {
-	if f := srv.sockets.File(name, addr); f != nil {
-		return srv.group.ListenFile(f, overload, open)
+func (l *listeners) bind(name, addr string, overload []byte, open func(*loop.Conn) loop.Handler) (*loop.Listener, error) {
+	if f := l.sockets.File(name, addr); f != nil {
+		return l.group.ListenFile(f, overload, open)
 	}
-	return srv.group.Listen(addr, overload, open)
+	return l.group.Listen(addr, overload, open)
 }
 
 // Listening are the listeners of a front.
@@ -131,18 +139,18 @@ func (l Listening) Addrs() (as []netip.AddrPort) {
 }
 
 // Listening are the listeners of all fronts, in the order of the ready line.
-func (srv *Server) Listening() []Listening {
-	if all := srv.listening.Load(); all != nil {
+func (l *listeners) Listening() []Listening {
+	if all := l.listening.Load(); all != nil {
 		return *all
 	}
 	return nil
 }
 
 // Addrs are the addresses of a front; none: it has none, or is not there.
-func (srv *Server) Addrs(name string) []netip.AddrPort {
-	for _, l := range srv.Listening() {
-		if l.Name == name {
-			return l.Addrs()
+func (l *listeners) Addrs(name string) []netip.AddrPort {
+	for _, at := range l.Listening() {
+		if at.Name == name {
+			return at.Addrs()
 		}
 	}
 	return nil

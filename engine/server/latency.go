@@ -1,7 +1,6 @@
 package server
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -109,29 +108,18 @@ func (p *lagProbe) Run() {
 
 // watchLag probes the loops each second until stop is called.
 func watchLag(loops []*loop.Loop, took *latency.Histogram) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		probes := make([]lagProbe, len(loops))
-		for {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
+	probes := make([]lagProbe, len(loops))
+	return eachSecond(func(time.Time) {
+		for i, l := range loops {
+			p := &probes[i]
+			if p.onWay.Load() { // it tells its time once the loop comes to it
+				continue
 			}
-			for i, l := range loops {
-				p := &probes[i]
-				if p.onWay.Load() { // it tells its time once the loop comes to it
-					continue
-				}
-				p.took, p.posted = took, time.Now()
-				p.onWay.Store(true)
-				if !l.Post(p) {
-					p.onWay.Store(false)
-				}
+			p.took, p.posted = took, time.Now()
+			p.onWay.Store(true)
+			if !l.Post(p) {
+				p.onWay.Store(false)
 			}
 		}
-	}()
-	return sync.OnceFunc(func() { close(done) })
+	})
 }

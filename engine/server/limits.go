@@ -81,24 +81,6 @@ func (l *limits) bitten() []admin.Limit {
 	return found
 }
 
-// watch looks each second until stop is called.
-func (l *limits) watch() (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case now := <-tick.C:
-				l.look(now)
-			}
-		}
-	}()
-	return sync.OnceFunc(func() { close(done) })
-}
-
 // newLimits are the limits of a server, by their keys.
 func (srv *Server) newLimits() *limits {
 	l := new(limits)

@@ -99,13 +99,3 @@ func (o operator) RelayStatus() (st admin.RelayStatus) {
 	})
 	return st
 }
-
-// deadSites is how many next hops are dead now.
-func (srv *Server) deadSites() (n int) {
-	srv.courier.Sites(func(s queue.SiteStatus) {
-		if !s.DeadTill.IsZero() {
-			n++
-		}
-	})
-	return n
-}

@@ -48,7 +48,7 @@ func (w *quotaWarnings) end() {
 	w.stop()
 	<-w.ended
 	for len(w.queue) > 0 {
-		w.srv.log.Warn("a mail about a quota was not written: the server ends", slog.String("of", w.srv.nearName(<-w.queue)))
+		w.srv.log.Warn("a mail about a quota was not written: the server ends", slog.String("of", w.nearName(<-w.queue)))
 	}
 }
 
@@ -58,7 +58,7 @@ func (w *quotaWarnings) add(near []storage.NearQuota) {
 		select {
 		case w.queue <- n:
 		default:
-			w.srv.log.Warn("a mail about a quota was not written: too many wait", slog.String("of", w.srv.nearName(n)))
+			w.srv.log.Warn("a mail about a quota was not written: too many wait", slog.String("of", w.nearName(n)))
 		}
 	}
 }
@@ -69,8 +69,8 @@ func (w *quotaWarnings) run(ctx context.Context) {
 	for {
 		select {
 		case n := <-w.queue:
-			if err := w.srv.warnOfQuota(ctx, n); err != nil && ctx.Err() == nil {
-				w.srv.log.Warn("a mail about a quota was not written: "+err.Error(), slog.String("of", w.srv.nearName(n)))
+			if err := w.warn(ctx, n); err != nil && ctx.Err() == nil {
+				w.srv.log.Warn("a mail about a quota was not written: "+err.Error(), slog.String("of", w.nearName(n)))
 			}
 		case <-ctx.Done():
 			return
@@ -79,20 +79,20 @@ func (w *quotaWarnings) run(ctx context.Context) {
 }
 
 // nearName is the account or the domain whose quota is almost used up.
-func (srv *Server) nearName(n storage.NearQuota) string {
+func (w *quotaWarnings) nearName(n storage.NearQuota) string {
 	if n.Account == 0 {
 		return n.Domain
 	}
-	a, err := srv.store.Account(n.Account)
+	a, err := w.srv.store.Account(n.Account)
 	if err != nil {
 		return fmt.Sprintf("account %d", n.Account)
 	}
 	return router.Mailbox(a.Name, a.Domain)
 }
 
-// warnOfQuota sends the mail: to the account, or to the postmaster of the domain.
-func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
-	name := srv.nearName(n)
+// warn sends the mail: to the account, or to the postmaster of the domain.
+func (w *quotaWarnings) warn(ctx context.Context, n storage.NearQuota) error {
+	name := w.nearName(n)
 	to, what := name, "Your mailbox "+name+" is"
 	if n.Account == 0 {
 		to, what = "postmaster@"+n.Domain, "The mailboxes of the domain "+name+" are"
@@ -101,7 +101,7 @@ func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 	if refused != nil {
 		return errors.New(refused.Text)
 	}
-	m := srv.entrance.Load().New("")
+	m := w.srv.entrance.Load().New("")
 	if o := m.Recipient(&rcpt); o != router.Local {
 		return fmt.Errorf("no mailbox %s", to)
 	}
@@ -109,12 +109,12 @@ func (srv *Server) warnOfQuota(ctx context.Context, n storage.NearQuota) error {
 	text := fmt.Sprintf("From: Mail Delivery System <MAILER-DAEMON@%s>\r\nTo: <%s>\r\nSubject: %s almost full\r\nDate: %s\r\n"+
 		"Message-ID: <quota.%d@%s>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"+
 		"%s almost full:\r\n\r\n%s\r\nMail that has no room is refused. Delete messages to make some.\r\n",
-		srv.config().Server.Hostname, to, what, now.Format(time.RFC1123Z), now.UnixNano(), srv.config().Server.Hostname, what, quotaWords(n))
+		w.srv.config().Server.Hostname, to, what, now.Format(time.RFC1123Z), now.UnixNano(), w.srv.config().Server.Hostname, what, quotaWords(n))
 	wide := strings.ContainsFunc(to, func(r rune) bool { return r >= 0x80 })
-	r, err := m.Write(ctx, &incoming.From{Received: message.Received{Host: srv.config().Server.Hostname, With: "local"}}, []byte(text),
+	r, err := m.Write(ctx, &incoming.From{Received: message.Received{Host: w.srv.config().Server.Hostname, With: "local"}}, []byte(text),
 		&incoming.End{Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: wide, Body: smtp.Body8BitMIME}})
 	if err == nil {
-		srv.log.Info("a mail about a quota was sent: "+r.ID().String(), maillog.Local, slog.String("of", name))
+		w.srv.log.Info("a mail about a quota was sent: "+r.ID().String(), maillog.Local, slog.String("of", name))
 	}
 	return err
 }

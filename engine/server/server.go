@@ -5,85 +5,43 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/certs"
 	"postrider/engine/edge/conn"
-	"postrider/engine/edge/dns"
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
-	"postrider/engine/front/capture"
-	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
-	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
-	"postrider/engine/relay/agent"
-	"postrider/engine/relay/mx"
 	"postrider/storage"
 )
 
-// Server is the running edge: listeners and their sessions over one store.
+// Server is the running edge: listeners and their sessions over one store. Its parts are
+// groups of fields that belong together; what needs one part alone is a method of that part.
 type Server struct {
-	live   atomic.Pointer[config.Config] // see Reload
 	store  storage.Store
-	router *router.Router
 	log    maillog.Log
+	budget budget.Memory
+	edge   *conn.Edge
+	tls    atomic.Pointer[certs.Manager] // nil: none
 
-	group     *loop.Group
-	sockets   *privilege.Sockets
-	listening atomic.Pointer[[]Listening]
-	tls       atomic.Pointer[certs.Manager] // nil: none
-	edge      *conn.Edge
-	budget    budget.Memory
-	readers   *conn.Pool // they read the store for POP3
-	auth      *conn.Pool
-	// converters make lines of binary messages.
-	converters *conn.Pool
-	placers    *conn.Pool // places recipients again
-	names      *dns.Resolver
-	hosts      *mx.Finder
-	courier    *agent.Courier
-	keys       *dkim.Keys
-	sent       *allowance.Book // by accounts
-	quotas     *quotaWarnings
-	entrance   atomic.Pointer[incoming.Entrance]
-	capture    storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
-
-	door     *login.Door
-	secret   []byte // see login.LoadSecret
-	guard    *screen.Guard
-	smtpsrv  *smtpsrv.Service
-	pop3srv  *pop3srv.Service
-	web      *web.Client   // nil: none was made
-	view     *capture.View // nil: none was made
-	activity *web.Activity
-
-	draining  atomic.Bool
-	reloading sync.Mutex // held by Reload, and by the first step of Drain
-	stats     stats
-	took      latencies
-	registry  *prometheus.Registry
-	otlp      *otlp.Exporter
-	stopOTLP  func()
-	ages      *queueAges
-	stopAges  func()
-	doing     sessionsDoing
-	stopLag   func()
-	limits    *limits
-	unwatch   func() // ends the watch of limits
+	current   // the configuration that counts, and whether the server ends
+	listeners // where clients connect
+	pools     // goroutines that work for sessions
+	mailroom  // the way of messages into the store
+	outbound  // the way of messages to other hosts
+	admission // which clients and users are let in
+	services  // the protocols
+	measures  // what is counted and timed
 }
 
 // What the kernel may hold of a connection, in octets: unread input of a paused
@@ -96,13 +54,6 @@ const (
 // kernel is what is asked of the kernel for each socket.
 var kernel = loop.Config{RecvBuffer: recvBuffer, NotSentLowat: notSentLowat}
 
-// readers is how many reads of the store go on at once.
-const readers = 16
-
-// SureConnections is what limits.connections may be raised to by Reload, whatever it was at
-// the start: each session has at most one read in the queue for them.
-const SureConnections = 1 << 16
-
 // New binds the listeners of cfg and prepares their sessions over store; nothing
 // is accepted before Start. The caller keeps store and closes it after Drain.
 func New(cfg *config.Config, store storage.Store, log *slog.Logger) (*Server, error) {
@@ -114,13 +65,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	if sockets == nil {
 		sockets = new(privilege.Sockets)
 	}
-	srv := &Server{
-		sockets: sockets,
-		store:   store, log: maillog.Log{Logger: log},
-		router: router.New(store, cfg.RouterSettings()),
-		budget: budget.New(cfg.Limits.Memory),
-		took:   newLatencies(),
-	}
+	srv := &Server{store: store, log: maillog.Log{Logger: log}, budget: budget.New(cfg.Limits.Memory)}
+	srv.sockets, srv.router, srv.took = sockets, router.New(store, cfg.RouterSettings()), newLatencies()
 	srv.live.Store(cfg)
 	if m, ok := store.(storage.Metered); ok {
 		m.OnSync(srv.took.sync.Observe)
@@ -167,26 +113,23 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	srv.edge.TLS = tlsOfEdge(cfg, certificates)
 	srv.edge.Run(group.Loops())
 	srv.names = NewResolver(cfg, log)
-	srv.guard = screen.NewGuard(screenSettings(cfg), srv.vetter(srv.names))
+	srv.guard = screen.NewGuard(screenSettings(cfg), vetter(srv.names, srv.budget, srv.log))
 	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg, srv.entrance.Load()), srv.smtpRooms())
-	srv.readers = conn.NewPool(readers, max(cfg.Limits.Connections, SureConnections), 0)
+	srv.pools = newPools(cfg)
 	srv.pop3srv = srv.newPOP3()
 	if err := srv.listen(cfg); err != nil {
 		group.Stop()
-		srv.readers.Close()
+		srv.pools.close()
 		return nil, err
 	}
 	srv.hosts = NewFinder(cfg, srv.names, srv.Addrs("smtp"))
 	if srv.courier, err = srv.newCourier(log); err != nil {
 		group.Stop()
-		srv.readers.Close()
+		srv.pools.close()
 		return nil, err
 	}
 	srv.courier.SetEntrance(srv.entrance.Load())
 	srv.limits = srv.newLimits()
-	srv.auth = conn.NewPool(cfg.AuthWorkers(), 1024, 1024)
-	srv.converters = conn.NewPool(conversions, maxConversions, 0)
-	srv.placers = conn.NewPool(placers, maxPlacing, maxPlacing)
 	srv.doing.edge = srv.edge
 	srv.ages = &queueAges{queue: store, every: countEvery, pause: countPause, failed: func(err error) {
 		srv.log.Error("the queue can't be counted by class and age, for the metrics", "err", err)
@@ -195,14 +138,11 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 	return srv, nil
 }
 
-// config is the configuration that counts now. It does not change: Reload replaces it.
-func (srv *Server) config() *config.Config { return srv.live.Load() }
-
 // Start begins to accept connections and to work the queue.
 func (srv *Server) Start() {
 	srv.group.Start()
-	srv.stopLag, srv.unwatch = watchLag(srv.group.Loops(), srv.took.loop), srv.limits.watch()
-	srv.stopAges, srv.stopOTLP = srv.ages.start(), srv.startOTLP()
+	srv.measures.start(srv.group.Loops())
+	srv.stopOTLP = srv.startOTLP()
 	if m := srv.tls.Load(); m != nil {
 		m.Start()
 	}
@@ -249,20 +189,12 @@ func (srv *Server) Drain(ctx context.Context) {
 		}
 	}
 	srv.courier.Stop(ctx)
-	if srv.stopLag != nil {
-		srv.stopLag()
-		srv.unwatch()
-		srv.stopAges()
-		srv.stopOTLP()
-	}
+	srv.measures.stop()
 	srv.group.Stop()
 	srv.endMessages()
 	srv.quotas.end()
 	if m := srv.tls.Load(); m != nil {
 		m.Close()
 	}
-	srv.readers.Close()
-	srv.auth.Close()
-	srv.converters.Close()
-	srv.placers.Close()
+	srv.pools.close()
 }

@@ -3,15 +3,16 @@ package server
 import (
 	"cmp"
 	"crypto/tls"
-	"net/netip"
 
 	"postrider/engine/admit/policy"
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
+	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/dns"
 	"postrider/engine/edge/limit"
 	"postrider/engine/front/smtpsrv"
+	"postrider/engine/host/maillog"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/protocol/smtpd"
@@ -123,24 +124,14 @@ func screenSettings(c *config.Config) screen.Settings {
 }
 
 // vetter asks name servers about untrusted clients and their mail.
-func (srv *Server) vetter(names *dns.Resolver) screen.Vetter {
+func vetter(names *dns.Resolver, memory budget.Memory, log maillog.Log) screen.Vetter {
 	return screen.Vetter{
-		Names: names, Memory: srv.budget.OfStrangers(),
-		Panicked: func(p any) { _ = srv.log.Panicked("the check of a message", p) }, Log: srv.log,
+		Names: names, Memory: memory.OfStrangers(),
+		Panicked: func(p any) { _ = log.Panicked("the check of a message", p) }, Log: log,
 	}
 }
 
 // allowances are what accounts may send.
 func allowances(c *config.Config) allowance.Limits {
 	return allowance.Limits{Messages: c.Submission.MessagesPerHour, Recipients: c.Submission.RecipientsPerHour}
-}
-
-// trusts reports whether the address is on a network that may ask VRFY and EXPN.
-func (srv *Server) trusts(ip netip.Addr) bool {
-	for _, n := range srv.config().SMTP.TrustedNetworks {
-		if n.Contains(ip) {
-			return true
-		}
-	}
-	return false
 }

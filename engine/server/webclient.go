@@ -9,13 +9,11 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"postrider/codec/address"
 	"postrider/engine/config"
 	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
-	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
 	"postrider/storage"
@@ -99,22 +97,6 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 // errExpired is what the web client tells when the password was changed while a message
 // was on its way.
 var errExpired = fmt.Errorf("%w: your password was changed; sign in again", web.ErrRefused)
-
-// book takes a message and its recipients from an account's allowance, or nothing.
-func (srv *Server) book(account storage.AccountID, recipients int) (allowance.Booking, error) {
-	b, r := srv.sent.Begin(account, time.Now())
-	for range recipients {
-		if r != nil {
-			break
-		}
-		r = b.Recipient()
-	}
-	if r == nil {
-		return b, nil
-	}
-	b.Cancel()
-	return b, fmt.Errorf("%w: you have sent to the limit of %d %s an hour; there is room again after %s", web.ErrRefused, r.Limit, r.What, r.Again.UTC().Format("15:04 UTC"))
-}
 
 const (
 	maxAddresses = 50     // that one account is offered

@@ -56,11 +56,11 @@ func (s *Store) Lookup(local, domain string) (storage.Address, error) {
 // Domains implements storage.Directory.
 func (s *Store) Domains() []string {
 	s.dir.mu.RLock()
-	defer s.dir.mu.RUnlock()
 	names := make([]string, 0, len(s.dir.domains))
 	for name := range s.dir.domains {
 		names = append(names, name)
 	}
+	s.dir.mu.RUnlock()
 	slices.Sort(names)
 	return names
 }

@@ -145,7 +145,6 @@ func (d *directory) removeDomain(name string) {
 // DomainSettings implements storage.Directory.
 func (s *Store) DomainSettings() []storage.Domain {
 	s.dir.mu.RLock()
-	defer s.dir.mu.RUnlock()
 	all := make([]storage.Domain, 0, len(s.dir.domains)+len(s.dir.aliases))
 	for name, d := range s.dir.domains {
 		all = append(all, storage.Domain{Name: name, Quota: d.quota})
@@ -153,6 +152,7 @@ func (s *Store) DomainSettings() []storage.Domain {
 	for name, of := range s.dir.aliases {
 		all = append(all, storage.Domain{Name: name, AliasOf: of})
 	}
+	s.dir.mu.RUnlock()
 	slices.SortFunc(all, func(a, b storage.Domain) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

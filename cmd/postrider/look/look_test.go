@@ -2,6 +2,7 @@ package look
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,16 @@ func TestUsage(t *testing.T) {
 		if s.Server {
 			s.Want(0, "", "status", "health       ok", "listeners    smtp 127.0.0.1:25")
 			s.Want(0, "", "status --json", `"health": "ok"`)
+			text, err := os.ReadFile(s.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole := s.Config
+			s.Config = s.File("broken.toml", string(text)+"\n[smtp\n")
+			for _, line := range []string{"status", "status --json"} {
+				s.Want(0, "", line, "ok") // the server is found though its file is broken
+			}
+			s.Config = whole
 			_, code := s.Run("", "who")
 			if code == 0 {
 				t.Error("a server without sessions lists them")

@@ -1,13 +1,10 @@
 package look
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,16 +16,9 @@ import (
 
 // with calls f with the running server.
 func with(cmd *cobra.Command, t *workspace.Target, f func(*admin.Client) error) error {
-	cfg, err := t.Config()
+	server, err := t.Server(cmd.Context())
 	if err != nil {
 		return err
-	}
-	server, err := admin.Dial(cmd.Context(), workspace.AdminSocket(cfg))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return workspace.NoServer(cfg)
-	}
-	if err != nil {
-		return sysexits.Unavailable.With(err)
 	}
 	defer server.Close()
 	return f(server)

@@ -125,12 +125,16 @@ func (t *Target) despite(ctx context.Context, err error) *config.Config {
 	cfg := config.Default()
 	cfg.Server.Data = t.Data
 	if t.Data == "" {
-		text, err := os.ReadFile(cmp.Or(t.File, SystemConfig()))
-		m := dataLine.FindSubmatch(text)
-		if err != nil || m == nil {
+		file := cmp.Or(t.File, SystemConfig())
+		text, err := os.ReadFile(file)
+		if err != nil {
 			return nil
 		}
-		cfg.Server.Data = string(m[1])
+		if m := dataLine.FindSubmatch(text); m != nil {
+			cfg.Server.Data = string(m[1])
+		} else if file == systemConfig {
+			cfg.Server.Data = systemData
+		}
 	}
 	server, _, err := Server(ctx, cfg)
 	if err != nil || server == nil {

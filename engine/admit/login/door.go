@@ -3,6 +3,7 @@ package login
 import (
 	"log/slog"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,8 @@ type Door struct {
 	// Stats are the counters of logins.
 	Stats Stats
 
+	configuring sync.Mutex // held by Configure
+
 	set      atomic.Pointer[Settings]
 	known    *credentials
 	failures *failures
@@ -83,6 +86,8 @@ func New(s Settings) *Door {
 // Configure replaces the settings. What was seen of networks and accounts, and the remembered
 // passwords, stay as far as the new settings have room for them.
 func (d *Door) Configure(s Settings) {
+	d.configuring.Lock()
+	defer d.configuring.Unlock()
 	now := s.Now()
 	d.known.configure(s.CacheTTL, s.CacheSize)
 	d.failures.configure(s.NetworkFailures, s.FailureWindow, now)

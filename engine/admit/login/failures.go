@@ -29,11 +29,9 @@ func newFailures(most int, window time.Duration) *failures {
 	return &failures{of: limit.NewBuckets[netip.Prefix](limit.Rate{Count: most, Per: window}, maxNetworks)}
 }
 
-// configure replaces the limit.
+// configure replaces the limit. One call at a time.
 func (f *failures) configure(most int, window time.Duration, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.of.Configure(limit.Rate{Count: most, Per: window}, maxNetworks, float64(most), now)
+	f.of.Configure(limit.Rate{Count: most, Per: window}, maxNetworks, float64(most), now, &f.mu)
 }
 
 // admit takes a token of the network, or says that it has none left.

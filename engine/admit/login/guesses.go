@@ -54,12 +54,12 @@ func newGuesses(free int, most, window time.Duration) *guesses {
 	}
 }
 
-// configure replaces the limits.
+// configure replaces the limits. One call at a time.
 func (g *guesses) configure(free int, most, window time.Duration, now time.Time) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.free, g.most = float64(free), most
-	g.of.Configure(limit.Rate{Count: free, Per: window}, maxNames, g.free+waitSteps, now)
+	g.mu.Unlock()
+	g.of.Configure(limit.Rate{Count: free, Per: window}, maxNames, float64(free)+waitSteps, now, &g.mu)
 }
 
 func placeIsOver(at, now time.Time) bool { return now.Sub(at) >= placeTime }

@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/sha256"
 	"net/netip"
+	"sync"
 	"time"
 
 	"postrider/engine/edge/limit"
@@ -26,13 +27,16 @@ type GreylistRules struct {
 	Max                 int
 }
 
-// Configure replaces the rules. What was seen stays remembered.
-func (g *Greylist) Configure(r GreylistRules, now time.Time) {
+// Configure replaces the rules. What was seen stays remembered. It holds lock as
+// limit.Map.Change does.
+func (g *Greylist) Configure(r GreylistRules, now time.Time, lock sync.Locker) {
+	lock.Lock()
+	defer lock.Unlock()
 	g.rules = r
 	if g.seen == nil {
 		g.seen = limit.NewMap[[16]byte](r.Max, goesFirst, g.over)
 	}
-	g.seen.SetMax(r.Max, now)
+	g.seen.Change(r.Max, nil, now, lock)
 }
 
 type sighting struct {

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 )
@@ -13,7 +14,7 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func TestGreylist(t *testing.T) {
 	g := new(Greylist)
-	g.Configure(GreylistRules{Delay: 5 * time.Minute, Window: 48 * time.Hour, Keep: 35 * 24 * time.Hour, Max: 1000}, time.Now())
+	g.Configure(GreylistRules{Delay: 5 * time.Minute, Window: 48 * time.Hour, Keep: 35 * 24 * time.Hour, Max: 1000}, time.Now(), new(sync.Mutex))
 	at := func(after time.Duration, ip, from, to string, want Greyed) {
 		t.Helper()
 		if got := g.Judge(addr(ip), from, to, start.Add(after)); got != want {
@@ -37,7 +38,7 @@ func TestGreylist(t *testing.T) {
 
 func TestGreylistKnowsNetworks(t *testing.T) {
 	g := new(Greylist)
-	g.Configure(GreylistRules{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 1000}, time.Now())
+	g.Configure(GreylistRules{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 1000}, time.Now(), new(sync.Mutex))
 	for i := range knownAfter {
 		from := fmt.Sprint(i)
 		g.Judge(addr("192.0.2.1"), from, "b@y", start)
@@ -52,7 +53,7 @@ func TestGreylistKnowsNetworks(t *testing.T) {
 
 func TestGreylistStaysInBounds(t *testing.T) {
 	g := new(Greylist)
-	g.Configure(GreylistRules{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 100}, time.Now())
+	g.Configure(GreylistRules{Delay: time.Minute, Window: time.Hour, Keep: 24 * time.Hour, Max: 100}, time.Now(), new(sync.Mutex))
 	g.Judge(addr("192.0.2.1"), "a@x", "b@y", start)
 	g.Judge(addr("192.0.2.1"), "a@x", "b@y", start.Add(2*time.Minute))
 	for i := range 5000 {

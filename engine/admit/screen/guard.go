@@ -69,6 +69,8 @@ type Guard struct {
 	// Stats are the counters of refusals.
 	Stats Stats
 
+	configuring sync.Mutex // held by Configure
+
 	set    atomic.Pointer[Settings]
 	vetter Vetter
 
@@ -97,13 +99,13 @@ func NewGuard(s Settings, v Vetter) *Guard {
 // Configure replaces the settings. What was seen of clients stays remembered. Messages that
 // are being checked keep the settings that they have used so far.
 func (g *Guard) Configure(s Settings) {
+	g.configuring.Lock()
+	defer g.configuring.Unlock()
 	now := time.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	for _, rates := range g.rates(&s) {
-		(*rates.of).Configure(rates.rate, s.RateEntries, rates.full*float64(rates.rate.Count), now)
+		(*rates.of).Configure(rates.rate, s.RateEntries, rates.full*float64(rates.rate.Count), now, &g.mu)
 	}
-	g.grey.Configure(policy.GreylistRules{Delay: s.GreylistDelay, Window: s.GreylistWindow, Keep: s.GreylistKeep, Max: s.GreylistEntries}, now)
+	g.grey.Configure(policy.GreylistRules{Delay: s.GreylistDelay, Window: s.GreylistWindow, Keep: s.GreylistKeep, Max: s.GreylistEntries}, now, &g.mu)
 	g.set.Store(&s)
 }
 

@@ -3,6 +3,8 @@ package screen
 import (
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,4 +276,43 @@ func TestGuard_Configure(t *testing.T) {
 	if g.Configure(set); g.HasGreylist() || g.Greylisted(ip, "y@b.test", "c@d.test") != nil {
 		t.Error("the greylist is still there")
 	}
+}
+
+// While the settings change again and again, clients come: one that has used up its rate is
+// refused at every moment, and one that passed the greylist never waits.
+func TestGuard_ConfigureAmongClients(t *testing.T) {
+	set := Settings{
+		ClientConnections: limit.Rate{Count: 2, Per: 24 * time.Hour}, RateEntries: 10_000,
+		Greylist: true, GreylistDelay: time.Nanosecond, GreylistWindow: time.Hour, GreylistKeep: time.Hour, GreylistEntries: 10_000,
+	}
+	g := NewGuard(set, Vetter{})
+	client := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}) }
+	const clients = 1000
+	for i := range clients {
+		for g.MayConnect(client(i)) == nil {
+		}
+		for g.Greylisted(client(i), "a@b.test", "c@d.test") != nil {
+		}
+	}
+	var over atomic.Bool
+	var all sync.WaitGroup
+	for from := range 2 {
+		all.Go(func() {
+			for i := from; !over.Load(); i = (i + 3) % clients {
+				if g.MayConnect(client(i)) == nil {
+					t.Errorf("client %d has more than its rate", i)
+				}
+				if g.Greylisted(client(i), "a@b.test", "c@d.test") != nil {
+					t.Errorf("client %d waits again", i)
+				}
+			}
+		})
+	}
+	for round := range 60 {
+		set.ClientConnections.Per = time.Duration(12+12*(round%2)) * time.Hour
+		set.RateEntries, set.GreylistEntries = 10_000-1000*(round%3), 10_000-1000*(round%3)
+		g.Configure(set)
+	}
+	over.Store(true)
+	all.Wait()
 }

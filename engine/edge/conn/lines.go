@@ -40,11 +40,10 @@ func NewLines(rate limit.Rate, log *slog.Logger) *Lines {
 	return &Lines{log: log, rate: limit.NewBuckets[netip.Prefix](rate, linesClients), left: make(map[netip.Prefix]int)}
 }
 
-// Configure replaces the rate. What clients have had written stays counted.
+// Configure replaces the rate. What clients have had written stays counted. One call at a
+// time.
 func (l *Lines) Configure(rate limit.Rate) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.rate.Configure(rate, linesClients, float64(rate.Count), time.Now())
+	l.rate.Configure(rate, linesClients, float64(rate.Count), time.Now(), &l.mu)
 }
 
 // Rate is the rate that counts now.

@@ -24,12 +24,13 @@ func NewPace(rate string, max int) *Pace {
 }
 
 // Configure replaces the rate, as NewPace takes it. What clients have begun stays counted.
+// One call at a time.
 func (p *Pace) Configure(rate string, max int) {
 	r, _ := limit.ParseRate(rate)
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.text = rate
-	p.rates.Configure(r, max, float64(r.Count), time.Now())
+	p.mu.Unlock()
+	p.rates.Configure(r, max, float64(r.Count), time.Now(), &p.mu)
 }
 
 // Rate returns the rate that counts now.

@@ -9,7 +9,7 @@ import (
 type Job interface {
 	// Work does the job, on a pool goroutine.
 	Work()
-	// Unqueued is called instead of Work when the queue is full.
+	// Unqueued is called instead of Work when the queue is full, or the pool is closed.
 	Unqueued()
 }
 
@@ -21,6 +21,9 @@ type Pool struct {
 
 	mu      sync.Mutex
 	workers []chan struct{} // one is closed to end its worker; guarded by mu
+
+	closing sync.RWMutex // held for writing while the channels are closed
+	closed  bool
 }
 
 // NewPool starts workers goroutines. Submit has room for queue jobs, SubmitLast for last
@@ -92,25 +95,45 @@ func (p *Pool) next(end <-chan struct{}) (j Job, ok bool) {
 // Waiting is how many jobs are queued.
 func (p *Pool) Waiting() int { return len(p.jobs) + len(p.last) }
 
-// Submit queues j. It never blocks, and returns false when the queue is full.
-func (p *Pool) Submit(j Job) bool { return put(p.jobs, j) }
+// Submit queues j. It never blocks, and returns false when the queue is full or the pool is
+// closed.
+func (p *Pool) Submit(j Job) bool { return p.put(p.jobs, j) }
 
 // SubmitLast queues j to run after all jobs from Submit, also later ones.
-func (p *Pool) SubmitLast(j Job) bool { return put(p.last, j) }
+func (p *Pool) SubmitLast(j Job) bool { return p.put(p.last, j) }
 
-func put(to chan<- Job, j Job) bool {
+func (p *Pool) put(to chan<- Job, j Job) bool {
+	if p.queue(to, j) {
+		return true
+	}
+	j.Unqueued()
+	return false
+}
+
+// queue sends a job to the workers, if there is room. A message in its last steps may come
+// with a job after Close: a drain does not wait for it forever.
+func (p *Pool) queue(to chan<- Job, j Job) bool {
+	p.closing.RLock()
+	defer p.closing.RUnlock()
+	if p.closed {
+		return false
+	}
 	select {
 	case to <- j:
 		return true
 	default:
-		j.Unqueued()
 		return false
 	}
 }
 
-// Close waits until all jobs are done.
+// Close waits until all jobs that were queued are done. Later calls only wait.
 func (p *Pool) Close() {
-	close(p.jobs)
-	close(p.last)
+	p.closing.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.jobs)
+		close(p.last)
+	}
+	p.closing.Unlock()
 	p.wg.Wait()
 }

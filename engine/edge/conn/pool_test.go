@@ -2,6 +2,8 @@ package conn
 
 import (
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -84,5 +86,50 @@ func TestPool_Resize(t *testing.T) {
 	p.Close()
 	if len(runs) != 2 {
 		t.Errorf("%d jobs ran after the others, want 2", len(runs))
+	}
+}
+
+// counted is a job that counts how it ended.
+type counted struct{ worked, unqueued *atomic.Int64 }
+
+func (c counted) Work()     { c.worked.Add(1) }
+func (c counted) Unqueued() { c.unqueued.Add(1) }
+
+// A job that comes while the pool is closed, or after that, is worked or told that it is not:
+// a drain does not wait for messages forever, and they come with jobs afterwards.
+func TestJobsThatComeAsThePoolCloses(t *testing.T) {
+	const submitters, each = 8, 200
+	for range 20 {
+		p := NewPool(2, 4, 4)
+		var worked, unqueued, queued atomic.Int64
+		var all sync.WaitGroup
+		begun := make(chan struct{}, submitters)
+		for i := range submitters {
+			all.Go(func() {
+				for n := range each {
+					submit := p.Submit
+					if (i+n)%2 == 0 {
+						submit = p.SubmitLast
+					}
+					if submit(counted{&worked, &unqueued}) {
+						queued.Add(1)
+					}
+					if n == 0 {
+						begun <- struct{}{}
+					}
+				}
+			})
+		}
+		<-begun
+		p.Close()
+		done := worked.Load()
+		all.Wait()
+		if p.Submit(counted{&worked, &unqueued}) || p.SubmitLast(counted{&worked, &unqueued}) {
+			t.Fatal("a closed pool takes a job")
+		}
+		p.Close()
+		if worked.Load() != done || done != queued.Load() || done+unqueued.Load() != submitters*each+2 {
+			t.Fatalf("%d jobs queued, %d done, %d of them after Close, %d not queued, of %d", queued.Load(), worked.Load(), worked.Load()-done, unqueued.Load(), submitters*each+2)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package limit
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // Bucket is a token bucket for Rate.Count tokens. It is one number, the time at which it
 // will be full again. The zero Bucket is full. All calls for one Bucket need the same Rate;
@@ -139,25 +142,25 @@ func (s *Buckets[K]) Used(key K, now time.Time) float64 {
 }
 
 // Configure replaces the Rate and how many keys are remembered. The tokens that are missing
-// in a Bucket stay missing, up to most. With another Rate that takes a time in proportion to
-// the keys, about 10 ms for 100,000.
-func (s *Buckets[K]) Configure(rate Rate, max int, most float64, now time.Time) {
+// in a Bucket stay missing, up to most. It holds lock as Map.Change does.
+func (s *Buckets[K]) Configure(rate Rate, max int, most float64, now time.Time, lock sync.Locker) {
+	lock.Lock()
+	defer lock.Unlock()
 	was := s.rate
 	s.rate = rate
-	s.of.SetMax(max, now)
 	if rate == was {
+		s.of.Change(max, nil, now, lock)
 		return
 	}
-	for k, b := range s.of.All() {
+	s.of.Change(max, func(b Bucket) (Bucket, bool) {
 		used := b.Used(was, now)
 		if used == 0 || rate.Count == 0 {
-			s.of.Delete(k)
-			continue
+			return Bucket{}, false
 		}
 		var of Bucket
 		of.Add(rate, min(used, most), now)
-		s.of.Set(k, of, now)
-	}
+		return of, true
+	}, now, lock)
 }
 
 // Rate is the Rate for each Bucket.

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ func TestBuckets_Configure(t *testing.T) {
 	f := func(old Rate, taken int, next Rate, left int) {
 		t.Helper()
 		b := used(old, taken)
-		b.Configure(next, 100, float64(next.Count), now)
+		b.Configure(next, 100, float64(next.Count), now, new(sync.Mutex))
 		n := 0
 		for n <= left && b.Take(1, now) {
 			n++
@@ -38,7 +39,7 @@ func TestBuckets_Configure(t *testing.T) {
 	f(Rate{5, hour}, 5, Rate{5, minute}, 0)
 
 	full := used(Rate{5, hour}, 5)
-	full.Configure(Rate{}, 100, 0, now)
+	full.Configure(Rate{}, 100, 0, now, new(sync.Mutex))
 	if !full.Take(1, now) || full.Len() != 0 {
 		t.Error("there is a limit still")
 	}
@@ -46,12 +47,12 @@ func TestBuckets_Configure(t *testing.T) {
 	for key := range 100 {
 		many.Take(key, now)
 	}
-	if many.Configure(Rate{5, hour}, 10, 5, now); many.Len() != 10 {
+	if many.Configure(Rate{5, hour}, 10, 5, now, new(sync.Mutex)); many.Len() != 10 {
 		t.Errorf("%d keys are remembered, 10 may be", many.Len())
 	}
 	// A bucket that was tightened is full again after one period of the new rate.
 	slow := used(Rate{1000, minute}, 1000)
-	slow.Configure(Rate{10, hour}, 100, 10, now)
+	slow.Configure(Rate{10, hour}, 100, 10, now, new(sync.Mutex))
 	if slow.Take(1, now.Add(hour/10-1)) || !slow.Take(1, now.Add(hour/10)) {
 		t.Error("the debt is not that of one bucket")
 	}

@@ -7,8 +7,8 @@
 //		// refused: 30 a minute
 //	}
 //
-// The package has no I/O, no clock, no goroutine and no lock. The time is an argument, and a
-// value belongs to one goroutine at a time.
+// The package has no I/O, no clock, no goroutine and no lock of its own. The time is an
+// argument, and a value belongs to one goroutine at a time.
 //
 // # Which addresses are one client
 //
@@ -33,4 +33,10 @@
 // entries, and forgets the ones that are over, and at least the one that matters least.
 // Searching all entries would take too long under the caller's lock, when a client fills the
 // Map from many networks.
+//
+// The caller's lock is one that event loops wait for, so no call holds it for a time in
+// proportion to the entries: [Map.Change] and [Buckets.Configure] let others have it after
+// each few entries, and [Recent] forgets by generation. For a million clients the longest
+// hold of a new rate is 1 ms of processor time, and of a new bound 0.25 ms; in one piece they
+// were 68 ms and 3.8 s (BenchmarkConfigure).
 package limit

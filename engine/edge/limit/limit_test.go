@@ -206,7 +206,7 @@ func TestMapForgetsBySample(t *testing.T) {
 		}
 	}
 	late := 0
-	for _, v := range m.All() {
+	for _, v := range m.of {
 		if v > size {
 			late++
 		}

@@ -57,10 +57,6 @@ func (c *Conn) Alive() bool { return c.phase == open }
 // stack listeners too.
 func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
 
-// LocalAddr asks the kernel for the connection's own address: the one the peer
-// dialled, not the listener's. It is zero after the end.
-func (c *Conn) LocalAddr() netip.AddrPort { return localAddr(int(c.fd)) }
-
 // Write sends p, through the layer if there is one: by one write(2) at once if nothing is pending; what the kernel
 // does not take is copied and sent when it can be. p may be used again when Write
 // returns. What is pending has no limit but the caller's: large output is written

@@ -16,7 +16,6 @@ import (
 // and the connections that it accepted. Only Post may be called from elsewhere.
 type Loop struct {
 	group   *Group
-	index   int
 	log     *slog.Logger
 	poller  *netpoll.Poller
 	mailbox mailbox
@@ -43,7 +42,7 @@ type Loop struct {
 }
 
 func newLoop(g *Group) (*Loop, error) {
-	l := &Loop{group: g, index: len(g.loops), log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
+	l := &Loop{group: g, log: g.cfg.Log, timerfd: -1, reserve: -1, buf: make([]byte, g.cfg.ReadBuffer)}
 	l.mailbox.eventfd = -1
 	if err := l.openDescriptors(); err != nil {
 		l.closeDescriptors()
@@ -85,10 +84,6 @@ func (l *Loop) closeDescriptors() {
 		_ = l.poller.Close()
 	}
 }
-
-// Index returns the loop's place in Group.Loops, for what a program keeps for each
-// loop without a lock.
-func (l *Loop) Index() int { return l.index }
 
 // Post has t run on the loop's goroutine and never blocks. Tasks of one goroutine
 // run in the order in which it posted them. It may be called from any goroutine,

@@ -18,9 +18,6 @@ type User struct {
 	Groups   []int
 }
 
-// Root is the name of the superuser. server.user may name it to keep root.
-const Root = "root"
-
 // Find looks up a user by name or number.
 func Find(name string) (User, error) {
 	u, err := user.Lookup(name)

@@ -2,11 +2,10 @@ package pop3srv
 
 import (
 	"errors"
-	"time"
 
 	"postrider/codec/sasl"
 	"postrider/engine/admit/login"
-	"postrider/engine/edge/conn"
+	"postrider/engine/admit/signin"
 	"postrider/engine/protocol/pop3d"
 	"postrider/storage"
 )
@@ -15,16 +14,13 @@ import (
 // first login and uses it again until one is granted.
 type loginJob struct {
 	job
+	signin.Login
 	maildrops *maildrops
-	attempt   login.Attempt
-	judged    func(login.Outcome) // the method afterHash, made once
 
 	// The result. With a maildrop both of lock and listing are there.
-	outcome login.Outcome
+	outcome login.Outcome // on its way to the loop
 	lock    storage.Lock
 	listing *storage.Listing
-
-	held pop3d.Verdict // for the loop: the answer that waits for the delay of a failed login
 }
 
 // Work implements conn.Job.
@@ -53,71 +49,48 @@ func (s *session) authenticate(q pop3d.Question) (pop3d.Answer, bool) {
 	}
 	if s.login == nil {
 		j := &loginJob{job: s.newJob((*loginDone)(s)), maildrops: &s.service.maildrops}
-		j.judged = j.afterHash
+		j.Login = signin.New(s.service.door, j.afterHash)
 		s.login = j
 	}
-	a := &s.login.attempt
+	a := &s.login.Attempt
 	a.Claim, a.Timestamp, a.From, a.Protocol = claim, "", s.IP, login.POP3
 	if q == pop3d.AskAPOP {
 		a.Claim.User, a.Claim.Digest, a.Timestamp = s.machine.User(), s.machine.Digest(), s.machine.Timestamp()
 	}
-	return s.judge()
+	s.login.err = nil
+	return s.authenticated(s.login.Judge(&s.Session))
 }
 
-// judge has the claim judged, for the first time or after its turn has come. The maildrop is
-// opened in the pool that has hashed the password. If there was nothing to hash, it is opened
-// in the pool of readers: a client that polls does not wait for clients that guess.
-func (s *session) judge() (pop3d.Answer, bool) {
-	j := s.login
-	j.err = nil
-	o, now := s.service.door.Judge(&j.attempt, j.judged)
-	switch {
-	case !now:
+// authenticated is the answer that a verdict brings. After a login that is granted the maildrop
+// is opened: in the pool that has hashed the password, or if there was nothing to hash, in the
+// pool of readers. So a client that polls does not wait for clients that guess.
+func (s *session) authenticated(v login.Verdict, now bool) (pop3d.Answer, bool) {
+	if !now {
 		return pop3d.Answer{}, false
-	case o.Verdict != login.Granted:
-		return s.refuseLogin(o)
 	}
-	j.outcome = o
-	s.service.readers.Submit(j)
-	return pop3d.Answer{}, false
+	verdict := pop3d.Temporary
+	switch v {
+	case login.Granted:
+		s.login.outcome = s.login.Outcome
+		s.service.readers.Submit(s.login)
+		return pop3d.Answer{}, false
+	case login.Denied:
+		verdict = pop3d.Denied
+	case login.TooMany:
+		verdict = pop3d.TooManyFailed
+	}
+	return pop3d.Answer{Verdict: verdict}, true
 }
 
-// judgeAgain goes on with a claim whose turn has come.
-func (s *session) judgeAgain() {
-	s.Park()
-	if a, now := s.judge(); now {
+// resumeLogin answers the question of a login if there is a verdict.
+func (s *session) resumeLogin(v login.Verdict, now bool) {
+	if a, known := s.authenticated(v, now); known {
 		s.resume(a)
 	}
 }
 
 // abandonLogin gives up a claim that waits for its turn, and reports whether there was one.
-func (s *session) abandonLogin() bool {
-	return s.login != nil && s.service.door.Abandon(&s.login.attempt)
-}
-
-// refuseLogin is the answer to a login that is not granted. It may have to wait.
-func (s *session) refuseLogin(o login.Outcome) (pop3d.Answer, bool) {
-	switch o.Verdict {
-	case login.Denied:
-		return s.hold(pop3d.Denied, o.Wait)
-	case login.TooMany:
-		return s.hold(pop3d.TooManyFailed, o.Wait)
-	case login.Turn:
-		s.WaitFor(conn.ForTurn, o.Wait)
-		return pop3d.Answer{}, false
-	}
-	return pop3d.Answer{Verdict: pop3d.Temporary}, true
-}
-
-// hold keeps the answer to a login that failed for the delay of a failed login.
-func (s *session) hold(v pop3d.Verdict, wait time.Duration) (pop3d.Answer, bool) {
-	if wait == 0 {
-		return pop3d.Answer{Verdict: v}, true
-	}
-	s.login.held = v
-	s.WaitFor(conn.ForPenalty, wait)
-	return pop3d.Answer{}, false
-}
+func (s *session) abandonLogin() bool { return s.login != nil && s.login.Abandon() }
 
 // loginDone is the task that takes the result of a login.
 type loginDone session
@@ -126,7 +99,7 @@ type loginDone session
 func (d *loginDone) Run() {
 	s := (*session)(d)
 	j := s.login
-	clear(j.attempt.Claim.Password)
+	clear(j.Attempt.Claim.Password)
 	switch {
 	case !s.Conn.Alive():
 		if j.lock != nil {
@@ -134,9 +107,7 @@ func (d *loginDone) Run() {
 			j.lock = nil
 		}
 	case j.outcome.Verdict != login.Granted:
-		if a, now := s.refuseLogin(j.outcome); now {
-			s.resume(a)
-		}
+		s.resumeLogin(j.Settle(&s.Session, j.outcome))
 	default:
 		s.resume(s.loggedIn(j))
 	}
@@ -144,7 +115,7 @@ func (d *loginDone) Run() {
 
 // loggedIn is the answer to a login that is granted. The session takes the maildrop.
 func (s *session) loggedIn(j *loginJob) pop3d.Answer {
-	user, lock, l := j.attempt.Claim.User, j.lock, j.listing
+	user, lock, l := j.Attempt.Claim.User, j.lock, j.listing
 	j.lock, j.listing = nil, nil
 	switch {
 	case errors.Is(j.err, storage.ErrInUse):

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/engine/edge/limit"
 	"postrider/storage"
 )
 
@@ -41,13 +42,10 @@ func (m *maildrops) open(account storage.AccountID) (lock storage.Lock, l *stora
 // what is older than the delay.
 type loginTimes struct {
 	delay atomic.Int64 // a time.Duration
-	mu    sync.Mutex
-	last  map[storage.AccountID]time.Time
-	swept time.Time
-}
 
-func newLoginTimes() *loginTimes {
-	return &loginTimes{last: make(map[storage.AccountID]time.Time)}
+	mu     sync.Mutex
+	last   limit.Recent[storage.AccountID, time.Time]
+	turned time.Time
 }
 
 // allow reports whether the account may log in again, and books the login if it may.
@@ -58,17 +56,13 @@ func (l *loginTimes) allow(a storage.AccountID, now time.Time) bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.Sub(l.swept) > delay {
-		for id, at := range l.last {
-			if now.Sub(at) >= delay {
-				delete(l.last, id)
-			}
-		}
-		l.swept = now
+	if now.Sub(l.turned) >= delay {
+		l.last.Turn()
+		l.turned = now
 	}
-	if at, ok := l.last[a]; ok && now.Sub(at) < delay {
+	if at, ok := l.last.Get(a); ok && now.Sub(at) < delay {
 		return false
 	}
-	l.last[a] = now
+	l.last.Set(a, now)
 	return true
 }

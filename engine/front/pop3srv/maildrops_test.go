@@ -28,7 +28,7 @@ func TestMaildropsAreGivenBackWhenALoginFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &shelf{on: func(call string, _ storage.MessageID) error { return on(call) }}
-			m := maildrops{store: s, times: newLoginTimes()}
+			m := maildrops{store: s, times: new(loginTimes)}
 			m.max.Store(10)
 			m.times.delay.Store(int64(0))
 			func() {
@@ -47,7 +47,7 @@ func TestMaildropsAreGivenBackWhenALoginFails(t *testing.T) {
 // The delay counts logins that got the maildrop; a login too soon gives it back.
 func TestALoginTooSoonGivesTheMaildropBack(t *testing.T) {
 	s := &shelf{texts: []string{"a\r\n", "b\r\n", "c\r\n"}}
-	m := maildrops{store: s, times: newLoginTimes()}
+	m := maildrops{store: s, times: new(loginTimes)}
 	m.max.Store(2)
 	m.times.delay.Store(int64(time.Hour))
 	lock, l, err := m.open(1)
@@ -69,7 +69,7 @@ func TestALoginTooSoonGivesTheMaildropBack(t *testing.T) {
 // What is remembered of logins is bounded by the logins of two delays.
 func TestLoginTimesForget(t *testing.T) {
 	at := time.Unix(1000, 0)
-	l := newLoginTimes()
+	l := new(loginTimes)
 	l.delay.Store(int64(time.Minute))
 	allow := func(want bool, id storage.AccountID) {
 		t.Helper()
@@ -84,19 +84,20 @@ func TestLoginTimesForget(t *testing.T) {
 	allow(false, 1)
 	at = at.Add(1)
 	allow(true, 1)
+	at = at.Add(2 * time.Minute)
 	for round := range 20 {
 		for i := range 100 {
 			allow(true, storage.AccountID(1000*(round+1)+i))
 		}
 		at = at.Add(time.Minute + 1)
-		if n := len(l.last); n > 200 {
+		if n := l.last.Len(); n > 200 {
 			t.Fatalf("%d logins are remembered after round %d", n, round)
 		}
 	}
-	l = newLoginTimes()
+	l = new(loginTimes)
 	allow(true, 1)
 	allow(true, 1)
-	if len(l.last) != 0 {
+	if l.last.Len() != 0 {
 		t.Error("without a delay something is remembered")
 	}
 }

@@ -99,7 +99,7 @@ func New(set Settings, rooms Rooms) *Service {
 		edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
 		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining, took: rooms.Took,
 		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
-		maildrops: maildrops{store: rooms.Store, times: newLoginTimes()},
+		maildrops: maildrops{store: rooms.Store, times: new(loginTimes)},
 		buffers:   newBuffers(rooms.Memory.Bulk),
 	}
 	for _, l := range rooms.Loops {

@@ -195,10 +195,8 @@ func (s *session) Taken(w conn.Wait) {
 // read ahead.
 func (s *session) Expired(w conn.Wait) (again bool) {
 	switch {
-	case w == conn.ForTurn:
-		s.judgeAgain()
-	case w == conn.ForPenalty:
-		s.resume(pop3d.Answer{Verdict: s.login.held})
+	case w == conn.ForTurn, w == conn.ForPenalty:
+		s.resumeLogin(s.login.Expired(&s.Session, w))
 	case w == conn.Nothing && s.maildrop != nil && s.maildrop.reading.early:
 		r := &s.maildrop.reading
 		r.early = false

@@ -2,27 +2,24 @@ package smtpsrv
 
 import (
 	"strings"
-	"time"
 	"unicode"
 
 	"postrider/codec/sasl"
 	"postrider/codec/smtp"
 	"postrider/engine/admit/login"
-	"postrider/engine/edge/conn"
+	"postrider/engine/admit/signin"
 	"postrider/engine/mail/router"
 	"postrider/engine/protocol/smtpd"
 	"postrider/storage"
 )
 
-// auth is what a session has once AUTH was said: the claim that is judged, and the task
-// that brings the outcome back to the loop.
+// auth is what a session has once AUTH was said: its login, and the task that brings an
+// outcome from the pool to the loop.
 type auth struct {
+	signin.Login
 	session  *session
-	attempt  login.Attempt
-	outcome  login.Outcome       // the attempt's, on its way to the loop
-	done     func(login.Outcome) // judged, made once
+	outcome  login.Outcome // on its way to the loop
 	signedIn login.SignedIn
-	held     smtpd.Verdict // on a login that has failed, until its delay is over
 }
 
 // authenticate answers AskAuth: at once, or after the pool has hashed the password.
@@ -37,22 +34,14 @@ func (s *session) authenticate() (smtpd.Answer, bool) {
 	}
 	if s.auth == nil {
 		a := &auth{session: s}
-		a.done = a.judged
+		a.Login = signin.New(service.door, a.judged)
 		s.auth = a
 	}
 	if s.rules.Capture {
 		return smtpd.Answer{Verdict: smtpd.Yes, Account: claimedName(claim.User)}, true
 	}
-	s.auth.attempt.Claim, s.auth.attempt.From = claim, s.IP
-	return s.judge()
-}
-
-// judge has the claim judged, for the first time or after its turn has come.
-func (s *session) judge() (smtpd.Answer, bool) {
-	if o, now := s.service.door.Judge(&s.auth.attempt, s.auth.done); now {
-		return s.authenticated(o)
-	}
-	return smtpd.Answer{}, false
+	s.auth.Attempt.Claim, s.auth.Attempt.From = claim, s.IP
+	return s.authenticated(s.auth.Judge(&s.Session))
 }
 
 // judged brings an outcome from the pool to the loop.
@@ -67,53 +56,40 @@ func (a *auth) Run() {
 	if !s.Conn.Alive() {
 		return
 	}
-	if a, now := s.authenticated(a.outcome); now {
+	s.resumeAuth(a.Settle(&s.Session, a.outcome))
+}
+
+// resumeAuth answers AskAuth if there is a verdict.
+func (s *session) resumeAuth(v login.Verdict, now bool) {
+	if a, known := s.authenticated(v, now); known {
 		s.resume(a)
 	}
 }
 
-// authenticated is the answer that an outcome brings.
-func (s *session) authenticated(o login.Outcome) (smtpd.Answer, bool) {
-	switch o.Verdict {
-	case login.Granted:
-		s.auth.signedIn = o.SignedIn
-		s.LoggedIn()
-		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(o.Account.Name, o.Account.Domain)}, true
-	case login.Denied:
-		return s.hold(smtpd.Denied, o.Wait)
-	case login.TooMany:
-		return s.hold(smtpd.TooManyNow, o.Wait)
-	case login.Turn:
-		s.WaitFor(conn.ForTurn, o.Wait)
+// authenticated is the answer that a verdict brings.
+func (s *session) authenticated(v login.Verdict, now bool) (smtpd.Answer, bool) {
+	if !now {
 		return smtpd.Answer{}, false
+	}
+	verdict := smtpd.Failed
+	switch v {
+	case login.Granted:
+		in := s.auth.Outcome.SignedIn
+		s.auth.signedIn = in
+		s.LoggedIn()
+		return smtpd.Answer{Verdict: smtpd.Yes, Account: router.Mailbox(in.Account.Name, in.Account.Domain)}, true
+	case login.Denied:
+		verdict = smtpd.Denied
+	case login.TooMany:
+		verdict = smtpd.TooManyNow
 	case login.Busy:
-		return smtpd.Answer{Verdict: smtpd.Busy}, true
+		verdict = smtpd.Busy
 	}
-	return smtpd.Answer{Verdict: smtpd.Failed}, true
-}
-
-// hold keeps the verdict on a login that has failed until its delay is over.
-func (s *session) hold(v smtpd.Verdict, wait time.Duration) (smtpd.Answer, bool) {
-	if wait == 0 {
-		return smtpd.Answer{Verdict: v}, true
-	}
-	s.auth.held = v
-	s.WaitFor(conn.ForPenalty, wait)
-	return smtpd.Answer{}, false
-}
-
-// judgeAgain has a claim judged whose turn has come.
-func (s *session) judgeAgain() {
-	s.Park()
-	if a, now := s.judge(); now {
-		s.resume(a)
-	}
+	return smtpd.Answer{Verdict: verdict}, true
 }
 
 // abandonLogin gives up a claim that waits for its turn, and reports whether there was one.
-func (s *session) abandonLogin() bool {
-	return s.auth != nil && s.service.door.Abandon(&s.auth.attempt)
-}
+func (s *session) abandonLogin() bool { return s.auth != nil && s.auth.Abandon() }
 
 // account is the account that has logged in; 0: none.
 func (s *session) account() storage.AccountID {

@@ -127,7 +127,7 @@ func (t *transaction) log() {
 func (s *session) clientRecord(now time.Time, id slog.Attr) slog.Record {
 	r := maillog.Record(now, maillog.Client, maillog.SMTPD, id, slog.String("client", s.Client()))
 	if account := s.m.Account(); account != "" {
-		r.AddAttrs(slog.String("sasl_method", s.auth.attempt.Claim.Mechanism.String()), slog.String("sasl_username", account))
+		r.AddAttrs(slog.String("sasl_method", s.auth.Attempt.Claim.Mechanism.String()), slog.String("sasl_username", account))
 	}
 	return r
 }

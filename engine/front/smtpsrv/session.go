@@ -185,10 +185,8 @@ func (s *session) Taken(conn.Wait) {}
 func (s *session) Expired(w conn.Wait) (again bool) {
 	set := s.rules
 	switch {
-	case w == conn.ForTurn:
-		s.judgeAgain()
-	case w == conn.ForPenalty:
-		s.resume(smtpd.Answer{Verdict: s.auth.held})
+	case w == conn.ForTurn, w == conn.ForPenalty:
+		s.resumeAuth(s.auth.Expired(&s.Session, w))
 	case w == conn.ForGreeting:
 		s.untrusted.delayOver()
 	case w == conn.Nothing && s.rate.IsOn() && s.rate.Look(set.MinDataRate, set.DataTimeout):

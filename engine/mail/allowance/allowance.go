@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"postrider/engine/edge/limit"
 	"postrider/storage"
 )
 
@@ -27,8 +28,8 @@ type Book struct {
 	mu       sync.Mutex
 	limits   Limits
 	began    time.Time // when the first one came
-	accounts map[storage.AccountID]*hour
-	swept    int64 // the minute when the last sweep was
+	accounts limit.Recent[storage.AccountID, *hour]
+	turned   int64 // the minute when accounts turned
 }
 
 // hour is what an account sent in each of the last minutes.
@@ -39,7 +40,7 @@ type hour struct {
 
 // New makes an empty book.
 func New(l Limits) *Book {
-	return &Book{limits: l, accounts: make(map[storage.AccountID]*hour), passed: func(from, to time.Time) time.Duration { return to.Sub(from) }}
+	return &Book{limits: l, passed: func(from, to time.Time) time.Duration { return to.Sub(from) }}
 }
 
 // Configure replaces the limits. What was sent in the last hour counts against the new ones.
@@ -83,12 +84,12 @@ func (b *Book) take(a storage.AccountID, now time.Time, messages, recipients uin
 	}
 	steady := b.steady(now)
 	minute := steady.Unix() / 60
-	b.sweep(minute)
-	h := b.accounts[a]
-	if h == nil {
+	b.turn(minute)
+	h, ok := b.accounts.Get(a)
+	if !ok {
 		h = &hour{at: minute}
-		b.accounts[a] = h
 	}
+	b.accounts.Set(a, h)
 	h.advance(minute)
 	var r *Refusal
 	if messages > 0 {
@@ -140,8 +141,8 @@ func (b *Book) Return(a storage.AccountID, at time.Time, messages, recipients in
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	minute := b.steady(at).Unix() / 60
-	h := b.accounts[a]
-	if h == nil || minute <= h.at-minutes || minute > h.at {
+	h, ok := b.accounts.Get(a)
+	if !ok || minute <= h.at-minutes || minute > h.at {
 		return
 	}
 	part := &h.parts[minute%minutes]
@@ -149,15 +150,10 @@ func (b *Book) Return(a storage.AccountID, at time.Time, messages, recipients in
 	part.recipients -= min(part.recipients, uint32(recipients))
 }
 
-// sweep drops the accounts that sent nothing for an hour, once in an hour.
-func (b *Book) sweep(minute int64) {
-	if minute < b.swept+minutes {
-		return
-	}
-	b.swept = minute
-	for a, h := range b.accounts {
-		if h.at <= minute-minutes {
-			delete(b.accounts, a)
-		}
+// turn drops the accounts that sent nothing in the hour before the last hour, once in an hour.
+func (b *Book) turn(minute int64) {
+	for range min((minute-b.turned)/minutes, 2) { // after two, none is left
+		b.accounts.Turn()
+		b.turned = minute
 	}
 }

@@ -45,8 +45,8 @@ func TestTheHourSlides(t *testing.T) {
 	if r := b.Recipient(1, at(2)); r == nil || r.What != "recipients" {
 		t.Errorf("the third recipient: %+v", r)
 	}
-	if b.Message(1, at(1000)) != nil || len(b.accounts) != 1 {
-		t.Errorf("%d accounts are kept", len(b.accounts))
+	if b.Message(1, at(1000)) != nil || b.accounts.Len() != 1 {
+		t.Errorf("%d accounts are kept", b.accounts.Len())
 	}
 }
 
@@ -82,8 +82,8 @@ func TestStepsOfTheClockChangeNoAllowance(t *testing.T) {
 			t.Errorf("%v: refused at the time that was said", step)
 		}
 		wait(2 * time.Hour)
-		if b.Message(2, now) != nil || len(b.accounts) != 1 {
-			t.Errorf("%v: %d accounts are kept", step, len(b.accounts))
+		if b.Message(2, now) != nil || b.accounts.Len() != 1 {
+			t.Errorf("%v: %d accounts are kept", step, b.accounts.Len())
 		}
 	}
 }

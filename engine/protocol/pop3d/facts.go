@@ -5,9 +5,6 @@ import "strconv"
 // User is the name that USER or APOP gave, of the open login or the session.
 func (s *Session) User() string { return s.user }
 
-// Password is what PASS gave, while AskLogin is open.
-func (s *Session) Password() string { return s.secret }
-
 // Digest is what APOP gave, 32 hexadecimal digits, while AskAPOP is open.
 func (s *Session) Digest() string { return s.secret }
 
@@ -20,12 +17,6 @@ func (s *Session) Reading() int { return s.reading }
 
 // Lines is how many lines of the body TOP wants; -1: RETR, the whole message.
 func (s *Session) Lines() int { return s.lines }
-
-// UTF8 reports whether the peer has asked for UTF-8 (RFC 6856 section 2).
-func (s *Session) UTF8() bool { return s.utf8 }
-
-// LoggedIn reports whether the session has, or had, a maildrop.
-func (s *Session) LoggedIn() bool { return s.listing != nil }
 
 // State is the state of the session in the words of RFC 1939 section 3, or the command that
 // it is at: AUTH, STLS. END: it has closed.

@@ -44,7 +44,7 @@ func testConfig() *Config {
 // loggedIn is a peer in the TRANSACTION state.
 func loggedIn(t testing.TB, sizes ...int64) *peer {
 	p := newPeer(testConfig(), sizes...)
-	if got := p.send("USER mrose", "PASS secret"); !strings.HasPrefix(got, "+OK") || !p.session.LoggedIn() {
+	if got := p.send("USER mrose", "PASS secret"); !strings.HasPrefix(got, "+OK") || p.session.listing == nil {
 		t.Fatalf("login: %q", got)
 	}
 	return p
@@ -92,7 +92,7 @@ func (p *peer) answer(q Question) Answer {
 		return Answer{Verdict: Yes}
 	}
 	s := &p.session
-	p.asked = append(p.asked, fmt.Sprint(q, s.User(), s.Password(), s.Reading(), s.Lines(), s.AppendDeleted(nil)))
+	p.asked = append(p.asked, fmt.Sprint(q, s.User(), s.secret, s.Reading(), s.Lines(), s.AppendDeleted(nil)))
 	a := Answer{Verdict: p.verdicts(q)}
 	switch q {
 	case AskLogin, AskAPOP, AskAuth:

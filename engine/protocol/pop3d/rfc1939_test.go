@@ -333,10 +333,10 @@ func TestThePasswordIsForgotten(t *testing.T) {
 	p := newPeer(testConfig())
 	for _, v := range []Verdict{Denied, Temporary, Yes} {
 		seen := ""
-		p.verdicts = func(Question) Verdict { seen = p.session.Password(); return v }
+		p.verdicts = func(Question) Verdict { seen = p.session.secret; return v }
 		p.send("USER mrose", "PASS secret")
-		if seen != "secret" || p.session.Password() != "" {
-			t.Errorf("verdict %d: the question had %q, afterwards %q", v, seen, p.session.Password())
+		if seen != "secret" || p.session.secret != "" {
+			t.Errorf("verdict %d: the question had %q, afterwards %q", v, seen, p.session.secret)
 		}
 	}
 }
@@ -354,11 +354,11 @@ func TestAnIdleSessionIsSmall(t *testing.T) {
 // RFC 6856 section 2: UTF8 is remembered; the engine may ask.
 func TestUTF8IsRemembered(t *testing.T) {
 	p := newPeer(testConfig())
-	if p.session.UTF8() {
+	if p.session.utf8 {
 		t.Error("UTF8 before it was asked for")
 	}
 	want(t, p.send("UTF8"), "+OK UTF-8 enabled\r\n")
-	if !p.session.UTF8() {
+	if !p.session.utf8 {
 		t.Error("UTF8 was forgotten")
 	}
 }

@@ -156,7 +156,7 @@ func (m *machine) Take() (reply []byte, effects []string, closed bool) {
 	if m.effects.StartTLS {
 		effects = append(effects, "start-tls")
 	}
-	if closed && m.session.LoggedIn() {
+	if closed && m.session.listing != nil {
 		effects = append(effects, "log "+string(m.session.Counts().AppendTo(nil)))
 	}
 	m.effects = Effects{}
@@ -168,7 +168,7 @@ func (m *machine) question() string {
 	s := &m.session
 	switch m.asking {
 	case AskLogin:
-		return fmt.Sprintf("login %q %q", s.User(), s.Password())
+		return fmt.Sprintf("login %q %q", s.User(), s.secret)
 	case AskAPOP:
 		return fmt.Sprintf("apop %q %s %s", s.User(), s.Digest(), s.Timestamp())
 	case AskRead:

@@ -59,8 +59,9 @@
 // # What is written to the log
 //
 // The lines have the form of Postfix's smtp(8): "ID: to=<r>, relay=host[ip]:25, delay=1.2,
-// delays=a/b, dsn=2.0.0, status=sent (250 ...)". The status may also be deferred, bounced
-// or expired. "ID: removed" follows the last entry of a message, and "ID: sender
+// delays=a/b/c/d, dsn=2.0.0, status=sent (250 ...)". The status may also be deferred, bounced
+// or expired. The delays are as in Postfix: a until the entry fell due, b until the attempt
+// began, c until the host was ready for the message, d for the message. "ID: removed" follows the last entry of a message, and "ID: sender
 // non-delivery notification: ID2" tells of a notification.
 //
 // Each connection under TLS has the line "ID: Untrusted TLS connection established to

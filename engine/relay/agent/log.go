@@ -69,19 +69,26 @@ func (c *Courier) logRecipient(e *storage.QueueEntry, i int, a *queue.Attempt, s
 	c.info(maillog.Delivery, line...)
 }
 
-// delaysOf divides the time of a delivery. The queue does not know when a message had
-// come whole, so that the time of its arrival counts as time in the queue.
+// delaysOf divides the time of a delivery as Postfix does. The first part ends when the entry
+// fell due, which is its end of data before the first attempt: Postfix moves an entry to its
+// active queue then. The clock of the queue may be ahead a little after a start.
 func delaysOf(e *storage.QueueEntry, a *queue.Attempt) (d maillog.Delays) {
-	if a.Began.IsZero() {
-		d.Queue = a.At.Sub(e.Arrival)
-		return d
+	began, due := a.Began, e.DueAt()
+	if began.IsZero() {
+		began = a.At
 	}
-	d.Queue = a.Began.Sub(e.Arrival)
+	if due.IsZero() || due.After(began) { // held, or an operator wanted the attempt before
+		due = began
+	}
+	if due.Before(e.Arrival) {
+		due = e.Arrival
+	}
+	d.Before, d.Queue = due.Sub(e.Arrival), began.Sub(due)
 	if a.Handed.IsZero() {
-		d.Connection = a.At.Sub(a.Began)
+		d.Connection = a.At.Sub(began)
 		return d
 	}
-	d.Connection, d.Transfer = a.Handed.Sub(a.Began), a.At.Sub(a.Handed)
+	d.Connection, d.Transfer = a.Handed.Sub(began), a.At.Sub(a.Handed)
 	return d
 }
 

@@ -54,9 +54,6 @@ type Session struct {
 	slot
 }
 
-// Hop is where the session goes.
-func (s *Session) Hop() router.Hop { return s.site.hop }
-
 // Fault is what is wrong with a host, in an enhanced status code and words.
 type Fault struct{ Status, Text string }
 

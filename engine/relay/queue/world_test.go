@@ -278,13 +278,13 @@ func (w *world) do(f func(e *Effects)) {
 		w.after(time.Millisecond, func() { w.sleep(s) })
 	}
 	for _, a := range e.Start {
-		h := w.hostOf(a.Session.Hop())
+		h := w.hostOf(a.Session.site.hop)
 		h.sessions++
 		h.most = max(h.most, h.sessions)
 		w.after(h.latency, func() { w.attempt(a.Session, a.Job, true) })
 	}
 	for _, a := range e.Assign {
-		w.after(w.hostOf(a.Session.Hop()).latency, func() { w.attempt(a.Session, a.Job, false) })
+		w.after(w.hostOf(a.Session.site.hop).latency, func() { w.attempt(a.Session, a.Job, false) })
 	}
 	for _, s := range e.Close {
 		w.after(time.Millisecond, func() { w.over(s) })
@@ -338,7 +338,7 @@ func (w *world) sleep(s Sleep) {
 }
 
 func (w *world) over(s *Session) {
-	w.hostOf(s.Hop()).sessions--
+	w.hostOf(s.site.hop).sessions--
 	w.do(func(e *Effects) { w.s.Ended(s, w.now, e) })
 }
 
@@ -353,7 +353,7 @@ func (w *world) hostOf(hop router.Hop) *host {
 
 // attempt is the end of an attempt to deliver.
 func (w *world) attempt(s *Session, j *Job, fresh bool) {
-	e, h := j.Entry, w.hostOf(s.Hop())
+	e, h := j.Entry, w.hostOf(s.site.hop)
 	w.attempts++
 	a := &Attempt{At: w.now}
 	verdict, fault := HostOK, Fault{}
