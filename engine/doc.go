@@ -12,7 +12,7 @@
 //     router, allowance, dkim, entity, hypertext, transfer.
 //   - edge: how do octets come? loop, conn (the one driver of sessions), tlsio, certs, dns,
 //     budget, limit, privilege.
-//   - host: this process and machine: maillog, perms, unixsocket.
+//   - host: this process and machine: maillog, perms, unixsocket, httpserver.
 //   - protocol: what is said? smtpd, pop3d, smtpclient: pure machines; transcript plays
 //     their dialogues, trace writes dialogues of sessions down.
 //

@@ -72,7 +72,7 @@ Exit codes are as in sysexits.h: 64 usage, 65 wrong data, 66 no input, 67 no suc
 69 unavailable, 73 can't create, 74 input or output, 75 try again, 77 login
 refused, 78 configuration.`,
 	},
-		serve.Command(), serve.ConfigCommand(), serve.ReloadCommand(), serve.VersionCommand(), install.Command(),
+		serve.Command(), serve.ConfigCommand(), serve.ReloadCommand(), serve.RestartCommand(), serve.VersionCommand(), install.Command(),
 		accounts.AccountCommand(), accounts.DomainCommand(), accounts.AliasCommand(), accounts.NewaliasesCommand(), accounts.DKIMCommand(),
 		look.StatusCommand(), look.WhoCommand(), look.KickCommand(), look.TopCommand(), look.TraceCommand(),
 		store.ExportCommand(), store.ImportCommand(), store.ImportTreeCommand(), store.PullCommand(), store.CheckCommand(), store.BackupCommand(), store.RestoreCommand(), store.SalvageCommand(),

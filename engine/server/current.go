@@ -14,7 +14,8 @@ import (
 type current struct {
 	live      atomic.Pointer[config.Config] // see Server.Reload
 	draining  atomic.Bool
-	reloading sync.Mutex // held by Server.Reload, and by the first step of Server.Drain
+	reloading sync.Mutex // held by Server.Reload, and by the first step of Server.Quiesce
+	closing   sync.Once  // see Server.Close
 }
 
 // config is the configuration that counts now. It does not change: Reload replaces it.

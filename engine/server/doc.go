@@ -61,5 +61,5 @@
 package server
 
 // Version is the version of the server, as it is shown to operators and by
-// POP3's CAPA.
-const Version = "0.1"
+// POP3's CAPA. A build may set another one (-ldflags -X).
+var Version = "0.1"

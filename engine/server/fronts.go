@@ -52,14 +52,23 @@ func (f *front) fixed() config.Listeners {
 	return config.Listeners{Name: f.name, Key: f.name, Addrs: f.addrs, Set: func([]string) {}}
 }
 
-// Sockets binds the addresses of cfg, or takes sockets that were handed over, before
-// the process gives up the right to.
-func Sockets(cfg *config.Config) (*privilege.Sockets, error) {
-	var all []privilege.Listeners
+// Sockets binds the addresses of cfg, or takes the sockets that are held, before the process
+// gives up the right to.
+func Sockets(cfg *config.Config, held *privilege.Held) (*privilege.Sockets, error) {
+	return privilege.Bind(listenersOf(cfg), held, kernel)
+}
+
+// TrySockets reports whether a process that gets the sockets that are listed could bind the
+// other addresses of cfg.
+func TrySockets(cfg *config.Config, listed string) error {
+	return privilege.Try(listenersOf(cfg), listed, kernel)
+}
+
+func listenersOf(cfg *config.Config) (all []privilege.Listeners) {
 	for _, l := range Listeners(cfg) {
 		all = append(all, privilege.Listeners(l))
 	}
-	return privilege.Bind(all, kernel)
+	return all
 }
 
 // listen listens on all addresses of a configuration.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"postrider/engine/front/localmail"
 	"postrider/engine/host/maillog"
@@ -10,9 +11,9 @@ import (
 	"postrider/storage"
 )
 
-// ServeLocalMail takes mail from every user of this machine at the socket at path.
-func (srv *Server) ServeLocalMail(path string) (stop func(), err error) {
-	return localmail.Serve(path, srv.budget.Bulk, srv.localSubmit)
+// ServeLocalMail takes mail from every user of this machine at a socket of localmail.Listen.
+func (srv *Server) ServeLocalMail(l *net.UnixListener) (end func(context.Context)) {
+	return localmail.Serve(l, srv.budget.Bulk, srv.localSubmit)
 }
 
 // localSubmit stores a message of a user of this machine.

@@ -1,12 +1,10 @@
 package server
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"runtime"
 	"sync/atomic"
-	"time"
 
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
@@ -148,53 +146,4 @@ func (srv *Server) Start() {
 	}
 	srv.courier.Start()
 	srv.quotas.start()
-}
-
-// endTime is how long a drain waits for messages that are in their last steps, after the
-// loops have dropped what can be dropped. A message that takes longer is in the store's
-// queue, and closing the store waits for it.
-const endTime = 10 * time.Second
-
-// endMessages waits for messages in their last steps, which work with the pools and the
-// store.
-func (srv *Server) endMessages() {
-	ctx, cancel := context.WithTimeout(context.Background(), endTime)
-	defer cancel()
-	srv.smtpsrv.Wait(ctx)
-}
-
-// Drain stops accepting, lets each session come to a point where nothing is
-// lost by its end, and stops the loops when all are gone or ctx is done. Only
-// the first call does something.
-func (srv *Server) Drain(ctx context.Context) {
-	srv.reloading.Lock()
-	ends := srv.draining.Swap(true)
-	srv.reloading.Unlock()
-	if ends {
-		return
-	}
-	for _, at := range srv.Listening() {
-		for _, l := range at.listeners {
-			l.Accepting(false)
-		}
-	}
-	srv.edge.Drain()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for srv.group.Conns() > 0 && ctx.Err() == nil {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			srv.log.Info(fmt.Sprintf("drain: %d sessions cut off by limits.drain_timeout", srv.group.Conns()))
-		}
-	}
-	srv.courier.Stop(ctx)
-	srv.measures.stop()
-	srv.group.Stop()
-	srv.endMessages()
-	srv.quotas.end()
-	if m := srv.tls.Load(); m != nil {
-		m.Close()
-	}
-	srv.pools.close()
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -17,24 +18,14 @@ import (
 	"postrider/storage"
 )
 
-// taskFunc is a loop.Task.
-type taskFunc func()
-
-func (f taskFunc) Run() { f() }
-
 // sessions calls see for each open session, on its loop, one after another.
 func (f *fixture) sessions(see func(*conn.Session)) {
-	var one sync.Mutex // loops run at once
-	f.edge.Each(func(s *conn.Session) {
+	var one sync.Mutex                                            // loops run at once
+	_ = f.edge.Each(context.Background(), func(s *conn.Session) { // this context does not end
 		one.Lock()
 		defer one.Unlock()
 		see(s)
 	})
-	for _, l := range f.group.Loops() {
-		done := make(chan struct{})
-		l.Post(taskFunc(func() { close(done) }))
-		<-done
-	}
 }
 
 // until calls ok again and again until it says true.

@@ -123,13 +123,13 @@ func TestDeliverListOpenExpunge(t *testing.T) {
 func TestALaterFormatIsRefused(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openOn(t, fs)
-	if err := s.db.Set(keyFormat, []byte{0, 0, 0, 0, 0, 0, 0, formatVersion + 1}, nil); err != nil {
+	if err := s.db.Set(keyFormat, []byte{0, 0, 0, 0, 0, 0, 0, FormatVersion + 1}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("format %d", formatVersion+1)) {
+	if _, err := Open(testOptions(fs)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("format %d", FormatVersion+1)) {
 		t.Errorf("Open of a later format: %v", err)
 	}
 }

@@ -70,13 +70,13 @@ type Options struct {
 	pass func() time.Duration // see stamps; for tests
 }
 
-// formatVersion is what this program writes in the X row "format". A store with
+// FormatVersion is what this program writes in the X row "format". A store with
 // a higher one is refused; one with a lower one is marked again. Format 1 had no mail
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
 // only in lower case (see foldDirectory), format 3 no I rows and no UIDLs in M rows, format 4
 // no L rows, no access and no limit of messages in U rows, and no D rows of domain aliases and
 // quotas. All rows of earlier formats are good.
-const formatVersion = 5
+const FormatVersion = 5
 
 // DefaultOpenFiles is Options.MaxOpenFiles when it is not set: there are many blob files.
 // MinOpenFiles is its minimum; FilesBeside counts the other files that the store opens:
@@ -130,6 +130,11 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: compression %q: expected \"auto\" or \"none\"", storage.ErrInvalid, o.Compression)
 	}
 	return o, nil
+}
+
+// OpenScratch opens a store in memory, whose mail is lost when it is closed.
+func OpenScratch(log *slog.Logger) (*Store, error) {
+	return Open(Options{FS: vfs.NewMem(), Dir: "scratch", Log: log, FreeFloor: -1, BallastSize: -1, CacheSize: 1 << 20, MemTableSize: 1 << 20})
 }
 
 // Open opens the store in opts.Dir, or makes a new one there. Its errors are for
@@ -374,13 +379,13 @@ func (s *Store) checkFormat() (fresh bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case v > formatVersion:
-		return false, fmt.Errorf("the store in %s has format %d, but this program knows formats up to %d: run the program that wrote it, or a later one", s.opts.Dir, v, formatVersion)
-	case v == formatVersion:
+	case v > FormatVersion:
+		return false, fmt.Errorf("the store in %s has format %d, but this program knows formats up to %d: run the program that wrote it, or a later one", s.opts.Dir, v, FormatVersion)
+	case v == FormatVersion:
 		return false, nil
 	}
 	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], formatVersion)
+	binary.BigEndian.PutUint64(b[:], FormatVersion)
 	return v == 0, s.db.Set(keyFormat, b[:], pebble.Sync)
 }
 

@@ -270,7 +270,7 @@ func TestAnEarlierFormatIsTakenOver(t *testing.T) {
 	}
 	s = openOn(t, fs)
 	defer s.Close()
-	if v, err := s.number(keyFormat); v != formatVersion || err != nil {
+	if v, err := s.number(keyFormat); v != FormatVersion || err != nil {
 		t.Errorf("format %d, %v", v, err)
 	}
 	if got := storetest.Contents(t, s, a); len(got) != 1 {

@@ -171,8 +171,8 @@ func (s *salvage) lose(a storage.AccountID, id storage.MessageID, format string,
 
 // refuse is the error for a store of a later program.
 func (s *salvage) refuse() error {
-	if v := s.number(keyFormat); v > formatVersion {
-		return fmt.Errorf("the store in %s has format %d, but this program knows formats up to %d: run the program that wrote it, or a later one", s.o.Dir, v, formatVersion)
+	if v := s.number(keyFormat); v > FormatVersion {
+		return fmt.Errorf("the store in %s has format %d, but this program knows formats up to %d: run the program that wrote it, or a later one", s.o.Dir, v, FormatVersion)
 	}
 	return nil
 }
@@ -309,7 +309,7 @@ func (s *salvage) derived() error {
 		{keyIDBound, max(s.number(keyIDBound), uint64(s.lastID)+1)},
 		{keyStampBound, max(s.number(keyStampBound), s.lastDue+1)},
 		{keyNextAccount, max(s.number(keyNextAccount), uint64(last)+1)},
-		{keyFormat, formatVersion},
+		{keyFormat, FormatVersion},
 	} {
 		if err := s.put(n.key, binary.BigEndian.AppendUint64(nil, n.value)); err != nil {
 			return err

@@ -37,7 +37,7 @@ func TestAStoreWithoutUniqueIDsOpens(t *testing.T) {
 	}
 	s = openOn(t, fs)
 	defer s.Close()
-	if v, err := s.number(keyFormat); v != formatVersion || err != nil {
+	if v, err := s.number(keyFormat); v != FormatVersion || err != nil {
 		t.Errorf("format %d, %v", v, err)
 	}
 	imported, err := importOne(s, a, storetest.Body(100, "new"), "UID1-2")

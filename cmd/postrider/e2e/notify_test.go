@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The server tells its service manager when it is ready, reads its certificates again, and
-// ends; and it feeds the watchdog all the while.
+// The server tells its service manager when it is ready, reads its certificates again, is
+// replaced, and ends; and it feeds the watchdog all the while.
 func TestServiceManager(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -50,6 +50,12 @@ func TestServiceManager(t *testing.T) {
 	s.cmd.Process.Signal(syscall.SIGHUP)
 	until("RELOADING=1\nMONOTONIC_USEC=")
 	until("READY=1")
+	s.mustRestart()
+	until("RELOADING=1\nMONOTONIC_USEC=")
+	until("STATUS=restarting: by order of an operator")
+	until("READY=1\nSTATUS=ready smtp=" + s.smtp[0])
+	until("WATCHDOG=1")
+	until("WATCHDOG=1")
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	until("STOPPING=1")
 	s.waitEnd()

@@ -29,10 +29,12 @@ func begin(addr, greeting string) (*dialogue, error) {
 		return nil, err
 	}
 	_ = c.SetDeadline(time.Now().Add(5 * patience))
-	d := &dialogue{c, bufio.NewReader(c)}
+	d := newDialogue(c)
 	_, err = d.want(greeting)
 	return d, err
 }
+
+func newDialogue(c net.Conn) *dialogue { return &dialogue{c, bufio.NewReader(c)} }
 
 // want reads a reply, and wants it to begin with a word.
 func (d *dialogue) want(word string) (reply string, err error) {

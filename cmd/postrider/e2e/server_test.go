@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -27,6 +28,7 @@ type server struct {
 	data   string
 	args   []string // arguments of serve, after the common ones
 	nofile int      // its limit of open files; 0: the test's
+	binary string   // the program; "": that of all tests
 
 	cmd   *exec.Cmd
 	smtp  []string // addresses that accept SMTP
@@ -95,7 +97,7 @@ func (s *server) start() {
 	s.t.Helper()
 	args := append([]string{"serve", "--data", s.data, "--hostname", "mx.localhost", "--domain", "localhost",
 		"--smtp", "127.0.0.1:0", "--pop3", "127.0.0.1:0"}, s.args...)
-	s.cmd = exec.Command(binary, args...)
+	s.cmd = exec.Command(cmp.Or(s.binary, binary), args...)
 	if s.nofile > 0 {
 		s.cmd = limitFiles(s.nofile, args)
 	}

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/admin"
+	"postrider/engine/front/localmail"
 	"postrider/engine/server"
 	"postrider/storage"
 )
@@ -26,27 +28,25 @@ type httpServers struct {
 	ctx     context.Context                 // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
-	stop    []func()     // stops the admin and the sendmail socket
 	sites   sites
+	stop    []func() // stops what else works with the store
+	admin   func(context.Context)
+	mail    func(context.Context) // nil: no local mail
+	paths   []string              // paths of the admin and the sendmail socket
 }
 
 // handlersEnd is how long requests may take to notice that they are cancelled.
 const handlersEnd = 20 * time.Second
 
-// end stops all: listeners at once; requests have until ctx is done, and are cancelled
+// endWeb stops HTTP: listeners at once; requests have until ctx is done, and are cancelled
 // then. After it returns, no HTTP request uses the store.
-func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
+func (h *httpServers) endWeb(ctx context.Context, log *slog.Logger) {
 	var all sync.WaitGroup
-	servers := h.sites.end()
-	for _, s := range servers {
-		all.Go(func() { _ = s.Shutdown(ctx) })
+	for _, s := range h.sites.end() {
+		all.Go(func() { s.End(ctx, 0) })
 	}
-	h.limits.closeIdle() // Shutdown waits for connections without a request
 	all.Wait()
 	h.cancel()
-	for _, s := range servers {
-		_ = s.Close()
-	}
 	for until := time.Now().Add(handlersEnd); h.working.Load() > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(until) {
 			log.Error("HTTP requests do not end", "requests", h.working.Load(), "waited", handlersEnd)
@@ -56,6 +56,37 @@ func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	for _, f := range h.stop {
 		f()
 	}
+	h.stop = nil
+}
+
+// endMail stops taking mail of local users; what is on its way has so long. The socket stays
+// for the next process.
+func (h *httpServers) endMail(ctx context.Context, limit time.Duration) {
+	if h.mail != nil {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		h.mail(ctx)
+	}
+}
+
+// endAdmin stops taking commands; commands that are under way have so long. The socket stays for
+// the next process.
+func (h *httpServers) endAdmin(ctx context.Context, limit time.Duration) {
+	if h.admin != nil {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		h.admin(ctx)
+	}
+}
+
+// end stops all, and removes the sockets.
+func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
+	h.endWeb(ctx, log)
+	h.endAdmin(ctx, 0)
+	for _, path := range h.paths {
+		_ = os.Remove(path)
+	}
+	h.endMail(context.Background(), time.Minute) // it has a limit of its own
 }
 
 // all ends what was opened, at an error before any request.
@@ -97,9 +128,17 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	p.live.web = h
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
-	stop, err := admin.Serve(ctx, workspace.FullPath(workspace.AdminSocket(cfg)), p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
+	path := workspace.FullPath(workspace.AdminSocket(cfg))
+	l, err := p.sockets.Unix("admin", path, func() (*net.UnixListener, error) { return admin.Listen(path) })
+	if err != nil {
+		h.all()
+		return nil, err
+	}
+	h.paths = append(h.paths, path)
+	h.admin = admin.Serve(ctx, l, p.store, srv.Operator(), srv.Inside(), p.log, func() admin.Status {
+		<-p.live.ready
 		st := admin.Status{
-			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok",
+			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok", Restarted: p.live.restarted,
 			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.sites.addrs("http")), Settings: settings(p.live.cfg.Load()),
 			Listening: h.listening(),
 		}
@@ -107,17 +146,14 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 			st.Health = err.Error()
 		}
 		return st
-	}, admin.Reloading(p.live.reload))
+	}, admin.Reloading(p.live.reload), admin.Restarting(p.live.restart))
+	path = workspace.FullPath(cfg.LocalMailSocket())
+	l, err = p.sockets.Unix("mail", path, func() (*net.UnixListener, error) { return localmail.Listen(cfg.LocalMailSocket()) })
 	if err != nil {
-		h.all()
-		return nil, err
-	}
-	h.stop = append(h.stop, stop)
-	if stop, err = srv.ServeLocalMail(cfg.LocalMailSocket()); err != nil {
 		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a path that the server can write to", "err", err)
 		return h, nil
 	}
-	h.stop = append(h.stop, stop)
+	h.paths, h.mail = append(h.paths, path), srv.ServeLocalMail(l)
 	return h, nil
 }
 

@@ -134,19 +134,6 @@ func (l *httpLimits) longestIdle(client netip.Addr, ofClient bool) *httpConn {
 	return nil
 }
 
-// closeIdle closes all connections that do nothing.
-func (l *httpLimits) closeIdle() {
-	l.mu.Lock()
-	var idle []*httpConn
-	for e := l.idle.Front(); e != nil; e = e.Next() {
-		idle = append(idle, e.Value.(*httpConn))
-	}
-	l.mu.Unlock()
-	for _, c := range idle {
-		_ = c.Close()
-	}
-}
-
 // setIdle puts a connection into the lists of idle ones, or takes it out. l.mu is held.
 func (l *httpLimits) setIdle(c *httpConn, idle bool) {
 	if c.place != nil {

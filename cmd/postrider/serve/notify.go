@@ -108,10 +108,19 @@ func (n *notifier) reloading() (done func()) {
 	if n.alive.Load() == nil {
 		return func() {}
 	}
+	n.say(reloadingLines()...)
+	return func() { n.say("READY=1") }
+}
+
+func reloadingLines() []string {
 	var now unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // can't fail with this clock
-	n.say("RELOADING=1", "MONOTONIC_USEC="+strconv.FormatInt(now.Nano()/1000, 10))
-	return func() { n.say("READY=1") }
+	return []string{"RELOADING=1", "MONOTONIC_USEC=" + strconv.FormatInt(now.Nano()/1000, 10)}
+}
+
+// replacing reports that the process is to be replaced, by order. The next one is ready again.
+func (n *notifier) replacing() {
+	n.say(append(reloadingLines(), "STATUS=restarting: the open sessions end")...)
 }
 
 // stopping reports that the server ends.

@@ -10,29 +10,27 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
-	"postrider/engine/edge/privilege"
 	"postrider/engine/host/perms"
 	"postrider/engine/server"
 )
 
 // prepare does what only root can do, stops being root, and checks that secrets are
-// secret. Everything after it in serve runs as the owner of the files.
-func prepare(ctx context.Context, cfg *config.Config, log *slog.Logger) (*privilege.Sockets, error) {
-	if err := alreadyRuns(ctx, cfg); err != nil {
-		return nil, err
+// secret. Everything after it runs as the owner of the files.
+func (o *origin) prepare(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	if !o.held.IsHandedOver() { // else the admin socket is one of them
+		if err := alreadyRuns(ctx, cfg); err != nil {
+			return err
+		}
 	}
 	if err := mayBeRoot(cfg, log); err != nil {
-		return nil, err
+		return err
 	}
-	sockets, err := server.Sockets(cfg)
+	sockets, err := server.Sockets(cfg, o.held)
 	if err != nil {
-		return nil, sysexits.Unavailable.With(withHolder(err, cfg))
+		return sysexits.Unavailable.With(withHolder(err, cfg))
 	}
-	if err := errors.Join(workspace.BecomeServer(cfg), sysexits.Config.With(secrets(cfg))); err != nil {
-		sockets.Close()
-		return nil, err
-	}
-	return sockets, nil
+	o.sockets = sockets
+	return errors.Join(workspace.BecomeServer(cfg), sysexits.Config.With(secrets(cfg)))
 }
 
 // mayBeRoot refuses to run as root when the server listens to other hosts, unless the

@@ -5,9 +5,24 @@ import (
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"strconv"
 
 	"postrider/cmd/sysexits"
 )
+
+// fileFor is the file that the profile of this process goes to: each process of a server that
+// was restarted has one of its own.
+func (o *origin) fileFor(file string) string {
+	if o.by == nil || file == "" {
+		return file
+	}
+	for n := 2; ; n++ {
+		next := file + "." + strconv.Itoa(n)
+		if _, err := os.Lstat(next); err != nil {
+			return next
+		}
+	}
+}
 
 // startProfile begins a CPU profile that stop writes out; no file, no profile.
 func startProfile(file string) (stop func(), err error) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"postrider/cmd/postrider/serve/inspect"
 	"postrider/cmd/postrider/workspace"
@@ -34,8 +35,15 @@ type running struct {
 	log     *slog.Logger
 	manager *notifier
 	share   fileShare // what each use got of the open files, at the start
+	from    *origin
+	started time.Time
 
-	mu    sync.Mutex     // held by a reload
+	stage     stage
+	orders    chan *handover   // has room for the one that takes stage to replacing
+	ready     chan struct{}    // closed when the server takes mail
+	restarted *admin.Restarted // how this process began; set before ready
+
+	mu    sync.Mutex     // held by a reload, and by the check before a restart
 	asked *config.Config // the file and the flags, as far as they are applied; guarded by mu
 	// cfg is asked with the addresses that were bound, and without what the limit of open
 	// files does not allow.
@@ -48,6 +56,10 @@ type running struct {
 func (r *running) reload() (done admin.Reloaded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.mayRestart(); err != nil {
+		code, _ := sysexits.Of(err)
+		return admin.Reloaded{Changes: []admin.Change{}, Error: err.Error(), Code: int(code)}
+	}
 	defer r.manager.reloading()()
 	fault := func(err error) {
 		if err != nil {

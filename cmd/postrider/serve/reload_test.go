@@ -37,7 +37,7 @@ func startRunning(t *testing.T) (r *running, next **config.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sockets, err := server.Sockets(cfg)
+	sockets, err := server.Sockets(cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (f *flagValues) Set(s string) error { f.words = append(f.words, s); return 
 // Command is "postrider serve".
 func Command() *cobra.Command {
 	var file, profile, allocs string
-	var demo bool
+	var demo, trying bool
 	flags := make(map[string]*flagValues)
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -62,23 +62,37 @@ demo-passwords of the data directory.`,
 			if err != nil {
 				return err
 			}
-			stop, err := startProfile(profile)
+			if trying {
+				return tryStart(cmd.Context(), cfg, cmd.OutOrStdout())
+			}
+			from, err := readOrigin()
+			if err != nil {
+				return sysexits.Unavailable.With(err)
+			}
+			stop, err := startProfile(from.fileFor(profile))
 			if err != nil {
 				return err
 			}
-			defer stop()
-			written, err := startAllocProfile(allocs)
+			written, err := startAllocProfile(from.fileFor(allocs))
 			if err != nil {
 				return err
 			}
 			load := func() (*config.Config, error) { return configOf(file, flags) }
-			return errors.Join(serve(cmd.Context(), cfg, load, hangups, demo, cmd.OutOrStdout()), written())
+			next, err := from.serve(cmd.Context(), cfg, load, hangups, demo, cmd.OutOrStdout())
+			stop()
+			err = errors.Join(err, written())
+			if next != nil {
+				err = errors.Join(err, next.take())
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML; default: $POSTRIDER_CONFIG, or /etc/postrider.toml if it exists); flags override it")
 	cmd.Flags().BoolVar(&demo, "demo", false, "make the accounts mbrain and jsmith and print their passwords")
 	cmd.Flags().StringVar(&profile, "profile", "", "write a CPU profile of the run to this file, for go tool pprof")
 	cmd.Flags().StringVar(&allocs, "profile-allocs", "", "write a profile of the run's allocations to this file, for go tool pprof")
+	cmd.Flags().BoolVar(&trying, trialFlag, false, "find out for \"postrider restart\" whether the program can start, and end")
+	_ = cmd.Flags().MarkHidden(trialFlag) // it is there
 	for _, k := range config.Default().Keys() {
 		if k.Flag == "" {
 			continue
@@ -116,13 +130,24 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 	return cfg, nil
 }
 
-// serve runs the server until ctx ends, or until its store fails and
-// the process replaces itself. load reads the configuration again, for each signal in hangups.
-func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) error {
+// serve runs the server until ctx ends, or until another process is to take the place of this
+// one: next. load reads the configuration again, for each signal in hangups.
+func (o *origin) serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) (next *successor, err error) {
+	next, err = o.run(ctx, cfg, load, hangups, demo, out)
+	if next == nil && err != nil && ctx.Err() == nil {
+		next = o.back(err)
+	}
+	if next == nil && o.sockets != nil {
+		o.sockets.Close()
+	}
+	return next, err
+}
+
+func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) (next *successor, err error) {
 	started, asked := time.Now(), cfg.Clone()
 	handler, err := maillog.Open(logSettings(cfg))
 	if err != nil {
-		return sysexits.CantCreate.With(err)
+		return nil, sysexits.CantCreate.With(err)
 	}
 	defer handler.Close()
 	log := slog.New(handler)
@@ -134,15 +159,12 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 
 	manager, stopNotifying := newNotifier(log)
 	defer stopNotifying()
-	sockets, err := prepare(ctx, cfg, log)
-	if err != nil {
-		return err
+	if err := o.prepare(ctx, cfg, log); err != nil {
+		return nil, err
 	}
-	defer sockets.Close()
-
 	share, err := setFilesAside(cfg, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	failed := make(chan error, 1)
 	store, err := openStore(ctx, cfg, log, failed, started)
@@ -150,29 +172,32 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 		pause := restartPause(started)
 		log.Error("the store can't be opened yet; trying again with another process", "err", err, "pause", pause)
 		wait(ctx, pause)
-		handler.Close()
-		return sysexits.TempFail.With(replaceProcess(pause, sockets))
+		return o.again(pause), nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := bootstrap(store, cfg, demo, out); err != nil {
-		return errors.Join(err, store.Close())
+		return nil, errors.Join(err, store.Close())
 	}
 	if cfg.Storage.Durability == config.DurabilityNone {
 		log.Warn("storage.durability is none: accepted mail is lost when the machine fails or this process is killed")
 	}
-	srv, err := server.NewOn(sockets, cfg, store, log)
+	srv, err := server.NewOn(o.sockets, cfg, store, log)
 	if err != nil {
-		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
+		return nil, sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
-	live := &running{load: load, srv: srv, store: store, lines: handler, sockets: sockets, log: log, manager: manager, share: share, asked: asked}
+	live := &running{load: load, srv: srv, store: store, lines: handler, sockets: o.sockets, log: log, manager: manager, share: share, asked: asked,
+		from: o, started: started, orders: make(chan *handover, 1), ready: make(chan struct{})}
 	live.cfg.Store(cfg)
-	stop, err := serveHTTP(ctx, &httpParams{cfg, sockets, srv, store, log, started, live})
+	stop, err := serveHTTP(ctx, &httpParams{cfg, o.sockets, srv, store, log, started, live})
 	if err != nil {
-		return sysexits.Unavailable.With(errors.Join(err, store.Close()))
+		return nil, sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
 	srv.Start()
+	o.started()
+	live.restarted = o.tell(log, time.Now())
+	close(live.ready)
 	ready := readyLine(srv, stop)
 	fmt.Fprintln(out, ready)
 	log.Info(ready)
@@ -181,26 +206,47 @@ func serve(ctx context.Context, cfg *config.Config, load func() (*config.Config,
 	}
 	defer live.onHangup(hangups)()
 	manager.ready(ready, srv.Alive)
+	return live.untilEnd(ctx, failed, stop, store)
+}
 
+// untilEnd waits for the reason to end, and ends.
+func (r *running) untilEnd(ctx context.Context, failed <-chan error, web *httpServers, store storage.Store) (next *successor, err error) {
 	select {
 	case <-ctx.Done():
-		manager.stopping()
-		limit := live.cfg.Load().Limits.DrainTimeout
-		log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", limit)
-		until, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		srv.Drain(until)
-		stop.end(until, log)
-		return sysexits.IOErr.With(store.Close())
 	case err := <-failed:
-		pause := restartPause(started)
-		manager.restarting(err)
-		log.Error("the store failed: restarting", "err", err, "pause", pause)
-		drain(srv, 2*time.Second) // the answers to what was in flight: 451
-		wait(ctx, pause)
-		handler.Close()
-		return sysexits.TempFail.With(replaceProcess(pause, sockets))
+		return r.restartFailed(ctx, err), nil
+	case by := <-r.orders:
+		if next := r.give(ctx, by, web, store); next != nil {
+			return next, nil
+		}
 	}
+	r.stage.Store(ending)
+	r.manager.stopping()
+	limit := r.cfg.Load().Limits.DrainTimeout
+	r.log.Info("stopping: sessions in the middle of a message may finish it", "limits.drain_timeout", limit)
+	until, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	r.srv.Drain(until)
+	web.end(until, r.log)
+	return nil, sysexits.IOErr.With(store.Close())
+}
+
+// restartFailed ends a server whose store has failed, in favour of a process that opens it
+// again.
+func (r *running) restartFailed(ctx context.Context, err error) *successor {
+	r.stage.Store(ending)
+	pause := restartPause(r.started)
+	r.manager.restarting(err)
+	r.log.Error("the store failed: restarting", "err", err, "pause", pause)
+	drain(r.srv, 2*time.Second) // the answers to what was in flight: 451
+	wait(ctx, pause)
+	signalsWait()
+	return r.from.again(pause)
+}
+
+// again is the same program in the place of this process, for a failed store.
+func (o *origin) again(pause time.Duration) *successor {
+	return &successor{program: o.program, args: os.Args, sockets: o.sockets, failed: true, pause: pause}
 }
 
 // readyLine has the addresses of a server that takes mail.

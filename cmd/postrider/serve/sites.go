@@ -17,6 +17,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/privilege"
+	"postrider/engine/host/httpserver"
 	"postrider/engine/server"
 )
 
@@ -40,7 +41,7 @@ type site struct {
 	name, addr string // as in config.Listeners
 	at         netip.AddrPort
 	listener   net.Listener
-	server     *http.Server
+	server     *httpserver.Server
 }
 
 // siteNames are the names of config.Listeners that are HTTP.
@@ -142,7 +143,7 @@ func (s *sites) leave(which func(*site) bool) (gone []*site) {
 	for _, at := range gone {
 		_ = at.listener.Close() // so that no connection comes any more when this returns
 		go func() {
-			_ = at.server.Shutdown(context.Background()) // until end, at the latest
+			at.server.End(context.Background(), 0) // until end, at the latest
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.leaving = slices.DeleteFunc(s.leaving, func(other *site) bool { return other == at })
@@ -153,7 +154,7 @@ func (s *sites) leave(which func(*site) bool) (gone []*site) {
 
 // end has no address added any more, and returns the servers of all addresses, also of
 // addresses that were taken away.
-func (s *sites) end() (servers []*http.Server) {
+func (s *sites) end() (servers []*httpserver.Server) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
@@ -190,6 +191,5 @@ func (h *httpServers) serve(socket *os.File, handler http.Handler, within *tls.C
 	hs := &http.Server{Handler: h.counts(h.replies(h.limits.only(handler))), BaseContext: func(net.Listener) context.Context { return h.ctx },
 		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	go func() { _ = hs.Serve(l) }()
-	return &site{at: addr.(*net.TCPAddr).AddrPort(), listener: l, server: hs}, nil
+	return &site{at: addr.(*net.TCPAddr).AddrPort(), listener: l, server: httpserver.Serve(hs, l)}, nil
 }

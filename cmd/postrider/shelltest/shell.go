@@ -143,14 +143,15 @@ func (s *Shell) serve(t *testing.T, of func(storage.Store) (storage.Store, admin
 		t.Fatal(err)
 	}
 	offered, relay, smtp := of(store)
-	stop, err := admin.Serve(context.Background(), workspace.AdminSocket(cfg), offered, relay, nil, slog.New(slog.DiscardHandler), func() admin.Status {
-		return admin.Status{Version: "test", Health: "ok", SMTP: smtp(), Settings: admin.Settings{Dir: s.Dir, Values: cfg.Values()}}
-	})
+	l, err := admin.Listen(workspace.AdminSocket(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
+	stop := admin.Serve(t.Context(), l, offered, relay, nil, slog.New(slog.DiscardHandler), func() admin.Status {
+		return admin.Status{Version: "test", Health: "ok", SMTP: smtp(), Settings: admin.Settings{Dir: s.Dir, Values: cfg.Values()}}
+	})
 	t.Cleanup(func() {
-		stop()
+		stop(t.Context())
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}

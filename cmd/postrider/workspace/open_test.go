@@ -51,12 +51,13 @@ func TestACommandWaitsForAServerThatStarts(t *testing.T) {
 	}
 
 	server := hold()
-	var stop func()
+	var stop func(context.Context)
 	store := opened(func() {
-		var err error
-		if stop, err = admin.Serve(context.Background(), AdminSocket(cfg), server, nil, nil, slog.New(slog.DiscardHandler), func() admin.Status { return admin.Status{} }); err != nil {
+		l, err := admin.Listen(AdminSocket(cfg))
+		if err != nil {
 			t.Fatal(err)
 		}
+		stop = admin.Serve(t.Context(), l, server, nil, nil, slog.New(slog.DiscardHandler), func() admin.Status { return admin.Status{} })
 	})
 	if _, ok := store.(*admin.Client); !ok {
 		t.Errorf("the command works at a %T", store)
@@ -64,7 +65,7 @@ func TestACommandWaitsForAServerThatStarts(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Error(err)
 	}
-	stop()
+	stop(t.Context())
 	store = opened(func() {
 		if err := server.Close(); err != nil {
 			t.Fatal(err)

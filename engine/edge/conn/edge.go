@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"math"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -74,31 +75,52 @@ func (e *Edge) Run(loops []*loop.Loop) {
 	}
 }
 
-// Drain shuts all sessions down, without a loss: see ender.
-func (e *Edge) Drain() {
-	e.Each(func(s *Session) { s.ender.shutdown() })
+// Drain shuts all sessions down, without a loss: see ender. It returns how many it has told
+// before ctx ends.
+func (e *Edge) Drain(ctx context.Context) (told int) {
+	told, _ = e.shutDown(ctx, math.MaxUint64)
+	return told
 }
 
-// Each calls f for each open session, soon, on the goroutine of the session's loop.
-func (e *Edge) Each(f func(*Session)) {
-	for l, p := range e.loops {
-		l.Post(each{p, f})
+// EndOpen is Drain for the sessions that are open now, while new ones go on. It waits until
+// they are gone or ctx ends.
+func (e *Edge) EndOpen(ctx context.Context) (told int) {
+	last := e.ids.Load()
+	told, err := e.shutDown(ctx, last)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for open := int64(1); open > 0 && err == nil; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		var count atomic.Int64
+		err = e.Each(ctx, func(s *Session) {
+			if s.id <= last {
+				count.Add(1)
+			}
+		})
+		open = count.Load()
 	}
+	return told
 }
 
-// each is a task that calls f for all sessions on a loop.
-type each struct {
-	of *perLoop
-	f  func(*Session)
+// shutDown shuts the sessions down up to an id, and returns how many.
+func (e *Edge) shutDown(ctx context.Context, last uint64) (told int, err error) {
+	var count atomic.Int64
+	err = e.Each(ctx, func(s *Session) {
+		if s.id <= last && !s.Closing {
+			count.Add(1)
+			s.ender.shutdown()
+		}
+	})
+	return int(count.Load()), err
 }
 
-// Run implements loop.Task. f may end the session.
-func (e each) Run() {
-	for s := e.of.first; s != nil; {
-		next := s.next
-		e.f(s)
-		s = next
-	}
+// Each calls f for each session that is open, on the goroutine of the session's loop. It
+// returns when f was called for all, or ctx ends. f may end its session.
+func (e *Edge) Each(ctx context.Context, f func(*Session)) error {
+	return e.visit(ctx, func() func(*Session) { return f })
 }
 
 // Port is shared by the sessions on one listener.

@@ -18,8 +18,13 @@ type handshaking struct {
 
 	hs    *tlsio.Handshake // nil until the first octet
 	busy  bool             // hs belongs to its goroutine
+	ends  bool             // the session is to end after the handshake
 	began time.Time
 }
+
+// lastHandshake is how long a handshake may take once the session is to end: its client may
+// just have connected, and is told in TLS that the server ends.
+const lastHandshake = 2 * time.Second
 
 // handshake returns the handler that makes the TLS handshake as server. After it the session
 // is the handler again. Memory for the handshake is allocated at the first octet.
@@ -98,6 +103,9 @@ func (h *handshaking) succeed(session *tlsio.Session) {
 	s.Conn.SetLayer(session)
 	s.Conn.Resume()
 	s.secured()
+	if h.ends {
+		s.shutdown()
+	}
 }
 
 // fail closes the connection after the TLS alert was sent.
@@ -129,7 +137,12 @@ func (h *handshaking) Closed(c *loop.Conn, err error) {
 }
 
 // shutdown implements ender.
-func (h *handshaking) shutdown() { h.s.Conn.Abort() }
+func (h *handshaking) shutdown() {
+	if !h.ends {
+		h.ends = true
+		h.s.Conn.SetDeadline(min(lastHandshake, time.Duration(h.s.Port.Edge.TLS.Limit.Load())))
+	}
+}
 
 // TLSBusy reports whether a handshake that begins now would be cut off. A 454 is cheaper for
 // both sides: the client continues in clear text or tries again later.

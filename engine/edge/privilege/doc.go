@@ -15,6 +15,8 @@
 // would wait for ever.
 //
 // [Sockets] stay open, so that the process can pass them to the process that replaces it
-// ([Sockets.Pass]), which does not run as root. Clients that connect meanwhile wait a moment
-// and are not refused.
+// ([Sockets.Pass], [Inherited]), which does not run as root. Clients that connect meanwhile wait
+// a moment and are not refused. The next process knows them by their addresses in the
+// configuration: it closes sockets whose address is not there any more, and binds what is new. [Try] finds
+// before that whether it can. [Sockets.Unix] keeps unix sockets in the same way.
 package privilege

@@ -6,8 +6,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,9 +18,13 @@ type Sockets struct {
 	passed map[string]bool // the names of the sockets that systemd has passed
 }
 
+// socket is a listening socket. asked is its address as the configuration has it, which the
+// next process knows it by: addr may have a port that was picked. systemd: it is what a unit
+// of systemd says, whatever the configuration asks for.
 type socket struct {
-	name, addr string
-	file       *os.File
+	name, asked, addr string
+	systemd, local    bool // local: it is a unix socket, and asked its path
+	file              *os.File
 }
 
 // Listeners are the addresses for one protocol.
@@ -34,28 +36,68 @@ type Listeners struct {
 }
 
 // Bind returns a socket for each address, and sets the addresses that the sockets have. They
-// differ from the configuration for passed sockets, and for port 0.
-func Bind(all []Listeners, kernel loop.Config) (*Sockets, error) {
-	inherited, fromSystemd, err := handedOver()
-	if err != nil {
+// differ from the configuration for sockets of systemd, and for port 0. It takes the sockets
+// that are held already, nil: none, and closes sockets that are not asked for. At an error the
+// ones that fit are still held.
+func Bind(all []Listeners, held *Held, kernel loop.Config) (*Sockets, error) {
+	if held == nil {
+		held = new(Held)
+	}
+	if err := held.areKnown(all); err != nil {
 		return nil, err
 	}
 	s := &Sockets{passed: make(map[string]bool)}
-	for name := range inherited {
-		s.passed[name] = fromSystemd
+	got, missing := make([][]socket, len(all)), make([][]int, len(all))
+	for n, part := range all {
+		got[n], missing[n] = held.pick(part)
+		s.passed[part.Name] = len(got[n]) > 0 && got[n][0].systemd
 	}
-	for _, part := range all {
-		if err := s.take(part, inherited, kernel); err != nil {
-			s.Close()
-			return nil, err
+	made, err := held.bindAll(all, got, missing, kernel)
+	for n, part := range all {
+		if err == nil {
+			err = part.named(got[n])
 		}
-		delete(inherited, part.Name)
+		s.all = append(s.all, got[n]...)
 	}
-	for name := range inherited {
-		s.Close()
-		return nil, fmt.Errorf("a passed socket has the unknown name %q (FileDescriptorName=): expected one of %s", name, strings.Join(names(all), ", "))
+	if err != nil {
+		closeAll(made)
+		return nil, err
 	}
+	held.leave(s)
 	return s, nil
+}
+
+// bindAll binds what is missing.
+func (h *Held) bindAll(all []Listeners, got [][]socket, missing [][]int, kernel loop.Config) (made []socket, err error) {
+	for n, part := range all {
+		for _, i := range missing[n] {
+			k := &got[n][i]
+			if k.file, err = h.bind(k.asked, kernel); err != nil {
+				return made, fmt.Errorf("%s %s: %w", part.Key, k.asked, explain(err))
+			}
+			made = append(made, *k)
+		}
+	}
+	return made, nil
+}
+
+func closeAll(ss []socket) {
+	for _, k := range ss {
+		_ = k.file.Close()
+	}
+}
+
+// named sets the addresses of the sockets.
+func (part Listeners) named(ss []socket) (err error) {
+	addrs := make([]string, len(ss))
+	for i := range ss {
+		if ss[i].addr, err = addrOf(ss[i].file); err != nil {
+			return fmt.Errorf("the socket for %s: %w", part.Name, err)
+		}
+		addrs[i] = ss[i].addr
+	}
+	part.Set(addrs)
+	return nil
 }
 
 func names(all []Listeners) (ns []string) {
@@ -89,7 +131,7 @@ func Open(name, key, addr string, kernel loop.Config) (New, error) {
 		_ = f.Close()
 		return New{}, fmt.Errorf("%s %s: %w", key, addr, err)
 	}
-	return New{socket{name, bound, f}}, nil
+	return New{socket{name: name, asked: addr, addr: bound, file: f}}, nil
 }
 
 // Keep adds a socket.
@@ -114,31 +156,6 @@ func addrOf(f *os.File) (string, error) {
 	}
 	defer l.Close() // a duplicate
 	return l.Addr().String(), nil
-}
-
-// take binds the addresses for one protocol, or takes its passed sockets.
-func (s *Sockets) take(part Listeners, inherited map[string][]*os.File, kernel loop.Config) error {
-	files := inherited[part.Name]
-	if len(files) == 0 {
-		for _, addr := range part.Addrs {
-			f, err := loop.Bind(addr, kernel)
-			if err != nil {
-				return fmt.Errorf("%s %s: %w", part.Key, addr, explain(err))
-			}
-			files = append(files, f)
-		}
-	}
-	var addrs []string
-	for _, f := range files {
-		addr, err := addrOf(f)
-		if err != nil {
-			return fmt.Errorf("the socket for %s: %w", part.Name, err)
-		}
-		s.all = append(s.all, socket{part.Name, addr, f})
-		addrs = append(addrs, addr)
-	}
-	part.Set(addrs)
-	return nil
 }
 
 // explain adds to a bind error what to do about it.
@@ -167,78 +184,55 @@ func (s *Sockets) File(name, addr string) *os.File {
 	return s.all[i].file
 }
 
-// Close closes the sockets.
-func (s *Sockets) Close() {
-	for _, k := range s.all {
-		_ = k.file.Close()
-	}
-}
-
-// passEnv is the environment variable that tells the next process which descriptors are
-// sockets: "7=smtp,8=pop3".
-const passEnv = "POSTRIDER_SOCKETS"
-
-// Pass keeps the sockets open across exec, and returns the environment variable for the new
-// program.
-func (s *Sockets) Pass() (env string, err error) {
-	var words []string
-	for _, k := range s.all {
-		raw, e := k.file.SyscallConn()
-		if e != nil {
-			return "", e
-		}
-		e = raw.Control(func(fd uintptr) {
-			_, err = unix.FcntlInt(fd, unix.F_SETFD, 0)
-			words = append(words, fmt.Sprintf("%d=%s", fd, k.name))
-		})
-		if err = errors.Join(e, err); err != nil {
-			return "", err
-		}
-	}
-	return passEnv + "=" + strings.Join(words, ","), nil
-}
-
-// handedOver returns the sockets that this process was started with, by name.
-func handedOver() (found map[string][]*os.File, fromSystemd bool, err error) {
-	defer func() {
-		for _, name := range []string{passEnv, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
-			_ = os.Unsetenv(name) // no child may take them
-		}
-	}()
-	found = make(map[string][]*os.File)
-	add := func(fd int, name string) {
-		unix.CloseOnExec(fd)
-		_ = unix.SetNonblock(fd, false) // see loop.Bind; a bad descriptor fails later
-		found[name] = append(found[name], os.NewFile(uintptr(fd), name))
-	}
-	if passed := os.Getenv(passEnv); passed != "" {
-		for word := range strings.SplitSeq(passed, ",") {
-			number, name, _ := strings.Cut(word, "=")
-			fd, err := strconv.Atoi(number)
-			if err != nil {
-				return nil, false, fmt.Errorf("%s=%s: %w", passEnv, passed, err)
+// Unix returns a unix socket at path: the one that is held, or else the one that listen
+// makes. s has a duplicate of it, for the next process.
+func (s *Sockets) Unix(name, path string, listen func() (*net.UnixListener, error)) (l *net.UnixListener, err error) {
+	i := slices.IndexFunc(s.all, func(k socket) bool { return k.local && k.name == name })
+	if i >= 0 {
+		k := s.all[i]
+		s.all = slices.Delete(s.all, i, i+1)
+		defer k.file.Close()
+		if k.asked == path {
+			if l = unixListener(k.file, path); l != nil {
+				return l, s.keepUnix(name, path, l)
 			}
-			add(fd, name)
+		} else {
+			_ = os.Remove(k.asked)
 		}
-		return found, false, nil
 	}
-	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-		return nil, false, nil // no sockets, or for another process
+	if l, err = listen(); err != nil {
+		return nil, err
 	}
-	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
-	if err != nil {
-		return nil, false, fmt.Errorf("LISTEN_FDS of systemd: %w", err)
-	}
-	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
-	for i := range n {
-		name := "unknown"
-		if i < len(names) {
-			name = names[i]
-		}
-		add(firstPassed+i, name)
-	}
-	return found, true, nil
+	return l, s.keepUnix(name, path, l)
 }
 
-// firstPassed is SD_LISTEN_FDS_START.
-const firstPassed = 3
+// unixListener is the listener of a socket that was handed over; nil: its path leads to it no
+// more.
+func unixListener(f *os.File, path string) *net.UnixListener {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return nil
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		_ = l.Close()
+		return nil
+	}
+	u.SetUnlinkOnClose(false)
+	return u
+}
+
+func (s *Sockets) keepUnix(name, path string, l *net.UnixListener) error {
+	f, err := l.File()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.all = append(s.all, socket{name: name, asked: path, addr: path, local: true, file: f})
+	return nil
+}
+
+// Close closes the sockets.
+func (s *Sockets) Close() { closeAll(s.all) }

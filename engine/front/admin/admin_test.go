@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -125,10 +126,25 @@ func (d *fakeDraft) Discard() {
 	d.f.discarded++
 }
 
+// serveAt is Serve at a path, until stop is called.
+func serveAt(path string, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
+	l, err := Listen(path)
+	if err != nil {
+		return nil, err
+	}
+	end := Serve(context.Background(), l, store, relay, inside, log, status, more...)
+	return func() {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		end(over)
+		_ = os.Remove(path)
+	}, nil
+}
+
 func connect(t *testing.T, f storage.Store) *Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, f, nil, nil, quiet, func() Status { return Status{Version: "1", Health: "ok"} })
+	stop, err := serveAt(path, f, nil, nil, quiet, func() Status { return Status{Version: "1", Health: "ok"} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +290,7 @@ func TestDiscardedDraftsAreNotDelivered(t *testing.T) {
 
 func TestSocketFile(t *testing.T) {
 	serve := func(path string) (func(), error) {
-		return Serve(context.Background(), path, &fake{}, nil, nil, quiet, func() Status { return Status{} })
+		return serveAt(path, &fake{}, nil, nil, quiet, func() Status { return Status{} })
 	}
 	// A directory too deep for a socket's address.
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100), strings.Repeat("e", 100))

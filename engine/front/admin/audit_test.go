@@ -57,7 +57,7 @@ func TestActsAreLogged(t *testing.T) {
 	var b bytes.Buffer
 	lines := maillog.New(&b, false, slog.LevelInfo, "mx.test")
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, store, &relayFake{}, insideFake{}, slog.New(lines), func() Status { return Status{} })
+	stop, err := serveAt(path, store, &relayFake{}, insideFake{}, slog.New(lines), func() Status { return Status{} })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestACheckpointGoesWithItsClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(data, "admin.sock")
-	stop, err := Serve(context.Background(), socket, store, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
+	stop, err := serveAt(socket, store, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,10 +98,11 @@ func (s *linkingStore) Checkpoint() (string, func() error, error) {
 func TestTheEndWaitsForACheckpoint(t *testing.T) {
 	s := &linkingStore{met: make(chan struct{}), goOn: make(chan struct{})}
 	path := filepath.Join(t.TempDir(), "admin")
-	stop, err := Serve(context.Background(), path, s, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
+	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	end := Serve(context.Background(), l, s, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{} })
 	c, err := Dial(context.Background(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +116,9 @@ func TestTheEndWaitsForACheckpoint(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		stop()
+		over, cancel := context.WithCancel(context.Background())
+		cancel() // what is under way is cut off
+		end(over)
 	}()
 	if err := <-made; err == nil {
 		t.Error("the client is not told that the server has ended")

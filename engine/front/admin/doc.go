@@ -20,10 +20,14 @@
 // these stream: a queue of millions is never in
 // memory. /v1/relay-NAME goes to the scheduler of the running server, which a store that a
 // command opens does not have; so do /v1/sessions, /v1/sessions-end and /v1/trace, which go
-// to the running server's sessions. A trace streams lines for as long as it lasts. GET
+// to the running server's sessions. A trace streams lines for as long as it lasts. /v1/reload
+// and /v1/restart go to the process; the answer to the second comes before it ends. GET
 // /status returns the state of the server in JSON: curl
 // --unix-socket serves as well as the command. A group of methods joins by one entry in
 // the routes of server.go and one method of Client.
+//
+// At a restart the socket stays, and what connects meanwhile is answered by the next process
+// (GET /status then has "restarted").
 //
 // # Errors
 //

@@ -98,7 +98,7 @@ func (r *relayFake) RelayStatus() RelayStatus {
 func connectQueue(t *testing.T, f storage.Store, relay Relay) *Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, f, relay, nil, quiet, func() Status { return Status{} })
+	stop, err := serveAt(path, f, relay, nil, quiet, func() Status { return Status{} })
 	if err != nil {
 		t.Fatal(err)
 	}

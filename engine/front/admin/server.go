@@ -9,22 +9,19 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
+	"postrider/engine/host/httpserver"
 	"postrider/storage"
 )
 
-// Serve listens on the socket at path and answers commands from store until stop
-// is called, which cuts off what is under way, waits until it has let go of the store, and
-// removes the socket, or until ctx ends, which cuts off long answers only. status is asked for each GET /status.
-// relay is nil for a server that relays nothing, inside for one that tells nothing of itself.
-// Acts of operators are logged to log. more are the routes of what the caller alone can do.
-func Serve(ctx context.Context, path string, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (stop func(), err error) {
-	l, err := listen(path)
-	if err != nil {
-		return nil, err
-	}
+// Serve answers commands at a socket of Listen from store until end is called: no more
+// requests are taken, and requests that are under way have until its context ends; then it
+// waits until they have let go of the store. Long answers are cut off at once, also when ctx
+// ends. status is asked for each GET /status. relay is nil for a server that relays nothing,
+// inside for one that tells nothing of itself. Acts of operators are logged to log. more are
+// the routes of what the caller alone can do.
+func Serve(ctx context.Context, l net.Listener, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (end func(context.Context)) {
 	handlerOf := func(log *slog.Logger) http.Handler {
 		relay, inside := relay, inside
 		if relay != nil {
@@ -39,24 +36,20 @@ func Serve(ctx context.Context, path string, store storage.Store, relay Relay, i
 		}
 		return mux
 	}
+	ctx, cancel := context.WithCancel(ctx)
 	calls := &calls{next: byOperator(log, handlerOf), over: make(chan struct{})}
 	h := &http.Server{
 		Handler: calls, ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: withOperator,
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = h.Serve(l)
-	}()
-	return func() {
-		_ = h.Close()
-		<-done
+	s := httpserver.Serve(h, l)
+	return func(until context.Context) {
+		cancel()
+		s.End(until, time.Second) // a command that has asked may ask more
 		if n := calls.end(endPatience); n > 0 {
 			log.Warn("commands of operators do not end: the store is closed all the same", "commands", n)
 		}
-		_ = os.Remove(path)
-	}, nil
+	}
 }
 
 // Route is a method that a caller of Serve adds.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +16,7 @@ import (
 func TestSettings(t *testing.T) {
 	want := Settings{Dir: "/srv", File: "/etc/postrider.toml", Values: map[string]string{"server.hostname": `"mx.example.org"`}}
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	stop, err := Serve(context.Background(), path, struct{ storage.Store }{}, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{Version: "9", Settings: want} })
+	stop, err := serveAt(path, struct{ storage.Store }{}, nil, nil, slog.New(slog.DiscardHandler), func() Status { return Status{Version: "9", Settings: want} })
 	if err != nil {
 		t.Fatal(err)
 	}

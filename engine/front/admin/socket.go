@@ -8,9 +8,9 @@ import (
 	"postrider/engine/host/unixsocket"
 )
 
-// listen creates the socket. It replaces one on which no server listens any more. Serve
+// Listen creates the socket. It replaces one on which no server listens any more. The caller
 // removes it.
-func listen(path string) (net.Listener, error) {
+func Listen(path string) (*net.UnixListener, error) {
 	l, err := unixsocket.Listen(path, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("admin socket: %w", err)

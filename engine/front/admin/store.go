@@ -82,6 +82,8 @@ type Status struct {
 	SMTP   []string `json:"smtp"` // addresses with ports
 	POP3   []string `json:"pop3"`
 	HTTP   []string `json:"http"`
+	// Restarted tells of the process before this one, if an operator had it replaced.
+	Restarted *Restarted `json:"restarted,omitempty"`
 	*Details
 
 	Listening []Listener `json:"-"` // listeners of HTTP, for Details

@@ -62,12 +62,25 @@ func start(t *testing.T, f func(taken) (incoming.Result, error)) (path string, r
 	return startLimited(t, maxTime, f)
 }
 
+// serveAt serves at a path until stop is called.
+func serveAt(path string, room Room, submit Submit, limit time.Duration) (stop func(), err error) {
+	l, err := Listen(path)
+	if err != nil {
+		return nil, err
+	}
+	end := serve(l, room, submit, limit)
+	return func() {
+		_ = os.Remove(path)
+		end(context.Background())
+	}, nil
+}
+
 // startLimited is start with another maxTime.
 func startLimited(t *testing.T, limit time.Duration, f func(taken) (incoming.Result, error)) (path string, r *room) {
 	t.Helper()
 	r = &room{left: 64 << 20, all: 64 << 20}
 	path = filepath.Join(t.TempDir(), "mail.sock")
-	stop, err := serve(path, r, func(_ context.Context, m incoming.Mail, reserve func(int64) bool) (incoming.Result, error) {
+	stop, err := serveAt(path, r, func(_ context.Context, m incoming.Mail, reserve func(int64) bool) (incoming.Result, error) {
 		text, err := io.ReadAll(m.Text)
 		if err != nil {
 			return incoming.Result{}, err
@@ -420,25 +433,25 @@ func TestNoServer(t *testing.T) {
 			t.Errorf("%s: %+v %v", path, a, err)
 		}
 	}
-	if _, err := Serve(file, &room{}, nil); err == nil || !strings.Contains(err.Error(), "not a socket") {
+	if _, err := Listen(file); err == nil || !strings.Contains(err.Error(), "not a socket") {
 		t.Error(err)
 	}
-	stop, err := Serve(stale, &room{}, nil)
+	stop, err := serveAt(stale, &room{}, nil, maxTime)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
-	if _, err := Serve(stale, &room{}, nil); err == nil || !strings.Contains(err.Error(), "another server") {
+	if _, err := Listen(stale); err == nil || !strings.Contains(err.Error(), "another server") {
 		t.Error(err)
 	}
 }
 
-// Serve makes the socket's directory, so that all users may enter it. If its parent is
+// Listen makes the socket's directory, so that all users may enter it. If its parent is
 // missing too, the error says what to do.
 func TestTheDirectoryIsMade(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	r := &room{}
-	stop, err := Serve(filepath.Join(dir, "mail.sock"), r, nil)
+	stop, err := serveAt(filepath.Join(dir, "mail.sock"), r, nil, maxTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,7 +459,7 @@ func TestTheDirectoryIsMade(t *testing.T) {
 	if info, err := os.Stat(dir); err != nil || info.Mode() != os.ModeDir|0o755 {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
-	if _, err := Serve(filepath.Join(dir, "a/b/mail.sock"), r, nil); err == nil || !strings.Contains(err.Error(), "server.mail_socket") {
+	if _, err := Listen(filepath.Join(dir, "a/b/mail.sock")); err == nil || !strings.Contains(err.Error(), "server.mail_socket") {
 		t.Error(err)
 	}
 }
@@ -459,10 +472,10 @@ func TestLongPath(t *testing.T) {
 	}
 	path := filepath.Join(dir, "mail.sock")
 	r := &room{left: 8 << 20, all: 8 << 20}
-	stop, err := Serve(path, r, func(_ context.Context, m incoming.Mail, _ func(int64) bool) (incoming.Result, error) {
+	stop, err := serveAt(path, r, func(_ context.Context, m incoming.Mail, _ func(int64) bool) (incoming.Result, error) {
 		_, err := io.Copy(io.Discard, m.Text)
 		return incoming.Result{Receipt: storage.NewReceipt(1)}, err
-	})
+	}, maxTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -540,11 +553,11 @@ func TestOtherUser(t *testing.T) {
 	cmd := as(t, 61234)
 	dir := public(t)
 	path := filepath.Join(dir, "mail.sock")
-	stop, err := Serve(path, &room{left: 8 << 20, all: 8 << 20}, func(_ context.Context, m incoming.Mail, _ func(int64) bool) (incoming.Result, error) {
+	stop, err := serveAt(path, &room{left: 8 << 20, all: 8 << 20}, func(_ context.Context, m incoming.Mail, _ func(int64) bool) (incoming.Result, error) {
 		text, err := io.ReadAll(m.Text)
 		got <- taken{m, string(text)}
 		return incoming.Result{Receipt: storage.NewReceipt(42)}, err
-	})
+	}, maxTime)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"postrider/engine/host/httpserver"
 	"postrider/engine/host/unixsocket"
 	"postrider/engine/mail/incoming"
 	"postrider/storage"
@@ -62,18 +63,14 @@ type Room interface {
 	Release(octets int64)
 }
 
-// Serve accepts mail at the socket at path until stop is called. stop waits a while for
-// messages in progress.
-func Serve(path string, room Room, submit Submit) (stop func(), err error) {
-	return serve(path, room, submit, maxTime)
+// Serve accepts mail at a socket of Listen until end is called, which waits for messages in
+// progress until its context ends, and at most endTime. The file stays.
+func Serve(l *net.UnixListener, room Room, submit Submit) (end func(context.Context)) {
+	return serve(l, room, submit, maxTime)
 }
 
 // serve is Serve with another maxTime.
-func serve(path string, room Room, submit Submit, limit time.Duration) (stop func(), err error) {
-	l, err := listen(path)
-	if err != nil {
-		return nil, fmt.Errorf("mail socket: %w", err)
-	}
+func serve(l *net.UnixListener, room Room, submit Submit, limit time.Duration) (end func(context.Context)) {
 	s := &server{submit: submit, room: room, limit: limit}
 	h := &http.Server{
 		Handler: http.HandlerFunc(s.serve), ReadTimeout: limit, ReadHeaderTimeout: min(limit, 10*time.Second), IdleTimeout: time.Second, MaxHeaderBytes: 4 << 10,
@@ -81,19 +78,21 @@ func serve(path string, room Room, submit Submit, limit time.Duration) (stop fun
 			return context.WithValue(ctx, uidKey{}, c.(*conn).uid)
 		},
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = h.Serve(&listener{UnixListener: l})
-	}()
-	return func() {
-		_ = os.Remove(path)
-		ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	served := httpserver.Serve(h, &listener{UnixListener: l})
+	return func(until context.Context) {
+		ctx, cancel := context.WithTimeout(until, endTime)
 		defer cancel()
-		_ = h.Shutdown(ctx)
-		_ = h.Close()
-		<-done
-	}, nil
+		served.End(ctx, 0)
+	}
+}
+
+// Listen makes the socket.
+func Listen(path string) (*net.UnixListener, error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, fmt.Errorf("mail socket: %w", err)
+	}
+	return l, nil
 }
 
 // listen makes the socket, and its directory if it is missing: /run is empty after a boot.

@@ -124,13 +124,12 @@ func (c *Courier) Start() {
 }
 
 // Stop ends the sessions: idle ones at once, the others after their current message or
-// when ctx ends.
+// when ctx ends. A second call waits for the same.
 func (c *Courier) Stop(ctx context.Context) {
-	if c.closing.Swap(true) {
-		return
+	if !c.closing.Swap(true) {
+		c.store.Watch(func(string, bool) {})
+		close(c.ended)
 	}
-	c.store.Watch(func(string, bool) {})
-	close(c.ended)
 	stop := context.AfterFunc(ctx, c.cancel)
 	defer stop()
 	c.running.Wait()

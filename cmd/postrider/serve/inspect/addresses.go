@@ -97,7 +97,7 @@ func (r *report) bindable(b bound) {
 	}) {
 		return
 	}
-	sockets, err := privilege.Bind([]privilege.Listeners{{Name: b.key, Key: b.key, Addrs: []string{b.text}, Set: func([]string) {}}}, loop.Config{})
+	sockets, err := privilege.Bind([]privilege.Listeners{{Name: b.key, Key: b.key, Addrs: []string{b.text}, Set: func([]string) {}}}, nil, loop.Config{})
 	if err == nil {
 		sockets.Close()
 		return
