@@ -9,10 +9,10 @@
 //   - admit: which clients and users are let in? login, signin (a login of a session), password, policy,
 //     screen (untrusted clients and their mail).
 //   - mail: what is a message, and whose is it? incoming (the one way into the store),
-//     router, allowance, dkim, entity, hypertext, transfer.
+//     router, allowance, dkim, entity, hypertext, transfer, retention.
 //   - edge: how do octets come? loop, conn (the one driver of sessions), tlsio, certs, dns,
 //     budget, limit, privilege.
-//   - host: this process and machine: maillog, perms, unixsocket, httpserver.
+//   - host: this process and machine: maillog, history, perms, unixsocket, httpserver.
 //   - protocol: what is said? smtpd, pop3d, smtpclient: pure machines; transcript plays
 //     their dialogues, trace writes dialogues of sessions down.
 //

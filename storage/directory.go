@@ -42,7 +42,8 @@ type Directory interface {
 	// the hash still is the one that is given. It is no change of credentials.
 	// ErrNotFound; ErrFenced: the account has another hash by now.
 	SetVerifier(id AccountID, hash, verifier string) error
-	// RemoveAccount deletes the account and its mail; an alias of its name stays. It
+	// RemoveAccount removes the account with its mail; an alias of its name stays. Both are
+	// kept for Retention.RemovedAccounts, or are deleted if that is 0: see Keeper. It
 	// waits for no session: one that holds the maildrop has lost its lock (ErrFenced).
 	RemoveAccount(id AccountID) error
 	// Accounts calls f for each account by domain and name, until f returns false.
@@ -92,9 +93,32 @@ type Account struct {
 	Quota        int64  // octets; 0: no limit
 	MaxMessages  int64  // 0: no limit
 	Access       Access
-	Created      time.Time
-	LastLogin    time.Time // to LoginGrain; zero: none is known
+	// Expire is how long a message stays in the maildrop; 0: Retention.Mail; NeverExpire.
+	Expire    time.Duration
+	Created   time.Time
+	LastLogin time.Time // to LoginGrain; zero: none is known
 }
+
+// ExpiresAfter is how long a message stays in the maildrop, where all is Retention.Mail; 0:
+// for ever.
+func (a *Account) ExpiresAfter(all time.Duration) time.Duration {
+	switch a.Expire {
+	case 0:
+		return all
+	case NeverExpire:
+		return 0
+	}
+	return a.Expire
+}
+
+// NeverExpire is the Expire of an account whose messages stay for ever.
+const NeverExpire time.Duration = -1
+
+// MaxExpire and LeastExpire bound Account.Expire, which is in whole days.
+const (
+	LeastExpire = 24 * time.Hour
+	MaxExpire   = 36500 * LeastExpire
+)
 
 // LoginGrain is how exact Account.LastLogin is.
 const LoginGrain = 10 * time.Minute
@@ -121,6 +145,7 @@ type AccountChange struct {
 	Name, Domain       *string
 	Quota, MaxMessages *int64
 	Access             *Access
+	Expire             *time.Duration
 }
 
 // Quota is how much may be held; 0: no limit.

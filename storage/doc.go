@@ -15,6 +15,8 @@
 //     whether they got it here or came with it.
 //   - Expunge is one atomic, synced step, and fails as a whole when the lock
 //     that it was called through is lost.
+//   - What is deleted, and an account that is removed, can be had back as it was for
+//     the time that [Retention] says, and is gone after it; see [Keeper].
 //   - What a [Lock] lists was durable before List returned.
 //
 // # What may block

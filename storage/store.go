@@ -11,6 +11,7 @@ type Store interface {
 	Inbox
 	Drafts
 	Maildrops
+	Keeper
 	Queue
 
 	// Expect adds n to the number of transactions under way that may soon deliver a
@@ -179,9 +180,11 @@ type Lock interface {
 	// Sequence is for many messages in order: it gives what Open gives, for less
 	// each. The caller must close it soon: it pins files.
 	Sequence() (Sequence, error)
-	// Expunge deletes the messages in one synced, atomic step: all or none.
-	// ErrFenced when the lock was lost.
+	// Expunge deletes the messages in one synced, atomic step: all or none. They can be
+	// undeleted for Retention.DeletedMail. ErrFenced when the lock was lost.
 	Expunge(ids []MessageID) error
+	// Purge is Expunge of what is not to be undeleted.
+	Purge(ids []MessageID) error
 	// Release gives the maildrop back. Never blocks; calling it again does nothing.
 	Release()
 }
@@ -261,5 +264,6 @@ type Fault struct {
 // CheckSummary is what Check has read.
 type CheckSummary struct {
 	Accounts, Messages, Queued, Bodies, Octets int64
+	Deleted, Removed                           int64 // deleted messages and removed accounts that are kept
 	Faults                                     int64
 }

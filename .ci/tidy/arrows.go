@@ -17,7 +17,7 @@ var only = []struct {
 }{
 	{"postrider/storage/lsm", []string{"cmd", "storage/lsm"}, "only cmd picks an engine of the store; take a storage.Store"},
 	{"github.com/cockroachdb/pebble", []string{"storage/lsm"}, "only storage/lsm knows Pebble"},
-	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/mail/transfer"}, "only storage/lsm, and engine/mail/transfer for the files of others, know compression"},
+	{"github.com/klauspost/compress", []string{"storage/lsm", "engine/mail/transfer", "engine/host/history"}, "only storage/lsm, engine/host/history for its own files, and engine/mail/transfer for the files of others, know compression"},
 	{"github.com/panjf2000/gnet", []string{"engine/edge/loop"}, "only engine/edge/loop knows gnet"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"postrider/engine/admit/password"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/tlspolicy"
+	"postrider/storage"
 )
 
 // Config is the configuration, in the groups of the file. Only Default and Load
@@ -94,6 +95,7 @@ type POP3 struct {
 	IdleTimeout time.Duration
 	APOP        bool
 	LoginDelay  time.Duration // whole seconds
+	Expire      time.Duration // 0: never
 	MaxListing  int
 	MaxErrors   int
 }
@@ -209,6 +211,8 @@ type Storage struct {
 	Ballast     int64 // octets; 0: none
 	Durability  Durability
 	Compression Compression
+	KeepDeleted time.Duration
+	KeepRemoved time.Duration
 }
 
 // Web is the group [web].
@@ -301,6 +305,11 @@ func (c *Config) AuthWorkers() int {
 		return runtime.NumCPU()
 	}
 	return c.Auth.Workers
+}
+
+// Retention is how long mail and what was deleted stay.
+func (c *Config) Retention() storage.Retention {
+	return storage.Retention{DeletedMail: c.Storage.KeepDeleted, RemovedAccounts: c.Storage.KeepRemoved, Mail: c.POP3.Expire}
 }
 
 // RouterSettings returns what the router knows besides the directory. Our own address

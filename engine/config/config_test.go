@@ -148,8 +148,8 @@ func TestLoad_Failure(t *testing.T) {
 	f("[smtp]\nmax_size = 3\nbare_lf = \"maybe\"\n[pop3]\nidle_timeout = 600",
 		"toml:2: smtp.max_size", `toml:3: smtp.bare_lf: unknown value "maybe"; allowed: "reject" or "normalize"`,
 		"toml:5: pop3.idle_timeout: a duration needs a unit")
-	f("[pop3]\nexpire_days = 30", "toml:2: pop3.expire_days: this key was removed: ", "nothing ever expired by it; delete the line")
-	f("[pop3]\napop = true\nexpire_days = -1\nidle_timeout = 600", "toml:3: pop3.expire_days: ", "delete the line", "toml:4: pop3.idle_timeout: a duration")
+	f("[pop3]\nexpire_days = 30", "toml:2: pop3.expire_days: this key was removed: ", "nothing ever expired by it; pop3.expire = ")
+	f("[pop3]\napop = true\nexpire_days = -1\nidle_timeout = 600", "toml:3: pop3.expire_days: ", "deletes mail that is older", "toml:4: pop3.idle_timeout: a duration")
 	f("[smtp]\nexpire_days = 3", "smtp.expire_days: no such key; [smtp] has")
 	f("smtp = 3", "smtp")
 	f("[smtp", "toml:1:")

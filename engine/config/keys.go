@@ -86,6 +86,8 @@ func keysOfEdge(c *Config) []*Key {
 			help("Offer APOP to all clients while there is an account made with --apop (its secret is kept in clear text, RFC 1939 section 13). Clients that see the offer may try APOP with other accounts too; that fails."),
 		duration("pop3.login_delay", &c.POP3.LoginDelay, 0, 0, day).
 			help("Minimum time between two logins of an account, announced by CAPA; 0: none."),
+		days("pop3.expire", &c.POP3.Expire, 0, 3650*day).
+			help("How long a message stays in a maildrop, announced by CAPA in whole days (EXPIRE, RFC 2449); 0: for ever, else at least 1d. \"account expire\" sets another time for an account. What expires can be undeleted for storage.keep_deleted."),
 		count("pop3.max_listing", &c.POP3.MaxListing, 1_000_000, 1000, 100_000_000).
 			help("Maximum number of messages that a session lists, the oldest ones first. Each takes 12 octets of memory."),
 		count("pop3.max_errors", &c.POP3.MaxErrors, 20, 1, 1<<20).
@@ -117,6 +119,11 @@ func keysOfProcess(c *Config) []*Key {
 			help("commit: a message is synced to disk before its 250. none: nothing is synced; accepted mail is lost when the machine fails, and also when the process is killed (kill -9, out of memory). For tests.").atStart(),
 		choice("storage.compression", &c.Storage.Compression, CompressionAuto, CompressionNone).
 			help("Compress message bodies before they are stored.").atStart(),
+
+		days("storage.keep_deleted", &c.Storage.KeepDeleted, 0, 3650*day).
+			help("How long mail that was deleted or has expired can be brought back with \"undelete\"; 0: not at all, its space is free at once. It counts for what is kept already, too. No quota counts what is kept. While the disk is below storage.free_floor it goes before its time, the oldest first."),
+		days("storage.keep_removed", &c.Storage.KeepRemoved, 7*day, 3650*day).
+			help("How long a removed account can be brought back with \"account undelete\", with its mail; 0: not at all. It counts for what is kept already, too."),
 
 		list("web.listen", &c.Web.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("http").
 			help("Addresses to listen on for HTTP: /healthz, /readyz, /metrics, and the web client, which accepts passwords there from this host only (see auth.plaintext_without_tls). None: no HTTP."),

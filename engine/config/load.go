@@ -219,6 +219,9 @@ func (c *Config) Check() error {
 	if len(c.Submission.Listen)+len(c.Submission.ListenTLS) > 0 && c.Auth.Mechanisms == 0 {
 		fault("auth.mechanisms", "submission.listen needs a way to log in: name a mechanism")
 	}
+	if c.POP3.Expire != 0 && c.POP3.Expire < day {
+		fault("pop3.expire", "%s is too short: mail would be deleted before most users fetch it, and clients are told of whole days; give at least 1d, or 0 for ever", writeDuration(int64(c.POP3.Expire)))
+	}
 	if c.Auth.Memory < int64(c.Auth.Threads)*8*kib {
 		fault("auth.argon2_memory", "%s is less than 8KiB for each of %d threads (RFC 9106 section 3.1)", writeOctets(c.Auth.Memory), c.Auth.Threads)
 	}

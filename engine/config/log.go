@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Log says where the log goes, and how its lines look.
@@ -15,6 +16,9 @@ type Log struct {
 	Level  slog.Level
 
 	ClientLines string // limit.ParseRate reads it; "": no limit
+
+	History     time.Duration // 0: none is kept
+	HistorySize int64
 }
 
 // LogFormat is the form of the lines.
@@ -38,8 +42,15 @@ func keysOfLog(c *Config) []*Key {
 			help("Maximum number of lines that one client outside of relay.networks and smtp.trusted_networks may cause by connecting and by commands that are refused. What is left out is counted and told each minute. Lines about messages are always written."),
 		level("log.level", &c.Log.Level, slog.LevelInfo).
 			help("The lowest level that is logged."),
+		duration("log.history", &c.Log.History, 48*time.Hour, 0, 365*day).
+			help("How long it is kept what happened to each message: what \"postrider why\" prints. 0: none is kept, and what there is is deleted. Failed attempts of queued mail are kept in any case, until two days after relay.lifetime."),
+		octets("log.history_size", &c.Log.HistorySize, gib, 16*mib, 1024*gib).
+			help("The most that the history may take of the disk of server.data; the oldest part goes for what is new. A gigabyte has the history of some ten million messages."),
 	}
 }
+
+// HistoryDir is where the history of messages is.
+func (c *Config) HistoryDir() string { return filepath.Join(c.Server.Data, "history") }
 
 func logTo(s string) (string, error) {
 	switch {

@@ -7,7 +7,7 @@ import "fmt"
 // unknown key, so that no operator relies on a key that does nothing; but its operator has done
 // nothing wrong, and is told what to do.
 var retired = map[string]string{
-	"pop3.expire_days": "it was announced to clients, but nothing ever expired by it; delete the line",
+	"pop3.expire_days": "it was announced to clients, but nothing ever expired by it; pop3.expire = \"90d\" deletes mail that is older",
 }
 
 // retiredKey tells what to do about a key of an older version; nil: it is none.

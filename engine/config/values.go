@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // number is a count, a size or a duration.
@@ -32,6 +31,7 @@ var (
 	countUnit    = unit{"integer", readCount, func(n int64) string { return strconv.FormatInt(n, 10) }, false}
 	octetsUnit   = unit{"size", readOctets, writeOctets, true}
 	durationUnit = unit{"duration", readDuration, writeDuration, true}
+	daysUnit     = unit{"duration", readDuration, writeDays, true}
 )
 
 func count(name string, p *int, initial, min, max int) *Key {
@@ -42,11 +42,6 @@ func count(name string, p *int, initial, min, max int) *Key {
 func octets(name string, p *int64, initial, min, max int64) *Key {
 	*p = initial
 	return &Key{Name: name, value: &number[int64]{p, min, max, octetsUnit}}
-}
-
-func duration(name string, p *time.Duration, initial, min, max time.Duration) *Key {
-	*p = initial
-	return &Key{Name: name, value: &number[time.Duration]{p, min, max, durationUnit}}
 }
 
 func (n *number[T]) kind() string { return n.unit.name }
@@ -139,26 +134,6 @@ func writeOctets(n int64) string {
 		}
 	}
 	return strconv.FormatInt(n, 10)
-}
-
-func readDuration(s string) (int64, error) {
-	v, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a duration: numbers with ms, s, m or h", s)
-	}
-	return int64(v), nil
-}
-
-// writeDuration leaves out the zeros that time.Duration writes: "5m", not "5m0s".
-func writeDuration(n int64) string {
-	s := time.Duration(n).String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }
 
 // words is a string that check accepts and brings into its form.

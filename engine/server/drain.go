@@ -67,10 +67,12 @@ func (srv *Server) Close() {
 		srv.group.Stop()
 		srv.endMessages()
 		srv.quotas.end()
+		srv.retention.End()
 		if m := srv.tls.Load(); m != nil {
 			m.Close()
 		}
 		srv.pools.close()
+		srv.history.Stop()
 	})
 }
 

@@ -22,6 +22,6 @@ func (srv *Server) newEntrance(c *config.Config) *incoming.Entrance {
 		Convert: srv.convert, Place: srv.place, Expect: srv.store.Expect,
 		NearQuota: srv.quotas.add,
 		Took:      srv.took.commit, Delay: srv.took.delay, Spans: srv.otlp,
-		Log: srv.log.Logger,
+		Log: srv.log.Logger, History: srv.history,
 	}
 }

@@ -94,6 +94,7 @@ func (srv *Server) newRegistry() *prometheus.Registry {
 	srv.relayMetrics(gauge, counter)
 	srv.tlsMetrics(gauge, counter)
 	srv.screenMetrics(gauge, counter)
+	srv.historyMetrics(gauge, counter)
 	srv.took.register(r, srv.store, srv.courier.Stats.Delay)
 	sent := &srv.otlp.Stats
 	counter("otlp_requests_total", "Requests to the collector of web.otlp.", &sent.Requests)
@@ -139,6 +140,12 @@ func (srv *Server) mailMetrics(gauge gauge, counter counter) {
 	counter("refusals_total", "Refused commands and messages.", &smtp.Refused)
 	counter("refusals_temporary_total", "Refusals with a 4yz reply.", &smtp.ForNow)
 	counter("pop3_retrieved_total", "Messages sent by RETR and TOP.", &pop3.Retrieved)
+	old := &srv.retention.Stats
+	counter("expired_messages_total", "Messages deleted because of pop3.expire or the account's time.", &old.Expired)
+	counter("expired_octets_total", "Octets of those messages.", &old.ExpiredOctets)
+	counter("purged_messages_total", "Deleted messages that can't be undeleted any more, because of storage.keep_deleted.", &old.Purged)
+	counter("purged_octets_total", "Octets of those messages.", &old.PurgedOctets)
+	counter("purged_accounts_total", "Removed accounts that can't be undeleted any more, because of storage.keep_removed.", &old.Accounts)
 	counter("octets_out_total", "Octets of those messages.", &pop3.OctetsOut)
 	counter("over_budget_total", "Times that limits.memory made a session wait or come back.", &smtp.OverBudget, &pop3.OverBudget)
 }

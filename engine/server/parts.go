@@ -15,10 +15,12 @@ import (
 	"postrider/engine/front/pop3srv"
 	"postrider/engine/front/smtpsrv"
 	"postrider/engine/front/web"
+	"postrider/engine/host/history"
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
+	"postrider/engine/mail/retention"
 	"postrider/engine/mail/router"
 	"postrider/engine/relay/agent"
 	"postrider/engine/relay/mx"
@@ -28,12 +30,14 @@ import (
 
 // mailroom is the way of messages into the store.
 type mailroom struct {
-	router   *router.Router
-	keys     *dkim.Keys
-	sent     *allowance.Book // by accounts
-	quotas   *quotaWarnings
-	entrance atomic.Pointer[incoming.Entrance]
-	capture  storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
+	router    *router.Router
+	keys      *dkim.Keys
+	sent      *allowance.Book // by accounts
+	quotas    *quotaWarnings
+	retention *retention.Chore
+	history   *history.Log
+	entrance  atomic.Pointer[incoming.Entrance]
+	capture   storage.AccountID // that gets all mail; 0: mail goes where it is addressed to
 }
 
 // book takes a message and its recipients from an account's allowance, or nothing.

@@ -12,7 +12,7 @@ import (
 func (srv *Server) newPOP3() *pop3srv.Service {
 	return pop3srv.New(pop3Settings(srv.config()), pop3srv.Rooms{
 		Edge: srv.edge, Loops: srv.group.Loops(), Store: srv.store, Door: srv.door, Memory: srv.budget,
-		Readers: srv.readers, Log: srv.log, Draining: srv.draining.Load, Took: srv.took.retrieve,
+		Readers: srv.readers, Log: srv.log, History: srv.history, Draining: srv.draining.Load, Took: srv.took.retrieve,
 	})
 }
 
@@ -21,6 +21,7 @@ func pop3Settings(c *config.Config) pop3srv.Settings {
 	return pop3srv.Settings{
 		Hostname: c.Server.Hostname, Version: Version,
 		APOP: c.POP3.APOP, LoginDelay: c.POP3.LoginDelay, MaxErrors: c.POP3.MaxErrors,
+		Expire:     c.POP3.Expire,
 		MaxListing: c.POP3.MaxListing, IdleTimeout: c.POP3.IdleTimeout,
 		Mechanisms: c.Auth.Mechanisms, ClearText: c.Auth.ClearText,
 		TLSFirst: c.TLS.ClientCertificates == config.CertificatesRequired,

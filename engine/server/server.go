@@ -19,6 +19,7 @@ import (
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
 	"postrider/engine/mail/dkim"
+	"postrider/engine/mail/retention"
 	"postrider/engine/mail/router"
 	"postrider/storage"
 )
@@ -82,6 +83,8 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, err
 	}
 	srv.quotas = newQuotaWarnings(srv)
+	srv.retention = retention.New(store, cfg.Retention(), log)
+	srv.history = newHistory(cfg, store, log)
 	collector, err := otlpSettings(cfg)
 	if err != nil {
 		return nil, err
@@ -144,6 +147,8 @@ func (srv *Server) Start() {
 	if m := srv.tls.Load(); m != nil {
 		m.Start()
 	}
+	srv.history.Start()
 	srv.courier.Start()
 	srv.quotas.start()
+	srv.retention.Start()
 }

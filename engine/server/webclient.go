@@ -40,7 +40,7 @@ func (srv *Server) webConfig(c *config.Config, log *slog.Logger) web.Config {
 		DefaultDomain: c.DefaultDomain(), Hostname: c.Server.Hostname, Spool: filepath.Join(c.Server.Data, spoolFolder), MaxSize: c.SMTP.MaxSize,
 		ClearText: c.Auth.ClearText, TLSOnly: demandsCertificates(c),
 		Idle: c.Web.SessionIdle, Lifetime: c.Web.SessionLifetime,
-		Bounds: srv.webBounds(), Log: log.With(maillog.Web),
+		Bounds: srv.webBounds(), Log: log.With(maillog.Web), History: srv.history,
 	}
 }
 
@@ -84,6 +84,7 @@ func (srv *Server) webSubmit(ctx context.Context, account storage.Account, m inc
 		return incoming.Result{}, err
 	}
 	m.Daemon, m.Line = maillog.Web, m.Origin
+	m.Door, m.Account = "web", router.Mailbox(account.Name, account.Domain)
 	result, err := srv.entrance.Load().Submit(ctx, m)
 	if id := result.Receipt.ID(); err == nil && id != 0 {
 		b.Refused(len(result.Refused))

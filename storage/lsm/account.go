@@ -169,89 +169,6 @@ func (s *Store) changeAccount(id storage.AccountID, credentials bool, change fun
 	})
 }
 
-// RemoveAccount implements storage.Directory. The first step takes the account
-// out of the directory, so that nothing is delivered to it any more, and leaves a
-// Z row; then its mail goes in steps of bounded size, the last of which takes
-// the Z row. A start finishes what a crash cut off.
-//
-// A session that holds the maildrop loses it: else a connected client would keep the
-// account for ever, and it may be removed because that client has stolen the password.
-func (s *Store) RemoveAccount(id storage.AccountID) error {
-	lock, err := s.seize(id)
-	if err != nil {
-		return err
-	}
-	defer lock.Release()
-	var a storage.Account
-	var found storage.Address
-	var used counter
-	err = s.do(&call{
-		alone: true,
-		stage: func(b *pebble.Batch) (err error) {
-			if a, err = s.Account(id); err != nil {
-				return err
-			}
-			if found, err = s.Lookup(a.Name, a.Domain); err != nil {
-				return err
-			}
-			if used, err = s.counter(id); err != nil {
-				return err
-			}
-			var k [accountKeyLen]byte
-			if len(found.Targets) > 0 {
-				setAddress(b, a.Name, a.Domain, addressValue{targets: found.Targets})
-			} else {
-				_ = b.Delete(addressKey(a.Name, a.Domain), nil)
-			}
-			_ = b.Delete(putAccountKey(&k, tagAccount, id), nil)
-			_ = b.Delete(putAccountKey(&k, tagLogin, id), nil)
-			return b.Set(putAccountKey(&k, tagDoomed, id), nil, nil)
-		},
-		applied: func() {
-			s.dir.mu.Lock()
-			defer s.dir.mu.Unlock()
-			s.dir.remove(a.Name, a.Domain)
-			s.dir.setTargets(a.Name, a.Domain, found.Targets)
-			s.dir.move(a.Domain, "", used)
-			s.dir.changes.Add(1)
-		},
-	})
-	if err != nil {
-		return err
-	}
-	s.listings.drop(id)
-	return s.clearMaildrop(id, func(c *call) error { c.alone = true; return s.do(c) })
-}
-
-// clearStep is how many messages one step of clearMaildrop deletes.
-const clearStep = 1000
-
-// clearMaildrop deletes all mail of a doomed account, its counter and its Z row.
-// carry carries a step out: through the committer, or directly at start.
-func (s *Store) clearMaildrop(id storage.AccountID, carry func(*call) error) error {
-	for {
-		ids, err := s.firstMessages(id, clearStep)
-		if err != nil {
-			return err
-		}
-		last := len(ids) < clearStep
-		err = carry(&call{stage: func(b *pebble.Batch) error {
-			if err := s.committer.expunge(b, id, ids); err != nil {
-				return err
-			}
-			if !last {
-				return nil
-			}
-			var k [accountKeyLen]byte
-			_ = b.Delete(putAccountKey(&k, tagCount, id), nil)
-			return b.Delete(putAccountKey(&k, tagDoomed, id), nil)
-		}})
-		if err != nil || last {
-			return err
-		}
-	}
-}
-
 // Accounts implements storage.Directory.
 func (s *Store) Accounts(f func(storage.Account) bool) error {
 	return s.addresses(func(local, domain string, v addressValue) (bool, error) {
@@ -272,20 +189,23 @@ func setAccount(b *pebble.Batch, a *storage.Account) {
 }
 
 // The versions of a U row's value: its first octet. Programs before format 5 wrote the
-// first, which has no messages and no access.
+// first, which has no messages and no access; programs before format 6 wrote the second,
+// which has no expire.
 const (
 	accountVersion1 = 1
-	accountVersion  = 2
+	accountVersion2 = 2
+	accountVersion  = 3
 )
 
 // appendAccount appends the value of a U row: version(1) quota(8) created(8, ms)
-// messages(8) access(1) and name, domain, hash and secret, each as length(2) and octets.
+// messages(8) access(1) expire(8, ns) and name, domain, hash and secret, each as length(2) and octets.
 func appendAccount(dst []byte, a *storage.Account) []byte {
 	dst = append(dst, accountVersion)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Quota))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Created.UnixMilli()))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(a.MaxMessages))
 	dst = append(dst, byte(a.Access))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(a.Expire)) //nolint:gosec // read back as it is
 	for _, t := range [...]string{a.Name, a.Domain, a.Hash, a.Secret} {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(len(t)))
 		dst = append(dst, t...)
@@ -293,22 +213,29 @@ func appendAccount(dst []byte, a *storage.Account) []byte {
 	return dst
 }
 
-// parseAccount reads what appendAccount wrote, in either version.
+// parseAccount reads what appendAccount wrote, in any version.
 func parseAccount(id storage.AccountID, v []byte) (storage.Account, error) {
 	a := storage.Account{ID: id}
-	if len(v) < 17 || v[0] != accountVersion && v[0] != accountVersion1 {
+	if len(v) < 17 || v[0] < accountVersion1 || v[0] > accountVersion {
 		return a, fmt.Errorf("%w: row of account %d", storage.ErrCorrupt, id)
 	}
 	version := v[0]
 	a.Quota = int64(binary.BigEndian.Uint64(v[1:]))
 	a.Created = time.UnixMilli(int64(binary.BigEndian.Uint64(v[9:])))
 	v = v[17:]
-	if version == accountVersion {
+	if version >= accountVersion2 {
 		if len(v) < 9 || v[8] > byte(storage.NoMail) {
 			return a, fmt.Errorf("%w: row of account %d", storage.ErrCorrupt, id)
 		}
 		a.MaxMessages, a.Access = int64(binary.BigEndian.Uint64(v)), storage.Access(v[8])
 		v = v[9:]
+	}
+	if version == accountVersion {
+		if len(v) < 8 {
+			return a, fmt.Errorf("%w: row of account %d", storage.ErrCorrupt, id)
+		}
+		a.Expire = time.Duration(binary.BigEndian.Uint64(v)) //nolint:gosec // as it was written
+		v = v[8:]
 	}
 	for _, t := range [...]*string{&a.Name, &a.Domain, &a.Hash, &a.Secret} {
 		if len(v) < 2 || len(v) < 2+int(binary.BigEndian.Uint16(v)) {

@@ -70,8 +70,13 @@ func changed(a storage.Account, c storage.AccountChange) (storage.Account, error
 	set(&a.Quota, c.Quota)
 	set(&a.MaxMessages, c.MaxMessages)
 	set(&a.Access, c.Access)
+	set(&a.Expire, c.Expire)
 	if a.Access > storage.NoMail {
 		return a, fmt.Errorf("%w: access %d", storage.ErrInvalid, a.Access)
+	}
+	if a.Expire != 0 && a.Expire != storage.NeverExpire &&
+		(a.Expire < storage.LeastExpire || a.Expire > storage.MaxExpire || a.Expire%storage.LeastExpire != 0) {
+		return a, fmt.Errorf("%w: mail can't expire after %v: expected whole days", storage.ErrInvalid, a.Expire)
 	}
 	if c.Name == nil && c.Domain == nil {
 		return a, checkLimits(a.Quota, a.MaxMessages)

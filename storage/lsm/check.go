@@ -17,7 +17,7 @@ import (
 )
 
 // Check implements storage.Store. It reads a snapshot in passes: the directory,
-// the maildrops with their bodies, the counters, the mail queue with its bodies and
+// the maildrops and the deleted messages with their bodies, the counters, the mail queue with its bodies and
 // its index rows, the owners of shared bodies, bodies without an owner, and what no
 // crash should leave. Rows that can't be read are reported and passed over (checkrows.go);
 // when something could not be read, the files are read one by one, to name the damaged
@@ -48,7 +48,7 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 		return c.sum, err
 	}
 	defer c.rows.Close()
-	for _, pass := range []func() error{c.directory, c.maildrops, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
+	for _, pass := range []func() error{c.directory, c.removedAccounts, c.maildrops, c.deleted, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
 		if err := c.pass(pass); err != nil {
 			return c.sum, cmp.Or(context.Cause(ctx), err)
 		}
@@ -63,9 +63,10 @@ type check struct {
 	rows     *pebble.Snapshot
 	drafts   map[storage.MessageID]struct{} // open when the snapshot was taken
 	accounts map[storage.AccountID]storage.Account
+	removed  map[storage.AccountID]bool
 	domains  map[string]struct{}
 	counted  map[storage.AccountID]counter // what the M rows add up to
-	owners   map[storage.MessageID]uint32  // M and Q rows of each shared body
+	owners   map[storage.MessageID]uint32  // M, K and Q rows of each shared body
 	owned    []storage.MessageID           // all bodies that have an owner
 	last     storage.MessageID             // the highest id that was met
 	marked   map[string]struct{}           // destinations with a W row
@@ -237,15 +238,10 @@ func (c *check) ids() error {
 	return err
 }
 
-// owner checks that a maildrop belongs to an account, or to one that is being
-// removed.
+// owner checks that a maildrop belongs to an account, or to one that was removed or is
+// being deleted.
 func (c *check) owner(id storage.AccountID) {
-	if _, ok := c.accounts[id]; ok {
-		return
-	}
-	var k [accountKeyLen]byte
-	if _, closer, err := c.rows.Get(putAccountKey(&k, tagDoomed, id)); err == nil {
-		_ = closer.Close()
+	if _, ok := c.accounts[id]; ok || c.removed[id] || c.isDoomed(id) {
 		return
 	}
 	c.fault(id, 0, "a maildrop belongs to no account: it can't be read")
@@ -298,7 +294,7 @@ func (c *check) counters() error {
 
 // refs compares the R rows with the owners that were met.
 func (c *check) refs() error {
-	if c.lost[tagMaildrop] || c.lost[tagQueue] {
+	if c.lost[tagMaildrop] || c.lost[tagKept] || c.lost[tagQueue] {
 		return nil // they count what can't be read
 	}
 	owners := c.owners // not used any more after this
@@ -343,7 +339,7 @@ func (c *check) bodies() error {
 		_, draft := c.drafts[id]
 		switch {
 		case draft:
-		case c.lost[tagMaildrop] || c.lost[tagQueue]:
+		case c.lost[tagMaildrop] || c.lost[tagKept] || c.lost[tagQueue]:
 			c.fault(0, id, "the message has a body, and its row can't be read: salvage gets it out")
 		default:
 			c.fault(0, id, "a body is in no maildrop and not in the queue: it wastes space")

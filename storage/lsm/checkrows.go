@@ -130,6 +130,10 @@ func rowsOf(tag byte) string {
 		return "domains"
 	case tagMaildrop:
 		return "messages of maildrops"
+	case tagKept:
+		return "deleted messages"
+	case tagRemoved:
+		return "removed accounts"
 	case tagQueue:
 		return "entries of the queue"
 	case tagBody:
@@ -143,11 +147,11 @@ func describe(k []byte) string {
 	switch {
 	case len(k) <= 1:
 		return "the first one"
-	case k[0] == tagMaildrop && len(k) >= maildropKeyLen:
+	case (k[0] == tagMaildrop || k[0] == tagKept) && len(k) >= maildropKeyLen:
 		return fmt.Sprintf("message %s of account %d", idOfMaildropKey(k), accountOfKey(k))
 	case k[0] == tagBody && len(k) >= idKeyLen:
 		return fmt.Sprintf("message %s", idOfKey(k))
-	case k[0] == tagAccount && len(k) >= accountKeyLen:
+	case (k[0] == tagAccount || k[0] == tagRemoved) && len(k) >= accountKeyLen:
 		return fmt.Sprintf("account %d", accountOfKey(k))
 	case k[0] == tagAddress, k[0] == tagDomain:
 		domain, local, ok := bytes.Cut(k[1:], []byte{0})

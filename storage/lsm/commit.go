@@ -295,6 +295,9 @@ func (c *committer) carryOut(call *call) {
 	}
 	g := c.open()
 	if err := c.staged(call, g.batch); err != nil {
+		if call.alone {
+			g.batch.Reset() // a part of it may be there
+		}
 		c.flush() // see plan
 		call.finish(err)
 		return

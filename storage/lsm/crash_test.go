@@ -181,6 +181,7 @@ func state(t *testing.T, s *Store) string {
 		}
 	}
 	queueState(t, s, &b)
+	keptState(t, s, &b)
 	return b.String()
 }
 
@@ -189,6 +190,7 @@ func state(t *testing.T, s *Store) string {
 func TestCrashBetweenEveryTwoWrites(t *testing.T) {
 	for _, percent := range []int{0, 50, 100} {
 		t.Run(fmt.Sprintf("unsynced%d", percent), func(t *testing.T) { crashEverywhere(t, percent, crashSteps) })
+		t.Run(fmt.Sprintf("kept, unsynced%d", percent), func(t *testing.T) { crashEverywhere(t, percent, keptCrashSteps) })
 		t.Run(fmt.Sprintf("queue, unsynced%d", percent), func(t *testing.T) { crashEverywhere(t, percent, queueCrashSteps) })
 	}
 }
@@ -238,6 +240,7 @@ func (w *wanted) verify(t *testing.T, p crashPoint) {
 	t.Helper()
 	opts := testOptions(p.fs)
 	opts.Now = func() time.Time { return time.Now().Add(-time.Hour) } // the clock stepped back, too
+	opts.Retention = keeping
 	s, err := Open(opts)
 	if err != nil && p.acked < 0 {
 		return // a store that was never made: Pebble may leave a marker without its file

@@ -28,8 +28,10 @@ type directory struct {
 	accounts []uint32          // by AccountID -> record; 0: none
 	arena    arena
 	proofs   storage.Proofs
+	expires  expires
 	changes  atomic.Uint64                  // see storage.Store.CredentialChanges; after the change is in the rest
 	full     map[storage.AccountID]struct{} // see storage.Address.Full
+	removed  map[storage.AccountID]uint64   // removed accounts that are kept, and when they were removed
 	quotas   int                            // domains with a quota
 	use      domainUse                      // what each domain holds
 }
@@ -48,12 +50,12 @@ type domain struct {
 //
 //	next(4) domain(4) account(4) nameLen(2) name
 //
-// and then, for an account, quota(8) created(8) messages(8) login(8) access(1) hashLen(2)
-// hash secretLen(2) secret; and for all, length(4) targets, each ended by NUL: the targets of the alias
+// and then, for an account, quota(8) created(8) messages(8) login(8) expire(8) access(1)
+// hashLen(2) hash secretLen(2) secret; and for all, length(4) targets, each ended by NUL: the targets of the alias
 // with this name. Most accounts have none.
 const (
 	recordHeadLen = 4 + 4 + 4 + 2
-	accountFixed  = 8 + 8 + 8 + 8 + 1 // before hashLen
+	accountFixed  = 5*8 + 1 // before hashLen
 )
 
 // record is a view of one record in the arena.
@@ -68,6 +70,7 @@ func (r record) rest() []byte             { return r[recordHeadLen+len(r.name())
 func (r record) number(i int) int64       { return int64(binary.LittleEndian.Uint64(r.rest()[8*i:])) }
 func (r record) quota() int64             { return r.number(0) }
 func (r record) maxMessages() int64       { return r.number(2) }
+func (r record) expire() time.Duration    { return time.Duration(r.number(4)) }
 func (r record) access() storage.Access   { return storage.Access(r.rest()[accountFixed-1]) }
 func (d *directory) at(ref uint32) record { return record(d.arena.from(ref)) }
 
@@ -77,6 +80,7 @@ func newDirectory() *directory {
 		domains:  make(map[string]*domain),
 		aliases:  make(map[string]string),
 		full:     make(map[storage.AccountID]struct{}),
+		removed:  make(map[storage.AccountID]uint64),
 		names:    make(map[uint64]uint32),
 		accounts: make([]uint32, 1),
 	}
@@ -130,8 +134,10 @@ func (d *directory) insert(local, domain string, account storage.AccountID, rest
 	d.count(rec, 1)
 }
 
-// count adds n to the proofs that the account of a record has. Call it with mu held.
+// count adds n to the proofs that the account of a record has, and to the accounts with its
+// Expire. Call it with mu held.
 func (d *directory) count(r record, n int) {
+	d.expires.count(r.expire(), n)
 	hash, secret := r.credentials()
 	switch {
 	case storage.HasVerifier(hash):
@@ -266,6 +272,7 @@ func accountRest(a *storage.Account, targets []string) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.Created.UnixMilli()))
 	b = binary.LittleEndian.AppendUint64(b, uint64(a.MaxMessages))
 	b = binary.LittleEndian.AppendUint64(b, uint64(millisOf(a.LastLogin)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(a.Expire)) //nolint:gosec // read back as it is
 	b = append(b, byte(a.Access))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(a.Hash)))
 	b = append(b, a.Hash...)
@@ -297,6 +304,7 @@ func (d *directory) accountOf(r record) storage.Account {
 		Quota:       r.quota(),
 		MaxMessages: r.maxMessages(),
 		Access:      r.access(),
+		Expire:      r.expire(),
 		Created:     time.UnixMilli(r.number(1)),
 		LastLogin:   timeOf(r.number(3)),
 	}

@@ -19,28 +19,36 @@
 //	'F' path 00 id(8) part(4) nothing: queue entries by reverse-path, lower case
 //	'G' status 00 id part     nothing: queue entries by last status
 //	'I' acct(4) uidl          id(8): the message that came with this unique-id
+//	'K' acct(4) id(8)         at(8, us) and the value of the M row that was deleted then
 //	'J' id(8) at(8, us) part(4)  text: a line of the message's history
 //	'L' acct(4)               at(8, ms): the last login, to ten minutes
 //	'M' acct(4) id(8)         1 flags(1) arrival(8, ms) wire(8) size(8)
 //	                          crc32c(4, of the body) chunks(4) length(2) trace uidl
 //	'N'                       entries(8) octets(8) of the queue: Merge adds
+//	'O' acct(4)               at(8, us): the last undelete of one of its messages, or of itself
 //	'P' id(8)                 nothing: a draft with chunks on the disk
 //	'Q' domain 00 due(8, us) id(8) part(4)
 //	                          1 flags(1) body flags(1) crc32c(4, of the body), then
 //	                          numbers as varints and texts with their lengths
 //	                          before them: see appendQueueEntry. Of flags the bit
 //	                          for a stranger's mail was not set by older programs
-//	'R' id(8)                 owners(4): the M and Q rows of a shared body
-//	'U' acct(4)               2 quota(8) created(8, ms) messages(8) access(1), then
+//	'R' id(8)                 owners(4): the M, K and Q rows of a shared body
+//	'T' at(8, us) acct(4) id(8)  nothing: a deleted message by the time of its deletion
+//	'U' acct(4)               3 quota(8) created(8, ms) messages(8) access(1)
+//	                          expire(8, ns), then
 //	                          name, domain, hash and secret, each as length(2) and
-//	                          octets; in version 1 without messages and access
+//	                          octets; in version 2 without expire, in version 1 without
+//	                          messages and access, too
+//	'V'                       messages(8) octets(8) that were deleted and are kept: Merge adds
 //	'W' bucket(4) domain      nothing: look at the destination after second
 //	                          4 * (bucket + 1)
 //	'X' "format"              the version of this layout(8)
 //	'X' "ids"                 all ids on the disk are below this one(8)
 //	'X' "stamps"              all due times that stamps gave are below this one(8, us)
 //	'X' "account"             the next AccountID(8)
-//	'Z' acct(4)               nothing: an account that is being removed
+//	'Y' acct(4)               1 at(8, us) login(8, ms) and the value of the U row: an
+//	                          account that was removed then
+//	'Z' acct(4)               nothing: an account that is being deleted
 //
 // A Q row of version 2 has Envelope.Front after its other texts; one of version 1
 // has none. One of version 3 has Front and then Ahead, in microseconds: the machine's
@@ -65,15 +73,18 @@
 //	S1 nothing   none           no    first chunk -> S2, delivery* -> S3 or S4
 //	S2 draft     P, some B      no    more chunks -> S2, delivery* -> S3 or S4,
 //	                                  discard, or the next start -> S1
-//	S3 owned     M or Q, all B  yes   expunge* or settle* -> S1
+//	S3 owned     M or Q, all B  yes   expunge* or settle* -> S1, or expunge* -> S5
 //	S4 shared    n M+Q, R=n, B  yes   by one owner -> S4 with n-1; by the last -> S1
+//	S5 deleted   K and T, all B no    undelete* -> S3, purge* -> S1
 //
-// A message of up to 64 KiB goes from S1 to S3 in one batch. Nothing else exists:
-// a body without P, M or Q, an M or Q without its body, an R that counts wrongly are
+// An owner of a shared body can be a K row, too. A message of up to 64 KiB goes from S1 to
+// S3 in one batch. Nothing else exists:
+// a body without P, M, K or Q, one of these without its body, an R that counts wrongly are
 // faults that Check reports and no crash makes (crash_test.go crashes before
-// every write). Removing an account is: delete A, L and U, set Z (synced: from here
-// on nothing is delivered to it); then expunge in steps; the last one deletes Z.
-// A start goes on with every Z it finds.
+// every write). Removing an account is: delete A, L and U, set Y (synced: from here
+// on nothing is delivered to it), and restoring it is the same batch back. Deleting it is:
+// delete A, L and U, or Y, and set Z; then delete its messages in steps; the last one deletes
+// Z. A start goes on with every Z it finds. See keep.go.
 //
 // # The mail queue
 //

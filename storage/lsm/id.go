@@ -50,6 +50,10 @@ func (s *idSource) next() storage.MessageID {
 	}
 }
 
+// TimeOf is about when a message came: what its id has of the time. After a restart ids may
+// be up to 10 s ahead.
+func TimeOf(id storage.MessageID) time.Time { return time.UnixMilli(int64(id >> idTimeShift)) } //nolint:gosec // 42 bits
+
 // following is the id after last that has the node bits of last.
 func following(last uint64) uint64 {
 	if last&idCountMask != idCountMask {

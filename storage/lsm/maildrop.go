@@ -210,7 +210,13 @@ func (l *lock) Open(id storage.MessageID) (_ storage.Message, err error) {
 }
 
 // Expunge implements storage.Lock.
-func (l *lock) Expunge(ids []storage.MessageID) error {
+func (l *lock) Expunge(ids []storage.MessageID) error { return l.expunge(ids, true) }
+
+// Purge implements storage.Lock.
+func (l *lock) Purge(ids []storage.MessageID) error { return l.expunge(ids, false) }
+
+// expunge deletes messages. keep: they are kept, if deleted mail is.
+func (l *lock) expunge(ids []storage.MessageID, keep bool) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -221,10 +227,14 @@ func (l *lock) Expunge(ids []storage.MessageID) error {
 	return l.s.do(&call{
 		alone: true,
 		stage: func(b *pebble.Batch) error {
-			if !l.valid() {
+			switch c := &l.s.committer; {
+			case !l.valid():
 				return storage.ErrFenced
+			case keep && l.s.retention.deleted.Load() > 0:
+				return c.keep(b, l.account, ids)
+			default:
+				return c.expunge(b, l.account, ids)
 			}
-			return l.s.committer.expunge(b, l.account, ids)
 		},
 	})
 }
@@ -253,14 +263,8 @@ func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []st
 		if err != nil {
 			return err
 		}
-		last := true
-		if e.shared() {
-			if last, err = c.unref(b, id); err != nil {
-				return err
-			}
-		}
-		if last {
-			deleteSizedBody(b, id, &e)
+		if err := c.disown(b, id, &e, nil); err != nil {
+			return err
 		}
 		var k [maildropKeyLen]byte
 		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
@@ -287,17 +291,6 @@ func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e en
 	err = e.parse(v)
 	e.trace, e.uidl = nil, bytes.Clone(e.uidl)
 	return e, len(v), err
-}
-
-// unref takes one owner from a shared body; last: there is no other.
-func (c *committer) unref(b *pebble.Batch, id storage.MessageID) (last bool, err error) {
-	n, err := c.ownersOf(id)
-	if err != nil {
-		return false, err
-	}
-	n = max(n, 1) - 1
-	setOwners(b, id, n)
-	return n == 0, nil
 }
 
 // ownersOf reads how many owners a shared body has.
@@ -418,11 +411,15 @@ func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err er
 	return c.messages, c.octets, err
 }
 
-// firstMessages is the ids of the oldest limit messages of a maildrop.
-func (s *Store) firstMessages(account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
+// firstMessages is the ids of the oldest limit messages of a maildrop, or of the deleted
+// messages of its account, by the tag of their rows.
+func (s *Store) firstMessages(tag byte, account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
 	defer s.recoverRead(&err)
+	if limit == 0 {
+		return nil, nil
+	}
 	var k [accountKeyLen]byte
-	err = scan(s.db, putAccountKey(&k, tagMaildrop, account), func(k, _ []byte) (bool, error) {
+	err = scan(s.db, putAccountKey(&k, tag, account), func(k, _ []byte) (bool, error) {
 		ids = append(ids, idOfMaildropKey(k))
 		return len(ids) < limit, nil
 	})

@@ -72,6 +72,11 @@ func (s *Store) Metrics(each func(storage.Metric)) {
 		tables += uint64(l.TablesCount)
 		read += l.TableBytesRead
 	}
+	k := s.Kept()
+	state("store_deleted_messages", "Deleted messages that can be undeleted.", float64(k.Deleted.Messages))
+	state("store_deleted_bytes", "Octets of deleted messages that can be undeleted.", float64(k.Deleted.Octets))
+	state("store_removed_accounts", "Removed accounts that can be undeleted.", float64(k.Accounts))
+	state("store_removed_bytes", "Octets in the maildrops of removed accounts that can be undeleted.", float64(k.Removed.Octets))
 	state("store_disk_bytes", "Octets of the store's files.", float64(m.DiskSpaceUsage()))
 	state("store_table_files", "Files with rows.", float64(tables))
 	state("store_blob_files", "Files with bodies.", float64(m.BlobFiles.LiveCount))

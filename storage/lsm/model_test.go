@@ -22,6 +22,11 @@ type model struct {
 	s     *Store
 	boxes map[string]map[storage.MessageID][]byte // by account name
 	uidls map[string]uidlBox
+	kept  map[string]keptBox
+	// removed are the removed accounts that are kept.
+	removed   map[storage.AccountID]*removedModel
+	retention storage.Retention
+
 	made  int
 	clock *clock
 	queue map[storage.EntryID]*waiting
@@ -35,6 +40,7 @@ func TestTheStoreIsAMap(t *testing.T) {
 		m := &model{
 			fs: vfs.NewCrashableMem(), boxes: make(map[string]map[storage.MessageID][]byte), uidls: make(map[string]uidlBox),
 			clock: newClock(), queue: make(map[storage.EntryID]*waiting),
+			kept: make(map[string]keptBox), removed: make(map[storage.AccountID]*removedModel),
 		}
 		m.open(t)
 		if err := m.s.AddDomain(storetest.Domain); err != nil {
@@ -42,21 +48,26 @@ func TestTheStoreIsAMap(t *testing.T) {
 		}
 		defer func() { _ = m.s.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){
-			"add":     m.add,
-			"deliver": m.deliver,
-			"import":  m.imports,
-			"rename":  m.rename,
-			"drop":    m.drop,
-			"expunge": m.expunge,
-			"remove":  m.remove,
-			"enqueue": m.enqueue,
-			"settle":  m.settle,
-			"notify":  m.notify,
-			"move":    m.move,
-			"sleep":   m.sleep,
-			"wake":    m.wake,
-			"flush":   func(rt *rapid.T) { must(rt, m.s.db.Flush()) },
-			"reopen":  func(rt *rapid.T) { must(rt, m.s.Close()); m.open(t) },
+			"add":      m.add,
+			"deliver":  m.deliver,
+			"import":   m.imports,
+			"rename":   m.rename,
+			"drop":     m.drop,
+			"expunge":  m.expunge,
+			"remove":   m.remove,
+			"retain":   m.retain,
+			"pass":     m.pass,
+			"undelete": m.undelete,
+			"restore":  m.restore,
+			"end":      m.end,
+			"enqueue":  m.enqueue,
+			"settle":   m.settle,
+			"notify":   m.notify,
+			"move":     m.move,
+			"sleep":    m.sleep,
+			"wake":     m.wake,
+			"flush":    func(rt *rapid.T) { must(rt, m.s.db.Flush()) },
+			"reopen":   func(rt *rapid.T) { must(rt, m.s.Close()); m.open(t) },
 			"crash": func(rt *rapid.T) {
 				fs := m.fs.CrashClone(vfs.CrashCloneCfg{
 					UnsyncedDataPercent: rapid.IntRange(0, 100).Draw(rt, "percent"),
@@ -73,6 +84,7 @@ func TestTheStoreIsAMap(t *testing.T) {
 
 func (m *model) open(t *testing.T) {
 	m.s = openAt(t, m.fs, m.clock)
+	m.s.SetRetention(m.retention)
 	m.awake = make(map[string]bool)
 }
 
@@ -137,16 +149,17 @@ func (m *model) expunge(rt *rapid.T) {
 	defer l.Release()
 	must(rt, l.Expunge(ids))
 	for _, id := range ids {
-		delete(m.boxes[name], id)
-		delete(m.uidls[name], id)
+		m.keep(name, id)
 	}
 }
 
 func (m *model) remove(rt *rapid.T) {
 	name, account := m.some(rt)
 	must(rt, m.s.RemoveAccount(account))
-	delete(m.boxes, name)
-	delete(m.uidls, name)
+	if m.retention.RemovedAccounts > 0 {
+		m.removed[account] = &removedModel{name, m.boxes[name], m.uidls[name], m.kept[name], m.s.stamps.clock()}
+	}
+	m.forget(name)
 	if _, err := m.s.Lookup(name, storetest.Domain); !errors.Is(err, storage.ErrNotFound) {
 		rt.Fatalf("Lookup of a removed account: %v", err)
 	}
@@ -168,6 +181,7 @@ func (m *model) compare(rt *rapid.T) {
 	for _, name := range m.names() {
 		m.compareBox(rt, name)
 	}
+	m.compareKept(rt)
 	m.compareQueue(rt)
 	_, err := m.s.Check(rt.Context(), func(f storage.Fault) { rt.Errorf("Check: %+v", f) })
 	must(rt, err)

@@ -63,6 +63,8 @@ type Options struct {
 	// Compression of bodies: "auto" (or ""): by size and load, see codec.go; or
 	// "none". What is stored can be read under either.
 	Compression string
+	// Retention is what SetRetention sets.
+	Retention storage.Retention
 	// Failed is called once, on a goroutine of its own, when the store can write no
 	// more and has to be opened again by another process; nil: no call.
 	Failed func(error)
@@ -75,8 +77,10 @@ type Options struct {
 // queue, format 2 no aliases beside an account (A rows of kind 3) and names that were
 // only in lower case (see foldDirectory), format 3 no I rows and no UIDLs in M rows, format 4
 // no L rows, no access and no limit of messages in U rows, and no D rows of domain aliases and
-// quotas. All rows of earlier formats are good.
-const FormatVersion = 5
+// quotas, format 5 no deleted mail and no removed accounts (K, O, T, V and Y rows), which an
+// older program would take for bodies and maildrops without an owner, and no Expire in U rows.
+// All rows of earlier formats are good.
+const FormatVersion = 6
 
 // DefaultOpenFiles is Options.MaxOpenFiles when it is not set: there are many blob files.
 // MinOpenFiles is its minimum; FilesBeside counts the other files that the store opens:
@@ -359,13 +363,16 @@ func (s *Store) loadRows() error {
 	if err := s.loadQueueTotal(); err != nil {
 		return err
 	}
-	s.beginStamps(stamp, bound)
+	if err := s.loadKept(); err != nil {
+		return err
+	}
 	if err := s.foldDirectory(); err != nil {
 		return err
 	}
 	if err := s.loadDirectory(); err != nil {
 		return err
 	}
+	s.beginStamps(stamp, bound)
 	if fresh {
 		return nil
 	}

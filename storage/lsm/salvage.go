@@ -26,8 +26,11 @@ import (
 //     UIDL, that it had, if its whole body is there: lengths and checksums are compared.
 //     A body that lost its rows is found by its length and checksum among the values
 //     that no row refers to;
+//   - each deleted message that is kept, as a deleted one, and each removed account with its
+//     mail, as a removed one: they can be undeleted, and their time runs on;
 //   - each body without an owner: when rows were lost, it may be mail. It goes into the
-//     maildrop of the account lost-and-found. Some of it may have been deleted before.
+//     maildrop of the account lost-and-found. Some of it may have been deleted before. A body
+//     that one account has deleted, and whose other owners are lost, goes there, too.
 //
 // What follows from other rows (counters, owners, indexes, marks) is made again.
 // Nothing is changed in the damaged store.
@@ -51,6 +54,8 @@ type Salvaged struct {
 	Accounts int64 `json:"accounts"`
 	Messages int64 `json:"messages"` // in maildrops
 	Queued   int64 `json:"queued"`   // entries of the queue
+	Deleted  int64 `json:"deleted"`  // deleted messages that are kept
+	Removed  int64 `json:"removed"`  // removed accounts
 	Octets   int64 `json:"octets"`   // the octets of all bodies
 	Lost     int64 `json:"lost"`     // messages and entries whose bodies are not whole
 	Found    int64 `json:"found"`    // messages in lost-and-found
@@ -70,6 +75,9 @@ type salvage struct {
 	accounts    map[storage.AccountID]storage.Account
 	names       map[[2]string]bool
 	doomed      map[storage.AccountID]bool
+	removed     map[storage.AccountID]bool
+	kept        counter                     // deleted messages
+	onlyDeleted map[storage.MessageID]entry // shared bodies of which only deleted owners were found
 	counted     map[storage.AccountID]counter
 	written     map[storage.MessageID]bool   // bodies in the new store
 	owners      map[storage.MessageID]uint32 // owners of each shared body
@@ -102,7 +110,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 	s := &salvage{
 		ctx: ctx, o: o,
 		domains: make(map[string]bool), accounts: make(map[storage.AccountID]storage.Account), names: make(map[[2]string]bool),
-		doomed: make(map[storage.AccountID]bool), counted: make(map[storage.AccountID]counter),
+		doomed: make(map[storage.AccountID]bool), removed: make(map[storage.AccountID]bool), onlyDeleted: make(map[storage.MessageID]entry), counted: make(map[storage.AccountID]counter),
 		written: make(map[storage.MessageID]bool), owners: make(map[storage.MessageID]uint32), claimed: make(map[storage.MessageID]bool),
 		places: make(map[storage.EntryID]bool), marks: make(map[string]uint32),
 	}
@@ -134,7 +142,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 		}
 		defer func() { err = errors.Join(err, s.close()) }()
 	}
-	for _, part := range []func() error{s.directory, s.maildrops, s.queue, s.others, s.orphans, s.derived} {
+	for _, part := range []func() error{s.directory, s.maildrops, s.queue, s.deleted, s.others, s.orphans, s.derived} {
 		if err := part(); err != nil {
 			return s.result, err
 		}
@@ -148,7 +156,7 @@ func salvaged(key []byte) bool {
 		return false
 	}
 	switch key[0] {
-	case tagCount, tagUIDL, keyQueueTotal[0], tagSender, tagStatus, tagWake, tagRefs:
+	case tagCount, tagUIDL, keyQueueTotal[0], tagDeleted, keyKeptTotal[0], tagSender, tagStatus, tagWake:
 		return false
 	}
 	return true
@@ -157,7 +165,7 @@ func salvaged(key []byte) bool {
 // ofMail reports whether a row is of a message or of an entry of the queue.
 func ofMail(key []byte) bool {
 	switch key[0] {
-	case tagMaildrop, tagBody, tagQueue, tagQueued:
+	case tagMaildrop, tagKept, tagBody, tagQueue, tagQueued:
 		return true
 	}
 	return false
@@ -249,9 +257,9 @@ func (s *salvage) apply(how *pebble.WriteOptions) error {
 }
 
 // others copies the rows that no other row follows from and that follow from none: the
-// history of messages.
+// history of messages, logins, times of undeletes.
 func (s *salvage) others() error {
-	const known = "ABDEMPQUXZ"
+	const known = "ABDEKMPQRUXYZ"
 	for tag := byte('A'); tag <= 'Z'; tag++ {
 		if strings.IndexByte(known, tag) >= 0 {
 			continue
@@ -296,10 +304,11 @@ func (s *salvage) derived() error {
 			return err
 		}
 	}
-	var v [counterLen]byte
-	s.queued.put(v[:])
 	last := storage.AccountID(0)
 	for id := range s.accounts {
+		last = max(last, id)
+	}
+	for id := range s.removed {
 		last = max(last, id)
 	}
 	for _, n := range []struct {
@@ -315,8 +324,18 @@ func (s *salvage) derived() error {
 			return err
 		}
 	}
-	if err := s.put(keyQueueTotal, v[:]); err != nil || s.out == nil {
-		return err
+	for _, total := range []struct {
+		key []byte
+		n   counter
+	}{{keyQueueTotal, s.queued}, {keyKeptTotal, s.kept}} {
+		var v [counterLen]byte
+		total.n.put(v[:])
+		if err := s.put(total.key, v[:]); err != nil {
+			return err
+		}
+	}
+	if s.out == nil {
+		return nil
 	}
 	return s.apply(pebble.Sync)
 }

@@ -43,6 +43,9 @@ func (s *salvage) directory() error {
 			return err
 		}
 	}
+	if err := s.removedAccounts(); err != nil {
+		return err
+	}
 	if err := s.addresses(); err != nil {
 		return err
 	}
@@ -190,7 +193,7 @@ func (s *salvage) invent(id storage.AccountID, name string) error {
 
 // owned makes sure that a maildrop has an account; false: its account is being removed.
 func (s *salvage) owned(id storage.AccountID) (bool, error) {
-	if _, ok := s.accounts[id]; ok {
+	if _, ok := s.accounts[id]; ok || s.removed[id] {
 		return true, nil
 	}
 	if s.doomed[id] {

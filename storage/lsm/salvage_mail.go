@@ -343,7 +343,7 @@ func (s *salvage) orphans() error {
 	if !s.set.RowsLost {
 		return nil
 	}
-	if err := s.keyedOrphans(); err != nil {
+	if err := errors.Join(s.lostOwners(), s.keyedOrphans()); err != nil {
 		return err
 	}
 	s.findLoose()
@@ -435,14 +435,8 @@ func (s *salvage) keyedOrphan(id storage.MessageID, rows []files.Row) error {
 // orphan writes a body into the maildrop of lost-and-found. It passes a Mender when it
 // is read, since it is not known whether it is in wire form.
 func (s *salvage) orphan(id storage.MessageID, e entry, chunk func(i uint32) ([]byte, error)) error {
-	if s.found == 0 {
-		for a := range s.accounts {
-			s.found = max(s.found, a)
-		}
-		s.found = max(s.found+1, storage.AccountID(s.number(keyNextAccount))) //nolint:gosec // it was one
-		if err := s.invent(s.found, lostAndFound); err != nil {
-			return err
-		}
+	if err := s.lostAndFound(); err != nil {
+		return err
 	}
 	if e.wire == 0 {
 		return nil
@@ -468,6 +462,21 @@ func (s *salvage) orphan(id storage.MessageID, e entry, chunk func(i uint32) ([]
 	s.result.Found++
 	s.result.Octets += e.wire
 	return nil
+}
+
+// lostAndFound makes the account lost-and-found, once.
+func (s *salvage) lostAndFound() error {
+	if s.found != 0 {
+		return nil
+	}
+	for a := range s.accounts {
+		s.found = max(s.found, a)
+	}
+	for a := range s.removed {
+		s.found = max(s.found, a)
+	}
+	s.found = max(s.found+1, storage.AccountID(s.number(keyNextAccount))) //nolint:gosec // it was one
+	return s.invent(s.found, lostAndFound)
 }
 
 // timeOfID is the time that is in an id.

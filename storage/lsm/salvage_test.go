@@ -38,7 +38,7 @@ type inBox struct {
 }
 
 // newWreck fills a store with small and large mail, shared and own, deleted and queued,
-// so that it has tables, blob files and a log.
+// so that it has tables, blob files and a log. By every other seed deleted mail is kept.
 func newWreck(t *testing.T, seed uint64, closed bool) *wreck {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
@@ -53,6 +53,9 @@ func newWreck(t *testing.T, seed uint64, closed bool) *wreck {
 		w.accounts = append(w.accounts, accountIn(t, s, fmt.Sprintf("user%d", i)))
 	}
 	random := rand.New(rand.NewPCG(seed, 7))
+	if seed%2 == 1 {
+		s.SetRetention(keeping)
+	}
 	for i := range 120 {
 		w.deliver(t, s, random, i)
 		if i%40 == 39 {

@@ -76,14 +76,14 @@ const idsApart = 3600 * 1_000_000
 // after one more attempt, or none.
 const longestGap = 24 * 3600 * 1_000_000
 
-// begin makes stamps continue after the stamps of the processes before. queued: there is
-// mail in the queue.
-func (s *stamps) begin(bound uint64, queued bool) {
+// begin makes stamps continue after the stamps of the processes before. ages: there is mail
+// in the queue, or something else that is deleted when it is old.
+func (s *stamps) begin(bound uint64, ages bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	s.bound, s.last = bound, max(bound, micros(now))
-	if queued && bound > 0 {
+	if ages && bound > 0 {
 		s.last = min(s.last, bound+longestGap)
 	}
 	s.goOnFrom(now)
@@ -250,7 +250,7 @@ func (s *Store) beginStamps(stamp, id uint64) {
 	if at := id >> idTimeShift * 1000; at > micros(s.opts.Now())+idsApart {
 		stamp = max(stamp, at)
 	}
-	s.stamps.begin(stamp, s.queued.messages.Load() > 0)
+	s.stamps.begin(stamp, s.ages())
 	s.logStep()
 }
 

@@ -32,6 +32,11 @@ type Store struct {
 	logins      loginNotes
 	drafts      drafts
 	damaged     damaged
+	retention   retention
+	kept        atomicCounter // deleted messages
+	removedHold atomicCounter // what removed accounts hold
+	purgeLock   sync.Mutex    // held by Purge
+	purging     purging       // under purgeLock
 
 	packs     bool       // bodies are compressed
 	zstd      allowance  // the packers'
@@ -85,6 +90,7 @@ func newStore(opts Options) *Store {
 		durable: newWatermark(),
 		closing: make(chan struct{}),
 	}
+	s.SetRetention(opts.Retention)
 	if opts.Compression != "none" {
 		s.packs, s.packing = true, make(chan chunk, packQueue)
 	}

@@ -16,7 +16,7 @@ import (
 func AccountCommand() *cobra.Command {
 	return workspace.Group("account", "Add, list, change and remove accounts",
 		accountAdd(), accountImport(), accountList(), accountPasswd(), accountDisable(), accountEnable(),
-		accountRename(), accountQuota(), accountRemove())
+		accountRename(), accountQuota(), accountExpire(), accountRemove(), accountUndelete())
 }
 
 func accountAdd() *cobra.Command {

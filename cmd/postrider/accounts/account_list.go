@@ -32,6 +32,7 @@ type accountLine struct {
 	SCRAM       bool       `json:"scram"`
 	Disabled    bool       `json:"disabled"`
 	RefusesMail bool       `json:"refuses_mail"`
+	Expire      string     `json:"expire"` // how long mail stays: "90d", "never"
 	Created     time.Time  `json:"created"`
 	LastLogin   *time.Time `json:"last_login"` // null: none is known
 }
@@ -51,23 +52,28 @@ type listFilter struct {
 
 func accountList() *cobra.Command {
 	var t workspace.Target
-	var asJSON bool
+	var asJSON, removed bool
 	var f listFilter
 	cmd := &cobra.Command{
 		Use:   "list [PATTERN...]",
 		Short: "List the accounts, with what they hold and when they logged in last",
 		Long: `List the accounts, with their messages and octets, their quota, and when they logged in
-last, to ten minutes. A PATTERN is an address or a name with * and ? in it; an account is
-listed if one fits, and all flags that are given.`,
+last, to ten minutes. EXPIRE is how long mail stays; "-" is for ever. A PATTERN is an address or a name with * and ? in it; an account is
+listed if one fits, and all flags that are given. --removed lists the accounts that
+"account undelete" can bring back, instead.`,
 		Example: `  postrider account list --json
   postrider account list '*@example.org' --over 80
-  postrider account list --idle 365d --domain example.org`,
+  postrider account list --idle 365d --domain example.org
+  postrider account list --removed`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.patterns = args
 			if err := f.prepare(time.Now()); err != nil {
 				return err
 			}
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
+				if removed {
+					return listRemoved(ws, cmd, &f, asJSON)
+				}
 				lines, err := accountLines(ws, &f)
 				if err != nil {
 					return err
@@ -76,9 +82,9 @@ listed if one fits, and all flags that are given.`,
 					return workspace.PrintJSON(cmd.OutOrStdout(), lines)
 				}
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
-				fmt.Fprintln(w, "ADDRESS\tMESSAGES\tOCTETS\tQUOTA\tLOGIN\tLAST LOGIN\tCREATED")
+				fmt.Fprintln(w, "ADDRESS\tMESSAGES\tOCTETS\tQUOTA\tEXPIRE\tLOGIN\tLAST LOGIN\tCREATED")
 				for _, l := range lines {
-					fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", l.Address, l.Messages, l.Octets, l.quotaWord(), l.loginWord(), l.lastWord(), l.Created.Local().Format(time.DateTime))
+					fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", l.Address, l.Messages, l.Octets, l.quotaWord(), strings.Replace(l.Expire, "never", "-", 1), l.loginWord(), l.lastWord(), l.Created.Local().Format(time.DateTime))
 				}
 				return w.Flush()
 			})
@@ -86,6 +92,7 @@ listed if one fits, and all flags that are given.`,
 	}
 	fs := cmd.Flags()
 	fs.BoolVar(&asJSON, "json", false, "print JSON")
+	fs.BoolVar(&removed, "removed", false, "removed accounts that can be undeleted")
 	fs.StringVar(&f.domain, "domain", "", "accounts of this domain")
 	fs.BoolVar(&f.disabled, "disabled", false, "accounts that are disabled")
 	fs.BoolVar(&f.apop, "apop", false, "accounts whose password is stored in clear text, too")
@@ -189,6 +196,10 @@ func accountLines(ws *workspace.Workspace, f *listFilter) ([]accountLine, error)
 			Address: workspace.Mailbox(a), Name: a.Name, Domain: a.Domain, Quota: a.Quota, MaxMessages: a.MaxMessages,
 			Login: a.Hash != "" && a.Access == storage.FullAccess, APOP: a.Secret != "", SCRAM: storage.HasVerifier(a.Hash),
 			Disabled: a.Access != storage.FullAccess, RefusesMail: a.Access == storage.NoMail, Created: a.Created,
+			Expire: "never",
+		}
+		if d := a.ExpiresAfter(ws.Config.POP3.Expire); d > 0 {
+			l.Expire = config.FormatDays(d)
 		}
 		if !a.LastLogin.IsZero() {
 			l.LastLogin = &a.LastLogin

@@ -59,7 +59,7 @@ func setAliases(ws *workspace.Workspace, as []storage.Alias) error {
 		if err != nil || a.NamesItself() || !isPlaceholder(ws, found.Account) {
 			continue
 		}
-		if err := ws.RemoveAccount(found.Account); err != nil {
+		if err := ws.PurgeAccount(found.Account); err != nil {
 			return err
 		}
 	}

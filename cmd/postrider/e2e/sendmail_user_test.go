@@ -66,6 +66,8 @@ func TestSendmailOfOtherUsers(t *testing.T) {
 	if log := s.log.String(); !strings.Contains(log, "uid=61235 from=<") {
 		t.Errorf("the log does not tell the user:\n%s", log)
 	}
+	s.says(`  \w{13}  from <boss@x.test>, delivered to <reader@localhost>\n$`, "why", "--from", "x.test")
+	s.says(`stored; it came by sendmail, userid 61235 by sendmail\n`, "why", s.idOf("--from", "x.test"))
 	if out := run(67, strings.Repeat("much\n", 1<<20), "no-such-user"); !strings.Contains(out, "nothing was sent") {
 		t.Error(out)
 	}

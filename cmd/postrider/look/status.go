@@ -170,6 +170,12 @@ func store(f *admin.StoreFacts) []string {
 	}
 	sized("store_disk_bytes", "%s of files")
 	sized("store_blob_bytes", "%s of them bodies")
+	if n := f.Figures["store_deleted_messages"]; n > 0 {
+		all = append(all, fmt.Sprintf("%s kept after deletion (%s)", count(int64(n), "message"), octets(int64(f.Figures["store_deleted_bytes"]))))
+	}
+	if n := f.Figures["store_removed_accounts"]; n > 0 {
+		all = append(all, fmt.Sprintf("%s kept (%s)", count(int64(n), "removed account"), octets(int64(f.Figures["store_removed_bytes"]))))
+	}
 	sized("store_cache_bytes", "%s of cache")
 	sized("store_memtable_bytes", "%s of memtables")
 	sized("store_compaction_debt_bytes", "%s to compact")

@@ -34,8 +34,13 @@ func TestWhy(t *testing.T) {
 2020-11-23 12:00:05 +0000  w.example: sent: mx.w.example[192.0.2.9]:25: 250 ok
 It has left the queue.
 `)
-	s.Want(sysexits.NoUser, "", "why 0000000000008", "0000000000008 is unknown to the queue", "grep 0000000000008")
+	s.Want(sysexits.NoUser, "", "why 0000000000008", "0000000000008 is unknown", "another host's?")
+	s.Want(sysexits.NoUser, "", "why 6H2MWP9P00000", "6H2MWP9P00000 is unknown", "empty so far", "grep 6H2MWP9P00000")
 	s.Want(sysexits.Usage, "", "why frob", "not a message id")
+	s.Want(sysexits.Usage, "", "why", "missing arguments")
+	s.Want(sysexits.Usage, "", "why 6H2MWP9P00000 --to x", "without it")
+	s.Want(sysexits.Usage, "", "why --to x --since tomorrow", "tomorrow")
+	s.Want(sysexits.NoUser, "", "why --to x --since 2d", "no such message")
 	var line life.Line
 	if err := json.Unmarshal([]byte(s.Want(0, "", "why --json 0000000000001")), &line); err != nil || len(line.Queued) != 2 || len(line.History) != 2 {
 		t.Errorf("%v %+v", err, line)

@@ -19,6 +19,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/front/admin"
 	"postrider/engine/front/localmail"
+	"postrider/engine/host/history"
 	"postrider/engine/mail/dkim"
 	"postrider/engine/mail/incoming"
 	"postrider/engine/mail/router"
@@ -130,8 +131,14 @@ func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *i
 	if err != nil {
 		return err
 	}
-	p.Keys = keys
+	p.Keys, m.Door = keys, "sendmail"
+	if ws.Config.Log.History > 0 {
+		p.History = history.Collector()
+	}
 	result, err := p.Submit(cmd.Context(), m)
+	if events := p.History.Take(); len(events) > 0 {
+		_ = ws.AddEvents(events) // the message is stored, with its history or without
+	}
 	if err != nil {
 		return submitError(err)
 	}

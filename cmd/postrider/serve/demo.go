@@ -109,7 +109,7 @@ func aliasPostmaster(store storage.Store, domain, to string) error {
 		if err != nil || messages > 0 || a.Hash != "" || a.Secret != "" {
 			return sysexits.IOErr.With(err)
 		}
-		if err := store.RemoveAccount(at.Account); err != nil {
+		if err := store.PurgeAccount(at.Account); err != nil {
 			return sysexits.IOErr.With(err)
 		}
 	}

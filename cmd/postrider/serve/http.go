@@ -146,7 +146,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 			st.Health = err.Error()
 		}
 		return st
-	}, admin.Reloading(p.live.reload), admin.Restarting(p.live.restart))
+	}, admin.Reloading(p.live.reload), admin.Restarting(p.live.restart), admin.Remembering(srv.History()))
 	path = workspace.FullPath(cfg.LocalMailSocket())
 	l, err = p.sockets.Unix("mail", path, func() (*net.UnixListener, error) { return localmail.Listen(cfg.LocalMailSocket()) })
 	if err != nil {

@@ -99,6 +99,7 @@ func (r *running) give(ctx context.Context, by *handover, web *httpServers, stor
 	by.Ended, by.Cut = by.Ended+told, cut
 	rest()
 	r.srv.Close()
+	r.srv.History().Flush() // what the last requests did
 	if err := store.Close(); err != nil {
 		r.log.Error("the store can't be closed; the next process recovers it", "err", err)
 	}

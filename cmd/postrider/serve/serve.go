@@ -228,6 +228,7 @@ func (r *running) untilEnd(ctx context.Context, failed <-chan error, web *httpSe
 	defer cancel()
 	r.srv.Drain(until)
 	web.end(until, r.log)
+	r.srv.History().Flush() // what the last requests did
 	return nil, sysexits.IOErr.With(store.Close())
 }
 

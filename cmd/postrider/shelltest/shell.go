@@ -15,6 +15,7 @@ import (
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
 	"postrider/engine/front/admin"
+	"postrider/engine/host/history"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )
@@ -99,7 +100,7 @@ func Bare(t *testing.T, commands ...func() *cobra.Command) *Shell {
 func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 	s := Bare(t, commands...)
 	s.Config = s.File("postrider.toml", "[server]\ndomains = [\"a.example\"]\ndata = \""+filepath.Join(s.Dir, "data")+
-		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\nmin_password = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\n")
+		"\"\n[auth]\nargon2_memory = \"64KiB\"\nargon2_time = 1\nscram_iterations = 4096\nmin_password = 1\n[storage]\nballast = 0\ncache = \"8MiB\"\nkeep_deleted = \"7d\"\n")
 	if err := s.open(t).Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,11 @@ func New(t *testing.T, commands ...func() *cobra.Command) *Shell {
 // open opens the store of the configuration.
 func (s *Shell) open(t *testing.T) storage.Store {
 	t.Helper()
-	store, err := lsm.Open(lsm.Options{Dir: filepath.Join(s.Dir, "data"), BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
+	cfg, err := config.Load(s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := lsm.Open(lsm.Options{Dir: filepath.Join(s.Dir, "data"), Retention: cfg.Retention(), BallastSize: -1, CacheSize: 8 << 20, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,15 +148,17 @@ func (s *Shell) serve(t *testing.T, of func(storage.Store) (storage.Store, admin
 		t.Fatal(err)
 	}
 	offered, relay, smtp := of(store)
+	kept := history.New(history.Options{Dir: cfg.HistoryDir(), Settings: history.Settings{Keep: cfg.Log.History, Room: cfg.Log.HistorySize}})
 	l, err := admin.Listen(workspace.AdminSocket(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
 	stop := admin.Serve(t.Context(), l, offered, relay, nil, slog.New(slog.DiscardHandler), func() admin.Status {
 		return admin.Status{Version: "test", Health: "ok", SMTP: smtp(), Settings: admin.Settings{Dir: s.Dir, Values: cfg.Values()}}
-	})
+	}, admin.Remembering(kept))
 	t.Cleanup(func() {
 		stop(t.Context())
+		kept.Flush()
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}

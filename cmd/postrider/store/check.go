@@ -79,14 +79,14 @@ func check(ws *workspace.Workspace, cmd *cobra.Command, asJSON bool) error {
 	if asJSON {
 		err = workspace.PrintJSON(cmd.OutOrStdout(), map[string]any{
 			"accounts": summary.Accounts, "messages": summary.Messages, "bodies": summary.Bodies,
-			"queued": summary.Queued, "octets": summary.Octets, "faults": found, "aliases": lost,
+			"queued": summary.Queued, "deleted": summary.Deleted, "removed_accounts": summary.Removed, "octets": summary.Octets, "faults": found, "aliases": lost,
 		})
 	} else {
 		for _, words := range lost {
 			fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", words)
 		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accounts, %d messages, %d queue entries, %d bodies, %d octets: %d faults\n",
-			summary.Accounts, summary.Messages, summary.Queued, summary.Bodies, summary.Octets, summary.Faults)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accounts, %d messages, %d queue entries, %d deleted messages, %d removed accounts, %d bodies, %d octets: %d faults\n",
+			summary.Accounts, summary.Messages, summary.Queued, summary.Deleted, summary.Removed, summary.Bodies, summary.Octets, summary.Faults)
 	}
 	if err == nil && summary.Faults > 0 {
 		err = sysexits.DataErr.With(fmt.Errorf("the store has %d faults: if files are damaged, \"postrider restore\" brings a backup back, and \"postrider salvage\" gets out all that can be read", summary.Faults))

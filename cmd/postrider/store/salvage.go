@@ -247,8 +247,8 @@ func (s *salvaging) report() error {
 }
 
 func salvagedWords(r lsm.Salvaged) string {
-	return fmt.Sprintf("%d accounts, %d messages, %d queue entries, %d messages in lost-and-found, %d octets; %d messages and entries are known to be lost",
-		r.Accounts, r.Messages, r.Queued, r.Found, r.Octets, r.Lost)
+	return fmt.Sprintf("%d accounts, %d messages, %d queue entries, %d deleted messages, %d removed accounts, %d messages in lost-and-found, %d octets; %d messages and entries are known to be lost",
+		r.Accounts, r.Messages, r.Queued, r.Deleted, r.Removed, r.Found, r.Octets, r.Lost)
 }
 
 // survey lists what a store has lost that can't be opened.

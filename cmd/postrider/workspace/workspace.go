@@ -184,6 +184,7 @@ func OpenStore(cfg *config.Config, log *slog.Logger, failed func(error)) (storag
 		CacheSize: cfg.Storage.Cache, MemTableSize: uint64(cfg.Storage.Memtable),
 		FreeFloor: cfg.Storage.FreeFloor, BallastSize: noneIfZero(cfg.Storage.Ballast),
 		MaxOpenFiles: cfg.Process.StoreFiles,
+		Retention:    cfg.Retention(),
 		Durability:   lsm.Durability(cfg.Storage.Durability), Compression: string(cfg.Storage.Compression),
 	})
 	if errors.Is(err, storage.ErrCorrupt) {

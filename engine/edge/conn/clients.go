@@ -57,6 +57,9 @@ type Offered [services]bool
 
 var serviceNames = [services]string{"smtp", "submission", "pop3", "http"}
 
+// String is the service in one word.
+func (s Service) String() string { return serviceNames[s] }
+
 // networkAt is a key for the connections from a network to a service.
 type networkAt struct {
 	service Service

@@ -3,6 +3,7 @@ package conn
 import (
 	"crypto/x509"
 	"net/netip"
+	"time"
 
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/tlsio"
@@ -97,6 +98,11 @@ func (s *Session) Certificate() *x509.Certificate {
 		return nil
 	}
 	return s.TLS.Client()
+}
+
+// Since is when the client connected, to the second.
+func (s *Session) Since() time.Time {
+	return s.Port.Edge.started.Add(time.Duration(s.began) * time.Second)
 }
 
 // Client is the peer as in the log: name[address].

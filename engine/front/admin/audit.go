@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync"
 
+	"postrider/engine/host/history"
 	"postrider/engine/host/unixsocket"
 	"postrider/storage"
 )
@@ -19,7 +20,9 @@ import (
 // audited is a store whose changes are logged.
 type audited struct {
 	storage.Store
-	log *slog.Logger // with the operator
+	log     *slog.Logger // with the operator
+	history *history.Log
+	by      string // the operator
 }
 
 // did logs an act that is done.
@@ -63,6 +66,9 @@ func (a *audited) ChangeAccount(id storage.AccountID, c storage.AccountChange) e
 	if c.MaxMessages != nil {
 		facts = append(facts, "max_messages", *c.MaxMessages)
 	}
+	if c.Expire != nil {
+		facts = append(facts, "expire", expireWord(*c.Expire))
+	}
 	if c.Access != nil {
 		facts = append(facts, "access", accesses[*c.Access])
 	}
@@ -94,6 +100,9 @@ func (a *audited) RemoveAccount(id storage.AccountID) error {
 func (a *audited) Remove(id storage.AccountID, messages []storage.MessageID) error {
 	err := a.Store.Remove(id, messages)
 	a.did(err, "messages deleted", "account", a.name(id), "messages", len(messages))
+	if err == nil {
+		a.history.AddDeleted(messages, a.name(id), a.by, "")
+	}
 	return err
 }
 
@@ -157,11 +166,15 @@ var moves = map[storage.QueueMove]string{
 	storage.Release: "queue entries released", storage.DropQueued: "queue entries removed",
 }
 
+// acts are the same for the history of a message.
+var acts = map[storage.QueueMove]string{storage.RequeueNow: "made due", storage.Hold: "held", storage.Release: "released", storage.DropQueued: "removed from the queue"}
+
 // MoveQueued implements Store.
 func (a *audited) MoveQueued(ids []storage.EntryID, m storage.QueueMove) (int, error) {
 	n, err := a.Store.MoveQueued(ids, m)
 	if n > 0 {
 		a.did(nil, moves[m], "entries", n)
+		a.history.AddActs(ids, acts[m], a.by)
 	}
 	return n, err
 }
@@ -176,11 +189,14 @@ func (a *audited) Checkpoint() (dir string, remove func() error, err error) {
 // auditedRelay is a relay whose acts are logged.
 type auditedRelay struct {
 	Relay
-	log *slog.Logger
+	log     *slog.Logger
+	history *history.Log
+	by      string
 }
 
 // Bounce implements Relay.
 func (a *auditedRelay) Bounce(ids []storage.EntryID, reason string) (int, error) {
+	a.history.AddActs(ids, "returned to the sender: "+reason, a.by)
 	n, err := a.Relay.Bounce(ids, reason)
 	if n > 0 {
 		a.log.Info("queue entries returned to their senders", "entries", n, "reason", reason)
@@ -214,7 +230,7 @@ func withOperator(ctx context.Context, c net.Conn) context.Context {
 // byOperator has each request answered by the handler of its user, so that acts are logged
 // with the user's name. There are as many handlers as users that can open the socket: root
 // and the user of the server.
-func byOperator(log *slog.Logger, build func(log *slog.Logger) http.Handler) http.Handler {
+func byOperator(log *slog.Logger, build func(log *slog.Logger, by string) http.Handler) http.Handler {
 	var mu sync.Mutex
 	handlers := map[string]http.Handler{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -225,7 +241,7 @@ func byOperator(log *slog.Logger, build func(log *slog.Logger) http.Handler) htt
 		mu.Lock()
 		h := handlers[name]
 		if h == nil {
-			h = build(log.With("daemon", "admin", "by", name))
+			h = build(log.With("daemon", "admin", "by", name), name)
 			handlers[name] = h
 		}
 		mu.Unlock()

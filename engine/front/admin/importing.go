@@ -39,7 +39,8 @@ func serveImport(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _, _ = io.Copy(io.Discard, r.Body) }() // see serveDeliver
 	_ = turn.Flush()                                      // the client begins when the answer has begun
-	im := importing{s: s, answers: make(chan storedAnswer, maxImporting), room: make(chan struct{}, maxImporting)}
+	a, _ := s.(*audited)
+	im := importing{s: s, audited: a, answers: make(chan storedAnswer, maxImporting), room: make(chan struct{}, maxImporting)}
 	written := make(chan struct{})
 	go im.write(w, turn, written)
 	im.read(r.Context(), bufio.NewReaderSize(r.Body, 64<<10))
@@ -48,7 +49,7 @@ func serveImport(s Store, w http.ResponseWriter, r *http.Request) {
 	}
 	close(im.answers)
 	<-written
-	if a, ok := s.(*audited); ok && im.stored > 0 {
+	if a != nil && im.stored > 0 {
 		a.did(nil, "mail imported", "messages", im.stored, "accounts", im.accounts)
 	}
 }
@@ -56,12 +57,14 @@ func serveImport(s Store, w http.ResponseWriter, r *http.Request) {
 // importing is one import under way.
 type importing struct {
 	s       Store
+	audited *audited          // s, if acts are logged
 	answers chan storedAnswer // with room for all that are under way: Done never waits
 	room    chan struct{}     // an element for each that is under way
 	scratch []byte
 
 	stored   int64             // messages; write counts them
 	last     storage.AccountID // account of the last message
+	name     string            // its address, for the history
 	accounts int               // changes of last: a sender takes one account after the other
 }
 
@@ -90,13 +93,15 @@ func (im *importing) read(ctx context.Context, r *bufio.Reader) {
 		if len(d.Recipients) == 1 && d.Recipients[0].Account != im.last {
 			im.last = d.Recipients[0].Account
 			im.accounts++
+			im.name = im.audited.nameForHistory(im.last)
 		}
 		wanted := ""
 		if len(d.Recipients) == 1 {
 			wanted = d.Recipients[0].UIDL
 		}
-		number := n
+		number, name := n, im.name
 		d.Done = func(d *storage.Delivery, receipt storage.Receipt, err error) {
+			im.audited.imported(d, receipt.ID(), name, err)
 			im.answers <- storedAnswer{number, receipt.ID(), wanted != "" && d.Recipients[0].UIDL != wanted, toWire(err)}
 		}
 		im.s.Deliver(d)

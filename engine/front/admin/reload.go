@@ -24,7 +24,7 @@ type Change struct {
 
 // Reloading is the route of an operator's reload.
 func Reloading(reload func() Reloaded) Route {
-	return Route{func(mux *http.ServeMux, log *slog.Logger) {
+	return Route{add: func(mux *http.ServeMux, log *slog.Logger) {
 		method(mux, "reload", func(none) (Reloaded, error) {
 			log.Info("reload of the configuration ordered")
 			return reload(), nil

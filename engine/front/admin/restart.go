@@ -35,7 +35,7 @@ type Restarted struct {
 
 // Restarting is the route of an operator's restart.
 func Restarting(restart func() Restart) Route {
-	return Route{func(mux *http.ServeMux, log *slog.Logger) {
+	return Route{add: func(mux *http.ServeMux, log *slog.Logger) {
 		method(mux, "restart", func(none) (Restart, error) {
 			log.Info("restart ordered")
 			return restart(), nil

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"postrider/engine/host/history"
 	"postrider/engine/host/httpserver"
 	"postrider/storage"
 )
@@ -22,15 +23,21 @@ import (
 // inside for one that tells nothing of itself. Acts of operators are logged to log. more are
 // the routes of what the caller alone can do.
 func Serve(ctx context.Context, l net.Listener, store storage.Store, relay Relay, inside Inside, log *slog.Logger, status func() Status, more ...Route) (end func(context.Context)) {
-	handlerOf := func(log *slog.Logger) http.Handler {
+	var kept *history.Log
+	for _, r := range more {
+		if r.history != nil {
+			kept = r.history
+		}
+	}
+	handlerOf := func(log *slog.Logger, by string) http.Handler {
 		relay, inside := relay, inside
 		if relay != nil {
-			relay = &auditedRelay{relay, log}
+			relay = &auditedRelay{relay, log, kept, by}
 		}
 		if inside != nil {
 			inside = &auditedInside{inside, log}
 		}
-		mux := handler(&audited{store, log}, relay, inside, status)
+		mux := handler(&audited{store, log, kept, by}, relay, inside, status)
 		for _, r := range more {
 			r.add(mux, log)
 		}
@@ -54,7 +61,8 @@ func Serve(ctx context.Context, l net.Listener, store storage.Store, relay Relay
 
 // Route is a method that a caller of Serve adds.
 type Route struct {
-	add func(mux *http.ServeMux, log *slog.Logger)
+	add     func(mux *http.ServeMux, log *slog.Logger)
+	history *history.Log // acts of operators are added to it; nil: to none
 }
 
 // handler is the routes.
@@ -97,6 +105,7 @@ func handler(s Store, relay Relay, inside Inside, status func() Status) *http.Se
 	mux.HandleFunc("POST /v1/view", func(w http.ResponseWriter, r *http.Request) { serveView(s, w, r) })
 	mux.HandleFunc("POST /v1/deliver", func(w http.ResponseWriter, r *http.Request) { serveDeliver(s, w, r) })
 	mux.HandleFunc("POST /v1/checkpoint", func(w http.ResponseWriter, r *http.Request) { serveCheckpoint(s, w, r) })
+	keptRoutes(mux, s)
 	importRoutes(mux, s)
 	queueRoutes(mux, s)
 	relayRoutes(mux, relay)

@@ -19,6 +19,13 @@ type Store interface {
 	ChangeUIDL(account storage.AccountID, from, to string) error
 	Remove(account storage.AccountID, ids []storage.MessageID) error
 	Usage(account storage.AccountID) (messages, octets int64, err error)
+	// Deleted, Undelete, RemovedAccounts, RestoreAccount and PurgeAccount are as in
+	// storage.Keeper.
+	Deleted(account storage.AccountID, f func(storage.DeletedMessage) bool) error
+	Undelete(account storage.AccountID, ids []storage.MessageID) ([]storage.Undeleted, error)
+	RemovedAccounts(f func(storage.RemovedAccount) bool) error
+	RestoreAccount(id storage.AccountID, name, domain string) error
+	PurgeAccount(id storage.AccountID) error
 	// Checkpoint, Check and Close are as in storage.Store.
 	Checkpoint() (dir string, remove func() error, err error)
 	Check(ctx context.Context, report func(storage.Fault)) (storage.CheckSummary, error)

@@ -38,7 +38,7 @@ type View struct {
 // New makes a view.
 func New(cfg Config) *View {
 	mux := http.NewServeMux()
-	v := &View{mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account, Row: row}, pages: mux}
+	v := &View{mailbox: web.Mailbox{Store: cfg.Store, Account: cfg.Account, Row: row, ForGood: true}, pages: mux}
 	pages := &web.Pages{
 		Of: func(http.ResponseWriter, *http.Request) (web.View, bool) {
 			return web.View{Mailbox: v.mailbox, Frame: web.Frame{Name: "Captured mail", SearchHint: searchHint}}, true

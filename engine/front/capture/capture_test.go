@@ -234,3 +234,21 @@ func TestDeleteBySearch(t *testing.T) {
 	d.ask("DELETE", "/api/v1/search?query="+url.QueryEscape("larger:1"), 200, nil)
 	d.search("")
 }
+
+// What the limits or the API delete is not kept for an undelete, whatever is configured.
+func TestCapturedMailIsNotKept(t *testing.T) {
+	d := newDesk(t)
+	d.store.SetRetention(storage.Retention{DeletedMail: time.Hour})
+	for range 3 {
+		d.deliver("Subject: x\n\nx\n", "a@example.org")
+	}
+	v := New(Config{Store: d.store, Account: d.account, Keep: 2, Log: slog.New(slog.DiscardHandler)})
+	if err := v.trim(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	d.ask("DELETE", "/api/v1/messages", 200, nil)
+	n, _, err := d.store.Usage(d.account)
+	if k := d.store.Kept(); n != 0 || err != nil || k != (storage.Kept{}) {
+		t.Errorf("%d messages are left, %v; kept: %+v", n, err, k)
+	}
+}

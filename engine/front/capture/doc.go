@@ -11,7 +11,8 @@
 // One maildrop has everything; the engine puts it there, and a message with a hundred
 // recipients is there once. Its trace tells the envelope: Return-Path, and a
 // Delivered-To field for each recipient. Retain deletes what is beyond Keep or older than
-// Age, in the background, a thousand messages at a time: the newest stay.
+// Age, in the background, a thousand messages at a time: the newest stay. What is deleted,
+// by Retain or by the API, is not kept for an undelete.
 //
 // Nothing is parsed, counted or indexed when mail comes, so that a load test measures the
 // server. A page reads the heads of the messages that it shows; a search reads messages

@@ -83,12 +83,13 @@ func (v *View) beyond(now time.Time) ([]storage.MessageID, error) {
 	return ids, view.Err()
 }
 
-// expunge deletes messages under the lock of the maildrop.
+// expunge deletes messages under the lock of the maildrop, for good: captured mail is not
+// undeleted.
 func (v *View) expunge(ids []storage.MessageID) error {
 	lock, err := v.cfg.Load().Store.LockMaildrop(v.cfg.Load().Account)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	return lock.Expunge(ids)
+	return lock.Purge(ids)
 }

@@ -85,6 +85,7 @@ func mailOf(e Envelope, uid uint32) incoming.Mail {
 	if e.Sender != nil {
 		m.Sender = *e.Sender
 	}
+	m.Door = "sendmail"
 	m.Daemon, m.Line = maillog.Pickup, "uid="+id+" from=<"+m.Sender+">"
 	return m
 }

@@ -138,5 +138,6 @@ func (s *session) loggedIn(j *loginJob) pop3d.Answer {
 	s.login = nil // no other login follows
 	s.service.door.Stats.POP3.Add(1)
 	s.LoggedIn()
-	return pop3d.Answer{Verdict: pop3d.Yes, Listing: l}
+	days := inDays(j.outcome.Account.ExpiresAfter(s.service.set.Load().Expire))
+	return pop3d.Answer{Verdict: pop3d.Yes, Listing: l, Expire: days}
 }

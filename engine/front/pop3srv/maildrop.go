@@ -2,6 +2,7 @@ package pop3srv
 
 import (
 	"postrider/engine/admit/login"
+	"postrider/engine/host/history"
 	"postrider/engine/protocol/pop3d"
 	"postrider/storage"
 )
@@ -63,18 +64,24 @@ type updateJob struct {
 	job
 	lock storage.Lock
 	ids  []storage.MessageID
+
+	history      *history.Log
+	user, client string // for the history
 }
 
 // Work implements conn.Job.
 func (j *updateJob) Work() {
 	defer j.end()
-	j.err = j.lock.Expunge(j.ids)
+	if j.err = j.lock.Expunge(j.ids); j.err == nil {
+		j.history.AddDeleted(j.ids, j.user, "pop3", j.client)
+	}
 }
 
 // update answers AskUpdate, which comes once: at QUIT.
 func (s *session) update() {
 	m := s.maildrop
-	m.update = updateJob{job: s.newJob((*updateDone)(s)), lock: m.lock, ids: s.machine.AppendDeleted(nil)}
+	m.update = updateJob{job: s.newJob((*updateDone)(s)), lock: m.lock, ids: s.machine.AppendDeleted(nil),
+		history: s.service.history, user: m.user, client: s.Client()}
 	m.waits = forJob
 	s.service.readers.Submit(&m.update)
 }

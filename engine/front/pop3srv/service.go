@@ -16,6 +16,7 @@ import (
 	"postrider/engine/edge/budget"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/loop"
+	"postrider/engine/host/history"
 	"postrider/engine/host/latency"
 	"postrider/engine/host/maillog"
 	"postrider/engine/protocol/pop3d"
@@ -28,6 +29,7 @@ type Settings struct {
 	Version    string        // for IMPLEMENTATION in the reply to CAPA
 	APOP       bool          // APOP is offered
 	LoginDelay time.Duration // between two logins of an account; 0: none
+	Expire     time.Duration // storage.Retention.Mail
 	MaxErrors  int           // replies -ERR in a row, after which the session ends; 0: no limit
 	MaxListing int           // messages of a maildrop that a session sees: the oldest
 	// IdleTimeout is the time for a command, and for a peer to take what was sent.
@@ -46,7 +48,8 @@ type Rooms struct {
 	Memory   budget.Memory
 	Readers  *conn.Pool // reads the store
 	Log      maillog.Log
-	Draining func() bool // the server ends: no login is taken any more
+	History  *history.Log // nil: none is kept
+	Draining func() bool  // the server ends: no login is taken any more
 	// Took gets the time of each RETR, from the command until the last octet of the message
 	// was handed to the connection; nil: none is kept.
 	Took *latency.Histogram
@@ -55,6 +58,7 @@ type Rooms struct {
 // Store is what sessions ask of the store.
 type Store interface {
 	LockMaildrop(account storage.AccountID) (storage.Lock, error)
+	MailExpiry() (least time.Duration, differs bool)
 }
 
 // Stats count for the metrics. Loops and pools write them without a lock.
@@ -75,6 +79,7 @@ type Service struct {
 	memory   budget.Memory
 	readers  *conn.Pool
 	log      maillog.Log
+	history  *history.Log
 	draining func() bool
 	took     *latency.Histogram
 
@@ -97,7 +102,7 @@ type loopState struct {
 func New(set Settings, rooms Rooms) *Service {
 	s := &Service{
 		edge: rooms.Edge, door: rooms.Door, memory: rooms.Memory,
-		readers: rooms.Readers, log: rooms.Log, draining: rooms.Draining, took: rooms.Took,
+		readers: rooms.Readers, log: rooms.Log, history: rooms.History, draining: rooms.Draining, took: rooms.Took,
 		loops:     make(map[*loop.Loop]*loopState, len(rooms.Loops)),
 		maildrops: maildrops{store: rooms.Store, times: new(loginTimes)},
 		buffers:   newBuffers(rooms.Memory.Bulk),
@@ -163,6 +168,7 @@ func (s *Service) port(front conn.Front, c pop3d.Config) *port {
 	set := s.set.Load()
 	c.Hostname, c.Version, c.LoginDelay = set.Hostname, set.Version, int(set.LoginDelay/time.Second)
 	c.MaxErrors, c.ReplyBudget = set.MaxErrors, replyBudget
+	c.Expire = s.expire
 	c.Plaintext, c.TLSFirst, c.Nonce = set.ClearText, set.TLSFirst, rand.Text
 	p := &port{service: s, Port: conn.Port{
 		Edge: s.edge, Daemon: maillog.POP3D, Service: conn.POP3Service, Front: front,
@@ -192,6 +198,15 @@ func (p *port) open(c *loop.Conn, from netip.AddrPort) loop.Handler {
 	p.service.Stats.Sessions.Add(1)
 	return s.Start()
 }
+
+// expire is pop3d.Config.Expire.
+func (s *Service) expire() (days int, differs bool) {
+	least, differs := s.maildrops.store.MailExpiry()
+	return inDays(least), differs
+}
+
+// inDays is how long mail stays, in whole days; 0: for ever.
+func inDays(d time.Duration) int { return int(d / (24 * time.Hour)) }
 
 // timestamp makes the part of a greeting that no other greeting has, for APOP.
 func (s *Service) timestamp() string {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"postrider/storage"
 )
@@ -53,6 +54,8 @@ func (s *shelf) count(n int) {
 	s.open += n
 }
 
+func (s *shelf) MailExpiry() (time.Duration, bool) { return 0, false }
+
 func (s *shelf) LockMaildrop(storage.AccountID) (storage.Lock, error) {
 	if err := s.ask("lock", 0); err != nil {
 		return nil, err
@@ -88,6 +91,8 @@ func (l *lock) List(most int) (*storage.Listing, error) {
 	}
 	return all, nil
 }
+
+func (l *lock) Purge(ids []storage.MessageID) error { return l.Expunge(ids) }
 
 func (l *lock) Expunge(ids []storage.MessageID) error {
 	if err := l.shelf().ask("expunge", 0); err != nil {

@@ -56,6 +56,7 @@ func (s *session) mayBegin() smtpd.Verdict {
 	if s.tx == nil {
 		s.tx = newTransaction(s)
 	}
+	s.tx.mailed = time.Now()
 	s.tx.Begin(s.m.Transaction().Mail.From, s.relays())
 	return smtpd.Yes
 }

@@ -25,6 +25,7 @@ type transaction struct {
 	booking allowance.Booking
 
 	taken   int64     // messages of the session that got their 250
+	mailed  time.Time // when MAIL came
 	ended   time.Time // when the message had come whole
 	receipt storage.Receipt
 	err     error
@@ -119,6 +120,7 @@ func (t *transaction) Run() {
 	if t.Committed() { // before that, the reply is all that is to be said
 		t.count()
 		t.log()
+		t.keep()
 	}
 	if t.err == nil {
 		t.booking = allowance.Booking{} // it was sent

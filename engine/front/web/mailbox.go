@@ -19,6 +19,10 @@ type Mailbox struct {
 	Account storage.AccountID
 	// Row reads the row that a list has for a message; nil: made from the header.
 	Row func(storage.Message) (Row, error)
+	// ForGood: what is deleted can't be undeleted, whatever storage.Retention says.
+	ForGood bool
+	// Deleted is told of messages that Delete has deleted; nil: it is not told.
+	Deleted func(ids []storage.MessageID)
 }
 
 // Row is a message in a list.
@@ -246,7 +250,17 @@ func (b Mailbox) Delete(ctx context.Context, ids []storage.MessageID) error {
 		return err
 	}
 	defer lock.Release()
-	return lock.Expunge(ids)
+	expunge := lock.Expunge
+	if b.ForGood {
+		expunge = lock.Purge
+	}
+	if err := expunge(ids); err != nil {
+		return err
+	}
+	if b.Deleted != nil {
+		b.Deleted(ids)
+	}
+	return nil
 }
 
 // people are addresses for a person to read.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postrider/engine/host/history"
 	"postrider/engine/mail/incoming"
 	"postrider/storage"
 )
@@ -35,6 +36,7 @@ type Config struct {
 	Lifetime      time.Duration
 	Bounds        Bounds // for requests
 	Log           *slog.Logger
+	History       *history.Log // nil: none is kept
 }
 
 // ErrRefused is an error of Submit: the account may not send this now; the text tells why.
@@ -100,5 +102,7 @@ func (c *Client) view(w http.ResponseWriter, r *http.Request) (View, bool) {
 	if !ok {
 		return View{}, false
 	}
-	return View{Mailbox{Store: c.cfg.Load().Store, Account: s.account.ID}, s.frame()}, true
+	cfg := c.cfg.Load()
+	deleted := func(ids []storage.MessageID) { cfg.History.AddDeleted(ids, s.name(), "web", "") }
+	return View{Mailbox{Store: cfg.Store, Account: s.account.ID, Deleted: deleted}, s.frame()}, true
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"postrider/engine/host/history"
 	"postrider/engine/host/latency"
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/dkim"
@@ -43,6 +44,9 @@ type Entrance struct {
 	// Expect is storage.Store's; nil: the store is not told what to expect.
 	Expect func(n int)
 	Log    *slog.Logger // nil: slog.Default
+	// History keeps what becomes of messages that Submit, Write and Copy store; a caller of
+	// Finish adds its own event, by Message.Keep. nil: none is kept.
+	History *history.Log
 
 	// Took gets the time of each message in the store, from the end of its steps to its
 	// Receipt. Delay gets the time from its arrival until it is in a maildrop, for each

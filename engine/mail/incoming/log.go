@@ -28,8 +28,8 @@ func (m *Message) AppendLines(rs []slog.Record, now time.Time, stored storage.Me
 			continue // it was removed in this moment
 		}
 		r := maillog.Record(now, maillog.Delivery, maillog.Local, id, slog.String("to", router.Mailbox(a.Name, a.Domain)))
-		if t.Expanded != "" {
-			r.AddAttrs(slog.String("orig_to", t.Expanded))
+		if t.Asked != "" {
+			r.AddAttrs(slog.String("orig_to", t.Asked))
 		}
 		r.AddAttrs(relayLocal, slog.Duration("delay", delay), slog.String("delays", delays), delivered, sent, toMaildrop)
 		rs = append(rs, r)

@@ -54,6 +54,8 @@ type From struct {
 	// Head reads the header while the message comes: before each Append it has seen all
 	// octets. From Finish on it must not change until done.
 	Head *message.Head
+	// About is the message that a notification is about, for the history; 0: none.
+	About storage.MessageID
 	// At is when the message began to arrive; zero: now.
 	At time.Time
 	// NoFor keeps the recipient out of the Received field.

@@ -217,7 +217,7 @@ func TestWriteAndCopy(t *testing.T) {
 	m.Recipient(rcpt(t, "team@a.example"))
 	e := End{Size: 9}
 	e.Envelope.Body = smtp.BodyBinaryMIME // how the message came, not how it is stored
-	if _, err := m.Copy(context.Background(), &pieces{"A: b\r\n\r\n", "..\r\n"}, &e); err != nil || string(p.body) != "A: b\r\n\r\n..\r\n" || p.got.Size != 9 {
+	if _, err := m.Copy(context.Background(), &pieces{"A: b\r\n\r\n", "..\r\n"}, 1, &e); err != nil || string(p.body) != "A: b\r\n\r\n..\r\n" || p.got.Size != 9 {
 		t.Errorf("%v %q, size %d", err, p.body, p.got.Size)
 	}
 	if trace := string(p.got.Recipients[0].Trace); !strings.HasPrefix(trace, "Return-Path: <ann@far.example>\r\nDelivered-To: ") {
@@ -226,7 +226,7 @@ func TestWriteAndCopy(t *testing.T) {
 	m = in.New("")
 	m.Recipient(rcpt(t, "alice@a.example"))
 	p.got, p.discarded = nil, false
-	if _, err := m.Copy(context.Background(), &pieces{"A: b\r\n\r\n", ""}, &End{}); !errors.Is(err, storage.ErrCorrupt) || p.got != nil || !p.discarded {
+	if _, err := m.Copy(context.Background(), &pieces{"A: b\r\n\r\n", ""}, 1, &End{}); !errors.Is(err, storage.ErrCorrupt) || p.got != nil || !p.discarded {
 		t.Error(err, p.discarded)
 	}
 }

@@ -44,13 +44,14 @@ func (m *Message) Write(ctx context.Context, f *From, text []byte, e *End) (stor
 	r, err := m.wait(func() { m.Finish(e) })
 	if err == nil {
 		m.logStored(r, slog.Attr{}, "")
+		m.keep(r, source{door: "notification", about: f.About})
 	}
 	return r, err
 }
 
-// Copy stores a copy of body with new trace fields, and ignores the Entry of body. e.Size
+// Copy stores a copy of body, the message of, with new trace fields, and ignores the Entry of body. e.Size
 // is body's size.
-func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (storage.Receipt, error) {
+func (m *Message) Copy(ctx context.Context, body storage.Message, of storage.MessageID, e *End) (storage.Receipt, error) {
 	m.draft, m.Arrival = m.in.Inbox.NewDraft(e.Size), time.Now()
 	for {
 		piece, err := body.Next()
@@ -69,6 +70,9 @@ func (m *Message) Copy(ctx context.Context, body storage.Message, e *End) (stora
 	m.address()
 	r, err := storage.Put(ctx, m.in.Inbox, &m.delivery)
 	m.tellNear(err)
+	if err == nil {
+		m.keep(r, source{door: "queue", about: of})
+	}
 	return r, err
 }
 

@@ -37,6 +37,9 @@ type Mail struct {
 	// from=<alice>" of daemon pickup.
 	Daemon slog.Attr
 	Line   string
+	// Door and Account are for the history: sendmail or web, and the account that has signed
+	// in; "": none has.
+	Door, Account string
 }
 
 // Result is what Submit returns.
@@ -102,6 +105,7 @@ func (in *Entrance) Submit(ctx context.Context, m Mail) (Result, error) {
 	}
 	if result.Receipt, err = s.store(); err == nil {
 		s.msg.logStored(result.Receipt, m.Daemon, m.Line)
+		s.msg.keep(result.Receipt, source{door: m.Door, origin: m.Origin, account: m.Account})
 		result.Deliveries, result.Size = len(s.msg.Places.Targets), s.msg.Size()
 	}
 	return result, err

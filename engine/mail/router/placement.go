@@ -2,6 +2,7 @@ package router
 
 import (
 	"slices"
+	"strings"
 	"unsafe"
 
 	"postrider/codec/address"
@@ -73,10 +74,26 @@ func (p *Placement) Add(r *Router, rcpt *smtp.RcptArgs, mayRelay bool) Outcome {
 	case o == NotOurs && mayRelay:
 		p.relay(r.Domain(rcpt.To.Domain()), "", rcpt.To.String(), string(rcpt.ORcpt), rcpt.Notify)
 	}
-	for _, t := range p.Targets[before:] {
+	p.name(before, rcpt)
+	return o
+}
+
+// name notes which recipient was asked for at the maildrops that were added by way of an
+// alias.
+func (p *Placement) name(from int, rcpt *smtp.RcptArgs) {
+	asked := ""
+	for i := range p.Targets[from:] {
+		t := &p.Targets[from+i]
+		if t.Expanded == "" {
+			continue
+		}
+		if asked == "" {
+			asked = rcpt.To.String()
+			p.octets += len(asked)
+		}
+		t.Asked = asked
 		p.octets += len(t.Expanded)
 	}
-	return o
 }
 
 // refuse takes out the accounts that take no mail, and those without room for any. A
@@ -192,4 +209,14 @@ func (p *Placement) Seal(e storage.Envelope) {
 		q.Envelope = e
 		q.Envelope.Front = front + e.Front
 	}
+}
+
+// OriginalOf is the address of an ORCPT parameter, "rfc822;xtext"; empty for none, and for
+// an address of another type.
+func OriginalOf(orcpt string) string {
+	kind, text, ok := strings.Cut(orcpt, ";")
+	if !ok || !strings.EqualFold(kind, "rfc822") {
+		return ""
+	}
+	return string(smtp.AppendXtextDecoded(nil, []byte(text)))
 }

@@ -50,6 +50,9 @@ type Target struct {
 	// It belongs into Delivered-To. Written as a Mailbox of RFC 5321. Of a mailbox
 	// elsewhere it is the alias that was asked for, always in ASCII.
 	Expanded string
+	// Asked is the recipient that was asked for where Expanded is not empty; set by
+	// Placement.
+	Asked string
 	// Remote is a mailbox in a domain that is not ours that an alias led to, its local
 	// part in the case that the alias has, and Domain that domain, folded; then there is
 	// no Account. "": a maildrop.

@@ -37,6 +37,7 @@ func (s *Session) loggedIn(a Answer, e *Effects) {
 		return
 	}
 	s.setListing(a.Listing)
+	s.expire = a.Expire
 	s.enter(transaction)
 	s.ok(e, textMaildrop, int64(s.messages()), s.kept)
 }

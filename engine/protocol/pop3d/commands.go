@@ -132,10 +132,9 @@ func (s *Session) existing(c pop3.Command, e *Effects) (i int, ok bool) {
 	return i, true
 }
 
-// capa lists what there is (RFC 2449 sections 5 and 6). All of it is the same for
+// capa lists what there is (RFC 2449 sections 5 and 6). All of it but EXPIRE is the same for
 // every user, so no parameter USER is after LOGIN-DELAY, and the
-// list is the same in both states: a client may keep what it saw first. No mail is
-// ever removed because of its age.
+// list is the same in both states: a client may keep what it saw first.
 func (s *Session) capa(_ pop3.Command, e *Effects) {
 	s.ok(e, textCapabilities)
 	r := append(e.Reply, "TOP\r\nUIDL\r\n"...)
@@ -151,9 +150,27 @@ func (s *Session) capa(_ pop3.Command, e *Effects) {
 	r = append(r, "PIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"...)
 	r = append(r, "LOGIN-DELAY "...)
 	r = append(strconv.AppendInt(r, int64(s.cfg.LoginDelay), 10), "\r\n"...)
-	r = append(r, "EXPIRE NEVER\r\nUTF8 USER\r\nLANG\r\nIMPLEMENTATION postrider"...)
+	r = append(s.appendExpire(append(r, "EXPIRE "...)), "\r\nUTF8 USER\r\nLANG\r\nIMPLEMENTATION postrider"...)
 	if s.cfg.Version != "" {
 		r = append(append(r, ' '), s.cfg.Version...)
 	}
 	e.Reply = append(append(r, "\r\n"...), pop3.Terminator...)
+}
+
+// appendExpire appends the least number of days that mail stays (RFC 2449 section 6.7):
+// before the login, of any user; then of this one.
+func (s *Session) appendExpire(dst []byte) []byte {
+	days, differs := s.expire, false
+	if s.listing == nil && s.cfg.Expire != nil {
+		days, differs = s.cfg.Expire()
+	}
+	if days > 0 {
+		dst = strconv.AppendInt(dst, int64(days), 10)
+	} else {
+		dst = append(dst, "NEVER"...)
+	}
+	if differs {
+		dst = append(dst, " USER"...)
+	}
+	return dst
 }

@@ -104,6 +104,7 @@ const (
 type Answer struct {
 	Verdict Verdict
 	Listing *storage.Listing // answers AskLogin: the machine keeps and reads it
+	Expire  int              // answers AskLogin: how many days the user's mail stays; 0: for ever
 	Octets  int64            // answers AskRead: what RETR announces; AskSent: what was sent
 
 	Verifier sasl.Verifier // answers AskAuth
@@ -112,12 +113,15 @@ type Answer struct {
 // Config is the part of the configuration that the machine needs. It is shared
 // by all sessions of a listener and must not change.
 type Config struct {
-	Hostname    string
-	Version     string // for CAPA IMPLEMENTATION
-	APOP        bool   // offer APOP: the greeting has a timestamp
-	LoginDelay  int    // seconds between logins, announced by CAPA; 0: none
-	MaxErrors   int    // -ERR replies in a row, then the session is closed; 0: no limit
-	ReplyBudget int    // octets of replies between two AskDrained, about
+	Hostname   string
+	Version    string // for CAPA IMPLEMENTATION
+	APOP       bool   // offer APOP: the greeting has a timestamp
+	LoginDelay int    // seconds between logins, announced by CAPA; 0: none
+	// Expire returns how many days mail stays, for the user with the least, and whether it is
+	// not the same for all; 0: for ever. nil: it is.
+	Expire      func() (days int, differs bool)
+	MaxErrors   int // -ERR replies in a row, then the session is closed; 0: no limit
+	ReplyBudget int // octets of replies between two AskDrained, about
 
 	OfferTLS   bool     // STLS is there
 	Mechanisms sasl.Set // offered by AUTH; none: AUTH is not offered

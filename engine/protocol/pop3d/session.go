@@ -18,6 +18,7 @@ type Session struct {
 	secret    string // password or digest, while the login is open
 	listing   *storage.Listing
 	marks     []uint64 // deleted messages; nil until the first DELE
+	expire    int      // days that mail stays; 0: for ever
 	kept      int64    // octets of the messages without a mark
 	deleted   int      // messages with a mark
 

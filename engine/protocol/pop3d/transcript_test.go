@@ -21,6 +21,8 @@ import (
 //	set timestamp <1.2@h>    of the greeting, and APOP is offered
 //	set tls offered          or on
 //	set auth PLAIN,LOGIN     mechanisms
+//	set expire 30 user       days that mail stays, not for all the same
+//	set expire-mine 90       days that the user's mail stays
 //	set loopback no          the peer is somewhere else
 //
 // The answers are the verdicts in lower case (yes, denied, in-use, temporary, gone,
@@ -41,6 +43,12 @@ func TestTranscripts(t *testing.T) {
 				cfg.APOP, timestamp = true, value
 			case "login-delay":
 				cfg.LoginDelay = n
+			case "expire":
+				days, user, _ := strings.Cut(value, " ")
+				least, _ := strconv.Atoi(days)
+				cfg.Expire = func() (int, bool) { return least, user == "user" }
+			case "expire-mine":
+				m.expire = n
 			case "max-errors":
 				cfg.MaxErrors = n
 			case "reply-budget":
@@ -75,6 +83,7 @@ type machine struct {
 	effects Effects
 	asking  Question
 	listing *storage.Listing
+	expire  int
 }
 
 // fill makes a maildrop with the sizes; after one there may be "=" and a unique-id.
@@ -126,7 +135,7 @@ func (m *machine) answer(q Question, v Verdict) Answer {
 	a := Answer{Verdict: v}
 	switch q {
 	case AskLogin, AskAPOP, AskAuth:
-		a.Listing, a.Verifier = m.listing, transcript.Pencil()
+		a.Listing, a.Verifier, a.Expire = m.listing, transcript.Pencil(), m.expire
 	case AskRead, AskSent:
 		_, a.Octets = m.listing.At(m.session.Reading())
 	}

@@ -9,6 +9,10 @@ import (
 
 // smtp is a command line of SMTP as it is shown, and whether what follows has to be hidden.
 func (d *Dialogue) smtp(line []byte) (shown string, hide bool) {
+	if d.data && string(line) == "." { // the end of a message without an octet
+		d.data = false
+		return ".", false
+	}
 	verb, arg := smtp.ParseVerb(line)
 	d.data = verb == smtp.Data
 	switch verb {

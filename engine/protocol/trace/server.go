@@ -26,10 +26,23 @@ func (d *Dialogue) Server(octets []byte) {
 			continue
 		}
 		d.asked = d.asked || bytes.HasPrefix(line, []byte("334"))
+		if isPlain(line) && !bytes.HasPrefix(line, []byte("334 ")) && !bytes.HasPrefix(line, []byte("+ ")) {
+			d.plain(line)
+			continue
+		}
 		d.fromServer(reply(line))
 	}
 	if other > 0 {
 		d.fromServer(fmt.Sprintf("(%d octets)", other))
+	}
+}
+
+// plain writes a line of the server that is shown as it is, with one allocation: most are.
+func (d *Dialogue) plain(line []byte) {
+	if d.tls {
+		d.emit("<~  " + string(line))
+	} else {
+		d.emit("<-  " + string(line))
 	}
 }
 

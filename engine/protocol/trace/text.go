@@ -12,6 +12,7 @@ type text struct {
 	shown   int    // lines
 	hiding  bool   // the rest is only counted
 	listing bool   // there is no header
+	bare    bool   // the header is not shown
 	hidden  int64  // octets
 	part    []byte // begin of a line whose end has not come
 	cut     int    // octets of that line that are not in part
@@ -99,7 +100,11 @@ func (t *text) end(emit func(string)) {
 		t.hidden += n
 	}
 	if t.hidden > 0 {
-		emit(fmt.Sprintf("(%d octets more)", t.hidden))
+		if t.bare {
+			emit(fmt.Sprintf("(%d octets of the message)", t.hidden))
+		} else {
+			emit(fmt.Sprintf("(%d octets more)", t.hidden))
+		}
 	}
 	*t = text{}
 }

@@ -41,6 +41,7 @@ type Dialogue struct {
 	chunk   int64 // octets after BDAT that are still to come
 	data    bool  // the last command was DATA
 	message text  // message of the client
+	bare    bool  // no header of a message is shown
 	asked   bool  // the server has sent a challenge of AUTH: see Sent
 	pending []kind
 	retr    text // a message or a listing of the server
@@ -53,6 +54,12 @@ const MaxLine = 400
 // New writes a dialogue. joined: the session has begun before.
 func New(p Protocol, joined bool, emit func(line string)) *Dialogue {
 	return &Dialogue{protocol: p, joined: joined, emit: emit}
+}
+
+// Bare leaves out the header of the client's messages too, and returns d.
+func (d *Dialogue) Bare() *Dialogue {
+	d.bare = true
+	return d
 }
 
 // Secured notes that all that follows goes through TLS.
@@ -79,6 +86,9 @@ func (d *Dialogue) Client(octets []byte, state string) {
 	at := StateAt(state)
 	if at == Message {
 		d.within, d.chunk = false, 0
+		if d.bare {
+			d.message.bare, d.message.hiding = true, true
+		}
 		d.message.add(octets, d.fromClient)
 		return
 	}
@@ -190,6 +200,9 @@ func (d *Dialogue) endMessage() { d.message.end(d.fromClient) }
 
 // clean is a line as a terminal may show it.
 func clean(line []byte) string {
+	if isPlain(line) {
+		return string(line)
+	}
 	var b strings.Builder
 	for i := 0; i < len(line); {
 		if i >= MaxLine {
@@ -210,4 +223,14 @@ func clean(line []byte) string {
 		i += n
 	}
 	return b.String()
+}
+
+// isPlain reports whether a line is short, and as it is shown.
+func isPlain(line []byte) bool {
+	for _, c := range line {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return len(line) <= MaxLine
 }

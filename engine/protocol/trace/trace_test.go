@@ -323,3 +323,27 @@ func TestJoinedLate(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// A bare dialogue has the number of a message's octets in place of its header. The dot that
+// ends a message without an octet is shown.
+func TestBare(t *testing.T) {
+	var lines []string
+	d := New(SMTP, false, func(l string) { lines = append(lines, l) }).Bare()
+	for _, text := range []string{"Subject: x\r\n\r\ny\r\n.\r\n", "a: b\r\n.\r\n"} {
+		d.Sent([]byte("DATA\r\n"), false)
+		d.Server([]byte("354 go\r\n"))
+		d.Sent([]byte(text), true)
+		d.Server([]byte("250-one\r\n250 two\r\n"))
+	}
+	d.Sent([]byte("RCPT TO:<x@y>\r\nDATA\r\n"), false)
+	d.Server([]byte("550 no\r\n354 go\r\n"))
+	d.Sent([]byte(".\r\n"), false)
+	d.Server([]byte("554 nothing\r\n"))
+	d.Sent([]byte(".\r\n"), false)
+	const message = " -> DATA\n<-  354 go\n -> (%d octets of the message)\n<-  250-one\n<-  250 two\n"
+	want := fmt.Sprintf(message, 20) + fmt.Sprintf(message, 9) +
+		" -> RCPT TO:<x@y>\n -> DATA\n<-  550 no\n<-  354 go\n -> .\n<-  554 nothing\n -> a command that is unknown (not shown)"
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

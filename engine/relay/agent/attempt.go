@@ -256,6 +256,7 @@ func (t *attempt) transact() (fault queue.Fault, down bool) {
 	utf8, said := t.needsUTF8(), "took the message"
 	var elsewhere, broken []int
 	for first := true; len(t.left) > 0 && len(broken) == 0 && (first || time.Since(t.began) < maxAttempt); first = false {
+		p.kept = t.kept
 		out := p.send(t.c, t.entry, t.left, utf8)
 		t.outcome.Handed, t.outcome.Uses = p.handed, p.uses
 		var again []int

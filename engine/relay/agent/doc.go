@@ -67,8 +67,8 @@
 // Each connection under TLS has the line "ID: Untrusted TLS connection established to
 // host[ip]:25: TLSv1.3 with cipher X (group)". With "Verified" the line ends with "verified
 // by" and the record or the authorities. Untrusted means that nothing was demanded, and so
-// nothing was checked. A message's history ("why") has the same about each attempt. A
-// message that is delivered by its first attempt has no history, only lines in the log.
+// nothing was checked. A message's history ("why") has the same about each attempt,
+// with the dialogue (history.go).
 //
 // # Diagnostics
 //

@@ -90,9 +90,9 @@ func (p *peer) secured(conn *tls.Conn, f *facts) {
 		f.chain = cs.PeerCertificates
 	}
 	p.conn, p.tls = conn, f
-	if p.traced != nil {
-		p.traced.Note("TLS started: " + f.version + " " + f.cipher)
-		p.traced.Secured()
+	for _, d := range p.traced {
+		d.Note("TLS started: " + f.version + " " + f.cipher)
+		d.Secured()
 	}
 	p.m.Secured(&p.e)
 }

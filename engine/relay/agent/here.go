@@ -123,6 +123,6 @@ func (c *Courier) copyBody(m *incoming.Message, e *storage.QueueEntry) error {
 	defer body.Close()
 	envelope := e.Envelope
 	envelope.Front = "" // the copy has these fields already
-	_, err = m.Copy(c.ctx, body, &incoming.End{Envelope: envelope, Size: e.Size()})
+	_, err = m.Copy(c.ctx, body, e.ID.Message, &incoming.End{Envelope: envelope, Size: e.Size()})
 	return err
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"postrider/codec/smtp"
 	"postrider/engine/host/maillog"
+	"postrider/engine/mail/router"
 	"postrider/engine/relay/queue"
 	"postrider/storage"
 )
@@ -57,7 +57,7 @@ func (c *Courier) logRecipient(e *storage.QueueEntry, i int, a *queue.Attempt, s
 	}
 	facts := [11]slog.Attr{daemon, slog.String("id", e.ID.Message.String()), slog.String("to", to.ForwardPath)}
 	line := facts[:3]
-	if original := originalOf(to.ORcpt); original != "" && !strings.EqualFold(original, to.ForwardPath) {
+	if original := router.OriginalOf(to.ORcpt); original != "" && !strings.EqualFold(original, to.ForwardPath) {
 		line = append(line, slog.String("orig_to", original))
 	}
 	line = append(line, slog.String("relay", relay))
@@ -90,16 +90,6 @@ func delaysOf(e *storage.QueueEntry, a *queue.Attempt) (d maillog.Delays) {
 	}
 	d.Connection, d.Transfer = a.Handed.Sub(began), a.At.Sub(a.Handed)
 	return d
-}
-
-// originalOf is the address of an ORCPT parameter, "rfc822;xtext"; empty for none, and for
-// an address of another type.
-func originalOf(orcpt string) string {
-	kind, text, ok := strings.Cut(orcpt, ";")
-	if !ok || !strings.EqualFold(kind, "rfc822") {
-		return ""
-	}
-	return string(smtp.AppendXtextDecoded(nil, []byte(text)))
 }
 
 // gone reports whether no entry of a message is left in the queue. A message to several

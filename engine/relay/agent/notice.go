@@ -99,13 +99,14 @@ func (c *Courier) notify(e *storage.QueueEntry, n *queue.Notice, settle []storag
 	if err != nil {
 		return false, err
 	}
-	stored, err := m.Write(c.ctx, &incoming.From{Received: message.Received{Host: c.rules().Hostname, With: "local"}}, dsn.Append(nil, report), &incoming.End{
+	stored, err := m.Write(c.ctx, &incoming.From{About: e.ID.Message, Received: message.Received{Host: c.rules().Hostname, With: "local"}}, dsn.Append(nil, report), &incoming.End{
 		Envelope: storage.Envelope{Origin: "notification of this host", SMTPUTF8: report.NeedsUTF8(), Body: smtp.Body8BitMIME}, Settle: settle,
 	})
 	if err != nil {
 		return false, err
 	}
 	c.Stats.Notices.Add(1)
+	c.keepNotice(e.ID.Message, stored.ID(), n.Kind, to)
 	if double {
 		c.log.Warn("mail that can't be delivered or returned goes to the postmaster"+c.unreadPostmaster(), "id", e.ID.Message.String(), "to", to)
 	}

@@ -37,10 +37,12 @@ type peer struct {
 	tx     smtpclient.Transaction
 	in     []byte // octets that were read and not yet consumed
 	times  deadlines
-	traced *trace.Dialogue // nil: no trace follows the message
-	body   bool            // what is sent is a message after DATA
-	unhook func() bool     // cancels the AfterFunc that closes the socket
-	leave  func()          // gives back the connection of addressCounts
+	traced []*trace.Dialogue // what writes the dialogue about the message down
+	own    *trace.Dialogue   // writes the whole connection down, for kept; nil until something is kept
+	kept   *dialogue         // gets the lines about the message; nil: none is kept
+	body   bool              // what is sent is a message after DATA
+	unhook func() bool       // cancels the AfterFunc that closes the socket
+	leave  func()            // gives back the connection of addressCounts
 
 	uses   int       // transactions
 	handed time.Time // when the last one began, after the greeting and TLS
@@ -110,8 +112,8 @@ func (p *peer) quit() {
 		return
 	}
 	var buf [512]byte
-	if n, _ := p.conn.Read(buf[:]); n > 0 && p.traced != nil {
-		p.traced.Server(buf[:n])
+	if n, _ := p.conn.Read(buf[:]); n > 0 {
+		p.heard(buf[:n])
 	}
 }
 
@@ -233,8 +235,8 @@ func (p *peer) receive(c *Courier) {
 // feed gives in to the machine and reports whether the machine consumed some of it.
 func (p *peer) feed() bool {
 	n := p.m.Feed(p.in, &p.e)
-	if p.traced != nil && n > 0 {
-		p.traced.Server(p.in[:n])
+	if n > 0 {
+		p.heard(p.in[:n])
 	}
 	p.in = p.in[:copy(p.in, p.in[n:])]
 	return n > 0

@@ -150,8 +150,8 @@ func (t *attempt) channelTo(peer string) string {
 	return ""
 }
 
-// recordOf describes the attempt for the history. It returns "" for a first attempt that
-// delivers to all recipients, as most do: the log has it.
+// recordOf describes the attempt for the records of the store. It returns "" for a first
+// attempt that delivers to all recipients, as most do: see keep.
 func (t *attempt) recordOf() string {
 	e, a := t.entry, t.outcome
 	delivered := 0

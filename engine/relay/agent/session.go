@@ -14,6 +14,7 @@ type session struct {
 	s    *queue.Session
 	jobs chan *queue.Job // the next job; nil: the session is over
 	peer *peer           // nil: not connected
+	kept *dialogue       // what is said in the attempt, for the history; nil: none is kept
 }
 
 func newSession(sh *shard, s *queue.Session) *session {
@@ -109,8 +110,14 @@ func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queu
 		return a, verdict, queue.Fault{}
 	}
 	t := &attempt{session: s, c: s.sh.c, set: s.sh.c.rules(), entry: j.Entry, hop: j.Hop, outcome: a}
+	if t.c.history().On() {
+		s.kept = s.kept.begin()
+	} else {
+		s.kept = nil
+	}
 	verdict, fault := t.run()
 	a.At = time.Now()
 	a.Record = t.recordOf()
+	t.keepTalk()
 	return a, verdict, fault
 }

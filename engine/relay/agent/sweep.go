@@ -89,5 +89,6 @@ func (c *Courier) finish(e *storage.QueueEntry, a *queue.Attempt, random float64
 	j := c.rules().Policy.Judge(e, a, random)
 	c.record(j)
 	c.logAttempt(e, a, &j)
+	c.keep(e, a, &j)
 	c.sendSpans(e, a)
 }

@@ -43,16 +43,29 @@ func (c *Courier) endTrace(follow *Follow) {
 	c.traces.Store(&all)
 }
 
-// follow has the dialogue about a message written down if a trace follows it. While there is
-// no trace it costs a look at a pointer.
+// follow has the dialogue about a message written down if a trace follows it, and for the
+// history. While there are none it costs a look at a pointer.
 func (p *peer) follow(c *Courier, entry *storage.QueueEntry) {
-	p.traced, p.body = nil, false
-	on := c.traces.Load()
-	if on == nil {
-		return
+	p.traced, p.body = p.traced[:0], false
+	if p.kept != nil {
+		p.kept.add("=== " + p.host.String())
+		if p.own == nil {
+			p.own = trace.New(trace.SMTP, false, func(line string) { p.kept.add(line) }).Bare()
+			if p.tls != nil {
+				p.own.Secured()
+			}
+		}
+		p.traced = append(p.traced, p.own)
 	}
+	if on := c.traces.Load(); on != nil {
+		p.followFor(*on, entry)
+	}
+}
+
+// followFor has the dialogue written down for the traces that follow it.
+func (p *peer) followFor(on []*Follow, entry *storage.QueueEntry) {
 	var emits []func(string)
-	for _, follow := range *on {
+	for _, follow := range on {
 		if emit := (*follow)(entry.Domain, p.host.Name, entry.ID.Message); emit != nil {
 			emits = append(emits, emit)
 		}
@@ -66,17 +79,25 @@ func (p *peer) follow(c *Courier, entry *storage.QueueEntry) {
 		}
 	}
 	emit("=== message for " + entry.Domain + " to " + p.host.Name + "[" + p.host.Addr.String() + "]")
-	p.traced = trace.New(trace.SMTP, false, emit)
+	d := trace.New(trace.SMTP, false, emit)
 	if p.tls != nil {
-		p.traced.Secured()
+		d.Secured()
 	}
+	p.traced = append(p.traced, d)
 }
 
 // write writes to the host.
 func (p *peer) write(out []byte) error {
-	if p.traced != nil {
-		p.traced.Sent(out, p.body)
+	for _, d := range p.traced {
+		d.Sent(out, p.body)
 	}
 	_, err := p.conn.Write(out)
 	return err
+}
+
+// heard writes down what the host has written.
+func (p *peer) heard(in []byte) {
+	for _, d := range p.traced {
+		d.Server(in)
+	}
 }

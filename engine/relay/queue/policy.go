@@ -62,6 +62,16 @@ type Attempt struct {
 	NotMade bool
 	// Record is the attempt in words, for the history; "": none.
 	Record string
+	// Talk is the rest of it, for the history of all messages.
+	Talk Talk
+}
+
+// Talk is what was said to hosts, and how.
+type Talk struct {
+	Channel  string   // TLS or clear text of the connection to Attempt.Peer
+	Tried    []string // hosts, with what they said, where there is more than one
+	Dialogue []string // lines
+	LeftOut  int      // lines without room
 }
 
 // NoticeKind is the kind of a notice.

@@ -11,8 +11,9 @@
 //
 // data has the tables, blob files, logs and manifest of the store at one moment, and all
 // other files of the data directory: the secret of SCRAM, DKIM keys, certificates, the
-// account of ACME. Sockets, locks, the ballast, uploads of the web client and logs that
-// were set aside are not in it, nor is what the configuration names elsewhere.
+// account of ACME. Sockets, locks, the ballast, uploads of the web client, the history of
+// messages and logs that were set aside are not in it, nor is what the configuration names
+// elsewhere.
 //
 // # How it is taken
 //

@@ -60,8 +60,9 @@ type taking struct {
 	buf    []byte
 }
 
-// skipped are the files of a data directory that no backup needs.
-var skipped = []string{"web-spool"}
+// skipped are the files of a data directory that no backup needs. The history of messages is
+// a log: it changes all the time, and a copy would keep it for longer than log.history has it.
+var skipped = []string{"web-spool", "history"}
 
 // Take makes a backup.
 func Take(ctx context.Context, o Options) (Result, error) {

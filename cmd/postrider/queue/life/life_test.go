@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postrider/cmd/sysexits"
+	"postrider/engine/front/admin"
 	"postrider/storage"
 )
 
@@ -18,6 +19,7 @@ type memory struct {
 	entries []*storage.QueueEntry
 	records []storage.Record
 	fails   error
+	past    admin.Past
 }
 
 func (m memory) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) bool) error {
@@ -28,6 +30,8 @@ func (m memory) Queued(filter storage.QueueFilter, f func(*storage.QueueEntry) b
 	}
 	return m.fails
 }
+
+func (m memory) Past(storage.MessageID) (admin.Past, error) { return m.past, nil }
 
 func (m memory) History(_ storage.MessageID, f func(storage.Record) bool) error {
 	for _, r := range m.records {
@@ -97,7 +101,7 @@ func TestLeftTheQueue(t *testing.T) {
 
 func TestRead_Failure(t *testing.T) {
 	_, err := Read(memory{entries: []*storage.QueueEntry{{ID: storage.EntryID{Message: 2}}}}, 1, now)
-	if code, _ := sysexits.Of(err); code != sysexits.NoUser || !strings.Contains(err.Error(), "grep 0000000000001") {
+	if code, _ := sysexits.Of(err); code != sysexits.NoUser || !strings.Contains(err.Error(), "no id of this host") {
 		t.Error(err)
 	}
 	broken := errors.New("broken")
@@ -113,11 +117,11 @@ func TestLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := json.Marshal(l.Line()); err != nil || string(got) != `{"id":"0000000000001","queued":[],"history":[{"at":"2026-11-23T12:00:00Z","text":"sent"}]}` {
+	if got, err := json.Marshal(l.Line()); err != nil || string(got) != `{"id":"0000000000001","queued":[],"history":[{"at":"2026-11-23T12:00:00Z","text":"sent"}],"events":[]}` {
 		t.Errorf("%s %v", got, err)
 	}
 	l.Entries, l.Records = []*storage.QueueEntry{waiting(func(*storage.QueueEntry) {})}, nil
-	if got, err := json.Marshal(l.Line()); err != nil || !strings.Contains(string(got), `"entry":"0000000000001-1"`) || !strings.HasSuffix(string(got), `"history":[]}`) {
+	if got, err := json.Marshal(l.Line()); err != nil || !strings.Contains(string(got), `"entry":"0000000000001-1"`) || !strings.HasSuffix(string(got), `"history":[],"events":[]}`) {
 		t.Errorf("%s %v", got, err)
 	}
 }
