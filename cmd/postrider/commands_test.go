@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
@@ -63,5 +65,35 @@ func TestArgsOf(t *testing.T) {
 	}
 	if got := argsOf([]string{"postrider", "serve"}); !slices.Equal(got, []string{"serve"}) {
 		t.Error(got)
+	}
+}
+
+// A flag for a number refuses one that is less than 0, and what is no whole number: no command
+// may pass over "--max-messages -5".
+func TestNumbersOfFlags(t *testing.T) {
+	n := 0
+	var visit func(*cobra.Command)
+	visit = func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if kind := f.Value.Type(); !strings.HasPrefix(kind, "int") && !strings.HasPrefix(kind, "uint") && !strings.HasPrefix(kind, "float") {
+				return
+			}
+			n++
+			for _, wrong := range []string{"-5", "-1", "x", "1.5", "", "9223372036854775808"} {
+				if err := f.Value.Set(wrong); err == nil {
+					t.Errorf("%s: --%s takes %q", cmd.CommandPath(), f.Name, wrong)
+				}
+			}
+			if err := f.Value.Set("7"); err != nil || f.Value.String() != "7" {
+				t.Errorf("%s: --%s: 7: %v", cmd.CommandPath(), f.Name, err)
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			visit(sub)
+		}
+	}
+	visit(rootCommand())
+	if n < 10 {
+		t.Errorf("%d flags only", n)
 	}
 }

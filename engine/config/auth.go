@@ -17,7 +17,7 @@ func keysOfAuth(c *Config) []*Key {
 		count("auth.argon2_threads", &c.Auth.Threads, 1, 1, 64).
 			help("Threads for one password hash (argon2id)."),
 		count("auth.workers", &c.Auth.Workers, 0, 0, 1024).
-			help("Maximum number of passwords hashed at once; 0: one per core.").atStart(),
+			help("Maximum number of passwords hashed at once; 0: one per core."),
 		mechanisms("auth.mechanisms", &c.Auth.Mechanisms, sasl.ScramSHA256Plus, sasl.ScramSHA256, sasl.Plain, sasl.Login).
 			help("The mechanisms of AUTH, in SMTP (RFC 4954) and POP3 (RFC 5034); an empty list: no AUTH. A mechanism that proves the password is offered when accounts have what it needs: CRAM-MD5 while one was made with --apop, SCRAM-SHA-256 as auth.offer_scram says. Without SCRAM-SHA-256 here, new passwords are stored without its verifier."),
 		choice("auth.offer_scram", &c.Auth.OfferSCRAM, OfferToAll, OfferToSome).

@@ -36,9 +36,9 @@ func keys(c *Config) []*Key {
 func keysOfEdge(c *Config) []*Key {
 	return []*Key{
 		text("server.hostname", &c.Server.Hostname, hostname(), address.ParseDomain, "a domain name").flag("hostname").
-			help("The name of this host: in greetings, Received fields and message ids. It should resolve to this host, and the address back to it.").atStart(),
+			help("The name of this host: in greetings, Received fields and message ids. It should resolve to this host, and the address back to it."),
 		list("server.domains", &c.Server.Domains, []string{"localhost"}, address.ParseDomain, sameString, "domain names").flag("domain").
-			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted.").atStart(),
+			help("The domains that mail is accepted for, besides domains made with \"domain add\". The first is the default domain for addresses and logins without one. A domain may be written with U-labels or with A-labels (xn--...): mail for both forms is accepted."),
 		text("server.data", &c.Server.Data, "./postrider-data", notEmpty, "a path").flag("data").
 			help("The data directory. It is created at the first start. A relative path begins at the directory in which the server or the command is started. In /etc/postrider.toml the default is /var/lib/postrider.").atStart(),
 		text("server.mail_socket", &c.Server.MailSocket, "", anyString, "a path, or empty").
@@ -103,7 +103,7 @@ func keysOfProcess(c *Config) []*Key {
 		count("limits.connections_per_client", &c.Limits.ConnectionsPerClient, 2000, 1, 10_000_000).
 			help("Maximum number of connections per IP address, with HTTP, of which an address may have up to 512."),
 		octets("limits.memory", &c.Limits.Memory, 256*mib, 8*mib, 1024*gib).
-			help("Memory for messages that are received and sent, and for pages of the web client, which take up to a quarter; when it is used up clients wait, and pages answer 503.").atStart(),
+			help("Memory for messages that are received and sent, and for pages of the web client, which take up to a quarter; when it is used up clients wait, and pages answer 503."),
 		duration("limits.drain_timeout", &c.Limits.DrainTimeout, 30*time.Second, 0, time.Hour).
 			help("How long sessions may continue after the server is told to stop."),
 
@@ -112,7 +112,7 @@ func keysOfProcess(c *Config) []*Key {
 		octets("storage.memtable", &c.Storage.Memtable, 24*mib, mib, gib).
 			help("Size of a memtable; up to 8 are in memory.").atStart(),
 		octets("storage.free_floor", &c.Storage.FreeFloor, 0, 0, 1024*gib).
-			help("Free disk space below which no mail is accepted (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB.").atStart(),
+			help("Free disk space below which no mail is accepted (452); 0: 5 % of the disk, at least 64MiB, at most 1GiB."),
 		octets("storage.ballast", &c.Storage.Ballast, 64*mib, 0, 64*gib).
 			help("Size of a reserve file that is deleted when the disk is full all the same; 0: none.").atStart(),
 		choice("storage.durability", &c.Storage.Durability, DurabilityCommit, DurabilityNone).flag("durability").
@@ -126,13 +126,13 @@ func keysOfProcess(c *Config) []*Key {
 			help("How long a removed account can be brought back with \"account undelete\", with its mail; 0: not at all. It counts for what is kept already, too."),
 
 		list("web.listen", &c.Web.Listen, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("http").
-			help("Addresses to listen on for HTTP: /healthz, /readyz, /metrics, and the web client, which accepts passwords there from this host only (see auth.plaintext_without_tls). None: no HTTP.").atStart(),
+			help("Addresses to listen on for HTTP: /healthz, /readyz, /metrics, and the web client, which accepts passwords there from this host only (see auth.plaintext_without_tls). None: no HTTP."),
 		list("web.listen_tls", &c.Web.ListenTLS, nil, hostPort, sameString, "HOST:PORT; port 0 picks a free one").flag("https").
-			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics.").atStart(),
+			help("Addresses to listen on for HTTPS: the web client, with the certificates of [tls], without /metrics."),
 		boolean("web.client", &c.Web.Client, true).
-			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics.").atStart(),
+			help("Serve the web client on web.listen too. False: only /healthz, /readyz and /metrics."),
 		boolean("web.profiling", &c.Web.Profiling, false).
-			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken.").atStart(),
+			help("Serve /debug/pprof/ on web.listen: profiles of the running server for go tool pprof. A CPU profile costs a few percent while it is taken."),
 		list("web.hosts", &c.Web.Hosts, nil, address.ParseDomain, sameString, "domain names").
 			help("Names by which browsers may ask for the pages, besides server.hostname, IP addresses, localhost and names without a dot. Requests over loopback, and all in capture mode, that have another name are refused (421): another site's page could read mail through such a name. A proxy on this host that forwards the browser's Host needs its names here."),
 		list("web.proxies", &c.Web.Proxies, nil, network, netip.Prefix.String, "networks such as 192.0.2.0/24").

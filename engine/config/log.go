@@ -39,7 +39,7 @@ func keysOfLog(c *Config) []*Key {
 		choice("log.format", &c.Log.Format, LogText, LogJSON).
 			help("text: lines as Postfix writes them. json: one object per line."),
 		text("log.client_lines", &c.Log.ClientLines, "6000/1m0s", rate, "COUNT/DURATION; empty: no limit").
-			help("Maximum number of lines that one client outside of relay.networks and smtp.trusted_networks may cause by connecting and by commands that are refused. What is left out is counted and told each minute. Lines about messages are always written.").atStart(),
+			help("Maximum number of lines that one client outside of relay.networks and smtp.trusted_networks may cause by connecting and by commands that are refused. What is left out is counted and told each minute. Lines about messages are always written."),
 		level("log.level", &c.Log.Level, slog.LevelInfo).
 			help("The lowest level that is logged."),
 		duration("log.history", &c.Log.History, 48*time.Hour, 0, 365*day).

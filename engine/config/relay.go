@@ -152,7 +152,7 @@ func keysOfRelay(c *Config) []*Key {
 		text("relay.passwords", &c.Relay.Passwords, "", anyString, "a path").
 			help("A file with a line \"NEXTHOP USER:PASSWORD\" for each next hop that requires a login, NEXTHOP as in the keys above. Readable by its owner only."),
 		list("relay.resolvers", &c.Relay.Resolvers, nil, hostPort, sameString, "HOST:PORT").
-			help("DNS servers, tried in turn. None: the ones in /etc/resolv.conf.").atStart(),
+			help("DNS servers, tried in turn. None: the ones in /etc/resolv.conf."),
 		count("relay.port", &c.Relay.Port, 25, 1, 65535).
 			help("Port of mail hosts that are found by MX."),
 		list("relay.private_networks", &c.Relay.PrivateNetworks, nil, network, netip.Prefix.String, "networks such as 10.0.0.0/8").
@@ -172,7 +172,7 @@ func keysOfRelay(c *Config) []*Key {
 		boolean("relay.mta_sts", &c.Relay.MTASTS, true).
 			help("Look up the MTA-STS policies of the domains that mail is sent to (RFC 8461), and enforce them."),
 		choice("relay.dnssec", &c.Relay.DNSSEC, DNSSECAuto, DNSSECOn, DNSSECOff).
-			help("Name servers that are trusted to validate DNSSEC, which DANE needs (RFC 7672): auto, the ones on this machine; on, all of relay.resolvers, because the network path to them is safe; off, none.").atStart(),
+			help("Name servers that are trusted to validate DNSSEC, which DANE needs (RFC 7672): auto, the ones on this machine; on, all of relay.resolvers, because the network path to them is safe; off, none."),
 		boolean("relay.auth_without_tls", &c.Relay.AuthWithoutTLS, false).
 			help("Send the passwords of relay.passwords in clear text if a host has no TLS. To hosts on this machine this is always allowed."),
 		list("relay.retry", &c.Relay.Retry, []time.Duration{15 * time.Minute}, wait, func(d time.Duration) string { return writeDuration(int64(d)) }, "durations from 1s on").rfc("RFC 5321 section 4.5.4.1: at least 30m in the long run; less is usual").

@@ -42,6 +42,13 @@ func Running(values map[string]string, dir string) (*Config, error) {
 	return c, nil
 }
 
+// At is a copy whose relative paths begin at dir.
+func (c *Config) At(dir string) *Config {
+	n := c.Clone()
+	n.resolve(dir)
+	return n
+}
+
 // resolve makes relative paths begin at dir.
 func (c *Config) resolve(dir string) {
 	for _, k := range c.keys {

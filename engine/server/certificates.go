@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -52,21 +53,59 @@ var versionOf = map[config.TLSVersion]uint16{
 }
 
 // ReloadCertificates reads the files of the certificates again, soon, and the keys of
-// DKIM, now: what SIGHUP asks for. Sessions go on as they are.
-func (srv *Server) ReloadCertificates() {
-	if err := srv.keys.Reload(); err != nil {
-		srv.log.Fault("the DKIM keys can't be read again, the old ones sign on", err)
+// DKIM, now: what SIGHUP asks for. Sessions go on as they are. The error is about the keys of
+// DKIM; the log tells of certificates.
+func (srv *Server) ReloadCertificates() (err error) {
+	if err = srv.keys.Reload(); err != nil {
+		err = fmt.Errorf("the DKIM keys can't be read again, the old ones sign on: %w", err)
 	}
-	if srv.tls != nil {
-		srv.tls.Reload()
+	if m := srv.tls.Load(); m != nil {
+		m.Reload()
 	}
+	return err
 }
 
-// ACMEHandler answers the authority of tls.acme_domains at tls.acme_listen; nil: there
-// are none.
-func (srv *Server) ACMEHandler() http.Handler {
-	if srv.tls == nil {
-		return nil
+// prepareTLS checks what a reload needs of certificates. It returns what manages them next,
+// which is the one that there is or a new one that has not started; nil: there shall be no
+// TLS.
+func (srv *Server) prepareTLS(next *config.Config) (*certs.Manager, error) {
+	now := srv.tls.Load()
+	if now == nil || !next.HasTLS() {
+		return newTLS(next, srv.log)
 	}
-	return srv.tls.ACMEHandler()
+	return now, now.Check(certsSettings(next, srv.log))
+}
+
+// configureTLS puts the result of prepareTLS in the place of what there was.
+func (srv *Server) configureTLS(next *config.Config, m *certs.Manager) {
+	was := srv.tls.Swap(m)
+	if was != nil && was != m {
+		was.Close()
+	}
+	h := srv.edge.TLS.Handshaker
+	h.SetLimit(next.TLS.MaxHandshakes)
+	h.SetTokens(next.HandshakeTokens())
+	srv.edge.TLS.Limit.Store(int64(next.TLS.HandshakeTimeout))
+	srv.edge.TLS.Pace.Configure(next.TLS.ClientHandshakes, next.Policy.RateEntries)
+	if m == nil {
+		h.Clients.Store(nil)
+		return
+	}
+	if m == was {
+		m.Configure(certsSettings(next, srv.log))
+	} else {
+		m.Start()
+	}
+	h.Clients.Store(m.Clients())
+}
+
+// ACMEHandler answers the authority of tls.acme_domains at tls.acme_listen.
+func (srv *Server) ACMEHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m := srv.tls.Load(); m != nil {
+			m.ACMEHandler().ServeHTTP(w, r)
+			return
+		}
+		http.NotFound(w, r)
+	})
 }

@@ -32,7 +32,9 @@
 // change. Reload makes new ones of another configuration and calls each room's Configure,
 // which swaps a pointer and keeps all state. A session takes the pointer when it opens, with
 // its listener: so its rules do not change under it, and no loop takes a lock for them. What
-// can fail (files, sockets) is tried before the first room is changed.
+// can fail (files, sockets) is tried before the first room is changed. What has a size (pools,
+// ledgers, tokens of handshakes) grows and shrinks in place. The addresses of HTTP belong to
+// cmd/postrider, which follows after.
 //
 // # Whose goroutine
 //

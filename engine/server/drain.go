@@ -68,8 +68,8 @@ func (srv *Server) Close() {
 		srv.endMessages()
 		srv.quotas.end()
 		srv.retention.End()
-		if srv.tls != nil {
-			srv.tls.Close()
+		if m := srv.tls.Load(); m != nil {
+			m.Close()
 		}
 		srv.pools.close()
 		srv.history.Stop()

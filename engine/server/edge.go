@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"postrider/engine/config"
+	"postrider/engine/edge/certs"
 	"postrider/engine/edge/conn"
 	"postrider/engine/edge/limit"
 	"postrider/engine/edge/tlsio"
@@ -13,19 +14,26 @@ import (
 // newEdge makes what all sessions share; the loops come later.
 func (srv *Server) newEdge() *conn.Edge {
 	c := srv.config()
-	lines, _ := limit.ParseRate(c.Log.ClientLines) // it was read before
 	return &conn.Edge{
-		Lines:   conn.NewLines(lines, srv.log.Logger),
+		Lines:   conn.NewLines(clientLines(c), srv.log.Logger),
 		Log:     srv.log.Logger,
 		Clients: conn.NewClients(c.Limits.Connections, c.Limits.ConnectionsPerClient, offeredBy(c)),
 		Trusts:  srv.trusts, IsOwn: srv.isOwn, IsBalancer: srv.isBalancer,
 	}
 }
 
+// clientLines is log.client_lines, which was checked when it was read.
+func clientLines(c *config.Config) limit.Rate {
+	r, _ := limit.ParseRate(c.Log.ClientLines)
+	return r
+}
+
 // tlsOfEdge is what handshakes with clients need.
-func tlsOfEdge(c *config.Config, clients *tlsio.ClientStore) conn.TLS {
+func tlsOfEdge(c *config.Config, m *certs.Manager) conn.TLS {
 	h := tlsio.NewHandshaker(c.HandshakeTokens(), c.TLS.MaxHandshakes)
-	h.Clients = clients
+	if m != nil {
+		h.Clients.Store(m.Clients())
+	}
 	limit := new(atomic.Int64)
 	limit.Store(int64(c.TLS.HandshakeTimeout))
 	return conn.TLS{Handshaker: h, Limit: limit, Pace: conn.NewPace(c.TLS.ClientHandshakes, c.Policy.RateEntries)}

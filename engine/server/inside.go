@@ -56,6 +56,29 @@ func (in inside) Details(ctx context.Context) (d admin.Details) {
 	return d
 }
 
+// Look implements admin.Inside.
+func (in inside) Look(ctx context.Context, sel conn.Selection, most int) (conn.Survey, error) {
+	found, err := in.Edge.Look(ctx, sel, most)
+	if err == nil {
+		found.Include(in.srv.activity.Look(sel), most)
+	}
+	return found, err
+}
+
+// End implements admin.Inside.
+func (in inside) End(ctx context.Context, sel conn.Selection, now bool) (int, error) {
+	n := in.srv.activity.End(sel, now)
+	more, err := in.Edge.End(ctx, sel, now)
+	return n + more, err
+}
+
+// Trace implements admin.Inside.
+func (in inside) Trace(ctx context.Context, sel conn.Selection, each func([]conn.TraceLine) error) error {
+	feed := conn.NewFeed()
+	defer in.srv.activity.Follow(sel, feed)()
+	return in.Edge.TraceInto(ctx, sel, feed, each)
+}
+
 // TraceTo implements admin.Inside.
 func (in inside) TraceTo(ctx context.Context, destination string, each func([]conn.TraceLine) error) error {
 	feed := conn.NewFeed()

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -306,4 +310,71 @@ func TestASlowReaderOfATraceLosesLines(t *testing.T) {
 	for _, tr := range append(others, slow) {
 		tr.end()
 	}
+}
+
+// Sessions of the web client are listed, ended and traced with the others, with ids that
+// no other session has.
+func TestWebSessionsAreAmongTheOthers(t *testing.T) {
+	f := start(t, func(c *config.Config) { now(c) }, nil)
+	client, err := f.WebClient(f.log.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := httptest.NewServer(client)
+	t.Cleanup(site.Close)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	var mu sync.Mutex
+	var lines []string
+	ctx, cancel := context.WithCancel(t.Context())
+	var traces sync.WaitGroup
+	traces.Go(func() {
+		_ = f.Inside().Trace(ctx, conn.Selection{Account: "jsmith"}, func(all []conn.TraceLine) error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, l := range all {
+				lines = append(lines, fmt.Sprint(l.Session, " ", l.Text))
+			}
+			return nil
+		})
+	})
+	p := f.login(t, "jsmith")
+	until(t, "the trace has begun", func() bool { p.say("NOOP", "+OK"); return f.edge.Tapped() == 1 })
+	a, err := browser.PostForm(site.URL+"/signin", url.Values{"user": {"jsmith"}, "password": {"secret"}})
+	if err != nil || a.StatusCode != http.StatusOK {
+		t.Fatal(a, err)
+	}
+	_ = a.Body.Close()
+	p.say("STAT", "+OK")
+	until(t, "both are listed", func() bool { return f.look(t, conn.Selection{Account: "jsmith"}, 10).Total == 2 })
+	found := f.look(t, conn.Selection{Account: "jsmith@localhost"}, 10)
+	web := found.Sessions[0]
+	if web.Protocol != "web" {
+		web = found.Sessions[1]
+	}
+	if web.Protocol != "web" || web.Account != "jsmith@localhost" || found.Sessions[0].ID >= found.Sessions[1].ID || len(found.Groups) != 2 || found.Groups[1].Protocol != "web" {
+		t.Errorf("%+v", found)
+	}
+	if one := f.look(t, conn.Selection{}, 1); one.Total != 2 || len(one.Sessions) != 1 || one.Sessions[0].ID != found.Sessions[1].ID {
+		t.Errorf("the newest one: %+v", one)
+	}
+	for _, want := range []string{fmt.Sprintf("%d  -> POST /signin", web.ID), fmt.Sprintf("%d <-  200 GET /, ", web.ID), " -> STAT"} {
+		until(t, want, func() bool { mu.Lock(); defer mu.Unlock(); return strings.Contains(strings.Join(lines, "\n"), want) })
+	}
+	cancel()
+	traces.Wait()
+	if strings.Contains(strings.Join(lines, "\n"), "secret") {
+		t.Errorf("the password is shown:\n%s", strings.Join(lines, "\n"))
+	}
+	if n, err := f.Inside().End(t.Context(), conn.Selection{Account: "jsmith"}, false); n != 2 || err != nil {
+		t.Errorf("%d sessions are told to end, %v", n, err)
+	}
+	p.expect("-ERR [SYS/TEMP] an operator")
+	if a, err = browser.Get(site.URL + "/"); err != nil || a.Request.URL.Path != "/signin" {
+		t.Errorf("after its end the session is at %v, %v", a, err)
+	}
+	_ = a.Body.Close()
 }

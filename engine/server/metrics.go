@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"sync/atomic"
 
@@ -34,9 +35,9 @@ var errDraining = errors.New("shutting down")
 // The caller may put more into it.
 func (srv *Server) HTTP() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", srv.onlyHosts(promhttp.HandlerFor(srv.registry, promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", srv.activity.Track(srv.onlyHosts(promhttp.HandlerFor(srv.registry, promhttp.HandlerOpts{}))))
 	if srv.config().Web.Profiling {
-		profiles(mux, srv.onlyHosts)
+		profiles(mux, func(next http.Handler) http.Handler { return srv.activity.Track(srv.onlyHosts(next)) })
 	}
 	health := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -47,8 +48,8 @@ func (srv *Server) HTTP() *http.ServeMux {
 		}
 		_, _ = w.Write([]byte("ok\n"))
 	}
-	mux.HandleFunc("GET /healthz", health)
-	mux.HandleFunc("GET /readyz", health)
+	mux.Handle("GET /healthz", srv.activity.Track(http.HandlerFunc(health)))
+	mux.Handle("GET /readyz", srv.activity.Track(http.HandlerFunc(health)))
 	return mux
 }
 
@@ -196,12 +197,13 @@ func (srv *Server) relayMetrics(gauge gauge, counter counter) {
 
 // tlsMetrics are the metrics of handshakes with clients.
 func (srv *Server) tlsMetrics(gauge gauge, counter counter) {
-	if srv.tls == nil {
-		return
-	}
 	gauge("tls_handshakes_open", "TLS handshakes under way.", func() float64 { return float64(srv.edge.TLS.Handshaker.Open()) })
-	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends.", func() float64 {
-		at, _ := srv.tls.Expires()
+	gauge("tls_certificate_expiry_timestamp_seconds", "When the first TLS certificate ends; +Inf without TLS.", func() float64 {
+		m := srv.tls.Load()
+		if m == nil {
+			return math.Inf(1)
+		}
+		at, _ := m.Expires()
 		return float64(at.Unix())
 	})
 	counter("tls_handshakes_total", "TLS handshakes that succeeded.", &srv.edge.Stats.TLSHandshakes)

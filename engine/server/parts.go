@@ -9,6 +9,7 @@ import (
 
 	"postrider/engine/admit/login"
 	"postrider/engine/admit/screen"
+	"postrider/engine/edge/dns"
 	"postrider/engine/edge/loop"
 	"postrider/engine/front/capture"
 	"postrider/engine/front/pop3srv"
@@ -57,6 +58,7 @@ func (m *mailroom) book(account storage.AccountID, recipients int) (allowance.Bo
 
 // outbound is the way of messages to other hosts.
 type outbound struct {
+	names   *dns.Resolver
 	hosts   *mx.Finder
 	courier *agent.Courier
 }
@@ -84,6 +86,8 @@ type services struct {
 	pop3srv *pop3srv.Service
 	web     *web.Client   // nil: none was made
 	view    *capture.View // nil: none was made
+
+	activity *web.Activity // what an operator sees of both
 }
 
 // measures are what is counted and timed.

@@ -31,13 +31,13 @@ func pop3Settings(c *config.Config) pop3srv.Settings {
 // openPOP3 is for the addresses of pop3.listen.
 func openPOP3(srv *Server, _ int) (conn.Opener, []byte) {
 	var stls *tls.Config
-	if srv.tls != nil {
-		stls = srv.tls.Configs.POP3
+	if srv.tls.Load() != nil {
+		stls = srv.tls.Load().Configs().POP3
 	}
 	return srv.pop3srv.Listener(stls), []byte(pop3srv.TooMany)
 }
 
 // openPOP3S is for the addresses of pop3.listen_tls.
 func openPOP3S(srv *Server, _ int) (conn.Opener, []byte) {
-	return srv.pop3srv.ListenerTLS(srv.tls.Configs.POP3S), nil
+	return srv.pop3srv.ListenerTLS(srv.tls.Load().Configs().POP3S), nil
 }

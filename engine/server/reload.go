@@ -6,6 +6,7 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/edge/dns"
 	"postrider/engine/edge/privilege"
 	"postrider/storage"
 )
@@ -16,8 +17,9 @@ import (
 // room is lost. The one error that comes late is that of a listener on a socket that is bound:
 // then the addresses are not changed, and all other keys are.
 //
-// Addresses that next adds are bound; next gets the ports that were picked for port 0. One
-// call at a time.
+// Addresses that next adds are bound; next gets the ports that were picked for port 0. What
+// serves HTTP takes its sockets from Sockets, and drops sockets that are gone. One call at a
+// time.
 func (srv *Server) Reload(next *config.Config) error {
 	srv.reloading.Lock() // Drain waits for the end
 	defer srv.reloading.Unlock()
@@ -36,11 +38,9 @@ func (srv *Server) Reload(next *config.Config) error {
 	if err != nil {
 		return err
 	}
-	certificates := certsSettings(next, srv.log)
-	if srv.tls != nil {
-		if err := srv.tls.Check(certificates.Files, certificates.ClientRoots); err != nil {
-			return err
-		}
+	certificates, err := srv.prepareTLS(next)
+	if err != nil {
+		return err
 	}
 	added, err := srv.openSockets(next)
 	if err != nil {
@@ -51,10 +51,11 @@ func (srv *Server) Reload(next *config.Config) error {
 	}
 
 	srv.live.Store(next)
+	srv.configureTLS(next, certificates)
+	srv.budget.Resize(next.Limits.Memory)
+	srv.auth.Resize(next.AuthWorkers())
+	srv.names.Configure(next.Relay.Resolvers, dns.DNSSEC(next.Relay.DNSSEC))
 	srv.history.Configure(historySettings(next))
-	if srv.tls != nil {
-		srv.tls.Configure(certificates.Files, certificates.ClientRoots)
-	}
 	in := srv.newEntrance(next)
 	srv.entrance.Store(in)
 	srv.configureEdge(next)
@@ -84,14 +85,11 @@ func (srv *Server) Reload(next *config.Config) error {
 func (srv *Server) configureEdge(c *config.Config) {
 	srv.group.SetMaxConns(conn.MaxConns(c.Limits.Connections), conn.SpareConns(c.Limits.Connections))
 	srv.edge.Clients.Configure(c.Limits.Connections, c.Limits.ConnectionsPerClient, offeredBy(c))
-	if srv.tls != nil {
-		srv.edge.TLS.Limit.Store(int64(c.TLS.HandshakeTimeout))
-		srv.edge.TLS.Handshaker.SetLimit(c.TLS.MaxHandshakes)
-		srv.edge.TLS.Pace.Configure(c.TLS.ClientHandshakes, c.Policy.RateEntries)
-	}
+	srv.edge.Lines.Configure(clientLines(c))
 }
 
-// openSockets binds the addresses that next adds, and sets them in next as they are bound.
+// openSockets binds the addresses that next adds, addresses of HTTP too, and sets them in next as
+// they are bound.
 func (srv *Server) openSockets(next *config.Config) (added []privilege.New, err error) {
 	defer func() {
 		for _, s := range added {
@@ -101,12 +99,9 @@ func (srv *Server) openSockets(next *config.Config) (added []privilege.New, err 
 		}
 	}()
 	for _, at := range Listeners(next) {
-		if !slices.ContainsFunc(fronts, func(f front) bool { return f.name == at.Name }) {
-			continue
-		}
 		old, addrs := srv.byAddress(at.Name), slices.Clone(at.Addrs)
 		for i, addr := range addrs {
-			if old[addr] != nil {
+			if old[addr] != nil || srv.sockets.File(at.Name, addr) != nil {
 				continue
 			}
 			s, err := privilege.Open(at.Name, at.Key, addr, kernel)

@@ -18,7 +18,10 @@ import (
 
 // ofProcess are the keys that apply on reload and that package server does not see: the
 // process does it, or the commands that ask the running server for its settings.
-var ofProcess = []string{"limits.drain_timeout", "log.to", "log.name", "log.format", "log.level", "auth.min_password", "auth.refused_passwords"}
+var ofProcess = []string{
+	"limits.drain_timeout", "log.to", "log.name", "log.format", "log.level", "auth.min_password", "auth.refused_passwords",
+	"storage.free_floor", "web.listen", "web.listen_tls", "web.client", "web.profiling", "tls.acme_listen", "tls.acme_accept_terms",
+}
 
 // probe is a client that networks of the test hold.
 var probe = netip.MustParseAddr("192.0.2.77")
@@ -38,6 +41,7 @@ func changed(t *testing.T, data string) map[string]string {
 		"submission.listen": "127.0.0.1:0", "submission.listen_tls": "127.0.0.1:0",
 		"pop3.listen": "127.0.0.2:0", "pop3.listen_tls": "127.0.0.1:0",
 		"tls.certificates": filepath.Join(data, "tls-selfsigned.pem"), "tls.client_roots": filepath.Join(data, "tls-selfsigned.pem"),
+		"the roots before":      file("roots", read(t, filepath.Join(data, "tls-selfsigned.pem"))),
 		"tls.client_handshakes": "7/1m0s", "relay.networks": "192.0.2.0/24", "relay.smarthost": "[smart.test]:2500",
 		"relay.transports": "probe.test=[transport.test]", "relay.sender_transports": "probe@sender.test=[sender.test]",
 		"relay.passwords": file("passwords", "[a.test] me:secret\n"), "relay.private_networks": "192.0.2.0/24", "relay.source": "127.0.0.1",
@@ -45,8 +49,19 @@ func changed(t *testing.T, data string) map[string]string {
 		"policy.client_connections": "7/1m0s", "policy.network_connections": "7/1m0s", "policy.client_messages": "7/1m0s", "policy.network_messages": "7/1m0s",
 		"policy.proxy_networks": "192.0.2.0/24", "policy.xclient_networks": "192.0.2.0/24", "policy.dnsbl": "list.test",
 		"policy.client_questions": "7/1m0s", "policy.client_notifications": "7/1m0s",
+		"server.hostname": "other.test", "server.domains": "other.test", "limits.memory": "64MiB", "log.client_lines": "7/1m0s",
+		"tls.acme_domains": "other.test", "tls.acme_email": "me@other.test", "tls.acme_directory": "https://127.0.0.1:1/", "relay.resolvers": "127.0.0.1:1",
 		"auth.mechanisms": "CRAM-MD5", "web.otlp": "http://127.0.0.1:1", "web.otlp_headers": file("headers", "X-Scope: probe\n"), "web.hosts": "probe.test", "web.proxies": "192.0.2.0/24",
 	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // change gives a key another value.
@@ -88,9 +103,16 @@ func (srv *Server) rules() string {
 	say("history", srv.history.Settings())
 	total, client, ours := e.Clients.Limits()
 	say("conn", []any{total, client, ours})
-	say("tls", []any{e.TLS.Limit.Load(), e.TLS.Handshaker.Limit(), e.TLS.Pace.Rate()})
-	files, roots := srv.tls.Files()
-	say("certs", []any{files, roots})
+	say("tls", []any{e.TLS.Limit.Load(), e.TLS.Handshaker.Limit(), e.TLS.Handshaker.Tokens(), e.TLS.Handshaker.Clients.Load() != nil, e.TLS.Pace.Rate()})
+	if m := srv.tls.Load(); m != nil {
+		set, c := m.Settings(), m.Configs()
+		set.Data = ""
+		say("certs", []any{set, m.Clients() != nil, c.SMTP.MinVersion, c.SMTPS.MinVersion, c.POP3S.ClientAuth})
+	}
+	say("memory", []any{srv.budget.Begin.Max(), srv.budget.Bulk.Max(), srv.budget.Listings.Max(), srv.budget.Held.Max()})
+	say("workers", srv.auth.Workers())
+	say("lines", e.Lines.Rate())
+	say("dns", []any{srv.names.Servers(), srv.names.DNSSEC()})
 	for _, l := range srv.Listening() {
 		for _, at := range l.Addrs() {
 			say("listening "+l.Name, at.Addr())
@@ -156,7 +178,8 @@ func describe(b *strings.Builder, v reflect.Value) {
 }
 
 // Each key that applies on reload is in the settings of a room after it, and the server then
-// goes by the same rules as one that was started with the new configuration.
+// goes by the same rules as one that was started with the new configuration. See
+// TestReload_TLSOnAndOff for tls.self_signed.
 func TestReload_EveryKey(t *testing.T) {
 	for name, capture := range map[string]bool{"a mail server": false, "capture mode": true} {
 		t.Run(name, func(t *testing.T) {
@@ -164,12 +187,15 @@ func TestReload_EveryKey(t *testing.T) {
 			values := changed(t, f.config().Server.Data)
 			keys := 0
 			for _, k := range config.Default().Keys() {
-				if k.NeedsRestart() || slices.Contains(ofProcess, k.Name) || (k.Group() == "capture") != capture {
+				if k.NeedsRestart() || slices.Contains(ofProcess, k.Name) || k.Name == "tls.self_signed" || (k.Group() == "capture") != capture {
 					continue
 				}
 				keys++
 				next, before := f.config().Clone(), f.rules()+f.bareLF(t, k.Name)
 				change(t, next.Key(k.Name), values)
+				if k.Name == "tls.client_certificates" {
+					next.TLS.ClientRoots = values["the roots before"]
+				}
 				if err := next.Check(); err != nil {
 					t.Fatalf("%s: %v", k.Name, err)
 				}
@@ -179,7 +205,7 @@ func TestReload_EveryKey(t *testing.T) {
 				}
 				f.wantAsStarted(t, k.Name, capture)
 			}
-			if want := map[bool]int{false: 100, true: 2}[capture]; keys < want {
+			if want := map[bool]int{false: 115, true: 2}[capture]; keys < want {
 				t.Errorf("%d keys only", keys)
 			}
 		})
@@ -203,7 +229,10 @@ func (f *fixture) bareLF(t *testing.T, key string) string {
 // startReloadable starts a server with the handlers of HTTP.
 func startReloadable(t *testing.T, capture bool) *fixture {
 	t.Helper()
-	f := start(t, func(c *config.Config) { c.Capture.On = capture }, func(s storage.Store) storage.Store {
+	f := start(t, func(c *config.Config) {
+		c.Capture.On = capture
+		c.TLS.ACMEListen, c.TLS.ACMETerms = []string{"127.0.0.1:0"}, true // for tls.acme_domains
+	}, func(s storage.Store) storage.Store {
 		if capture {
 			if _, err := s.AddAccount(storage.NewAccount{Name: config.CaptureAccount, Domain: "localhost"}); err != nil {
 				t.Fatal(err)
@@ -264,6 +293,36 @@ func diffOf(a, b string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Without a certificate there is no STARTTLS, and with one there is again, for new sessions.
+func TestReload_TLSOnAndOff(t *testing.T) {
+	f := start(t, nil, nil)
+	offers := func() bool {
+		p := f.dialSMTP(t)
+		p.send("EHLO here.test\r\n")
+		all := ""
+		for line := p.line(); ; line = p.line() {
+			if all += line; strings.HasPrefix(line, "250 ") {
+				return strings.Contains(all, "STARTTLS")
+			}
+		}
+	}
+	for _, on := range []bool{true, false, true, false} {
+		next := f.config().Clone()
+		next.TLS.SelfSigned = on
+		f.reload(t, next)
+		if offers() != on {
+			t.Errorf("tls.self_signed is %v, and STARTTLS is offered: %v", on, !on)
+		}
+	}
+	next := f.config().Clone()
+	next.TLS.SelfSigned, next.SMTP.ListenTLS = true, []config.SMTPListener{{Addr: "127.0.0.1:0"}}
+	f.reload(t, next)
+	p := dialTLS(t, f.Addrs("smtps")[0], modern)
+	if line := p.line(); !strings.HasPrefix(line, "220 ") {
+		t.Errorf("by TLS from the first octet: %s", line)
+	}
 }
 
 // A server that ends takes no new configuration: it would listen again.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 
 	"postrider/engine/admit/screen"
 	"postrider/engine/config"
@@ -13,6 +14,7 @@ import (
 	"postrider/engine/edge/loop"
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/smtpsrv"
+	"postrider/engine/front/web"
 	"postrider/engine/host/maillog"
 	"postrider/engine/host/otlp"
 	"postrider/engine/mail/allowance"
@@ -29,7 +31,7 @@ type Server struct {
 	log    maillog.Log
 	budget budget.Memory
 	edge   *conn.Edge
-	tls    *certs.Manager // nil: none
+	tls    atomic.Pointer[certs.Manager] // nil: none
 
 	current   // the configuration that counts, and whether the server ends
 	listeners // where clients connect
@@ -69,6 +71,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		m.OnSync(srv.took.sync.Observe)
 	}
 	srv.edge = srv.newEdge()
+	srv.activity = web.NewActivity(srv.edge.NewID)
 	var err error
 	if srv.capture, err = captureAccount(cfg, store); err != nil {
 		return nil, err
@@ -102,16 +105,16 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		return nil, fmt.Errorf("event loops: %w", err)
 	}
 	srv.group = group
-	if srv.tls, err = newTLS(cfg, srv.log); err != nil {
+	certificates, err := newTLS(cfg, srv.log)
+	if err != nil {
 		group.Stop()
 		return nil, err
 	}
-	if srv.tls != nil {
-		srv.edge.TLS = tlsOfEdge(cfg, srv.tls.Clients)
-	}
+	srv.tls.Store(certificates)
+	srv.edge.TLS = tlsOfEdge(cfg, certificates)
 	srv.edge.Run(group.Loops())
-	names := NewResolver(cfg, log)
-	srv.guard = screen.NewGuard(screenSettings(cfg), vetter(names, srv.budget, srv.log))
+	srv.names = NewResolver(cfg, log)
+	srv.guard = screen.NewGuard(screenSettings(cfg), vetter(srv.names, srv.budget, srv.log))
 	srv.smtpsrv = smtpsrv.New(smtpSettings(cfg, srv.entrance.Load()), srv.smtpRooms())
 	srv.pools = newPools(cfg)
 	srv.pop3srv = srv.newPOP3()
@@ -120,7 +123,7 @@ func NewOn(sockets *privilege.Sockets, cfg *config.Config, store storage.Store, 
 		srv.pools.close()
 		return nil, err
 	}
-	srv.hosts = NewFinder(cfg, names, srv.Addrs("smtp"))
+	srv.hosts = NewFinder(cfg, srv.names, srv.Addrs("smtp"))
 	if srv.courier, err = srv.newCourier(log); err != nil {
 		group.Stop()
 		srv.pools.close()
@@ -141,8 +144,8 @@ func (srv *Server) Start() {
 	srv.group.Start()
 	srv.measures.start(srv.group.Loops())
 	srv.stopOTLP = srv.startOTLP()
-	if srv.tls != nil {
-		srv.tls.Start()
+	if m := srv.tls.Load(); m != nil {
+		m.Start()
 	}
 	srv.history.Start()
 	srv.courier.Start()

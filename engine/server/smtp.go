@@ -25,7 +25,7 @@ func openSMTP(srv *Server, i int) (conn.Opener, []byte) {
 
 // openSMTPS is for the addresses of smtp.listen_tls.
 func openSMTPS(srv *Server, i int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(conn.SMTPS, srv.config().SMTP.ListenTLS[i], srv.tls.Configs.SMTPS)), nil
+	return srv.smtpsrv.Listener(srv.smtpAddress(conn.SMTPS, srv.config().SMTP.ListenTLS[i], srv.tls.Load().Configs().SMTPS)), nil
 }
 
 // openSubmission is for the addresses of submission.listen, where accounts submit mail (RFC
@@ -33,15 +33,15 @@ func openSMTPS(srv *Server, i int) (conn.Opener, []byte) {
 // tickets.
 func openSubmission(srv *Server, _ int) (conn.Opener, []byte) {
 	a := srv.smtpAddress(conn.Submission, config.SMTPListener{Auth: config.AuthRequired}, nil)
-	if srv.tls != nil {
-		a.StartTLS = srv.tls.Configs.SMTPS
+	if srv.tls.Load() != nil {
+		a.StartTLS = srv.tls.Load().Configs().SMTPS
 	}
 	return srv.smtpsrv.Listener(a), srv.smtpsrv.TooMany()
 }
 
 // openSubmissions is for the addresses of submission.listen_tls.
 func openSubmissions(srv *Server, _ int) (conn.Opener, []byte) {
-	return srv.smtpsrv.Listener(srv.smtpAddress(conn.Submissions, config.SMTPListener{Auth: config.AuthRequired}, srv.tls.Configs.SMTPS)), nil
+	return srv.smtpsrv.Listener(srv.smtpAddress(conn.Submissions, config.SMTPListener{Auth: config.AuthRequired}, srv.tls.Load().Configs().SMTPS)), nil
 }
 
 var smtpAuth = map[config.ListenerAuth]smtpsrv.Auth{config.AuthOff: smtpsrv.NoAuth, "": smtpsrv.OfferAuth, config.AuthRequired: smtpsrv.RequireAuth}
@@ -50,8 +50,8 @@ var smtpAuth = map[config.ListenerAuth]smtpsrv.Auth{config.AuthOff: smtpsrv.NoAu
 // octet, or nil.
 func (srv *Server) smtpAddress(front conn.Front, at config.SMTPListener, within *tls.Config) smtpsrv.Address {
 	a := smtpsrv.Address{Front: front, Service: serviceOf(at), Auth: smtpAuth[at.Auth], TLS: within}
-	if srv.tls != nil && within == nil {
-		a.StartTLS = srv.tls.Configs.SMTP
+	if srv.tls.Load() != nil && within == nil {
+		a.StartTLS = srv.tls.Load().Configs().SMTP
 	}
 	if cmp.Or(at.BareLF, srv.config().SMTP.BareLF) == config.BareLFNormalize {
 		a.BareLF = smtpd.Normalize
@@ -59,7 +59,7 @@ func (srv *Server) smtpAddress(front conn.Front, at config.SMTPListener, within 
 	switch {
 	case srv.capture != 0, within != nil, !demandsCertificates(srv.config()):
 	case at.Auth == config.AuthRequired:
-		a.StartTLS = srv.tls.Configs.SMTPS // where a certificate is demanded
+		a.StartTLS = srv.tls.Load().Configs().SMTPS // where a certificate is demanded
 	default:
 		a.Auth = smtpsrv.NoAuth // hosts bring mail here with or without a certificate
 	}

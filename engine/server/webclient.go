@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -46,20 +47,26 @@ func (srv *Server) webConfig(c *config.Config, log *slog.Logger) web.Config {
 // webBounds are the bounds of the web client and of the view of captured mail. Each client
 // that can connect may read captured mail, so the name that a request gives always counts.
 func (srv *Server) webBounds() web.Bounds {
-	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.config().Web.Proxies, Budget: srv.budget.Pages}
+	return web.Bounds{Hosts: srv.webHosts(), Proxies: srv.config().Web.Proxies, Budget: srv.budget.Pages, Activity: srv.activity}
 }
 
 func (srv *Server) webHosts() web.Hosts {
 	return web.Hosts{Names: append([]string{srv.config().Server.Hostname}, srv.config().Web.Hosts...), Always: srv.capture != 0}
 }
 
-// WebTLS is the configuration of web.listen_tls; nil without TLS.
+// WebTLS is the configuration of web.listen_tls, for all of its connections: each is served
+// by what counts when it comes.
 func (srv *Server) WebTLS() *tls.Config {
-	if srv.tls == nil {
-		return nil
-	}
-	return srv.tls.Configs.HTTPS
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if m := srv.tls.Load(); m != nil {
+			return m.Configs().HTTPS, nil
+		}
+		return nil, errNoTLS
+	}}
 }
+
+// errNoTLS is the error of a connection to web.listen_tls that came as TLS was turned off.
+var errNoTLS = errors.New("this server has no certificate any more")
 
 // webSubmit sends a message of an account by the rules of submission: under its own
 // addresses, within its allowance, completed, signed, and stored in one step.

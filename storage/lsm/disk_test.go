@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"postrider/storage"
 	"postrider/storage/storetest"
 )
 
@@ -48,4 +49,24 @@ func TestOpenOnTheDisk(t *testing.T) {
 		t.Error("a store was made under /proc")
 	}
 	t.Log(err)
+}
+
+// Another floor counts at once, with what is free now.
+func TestSetFreeFloor(t *testing.T) {
+	s, err := Open(Options{Dir: t.TempDir(), Log: quiet, FreeFloor: 1, BallastSize: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if h := s.Health(); h.Err != nil || h.FreeBytes <= 0 {
+		t.Fatalf("%+v", h)
+	}
+	s.SetFreeFloor(1 << 60)
+	if h := s.Health(); !errors.Is(h.Err, storage.ErrFull) || h.FreeBytes >= 0 {
+		t.Errorf("below the new floor: %+v", h)
+	}
+	s.SetFreeFloor(1)
+	if h := s.Health(); h.Err != nil || h.FreeBytes <= 0 {
+		t.Errorf("above the old floor again: %+v", h)
+	}
 }

@@ -25,6 +25,7 @@ type space struct {
 	free    atomic.Int64 // above the floor; MaxInt64: unknown
 	hasBall atomic.Bool
 	spent   atomic.Int64 // octets written since the last look
+	wanted  atomic.Int64 // Options.FreeFloor, or what SetFreeFloor has put in its place
 	looking sync.Mutex
 	lastErr time.Time // when a background error was logged; guarded by looking
 }
@@ -47,6 +48,7 @@ func (sp *space) spend(n int) {
 func (sp *space) init(s *Store, base vfs.FS) {
 	sp.s, sp.base = s, base
 	sp.free.Store(math.MaxInt64)
+	sp.wanted.Store(s.opts.FreeFloor)
 	if s.opts.BallastSize > 0 {
 		sp.ballast = base.PathJoin(s.opts.Dir, "ballast")
 	}
@@ -116,12 +118,19 @@ func (sp *space) look() {
 	}
 }
 
+// SetFreeFloor implements storage.Floored.
+func (s *Store) SetFreeFloor(octets int64) {
+	if s.space.wanted.Swap(octets) != octets {
+		s.space.look()
+	}
+}
+
 // floor is the free space that is wanted on a disk of total octets: the operator's
 // floor, and what the turn of a memtable takes at once, a new WAL file and the
 // flush of the old memtable.
 func (sp *space) floor(total int64) int64 {
 	turn := 5 * int64(sp.s.opts.MemTableSize) / 2
-	switch f := sp.s.opts.FreeFloor; {
+	switch f := sp.wanted.Load(); {
 	case f > 0:
 		return f + turn
 	case f < 0:

@@ -141,7 +141,7 @@ type quotaFlags struct {
 
 func (q *quotaFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&q.size, "quota", "", "the most octets that the maildrop holds: 500MiB, 2GiB; 0: no limit")
-	cmd.Flags().Int64Var(&q.messages, "max-messages", -1, "the most messages that the maildrop holds; 0: no limit")
+	workspace.NumberVar(cmd.Flags(), &q.messages, "max-messages", "", -1, "the most messages that the maildrop holds; 0: no limit")
 }
 
 // given reports whether a flag was given.

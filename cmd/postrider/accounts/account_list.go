@@ -98,7 +98,7 @@ listed if one fits, and all flags that are given. --removed lists the accounts t
 	fs.BoolVar(&f.apop, "apop", false, "accounts whose password is stored in clear text, too")
 	fs.BoolVar(&f.withoutPassword, "no-password", false, "accounts without a password")
 	fs.BoolVar(&f.noSCRAM, "no-scram", false, "accounts with a password that have no verifier for SCRAM yet")
-	fs.Int64Var(&f.over, "over", 0, "accounts that use at least so much of their quota, in percent")
+	workspace.NumberVar(fs, &f.over, "over", "", 0, "accounts that use at least so much of their quota, in percent")
 	fs.StringVar(&f.idle, "idle", "", "accounts without a login for so long: 12h, 90d; made before that")
 	return t.Flags(cmd)
 }
@@ -121,27 +121,12 @@ func (f *listFilter) prepare(now time.Time) error {
 	if f.idle == "" {
 		return nil
 	}
-	idle, err := parseAge(f.idle)
+	idle, err := workspace.ParseAge(f.idle)
 	if err != nil {
 		return sysexits.Usage.With(fmt.Errorf("--idle %s: %w", f.idle, err))
 	}
 	f.before = now.Add(-idle)
 	return nil
-}
-
-// parseAge reads a duration with days: 90d, 12h.
-func parseAge(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		var n int
-		if _, err := fmt.Sscanf(days+" ", "%d ", &n); err == nil && n >= 0 && n < 36500 {
-			return time.Duration(n) * 24 * time.Hour, nil
-		}
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("expected a duration such as 30m, 4h or 5d")
-	}
-	return d, nil
 }
 
 // lets reports whether an account is listed, as far as its usage does not matter.

@@ -25,12 +25,16 @@ common, and print how many. They end in order, as when the server ends: with 421
 sends its message slowly may take its time; --now cuts the connections at once, and the
 client gets no reply: it sends a message again whose reply it has not seen.
 
+Sessions of the web client are signed out, and their downloads and streams of events
+are cut off; a message that is being sent is sent, except with --now.
+
 The clients may come again at once. To keep them away change their password
 ("postrider account"), or put a limit into [policy] or [limits]. The log has a line
 with the user who did this.`,
 		Example: `  postrider kick 1042 1043
   postrider kick --client 192.0.2.0/24
-  postrider kick --account jsmith --protocol pop3 --now`,
+  postrider kick --account jsmith --protocol pop3 --now
+  postrider kick --account jsmith --protocol web`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sel, err := c.selection()
 			if err != nil {

@@ -1,6 +1,7 @@
 package look
 
 import (
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
+	"postrider/engine/edge/conn"
 	"postrider/engine/front/admin"
 )
 
@@ -15,7 +17,7 @@ import (
 func TestUsage(t *testing.T) {
 	shelltest.Both(t, func(s *shelltest.Shell) {
 		for line, want := range map[string]string{
-			"who --protocol imap":                    "expected smtp, submission or pop3",
+			"who --protocol imap":                    "expected smtp, submission, pop3 or web",
 			"who --client 300.1.2.3":                 "expected an address or a network",
 			"who --client 192.0.2.0/40":              "expected an address or a network",
 			"who --limit 0":                          "expected 1 to 10000",
@@ -93,6 +95,22 @@ func TestStatusFitsTheScreen(t *testing.T) {
 	for _, want := range []string{"policy.client_connections: 3 times, the last 1m0s ago", "1000000 entries, 0 B\n", "sessions     none"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// Sessions of the web have a table of their own, and each table is left out without a line.
+func TestTable(t *testing.T) {
+	mail := conn.Facts{ID: 1, Protocol: "submission", State: "DATA", Waits: "store", Seconds: 70, Messages: 2, In: 2048, Client: netip.MustParseAddr("192.0.2.1"), Account: "jsmith@localhost"}
+	web := conn.Facts{ID: 2, Protocol: "web", State: "IDLE", Seconds: 7200, Idle: 65, Requests: 12, Out: 100, TLS: "TLSv1.3", Client: netip.MustParseAddr("192.0.2.2"), Account: "jsmith@localhost", Last: "GET /m/\x1b1"}
+	const mailTable = "ID  PROTO  STATE       AGE    MSGS  IN    OUT  TLS  CLIENT     ACCOUNT\n1   subm   DATA+store  1m10s  2     2.0K  0    -    192.0.2.1  jsmith@localhost\n"
+	const webTable = "ID  PROTO  STATE  AGE   IDLE  REQS  IN  OUT  TLS  CLIENT     ACCOUNT           LAST REQUEST\n2   web    IDLE   2h0m  1m5s  12    0   100  1.3  192.0.2.2  jsmith@localhost  GET /m/?1\n"
+	for _, test := range []struct {
+		all  []conn.Facts
+		want string
+	}{{[]conn.Facts{mail}, mailTable}, {[]conn.Facts{web}, webTable}, {[]conn.Facts{web, mail}, mailTable + "\n" + webTable}} {
+		if got := table(test.all); got != test.want {
+			t.Errorf("got\n%swant\n%s", got, test.want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ type criteria struct{ protocol, client, account string }
 
 func (c *criteria) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&c.protocol, "protocol", "", "only sessions of this protocol: smtp (submission is among it), submission or pop3")
+	f.StringVar(&c.protocol, "protocol", "", "only sessions of this protocol: smtp (submission is among it), submission, pop3 or web")
 	f.StringVar(&c.client, "client", "", "only sessions of this address or network, such as 192.0.2.7 or 192.0.2.0/24")
 	f.StringVar(&c.account, "account", "", "only sessions that this account has logged in to: NAME, of any domain, or NAME@DOMAIN")
 }
@@ -38,9 +38,9 @@ func (c *criteria) flags(cmd *cobra.Command) {
 func (c *criteria) selection() (sel conn.Selection, err error) {
 	sel.Protocol, sel.Account = c.protocol, c.account
 	switch c.protocol {
-	case "", "smtp", "submission", "pop3":
+	case "", "smtp", "submission", "pop3", "web":
 	default:
-		return sel, sysexits.Usage.With(fmt.Errorf("--protocol %s: expected smtp, submission or pop3", c.protocol))
+		return sel, sysexits.Usage.With(fmt.Errorf("--protocol %s: expected smtp, submission, pop3 or web", c.protocol))
 	}
 	if c.client != "" {
 		if sel.Client, err = network(c.client); err != nil {

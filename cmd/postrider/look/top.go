@@ -55,7 +55,7 @@ terminal q or ^C ends it; elsewhere it prints one page after the other.`,
 	}
 	c.flags(cmd)
 	cmd.Flags().DurationVar(&every, "interval", every, "time between two looks")
-	cmd.Flags().IntVar(&looks, "count", 0, "number of looks; 0: until q or ^C")
+	workspace.NumberVar(cmd.Flags(), &looks, "count", "", 0, "number of looks; 0: until q or ^C")
 	return t.Flags(cmd)
 }
 

@@ -39,6 +39,10 @@ credentials at the wrong place. Of a message the header is shown, and the number
 octets after it; of a message by BDAT only the number. If lines come faster than they are
 read some are lost, and a line tells how many.
 
+Of requests to the web client, to the page of captured mail and its API, and to the
+addresses of HTTP at all, the method and the path are shown, and the status, the octets
+and the time of the answer: no query, no cookie, no field of the header and no body.
+
 The trace ends by itself after the time of --for, or with ^C. The log has a line with the
 user who began it.`,
 		Example: `  postrider trace --client 192.0.2.7

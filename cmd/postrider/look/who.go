@@ -26,7 +26,9 @@ func WhoCommand() *cobra.Command {
 		Short: "List the open sessions of the running server",
 		Long: `List the open sessions of SMTP and POP3, a line for each: its id (for "postrider
 kick"), protocol, state, age, messages, octets from and to the client, TLS, client and
-account.
+account. After them come the users who are signed in to the web client, with the time
+since their last request, the number of requests, and the last one without its query;
+and requests under way that belong to no such session, as those for captured mail.
 
 The state is the command that a session of SMTP is at (CONNECT before EHLO), or the state
 of POP3 (RFC 1939). After a plus sign is what the session waits for, if that is not the
@@ -35,9 +37,12 @@ recipient's place), greeting (its delay and look-ups), handshake (of TLS), penal
 a failed login), turn (too many failed logins), reader (the client takes what was sent).
 END: the last reply is sent, and the client has not closed yet.
 
-Connections to the web client and to other hosts are not listed.`,
+The state of a web session is the method of a request that is under way, or IDLE. Its
+octets are those of the bodies of requests and answers. Connections to other hosts are
+not listed.`,
 		Example: `  postrider who
   postrider who --protocol pop3 --account jsmith
+  postrider who --protocol web
   postrider who --client 192.0.2.0/24 --json`,
 		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,7 +66,7 @@ Connections to the web client and to other hosts are not listed.`,
 		},
 	}
 	c.flags(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 1000, "maximum number of sessions that are listed: the newest ones")
+	workspace.NumberVar(cmd.Flags(), &limit, "limit", "", 1000, "maximum number of sessions that are listed: the newest ones")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return t.Flags(cmd)
 }
@@ -82,18 +87,37 @@ func printSessions(out io.Writer, found *conn.Survey) error {
 	return nil
 }
 
-// table has a line for each session. What may be long comes last.
+// table has a line for each session, and sessions of the web apart. What may be long comes last.
 func table(all []conn.Facts) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tPROTO\tSTATE\tAGE\tMSGS\tIN\tOUT\tTLS\tCLIENT\tACCOUNT")
+	mail, web := []string{"ID\tPROTO\tSTATE\tAGE\tMSGS\tIN\tOUT\tTLS\tCLIENT\tACCOUNT"}, []string{"ID\tPROTO\tSTATE\tAGE\tIDLE\tREQS\tIN\tOUT\tTLS\tCLIENT\tACCOUNT\tLAST REQUEST"}
 	for i := range all {
 		f := &all[i]
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", f.ID, protocol(f.Protocol), stateOf(f.State, f.Waits), span(time.Duration(f.Seconds)*time.Second),
-			f.Messages, short(f.In), short(f.Out), version(f.TLS), f.Client, plain(f.Account))
+		begin := fmt.Sprintf("%d\t%s\t%s\t%s\t", f.ID, protocol(f.Protocol), stateOf(f.State, f.Waits), span(time.Duration(f.Seconds)*time.Second))
+		end := fmt.Sprintf("%s\t%s\t%s\t%s\t%s", short(f.In), short(f.Out), version(f.TLS), f.Client, plain(f.Account))
+		if f.Protocol == "web" {
+			web = append(web, fmt.Sprintf("%s%s\t%d\t%s\t%s", begin, span(time.Duration(f.Idle)*time.Second), f.Requests, end, plain(f.Last)))
+		} else {
+			mail = append(mail, fmt.Sprintf("%s%d\t%s", begin, f.Messages, end))
+		}
+	}
+	switch {
+	case len(web) == 1:
+		return columns(mail)
+	case len(mail) == 1:
+		return columns(web)
+	}
+	return columns(mail) + "\n" + columns(web)
+}
+
+// columns sets lines with tabs in columns.
+func columns(lines []string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
 	}
 	_ = w.Flush() // to memory
-	lines := strings.Split(b.String(), "\n")
+	lines = strings.Split(b.String(), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " ")
 	}

@@ -147,7 +147,8 @@ func configuration(program string) string {
 	r.text(fmt.Sprintf(`The file is in TOML: groups in brackets, and keys with their values below them. A key that
 is not set has its default. "%[1]s config defaults" prints a file with all keys, "%[1]s
 config check" reports what is wrong with yours. An option of "%[1]s serve" overrides the
-file.`, program))
+file. "%[1]s reload" has the running server read it again; a key for which a change needs a
+restart keeps its value until then, and all others apply at once, to new sessions.`, program))
 	group := ""
 	for _, k := range config.Default().Keys() {
 		if k.Group() != group {
@@ -160,6 +161,9 @@ file.`, program))
 		}
 		if k.Flag != "" {
 			text += "\nOption: --" + k.Flag + "."
+		}
+		if k.NeedsRestart() {
+			text += "\nA change needs a restart."
 		}
 		r.item(k.Base()+" = "+defaultOf(k), text)
 	}

@@ -65,6 +65,15 @@ func TestPages(t *testing.T) {
 		keys = append(keys, "\n       "+k.Base()+" = ")
 	}
 	want("postrider.toml.5", append(keys, "[smtp]", "Allowed: ", "Option: --smtp.", "hostname = the name of the host")...)
+	restarts := 0
+	for _, k := range config.Default().Keys() {
+		if k.NeedsRestart() {
+			restarts++
+		}
+	}
+	if got := strings.Count(pages["postrider.toml.5"], "A change needs a restart."); got != restarts || restarts == 0 {
+		t.Errorf("%d keys of the page need a restart, want %d", got, restarts)
+	}
 	for name := range pages {
 		if strings.Contains(name, "man.") || strings.Contains(name, "completion") {
 			t.Errorf("%s: a page of a command that is not for people", name)

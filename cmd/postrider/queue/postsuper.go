@@ -1,12 +1,9 @@
 package queue
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -180,7 +177,8 @@ func (s *superintendent) byID(given []order) error {
 		case "ALL":
 			continue
 		case "-":
-			ids, failed = readWords(s.cmd.InOrStdin())
+			ids = nil
+			failed = workspace.ReadWords(s.cmd.InOrStdin(), func(word string) error { ids = append(ids, word); return nil })
 		}
 		for _, text := range ids {
 			id, err := selection.ParseID(text)
@@ -245,14 +243,4 @@ func (s *superintendent) count(all, one string, id storage.MessageID, whole bool
 // report writes a line as Postfix's programs do.
 func (s *superintendent) report(format string, args ...any) {
 	fmt.Fprintf(s.cmd.ErrOrStderr(), "postsuper: "+format+"\n", args...)
-}
-
-// readWords reads words to the end of in.
-func readWords(in io.Reader) (words []string, err error) {
-	scan := bufio.NewScanner(in)
-	scan.Split(bufio.ScanWords)
-	for scan.Scan() {
-		words = append(words, strings.Clone(scan.Text()))
-	}
-	return words, sysexits.IOErr.With(scan.Err())
 }

@@ -77,10 +77,10 @@ The default is incoming and active, as with Postfix; incoming is always empty he
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&q.sender, "sender", "s", false, "count messages by the domain of the sender")
-	f.IntVarP(&q.buckets, "buckets", "b", len(admin.CensusAges)+1, "columns of ages")
-	f.IntVarP(&q.width, "width", "w", 80, "columns of the terminal")
-	f.IntVarP(&q.top, "top", "n", 0, "print this many domains; 0: all")
-	f.IntVarP(&batch, "batch", "N", 0, "accepted, and means nothing: the server counts")
+	workspace.NumberVar(f, &q.buckets, "buckets", "b", len(admin.CensusAges)+1, "columns of ages")
+	workspace.NumberVar(f, &q.width, "width", "w", 80, "columns of the terminal")
+	workspace.NumberVar(f, &q.top, "top", "n", 0, "print this many domains; 0: all")
+	workspace.NumberVar(f, &batch, "batch", "N", 0, "accepted, and means nothing: the server counts")
 	return postfixCommand(&t, cmd, `"postrider queue stat --help" has other ways to count the queue`)
 }
 

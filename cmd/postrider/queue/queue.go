@@ -30,7 +30,7 @@ func flags(c *selection.Criteria, cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&c.Younger, "younger", "", "entries that arrived within this time: 30m, 4h, 5d")
 	f.StringVar(&c.Status, "error", "", "entries with this status of the last attempt, or its beginning: 4, 4.4, 4.4.1")
 	f.BoolVar(&c.Held, "held", false, "held entries")
-	f.Int64Var(&c.Limit, "limit", 0, "maximum number of entries; 0: all")
+	workspace.NumberVar(f, &c.Limit, "limit", "", 0, "maximum number of entries; 0: all")
 	c.Given = f.Changed
 	return cmd
 }

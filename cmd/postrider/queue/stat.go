@@ -62,7 +62,7 @@ Flags narrow down what is counted. The command reads the whole queue.`,
 	f := cmd.Flags()
 	f.StringVar(&by, "by", "domain", "rows: domain, or sender (the sender's domain)")
 	f.BoolVar(&errors, "errors", false, "count by the status of the last attempt")
-	f.IntVar(&top, "top", 20, "maximum number of rows; 0: all")
+	workspace.NumberVar(f, &top, "top", "", 20, "maximum number of rows; 0: all")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return t.Flags(flags(&s, cmd))
 }

@@ -79,7 +79,7 @@ func (w *why) check(args []string) error {
 	case w.since == "":
 		return nil
 	}
-	age, err := selection.ParseAge(w.since)
+	age, err := workspace.ParseAge(w.since)
 	w.search.Since = time.Now().Add(-age)
 	return sysexits.Usage.With(err)
 }

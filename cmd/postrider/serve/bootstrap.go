@@ -25,10 +25,8 @@ func bootstrap(store storage.Store, cfg *config.Config, demo bool, out io.Writer
 			return err
 		}
 	}
-	if _, err := store.Lookup("postmaster", domain); errors.Is(err, storage.ErrNotFound) {
-		if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: domain}); err != nil {
-			return sysexits.IOErr.With(fmt.Errorf("account postmaster@%s: %w", domain, err))
-		}
+	if err := addPostmaster(store, domain); err != nil {
+		return err
 	}
 	if cfg.Capture.On {
 		_, err := store.AddAccount(storage.NewAccount{Name: config.CaptureAccount, Domain: domain})
@@ -38,6 +36,17 @@ func bootstrap(store storage.Store, cfg *config.Config, demo bool, out io.Writer
 		return nil
 	}
 	return warnOfPostmaster(store, domain, out)
+}
+
+// addPostmaster makes the account of the postmaster, unless the name leads somewhere.
+func addPostmaster(store storage.Directory, domain string) error {
+	if _, err := store.Lookup("postmaster", domain); !errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if _, err := store.AddAccount(storage.NewAccount{Name: "postmaster", Domain: domain}); err != nil && !errors.Is(err, storage.ErrExists) {
+		return sysexits.IOErr.With(fmt.Errorf("account postmaster@%s: %w", domain, err))
+	}
+	return nil
 }
 
 // warnOfPostmaster prints when mail waits in the account that was made for the

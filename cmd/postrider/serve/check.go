@@ -47,7 +47,16 @@ exit code 78; a warning does not. Nothing is changed.`,
 			if err != nil {
 				return err
 			}
+			cuts := ""
+			if cfg != nil {
+				if cuts, err = checkFiles(cfg, &found); err != nil {
+					return err
+				}
+			}
 			if asJSON {
+				if cuts != "" {
+					found = append(found, inspect.Finding{Warning: true, Text: cuts})
+				}
 				if err := workspace.PrintJSON(cmd.OutOrStdout(), found); err != nil {
 					return sysexits.IOErr.With(err)
 				}
@@ -56,10 +65,11 @@ exit code 78; a warning does not. Nothing is changed.`,
 			for _, f := range found {
 				fmt.Fprintln(cmd.OutOrStdout(), f)
 			}
-			if err := verdict(found, cfg, cmd.OutOrStdout()); err != nil || cfg == nil {
+			if err := verdict(found, cfg, cmd.OutOrStdout()); err != nil || cuts == "" {
 				return err
 			}
-			return checkFiles(cmd, cfg)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), cuts)
+			return sysexits.IOErr.With(err)
 		},
 	}
 	cmd.Flags().BoolVar(&withDNS, "dns", false, "look at the DNS records of the host and of the domains, too")
@@ -112,7 +122,7 @@ func findings(err error) (found []inspect.Finding) {
 }
 
 // verdict is the end of the report: an error if there is a fault.
-// It is written to out, unless cfg is nil.
+// That there is none is written to out, unless cfg is nil.
 func verdict(found []inspect.Finding, cfg *config.Config, out io.Writer) error {
 	faults, warnings := 0, 0
 	for _, f := range found {
@@ -133,24 +143,26 @@ func verdict(found []inspect.Finding, cfg *config.Config, out io.Writer) error {
 	return sysexits.IOErr.With(err)
 }
 
-// checkFiles reports what the limit of open files takes off a configuration. A service has a
-// limit of its own.
-func checkFiles(cmd *cobra.Command, cfg *config.Config) error {
+// checkFiles returns what the limit of open files takes off a configuration; "": nothing. If
+// it leaves too little, that is one fault more. A
+// service has a limit of its own.
+func checkFiles(cfg *config.Config, found *[]inspect.Finding) (cuts string, err error) {
 	if workspace.Service(cfg) != "" {
-		return nil
+		return "", nil
 	}
 	limit, err := openFileLimit()
 	if err != nil {
-		return sysexits.Unavailable.With(err)
+		return "", sysexits.Unavailable.With(err)
 	}
 	s, err := shareFiles(cfg, limit)
 	if err != nil {
-		return sysexits.Config.With(fmt.Errorf("a server that is started from here would not run: %w", err))
+		*found = append(*found, inspect.Finding{Text: "a server that is started from here would not run: " + err.Error()})
+		return "", nil
 	}
-	if cuts := s.cuts(cfg, limit); cuts != "" {
-		fmt.Fprintln(cmd.OutOrStdout(), "a server that is started from here would have less than that: "+cuts)
+	if cuts = s.cuts(cfg, limit); cuts != "" {
+		cuts = "a server that is started from here would have less than that: " + cuts
 	}
-	return nil
+	return cuts, nil
 }
 
 // machineMemory is the memory of this machine in octets; 0: not known.

@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"postrider/cmd/postrider/workspace"
@@ -32,7 +34,7 @@ func configShow() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := t.Config()
 			if err == nil && ofServer {
-				cfg, err = configOfServer(cmd, cfg)
+				cfg, _, err = configOfServer(cmd, cfg)
 			}
 			if err != nil {
 				return err
@@ -54,16 +56,18 @@ func configShow() *cobra.Command {
 	return t.Flags(cmd)
 }
 
-// configOfServer is the configuration that the running server goes by.
-func configOfServer(cmd *cobra.Command, cfg *config.Config) (*config.Config, error) {
+// configOfServer is the configuration that the running server goes by, and its working
+// directory.
+func configOfServer(cmd *cobra.Command, cfg *config.Config) (running *config.Config, dir string, err error) {
 	server, running, err := workspace.Server(cmd.Context(), cfg)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if server == nil {
-		return nil, workspace.NoServer(cfg)
+		return nil, "", workspace.NoServer(cfg)
 	}
-	return running, server.Close()
+	set, err := server.Settings(cmd.Context())
+	return running, set.Dir, errors.Join(err, server.Close())
 }
 
 func configDefaults() *cobra.Command {

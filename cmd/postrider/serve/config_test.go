@@ -2,11 +2,13 @@ package serve
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"postrider/cmd/postrider/accounts"
 	"postrider/cmd/postrider/shelltest"
 	"postrider/cmd/sysexits"
+	"postrider/engine/config"
 	"postrider/engine/edge/dns/dnstest"
 )
 
@@ -37,4 +39,35 @@ func TestConfigCheckAsksDNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Want(sysexits.Config, "", "config test --dns --json", `"line": 3`, "has no MX record and no address")
+}
+
+// What is good is an empty list in JSON, and a fault has the exit code that it has in text,
+// also one of the machine and not of the file.
+func TestConfigCheckJSON(t *testing.T) {
+	s := shelltest.Bare(t, ConfigCommand)
+	good := "[server]\nhostname = \"mx.example.org\"\ndomains = [\"example.org\"]\ndata = \"" + filepath.Join(s.Dir, "data") +
+		"\"\n[limits]\nconnections = 100\n[smtp]\nlisten = [\"127.0.0.1:0\"]\n[pop3]\nlisten = [\"127.0.0.1:0\"]\n"
+	s.Config = s.File("good.toml", good)
+	if out := s.Want(0, "", "config check --json"); out != "[]\n" && !strings.Contains(out, "limit of open files") {
+		t.Errorf("%q", out)
+	}
+	s.Config = s.File("bad.toml", good+"[tls]\ncertificates = [\"/nowhere\"]\n")
+	s.Want(sysexits.Config, "", "config check", "/nowhere")
+	s.Want(sysexits.Config, "", "config check --json", "/nowhere", `"warning": false`)
+}
+
+// A relative path of the file begins where the server was started, and not where the command
+// is typed.
+func TestDifferences(t *testing.T) {
+	file := config.Default()
+	file.Relay.Passwords, file.Auth.RefusedPasswords = "secrets/relay", "/etc/refused"
+	file.TLS.Certificates = []config.CertFile{{Cert: "crt.pem", Key: "key.pem"}}
+	running := file.At("/srv/mail")
+	if found := differences(file, running, "/srv/mail"); len(found) != 0 {
+		t.Errorf("%+v", found)
+	}
+	found := differences(file, running, "/elsewhere")
+	if len(found) != 2 || found[0].Key != "tls.certificates" || found[1].Key != "relay.passwords" || found[1].File != `"secrets/relay"` || found[1].Running != `"/srv/mail/secrets/relay"` {
+		t.Errorf("%+v", found)
+	}
 }

@@ -36,11 +36,11 @@ file, or it has less than was configured because of the limit of open files.`,
 			if err != nil {
 				return err
 			}
-			running, err := configOfServer(cmd, cfg)
+			running, dir, err := configOfServer(cmd, cfg)
 			if err != nil {
 				return err
 			}
-			found := differences(cfg, running)
+			found := differences(cfg, running, dir)
 			out := cmd.OutOrStdout()
 			if asJSON {
 				return sysexits.IOErr.With(workspace.PrintJSON(out, found))
@@ -63,15 +63,15 @@ file, or it has less than was configured because of the limit of open files.`,
 }
 
 // differences compares a file with a running server, whose paths begin at the root and
-// whose ports are known.
-func differences(file, running *config.Config) []difference {
-	found := []difference{}
+// whose ports are known. For the server a relative path of the file begins at dir.
+func differences(file, running *config.Config, dir string) []difference {
+	found, there := []difference{}, file.At(dir)
 	for _, k := range file.Keys() {
-		has, want := running.Key(k.Name).Value(), k.Value()
+		has, want := running.Key(k.Name).Value(), there.Key(k.Name).Value()
 		if k.Name == "server.data" || same(has, want) {
 			continue
 		}
-		found = append(found, difference{k.Name, has, want, k.Line()})
+		found = append(found, difference{k.Name, has, k.Value(), k.Line()})
 	}
 	return found
 }

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -19,10 +18,10 @@ import (
 // firstSteps prints after the ready line what is where, and, as long as only accounts of
 // the server itself or of --demo exist, how to send and read a first message.
 func firstSteps(store storage.Store, cfg *config.Config, demo bool, out io.Writer) error {
-	data := absolute(cfg.Server.Data)
+	data := workspace.FullPath(cfg.Server.Data)
 	source := "none, only defaults and flags (\"postrider config defaults\" prints all keys)"
 	if cfg.File() != "" {
-		source = absolute(cfg.File())
+		source = workspace.FullPath(cfg.File())
 	}
 	fmt.Fprintf(out, "configuration: %s\ndata: %s\n", source, data)
 	if cfg.Capture.On {
@@ -80,18 +79,9 @@ func isSameFile(a, b string) bool {
 // place is the flags by which a command in another directory finds this server.
 func place(cfg *config.Config, data string) string {
 	if file := workspace.SystemConfig(); file != "" && file == cfg.File() {
-		if saved, err := workspace.Load(file); err == nil && absolute(saved.Server.Data) == data && filepath.IsAbs(saved.Server.Data) {
+		if saved, err := workspace.Load(file); err == nil && workspace.FullPath(saved.Server.Data) == data && filepath.IsAbs(saved.Server.Data) {
 			return ""
 		}
 	}
 	return " --data " + data
-}
-
-// absolute is path from the root on, if that can be told.
-func absolute(path string) string {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		abs = ""
-	}
-	return cmp.Or(abs, path)
 }

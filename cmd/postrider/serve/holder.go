@@ -26,7 +26,7 @@ func alreadyRuns(ctx context.Context, cfg *config.Config) error {
 		return nil
 	}
 	return sysexits.Unavailable.With(fmt.Errorf("a server runs on %s already: postrider %s, process %d, since %s: end that one (kill %d), or give this one another directory (--data)",
-		absolute(cfg.Server.Data), s.Version, s.PID, s.Started.Local().Format(time.DateTime), s.PID))
+		workspace.FullPath(cfg.Server.Data), s.Version, s.PID, s.Started.Local().Format(time.DateTime), s.PID))
 }
 
 // withHolder adds to the error of a start which process has the port.

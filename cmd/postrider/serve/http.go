@@ -2,8 +2,6 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,21 +17,18 @@ import (
 	"postrider/engine/edge/privilege"
 	"postrider/engine/front/admin"
 	"postrider/engine/front/localmail"
-	"postrider/engine/host/httpserver"
 	"postrider/engine/server"
 	"postrider/storage"
 )
 
 // httpServers are the admin socket and, when asked for, HTTP.
 type httpServers struct {
-	http    []netip.AddrPort
-	https   []netip.AddrPort
 	limits  *httpLimits
 	replies func(http.Handler) http.Handler // counts the replies of a handler
 	ctx     context.Context                 // for all requests
 	cancel  context.CancelFunc
 	working atomic.Int64 // requests
-	servers []*httpserver.Server
+	sites   sites
 	stop    []func() // stops what else works with the store
 	admin   func(context.Context)
 	mail    func(context.Context) // nil: no local mail
@@ -47,7 +42,7 @@ const handlersEnd = 20 * time.Second
 // then. After it returns, no HTTP request uses the store.
 func (h *httpServers) endWeb(ctx context.Context, log *slog.Logger) {
 	var all sync.WaitGroup
-	for _, s := range h.servers {
+	for _, s := range h.sites.end() {
 		all.Go(func() { s.End(ctx, 0) })
 	}
 	all.Wait()
@@ -127,18 +122,13 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 	h := &httpServers{limits: newHTTPLimits(srv, srv.IsProxy), replies: srv.CountReplies}
 	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.serveWeb(ctx, p); err != nil {
+		h.all()
 		return nil, err
 	}
-	if handler := srv.ACMEHandler(); handler != nil {
-		for _, addr := range cfg.TLS.ACMEListen {
-			if _, err := h.open(p.sockets.File("acme", addr), handler, nil, log); err != nil {
-				return nil, fmt.Errorf("tls.acme_listen %s: %w", addr, err)
-			}
-		}
-	}
+	p.live.web = h
 	// The kernel lists the socket by this path, and commands find it there: see
 	// workspace.Servers.
-	path := absolute(workspace.AdminSocket(cfg))
+	path := workspace.FullPath(workspace.AdminSocket(cfg))
 	l, err := p.sockets.Unix("admin", path, func() (*net.UnixListener, error) { return admin.Listen(path) })
 	if err != nil {
 		h.all()
@@ -149,7 +139,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 		<-p.live.ready
 		st := admin.Status{
 			Version: server.Version, PID: os.Getpid(), Started: p.started, Health: "ok", Restarted: p.live.restarted,
-			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.http), Settings: settings(p.live.cfg.Load()),
+			SMTP: texts(srv.Addrs("smtp")), POP3: texts(srv.Addrs("pop3")), HTTP: texts(h.sites.addrs("http")), Settings: settings(p.live.cfg.Load()),
 			Listening: h.listening(),
 		}
 		if err := srv.Healthy(); err != nil {
@@ -157,7 +147,7 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 		}
 		return st
 	}, admin.Reloading(p.live.reload), admin.Restarting(p.live.restart), admin.Remembering(srv.History()))
-	path = absolute(cfg.LocalMailSocket())
+	path = workspace.FullPath(cfg.LocalMailSocket())
 	l, err = p.sockets.Unix("mail", path, func() (*net.UnixListener, error) { return localmail.Listen(cfg.LocalMailSocket()) })
 	if err != nil {
 		log.Warn("sendmail works for root and the server's user only: set server.mail_socket to a path that the server can write to", "err", err)
@@ -169,9 +159,9 @@ func serveHTTP(ctx context.Context, p *httpParams) (*httpServers, error) {
 
 // listening are the addresses of HTTP, for the status.
 func (h *httpServers) listening() (all []admin.Listener) {
-	for _, l := range []admin.Listener{{Name: "http", Addrs: texts(h.http)}, {Name: "https", Addrs: texts(h.https)}} {
-		if len(l.Addrs) > 0 {
-			all = append(all, l)
+	for _, name := range []string{"http", "https"} {
+		if addrs := texts(h.sites.addrs(name)); len(addrs) > 0 {
+			all = append(all, admin.Listener{Name: name, Addrs: addrs})
 		}
 	}
 	return all
@@ -179,43 +169,11 @@ func (h *httpServers) listening() (all []admin.Listener) {
 
 // settings are what commands ask for.
 func settings(cfg *config.Config) admin.Settings {
-	s := admin.Settings{Dir: absolute("."), Values: cfg.Values()}
+	s := admin.Settings{Dir: workspace.FullPath("."), Values: cfg.Values()}
 	if cfg.File() != "" {
-		s.File = absolute(cfg.File())
+		s.File = workspace.FullPath(cfg.File())
 	}
 	return s
-}
-
-// serveWeb opens web.listen and web.listen_tls. The web client is made if one of them
-// needs it.
-func (h *httpServers) serveWeb(ctx context.Context, p *httpParams) error {
-	cfg, srv, log := p.cfg, p.srv, p.log
-	plain := srv.HTTP()
-	client := h.captureView(ctx, srv, log)
-	if client == nil && (len(cfg.Web.ListenTLS) > 0 || len(cfg.Web.Listen) > 0 && cfg.Web.Client) {
-		var err error
-		if client, err = srv.WebClient(log); err != nil {
-			return fmt.Errorf("the web client: %w", err)
-		}
-	}
-	if client != nil && (cfg.Web.Client || cfg.Capture.On) {
-		plain.Handle("/", client)
-	}
-	for _, addr := range cfg.Web.Listen {
-		at, err := h.open(p.sockets.File("http", addr), plain, nil, log)
-		if err != nil {
-			return fmt.Errorf("web.listen %s: %w", addr, err)
-		}
-		h.http = append(h.http, at)
-	}
-	for _, addr := range cfg.Web.ListenTLS {
-		at, err := h.open(p.sockets.File("https", addr), client, srv.WebTLS(), log)
-		if err != nil {
-			return fmt.Errorf("web.listen_tls %s: %w", addr, err)
-		}
-		h.https = append(h.https, at)
-	}
-	return nil
 }
 
 // captureView is the view of captured mail, which it begins to keep small; nil: nothing
@@ -233,26 +191,6 @@ func (h *httpServers) captureView(ctx context.Context, srv *server.Server, log *
 	}()
 	h.stop = append(h.stop, func() { cancel(); <-done })
 	return view
-}
-
-// open serves at a socket until stop, within TLS if there is a configuration for it. At
-// an error it has stopped all. What is slow sets times of its own (package web).
-func (h *httpServers) open(socket *os.File, handler http.Handler, within *tls.Config, log *slog.Logger) (at netip.AddrPort, err error) {
-	l, err := net.FileListener(socket)
-	if err != nil {
-		h.all()
-		return at, err
-	}
-	addr := l.Addr()
-	l = httpListener{l, h.limits}
-	if within != nil {
-		l = tls.NewListener(l, within)
-	}
-	hs := &http.Server{Handler: h.counts(h.replies(h.limits.only(handler))), BaseContext: func(net.Listener) context.Context { return h.ctx },
-		ConnState: h.limits.state, ConnContext: h.limits.connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
-	h.servers = append(h.servers, httpserver.Serve(hs, l))
-	return addr.(*net.TCPAddr).AddrPort(), nil
 }
 
 // addresses is " name=addr,addr" for the ready line; nothing without addresses.

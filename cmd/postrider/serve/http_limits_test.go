@@ -50,12 +50,13 @@ func serveLimited(t *testing.T, limit int, handler http.Handler) (*httpServers, 
 	b := &books{limit: limit}
 	h := &httpServers{limits: newHTTPLimits(b, func(netip.Addr) bool { return false }), replies: func(next http.Handler) http.Handler { return next }}
 	h.ctx, h.cancel = context.WithCancel(t.Context())
-	at, err := h.open(f, handler, nil, slog.New(slog.DiscardHandler))
+	at, err := h.serve(f, handler, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.sites.open = []*site{at}
 	t.Cleanup(h.all)
-	return h, b, at.String()
+	return h, b, at.at.String()
 }
 
 func get(t *testing.T, at, path string) (int, string) {

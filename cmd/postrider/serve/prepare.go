@@ -3,11 +3,10 @@ package serve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 
+	"postrider/cmd/postrider/serve/inspect"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
@@ -37,17 +36,12 @@ func (o *origin) prepare(ctx context.Context, cfg *config.Config, log *slog.Logg
 // mayBeRoot refuses to run as root when the server listens to other hosts, unless the
 // configuration asks for it.
 func mayBeRoot(cfg *config.Config, log *slog.Logger) error {
-	if os.Geteuid() != 0 || cfg.Server.User != "" {
-		return nil
+	if f := inspect.AsRoot(cfg, os.Geteuid()); f != nil {
+		return sysexits.Config.With(f)
 	}
-	for _, part := range server.Listeners(cfg) {
-		for _, addr := range part.Addrs {
-			if at, err := netip.ParseAddrPort(addr); err != nil || !at.Addr().IsLoopback() {
-				return sysexits.Config.With(fmt.Errorf("%s %s: the server would listen for other hosts as root: set server.user (--user) to the user to run as, or to \"root\" to allow it", part.Key, addr))
-			}
-		}
+	if os.Geteuid() == 0 && cfg.Server.User == "" {
+		log.Warn("running as root, on loopback only; set server.user to run as another user")
 	}
-	log.Warn("running as root, on loopback only; set server.user to run as another user")
 	return nil
 }
 

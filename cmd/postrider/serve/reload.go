@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"postrider/cmd/postrider/serve/inspect"
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/engine/config"
@@ -27,6 +28,8 @@ import (
 type running struct {
 	load    func() (*config.Config, error) // reads the file, with the flags over it
 	srv     *server.Server
+	store   storage.Store
+	web     *httpServers // nil in tests without HTTP
 	lines   *maillog.Handler
 	sockets *privilege.Sockets
 	log     *slog.Logger
@@ -58,16 +61,22 @@ func (r *running) reload() (done admin.Reloaded) {
 		return admin.Reloaded{Changes: []admin.Change{}, Error: err.Error(), Code: int(code)}
 	}
 	defer r.manager.reloading()()
-	if err := r.lines.Reopen(); err != nil {
-		r.log.Error(err.Error())
+	fault := func(err error) {
+		if err != nil {
+			done.Faults, done.Code = append(done.Faults, err.Error()), int(cmp.Or(workspace.ExitCode(err), sysexits.IOErr))
+			r.log.Error("reload: " + err.Error())
+		}
 	}
-	r.srv.ReloadCertificates()
+	fault(r.lines.Reopen())
 	done.Changes = []admin.Change{}
 	next, err := r.load()
 	if err == nil {
 		done.File = next.File()
-		done.Changes, err = r.apply(next)
+		var late error
+		done.Changes, late, err = r.apply(next)
+		fault(late)
 	}
+	fault(r.srv.ReloadCertificates()) // after the addresses, which an authority of ACME connects to
 	if err != nil {
 		done.Changes = []admin.Change{}
 		done.Error, done.Code = err.Error(), int(cmp.Or(workspace.ExitCode(err), sysexits.Config))
@@ -90,11 +99,12 @@ func outcome(c admin.Change) string {
 	return "needs a restart"
 }
 
-// apply has the server go by next, as far as it can without a restart.
-func (r *running) apply(next *config.Config) (changes []admin.Change, err error) {
+// apply has the server go by next, as far as it can without a restart. late tells what did
+// not work although the keys are applied.
+func (r *running) apply(next *config.Config) (changes []admin.Change, late, err error) {
 	asked, now := r.asked.Clone(), r.cfg.Load().Clone()
 	for _, c := range config.Changes(r.asked, next) {
-		applied := !c.Restart && !r.isPassed(c.Key) && !r.isBeyond(c.Key, next) && !r.turnsTLS(c.Key, next)
+		applied := !c.Restart && !r.isPassed(c.Key) && !r.isBeyond(c.Key, next) && !r.isCaptures(c.Key)
 		if applied {
 			asked.Take(next, c.Key)
 			now.Take(next, c.Key)
@@ -105,28 +115,66 @@ func (r *running) apply(next *config.Config) (changes []admin.Change, err error)
 	now.Take(asked, "relay.connections")
 	now.KeepAddresses(r.asked, r.cfg.Load())
 	if err := now.Check(); err != nil {
-		return nil, sysexits.Config.With(fmt.Errorf("without the keys that need a restart: %w", err))
+		return nil, nil, sysexits.Config.With(fmt.Errorf("without the keys that need a restart: %w", err))
+	}
+	if f := inspect.AsRoot(now, os.Geteuid()); f != nil {
+		return nil, nil, sysexits.Config.With(f)
 	}
 	if err := secrets(now); err != nil {
-		return nil, sysexits.Config.With(err)
+		return nil, nil, sysexits.Config.With(err)
 	}
 	if err := shareFilesAgain(now, r.share, r.log); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	before := r.lines.Settings()
-	if err := r.lines.Configure(logSettings(now)); err != nil {
-		return nil, sysexits.Config.With(err)
-	}
-	if err := r.srv.Reload(now); err != nil {
-		err = errors.Join(err, r.lines.Configure(before))
-		if errors.Is(err, storage.ErrTemporary) {
-			return nil, err
-		}
-		return nil, sysexits.Config.With(err)
+	if err := r.use(now); err != nil {
+		return nil, nil, err
 	}
 	r.asked = asked
 	r.cfg.Store(now)
-	return changes, nil
+	if r.web != nil {
+		if err := r.web.join(now); err != nil {
+			late = fmt.Errorf("the keys are applied, but not all addresses of HTTP are served; reload again: %w", err)
+		}
+	}
+	return changes, errors.Join(late, addPostmaster(r.store, now.DefaultDomain())), nil
+}
+
+// use has all parts go by a configuration, or none of them.
+func (r *running) use(now *config.Config) (err error) {
+	var undo []func() error
+	defer func() {
+		for _, f := range undo {
+			if err != nil {
+				err = errors.Join(err, f())
+			}
+		}
+	}()
+	for _, d := range now.Server.Domains {
+		switch err := r.store.AddDomain(d); {
+		case err == nil:
+			undo = append(undo, func() error { return r.store.RemoveDomain(d) })
+		case !errors.Is(err, storage.ErrExists):
+			return sysexits.IOErr.With(fmt.Errorf("server.domains: %s: %w", d, err))
+		}
+	}
+	if r.web != nil {
+		if err := r.web.prepare(now); err != nil {
+			return sysexits.CantCreate.With(err)
+		}
+	}
+	before := r.lines.Settings()
+	if err := r.lines.Configure(logSettings(now)); err != nil {
+		return sysexits.Config.With(err)
+	}
+	undo = append(undo, func() error { return r.lines.Configure(before) })
+	err = r.srv.Reload(now)
+	if disk, ok := r.store.(storage.Floored); ok && err == nil {
+		disk.SetFreeFloor(now.Storage.FreeFloor)
+	}
+	if err == nil || errors.Is(err, storage.ErrTemporary) {
+		return err
+	}
+	return sysexits.Config.With(err)
 }
 
 // isPassed reports whether a key is of addresses whose sockets systemd has passed.
@@ -142,18 +190,20 @@ func (r *running) isBeyond(key string, next *config.Config) bool {
 	return key == "limits.connections" && next.Limits.Connections > max(r.share.connections, server.SureConnections)
 }
 
-// turnsTLS reports whether a key is of the first certificate, or takes away the last one:
-// the listeners are made with TLS or without.
-func (r *running) turnsTLS(key string, next *config.Config) bool {
-	c := r.asked.Clone()
-	c.Take(next, key)
-	return key == "tls.certificates" && c.HasTLS() != r.asked.HasTLS()
+// isCaptures reports whether a key is of the domain of the account that has all captured
+// mail.
+func (r *running) isCaptures(key string) bool { return key == "server.domains" && r.asked.Capture.On }
+
+// hangup takes SIGHUP from now on: before the server is ready too, where it would end the
+// process.
+func hangup() chan os.Signal {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	return hangups
 }
 
 // onHangup has SIGHUP reload, until the function that it returns is called.
-func (r *running) onHangup() (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
+func (r *running) onHangup(hangups chan os.Signal) (stop func()) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)

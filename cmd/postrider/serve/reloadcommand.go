@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +24,9 @@ func ReloadCommand() *cobra.Command {
 started with over it. Each key with a new value is printed with what became of it: it
 is applied, or it needs a restart. Sessions that are open keep the rules that they
 began with. If something is wrong with the file nothing changes, the server goes on
-with the old configuration, and the exit code is 78. SIGHUP does the same, with the
-answer in the log.`,
+with the old configuration, and the exit code is 78. The file of the log is opened again,
+and certificates and DKIM keys are read again in any case; if that fails, the exit code is
+not 0 either. SIGHUP does the same, with the answer in the log.`,
 		Example: `  postrider reload
   postrider reload --json --config /etc/postrider.toml`,
 		Args: workspace.Exactly(0),
@@ -51,16 +53,19 @@ func printReloaded(out io.Writer, done admin.Reloaded, asJSON bool) error {
 		}
 	}
 	if done.Error != "" {
-		return sysexits.Code(done.Code).With(fmt.Errorf("nothing is reloaded, the server goes on with the old configuration: %s", done.Error))
+		all := append([]string{"nothing is reloaded, the server goes on with the old configuration: " + done.Error}, done.Faults...)
+		return sysexits.Code(done.Code).With(errors.New(strings.Join(all, "\n")))
 	}
-	if asJSON {
-		return nil
+	if !asJSON {
+		if len(done.Changes) == 0 {
+			fmt.Fprintln(out, "no key has changed")
+		}
+		for _, c := range done.Changes {
+			fmt.Fprintf(out, "%s %s\n  old: %s\n  new: %s\n", c.Key, outcome(c), c.Old, c.New)
+		}
 	}
-	if len(done.Changes) == 0 {
-		fmt.Fprintln(out, "no key has changed")
-	}
-	for _, c := range done.Changes {
-		fmt.Fprintf(out, "%s %s\n  old: %s\n  new: %s\n", c.Key, outcome(c), c.Old, c.New)
+	if len(done.Faults) > 0 {
+		return sysexits.Code(done.Code).With(errors.New(strings.Join(done.Faults, "\n")))
 	}
 	return nil
 }

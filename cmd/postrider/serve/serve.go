@@ -57,6 +57,7 @@ demo-passwords of the data directory.`,
   postrider serve --config /etc/postrider.toml --http 127.0.0.1:8025`,
 		Args: workspace.Exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangups := hangup()
 			cfg, err := configOf(file, flags)
 			if err != nil {
 				return err
@@ -77,7 +78,7 @@ demo-passwords of the data directory.`,
 				return err
 			}
 			load := func() (*config.Config, error) { return configOf(file, flags) }
-			next, err := from.serve(cmd.Context(), cfg, load, demo, cmd.OutOrStdout())
+			next, err := from.serve(cmd.Context(), cfg, load, hangups, demo, cmd.OutOrStdout())
 			stop()
 			err = errors.Join(err, written())
 			if next != nil {
@@ -130,9 +131,9 @@ func configOf(file string, flags map[string]*flagValues) (*config.Config, error)
 }
 
 // serve runs the server until ctx ends, or until another process is to take the place of this
-// one: next. load reads the configuration again.
-func (o *origin) serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), demo bool, out io.Writer) (next *successor, err error) {
-	next, err = o.run(ctx, cfg, load, demo, out)
+// one: next. load reads the configuration again, for each signal in hangups.
+func (o *origin) serve(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) (next *successor, err error) {
+	next, err = o.run(ctx, cfg, load, hangups, demo, out)
 	if next == nil && err != nil && ctx.Err() == nil {
 		next = o.back(err)
 	}
@@ -142,7 +143,7 @@ func (o *origin) serve(ctx context.Context, cfg *config.Config, load func() (*co
 	return next, err
 }
 
-func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), demo bool, out io.Writer) (next *successor, err error) {
+func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) (next *successor, err error) {
 	started, asked := time.Now(), cfg.Clone()
 	handler, err := maillog.Open(logSettings(cfg))
 	if err != nil {
@@ -186,7 +187,7 @@ func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*conf
 	if err != nil {
 		return nil, sysexits.Unavailable.With(errors.Join(err, store.Close()))
 	}
-	live := &running{load: load, srv: srv, lines: handler, sockets: o.sockets, log: log, manager: manager, share: share, asked: asked,
+	live := &running{load: load, srv: srv, store: store, lines: handler, sockets: o.sockets, log: log, manager: manager, share: share, asked: asked,
 		from: o, started: started, orders: make(chan *handover, 1), ready: make(chan struct{})}
 	live.cfg.Store(cfg)
 	stop, err := serveHTTP(ctx, &httpParams{cfg, o.sockets, srv, store, log, started, live})
@@ -203,7 +204,7 @@ func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*conf
 	if err := firstSteps(store, cfg, demo, out); err != nil {
 		log.Warn("the accounts can't be listed", "err", err)
 	}
-	defer live.onHangup()()
+	defer live.onHangup(hangups)()
 	manager.ready(ready, srv.Alive)
 	return live.untilEnd(ctx, failed, stop, store)
 }
@@ -255,7 +256,7 @@ func readyLine(srv *server.Server, web *httpServers) string {
 	for _, at := range srv.Listening() {
 		line += addresses(at.Name, at.Addrs())
 	}
-	return line + addresses("http", web.http) + addresses("https", web.https)
+	return line + addresses("http", web.sites.addrs("http")) + addresses("https", web.sites.addrs("https"))
 }
 
 // openStore opens the store. A process that replaces one with a failed store tries until

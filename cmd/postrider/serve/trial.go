@@ -134,7 +134,7 @@ func tryStart(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	if _, err := setFilesAside(cfg, log); err != nil {
 		return err
 	}
-	answer := trialAnswer{server.Version, absolute(workspace.AdminSocket(cfg))}
+	answer := trialAnswer{server.Version, workspace.FullPath(workspace.AdminSocket(cfg))}
 	if err := tryServer(cfg, log); err != nil {
 		return err
 	}

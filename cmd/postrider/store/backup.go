@@ -65,7 +65,7 @@ whole one; the next one deletes it.`,
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&keep, "keep", 0, "remove the oldest backups in DIR until so many are left; 0: keep all")
+	workspace.NumberVar(cmd.Flags(), &keep, "keep", "", 0, "remove the oldest backups in DIR until so many are left; 0: keep all")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return t.Flags(cmd)
 }

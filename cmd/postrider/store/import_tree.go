@@ -82,7 +82,7 @@ exit code is then 65, and the same command tries those again.`,
 	cmd.Flags().StringVar(&f.pattern, "pattern", "%d/%n/Maildir", "where the Maildirs are below ROOT")
 	cmd.Flags().StringVar(&f.journal, "journal", "import-tree.journal", "file that has what was imported")
 	cmd.Flags().StringVar(&f.report, "report", "", "write what was skipped into this file, whole")
-	cmd.Flags().IntVar(&f.workers, "parallel", max(4, 2*runtime.NumCPU()), "Maildirs that are read at a time")
+	workspace.NumberVar(cmd.Flags(), &f.workers, "parallel", "", max(4, 2*runtime.NumCPU()), "Maildirs that are read at a time")
 	cmd.Flags().BoolVar(&f.again, "again", false, "read new mail of Maildirs that were imported before")
 	cmd.Flags().BoolVar(&f.gone, "delete-gone", false, "with --again: delete messages that are not in their Maildirs any more")
 	f.uidls.flags(cmd)

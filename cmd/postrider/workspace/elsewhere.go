@@ -26,13 +26,13 @@ func noStore(cfg *config.Config, canCreate bool) error {
 	} else if canCreate {
 		advice += ", and so does --create"
 	}
-	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s%s", ErrNoStore, fullPath(cfg.Server.Data), advice, others()))
+	return sysexits.Unavailable.With(fmt.Errorf("%w in %s: %s%s", ErrNoStore, FullPath(cfg.Server.Data), advice, others()))
 }
 
 // NoServer is the error for a data directory that no server runs on.
 func NoServer(cfg *config.Config) error {
 	return sysexits.Unavailable.With(fmt.Errorf("no server runs on %s: start it with \"%s\", or name its directory with --data or its configuration with --config%s",
-		fullPath(cfg.Server.Data), cmp.Or(Service(cfg), "postrider serve"), others()))
+		FullPath(cfg.Server.Data), cmp.Or(Service(cfg), "postrider serve"), others()))
 }
 
 // units is there where systemd runs.
@@ -55,8 +55,8 @@ func others() string {
 	return ""
 }
 
-// fullPath is path from the root on, if that can be told.
-func fullPath(path string) string {
+// FullPath is path from the root on, if that can be told.
+func FullPath(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
 	}

@@ -11,7 +11,7 @@ import (
 // Ledger is a budget in octets. Its methods may be called from any goroutine and
 // block for no longer than a short critical section.
 type Ledger struct {
-	max     int64
+	max     atomic.Int64
 	used    atomic.Int64
 	waiting atomic.Int64 // waiters in the queue, or about to be
 
@@ -31,10 +31,24 @@ type Waiter struct {
 }
 
 // NewLedger returns a budget of max octets.
-func NewLedger(max int64) *Ledger { return &Ledger{max: max} }
+func NewLedger(max int64) *Ledger {
+	l := new(Ledger)
+	l.max.Store(max)
+	return l
+}
 
 // Max returns the size of the budget in octets.
-func (l *Ledger) Max() int64 { return l.max }
+func (l *Ledger) Max() int64 { return l.max.Load() }
+
+// SetMax changes the size. What is reserved stays reserved, also beyond a smaller size: until
+// enough of it is released nothing more is reserved. A larger size is for callers that wait
+// first.
+func (l *Ledger) SetMax(max int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.max.Store(max)
+	l.serve()
+}
 
 // Used returns the octets that are reserved now.
 func (l *Ledger) Used() int64 { return l.used.Load() }
@@ -60,11 +74,11 @@ func (l *Ledger) Release(n int64) {
 
 // Wait reserves n octets at once and reports true, or queues w and reports false;
 // then its task is posted once the octets are reserved for it. w must not be
-// waiting already, and n must not exceed the whole budget, for which one would
-// wait for ever.
+// waiting already, and n must not exceed the smallest budget that there may be, for which
+// one would wait for ever.
 func (l *Ledger) Wait(w *Waiter, n int64) bool {
-	if n <= 0 || n > l.max {
-		panic(fmt.Sprintf("BUG: waiting for %d octets of a budget of %d", n, l.max))
+	if n <= 0 || n > l.Max() {
+		panic(fmt.Sprintf("BUG: waiting for %d octets of a budget of %d", n, l.Max()))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +113,7 @@ func (l *Ledger) Cancel(w *Waiter) bool {
 func (l *Ledger) add(n int64) bool {
 	for {
 		used := l.used.Load()
-		if n > l.max-used {
+		if n > l.Max()-used {
 			return false
 		}
 		if l.used.CompareAndSwap(used, used+n) {

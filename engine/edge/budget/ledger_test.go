@@ -198,3 +198,30 @@ func BenchmarkReserveRelease(b *testing.B) {
 		l.Release(4096)
 	}
 }
+
+// A ledger that shrinks takes nothing from what is booked, and gives nothing out until enough
+// of it has run out. One that grows serves the callers that wait.
+func TestSetMax(t *testing.T) {
+	g := newGroup(t)
+	l := NewLedger(100)
+	l.Reserve(90)
+	l.SetMax(50)
+	if l.Used() != 90 || l.Reserve(1) || l.Max() != 50 {
+		t.Errorf("used %d of %d after it has shrunk", l.Used(), l.Max())
+	}
+	came := make(chan int, 2)
+	l.Wait(&Waiter{Loop: g.Loops()[0], Task: taskFunc(func() { came <- 1 })}, 20)
+	l.Release(50)
+	if len(came) != 0 || l.Used() != 40 {
+		t.Errorf("used %d: 20 more do not fit into 50", l.Used())
+	}
+	l.Release(10)
+	if receive(t, came) != 1 || l.Used() != 50 {
+		t.Errorf("used %d", l.Used())
+	}
+	l.Wait(&Waiter{Loop: g.Loops()[0], Task: taskFunc(func() { came <- 2 })}, 50)
+	l.SetMax(100)
+	if receive(t, came) != 2 || l.Used() != 100 {
+		t.Errorf("used %d after it has grown", l.Used())
+	}
+}

@@ -16,13 +16,24 @@ type Memory struct {
 	Pages    *Pages  // a share of Bulk
 }
 
-// New divides octets.
+// Least is the smallest limits.memory: no session waits for more than a ledger of it has.
+const Least = 1 << 20
+
+// New divides octets, at least Least.
 func New(octets int64) Memory {
-	bulk := NewLedger(octets / 8 * 3)
-	return Memory{
-		Begin: NewLedger(octets / 4), Bulk: bulk, Listings: NewLedger(octets / 4), Held: NewLedger(octets / 8),
-		Pages: &Pages{bulk: bulk, max: octets / 4},
-	}
+	bulk := NewLedger(0)
+	m := Memory{Begin: NewLedger(0), Bulk: bulk, Listings: NewLedger(0), Held: NewLedger(0), Pages: &Pages{bulk: bulk}}
+	m.Resize(octets)
+	return m
+}
+
+// Resize divides other octets: see Ledger.SetMax.
+func (m Memory) Resize(octets int64) {
+	octets = max(octets, Least)
+	m.Begin.SetMax(octets / 4)
+	m.Bulk.SetMax(octets / 8 * 3)
+	m.Listings.SetMax(octets / 4)
+	m.Held.SetMax(octets / 8)
 }
 
 // Used is how many octets are booked.
@@ -35,7 +46,7 @@ func (m Memory) Tight() bool { return m.Begin.Used() > m.Begin.Max()/10*9 }
 
 // OfStrangers is what strangers may hold: the last quarter of Held is for the mail of our
 // own people.
-func (m Memory) OfStrangers() Share { return Share{m.Held, m.Held.Max() / 4 * 3} }
+func (m Memory) OfStrangers() Share { return Share{m.Held, 3} }
 
 // OfAll is what our own people may hold: all of Held.
-func (m Memory) OfAll() Share { return Share{m.Held, m.Held.Max()} }
+func (m Memory) OfAll() Share { return Share{m.Held, 4} }

@@ -5,28 +5,30 @@ import "sync/atomic"
 // Share is what some may have of a ledger.
 type Share struct {
 	*Ledger
-	max int64
+	quarters int64
 }
 
 // Max is how many octets may be booked in the ledger when more is reserved.
-func (s Share) Max() int64 { return s.max }
+func (s Share) Max() int64 { return s.Ledger.Max() / 4 * s.quarters }
 
 // Reserve takes n octets, or says that there is no room for them. It never waits.
-func (s Share) Reserve(n int64) bool { return s.Used()+n <= s.max && s.Ledger.Reserve(n) }
+func (s Share) Reserve(n int64) bool { return s.Used()+n <= s.Max() && s.Ledger.Reserve(n) }
 
 // Tight reports whether there is little left.
-func (s Share) Tight() bool { return s.Used() > s.max/10*9 }
+func (s Share) Tight() bool { return s.Used() > s.Max()/10*9 }
 
 // Pages is the part of a ledger that pages may take. It implements web.Budget.
 type Pages struct {
 	bulk *Ledger
-	max  int64
 	used atomic.Int64
 }
 
+// max is a quarter of limits.memory, two thirds of the ledger.
+func (p *Pages) max() int64 { return p.bulk.Max() / 3 * 2 }
+
 // Reserve takes octets, or says that there is no room for them.
 func (p *Pages) Reserve(octets int64) bool {
-	if p.used.Add(octets) <= p.max && p.bulk.Reserve(octets) {
+	if p.used.Add(octets) <= p.max() && p.bulk.Reserve(octets) {
 		return true
 	}
 	p.used.Add(-octets)

@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
+	"net/http"
+	"reflect"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"postrider/engine/edge/certs/acme"
@@ -16,22 +17,21 @@ import (
 
 // Manager has the certificates and ticket keys, and the TLS configurations that use them.
 type Manager struct {
-	Configs Configs
-	// Clients has the authorities for client certificates; nil: clients are not asked for
-	// certificates.
-	Clients *tlsio.ClientStore
+	store tlsio.CertStore
 
+	mu      sync.Mutex // guards the fields below
 	set     Settings
-	store   tlsio.CertStore
-	mu      sync.Mutex // guards watch, set.Files and set.ClientRoots
+	configs *Configs
+	clients *tlsio.ClientStore // authorities for client certificates; nil: clients are not asked
 	watch   *Watch
 	tickets *TicketKeys
+	acme    *acme.Manager // nil: no certificates by ACME
+	answers http.Handler  // to the authority; nil as acme is
+	asking  *acme.Manager // for which obtain is at work; nil: for none
 
-	acme     *acme.Manager // nil: no certificates by ACME
-	obtained chan obtained // the results of obtain
-	asking   atomic.Bool
-
+	obtained  chan obtained // the results of obtain
 	reloadNow chan struct{} // asks for a reload
+	look      chan struct{} // Settings.ReloadEvery is another one
 	stop      chan struct{}
 	ended     sync.WaitGroup
 }
@@ -41,58 +41,87 @@ const expiryWarning = 14 * 24 * time.Hour
 
 // New loads the certificates, and makes missing files.
 func New(set Settings) (*Manager, error) {
-	m := &Manager{set: set, obtained: make(chan obtained, 1), reloadNow: make(chan struct{}, 1), stop: make(chan struct{})}
-	files, err := m.files()
-	if err != nil {
-		return nil, fmt.Errorf("tls.self_signed: %w", err)
-	}
-	if err := m.load(files); err != nil {
-		return nil, err
+	m := &Manager{
+		set: set, obtained: make(chan obtained, 1), reloadNow: make(chan struct{}, 1), look: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
 	tickets := set.file(TicketFile)
+	var err error
 	m.tickets, err = perms.OpenOrRemake(tickets, "clients can't resume their TLS sessions", set.Log, func() (*TicketKeys, error) { return OpenTicketKeys(tickets) })
 	if err != nil {
 		return nil, fmt.Errorf("keys of session tickets: %w", err)
 	}
-	m.configure()
-	if err := m.rotate(); err != nil {
+	if err := m.load(); err != nil {
 		return nil, err
 	}
-	if len(set.ACME.Domains) > 0 {
-		o := set.ACME
-		o.Folder = set.file(acmeFolder)
-		m.acme = acme.New(o)
+	if err := m.arrange(); err != nil {
+		return nil, err
 	}
+	m.order()
 	m.warnOfExpiry()
+	m.warnOfNames()
 	return m, nil
 }
 
-// configure makes the configurations for the listeners.
-func (m *Manager) configure() {
-	m.Configs.SMTP = tlsio.Policy{MinVersion: m.set.SMTPMinVersion, Clients: m.Clients}.Config(&m.store)
-	ours := tlsio.Policy{MinVersion: m.set.MinVersion, Tickets: true, Clients: m.Clients, Demanded: m.set.Clients == Demanded}
-	m.Configs.SMTPS, m.Configs.POP3 = ours.Config(&m.store), ours.Config(&m.store)
+// arrange makes the configurations for the listeners.
+func (m *Manager) arrange() error {
+	var c Configs
+	c.SMTP = tlsio.Policy{MinVersion: m.set.SMTPMinVersion, Clients: m.clients}.Config(&m.store)
+	ours := tlsio.Policy{MinVersion: m.set.MinVersion, Tickets: true, Clients: m.clients, Demanded: m.set.Clients == Demanded}
+	c.SMTPS, c.POP3 = ours.Config(&m.store), ours.Config(&m.store)
 	ours.Protocols = []string{"pop3"}
-	m.Configs.POP3S = ours.Config(&m.store)
+	c.POP3S = ours.Config(&m.store)
 	ours.Protocols = []string{"http/1.1"}
-	m.Configs.HTTPS = ours.Config(&m.store)
+	c.HTTPS = ours.Config(&m.store)
+	m.configs = &c
+	return m.rotate()
+}
+
+// order makes what gets certificates by ACME. It orders at the next Reload.
+func (m *Manager) order() {
+	if len(m.set.ACME.Domains) == 0 {
+		m.acme, m.answers = nil, nil
+		m.store.Obtained(nil)
+		return
+	}
+	o := m.set.ACME
+	o.Folder = m.set.file(acmeFolder)
+	m.acme = acme.New(o)
+	m.answers = m.acme.Handler()
+}
+
+// Configs are the configurations for listeners that are made now.
+func (m *Manager) Configs() *Configs {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.configs
+}
+
+// Clients has the authorities for client certificates; nil: clients are not asked for
+// certificates.
+func (m *Manager) Clients() *tlsio.ClientStore {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.clients
 }
 
 // load reads the certificates and the authorities for client certificates, and watches
 // their files.
-func (m *Manager) load(files []tlsio.CertFile) error {
+func (m *Manager) load() error {
+	files, err := m.set.files()
+	if err != nil {
+		return err
+	}
 	var names []string
 	for _, f := range files {
 		names = append(names, f.Cert, f.Key)
 	}
+	m.clients = nil
 	if m.set.Clients != NotAsked {
-		if m.Clients == nil {
-			m.Clients = new(tlsio.ClientStore)
-		}
+		m.clients = new(tlsio.ClientStore)
 		names = append(names, m.set.ClientRoots)
 	}
-	roots := m.set.ClientRoots
-	load := func() error { return loadInto(&m.store, m.Clients, files, roots) }
+	clients, roots := m.clients, m.set.ClientRoots
+	load := func() error { return loadInto(&m.store, clients, files, roots) }
 	m.watch = NewWatch(load, names...)
 	return load()
 }
@@ -110,70 +139,89 @@ func loadInto(store *tlsio.CertStore, clients *tlsio.ClientStore, files []tlsio.
 	return nil
 }
 
-// Check reads other files of certificates and authorities, and returns what is wrong with
-// them.
-func (m *Manager) Check(files []tlsio.CertFile, roots string) error {
-	if m.Clients != nil {
-		if err := new(tlsio.ClientStore).Load(roots); err != nil {
-			return fmt.Errorf("tls.client_roots: %w", err)
-		}
+// Check reads the files of other settings, and returns what is wrong with them. It makes a
+// self-signed certificate that is missing.
+func (m *Manager) Check(set Settings) error {
+	files, err := set.files()
+	if err != nil {
+		return err
 	}
-	if len(files) == 0 { // the self-signed one, or that of ACME
-		return nil
+	var clients *tlsio.ClientStore
+	if set.Clients != NotAsked {
+		clients = new(tlsio.ClientStore)
 	}
-	return loadInto(new(tlsio.CertStore), nil, files, roots)
+	return loadInto(new(tlsio.CertStore), clients, files, set.ClientRoots)
 }
 
-// Configure replaces the files of certificates and authorities. Connections that are open
-// keep their certificate. After an error the old ones stay in use: Check finds most.
-func (m *Manager) Configure(files []tlsio.CertFile, roots string) {
+// Configure replaces the settings, except for Data and Log. Connections that are open keep
+// their certificate, and listeners that are made later have the new configurations: see
+// Configs. Certificates by ACME are ordered at the next Reload, when the authority can reach
+// the new addresses. After an error the old settings stay: Check finds most.
+func (m *Manager) Configure(set Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if roots == m.set.ClientRoots && slices.Equal(files, m.set.Files) {
+	set.Data, set.Log = m.set.Data, m.set.Log
+	if reflect.DeepEqual(set, m.set) {
 		return
 	}
-	m.set.Files, m.set.ClientRoots = files, roots
-	all, err := m.files()
-	if err == nil {
-		err = m.load(all)
-	}
-	if err != nil {
+	before, watch, clients := m.set, m.watch, m.clients
+	m.set = set
+	if err := m.load(); err != nil {
+		m.set, m.watch, m.clients = before, watch, clients
 		m.fault("new TLS certificates can't be used, the old ones stay in use", err)
 		return
 	}
+	if err := m.arrange(); err != nil {
+		m.fault("TLS", err)
+	}
+	if !reflect.DeepEqual(set.ACME, before.ACME) {
+		m.order()
+	}
+	ask(m.look)
 	m.warnOfExpiry()
+	m.warnOfNames()
 }
 
-// Files returns the files of certificates and authorities that count now; none: the
-// certificate is self-signed.
-func (m *Manager) Files() (files []tlsio.CertFile, roots string) {
+// ask puts a request into a channel, if none is there.
+func ask(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Settings are the settings that count now.
+func (m *Manager) Settings() Settings {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.set.Files, m.set.ClientRoots
+	return m.set
 }
 
 // files returns the operator's files, or the self-signed certificate's.
-func (m *Manager) files() ([]tlsio.CertFile, error) {
-	if len(m.set.Files) > 0 {
-		return m.set.Files, nil
+func (s *Settings) files() ([]tlsio.CertFile, error) {
+	if len(s.Files) > 0 {
+		return s.Files, nil
 	}
-	file := m.set.file(SelfSignedFile)
-	f, err := perms.OpenOrRemake(file, "clients that have pinned the self-signed certificate refuse the new one", m.set.Log,
-		func() (tlsio.CertFile, error) { return SelfSigned(file, m.set.Names, time.Now()) })
+	file := s.file(SelfSignedFile)
+	f, err := perms.OpenOrRemake(file, "clients that have pinned the self-signed certificate refuse the new one", s.Log,
+		func() (tlsio.CertFile, error) { return SelfSigned(file, s.Names, time.Now()) })
+	if err != nil {
+		err = fmt.Errorf("tls.self_signed: %w", err)
+	}
 	return []tlsio.CertFile{f}, err
 }
 
 // rotate gives the ticket keys to all configurations except for SMTP from other hosts,
 // which does not resume sessions.
 func (m *Manager) rotate() error {
-	return m.tickets.Rotate(time.Now(), m.Configs.SMTPS, m.Configs.POP3, m.Configs.POP3S, m.Configs.HTTPS)
+	return m.tickets.Rotate(time.Now(), m.configs.SMTPS, m.configs.POP3, m.configs.POP3S, m.configs.HTTPS)
 }
 
 // Start begins to reload changed files, to rotate ticket keys and to renew certificates by
 // ACME, until Close.
 func (m *Manager) Start() {
 	m.ended.Go(func() {
-		look, renew := time.NewTicker(m.set.ReloadEvery), time.NewTicker(renewEvery)
+		look, renew := time.NewTicker(m.Settings().ReloadEvery), time.NewTicker(renewEvery)
 		defer look.Stop()
 		defer renew.Stop()
 		m.obtain()
@@ -185,6 +233,9 @@ func (m *Manager) Start() {
 			case <-m.reloadNow:
 				force = true
 				m.obtain()
+			case <-m.look:
+				look.Reset(m.Settings().ReloadEvery)
+				continue
 			case <-renew.C:
 				m.obtain()
 				continue
@@ -194,26 +245,26 @@ func (m *Manager) Start() {
 			case <-look.C:
 			}
 			m.reload(force)
-			if err := m.rotate(); err != nil {
-				m.fault("TLS", err)
-			}
 		}
 	})
 }
 
 // Reload reads the files again, soon.
-func (m *Manager) Reload() {
-	select {
-	case m.reloadNow <- struct{}{}:
-	default: // a reload is due already
-	}
-}
+func (m *Manager) Reload() { ask(m.reloadNow) }
 
-// reload reads the certificates again if a file has changed, or with force.
+// reload reads the certificates again if a file has changed, or with force, and rotates the
+// ticket keys. With force it makes a self-signed certificate again that was removed.
 func (m *Manager) reload(force bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	loaded, err := m.watch.Reload(force)
+	var err error
+	if force {
+		_, err = m.set.files()
+	}
+	loaded := false
+	if err == nil {
+		loaded, err = m.watch.Reload(force)
+	}
 	switch {
 	case err != nil:
 		m.fault("new TLS certificates can't be used, the old ones stay in use", err)
@@ -221,14 +272,29 @@ func (m *Manager) reload(force bool) {
 		m.set.Log.Info("TLS certificates loaded")
 		m.warnOfExpiry()
 	}
+	if err := m.rotate(); err != nil {
+		m.fault("TLS", err)
+	}
 }
 
 // Expires returns when the first certificate expires, and a name in it.
 func (m *Manager) Expires() (at time.Time, name string) { return m.store.Expires() }
 
+// warnOfExpiry warns of a certificate that expires.
 func (m *Manager) warnOfExpiry() {
 	if at, name := m.Expires(); time.Until(at) < expiryWarning {
 		m.set.Log.Warn("TLS certificate for "+name+" expires soon or has expired: renew it", "not_after", at)
+	}
+}
+
+// warnOfNames warns of a self-signed certificate that lacks a name.
+func (m *Manager) warnOfNames() {
+	if len(m.set.Files) > 0 || len(m.set.ACME.Domains) > 0 {
+		return
+	}
+	if missing := m.store.Lacks(certified(m.set.Names)); len(missing) > 0 {
+		m.set.Log.Warn("the self-signed certificate is not for " + strings.Join(missing, ", ") +
+			": it was made for other names, and is kept because clients may have pinned it. For a new one remove " + m.set.file(SelfSignedFile) + " and reload")
 	}
 }
 

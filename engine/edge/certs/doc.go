@@ -2,7 +2,8 @@
 //
 //	m, err := certs.New(certs.Settings{...})
 //	m.Start()                  // reloads changed files, renews
-//	m.Configs.SMTPS            // a listener's tls.Config, the same for the whole run
+//	m.Configs().SMTPS          // a listener's tls.Config
+//	m.Configure(set)           // other settings; listeners take Configs again
 //	m.Reload()                 // on SIGHUP
 //	defer m.Close()
 //

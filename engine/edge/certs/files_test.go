@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"postrider/engine/edge/certs/acme"
 	"postrider/engine/edge/tlsio"
 	"postrider/engine/host/perms"
 )
@@ -208,16 +209,22 @@ func TestManager_Configure(t *testing.T) {
 	}
 	own := shown(t, &m.store)
 	file := certificate(t, t.TempDir())
-	if err := m.Check([]tlsio.CertFile{{Cert: file.Cert, Key: file.Cert}}, ""); err == nil || !strings.Contains(err.Error(), "tls.certificates") {
+	with := func(change func(*Settings)) Settings {
+		set := m.Settings()
+		change(&set)
+		return set
+	}
+	if err := m.Check(with(func(s *Settings) { s.Files = []tlsio.CertFile{{Cert: file.Cert, Key: file.Cert}} })); err == nil || !strings.Contains(err.Error(), "tls.certificates") {
 		t.Errorf("a certificate for its key: %v", err)
 	}
-	if err := m.Check([]tlsio.CertFile{file}, ""); err != nil {
+	signed := with(func(s *Settings) { s.Files = []tlsio.CertFile{file} })
+	if err := m.Check(signed); err != nil {
 		t.Error(err)
 	}
 	if shown(t, &m.store) != own {
 		t.Error("a check has replaced the certificate")
 	}
-	m.Configure([]tlsio.CertFile{file}, "")
+	m.Configure(signed)
 	first := shown(t, &m.store)
 	if first.DNSNames[0] != "mx.test" {
 		t.Errorf("%v after the change", first.DNSNames)
@@ -229,7 +236,97 @@ func TestManager_Configure(t *testing.T) {
 	if m.reload(true); shown(t, &m.store).Equal(first) {
 		t.Error("the new file is not read again")
 	}
-	if m.Configure(nil, ""); !shown(t, &m.store).Equal(own) {
+	if m.Configure(with(func(s *Settings) { s.Files = nil })); !shown(t, &m.store).Equal(own) {
 		t.Error("the self-signed certificate is not in its place again")
+	}
+}
+
+// Versions of TLS, the names of the self-signed certificate, and whether clients are asked
+// for a certificate can change. The self-signed certificate is kept, because clients may have
+// pinned it; the log tells of names that it lacks, and once its file is removed a new one is
+// made with them.
+func TestManager_ConfigureOtherSettings(t *testing.T) {
+	var log strings.Builder
+	m, err := New(Settings{Data: t.TempDir(), ReloadEvery: time.Hour, Names: []string{"old.test"}, MinVersion: tls.VersionTLS12, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Clients() != nil || m.Configs().POP3S.MinVersion != tls.VersionTLS12 {
+		t.Errorf("%v, %v", m.Clients(), m.Configs().POP3S.MinVersion)
+	}
+	own, set := shown(t, &m.store), m.Settings()
+	set.Names, set.MinVersion, set.Clients, set.ClientRoots = []string{"new.test", "old.test"}, tls.VersionTLS13, Demanded, set.file(SelfSignedFile)
+	if err := m.Check(set); err != nil {
+		t.Fatal(err)
+	}
+	before := m.Configs()
+	m.Configure(set)
+	if c := m.Configs(); c.POP3S.MinVersion != tls.VersionTLS13 || c.SMTPS.ClientAuth != tls.RequireAnyClientCert || c.SMTP.ClientAuth != tls.RequestClientCert || m.Clients() == nil {
+		t.Errorf("the configurations have version %x and ask for %v, %v", c.POP3S.MinVersion, c.SMTPS.ClientAuth, c.SMTP.ClientAuth)
+	}
+	if before.POP3S.MinVersion != tls.VersionTLS12 {
+		t.Error("a configuration that is in use has changed")
+	}
+	if !shown(t, &m.store).Equal(own) || !strings.Contains(log.String(), "not for new.test") {
+		t.Errorf("the certificate was replaced, or nothing is told:\n%s", log.String())
+	}
+	if err := os.Remove(set.file(SelfSignedFile)); err != nil {
+		t.Fatal(err)
+	}
+	if m.reload(true); shown(t, &m.store).VerifyHostname("new.test") != nil {
+		t.Errorf("the new certificate is for %v", shown(t, &m.store).DNSNames)
+	}
+	set.Clients, set.ClientRoots = NotAsked, ""
+	if m.Configure(set); m.Clients() != nil || m.Configs().SMTPS.ClientAuth != tls.NoClientCert {
+		t.Error("clients are asked for certificates still")
+	}
+	for _, wrong := range []func(*Settings){
+		func(s *Settings) { s.Files = []tlsio.CertFile{{Cert: "/nowhere", Key: "/nowhere"}} },
+		func(s *Settings) { s.Clients, s.ClientRoots = Asked, "/nowhere" },
+	} {
+		bad := m.Settings()
+		wrong(&bad)
+		if m.Check(bad) == nil {
+			t.Error("the check finds nothing wrong with /nowhere")
+		}
+		now := m.Settings()
+		if m.Configure(bad); m.Settings().ClientRoots != now.ClientRoots || len(m.Settings().Files) != 0 || m.Clients() != nil {
+			t.Errorf("after an error: %+v", m.Settings())
+		}
+	}
+}
+
+// Another authority or other domains make another order; what was ordered for the settings
+// before is not used.
+func TestManager_ConfigureACME(t *testing.T) {
+	m, err := New(Settings{Data: t.TempDir(), ReloadEvery: time.Hour, Names: []string{"self.test"}, Log: slog.New(slog.DiscardHandler), ACME: acme.Options{Domains: []string{"a.test"}, Directory: "http://127.0.0.1:1/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, set := m.acme, m.Settings()
+	set.MinVersion = tls.VersionTLS13
+	if m.Configure(set); m.acme != first {
+		t.Error("a change of something else makes another order")
+	}
+	set.ACME.Domains = []string{"b.test"}
+	if m.Configure(set); m.acme == first || m.acme == nil {
+		t.Error("other domains make no other order")
+	}
+	file := certificate(t, t.TempDir())
+	pair, err := tls.LoadX509KeyPair(file.Cert, file.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.use(obtained{by: first, certs: []*tls.Certificate{&pair}})
+	if shown(t, &m.store).DNSNames[0] != "self.test" {
+		t.Error("a certificate for the domains before is in use")
+	}
+	m.use(obtained{by: m.acme, certs: []*tls.Certificate{&pair}})
+	if shown(t, &m.store).DNSNames[0] != "mx.test" {
+		t.Error("the certificate that was obtained is not in use")
+	}
+	set.ACME.Domains = nil
+	if m.Configure(set); m.acme != nil || shown(t, &m.store).DNSNames[0] != "self.test" {
+		t.Error("without domains a certificate by ACME is in use")
 	}
 }

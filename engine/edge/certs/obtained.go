@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/http"
 	"time"
+
+	"postrider/engine/edge/certs/acme"
 )
 
 // renewEvery is how often obtain looks for renewed certificates, and tries again after a
@@ -12,6 +14,7 @@ const renewEvery = time.Hour
 
 // obtained is the result of obtain.
 type obtained struct {
+	by    *acme.Manager
 	certs []*tls.Certificate
 	err   error
 }
@@ -19,22 +22,35 @@ type obtained struct {
 // obtain gets the certificates by ACME on a goroutine of its own, unless one runs already.
 // It may take minutes, and nothing waits for it, not even Close.
 func (m *Manager) obtain() {
-	if m.acme == nil || !m.asking.CompareAndSwap(false, true) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	by := m.acme
+	if by == nil || m.asking == by {
 		return
 	}
+	m.asking = by
 	go func() {
-		certs, err := m.acme.Certificates()
-		m.asking.Store(false)
+		certs, err := by.Certificates()
+		m.mu.Lock()
+		if m.asking == by {
+			m.asking = nil
+		}
+		m.mu.Unlock()
 		select {
-		case m.obtained <- obtained{certs, err}:
+		case m.obtained <- obtained{by, certs, err}:
 		case <-m.stop:
 		}
 	}()
 }
 
 // use replaces certificates by the obtained ones. Without a new one the old one stays in
-// use.
+// use. What was asked for by other settings is not used.
 func (m *Manager) use(got obtained) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if got.by != m.acme {
+		return
+	}
 	if got.err != nil {
 		m.fault("ACME failed, retrying in "+renewEvery.String()+" or at SIGHUP", got.err)
 	}
@@ -46,10 +62,12 @@ func (m *Manager) use(got obtained) {
 	m.warnOfExpiry()
 }
 
-// ACMEHandler answers the authority at port 80. It is nil without certificates by ACME.
+// ACMEHandler answers the authority at port 80. Without certificates by ACME it answers 404.
 func (m *Manager) ACMEHandler() http.Handler {
-	if m.acme == nil {
-		return nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.answers == nil {
+		return http.NotFoundHandler()
 	}
-	return m.acme.Handler()
+	return m.answers
 }

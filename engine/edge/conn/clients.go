@@ -2,6 +2,7 @@ package conn
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,7 +129,7 @@ func (c *Clients) Configure(total, perClient int, offered Offered) {
 func (c *Clients) Limits() (total, perClient int, ours []int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.max, c.perClient, c.ours[:]
+	return c.max, c.perClient, slices.Clone(c.ours[:])
 }
 
 // MaxConns is how many connections may be open under limits.connections. It is more than

@@ -40,6 +40,19 @@ func NewLines(rate limit.Rate, log *slog.Logger) *Lines {
 	return &Lines{log: log, rate: limit.NewBuckets[netip.Prefix](rate, linesClients), left: make(map[netip.Prefix]int)}
 }
 
+// Configure replaces the rate. What clients have had written stays counted. One call at a
+// time.
+func (l *Lines) Configure(rate limit.Rate) {
+	l.rate.Configure(rate, linesClients, float64(rate.Count), time.Now(), &l.mu)
+}
+
+// Rate is the rate that counts now.
+func (l *Lines) Rate() limit.Rate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rate.Rate()
+}
+
 // May reports whether one more line about a client is written. A nil Lines has no limit.
 func (l *Lines) May(ip netip.Addr) bool {
 	if l == nil {

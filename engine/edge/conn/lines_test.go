@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"postrider/engine/edge/limit"
 )
@@ -58,4 +59,30 @@ func TestLines(t *testing.T) {
 	if !(*Lines)(nil).May(netip.Addr{}) || !NewLines(limit.Rate{}, nil).May(netip.Addr{}) {
 		t.Error("without a limit a line is left out")
 	}
+}
+
+// Another rate counts at once, and what a client has had written stays counted.
+func TestLines_Configure(t *testing.T) {
+	l := NewLines(limit.Rate{Count: 10, Per: time.Hour}, slog.New(slog.DiscardHandler))
+	client := netip.MustParseAddr("192.0.2.1")
+	may := func() (n int) {
+		for range 100 {
+			if l.May(client) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := may(); n != 10 {
+		t.Errorf("%d lines, want 10", n)
+	}
+	l.Configure(limit.Rate{Count: 30, Per: time.Hour})
+	if n := may(); n != 20 || l.Rate().Count != 30 {
+		t.Errorf("%d lines more, want 20 of the new rate", n)
+	}
+	l.Configure(limit.Rate{})
+	if n := may(); n != 100 {
+		t.Errorf("%d lines without a limit", n)
+	}
+	l.report.Stop()
 }

@@ -13,7 +13,7 @@ import (
 // protocols have, Dialogue.Describe the others.
 type Facts struct {
 	ID       uint64     `json:"id"`       // rises with each session since the start
-	Protocol string     `json:"protocol"` // smtp, submission or pop3
+	Protocol string     `json:"protocol"` // smtp, submission, pop3 or web
 	Client   netip.Addr `json:"client"`
 	Name     string     `json:"name"`              // by reverse DNS, or "unknown"
 	Account  string     `json:"account,omitempty"` // that has logged in
@@ -24,12 +24,17 @@ type Facts struct {
 	In       int64      `json:"octets_in"`
 	Out      int64      `json:"octets_out"` // as they go on the wire
 	TLS      string     `json:"tls,omitempty"`
+
+	// Facts of web sessions alone.
+	Idle     int64  `json:"idle,omitempty"` // seconds since the begin of the last request
+	Last     string `json:"last,omitempty"` // method and path of the last request
+	Requests int64  `json:"requests,omitempty"`
 }
 
 // Selection selects the sessions that all of its fields fit.
 type Selection struct {
 	IDs      []uint64     `json:"ids,omitempty"`      // none: all
-	Protocol string       `json:"protocol,omitempty"` // smtp, which is submission as well, submission, pop3; "": all
+	Protocol string       `json:"protocol,omitempty"` // smtp, which is submission as well, submission, pop3, web; "": all
 	Client   netip.Prefix `json:"client,omitzero"`    // zero: all
 	Account  string       `json:"account,omitempty"`  // NAME, at any domain, or NAME@DOMAIN; "": all
 }
@@ -79,6 +84,13 @@ func (sel *Selection) maySelect(s *Session) bool {
 		(!sel.Client.IsValid() || sel.Client.Contains(s.IP.Unmap()))
 }
 
+// Fits reports whether the facts of a session fit.
+func (sel *Selection) Fits(f *Facts) bool {
+	return (len(sel.IDs) == 0 || slices.Contains(sel.IDs, f.ID)) &&
+		(sel.Protocol == "" || sel.Protocol == f.Protocol || sel.Protocol == "smtp" && f.Protocol == "submission") &&
+		(!sel.Client.IsValid() || sel.Client.Contains(f.Client.Unmap())) && sel.isAccount(f.Account)
+}
+
 // isAccount reports whether an account is the one that is selected.
 func (sel *Selection) isAccount(account string) bool {
 	if sel.Account == "" || strings.EqualFold(sel.Account, account) {
@@ -117,13 +129,31 @@ func (e *Edge) Look(ctx context.Context, sel Selection, most int) (Survey, error
 	for _, found := range of {
 		all.join(found)
 	}
-	slices.SortFunc(all.Sessions, func(a, b Facts) int { return cmp.Compare(a.ID, b.ID) })
-	all.Sessions = all.Sessions[max(0, len(all.Sessions)-most):]
-	slices.SortFunc(all.Groups, func(a, b Group) int {
-		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(b.Sessions, a.Sessions), cmp.Compare(a.State, b.State), cmp.Compare(a.Waits, b.Waits))
-	})
+	all.order(most)
 	return all, nil
 }
+
+// order sorts what was found, and keeps so many sessions, the newest ones.
+func (v *Survey) order(most int) {
+	slices.SortFunc(v.Sessions, func(a, b Facts) int { return cmp.Compare(a.ID, b.ID) })
+	v.Sessions = v.Sessions[max(0, len(v.Sessions)-most):]
+	slices.SortFunc(v.Groups, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(b.Sessions, a.Sessions), cmp.Compare(a.State, b.State), cmp.Compare(a.Waits, b.Waits))
+	})
+}
+
+// Include adds sessions that are on no loop, which were selected, and keeps at most so many.
+func (v *Survey) Include(others []Facts, most int) {
+	for i := range others {
+		v.Total++
+		v.count(Group{others[i].Protocol, others[i].State, others[i].Waits, 1})
+	}
+	v.Sessions = append(v.Sessions, others...)
+	v.order(min(most, MaxListed))
+}
+
+// NewID returns the id of one more session, which may be on no loop.
+func (e *Edge) NewID() uint64 { return e.ids.Add(1) }
 
 // add counts a session, and lists it if there is room.
 func (v *Survey) add(f Facts, most int) {

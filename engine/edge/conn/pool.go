@@ -1,6 +1,9 @@
 package conn
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Job is work for a Pool.
 type Job interface {
@@ -16,6 +19,9 @@ type Pool struct {
 	jobs, last chan Job
 	wg         sync.WaitGroup
 
+	mu      sync.Mutex
+	workers []chan struct{} // one is closed to end its worker; guarded by mu
+
 	closing sync.RWMutex // held for writing while the channels are closed
 	closed  bool
 }
@@ -24,22 +30,54 @@ type Pool struct {
 // jobs.
 func NewPool(workers, queue, last int) *Pool {
 	p := &Pool{jobs: make(chan Job, queue), last: make(chan Job, last)}
-	for range workers {
-		p.wg.Go(func() {
-			for j, ok := p.next(); ok; j, ok = p.next() {
-				j.Work()
-			}
-		})
-	}
+	p.Resize(workers)
 	return p
 }
 
-// next waits for a job. ok is false when the pool is closed and empty.
-func (p *Pool) next() (j Job, ok bool) {
+// Resize changes the number of goroutines, to at least 1. Goroutines that are too many end after
+// the job that they are at. Close comes after the last call.
+func (p *Pool) Resize(workers int) {
+	workers = max(workers, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.workers) < workers {
+		end := make(chan struct{})
+		p.workers = append(p.workers, end)
+		p.wg.Go(func() { p.work(end) })
+	}
+	for _, end := range p.workers[workers:] {
+		close(end)
+	}
+	p.workers = slices.Delete(p.workers, workers, len(p.workers))
+}
+
+// Workers is how many jobs may run at once.
+func (p *Pool) Workers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.workers)
+}
+
+// work runs jobs until end or the pool is closed.
+func (p *Pool) work(end <-chan struct{}) {
+	for j, ok := p.next(end); ok; j, ok = p.next(end) {
+		j.Work()
+	}
+}
+
+// next waits for a job. ok is false when end is closed, or the pool is closed and empty.
+func (p *Pool) next(end <-chan struct{}) (j Job, ok bool) {
+	select {
+	case <-end:
+		return nil, false
+	default:
+	}
 	select {
 	case j, ok = <-p.jobs:
 	default:
 		select {
+		case <-end:
+			return nil, false
 		case j, ok = <-p.jobs:
 		case j, ok = <-p.last:
 		}

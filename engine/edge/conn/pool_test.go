@@ -45,6 +45,50 @@ func TestJobsThatWaitForOthers(t *testing.T) {
 	}
 }
 
+// held is a job that tells that it runs, and ends when it is let go.
+type held struct {
+	runs  chan<- struct{}
+	letGo <-chan struct{}
+}
+
+func (h held) Work()     { h.runs <- struct{}{}; <-h.letGo }
+func (h held) Unqueued() { panic("there is room") }
+
+// More workers take jobs that wait; fewer are left once they have done their job, and no job
+// is lost.
+func TestPool_Resize(t *testing.T) {
+	p := NewPool(1, 64, 64)
+	runs, letGo := make(chan struct{}, 64), make(chan struct{})
+	for range 6 {
+		p.Submit(held{runs, letGo})
+	}
+	<-runs
+	if p.Resize(4); p.Workers() != 4 {
+		t.Errorf("%d workers, want 4", p.Workers())
+	}
+	for range 3 {
+		<-runs // three more run at the same time
+	}
+	p.Resize(1)
+	close(letGo)
+	for range 2 {
+		<-runs
+	}
+	one := make(chan struct{})
+	p.Submit(held{runs, one})
+	<-runs
+	p.Submit(held{runs, one})
+	p.SubmitLast(held{runs, one})
+	if n := p.Waiting(); n != 2 || len(runs) != 0 {
+		t.Errorf("%d jobs wait, want 2: one worker is left, and it is at work", n)
+	}
+	close(one)
+	p.Close()
+	if len(runs) != 2 {
+		t.Errorf("%d jobs ran after the others, want 2", len(runs))
+	}
+}
+
 // counted is a job that counts how it ended.
 type counted struct{ worked, unqueued *atomic.Int64 }
 

@@ -39,7 +39,12 @@ var ErrTraces = fmt.Errorf("%d traces are under way already: end one of them", m
 // ctx ends or each returns an error. A session is followed from the moment on that it is
 // selected. The loops never wait for each.
 func (e *Edge) Trace(ctx context.Context, sel Selection, each func([]TraceLine) error) error {
-	t := &trace{Feed: NewFeed(), sel: sel}
+	return e.TraceInto(ctx, sel, NewFeed(), each)
+}
+
+// TraceInto is Trace with a Feed, to which others may add lines too.
+func (e *Edge) TraceInto(ctx context.Context, sel Selection, feed *Feed, each func([]TraceLine) error) error {
+	t := &trace{Feed: feed, sel: sel}
 	if !e.addTrace(t) {
 		return ErrTraces
 	}

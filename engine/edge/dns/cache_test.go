@@ -74,11 +74,11 @@ func TestCacheIsBounded(t *testing.T) {
 	b := start(t, func(o *Options) { o.CacheSize = 10 }, "*.example.org. 300 IN MX 10 192.0.2.1.")
 	for i := range 100 {
 		b.ask(fmt.Sprintf("d%d.example.org", i), TypeMX)
-		if n := b.cache.size(); n > 10 {
+		if n := b.source.Load().cache.size(); n > 10 {
 			t.Fatalf("%d entries", n)
 		}
 	}
-	if n := b.cache.size(); n != 10 {
+	if n := b.source.Load().cache.size(); n != 10 {
 		t.Errorf("%d entries", n)
 	}
 }

@@ -48,8 +48,9 @@ func (s *servers) trusts(addr string) bool {
 // It asks the trusted servers for the root's SOA record now. why explains the result.
 func (r *Resolver) Validates(ctx context.Context) (yes bool, why string) {
 	var trusted []string
-	for _, addr := range r.servers.addrs {
-		if r.servers.trusts(addr) {
+	servers := r.source.Load().servers
+	for _, addr := range servers.addrs {
+		if servers.trusts(addr) {
 			trusted = append(trusted, addr)
 		}
 	}
@@ -57,7 +58,7 @@ func (r *Resolver) Validates(ctx context.Context) (yes bool, why string) {
 		return false, "no trusted name server in relay.resolvers; see relay.dnssec"
 	}
 	for _, addr := range trusted {
-		m, err := r.servers.one(ctx, addr, ".", miekg.TypeSOA)
+		m, err := servers.one(ctx, addr, ".", miekg.TypeSOA)
 		switch {
 		case err != nil:
 			why = addr + ": " + strings.TrimSpace(err.Error())

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	miekg "github.com/miekg/dns"
@@ -31,19 +34,23 @@ type Options struct {
 // Resolver sends questions to name servers, and caches the answers. It is safe for use by
 // many goroutines.
 type Resolver struct {
-	servers  *servers
-	cache    *cache
-	own      questions // for the relay and other work of our own
-	stranger questions // for strangers' mail: see ForStranger
+	options  Options // guarded by changing
+	changing sync.Mutex
+	source   atomic.Pointer[source]
+	own      *slots // for the relay and other work of our own
+	stranger *slots // for strangers' mail: see ForStranger
 	file     hostsFile
 	now      func() time.Time
 	log      *slog.Logger
 }
 
-// questions are the open questions of one kind.
-type questions struct {
-	flights flights
-	slots   *slots
+// source is where answers come from: name servers, the open questions to them, and what they
+// have answered. Configure replaces it as a whole: later questions get no answer of the
+// servers before.
+type source struct {
+	servers       *servers
+	cache         *cache
+	own, stranger flights
 }
 
 // The bounds for open questions in all, and about one registered domain. Further questions
@@ -67,10 +74,9 @@ func part(n, of int) int {
 // New makes a Resolver. It reads resolv.conf once.
 func New(o Options) *Resolver {
 	r := &Resolver{
-		servers:  nameServers(o),
-		cache:    newCache(cmp.Or(o.CacheSize, 20_000), cmp.Or(o.CacheBytes, 16<<20)),
-		own:      questions{slots: newSlots(part(ownSlots, o.Questions), part(ownOfDomain, o.Questions))},
-		stranger: questions{slots: newSlots(part(strangerSlots, o.Questions), part(strangerOfDomain, o.Questions))},
+		options:  o,
+		own:      newSlots(part(ownSlots, o.Questions), part(ownOfDomain, o.Questions)),
+		stranger: newSlots(part(strangerSlots, o.Questions), part(strangerOfDomain, o.Questions)),
 		file:     hostsFile{path: cmp.Or(o.HostsFile, "/etc/hosts")},
 		now:      o.Now,
 		log:      o.Log,
@@ -81,7 +87,26 @@ func New(o Options) *Resolver {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.source.Store(newSource(o))
 	return r
+}
+
+func newSource(o Options) *source {
+	return &source{servers: nameServers(o), cache: newCache(cmp.Or(o.CacheSize, 20_000), cmp.Or(o.CacheBytes, 16<<20))}
+}
+
+// Configure replaces the name servers, and whose AD bit is trusted. With others than before
+// the cache begins empty: what is in it came from other servers, or was trusted by another
+// rule. Open questions get their answers from the servers that they were sent to. resolv.conf
+// is read again.
+func (r *Resolver) Configure(servers []string, trusted DNSSEC) {
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	r.options.Servers, r.options.DNSSEC = servers, trusted
+	next, now := newSource(r.options), r.source.Load().servers
+	if s := next.servers; !slices.Equal(s.addrs, now.addrs) || s.dnssec != now.dnssec || s.timeout != now.timeout || s.rounds != now.rounds {
+		r.source.Store(next)
+	}
 }
 
 // nameServers takes the servers and times from the options, and the rest from resolv.conf.
@@ -109,7 +134,10 @@ func nameServers(o Options) *servers {
 }
 
 // Servers are the name servers, as HOST:PORT, in configuration order.
-func (r *Resolver) Servers() []string { return r.servers.addrs }
+func (r *Resolver) Servers() []string { return r.source.Load().servers.addrs }
+
+// DNSSEC are the servers whose AD bit is trusted.
+func (r *Resolver) DNSSEC() DNSSEC { return r.source.Load().servers.dnssec }
 
 // Ask answers a question about a name in the form of FQDN: from the cache, or together with
 // other callers that ask the same. If ctx ends, the question goes on: the cache keeps the
@@ -120,7 +148,7 @@ func (r *Resolver) Ask(ctx context.Context, name string, qtype uint16) *Records 
 
 // Cached returns what the cache has about a name in the form of FQDN, or nil.
 func (r *Resolver) Cached(name string, qtype uint16) *Records {
-	return r.cache.get(question{name, qtype}, r.now())
+	return r.source.Load().cache.get(question{name, qtype}, r.now())
 }
 
 // InHostsFile returns the addresses of a name, in the form of FQDN, in the hosts file, and
@@ -131,23 +159,24 @@ func (r *Resolver) InHostsFile(name string) (addrs []netip.Addr, path string) {
 
 // lookup answers a question: see Ask.
 func (r *Resolver) lookup(ctx context.Context, q question) *Records {
-	if rec := r.cache.get(q, r.now()); rec != nil {
+	from := r.source.Load()
+	if rec := from.cache.get(q, r.now()); rec != nil {
 		return rec
 	}
-	kind, budget := &r.own, budgetOf(ctx)
+	slots, flights, budget := r.own, &from.own, budgetOf(ctx)
 	if budget != nil {
-		if kind = &r.stranger; !budget.take() {
+		if slots, flights = r.stranger, &from.stranger; !budget.take() {
 			return &Records{Outcome: Failed, Why: "too many questions for one message"}
 		}
 	}
-	take := func(wanted context.Context) (func(), error) { return kind.slots.take(wanted, q.name) }
-	rec := kind.flights.join(ctx, q, take, func() *Records {
+	take := func(wanted context.Context) (func(), error) { return slots.take(wanted, q.name) }
+	rec := flights.join(ctx, q, take, func() *Records {
 		// A flight that ended as this one began may have put the answer there.
-		if rec := r.cache.get(q, r.now()); rec != nil {
+		if rec := from.cache.get(q, r.now()); rec != nil {
 			return rec
 		}
-		rec, ttl := r.resolve(q)
-		r.cache.put(q, rec, r.now().Add(ttl))
+		rec, ttl := r.resolve(from.servers, q)
+		from.cache.put(q, rec, r.now().Add(ttl))
 		return rec
 	})
 	if rec == nil {
@@ -157,11 +186,11 @@ func (r *Resolver) lookup(ctx context.Context, q question) *Records {
 }
 
 // resolve asks the name servers, and asks again where an answer ends with a CNAME.
-func (r *Resolver) resolve(q question) (*Records, time.Duration) {
+func (r *Resolver) resolve(servers *servers, q question) (*Records, time.Duration) {
 	name, shortest, secure := q.name, maxTTL, true
 	for range maxAliases {
 		// Not the caller's context: others wait for this answer too.
-		m, err := r.servers.ask(context.Background(), name, q.qtype)
+		m, err := servers.ask(context.Background(), name, q.qtype)
 		if err != nil {
 			r.log.Warn("name service error", "name", strings.TrimSuffix(q.name, "."), "type", miekg.TypeToString[q.qtype], "err", err)
 			return &Records{Outcome: Failed, Why: err.Error()}, failureTTL

@@ -152,3 +152,32 @@ func TestQuestionsAreAskedOnce(t *testing.T) {
 		t.Error("the cache has not what was asked")
 	}
 }
+
+// Other name servers are asked at once. What the servers before have answered is forgotten,
+// and an answer of theirs that comes late is for those alone that had asked them.
+func TestConfigure(t *testing.T) {
+	b := start(t, nil, "example.org. 300 IN MX 10 old.example.org.")
+	b.want("example.org", TypeMX, "10 old.example.org")
+	next := dnstest.Start(t, "example.org. 300 IN MX 10 new.example.org.", "late.example. 300 IN MX 10 new.example.org.")
+	b.Configure([]string{b.dns.Addr()}, "") // as it was
+	asked := b.dns.Questions()
+	if b.want("example.org", TypeMX, "10 old.example.org"); b.dns.Questions() != asked {
+		t.Error("the cache is empty after a change of nothing")
+	}
+	// A question to the old server is open, whose answer gets into no cache that is used.
+	b.dns.Behave("late.example", miekg.TypeMX, dnstest.Behaviour{Silent: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	var waits sync.WaitGroup
+	waits.Go(func() { b.Ask(ctx, "late.example.", TypeMX) })
+	for b.dns.Asked("late.example", miekg.TypeMX) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	b.Configure([]string{next.Addr()}, DNSSECOn)
+	b.want("example.org", TypeMX, "10 new.example.org")
+	b.want("late.example", TypeMX, "10 new.example.org")
+	if got := strings.Join(b.Servers(), " "); got != next.Addr() || b.DNSSEC() != DNSSECOn {
+		t.Errorf("%s, %s", got, b.DNSSEC())
+	}
+	cancel()
+	waits.Wait()
+}

@@ -104,7 +104,7 @@ func TestSecondRound(t *testing.T) {
 		}
 		b.dns.Behave("example.org", miekg.TypeMX, dnstest.Behaviour{})
 	}()
-	b.servers.rounds = 100 // however slow this machine is
+	b.source.Load().servers.rounds = 100 // however slow this machine is
 	b.want("example.org", TypeMX, mxAnswer)
 	<-answered
 	if b.dns.Asked("example.org", miekg.TypeMX) < 2 {
@@ -152,16 +152,16 @@ func TestServersOfResolvConf(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := New(Options{ResolvConf: file})
-	if got := strings.Join(r.Servers(), " "); got != "192.0.2.53:53 [2001:db8::53]:53" || r.servers.timeout != 3*time.Second || r.servers.rounds != 4 {
-		t.Errorf("%s, %v, %d", got, r.servers.timeout, r.servers.rounds)
+	if got := strings.Join(r.Servers(), " "); got != "192.0.2.53:53 [2001:db8::53]:53" || r.source.Load().servers.timeout != 3*time.Second || r.source.Load().servers.rounds != 4 {
+		t.Errorf("%s, %v, %d", got, r.source.Load().servers.timeout, r.source.Load().servers.rounds)
 	}
 	r = New(Options{ResolvConf: file, Servers: []string{"192.0.2.1:5353"}, Timeout: time.Second, Attempts: 1})
-	if got := strings.Join(r.Servers(), " "); got != "192.0.2.1:5353" || r.servers.timeout != time.Second || r.servers.rounds != 1 {
-		t.Errorf("%s, %v, %d", got, r.servers.timeout, r.servers.rounds)
+	if got := strings.Join(r.Servers(), " "); got != "192.0.2.1:5353" || r.source.Load().servers.timeout != time.Second || r.source.Load().servers.rounds != 1 {
+		t.Errorf("%s, %v, %d", got, r.source.Load().servers.timeout, r.source.Load().servers.rounds)
 	}
 	r = New(Options{ResolvConf: file + ".gone"})
-	if got := strings.Join(r.Servers(), " "); got != "127.0.0.1:53" || r.servers.timeout != 5*time.Second || r.servers.rounds != 2 {
-		t.Errorf("%s, %v, %d", got, r.servers.timeout, r.servers.rounds)
+	if got := strings.Join(r.Servers(), " "); got != "127.0.0.1:53" || r.source.Load().servers.timeout != 5*time.Second || r.source.Load().servers.rounds != 2 {
+		t.Errorf("%s, %v, %d", got, r.source.Load().servers.timeout, r.source.Load().servers.rounds)
 	}
 }
 

@@ -49,7 +49,7 @@ func TestStrangersHaveSlotsOfTheirOwn(t *testing.T) {
 	for i := range 20 {
 		ask(fmt.Sprintf("slow%d.test", i), 20)
 	}
-	eventually(t, "not all slots are used", func() bool { return len(b.stranger.slots.all) == strangerSlots })
+	eventually(t, "not all slots are used", func() bool { return len(b.stranger.all) == strangerSlots })
 	b.want("ours.test", TypeMX, "10 mx.ours.test")
 	if n := b.dns.Questions(); n > strangerSlots+10 {
 		t.Errorf("%d questions are under way", n)
@@ -58,7 +58,7 @@ func TestStrangersHaveSlotsOfTheirOwn(t *testing.T) {
 	cancel()
 	all.Wait()
 	eventually(t, "some wait that have left", func() bool {
-		s := b.stranger.slots
+		s := b.stranger
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		users := 0

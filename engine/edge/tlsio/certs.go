@@ -63,6 +63,16 @@ func (s *CertStore) Load(files []CertFile) error {
 	return nil
 }
 
+// Lacks returns the names that no certificate has.
+func (s *CertStore) Lacks(names []string) (missing []string) {
+	for _, name := range names {
+		if s.now.Load().byName[name] == nil {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
 // Obtained adds certificates that are in no file. They replace the ones that were
 // obtained before. For a name that files have too, and for clients that ask for no
 // name, these come first.

@@ -77,7 +77,7 @@ func TestCertificatesOfClients(t *testing.T) {
 		f := func(demanded bool, cert *tls.Certificate, name string, served bool) {
 			t.Helper()
 			h := NewHandshaker(2, 10)
-			h.Clients = clients
+			h.Clients.Store(clients)
 			dial := client(v)
 			if cert != nil {
 				dial.Certificates = []tls.Certificate{*cert}
@@ -129,7 +129,7 @@ func TestCertificateOfAClientThatComesAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := NewHandshaker(2, 10)
-		h.Clients = clients
+		h.Clients.Store(clients)
 		serve := Policy{MinVersion: v, Clients: clients, Tickets: true}.Config(store(t))
 		dial := client(v)
 		dial.Certificates = []tls.Certificate{ours.issue(t, "alice", time.Hour)}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 )
 
@@ -18,21 +19,65 @@ var errAborted = io.ErrUnexpectedEOF
 // loops, which serve all other clients, would wait for one. One that waits for its
 // client's next flight holds 20 KB and no token.
 type Handshaker struct {
-	tokens chan struct{}
+	tokens tokens
 	limit  atomic.Int64
 	open   atomic.Int64
 
-	// Clients verifies the certificates of clients; nil: none are asked for. It is
-	// set before the first Start.
-	Clients *ClientStore
+	// Clients verifies the certificates of clients; nil: none are asked for.
+	Clients atomic.Pointer[ClientStore]
 }
 
 // NewHandshaker makes one with tokens handshakes computing at once, which should be
 // fewer than GOMAXPROCS, and at most limit of them open.
 func NewHandshaker(tokens, limit int) *Handshaker {
-	h := &Handshaker{tokens: make(chan struct{}, max(tokens, 1))}
+	h := new(Handshaker)
+	h.tokens.free.L = &h.tokens.mu
+	h.SetTokens(tokens)
 	h.SetLimit(limit)
 	return h
+}
+
+// SetTokens replaces how many handshakes compute at once, at least 1.
+func (h *Handshaker) SetTokens(n int) { h.tokens.set(max(n, 1)) }
+
+// Tokens returns how many handshakes compute at once.
+func (h *Handshaker) Tokens() int {
+	h.tokens.mu.Lock()
+	defer h.tokens.mu.Unlock()
+	return h.tokens.max
+}
+
+// tokens are the right to compute.
+type tokens struct {
+	mu        sync.Mutex
+	free      sync.Cond
+	max, used int // guarded by mu
+}
+
+// set replaces how many there are. Tokens that are taken stay so.
+func (t *tokens) set(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.max = n
+	t.free.Broadcast()
+}
+
+// take waits for one.
+func (t *tokens) take() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.used >= t.max {
+		t.free.Wait()
+	}
+	t.used++
+}
+
+// give gives one back.
+func (t *tokens) give() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.used--
+	t.free.Signal()
 }
 
 // SetLimit replaces how many handshakes may be open. Open handshakes go on.
@@ -80,16 +125,17 @@ func (h *Handshaker) Start(cfg *tls.Config, in []byte, scratch *Scratch, report 
 func (hs *Handshake) run() {
 	defer hs.report()
 	defer hs.of.open.Add(-1)
-	hs.of.tokens <- struct{}{}
-	defer func() { <-hs.of.tokens }()
+	hs.of.tokens.take()
+	defer hs.of.tokens.give()
 	defer func() {
 		if p := recover(); p != nil {
 			hs.err = fmt.Errorf("panic in a handshake: %v", p)
 		}
 		hs.end()
 	}()
-	if hs.err = hs.session.conn.Handshake(); hs.err == nil && hs.of.Clients != nil {
-		hs.session.identify(hs.of.Clients)
+	clients := hs.of.Clients.Load()
+	if hs.err = hs.session.conn.Handshake(); hs.err == nil && clients != nil {
+		hs.session.identify(clients)
 	}
 }
 
@@ -107,11 +153,11 @@ func (hs *Handshake) end() {
 
 // more waits for the next octets of the client without a token.
 func (hs *Handshake) more() ([]byte, error) {
-	<-hs.of.tokens
+	hs.of.tokens.give()
 	hs.out, hs.session.wire.out = hs.session.wire.out, nil
 	hs.report()
 	in, ok := <-hs.input
-	hs.of.tokens <- struct{}{}
+	hs.of.tokens.take()
 	if !ok {
 		return nil, errAborted
 	}

@@ -115,3 +115,26 @@ func TestNoTLSAtAll(t *testing.T) {
 		t.Errorf("done %v, error %v", e.Done(), err)
 	}
 }
+
+// More tokens let handshakes compute that wait for one, and fewer hold later ones back.
+func TestSetTokens(t *testing.T) {
+	h := NewHandshaker(1, 100)
+	h.tokens.take()
+	taken := make(chan struct{}, 10)
+	for range 3 {
+		go func() { h.tokens.take(); taken <- struct{}{} }()
+	}
+	if h.SetTokens(3); h.Tokens() != 3 {
+		t.Errorf("%d tokens, want 3", h.Tokens())
+	}
+	<-taken
+	<-taken
+	h.SetTokens(0) // which is 1
+	h.tokens.give()
+	h.tokens.give()
+	if len(taken) != 0 {
+		t.Error("a token was taken while one more than allowed is held")
+	}
+	h.tokens.give()
+	<-taken
+}

@@ -7,10 +7,11 @@ import (
 
 // Reloaded is what became of an order to read the configuration again.
 type Reloaded struct {
-	File    string   `json:"file"`            // that was read; "": none
-	Changes []Change `json:"changes"`         // keys that have another value than before
-	Error   string   `json:"error,omitempty"` // why nothing was changed
-	Code    int      `json:"code,omitempty"`  // the exit code for the error
+	File    string   `json:"file"`             // that was read; "": none
+	Changes []Change `json:"changes"`          // keys that have another value than before
+	Error   string   `json:"error,omitempty"`  // why nothing was changed
+	Faults  []string `json:"faults,omitempty"` // what did not work beside the keys
+	Code    int      `json:"code,omitempty"`   // the exit code for the error or the faults
 }
 
 // Change is a key with another value.

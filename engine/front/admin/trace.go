@@ -102,6 +102,9 @@ func (c *Client) Trace(ctx context.Context, sel conn.Selection, destination stri
 		return err
 	}
 	body, err := c.post(ctx, "trace", bytes.NewReader(arg))
+	if ctx.Err() != nil {
+		return nil // nothing has come yet
+	}
 	if err != nil {
 		return err
 	}

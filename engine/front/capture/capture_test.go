@@ -10,10 +10,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"postrider/codec/dot"
+	"postrider/engine/edge/conn"
+	"postrider/engine/front/web"
 	"postrider/storage"
 	"postrider/storage/lsm"
 )
@@ -24,6 +27,34 @@ type desk struct {
 	store   *lsm.Store
 	account storage.AccountID
 	server  *httptest.Server
+
+	activity *web.Activity
+}
+
+// A stream of events is listed, and an operator can end it.
+func TestEventsAreEndedByAnOperator(t *testing.T) {
+	d := newDesk(t)
+	r, err := http.Get(d.server.URL + "/api/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if _, err := r.Body.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	found := d.activity.Look(conn.Selection{Protocol: "web"})
+	if len(found) != 1 || found[0].Last != "GET /api/v1/events" || found[0].State != "GET" || found[0].Account != "" {
+		t.Fatalf("%+v", found)
+	}
+	if n := d.activity.End(conn.Selection{IDs: []uint64{found[0].ID}}, false); n != 1 {
+		t.Errorf("%d requests are told to end, want 1", n)
+	}
+	_, _ = io.Copy(io.Discard, r.Body) // to its end
+	for until := time.Now().Add(time.Minute); len(d.activity.Look(conn.Selection{})) != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the stream goes on")
+		}
+	}
 }
 
 func newDesk(t *testing.T) *desk {
@@ -40,7 +71,9 @@ func newDesk(t *testing.T) *desk {
 	if d.account, err = store.AddAccount(storage.NewAccount{Name: "captured", Domain: "example.org", Hash: "hash"}); err != nil {
 		t.Fatal(err)
 	}
-	d.server = httptest.NewServer(New(Config{Store: store, Account: d.account, Started: time.Now(), Log: slog.New(slog.DiscardHandler)}))
+	var ids atomic.Uint64
+	d.activity = web.NewActivity(func() uint64 { return ids.Add(1) })
+	d.server = httptest.NewServer(New(Config{Store: store, Account: d.account, Started: time.Now(), Bounds: web.Bounds{Activity: d.activity}, Log: slog.New(slog.DiscardHandler)}))
 	t.Cleanup(d.server.Close)
 	return d
 }

@@ -57,6 +57,14 @@
 // session until the message is sent, so that a form that comes back because of an
 // address has them still. The folder is emptied at the start.
 //
+// # What an operator sees
+//
+// [Activity] lists who has signed in, and the requests that are under way, for "postrider
+// who"; kick signs out and cuts downloads off; trace has a line for each request and its
+// answer. [Guard] tracks all requests that it passes on. A request belongs to the session
+// that it was found to have at first, to its end, so what changes something goes on to its
+// end though the session is ended meanwhile.
+//
 // # Bounds
 //
 // [Guard] has each request book the memory that it takes in a [Budget] ([Take]) while it

@@ -20,9 +20,10 @@ const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img
 
 // Bounds are what Guard holds requests to.
 type Bounds struct {
-	Hosts   Hosts
-	Proxies Proxies
-	Budget  Budget // nil: no memory is booked
+	Hosts    Hosts
+	Proxies  Proxies
+	Budget   Budget    // nil: no memory is booked
+	Activity *Activity // nil: requests are not listed
 }
 
 // Guard puts around a handler what all pages need: the header fields that tell a
@@ -35,7 +36,7 @@ func Guard(next http.Handler, b Bounds) http.Handler {
 		say(w, http.StatusForbidden, Frame{}, "Refused", "This request came from a page of another site.")
 	}))
 	next = ours.Handler(next)
-	return b.Hosts.Only(b.Proxies.Believe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return b.Hosts.Only(b.Proxies.Believe(b.Activity.Track(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", pagePolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -53,5 +54,5 @@ func Guard(next http.Handler, b Bounds) http.Handler {
 		_ = turn.SetReadDeadline(until) // not every writer knows deadlines
 		_ = turn.SetWriteDeadline(until)
 		next.ServeHTTP(w, r)
-	})))
+	}))))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -32,6 +33,25 @@ type session struct {
 	began   time.Time
 	used    time.Time // guarded by sessions.mu
 	spooled           // guarded by its own lock
+	seen
+}
+
+// seen is what an operator sees of a session: see Activity.
+type seen struct {
+	id            uint64 // 0: none yet; guarded by Activity.mu
+	state         string // as Activity.selected has found it; guarded by Activity.mu
+	inNow, outNow int64  // as state
+
+	// Written while both of these are held. The last request is one of the user or of an
+	// open page.
+	from     netip.Addr
+	tls      string
+	last     string
+	lastAt   time.Time
+	requests int64
+	running  int   // requests
+	in, out  int64 // octets of requests that have ended
+	kicked   bool  // an operator has ended it
 }
 
 const (
@@ -55,7 +75,7 @@ func (ss *sessions) configure(idle, lifetime time.Duration) {
 // the account or at all, the one that was not used for longest ends.
 func (ss *sessions) begin(account storage.Account, now time.Time) (cookie string, s *session) {
 	cookie = rand.Text() + rand.Text()[:6] // 160 bits
-	s = &session{account: account, token: rand.Text(), began: now, used: now}
+	s = &session{account: account, token: rand.Text(), began: now, used: now, seen: seen{lastAt: now}}
 	ss.mu.Lock()
 	gone := ss.sweep(now)
 	if g := ss.oldest(maxSessionsOfAccount, func(o *session) bool { return o.account.ID == account.ID }); g != nil {
@@ -172,12 +192,19 @@ func cookieName(r *http.Request) string {
 
 // current is the session of a request, or nil.
 func (c *Client) current(r *http.Request) *session {
+	if s := attached(r.Context()); s != nil {
+		return s // also when it has been ended meanwhile
+	}
 	cookie, err := r.Cookie(cookieName(r))
 	if err != nil {
 		return nil
 	}
 	byItself := r.Header.Get("X-Refresh") != "" // a list that asks for itself
-	return c.sessions.find(cookie.Value, time.Now(), byItself, c.cfg.Load().Store.Account)
+	s := c.sessions.find(cookie.Value, time.Now(), byItself, c.cfg.Load().Store.Account)
+	if s != nil {
+		attach(r.Context(), s)
+	}
+	return s
 }
 
 // session is the session of a request; without one the browser is sent to sign in.

@@ -62,7 +62,8 @@ func (c *Client) signIn(w http.ResponseWriter, r *http.Request) {
 		show(w, status, "signin", d)
 		return
 	}
-	cookie, _ := c.sessions.begin(account, time.Now())
+	cookie, s := c.sessions.begin(account, time.Now())
+	attach(r.Context(), s)
 	http.SetCookie(w, &http.Cookie{Name: cookieName(r), Value: cookie, Path: "/", HttpOnly: true, Secure: isSecure(r), SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, d.Next, http.StatusSeeOther)
 }

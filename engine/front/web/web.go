@@ -71,6 +71,11 @@ func New(cfg Config) (*Client, error) {
 	mux.HandleFunc("GET /compose", c.compose)
 	mux.HandleFunc("POST /send", c.send)
 	c.Configure(cfg)
+	if a := cfg.Bounds.Activity; a != nil {
+		a.mu.Lock()
+		a.sessions = c.sessions
+		a.mu.Unlock()
+	}
 	return c, nil
 }
 

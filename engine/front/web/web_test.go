@@ -15,6 +15,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type house struct {
 	alice, bob storage.AccountID
 	logins     int
 	purse      *purse
+	activity   *Activity
 }
 
 func newHouse(t *testing.T) *house {
@@ -45,6 +47,8 @@ func newHouse(t *testing.T) *house {
 	}
 	t.Cleanup(func() { store.Close() })
 	h := &house{t: t, store: store, purse: &purse{max: 1 << 30}}
+	var ids atomic.Uint64
+	h.activity = NewActivity(func() uint64 { return ids.Add(1) })
 	if err := store.AddDomain("example.org"); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +60,7 @@ func newHouse(t *testing.T) *house {
 	route := router.New(store, router.Settings{Hostname: "mx.example.org", DefaultDomain: "example.org"})
 	h.client, err = New(Config{
 		Store: store, DefaultDomain: "example.org", Hostname: "mx.example.org", Spool: t.TempDir() + "/spool", MaxSize: 4 << 20,
-		Idle: time.Hour, Lifetime: 24 * time.Hour, Bounds: Bounds{Budget: h.purse}, Log: slog.New(slog.DiscardHandler),
+		Idle: time.Hour, Lifetime: 24 * time.Hour, Bounds: Bounds{Budget: h.purse, Activity: h.activity}, Log: slog.New(slog.DiscardHandler),
 		Login: func(_ context.Context, user string, password []byte, _ netip.Addr) (storage.Account, error) {
 			h.logins++
 			a, err := route.Login([]byte(user))

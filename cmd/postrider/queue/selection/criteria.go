@@ -3,10 +3,10 @@ package selection
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/address"
 	"postrider/storage"
@@ -45,14 +45,14 @@ func (c *Criteria) Filter(now time.Time) (f storage.QueueFilter, err error) {
 	}
 	f.Status = c.Status
 	if c.Older != "" {
-		age, err := ParseAge(c.Older)
+		age, err := workspace.ParseAge(c.Older)
 		if err != nil {
 			return f, sysexits.Usage.With(fmt.Errorf("--older %w", err))
 		}
 		f.ArrivedBefore = now.Add(-age)
 	}
 	if c.Younger != "" {
-		age, err := ParseAge(c.Younger)
+		age, err := workspace.ParseAge(c.Younger)
 		if err != nil {
 			return f, sysexits.Usage.With(fmt.Errorf("--younger %w", err))
 		}
@@ -77,18 +77,4 @@ func isStatus(text string) bool {
 	return !slices.ContainsFunc(parts[1:], func(part string) bool {
 		return part == "" || len(part) > 3 || strings.Trim(part, "0123456789") != ""
 	})
-}
-
-// ParseAge reads a duration in days, "5d", or as Go writes one, "1h30m".
-func ParseAge(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n float64
-		n, err = strconv.ParseFloat(days, 64)
-		d = time.Duration(n * 24 * float64(time.Hour))
-	}
-	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%s: expected a duration such as 30m, 4h or 5d", s)
-	}
-	return d, nil
 }

@@ -11,7 +11,6 @@
 package selection
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"postrider/cmd/postrider/queue/entry"
+	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/storage"
 )
@@ -61,12 +61,7 @@ func ReadIDs(args []string, in io.Reader) (ids []ID, all bool, err error) {
 		case "ALL":
 			all = true
 		case "-":
-			words := bufio.NewScanner(in)
-			words.Split(bufio.ScanWords)
-			for err == nil && words.Scan() {
-				err = add(words.Text())
-			}
-			err = errors.Join(err, sysexits.IOErr.With(words.Err()))
+			err = workspace.ReadWords(in, add)
 		default:
 			err = add(arg)
 		}

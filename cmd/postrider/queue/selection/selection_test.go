@@ -14,23 +14,6 @@ import (
 	"postrider/storage"
 )
 
-func TestParseAge(t *testing.T) {
-	f := func(in string, want time.Duration) {
-		t.Helper()
-		if got, err := ParseAge(in); got != want || err != nil {
-			t.Errorf("%s: %v %v", in, got, err)
-		}
-	}
-	f("5d", 120*time.Hour)
-	f("1.5d", 36*time.Hour)
-	f("1h30m", 90*time.Minute)
-	for _, bad := range []string{"", "d", "-1d", "-1h", "5", "5 d", "NaNd"} {
-		if got, err := ParseAge(bad); err == nil {
-			t.Errorf("%q: %v", bad, got)
-		}
-	}
-}
-
 func TestParseID(t *testing.T) {
 	f := func(in, want string, whole bool) {
 		t.Helper()

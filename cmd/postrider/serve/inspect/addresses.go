@@ -57,19 +57,31 @@ func (r *report) listeners() {
 		r.bindable(b)
 		r.usualPort(b)
 	}
-	for _, part := range r.Listeners() {
-		for _, text := range part.Addrs {
-			if host, _, err := net.SplitHostPort(text); err == nil && r.world.UID == 0 && r.Server.User == "" && !isLoopbackHost(host) {
-				r.fault(part.Key, "%s: the server would listen for other hosts as root: set server.user to the user to run as, or to \"root\" to allow it", text)
-				return
-			}
-		}
+	if f := AsRoot(r.Config, r.world.UID); f != nil {
+		r.fault(f.Key, "%s", f.Text)
 	}
 }
 
+// AsRoot is the fault of a server that would run as root, as this user, and listen for other
+// hosts; nil: it would not.
+func AsRoot(cfg *config.Config, uid int) *config.Fault {
+	if uid != 0 || cfg.Server.User != "" {
+		return nil
+	}
+	for _, part := range cfg.Listeners() {
+		for _, text := range part.Addrs {
+			if host, _, err := net.SplitHostPort(text); err != nil || !isLoopbackHost(host) {
+				return cfg.FaultOf(part.Key, text+": the server would listen for other hosts as root: set server.user to the user to run as, or to \"root\" to allow it")
+			}
+		}
+	}
+	return nil
+}
+
+// isLoopbackHost reports whether only this host can connect to the host of an address.
 func isLoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback() || host == "localhost"
+	return err == nil && ip.Unmap().IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
 func overlap(a, b netip.AddrPort) bool {

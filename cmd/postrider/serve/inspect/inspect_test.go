@@ -221,3 +221,27 @@ func TestIsWide(t *testing.T) {
 		}
 	}
 }
+
+// A server that runs as root may listen on loopback, by whatever name, and nowhere else.
+func TestAsRoot(t *testing.T) {
+	f := func(addr string, want bool) {
+		t.Helper()
+		cfg := config.Default()
+		cfg.SMTP.Listen, cfg.POP3.Listen = []config.SMTPListener{{Addr: addr}}, nil
+		if got := AsRoot(cfg, 0) != nil; got != want {
+			t.Errorf("%s: a fault: %v", addr, got)
+		}
+		if AsRoot(cfg, 1000) != nil {
+			t.Errorf("%s: a fault for another user than root", addr)
+		}
+		if cfg.Server.User = "root"; AsRoot(cfg, 0) != nil {
+			t.Errorf("%s: a fault although server.user allows it", addr)
+		}
+	}
+	for _, addr := range []string{"localhost:2525", "LOCALHOST:25", "127.0.0.1:25", "127.9.9.9:0", "[::1]:25", "[::ffff:127.0.0.1]:25"} {
+		f(addr, false)
+	}
+	for _, addr := range []string{":25", "0.0.0.0:25", "[::]:25", "192.0.2.1:25", "mx.example.org:25", "localhost.example.org:25", "[::ffff:192.0.2.1]:25", "25"} {
+		f(addr, true)
+	}
+}
