@@ -34,10 +34,9 @@ func NewPool(workers, queue, last int) *Pool {
 	return p
 }
 
-// Resize changes the number of goroutines, to at least 1. Goroutines that are too many end after
-// the job that they are at. Close comes after the last call.
+// Resize changes the number of goroutines. Goroutines that are too many end after the job that
+// they are at. Close comes after the last call.
 func (p *Pool) Resize(workers int) {
-	workers = max(workers, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.workers) < workers {
