@@ -145,9 +145,9 @@ func (o *origin) serve(ctx context.Context, cfg *config.Config, load func() (*co
 
 func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) (next *successor, err error) {
 	started, asked := time.Now(), cfg.Clone()
-	handler, err := maillog.Open(logSettings(cfg))
+	handler, err := openLog(cfg)
 	if err != nil {
-		return nil, sysexits.CantCreate.With(err)
+		return nil, err
 	}
 	defer handler.Close()
 	log := slog.New(handler)
@@ -279,6 +279,21 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed
 		log.Error("the store can't be opened yet; trying again", "err", err, "pause", restartPause(started))
 		wait(ctx, restartPause(started))
 	}
+}
+
+// openLog opens the log. A file that root makes is the server's user's, who opens it again.
+func openLog(cfg *config.Config) (*maillog.Handler, error) {
+	if os.Geteuid() == 0 {
+		u, err := workspace.ServerUser(cfg)
+		if err == nil && u != nil {
+			err = maillog.Make(cfg.Log.To, u.UID, u.GID)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	handler, err := maillog.Open(logSettings(cfg))
+	return handler, sysexits.CantCreate.With(err)
 }
 
 // logSettings are how the log is written.
