@@ -89,7 +89,7 @@ func TestServerRefuses(t *testing.T) {
 			t.Errorf("serve %v: %v\n%swant %s", args, err, out, want)
 		}
 	}
-	serve("--user", "--smtp", "0.0.0.0:0")
+	serve("set server.user to the user to run as", "--smtp", "0.0.0.0:0")
 	serve("server.user: user: unknown user", "--smtp", "127.0.0.1:0", "--user", "nobody-by-that-name")
 	if err := os.Mkdir(data, 0o755); err != nil {
 		t.Fatal(err)

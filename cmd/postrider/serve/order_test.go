@@ -133,3 +133,31 @@ func TestSuccessorThatIsNotTaken(t *testing.T) {
 		t.Errorf("the descriptor is still open: %v", err)
 	}
 }
+
+// Commands that take all of their time leave mail of local users its own, and the answer to the
+// order has time, also when limits.drain_timeout is 0.
+func TestEndOthersHaveTimesOfTheirOwn(t *testing.T) {
+	r, _ := startRunning(t)
+	admin, mail := r.web.admin, r.web.mail
+	var order []string
+	note := func(name string, ctx context.Context) {
+		if ctx.Err() != nil {
+			name += " without time"
+		}
+		order = append(order, name)
+	}
+	r.web.admin = func(ctx context.Context) {
+		note("admin", ctx)
+		<-ctx.Done()
+		admin(ctx)
+	}
+	r.web.mail = func(ctx context.Context) {
+		note("mail", ctx)
+		mail(ctx)
+	}
+	r.endOthers(0, r.web)()
+	if got := fmt.Sprint(order); got != "[admin mail]" {
+		t.Error(got)
+	}
+	r.web.admin, r.web.mail = admin, mail
+}

@@ -281,7 +281,7 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed
 	}
 }
 
-// openLog opens the log. A file that root makes is the server's user's, who opens it again.
+// openLog opens the log. A file that root makes belongs to the user of the server, as which it is opened again.
 func openLog(cfg *config.Config) (*maillog.Handler, error) {
 	if os.Geteuid() == 0 {
 		u, err := workspace.ServerUser(cfg)

@@ -92,8 +92,8 @@ type file struct {
 // fileMode is the mode of a file of the log.
 const fileMode = 0o640
 
-// Make makes the file that to names for a user, if to names a file and it is not there. It is for
-// root, who becomes that user later, and then opens the file again.
+// Make makes the file that to names for a user, if to names a file and it is not there. It is for root:
+// the process becomes that user later, and opens the file again.
 func Make(to string, uid, gid int) error {
 	switch to {
 	case ToStderr, ToSyslog, ToJournal, "":
