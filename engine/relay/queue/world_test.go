@@ -259,7 +259,7 @@ func (w *world) settle(j Judgement) {
 
 // settleMoved is what the store does with the settlement of an entry that was settled
 // meanwhile, by the sweep: finished recipients go, the rest stays as it is. The sender is told
-// of those that are returned. It may be warned of the others a second time, which does not
+// of what is returned. It may be warned of the others a second time, which does not
 // count here.
 func (w *world) settleMoved(j Judgement) {
 	st := j.Settlement
