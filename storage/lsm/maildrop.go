@@ -287,18 +287,21 @@ func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e en
 	if err != nil {
 		return e, 0, err
 	}
-	defer closer.Close()
 	err = e.parse(v)
 	e.trace, e.uidl = nil, bytes.Clone(e.uidl)
-	return e, len(v), err
+	return e, len(v), closeRow(closer, err)
 }
 
 // ownersOf reads how many owners a shared body has.
-func (c *committer) ownersOf(id storage.MessageID) (uint32, error) {
+func (c *committer) ownersOf(id storage.MessageID) (n uint32, err error) {
+	defer c.s.recoverRead(&err)
 	var k [idKeyLen]byte
 	v, closer, err := c.s.db.Get(putIDKey(&k, tagRefs, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, fmt.Errorf("%w: owners of message %s: their row is missing", storage.ErrCorrupt, id)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: owners of message %s: %w", storage.ErrCorrupt, id, err)
+		return 0, fmt.Errorf("owners of message %s: %w", id, readError(err))
 	}
 	defer closer.Close()
 	if len(v) != 4 {

@@ -170,11 +170,11 @@ func (c *committer) purgeRows(b *pebble.Batch, keys [][]byte) (gone counter, err
 		if err == nil && is == at {
 			err = c.disown(b, id, &e, owners)
 		}
-		switch {
-		case errors.Is(err, pebble.ErrNotFound), errors.Is(readError(err), storage.ErrCorrupt), is != at:
-			continue // what can't be read stays, and Check reports it
-		case err != nil:
+		if err != nil && !errors.Is(err, pebble.ErrNotFound) && !unreadable(err) {
 			return gone, readError(err)
+		}
+		if err != nil || is != at {
+			continue // what can't be read stays, and Check reports it
 		}
 		var k [keptKeyLen]byte
 		_ = b.Delete(putKeptKey(&k, account, id), nil)

@@ -42,7 +42,7 @@ func (c *committer) keepOne(b *pebble.Batch, account storage.AccountID, id stora
 	if err != nil {
 		return 0, err
 	}
-	defer closer.Close()
+	defer func() { err = closeRow(closer, err) }()
 	var e entry
 	if err := e.parse(v); err != nil {
 		return 0, err
@@ -60,13 +60,17 @@ func (c *committer) keepOne(b *pebble.Batch, account storage.AccountID, id stora
 
 // kept reads the K row of a message; the entry is a copy. pebble.ErrNotFound.
 func (c *committer) kept(account storage.AccountID, id storage.MessageID) (at uint64, e entry, err error) {
+	defer c.s.recoverRead(&err)
 	var k [keptKeyLen]byte
 	v, closer, err := c.s.db.Get(putKeptKey(&k, account, id))
 	if err != nil {
 		return 0, e, err
 	}
-	defer closer.Close()
-	return parseKept(slices.Clone(v))
+	v = slices.Clone(v)
+	if err := closeRow(closer, nil); err != nil {
+		return 0, e, err
+	}
+	return parseKept(v)
 }
 
 // Deleted implements storage.Keeper.
