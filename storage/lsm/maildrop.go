@@ -226,15 +226,16 @@ func (l *lock) expunge(ids []storage.MessageID, keep bool) error {
 	defer l.s.listings.drop(l.account)
 	return l.s.do(&call{
 		alone: true,
-		stage: func(b *pebble.Batch) error {
+		stage: func(b *pebble.Batch) (err error) {
 			switch c := &l.s.committer; {
 			case !l.valid():
 				return storage.ErrFenced
 			case keep && l.s.retention.deleted.Load() > 0:
-				return c.keep(b, l.account, ids)
+				_, err = c.keep(b, l.account, ids)
 			default:
-				return c.expunge(b, l.account, ids)
+				_, err = c.expunge(b, l.account, ids)
 			}
+			return err
 		},
 	})
 }
@@ -253,31 +254,29 @@ func (s *Store) Remove(account storage.AccountID, ids []storage.MessageID) error
 // bodies that no other maildrop has. Unknown ids are skipped. It runs on the
 // committer's goroutine, so that the R rows that it reads are the ones that the batch
 // will meet: no body is left over and none is taken from another maildrop.
-func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
-	var gone counter
+func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) (gone counter, err error) {
 	for _, id := range ids {
 		e, size, err := c.entry(account, id)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return err
+			return gone, err
 		}
 		if err := c.disown(b, id, &e, nil); err != nil {
-			return err
+			return gone, err
 		}
 		var k [maildropKeyLen]byte
 		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
 		if len(e.uidl) > 0 {
 			_ = b.Delete(uidlKey(account, string(e.uidl)), nil)
 		}
-		gone.messages--
-		gone.octets -= e.octets()
+		gone = gone.plus(counter{1, e.octets()})
 	}
 	if gone != (counter{}) {
-		c.count(b, account, gone)
+		c.count(b, account, counter{-gone.messages, -gone.octets})
 	}
-	return nil
+	return gone, nil
 }
 
 // entry reads the row of a message, without its trace.

@@ -239,7 +239,7 @@ func (s *Store) clearStep(id storage.AccountID, limit int, carry func(*call) err
 	}
 	last = len(live)+len(kept) < limit
 	return last, carry(&call{stage: func(b *pebble.Batch) error {
-		if err := s.committer.expunge(b, id, live); err != nil {
+		if _, err := s.committer.expunge(b, id, live); err != nil {
 			return err
 		}
 		if err := s.committer.purgeAll(b, id, kept); err != nil || !last {

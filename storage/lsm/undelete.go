@@ -14,25 +14,23 @@ import (
 
 // keep is expunge for a store that keeps deleted mail: the messages leave the maildrop and
 // are kept. Unknown ids are skipped.
-func (c *committer) keep(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
+func (c *committer) keep(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) (gone counter, err error) {
 	at := c.mail.stamps.next()
-	var gone counter
 	for _, id := range ids {
 		octets, err := c.keepOne(b, account, id, at)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return err
+			return gone, err
 		}
-		gone.messages++
-		gone.octets += octets
+		gone = gone.plus(counter{1, octets})
 	}
 	if gone != (counter{}) {
 		c.count(b, account, counter{-gone.messages, -gone.octets})
 		c.countKept(b, gone)
 	}
-	return nil
+	return gone, nil
 }
 
 // keepOne moves a message from its M row to a K row.
