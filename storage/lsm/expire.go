@@ -38,7 +38,7 @@ func (s *Store) Expire(account storage.AccountID) (x storage.Expired, err error)
 		if s.retention.deleted.Load() > 0 {
 			gone, err = s.committer.keep(b, account, ids)
 		} else {
-			gone, err = s.committer.expunge(b, account, ids)
+			gone, err = s.committer.expunge(b, account, ids, nil)
 		}
 		return err
 	}})

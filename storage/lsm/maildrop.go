@@ -233,7 +233,7 @@ func (l *lock) expunge(ids []storage.MessageID, keep bool) error {
 			case keep && l.s.retention.deleted.Load() > 0:
 				_, err = c.keep(b, l.account, ids)
 			default:
-				_, err = c.expunge(b, l.account, ids)
+				_, err = c.expunge(b, l.account, ids, nil)
 			}
 			return err
 		},
@@ -251,20 +251,23 @@ func (s *Store) Remove(account storage.AccountID, ids []storage.MessageID) error
 }
 
 // expunge adds the deletion of messages of a maildrop: their entries, and the
-// bodies that no other maildrop has. Unknown ids are skipped. It runs on the
-// committer's goroutine, so that the R rows that it reads are the ones that the batch
-// will meet: no body is left over and none is taken from another maildrop.
-func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) (gone counter, err error) {
+// bodies that no other maildrop has. Unknown ids are skipped, and what u passes over.
+// It runs on the committer's goroutine, so that the R rows that it reads are the ones that
+// the batch will meet: no body is left over and none is taken from another maildrop.
+func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID, u *unread) (gone counter, err error) {
 	for _, id := range ids {
 		e, size, err := c.entry(account, id)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
 		}
-		if err != nil {
-			return gone, err
+		if err == nil {
+			err = c.disown(b, id, &e, nil)
 		}
-		if err := c.disown(b, id, &e, nil); err != nil {
-			return gone, err
+		if u.passOver(err) {
+			continue
+		}
+		if err != nil {
+			return gone, readError(err)
 		}
 		var k [maildropKeyLen]byte
 		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
@@ -281,6 +284,7 @@ func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []st
 
 // entry reads the row of a message, without its trace.
 func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e entry, size int, err error) {
+	defer c.s.recoverRead(&err)
 	var k [maildropKeyLen]byte
 	v, closer, err := c.s.db.Get(putMaildropKey(&k, account, id))
 	if err != nil {
@@ -413,17 +417,20 @@ func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err er
 	return c.messages, c.octets, err
 }
 
-// firstMessages is the ids of the oldest limit messages of a maildrop, or of the deleted
-// messages of its account, by the tag of their rows.
-func (s *Store) firstMessages(tag byte, account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
+// messagesFrom is the ids of the oldest limit messages of a maildrop, or of the deleted messages
+// of its account, by the tag of their rows: those from an id on.
+func (s *Store) messagesFrom(tag byte, account storage.AccountID, from storage.MessageID, limit int) (ids []storage.MessageID, err error) {
 	defer s.recoverRead(&err)
 	if limit == 0 {
 		return nil, nil
 	}
+	var begin [maildropKeyLen]byte
+	putMaildropKey(&begin, account, from)
+	begin[0] = tag
 	var k [accountKeyLen]byte
-	err = scan(s.db, putAccountKey(&k, tag, account), func(k, _ []byte) (bool, error) {
+	err = scanKeys(s.db, begin[:], after(putAccountKey(&k, tag, account)), func(k []byte) bool {
 		ids = append(ids, idOfMaildropKey(k))
-		return len(ids) < limit, nil
+		return len(ids) < limit
 	})
 	return ids, err
 }

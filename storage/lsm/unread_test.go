@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"path"
 	"strings"
@@ -92,20 +94,35 @@ func TestSalvageMakesAMessageLiveOrDeleted(t *testing.T) {
 	}
 }
 
-// noBlobs is a disk whose blob files can't be read while it lasts.
-type noBlobs struct {
+// noReads is a disk on which one kind of files can't be read while it lasts.
+type noReads struct {
+	ext   string
 	err   error
 	lasts atomic.Bool
 }
 
-func (n *noBlobs) MaybeError(op errorfs.Op) error {
-	if n.lasts.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsRead && strings.HasSuffix(op.Path, ".blob") {
+func (n *noReads) MaybeError(op errorfs.Op) error {
+	if n.lasts.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsRead && strings.HasSuffix(op.Path, n.ext) {
 		return &errorOn{op, n.err}
 	}
 	return nil
 }
 
-func (n *noBlobs) String() string { return "no blobs" }
+func (n *noReads) String() string { return "no reads" }
+
+// deliverTraced delivers a message with a trace, which is in its M row.
+func deliverTraced(t *testing.T, s *Store, a storage.AccountID, trace []byte) {
+	t.Helper()
+	done := make(chan error, 1)
+	s.Deliver(&storage.Delivery{
+		Draft: storetest.Draft(s, storetest.Body(100, "x")), Arrival: time.Now(), Size: 100,
+		Recipients: []storage.Recipient{{Account: a, Trace: trace}},
+		Done:       func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err },
+	})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
 
 // rowsInBlobs makes a store on the disk with messages of an account. The rows of all but the
 // first are so long that they are in blob files. harm is called before the store is closed.
@@ -120,17 +137,9 @@ func rowsInBlobs(t *testing.T, mem vfs.FS, harm func(s *Store, a storage.Account
 		if i > 0 {
 			trace = fmt.Appendf(nil, "Received: %x\r\n", noise(random, 2000))
 		}
-		done := make(chan error, 1)
-		s.Deliver(&storage.Delivery{
-			Draft: storetest.Draft(s, storetest.Body(100, "x")), Arrival: time.Now(), Size: 100,
-			Recipients: []storage.Recipient{{Account: a, Trace: trace}},
-			Done:       func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err },
-		})
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
+		deliverTraced(t, s, a, trace)
 	}
-	ids, err := s.firstMessages(tagMaildrop, a, 100)
+	ids, err := s.messagesFrom(tagMaildrop, a, 0, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +170,7 @@ func TestAPurgeWaitsForTheDisk(t *testing.T) {
 	for _, kind := range []error{syscall.EIO, syscall.EMFILE} {
 		mem := vfs.NewMem()
 		a := rowsInBlobs(t, mem, removeAll)
-		disk := &noBlobs{err: kind}
+		disk := &noReads{ext: ".blob", err: kind}
 		s := openOn(t, errorfs.Wrap(mem, disk))
 		disk.lasts.Store(true)
 		for range 2 {
@@ -221,4 +230,156 @@ func TestAPurgePassesOverDamagedRows(t *testing.T) {
 		}
 		_ = s.Close()
 	}
+}
+
+// damageRows makes rows of messages of an account unreadable, all but the last ones.
+func damageRows(t *testing.T, s *Store, tag byte, a storage.AccountID, whole int) {
+	t.Helper()
+	ids, err := s.messagesFrom(tag, a, 0, 1000)
+	if err != nil || len(ids) <= whole {
+		t.Fatalf("%d messages, %v", len(ids), err)
+	}
+	for _, id := range ids[:len(ids)-whole] {
+		var k [maildropKeyLen]byte
+		putMaildropKey(&k, a, id)
+		k[0] = tag
+		if err := s.db.Set(k[:], []byte("damaged"), pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// left counts the rows of an account of a kind.
+func left(t *testing.T, s *Store, tag byte, a storage.AccountID) int {
+	t.Helper()
+	ids, err := s.messagesFrom(tag, a, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(ids)
+}
+
+// However many rows of an account that is deleted for good are damaged, all that can be read
+// goes, its own and that of others, and the store opens.
+func TestDamagedRowsOfADeletedAccountBlockNothing(t *testing.T) {
+	const damaged, whole = purgeStep + 40, 5
+	mem := vfs.NewMem()
+	s := openOn(t, mem)
+	s.SetRetention(keeping)
+	a, b, later := accountIn(t, s, "alice"), accountIn(t, s, "bob"), accountIn(t, s, "carol")
+	for _, account := range []storage.AccountID{a, b, later} {
+		var ids []storage.MessageID
+		for range 2 * (damaged + whole) {
+			id, err := storetest.Deliver(s, storetest.Body(10, "x"), account)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		if err := s.Remove(account, ids[damaged+whole:]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, account := range []storage.AccountID{a, later} {
+		damageRows(t, s, tagMaildrop, account, whole)
+		damageRows(t, s, tagKept, account, whole)
+	}
+	if err := errors.Join(s.RemoveAccount(a), s.RemoveAccount(b)); err != nil {
+		t.Fatal(err)
+	}
+	s.SetRetention(storage.Retention{DeletedMail: day})
+	gone := 0
+	for {
+		p, err := s.Purge()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gone += len(p.Accounts); !p.More {
+			break
+		}
+	}
+	if gone != 2 || left(t, s, tagMaildrop, a) != damaged || left(t, s, tagKept, a) != damaged || left(t, s, tagMaildrop, b)+left(t, s, tagKept, b) != 0 {
+		t.Errorf("%d accounts are gone; %d and %d messages are left, and %d and %d", gone,
+			left(t, s, tagMaildrop, a), left(t, s, tagKept, a), left(t, s, tagMaildrop, b), left(t, s, tagKept, b))
+	}
+
+	// A crash cuts a removal off: the next start goes on with it.
+	s.SetRetention(keeping)
+	if err := s.RemoveAccount(later); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.doom(later); err != nil {
+		t.Fatal(err)
+	}
+	if n := left(t, s, tagMaildrop, later); n != damaged+whole {
+		t.Errorf("%d messages are there before the start", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openOn(t, mem)
+	defer s.Close()
+	if n, m := left(t, s, tagMaildrop, later), left(t, s, tagKept, later); n != damaged || m != damaged {
+		t.Errorf("%d and %d messages are left after the start", n, m)
+	}
+	var k [accountKeyLen]byte
+	if _, _, err := s.db.Get(putAccountKey(&k, tagDoomed, later)); !errors.Is(err, pebble.ErrNotFound) {
+		t.Errorf("the removal goes on for ever: %v", err)
+	}
+	if _, err := storetest.Deliver(s, storetest.Body(10, "x"), accountIn(t, s, "dave")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that has the keys of the mail of a deleted account, and can't be read, stops no purge.
+func TestADamagedFileOfADeletedAccountStopsNoPurge(t *testing.T) {
+	mem := vfs.NewMem()
+	s := openOn(t, mem)
+	a := accountIn(t, s, "alice")
+	random := rand.New(rand.NewPCG(1, 6))
+	for range 200 {
+		deliverTraced(t, s, a, fmt.Appendf(nil, "Received: %x\r\n", noise(random, 450)))
+	}
+	if err := errors.Join(s.db.Flush(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	disk := &noReads{ext: ".sst", err: fs.ErrNotExist}
+	var log bytes.Buffer
+	opts := testOptions(errorfs.Wrap(mem, disk))
+	opts.Log = slog.New(slog.NewTextHandler(&log, nil))
+	s, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetRetention(storage.Retention{RemovedAccounts: day})
+	if err := s.RemoveAccount(a); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.doom(a); err != nil {
+		t.Fatal(err)
+	}
+	s.purging.doomed = &clearing{account: a}
+	disk.lasts.Store(true)
+	if p, err := s.Purge(); err != nil || !p.More {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := s.Purge(); err != nil || p.More {
+		t.Errorf("then %+v, %v", p, err)
+	}
+	disk.lasts.Store(false)
+	if !strings.Contains(log.String(), "the mail of an account that was deleted can't be read") {
+		t.Errorf("the log is %q", &log)
+	}
+	if left(t, s, tagMaildrop, a) == 0 {
+		t.Error("the messages are gone")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openOn(t, mem)
+	defer s.Close()
+	if left(t, s, tagMaildrop, a) != 0 {
+		t.Error("the start does not go on with the deletion")
+	}
+	storetest.Clean(t, s)
 }
