@@ -417,8 +417,8 @@ func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err er
 	return c.messages, c.octets, err
 }
 
-// messagesFrom is the ids of the oldest limit messages of a maildrop, or of the deleted messages
-// of its account, by the tag of their rows: those from an id on.
+// messagesFrom is the ids of limit messages of a maildrop, or of the deleted messages of its
+// account, by the tag of their rows: the oldest from an id on.
 func (s *Store) messagesFrom(tag byte, account storage.AccountID, from storage.MessageID, limit int) (ids []storage.MessageID, err error) {
 	defer s.recoverRead(&err)
 	if limit == 0 {
