@@ -89,11 +89,34 @@ func TestServerRefuses(t *testing.T) {
 			t.Errorf("serve %v: %v\n%swant %s", args, err, out, want)
 		}
 	}
-	serve("--user", "--smtp", "0.0.0.0:0")
+	serve("set server.user to the user to run as", "--smtp", "0.0.0.0:0")
 	serve("server.user: user: unknown user", "--smtp", "127.0.0.1:0", "--user", "nobody-by-that-name")
 	if err := os.Mkdir(data, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	serve("chmod 700 "+data, "--smtp", "127.0.0.1:0")
 	serve("chown -R nobody "+data, "--smtp", "127.0.0.1:0", "--user", "nobody")
+}
+
+// The file of the log that a start as root makes can be opened again by the user of the server: at
+// SIGHUP, and at a restart.
+func TestRestartOfAServerThatRootStarted(t *testing.T) {
+	root(t)
+	s := &server{t: t, data: open(t)}
+	s.ownProgram()
+	log := filepath.Join(filepath.Dir(s.data), "mail.log")
+	s.args = []string{"--user", "nobody", "--config", filepath.Join(filepath.Dir(s.data), "postrider.toml")}
+	if err := os.WriteFile(s.args[3], fmt.Appendf(nil, "[log]\nto = %q\n", log), 0o644); err != nil { //nolint:gosec // nobody reads it
+		t.Fatal(err)
+	}
+	s.start()
+	s.mustRestart()
+	if out := s.run("reload"); !strings.Contains(out, "no key has changed") {
+		t.Errorf("%s", out)
+	}
+	s.terminate()
+	text, err := os.ReadFile(log)
+	if err != nil || strings.Count(string(text), ": ready ") != 2 {
+		t.Errorf("%v\n%s", err, text)
+	}
 }

@@ -405,3 +405,22 @@ func TestRestartReadsTheFile(t *testing.T) {
 	s.serves()
 	s.terminate()
 }
+
+// A server that gives sessions no time still answers the order, and takes what waits.
+func TestRestartWithoutDrain(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "reader")
+	file := filepath.Join(t.TempDir(), "postrider.toml")
+	if err := os.WriteFile(file, []byte("[limits]\ndrain_timeout = \"0s\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.args = append(s.args, "--config", file)
+	s.start()
+	d := s.held()
+	defer d.Close()
+	if r := s.mustRestart(); r.Done.Cut != 1 {
+		t.Errorf("%+v", r.Done)
+	}
+	s.serves()
+	s.terminate()
+}

@@ -61,19 +61,19 @@ func (h *httpServers) endWeb(ctx context.Context, log *slog.Logger) {
 
 // endMail stops taking mail of local users; what is on its way has so long. The socket stays
 // for the next process.
-func (h *httpServers) endMail(ctx context.Context, limit time.Duration) {
+func (h *httpServers) endMail(limit time.Duration) {
 	if h.mail != nil {
-		ctx, cancel := context.WithTimeout(ctx, limit)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		h.mail(ctx)
 	}
 }
 
-// endAdmin stops taking commands; commands that are under way have so long. The socket stays for
-// the next process.
-func (h *httpServers) endAdmin(ctx context.Context, limit time.Duration) {
+// endAdmin stops taking commands; commands that are under way have so long, and what can't be cut
+// off in the middle is waited for. The socket stays for the next process.
+func (h *httpServers) endAdmin(limit time.Duration) {
 	if h.admin != nil {
-		ctx, cancel := context.WithTimeout(ctx, limit)
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		h.admin(ctx)
 	}
@@ -82,11 +82,11 @@ func (h *httpServers) endAdmin(ctx context.Context, limit time.Duration) {
 // end stops all, and removes the sockets.
 func (h *httpServers) end(ctx context.Context, log *slog.Logger) {
 	h.endWeb(ctx, log)
-	h.endAdmin(ctx, 0)
+	h.endAdmin(0)
 	for _, path := range h.paths {
 		_ = os.Remove(path)
 	}
-	h.endMail(context.Background(), time.Minute) // it has a limit of its own
+	h.endMail(time.Minute) // it has a limit of its own
 }
 
 // all ends what was opened, at an error before any request.

@@ -37,8 +37,8 @@ const (
 // client sends them again.
 const shortDrain = 5 * time.Second
 
-// localDrain is what commands, mail of sendmail, and requests of HTTP that are under way get
-// before that.
+// localDrain is what commands and requests of HTTP that are under way get before that, whatever
+// limits.drain_timeout is: the answer to the order is one of them.
 const localDrain = time.Second
 
 // restart checks that the program on disk can start, and orders that it takes the place of
@@ -81,66 +81,89 @@ func (r *running) mayRestart() error {
 
 // give ends the server in favour of the next process. First the sessions that are open end,
 // while new ones are served. Then nothing is accepted, and the others end. At the end of ctx
-// there is no next process.
-func (r *running) give(ctx context.Context, by *handover, web *httpServers, store storage.Store) *successor {
+// there is no next process. failed tells that the store fails meanwhile.
+func (r *running) give(ctx context.Context, by *handover, failed <-chan error, web *httpServers, store storage.Store) *successor {
 	limit := r.cfg.Load().Limits.DrainTimeout
 	r.manager.replacing()
 	r.log.Info("restart: the open sessions end after the message or command that they are at; new ones are served", "limits.drain_timeout", limit)
-	by.Ended = r.srv.EndSessions(ctx, limit)
+	var broken bool
+	by.Ended, broken = r.endSessions(ctx, limit, failed)
 	if ctx.Err() != nil {
 		return nil
 	}
 	r.manager.restarting(errors.New("by order of an operator"))
+	rest := r.endOthers(min(limit, shortDrain), web)
+	by.Stopped = time.Now()
 	until, cancel := context.WithTimeout(context.Background(), min(limit, shortDrain))
 	defer cancel()
-	rest := r.endOthers(until, web)
-	by.Stopped = time.Now()
 	told, cut := r.srv.Quiesce(until)
 	by.Ended, by.Cut = by.Ended+told, cut
 	rest()
 	r.srv.Close()
-	r.srv.History().Flush() // what the last requests did
 	if err := store.Close(); err != nil {
 		r.log.Error("the store can't be closed; the next process recovers it", "err", err)
 	}
+	r.srv.History().Flush() // what the last requests did, and the messages that the end of the store has waited for
 	if ctx.Err() != nil {
 		return nil
 	}
 	signalsWait()
 	r.log.Info("restart: the next process begins", "sessions", by.Ended, "cut_off", by.Cut)
-	return r.next(by)
+	return r.next(by, broken)
+}
+
+// endSessions ends the sessions that are open. It stops waiting for them when the store fails:
+// all that they can hear is 451, until the next process opens the store again.
+func (r *running) endSessions(ctx context.Context, limit time.Duration, failed <-chan error) (told int, broken bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan int, 1)
+	go func() { ended <- r.srv.EndSessions(ctx, limit) }()
+	select {
+	case told = <-ended:
+		return told, false
+	case err := <-failed:
+		r.log.Error("the store failed: the restart does not wait for the open sessions", "err", err)
+		cancel()
+		return <-ended, true
+	}
 }
 
 // endOthers ends what does not come by the event loops: commands, mail of local users, HTTP.
-// It returns when nothing of it is under way any more, or after localDrain; rest waits for the
-// end of HTTP. None of them then hears that the server ends: it waits for the next process.
-func (r *running) endOthers(until context.Context, web *httpServers) (rest func()) {
-	var short, all sync.WaitGroup
-	short.Go(func() { web.endAdmin(until, localDrain) })
-	short.Go(func() { web.endMail(until, localDrain) })
-	all.Go(func() { web.endWeb(until, r.log) })
+// Commands come first, since a checkpoint may take long, and clients of the others need not
+// wait for it. endOthers returns when no command and no mail is under way any more, and HTTP
+// had localDrain; rest waits for the end of HTTP, which has limit. None of them then hears that
+// the server ends: it waits for the next process.
+func (r *running) endOthers(limit time.Duration, web *httpServers) (rest func()) {
+	web.endAdmin(localDrain)
+	var mail, all sync.WaitGroup
+	mail.Go(func() { web.endMail(shortDrain) })
+	all.Go(func() {
+		until, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		web.endWeb(until, r.log)
+	})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		short.Wait()
 		all.Wait()
 	}()
 	select {
 	case <-ended:
 	case <-time.After(localDrain):
 	}
-	short.Wait()
+	mail.Wait()
 	return all.Wait
 }
 
-// next is the process that follows by order.
-func (r *running) next(by *handover) *successor {
+// next is the process that follows by order; broken: the store has failed.
+func (r *running) next(by *handover, broken bool) *successor {
 	by.Args = os.Args
 	// Not closed on exec.
 	if fd, err := unix.Open("/proc/self/exe", unix.O_PATH, 0); err == nil {
 		by.Before = fd
 	}
-	return &successor{program: r.from.program, args: os.Args, sockets: r.sockets, by: by}
+	return &successor{program: r.from.program, args: os.Args, sockets: r.sockets, failed: broken, by: by}
 }
 
 // signalsWait has SIGHUP, which would kill a process that has no handler for it yet, ignored

@@ -52,15 +52,11 @@ type running struct {
 
 // reload reads the configuration again, and applies the keys that a running server can
 // change. At an error no key changes. The log has the answer too. In any case the file of
-// the log is opened again, and the certificates and the DKIM keys are read again.
+// the log is opened again. Unless the server is about to end, the certificates and the DKIM keys
+// are read again too.
 func (r *running) reload() (done admin.Reloaded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.mayRestart(); err != nil {
-		code, _ := sysexits.Of(err)
-		return admin.Reloaded{Changes: []admin.Change{}, Error: err.Error(), Code: int(code)}
-	}
-	defer r.manager.reloading()()
 	fault := func(err error) {
 		if err != nil {
 			done.Faults, done.Code = append(done.Faults, err.Error()), int(cmp.Or(workspace.ExitCode(err), sysexits.IOErr))
@@ -69,6 +65,13 @@ func (r *running) reload() (done admin.Reloaded) {
 	}
 	fault(r.lines.Reopen())
 	done.Changes = []admin.Change{}
+	if err := r.mayRestart(); err != nil {
+		code, _ := sysexits.Of(err)
+		done.Error, done.Code = err.Error(), int(code)
+		r.log.Error("the configuration is not reloaded: " + done.Error)
+		return done
+	}
+	defer r.manager.reloading()()
 	next, err := r.load()
 	if err == nil {
 		done.File = next.File()
@@ -131,6 +134,7 @@ func (r *running) apply(next *config.Config) (changes []admin.Change, late, err 
 	}
 	r.asked = asked
 	r.cfg.Store(now)
+	r.nameSockets()
 	if r.web != nil {
 		if err := r.web.join(now); err != nil {
 			late = fmt.Errorf("the keys are applied, but not all addresses of HTTP are served; reload again: %w", err)
@@ -175,6 +179,19 @@ func (r *running) use(now *config.Config) (err error) {
 		return err
 	}
 	return sysexits.Config.With(err)
+}
+
+// nameSockets has the next process know each socket by its address in the file as it is now: an
+// address that is kept may have got another spelling, such as [::]:25 for :25.
+func (r *running) nameSockets() {
+	asked := server.Listeners(r.asked)
+	for n, l := range server.Listeners(r.cfg.Load()) {
+		for i, addr := range l.Addrs {
+			if len(asked[n].Addrs) == len(l.Addrs) { // systemd may have passed another number
+				r.sockets.Ask(l.Name, addr, asked[n].Addrs[i])
+			}
+		}
+	}
 }
 
 // isPassed reports whether a key is of addresses whose sockets systemd has passed.

@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"postrider/engine/config"
 	"postrider/engine/host/maillog"
 	"postrider/engine/server"
+	"postrider/storage"
 	"postrider/storage/lsm"
 )
 
@@ -50,13 +53,15 @@ func startRunning(t *testing.T) (r *running, next **config.Config) {
 		t.Fatal(err)
 	}
 	file := asked.Clone()
-	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, store: store, lines: lines, sockets: sockets, log: log, manager: new(notifier), share: share, asked: asked}
+	r = &running{load: func() (*config.Config, error) { return file.Clone(), nil }, srv: srv, store: store, lines: lines, sockets: sockets, log: log, manager: new(notifier), share: share, asked: asked,
+		from: &origin{program: "/nowhere"}, started: time.Now(), ready: make(chan struct{}), orders: make(chan *handover, 1)}
 	r.cfg.Store(cfg)
 	web, err := serveHTTP(t.Context(), &httpParams{cfg, sockets, srv, store, log, time.Now(), r})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv.Start()
+	close(r.ready)
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -64,7 +69,7 @@ func startRunning(t *testing.T) (r *running, next **config.Config) {
 		web.end(ended, log)
 		sockets.Close()
 		lines.Close()
-		if err := store.Close(); err != nil {
+		if err := store.Close(); err != nil && !errors.Is(err, storage.ErrClosed) {
 			t.Error(err)
 		}
 	})
@@ -155,6 +160,53 @@ func TestReload_AllOrNothing(t *testing.T) {
 		if slices.Contains(r.store.Domains(), "left.test") {
 			t.Errorf("%s: a domain is left that the server does not go by", key)
 		}
+	}
+}
+
+// The next process finds a socket that is kept at a reload by the address that the file has now.
+func TestReload_OtherSpelling(t *testing.T) {
+	r, file := startRunning(t)
+	bound := r.cfg.Load().POP3.Listen[0]
+	if list := r.sockets.Listed(); strings.Contains(list, bound) || strings.Count(list, `"127.0.0.1:0"`) != 2 {
+		t.Fatal(list)
+	}
+	for n, addr := range []string{bound, "127.0.0.1:0"} { // the second is another one
+		if err := (*file).Key("pop3.listen").Set(addr); err != nil {
+			t.Fatal(err)
+		}
+		if done := r.reload(); done.Error != "" || len(done.Changes) != 1 {
+			t.Fatalf("%+v", done)
+		}
+		if now := r.cfg.Load().POP3.Listen; len(now) != n+1 || now[0] != bound || n > 0 && now[1] == bound {
+			t.Errorf("the address is not kept: %q", now)
+		}
+		if list := r.sockets.Listed(); strings.Count(list, bound) != 1 || strings.Count(list, `"127.0.0.1:0"`) != n+1 {
+			t.Error(list)
+		}
+	}
+}
+
+// While the server is about to end, a reload is refused, and still opens the file of the log again.
+func TestReload_AtTheEnd(t *testing.T) {
+	r, file := startRunning(t)
+	path := filepath.Join(t.TempDir(), "log")
+	(*file).Log.To = path
+	if done := r.reload(); done.Error != "" {
+		t.Fatal(done.Error)
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	said := new(bytes.Buffer)
+	r.log = slog.New(slog.NewTextHandler(said, nil))
+	r.stage.Store(replacing)
+	done := r.reload()
+	const want = "a restart is under way already"
+	if done.Error != want || done.Code != int(sysexits.TempFail) || done.Changes == nil || !strings.Contains(said.String(), want) {
+		t.Errorf("%+v %q", done, said)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the file of the log is not opened again: %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -94,11 +95,20 @@ type successor struct {
 
 // take executes the program in the place of this process. If the program can't be executed by
 // order, the present one is, once more: it can't go on, since its store is closed. take returns only
-// when all fails.
-func (n *successor) take() error {
+// when all fails, or nil when ctx has ended: the process is to end then.
+func (n *successor) take(ctx context.Context) error {
 	signalsWait()
+	// From here on they end the process at once, which has nothing to lose any more. A handler
+	// would be gone with the program, and with it the signal.
+	signal.Reset(syscall.SIGTERM, syscall.SIGINT)
+	if ctx.Err() != nil {
+		return nil
+	}
 	err := n.exec(n.program)
 	if n.by != nil && n.by.Fault == "" {
+		if n.by.Before > 0 {
+			_ = unix.Close(n.by.Before)
+		}
 		n.by.Fault, n.by.Before = err.Error(), 0
 		err = errors.Join(err, n.exec("/proc/self/exe"))
 	}

@@ -82,7 +82,7 @@ demo-passwords of the data directory.`,
 			stop()
 			err = errors.Join(err, written())
 			if next != nil {
-				err = errors.Join(err, next.take())
+				err = errors.Join(err, next.take(cmd.Context()))
 			}
 			return err
 		},
@@ -145,9 +145,9 @@ func (o *origin) serve(ctx context.Context, cfg *config.Config, load func() (*co
 
 func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*config.Config, error), hangups chan os.Signal, demo bool, out io.Writer) (next *successor, err error) {
 	started, asked := time.Now(), cfg.Clone()
-	handler, err := maillog.Open(logSettings(cfg))
+	handler, err := openLog(cfg)
 	if err != nil {
-		return nil, sysexits.CantCreate.With(err)
+		return nil, err
 	}
 	defer handler.Close()
 	log := slog.New(handler)
@@ -171,7 +171,9 @@ func (o *origin) run(ctx context.Context, cfg *config.Config, load func() (*conf
 	if errors.Is(err, storage.ErrFailed) && isReplacement() && ctx.Err() == nil {
 		pause := restartPause(started)
 		log.Error("the store can't be opened yet; trying again with another process", "err", err, "pause", pause)
-		wait(ctx, pause)
+		if wait(ctx, pause); ctx.Err() != nil {
+			return nil, err
+		}
 		return o.again(pause), nil
 	}
 	if err != nil {
@@ -216,7 +218,7 @@ func (r *running) untilEnd(ctx context.Context, failed <-chan error, web *httpSe
 	case err := <-failed:
 		return r.restartFailed(ctx, err), nil
 	case by := <-r.orders:
-		if next := r.give(ctx, by, web, store); next != nil {
+		if next := r.give(ctx, by, failed, web, store); next != nil {
 			return next, nil
 		}
 	}
@@ -228,19 +230,26 @@ func (r *running) untilEnd(ctx context.Context, failed <-chan error, web *httpSe
 	defer cancel()
 	r.srv.Drain(until)
 	web.end(until, r.log)
-	r.srv.History().Flush() // what the last requests did
-	return nil, sysexits.IOErr.With(store.Close())
+	err = store.Close()
+	// What the last requests did, and the messages that the end of the store has waited for.
+	r.srv.History().Flush()
+	if errors.Is(err, storage.ErrClosed) { // the signal came in the middle of a restart
+		err = nil
+	}
+	return nil, sysexits.IOErr.With(err)
 }
 
 // restartFailed ends a server whose store has failed, in favour of a process that opens it
-// again.
+// again; nil: ctx has ended, and no process is to follow.
 func (r *running) restartFailed(ctx context.Context, err error) *successor {
 	r.stage.Store(ending)
 	pause := restartPause(r.started)
 	r.manager.restarting(err)
 	r.log.Error("the store failed: restarting", "err", err, "pause", pause)
 	drain(r.srv, 2*time.Second) // the answers to what was in flight: 451
-	wait(ctx, pause)
+	if wait(ctx, pause); ctx.Err() != nil {
+		return nil
+	}
 	signalsWait()
 	return r.from.again(pause)
 }
@@ -270,6 +279,21 @@ func openStore(ctx context.Context, cfg *config.Config, log *slog.Logger, failed
 		log.Error("the store can't be opened yet; trying again", "err", err, "pause", restartPause(started))
 		wait(ctx, restartPause(started))
 	}
+}
+
+// openLog opens the log. A file that root makes belongs to the user of the server, as which it is opened again.
+func openLog(cfg *config.Config) (*maillog.Handler, error) {
+	if os.Geteuid() == 0 {
+		u, err := workspace.ServerUser(cfg)
+		if err == nil && u != nil {
+			err = maillog.Make(cfg.Log.To, u.UID, u.GID)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	handler, err := maillog.Open(logSettings(cfg))
+	return handler, sysexits.CantCreate.With(err)
 }
 
 // logSettings are how the log is written.

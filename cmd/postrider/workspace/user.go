@@ -19,25 +19,36 @@ func BecomeServer(cfg *config.Config) error {
 	if os.Geteuid() != 0 {
 		return sysexits.Unavailable.With(becomeNamed(cfg))
 	}
+	u, err := ServerUser(cfg)
+	if err != nil || u == nil {
+		return err
+	}
+	if cfg.Server.User != "" {
+		if err := makeDataDir(cfg.Server.Data, *u); err != nil {
+			return sysexits.CantCreate.With(err)
+		}
+	}
+	return sysexits.Unavailable.With(privilege.Become(*u))
+}
+
+// ServerUser is the user that a server runs as that root starts; nil: root.
+func ServerUser(cfg *config.Config) (*privilege.User, error) {
 	info, err := os.Stat(cfg.Server.Data)
 	switch {
 	case cfg.Server.User != "":
 		u, err := privilege.Find(cfg.Server.User)
 		if err != nil {
-			return sysexits.Config.With(fmt.Errorf("server.user: %w", err))
+			return nil, sysexits.Config.With(fmt.Errorf("server.user: %w", err))
 		}
-		if err := makeDataDir(cfg.Server.Data, u); err != nil {
-			return sysexits.CantCreate.With(err)
-		}
-		return sysexits.Unavailable.With(privilege.Become(u))
+		return &u, nil
 	case err == nil:
 		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 0 {
-			return sysexits.Unavailable.With(privilege.Become(privilege.User{
+			return &privilege.User{
 				Name: fmt.Sprintf("the owner of %s", cfg.Server.Data), UID: int(owner.Uid), GID: int(owner.Gid), Groups: []int{int(owner.Gid)},
-			}))
+			}, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // becomeNamed checks, without root, that we are server.user already.

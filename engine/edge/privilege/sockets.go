@@ -148,6 +148,16 @@ func (s *Sockets) Drop(name, addr string) {
 	})
 }
 
+// Ask notes that the configuration has the socket of an address as asked now. addr is the address
+// that it is bound to.
+func (s *Sockets) Ask(name, addr, asked string) {
+	for i := range s.all {
+		if k := &s.all[i]; k.name == name && k.addr == addr && !k.systemd && !k.local {
+			k.asked = asked
+		}
+	}
+}
+
 // addrOf returns the address of a listening socket.
 func addrOf(f *os.File) (string, error) {
 	l, err := net.FileListener(f)

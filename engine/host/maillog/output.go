@@ -89,8 +89,29 @@ type file struct {
 	f  *os.File
 }
 
+// fileMode is the mode of a file of the log.
+const fileMode = 0o640
+
+// Make makes the file that to names for a user, if to names a file and it is not there. It is for root:
+// the process becomes that user later, and opens the file again.
+func Make(to string, uid, gid int) error {
+	switch to {
+	case ToStderr, ToSyslog, ToJournal, "":
+		return nil
+	}
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil //nolint:nilerr // it is there, or Open tells what is wrong
+	}
+	defer f.Close()
+	if err := f.Chown(uid, gid); err != nil {
+		return fmt.Errorf("log.to: %w", err)
+	}
+	return nil
+}
+
 func (o *file) reopen() error {
-	f, err := os.OpenFile(o.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	f, err := os.OpenFile(o.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, fileMode)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
