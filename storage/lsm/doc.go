@@ -84,7 +84,8 @@
 // every write). Removing an account is: delete A, L and U, set Y (synced: from here
 // on nothing is delivered to it), and restoring it is the same batch back. Deleting it is:
 // delete A, L and U, or Y, and set Z; then delete its messages in steps; the last one deletes
-// Z. A start goes on with every Z it finds. See keep.go.
+// Z. A start goes on with every Z it finds. Messages whose rows are damaged are passed over: they
+// stay. See keep.go.
 //
 // # The mail queue
 //

@@ -26,11 +26,8 @@ func (s *Store) Expire(account storage.AccountID) (x storage.Expired, err error)
 	}
 	defer l.Release()
 	defer s.listings.drop(account)
-	before, err := s.counter(account)
-	if err != nil {
-		return x, err
-	}
-	err = s.doAlone(&call{stage: func(b *pebble.Batch) error {
+	var gone counter
+	err = s.doAlone(&call{stage: func(b *pebble.Batch) (err error) {
 		if !l.valid() {
 			return storage.ErrFenced
 		}
@@ -39,16 +36,16 @@ func (s *Store) Expire(account storage.AccountID) (x storage.Expired, err error)
 			return err
 		}
 		if s.retention.deleted.Load() > 0 {
-			return s.committer.keep(b, account, ids)
+			gone, err = s.committer.keep(b, account, ids)
+		} else {
+			gone, err = s.committer.expunge(b, account, ids, nil)
 		}
-		return s.committer.expunge(b, account, ids)
+		return err
 	}})
 	if err != nil {
 		return x, err
 	}
-	after, err := s.counter(account)
-	gone := counter{int64(len(ids)), before.octets - after.octets}
-	return storage.Expired{Mail: quotaOf(gone), More: len(ids) == purgeStep}, err
+	return storage.Expired{Mail: quotaOf(gone), More: len(ids) == purgeStep}, nil
 }
 
 // overAge is the oldest messages of a maildrop that are over age, at most purgeStep.

@@ -3,6 +3,7 @@ package lsm
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"time"
 
@@ -77,6 +78,20 @@ func readError(err error) error {
 	}
 	return fmt.Errorf("%w: %w", storage.ErrTemporary, err)
 }
+
+// closeRow closes a row that was read, and gives the reason if it could not be: Get of v2.1.7
+// makes an empty value of one in a blob file that can't be read, and tells only here. Otherwise
+// it is err.
+func closeRow(row io.Closer, err error) error {
+	if why := row.Close(); why != nil {
+		return readError(why)
+	}
+	return err
+}
+
+// unreadable reports whether an error of a read means that a row is damaged: it won't be read
+// later either.
+func unreadable(err error) bool { return errors.Is(readError(err), storage.ErrCorrupt) }
 
 // recoverRead turns a panic under a read into ErrCorrupt: v2.1.7 panics on a
 // missing or damaged blob file.

@@ -353,6 +353,59 @@ func TestMailExpiresByTheTimeThatItWasThere(t *testing.T) {
 	}
 }
 
+// What expires is counted right while mail comes.
+func TestExpireCountsWhatItDeleted(t *testing.T) {
+	for _, deletes := range []time.Duration{0, day} {
+		c := newStepClock()
+		s := openStepped(t, vfs.NewMem(), c)
+		s.SetRetention(storage.Retention{Mail: 30 * day, DeletedMail: deletes})
+		a := accountIn(t, s, "alice")
+		for _, octets := range []int{100, 3000} {
+			if _, err := storetest.Deliver(s, storetest.Body(octets, "x"), a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, before, err := s.Usage(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.wait(31 * day)
+
+		// The committer waits until the expiry is queued and, after it, a delivery.
+		waits, goOn, done := make(chan bool), make(chan bool), make(chan error, 3)
+		go func() {
+			done <- s.doAlone(&call{stage: func(*pebble.Batch) error { close(waits); <-goOn; return nil }})
+		}()
+		<-waits
+		var x storage.Expired
+		go func() {
+			var err error
+			x, err = s.Expire(a)
+			done <- err
+		}()
+		s.queue.wait()
+		s.Deliver(&storage.Delivery{
+			Draft: storetest.Draft(s, storetest.Body(5000, "y")), Arrival: c.now(), Size: 5000,
+			Recipients: []storage.Recipient{{Account: a, Trace: storetest.Trace(a)}},
+			Done:       func(_ *storage.Delivery, _ storage.Receipt, err error) { done <- err },
+		})
+		close(goOn)
+		if err := errors.Join(<-done, <-done, <-done); err != nil {
+			t.Fatal(err)
+		}
+		if want := (storage.Quota{Octets: before, Messages: 2}); x.Mail != want {
+			t.Errorf("%+v expired, want %+v", x.Mail, want)
+		}
+		if n, _, err := s.Usage(a); n != 1 || err != nil {
+			t.Errorf("%d messages are left, %v", n, err)
+		}
+		storetest.Clean(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A maildrop of many messages expires in steps, and so does deleted mail.
 func TestManyMessagesGoInSteps(t *testing.T) {
 	c := newStepClock()

@@ -226,15 +226,16 @@ func (l *lock) expunge(ids []storage.MessageID, keep bool) error {
 	defer l.s.listings.drop(l.account)
 	return l.s.do(&call{
 		alone: true,
-		stage: func(b *pebble.Batch) error {
+		stage: func(b *pebble.Batch) (err error) {
 			switch c := &l.s.committer; {
 			case !l.valid():
 				return storage.ErrFenced
 			case keep && l.s.retention.deleted.Load() > 0:
-				return c.keep(b, l.account, ids)
+				_, err = c.keep(b, l.account, ids)
 			default:
-				return c.expunge(b, l.account, ids)
+				_, err = c.expunge(b, l.account, ids, nil)
 			}
+			return err
 		},
 	})
 }
@@ -250,55 +251,60 @@ func (s *Store) Remove(account storage.AccountID, ids []storage.MessageID) error
 }
 
 // expunge adds the deletion of messages of a maildrop: their entries, and the
-// bodies that no other maildrop has. Unknown ids are skipped. It runs on the
-// committer's goroutine, so that the R rows that it reads are the ones that the batch
-// will meet: no body is left over and none is taken from another maildrop.
-func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
-	var gone counter
+// bodies that no other maildrop has. Unknown ids are skipped, and what u passes over.
+// It runs on the committer's goroutine, so that the R rows that it reads are the ones that
+// the batch will meet: no body is left over and none is taken from another maildrop.
+func (c *committer) expunge(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID, u *unread) (gone counter, err error) {
 	for _, id := range ids {
 		e, size, err := c.entry(account, id)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.disown(b, id, &e, nil)
 		}
-		if err := c.disown(b, id, &e, nil); err != nil {
-			return err
+		if u.passOver(err) {
+			continue
+		}
+		if err != nil {
+			return gone, readError(err)
 		}
 		var k [maildropKeyLen]byte
 		_ = b.DeleteSized(putMaildropKey(&k, account, id), uint32(size), nil)
 		if len(e.uidl) > 0 {
 			_ = b.Delete(uidlKey(account, string(e.uidl)), nil)
 		}
-		gone.messages--
-		gone.octets -= e.octets()
+		gone = gone.plus(counter{1, e.octets()})
 	}
 	if gone != (counter{}) {
-		c.count(b, account, gone)
+		c.count(b, account, counter{-gone.messages, -gone.octets})
 	}
-	return nil
+	return gone, nil
 }
 
 // entry reads the row of a message, without its trace.
 func (c *committer) entry(account storage.AccountID, id storage.MessageID) (e entry, size int, err error) {
+	defer c.s.recoverRead(&err)
 	var k [maildropKeyLen]byte
 	v, closer, err := c.s.db.Get(putMaildropKey(&k, account, id))
 	if err != nil {
 		return e, 0, err
 	}
-	defer closer.Close()
 	err = e.parse(v)
 	e.trace, e.uidl = nil, bytes.Clone(e.uidl)
-	return e, len(v), err
+	return e, len(v), closeRow(closer, err)
 }
 
 // ownersOf reads how many owners a shared body has.
-func (c *committer) ownersOf(id storage.MessageID) (uint32, error) {
+func (c *committer) ownersOf(id storage.MessageID) (n uint32, err error) {
+	defer c.s.recoverRead(&err)
 	var k [idKeyLen]byte
 	v, closer, err := c.s.db.Get(putIDKey(&k, tagRefs, id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, fmt.Errorf("%w: owners of message %s: their row is missing", storage.ErrCorrupt, id)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: owners of message %s: %w", storage.ErrCorrupt, id, err)
+		return 0, fmt.Errorf("owners of message %s: %w", id, readError(err))
 	}
 	defer closer.Close()
 	if len(v) != 4 {
@@ -411,17 +417,20 @@ func (s *Store) Usage(account storage.AccountID) (messages, octets int64, err er
 	return c.messages, c.octets, err
 }
 
-// firstMessages is the ids of the oldest limit messages of a maildrop, or of the deleted
-// messages of its account, by the tag of their rows.
-func (s *Store) firstMessages(tag byte, account storage.AccountID, limit int) (ids []storage.MessageID, err error) {
+// messagesFrom is the ids of limit messages of a maildrop, or of the deleted messages of its
+// account, by the tag of their rows: the oldest from an id on.
+func (s *Store) messagesFrom(tag byte, account storage.AccountID, from storage.MessageID, limit int) (ids []storage.MessageID, err error) {
 	defer s.recoverRead(&err)
 	if limit == 0 {
 		return nil, nil
 	}
+	var begin [maildropKeyLen]byte
+	putMaildropKey(&begin, account, from)
+	begin[0] = tag
 	var k [accountKeyLen]byte
-	err = scan(s.db, putAccountKey(&k, tag, account), func(k, _ []byte) (bool, error) {
+	err = scanKeys(s.db, begin[:], after(putAccountKey(&k, tag, account)), func(k []byte) bool {
 		ids = append(ids, idOfMaildropKey(k))
-		return len(ids) < limit, nil
+		return len(ids) < limit
 	})
 	return ids, err
 }

@@ -23,9 +23,9 @@ const noteEvery = 3600 * 1_000_000
 
 // purging is the state of Purge. Purge works in one goroutine at a time.
 type purging struct {
-	from   []byte              // T rows below it are gone
-	doomed []storage.AccountID // removed accounts that are being deleted
-	noted  uint64              // the time that was written down last
+	from   []byte    // T rows below it are gone
+	doomed *clearing // the removed account that is being deleted; nil: none is
+	noted  uint64    // the time that was written down last
 
 	earlyAt     uint64 // when earlyOctets was 0
 	earlyOctets int64  // what went before its time since then
@@ -61,7 +61,7 @@ func (s *Store) Purge() (p storage.Purged, err error) {
 	if p.Early, err = s.purgeMail(&p); err != nil {
 		return p, err
 	}
-	if len(s.purging.doomed) == 0 {
+	if s.purging.doomed == nil {
 		if id := s.overTime(); id != 0 {
 			a, err := s.doom(id)
 			if errors.Is(err, storage.ErrNotFound) {
@@ -71,14 +71,18 @@ func (s *Store) Purge() (p storage.Purged, err error) {
 				return p, err
 			}
 			p.Accounts = append(p.Accounts, a)
-			s.purging.doomed = append(s.purging.doomed, id)
+			s.purging.doomed = &clearing{account: id}
 		}
 	}
-	if len(s.purging.doomed) == 0 {
+	if s.purging.doomed == nil {
 		return p, nil
 	}
 	p.More = true
-	last, err := s.clearStep(s.purging.doomed[0], purgeStep, s.doAlone)
+	last, err := s.clearStep(s.purging.doomed, purgeStep, s.doAlone)
+	if errors.Is(err, storage.ErrCorrupt) {
+		s.leaveUncleared(s.purging.doomed.account, err)
+		last, err = true, nil
+	}
 	if err == nil && last {
 		s.purging.doomed = nil
 	}
@@ -170,11 +174,11 @@ func (c *committer) purgeRows(b *pebble.Batch, keys [][]byte) (gone counter, err
 		if err == nil && is == at {
 			err = c.disown(b, id, &e, owners)
 		}
-		switch {
-		case errors.Is(err, pebble.ErrNotFound), errors.Is(readError(err), storage.ErrCorrupt), is != at:
-			continue // what can't be read stays, and Check reports it
-		case err != nil:
+		if err != nil && !errors.Is(err, pebble.ErrNotFound) && !unreadable(err) {
 			return gone, readError(err)
+		}
+		if err != nil || is != at {
+			continue // what can't be read stays, and Check reports it
 		}
 		var k [keptKeyLen]byte
 		_ = b.Delete(putKeptKey(&k, account, id), nil)
@@ -213,59 +217,109 @@ func (s *Store) doAlone(c *call) error {
 	return s.do(c)
 }
 
+// clearing is the deletion of all mail of a doomed account. What was passed over stays, so each
+// step begins after the one before.
+type clearing struct {
+	account    storage.AccountID
+	live, kept storage.MessageID // the messages below are gone, or can't be read
+	unread     unread
+}
+
+// unread counts the messages whose rows are damaged, so that their bodies can't be deleted.
+type unread struct {
+	messages int
+	err      error // the last one
+}
+
+// passOver reports whether an error of a read means that a message is passed over. nil passes
+// over none: then all is deleted or nothing.
+func (u *unread) passOver(err error) bool {
+	if u == nil || !unreadable(err) {
+		return false
+	}
+	u.messages, u.err = u.messages+1, err
+	return true
+}
+
+// leaveUncleared warns that the mail of a deleted account can't be read, and stays: the Z row
+// has the next start try again.
+func (s *Store) leaveUncleared(account storage.AccountID, err error) {
+	s.opts.Log.Warn("the mail of an account that was deleted can't be read, and takes room; "+advice, "account", account, "err", plainText(err))
+}
+
 // clearAll deletes all mail of a doomed account.
 func (s *Store) clearAll(id storage.AccountID) error { return s.clearMaildrop(id, s.doAlone) }
 
 // clearMaildrop deletes all mail of a doomed account, its counter and its Z row.
 // carry carries a step out: through the committer, or directly at start.
 func (s *Store) clearMaildrop(id storage.AccountID, carry func(*call) error) error {
+	g := clearing{account: id}
 	for {
-		if last, err := s.clearStep(id, clearStep, carry); err != nil || last {
+		if last, err := s.clearStep(&g, clearStep, carry); err != nil || last {
 			return err
 		}
 	}
 }
 
 // clearStep is a step of clearMaildrop: messages of the maildrop, then deleted ones. The
-// last one takes the rest.
-func (s *Store) clearStep(id storage.AccountID, limit int, carry func(*call) error) (last bool, err error) {
-	live, err := s.firstMessages(tagMaildrop, id, limit)
+// last one takes the rest. Messages with damaged rows stay, and Check reports them.
+func (s *Store) clearStep(g *clearing, limit int, carry func(*call) error) (last bool, err error) {
+	live, err := s.messagesFrom(tagMaildrop, g.account, g.live, limit)
 	if err != nil {
 		return false, err
 	}
-	kept, err := s.firstMessages(tagKept, id, limit-len(live))
+	kept, err := s.messagesFrom(tagKept, g.account, g.kept, limit-len(live))
 	if err != nil {
 		return false, err
 	}
 	last = len(live)+len(kept) < limit
-	return last, carry(&call{stage: func(b *pebble.Batch) error {
-		if err := s.committer.expunge(b, id, live); err != nil {
+	was := g.unread
+	err = carry(&call{stage: func(b *pebble.Batch) error {
+		if _, err := s.committer.expunge(b, g.account, live, &g.unread); err != nil {
 			return err
 		}
-		if err := s.committer.purgeAll(b, id, kept); err != nil || !last {
+		if err := s.committer.purgeAll(b, g.account, kept, &g.unread); err != nil || !last {
 			return err
 		}
 		var k [accountKeyLen]byte
 		for _, tag := range [...]byte{tagCount, tagSince, tagDoomed} {
-			_ = b.Delete(putAccountKey(&k, tag, id), nil)
+			_ = b.Delete(putAccountKey(&k, tag, g.account), nil)
 		}
 		return nil
 	}})
+	if err != nil {
+		g.unread = was
+		return false, err
+	}
+	if len(live) > 0 {
+		g.live = live[len(live)-1] + 1
+	}
+	if len(kept) > 0 {
+		g.kept = kept[len(kept)-1] + 1
+	}
+	if last && g.unread.messages > 0 {
+		s.opts.Log.Warn("messages of an account that was deleted can't be read: they stay, and take room; "+advice,
+			"account", g.account, "messages", g.unread.messages, "err", plainText(g.unread.err))
+	}
+	return last, nil
 }
 
 // purgeAll adds the deletion of deleted messages of an account.
-func (c *committer) purgeAll(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
+func (c *committer) purgeAll(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID, u *unread) error {
 	var gone counter
 	for _, id := range ids {
 		at, e, err := c.kept(account, id)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
 		}
+		if err == nil {
+			err = c.disown(b, id, &e, nil)
+		}
+		if u.passOver(err) {
+			continue
+		}
 		if err != nil {
 			return readError(err)
-		}
-		if err := c.disown(b, id, &e, nil); err != nil {
-			return err
 		}
 		c.deleteKeptRows(b, account, id, at)
 		gone = gone.plus(counter{1, e.octets()})

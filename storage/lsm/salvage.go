@@ -76,6 +76,7 @@ type salvage struct {
 	names       map[[2]string]bool
 	doomed      map[storage.AccountID]bool
 	removed     map[storage.AccountID]bool
+	live        map[inMaildrop]bool         // messages in the new store that have a K row in the old one, too
 	kept        counter                     // deleted messages
 	onlyDeleted map[storage.MessageID]entry // shared bodies of which only deleted owners were found
 	counted     map[storage.AccountID]counter
@@ -110,7 +111,7 @@ func Salvage(ctx context.Context, o SalvageOptions) (_ Salvaged, err error) {
 	s := &salvage{
 		ctx: ctx, o: o,
 		domains: make(map[string]bool), accounts: make(map[storage.AccountID]storage.Account), names: make(map[[2]string]bool),
-		doomed: make(map[storage.AccountID]bool), removed: make(map[storage.AccountID]bool), onlyDeleted: make(map[storage.MessageID]entry), counted: make(map[storage.AccountID]counter),
+		doomed: make(map[storage.AccountID]bool), removed: make(map[storage.AccountID]bool), live: make(map[inMaildrop]bool), onlyDeleted: make(map[storage.MessageID]entry), counted: make(map[storage.AccountID]counter),
 		written: make(map[storage.MessageID]bool), owners: make(map[storage.MessageID]uint32), claimed: make(map[storage.MessageID]bool),
 		places: make(map[storage.EntryID]bool), marks: make(map[string]uint32),
 	}

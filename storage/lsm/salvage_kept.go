@@ -35,7 +35,9 @@ func (s *salvage) removedAccounts() error {
 	return nil
 }
 
-// deleted writes the deleted messages that are kept, as deleted ones.
+// deleted writes the deleted messages that are kept, as deleted ones. When the deletion of a
+// row can't be read, a message has an M row and a K row, and may be live or deleted. It is
+// live then, and only that: Purge would take the body of a message with both.
 func (s *salvage) deleted() error {
 	rows := s.set.Under(string(tagKept))
 	for i := range rows {
@@ -48,6 +50,9 @@ func (s *salvage) deleted() error {
 		}
 		account, id := accountOfKey(key), idOfMaildropKey(key)
 		s.lastID = max(s.lastID, id)
+		if s.live[inMaildrop{account, id}] {
+			continue
+		}
 		v, err := s.set.Value(&rows[i])
 		var at uint64
 		var e entry

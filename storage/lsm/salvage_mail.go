@@ -32,6 +32,12 @@ type looseChunk struct {
 	wire int
 }
 
+// inMaildrop is a message in the maildrop of an account.
+type inMaildrop struct {
+	account storage.AccountID
+	id      storage.MessageID
+}
+
 var errLost = errors.New("can't be read")
 
 // maildrops writes the messages of the maildrops.
@@ -73,6 +79,10 @@ func (s *salvage) maildrops() error {
 		}
 		if err := s.put(key, v); err != nil {
 			return err
+		}
+		var k [keptKeyLen]byte
+		if s.set.Find(putKeptKey(&k, account, id)) != nil {
+			s.live[inMaildrop{account, id}] = true
 		}
 		if len(e.uidl) > 0 {
 			if err := s.put(uidlKey(account, string(e.uidl)), binary.BigEndian.AppendUint64(nil, uint64(id))); err != nil {

@@ -1,6 +1,8 @@
 package lsm
 
 import (
+	"errors"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"postrider/storage"
@@ -21,7 +23,10 @@ func (s *Store) sweep() error {
 		return err
 	}
 	for _, id := range doomed {
-		if err := s.clearMaildrop(id, s.carryDirectly); err != nil {
+		err := s.clearMaildrop(id, s.carryDirectly)
+		if errors.Is(err, storage.ErrCorrupt) {
+			s.leaveUncleared(id, err)
+		} else if err != nil {
 			return err
 		}
 	}

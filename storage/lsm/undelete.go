@@ -14,25 +14,23 @@ import (
 
 // keep is expunge for a store that keeps deleted mail: the messages leave the maildrop and
 // are kept. Unknown ids are skipped.
-func (c *committer) keep(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) error {
+func (c *committer) keep(b *pebble.Batch, account storage.AccountID, ids []storage.MessageID) (gone counter, err error) {
 	at := c.mail.stamps.next()
-	var gone counter
 	for _, id := range ids {
 		octets, err := c.keepOne(b, account, id, at)
 		if errors.Is(err, pebble.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return err
+			return gone, err
 		}
-		gone.messages++
-		gone.octets += octets
+		gone = gone.plus(counter{1, octets})
 	}
 	if gone != (counter{}) {
 		c.count(b, account, counter{-gone.messages, -gone.octets})
 		c.countKept(b, gone)
 	}
-	return nil
+	return gone, nil
 }
 
 // keepOne moves a message from its M row to a K row.
@@ -42,7 +40,7 @@ func (c *committer) keepOne(b *pebble.Batch, account storage.AccountID, id stora
 	if err != nil {
 		return 0, err
 	}
-	defer closer.Close()
+	defer func() { err = closeRow(closer, err) }()
 	var e entry
 	if err := e.parse(v); err != nil {
 		return 0, err
@@ -60,13 +58,17 @@ func (c *committer) keepOne(b *pebble.Batch, account storage.AccountID, id stora
 
 // kept reads the K row of a message; the entry is a copy. pebble.ErrNotFound.
 func (c *committer) kept(account storage.AccountID, id storage.MessageID) (at uint64, e entry, err error) {
+	defer c.s.recoverRead(&err)
 	var k [keptKeyLen]byte
 	v, closer, err := c.s.db.Get(putKeptKey(&k, account, id))
 	if err != nil {
 		return 0, e, err
 	}
-	defer closer.Close()
-	return parseKept(slices.Clone(v))
+	v = slices.Clone(v)
+	if err := closeRow(closer, nil); err != nil {
+		return 0, e, err
+	}
+	return parseKept(v)
 }
 
 // Deleted implements storage.Keeper.

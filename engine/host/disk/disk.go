@@ -10,6 +10,7 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,6 +63,47 @@ func Rename(from, to string) error {
 		}
 	}
 	return SyncDir(filepath.Dir(to))
+}
+
+// Replace renames a file or a directory, whose content is synced, in place of what is there,
+// which is removed. Both names are in one directory. When the rename fails, what was there has
+// its name again. When the directory can't be synced, the new one has the name, and what a
+// directory replaced is not removed: the error says where it is.
+func Replace(from, to string) error { return replace(from, to, SyncDir) }
+
+func replace(from, to string, sync func(dir string) error) error {
+	aside, err := moveAside(from, to)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		if aside != "" {
+			err = errors.Join(err, os.Rename(aside, to))
+		}
+		return err
+	}
+	err = sync(filepath.Dir(to))
+	switch {
+	case aside == "":
+		return err
+	case err != nil:
+		return fmt.Errorf("%s is new, but may be lost in a power cut; the one that it replaced is %s: %w", to, aside, err)
+	}
+	return os.RemoveAll(aside)
+}
+
+// moveAside makes room for a directory, which can't be renamed over another one. aside "":
+// nothing was in its place, or a file may be renamed over it.
+func moveAside(from, to string) (aside string, err error) {
+	info, err := os.Lstat(from)
+	if err != nil || !info.IsDir() {
+		return "", err
+	}
+	if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	aside = from + ".old"
+	return aside, os.Rename(to, aside)
 }
 
 // WriteFile makes or replaces a file that only its owner may read, as a whole or not at all.

@@ -1,9 +1,11 @@
 package disk
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -66,5 +68,87 @@ func TestMkdirAllAndRename(t *testing.T) {
 	}
 	if err := SyncTree("f"); err != nil {
 		t.Error(err)
+	}
+}
+
+// tree makes a directory with a file, or a file, with a text.
+func tree(t *testing.T, name, text string, folder bool) {
+	t.Helper()
+	if folder {
+		if err := os.Mkdir(name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		name = filepath.Join(name, "file")
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// textOf reads what tree made.
+func textOf(t *testing.T, name string) string {
+	t.Helper()
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		name = filepath.Join(name, "file")
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// Under the name there is always one, the old or the new, and the new one when it was renamed.
+func TestReplace(t *testing.T) {
+	f := func(fromFolder, toThere, toFolder bool) {
+		t.Helper()
+		t.Chdir(t.TempDir())
+		tree(t, "new", "new", fromFolder)
+		if toThere {
+			tree(t, "name", "old", toFolder)
+		}
+		if err := Replace("new", "name"); err != nil {
+			t.Error(err)
+		}
+		if text := textOf(t, "name"); text != "new" {
+			t.Errorf("%q has the name", text)
+		}
+		if names, err := os.ReadDir("."); len(names) != 1 || err != nil {
+			t.Errorf("%v are there, %v", names, err)
+		}
+	}
+	for _, folder := range []bool{false, true} {
+		f(folder, false, false)
+		f(folder, true, folder)
+	}
+	f(true, true, false)
+
+	// The sync fails: nothing is undone, and the old one is not lost.
+	for _, folder := range []bool{false, true} {
+		t.Chdir(t.TempDir())
+		tree(t, "new", "new", folder)
+		tree(t, "name", "old", folder)
+		err := replace("new", "name", func(dir string) error { return &os.PathError{Op: "sync", Path: dir, Err: syscall.EIO} })
+		if !errors.Is(err, syscall.EIO) || textOf(t, "name") != "new" {
+			t.Errorf("%v; %q has the name", err, textOf(t, "name"))
+		}
+		if folder && (textOf(t, "new.old") != "old" || !strings.Contains(err.Error(), "new.old")) {
+			t.Errorf("%v; the old one is %q", err, textOf(t, "new.old"))
+		}
+	}
+
+	// The rename fails: the old one is where it was.
+	t.Chdir(t.TempDir())
+	tree(t, "new", "new", true)
+	tree(t, "new/name", "old", true)
+	if err := Replace("new", "new/name"); err == nil || textOf(t, "new/name") != "old" {
+		t.Errorf("%v; %q has the name", err, textOf(t, "new/name"))
+	}
+	tree(t, "file", "new", false)
+	if err := Replace("file", "new"); err == nil || textOf(t, "new") != "new" || textOf(t, "file") != "new" {
+		t.Errorf("a file took the place of a folder: %v", err)
+	}
+	if err := Replace("none", "new"); err == nil || textOf(t, "new") != "new" {
+		t.Errorf("what is not there took the place of a folder: %v", err)
 	}
 }

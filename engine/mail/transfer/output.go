@@ -123,33 +123,7 @@ func (out *output) commit() error {
 	if err := out.vacant(); err != nil {
 		return err
 	}
-	old, err := out.moveAside()
-	if err != nil {
-		return err
-	}
-	if err := disk.Rename(out.temp, out.final); err != nil {
-		if old != "" {
-			err = errors.Join(err, disk.Rename(old, out.final))
-		}
-		return err
-	}
-	out.temp = ""
-	if old == "" {
-		return nil
-	}
-	return os.RemoveAll(old)
-}
-
-// moveAside makes room for a folder, which can't be renamed over another one.
-func (out *output) moveAside() (old string, err error) {
-	if !out.folder {
-		return "", nil
-	}
-	if _, err := os.Lstat(out.final); errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	old = out.temp + ".old"
-	return old, disk.Rename(out.final, old)
+	return disk.Replace(out.temp, out.final)
 }
 
 // abandon removes what was not committed.
