@@ -93,8 +93,8 @@ func withNumber(number storage.AccountID) string {
 	return fmt.Sprintf(" with the number %d", number)
 }
 
-// removedNamed are the removed accounts that had a name as it is written, and those of the
-// name that a domain alias makes of it, the last ones first. The domain may have been removed
+// removedNamed are the removed accounts that had a name as it is written, and the removed
+// accounts of the name that a domain alias makes of it, the last ones first. The domain may have been removed
 // with the accounts, and be an alias now.
 func removedNamed(ws *workspace.Workspace, name string) (asWritten, aliased []storage.RemovedAccount, err error) {
 	local, domain, err := workspace.ParseName(name, ws.Config.DefaultDomain())

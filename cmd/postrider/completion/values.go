@@ -49,7 +49,7 @@ func flagValues(cmd *cobra.Command, f *pflag.Flag) {
 	case f.Value.Type() == "ID":
 		list = queueIDs
 	case list != nil && cmd.Name() == "undelete":
-		list = nothing // the ids are those of deleted messages
+		list = nothing // these are ids of deleted messages
 	}
 	if list == nil {
 		return
