@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -10,6 +11,8 @@ import (
 
 	"postrider/engine/config"
 	"postrider/engine/edge/conn"
+	"postrider/engine/front/localmail"
+	"postrider/engine/mail/incoming"
 	"postrider/storage"
 )
 
@@ -71,6 +74,17 @@ func ended(t *testing.T, done chan struct{}) {
 			return false
 		}
 	})
+}
+
+// A server that is about to end stores no mail of local users, and says why.
+func TestDrainTakesNoLocalMail(t *testing.T) {
+	t.Parallel()
+	f := start(t, nil, nil)
+	ended(t, f.drain())
+	r, err := f.localSubmit(t.Context(), incoming.Mail{Recipients: []string{"alice"}, Text: strings.NewReader("x\n")}, func(int64) bool { return true })
+	if !errors.Is(err, localmail.ErrEnding) || !errors.Is(err, storage.ErrTemporary) || r.Receipt.ID() != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
 }
 
 func TestDrainEndsASessionWhoseLoginIsUnderWay(t *testing.T) {

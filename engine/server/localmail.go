@@ -19,7 +19,7 @@ func (srv *Server) ServeLocalMail(l *net.UnixListener) (end func(context.Context
 // localSubmit stores a message of a user of this machine.
 func (srv *Server) localSubmit(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error) {
 	if srv.draining.Load() {
-		return incoming.Result{}, fmt.Errorf("%w: the server is about to end", storage.ErrTemporary)
+		return incoming.Result{}, fmt.Errorf("%w: %w", storage.ErrTemporary, localmail.ErrEnding)
 	}
 	in := *srv.entrance.Load()
 	in.Reserve, in.MaxBacklog = reserve, localmail.Backlog

@@ -1,8 +1,8 @@
 package accounts
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -85,22 +85,33 @@ func removeAccounts(ws *workspace.Workspace, cmd *cobra.Command, accounts []stor
 	return nil
 }
 
-// removeForGood deletes accounts, and removed ones of their names.
+// removeForGood deletes accounts, and removed ones of their names. Where a removed account had a
+// name as it is written in a domain that is a domain alias now, the name does not mean the
+// account that the alias leads to.
 func removeForGood(ws *workspace.Workspace, cmd *cobra.Command, names []string, yes bool) error {
-	var live, gone []string
+	var live []string
+	var gone []storage.RemovedAccount
 	for _, name := range names {
-		_, err := ws.AccountNamed(name)
-		if err == nil {
-			live = append(live, name)
-		}
-		removed, other := removedNamed(ws, name)
-		if other != nil {
-			return other
-		}
-		if len(removed) > 0 {
-			gone = append(gone, name)
-		} else if err != nil {
+		removed, aliased, err := removedNamed(ws, name)
+		if err != nil {
 			return err
+		}
+		_, domain, err := workspace.ParseName(name, ws.Config.DefaultDomain())
+		if err != nil {
+			return err
+		}
+		if len(removed) == 0 || ws.DomainAlias(domain) == "" {
+			removed = append(removed, aliased...)
+			if _, err := ws.AccountNamed(name); err == nil {
+				live = append(live, name)
+			} else if len(removed) == 0 {
+				return err
+			}
+		}
+		for _, a := range removed {
+			if !slices.ContainsFunc(gone, func(b storage.RemovedAccount) bool { return a.ID == b.ID }) {
+				gone = append(gone, a)
+			}
 		}
 	}
 	accounts, err := announceRemoval(ws, cmd, live)
@@ -110,12 +121,7 @@ func removeForGood(ws *workspace.Workspace, cmd *cobra.Command, names []string, 
 	if err := removeAccounts(ws, cmd, accounts, yes, false); err != nil {
 		return err
 	}
-	for _, name := range gone {
-		if err := purgeRemoved(ws, cmd, name, yes); err != nil && !errors.Is(err, storage.ErrNotFound) { // purged meanwhile
-			return err
-		}
-	}
-	return nil
+	return purgeRemoved(ws, cmd, gone, yes)
 }
 
 func removeAccount(ws *workspace.Workspace, cmd *cobra.Command, a storage.Account, keep bool) error {

@@ -26,24 +26,19 @@ func accountUndelete() *cobra.Command {
 		Long: `Bring a removed account back, with its mail, its password and its limits. That is possible
 for storage.keep_removed after "account remove"; "account list --removed" shows until when.
 Where another account or an alias has the name by now, --as gives it another one. If several
-removed accounts had the name it is the last one, unless --number says otherwise.`,
+removed accounts had the name it is the last one, unless --number says otherwise. A name in a
+domain that is a domain alias by now is that of an account of the former domain; where none is
+kept, it is the name in the domain that the alias leads to.`,
 		Example: `  postrider account undelete jdoe
   postrider account undelete jdoe --as jdoe.old
   postrider account undelete jdoe@gone.example --as jdoe@example.org --number 12`,
 		Args: workspace.Exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return t.With(cmd.Context(), workspace.MustExist, func(ws *workspace.Workspace) error {
-				found, err := removedNamed(ws, args[0])
+				a, err := removedOne(ws, args[0], storage.AccountID(number))
 				if err != nil {
 					return err
 				}
-				if number != 0 {
-					found = slices.DeleteFunc(found, func(a storage.RemovedAccount) bool { return a.ID != storage.AccountID(number) })
-				}
-				if len(found) == 0 {
-					return sysexits.NoUser.With(fmt.Errorf("no removed account %s is kept (see \"postrider account list --removed\")", args[0]))
-				}
-				a := found[0]
 				if as != "" {
 					if a.Name, a.Domain, err = ws.ParseName(as); err != nil {
 						return err
@@ -60,6 +55,9 @@ removed accounts had the name it is the last one, unless --number says otherwise
 
 // undeleteAccount brings a removed account back under the name that a has.
 func undeleteAccount(ws *workspace.Workspace, cmd *cobra.Command, a storage.RemovedAccount) error {
+	if target := ws.DomainAlias(a.Domain); target != "" {
+		return sysexits.CantCreate.With(fmt.Errorf("the domain %s is an alias of %s now: give the account another name with --as", a.Domain, target))
+	}
 	if err := (directory{ws, nil, nil}).mayMake(a.Name, a.Domain); err != nil {
 		return fmt.Errorf("%w; or give it another name with --as", err)
 	}
@@ -70,20 +68,54 @@ func undeleteAccount(ws *workspace.Workspace, cmd *cobra.Command, a storage.Remo
 	return nil
 }
 
-// removedNamed are the removed accounts that had a name, the last one first.
-func removedNamed(ws *workspace.Workspace, name string) (found []storage.RemovedAccount, err error) {
-	local, domain, err := ws.ParseName(name)
+// removedOne is the removed account that has a number, or the last one of a name if the number
+// is 0.
+func removedOne(ws *workspace.Workspace, name string, number storage.AccountID) (storage.RemovedAccount, error) {
+	asWritten, aliased, err := removedNamed(ws, name)
 	if err != nil {
-		return nil, err
+		return storage.RemovedAccount{}, err
 	}
+	found := slices.Concat(asWritten, aliased)
+	if number != 0 {
+		found = slices.DeleteFunc(found, func(a storage.RemovedAccount) bool { return a.ID != number })
+	}
+	if len(found) == 0 {
+		return storage.RemovedAccount{}, sysexits.NoUser.With(fmt.Errorf("no removed account %s is kept%s (see \"postrider account list --removed\")", name, withNumber(number)))
+	}
+	return found[0], nil
+}
+
+// withNumber is a number as text in an error.
+func withNumber(number storage.AccountID) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" with the number %d", number)
+}
+
+// removedNamed are the removed accounts that had a name as it is written, and the removed
+// accounts of the name that a domain alias makes of it, the last ones first. The domain may have been removed
+// with the accounts, and be an alias now.
+func removedNamed(ws *workspace.Workspace, name string) (asWritten, aliased []storage.RemovedAccount, err error) {
+	local, domain, err := workspace.ParseName(name, ws.Config.DefaultDomain())
+	if err != nil {
+		return nil, nil, err
+	}
+	target := ws.DomainAlias(domain)
 	err = ws.RemovedAccounts(func(a storage.RemovedAccount) bool {
-		if a.Name == local && a.Domain == domain {
-			found = append(found, a)
+		switch {
+		case a.Name != local:
+		case a.Domain == domain:
+			asWritten = append(asWritten, a)
+		case target != "" && a.Domain == target:
+			aliased = append(aliased, a)
 		}
 		return true
 	})
-	slices.SortFunc(found, func(a, b storage.RemovedAccount) int { return b.Removed.Compare(a.Removed) })
-	return found, err
+	for _, found := range [][]storage.RemovedAccount{asWritten, aliased} {
+		slices.SortFunc(found, func(a, b storage.RemovedAccount) int { return b.Removed.Compare(a.Removed) })
+	}
+	return asWritten, aliased, err
 }
 
 // removedLine is a removed account in a listing.
@@ -133,14 +165,10 @@ func keptUntil(ws *workspace.Workspace, id storage.AccountID) (until time.Time, 
 	return until, kept, err
 }
 
-// purgeRemoved deletes the removed accounts of a name; ErrNotFound: none is kept.
-func purgeRemoved(ws *workspace.Workspace, cmd *cobra.Command, name string, yes bool) error {
-	found, err := removedNamed(ws, name)
-	if err != nil {
-		return err
-	}
+// purgeRemoved deletes removed accounts.
+func purgeRemoved(ws *workspace.Workspace, cmd *cobra.Command, found []storage.RemovedAccount, yes bool) error {
 	if len(found) == 0 {
-		return storage.ErrNotFound
+		return nil
 	}
 	for _, a := range found {
 		fmt.Fprintf(cmd.ErrOrStderr(), "the removed account %s has %d messages, %d octets\n", router.Mailbox(a.Name, a.Domain), a.Holds.Messages, a.Holds.Octets)

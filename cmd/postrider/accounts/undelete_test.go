@@ -44,6 +44,50 @@ func TestARemovedAccountIsUndeleted(t *testing.T) {
 	}, AccountCommand)
 }
 
+// A name in a removed domain that is a domain alias now is that of the removed account first,
+// and then the name in the domain that the alias leads to.
+func TestNamesInADomainThatIsAnAliasNow(t *testing.T) {
+	shelltest.Both(t, func(s *shelltest.Shell) {
+		number := func(address string) string {
+			t.Helper()
+			for _, line := range strings.Split(s.Want(0, "", "account list --removed"), "\n") {
+				if words := strings.Fields(line); len(words) > 1 && words[1] == address {
+					return words[0]
+				}
+			}
+			t.Fatalf("%s is not removed", address)
+			return ""
+		}
+		s.Want(0, "", "domain add gone.example")
+		for _, name := range []string{"jdoe", "ann", "bob", "jdoe@gone.example", "ann@gone.example"} {
+			s.Want(0, "secret1\n", "account add "+name+" --password-stdin")
+		}
+		s.Want(0, "", "account remove --yes jdoe jdoe@gone.example ann@gone.example bob")
+		s.Want(0, "", "domain remove gone.example")
+		s.Want(0, "", "domain alias gone.example a.example")
+
+		s.Want(sysexits.CantCreate, "", "account undelete jdoe@gone.example", "the domain gone.example is an alias of a.example now", "--as")
+		s.Want(0, "", "account undelete jdoe@gone.example --as jdoe.old", "jdoe.old@a.example is back")
+		number("jdoe@a.example") // it is still removed
+		s.Want(0, "", "account remove --yes jdoe.old")
+		s.Want(0, "", "account undelete jdoe@gone.example", "jdoe@a.example is back") // by the alias
+		s.Want(0, "", "account undelete bob@gone.example", "bob@a.example is back")
+		s.Want(sysexits.NoUser, "", "account undelete bob@gone.example", "no removed account bob@gone.example is kept (")
+		s.Want(0, "", "account remove bob@gone.example")
+		s.Want(sysexits.NoUser, "", "account undelete jdoe@gone.example --number "+number("bob@a.example"), "no removed account jdoe@gone.example is kept with the number ")
+		s.Want(0, "", "account undelete bob@gone.example --number "+number("bob@a.example"), "bob@a.example is back")
+
+		s.Want(0, "", "account remove --now ann@gone.example", "the removed account ann@gone.example has 0 messages", "deleted the removed account ann@gone.example for good")
+		s.Want(0, "", "account list ann", "ann@a.example")
+		s.Want(0, "", "account remove ann@gone.example", "removed ann@a.example: until ")
+		if out := s.Want(0, "", "account remove --now ann@gone.example ann"); strings.Count(out, "deleted the removed account ann@a.example for good") != 1 {
+			t.Error(out)
+		}
+		s.Want(0, "", "account remove --now jdoe@gone.example", "removed jdoe@a.example for good")
+		s.Want(0, "", "account list bob", "bob@a.example")
+	}, AccountCommand, DomainCommand)
+}
+
 func TestAccountExpire(t *testing.T) {
 	shelltest.Both(t, func(s *shelltest.Shell) {
 		s.Want(0, "secret1\n", "account add alice --password-stdin")

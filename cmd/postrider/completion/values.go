@@ -45,8 +45,11 @@ func flagValues(cmd *cobra.Command, f *pflag.Flag) {
 		return
 	}
 	list := flags[f.Name]
-	if f.Value.Type() == "ID" {
+	switch {
+	case f.Value.Type() == "ID":
 		list = queueIDs
+	case list != nil && cmd.Name() == "undelete":
+		list = nothing // these are ids of deleted messages
 	}
 	if list == nil {
 		return
@@ -73,6 +76,7 @@ func arguments(cmd *cobra.Command) cobra.CompletionFunc {
 		words[0] = "" // the name of something that is not there yet
 	}
 	whole := strings.Contains(cmd.Use, "ALL")
+	undelete := cmd.Name() == "undelete" && cmd.HasParent() && cmd.Parent().Name() == "account"
 	return func(cmd *cobra.Command, args []string, begin string) ([]string, cobra.ShellCompDirective) {
 		at := len(args)
 		if repeats && at >= len(words) {
@@ -82,6 +86,9 @@ func arguments(cmd *cobra.Command) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		list := placeholders[words[at]]
+		if undelete {
+			list = removedNames
+		}
 		if list == nil {
 			return nil, cobra.ShellCompDirectiveDefault
 		}
@@ -174,6 +181,16 @@ func accountNames(server *admin.Client, yield func(string) bool) error {
 	}
 	return server.Accounts(func(a storage.Account) bool { return yield(workspace.Mailbox(a)) })
 }
+
+func removedNames(server *admin.Client, yield func(string) bool) error {
+	if server == nil {
+		return nil
+	}
+	return server.RemovedAccounts(func(a storage.RemovedAccount) bool { return yield(workspace.Mailbox(a.Account)) })
+}
+
+// nothing is the source of values that the server does not list.
+func nothing(*admin.Client, func(string) bool) error { return nil }
 
 func aliasNames(server *admin.Client, yield func(string) bool) error {
 	if server == nil {

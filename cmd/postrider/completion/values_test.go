@@ -44,7 +44,7 @@ func offered(t *testing.T, s *shelltest.Shell, line ...string) string {
 	t.Helper()
 	root := workspace.Root(&cobra.Command{Use: "postrider"}, accounts.AccountCommand(), accounts.AliasCommand(), accounts.DomainCommand(),
 		queue.Command(), queue.PostqueueCommand(), queue.PostsuperCommand(), queue.PostcatCommand(), queue.QshapeCommand(),
-		store.ExportCommand(), store.ImportCommand(), mail.Command(), look.KickCommand())
+		store.ExportCommand(), store.ImportCommand(), store.UndeleteCommand(), mail.Command(), look.KickCommand())
 	Values(root)
 	var out, errs strings.Builder
 	root.SetOut(&out)
@@ -107,6 +107,28 @@ func TestValues(t *testing.T) {
 	f("hold", "qshape", "h")
 	f("x.example", "postqueue", "-s", "x")
 	f("0000000000002", "postqueue", "-i", "0000000000002")
+}
+
+// What is to be undeleted is no account that is there, and no message of the queue.
+func TestUndelete(t *testing.T) {
+	s, q, _ := shelltest.WithQueue(t, accounts.AccountCommand)
+	shelltest.Fill(q)
+	for _, name := range []string{"alice", "albert", "bob"} {
+		s.Want(0, "x\n", "account add "+name+" --password-stdin")
+	}
+	s.Want(0, "", "account remove --yes albert bob")
+	f := func(want string, line ...string) {
+		t.Helper()
+		if got := offered(t, s, line...); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+	f("albert@a.example bob@a.example", "account", "undelete", "")
+	f("albert@a.example", "account", "undelete", "al")
+	f("", "account", "undelete", "albert", "")
+	f("alice@a.example", "account", "remove", "")
+	f("alice@a.example", "undelete", "")
+	f("", "undelete", "alice", "--id", "")
 }
 
 // Without a server nothing is offered, and no store is opened or made.

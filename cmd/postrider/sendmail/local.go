@@ -103,6 +103,21 @@ func (a *arguments) submit(cmd *cobra.Command, path string, text *inputSpool) er
 	if answer.Error == "" {
 		return nil
 	}
+	return answerError(answer)
+}
+
+// errNotTaken is the answer of a server that has stored nothing, and takes nothing for now at
+// the socket for all users.
+type errNotTaken string
+
+// Error implements error.
+func (e errNotTaken) Error() string { return string(e) }
+
+// answerError is the error in an answer.
+func answerError(answer localmail.Answer) error {
+	if answer.Kind == localmail.Busy || answer.Kind == localmail.Ending {
+		return sysexits.TempFail.With(errNotTaken(answer.Error))
+	}
 	codes := map[localmail.Kind]sysexits.Code{localmail.Usage: sysexits.Usage, localmail.Data: sysexits.DataErr, localmail.NoUser: sysexits.NoUser}
 	return cmp.Or(codes[answer.Kind], sysexits.TempFail).With(errors.New(answer.Error))
 }

@@ -110,11 +110,13 @@ func (a *arguments) run(cmd *cobra.Command, others *Others) error {
 }
 
 // deliver submits the message to the server that has the store open, or puts it into the
-// store.
+// store: also where the server takes nothing now at its socket for all users, and has stored
+// nothing.
 func (a *arguments) deliver(cmd *cobra.Command, ws *workspace.Workspace, text *inputSpool) error {
 	if ws.Running() != nil {
 		err := a.submit(cmd, ws.Config.LocalMailSocket(), text)
-		if !errors.Is(err, localmail.ErrNoServer) && !errors.Is(err, localmail.ErrForged) {
+		_, refused := errors.AsType[errNotTaken](err)
+		if !refused && !errors.Is(err, localmail.ErrNoServer) && !errors.Is(err, localmail.ErrForged) {
 			return err
 		}
 	}

@@ -2,6 +2,8 @@ package sendmail
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +23,10 @@ import (
 	"postrider/cmd/postrider/workspace"
 	"postrider/cmd/sysexits"
 	"postrider/codec/smtp"
+	"postrider/engine/config"
+	"postrider/engine/front/localmail"
+	"postrider/engine/mail/incoming"
+	"postrider/storage"
 )
 
 // commands are what the tests run: sendmail as main makes it, and the commands that it
@@ -187,6 +193,64 @@ func TestSendmail(t *testing.T) {
 	}
 	s.Want(sysexits.Usage, "x\n", "sendmail -v", "no recipients")
 	s.Want(0, "", "sendmail --help", "-bs", "Exit codes")
+}
+
+// everyRoom has memory for everything.
+type everyRoom struct{}
+
+func (everyRoom) Reserve(int64) bool { return true }
+func (everyRoom) Release(int64)      {}
+
+// Where the server has stored nothing and takes nothing at its socket for all users, the users
+// of the system store the message all the same. What it may have stored is not stored again.
+func TestTheMailSocketTakesNothing(t *testing.T) {
+	s, q, _ := withQueue(t)
+	cfg, err := config.Load(s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, answer := 0, error(nil)
+	l, err := localmail.Listen(cfg.LocalMailSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := localmail.Serve(l, everyRoom{}, func(context.Context, incoming.Mail, func(int64) bool) (incoming.Result, error) {
+		asked++
+		return incoming.Result{}, answer
+	})
+	t.Cleanup(func() { end(context.Background()) })
+	f := func(what error, code sysexits.Code, entries int, texts ...string) {
+		t.Helper()
+		before := len(q.Entries)
+		asked, answer = 0, what
+		s.Want(code, "x\n", "sendmail bob@x.example", texts...)
+		if n := len(q.Entries) - before; n != entries || asked != 1 {
+			t.Errorf("%v: %d entries, the socket was asked %d times", what, n, asked)
+		}
+	}
+	f(fmt.Errorf("%w: %w", storage.ErrTemporary, localmail.ErrEnding), 0, 1)
+	f(fmt.Errorf("%w: the disk is full", storage.ErrTemporary), sysexits.TempFail, 0, "the disk is full")
+	f(storage.ErrInvalid, sysexits.DataErr, 0)
+	f(incoming.ErrNoRecipients, sysexits.Usage, 0)
+}
+
+// Only an answer of which the message is not stored leads to another way.
+func TestAnswerError(t *testing.T) {
+	f := func(kind localmail.Kind, code sysexits.Code, another bool) {
+		t.Helper()
+		err := answerError(localmail.Answer{Kind: kind, Error: "why"})
+		_, got := errors.AsType[errNotTaken](err)
+		if c, _ := sysexits.Of(err); c != code || got != another || err.Error() != "why" {
+			t.Errorf("%s: %v %d %t", kind, err, c, got)
+		}
+	}
+	f(localmail.Busy, sysexits.TempFail, true)
+	f(localmail.Ending, sysexits.TempFail, true)
+	f(localmail.Later, sysexits.TempFail, false)
+	f(localmail.Usage, sysexits.Usage, false)
+	f(localmail.Data, sysexits.DataErr, false)
+	f(localmail.NoUser, sysexits.NoUser, false)
+	f("a kind of a later version", sysexits.TempFail, false)
 }
 
 // The other things that sendmail is called for.

@@ -22,8 +22,8 @@
 //
 // # Bounds
 //
-// Connections and messages in progress are limited in all and for each user. An Envelope has
-// a largest size, and a message a deadline. Deadlines are not renewed: the client has the
-// whole text before it connects. The server's [Room] books the memory for a message. A client
+// Connections and messages in progress are limited in all and for each user. Root and the
+// server's user have places of their own. An Envelope has a largest size, and a message a
+// deadline. Deadlines are not renewed: the client has the whole text before it connects. The server's [Room] books the memory for a message. A client
 // without room gets the answer [Busy], and tries again for a while.
 package localmail

@@ -2,13 +2,15 @@ package localmail
 
 import (
 	"net"
+	"os"
 	"sync"
 
 	"postrider/engine/host/unixsocket"
 )
 
 // The bounds for local users. A connection over maxConns or maxPerUser is closed; a message
-// over maxAtWork or maxUserWork gets the answer Busy.
+// over maxAtWork or maxUserWork gets the answer Busy. Root and the server's user do not count
+// for maxConns and maxAtWork: other users cannot keep out the mail of the system.
 const (
 	maxConns    = 64
 	maxPerUser  = 16
@@ -22,24 +24,30 @@ type listener struct {
 	open counter
 }
 
-// counter counts by user and in all.
+// counter counts by user, and in all apart from the users of the system.
 type counter struct {
 	mu     sync.Mutex
 	byUser map[uint32]int
 	all    int
 }
 
+// ofSystem reports whether a user is root or the server's user. They may use the store and the
+// admin socket too.
+func ofSystem(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }
+
 // enter counts one more for uid, unless max or maxOfUser is reached.
 func (c *counter) enter(uid uint32, max, maxOfUser int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all >= max || c.byUser[uid] >= maxOfUser {
+	if c.byUser[uid] >= maxOfUser || c.all >= max && !ofSystem(uid) {
 		return false
 	}
 	if c.byUser == nil {
 		c.byUser = make(map[uint32]int)
 	}
-	c.all++
+	if !ofSystem(uid) {
+		c.all++
+	}
 	c.byUser[uid]++
 	return true
 }
@@ -48,7 +56,9 @@ func (c *counter) enter(uid uint32, max, maxOfUser int) bool {
 func (c *counter) leave(uid uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.all--
+	if !ofSystem(uid) {
+		c.all--
+	}
 	if c.byUser[uid]--; c.byUser[uid] == 0 {
 		delete(c.byUser, uid)
 	}

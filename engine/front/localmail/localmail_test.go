@@ -376,19 +376,72 @@ func TestConnectionsOfAUserAreLimited(t *testing.T) {
 }
 
 func TestCounter(t *testing.T) {
+	const first = 70_001 // no user of the system
 	var c counter
-	for uid := range uint32(3) {
-		for i := range 3 {
-			if got, want := c.enter(uid, 5, 2), i < 2 && uid < 2 || uid == 2 && i == 0; got != want {
-				t.Errorf("user %d, %d: %v", uid, i, got)
+	for i := range uint32(3) {
+		for n := range 3 {
+			if got, want := c.enter(first+i, 5, 2), n < 2 && i < 2 || i == 2 && n == 0; got != want {
+				t.Errorf("user %d, %d: %v", i, n, got)
 			}
 		}
 	}
-	for _, uid := range []uint32{0, 0, 1, 1, 2} {
-		c.leave(uid)
+	for _, i := range []uint32{0, 0, 1, 1, 2} {
+		c.leave(first + i)
 	}
 	if c.all != 0 || len(c.byUser) != 0 {
 		t.Errorf("%+v", &c)
+	}
+}
+
+// Other users that have all places keep out neither root nor the server's user, and these
+// keep out no other users.
+func TestTheSystemHasPlacesOfItsOwn(t *testing.T) {
+	const first, users, most, mostOfUser = 70_001, 4, 8, 3
+	system := []uint32{0}
+	if own := uint32(os.Geteuid()); own != 0 {
+		system = append(system, own)
+	}
+	var c counter
+	enterAll := func(uids []uint32) (entered int) {
+		for _, uid := range uids {
+			for range most {
+				if c.enter(uid, most, mostOfUser) {
+					entered++
+				}
+			}
+		}
+		return entered
+	}
+	var others []uint32
+	for i := range uint32(users) {
+		others = append(others, first+i)
+	}
+	for _, order := range [][2][]uint32{{others, system}, {system, others}} {
+		want := map[bool]int{true: len(system) * mostOfUser, false: most}
+		for _, uids := range order {
+			if n := enterAll(uids); n != want[uids[0] == 0] {
+				t.Errorf("users %v have %d places, want %d", uids, n, want[uids[0] == 0])
+			}
+		}
+		for uid, n := range c.byUser {
+			for range n {
+				c.leave(uid)
+			}
+		}
+		if c.all != 0 || len(c.byUser) != 0 {
+			t.Errorf("%+v", &c)
+		}
+	}
+}
+
+// A server that is about to end says so: the client may use another way.
+func TestEnding(t *testing.T) {
+	path, _ := start(t, func(taken) (incoming.Result, error) {
+		return incoming.Result{}, fmt.Errorf("%w: %w", storage.ErrTemporary, ErrEnding)
+	})
+	a, err := Send(t.Context(), path, Envelope{}, strings.NewReader("x"))
+	if err != nil || a.Kind != Ending || a.ID != "" || !strings.Contains(a.Error, "about to end") {
+		t.Errorf("%+v %v", a, err)
 	}
 }
 

@@ -52,7 +52,11 @@ const (
 	NoUser Kind = "user"  // no recipient can get the message
 	Later  Kind = "later" // try again later
 	Busy   Kind = "busy"  // nothing was read: try again soon
+	Ending Kind = "end"   // nothing was stored: the server is about to end
 )
+
+// ErrEnding is Submit's error of a server that is about to end, and has stored nothing.
+var ErrEnding = errors.New("the server is about to end")
 
 // Submit stores a message. reserve books memory until Submit returns.
 type Submit func(ctx context.Context, m incoming.Mail, reserve func(octets int64) bool) (incoming.Result, error)
@@ -184,6 +188,8 @@ func (s *server) take(ctx context.Context, in io.Reader, uid uint32, b *booking)
 		return Answer{Error: err.Error(), Kind: Usage}
 	case errors.Is(err, storage.ErrInvalid):
 		return Answer{Error: err.Error(), Kind: Data}
+	case errors.Is(err, ErrEnding):
+		return Answer{Error: err.Error(), Kind: Ending}
 	case err != nil:
 		return Answer{Error: err.Error(), Kind: Later}
 	}

@@ -11,8 +11,9 @@
 // A collector that is slow, down or hostile costs the server nothing but counters. Spans wait
 // in a buffer of maxSpans, and more are dropped and counted. One request is made at a time and
 // takes at most requestTime, at most maxAnswer octets of an answer are read, and redirects are
-// not followed. After a failure nothing is sent for an Interval, or for as long as Retry-After
-// says, up to longestPause. A failure is logged when it is the first one, and each logEvery.
+// not followed. After a failure nothing is sent to the same endpoint, that of metrics or that of
+// traces, for an Interval, or for as long as Retry-After says, up to longestPause. A failure of
+// an endpoint is logged when it is the first one, and each logEvery.
 //
 // # Why not the library
 //

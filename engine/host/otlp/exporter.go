@@ -51,14 +51,21 @@ const (
 type Exporter struct {
 	Stats Stats
 
-	set      atomic.Pointer[Settings]
-	changed  chan struct{}
-	spans    chan Span
-	from     Resource
-	metrics  prometheus.Gatherer
-	started  time.Time
-	client   *http.Client
-	log      *slog.Logger
+	set     atomic.Pointer[Settings]
+	changed chan struct{}
+	spans   chan Span
+	from    Resource
+	metrics prometheus.Gatherer
+	started time.Time
+	client  *http.Client
+	log     *slog.Logger
+}
+
+// endpoint is where one kind of request goes. A collector may take metrics and no spans: each
+// endpoint has failures of its own. It belongs to Run.
+type endpoint struct {
+	path     string
+	what     string // for the log
 	failures failures
 }
 
@@ -93,17 +100,13 @@ func (e *Exporter) Settings() *Settings { return e.set.Load() }
 // not hold up the end of the server.
 func (e *Exporter) Run(ctx context.Context) {
 	var batch []Span
-	var pause time.Time // nothing is sent before
+	toMetrics, toTraces := &endpoint{path: "/v1/metrics", what: "metrics"}, &endpoint{path: "/v1/traces", what: "spans"}
+	var pause time.Time // no spans are sent before
 	next, flush := time.NewTimer(0), time.NewTicker(flushEvery)
 	defer next.Stop()
 	defer flush.Stop()
 	for {
 		set := e.set.Load()
-		send := func(path string, request any) {
-			if wait := e.send(ctx, set, path, request); wait > 0 {
-				pause = time.Now().Add(wait)
-			}
-		}
 		var timer <-chan time.Time
 		if set.Endpoint != "" {
 			timer = next.C
@@ -118,8 +121,8 @@ func (e *Exporter) Run(ctx context.Context) {
 			continue
 		case <-timer:
 			next.Reset(set.Interval)
-			if time.Now().After(pause) {
-				send("/v1/metrics", e.gather())
+			if wait := e.send(ctx, set, toMetrics, e.gather()); wait > 0 {
+				next.Reset(wait) // from the failure on
 			}
 			continue
 		case s := <-e.spans:
@@ -133,39 +136,36 @@ func (e *Exporter) Run(ctx context.Context) {
 		}
 		if set.Endpoint == "" || time.Now().Before(pause) {
 			e.Stats.SpansDropped.Add(int64(len(batch)))
+		} else if wait := e.send(ctx, set, toTraces, e.traces(batch)); wait > 0 {
+			pause = time.Now().Add(wait)
+			e.Stats.SpansDropped.Add(int64(len(batch)))
 		} else {
-			failed := e.Stats.Failed.Load()
-			send("/v1/traces", e.traces(batch))
-			if e.Stats.Failed.Load() == failed {
-				e.Stats.SpansSent.Add(int64(len(batch)))
-			} else {
-				e.Stats.SpansDropped.Add(int64(len(batch)))
-			}
+			e.Stats.SpansSent.Add(int64(len(batch)))
 		}
 		clear(batch)
 		batch = batch[:0]
 	}
 }
 
-// send makes a request. It returns how long nothing is to be sent, after a failure.
-func (e *Exporter) send(ctx context.Context, set *Settings, path string, request any) (pause time.Duration) {
+// send makes a request. It returns how long nothing is to be sent there, after a failure.
+func (e *Exporter) send(ctx context.Context, set *Settings, to *endpoint, request any) (pause time.Duration) {
 	e.Stats.Requests.Add(1)
-	rejected, retry, err := e.post(ctx, set, path, request)
+	rejected, retry, err := e.post(ctx, set, to.path, request)
 	if ctx.Err() != nil {
 		return 0
 	}
 	if err != nil {
 		e.Stats.Failed.Add(1)
-		if text := e.failures.failed(err, time.Now()); text != "" {
-			e.log.Warn("the collector of web.otlp took nothing: " + text)
+		if text := to.failures.failed(err, time.Now()); text != "" {
+			e.log.Warn("the collector of web.otlp took no " + to.what + ": " + text)
 		}
 		return min(max(retry, set.Interval), longestPause)
 	}
 	if rejected > 0 {
 		e.Stats.Rejected.Add(rejected)
 	}
-	if e.failures.over() {
-		e.log.Info("the collector of web.otlp takes metrics again")
+	if to.failures.over() {
+		e.log.Info("the collector of web.otlp takes " + to.what + " again")
 	}
 	return 0
 }
@@ -245,7 +245,7 @@ func harmless(said []byte) string {
 	return strings.TrimSpace(text)
 }
 
-// failures decides which failures are logged. It belongs to Run.
+// failures decides which failures of an endpoint are logged.
 type failures struct {
 	told   time.Time // zero: the last request was taken
 	untold int

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -359,7 +360,7 @@ func TestHostileCollectors(t *testing.T) {
 			if len(e.spans) > maxSpans || e.Stats.SpansSent.Load() != 0 {
 				t.Errorf("%d spans wait, %d were sent", len(e.spans), e.Stats.SpansSent.Load())
 			}
-			until(t, "it is logged", func() bool { return strings.Contains(log.String(), "took nothing") })
+			until(t, "it is logged", func() bool { return strings.Contains(log.String(), "took no ") })
 			if !strings.Contains(log.String(), logged) {
 				t.Errorf("%q is not in the log: %s", logged, log)
 			}
@@ -371,8 +372,10 @@ func TestHostileCollectors(t *testing.T) {
 				e.Configure(*e.Settings())
 				until(t, "one more has failed", func() bool { return e.Stats.Failed.Load() > failed })
 			}
-			if n := strings.Count(log.String(), "took nothing"); n != 1 {
-				t.Errorf("%d lines in the log: %s", n, log)
+			for _, kind := range []string{"metrics", "spans"} {
+				if n := strings.Count(log.String(), "took no "+kind); n > 1 {
+					t.Errorf("%d lines about %s in the log: %s", n, kind, log)
+				}
 			}
 		})
 	}
@@ -391,8 +394,8 @@ func TestHostileCollectors(t *testing.T) {
 			}
 		}
 	}), "it answered 503")
-	f("header without end", "http://"+endless(t), "took nothing") // what it is depends on which end closes first
-	f("not HTTP", "http://"+banner(t), "took nothing")            // likewise
+	f("header without end", "http://"+endless(t), "took no ") // what it is depends on which end closes first
+	f("not HTTP", "http://"+banner(t), "took no ")            // likewise
 	if len(elsewhere.got) != 0 {
 		t.Error("a redirect was followed, with the login")
 	}
@@ -460,7 +463,7 @@ func TestRejectedOf(t *testing.T) {
 // return is logged.
 func TestPauseAfterAFailure(t *testing.T) {
 	e := New(Resource{}, everything(), slog.New(slog.DiscardHandler))
-	status, after := 0, ""
+	to, status, after := &endpoint{path: "/v1/metrics"}, 0, ""
 	c := newCollector(t, func(w http.ResponseWriter, _ *http.Request) {
 		if after != "" {
 			w.Header().Set("Retry-After", after)
@@ -470,7 +473,7 @@ func TestPauseAfterAFailure(t *testing.T) {
 	f := func(code int, retry string, want time.Duration) {
 		t.Helper()
 		status, after = code, retry
-		if got := e.send(t.Context(), &Settings{Endpoint: c.URL, Interval: time.Minute}, "/v1/metrics", e.gather()); got != want {
+		if got := e.send(t.Context(), &Settings{Endpoint: c.URL, Interval: time.Minute}, to, e.gather()); got != want {
 			t.Errorf("%d %q: a pause of %v, want %v", code, retry, got, want)
 		}
 	}
@@ -482,6 +485,66 @@ func TestPauseAfterAFailure(t *testing.T) {
 	f(503, "65535", longestPause)
 	f(503, "99999999999999999999", longestPause)
 	f(400, "-5", time.Minute)
+}
+
+// transport is an http.RoundTripper.
+type transport func(*http.Request) int
+
+// RoundTrip implements http.RoundTripper.
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	return &http.Response{StatusCode: f(r), Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+}
+
+// A collector that takes the requests to one endpoint gets them at each Interval, whatever it
+// answers at the other endpoint, and a failure costs no more than one Interval.
+func TestEndpointsFailApart(t *testing.T) {
+	f := func(broken string) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			const interval = 20 * time.Second
+			l := new(log)
+			e := New(Resource{}, everything(), slog.New(slog.NewTextHandler(l, nil)))
+			came := map[string][]time.Time{}
+			e.client = &http.Client{Transport: transport(func(r *http.Request) int {
+				came[r.URL.Path] = append(came[r.URL.Path], time.Now())
+				if r.URL.Path == broken {
+					time.Sleep(time.Second)
+					return 503
+				}
+				return 200
+			})}
+			e.Configure(Settings{Endpoint: "http://collector.test", Interval: interval, Sample: 1})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go e.Run(ctx)
+			for range 60 {
+				e.Add(Span{Name: "accept"})
+				time.Sleep(10 * time.Second)
+			}
+			cancel()
+			synctest.Wait()
+			for path, longest := range map[string]time.Duration{"/v1/metrics": interval + 2*time.Second, "/v1/traces": interval + 12*time.Second} {
+				if len(came[path]) < 15 {
+					t.Errorf("%s is broken: %d requests came to %s", broken, len(came[path]), path)
+				}
+				for i := range max(len(came[path])-1, 0) {
+					if gap := came[path][i+1].Sub(came[path][i]); gap > longest {
+						t.Errorf("%s is broken: %v between two requests to %s", broken, gap, path)
+					}
+				}
+			}
+			if n := strings.Count(l.String(), "level=WARN"); broken != "" && n != 1 || strings.Contains(l.String(), "again") {
+				t.Errorf("%s is broken: %s", broken, l)
+			}
+			if broken != "/v1/traces" && e.Stats.SpansDropped.Load() != 0 {
+				t.Errorf("%s is broken: %d spans were dropped", broken, e.Stats.SpansDropped.Load())
+			}
+		})
+	}
+	f("")
+	f("/v1/metrics")
+	f("/v1/traces")
 }
 
 // One line in a while tells of failures, with the number of failures before it.

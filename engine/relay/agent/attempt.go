@@ -48,9 +48,6 @@ func (t *attempt) run() (queue.HostVerdict, queue.Fault) {
 		t.left = append(t.left, i)
 	}
 	var except netip.AddrPort
-	if t.peer != nil && t.peer.set != t.set {
-		t.hangUp() // it was made by other rules, perhaps by weaker ones
-	}
 	if t.peer != nil {
 		except = t.peer.host.Addr
 		t.c.Stats.Reused.Add(1)

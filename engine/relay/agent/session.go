@@ -110,6 +110,9 @@ func (s *session) deliver(j *queue.Job) (*queue.Attempt, queue.HostVerdict, queu
 		return a, verdict, queue.Fault{}
 	}
 	t := &attempt{session: s, c: s.sh.c, set: s.sh.c.rules(), entry: j.Entry, hop: j.Hop, outcome: a}
+	if s.peer != nil && s.peer.set != t.set {
+		s.hangUp() // it was made by other rules, perhaps by weaker ones; its end is not of this attempt's dialogue
+	}
 	if t.c.history().On() {
 		s.kept = s.kept.begin()
 	} else {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"time"
 
 	"postrider/engine/relay/queue"
@@ -31,7 +32,7 @@ func (c *Courier) wakeDue() {
 // attempt has reached because their destination sleeps. It runs once a minute, in the order
 // of arrival. It reads neither younger entries nor entries with a warning: two times of
 // arrival mark how far it has come. An attempt may be later than its due time by a wait and
-// its jitter; slack allows for that.
+// its jitter; slack allows for that. An entry that is in memory for an attempt is left to it.
 func (c *Courier) sweep() {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
@@ -46,8 +47,10 @@ func (c *Courier) sweep() {
 		slack := c.slack()
 		if after := c.rules().Policy.WarnAfter; after > 0 {
 			until := now.Add(-after - slack)
-			c.sweepRange(storage.QueueFilter{ArrivedAfter: warned, ArrivedBefore: until, Unwarned: true}, now, slack)
-			warned = until
+			if left := c.sweepRange(storage.QueueFilter{ArrivedAfter: warned, ArrivedBefore: until, Unwarned: true}, now, slack); left != nil {
+				until = left.Arrival // its id has this time or a later one
+			}
+			warned = later(warned, until)
 		}
 		c.sweepRange(storage.QueueFilter{ArrivedBefore: now.Add(-c.rules().Policy.Lifetime - slack)}, now, slack)
 		if n%60 == 0 {
@@ -71,16 +74,68 @@ func (c *Courier) slack() time.Duration {
 	return longest + longest*time.Duration(c.rules().Policy.Jitter)/100 + time.Minute
 }
 
-// sweepRange settles the overdue entries that f selects.
-func (c *Courier) sweepRange(f storage.QueueFilter, now time.Time, slack time.Duration) {
+// later is the later one of two times.
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// sweepRange settles the overdue entries that f selects. left is the first one that is in
+// memory for an attempt: the attempt informs the sender, or the next sweep does.
+func (c *Courier) sweepRange(f storage.QueueFilter, now time.Time, slack time.Duration) (left *storage.QueueEntry) {
 	err := c.store.Queued(f, func(e *storage.QueueEntry) bool {
-		if a := c.rules().Policy.Overdue(e, now, slack); a != nil {
-			c.finish(e, a, 0)
+		if c.rules().Policy.Overdue(e, now, slack) != nil && !c.settleOverdue(e, now, slack) && left == nil {
+			left = e
 		}
 		return !c.closing.Load()
 	})
 	if err != nil && !c.closing.Load() {
 		c.log.Error("the queue can't be searched for overdue entries", "err", err)
+	}
+	return left
+}
+
+// settleOverdue settles an entry if it is still overdue. It reports false if the entry is in
+// memory for an attempt: a settlement beside the attempt's would inform the sender twice.
+func (c *Courier) settleOverdue(e *storage.QueueEntry, now time.Time, slack time.Duration) bool {
+	for i, sh := range c.shards {
+		if !sh.claim(e) {
+			unclaim(e, c.shards[:i])
+			return false
+		}
+	}
+	defer unclaim(e, c.shards)
+	e, err := c.store.QueuedEntry(e.ID) // an attempt may have been settled since it was read
+	if errors.Is(err, storage.ErrNotFound) {
+		return true
+	}
+	if err != nil {
+		if !c.closing.Load() {
+			c.log.Error("the queue can't be read", "err", err)
+		}
+		return false
+	}
+	if a := c.rules().Policy.Overdue(e, now, slack); a != nil {
+		c.finish(e, a, 0)
+	}
+	return true
+}
+
+// claim keeps an entry out of the shard's memory; false: it may be there.
+func (sh *shard) claim(e *storage.QueueEntry) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.s.Claim(e.Domain, e.ID)
+}
+
+// unclaim ends claim in some shards.
+func unclaim(e *storage.QueueEntry, shards []*shard) {
+	for _, sh := range shards {
+		sh.mu.Lock()
+		sh.s.Unclaim(e.Domain)
+		sh.mu.Unlock()
 	}
 }
 

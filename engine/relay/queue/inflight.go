@@ -9,7 +9,7 @@ import "postrider/storage"
 // again when the first job is done: the store knows then what is left of it.
 type inFlight struct {
 	held   map[storage.EntryID]*Job // in memory
-	gone   map[storage.EntryID]bool // whose jobs ended while the destination was being read
+	gone   map[storage.EntryID]bool // whose jobs or claims ended while the destination was being read
 	reread []*storage.QueueEntry    // to be read again, where they were
 }
 
@@ -27,13 +27,17 @@ func (d *domain) release(j *Job) {
 	if j.moved != nil {
 		d.reread = append(d.reread, j.moved)
 	}
-	if !d.loading {
-		return
+	if d.loading {
+		d.goneMeanwhile(j.Entry.ID)
 	}
+}
+
+// goneMeanwhile notes that what is being read may have an entry as it is no more.
+func (d *domain) goneMeanwhile(id storage.EntryID) {
 	if d.gone == nil {
 		d.gone = make(map[storage.EntryID]bool)
 	}
-	d.gone[j.Entry.ID] = true
+	d.gone[id] = true
 }
 
 // isInFlight reports whether an entry that was read is to be skipped.
@@ -59,4 +63,24 @@ func (d *domain) rewind() {
 		d.more = true
 	}
 	d.reread = d.reread[:0]
+}
+
+// Claim keeps an entry out of memory until Unclaim, so that it can be settled without an
+// attempt: a job would have the entry as it was before. It reports false if the entry has a
+// job, or may be on its way to one: then the job's outcome settles it. One entry at a time is
+// claimed. What the caller read of it before Claim may be old.
+func (s *Scheduler) Claim(name string, id storage.EntryID) bool {
+	if d := s.domains[name]; d != nil && (d.loading || d.held[id] != nil) {
+		return false
+	}
+	s.claimed = id
+	return true
+}
+
+// Unclaim ends Claim. What is being read of the entry is read again.
+func (s *Scheduler) Unclaim(name string) {
+	if d := s.domains[name]; d != nil && d.loading {
+		d.goneMeanwhile(s.claimed)
+	}
+	s.claimed = storage.EntryID{}
 }

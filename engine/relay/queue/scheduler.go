@@ -20,7 +20,8 @@ type Scheduler struct {
 	slowed   []*site // have to wait for their rate limit
 	jobs     int
 	sessions int
-	idle     int // sessions without a job
+	idle     int             // sessions without a job
+	claimed  storage.EntryID // see Claim; zero: none is
 }
 
 // domain is a destination that is awake.
@@ -147,6 +148,10 @@ func (s *Scheduler) Loaded(l Load, entries []*storage.QueueEntry, err error, now
 	}
 	var st *site
 	for _, entry := range entries {
+		if entry.ID == s.claimed {
+			d.retry, d.more = now.Add(Overload), true // the cursor stays before it
+			break
+		}
 		d.cursor = entry.Cursor()
 		if d.isInFlight(entry) {
 			continue
