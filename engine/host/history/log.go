@@ -46,7 +46,13 @@ type Log struct {
 	waiting int           // events in buf
 	busy    bool          // a goroutine gathers or writes
 	hurry   chan struct{} // ends the gathering
-	idle    *sync.Cond    // busy has become false
+	// added and finished count events: those that were put into buf, and those of them that
+	// are written or left out.
+	added, finished int64
+	progress        *sync.Cond // finished has grown
+
+	// first reads what the files of earlier processes have, for Stats.Octets.
+	first sync.Once
 
 	file writer // belongs to the goroutine that writes
 
@@ -73,7 +79,7 @@ const (
 // or the first event.
 func New(o Options) *Log {
 	l := &Log{o: o, hurry: make(chan struct{}, 1)}
-	l.idle = sync.NewCond(&l.mu)
+	l.progress = sync.NewCond(&l.mu)
 	l.set.Store(&o.Settings)
 	l.file = writer{l: l}
 	return l
@@ -227,6 +233,7 @@ func (l *Log) add(event []byte) {
 	before := len(l.buf)
 	l.buf = append(binary.AppendUvarint(l.buf, uint64(len(event))), event...)
 	l.waiting++
+	l.added++
 	if !l.busy {
 		l.busy = true
 		go l.write()
@@ -262,12 +269,13 @@ func (l *Log) write() {
 		l.mu.Unlock()
 		l.file.write(out, n)
 		l.mu.Lock()
+		l.finished += int64(n)
+		l.progress.Broadcast()
 		if len(l.buf) == 0 {
 			if cap(out) > cap(l.buf) && cap(out) <= 4*blockSize {
 				l.buf = out[:0]
 			}
 			l.busy = false
-			l.idle.Broadcast()
 			l.mu.Unlock()
 			return
 		}
@@ -278,13 +286,14 @@ func (l *Log) write() {
 	}
 }
 
-// Flush returns when all that was added before it is written, or left out.
+// Flush returns when all that was added before it is written, or left out. It does not wait
+// for what is added meanwhile.
 func (l *Log) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.busy {
+	for before := l.added; l.finished < before; {
 		l.hasten()
-		l.idle.Wait()
+		l.progress.Wait()
 	}
 }
 
@@ -298,6 +307,10 @@ func (l *Log) bounded() Settings {
 	if l.o.Free == nil {
 		return set
 	}
+	l.first.Do(func() {
+		_, total := list(l.o.Dir)
+		l.Stats.Octets.Store(total)
+	})
 	set.Room = min(set.Room, max(l.o.Free()+l.Stats.Octets.Load(), 0)/shareOfDisk)
 	return set
 }
