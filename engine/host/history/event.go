@@ -16,7 +16,7 @@ const (
 	Received Kind = 1 // the message is stored
 	Attempt  Kind = 2 // an attempt to deliver recipients of the queue was made
 	Notified Kind = 3 // the sender was notified
-	Act      Kind = 4 // an operator has done something to an entry of the queue
+	Act      Kind = 4 // an operator has done something to an entry of the queue, or to the message in a maildrop
 	Deleted  Kind = 5 // the message was deleted from a maildrop
 	More     Kind = 6 // recipients for which the event before it had no room
 )

@@ -199,6 +199,22 @@ func (l *Log) AddDeleted(ids []storage.MessageID, account, by, client string) {
 	}
 }
 
+// AddUndeleted adds that messages were brought back into a maildrop. It may wait.
+func (l *Log) AddUndeleted(ids []storage.MessageID, account, by string) {
+	if !l.On() {
+		return
+	}
+	now := time.Now()
+	for i, id := range ids {
+		l.pace(i)
+		e := l.Begin(Act, id, now)
+		e.Text(Words, "undeleted")
+		e.Text(Account, account)
+		e.Text(By, by)
+		l.Add(e)
+	}
+}
+
 // AddActs adds what an operator has done to entries of the queue. It may wait.
 func (l *Log) AddActs(ids []storage.EntryID, act, by string) {
 	if !l.On() {

@@ -66,7 +66,11 @@ func printEvent(out io.Writer, r *history.Read) {
 			fmt.Fprintf(out, "  to <%s>\n", to.text(history.To))
 		}
 	case history.Act:
-		fmt.Fprintf(out, "%s by %s\n", about.text(history.Words), about.text(history.By))
+		fmt.Fprint(out, about.text(history.Words))
+		if account := about.text(history.Account); account != "" {
+			fmt.Fprintf(out, " into the maildrop %s", account)
+		}
+		fmt.Fprintf(out, " by %s\n", about.text(history.By))
 	case history.Deleted:
 		fmt.Fprintf(out, "deleted from the maildrop %s by %s", about.text(history.Account), about.text(history.By))
 		if client := about.text(history.Client); client != "" {

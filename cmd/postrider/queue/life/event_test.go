@@ -60,6 +60,7 @@ func TestEvents(t *testing.T) {
 		l.Add(text(l.Begin(history.Act, 1, now.Add(6*time.Second)), history.Words, "held", history.By, "root"))
 		l.Add(text(l.Begin(history.Notified, 1, now.Add(3*time.Second)), history.Words, "sender non-delivery notification", history.Other, "0000000000002", history.To, "ann@x.example"))
 		l.Add(text(l.Begin(history.Deleted, 1, now.Add(7*time.Second)), history.Account, "bob@x.example", history.By, "pop3", history.Client, "c[192.0.2.1]"))
+		l.Add(text(l.Begin(history.Act, 1, now.Add(8*time.Second)), history.Words, "undeleted", history.Account, "bob@x.example", history.By, "root"))
 		l.Add(text(l.Begin(history.More, 1, now.Add(5*time.Second)), history.To, "eve@x.example"))
 	})
 	const want = `0000000000001
@@ -84,6 +85,7 @@ func TestEvents(t *testing.T) {
   delivered to the maildrop <eve@x.example>
 2026-11-23 12:00:06.000 +0000  held by root
 2026-11-23 12:00:07.000 +0000  deleted from the maildrop bob@x.example by pop3, client c[192.0.2.1]
+2026-11-23 12:00:08.000 +0000  undeleted into the maildrop bob@x.example by root
 It has left the queue.
 `
 	if got := told(t, m); got != want {
@@ -105,6 +107,21 @@ It has left the queue.
 	} {
 		if !strings.Contains(string(line), part) {
 			t.Errorf("no %s in\n%s", part, line)
+		}
+	}
+}
+
+// An attempt is printed once, by its event, also where other events are of the same time.
+func TestAnAttemptIsPrintedOnce(t *testing.T) {
+	for _, k := range []history.Kind{history.More, history.Notified, history.Act} {
+		m := memory{records: []storage.Record{{At: now, Text: "deferred once"}}}
+		m.past = past(t, func(l *history.Log) {
+			e := text(l.Begin(history.Attempt, 1, now), history.To, "a@x.example", history.Status, "deferred", history.Reason, "deferred once")
+			l.Add(e)
+			l.Add(text(l.Begin(k, 1, now), history.To, "b@x.example", history.Status, "deferred", history.Words, "x"))
+		})
+		if got := told(t, m); strings.Count(got, "deferred once") != 1 {
+			t.Errorf("%s after an attempt:\n%s", k, got)
 		}
 	}
 }

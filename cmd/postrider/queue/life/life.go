@@ -104,7 +104,9 @@ func (l *Life) Print(out io.Writer) {
 	events := l.Events
 	attempts := make(map[int64]bool)
 	for i := range events {
-		attempts[events[i].At.UnixMicro()] = events[i].Kind == history.Attempt
+		if events[i].Kind == history.Attempt { // others may be of the same time
+			attempts[events[i].At.UnixMicro()] = true
+		}
 	}
 	for _, r := range l.Records {
 		if attempts[r.At.UnixMicro()] {
