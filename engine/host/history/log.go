@@ -155,14 +155,16 @@ func (l *Log) Add(e *Event) {
 }
 
 // Room returns the event if it has room for so many octets of facts. Otherwise it adds the
-// event, and returns one for the recipients that are left.
+// event, and returns one for the recipients that are left, with the sender, by which a search
+// finds it.
 func (l *Log) Room(e *Event, octets int) *Event {
 	if e.HasRoom(octets) {
 		return e
 	}
-	id, at := idOf(e.b), time.UnixMicro(timeOf(e.b))
+	more := l.Begin(More, idOf(e.b), time.UnixMicro(timeOf(e.b)))
+	more.Octets(Sender, valueOf(e.b, Sender))
 	l.Add(e)
-	return l.Begin(More, id, at)
+	return more
 }
 
 // AddAll adds events that another process has made: see Collector. Octets that are none are

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,14 +229,29 @@ func (r recipient) object() map[string]any {
 	return o
 }
 
-// PrintLine prints an event as a line of a list.
-func PrintLine(out io.Writer, r *history.Read) {
+// isFor reports whether the recipient is looked for, by the address it had or has.
+func (r recipient) isFor(s *history.Search) bool {
+	return s.IsFor(r[history.To].Text) || s.IsFor(r[history.Queued].Text) || s.IsFor(r[history.Original].Text)
+}
+
+// PrintLine prints an event as a line of the list that a search has found. The recipients
+// that are looked for come first.
+func PrintLine(out io.Writer, r *history.Read, s *history.Search) {
 	about, all, _ := recipients(r)
+	slices.SortStableFunc(all, func(a, b recipient) int {
+		switch first := a.isFor(s); {
+		case first == b.isFor(s):
+			return 0
+		case first:
+			return -1
+		}
+		return 1
+	})
 	var words []string
 	switch {
 	case about.text(history.Door) == "import":
 		words = []string{"imported"}
-	case r.Kind == history.Received:
+	case r.Kind == history.Received, about.text(history.Sender) != "":
 		words = []string{"from <" + about.text(history.Sender) + ">"}
 	}
 	for i, to := range all {

@@ -126,6 +126,46 @@ func TestAnAttemptIsPrintedOnce(t *testing.T) {
 	}
 }
 
+// A line of a list has few of many recipients, those that are looked for among them, by
+// whichever of their addresses; the others stay in order.
+func TestALineHasWhatIsLookedFor(t *testing.T) {
+	m := past(t, func(l *history.Log) {
+		e := text(l.Begin(history.More, 1, now), history.Sender, "ann@x.example")
+		for _, to := range []string{"a", "b", "c", "d"} {
+			text(e, history.To, to+"@x.example")
+		}
+		l.Add(text(e, history.To, "e@x.example", history.Original, "Sales@y.example", history.Queued, "f@z.example"))
+	})
+	f := func(s history.Search, want string) {
+		t.Helper()
+		var out strings.Builder
+		PrintLine(&out, &m.Events[0], &s)
+		if !strings.HasSuffix(out.String(), want+"\n") {
+			t.Errorf("%+v: %s, want %s", s, out.String(), want)
+		}
+	}
+	f(history.Search{}, "  from <ann@x.example>, delivered to <a@x.example>, delivered to <b@x.example>, delivered to <c@x.example>, and 3 more")
+	f(history.Search{Recipient: "D@X.example"}, "  from <ann@x.example>, delivered to <d@x.example>, delivered to <a@x.example>, delivered to <b@x.example>, and 3 more")
+	f(history.Search{Recipient: "y.example"}, ", delivered to <e@x.example> by <Sales@y.example>, delivered to <a@x.example>, delivered to <b@x.example>, and 3 more")
+	f(history.Search{Recipient: "f"}, ", queued for <f@z.example>, delivered to <a@x.example>, delivered to <b@x.example>, and 3 more")
+}
+
+// A history that is too long for an answer is told to be.
+func TestThereIsMore(t *testing.T) {
+	m := memory{records: []storage.Record{{At: now, Text: "deferred"}}}
+	m.past = past(t, func(l *history.Log) {
+		l.Add(text(l.Begin(history.Act, 1, now), history.Words, "held", history.By, "root"))
+	})
+	const words = "The history has more events of it than these 1.\n"
+	if got := told(t, m); strings.Contains(got, words) {
+		t.Errorf("%s", got)
+	}
+	m.past.Summary.More = true
+	if got := told(t, m); !strings.Contains(got, words) {
+		t.Errorf("%s", got)
+	}
+}
+
 // Others' words in events drive no terminal.
 func TestOthersWordsInEvents(t *testing.T) {
 	const evil = "\x1b[2J\n\u009b"
@@ -144,7 +184,7 @@ func TestOthersWordsInEvents(t *testing.T) {
 	got := told(t, m)
 	for i := range m.past.Events {
 		var out strings.Builder
-		PrintLine(&out, &m.past.Events[i])
+		PrintLine(&out, &m.past.Events[i], &history.Search{Recipient: evil})
 		got += out.String()
 		if strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%q", out.String())
