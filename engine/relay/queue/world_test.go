@@ -228,7 +228,8 @@ func (w *world) take(e *storage.QueueEntry) {
 func (w *world) settle(j Judgement) {
 	e := j.Settlement.Entry
 	if w.entries[e.ID] != e {
-		return // settled meanwhile, by the sweep
+		w.settleMoved(j)
+		return
 	}
 	for _, n := range j.Notices {
 		for _, r := range n.Recipients {
@@ -251,6 +252,43 @@ func (w *world) settle(j Judgement) {
 		due := w.tick()
 		if j.Settlement.Due.After(due) {
 			due = j.Settlement.Due
+		}
+		w.put(&n, due)
+	}
+}
+
+// settleMoved is what the store does with the settlement of an entry that was settled
+// meanwhile, by the sweep: finished recipients go, the rest stays as it is. The sender is told
+// of those that are returned. It may be warned of the others a second time, which does not
+// count here.
+func (w *world) settleMoved(j Judgement) {
+	st := j.Settlement
+	old := w.entries[st.Entry.ID]
+	if old == nil {
+		return
+	}
+	for _, n := range j.Notices {
+		for _, r := range n.Recipients {
+			if n.Kind == Failed {
+				w.bounced[keyOf(old, r.ForwardPath)]++
+			}
+		}
+	}
+	has := func(rs []storage.QueuedRecipient, path string) bool {
+		return slices.ContainsFunc(rs, func(r storage.QueuedRecipient) bool { return r.ForwardPath == path })
+	}
+	n := *old
+	n.Recipients = slices.DeleteFunc(slices.Clone(old.Recipients), func(r storage.QueuedRecipient) bool {
+		return has(st.Entry.Recipients, r.ForwardPath) && !has(st.Keep, r.ForwardPath)
+	})
+	if len(n.Recipients) == len(old.Recipients) {
+		return
+	}
+	w.take(old)
+	if len(n.Recipients) > 0 {
+		due := w.tick()
+		if old.Due.After(due) {
+			due = old.Due.Add(time.Microsecond)
 		}
 		w.put(&n, due)
 	}
