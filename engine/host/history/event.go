@@ -243,7 +243,7 @@ func (r *Read) Number(f Fact) (n int64, ok bool) {
 }
 
 // parse reads an event; ok is false for octets that are none. Facts of a later program are
-// left out, and those in without.
+// left out, and so are the facts in without.
 func parse(b []byte, without ...Fact) (r Read, ok bool) {
 	if len(b) < headLen {
 		return r, false
@@ -275,7 +275,7 @@ func parse(b []byte, without ...Fact) (r Read, ok bool) {
 	return r, true
 }
 
-// nextFact cuts the first fact off those of an event.
+// nextFact cuts the first fact off the facts of an event.
 func nextFact(b []byte) (f Fact, value, rest []byte, ok bool) {
 	n, used := binary.Uvarint(b[1:])
 	if used <= 0 || n > uint64(len(b)-1-used) {

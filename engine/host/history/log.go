@@ -46,7 +46,7 @@ type Log struct {
 	waiting int           // events in buf
 	busy    bool          // a goroutine gathers or writes
 	hurry   chan struct{} // ends the gathering
-	// added and finished count events: those that were put into buf, and those of them that
+	// added counts the events that were put into buf, finished the ones that have left it and
 	// are written or left out.
 	added, finished int64
 	progress        *sync.Cond // finished has grown

@@ -126,8 +126,8 @@ func TestAnAttemptIsPrintedOnce(t *testing.T) {
 	}
 }
 
-// A line of a list has few of many recipients, those that are looked for among them, by
-// whichever of their addresses; the others stay in order.
+// A line of a list has few of many recipients. The recipients that are looked for come first,
+// by whichever of their addresses; the others stay in order.
 func TestALineHasWhatIsLookedFor(t *testing.T) {
 	m := past(t, func(l *history.Log) {
 		e := text(l.Begin(history.More, 1, now), history.Sender, "ann@x.example")
