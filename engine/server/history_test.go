@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,10 @@ func TestHistoryOfAStranger(t *testing.T) {
 	}
 	if e := f.past(t, notice, "received")[0]; e.Text(history.Door) != "notification" || e.Text(history.Other) != id.String() || e.Text(history.To) != "mbrain@localhost" {
 		t.Errorf("%+v", e)
+	}
+	both, _, _ := f.history.Search(t.Context(), history.Search{Sender: "mbrain@here.test", Recipient: "jsmith@localhost"})
+	if !slices.ContainsFunc(both, func(e history.Read) bool { return e.Kind == history.Attempt && e.ID == id }) {
+		t.Errorf("by the sender and the recipient no attempt is found: %+v", both)
 	}
 	for _, e := range found {
 		if e.Text(history.Door) == "queue" && e.Text(history.Other) == id.String() && e.Text(history.To) == "jsmith@localhost" {

@@ -62,19 +62,19 @@ type operator struct{ srv *Server }
 var _ admin.Relay = operator{}
 
 // Bounce implements admin.Relay.
-func (o operator) Bounce(ids []storage.EntryID, reason string) (n int, err error) {
+func (o operator) Bounce(ids []storage.EntryID, reason string) (returned []storage.EntryID, err error) {
 	for _, id := range ids {
 		e, err := o.srv.store.QueuedEntry(id)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return n, err
+			return returned, err
 		}
 		o.srv.courier.Return(e, reason)
-		n++
+		returned = append(returned, id)
 	}
-	return n, nil
+	return returned, nil
 }
 
 // Flush implements admin.Relay.

@@ -40,7 +40,8 @@ used up before. Failed attempts of queued mail are kept until two days after
 relay.lifetime. A message that was refused has no id: the log has it (NOQUEUE).
 
 With --to or --from and no ID the messages for a recipient or of a sender are listed,
-a line for each event: when they came, and each attempt to send them on.`,
+a line for each event: when they came, and each attempt to send them on. The
+dialogues are in the history of one message only, also with --json.`,
 		Example: "  postrider why 06FV1Q2C80000\n  postrider why 06FV1Q2C80000 --json\n  postrider why --to jsmith@example.org --since 1h",
 		Args:    workspace.AtMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -115,7 +116,7 @@ func (w *why) list(ws *workspace.Workspace, out io.Writer) error {
 		return sysexits.IOErr.With(workspace.PrintJSON(out, all))
 	}
 	for i := range past.Events {
-		life.PrintLine(out, &past.Events[i])
+		life.PrintLine(out, &past.Events[i], &w.search)
 	}
 	switch {
 	case past.Summary.More:

@@ -201,11 +201,20 @@ type Relay struct {
 }
 
 // Bounce implements admin.Relay.
-func (r *Relay) Bounce(ids []storage.EntryID, reason string) (int, error) {
+func (r *Relay) Bounce(ids []storage.EntryID, reason string) (returned []storage.EntryID, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.said = append(r.said, fmt.Sprintf("bounce %d: %s", len(ids), reason))
-	return r.q.MoveQueued(ids, storage.DropQueued)
+	for _, id := range ids {
+		n, err := r.q.MoveQueued([]storage.EntryID{id}, storage.DropQueued)
+		if err != nil {
+			return returned, err
+		}
+		if n > 0 {
+			returned = append(returned, id)
+		}
+	}
+	return returned, nil
 }
 
 // Flush implements admin.Relay.

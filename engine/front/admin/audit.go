@@ -195,13 +195,13 @@ type auditedRelay struct {
 }
 
 // Bounce implements Relay.
-func (a *auditedRelay) Bounce(ids []storage.EntryID, reason string) (int, error) {
-	a.history.AddActs(ids, "returned to the sender: "+reason, a.by)
-	n, err := a.Relay.Bounce(ids, reason)
-	if n > 0 {
+func (a *auditedRelay) Bounce(ids []storage.EntryID, reason string) ([]storage.EntryID, error) {
+	returned, err := a.Relay.Bounce(ids, reason)
+	if n := len(returned); n > 0 {
 		a.log.Info("queue entries returned to their senders", "entries", n, "reason", reason)
+		a.history.AddActs(returned, "returned to the sender: "+reason, a.by)
 	}
-	return n, err
+	return returned, err
 }
 
 // Flush implements Relay.

@@ -60,14 +60,15 @@ func (c *Client) PurgeAccount(id storage.AccountID) error {
 // Undelete implements Store.
 func (a *audited) Undelete(id storage.AccountID, ids []storage.MessageID) ([]storage.Undeleted, error) {
 	all, err := a.Store.Undelete(id, ids)
-	back := 0
+	var back []storage.MessageID
 	for _, u := range all {
 		if !u.There {
-			back++
+			back = append(back, u.ID)
 		}
 	}
-	if back > 0 {
-		a.did(nil, "messages undeleted", "account", a.name(id), "messages", back)
+	if len(back) > 0 {
+		a.did(nil, "messages undeleted", "account", a.name(id), "messages", len(back))
+		a.history.AddUndeleted(back, a.name(id), a.by)
 	}
 	return all, err
 }

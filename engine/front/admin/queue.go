@@ -35,7 +35,8 @@ func relayRoutes(mux *http.ServeMux, relay Relay) {
 		if relay == nil {
 			return 0, errNoRelay
 		}
-		return relay.Bounce(b.IDs, b.Reason)
+		returned, err := relay.Bounce(b.IDs, b.Reason)
+		return len(returned), err
 	})
 	method(mux, "relay-flush", func(domain string) (none, error) {
 		if relay == nil {

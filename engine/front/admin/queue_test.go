@@ -82,13 +82,13 @@ type relayFake struct {
 	said    []string
 }
 
-func (r *relayFake) Bounce(ids []storage.EntryID, reason string) (int, error) {
+func (r *relayFake) Bounce(ids []storage.EntryID, reason string) ([]storage.EntryID, error) {
 	if reason == "" {
-		return 0, storage.ErrInvalid
+		return nil, storage.ErrInvalid
 	}
 	r.bounced = append(r.bounced, ids...)
 	r.said = append(r.said, "bounce "+reason)
-	return len(ids), nil
+	return ids, nil
 }
 func (r *relayFake) Flush(domain string) { r.said = append(r.said, "flush "+domain) }
 func (r *relayFake) RelayStatus() RelayStatus {

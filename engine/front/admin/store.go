@@ -46,9 +46,9 @@ type Queue interface {
 // Relay is what can be asked of the scheduler of a running server only. Its
 // methods may be called from any goroutine.
 type Relay interface {
-	// Bounce returns the entries to their senders with reason, now, and returns the
-	// number of entries that were there.
-	Bounce(ids []storage.EntryID, reason string) (int, error)
+	// Bounce returns the entries to their senders with reason, now. It returns the
+	// entries that were there, also with an error.
+	Bounce(ids []storage.EntryID, reason string) (returned []storage.EntryID, err error)
 	// Flush ends all waiting for a destination, also a dead one; "": for all of them.
 	// Mail that is due is tried at once.
 	Flush(domain string)

@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ const (
 	Received Kind = 1 // the message is stored
 	Attempt  Kind = 2 // an attempt to deliver recipients of the queue was made
 	Notified Kind = 3 // the sender was notified
-	Act      Kind = 4 // an operator has done something to an entry of the queue
+	Act      Kind = 4 // an operator has done something to an entry of the queue, or to the message in a maildrop
 	Deleted  Kind = 5 // the message was deleted from a maildrop
 	More     Kind = 6 // recipients for which the event before it had no room
 )
@@ -211,6 +212,16 @@ type Read struct {
 	Facts []Value           `json:"facts"`
 }
 
+// octets is what the event takes in memory, more or less.
+func (r *Read) octets() int {
+	const read, value = 64, 32 // the sizes of the types
+	n := read + cap(r.Facts)*value
+	for i := range r.Facts {
+		n += len(r.Facts[i].Text)
+	}
+	return n
+}
+
 // Text is the first text of a fact; "" for none.
 func (r *Read) Text(f Fact) string {
 	for _, v := range r.Facts {
@@ -232,34 +243,61 @@ func (r *Read) Number(f Fact) (n int64, ok bool) {
 }
 
 // parse reads an event; ok is false for octets that are none. Facts of a later program are
-// left out.
-func parse(b []byte) (r Read, ok bool) {
+// left out, and so are the facts in without.
+func parse(b []byte, without ...Fact) (r Read, ok bool) {
 	if len(b) < headLen {
 		return r, false
 	}
 	r.Kind, r.ID = Kind(b[0]), idOf(b)
 	r.At = time.UnixMicro(int64(binary.BigEndian.Uint64(b[9:])))
 	for b = b[headLen:]; len(b) > 0; {
-		f := Fact(b[0])
-		n, used := binary.Uvarint(b[1:])
-		if used <= 0 || n > uint64(len(b)-1-used) {
+		f, value, rest, ok := nextFact(b)
+		if !ok {
 			return r, false
 		}
-		value := b[1+used : 1+used+int(n)]
-		b = b[1+used+int(n):]
+		b = rest
 		known, ok := facts[f]
-		if !ok {
+		if !ok || slices.Contains(without, f) {
 			continue
 		}
 		v := Value{Fact: f}
 		if known.form == asText {
 			v.Text = string(value)
-		} else if v.Number, used = binary.Varint(value); used <= 0 {
-			return r, false
+		} else {
+			n, used := binary.Varint(value)
+			if used <= 0 {
+				return r, false
+			}
+			v.Number = n
 		}
 		r.Facts = append(r.Facts, v)
 	}
 	return r, true
+}
+
+// nextFact cuts the first fact off the facts of an event.
+func nextFact(b []byte) (f Fact, value, rest []byte, ok bool) {
+	n, used := binary.Uvarint(b[1:])
+	if used <= 0 || n > uint64(len(b)-1-used) {
+		return 0, nil, nil, false
+	}
+	end := 1 + used + int(n)
+	return Fact(b[0]), b[1+used : end], b[end:], true
+}
+
+// valueOf is the first value of a fact in an event with a head; nil: it has none.
+func valueOf(b []byte, asked Fact) []byte {
+	for b = b[headLen:]; len(b) > 0; {
+		f, value, rest, ok := nextFact(b)
+		if !ok {
+			break
+		}
+		if f == asked {
+			return value
+		}
+		b = rest
+	}
+	return nil
 }
 
 // idOf is the message of an event with a head.

@@ -22,8 +22,12 @@ type Summary struct {
 	More     bool      `json:"more"`    // there are more events than were asked for
 }
 
-// maxFound bounds the events of one message, or of one search.
-const maxFound = 10_000
+const (
+	// maxFound bounds the events of one message, or of one search.
+	maxFound = 10_000
+	// maxFoundOctets bounds the memory that they take, more or less.
+	maxFoundOctets = 32 << 20
+)
 
 // Find returns the events of a message in order, with what waits to be written.
 func (l *Log) Find(id storage.MessageID) ([]Read, Summary, error) {
@@ -68,7 +72,9 @@ type reader struct {
 	one bool
 
 	ctx     context.Context // ends the search; nil: nothing does
+	without []Fact          // what is not read of an event
 	found   []Read
+	octets  int // what found takes
 	summary Summary
 	buf     [4 << 10]byte
 }
@@ -143,12 +149,13 @@ func (r *reader) block(f io.ReaderAt, at int64, h *header) {
 		if timeOf(e) < r.after || !r.takes(e) {
 			continue
 		}
-		if len(r.found) == maxFound {
+		if len(r.found) == maxFound || r.octets > maxFoundOctets {
 			r.summary.More = true
 			return
 		}
-		if one, ok := parse(e); ok {
+		if one, ok := parse(e, r.without...); ok {
 			r.found = append(r.found, one)
+			r.octets += one.octets()
 		}
 	}
 }
@@ -183,8 +190,13 @@ type Search struct {
 	Since             time.Time // zero: all that is kept
 }
 
+// IsFor reports whether an address is the recipient that is looked for.
+func (s *Search) IsFor(address string) bool {
+	return s.Recipient != "" && isAddress(address, s.Recipient)
+}
+
 // Search returns, in order, the events in which messages came that are selected, and the
-// attempts for the recipient.
+// attempts for the recipient, without what was said to hosts: Find has that.
 func (l *Log) Search(ctx context.Context, s Search) ([]Read, Summary, error) {
 	if l == nil {
 		return nil, Summary{}, nil
@@ -203,13 +215,13 @@ func looking(ctx context.Context, set Settings, s Search, now time.Time) *reader
 	if s.Since.After(after) {
 		after = s.Since
 	}
-	r := &reader{ctx: ctx, set: set, after: after.UnixMicro()}
+	r := &reader{ctx: ctx, set: set, after: after.UnixMicro(), without: []Fact{Line, Tried}}
 	r.wants = func(*header) bool { return true }
 	r.takes = func(e []byte) bool {
 		if k := Kind(e[0]); k != Received && k != Attempt && k != More {
 			return false
 		}
-		one, ok := parse(e)
+		one, ok := parse(e, r.without...)
 		return ok && s.selects(&one)
 	}
 	return r
@@ -217,14 +229,14 @@ func looking(ctx context.Context, set Settings, s Search, now time.Time) *reader
 
 // selects reports whether an event is about mail that is looked for.
 func (s *Search) selects(r *Read) bool {
-	if s.Sender != "" && (r.Kind != Received || !isAddress(r.Text(Sender), s.Sender)) {
+	if s.Sender != "" && !isAddress(r.Text(Sender), s.Sender) {
 		return false
 	}
 	if s.Recipient == "" {
 		return r.Kind == Received
 	}
 	for _, v := range r.Facts {
-		if (v.Fact == To || v.Fact == Original || v.Fact == Queued) && isAddress(v.Text, s.Recipient) {
+		if (v.Fact == To || v.Fact == Original || v.Fact == Queued) && s.IsFor(v.Text) {
 			return true
 		}
 	}

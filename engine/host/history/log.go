@@ -46,7 +46,13 @@ type Log struct {
 	waiting int           // events in buf
 	busy    bool          // a goroutine gathers or writes
 	hurry   chan struct{} // ends the gathering
-	idle    *sync.Cond    // busy has become false
+	// added counts the events that were put into buf, finished the ones that have left it and
+	// are written or left out.
+	added, finished int64
+	progress        *sync.Cond // finished has grown
+
+	// first reads what the files of earlier processes have, for Stats.Octets.
+	first sync.Once
 
 	file writer // belongs to the goroutine that writes
 
@@ -73,7 +79,7 @@ const (
 // or the first event.
 func New(o Options) *Log {
 	l := &Log{o: o, hurry: make(chan struct{}, 1)}
-	l.idle = sync.NewCond(&l.mu)
+	l.progress = sync.NewCond(&l.mu)
 	l.set.Store(&o.Settings)
 	l.file = writer{l: l}
 	return l
@@ -149,14 +155,16 @@ func (l *Log) Add(e *Event) {
 }
 
 // Room returns the event if it has room for so many octets of facts. Otherwise it adds the
-// event, and returns one for the recipients that are left.
+// event, and returns one for the recipients that are left, with the sender, by which a search
+// finds it.
 func (l *Log) Room(e *Event, octets int) *Event {
 	if e.HasRoom(octets) {
 		return e
 	}
-	id, at := idOf(e.b), time.UnixMicro(timeOf(e.b))
+	more := l.Begin(More, idOf(e.b), time.UnixMicro(timeOf(e.b)))
+	more.Octets(Sender, valueOf(e.b, Sender))
 	l.Add(e)
-	return l.Begin(More, id, at)
+	return more
 }
 
 // AddAll adds events that another process has made: see Collector. Octets that are none are
@@ -189,6 +197,22 @@ func (l *Log) AddDeleted(ids []storage.MessageID, account, by, client string) {
 		e.Text(Account, account)
 		e.Text(By, by)
 		e.Text(Client, client)
+		l.Add(e)
+	}
+}
+
+// AddUndeleted adds that messages were brought back into a maildrop. It may wait.
+func (l *Log) AddUndeleted(ids []storage.MessageID, account, by string) {
+	if !l.On() {
+		return
+	}
+	now := time.Now()
+	for i, id := range ids {
+		l.pace(i)
+		e := l.Begin(Act, id, now)
+		e.Text(Words, "undeleted")
+		e.Text(Account, account)
+		e.Text(By, by)
 		l.Add(e)
 	}
 }
@@ -227,6 +251,7 @@ func (l *Log) add(event []byte) {
 	before := len(l.buf)
 	l.buf = append(binary.AppendUvarint(l.buf, uint64(len(event))), event...)
 	l.waiting++
+	l.added++
 	if !l.busy {
 		l.busy = true
 		go l.write()
@@ -262,12 +287,13 @@ func (l *Log) write() {
 		l.mu.Unlock()
 		l.file.write(out, n)
 		l.mu.Lock()
+		l.finished += int64(n)
+		l.progress.Broadcast()
 		if len(l.buf) == 0 {
 			if cap(out) > cap(l.buf) && cap(out) <= 4*blockSize {
 				l.buf = out[:0]
 			}
 			l.busy = false
-			l.idle.Broadcast()
 			l.mu.Unlock()
 			return
 		}
@@ -278,13 +304,14 @@ func (l *Log) write() {
 	}
 }
 
-// Flush returns when all that was added before it is written, or left out.
+// Flush returns when all that was added before it is written, or left out. It does not wait
+// for what is added meanwhile.
 func (l *Log) Flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.busy {
+	for before := l.added; l.finished < before; {
 		l.hasten()
-		l.idle.Wait()
+		l.progress.Wait()
 	}
 }
 
@@ -298,6 +325,10 @@ func (l *Log) bounded() Settings {
 	if l.o.Free == nil {
 		return set
 	}
+	l.first.Do(func() {
+		_, total := list(l.o.Dir)
+		l.Stats.Octets.Store(total)
+	})
 	set.Room = min(set.Room, max(l.o.Free()+l.Stats.Octets.Load(), 0)/shareOfDisk)
 	return set
 }

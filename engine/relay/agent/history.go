@@ -80,6 +80,7 @@ func (c *Courier) keep(e *storage.QueueEntry, a *queue.Attempt, j *queue.Judgeme
 	ev := h.Begin(history.Attempt, e.ID.Message, a.At)
 	ev.Number(history.Part, int64(e.ID.Part))
 	ev.Text(history.Domain, e.Domain)
+	ev.Text(history.Sender, e.Envelope.ReversePath)
 	if !a.NotMade {
 		ev.Number(history.Try, int64(j.Settlement.Attempts))
 		ev.Time(history.Began, a.Began)

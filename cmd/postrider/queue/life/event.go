@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,11 @@ func printEvent(out io.Writer, r *history.Read) {
 			fmt.Fprintf(out, "  to <%s>\n", to.text(history.To))
 		}
 	case history.Act:
-		fmt.Fprintf(out, "%s by %s\n", about.text(history.Words), about.text(history.By))
+		fmt.Fprint(out, about.text(history.Words))
+		if account := about.text(history.Account); account != "" {
+			fmt.Fprintf(out, " into the maildrop %s", account)
+		}
+		fmt.Fprintf(out, " by %s\n", about.text(history.By))
 	case history.Deleted:
 		fmt.Fprintf(out, "deleted from the maildrop %s by %s", about.text(history.Account), about.text(history.By))
 		if client := about.text(history.Client); client != "" {
@@ -224,14 +229,29 @@ func (r recipient) object() map[string]any {
 	return o
 }
 
-// PrintLine prints an event as a line of a list.
-func PrintLine(out io.Writer, r *history.Read) {
+// isFor reports whether the recipient is looked for, by the address it had or has.
+func (r recipient) isFor(s *history.Search) bool {
+	return s.IsFor(r[history.To].Text) || s.IsFor(r[history.Queued].Text) || s.IsFor(r[history.Original].Text)
+}
+
+// PrintLine prints an event as a line of the list that a search has found. The recipients
+// that are looked for come first.
+func PrintLine(out io.Writer, r *history.Read, s *history.Search) {
 	about, all, _ := recipients(r)
+	slices.SortStableFunc(all, func(a, b recipient) int {
+		switch first := a.isFor(s); {
+		case first == b.isFor(s):
+			return 0
+		case first:
+			return -1
+		}
+		return 1
+	})
 	var words []string
 	switch {
 	case about.text(history.Door) == "import":
 		words = []string{"imported"}
-	case r.Kind == history.Received:
+	case r.Kind == history.Received, about.text(history.Sender) != "":
 		words = []string{"from <" + about.text(history.Sender) + ">"}
 	}
 	for i, to := range all {

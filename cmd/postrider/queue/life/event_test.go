@@ -60,6 +60,7 @@ func TestEvents(t *testing.T) {
 		l.Add(text(l.Begin(history.Act, 1, now.Add(6*time.Second)), history.Words, "held", history.By, "root"))
 		l.Add(text(l.Begin(history.Notified, 1, now.Add(3*time.Second)), history.Words, "sender non-delivery notification", history.Other, "0000000000002", history.To, "ann@x.example"))
 		l.Add(text(l.Begin(history.Deleted, 1, now.Add(7*time.Second)), history.Account, "bob@x.example", history.By, "pop3", history.Client, "c[192.0.2.1]"))
+		l.Add(text(l.Begin(history.Act, 1, now.Add(8*time.Second)), history.Words, "undeleted", history.Account, "bob@x.example", history.By, "root"))
 		l.Add(text(l.Begin(history.More, 1, now.Add(5*time.Second)), history.To, "eve@x.example"))
 	})
 	const want = `0000000000001
@@ -84,6 +85,7 @@ func TestEvents(t *testing.T) {
   delivered to the maildrop <eve@x.example>
 2026-11-23 12:00:06.000 +0000  held by root
 2026-11-23 12:00:07.000 +0000  deleted from the maildrop bob@x.example by pop3, client c[192.0.2.1]
+2026-11-23 12:00:08.000 +0000  undeleted into the maildrop bob@x.example by root
 It has left the queue.
 `
 	if got := told(t, m); got != want {
@@ -109,6 +111,61 @@ It has left the queue.
 	}
 }
 
+// An attempt is printed once, by its event, also where other events are of the same time.
+func TestAnAttemptIsPrintedOnce(t *testing.T) {
+	for _, k := range []history.Kind{history.More, history.Notified, history.Act} {
+		m := memory{records: []storage.Record{{At: now, Text: "deferred once"}}}
+		m.past = past(t, func(l *history.Log) {
+			e := text(l.Begin(history.Attempt, 1, now), history.To, "a@x.example", history.Status, "deferred", history.Reason, "deferred once")
+			l.Add(e)
+			l.Add(text(l.Begin(k, 1, now), history.To, "b@x.example", history.Status, "deferred", history.Words, "x"))
+		})
+		if got := told(t, m); strings.Count(got, "deferred once") != 1 {
+			t.Errorf("%s after an attempt:\n%s", k, got)
+		}
+	}
+}
+
+// A line of a list has few of many recipients. The recipients that are looked for come first,
+// by whichever of their addresses; the others stay in order.
+func TestALineHasWhatIsLookedFor(t *testing.T) {
+	m := past(t, func(l *history.Log) {
+		e := text(l.Begin(history.More, 1, now), history.Sender, "ann@x.example")
+		for _, to := range []string{"a", "b", "c", "d"} {
+			text(e, history.To, to+"@x.example")
+		}
+		l.Add(text(e, history.To, "e@x.example", history.Original, "Sales@y.example", history.Queued, "f@z.example"))
+	})
+	f := func(s history.Search, want string) {
+		t.Helper()
+		var out strings.Builder
+		PrintLine(&out, &m.Events[0], &s)
+		if !strings.HasSuffix(out.String(), want+"\n") {
+			t.Errorf("%+v: %s, want %s", s, out.String(), want)
+		}
+	}
+	f(history.Search{}, "  from <ann@x.example>, delivered to <a@x.example>, delivered to <b@x.example>, delivered to <c@x.example>, and 3 more")
+	f(history.Search{Recipient: "D@X.example"}, "  from <ann@x.example>, delivered to <d@x.example>, delivered to <a@x.example>, delivered to <b@x.example>, and 3 more")
+	f(history.Search{Recipient: "y.example"}, ", delivered to <e@x.example> by <Sales@y.example>, delivered to <a@x.example>, delivered to <b@x.example>, and 3 more")
+	f(history.Search{Recipient: "f"}, ", queued for <f@z.example>, delivered to <a@x.example>, delivered to <b@x.example>, and 3 more")
+}
+
+// A history that is too long for an answer is told to be.
+func TestThereIsMore(t *testing.T) {
+	m := memory{records: []storage.Record{{At: now, Text: "deferred"}}}
+	m.past = past(t, func(l *history.Log) {
+		l.Add(text(l.Begin(history.Act, 1, now), history.Words, "held", history.By, "root"))
+	})
+	const words = "The history has more events of it than these 1.\n"
+	if got := told(t, m); strings.Contains(got, words) {
+		t.Errorf("%s", got)
+	}
+	m.past.Summary.More = true
+	if got := told(t, m); !strings.Contains(got, words) {
+		t.Errorf("%s", got)
+	}
+}
+
 // Others' words in events drive no terminal.
 func TestOthersWordsInEvents(t *testing.T) {
 	const evil = "\x1b[2J\n\u009b"
@@ -127,7 +184,7 @@ func TestOthersWordsInEvents(t *testing.T) {
 	got := told(t, m)
 	for i := range m.past.Events {
 		var out strings.Builder
-		PrintLine(&out, &m.past.Events[i])
+		PrintLine(&out, &m.past.Events[i], &history.Search{Recipient: evil})
 		got += out.String()
 		if strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("%q", out.String())

@@ -29,7 +29,8 @@ type Life struct {
 	Entries []*storage.QueueEntry
 	Records []storage.Record
 	Events  []history.Read
-	Damaged int // blocks of the history that can't be read
+	Damaged int  // blocks of the history that can't be read
+	More    bool // the history has more events than Events
 	Now     time.Time
 }
 
@@ -59,7 +60,7 @@ func Read(s Store, id storage.MessageID, now time.Time) (*Life, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.Events, l.Damaged = past.Events, past.Summary.Damaged; len(l.Entries)+len(l.Records)+len(l.Events) == 0 {
+	if l.Events, l.Damaged, l.More = past.Events, past.Summary.Damaged, past.Summary.More; len(l.Entries)+len(l.Records)+len(l.Events) == 0 {
 		return nil, sysexits.NoUser.With(unknown(id, &past.Summary, now))
 	}
 	return l, nil
@@ -104,7 +105,9 @@ func (l *Life) Print(out io.Writer) {
 	events := l.Events
 	attempts := make(map[int64]bool)
 	for i := range events {
-		attempts[events[i].At.UnixMicro()] = events[i].Kind == history.Attempt
+		if events[i].Kind == history.Attempt { // others may be of the same time
+			attempts[events[i].At.UnixMicro()] = true
+		}
 	}
 	for _, r := range l.Records {
 		if attempts[r.At.UnixMicro()] {
@@ -118,6 +121,9 @@ func (l *Life) Print(out io.Writer) {
 	}
 	for i := range events {
 		printEvent(out, &events[i])
+	}
+	if l.More {
+		fmt.Fprintf(out, "The history has more events of it than these %d.\n", len(l.Events))
 	}
 	if l.Damaged > 0 {
 		fmt.Fprintf(out, "%d parts of the history are damaged and could not be read.\n", l.Damaged)
@@ -196,8 +202,9 @@ func (l *Life) next(e *storage.QueueEntry) string {
 type Line struct {
 	ID      string           `json:"id"`
 	Queued  []entry.Line     `json:"queued"`
-	History []Record         `json:"history"` // records of the store
-	Events  []map[string]any `json:"events"`  // what engine/host/history has
+	History []Record         `json:"history"`        // records of the store
+	Events  []map[string]any `json:"events"`         // what engine/host/history has
+	More    bool             `json:"more,omitempty"` // it has more events than these
 }
 
 // Record is one event of the past in JSON.
@@ -208,7 +215,7 @@ type Record struct {
 
 // Line is the life for scripts. Its lists may be empty, and are never null.
 func (l *Life) Line() Line {
-	line := Line{ID: l.ID.String(), Queued: []entry.Line{}, History: []Record{}, Events: []map[string]any{}}
+	line := Line{ID: l.ID.String(), Queued: []entry.Line{}, History: []Record{}, Events: []map[string]any{}, More: l.More}
 	for _, e := range l.Entries {
 		line.Queued = append(line.Queued, entry.LineOf(e, l.Now))
 	}
