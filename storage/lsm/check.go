@@ -49,6 +49,11 @@ func (s *Store) Check(ctx context.Context, report func(storage.Fault)) (storage.
 	}
 	defer c.rows.Close()
 	for _, pass := range []func() error{c.directory, c.removedAccounts, c.maildrops, c.deleted, c.uidls, c.counters, c.marks, c.queue, c.places, c.indexes, c.queueTotal, c.ids, c.refs, c.bodies, c.remains, c.files} {
+		select {
+		case <-s.closing: // ctx ends a moment later
+			return c.sum, storage.ErrClosed
+		default:
+		}
 		if err := c.pass(pass); err != nil {
 			return c.sum, cmp.Or(context.Cause(ctx), err)
 		}
