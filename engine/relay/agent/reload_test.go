@@ -62,14 +62,21 @@ func TestConfigure_Dialogue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, e := range found {
+			if len(found) == 0 {
+				return false
+			}
+			all, _, err := kept.Find(found[0].ID) // a search has no dialogues
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range all {
 				for _, v := range e.Facts {
 					if v.Fact == history.Line {
 						lines = append(lines, v.Text)
 					}
 				}
 			}
-			return len(found) > 0
+			return true
 		})
 		return lines
 	}
