@@ -127,7 +127,7 @@ func TestQueueDeadDestination(t *testing.T) {
 	s.says(`(?s)21 entries, \d+ octets in the queue\n.*relay: \d+ sessions, \d+ destinations awake, 1 dead\n  dead\.test: until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: connect to dead\.test\[127\.0\.0\.3\]:\d+: [Cc]onnection refused\n`+
 		`.* T +5 +10 +20 .*\n +TOTAL +21 +21 .*\n +dead\.test +21 +21 `, "queue", "stat")
 	s.says(`(?m)^ +1  4\.4\.1 +connect to dead\.test`, "queue", "stat", "--errors")
-	s.says(`(?s)`+id+`\n.*from <writer@localhost>.*brought by client unknown\[127\.0\.0\.1\].*attempt 1.*4\.4\.1: connect to dead\.test.*next attempt at .*, after 1 attempt\n`, "why", id)
+	s.says(`(?s)`+id+`\n.*it came by smtp, client unknown\[127\.0\.0\.1\].*from <writer@localhost>.*attempt 1 to dead\.test.*4\.4\.1, relay=none: connect to dead\.test.*next attempt at .*, after 1 attempt\n`, "why", id)
 
 	dead.reopen(t)
 	s.says(`21 entries made due`, "queue", "flush")
@@ -135,7 +135,7 @@ func TestQueueDeadDestination(t *testing.T) {
 	if a, b := dead.got("a@dead.test"), dead.got("b@dead.test"); a != 1 || b != 20 {
 		t.Errorf("the host that came back has %d and %d messages, want 1 and 20", a, b)
 	}
-	s.says(`(?s)attempt 1.*attempt 2.*delivered.*It has left the queue\.\n$`, "why", id)
+	s.says(`(?s)attempt 1.*made due by.*attempt 2.*sent <a@dead\.test>.*It has left the queue\.\n$`, "why", id)
 	s.says(`(?s)0 entries.* 0 dead\n`, "queue", "stat")
 }
 
