@@ -128,7 +128,7 @@ func TestSessionsEndWhileTheyAreListed(t *testing.T) {
 		staying[s.ID] = true
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var all sync.WaitGroup
+	var all, looks sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			for ctx.Err() == nil {
@@ -139,9 +139,9 @@ func TestSessionsEndWhileTheyAreListed(t *testing.T) {
 		})
 	}
 	for range 20 {
-		all.Go(func() {
+		looks.Go(func() {
 			seen := make(map[uint64]int)
-			got, err := f.Inside().Look(ctx, conn.Selection{Protocol: "pop3"}, 5000)
+			got, err := f.Inside().Look(t.Context(), conn.Selection{Protocol: "pop3"}, 5000)
 			if err != nil {
 				t.Error(err)
 			}
@@ -157,9 +157,8 @@ func TestSessionsEndWhileTheyAreListed(t *testing.T) {
 		})
 		time.Sleep(time.Millisecond)
 	}
-	cancelLater := time.AfterFunc(50*time.Millisecond, cancel)
-	defer cancelLater.Stop()
-	<-ctx.Done()
+	looks.Wait()
+	cancel()
 	all.Wait()
 	if n, err := f.Inside().End(t.Context(), conn.Selection{Protocol: "pop3"}, true); err != nil || n < stay {
 		t.Errorf("ended %d, %v", n, err)
